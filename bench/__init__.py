@@ -1,1 +1,1 @@
-"""Our figures beside this machine's limits, measured in the same run. See README.md. Not part of the package."""
+"""Measures the server beside this machine's limits, in the same run. See README.md. Not part of the package."""

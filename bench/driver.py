@@ -1,4 +1,4 @@
-"""Requests, and the compiled driver that sends them."""
+"""The requests of a benchmark, and the compiled driver that sends them."""
 
 from __future__ import annotations
 

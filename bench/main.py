@@ -1,4 +1,4 @@
-"""``bench/run``: starts the server, loads it, prints each figure beside a limit measured in the same run."""
+"""``bench/run``: starts the server, loads it, and prints each figure beside a limit measured in the same run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Readings, taken in turn: figure, limit, figure, limit …, so that the machine's drift meets both."""
+"""Paired readings: figure, limit, figure, limit …, so that changes of the machine's speed meet both."""
 
 from __future__ import annotations
 

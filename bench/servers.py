@@ -90,7 +90,7 @@ def ours(folder: Path, settings: dict[str, str]) -> Server:
 
 
 def bare(folder: Path) -> Server:
-    return Server([sys.executable, "-m", "bench.bare", "{port}"], "/me", dict(os.environ), folder / "bare.log")
+    return Server([sys.executable, "-m", "bench.bare_server", "{port}"], "/me", dict(os.environ), folder / "bare.log")
 
 
 class Postgres:

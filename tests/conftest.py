@@ -7,18 +7,18 @@ from os import environ
 
 import pytest
 
-from tests.support import many
+from tests.support import prepared_once
 from tests.support.application import App, running
 from tests.support.postgres import SHARED, Databases, Postgres, drop_all
 from tests.support.stores import fresh_store
 
-pytest_plugins = ["tests.support.runs"]
-many.prepare()
+pytest_plugins = ["tests.support.run_order"]
+prepared_once.prepare()
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Databases]:
-    """The PostgreSQL server of this run: whose databases need not outlive a machine that fails."""
+    """The PostgreSQL server of this run: its databases may be lost when the machine fails."""
     if address := environ.get(SHARED):
         yield Databases(address)
         return

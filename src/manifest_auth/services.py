@@ -83,8 +83,8 @@ class RequestContext(Request):
     """One request, with the services to answer it.
 
     ``client_header``: ``X-Client-ID``; ``host``: ``Host``; ``renewed_cookie``: the session cookie whose idle time this
-    request renews; ``license_warning``: of the answer's header; ``loaded``: rows that GraphQL has loaded for this
-    request.
+    request renews, and that time in seconds; ``license_warning``: of the answer's header; ``loaded``: rows that GraphQL
+    has loaded for this request.
     """
 
     __slots__ = ("client_header", "host", "license_warning", "loaded", "renewed_cookie", "services")
@@ -103,7 +103,7 @@ class RequestContext(Request):
         self.services = services
         self.client_header = client_header
         self.host = host
-        self.renewed_cookie = ""
+        self.renewed_cookie: tuple[str, int] | None = None
         self.license_warning = ""
         self.loaded: dict[Any, Any] = {}
 

@@ -1,4 +1,4 @@
-"""Ranks are judged by the roles of the transaction: those of the request may be a moment old."""
+"""Rank is checked against the roles in the transaction: those of the request may be out of date."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.application import App
-from tests.support.callers import principal
 from tests.support.people import set_roles
+from tests.support.principals import principal
 
 VIEWER = Role.VIEWER.bit
-#: Every verb, done to the user of that number.
-VERBS: dict[str, Callable[[TenantUnit, RequestContext, int], Any]] = {
+#: Every operation, done to the user of that number.
+OPERATIONS: dict[str, Callable[[TenantUnit, RequestContext, int], Any]] = {
     "add": lambda unit, ctx, _: accounts.add(
         unit, ctx, ctx.services.account_tools, Draft("new@engines.example", VIEWER)
     ),
@@ -48,59 +48,59 @@ def request_of(app: App, tenant_id: int, user_id: int, *roles: Role) -> RequestC
 
 
 @pytest.fixture(scope="module")
-async def world(app: App) -> dict[str, int]:
-    """A client with somebody of each kind, by number."""
+async def ids(app: App) -> dict[str, int]:
+    """A client with a user of each kind, by number."""
     client = await new_client(app)
     tenant = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
     people = {
         name: (await new_user(app, client, roles=roles))[0]
         for name, roles in {
-            "boss": ["Admin"],
-            "was_boss": ["Admin", "Viewer"],
+            "admin": ["Admin"],
+            "former_admin": ["Admin", "Viewer"],
             "was_clerk": ["User Admin"],
             "asleep": ["Admin"],
             "victim": ["Viewer"],
         }.items()
     }
-    await set_roles(app, client, people["was_boss"], "User Admin")
+    await set_roles(app, client, people["former_admin"], "User Admin")
     await set_roles(app, client, people["was_clerk"], "Viewer")
     await act_on(app, f"{client}/users/{people['asleep']}/deactivate")
     return {"tenant": tenant, **people}
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("who", ["was_clerk", "asleep"])
-async def test_who_may_manage_nobody_any_more_does_nothing(
-    app: App, world: dict[str, int], verb: str, who: str
+async def test_who_may_manage_no_one_any_more_does_nothing(
+    app: App, ids: dict[str, int], operation: str, who: str
 ) -> None:
-    ctx = request_of(app, world["tenant"], world[who], Role.ADMIN)
+    ctx = request_of(app, ids["tenant"], ids[who], Role.ADMIN)
     with pytest.raises(Forbidden):
-        await app.services.store.of(world["tenant"]).write(lambda unit: VERBS[verb](unit, ctx, world["victim"]))
+        await app.services.store.of(ids["tenant"]).write(lambda unit: OPERATIONS[operation](unit, ctx, ids["victim"]))
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "add"])
-async def test_who_is_no_admin_any_more_touches_no_admin(app: App, world: dict[str, int], verb: str) -> None:
-    ctx = request_of(app, world["tenant"], world["was_boss"], Role.ADMIN)
+@pytest.mark.parametrize("operation", [operation for operation in OPERATIONS if operation != "add"])
+async def test_who_is_no_admin_any_more_touches_no_admin(app: App, ids: dict[str, int], operation: str) -> None:
+    ctx = request_of(app, ids["tenant"], ids["former_admin"], Role.ADMIN)
     with pytest.raises(Forbidden, match="Admin's account"):
-        await app.services.store.of(world["tenant"]).write(lambda unit: VERBS[verb](unit, ctx, world["boss"]))
+        await app.services.store.of(ids["tenant"]).write(lambda unit: OPERATIONS[operation](unit, ctx, ids["admin"]))
 
 
-async def test_who_is_no_admin_any_more_makes_none(app: App, world: dict[str, int]) -> None:
-    ctx, store = request_of(app, world["tenant"], world["was_boss"], Role.ADMIN), app.services.store.of(world["tenant"])
+async def test_who_is_no_admin_any_more_makes_none(app: App, ids: dict[str, int]) -> None:
+    ctx, store = request_of(app, ids["tenant"], ids["former_admin"], Role.ADMIN), app.services.store.of(ids["tenant"])
     draft = Draft("boss-2@engines.example", Role.ADMIN.bit)
     with pytest.raises(Forbidden, match="role Admin"):
         await store.write(lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft))
     with pytest.raises(Forbidden, match="role Admin"):
         await store.write(
-            lambda unit: accounts.set_roles(unit, ctx, ctx.services.account_tools, world["victim"], Role.ADMIN.bit)
+            lambda unit: accounts.set_roles(unit, ctx, ctx.services.account_tools, ids["victim"], Role.ADMIN.bit)
         )
     assert await store.read(lambda unit: users.find_by_email(unit, draft.email)) is None
 
 
 async def test_who_is_no_admin_neither_gives_nor_takes_the_role_whatever_else_is_asked(
-    app: App, world: dict[str, int]
+    app: App, ids: dict[str, int]
 ) -> None:
-    ctx, store = request_of(app, world["tenant"], world["was_boss"], Role.ADMIN), app.services.store.of(world["tenant"])
+    ctx, store = request_of(app, ids["tenant"], ids["former_admin"], Role.ADMIN), app.services.store.of(ids["tenant"])
     admin = Role.ADMIN.bit
     for before, after in ((0, admin), (admin, 0), (admin | VIEWER, VIEWER), (VIEWER, admin | VIEWER)):
         with pytest.raises(Forbidden, match="role Admin"):
@@ -109,8 +109,8 @@ async def test_who_is_no_admin_neither_gives_nor_takes_the_role_whatever_else_is
         await store.read(lambda unit: rank.check_grants(unit, ctx, before, after))  # noqa: B023 - awaited at once
 
 
-async def test_system_admins_and_the_command_line_stand_above(app: App, world: dict[str, int]) -> None:
-    store = app.services.store.of(world["tenant"])
+async def test_system_admins_and_the_command_line_stand_above(app: App, ids: dict[str, int]) -> None:
+    store = app.services.store.of(ids["tenant"])
     admin = RequestContext(app.services, "r", "192.0.2.1", "", AdminCaller("s", 1, "root"))
     tools = app.services.account_tools._replace(seats=UNCOUNTED)
     line = Origin(app.clock.ms, "system", "", "command-line")
@@ -121,4 +121,4 @@ async def test_system_admins_and_the_command_line_stand_above(app: App, world: d
             lambda unit: accounts.add(unit, who, tools, draft)  # noqa: B023 - awaited at once
         )
         assert made.roles == Role.ADMIN.bit
-    assert (await store.write(lambda unit: accounts.get_managed(unit, line, world["boss"]))).id == world["boss"]
+    assert (await store.write(lambda unit: accounts.get_managed(unit, line, ids["admin"]))).id == ids["admin"]

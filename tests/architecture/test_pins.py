@@ -1,4 +1,4 @@
-"""What builds the program is pinned: the build backend, what is installed beside it, and the container's base image."""
+"""What builds the program is pinned: the build backend, the packages beside it, and the container's base image."""
 
 from __future__ import annotations
 
@@ -7,6 +7,22 @@ import tomllib
 from pathlib import Path
 
 _EXACT = re.compile(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[0-9][0-9A-Za-z.+]*\Z")
+
+
+def test_every_dependency_has_one_version() -> None:
+    project = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [
+        *project["dependencies"],
+        *(name for names in project["optional-dependencies"].values() for name in names),
+    ]
+    lines = [line for line in Path("constraints.txt").read_text("utf-8").splitlines() if line and line[0] != "#"]
+    assert [line for line in lines if not _EXACT.match(line.partition(" ;")[0].strip())] == []
+    pinned = {_plain(line.partition("==")[0]) for line in lines}
+    assert {_plain(re.split(r"[\[; ]", name)[0]) for name in wanted} - pinned == set()
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
 
 
 def test_the_build_backend_has_one_version() -> None:

@@ -1,4 +1,4 @@
-"""Fixtures: each store opened on a fresh schema, and chains that nobody else uses."""
+"""Fixtures: each store opened on a fresh schema, and audit chains that no other test uses."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from manifest_auth import audit
 from manifest_auth import audit as trail
 from manifest_auth.audit import Event, Origin, Point, Verdict
 from manifest_auth.store import Store, TenantUnit, open_store
-from tests.support.keys import MACS
+from tests.support.secret_keys import MACS
 
 _numbers = itertools.count(100)
 
 
 @dataclass
 class Chain:
-    """A chain of its own, and a hand that reaches past all rules into the store."""
+    """An audit chain for one test, and ways to change the store past all rules."""
 
     store: Store
     url: str

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 from tests.support.commands import done, run
-from tests.support.keys import SECRET_KEY
 from tests.support.postgres import Databases
+from tests.support.secret_keys import SECRET_KEY
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

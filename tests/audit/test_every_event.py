@@ -1,4 +1,4 @@
-"""Each event of the trail is made to happen, and its row is looked for: who did it and whom it concerns."""
+"""Every audit event is made to happen, and its row is checked: actor and subject."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from manifest_auth.operations.delete_clients import sweep_clients
 from tests.http.accounts import test_becoming_admin as gains
 from tests.http.accounts import test_becoming_admin_identities as kept
 from tests.http.admin import test_mfa_challenge as factors
+from tests.http.audit import test_audit_export as exports
 from tests.http.claims import test_directories as directories
 from tests.http.claims import test_directory_proof as proofs
 from tests.http.claims import test_domain_owners as domain_owners
@@ -29,26 +30,26 @@ from tests.http.single_sign_on import test_exchange_codes as codes
 from tests.http.single_sign_on import test_first_link_by_domain as first_links
 from tests.http.single_sign_on import test_identities as unlinking
 from tests.http.single_sign_on import test_link_consent as linking
-from tests.http.throttle import test_anonymous_limits as strangers
+from tests.http.throttle import test_anonymous_limits as anonymous_limits
 from tests.licence import test_licence_events as told
-from tests.licence import test_replaced as licences
+from tests.licence import test_replaced_licences as licences
 from tests.mail_queue import test_mail_queue as mails
 from tests.operations import test_last_backup as backups
 from tests.operations import test_upgrade_event as upgrades
 from tests.support.accounts import keys_of, new_user
-from tests.support.admin_desk import ADMINS, AUTH, Desk, another, desk, enrolled, events
 from tests.support.application import FAST, PASSWORD, App
-from tests.support.crew import Crew, new_crew
-from tests.support.managing import NEW, accept, invited, reset, started_reset
+from tests.support.system_admins import ADMINS, AUTH, SystemAdmin, another, enrolled, events, signed_in_admin
+from tests.support.team import Team, new_team
+from tests.support.user_management import NEW, accept, invited, reset, started_reset
 
 GOOD = "granite-otter-47-lantern"
 CLIENTS, FACTOR = "/api/admin/clients", f"{AUTH}/second-factor"
-#: Those that want a provider, a licence or another process: the test that looks for their rows.
+#: Events that need a provider, a licence or another process: the test that checks their rows.
 ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.ASSERTION_REPLAYED: replays.test_a_replay_stands_in_the_audit_trail,
     Event.SIGN_IN_CODE_REUSED: codes.test_a_code_that_is_shown_again_ends_the_session_that_it_began,
     Event.ADMIN_GAINED: gains.test_the_gain_stands_in_the_trail_with_what_was_void,
-    Event.ADMIN_ROLE_WITHHELD: kept.test_groups_give_admin_to_nobody_whose_identity_is_not_proved,
+    Event.ADMIN_ROLE_WITHHELD: kept.test_groups_give_admin_to_no_one_whose_identity_is_not_proved,
     Event.CREDENTIALS_DROPPED: first_links.test_what_was_dropped_stands_in_the_trail,
     Event.IDENTITY_CONFIRMED: kept.test_one_that_an_admin_confirmed_stays,
     Event.IDENTITY_LINKED: linking.test_the_own_account_gets_another_key,
@@ -57,10 +58,11 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.EMAIL_CHANGED: addresses.test_it_takes_effect_when_the_new_mailbox_confirms,
     Event.EMAIL_CHANGE_UNDONE: addresses.test_the_old_mailbox_undoes_it,
     Event.MAIL_FAILED: mails.test_after_an_hour_it_is_given_up_and_the_trail_says_so,
+    Event.AUDIT_EXPORTED: exports.test_each_export_stands_in_the_trail_with_its_filters,
     Event.LICENSE_INSTALLED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
     Event.LICENSE_REFUSED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
     Event.LICENSE_STATE_CHANGED: told.test_the_grace_time_and_the_end_are_told_once_for_all_nodes,
-    Event.EVENTS_LEFT_OUT: strangers.test_junk_from_one_address_leaves_a_few_events_and_then_their_number,
+    Event.EVENTS_LEFT_OUT: anonymous_limits.test_junk_from_one_address_leaves_a_few_events_and_then_their_number,
     Event.SECOND_FACTOR_BEGUN: factors.test_enrolling_is_counted_and_recorded_like_a_password,
     Event.RESTORED: backups.test_of_processes_that_start_together_one_records_a_restore,
     Event.SCHEMA_UPGRADED: upgrades.test_an_upgrade_stands_in_the_trail_and_no_proof_makes_one,
@@ -74,7 +76,7 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.DIRECTORY_CLAIMED: directories.test_a_claim_gives_nothing_yet_and_can_be_taken_back,
     Event.DIRECTORY_RELEASED: directories.test_a_claim_gives_nothing_yet_and_can_be_taken_back,
     Event.DIRECTORY_PROVED: proofs.test_each_of_three_roles_proves_it,
-    Event.DIRECTORY_VOUCHED: directories.test_a_system_admins_word_makes_it_count,
+    Event.DIRECTORY_VOUCHED: directories.test_a_system_admin_who_vouches_makes_it_count,
     Event.DIRECTORY_GRANTED: directories.test_it_is_granted_to_others_and_taken_back,
     Event.DIRECTORY_REVOKED: directories.test_it_is_granted_to_others_and_taken_back,
     Event.PROVIDER_NAME_PINNED: names.test_a_pin_is_set_moved_listed_and_taken_away,
@@ -86,8 +88,8 @@ class Story:
     """A client of its own, the system admin, and the events that were found so far."""
 
     app: App
-    root: Desk
-    crew: Crew
+    root: SystemAdmin
+    team: Team
     seen: set[Event] = field(default_factory=set)
 
     @contextlib.asynccontextmanager
@@ -101,7 +103,7 @@ class Story:
         self.seen.add(event)
 
     async def chain(self) -> int:
-        found: int = (await self.root.get(f"{CLIENTS}/{self.crew.client}")).data["id"]
+        found: int = (await self.root.get(f"{CLIENTS}/{self.team.client}")).data["id"]
         return found
 
     async def do(self, method: str, path: str, body: Any = None) -> Any:
@@ -112,7 +114,7 @@ class Story:
 
 
 async def _passwords(story: Story) -> None:
-    app, client, expects = story.app, story.crew.client, story.expects
+    app, client, expects = story.app, story.team.client, story.expects
     number, email = await new_user(app, client, password=GOOD)
     me = f"user:{number}"
     async with expects(Event.SIGNED_IN, "anonymous", me):
@@ -159,12 +161,12 @@ async def _passwords(story: Story) -> None:
 
 
 async def _users(story: Story) -> None:
-    app, crew, expects, root = story.app, story.crew, story.expects, f"admin:{story.root.id}"
-    users = f"{CLIENTS}/{crew.client}/users"
-    found = await new_user(app, crew.client, password=GOOD)
+    app, team, expects, root = story.app, story.team, story.expects, f"admin:{story.root.id}"
+    users = f"{CLIENTS}/{team.client}/users"
+    found = await new_user(app, team.client, password=GOOD)
     number, me = found[0], f"user:{found[0]}"
     async with expects(Event.USER_CREATED, root, f"user:{number + 1}"):
-        await new_user(app, crew.client)
+        await new_user(app, team.client)
     async with expects(Event.USER_CHANGED, root, me):
         await story.do("PATCH", f"{users}/{number}", {"firstName": "Else"})
     async with expects(Event.USER_ROLES_CHANGED, root, me):
@@ -172,23 +174,23 @@ async def _users(story: Story) -> None:
     async with expects(Event.USER_DEACTIVATED, root, me):
         await story.do("POST", f"{users}/{number}/deactivate")
     async with expects(Event.SIGN_IN_REFUSED, "anonymous", me):
-        await app.sign_in(found[1], GOOD, crew.client)
+        await app.sign_in(found[1], GOOD, team.client)
     async with expects(Event.USER_RESTORED, root, me):
         await story.do("POST", f"{users}/{number}/restore")
-    boss = f"user:{(await crew.member('Admin')).id}"
-    guest, token = await invited(crew)
+    client_admin = f"user:{(await team.member('Admin')).id}"
+    guest, token = await invited(team)
     async with expects(Event.INVITATION_ACCEPTED, "anonymous", f"user:{guest}"):
         assert (await accept(app, token)).status == 200
-    async with expects(Event.USER_INVITED, boss, f"user:{guest + 1}"):
-        await invited(crew, "second@x.example")
-    async with expects(Event.PASSWORD_RESET_STARTED, boss, f"user:{guest}"):
-        token = await started_reset(crew, guest)
+    async with expects(Event.USER_INVITED, client_admin, f"user:{guest + 1}"):
+        await invited(team, "second@x.example")
+    async with expects(Event.PASSWORD_RESET_STARTED, client_admin, f"user:{guest}"):
+        token = await started_reset(team, guest)
     async with expects(Event.PASSWORD_RESET, "anonymous", f"user:{guest}"):
         assert (await reset(app, token, NEW + "-3")).status == 200
 
 
 async def _providers(story: Story) -> None:
-    root, base = f"admin:{story.root.id}", f"{CLIENTS}/{story.crew.client}/providers"
+    root, base = f"admin:{story.root.id}", f"{CLIENTS}/{story.team.client}/providers"
     body = {"name": "first", "oidc": {"issuer": "https://idp.example", "clientId": "x"}}
     made = await story.do("POST", base, body)
     me = f"provider:{made['id']}"
@@ -204,7 +206,7 @@ async def _providers(story: Story) -> None:
 
 
 async def _domains(story: Story) -> None:
-    root, base, domain = f"admin:{story.root.id}", f"{CLIENTS}/{story.crew.client}/domains", "every-event.example"
+    root, base, domain = f"admin:{story.root.id}", f"{CLIENTS}/{story.team.client}/domains", "every-event.example"
     me = f"domain:{domain}"
     async with story.expects(Event.DOMAIN_CLAIMED, root, me):
         await story.do("POST", base, {"domain": domain})
@@ -217,11 +219,13 @@ async def _domains(story: Story) -> None:
 async def _clients(story: Story) -> None:
     app, root, expects = story.app, f"admin:{story.root.id}", story.expects
     number = await story.chain()
-    me, path = f"client:{number}", f"{CLIENTS}/{story.crew.client}"
+    me, path = f"client:{number}", f"{CLIENTS}/{story.team.client}"
     assert (Event.CLIENT_CREATED.value, root, me) == (await events(app, number))[0][:3]
     story.seen.add(Event.CLIENT_CREATED)
     async with expects(Event.CLIENT_CHANGED, root, me):
         await story.do("PATCH", path, {"name": "Another"})
+    async with expects(Event.BRANDING_CHANGED, root, me):
+        await story.do("PATCH", path, {"settings": {"branding": {"accent": "#123456"}}})
     async with expects(Event.CLIENT_SUSPENDED, root, me):
         await story.do("POST", f"{path}/suspend")
     async with expects(Event.CLIENT_RESTORED, root, me):
@@ -238,7 +242,7 @@ async def _clients(story: Story) -> None:
 
 async def _admins(story: Story) -> None:
     app, expects = story.app, story.expects
-    story.root = await desk(app)
+    story.root = await signed_in_admin(app)
     root = f"admin:{story.root.id}"
     me = await another(story.root)
     who, one = f"admin:{me.id}", f"{ADMINS}/{me.id}"
@@ -285,7 +289,7 @@ async def _keys(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_every_event_is_recorded(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     app.clock.advance(86_400)
-    story = Story(app, await desk(app), await new_crew(app))
+    story = Story(app, await signed_in_admin(app), await new_team(app))
     topics: list[Callable[[Story], Awaitable[None]]] = [_passwords, _users, _providers, _domains, _clients, _admins]
     for topic in topics:
         await topic(story)

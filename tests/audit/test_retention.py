@@ -1,4 +1,4 @@
-"""Retention takes a chain's beginning away, in bounded steps, and leaves the rest provable."""
+"""Audit retention removes the beginning of a chain in bounded steps; the rest can still be verified."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_tampering_is_found_afterwards_too(store: Store, chain: Chain, act
 
 
 async def test_a_chain_is_proved_while_it_is_swept(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retention overtakes whoever walks along the chain: the walk goes on behind the anchor."""
+    """Retention deletes events that a reader has not reached yet: the reader goes on behind the anchor."""
     monkeypatch.setattr("manifest_auth.audit.chain_rows.BATCH", 2)
     reads = 0
     real = type(store).read
@@ -141,4 +141,4 @@ async def test_the_setting_says_how_long_and_the_default_is_for_ever(database_ur
             for n in await audit.all_chains(app.services.store)
         ]
         faulty = [verdict for verdict in verdicts if verdict.faults]
-        assert {verdict.client for verdict in faulty} <= {"acme", "globex"}  # which nobody created, in tests
+        assert {verdict.client for verdict in faulty} <= {"acme", "globex"}  # which no one created, in tests

@@ -1,4 +1,4 @@
-"""A head that a node cannot check is carried along as a doubt, and settled where all the keys are."""
+"""A chain tip that a node cannot check is reported as unchecked, and settled by a node that has all the keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from manifest_auth.runtime.sealing import Macs, SecretKeys
 from manifest_auth.store import open_store
 from tests.audit.conftest import Chain
-from tests.support.keys import MACS, SECRET_KEY
+from tests.support.secret_keys import MACS, SECRET_KEY
 
 ONE, OTHER = bytes(range(32)), bytes(range(32, 64))
 

@@ -1,4 +1,4 @@
-"""A real browser: Chromium without a screen, with a new profile each time; names in .example are this machine."""
+"""Starts Chromium without a screen, with a new profile each time; names in .example are this machine."""
 
 from __future__ import annotations
 

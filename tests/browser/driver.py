@@ -1,5 +1,4 @@
-"""Chromium, driven as a person would: pages are opened, fields typed into, buttons pressed. Spoken to over two pipes
-(the DevTools protocol, ``--remote-debugging-pipe``), so nothing but the browser itself is needed."""
+"""Drives Chromium over two pipes (DevTools protocol) as a user would: opens pages, types, presses buttons."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ _OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
 )  # fmt: skip
-#: The browser looks for its pipes at the numbers 3 and 4; whoever starts it has others there.
+#: The browser expects its pipes at file descriptors 3 and 4, where the parent may have other files.
 _LAUNCH = """
 import fcntl, os, sys
 pipes = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]

@@ -1,5 +1,4 @@
-"""A real browser signs in through providers of another site, over https, where only ``SameSite=None`` cookies come back
-with a provider's form post and only pages whose policy lets them may post."""
+"""A real browser signs in through providers of another site over https: only ``SameSite=None`` cookies return."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The explorer of GraphQL, in a real browser: without internet, and with no more rights than its visitor."""
+"""The GraphQL explorer in a real browser: without internet, and with the rights of its user only."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_what_others_wrote_is_text(browser: Chromium) -> None:
     assert browser.value("document.images.length") == 0
 
 
-def test_the_session_cookie_counts_where_nobody_signed_in(server: Server, browser: Chromium) -> None:
+def test_the_session_cookie_counts_where_no_one_signed_in(server: Server, browser: Chromium) -> None:
     body = json.dumps({"email": "viewer@acme.example", "password": DEMO_PASSWORD})
     sent = f"""fetch('/api/client/auth/sign-in', {{method: 'POST', body: {json.dumps(body)},
         headers: {{'Content-Type': 'application/json'}}}}).then(answer => answer.status)"""

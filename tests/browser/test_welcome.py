@@ -1,4 +1,4 @@
-"""The page that one-time links lead to, in a real browser."""
+"""The page that one-time links open, in a real browser."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import pytest
 
 from manifest_auth.runtime.clock import Clock
 from tests.browser.driver import Chromium
-from tests.support.managing import INVITE, NEW, RESET
 from tests.support.oidc_op import provider
 from tests.support.server import DEMO_PASSWORD, Server, served
+from tests.support.user_management import INVITE, NEW, RESET
 
 OVER = "This link does not work any more"
 MARKUP = "<img src=x onerror=alert(1)> & Söhne"
 
 
-class Desk(NamedTuple):
-    """The server, and the two who hand out links."""
+class Setup(NamedTuple):
+    """The server, and the access tokens of the two who make links."""
 
     server: Server
     admin: str
-    boss: str
+    client_admin: str
 
     def send(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
@@ -38,9 +38,9 @@ class Desk(NamedTuple):
             return json.load(error)
 
     def link(self, document: str, **variables: Any) -> str:
-        """A one-time link that the Admin of acme was shown."""
+        """A one-time link, as the Admin of acme sees it."""
         body = {"query": document, "variables": variables}
-        [handed] = self.send("POST", "/api/client/graphql", body, self.boss)["data"].values()
+        [handed] = self.send("POST", "/api/client/graphql", body, self.client_admin)["data"].values()
         return str(handed["link"])
 
     def invite(self, email: str) -> str:
@@ -55,15 +55,15 @@ class Desk(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     with served(tmp_path_factory.mktemp("server")) as server:
-        at = Desk(server, "", "")
+        at = Setup(server, "", "")
         admin = {"username": "admin", "password": DEMO_PASSWORD}
-        boss = {"email": "admin@acme.example", "password": DEMO_PASSWORD}
-        yield Desk(
+        client_admin = {"email": "admin@acme.example", "password": DEMO_PASSWORD}
+        yield Setup(
             server,
             at.send("POST", "/api/admin/auth/sign-in", admin)["data"]["token"],
-            at.send("POST", "/api/client/auth/sign-in", boss)["data"]["token"],
+            at.send("POST", "/api/client/auth/sign-in", client_admin)["data"]["token"],
         )
 
 
@@ -90,8 +90,8 @@ def refused(browser: Chromium, sentence: str) -> None:
     browser.until("document.querySelector('#problem').checkVisibility()")
 
 
-def test_an_invited_person_chooses_a_password_and_is_in(desk: Desk, browser: Chromium) -> None:
-    link = desk.invite("ada@page.example")
+def test_an_invited_person_chooses_a_password_and_is_in(setup: Setup, browser: Chromium) -> None:
+    link = setup.invite("ada@page.example")
     token = link.partition("#")[2]
     browser.open(link)
     browser.shows("Welcome to Acme Corporation")
@@ -106,28 +106,28 @@ def test_an_invited_person_chooses_a_password_and_is_in(desk: Desk, browser: Chr
     browser.shows("You are signed in")
     me = browser.value("fetch('/api/client/auth/me').then(answer => answer.json())")
     assert me["data"]["user"]["email"] == "ada@page.example"
-    assert browser.value("location.href") == f"{desk.server.base}/welcome"
-    assert desk.signs_in("ada@page.example", NEW)
+    assert browser.value("location.href") == f"{setup.server.base}/welcome"
+    assert setup.signs_in("ada@page.example", NEW)
     # The token went nowhere but into bodies, and nothing came from elsewhere. Browsers name a document without its #.
     asked = [address for address in browser.requests if not address.startswith("about:")]
     assert len(asked) >= 4
-    assert all(address.startswith(desk.server.base) for address in asked)
+    assert all(address.startswith(setup.server.base) for address in asked)
     assert token not in str(asked)
-    assert token not in desk.server.output.read_text()
+    assert token not in setup.server.output.read_text()
     assert [line for line in browser.complaints if "400" not in line and "favicon" not in line] == []
 
 
-def test_a_forgotten_password_is_replaced(desk: Desk, browser: Chromium) -> None:
-    link = desk.invite("grace@page.example")
+def test_a_forgotten_password_is_replaced(setup: Setup, browser: Chromium) -> None:
+    link = setup.invite("grace@page.example")
     browser.open(link)
     submit_when_ready(browser, NEW)
     user = '{ users(filter: {search: "grace@page"}) { id } }'
-    found = desk.send("POST", "/api/client/graphql", {"query": user}, desk.boss)["data"]["users"]
-    browser.open(desk.link(RESET, id=found[0]["id"]))
+    found = setup.send("POST", "/api/client/graphql", {"query": user}, setup.client_admin)["data"]["users"]
+    browser.open(setup.link(RESET, id=found[0]["id"]))
     browser.shows("Choose a new password")
     submit_when_ready(browser, "quartz-meadow-58-signal")
-    assert desk.signs_in("grace@page.example", "quartz-meadow-58-signal")
-    assert not desk.signs_in("grace@page.example", NEW)
+    assert setup.signs_in("grace@page.example", "quartz-meadow-58-signal")
+    assert not setup.signs_in("grace@page.example", NEW)
 
 
 def submit_when_ready(browser: Chromium, password: str) -> None:
@@ -136,38 +136,38 @@ def submit_when_ready(browser: Chromium, password: str) -> None:
     browser.shows("Your password is set")
 
 
-@pytest.mark.parametrize("tail", ["", "#", "#made-up", "#%", "#<script>alert(1)</script>", "#" + "x" * 3000])
-def test_a_link_that_does_not_work_says_so(desk: Desk, browser: Chromium, tail: str) -> None:
-    browser.open(f"{desk.server.base}/welcome{tail}")
-    if len(tail) > 100:
+@pytest.mark.parametrize("fragment", ["", "#", "#made-up", "#%", "#<script>alert(1)</script>", "#" + "x" * 3000])
+def test_a_link_that_does_not_work_says_so(setup: Setup, browser: Chromium, fragment: str) -> None:
+    browser.open(f"{setup.server.base}/welcome{fragment}")
+    if len(fragment) > 100:
         browser.shows("That did not work")
     else:
         browser.shows(OVER)
     assert not browser.value("document.querySelector('#form').checkVisibility()")
 
 
-def test_a_link_that_was_used_meanwhile_says_so(desk: Desk, browser: Chromium) -> None:
-    link = desk.invite("late@page.example")
+def test_a_link_that_was_used_meanwhile_says_so(setup: Setup, browser: Chromium) -> None:
+    link = setup.invite("late@page.example")
     browser.open(link)
     browser.shows("late@page.example")
     body = {"token": link.partition("#")[2], "password": NEW}
-    assert desk.send("POST", "/api/client/auth/invitations/accept", body)["success"]
+    assert setup.send("POST", "/api/client/auth/invitations/accept", body)["success"]
     submit(browser, NEW + "-9")
     browser.shows(OVER)
-    assert desk.signs_in("late@page.example", NEW)
+    assert setup.signs_in("late@page.example", NEW)
 
 
-def test_another_link_in_the_same_tab_is_that_other_link(desk: Desk, browser: Chromium) -> None:
-    browser.open(desk.invite("one@page.example"))
+def test_another_link_in_the_same_tab_is_that_other_link(setup: Setup, browser: Chromium) -> None:
+    browser.open(setup.invite("one@page.example"))
     browser.shows("one@page.example")
-    browser.value(f"location.hash = {json.dumps(desk.invite('other@page.example').partition('#')[2])}")
+    browser.value(f"location.hash = {json.dumps(setup.invite('other@page.example').partition('#')[2])}")
     browser.shows("other@page.example")
 
 
-def test_it_fits_a_phone(desk: Desk, browser: Chromium) -> None:
+def test_it_fits_a_phone(setup: Setup, browser: Chromium) -> None:
     browser.phone(320, 640)
     try:
-        browser.open(desk.invite("a-very-long-address-without-a-single-space-in-it@page.example"))
+        browser.open(setup.invite("a-very-long-address-without-a-single-space-in-it@page.example"))
         browser.until("document.querySelector('#form')?.checkVisibility()")
         assert browser.value("document.documentElement.scrollWidth") == 320
         assert browser.value("parseFloat(getComputedStyle(document.querySelector('#password')).fontSize)") >= 16
@@ -177,20 +177,20 @@ def test_it_fits_a_phone(desk: Desk, browser: Chromium) -> None:
         browser._call("Emulation.clearDeviceMetricsOverride")
 
 
-def test_what_others_named_is_text(desk: Desk, browser: Chromium) -> None:
-    desk.send("PATCH", "/api/admin/clients/acme", {"name": MARKUP}, desk.admin)
+def test_what_others_named_is_text(setup: Setup, browser: Chromium) -> None:
+    setup.send("PATCH", "/api/admin/clients/acme", {"name": MARKUP}, setup.admin)
     try:
-        browser.open(desk.invite("markup@page.example"))
+        browser.open(setup.invite("markup@page.example"))
         browser.shows(f"Welcome to {MARKUP}")
         assert browser.value("document.images.length") == 0
     finally:
-        desk.send("PATCH", "/api/admin/clients/acme", {"name": "Acme Corporation"}, desk.admin)
+        setup.send("PATCH", "/api/admin/clients/acme", {"name": "Acme Corporation"}, setup.admin)
 
 
-def test_the_clients_own_rule_is_shown_and_what_comes_next(desk: Desk, browser: Chromium) -> None:
-    desk.settle(password={"minLength": 20, "characterClasses": 4}, returnAddresses=[f"{desk.server.base}/docs"])
+def test_the_clients_own_rule_is_shown_and_what_comes_next(setup: Setup, browser: Chromium) -> None:
+    setup.settle(password={"minLength": 20, "characterClasses": 4}, returnAddresses=[f"{setup.server.base}/docs"])
     try:
-        browser.open(desk.invite("rule@page.example"))
+        browser.open(setup.invite("rule@page.example"))
         browser.shows("At least 20 characters")
         browser.shows("With 4 of:")
         submit(browser, "granite-otter-lantern")
@@ -200,20 +200,20 @@ def test_the_clients_own_rule_is_shown_and_what_comes_next(desk: Desk, browser: 
         browser.press("a.way")
         browser.until("location.pathname == '/docs'")
     finally:
-        desk.settle(password={"minLength": 15, "characterClasses": 0}, returnAddresses=[])
+        setup.settle(password={"minLength": 15, "characterClasses": 0}, returnAddresses=[])
 
 
-def test_where_passwords_are_not_used_the_provider_is_the_way_in(desk: Desk, browser: Chromium) -> None:
+def test_where_passwords_are_not_used_the_provider_is_the_way_in(setup: Setup, browser: Chromium) -> None:
     with provider(Clock()) as op:
         oidc = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
         made = {"name": "company", "displayName": "The <b>Company</b>", "oidc": oidc}
-        assert desk.send("POST", "/api/admin/clients/acme/providers", made, desk.admin)["success"]
-        link = desk.invite("sso@page.example")
+        assert setup.send("POST", "/api/admin/clients/acme/providers", made, setup.admin)["success"]
+        link = setup.invite("sso@page.example")
         token = link.partition("#")[2]
         browser.open(link)
         browser.shows("Continue with The <b>Company</b>")
         assert browser.value("document.querySelector('#form').checkVisibility()")
-        desk.settle(passwordSignIn=False)
+        setup.settle(passwordSignIn=False)
         try:
             browser.open(link)
             browser.shows("Passwords are not used here")
@@ -223,28 +223,28 @@ def test_where_passwords_are_not_used_the_provider_is_the_way_in(desk: Desk, bro
             browser.shows("sso@page.example")
             assert [address for address in browser.requests if address.startswith(op.issuer)]
             assert token not in str(browser.requests)
-            assert token not in desk.server.output.read_text()
+            assert token not in setup.server.output.read_text()
         finally:
-            desk.settle(passwordSignIn=True)
-            desk.send("DELETE", "/api/admin/clients/acme/providers/company", None, desk.admin)
+            setup.settle(passwordSignIn=True)
+            setup.send("DELETE", "/api/admin/clients/acme/providers/company", None, setup.admin)
 
 
-def test_a_provider_that_is_gone_is_said(desk: Desk, browser: Chromium) -> None:
+def test_a_provider_that_is_gone_is_said(setup: Setup, browser: Chromium) -> None:
     oidc = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
     made = {"name": "gone", "displayName": "Gone", "oidc": oidc}
-    assert desk.send("POST", "/api/admin/clients/acme/providers", made, desk.admin)["success"]
+    assert setup.send("POST", "/api/admin/clients/acme/providers", made, setup.admin)["success"]
     try:
-        browser.open(desk.invite("no-way@page.example"))
+        browser.open(setup.invite("no-way@page.example"))
         browser.shows("Continue with Gone")
         browser.press("button.way")
         refused(browser, "The identity provider cannot be reached")
-        assert browser.value("document.querySelector('#form').checkVisibility()")  # a password is still a way in
+        assert browser.value("document.querySelector('#form').checkVisibility()")  # a password still signs in
     finally:
-        desk.send("DELETE", "/api/admin/clients/acme/providers/gone", None, desk.admin)
+        setup.send("DELETE", "/api/admin/clients/acme/providers/gone", None, setup.admin)
 
 
-def test_what_is_typed_can_be_shown_and_password_managers_understand_the_form(desk: Desk, browser: Chromium) -> None:
-    browser.open(desk.invite("show@page.example"))
+def test_what_is_typed_can_be_shown_and_password_managers_understand_the_form(setup: Setup, browser: Chromium) -> None:
+    browser.open(setup.invite("show@page.example"))
     browser.until("document.querySelector('#form')?.checkVisibility()")
     kind = "document.querySelector('#password').type"
     assert browser.value(kind) == "password"
@@ -256,8 +256,8 @@ def test_what_is_typed_can_be_shown_and_password_managers_understand_the_form(de
     assert browser.value(fields) == [["username", "show@page.example"], ["new-password", ""]]
 
 
-def test_a_server_that_is_gone_is_said_and_what_was_typed_stays(desk: Desk, browser: Chromium) -> None:
-    browser.open(desk.invite("gone@page.example"))
+def test_a_server_that_is_gone_is_said_and_what_was_typed_stays(setup: Setup, browser: Chromium) -> None:
+    browser.open(setup.invite("gone@page.example"))
     browser.until("document.querySelector('#form')?.checkVisibility()")
     browser._call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
     try:

@@ -1,4 +1,4 @@
-"""The page that confirms a new e-mail address and puts an old one back, in a real browser."""
+"""The page that confirms a new e-mail address or restores the old one, in a real browser."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.support.server import DEMO_PASSWORD, Server, served
 OVER = "This link does not work any more"
 
 
-class Desk(NamedTuple):
-    """A server that sends e-mails, and who gets them."""
+class Setup(NamedTuple):
+    """A server that sends e-mails, and the mail server that receives them."""
 
     server: Server
-    post: MailServer
+    mail_server: MailServer
 
     def send(self, path: str, body: Any, token: str = "") -> Any:
         headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
@@ -37,21 +37,21 @@ class Desk(NamedTuple):
         body = {"newEmail": new, "currentPassword": DEMO_PASSWORD}
         self.send("/api/client/auth/email", body, self.sign_in(email))
 
-    def mailed_to(self, email: str, word: str) -> Received:
-        """The e-mail to that address with this word in its subject."""
+    def mailed_to(self, email: str, text: str) -> Received:
+        """The e-mail to that address with this text in its subject."""
         deadline = time.monotonic() + 30
         while True:
-            for letter in list(self.post.letters):
-                if letter.recipients == [email] and word in letter.message["Subject"]:
-                    return letter
+            for received in list(self.mail_server.mails):
+                if received.recipients == [email] and text in received.message["Subject"]:
+                    return received
             assert time.monotonic() < deadline, "no such e-mail came"
             time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    with MailServer() as post, served(tmp_path_factory.mktemp("server"), **post.settings) as server:
-        yield Desk(server, post)
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    with MailServer() as mail_server, served(tmp_path_factory.mktemp("server"), **mail_server.settings) as server:
+        yield Setup(server, mail_server)
 
 
 @pytest.fixture(scope="module")
@@ -60,22 +60,22 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
         yield chromium
 
 
-def test_a_new_address_is_confirmed_and_the_old_one_put_back(desk: Desk, browser: Chromium) -> None:
+def test_a_new_address_is_confirmed_and_the_old_one_put_back(setup: Setup, browser: Chromium) -> None:
     old, new = "author@acme.example", "arthur@acme.example"
-    desk.ask(old, new)
-    link = desk.mailed_to(new, "confirm").link
+    setup.ask(old, new)
+    link = setup.mailed_to(new, "confirm").link
     browser.open(link)
     browser.shows("Confirm your new address")
     browser.shows(f"{new} becomes the e-mail address of your account at Acme Corporation")
-    assert desk.sign_in(old)  # who opens a link, a scanner of mail too, changes nothing
+    assert setup.sign_in(old)  # who opens a link, a scanner of mail too, changes nothing
     browser.press("#yes")
     browser.shows("Your address is confirmed")
-    assert browser.value("location.href") == f"{desk.server.base}/welcome"
-    assert desk.sign_in(new)
+    assert browser.value("location.href") == f"{setup.server.base}/welcome"
+    assert setup.sign_in(new)
     browser.open(link)
     browser.shows(OVER)
 
-    link = desk.mailed_to(old, "was changed").link
+    link = setup.mailed_to(old, "was changed").link
     browser.open(link)
     browser.shows("Put your old address back")
     browser.shows("All devices are signed out of the account")
@@ -83,38 +83,38 @@ def test_a_new_address_is_confirmed_and_the_old_one_put_back(desk: Desk, browser
     browser.press("#yes")
     browser.shows("Your address is back")
     browser.shows(f"A link to choose a new password is on its way to {old}")
-    browser.open(desk.mailed_to(old, "new password").link)
+    browser.open(setup.mailed_to(old, "new password").link)
     browser.shows("Choose a new password")
     asked = [address for address in browser.requests if not address.startswith("about:")]
-    assert all(address.startswith(desk.server.base) for address in asked)
-    tokens = [letter.token for letter in desk.post.letters if "welcome#" in letter.text]
+    assert all(address.startswith(setup.server.base) for address in asked)
+    tokens = [received.token for received in setup.mail_server.mails if "welcome#" in received.text]
     assert len(tokens) == 3
     for token in tokens:
         assert token not in str(asked)
-        assert token not in desk.server.output.read_text()
+        assert token not in setup.server.output.read_text()
     assert [line for line in browser.complaints if "401" not in line and "favicon" not in line] == []
 
 
-def test_an_address_that_was_taken_meanwhile_is_said(desk: Desk, browser: Chromium) -> None:
+def test_an_address_that_was_taken_meanwhile_is_said(setup: Setup, browser: Chromium) -> None:
     new = "soon-taken@acme.example"
-    desk.ask("viewer@acme.example", new)
-    browser.open(desk.mailed_to(new, "confirm").link)
+    setup.ask("viewer@acme.example", new)
+    browser.open(setup.mailed_to(new, "confirm").link)
     browser.shows("Confirm your new address")
-    token = desk.sign_in("admin@acme.example")
+    token = setup.sign_in("admin@acme.example")
     document = "mutation($input: AddUserInput!) { addUser(input: $input) { id } }"
     made = {"query": document, "variables": {"input": {"email": new, "roles": ["Viewer"]}}}
-    assert desk.send("/api/client/graphql", made, token)["addUser"]["id"]
+    assert setup.send("/api/client/graphql", made, token)["addUser"]["id"]
     browser.press("#yes")
     browser.shows("That did not work")
     browser.shows("A user with this e-mail exists")
 
 
-def test_it_fits_a_phone(desk: Desk, browser: Chromium) -> None:
+def test_it_fits_a_phone(setup: Setup, browser: Chromium) -> None:
     new = "a-very-long-address-without-a-single-space-in-it@acme.example"
-    desk.ask("operator@acme.example", new)
+    setup.ask("operator@acme.example", new)
     browser.phone(320, 640)
     try:
-        browser.open(desk.mailed_to(new, "confirm").link)
+        browser.open(setup.mailed_to(new, "confirm").link)
         browser.until("document.querySelector('#yes')?.checkVisibility()")
         assert browser.value("document.documentElement.scrollWidth") == 320
         assert browser.value("document.querySelector('#yes').getBoundingClientRect().height") >= 44

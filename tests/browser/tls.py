@@ -1,4 +1,4 @@
-"""TLS in front of plain servers of the loopback address, as a reverse proxy has it, for names in .example."""
+"""A TLS reverse proxy in front of plain servers of the loopback address, for names in .example."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.commands import done, typed
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import start, stop
 
 PASSWORD = "glacier-pencil-77-mango"

@@ -1,4 +1,4 @@
-"""``admin reset`` lets a system admin in again whom no other one can help."""
+"""``admin reset`` lets a system admin sign in again when no other admin can help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Caddy of Debian with ``deploy/Caddyfile``, with certificates of its own making."""
+"""Runs Debian's Caddy with ``deploy/Caddyfile`` and certificates that it makes itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.architecture.links import ROOT
 from tests.deploy.nginx import NAME, Proxy, kept_running
-from tests.interop.peers import install
+from tests.interop.providers import install
 from tests.support.processes import free_port
 
 EXAMPLE = ROOT / "deploy" / "Caddyfile"

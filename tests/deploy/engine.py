@@ -1,4 +1,4 @@
-"""Podman, with storage of its own, and a base image that is made of nothing but this machine.
+"""Runs podman with its own storage and a base image that is made of this machine only.
 
 No registry of images is asked. The base image is a bare skeleton; programs and libraries are those of this machine,
 mounted read-only in each step of the build and in each run. So what the container file adds lies in the image alone.

@@ -1,4 +1,4 @@
-"""nginx of Debian with ``deploy/nginx.conf``, run by whoever runs the tests, in front of a server."""
+"""Runs Debian's nginx with ``deploy/nginx.conf`` in front of a server, without root."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.architecture.links import ROOT
-from tests.interop.peers import certificates, install
+from tests.interop.providers import certificates, install
 from tests.support.commands import until
 from tests.support.processes import ending_with_us, free_port
 

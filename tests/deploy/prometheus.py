@@ -1,4 +1,4 @@
-"""Prometheus itself, of Debian's package, unpacked: its server and ``promtool``."""
+"""Runs Prometheus of Debian's package, unpacked: its server and ``promtool``."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from tests.interop.peers import install
+from tests.interop.providers import install
 from tests.support.processes import ending_with_us, free_port
 
 JOB = "manifest-auth"
 
 
 def program(name: str) -> str:
-    """Where ``prometheus`` or ``promtool`` is: of the machine, else unpacked, which starts no service."""
+    """The path of ``prometheus`` or ``promtool``: the machine's, else unpacked from the package, which starts no
+    service."""
     return shutil.which(name) or str(install.debian("prometheus", "prometheus") / "usr/bin" / name)
 
 

@@ -1,5 +1,4 @@
-"""A real Prometheus scrapes a real server of two web processes, in which some of everything happened: every panel of
-the dashboard and every alert rule finds what it asks for."""
+"""A real Prometheus scrapes a real server of two processes: every panel of the dashboard and every alert has data."""
 
 from __future__ import annotations
 
@@ -16,12 +15,12 @@ import pytest
 from manifest_auth.licence import sign
 from tests.architecture.links import ROOT
 from tests.deploy.prometheus import JOB, Prometheus, scraping
-from tests.licence.desk import PUBLIC, VENDOR, licence
-from tests.processes.test_single_sign_on_nodes import RETURN_TO, Desk, by_address, by_form, by_json, furnished
-from tests.processes.wire import AUTH, AUTHOR, NODE, Node, bearer
+from tests.licence.vendor import PUBLIC, VENDOR, licence
+from tests.processes.node_client import AUTH, AUTHOR, NODE, Node, bearer
+from tests.processes.test_single_sign_on_nodes import RETURN_TO, Setup, by_address, by_form, by_json, set_up
 from tests.support.commands import done
-from tests.support.keys import SECRET_KEY
 from tests.support.processes import free_port
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, served
 from tests.support.single_sign_on import authn_request
 
@@ -31,11 +30,11 @@ INVITE = 'mutation { inviteUser(input: {email: "new@acme.example", roles: ["View
 _VARIABLES = {"$job": JOB, "$instance": ".+", "$__rate_interval": "1m"}
 
 
-def story(node: Node, desk: Desk, folder: Path) -> None:
+def story(node: Node, setup: Setup, folder: Path) -> None:
     """Some of everything."""
     users(node)
     admins(node)
-    providers(node, desk)
+    providers(node, setup)
     links(node, folder)
 
 
@@ -56,30 +55,30 @@ def users(node: Node) -> None:
 
 def admins(node: Node) -> None:
     """A second factor: asked for, and the code that enrolled it shown again."""
-    door = "/api/admin/auth"
+    auth = "/api/admin/auth"
     shown = {"username": "admin", "password": DEMO_PASSWORD}
-    token = node.post(f"{door}/sign-in", shown).json()["data"]["token"]
-    secret = node.post(f"{door}/second-factor", {"password": DEMO_PASSWORD}, token).json()["data"]["secret"]
+    token = node.post(f"{auth}/sign-in", shown).json()["data"]["token"]
+    secret = node.post(f"{auth}/second-factor", {"password": DEMO_PASSWORD}, token).json()["data"]["secret"]
     code = pyotp.TOTP(secret).now()
-    assert node.post(f"{door}/second-factor/confirm", {**shown, "otp": code}, token).status_code == 200
-    assert node.post(f"{door}/sign-in", shown).status_code == 401
-    assert node.post(f"{door}/sign-in", {**shown, "otp": code}).status_code == 401
+    assert node.post(f"{auth}/second-factor/confirm", {**shown, "otp": code}, token).status_code == 200
+    assert node.post(f"{auth}/sign-in", shown).status_code == 401
+    assert node.post(f"{auth}/sign-in", {**shown, "otp": code}).status_code == 401
     assert node.http.get("/api/admin/status", headers=bearer(token)).json()["data"]["lastBackupAt"] is not None
 
 
-def providers(node: Node, desk: Desk) -> None:
+def providers(node: Node, setup: Setup) -> None:
     """Both protocols, with and without a code, and each answer shown twice."""
     base = node.server.base
-    path, cookies = desk.begun(node, returnTo=RETURN_TO)
+    path, cookies = setup.begun(node, returnTo=RETURN_TO)
     assert [by_address(path, cookies)(base).status_code for _ in range(2)] == [302, 401]
-    path, cookies = desk.begun(node, returnTo=RETURN_TO, response="code")
+    path, cookies = setup.begun(node, returnTo=RETURN_TO, response="code")
     code = by_address(path, cookies)(base).headers["location"].partition("code=")[2]
     assert [node.post(f"{AUTH}/exchange", {"code": code}).status_code for _ in range(2)] == [200, 401]
-    response = desk.response()
+    response = setup.response()
     assert [by_json(response)(base).status_code for _ in range(2)] == [200, 401]
-    location, cookies = desk.start(node, "okta-saml", returnTo=RETURN_TO)
+    location, cookies = setup.start(node, "okta-saml", returnTo=RETURN_TO)
     state = location.partition("RelayState=")[2].partition("&")[0]
-    response = desk.response(in_response_to=authn_request(location).get("ID"))
+    response = setup.response(in_response_to=authn_request(location).get("ID"))
     sent = by_form(cookies, SAMLResponse=response, RelayState=state)
     assert [sent(base).status_code for _ in range(2)] == [303, 401]
     gone = httpx2.get(f"{base}{AUTH}/oidc", params={"client": "globex"}, timeout=30)
@@ -110,12 +109,12 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         node = Node(server)
         done(folder, "backup", "--note", MANIFEST_DATA_DIR=str(folder / "data"), MANIFEST_SECRET_KEY=SECRET_KEY)
         licensed(node)
-        with furnished((node, node)) as desk:
+        with set_up((node, node)) as setup:
             node.admin("POST", "/clients/globex/providers", {"name": "gone", "oidc": {
                 "issuer": f"http://127.0.0.1:{free_port()}", "clientId": "x", "clientSecret": "y"}})  # fmt: skip
             prometheus.wait("manifest_license_state == 1")
             prometheus.wait("count(process_cpu_seconds_total) == 2")
-            story(node, desk, folder)
+            story(node, setup, folder)
         prometheus.wait('sum(manifest_replays_total{what="one_time_link"}) == 1')
         prometheus.wait("max(manifest_last_backup_timestamp_seconds) > 0")
         time.sleep(1.5)  # two more rounds of scrapes and rules
@@ -179,6 +178,6 @@ def test_what_happened_is_counted_over_both_processes(seen: Prometheus) -> None:
     }  # fmt: skip
 
 
-def test_no_label_holds_what_somebody_sent(seen: Prometheus) -> None:
+def test_no_label_holds_what_a_caller_sent(seen: Prometheus) -> None:
     values = {value for sample in seen.query('{job="manifest-auth"}') for value in sample["metric"].values()}
     assert not [value for value in values if AUTHOR in value or "acme" in value or "@" in value]

@@ -1,5 +1,4 @@
-"""The examples of proxies under ``deploy``, run by nginx and Caddy themselves in front of a real server: cookies, who
-the caller is, bodies, uploads."""
+"""The proxy examples under ``deploy`` with nginx and Caddy themselves, in front of a real server."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ import pytest
 
 from tests.deploy import caddy, nginx
 from tests.deploy.nginx import NAME, Proxy
-from tests.processes.wire import AUTH, AUTHOR
+from tests.processes.node_client import AUTH, AUTHOR
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 LIMIT = 1024 * 1024

@@ -1,4 +1,4 @@
-"""A hostile client against two honest ones: nobody becomes another user, across clients or above their rank."""
+"""A hostile client against two honest ones: no one becomes another user, in another client or above their rank."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from manifest_auth.runtime.settings import Settings
-from tests.hostile import callbacks, directories, domains, people, planted, trusted
-from tests.hostile.scene import ATTACKS, scene_in
-from tests.interop.microsoft.world import World, world_on
+from tests.hostile import (
+    account_attacks,
+    callback_attacks,
+    directory_attacks,
+    domain_attacks,
+    planted_attacks,
+    trust_attacks,
+)
+from tests.hostile.scenario import ATTACKS, scenario_in
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, setup_on
 from tests.support.mail_server import MailServer
 
-MODULES = (callbacks, directories, domains, people, planted, trusted)
+MODULES = (callback_attacks, directory_attacks, domain_attacks, account_attacks, planted_attacks, trust_attacks)
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +30,11 @@ def mail() -> Iterator[MailServer]:
 
 
 @pytest.fixture(scope="module")
-async def world(database_url: str, mail: MailServer) -> AsyncIterator[World]:
+async def setup(database_url: str, mail: MailServer) -> AsyncIterator[MicrosoftSetup]:
     given = {"MANIFEST_TRUSTED_PROXIES": "192.0.2.1", **mail.settings}
     if "upload_quota" in inspect.signature(Settings).parameters:
         given["MANIFEST_UPLOAD_QUOTA"] = "200000"
-    async with world_on(database_url, **given) as found:
+    async with setup_on(database_url, **given) as found:
         yield found
 
 
@@ -37,7 +44,7 @@ def test_there_are_forty_in_the_open() -> None:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-async def test_no_attack_succeeds(world: World, mail: MailServer, name: str) -> None:
+async def test_no_attack_succeeds(setup: MicrosoftSetup, mail: MailServer, name: str) -> None:
     run, _ = ATTACKS[name]
-    async with scene_in(world, mail) as scene:
-        assert not await run(scene), f"{name} succeeded"
+    async with scenario_in(setup, mail) as scenario:
+        assert not await run(scenario), f"{name} succeeded"

@@ -1,4 +1,4 @@
-"""Fixtures of the tests over HTTP: the application, with the settings that a module names, and those who talk to it."""
+"""Fixtures of the tests over HTTP: the application, with the settings that a module names, and callers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.interop.microsoft.fixtures import shared_world, world
+from tests.interop.microsoft.fixtures import setup, shared_setup
 from tests.support.application import App, running
-from tests.support.background import nothing_by_itself
+from tests.support.background_jobs import nothing_by_itself
 from tests.support.mail_server import MailServer
 from tests.support.oidc_op import Op, provider
 
-__all__ = ["shared_world", "world"]
+__all__ = ["setup", "shared_setup"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,8 +29,8 @@ async def app(request: pytest.FixtureRequest, database_url: str) -> AsyncIterato
     for mark in request.node.iter_markers("settings"):
         settings |= mark.kwargs
     if request.node.get_closest_marker("mail"):
-        post: MailServer = request.getfixturevalue("post")
-        settings |= post.settings
+        mail_server: MailServer = request.getfixturevalue("mail_server")
+        settings |= mail_server.settings
     with nothing_by_itself() if request.node.get_closest_marker("still") else contextlib.nullcontext():
         async with running(database_url, **settings) as application:
             yield application
@@ -50,7 +50,7 @@ async def another_day(app: App) -> None:
 
 
 @pytest.fixture(scope="module")
-def post() -> Iterator[MailServer]:
+def mail_server() -> Iterator[MailServer]:
     """The server that takes the application's mail."""
     with MailServer() as server:
         yield server

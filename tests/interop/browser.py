@@ -1,4 +1,5 @@
-"""A headless browser: own cookies, redirects and forms one step at a time, so that a test can stop before any step.
+"""A headless browser for tests: its own cookies, redirects and forms one step at a time, so that a test can stop before
+any step.
 
 What it sends is what a browser sends: cookies only where SameSite and Path allow, ``Origin`` of the page that posts
 (null when that page's Referrer-Policy hides it), ``Sec-Fetch-Site`` of the whole chain of redirects.
@@ -13,9 +14,9 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import httpx2
 
-from tests.interop import http
+from tests.interop import http_client
 from tests.interop.cookies import Jar, origin_of, site_of
-from tests.interop.page import Form, Page
+from tests.interop.html_page import Form, Page
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _STEPS = 30
@@ -99,7 +100,7 @@ class Browser:
         self.jar = Jar()
         self._proxies = proxies or {}
         self.trail: list[str] = []
-        self._http = http.client()
+        self._http = http_client.client()
 
     def __enter__(self) -> Self:
         return self
@@ -157,7 +158,7 @@ class Browser:
         if shown.status in _REDIRECTS:
             return self._redirected(shown)
         forms = shown.page.forms if shown.status == 200 else []
-        if len(forms) == 1 and {"SAMLRequest", "SAMLResponse"} & set(forms[0].fields) and forms[0].needs_nobody:
+        if len(forms) == 1 and {"SAMLRequest", "SAMLResponse"} & set(forms[0].fields) and forms[0].needs_no_one:
             return shown.send(forms[0])
         return None
 

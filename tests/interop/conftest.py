@@ -1,4 +1,4 @@
-"""The providers: those that the chosen tests need are installed side by side, each is started once for a worker.
+"""Fixtures: real identity providers, installed when a chosen test needs them, each started once for a worker.
 
 A provider that cannot be installed fails its tests, and is named again at the end of the run. One of OpenID Connect and
 one of SAML are part of ``./dev test``, the others of ``./dev endurance``.
@@ -15,16 +15,16 @@ from typing import TypeVar
 import pytest
 
 from tests.interop.browser import Browser
-from tests.interop.peers import djangosaml2idp, glewlwyd, lemonldap, oidc_provider, saml_idp
-from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
-from tests.interop.peers.glewlwyd import Glewlwyd
-from tests.interop.peers.install import PeerMissing
-from tests.interop.peers.lemonldap import LemonLdap
-from tests.interop.peers.oidc_provider import OidcProvider
-from tests.interop.peers.process import Process
-from tests.interop.peers.saml_idp import SamlIdp
+from tests.interop.providers import djangosaml2idp, glewlwyd, lemonldap, oidc_provider, saml_idp
+from tests.interop.providers.djangosaml2idp import DjangoSaml2Idp
+from tests.interop.providers.glewlwyd import Glewlwyd
+from tests.interop.providers.install import ProviderMissing
+from tests.interop.providers.lemonldap import LemonLdap
+from tests.interop.providers.oidc_provider import OidcProvider
+from tests.interop.providers.process import Process
+from tests.interop.providers.saml_idp import SamlIdp
 from tests.interop.service import OIDC, Client, Service
-from tests.interop.ways import OWN_WAYS, WAYS, Way
+from tests.interop.sign_in_methods import METHODS, OWN_METHODS, SignInMethod
 from tests.support.processes import free_port
 from tests.support.server import served, start, stop
 
@@ -36,7 +36,7 @@ INSTALLERS: dict[str, Callable[[], object]] = {
     "lemonldap": lemonldap.installed,
 }
 #: The provider behind each fixture.
-PEERS = {
+PROVIDERS = {
     "node_provider": "oidc-provider",
     "talkative_provider": "oidc-provider",
     "own_provider": "oidc-provider",
@@ -54,7 +54,7 @@ PEERS = {
 }
 _OFTEN = {"oidc-provider", "saml-idp"}
 PUBLIC = "https://sign-in.localhost"
-_MISSING: dict[str, PeerMissing] = {}
+_MISSING: dict[str, ProviderMissing] = {}
 P = TypeVar("P", bound=Process)
 
 
@@ -63,21 +63,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(600))
-            if not peers_of(item) <= _OFTEN:
+            if not providers_of(item) <= _OFTEN:
                 item.add_marker(pytest.mark.endurance)
 
 
-def peers_of(item: pytest.Item) -> set[str]:
+def providers_of(item: pytest.Item) -> set[str]:
     """The providers that a test needs."""
     given = getattr(getattr(item, "callspec", None), "params", {})
     fixtures = {*getattr(item, "fixturenames", ()), *map(str, given.values())}
-    if "way" in given:
-        fixtures.add({**WAYS, **OWN_WAYS}[given["way"]][0])
-    return {PEERS[name] for name in fixtures & PEERS.keys()}
+    if "method" in given:
+        fixtures.add({**METHODS, **OWN_METHODS}[given["method"]][0])
+    return {PROVIDERS[name] for name in fixtures & PROVIDERS.keys()}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says which providers were not there: what was not tried did not pass."""
+    """Reports which providers could not be installed: a test that did not run did not pass."""
     if _MISSING:
         terminalreporter.section("IDENTITY PROVIDERS THAT COULD NOT BE INSTALLED", red=True)
         for missing in _MISSING.values():
@@ -88,12 +88,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def installed(request: pytest.FixtureRequest) -> None:
     """Installs every provider that the tests of this run need, all at once."""
     here = [item for item in request.session.items if Path(__file__).parent in item.path.parents]
-    needed = set[str]().union(*map(peers_of, here))
+    needed = set[str]().union(*map(providers_of, here))
 
     def install(name: str) -> None:
         try:
             INSTALLERS[name]()
-        except PeerMissing as missing:
+        except ProviderMissing as missing:
             _MISSING[name] = missing
 
     with ThreadPoolExecutor() as pool:
@@ -117,7 +117,7 @@ def plain_port() -> int:
 
 @pytest.fixture(scope="session")
 def plain_service(plain_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Our server as somebody tries it out: plain http on the loopback address."""
+    """Our server as a newcomer tries it: plain http on the loopback address."""
     server = start(tmp_path_factory.mktemp("plain"), port=plain_port, MANIFEST_RATE_LIMITS="off")
     try:
         yield Service(server, server.base)
@@ -134,78 +134,78 @@ def callbacks(plain_port: int) -> list[str]:
 @pytest.fixture(scope="session")
 def node_provider(callbacks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcProvider]:
     """``oidc-provider``: thin ID tokens, the rest from userinfo."""
-    with _running(OidcProvider(tmp_path_factory.mktemp("peer"), callbacks)) as peer:
-        yield peer
+    with _running(OidcProvider(tmp_path_factory.mktemp("provider"), callbacks)) as provider:
+        yield provider
 
 
 @pytest.fixture(scope="session")
 def talkative_provider(callbacks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcProvider]:
     """``oidc-provider``: everything in the ID token."""
-    peer = OidcProvider(tmp_path_factory.mktemp("peer"), callbacks, claims_in_id_token=True)
-    with _running(peer):
-        yield peer
+    provider = OidcProvider(tmp_path_factory.mktemp("provider"), callbacks, claims_in_id_token=True)
+    with _running(provider):
+        yield provider
 
 
 @pytest.fixture
 def own_provider(callbacks: list[str], tmp_path: Path) -> Iterator[OidcProvider]:
     """``oidc-provider`` for one test alone, which may stop it; our server has never spoken to it."""
-    with _running(OidcProvider(tmp_path, callbacks)) as peer:
-        yield peer
+    with _running(OidcProvider(tmp_path, callbacks)) as provider:
+        yield provider
 
 
 @pytest.fixture(scope="session")
 def glewlwyd_server(callbacks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Glewlwyd]:
     """``glewlwyd``: everything in the ID token, an issuer with a path."""
-    with _running(Glewlwyd(tmp_path_factory.mktemp("peer"), callbacks)) as peer:
-        yield peer
+    with _running(Glewlwyd(tmp_path_factory.mktemp("provider"), callbacks)) as provider:
+        yield provider
 
 
 @pytest.fixture(scope="session")
 def node_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamlIdp]:
     """``saml-idp``: what Okta sends."""
-    with _running(SamlIdp(tmp_path_factory.mktemp("peer"))) as peer:
-        yield peer
+    with _running(SamlIdp(tmp_path_factory.mktemp("provider"))) as provider:
+        yield provider
 
 
 @pytest.fixture
 def own_idp(tmp_path: Path) -> Iterator[SamlIdp]:
     """``saml-idp`` for one test alone, with a key of its own."""
-    with _running(SamlIdp(tmp_path)) as peer:
-        yield peer
+    with _running(SamlIdp(tmp_path)) as provider:
+        yield provider
 
 
 @pytest.fixture(scope="session")
 def django_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoSaml2Idp]:
     """``djangosaml2idp2``: what pysaml2 and xmlsec1 send."""
-    with _running(DjangoSaml2Idp(tmp_path_factory.mktemp("peer"))) as peer:
-        yield peer
+    with _running(DjangoSaml2Idp(tmp_path_factory.mktemp("provider"))) as provider:
+        yield provider
 
 
 @pytest.fixture(scope="session")
 def strict_django_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoSaml2Idp]:
     """``djangosaml2idp2`` that answers signed requests alone."""
-    with _running(DjangoSaml2Idp(tmp_path_factory.mktemp("peer"), wants_signed_requests=True)) as peer:
-        yield peer
+    with _running(DjangoSaml2Idp(tmp_path_factory.mktemp("provider"), wants_signed_requests=True)) as provider:
+        yield provider
 
 
 @pytest.fixture(scope="session")
 def lemonldap_server(callbacks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LemonLdap]:
     """``lemonldap-ng``: both kinds."""
-    with _running(LemonLdap(tmp_path_factory.mktemp("peer"), callbacks)) as peer:
-        yield peer
+    with _running(LemonLdap(tmp_path_factory.mktemp("provider"), callbacks)) as provider:
+        yield provider
 
 
 @pytest.fixture
 def own_lemonldap(callbacks: list[str], tmp_path: Path) -> Iterator[LemonLdap]:
     """``lemonldap-ng`` for one test alone."""
-    with _running(LemonLdap(tmp_path, callbacks)) as peer:
-        yield peer
+    with _running(LemonLdap(tmp_path, callbacks)) as provider:
+        yield provider
 
 
 @pytest.fixture
-def way(request: pytest.FixtureRequest) -> Iterator[Way]:
-    """The way in that a test is parametrised with; people are afterwards what they were."""
-    fixture, made = {**WAYS, **OWN_WAYS}[request.param]
+def method(request: pytest.FixtureRequest) -> Iterator[SignInMethod]:
+    """The sign-in method that a test is parametrised with; its people are restored afterwards."""
+    fixture, made = {**METHODS, **OWN_METHODS}[request.param]
     chosen = made(request.getfixturevalue(fixture))
     yield chosen
     chosen.restore()
@@ -226,17 +226,17 @@ def browser(service: Service) -> Iterator[Browser]:
 
 @pytest.fixture
 def another_browser(service: Service) -> Iterator[Browser]:
-    """Somebody else's."""
+    """Another person's browser."""
     with service.browser() as fresh:
         yield fresh
 
 
 @contextmanager
-def _running(peer: P) -> Iterator[P]:
-    if peer.name in _MISSING:
-        pytest.fail(f"{peer.name} could not be installed: {_MISSING[peer.name]}")
+def _running(provider: P) -> Iterator[P]:
+    if provider.name in _MISSING:
+        pytest.fail(f"{provider.name} could not be installed: {_MISSING[provider.name]}")
     try:
-        peer.start()
-        yield peer
+        provider.start()
+        yield provider
     finally:
-        peer.stop()
+        provider.stop()

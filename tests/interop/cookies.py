@@ -1,4 +1,5 @@
-"""A browser's cookies, and which of them it sends where: SameSite, Path, Secure, the ``__Host-`` prefix (RFC 6265bis).
+"""A browser's cookie jar: which cookies are sent where by SameSite, Path, Secure and the ``__Host-`` prefix (RFC
+6265bis).
 
 A site is scheme and host, and a cookie belongs to a host: ports do not count for either.
 """

@@ -1,4 +1,4 @@
-"""Our own server as a real process, its clients, and their providers."""
+"""Our server as a real process, with its clients and their providers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import httpx2
 
-from tests.interop import http
+from tests.interop import http_client
 from tests.interop.browser import Browser, Shown, Step
 from tests.support.server import DEMO_PASSWORD, Server
 
@@ -53,7 +53,7 @@ class Service:
     def send(self, method: str, path: str, body: Any = None, token: str = "") -> httpx2.Response:
         """One request that no browser makes."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return http.send(method, f"{self.server.base}{path}", json=body, headers=headers)
+        return http_client.send(method, f"{self.server.base}{path}", json=body, headers=headers)
 
     def administer(self, method: str, path: str, body: Any = None) -> Any:
         """One act of a system admin; its ``data``."""
@@ -81,7 +81,7 @@ class Service:
         return str(reason)
 
     def client(self) -> Client:
-        """A new client: nobody and nothing is in it yet."""
+        """A new client: no one and nothing is in it yet."""
         identifier = f"customer-{next(_numbers)}"
         self.administer("POST", "/clients", {"identifier": identifier, "name": identifier})
         return Client(self, identifier)
@@ -120,7 +120,7 @@ class Client:
         return made
 
     def add_user(self, email: str, role: str = "Viewer") -> int:
-        """Somebody who has an account already; their number."""
+        """Adds a user; returns the id."""
         body = {"email": email, "firstName": "Known", "lastName": "Before", "roles": [role]}
         made = self.service.administer("POST", f"/clients/{self.identifier}/users", body)
         return int(made["id"])

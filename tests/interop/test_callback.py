@@ -1,4 +1,4 @@
-"""Callback addresses at real OpenID providers: `oidc-provider` sends `iss`, `lemonldap` does not.
+"""Callback addresses with real OpenID providers: `oidc-provider` sends `iss`, `lemonldap` does not.
 
 Mix-up (RFC 9700, section 4.4): the attacker's provider sends the browser on to the honest one, with the state, nonce
 and challenge of the sign-in that began at the attacker's. The honest code must reach no attacker.
@@ -13,51 +13,51 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.interop import http, ways
+from tests.interop import http_client, sign_in_methods
 from tests.interop.browser import Browser, Step
-from tests.interop.peers.glewlwyd import Glewlwyd
-from tests.interop.peers.lemonldap import LemonLdap
-from tests.interop.peers.oidc_provider import OidcProvider
-from tests.interop.peers.people import ALICE
+from tests.interop.providers.glewlwyd import Glewlwyd
+from tests.interop.providers.lemonldap import LemonLdap
+from tests.interop.providers.oidc_provider import OidcProvider
+from tests.interop.providers.people import ALICE
 from tests.interop.service import OIDC, Client, Service, arrived, me, refused
-from tests.interop.ways import OidcWay, node, of_lemonldap
+from tests.interop.sign_in_methods import OidcMethod, node, of_lemonldap
 
 MARKED = {"oidc": {"sharedCallback": True}}
 ELSEWHERE = "the answer came to another callback address"
 
 
 @pytest.fixture
-def sends_iss(node_provider: OidcProvider) -> OidcWay:
-    way = node("RS256")(node_provider)
-    assert isinstance(way, OidcWay)
-    return way
+def sends_iss(node_provider: OidcProvider) -> OidcMethod:
+    method = node("RS256")(node_provider)
+    assert isinstance(method, OidcMethod)
+    return method
 
 
 @pytest.fixture
-def sends_none(lemonldap_server: LemonLdap) -> OidcWay:
-    way = of_lemonldap(lemonldap_server)
-    assert isinstance(way, OidcWay)
-    return way
+def sends_none(lemonldap_server: LemonLdap) -> OidcMethod:
+    method = of_lemonldap(lemonldap_server)
+    assert isinstance(method, OidcMethod)
+    return method
 
 
 @pytest.fixture
-def of_glewlwyd(glewlwyd_server: Glewlwyd) -> OidcWay:
-    way = ways.of_glewlwyd(glewlwyd_server)
-    assert isinstance(way, OidcWay)
-    return way
+def of_glewlwyd(glewlwyd_server: Glewlwyd) -> OidcMethod:
+    method = sign_in_methods.of_glewlwyd(glewlwyd_server)
+    assert isinstance(method, OidcMethod)
+    return method
 
 
 def codes_shown(service: Service) -> float:
     """How many calls to token endpoints our server has made."""
-    text = http.send("GET", f"{service.metrics}/metrics").text
+    text = http_client.send("GET", f"{service.metrics}/metrics").text
     found = re.findall(r'^manifest_provider_seconds_count\{[^}]*call="token"[^}]*\} (\S+)$', text, re.MULTILINE)
     return sum(float(number) for number in found)
 
 
-def sent_on(browser: Browser, service: Service, evil: Client, honest: OidcWay, callback: str) -> Step:
+def sent_on(browser: Browser, service: Service, evil: Client, honest: OidcMethod, callback: str) -> Step:
     """The attacker's provider hands the browser on; the step with which the honest answer comes to us."""
     theirs = browser.onward_from(evil.start(OIDC)).query
-    document = http.send("GET", f"{honest.peer.issuer.rstrip('/')}/.well-known/openid-configuration").json()
+    document = http_client.send("GET", f"{honest.provider.issuer.rstrip('/')}/.well-known/openid-configuration").json()
     asked = {
         **{name: theirs[name] for name in ("response_type", "scope", "state", "nonce", "code_challenge")},
         "code_challenge_method": "S256",
@@ -65,7 +65,7 @@ def sent_on(browser: Browser, service: Service, evil: Client, honest: OidcWay, c
         "redirect_uri": callback,
     }
     step = Step("GET", f"{document['authorization_endpoint']}?{urlencode(asked)}", initiator="https://evil.example")
-    came_to = honest.peer.visit(browser, step, ALICE, callback)
+    came_to = honest.provider.visit(browser, step, ALICE, callback)
     assert isinstance(came_to, Step), f"stopped at {came_to.url}: {came_to.status} {came_to.text[:1000]}"
     assert came_to.query["state"] == theirs["state"]
     assert came_to.query["code"]
@@ -76,15 +76,15 @@ def sent_on(browser: Browser, service: Service, evil: Client, honest: OidcWay, c
     ("honest_sends_iss", "evil_first", "marked"), list(itertools.product((True, False), (True, False), (True, False)))
 )
 def test_none_of_eight_mix_ups_opens_a_session_or_shows_the_attacker_a_code(
-    honest_sends_iss: bool, evil_first: bool, marked: bool, sends_iss: OidcWay, sends_none: OidcWay, service: Service,
-    browser: Browser, another_browser: Browser,
+    honest_sends_iss: bool, evil_first: bool, marked: bool, sends_iss: OidcMethod, sends_none: OidcMethod,
+    service: Service, browser: Browser, another_browser: Browser,
 ) -> None:  # fmt: skip
     honest, evil = (sends_iss, sends_none) if honest_sends_iss else (sends_none, sends_iss)
     clients = [service.client(), service.client()]
     theirs, ours = clients if evil_first else reversed(clients)
     oidc = {**honest.oidc, **({"sharedCallback": True} if marked else {})}
-    OidcWay(honest.peer, oidc).join(ours)
-    OidcWay(evil.peer, {**evil.oidc, **({"sharedCallback": True} if marked else {})}).join(theirs)
+    OidcMethod(honest.provider, oidc).join(ours)
+    OidcMethod(evil.provider, {**evil.oidc, **({"sharedCallback": True} if marked else {})}).join(theirs)
     before = codes_shown(service)
     for callback in (service.shared_callback, ours.callback("company")):  # both are registered at the honest one
         answer = sent_on(browser, service, theirs, honest, callback)
@@ -97,28 +97,28 @@ def test_none_of_eight_mix_ups_opens_a_session_or_shows_the_attacker_a_code(
 
 
 def test_the_shared_address_still_signs_in_where_the_provider_sends_iss(
-    sends_iss: OidcWay, service: Service, client: Client, browser: Browser
+    sends_iss: OidcMethod, service: Service, client: Client, browser: Browser
 ) -> None:
-    OidcWay(sends_iss.peer, {**sends_iss.oidc, "sharedCallback": True}).join(client)
-    answer = sends_iss.peer.visit(browser, browser.onward_from(client.start(OIDC)), ALICE, service.shared_callback)
+    OidcMethod(sends_iss.provider, {**sends_iss.oidc, "sharedCallback": True}).join(client)
+    answer = sends_iss.provider.visit(browser, browser.onward_from(client.start(OIDC)), ALICE, service.shared_callback)
     assert isinstance(answer, Step)
     assert answer.url.startswith(f"{service.shared_callback}?")
-    assert answer.query["iss"] == sends_iss.peer.issuer
+    assert answer.query["iss"] == sends_iss.provider.issuer
     arrived(browser.walk(answer, "https://app.customer.example/"))
     assert me(service, browser)["user"]["email"] == ALICE.email
 
 
 def test_a_marked_provider_that_sends_none_signs_in_at_its_own_address(
-    sends_none: OidcWay, service: Service, client: Client, browser: Browser
+    sends_none: OidcMethod, service: Service, client: Client, browser: Browser
 ) -> None:
     """As an upgrade leaves it: once the address that is printed is registered."""
-    way = OidcWay(sends_none.peer, {**sends_none.oidc, "sharedCallback": True})
-    made = client.add(oidc={"issuer": way.peer.issuer, **way.oidc})
+    method = OidcMethod(sends_none.provider, {**sends_none.oidc, "sharedCallback": True})
+    made = client.add(oidc={"issuer": method.provider.issuer, **method.oidc})
     tested = findings(service, client)
     assert f"The callback address to register is {client.callback('company')}, its own." in tested["ok"]
     assert "The callback address is registered at the provider." not in tested["ok"]
-    way.peer.register(made["serviceProvider"]["callbackUrl"])
-    arrived(way.sign_in(client, browser, ALICE))
+    method.provider.register(made["serviceProvider"]["callbackUrl"])
+    arrived(method.sign_in(client, browser, ALICE))
     assert me(service, browser)["user"]["email"] == ALICE.email
 
 
@@ -135,11 +135,11 @@ def findings(service: Service, client: Client) -> dict[str, list[str]]:
 def test_the_test_of_a_real_provider_tells_a_right_registration_from_a_wrong_one(
     fixture: str, request: pytest.FixtureRequest, service: Service, client: Client
 ) -> None:
-    way: OidcWay = request.getfixturevalue(fixture)
-    made = client.add(oidc={"issuer": way.peer.issuer, **way.oidc})
+    method: OidcMethod = request.getfixturevalue(fixture)
+    made = client.add(oidc={"issuer": method.provider.issuer, **method.oidc})
     unregistered = findings(service, client)
     assert "The callback address is registered at the provider." not in unregistered["ok"]
-    way.peer.register(made["serviceProvider"]["callbackUrl"])
+    method.provider.register(made["serviceProvider"]["callbackUrl"])
     registered = findings(service, client)
     assert registered["bad"] == []
     assert "The provider knows this client and accepts how it authenticates." in registered["ok"]

@@ -1,4 +1,4 @@
-"""OpenID providers that fail, are lied about, or share people: who gets in and who does not."""
+"""Real OpenID providers that fail, are impersonated, or share people: who is let in."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ import time
 import pytest
 
 from tests.interop.browser import Browser
-from tests.interop.peers.glewlwyd import Glewlwyd
-from tests.interop.peers.oidc_provider import OidcProvider
-from tests.interop.peers.people import ALICE, BOB, ZOE
+from tests.interop.providers.glewlwyd import Glewlwyd
+from tests.interop.providers.oidc_provider import OidcProvider
+from tests.interop.providers.people import ALICE, BOB, ZOE
 from tests.interop.service import OIDC, PATIENCE, RETURN_TO, Client, Service, arrived, me, refused
-from tests.interop.ways import OidcWay, Way, node, of_glewlwyd, on
+from tests.interop.sign_in_methods import OidcMethod, SignInMethod, node, of_glewlwyd, on
 
-on_both_peers = on("oidc-provider ES256", "glewlwyd")
+on_both_openid_providers = on("oidc-provider ES256", "glewlwyd")
 
 
-@on_both_peers
-def test_a_wrong_client_secret_lets_nobody_in(way: OidcWay, client: Client, service: Service, browser: Browser) -> None:
-    way.join(client)
+@on_both_openid_providers
+def test_a_wrong_client_secret_lets_no_one_in(
+    method: OidcMethod, client: Client, service: Service, browser: Browser
+) -> None:
+    method.join(client)
     client.change(oidc={"clientSecret": "not the one that the provider knows"})
-    error = refused(way.sign_in(client, browser, ALICE))
+    error = refused(method.sign_in(client, browser, ALICE))
     assert "not set up correctly" in error["message"]
     assert service.reason(error).startswith("token endpoint answered 40")
 
@@ -37,13 +39,13 @@ def test_a_provider_that_is_down_is_told_from_one_that_refuses(
 
 def test_a_provider_that_hangs_is_not_waited_for(own_provider: OidcProvider, client: Client, browser: Browser) -> None:
     """Before the sign-in and in the middle of it."""
-    way = node("RS256")(own_provider)
-    way.join(client)
+    method = node("RS256")(own_provider)
+    method.join(client)
     with own_provider.frozen():
         began = time.monotonic()
         refused(browser.take(client.start(OIDC)), "PROVIDER_UNAVAILABLE", 502)
         assert time.monotonic() - began < PATIENCE
-    answer = way.answer(client, browser, ALICE)
+    answer = method.answer(client, browser, ALICE)
     with own_provider.frozen():
         began = time.monotonic()
         refused(browser.walk(answer, RETURN_TO), "PROVIDER_UNAVAILABLE", 502)
@@ -52,38 +54,38 @@ def test_a_provider_that_hangs_is_not_waited_for(own_provider: OidcProvider, cli
 
 @on("oidc-provider by itself", "glewlwyd", "lemonldap by itself")
 def test_keys_that_the_provider_changed_are_fetched(
-    way: OidcWay, client: Client, service: Service, browser: Browser, another_browser: Browser
+    method: OidcMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
     """``lemonldap`` calls the new key by the name of the old one."""
-    way.join(client)
-    arrived(way.sign_in(client, browser, ALICE))
-    way.peer.rotate()
-    arrived(way.sign_in(client, another_browser, ALICE))
+    method.join(client)
+    arrived(method.sign_in(client, browser, ALICE))
+    method.provider.rotate()
+    arrived(method.sign_in(client, another_browser, ALICE))
     assert me(service, another_browser)["user"]["id"] == me(service, browser)["user"]["id"]
 
 
-@on_both_peers
+@on_both_openid_providers
 @pytest.mark.parametrize("state", ["", "a-state-that-was-never-given", "another's"])
 def test_a_state_that_is_not_this_browsers_own(
-    way: Way, state: str, client: Client, service: Service, browser: Browser, another_browser: Browser
+    method: SignInMethod, state: str, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    way.join(client)
+    method.join(client)
     if state == "another's":
-        state = way.answer(client, another_browser, BOB).query["state"]
-    answer = way.answer(client, browser, ALICE)
+        state = method.answer(client, another_browser, BOB).query["state"]
+    answer = method.answer(client, browser, ALICE)
     refused(browser.walk(answer.with_query(state=state), RETURN_TO))
     assert "session" not in browser.jar.of(service.public)
     arrived(browser.walk(answer, RETURN_TO))  # and the sign-in that is under way is none the worse for it
 
 
-@on_both_peers
+@on_both_openid_providers
 def test_a_code_from_another_sign_in(
-    way: Way, client: Client, service: Service, browser: Browser, another_browser: Browser
+    method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
     """A stolen code put into one's own sign-in: the provider knows by PKCE that it was given for another one."""
-    way.join(client)
-    stolen = way.answer(client, another_browser, ALICE).query["code"]
-    answer = way.answer(client, browser, BOB)
+    method.join(client)
+    stolen = method.answer(client, another_browser, ALICE).query["code"]
+    answer = method.answer(client, browser, BOB)
     error = refused(browser.walk(answer.with_query(code=stolen), RETURN_TO))
     assert service.reason(error).startswith("token endpoint answered 40")
     assert "session" not in browser.jar.of(service.public)
@@ -102,17 +104,17 @@ def test_a_code_that_was_given_to_another_client_of_the_provider(
     assert "session" not in browser.jar.of(service.public)
 
 
-@on_both_peers
+@on_both_openid_providers
 @pytest.mark.parametrize("iss", ["", "https://another.example"])
 def test_an_answer_that_names_another_issuer_or_none(
-    way: Way, iss: str, client: Client, service: Service, browser: Browser
+    method: SignInMethod, iss: str, client: Client, service: Service, browser: Browser
 ) -> None:
     """Both providers name themselves in the redirect; ``glewlwyd`` without announcing it (RFC 9207)."""
-    way.join(client)
-    answer = way.answer(client, browser, ALICE)
-    assert answer.query["iss"] == way.peer.issuer  # type: ignore[attr-defined]
+    method.join(client)
+    answer = method.answer(client, browser, ALICE)
+    assert answer.query["iss"] == method.provider.issuer  # type: ignore[attr-defined]
     changed = browser.walk(answer.with_query(iss=iss), RETURN_TO)
-    if iss or way.peer.name == "oidc-provider":
+    if iss or method.provider.name == "oidc-provider":
         assert service.reason(refused(changed)) == "the answer came to another callback address"
     else:
         arrived(changed)
@@ -136,7 +138,7 @@ def test_the_same_address_at_two_providers_of_a_client_is_not_one_person(
     node_provider: OidcProvider, glewlwyd_server: Glewlwyd, client: Client, service: Service, browser: Browser,
     another_browser: Browser,
 ) -> None:  # fmt: skip
-    """A person is known by provider and subject: whoever runs a second provider could claim any address."""
+    """A person is known by provider and subject: the owner of a second provider could claim any address."""
     node("RS256")(node_provider).join(client, name="one")
     other = of_glewlwyd(glewlwyd_server)
     other.join(client, name="other")
@@ -145,16 +147,16 @@ def test_the_same_address_at_two_providers_of_a_client_is_not_one_person(
     assert "does not vouch" in service.reason(error)
 
 
-@on_both_peers
+@on_both_openid_providers
 def test_one_person_of_one_provider_in_two_clients(
-    way: Way, service: Service, browser: Browser, another_browser: Browser
+    method: SignInMethod, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
     """Two accounts that have nothing to do with each other."""
     one, other = service.client(), service.client()
-    way.join(one)
-    way.join(other)
-    arrived(way.sign_in(one, browser, ALICE))
-    arrived(way.sign_in(other, another_browser, ALICE))
+    method.join(one)
+    method.join(other)
+    arrived(method.sign_in(one, browser, ALICE))
+    arrived(method.sign_in(other, another_browser, ALICE))
     first, second = me(service, browser), me(service, another_browser)
     assert (first["user"]["clientId"], second["user"]["clientId"]) == (one.identifier, other.identifier)
     assert first["user"]["id"] != second["user"]["id"]
@@ -163,11 +165,11 @@ def test_one_person_of_one_provider_in_two_clients(
 def test_an_answer_cannot_be_moved_to_another_client(
     node_provider: OidcProvider, service: Service, browser: Browser
 ) -> None:
-    way = node("RS256")(node_provider)
+    method = node("RS256")(node_provider)
     one, other = service.client(), service.client()
-    way.join(one)
-    way.join(other)
-    answer = way.answer(one, browser, ALICE)
+    method.join(one)
+    method.join(other)
+    answer = method.answer(one, browser, ALICE)
     arrived(browser.walk(answer.with_query(client=other.identifier), RETURN_TO))
     assert me(service, browser)["user"]["clientId"] == one.identifier
 
@@ -176,9 +178,9 @@ def test_an_account_is_linked_where_the_provider_owns_the_domain_and_verified_th
     node_provider: OidcProvider, client: Client, service: Service, browser: Browser
 ) -> None:
     known = client.add_user(ALICE.email)
-    way = node("RS256")(node_provider)
-    way.join(client, domains=["looking-glass.example"])
-    arrived(way.sign_in(client, browser, ALICE))
+    method = node("RS256")(node_provider)
+    method.join(client, domains=["looking-glass.example"])
+    arrived(method.sign_in(client, browser, ALICE))
     found = me(service, browser)
     assert found["user"]["id"] == known
     assert found["roles"] == ["Operator", "Viewer"]
@@ -190,10 +192,10 @@ def test_a_provider_that_does_not_say_whether_it_verified_the_address(
 ) -> None:
     """``glewlwyd`` sends no ``email_verified``: the client decides whether it trusts the addresses."""
     known = client.add_user(ALICE.email)
-    way = of_glewlwyd(glewlwyd_server)
-    way.join(client, domains=["looking-glass.example"])
+    method = of_glewlwyd(glewlwyd_server)
+    method.join(client, domains=["looking-glass.example"])
     client.change(oidc={"trustEmail": trusted})
-    came_to = way.sign_in(client, browser, ALICE)
+    came_to = method.sign_in(client, browser, ALICE)
     if trusted:
         arrived(came_to)
         assert me(service, browser)["user"]["id"] == known
@@ -201,10 +203,12 @@ def test_a_provider_that_does_not_say_whether_it_verified_the_address(
         assert "does not vouch" in service.reason(refused(came_to))
 
 
-@on_both_peers
-def test_a_person_whose_name_is_not_ascii(way: Way, client: Client, service: Service, browser: Browser) -> None:
+@on_both_openid_providers
+def test_a_person_whose_name_is_not_ascii(
+    method: SignInMethod, client: Client, service: Service, browser: Browser
+) -> None:
     """With ``oidc-provider`` the subject is not ASCII either."""
-    way.join(client)
-    arrived(way.sign_in(client, browser, ZOE))
+    method.join(client)
+    arrived(method.sign_in(client, browser, ZOE))
     found = me(service, browser)["user"]
     assert (found["firstName"], found["lastName"]) == ("Zoë", "Ünïcode")

@@ -1,5 +1,4 @@
-"""The page for newcomers: its commands, from the first to the last in a real shell, end in an installation under a
-licence that somebody signed in to through a real provider, and in a backup of it that can be restored."""
+"""The on-premise page of the docs, run in a real shell from its first command to its last."""
 
 from __future__ import annotations
 
@@ -15,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.architecture import pages
+from tests.architecture import docs_pages
 from tests.architecture.links import ROOT
 from tests.interop.browser import Browser, Step
-from tests.interop.peers.oidc_provider import SECRET, OidcProvider
-from tests.interop.peers.people import ALICE as _ALICE
+from tests.interop.providers.oidc_provider import SECRET, OidcProvider
+from tests.interop.providers.people import ALICE as _ALICE
 from tests.interop.service import AUTH, OIDC
 from tests.support.application import PASSWORD
 from tests.support.commands import environment, until
@@ -35,7 +34,7 @@ BROWSE = "touch now; until [ -e done ]; do sleep 0.1; done"
 def _script(issuer: str, port: int) -> str:
     """The commands of the first part. What differs: passwords are not typed, the provider is one of this machine, the
     port is free, the other terminal is this one, and the proxy is in the browser."""
-    tutorial = pages.text_of("on-premise.md").partition("## What a licence does")[0]
+    tutorial = docs_pages.text_of("on-premise.md").partition("## What a licence does")[0]
     lines = "".join(re.findall(r"^```sh\n(.*?)^```", tutorial, re.MULTILINE | re.DOTALL))
     for told, here in (
         ("pip install", "pip install --quiet --disable-pip-version-check"),
@@ -71,20 +70,20 @@ def _newcomer(folder: Path, script: str) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def _provider(folder: Path) -> Iterator[OidcProvider]:
-    peer = OidcProvider(folder, [f"{PUBLIC}{OIDC}/callback/acme/company"])
-    peer.put(ALICE)
-    peer.start()
+    provider = OidcProvider(folder, [f"{PUBLIC}{OIDC}/callback/acme/company"])
+    provider.put(ALICE)
+    provider.start()
     try:
-        yield peer
+        yield provider
     finally:
-        peer.stop()
+        provider.stop()
 
 
-def _signs_in(peer: OidcProvider, shown: str, port: int) -> Any:
+def _signs_in(provider: OidcProvider, shown: str, port: int) -> Any:
     """Alice opens the address that ``provider add`` printed; who she is then."""
     [address] = re.findall(r"^People sign in at (\S+)$", shown, re.MULTILINE)
     with Browser({PUBLIC: f"http://127.0.0.1:{port}"}) as browser:
-        came_to = peer.visit(browser, Step("GET", address), ALICE, "https://app.acme.example/signed-in")
+        came_to = provider.visit(browser, Step("GET", address), ALICE, "https://app.acme.example/signed-in")
         assert isinstance(came_to, Step), came_to.text
         return json.loads(browser.take(Step("GET", f"{PUBLIC}{AUTH}/me")).text)["data"]
 
@@ -93,12 +92,12 @@ def test_a_newcomer_gets_an_installation_by_the_commands_of_the_page(tmp_path: P
     port, home = free_port(), tmp_path / "home"
     home.mkdir()
     shown = home / "shown"
-    with _provider(tmp_path) as peer:
-        running = _newcomer(home, _script(peer.issuer, port))
+    with _provider(tmp_path) as provider:
+        running = _newcomer(home, _script(provider.issuer, port))
         try:
             until(lambda: (home / "now").exists() or running.poll() is not None, 180)
             assert running.poll() is None, shown.read_text()
-            who = _signs_in(peer, shown.read_text(), port)
+            who = _signs_in(provider, shown.read_text(), port)
             (home / "done").touch()
             assert running.wait(60) == 0, shown.read_text()
         finally:

@@ -1,4 +1,4 @@
-"""Whom a provider or we do not let in, at every provider: nothing begins here, and whoever may comes in afterwards."""
+"""Refused sign-ins with every real provider: no session starts, and a permitted user can sign in afterwards."""
 
 from __future__ import annotations
 
@@ -10,102 +10,108 @@ import pytest
 
 from tests.interop.browser import Browser, Shown, Stuck
 from tests.interop.cookies import origin_of
-from tests.interop.peers.people import ALICE, BARRED, BOB, Person
+from tests.interop.providers.people import ALICE, BARRED, BOB, Person
 from tests.interop.service import PATIENCE, RETURN_TO, Client, Service, arrived, me, refused
-from tests.interop.ways import OidcWay, Way, on, on_every_peer
+from tests.interop.sign_in_methods import OidcMethod, SignInMethod, on, on_every_provider
 
 CAROL = Person("carol", "Carol", "Lewis", "carol@looking-glass.example", ("Operators",))
 MISTYPED = replace(ALICE, password="not the one that the provider knows")
 
 
 @on("glewlwyd", "lemonldap, PS512", "djangosaml2idp", "lemonldap")
-def test_somebody_who_does_not_know_the_password(way: Way, client: Client, service: Service, browser: Browser) -> None:
-    way.join(client)
+def test_someone_who_does_not_know_the_password(
+    method: SignInMethod, client: Client, service: Service, browser: Browser
+) -> None:
+    method.join(client)
     with pytest.raises(Stuck):
-        way.sign_in(client, browser, MISTYPED)
+        method.sign_in(client, browser, MISTYPED)
     assert "session" not in browser.jar.of(service.public)
-    arrived(way.sign_in(client, browser, ALICE))
+    arrived(method.sign_in(client, browser, ALICE))
     assert me(service, browser)["user"]["email"] == ALICE.email
 
 
 @on("glewlwyd", "lemonldap, PS512", "djangosaml2idp", "lemonldap")
-def test_somebody_whom_the_provider_does_not_let_use_us(
-    way: Way, client: Client, service: Service, browser: Browser, another_browser: Browser
+def test_someone_whom_the_provider_does_not_let_use_us(
+    method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    way.join(client)
+    method.join(client)
     barred, allowed = BOB.moved_to(BARRED, "Operators"), BOB.moved_to("Operators")
-    way.put(barred)
+    method.put(barred)
     with contextlib.suppress(Stuck):  # glewlwyd's page goes on asking; the others say no
-        came_to = way.sign_in(client, browser, barred)
+        came_to = method.sign_in(client, browser, barred)
         assert isinstance(came_to, Shown)
-        assert origin_of(came_to.url) == way.peer.base
+        assert origin_of(came_to.url) == method.provider.base
     assert "session" not in browser.jar.of(service.public)
-    way.put(allowed)
-    arrived(way.sign_in(client, another_browser, allowed))
+    method.put(allowed)
+    arrived(method.sign_in(client, another_browser, allowed))
 
 
 @on("oidc-provider ES256", "lemonldap, PS512")
-def test_somebody_who_refuses_consent_is_told_so_and_can_try_again(
-    way: Way, client: Client, service: Service, browser: Browser
+def test_someone_who_refuses_consent_is_told_so_and_can_try_again(
+    method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
-    way.join(client)
-    way.put(CAROL)
-    error = refused(way.refuse(client, browser, CAROL))
+    method.join(client)
+    method.put(CAROL)
+    error = refused(method.refuse(client, browser, CAROL))
     assert error["message"].startswith(("The sign-in was cancelled", "Your consent is needed"))
     assert service.reason(error) in ("redirect: access_denied", "redirect: consent_required")
-    arrived(way.sign_in(client, browser, CAROL))
+    arrived(method.sign_in(client, browser, CAROL))
     assert me(service, browser)["user"]["email"] == CAROL.email
 
 
-@on_every_peer
+@on_every_provider
 def test_a_provider_that_makes_no_accounts_lets_those_in_who_have_one(
-    way: Way, client: Client, service: Service, browser: Browser, another_browser: Browser
+    method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """With the roles of their groups beside those that they had; a group is not needed by whoever had one."""
+    """With the roles of their groups beside those that they had; a user who has roles here needs no group."""
     client.add_user(ALICE.email)
-    way.join(client, createUsers=False, domains=["looking-glass.example"])
-    if way.peer.name in ("glewlwyd", "lemonldap") and isinstance(way, OidcWay):  # they say of no address that it is
+    method.join(client, createUsers=False, domains=["looking-glass.example"])
+    if method.provider.name in ("glewlwyd", "lemonldap") and isinstance(
+        method, OidcMethod
+    ):  # they say of no address that it is
         client.change(oidc={"trustEmail": True})
-    error = refused(way.sign_in(client, browser, BOB))
+    error = refused(method.sign_in(client, browser, BOB))
     assert service.reason(error) == "unknown person, and the provider creates no users"
     assert "session" not in browser.jar.of(service.public)
     client.add_user(BOB.email)
-    arrived(way.sign_in(client, browser, BOB))
+    arrived(method.sign_in(client, browser, BOB))
     assert me(service, browser)["roles"] == ["Viewer"]
-    arrived(way.sign_in(client, another_browser, ALICE))
+    arrived(method.sign_in(client, another_browser, ALICE))
     assert me(service, another_browser)["roles"] == ["Operator", "Viewer"]
 
 
-@on_every_peer
-def test_an_address_alone_opens_no_account(way: Way, client: Client, service: Service, browser: Browser) -> None:
+@on_every_provider
+def test_an_address_alone_opens_no_account(
+    method: SignInMethod, client: Client, service: Service, browser: Browser
+) -> None:
     """The provider owns no domain: it could say any address of anybody."""
     client.add_user(ALICE.email)
-    way.join(client)
-    assert "does not vouch" in service.reason(refused(way.sign_in(client, browser, ALICE)))
+    method.join(client)
+    assert "does not vouch" in service.reason(refused(method.sign_in(client, browser, ALICE)))
     assert "session" not in browser.jar.of(service.public)
 
 
-@on_every_peer
-def test_somebody_who_is_deactivated_in_the_meantime(
-    way: Way, client: Client, service: Service, browser: Browser, another_browser: Browser
+@on_every_provider
+def test_someone_who_is_deactivated_in_the_meantime(
+    method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    way.join(client)
-    arrived(way.sign_in(client, browser, ALICE))
+    method.join(client)
+    arrived(method.sign_in(client, browser, ALICE))
     path = f"/clients/{client.identifier}/users/{me(service, browser)['user']['id']}"
-    answer = way.answer(client, another_browser, ALICE)
+    answer = method.answer(client, another_browser, ALICE)
     service.administer("POST", f"{path}/deactivate")
     refused(another_browser.walk(answer, RETURN_TO), "ACCOUNT_DISABLED", 403)
     assert "session" not in another_browser.jar.of(service.public)
     service.administer("POST", f"{path}/restore")
-    arrived(way.sign_in(client, another_browser, ALICE))
+    arrived(method.sign_in(client, another_browser, ALICE))
 
 
-@on_every_peer
+@on_every_provider
 def test_a_client_that_is_suspended_in_the_meantime(
-    way: Way, client: Client, service: Service, browser: Browser
+    method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
-    way.join(client)
-    answer = way.answer(client, browser, ALICE)
+    method.join(client)
+    answer = method.answer(client, browser, ALICE)
     service.administer("POST", f"/clients/{client.identifier}/suspend")
     refused(browser.walk(answer, RETURN_TO), "ACCOUNT_DISABLED", 403)
     assert "session" not in browser.jar.of(service.public)
@@ -113,18 +119,18 @@ def test_a_client_that_is_suspended_in_the_meantime(
 
 @on("oidc-provider by itself", "glewlwyd", "lemonldap, PS512")
 def test_a_provider_that_is_killed_during_a_sign_in(
-    way: Way, client: Client, service: Service, browser: Browser
+    method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
     """People are told within the time that they are promised, and get in once it is back."""
-    way.join(client)
-    answer = way.answer(client, browser, ALICE)
-    way.peer.kill()
+    method.join(client)
+    answer = method.answer(client, browser, ALICE)
+    method.provider.kill()
     try:
         began = time.monotonic()
         refused(browser.walk(answer, RETURN_TO), "PROVIDER_UNAVAILABLE", 502)
         assert time.monotonic() - began < PATIENCE
         assert "session" not in browser.jar.of(service.public)
     finally:
-        way.peer.start()
-    arrived(way.sign_in(client, browser, ALICE))
+        method.provider.start()
+    arrived(method.sign_in(client, browser, ALICE))
     assert me(service, browser)["user"]["email"] == ALICE.email

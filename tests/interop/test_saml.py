@@ -1,4 +1,4 @@
-"""Responses of real SAML providers that must not count, and the ways that only SAML has."""
+"""Responses of real SAML providers that must not count, and sign-ins that only SAML has."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 import pytest
 
 from tests.interop.browser import Browser, Step
-from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
-from tests.interop.peers.lemonldap import LemonLdap
-from tests.interop.peers.people import ALICE, BOB
-from tests.interop.peers.saml_idp import SamlIdp
+from tests.interop.providers.djangosaml2idp import DjangoSaml2Idp
+from tests.interop.providers.lemonldap import LemonLdap
+from tests.interop.providers.people import ALICE, BOB
+from tests.interop.providers.saml_idp import SamlIdp
 from tests.interop.service import AUTH, RETURN_TO, SAML, Client, Service, arrived, me, refused
-from tests.interop.ways import SamlWay, on_every_saml_peer
+from tests.interop.sign_in_methods import SamlMethod, on_every_saml_provider
 
 OTHER_ADDRESS = "https://app.customer.example/elsewhere"
 
 
-def unasked(peer: SamlIdp, browser: Browser, client: Client) -> Step:
+def unasked(provider: SamlIdp, browser: Browser, client: Client) -> Step:
     """The step with which a response comes to us that began with a click at the provider. It is not taken."""
-    step = peer.visit(browser, peer.idp_initiated(), ALICE, client.service.acs)
+    step = provider.visit(browser, provider.idp_initiated(), ALICE, client.service.acs)
     assert isinstance(step, Step)
     return step
 
 
 def posted(service: Service, response: str, client: str = "") -> Any:
-    """The seed's JSON call, with the client named or not."""
+    """The JSON call of applications, with the client named or not."""
     path = f"{SAML}?client={client}" if client else SAML
     return service.send("POST", path, {"samlResponse": response})
 
@@ -35,7 +35,7 @@ def posted(service: Service, response: str, client: str = "") -> Any:
 def test_a_click_at_the_provider_signs_in(
     node_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
-    SamlWay(node_idp).join(client)
+    SamlMethod(node_idp).join(client)
     assert arrived(browser.walk(unasked(node_idp, browser, client), RETURN_TO)).url == RETURN_TO
     assert me(service, browser)["user"]["email"] == ALICE.email
 
@@ -43,7 +43,7 @@ def test_a_click_at_the_provider_signs_in(
 def test_a_click_at_another_provider_signs_in(
     lemonldap_server: LemonLdap, client: Client, service: Service, browser: Browser
 ) -> None:
-    SamlWay(lemonldap_server).join(client)
+    SamlMethod(lemonldap_server).join(client)
     arrived(lemonldap_server.visit(browser, lemonldap_server.idp_initiated(), ALICE, RETURN_TO))
     assert me(service, browser)["user"]["email"] == ALICE.email
 
@@ -51,7 +51,7 @@ def test_a_click_at_another_provider_signs_in(
 def test_a_click_at_the_provider_may_lead_to_any_listed_address(
     node_idp: SamlIdp, client: Client, browser: Browser
 ) -> None:
-    SamlWay(node_idp).join(client, returnAddresses=[RETURN_TO, OTHER_ADDRESS])
+    SamlMethod(node_idp).join(client, returnAddresses=[RETURN_TO, OTHER_ADDRESS])
     step = unasked(node_idp, browser, client).with_fields(RelayState=OTHER_ADDRESS)
     assert arrived(browser.walk(step, RETURN_TO, OTHER_ADDRESS)).url == OTHER_ADDRESS
 
@@ -59,26 +59,26 @@ def test_a_click_at_the_provider_may_lead_to_any_listed_address(
 def test_a_click_at_the_provider_leads_to_no_other_address(
     node_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
-    SamlWay(node_idp).join(client)
+    SamlMethod(node_idp).join(client)
     step = unasked(node_idp, browser, client).with_fields(RelayState="https://evil.example/")
     assert "RelayState" in service.reason(refused(browser.walk(step, RETURN_TO)))
     assert "session" not in browser.jar.of(service.public)
 
 
-def test_where_the_client_does_not_allow_it_nobody_comes_unasked(
+def test_where_the_client_does_not_allow_it_no_one_comes_unasked(
     node_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
-    SamlWay(node_idp, {"allowIdpInitiated": False}).join(client)
+    SamlMethod(node_idp, {"allowIdpInitiated": False}).join(client)
     step = unasked(node_idp, browser, client)
     assert "unsolicited" in service.reason(refused(browser.walk(step, RETURN_TO)))
-    arrived(SamlWay(node_idp).sign_in(client, browser, ALICE))
+    arrived(SamlMethod(node_idp).sign_in(client, browser, ALICE))
 
 
 def test_an_unasked_response_that_claims_to_answer_is_refused(
     django_idp: DjangoSaml2Idp, client: Client, service: Service, browser: Browser
 ) -> None:
     """``djangosaml2idp`` writes InResponseTo="IdP_Initiated_Login" there (SAML profiles, section 4.1.5, forbids it)."""
-    SamlWay(django_idp).join(client)
+    SamlMethod(django_idp).join(client)
     came_to = django_idp.visit(browser, django_idp.idp_initiated(client.entity), ALICE, RETURN_TO)
     assert service.reason(refused(came_to)) == "InResponseTo: no open request of ours"
 
@@ -89,7 +89,7 @@ def test_the_json_call_answers_like_a_sign_in(
     encrypted: bool, named: bool, node_idp: SamlIdp, client: Client, browser: Browser
 ) -> None:
     """With the client named or not: then the audience names it, unless that is encrypted."""
-    SamlWay(node_idp, options={"encrypt": encrypted}).join(client)
+    SamlMethod(node_idp, options={"encrypt": encrypted}).join(client)
     response = unasked(node_idp, browser, client).fields["SAMLResponse"]
     if encrypted and not named:
         refusal = posted(client.service, response)
@@ -108,9 +108,9 @@ def test_the_json_call_takes_no_response_that_a_browser_asked_for(
     node_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
     """The browser that asked is known by its cookie, and the call has none."""
-    way = SamlWay(node_idp)
-    way.join(client)
-    answer = way.answer(client, browser, ALICE)
+    method = SamlMethod(node_idp)
+    method.join(client)
+    answer = method.answer(client, browser, ALICE)
     refusal = posted(service, answer.fields["SAMLResponse"])
     assert refusal.status_code == 401
     assert "another browser" in service.reason(refusal.json()["error"])
@@ -148,26 +148,26 @@ def test_a_genuinely_signed_response_that_must_not_count(
     what: str, node_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
     settings, reason = SPOILED[what]
-    way = SamlWay(node_idp)
-    way.join(client)
+    method = SamlMethod(node_idp)
+    method.join(client)
     node_idp.set(**settings)
-    check_refusal(service, browser, way.answer(client, browser, ALICE), reason)
+    check_refusal(service, browser, method.answer(client, browser, ALICE), reason)
 
 
 @pytest.mark.parametrize("what", SPOILED_UNASKED)
-def test_a_genuinely_signed_response_that_nobody_asked_for_and_that_must_not_count(
+def test_a_genuinely_signed_response_that_no_one_asked_for_and_that_must_not_count(
     what: str, node_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
     settings, reason = SPOILED_UNASKED[what]
-    SamlWay(node_idp).join(client)
+    SamlMethod(node_idp).join(client)
     node_idp.set(**settings)
     check_refusal(service, browser, unasked(node_idp, browser, client), reason)
 
 
-def test_one_letter_of_a_response_that_was_changed(
+def test_one_character_of_a_response_that_was_changed(
     node_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
-    SamlWay(node_idp).join(client)
+    SamlMethod(node_idp).join(client)
     step = unasked(node_idp, browser, client)
     document = base64.b64decode(step.fields["SAMLResponse"])
     forged = document.replace(b">alice@", b">admin@")
@@ -180,21 +180,23 @@ def test_a_response_cannot_be_moved_to_another_client_of_the_same_provider(
     node_idp: SamlIdp, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
     one, other = service.client(), service.client()
-    way = SamlWay(node_idp)
-    way.join(other)
-    way.join(one)
+    method = SamlMethod(node_idp)
+    method.join(other)
+    method.join(one)
     response = unasked(node_idp, browser, one).fields["SAMLResponse"]
     assert posted(service, response, other.identifier).status_code == 401
     assert posted(service, response, one.identifier).json()["data"]["user"]["clientId"] == one.identifier
 
 
-@on_every_saml_peer
-def test_the_answer_to_one_client_cannot_be_moved_to_another(way: SamlWay, service: Service, browser: Browser) -> None:
+@on_every_saml_provider
+def test_the_answer_to_one_client_cannot_be_moved_to_another(
+    method: SamlMethod, service: Service, browser: Browser
+) -> None:
     """Posted with the other client's name beside it, and with the other client's open request."""
     one, other = service.client(), service.client()
-    way.join(other)
-    way.join(one)
-    answer = way.answer(one, browser, ALICE)
+    method.join(other)
+    method.join(one)
+    answer = method.answer(one, browser, ALICE)
     named = replace(answer, url=f"{answer.url}?client={other.identifier}")
     assert "another client" in service.reason(refused(browser.walk(named, RETURN_TO)))
     state = browser.onward_from(other.start(SAML)).query["RelayState"]
@@ -208,11 +210,11 @@ def test_one_person_of_one_provider_in_two_clients(
     django_idp: DjangoSaml2Idp, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
     one, other = service.client(), service.client()
-    way = SamlWay(django_idp)
-    way.join(one)
-    way.join(other)
-    arrived(way.sign_in(one, browser, ALICE))
-    arrived(way.sign_in(other, another_browser, ALICE))
+    method = SamlMethod(django_idp)
+    method.join(one)
+    method.join(other)
+    arrived(method.sign_in(one, browser, ALICE))
+    arrived(method.sign_in(other, another_browser, ALICE))
     first, second = me(service, browser)["user"], me(service, another_browser)["user"]
     assert (first["clientId"], second["clientId"]) == (one.identifier, other.identifier)
     assert first["id"] != second["id"]
@@ -222,12 +224,12 @@ def test_two_providers_of_one_client(
     node_idp: SamlIdp, django_idp: DjangoSaml2Idp, client: Client, service: Service, browser: Browser,
     another_browser: Browser,
 ) -> None:  # fmt: skip
-    SamlWay(node_idp).join(client, name="one")
-    SamlWay(django_idp).join(client, name="other")
-    arrived(SamlWay(node_idp).sign_in(client, browser, ALICE, provider="one"))
+    SamlMethod(node_idp).join(client, name="one")
+    SamlMethod(django_idp).join(client, name="other")
+    arrived(SamlMethod(node_idp).sign_in(client, browser, ALICE, provider="one"))
     moved = BOB.moved_to("Writers")
     django_idp.put(moved)
-    arrived(SamlWay(django_idp).sign_in(client, another_browser, moved, provider="other"))
+    arrived(SamlMethod(django_idp).sign_in(client, another_browser, moved, provider="other"))
     django_idp.put(BOB)
     assert me(service, browser)["user"]["email"] == ALICE.email
     assert me(service, another_browser)["user"]["email"] == BOB.email
@@ -237,8 +239,8 @@ def test_an_answer_of_one_provider_to_what_another_was_asked(
     node_idp: SamlIdp, django_idp: DjangoSaml2Idp, client: Client, service: Service, browser: Browser
 ) -> None:
     """The request's id, genuinely signed by a provider of the same client that was not asked."""
-    SamlWay(django_idp).join(client, name="one")
-    SamlWay(node_idp).join(client, name="other")
+    SamlMethod(django_idp).join(client, name="one")
+    SamlMethod(node_idp).join(client, name="other")
     asked = query_of(browser.onward_from(client.start(SAML, "one")))
     there = node_idp.visit(browser, Step("GET", f"{node_idp.base}/saml/sso?{asked}"), ALICE, service.acs)
     assert isinstance(there, Step)

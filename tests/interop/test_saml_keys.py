@@ -1,4 +1,4 @@
-"""Keys of SAML: theirs that are changed, ours that are changed, signatures of our requests, encryption."""
+"""SAML keys with real providers: replaced keys on both sides, signed requests, encryption."""
 
 from __future__ import annotations
 
@@ -12,69 +12,69 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 
 from tests.interop.browser import Browser, Step
-from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
-from tests.interop.peers.lemonldap import LemonLdap
-from tests.interop.peers.people import ALICE
-from tests.interop.peers.saml_idp import SamlIdp
+from tests.interop.providers.djangosaml2idp import DjangoSaml2Idp
+from tests.interop.providers.lemonldap import LemonLdap
+from tests.interop.providers.people import ALICE
+from tests.interop.providers.saml_idp import SamlIdp
 from tests.interop.service import RETURN_TO, SAML, Client, Service, arrived, me, refused
-from tests.interop.ways import SamlWay, on_every_saml_peer, pem
+from tests.interop.sign_in_methods import SamlMethod, on_every_saml_provider, pem
 
 
-def test_the_key_of_another_provider_signs_nobody_in(
+def test_the_key_of_another_provider_signs_no_one_in(
     node_idp: SamlIdp, own_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
     """A provider that calls itself like the client's and knows everything about us, but for the key."""
-    made = SamlWay(node_idp).join(client)
-    SamlWay(own_idp).introduce(client, made)
+    made = SamlMethod(node_idp).join(client)
+    SamlMethod(own_idp).introduce(client, made)
     own_idp.set(issuer=node_idp.entity_id)
     step = own_idp.visit(browser, own_idp.idp_initiated(), ALICE, RETURN_TO)
     assert "signature" in service.reason(refused(step)).lower()
 
 
-@on_every_saml_peer
+@on_every_saml_provider
 def test_a_new_certificate_beside_the_old_one(
-    way: SamlWay, client: Client, service: Service, browser: Browser, another_browser: Browser
+    method: SamlMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
     """Roll-over: both are pinned for a while; one that is not pinned counts for nothing."""
-    made = way.join(client)
-    arrived(way.sign_in(client, browser, ALICE))
-    old = way.peer.certificate.read_text()
-    way.peer.rekey()
-    way.introduce(client, made)
-    assert "signature" in service.reason(refused(way.sign_in(client, another_browser, ALICE))).lower()
-    client.change(saml={"certificates": [old, way.peer.certificate.read_text()]})
-    arrived(way.sign_in(client, another_browser, ALICE))
+    made = method.join(client)
+    arrived(method.sign_in(client, browser, ALICE))
+    old = method.provider.certificate.read_text()
+    method.provider.rekey()
+    method.introduce(client, made)
+    assert "signature" in service.reason(refused(method.sign_in(client, another_browser, ALICE))).lower()
+    client.change(saml={"certificates": [old, method.provider.certificate.read_text()]})
+    arrived(method.sign_in(client, another_browser, ALICE))
     assert me(service, another_browser)["user"]["id"] == me(service, browser)["user"]["id"]
 
 
-@on_every_saml_peer
+@on_every_saml_provider
 def test_a_new_metadata_document_brings_the_new_certificate(
-    way: SamlWay, client: Client, service: Service, browser: Browser
+    method: SamlMethod, client: Client, service: Service, browser: Browser
 ) -> None:
-    made = way.join(client)
-    way.peer.rekey()
-    way.introduce(client, made)
-    client.change(saml={"metadata": way.peer.metadata()})
-    arrived(way.sign_in(client, browser, ALICE))
+    made = method.join(client)
+    method.provider.rekey()
+    method.introduce(client, made)
+    client.change(saml={"metadata": method.provider.metadata()})
+    arrived(method.sign_in(client, browser, ALICE))
     assert me(service, browser)["user"]["email"] == ALICE.email
 
 
 def test_our_own_key_is_changed_while_the_provider_still_has_the_old_one(
     node_idp: SamlIdp, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    way = SamlWay(node_idp, options={"encrypt": True})
-    made = way.join(client)
+    method = SamlMethod(node_idp, options={"encrypt": True})
+    made = method.join(client)
     path = f"/clients/{client.identifier}/providers/company/rotate-key"
     rotated = service.administer("POST", path)
-    arrived(way.sign_in(client, browser, ALICE))
+    arrived(method.sign_in(client, browser, ALICE))
     assert rotated["serviceProvider"]["certificates"][1] == made["serviceProvider"]["certificates"][0]
-    way.introduce(client, rotated)
-    arrived(way.sign_in(client, another_browser, ALICE))
+    method.introduce(client, rotated)
+    arrived(method.sign_in(client, another_browser, ALICE))
 
 
 def test_a_redirect_with_a_signed_request(node_idp: SamlIdp, client: Client, browser: Browser) -> None:
     """The signature is over the very octets of the query; it verifies with the certificate of our metadata."""
-    SamlWay(node_idp, {"signRequests": True}).join(client)
+    SamlMethod(node_idp, {"signRequests": True}).join(client)
     query = browser.onward_from(client.start(SAML)).url.partition("?")[2]
     signed, _, _ = query.partition("&Signature=")
     members = dict(member.split("=", 1) for member in query.split("&"))
@@ -92,40 +92,40 @@ def test_a_provider_that_wants_signed_requests_gets_no_others(
     binding: str, lemonldap_server: LemonLdap, client: Client, service: Service, browser: Browser
 ) -> None:
     """Its metadata say that it wants them, and by our metadata it checks them."""
-    way = SamlWay(lemonldap_server, {"binding": binding})
-    assert way.join(client)["saml"]["signRequests"] is True
+    method = SamlMethod(lemonldap_server, {"binding": binding})
+    assert method.join(client)["saml"]["signRequests"] is True
     rotated = service.administer("POST", f"/clients/{client.identifier}/providers/company/rotate-key")
-    assert not isinstance(way.sign_in(client, browser, ALICE), Step), "it does not know this key yet"
-    way.introduce(client, rotated)
+    assert not isinstance(method.sign_in(client, browser, ALICE), Step), "it does not know this key yet"
+    method.introduce(client, rotated)
     client.change(saml={"signRequests": False})
-    assert not isinstance(way.sign_in(client, browser, ALICE), Step), "and wants a signature"
+    assert not isinstance(method.sign_in(client, browser, ALICE), Step), "and wants a signature"
     client.change(saml={"signRequests": True})
-    arrived(way.sign_in(client, browser, ALICE))
+    arrived(method.sign_in(client, browser, ALICE))
 
 
 def test_another_provider_that_wants_signed_requests_gets_no_others(
     strict_django_idp: DjangoSaml2Idp, client: Client, browser: Browser
 ) -> None:
     """By POST alone: the package does not look at signatures of redirects."""
-    way = SamlWay(strict_django_idp, {"binding": "post"})
-    assert way.join(client)["saml"]["signRequests"] is True
+    method = SamlMethod(strict_django_idp, {"binding": "post"})
+    assert method.join(client)["saml"]["signRequests"] is True
     client.change(saml={"signRequests": False})
-    assert not isinstance(way.sign_in(client, browser, ALICE), Step)
+    assert not isinstance(method.sign_in(client, browser, ALICE), Step)
     client.change(saml={"signRequests": True})
-    arrived(way.sign_in(client, browser, ALICE))
+    arrived(method.sign_in(client, browser, ALICE))
 
 
 def test_an_assertion_that_is_encrypted_for_another_client(
     node_idp: SamlIdp, service: Service, client: Client, browser: Browser
 ) -> None:
-    """Nobody but the one whom the key belongs to reads it."""
-    way = SamlWay(node_idp, options={"encrypt": True})
-    other = way.join(service.client())["serviceProvider"]
-    made = way.join(client)
+    """No one but the one whom the key belongs to reads it."""
+    method = SamlMethod(node_idp, options={"encrypt": True})
+    other = method.join(service.client())["serviceProvider"]
+    made = method.join(client)
     mixed_up = {**made["serviceProvider"], "certificates": other["certificates"]}
-    way.introduce(client, {"serviceProvider": mixed_up})
-    error = refused(way.sign_in(client, browser, ALICE))
+    method.introduce(client, {"serviceProvider": mixed_up})
+    error = refused(method.sign_in(client, browser, ALICE))
     assert "cannot be read with our keys" in service.reason(error)
     assert "session" not in browser.jar.of(service.public)
-    way.introduce(client, made)
-    arrived(way.sign_in(client, browser, ALICE))
+    method.introduce(client, made)
+    arrived(method.sign_in(client, browser, ALICE))

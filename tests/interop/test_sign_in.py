@@ -1,21 +1,21 @@
-"""One story for every way in: OpenID and SAML, each provider, each kind of signature and encryption."""
+"""Sign-in with every real provider: OpenID and SAML, each kind of signature and encryption."""
 
 from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
 from tests.interop.browser import Browser, Shown
-from tests.interop.peers.people import ALICE, BOB
+from tests.interop.providers.people import ALICE, BOB
 from tests.interop.service import AUTH, RETURN_TO, Client, Service, arrived, me, refused
-from tests.interop.ways import Way, on_every_peer, on_every_way
+from tests.interop.sign_in_methods import SignInMethod, on_every_method, on_every_provider
 
 
-@on_every_way
+@on_every_method
 def test_a_person_gets_an_account_with_the_roles_of_their_groups(
-    way: Way, client: Client, service: Service, browser: Browser
+    method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
-    way.join(client)
-    assert arrived(way.sign_in(client, browser, ALICE)).url == RETURN_TO
+    method.join(client)
+    assert arrived(method.sign_in(client, browser, ALICE)).url == RETURN_TO
     found = me(service, browser)
     assert found["user"]["email"] == ALICE.email
     assert (found["user"]["firstName"], found["user"]["lastName"]) == (ALICE.first_name, ALICE.last_name)
@@ -27,56 +27,61 @@ def test_a_person_gets_an_account_with_the_roles_of_their_groups(
     assert cookie.same_site == "lax"
 
 
-@on_every_peer
+@on_every_provider
 def test_the_same_person_is_the_same_user_and_a_group_that_is_gone_takes_its_role_along(
-    way: Way, client: Client, service: Service, browser: Browser, another_browser: Browser
+    method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    way.join(client)
-    arrived(way.sign_in(client, browser, ALICE))
+    method.join(client)
+    arrived(method.sign_in(client, browser, ALICE))
     first = me(service, browser)
     moved = ALICE.moved_to("Everyone", "Writers")
-    way.put(moved)
-    arrived(way.sign_in(client, another_browser, moved))
+    method.put(moved)
+    arrived(method.sign_in(client, another_browser, moved))
     again = me(service, another_browser)
     assert again["user"]["id"] == first["user"]["id"]
     assert again["roles"] == ["Author", "Publisher"]
     assert me(service, browser)["roles"] == ["Author", "Publisher"]  # the older session too: roles are read at use
 
 
-@on_every_peer
-def test_nobody_gets_in_whose_groups_give_no_role(way: Way, client: Client, service: Service, browser: Browser) -> None:
-    way.join(client)
-    error = refused(way.sign_in(client, browser, BOB))
+@on_every_provider
+def test_no_one_gets_in_whose_groups_give_no_role(
+    method: SignInMethod, client: Client, service: Service, browser: Browser
+) -> None:
+    method.join(client)
+    error = refused(method.sign_in(client, browser, BOB))
     assert service.reason(error).startswith("no group gives a role; groups: ")
     assert "session" not in browser.jar.of(service.public)
 
 
-@on_every_peer
-def test_an_answer_counts_once(way: Way, client: Client, service: Service, browser: Browser) -> None:
-    way.join(client)
-    answer = way.answer(client, browser, ALICE)
+@on_every_provider
+def test_an_answer_counts_once(method: SignInMethod, client: Client, service: Service, browser: Browser) -> None:
+    method.join(client)
+    answer = method.answer(client, browser, ALICE)
     arrived(browser.walk(answer, RETURN_TO))
     session = browser.jar.of(service.public)["session"].value
     refused(browser.walk(answer, RETURN_TO))
     assert browser.jar.of(service.public)["session"].value == session
 
 
-@on_every_peer
+@on_every_provider
 def test_an_answer_counts_in_the_browser_that_asked(
-    way: Way, client: Client, service: Service, browser: Browser, another_browser: Browser
+    method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """Who lures somebody to an answer of their own signs that somebody in as themselves (login CSRF)."""
-    way.join(client)
-    answer = way.answer(client, browser, ALICE)
+    """An attacker who makes a victim open the attacker's own answer signs the victim in as the attacker (login
+    CSRF)."""
+    method.join(client)
+    answer = method.answer(client, browser, ALICE)
     error = refused(another_browser.walk(answer, RETURN_TO))
     assert "another browser" in service.reason(error)
     assert "session" not in another_browser.jar.of(service.public)
 
 
-@on_every_peer
-def test_an_app_gets_a_code_for_tokens(way: Way, client: Client, service: Service, browser: Browser) -> None:
-    way.join(client)
-    came_to = arrived(way.sign_in(client, browser, ALICE, response="code"))
+@on_every_provider
+def test_an_app_gets_a_code_for_tokens(
+    method: SignInMethod, client: Client, service: Service, browser: Browser
+) -> None:
+    method.join(client)
+    came_to = arrived(method.sign_in(client, browser, ALICE, response="code"))
     assert "session" not in browser.jar.of(service.public)
     [code] = parse_qs(urlsplit(came_to.url).query)["code"]
     exchanged = service.send("POST", f"{AUTH}/exchange", {"code": code}).json()["data"]
@@ -85,27 +90,27 @@ def test_an_app_gets_a_code_for_tokens(way: Way, client: Client, service: Servic
     assert service.send("POST", f"{AUTH}/exchange", {"code": code}).status_code == 401
 
 
-@on_every_peer
-def test_a_provider_that_is_switched_off_lets_nobody_in(
-    way: Way, client: Client, service: Service, browser: Browser
+@on_every_provider
+def test_a_provider_that_is_switched_off_lets_no_one_in(
+    method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
-    """Neither whoever starts, nor whoever has started already."""
-    way.join(client)
-    answer = way.answer(client, browser, ALICE)
+    """Neither a user who starts a sign-in, nor one who has started already."""
+    method.join(client)
+    answer = method.answer(client, browser, ALICE)
     service.administer("POST", f"/clients/{client.identifier}/providers/company/switch-off")
     refused(browser.walk(answer, RETURN_TO))
-    shown = browser.take(client.start(way.path))
+    shown = browser.take(client.start(method.path))
     assert isinstance(shown, Shown)
     refused(shown)
 
 
-@on_every_peer
-def test_the_same_on_plain_http_as_somebody_tries_it_out(way: Way, plain_service: Service) -> None:
+@on_every_provider
+def test_the_same_on_plain_http_as_someone_tries_it_out(method: SignInMethod, plain_service: Service) -> None:
     """Browsers keep no cookie for such a server that another site's form could bring along; here all is one site."""
     client = plain_service.client()
-    way.join(client)
+    method.join(client)
     with plain_service.browser() as browser, plain_service.browser() as another_browser:
-        answer = way.answer(client, browser, ALICE)
+        answer = method.answer(client, browser, ALICE)
         refused(another_browser.walk(answer, RETURN_TO))
         arrived(browser.walk(answer, RETURN_TO))
         assert me(plain_service, browser)["user"]["email"] == ALICE.email

@@ -1,4 +1,4 @@
-"""What the clients of a crowd do: each an endless loop of acts whose outcome a ledger can prove."""
+"""What the clients of a crowd do: each an endless loop of requests whose results a ledger can check."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 from manifest_auth.permissions import Role, mask_of
 from tests.kills.crowd import Crowd, Cut
-from tests.processes.wire import AUTH
+from tests.processes.node_client import AUTH
 from tests.support import jobs as j
-from tests.support import managing as m
 from tests.support import templates as t
+from tests.support import user_management as m
 from tests.support.server import DEMO_PASSWORD
 
 _ROLES = [[Role.VIEWER], [Role.OPERATOR], [Role.AUTHOR, Role.VIEWER], [Role.PUBLISHER]]
@@ -40,7 +40,7 @@ def session_of(token: str) -> str:
 
 
 async def sign_in(crowd: Crowd, email: str, password: str = DEMO_PASSWORD, **options: Any) -> Any:
-    """The answer's data. Raises Cut; a session may be open then that nobody holds."""
+    """The answer's data. Raises Cut; a session may be open then that no one holds."""
     body = {"email": email, "password": password}
     found = await crowd.ask("POST", f"{AUTH}/sign-in", body, event="signed_in", **options)
     if found is not None:
@@ -49,7 +49,7 @@ async def sign_in(crowd: Crowd, email: str, password: str = DEMO_PASSWORD, **opt
 
 
 async def surely_in(crowd: Crowd, email: str) -> str:
-    """The access token of somebody who stays."""
+    """The access token of a user who stays signed in."""
     while True:
         try:
             return str((await sign_in(crowd, email))["token"])
@@ -58,7 +58,7 @@ async def surely_in(crowd: Crowd, email: str) -> str:
 
 
 async def visitor(crowd: Crowd, email: str) -> None:
-    """In, refreshed some times, out. A refresh that nobody answered is asked for again with the same token."""
+    """In, refreshed some times, out. A refresh that no one answered is asked for again with the same token."""
     while crowd.goes_on:
         try:
             held = await sign_in(crowd, email)

@@ -1,4 +1,4 @@
-"""Fixtures: what is killed stands on a disk, and on a database that loses nothing of what it committed."""
+"""Fixtures: a disk and a database that lose nothing of what was committed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that go on through every kill, and write each success that they see into a ledger."""
+"""Many clients that go on through every kill and write each success into a ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 
 from tests.kills.ledger import MARK, Ledger
-from tests.processes.wire import bearer
+from tests.processes.node_client import bearer
 
 _numbers = itertools.count(1)
 PAUSE_S = 0.08  # after an answer that did not come

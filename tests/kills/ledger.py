@@ -1,4 +1,4 @@
-"""What clients were told, and whether the store still says the same."""
+"""The ledger: what clients were answered, and whether the store still agrees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every kind of kill has in common: a store, a crowd, what is looked at after each start, and the end."""
+"""The steps that every kill test shares: a store, a crowd, the checks after each start, and the end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.kills import actors
 from tests.kills.crowd import Crowd
 from tests.kills.ledger import Ledger, Lost
 from tests.kills.victim import Victim
-from tests.processes.wire import AUTH, NODE, bearer
+from tests.processes.node_client import AUTH, NODE, bearer
 from tests.support.application import FAST
 from tests.support.processes import free_port
 from tests.support.server import DEMO_PASSWORD, command

@@ -1,4 +1,4 @@
-"""``kill -9`` while a store of an earlier schema is upgraded, fifty times on each database (section 12).
+"""``kill -9`` during an upgrade of an earlier schema, many times on each database.
 
 Clients try to sign in from the first moment on. Afterwards the next start, or the other node that was started at the
 same moment, upgrades by itself; every row is there, and people sign in as before.
@@ -20,7 +20,7 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import load
 from manifest_auth.store import migrate, open_store
-from tests.kills import actors, marks, used_stores
+from tests.kills import actors, kill_points, used_stores
 from tests.kills.crowd import Crowd
 from tests.kills.ledger import Ledger
 from tests.kills.rounds import GIVEN, chance_of, until_ready, until_successes
@@ -48,17 +48,17 @@ class Round:
 
     def _victim(self, arguments: tuple[str, ...]) -> Victim:
         port = free_port()
-        given = {**GIVEN, marks.VARIABLE: str(self.folder / f"mark-{port}")}
+        given = {**GIVEN, kill_points.VARIABLE: str(self.folder / f"mark-{port}")}
         if self.used is None and self.url.startswith("sqlite"):
             given["MANIFEST_SECRET_KEY"] = ""  # made by the first start, in the data folder
-        return Victim(self.folder, self.url, port, given, arguments, marks.upgrade)
+        return Victim(self.folder, self.url, port, given, arguments, kill_points.upgrade)
 
     def stage(self, victim: Victim) -> str:
         """How far its upgrade had come."""
         return self._mark(victim).partition(" ")[0]
 
     def _mark(self, victim: Victim) -> str:
-        path = Path(victim.given[marks.VARIABLE])
+        path = Path(victim.given[kill_points.VARIABLE])
         return path.read_text() if path.exists() else ""
 
     def statements(self, victim: Victim) -> int:
@@ -74,11 +74,11 @@ class Round:
             await asyncio.sleep(0.001)
 
     async def kill(self, moment: str, times: Times) -> str:
-        """Kills somebody at a moment. How far the upgrade had come: `begun` and `stopped` are inside of it; `over`: the
-        command was done before, and nobody was killed."""
+        """Kills a process at a chosen moment. How far the upgrade had come: `begun` and `stopped` are inside of it;
+        `over`: the command was done before, and no one was killed."""
         chance, [first, second] = self.crowd.chance, self.nodes
         if moment == "inside":
-            marks.stop_at(self.folder, chance.randint(1, times.statements))
+            kill_points.stop_at(self.folder, chance.randint(1, times.statements))
         victim = self.upgrade if chance.random() < 0.2 and self.used is not None else first
         victim.start()
         if victim is first and chance.random() < 0.3:

@@ -1,4 +1,4 @@
-"""``kill -9`` of the server, fifty times on each store, while clients work (section 12).
+"""``kill -9`` of the server, many times on each store, while clients work.
 
 There are two nodes on one store. Mostly one of them is killed, and the other goes on; else both.
 """

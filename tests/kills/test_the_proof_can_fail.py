@@ -1,4 +1,4 @@
-"""Servers that are broken on purpose, and stores that somebody changed: what the other tests look at tells."""
+"""The kill tests can fail: servers broken on purpose and altered stores are noticed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from manifest_auth.store import migrate
-from tests.kills import actors, broken, used_stores
+from tests.kills import actors, broken_servers, used_stores
 from tests.kills.crowd import Crowd, Cut
 from tests.kills.ledger import Ledger, Lost
 from tests.kills.rounds import filled, look, the_chain_verifies, until_ready, until_successes, victims
 from tests.kills.test_kill_a_migration import Round
 from tests.kills.test_kill_the_server import killed_at
 from tests.kills.victim import Victim
-from tests.support.keys import the_keys
+from tests.support.secret_keys import the_keys
 
 KILLS = 10
 
@@ -35,9 +35,9 @@ async def only_sign_in(crowd: Crowd) -> None:
 @pytest.mark.parametrize(
     ("how", "actor", "named"),
     [
-        (broken.answers_before_the_commit, only_sign_in, "event signed_in of request kill-"),
+        (broken_servers.answers_before_the_commit, only_sign_in, "event signed_in of request kill-"),
         (
-            broken.forgets_events,
+            broken_servers.forgets_events,
             lambda crowd: actors.visitor(crowd, "viewer@acme.example"),
             "event signed_out of request",
         ),
@@ -79,7 +79,7 @@ async def test_an_upgrade_by_halves_needs_a_hand(tmp_path: Path) -> None:
     crowd = Crowd([], Ledger(), random.Random(1))
     one = Round(tmp_path / "copy", await used.copy(tmp_path / "copy"), used, crowd)
     for node in one.nodes:
-        node.first = broken.upgrades_by_halves
+        node.first = broken_servers.upgrades_by_halves
     one.nodes[0].start()
     while not (one.folder / "half").exists():
         await asyncio.sleep(0.01)
@@ -89,7 +89,7 @@ async def test_an_upgrade_by_halves_needs_a_hand(tmp_path: Path) -> None:
     await crowd.leave()
 
 
-async def test_a_row_that_an_upgrade_lost_and_an_event_that_somebody_changed_are_seen(tmp_path: Path) -> None:
+async def test_a_row_that_an_upgrade_lost_and_an_event_that_someone_changed_are_seen(tmp_path: Path) -> None:
     used = await used_stores.make("0005", f"sqlite:///{tmp_path / 'old.db'}")
     url = await used.copy(tmp_path)
     await migrate.upgrade(url, the_keys)

@@ -1,4 +1,4 @@
-"""Large stores of every earlier schema, made once, and copies of them to be upgraded and killed."""
+"""Large stores of every earlier schema, made once, and copies of them to upgrade and kill."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sqlalchemy import Connection, MetaData, insert, text
 from manifest_auth import audit
 from manifest_auth.audit.chain_macs import Head, with_mac
 from tests.store import old_stores
-from tests.support.keys import MACS
 from tests.support.postgres import Databases, database_of
+from tests.support.secret_keys import MACS
 
 #: Each is made of rows that a build of that schema wrote (``store_SCHEMA.json``).
 SCHEMAS = tuple(name for name in old_stores.STORES if "_" not in name)
@@ -39,7 +39,7 @@ class UsedStore:
     rows: Rows
 
     async def copy(self, folder: Path, postgres: Databases | None = None) -> str:
-        """The address of a copy, which nobody has used."""
+        """The address of a fresh copy."""
         if self.url.startswith("sqlite"):
             copy = folder / "m.db"
             shutil.copyfile(file_of(self.url), copy)

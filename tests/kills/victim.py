@@ -1,4 +1,4 @@
-"""A server to kill and to start again, fifty times and more in a test."""
+"""A server process that tests kill and start again many times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An on-premise installation on each store, a new one for each test: what was installed does not go away again."""
+"""Fixtures: an on-premise installation on each store, a new one for each test, since an installed licence stays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.licence.desk import on_premise
+from tests.licence.vendor import on_premise
 from tests.support.application import App
 from tests.support.postgres import Databases
 

@@ -38,7 +38,7 @@ def test_two_pairs_differ(tmp_path: Path, pair: dict[str, str]) -> None:
     assert pair["private"] not in done(tmp_path, "license", "keygen")
 
 
-def test_a_key_of_somebody_else_is_told_from_a_genuine_one(tmp_path: Path, pair: dict[str, str]) -> None:
+def test_a_key_of_someone_else_is_told_from_a_genuine_one(tmp_path: Path, pair: dict[str, str]) -> None:
     other = done(tmp_path, "license", "keygen").split()[1]
     text = done(tmp_path, *ISSUE, given=other)
     result = run(tmp_path, "license", "inspect", given=text, MANIFEST_LICENSE_PUBLIC_KEY=pair["public"])

@@ -1,4 +1,5 @@
-"""On-premise mode: nothing for clients without a licence, warnings in the grace time, and no way back in time."""
+"""On-premise mode: clients cannot work without a licence; warnings in the grace time; a clock that is set back does not
+help."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import pytest
 
 from manifest_auth.app import ROUTES
 from manifest_auth.licence import Licence
-from tests.licence.desk import DAY, PATH, install, key, state
+from tests.licence.vendor import DAY, PATH, install, key, state
 from tests.support.application import App
 from tests.support.routes import filled
 
@@ -30,7 +31,7 @@ async def test_health_and_the_admin_plane_work_without(premise: App) -> None:
     assert await state(premise) == "missing"
 
 
-async def test_a_licence_opens_the_doors_and_says_what_it_grants(premise: App) -> None:
+async def test_a_licence_allows_sign_in_and_says_what_it_grants(premise: App) -> None:
     reply = await install(premise, key(premise))
     assert reply.status == 200
     data = reply.data
@@ -75,7 +76,7 @@ async def test_a_clock_set_back_does_not_revive_it(premise: App) -> None:
     await install(premise, key(premise, expires_at=began // 1000 + DAY, grace_days=1))
     premise.clock.advance(3 * DAY)
     assert await state(premise) == "expired"
-    await premise.services.licence.record_time()  # the chore of every 20 seconds
+    await premise.services.licence.record_time()  # the background job of every 20 seconds
     premise.clock.ms = began + 1000
     assert await state(premise) == "expired"
     assert (await premise.sign_in(client="acme")).code == "LICENSE_EXPIRED"

@@ -1,16 +1,16 @@
-"""What becomes of a licence stands in the audit trail, once for all nodes; so does a seat that is not there."""
+"""Audit events of a licence, once for all nodes, and of a missing seat."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from manifest_auth.operations.licence_watch import watch
-from tests.licence.desk import DAY, install, key, on_premise
-from tests.licence.seating import fit
+from tests.licence.seat_attempts import fit
+from tests.licence.vendor import DAY, install, key, on_premise
 from tests.support.accounts import trail
-from tests.support.admin_desk import desk, events
 from tests.support.application import App
-from tests.support.managing import ADD
+from tests.support.system_admins import events, signed_in_admin
+from tests.support.user_management import ADD
 
 
 async def _told(app: App) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ async def test_a_seat_that_is_not_there(premise: App) -> None:
     await install(premise, key(premise))
     token = (await premise.sign_in("admin@acme.example", client="acme")).data["token"]
     await fit(premise)
-    root = await desk(premise)
+    root = await signed_in_admin(premise)
     for number in range(3):
         body = {"email": f"n{number}@acme.example", "roles": ["Viewer"]}
         assert (await root.post("/api/admin/clients/acme/users", body)).status == 409

@@ -1,5 +1,5 @@
-"""Who takes a seat is held here: a new statement by which users appear or get roles, a new caller that hands in nobody
-who counts, and a written-out statement past the store all fail until they are listed, and so looked at."""
+"""Every statement that adds a user or gives a role asks for a seat: a new one without it fails here. So does SQL that
+bypasses the store."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def _nodes(part: ModuleType) -> list[ast.stmt]:
     return ast.parse(inspect.getsource(part)).body
 
 
-def test_each_verb_that_runs_one_asks_for_the_seat_before() -> None:
-    verbs: dict[str, bool] = {}
+def test_each_operation_that_runs_one_asks_for_the_seat_before() -> None:
+    callers: dict[str, bool] = {}
     bodies = [(part.__name__.rpartition(".")[2], node) for part in (users, roles) for node in _nodes(part)]
     for part, node in bodies:
         if isinstance(node, ast.FunctionDef):
@@ -50,11 +50,11 @@ def test_each_verb_that_runs_one_asks_for_the_seat_before() -> None:
                 for one in ast.walk(node)
                 if isinstance(one, ast.Call) and ast.unparse(one.func) == "counter.seat"
             ]
-            verbs |= {name: bool(asked) and asked[0] < line for name, line in lines.items()}
-    assert verbs == dict.fromkeys(TAKING, True)
+            callers |= {name: bool(asked) and asked[0] < line for name, line in lines.items()}
+    assert callers == dict.fromkeys(TAKING, True)
 
 
-def test_nobody_writes_users_past_the_statements() -> None:
+def test_no_one_writes_users_past_the_statements() -> None:
     found = set()
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

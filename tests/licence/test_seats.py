@@ -1,4 +1,4 @@
-"""Seats of a licence: whoever is one too many is refused, whichever way they come, and many at once do not get past."""
+"""Seats of a licence: one user too many is refused, in every way to add one, also when many come at once."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from manifest_auth.licence import ALLOWED, Gate, Seats, free, seats
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import open_store
-from tests.interop.microsoft.world import World
-from tests.licence.desk import PUBLIC, install, key
-from tests.licence.seating import FULL_SENTENCE, WAYS, fit, grant, outcome, premises, shown
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
+from tests.licence.seat_attempts import FULL_SENTENCE, WAYS, fit, grant, outcome, premises, shown
+from tests.licence.vendor import PUBLIC, install, key
 from tests.support.accounts import act_on, new_client, new_user, trail
 from tests.support.application import App
 from tests.support.commands import run
-from tests.support.keys import SECRET_KEY
 from tests.support.people import member, oidc_provider, roles_line, session_of, user_of, users_of
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.single_sign_on import failures, saml_provider
 
 SSO = ("by SAML", "by OpenID", "by Dynamics", "by Entra ID")
@@ -33,23 +33,25 @@ NONE = {"full": 0, "operate": 0, "connect": 0}
 
 
 @pytest.fixture(scope="module")
-async def shared(database_url: str) -> AsyncIterator[World]:
-    async with premises(database_url) as world:
-        yield world
+async def shared(database_url: str) -> AsyncIterator[MicrosoftSetup]:
+    async with premises(database_url) as setup:
+        yield setup
 
 
 @pytest.fixture
-async def world(shared: World) -> World:
-    """Seats for everybody, until the test says otherwise."""
+async def setup(shared: MicrosoftSetup) -> MicrosoftSetup:
+    """Enough seats, until the test says otherwise."""
     await shared.clear()
     await grant(shared.app, full=1000)
     return shared
 
 
 @pytest.mark.parametrize("name", WAYS)
-async def test_whoever_is_one_too_many_is_refused_whichever_way_they_come(world: World, name: str) -> None:
-    app, client = world.app, await new_client(world.app)
-    attempts = await WAYS[name](world, client, 2)
+async def test_a_user_above_the_number_of_seats_is_refused_by_every_way_to_appear(
+    setup: MicrosoftSetup, name: str
+) -> None:
+    app, client = setup.app, await new_client(setup.app)
+    attempts = await WAYS[name](setup, client, 2)
     await fit(app)
     before = await users_of(app, client)
     refused = outcome(await attempts[0]())
@@ -62,14 +64,13 @@ async def test_whoever_is_one_too_many_is_refused_whichever_way_they_come(world:
     assert outcome(await attempts[0]()).code == ""
     assert outcome(await attempts[1]()).code in ("SSO_FAILED", "CONFLICT")
     found = await shown(app)
-    assert found["seatsUsed"] == found["seats"]
-    assert found["seatsFree"] == NONE
+    assert (found["seatsUsed"], found["seatsFree"]) == (found["seats"], NONE)
 
 
 @pytest.mark.parametrize("name", WAYS)
-async def test_twenty_at_once_do_not_get_past(world: World, name: str) -> None:
-    app, client = world.app, await new_client(world.app)
-    attempts = await WAYS[name](world, client, 20)
+async def test_twenty_at_once_do_not_get_past(setup: MicrosoftSetup, name: str) -> None:
+    app, client = setup.app, await new_client(setup.app)
+    attempts = await WAYS[name](setup, client, 20)
     await fit(app, connect=3)
     outcomes = [outcome(reply) for reply in await asyncio.gather(*(attempt() for attempt in attempts))]
     assert sorted(one.code for one in outcomes) == [""] * 3 + ["SSO_FAILED" if name in SSO else "CONFLICT"] * 17
@@ -77,9 +78,9 @@ async def test_twenty_at_once_do_not_get_past(world: World, name: str) -> None:
     assert found["seatsUsed"] == found["seats"]
 
 
-async def test_all_ways_at_once_neither_get_past_nor_stop_one_another(world: World) -> None:
-    app, client = world.app, await new_client(world.app)
-    prepared = [await WAYS[name](world, client, 4) for name in WAYS]
+async def test_all_ways_at_once_neither_get_past_nor_stop_one_another(setup: MicrosoftSetup) -> None:
+    app, client = setup.app, await new_client(setup.app)
+    prepared = [await WAYS[name](setup, client, 4) for name in WAYS]
     attempts = [attempts[n] for n in range(4) for attempts in prepared]
     await fit(app, connect=5)
     outcomes = [outcome(reply).code for reply in await asyncio.gather(*(attempt() for attempt in attempts))]
@@ -89,8 +90,8 @@ async def test_all_ways_at_once_neither_get_past_nor_stop_one_another(world: Wor
     assert found["seatsUsed"] == found["seats"]
 
 
-async def test_roles_that_need_a_greater_seat_need_one_that_is_free(world: World) -> None:
-    app, client = world.app, await new_client(world.app)
+async def test_roles_that_need_a_greater_seat_need_one_that_is_free(setup: MicrosoftSetup) -> None:
+    app, client = setup.app, await new_client(setup.app)
     users = [(await new_user(app, client))[0] for _ in range(20)]
     await fit(app, operate=3)
     token = await app.admin_token()
@@ -109,8 +110,8 @@ async def test_roles_that_need_a_greater_seat_need_one_that_is_free(world: World
     assert await promote(refused, "Operator") == ""  # the seat that became free
 
 
-async def test_twenty_whom_a_group_raises_do_not_get_past(world: World) -> None:
-    app, client = world.app, await new_client(world.app)
+async def test_twenty_whom_a_group_raises_do_not_get_past(setup: MicrosoftSetup) -> None:
+    app, client = setup.app, await new_client(setup.app)
     okta = await saml_provider(app, client, groupRoles=[{"group": "ops", "roles": ["Operator"]}])
     names, ops = [f"user-{number}@{client}.example" for number in range(20)], {"attributes": {"groups": ["ops"]}}
     for name in names:
@@ -123,9 +124,9 @@ async def test_twenty_whom_a_group_raises_do_not_get_past(world: World) -> None:
     assert len(raised) == 3
 
 
-async def test_twenty_at_once_over_two_processes_do_not_get_past(world: World, database_url: str) -> None:
-    """The verb of ``user create``, half of them on a store of its own, as a command beside the server has one."""
-    app, client = world.app, await new_client(world.app)
+async def test_twenty_at_once_over_two_processes_do_not_get_past(setup: MicrosoftSetup, database_url: str) -> None:
+    """The operation of ``user create``, half of them on a second store, as a command beside the server has one."""
+    app, client = setup.app, await new_client(setup.app)
     tenant = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
     await fit(app, connect=3)
     other = open_store(database_url, 4, macs=Macs(app.services.sealer.keys))
@@ -152,8 +153,8 @@ async def test_twenty_at_once_over_two_processes_do_not_get_past(world: World, d
     assert len(await users_of(app, client)) == 3
 
 
-async def test_graphql_restores_and_sets_roles_by_the_same_rule(world: World) -> None:
-    app, client = world.app, await new_client(world.app)
+async def test_graphql_restores_and_sets_roles_by_the_same_rule(setup: MicrosoftSetup) -> None:
+    app, client = setup.app, await new_client(setup.app)
     admin, other = await member(app, client, "Admin"), await member(app, client)
     gone, _ = await new_user(app, client)
     await act_on(app, f"{client}/users/{gone}/deactivate")
@@ -167,8 +168,10 @@ async def test_graphql_restores_and_sets_roles_by_the_same_rule(world: World) ->
     assert outcome(await app.graphql(query, admin.token)).code == ""
 
 
-async def test_the_command_line_is_refused_in_one_line(world: World, database_url: str, tmp_path: Path) -> None:
-    app, client = world.app, await new_client(world.app)
+async def test_the_command_line_is_refused_in_one_line(
+    setup: MicrosoftSetup, database_url: str, tmp_path: Path
+) -> None:
+    app, client = setup.app, await new_client(setup.app)
     await fit(app)
     settings = {
         "MANIFEST_DATABASE_URL": database_url,
@@ -186,8 +189,8 @@ async def test_the_command_line_is_refused_in_one_line(world: World, database_ur
     assert run(tmp_path, *command, given="kestrel-harbor-21-violet\n", **settings).status == 0
 
 
-async def test_groups_that_give_a_role_without_a_seat_change_nothing(world: World) -> None:
-    app, client = world.app, await new_client(world.app)
+async def test_groups_that_give_a_role_without_a_seat_change_nothing(setup: MicrosoftSetup) -> None:
+    app, client = setup.app, await new_client(setup.app)
     okta = await saml_provider(app, client, groupRoles=[{"group": "ops", "roles": ["Operator"]}])
     name, ops = f"ada@{client}.example", {"attributes": {"groups": ["ops"]}}
     user = (await okta.call(okta.response(name))).data["user"]["id"]
@@ -202,8 +205,8 @@ async def test_groups_that_give_a_role_without_a_seat_change_nothing(world: Worl
     assert (await user_of(app, client, user))["roles"] == ["Viewer"]
 
 
-async def test_whoever_is_refused_is_not_linked_to_the_account_of_the_address(world: World) -> None:
-    app, client = world.app, await new_client(world.app)
+async def test_a_person_who_is_refused_is_not_linked_to_the_account_of_the_address(setup: MicrosoftSetup) -> None:
+    app, client = setup.app, await new_client(setup.app)
     okta = await saml_provider(app, client, groupRoles=[{"group": "ops", "roles": ["Operator"]}],
                                domains=[f"{client}.example"], saml={"vouches": True})  # fmt: skip
     user, email = await new_user(app, client)
@@ -216,8 +219,8 @@ async def test_whoever_is_refused_is_not_linked_to_the_account_of_the_address(wo
     assert (await okta.call(okta.response(email, **response))).data["user"]["id"] == user
 
 
-async def test_an_invitation_that_was_refused_for_a_seat_is_good_later(world: World) -> None:
-    app, client = world.app, await new_client(world.app)
+async def test_an_invitation_that_was_refused_for_a_seat_is_good_later(setup: MicrosoftSetup) -> None:
+    app, client = setup.app, await new_client(setup.app)
     async with oidc_provider(app, client, groupRoles=[roles_line("ops", "Operator")]) as company:
         user, _ = await new_user(app, client)
         link = (await company.invite(user)).data["link"]
@@ -230,8 +233,8 @@ async def test_an_invitation_that_was_refused_for_a_seat_is_good_later(world: Wo
         assert (await session_of(browser))["user"]["id"] == user
 
 
-async def test_users_of_all_clients_count_and_those_who_are_deactivated_do_not(world: World) -> None:
-    app, one, two = world.app, await new_client(world.app), await new_client(world.app)
+async def test_users_of_all_clients_count_and_those_who_are_deactivated_do_not(setup: MicrosoftSetup) -> None:
+    app, one, two = setup.app, await new_client(setup.app), await new_client(setup.app)
     used = (await shown(app))["seatsUsed"]
     users = [await new_user(app, client) for client in (one, two)]
     await act_on(app, f"{two}/suspend")
@@ -248,27 +251,26 @@ async def test_users_of_all_clients_count_and_those_who_are_deactivated_do_not(w
     assert (await shown(app))["seatsUsed"] == {**used, "connect": used["connect"] + 1}
 
 
-async def test_a_smaller_licence_shuts_nobody_out(world: World) -> None:
-    app, client = world.app, await new_client(world.app)
-    boss = await member(app, client, "Admin")
+async def test_a_smaller_licence_shuts_no_one_out(setup: MicrosoftSetup) -> None:
+    app, client = setup.app, await new_client(setup.app)
+    client_admin = await member(app, client, "Admin")
     await grant(app, connect=1)
-    assert (await app.me(boss.token)).status == 200
-    assert (await app.sign_in(boss.email, client=client)).status == 200
-    [attempt] = await WAYS["by a system admin"](world, client, 1)
+    assert (await app.me(client_admin.token)).status == 200
+    assert (await app.sign_in(client_admin.email, client=client)).status == 200
+    [attempt] = await WAYS["by a system admin"](setup, client, 1)
     assert outcome(await attempt()).code == "CONFLICT"
     found = await shown(app)
     assert found["seatsUsed"]["full"] > found["seats"]["full"]
-    query = f"/api/admin/clients/{client}/users/{boss.id}"
-    changed = await app.send("PATCH", query, {"title": "Chief"}, token=await app.admin_token())
-    assert changed.status == 200
+    query = f"/api/admin/clients/{client}/users/{client_admin.id}"
+    assert (await app.send("PATCH", query, {"title": "Chief"}, token=await app.admin_token())).status == 200
 
 
-async def test_without_a_licence_in_force_nobody_is_added(world: World) -> None:
-    app, client = world.app, await new_client(world.app)
-    made = key(app, id="short", seats=Seats(full=1000), expires_at=app.clock.ms // 1000 + 60, grace_days=0)
-    assert (await install(app, made)).status == 200
+async def test_without_a_licence_in_force_no_one_is_added(setup: MicrosoftSetup) -> None:
+    app, client = setup.app, await new_client(setup.app)
+    short: dict[str, Any] = {"id": "short", "expires_at": app.clock.ms // 1000 + 60, "grace_days": 0}
+    assert (await install(app, key(app, seats=Seats(full=1000), **short))).status == 200
     app.clock.advance(61)
-    [attempt] = await WAYS["by a system admin"](world, client, 1)
+    [attempt] = await WAYS["by a system admin"](setup, client, 1)
     assert outcome(await attempt()).code == "LICENSE_EXPIRED"
     await grant(app, full=1000)
     assert outcome(await attempt()).code == ""

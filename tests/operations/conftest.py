@@ -1,4 +1,4 @@
-"""Fixtures: an installation that was used a little, and a backup of it."""
+"""Fixtures: an installation with some data, and a backup of it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.operations.backup import back_up
-from tests.operations.made import make, quiet, settings_of
+from tests.operations.used_installation import make, quiet, settings_of
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The installation; nobody serves it."""
+    """The installation; no server runs on it."""
     return make(tmp_path_factory.mktemp("made"))
 
 

@@ -1,4 +1,4 @@
-"""A backup is one moment of a store that is written to all the while, and a restore proves that it is that moment."""
+"""A backup holds one moment of a store that is being written to, and a restore verifies it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from manifest_auth.operations.backup import back_up
 from manifest_auth.operations.restore import restore
 from manifest_auth.runtime.files import path_of
 from manifest_auth.store import sqlite_copy
-from tests.operations.made import BYTES, KEYS, quiet, settings_of
+from tests.operations.used_installation import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import done, run
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 

@@ -19,7 +19,7 @@ from manifest_auth.operations import archive_read, backup
 from manifest_auth.operations.archive import MANIFEST, MOST_FILES, MOST_MANIFEST, NotPossible
 from manifest_auth.operations.restore import restore
 from manifest_auth.store import migrate
-from tests.operations.made import KEYS, quiet, settings_of
+from tests.operations.used_installation import KEYS, quiet, settings_of
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 

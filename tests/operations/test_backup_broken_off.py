@@ -1,4 +1,4 @@
-"""Backups and restores that are killed at any moment: the next one needs no hand. And folders that are mounted."""
+"""Backups and restores that are killed at any moment can simply be repeated; and folders that are mounts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from manifest_auth.operations.backup import back_up
 from manifest_auth.operations.restore import restore
 from manifest_auth.runtime.files import path_of
 from manifest_auth.runtime.temp_folder import own_folder
-from tests.operations.made import BYTES, KEYS, quiet, settings_of
+from tests.operations.used_installation import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import environment
 
 
@@ -70,7 +70,7 @@ def test_after_a_restore_that_was_killed_at_any_moment_the_next_one_needs_no_han
         if not (tmp_path / folder / "manifest-auth.db").exists():
             restore(settings, saved_with_key, quiet)
             assert names(tmp_path / folder) == ["files", "manifest-auth.db", "secret.key"]
-        for key in KEYS:  # whoever finds the store finds all of it
+        for key in KEYS:  # if the store is there, all of it is
             assert path_of(tmp_path / folder / "files", key).read_bytes() == BYTES
         assert (tmp_path / folder / "secret.key").exists()
         if not was_killed:

@@ -1,4 +1,4 @@
-"""A client is deleted after a time in which that can be taken back; then all of it goes."""
+"""Deleting a client: it can be undone for some time; then all its data is removed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from manifest_auth.operations.delete_clients import sweep_clients
 from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import TENANT_OWNED, audit_heads, files, tenants
 from tests.store.rows import add, everything
-from tests.support.admin_desk import Desk, desk, events
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
+from tests.support.system_admins import SystemAdmin, events, signed_in_admin
 
 BASE = "/api/admin/clients"
 DAYS = 30
@@ -32,13 +32,13 @@ pytestmark = pytest.mark.usefixtures("no_e_mail_is_sent")
 
 
 @pytest.fixture
-async def root(app: App) -> Desk:
+async def root(app: App) -> SystemAdmin:
     app.clock.advance(3600)
-    return await desk(app)
+    return await signed_in_admin(app)
 
 
-async def client(by: Desk, name: str = "") -> dict[str, Any]:
-    """A new client with somebody in it."""
+async def client(by: SystemAdmin, name: str = "") -> dict[str, Any]:
+    """A new client with a user."""
     body = {"identifier": name or f"going-{next(_numbers)}", "name": "Going Ltd"}
     made: dict[str, Any] = check_success(await by.post(BASE, body), 201)
     user = {"email": "ann@going.example", "roles": ["Admin"], "password": GOOD}
@@ -73,7 +73,7 @@ async def left(app: App, client_id: int) -> dict[str, int]:
     return {name: count for name, count in counted.items() if count}
 
 
-async def test_the_end_of_its_trail_stays_and_says_that_it_is_gone(root: Desk) -> None:
+async def test_the_end_of_its_trail_stays_and_says_that_it_is_gone(root: SystemAdmin) -> None:
     app, made = root.app, await client(root)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     end = (await audit.verify(app.services.store, made["id"], lambda _: None)).end
@@ -89,7 +89,7 @@ async def sweep(app: App) -> None:
     await sweep_clients(app.services)
 
 
-async def test_a_deleted_client_is_suspended_and_says_until_when(root: Desk) -> None:
+async def test_a_deleted_client_is_suspended_and_says_until_when(root: SystemAdmin) -> None:
     made = await client(root)
     signed_in = await root.app.sign_in("ann@going.example", GOOD, made["identifier"])
     data = check_success(await root.send("DELETE", f"{BASE}/{made['identifier']}"))
@@ -105,7 +105,7 @@ async def test_a_deleted_client_is_suspended_and_says_until_when(root: Desk) -> 
     assert made["id"] in [found["id"] for found in listed]
 
 
-async def test_it_can_be_taken_back_until_the_last_moment(root: Desk) -> None:
+async def test_it_can_be_taken_back_until_the_last_moment(root: SystemAdmin) -> None:
     made = await client(root)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     root.app.clock.advance(DAYS * 86_400 - 1)
@@ -120,7 +120,7 @@ async def test_it_can_be_taken_back_until_the_last_moment(root: Desk) -> None:
     check_success(await root.app.sign_in("ann@going.example", GOOD, made["identifier"]))
 
 
-async def test_taking_a_deletion_back_leaves_the_suspension_from_before(root: Desk) -> None:
+async def test_taking_a_deletion_back_leaves_the_suspension_from_before(root: SystemAdmin) -> None:
     made = await client(root)
     suspended = check_success(await root.post(f"{BASE}/{made['id']}/suspend"))
     root.app.clock.advance(60)
@@ -139,7 +139,7 @@ async def test_taking_a_deletion_back_leaves_the_suspension_from_before(root: De
     check_refusal(await root.post(f"{BASE}/{made['id']}/restore"), 409, "CONFLICT")
 
 
-async def test_when_its_time_is_over_all_of_it_goes_and_nothing_of_others(root: Desk) -> None:
+async def test_when_its_time_is_over_all_of_it_goes_and_nothing_of_others(root: SystemAdmin) -> None:
     app, made, other = root.app, await client(root), await client(root)
     for one in (made, other):
         await fill(app, one["id"])
@@ -162,8 +162,8 @@ async def test_when_its_time_is_over_all_of_it_goes_and_nothing_of_others(root: 
     check_success(await app.sign_in("ann@going.example", GOOD, made["identifier"]))
 
 
-async def test_a_mark_that_somebody_made_by_hand_takes_no_client_away(root: Desk) -> None:
-    """Who can write the store, and has no key, does not get a trail erased and signed as gone."""
+async def test_a_mark_that_someone_made_by_hand_takes_no_client_away(root: SystemAdmin) -> None:
+    """An attacker who can write the store, but has no key, cannot have a trail erased and signed as deleted."""
     made, marked = await client(root), await client(root)
     path = f"{BASE}/{marked['identifier']}"
     check_success(await root.send("DELETE", path))
@@ -176,7 +176,7 @@ async def test_a_mark_that_somebody_made_by_hand_takes_no_client_away(root: Desk
         check_success(await root.get(f"{BASE}/{identifier}"))
 
 
-async def test_its_files_go_from_where_they_lie(root: Desk, tmp_path: Path) -> None:
+async def test_its_files_go_from_where_they_lie(root: SystemAdmin, tmp_path: Path) -> None:
     app, made = root.app, await client(root)
     await fill(app, made["id"])
     (row,) = await app.services.store.read(lambda unit: everything(unit, files, made["id"]))
@@ -191,7 +191,7 @@ async def test_its_files_go_from_where_they_lie(root: Desk, tmp_path: Path) -> N
 
 
 async def test_it_is_done_a_few_rows_at_a_time_and_goes_on_where_it_was(
-    root: Desk, monkeypatch: pytest.MonkeyPatch
+    root: SystemAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app, made = root.app, await client(root)
 
@@ -213,7 +213,7 @@ async def test_it_is_done_a_few_rows_at_a_time_and_goes_on_where_it_was(
     assert len(counts) > 10
 
 
-async def test_its_trail_is_provable_while_it_goes(root: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_its_trail_is_provable_while_it_goes(root: SystemAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     app, made = root.app, await client(root)
     for number in range(20):
         check_success(await root.send("PATCH", f"{BASE}/{made['id']}", {"name": f"Going {number}"}))
@@ -231,7 +231,7 @@ async def test_its_trail_is_provable_while_it_goes(root: Desk, monkeypatch: pyte
     assert await left(app, made["id"]) == {}
 
 
-async def test_several_processes_may_do_it_at_once(root: Desk) -> None:
+async def test_several_processes_may_do_it_at_once(root: SystemAdmin) -> None:
     app, made = root.app, await client(root)
     await fill(app, made["id"])
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
@@ -251,7 +251,7 @@ async def keeping(database_url: str) -> AsyncIterator[App]:
 
 async def test_the_trail_can_be_kept(keeping: App) -> None:
     keeping.clock.advance(200 * 86_400)  # the clock of this one begins anew
-    root = await desk(keeping)
+    root = await signed_in_admin(keeping)
     made = await client(root)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     await sweep(keeping)
@@ -261,7 +261,7 @@ async def test_the_trail_can_be_kept(keeping: App) -> None:
     check_refusal(await root.get(f"{BASE}/{made['id']}"), 404, "NOT_FOUND")
 
 
-async def test_the_start_of_it_stands_in_both_trails(root: Desk) -> None:
+async def test_the_start_of_it_stands_in_both_trails(root: SystemAdmin) -> None:
     made = await client(root)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     for chain in (0, made["id"]):

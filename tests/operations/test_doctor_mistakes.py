@@ -1,4 +1,4 @@
-"""``doctor`` where somebody made a common mistake: one line that says what is wrong and what to do."""
+"""``doctor`` after common mistakes: one line that says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import load
 from tests.runtime.outgoing.test_dns import certificate
 from tests.support.commands import done, environment, run
-from tests.support.keys import SECRET_KEY
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
+from tests.support.secret_keys import SECRET_KEY
 
 NOBODY = 65534
 ALIVE = b'{"success":true,"data":{"status":"alive"}}'
-only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else for a moment")
+only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user for a moment")
 
 
 async def findings(folder: Path, level: str, **given: str) -> list[str]:
@@ -40,14 +40,14 @@ async def findings(folder: Path, level: str, **given: str) -> list[str]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """An installation of ours, in a place where others could get to."""
+    """An installation in a folder that other users could read."""
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         done(Path(place), "client", "create", "initech")
         yield Path(place)
 
 
-def as_nobody(asked: Callable[[], Any]) -> Any:
+def as_unprivileged_user(asked: Callable[[], Any]) -> Any:
     """The answer of a user without rights, in a process of its own."""
     ours, theirs = os.pipe()
     child = os.fork()
@@ -67,20 +67,20 @@ def as_nobody(asked: Callable[[], Any]) -> Any:
 
 
 @only_root
-def test_a_data_folder_of_somebody_else(folder: Path) -> None:
+def test_a_data_folder_of_someone_else(folder: Path) -> None:
     data = folder / "data"
     settings = load({"MANIFEST_DATA_DIR": str(data)})
-    assert as_nobody(lambda: unusable(settings)) == (
+    assert as_unprivileged_user(lambda: unusable(settings)) == (
         f"{data} belongs to root; run this as root, or: chown -R nobody {data}"
     )
     folder.chmod(0o700)
-    said = as_nobody(lambda: unusable(settings))
+    said = as_unprivileged_user(lambda: unusable(settings))
     assert said.startswith(f"nobody does not get at {data} (Permission denied); run this as the user")
     folder.chmod(0o755)
     os.chown(data, NOBODY, NOBODY)
-    assert as_nobody(lambda: unusable(settings)) == ""
+    assert as_unprivileged_user(lambda: unusable(settings)) == ""
     data.chmod(0o500)
-    said = as_nobody(lambda: unusable(settings))
+    said = as_unprivileged_user(lambda: unusable(settings))
     assert said == f"{data} cannot be written; see its mode, and whether it is mounted read-only"
 
 
@@ -88,17 +88,17 @@ def test_a_data_folder_of_somebody_else(folder: Path) -> None:
 def test_a_data_folder_that_cannot_be_made(folder: Path) -> None:
     settings = load({"MANIFEST_DATA_DIR": str(folder / "some" / "where")})
     place = folder / "some" / "where"
-    assert as_nobody(lambda: unusable(settings)) == (
+    assert as_unprivileged_user(lambda: unusable(settings)) == (
         f"{place} is not there, and nobody may not make it; run: install -d -m 700 -o nobody {place}"
     )
 
 
 @only_root
-def test_a_secret_key_of_somebody_else(folder: Path) -> None:
+def test_a_secret_key_of_someone_else(folder: Path) -> None:
     data = folder / "data"
     os.chown(data, NOBODY, NOBODY)
     settings = load({"MANIFEST_DATA_DIR": str(data)})
-    [[level, text]] = as_nobody(lambda: doctor_run._secret(settings))
+    [[level, text]] = as_unprivileged_user(lambda: doctor_run._secret(settings))
     key = data / "secret.key"
     assert (level, text) == (
         "bad", f"secret key: {key} belongs to root, and nobody cannot read it; run: chown nobody {key}",
@@ -155,7 +155,7 @@ async def test_a_public_address_whose_certificate_browsers_refuse(
     assert text.endswith("mend the proxy's certificate")
 
 
-async def test_a_public_address_that_nobody_serves() -> None:
+async def test_a_public_address_that_no_one_serves() -> None:
     for name in (f"localhost:{free_port()}", "nowhere.invalid"):
         [(level, text), (_, proxies)] = await address(load({"MANIFEST_PUBLIC_URL": f"https://{name}"}))
         assert level == "note"
@@ -246,9 +246,9 @@ async def test_a_clock_that_is_not_that_of_postgresql(
 
 
 def test_mail_and_postgresql_that_are_not_there(tmp_path: Path) -> None:
-    nobody = f"127.0.0.1:{free_port()}"
-    given = {"MANIFEST_SMTP_URL": f"smtp://{nobody}", "MANIFEST_MAIL_FROM": "a@b.example"}
-    given |= {"MANIFEST_DATABASE_URL": f"postgresql://u:secret@{nobody}/m", "MANIFEST_SECRET_KEY": SECRET_KEY}
+    unreachable = f"127.0.0.1:{free_port()}"
+    given = {"MANIFEST_SMTP_URL": f"smtp://{unreachable}", "MANIFEST_MAIL_FROM": "a@b.example"}
+    given |= {"MANIFEST_DATABASE_URL": f"postgresql://u:secret@{unreachable}/m", "MANIFEST_SECRET_KEY": SECRET_KEY}
     result = run(tmp_path, "doctor", **given)
     assert (result.status, result.err) == (1, "")
     mail, store = (line for line in result.out.splitlines() if line.startswith(" BAD "))

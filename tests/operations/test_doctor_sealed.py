@@ -1,4 +1,4 @@
-"""``doctor`` opens all that is sealed and names what no key opens; a request that needs it says so in the log."""
+"""``doctor`` opens every sealed value and names those that no key opens; a request that needs one logs it."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ pytestmark = pytest.mark.usefixtures("no_e_mail_is_sent")
 
 
 def unseen(_what: str, _done: int) -> None:
-    """Nobody looks."""
+    """Reports no progress."""
 
 
 async def spoil(app: App, part: Sealed, count: int) -> None:
-    """That many new rows whose value nobody sealed."""
+    """That many new rows whose value no one sealed."""
     for _ in range(count):
         await app.services.store.write(lambda unit: add_as_it_is(unit, part, app.ids.get("acme", 1), BROKEN))
 

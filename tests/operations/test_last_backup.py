@@ -1,4 +1,4 @@
-"""That there is a backup is noted in the store: shown to system admins, ``doctor`` and Prometheus, in the trail."""
+"""The last backup is noted in the store: shown to system admins, ``doctor`` and Prometheus, and in the audit trail."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from manifest_auth.operations.backup_log import record_backup
 from manifest_auth.store import StoreUnavailable, global_
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import installation
-from tests.operations.made import settings_of
-from tests.support.admin_desk import events
+from tests.operations.used_installation import settings_of
 from tests.support.application import App
 from tests.support.disk import room_for
-from tests.support.keys import SECRET_KEY, the_keys
 from tests.support.postgres import Databases
+from tests.support.secret_keys import SECRET_KEY, the_keys
+from tests.support.system_admins import events
 
 DAY_MS = 86_400_000
 STATUS = "/api/admin/status"

@@ -1,4 +1,4 @@
-"""Nothing of the server's inside is there by accident, and no header tells its version (security bar 104)."""
+"""No internal detail of the server is exposed, and no header tells its version."""
 
 from __future__ import annotations
 

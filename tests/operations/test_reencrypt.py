@@ -1,4 +1,4 @@
-"""A new secret key: everything that the older one sealed is sealed anew, whatever it is, and opens all the while."""
+"""A new secret key: every value that the older key sealed is sealed again, and can be opened all the while."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
 from tests.store import rows
 from tests.support.accounts import Keys, keys_of, new_client, opened_by
 from tests.support.application import App
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 
 _numbers = itertools.count(1)
 OLD = bytes.fromhex(SECRET_KEY)
@@ -37,7 +37,7 @@ def one(*keys: bytes) -> Sealer:
 
 
 def quiet(_what: str, _done: int) -> None:
-    """Nobody looks."""
+    """Reports no progress."""
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
 
 
 def add_as_it_is(unit: Any, part: Sealed, tenant_id: int, value: bytes) -> None:
-    """A new row with that value in the sealed column, which nobody sealed."""
+    """A new row with that value in the sealed column, which no one sealed."""
     table = part.column.table
     if table in TENANT_OWNED:
         values: dict[str, Any] = {"tenant_id": tenant_id}
@@ -112,7 +112,7 @@ def test_every_column_of_bytes_says_how_it_is_sealed() -> None:
     assert len(SEALED) >= 4
 
 
-async def test_all_is_sealed_anew_and_nobody_is_signed_out(app: App, sealed: list[Keys]) -> None:
+async def test_all_is_sealed_anew_and_no_one_is_signed_out(app: App, sealed: list[Keys]) -> None:
     _set_keys(app, NEW, OLD)
     report = await reencrypt(app.services, quiet)
     assert (report.lost, report.is_unfinished) == ([], False)
@@ -142,7 +142,7 @@ async def test_the_ends_of_the_audit_trail_are_signed_anew(app: App, sealed: lis
 
 
 async def test_an_older_key_that_was_taken_away_too_early_is_told_and_can_be_put_back(app: App) -> None:
-    """What was recorded meanwhile carries the doubt along, and loses it when the key is there again."""
+    """Events recorded meanwhile are marked as unchecked, until the key is there again."""
     acme, store = app.ids["acme"], app.services.store
 
     async def faults() -> list[str]:
@@ -244,7 +244,7 @@ async def test_a_server_that_goes_on_with_the_old_key_is_noticed(app: App, seale
     await asyncio.gather(*beside)
 
 
-async def test_whoever_changed_a_value_meanwhile_keeps_it(app: App, sealed: list[Keys]) -> None:
+async def test_a_user_who_changed_a_value_meanwhile_keeps_it(app: App, sealed: list[Keys]) -> None:
     """The change asks for the very value that was read."""
     part = next(p for p in SEALED if p.column.table.name == "sign_in_flows")
     rows_before = await app.services.store.read(lambda unit: unit.all(part.first))

@@ -1,4 +1,4 @@
-"""Whoever replaces the file of the secret key, the server can go on reading it; where it cannot, it says so."""
+"""The secret key's file can be replaced by any user without stopping the server; an unreadable one is reported."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from manifest_auth.operations.restore import restore
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer, SecretKeys, put_new_key_first
-from tests.operations.made import quiet, settings_of
+from tests.operations.used_installation import quiet, settings_of
 from tests.support.application import App
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 
 SERVICE = 54321
 

@@ -1,4 +1,4 @@
-"""Where the secret keys are read from, the newest first, and that a file that was replaced is read again."""
+"""Where the secret keys are read from, the newest first; a replaced file is read again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import Sealer, put_new_key_first, secret_keys
 from manifest_auth.runtime.settings import SettingsError, load
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 
 OLD, NEW = bytes.fromhex(SECRET_KEY), bytes(range(32))
 

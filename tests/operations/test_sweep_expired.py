@@ -1,4 +1,4 @@
-"""Rows whose time is over go in small steps, on both stores, and others write between the steps."""
+"""Expired rows are deleted in small steps, on both stores, and other writers work between the steps."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ async def test_a_round_ends_and_the_next_one_goes_on(app: App, monkeypatch: pyte
     assert slept == [background_jobs.EVERY_S, background_jobs.GO_ON_S, background_jobs.EVERY_S]
 
 
-async def test_nodes_that_sweep_at_once_wait_for_nobody_and_lose_nothing(
+async def test_nodes_that_sweep_at_once_wait_for_no_one_and_lose_nothing(
     app: App, steps: list[tuple[str, int]]
 ) -> None:
     mine = await fill(app)

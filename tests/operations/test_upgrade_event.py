@@ -1,4 +1,4 @@
-"""An upgrade stands in the audit trail, and nobody makes one who only wants a proof."""
+"""An upgrade is recorded in the audit trail; a mere verification of a store is not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from manifest_auth.store import migrate
 from tests.store import old_stores
 from tests.support.commands import done, run
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 
 KEY = {"MANIFEST_SECRET_KEY": SECRET_KEY}
 

@@ -1,5 +1,5 @@
-"""What the page says of upgrades: the new program backs an older store up, upgrades it, and what it saved is the way
-back."""
+"""The docs' page about upgrades is right: the new program backs an older store up, upgrades it, and can go back by that
+backup."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 
 from manifest_auth.runtime.files import path_of
 from manifest_auth.store import migrate
-from tests.architecture import pages
-from tests.operations.made import BYTES
+from tests.architecture import docs_pages
+from tests.operations.used_installation import BYTES
 from tests.store import old_stores
 from tests.support.commands import done, run
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 
 
 @pytest.mark.parametrize("name", ["0005", "0005_work"])
@@ -56,5 +56,5 @@ def _all(folder: Path) -> list[str]:
 
 
 def test_the_page_tells_of_every_schema() -> None:
-    told = pages.text_of("operations.md").partition("## Upgrade")[2].partition("\n## ")[0]
+    told = docs_pages.text_of("operations.md").partition("## Upgrade")[2].partition("\n## ")[0]
     assert [line[2:6] for line in told.splitlines() if line[:3] == "| 0"] == list(migrate.SCHEMAS)

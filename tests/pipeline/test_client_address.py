@@ -1,4 +1,4 @@
-"""From which address a request comes, however that is written, and which networks a setting lists."""
+"""The address that a request comes from, in every spelling, and the networks that a setting lists."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_only_a_listed_proxy_names_another_address() -> None:
 @pytest.mark.parametrize(
     "text", ["example.com", "10.0.0.0/33", "10.0.0.0/8 10.1.0.0/16", "*", " , ", ",", " ", "::ffff:0:0/90", "::/64"]
 )
-def test_a_list_that_lists_nobody_stops_the_start(setting: str, text: str) -> None:
+def test_a_list_that_lists_no_one_stops_the_start(setting: str, text: str) -> None:
     with pytest.raises(SettingsError, match=setting) as told:
         load({setting: text})
     assert "\n" not in str(told.value)

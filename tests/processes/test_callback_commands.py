@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft.standin import standin
+from tests.interop.microsoft.stand_in import standin
 from tests.processes.test_provider_commands import dynamics, entra
 from tests.support.commands import done, run
 from tests.support.oidc_op import Op, provider

@@ -1,4 +1,4 @@
-"""``domain vouch|release``, ``claims list`` and ``doctor``: the operator settles what clients claim."""
+"""``domain vouch|release``, ``claims list`` and ``doctor``: the operator decides about clients' claims."""
 
 from __future__ import annotations
 

@@ -15,9 +15,9 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import secret_keys
 from manifest_auth.runtime.settings import load
 from tests.support.commands import done, environment, run, until
-from tests.support.keys import SECRET_KEY
 from tests.support.processes import free_port
 from tests.support.programs import COMMAND
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 COMMANDS: list[tuple[str, ...]] = [
@@ -116,7 +116,7 @@ def test_processes_that_start_at_once_make_one_key_and_one_schema(tmp_path: Path
     assert run(tmp_path, "doctor").status == 0  # all signing keys open with the one key
 
 
-def test_nobody_ever_reads_half_a_key(tmp_path: Path) -> None:
+def test_no_one_ever_reads_half_a_key(tmp_path: Path) -> None:
     """A process that starts while another one makes the key must find all of it or nothing."""
     with ThreadPoolExecutor(8) as starters:
         for turn in range(100):

@@ -1,4 +1,4 @@
-"""``directory vouch``: the operator's word from the command line."""
+"""``directory vouch``: the operator vouches for a client's Microsoft directory on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A body that is refused before it has come in whole: the refusal arrives, whatever else is on its way."""
+"""A request refused before its body has arrived: the client receives the refusal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.wire import NODE, Node
+from tests.processes.node_client import NODE, Node
 from tests.support.server import Server, served
 
 SIZE = 8 * 1024 * 1024

@@ -1,5 +1,5 @@
-"""Entra tokens in two real processes on one store: what one node decides is felt by the other within a second, though
-both remember the token (contract, section 5)."""
+"""Entra ID tokens on two real processes with one store: a decision of one node reaches the other within a second,
+though both remember the token."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import pytest
 
 from tests.interop.microsoft import tokens
 from tests.interop.microsoft.people import OTHER_APP, OUR_SECRET, OURS, POWER_APP
-from tests.interop.microsoft.standin import Standin, standin
-from tests.processes.wire import AUTH, NODE, Node, bearer, seconds_until
+from tests.interop.microsoft.stand_in import Standin, standin
+from tests.processes.node_client import AUTH, NODE, Node, bearer, seconds_until
 from tests.support.server import DEMO_PASSWORD, served, start, stop
 
 _numbers = itertools.count(1)
@@ -26,7 +26,7 @@ KINDS = pytest.mark.parametrize("kind", ["graph", "api"])
 
 
 @dataclass
-class Desk:
+class Setup:
     """Two nodes, Microsoft, and a client whose provider takes tokens of contoso."""
 
     nodes: tuple[Node, Node]
@@ -115,9 +115,9 @@ def nodes(
 
 
 @pytest.fixture
-def desk(nodes: tuple[Node, Node], microsoft: Standin, database_url: str) -> Iterator[Desk]:
+def setup(nodes: tuple[Node, Node], microsoft: Standin, database_url: str) -> Iterator[Setup]:
     microsoft.reset()
-    made = Desk(nodes, microsoft, database_url, f"entra-{next(_numbers)}")
+    made = Setup(nodes, microsoft, database_url, f"entra-{next(_numbers)}")
     made.admin("POST", "", {"identifier": made.client, "name": made.client})
     entra = {
         "directory": microsoft.named("contoso").id,
@@ -136,125 +136,125 @@ def desk(nodes: tuple[Node, Node], microsoft: Standin, database_url: str) -> Ite
 
 
 @KINDS
-def test_a_sign_out_shuts_the_token_on_every_node(desk: Desk, kind: str) -> None:
+def test_a_sign_out_shuts_the_token_on_every_node(setup: Setup, kind: str) -> None:
     for here in (0, 1):
-        token, other = desk.warm(kind), desk.warm(kind)
-        desk.sign_out(here, token)
-        assert desk.code(here, token) == "INVALID_TOKEN"
-        desk.felt(lambda h=here, t=token: desk.code(1 - h, t) == "INVALID_TOKEN")  # type: ignore[misc]
-        assert desk.code(0, other) == desk.code(1, other) == ""
+        token, other = setup.warm(kind), setup.warm(kind)
+        setup.sign_out(here, token)
+        assert setup.code(here, token) == "INVALID_TOKEN"
+        setup.felt(lambda h=here, t=token: setup.code(1 - h, t) == "INVALID_TOKEN")  # type: ignore[misc]
+        assert setup.code(0, other) == setup.code(1, other) == ""
 
 
-def test_however_the_token_is_written_and_whoever_remembers_it_not(desk: Desk) -> None:
-    token = desk.microsoft.mint("graph")
-    assert desk.code(0, token) == ""
-    desk.sign_out(0, token)
-    calls = desk.microsoft.count("graph")
-    assert desk.code(1, token) == desk.code(1, tokens.with_header_respaced(token)) == "INVALID_TOKEN"
-    assert desk.microsoft.count("graph") == calls
+def test_however_the_token_is_written_and_even_where_no_node_remembers_it(setup: Setup) -> None:
+    token = setup.microsoft.mint("graph")
+    assert setup.code(0, token) == ""
+    setup.sign_out(0, token)
+    calls = setup.microsoft.count("graph")
+    assert setup.code(1, token) == setup.code(1, tokens.with_header_respaced(token)) == "INVALID_TOKEN"
+    assert setup.microsoft.count("graph") == calls
 
 
-def test_a_sign_out_while_the_other_node_asks_graph(desk: Desk) -> None:
-    token = desk.microsoft.mint("graph")
-    assert desk.code(0, token) == ""
+def test_a_sign_out_while_the_other_node_asks_graph(setup: Setup) -> None:
+    token = setup.microsoft.mint("graph")
+    assert setup.code(0, token) == ""
     with ThreadPoolExecutor(1) as threads:
-        with desk.microsoft.gates.shut("graph"):
-            asking = threads.submit(desk.code, 1, token)
-            while desk.microsoft.count("graph") < 2 and not asking.done():
+        with setup.microsoft.gates.shut("graph"):
+            asking = threads.submit(setup.code, 1, token)
+            while setup.microsoft.count("graph") < 2 and not asking.done():
                 time.sleep(0.005)
-            desk.sign_out(0, token)
+            setup.sign_out(0, token)
             assert not asking.done()
         assert asking.result() == "INVALID_TOKEN"
 
 
-def test_a_process_that_starts_later_knows_it(desk: Desk, settings: Settings, tmp_path: Path) -> None:
-    if desk.database_url.startswith("sqlite"):
-        folder = Path(desk.database_url.removeprefix("sqlite:///")).parent
+def test_a_process_that_starts_later_knows_it(setup: Setup, settings: Settings, tmp_path: Path) -> None:
+    if setup.database_url.startswith("sqlite"):
+        folder = Path(setup.database_url.removeprefix("sqlite:///")).parent
     else:
         folder = tmp_path
-    token, other = desk.warm(), desk.warm()
-    desk.sign_out(0, token)
-    with served(folder, desk.database_url, **settings) as server:
-        later = Desk((Node(server), Node(server)), desk.microsoft, desk.database_url, desk.client)
+    token, other = setup.warm(), setup.warm()
+    setup.sign_out(0, token)
+    with served(folder, setup.database_url, **settings) as server:
+        later = Setup((Node(server), Node(server)), setup.microsoft, setup.database_url, setup.client)
         assert later.code(0, token) == "INVALID_TOKEN"
         assert later.code(0, other) == ""
 
 
 @KINDS
-def test_a_deactivation(desk: Desk, kind: str) -> None:
-    token, bystander = desk.warm(kind), desk.warm(kind, "bob")
-    user_id = desk.me(0, token).json()["data"]["user"]["id"]
-    desk.admin("POST", f"/{desk.client}/users/{user_id}/deactivate")
-    desk.felt_everywhere(token, "ACCOUNT_DISABLED")
-    assert desk.code(1, bystander) == ""
+def test_a_deactivation(setup: Setup, kind: str) -> None:
+    token, bystander = setup.warm(kind), setup.warm(kind, "bob")
+    user_id = setup.me(0, token).json()["data"]["user"]["id"]
+    setup.admin("POST", f"/{setup.client}/users/{user_id}/deactivate")
+    setup.felt_everywhere(token, "ACCOUNT_DISABLED")
+    assert setup.code(1, bystander) == ""
 
 
-def test_a_suspension_of_the_client(desk: Desk) -> None:
-    token = desk.warm()
-    desk.admin("POST", f"/{desk.client}/suspend")
-    desk.felt_everywhere(token, "ACCOUNT_DISABLED")
+def test_a_suspension_of_the_client(setup: Setup) -> None:
+    token = setup.warm()
+    setup.admin("POST", f"/{setup.client}/suspend")
+    setup.felt_everywhere(token, "ACCOUNT_DISABLED")
 
 
 @pytest.mark.parametrize("what", ["off", "deleted", "changed"])
-def test_a_provider_that_takes_the_token_no_more(desk: Desk, what: str) -> None:
-    token = desk.warm()
-    base = f"/{desk.client}/providers/{desk.provider}"
+def test_a_provider_that_takes_the_token_no_more(setup: Setup, what: str) -> None:
+    token = setup.warm()
+    base = f"/{setup.client}/providers/{setup.provider}"
     if what == "off":
-        desk.admin("POST", f"{base}/switch-off")
+        setup.admin("POST", f"{base}/switch-off")
     elif what == "deleted":
-        desk.admin("DELETE", base)
+        setup.admin("DELETE", base)
     else:
-        desk.admin("PATCH", base, {"entra": {"applications": [OTHER_APP]}})
-    desk.felt_everywhere(token, "INVALID_TOKEN")
+        setup.admin("PATCH", base, {"entra": {"applications": [OTHER_APP]}})
+    setup.felt_everywhere(token, "INVALID_TOKEN")
 
 
-def test_a_change_of_roles(desk: Desk) -> None:
-    token = desk.warm()
-    user_id = desk.me(0, token).json()["data"]["user"]["id"]
+def test_a_change_of_roles(setup: Setup) -> None:
+    token = setup.warm()
+    user_id = setup.me(0, token).json()["data"]["user"]["id"]
     for roles in (["Viewer"], ["Author", "Viewer"]):
-        desk.admin("PUT", f"/{desk.client}/users/{user_id}/roles", {"roles": roles})
+        setup.admin("PUT", f"/{setup.client}/users/{user_id}/roles", {"roles": roles})
         for node in (1, 0):
-            desk.felt(lambda n=node, r=roles: desk.me(n, token).json()["data"]["roles"] == r)  # type: ignore[misc]
-    assert desk.microsoft.count("graph") == 2  # each node asked once
+            setup.felt(lambda n=node, r=roles: setup.me(n, token).json()["data"]["roles"] == r)  # type: ignore[misc]
+    assert setup.microsoft.count("graph") == 2  # each node asked once
 
 
-def test_a_link_that_is_cut(desk: Desk) -> None:
-    """By the user, whose roles stay: nothing but the link tells that the caller is nobody any more."""
-    base = f"/{desk.client}/providers/{desk.provider}"
+def test_a_link_that_is_cut(setup: Setup) -> None:
+    """By the user, whose roles stay: nothing but the link tells that the caller is no user any more."""
+    base = f"/{setup.client}/providers/{setup.provider}"
     change = {"domains": ["contoso.example"], "vouch": True, "defaultRoles": [], "entra": {"trustEmail": True}}
-    desk.admin("PATCH", base, change)
+    setup.admin("PATCH", base, change)
     person = {"email": "alice@contoso.example", "roles": ["Viewer"], "password": DEMO_PASSWORD}
-    desk.admin("POST", f"/{desk.client}/users", person)
-    token = desk.warm()
-    desk.admin("PATCH", base, {"domains": []})
+    setup.admin("POST", f"/{setup.client}/users", person)
+    token = setup.warm()
+    setup.admin("PATCH", base, {"domains": []})
     for node in (0, 1, 0, 1):
-        assert desk.code(node, token) == ""
-    [identity] = desk.nodes[0].http.get(f"{AUTH}/identities", headers=bearer(token)).json()["data"]["items"]
-    answer = desk.nodes[0].http.delete(f"{AUTH}/identities/{identity['id']}", headers=bearer(token))
+        assert setup.code(node, token) == ""
+    [identity] = setup.nodes[0].http.get(f"{AUTH}/identities", headers=bearer(token)).json()["data"]["items"]
+    answer = setup.nodes[0].http.delete(f"{AUTH}/identities/{identity['id']}", headers=bearer(token))
     assert answer.status_code == 200, answer.text
-    desk.felt_everywhere(token, "SSO_FAILED")
+    setup.felt_everywhere(token, "SSO_FAILED")
 
 
 @KINDS
-def test_a_claim_on_the_directory_that_stops_and_starts_to_count(desk: Desk, kind: str) -> None:
-    token = desk.warm(kind)
+def test_a_claim_on_the_directory_that_stops_and_starts_to_count(setup: Setup, kind: str) -> None:
+    token = setup.warm(kind)
     for node in (0, 1, 0, 1):
-        assert desk.unnamed(node, token) == 200
-    desk.claim(counts=False)
+        assert setup.unnamed(node, token) == 200
+    setup.claim(counts=False)
     for node in (1, 0):
-        desk.felt(lambda n=node: desk.unnamed(n, token) == 401)  # type: ignore[misc]
-        assert desk.code(node, token) == ""
-    desk.claim(counts=True)
+        setup.felt(lambda n=node: setup.unnamed(n, token) == 401)  # type: ignore[misc]
+        assert setup.code(node, token) == ""
+    setup.claim(counts=True)
     for node in (1, 0):
-        desk.felt(lambda n=node: desk.unnamed(n, token) == 200)  # type: ignore[misc]
+        setup.felt(lambda n=node: setup.unnamed(n, token) == 200)  # type: ignore[misc]
 
 
-def test_somebody_new_at_both_at_once_is_one_user(desk: Desk) -> None:
-    desk.microsoft.delay["graph"] = 0.3  # so that all have asked before anybody is made
-    made = [desk.microsoft.mint("graph") for _ in range(8)]
+def test_someone_new_at_both_at_once_is_one_user(setup: Setup) -> None:
+    setup.microsoft.delay["graph"] = 0.3  # so that all have asked before anybody is made
+    made = [setup.microsoft.mint("graph") for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda n: Node(desk.nodes[n % 2].server).http.get(
-            f"{AUTH}/me", headers={**bearer(made[n]), "X-Client-ID": desk.client}), range(8)))  # fmt: skip
+        answers = list(threads.map(lambda n: Node(setup.nodes[n % 2].server).http.get(
+            f"{AUTH}/me", headers={**bearer(made[n]), "X-Client-ID": setup.client}), range(8)))  # fmt: skip
     assert {answer.status_code for answer in answers} == {200}, [answer.text for answer in answers]
     assert len({answer.json()["data"]["user"]["id"] for answer in answers}) == 1
-    assert len(desk.admin("GET", f"/{desk.client}/users")["items"]) == 1
+    assert len(setup.admin("GET", f"/{setup.client}/users")["items"]) == 1

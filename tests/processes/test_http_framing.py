@@ -1,4 +1,4 @@
-"""Security bar 89, 91 and 104: raw bytes on a socket; what is not plain HTTP/1.1 is 400 in the envelope and the end."""
+"""Raw bytes on a socket: everything but plain HTTP/1.1 is answered 400 in the envelope, and the connection closes."""
 
 from __future__ import annotations
 

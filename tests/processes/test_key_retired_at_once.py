@@ -1,4 +1,4 @@
-"""A signing key that is retired at once is refused with the next request, by every process on one SQLite file."""
+"""A signing key that is retired at once is refused from the next request on, by every process on one SQLite file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes.wire import AUTH, NODE, Node, bearer
+from tests.processes.node_client import AUTH, NODE, Node, bearer
 from tests.support.server import DEMO_PASSWORD, start, stop
 
 PEOPLE = [f"{name}@acme.example" for name in ("author", "viewer", "operator", "publisher", "approver")]

@@ -1,4 +1,4 @@
-"""Keys rotated by the command line while two processes serve: nobody is signed out, all accept what any gives."""
+"""Keys rotated on the command line while two processes serve: no one is signed out, and both accept all tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes.wire import AUTH, NODE, Node
+from tests.processes.node_client import AUTH, NODE, Node
 from tests.support.server import command, start, stop
 
 
@@ -47,7 +47,7 @@ def header_of(token: str) -> dict[str, Any]:
     return header
 
 
-def test_nobody_is_signed_out_and_new_tokens_count_everywhere(installation: Installation) -> None:
+def test_no_one_is_signed_out_and_new_tokens_count_everywhere(installation: Installation) -> None:
     first, second = installation.nodes
     before = [first.sign_in(), second.sign_in()]
     for _ in range(3):
@@ -65,7 +65,7 @@ def test_nobody_is_signed_out_and_new_tokens_count_everywhere(installation: Inst
 
 
 def test_a_published_key_is_there_before_anybody_asks_for_it(installation: Installation) -> None:
-    """Whoever verifies ES256 tokens may ask either process for the key of a token that the other one gave."""
+    """A verifier of ES256 tokens may fetch the keys from either process, also for tokens that the other one issued."""
     first, second = installation.nodes
     token = str(first.sign_in()["token"])
     if header_of(token)["alg"] != "ES256":

@@ -1,4 +1,4 @@
-"""A node that cannot hear the others asks the store instead, and comes back by itself (contract, section 3)."""
+"""A node that cannot hear the others' announcements asks the store instead, and recovers by itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.wire import AUTH, NODE, Node, seconds_until
+from tests.processes.node_client import AUTH, NODE, Node, seconds_until
 from tests.support.postgres import Postgres
 from tests.support.server import start, stop
 
@@ -89,7 +89,7 @@ def test_a_sign_out_while_the_listeners_are_cut(nodes: tuple[Node, Node], own_po
     remembered(nodes)  # and afterwards it hears again
 
 
-def test_a_sign_out_that_was_announced_while_nobody_listened(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
+def test_a_sign_out_that_was_announced_while_no_one_listened(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
     """What was said meanwhile is lost, so what was remembered before does not count any more."""
     tokens = [remembered(nodes) for _ in range(3)]
     with ears_cut_again_and_again(own_postgres):

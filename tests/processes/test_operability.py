@@ -1,4 +1,4 @@
-"""Health, readiness and metrics of real processes, and logs that hold no secret."""
+"""Health, readiness and metrics of real processes, and logs without secrets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tests.support.commands import done, until
-from tests.support.keys import SECRET_KEY
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 WRONG = "wrong-password-81723"

@@ -1,4 +1,4 @@
-"""``provider add|list|test``: every kind of provider from the command line, and what is said of it."""
+"""``provider add|list|test``: every kind of provider on the command line, and its messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.interop.microsoft.people import OUR_SECRET, OURS, POWER_APP
-from tests.interop.microsoft.standin import Standin, standin
+from tests.interop.microsoft.stand_in import Standin, standin
 from tests.support.commands import Result, done, run
 from tests.support.oidc_socket import Answer
 from tests.support.saml_idp import Idp

@@ -1,5 +1,5 @@
-"""A new secret key while people sign in, refresh, and are away at their provider: no request fails, nobody is signed
-out, and what began under the old key ends under the new one."""
+"""A new secret key while users sign in, refresh, and are away at their provider: no request fails and no one is signed
+out."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.processes.wire import AUTH, NODE, Node, bearer
+from tests.processes.node_client import AUTH, NODE, Node, bearer
 from tests.support.commands import until
-from tests.support.keys import SECRET_KEY
 from tests.support.oidc_op import Op, provider
 from tests.support.postgres import Databases
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, command, start, stop
 
 NEW_KEY = SECRET_KEY[::-1]
@@ -60,7 +60,7 @@ class Proxy:
 
 @dataclass
 class Load:
-    """People at work until they are told to stop; whatever is answered otherwise than well is kept."""
+    """Users at work until the test stops them; every other answer than success is kept."""
 
     proxy: Proxy
     op: Op
@@ -130,7 +130,8 @@ def _add_provider(node: Node, op: Op) -> None:
 
 
 def _while_people_work(proxy: Proxy, op: Op, act: Callable[[], None]) -> Load:
-    """The act, under load. Somebody who left before it comes back after it, and others sign in after it."""
+    """The rotation, under load. A user who left for the provider before it comes back after it, and others sign in
+    after it."""
     load = Load(proxy, op)
     people = [f"{name}@acme.example" for name in ("author", "viewer", "operator")]
     with httpx2.Client(timeout=20) as http, ThreadPoolExecutor(len(people)) as pool:

@@ -1,4 +1,4 @@
-"""A process that is told to stop answers what it has begun; one that loses a hash worker loses nothing else."""
+"""A stopped process answers the requests that it has begun; a lost hash worker costs nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.processes.wire import AUTH, AUTHOR, NODE, Node, bearer, seconds_until
+from tests.processes.node_client import AUTH, AUTHOR, NODE, Node, bearer, seconds_until
 from tests.support.server import DEMO_PASSWORD, Server, descendants, start, stop
 
 #: A hash takes some 100 ms, so that signals meet hashes under way.

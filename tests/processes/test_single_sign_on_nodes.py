@@ -1,5 +1,5 @@
-"""Single sign-on in two real processes on one store: what one used up is used up for both, what one began the other
-ends (contract, section 5; security bar 51 and 75)."""
+"""Single sign-on on two real processes with one store: what one used up is used up for both, what one began the other
+ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from manifest_auth.runtime.clock import Clock
-from tests.processes.wire import AUTH, NODE, Node, seconds_until
+from tests.processes.node_client import AUTH, NODE, Node, seconds_until
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
 from tests.support.server import DEMO_PASSWORD
@@ -30,7 +30,7 @@ _numbers = itertools.count(1)
 
 
 @dataclass
-class Desk:
+class Setup:
     """A client of its own with an OpenID and a SAML provider, and the two nodes that serve it."""
 
     nodes: Nodes
@@ -57,14 +57,14 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(nodes: Nodes) -> Iterator[Desk]:
-    with furnished(nodes) as made:
+def setup(nodes: Nodes) -> Iterator[Setup]:
+    with set_up(nodes) as made:
         yield made
 
 
 @contextlib.contextmanager
-def furnished(nodes: Nodes) -> Iterator[Desk]:
-    """A desk at these nodes."""
+def set_up(nodes: Nodes) -> Iterator[Setup]:
+    """A setup on these nodes."""
     first, _ = nodes
     signed_in = first.post("/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})
     token = signed_in.json()["data"]["token"]
@@ -83,7 +83,7 @@ def furnished(nodes: Nodes) -> Iterator[Desk]:
         everybody = {"createUsers": True, "defaultRoles": ["Viewer"], "returnAddresses": [RETURN_TO]}
         post(f"/{client}/providers", {"name": "op", "oidc": known, **everybody})
         post(f"/{client}/providers", {"name": "idp", "saml": pinned, **everybody})
-        yield Desk(nodes, client, op, idp)
+        yield Setup(nodes, client, op, idp)
 
 
 def at_once(nodes: Nodes, send: Callable[[str], httpx2.Response], times: int = 3) -> list[httpx2.Response]:
@@ -109,7 +109,7 @@ def sent(cookies: dict[str, str]) -> dict[str, str]:
 
 
 def the_one(answers: list[httpx2.Response], status: int) -> httpx2.Response:
-    """The one answer that let somebody in; all others are one and the same refusal."""
+    """The only successful answer; all others are the same refusal."""
     opened = [answer for answer in answers if answer.status_code == status]
     refused = [answer.json()["error"] for answer in answers if answer.status_code == 401]
     assert (len(opened), len(refused)) == (1, len(answers) - 1), [answer.text[:200] for answer in answers]
@@ -118,58 +118,58 @@ def the_one(answers: list[httpx2.Response], status: int) -> httpx2.Response:
     return opened[0]
 
 
-def test_an_assertion_that_is_shown_to_both_at_once_opens_one_session(desk: Desk) -> None:
+def test_an_assertion_that_is_shown_to_both_at_once_opens_one_session(setup: Setup) -> None:
     for _ in range(ROUNDS):
-        response = desk.response()
-        data = the_one(at_once(desk.nodes, by_json(response)), 200).json()["data"]
-        for node in desk.nodes:
+        response = setup.response()
+        data = the_one(at_once(setup.nodes, by_json(response)), 200).json()["data"]
+        for node in setup.nodes:
             assert node.me(data["token"]).json()["data"]["user"]["id"] == data["user"]["id"]
             assert by_json(response)(node.server.base).status_code == 401
 
 
-def test_an_answer_to_one_nodes_request_is_taken_once_by_either(desk: Desk) -> None:
-    for node in desk.nodes * (ROUNDS // 2):
-        location, cookies = desk.start(node, "okta-saml", returnTo=RETURN_TO)
+def test_an_answer_to_one_nodes_request_is_taken_once_by_either(setup: Setup) -> None:
+    for node in setup.nodes * (ROUNDS // 2):
+        location, cookies = setup.start(node, "okta-saml", returnTo=RETURN_TO)
         state = urlsplit(location).query.partition("RelayState=")[2].partition("&")[0]
-        response = desk.response(in_response_to=authn_request(location).get("ID"))
-        answers = at_once(desk.nodes, by_form(cookies, SAMLResponse=response, RelayState=state))
+        response = setup.response(in_response_to=authn_request(location).get("ID"))
+        answers = at_once(setup.nodes, by_form(cookies, SAMLResponse=response, RelayState=state))
         assert the_one(answers, 303).headers["location"] == RETURN_TO
 
 
-def test_a_sign_in_begun_at_one_node_ends_at_the_other(desk: Desk) -> None:
-    for here, there in (desk.nodes, desk.nodes[::-1]):
-        path, cookies = desk.begun(here, returnTo=RETURN_TO)
-        stranger = by_address(path, {})(there.server.base)
-        assert stranger.json()["error"]["code"] == "SSO_FAILED"
+def test_a_sign_in_begun_at_one_node_ends_at_the_other(setup: Setup) -> None:
+    for here, there in (setup.nodes, setup.nodes[::-1]):
+        path, cookies = setup.begun(here, returnTo=RETURN_TO)
+        outsider = by_address(path, {})(there.server.base)
+        assert outsider.json()["error"]["code"] == "SSO_FAILED"
         ended = by_address(path, cookies)(there.server.base)
         assert (ended.status_code, ended.headers["location"]) == (302, RETURN_TO), ended.text
         assert by_address(path, cookies)(here.server.base).status_code == 401
         me = httpx2.get(f"{here.server.base}{AUTH}/me", headers=sent(dict(ended.cookies)))
-        assert me.json()["data"]["client"]["identifier"] == desk.client
+        assert me.json()["data"]["client"]["identifier"] == setup.client
 
 
-def test_a_callback_that_comes_to_both_at_once_opens_one_session(desk: Desk) -> None:
-    redeemed = desk.op.count("token")
-    for node in desk.nodes * (ROUNDS // 2):
-        path, cookies = desk.begun(node)
-        the_one(at_once(desk.nodes, by_address(path, cookies)), 302)
-    assert desk.op.count("token") == redeemed + 2 * (ROUNDS // 2)  # nobody else showed the code to the provider
+def test_a_callback_that_comes_to_both_at_once_opens_one_session(setup: Setup) -> None:
+    redeemed = setup.op.count("token")
+    for node in setup.nodes * (ROUNDS // 2):
+        path, cookies = setup.begun(node)
+        the_one(at_once(setup.nodes, by_address(path, cookies)), 302)
+    assert setup.op.count("token") == redeemed + 2 * (ROUNDS // 2)  # no one else showed the code to the provider
 
 
-def code_of(desk: Desk, node: Node) -> str:
-    path, cookies = desk.begun(node, response="code", returnTo=RETURN_TO)
+def code_of(setup: Setup, node: Node) -> str:
+    path, cookies = setup.begun(node, response="code", returnTo=RETURN_TO)
     ended = by_address(path, cookies)(node.server.base)
     return str(ended.headers["location"].partition("?code=")[2])
 
 
-def test_a_code_of_one_node_is_exchanged_at_the_other_once(desk: Desk) -> None:
-    for here, there in (desk.nodes, desk.nodes[::-1]):
-        data = there.post(f"{AUTH}/exchange", {"code": code_of(desk, here)}).json()["data"]
+def test_a_code_of_one_node_is_exchanged_at_the_other_once(setup: Setup) -> None:
+    for here, there in (setup.nodes, setup.nodes[::-1]):
+        data = there.post(f"{AUTH}/exchange", {"code": code_of(setup, here)}).json()["data"]
         assert here.me(data["token"]).status_code == 200
-        code = code_of(desk, here)
-        answers = at_once(desk.nodes, lambda base, c=code: exchanged(base, c))  # type: ignore[misc]
+        code = code_of(setup, here)
+        answers = at_once(setup.nodes, lambda base, c=code: exchanged(base, c))  # type: ignore[misc]
         token = the_one(answers, 200).json()["data"]["token"]
-        for node in desk.nodes:  # whoever was second may be the one whose code it was: nobody keeps the session
+        for node in setup.nodes:  # the second caller may be the code's owner: no one keeps the session
             assert seconds_until(lambda n=node, t=token: n.me(t).status_code == 401) < 1.0  # type: ignore[misc]
 
 
@@ -177,27 +177,27 @@ def exchanged(base: str, code: str) -> httpx2.Response:
     return httpx2.post(f"{base}{AUTH}/exchange", json={"code": code}, timeout=30)
 
 
-def test_somebody_new_who_comes_to_both_at_once_is_one_user(desk: Desk) -> None:
+def test_someone_new_who_comes_to_both_at_once_is_one_user(setup: Setup) -> None:
     for number in range(ROUNDS):
         name = f"new-{number}@acme.example"
-        responses = [desk.response(name) for _ in desk.nodes]
+        responses = [setup.response(name) for _ in setup.nodes]
         with ThreadPoolExecutor(2) as pool:
-            pairs = zip(desk.nodes, responses, strict=True)
+            pairs = zip(setup.nodes, responses, strict=True)
             answers = list(pool.map(lambda pair: by_json(pair[1])(pair[0].server.base), pairs))
         assert [answer.status_code for answer in answers] == [200, 200], [answer.text for answer in answers]
         assert len({answer.json()["data"]["user"]["id"] for answer in answers}) == 1
 
 
-def test_a_provider_that_one_node_switches_off_is_off_at_the_other(desk: Desk) -> None:
-    first, second = desk.nodes
-    data = by_json(desk.response())(second.server.base).json()["data"]
+def test_a_provider_that_one_node_switches_off_is_off_at_the_other(setup: Setup) -> None:
+    first, second = setup.nodes
+    data = by_json(setup.response())(second.server.base).json()["data"]
     assert second.me(data["token"]).status_code == 200
-    first.admin("POST", f"/clients/{desk.client}/providers/idp/switch-off")
+    first.admin("POST", f"/clients/{setup.client}/providers/idp/switch-off")
     try:
-        assert by_json(desk.response())(second.server.base).status_code == 401
+        assert by_json(setup.response())(second.server.base).status_code == 401
         assert seconds_until(lambda: second.me(data["token"]).status_code == 401) < 1.0
-        begun = httpx2.get(f"{second.server.base}{AUTH}/okta-saml?client={desk.client}&provider=idp")
+        begun = httpx2.get(f"{second.server.base}{AUTH}/okta-saml?client={setup.client}&provider=idp")
         assert begun.json()["error"]["message"] == "This way to sign in is switched off"
     finally:
-        first.admin("POST", f"/clients/{desk.client}/providers/idp/switch-on")
-    assert by_json(desk.response())(second.server.base).status_code == 200
+        first.admin("POST", f"/clients/{setup.client}/providers/idp/switch-on")
+    assert by_json(setup.response())(second.server.base).status_code == 200

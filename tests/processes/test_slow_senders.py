@@ -1,4 +1,4 @@
-"""A sender who never finishes its request does not keep a connection for ever."""
+"""A client that never finishes its request does not keep a connection for ever."""
 
 from __future__ import annotations
 

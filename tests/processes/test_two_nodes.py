@@ -1,4 +1,4 @@
-"""What one process decides is felt by the other within a second (contract, section 3): on both stores."""
+"""A decision of one process takes effect in the other within a second, on both stores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes.wire import AUTH, Node, seconds_until
+from tests.processes.node_client import AUTH, Node, seconds_until
 
 Nodes = tuple[Node, Node]
 VIEWER = "viewer@acme.example"
@@ -110,7 +110,7 @@ def test_a_change_of_roles(nodes: Nodes, warm: Callable[[str], dict[str, Any]], 
 
 
 def test_a_node_on_postgresql_answers_from_memory_while_it_hears(nodes: Nodes, warm: Any, database_url: str) -> None:
-    """Else the tests above would prove nothing of announcements."""
+    """Without this, the tests above would prove nothing about announcements."""
     if database_url.startswith("sqlite"):
         pytest.skip("SQLite announces nothing: its commits are seen in the file")
     _, second = nodes

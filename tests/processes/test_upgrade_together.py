@@ -1,4 +1,4 @@
-"""Processes that start together on a fresh store upgrade it once; one that is killed half way leaves it as it was."""
+"""Processes that start together on a fresh store upgrade it once; one that is killed half way leaves it unchanged."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import KEY_FILE, secret_keys
 from manifest_auth.runtime.settings import load
 from manifest_auth.store import migrate
-from tests.processes.wire import NODE, Node
+from tests.processes.node_client import NODE, Node
 from tests.support.application import FAST
-from tests.support.keys import the_keys
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
+from tests.support.secret_keys import the_keys
 from tests.support.server import DEMO_PASSWORD, command, environment, launch, start, stop, wait_for
 
 KINDS = ["sqlite", "postgresql"]

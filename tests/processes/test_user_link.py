@@ -1,4 +1,4 @@
-"""``manifest-auth user link`` prints a link on the server, for when no e-mail gets through."""
+"""``manifest-auth user link`` prints a one-time link on the server, for when no e-mail arrives."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.commands import done, run
-from tests.support.managing import NEW
 from tests.support.server import DEMO_PASSWORD, Server, environment, served
+from tests.support.user_management import NEW
 
 NOWHERE = {"MANIFEST_SMTP_URL": "smtp://127.0.0.1:9", "MANIFEST_MAIL_FROM": "a@b.example"}
 

@@ -1,5 +1,4 @@
-"""Who is behind a session is remembered of so many sessions and no more: with one too many the oldest is asked for
-anew, by the token and by the cookie alike."""
+"""The cache of principals is bounded: with one session too many the oldest is read again."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from manifest_auth import sessions
 from manifest_auth.sessions import principals
 from tests.support.accounts import keys_of
 from tests.support.application import App
-from tests.support.forging import claims_of
+from tests.support.forged_tokens import claims_of
 
 
 def _looks(app: App) -> float:

@@ -1,5 +1,4 @@
-"""A session lets in while it, its user and its client all do: each of them is asked for itself, whatever else was done
-when it changed."""
+"""A session is valid while it, its user and its client are: each condition is checked by itself."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ import pytest
 from manifest_auth import sessions
 from tests.support.accounts import keys_of
 from tests.support.application import App
-from tests.support.forging import claims_of
+from tests.support.forged_tokens import claims_of
 
 
 @pytest.mark.parametrize(
@@ -41,7 +40,7 @@ async def test_it_ends_at_its_end_and_not_before(app: App) -> None:
 
 
 async def test_the_refresh_tokens_of_a_session_that_ended_go_no_further(app: App) -> None:
-    """Asked of the one statement that decides it: who looked a moment before must not be believed."""
+    """The statement itself decides: an earlier look must not be believed."""
     session_id = claims_of((await keys_of(app)).token)["sid"]
     found = await app.services.store.read(lambda unit: sessions.read(unit, session_id))
     assert found is not None

@@ -1,5 +1,5 @@
 """Fixtures: the application with a stand-in for Microsoft."""
 
-from tests.interop.microsoft.fixtures import shared_world, world
+from tests.interop.microsoft.fixtures import setup, shared_setup
 
-__all__ = ["shared_world", "world"]
+__all__ = ["setup", "shared_setup"]

@@ -1,11 +1,11 @@
-"""What is remembered of Entra ID tokens is bounded: with one too many the oldest is judged anew."""
+"""The cache of Entra ID tokens is bounded: with one too many the oldest is verified again."""
 
 from __future__ import annotations
 
 import pytest
 
 from manifest_auth.sign_in.providers import entra_bearer
-from tests.interop.microsoft.world import World
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 
 
 def test_how_many_are_remembered() -> None:
@@ -13,34 +13,34 @@ def test_how_many_are_remembered() -> None:
 
 
 async def test_the_oldest_verdict_goes_when_there_is_one_too_many(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    setup: MicrosoftSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(entra_bearer, "MOST", 3)
-    await world.entra()
-    world.app.services.entra = entra_bearer.EntraTokens()
-    tokens = [world.microsoft.mint("graph", lifetime=3600 + number) for number in range(5)]
+    await setup.entra()
+    setup.app.services.entra = entra_bearer.EntraTokens()
+    tokens = [setup.microsoft.mint("graph", lifetime=3600 + number) for number in range(5)]
     for token in tokens:
-        await world.me(token)
-    assert world.microsoft.count("graph") == 5
+        await setup.me(token)
+    assert setup.microsoft.count("graph") == 5
     for token in tokens[2:]:
-        await world.me(token)
-    assert world.microsoft.count("graph") == 5
-    await world.me(tokens[0])
-    assert world.microsoft.count("graph") == 6
-    await world.me(tokens[4])
-    assert world.microsoft.count("graph") == 6
+        await setup.me(token)
+    assert setup.microsoft.count("graph") == 5
+    await setup.me(tokens[0])
+    assert setup.microsoft.count("graph") == 6
+    await setup.me(tokens[4])
+    assert setup.microsoft.count("graph") == 6
 
 
 async def test_no_more_texts_than_that_are_kept_and_who_comes_with_one_is_let_in_all_the_same(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    setup: MicrosoftSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(entra_bearer, "MOST_TEXTS", 2)
-    await world.entra()
-    remembered = world.app.services.entra = entra_bearer.EntraTokens()
-    tokens = [world.microsoft.mint("graph", lifetime=3600 + number) for number in range(4)]
+    await setup.entra()
+    remembered = setup.app.services.entra = entra_bearer.EntraTokens()
+    tokens = [setup.microsoft.mint("graph", lifetime=3600 + number) for number in range(4)]
     for token in tokens:
-        await world.me(token)
+        await setup.me(token)
     assert set(remembered._digests) == set(tokens[2:])
     for token in tokens:
-        await world.me(token)
-    assert world.microsoft.count("graph") == 4
+        await setup.me(token)
+    assert setup.microsoft.count("graph") == 4

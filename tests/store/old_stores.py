@@ -1,4 +1,4 @@
-"""Stores that earlier releases made and filled: what they held, and the way to make them again on each database."""
+"""Stores made and filled by earlier releases: what they held, and how to make them again on each database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from manifest_auth.store import migrate
 from manifest_auth.store.tables import metadata
-from tests.support.keys import the_keys
+from tests.support.secret_keys import the_keys
 
 _MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 #: The stores that there are, by name: the schema, and what the store was used for. One of each schema has no more than
@@ -32,7 +32,7 @@ Rows = dict[str, list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class OldStore:
-    """``keys``: what people of that store hold in their hands."""
+    """``keys``: tokens and cookies that users of that store have."""
 
     schema: str
     keys: dict[str, Any]

@@ -1,4 +1,4 @@
-"""The smallest valid row of any tenant's table, made from the table's own description."""
+"""The smallest valid row of any tenant's table, made from the table's description."""
 
 from __future__ import annotations
 

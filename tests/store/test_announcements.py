@@ -1,4 +1,4 @@
-"""What a unit of work announces arrives after its commit, here and on other nodes, and never without it."""
+"""Announcements of a unit of work arrive after its commit, here and on other nodes, and never without it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_a_refusal_that_keeps_its_writes_announces_them(store: Store, hear
     assert Announcement("session", "kept") in heard
 
 
-async def test_a_process_hears_itself_even_while_it_hears_nobody_else(store: Store, database_url: str) -> None:
+async def test_a_process_hears_itself_even_while_it_hears_no_one_else(store: Store, database_url: str) -> None:
     """Its own commits are delivered by itself, not by the round trip through the store."""
     before = asyncio.all_tasks()
     deaf = open_store(database_url, 2)

@@ -1,4 +1,4 @@
-"""Who gains the role Admin is judged from the row as it is, and nobody gains it without the account being void."""
+"""Giving the role Admin: decided by the row in the transaction, and never without voiding the account's credentials."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ADMIN, USER_ADMIN, VIEWER = Role.ADMIN.bit, Role.USER_ADMIN.bit, Role.VIEWER.bit
 _numbers = itertools.count(1)
 
 
-async def somebody(store: Store, pair: Pair, roles: int, *, active: bool = True) -> User:
+async def stored_user(store: Store, pair: Pair, roles: int, *, active: bool = True) -> User:
     """A user with a password, beside an Admin who stays."""
 
     def work(unit: TenantUnit) -> User:
@@ -58,7 +58,7 @@ CHANGES = [
 async def test_the_account_is_void_with_the_gain_and_with_nothing_else(
     store: Store, pair: Pair, before: int, after: int, active: bool, gains: bool
 ) -> None:
-    user, voids = await somebody(store, pair, before, active=active), Voided()
+    user, voids = await stored_user(store, pair, before, active=active), Voided()
     await store.of(pair[0]).write(lambda unit: users.set_roles(unit, UNCOUNTED, user, after, voids))
     assert voids.users == ([user.id] if gains else [])
     now = await store.of(pair[0]).read(lambda unit: users.get(unit, user.id))
@@ -69,24 +69,24 @@ async def test_the_account_is_void_with_the_gain_and_with_nothing_else(
 
 @pytest.mark.parametrize(("roles", "gains"), [(ADMIN, True), (ADMIN | VIEWER, True), (USER_ADMIN, False)])
 async def test_an_admin_who_is_let_in_again_gains_the_role(store: Store, pair: Pair, roles: int, gains: bool) -> None:
-    user, voids = await somebody(store, pair, roles, active=False), Voided()
+    user, voids = await stored_user(store, pair, roles, active=False), Voided()
     after = await store.of(pair[0]).write(lambda unit: users.restore(unit, UNCOUNTED, user, voids))
     assert voids.users == ([user.id] if gains else [])
     assert (after.deactivated_at, after.password_hash is None) == (None, gains)
 
 
 async def test_a_row_that_changed_meanwhile_is_not_written(store: Store, pair: Pair) -> None:
-    """Else a user who was judged as deactivated, or as an Admin already, would gain the role unseen."""
+    """Without this, a user who was read as deactivated, or as an Admin already, would gain the role unnoticed."""
     tenant, voids = store.of(pair[0]), Voided()
-    asleep = await somebody(store, pair, VIEWER, active=False)
+    asleep = await stored_user(store, pair, VIEWER, active=False)
     await tenant.write(lambda unit: users.restore(unit, UNCOUNTED, asleep, voids))
-    admin = await somebody(store, pair, ADMIN)
+    admin = await stored_user(store, pair, ADMIN)
     await tenant.write(lambda unit: users.set_roles(unit, UNCOUNTED, admin, VIEWER, voids))
     for stale in (asleep, admin):
         with pytest.raises(Conflict):
             await tenant.write(lambda unit, user=stale: users.set_roles(unit, UNCOUNTED, user, ADMIN, voids))  # type: ignore[misc]
         assert (await tenant.read(lambda unit, user=stale: users.get(unit, user.id))).roles == VIEWER  # type: ignore[misc]
-    sleeper = await somebody(store, pair, VIEWER, active=False)
+    sleeper = await stored_user(store, pair, VIEWER, active=False)
     await tenant.write(lambda unit: users.set_roles(unit, UNCOUNTED, sleeper, ADMIN, voids))
     with pytest.raises(Conflict):
         await tenant.write(lambda unit: users.restore(unit, UNCOUNTED, sleeper, voids))

@@ -1,4 +1,4 @@
-"""Every way out of a tenant stands in a list, so that a new one is somebody's decision."""
+"""Every cross-tenant statement is in a list, so that adding one is a decision."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CROSS_TENANT = {
     "sign_in/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
     "sign_in/exchange_codes.py": 1,  # a one-time code names the tenant
     "tenants/claims/all_claims.py": 1,  # the operator settles claims of all clients
-    "work/files.py": 1,  # files that nobody recorded anywhere, whatever tenant they belong to
+    "work/files.py": 1,  # files that no one recorded anywhere, whatever tenant they belong to
 }
 
 
@@ -63,19 +63,19 @@ def test_cross_tenant_is_called_by_its_own_name() -> None:
                 assert not [a for a in node.names if a.name in ("cross_tenant", "CrossTenant") and a.asname], path
 
 
-def test_nobody_makes_a_statement_past_the_three_ways() -> None:
+def test_no_one_makes_a_statement_past_the_three_ways() -> None:
     for name in ("TenantScoped", "Global", "CrossTenant", "exec_driver_sql"):
         assert _outside_the_store(name) == {}, name
 
 
-def test_nobody_outside_the_store_writes_sql_text() -> None:
+def test_no_one_outside_the_store_writes_sql_text() -> None:
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if STORE not in path.parents and isinstance(node, ast.ImportFrom) and "sqlalchemy" in (node.module or ""):
                 assert not {"text", "literal_column", "table", "column"} & {a.name for a in node.names}, path
 
 
-def test_nobody_outside_the_store_opens_a_connection() -> None:
+def test_no_one_outside_the_store_opens_a_connection() -> None:
     for path in SOURCE.rglob("*.py"):
         if STORE in path.parents:
             continue

@@ -1,4 +1,4 @@
-"""Every statement of the code base compiles for both stores and is accepted by both."""
+"""Every SQL statement of the code compiles for both stores and is accepted by both."""
 
 from __future__ import annotations
 

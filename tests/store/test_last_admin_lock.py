@@ -1,5 +1,4 @@
-"""Of two transactions that would each take one of the last two Admins away, the second waits for the first and then
-sees what it did, on both stores."""
+"""Two transactions that would each remove one of the last two Admins: the second waits and then is refused."""
 
 from __future__ import annotations
 
@@ -85,7 +84,7 @@ async def test_who_comes_second_waits_and_sees_what_the_first_did(store: Store, 
     await one
 
 
-async def test_who_asks_with_the_admins_waits_for_whoever_holds_one_of_them(store: Store, pair: Pair) -> None:
+async def test_who_locks_the_admins_waits_for_the_transaction_that_locked_one_of_them(store: Store, pair: Pair) -> None:
     """So that two who each hold their own do not then wait for one another."""
     first, second = await _two(store, pair[0])
     tenant, holds, passed = store.of(pair[0]), threading.Event(), threading.Event()

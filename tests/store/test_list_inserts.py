@@ -1,4 +1,4 @@
-"""INSERT … SELECT: from rows that are given as one parameter, and from rows of the tenant."""
+"""INSERT … SELECT: from rows given as one parameter, and from rows of the tenant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What another node said while this one did not hear it counts here as soon as this one hears again."""
+"""A node that missed announcements while it could not listen catches up when it can again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Units of work that meet: one after the other, neither lost, none left in a deadlock."""
+"""Concurrent units of work: one after the other, none lost, no deadlock."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def test_units_that_lock_in_opposite_order_both_come_through(store: Store)
         def work(unit: SystemUnit) -> None:
             unit.change(_PLUS, of=first)
             met[first].set()
-            if store.remembers:  # SQLite has one writer at a time, so nobody is met half way
+            if store.remembers:  # SQLite has one writer at a time, so no one is met half way
                 await_only(asyncio.wait_for(met[second].wait(), 10))
             unit.change(_PLUS, of=second)
 

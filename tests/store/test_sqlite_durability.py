@@ -1,4 +1,4 @@
-"""SQLite: an answer waits for the disk, the loop never waits for another writer, and nothing is lost to either."""
+"""SQLite durability: an answer waits for the disk, the event loop never waits for a writer, nothing is lost."""
 
 from __future__ import annotations
 

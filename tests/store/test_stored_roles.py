@@ -1,4 +1,4 @@
-"""What is stored of roles keeps its meaning: the bits are numbers for good, and stores of earlier releases say so."""
+"""Stored roles keep their meaning: the bits are fixed numbers, as stores of earlier releases show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Units of work are timed by their kind, and counted where they wait too long."""
+"""Metrics of units of work: timed by kind, and counted where they wait too long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One unit of work, one transaction: the same promises on both stores, and whichever way it is written."""
+"""One unit of work is one transaction: the same guarantees on both stores and in both ways to write one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Write = Callable[[Callable[[SystemUnit], Any]], Awaitable[Any]]
 
 @pytest.fixture(params=["write", "write_quickly"])
 async def write(store: Store, request: pytest.FixtureRequest) -> Write:
-    """Both ways to write, each on a table that nobody filled."""
+    """Both ways to write, each on a table that no one filled."""
     await store.write(lambda unit: unit.change(CLEAR))
     way: Write = getattr(store, request.param)
     return way

@@ -1,5 +1,4 @@
-"""A store of the release before this one is upgraded: what one client alone claimed counts, what several did for none,
-and everybody who was linked to an account still gets in.
+"""Upgrade of a used store of schema 0005: claims by one client count, contested ones do not, and providers go on.
 
 ``store_0005.json`` was written by the release whose schema is 0005. Its client acme has two OpenID providers (``corp``
 announces ``iss``, ``quiet`` does not), one of SAML and three of Microsoft; its client globex has an OpenID provider
@@ -19,20 +18,20 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from manifest_auth.store import migrate
-from tests.interop.microsoft.standin import Standin, standin
-from tests.interop.microsoft.world import Provider, World
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
+from tests.interop.microsoft.stand_in import Standin, standin
 from tests.store import old_stores
 from tests.store.old_stores import OldStore, Rows
 from tests.support.application import App, running
-from tests.support.keys import the_keys
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
+from tests.support.secret_keys import the_keys
 from tests.support.single_sign_on import ACS, BASE, Browser, entity_id
 
 OLD = old_stores.read("0005")
 KEYS = OLD.keys
 CONTOSO, SECOND = "c0c0c0c0-1111-4111-8111-111111111111", "d1d1d1d1-2222-4222-8222-222222222222"
-#: Of sign-ins that are under way at an OpenID provider nobody knows the callback address: they begin anew.
+#: Sign-ins in progress at an OpenID provider have no callback address: they start again.
 DROPPED = {"sign_in_flows"}
 
 
@@ -166,9 +165,9 @@ async def test_who_was_linked_by_saml_gets_in(app: App) -> None:
 
 
 async def test_who_came_by_microsoft_gets_in(app: App, microsoft: Standin) -> None:
-    world = World(app, microsoft)
-    assert (await world.me(microsoft.mint("graph")))["user"]["email"] == KEYS["alice"]
-    browser, reply = await Provider(world, "acme", {"name": "crm"}).sign_in("bob")
+    setup = MicrosoftSetup(app, microsoft)
+    assert (await setup.me(microsoft.mint("graph")))["user"]["email"] == KEYS["alice"]
+    browser, reply = await Provider(setup, "acme", {"name": "crm"}).sign_in("bob")
     assert reply.status == 302
     assert (await browser.me()).data["user"]["email"] == KEYS["bob"]
 

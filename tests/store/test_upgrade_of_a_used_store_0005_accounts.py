@@ -1,4 +1,4 @@
-"""A store that was filled under an earlier schema is upgraded, keeps everything, and its keys still open.
+"""Upgrade of a used store of schema 0005: accounts, sessions and keys stay valid.
 
 In ``store_0005_accounts.json`` people of two clients signed in and out, changed a password and mistyped one, and a
 system admin changed roles. The tables are made by that schema's own revision.
@@ -18,7 +18,7 @@ from manifest_auth.store.tables import audit_events, audit_heads
 from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.application import App, running
-from tests.support.keys import the_keys
+from tests.support.secret_keys import the_keys
 
 OLD = old_stores.read("0005_accounts")
 KEYS = OLD.keys
@@ -50,7 +50,7 @@ def test_the_store_was_used(kept: Any) -> None:
     assert all(OLD.rows.values())
 
 
-def test_nobody_signed_in_through_a_provider(kept: Rows) -> None:
+def test_no_one_signed_in_through_a_provider(kept: Rows) -> None:
     assert {row["provider_id"] for row in kept["sessions"]} == {None}
 
 

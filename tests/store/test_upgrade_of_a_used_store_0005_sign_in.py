@@ -1,4 +1,4 @@
-"""A store with single sign-on is upgraded: providers, identities and everything sealed go on.
+"""Upgrade of a used store of schema 0005: providers, identities and sealed values stay valid.
 
 In ``store_0005_sign_in.json`` people came in by SAML, OpenID Connect, Dynamics and an Entra token that was signed out
 again; one was away at the provider, one was invited, one app has a code in hand, and Microsoft's tokens are kept.
@@ -21,10 +21,10 @@ from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.application import App, running
 from tests.support.envelope import check_success
-from tests.support.keys import the_keys
-from tests.support.managing import NEW
 from tests.support.saml_idp import Idp
+from tests.support.secret_keys import the_keys
 from tests.support.single_sign_on import Browser, SamlProvider
+from tests.support.user_management import NEW
 
 OLD = old_stores.read("0005_sign_in")
 KEYS = OLD.keys

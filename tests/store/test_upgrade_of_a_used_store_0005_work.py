@@ -1,4 +1,4 @@
-"""A store with templates and jobs is upgraded: its work, people, providers and everything sealed go on.
+"""Upgrade of a used store of schema 0005: templates, jobs, users and sealed values stay valid.
 
 In ``store_0005_work.json`` jobs were done, begun and canceled, templates written, a user was invited, people came in by
 SAML, one is still away at the provider, and Microsoft's tokens are kept.
@@ -21,8 +21,8 @@ from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.application import App, running
 from tests.support.jobs import READ
-from tests.support.keys import the_keys
-from tests.support.managing import NEW
+from tests.support.secret_keys import the_keys
+from tests.support.user_management import NEW
 
 OLD = old_stores.read("0005_work")
 KEYS = OLD.keys

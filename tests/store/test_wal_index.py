@@ -1,4 +1,4 @@
-"""What is remembered of an SQLite store holds until anybody commits anything, in whatever process."""
+"""Data cached from an SQLite store is valid until any process commits anything."""
 
 from __future__ import annotations
 

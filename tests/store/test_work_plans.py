@@ -1,5 +1,4 @@
-"""How both stores go about the statements of lists and of what stands in them: by an index, whatever else is in the
-store, and in the order of one where a list is asked for without conditions."""
+"""Query plans of the work lists: both stores use an index, whatever else is in the store."""
 
 from __future__ import annotations
 
@@ -90,7 +89,7 @@ async def planner(store: Store, database_url: str) -> AsyncIterator[Planner]:
     await raw.close()
 
 
-#: Steps that read what belongs to nobody in particular: a parameter's list, or what was found before.
+#: Steps that read no table: a parameter's list, or earlier results.
 _GIVEN = re.compile(r"json_each|given_|json_array_elements|SUBQUERY|CTE|materialize", re.IGNORECASE)
 
 

@@ -1,1 +1,1 @@
-"""What tests are written with: both stores, the real application behind its real pipeline, real server processes."""
+"""Helpers for tests: both stores, the real application with its real pipeline, real server processes."""

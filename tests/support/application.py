@@ -1,4 +1,4 @@
-"""The real application in this process: real pipeline, real store, a clock that tests move."""
+"""The real application in this process: real pipeline, real store, and a clock that tests move."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from manifest_auth.runtime.settings import Settings, load
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
-from tests.support import run
-from tests.support.keys import SECRET_KEY
+from tests.support import run_folder
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import fresh_store
 
 MINUTE_MS = 60_000
@@ -212,7 +212,7 @@ async def running(database_url: str, **environment: str) -> AsyncIterator[App]:
     path = Path(database_url.removeprefix("sqlite:///"))
     if database_url.startswith("sqlite:") and not path.exists():
         fresh_store(path)
-    with tempfile.TemporaryDirectory(dir=run.folder()) as folder:
+    with tempfile.TemporaryDirectory(dir=run_folder.folder()) as folder:
         given = {**FAST, "MANIFEST_DATA_DIR": folder, "MANIFEST_DATABASE_URL": database_url, **environment}
         async with _running(load(given)) as app:
             yield app

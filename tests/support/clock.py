@@ -1,4 +1,4 @@
-"""The clock of this machine, for servers that run in processes of their own."""
+"""The clock of this machine, for servers that run in their own processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs ``manifest-auth`` as a process of its own, with settings given by the test alone."""
+"""Runs ``manifest-auth`` as its own process, with the test's settings only."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What something costs, as a multiple of something else that is done in the same moments: never in seconds, which are
-those of one machine and of what else it has to do."""
+"""Compares costs: one operation as a multiple of another at the same moment, never in seconds."""
 
 from __future__ import annotations
 

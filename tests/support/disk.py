@@ -1,4 +1,4 @@
-"""A disk that has room for small files only."""
+"""A disk that is full for all but small files."""
 
 from __future__ import annotations
 

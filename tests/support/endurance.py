@@ -1,4 +1,4 @@
-"""What hundreds of sign-ins in a row may leave behind: rows of the store, and memory."""
+"""Counts what hundreds of sign-ins in a row leave: rows of the store, and memory."""
 
 from __future__ import annotations
 

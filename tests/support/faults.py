@@ -1,4 +1,4 @@
-"""What breaks, is full or is late inside the server, at the moment that a test wants."""
+"""Faults inside the server at a chosen moment: something breaks, is full or is late."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def store_is_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:
     store_has_a_bug(patch, app, StoreUnavailable(why), "write", "write_quickly")
 
 
-def store_has_a_bug(patch: pytest.MonkeyPatch, app: App, error: Exception, *verbs: str) -> None:
+def store_has_a_bug(patch: pytest.MonkeyPatch, app: App, error: Exception, *methods: str) -> None:
     """Units of work of these kinds fail with it."""
 
     async def broken(work: Any) -> Any:
         raise error
 
-    for verb in verbs:
-        patch.setattr(app.services.store, verb, broken)
+    for method in methods:
+        patch.setattr(app.services.store, method, broken)
 
 
 def files_are_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:
@@ -57,8 +57,8 @@ def files_are_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:
     async def broken(*_arguments: Any) -> Any:
         raise FilesUnavailable(why)
 
-    for verb in ("keep", "open"):
-        patch.setattr(app.services.files, verb, broken)
+    for method in ("keep", "open"):
+        patch.setattr(app.services.files, method, broken)
 
 
 def sign_in_has_a_bug(patch: pytest.MonkeyPatch) -> None:

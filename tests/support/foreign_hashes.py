@@ -1,4 +1,4 @@
-"""Password hashes as other systems store them, made with the standard library and bcrypt, never with our own code."""
+"""Password hashes of other systems, made with the standard library and bcrypt, never with our code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: the documents of each operation, and ways to bring a job where a test wants it."""
+"""Jobs over HTTP: the GraphQL documents of each operation, and ways to bring a job into a state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from manifest_auth import tenants
 from manifest_auth.store import TenantUnit
 from manifest_auth.work import Actor, files
-from tests.support.crew import Crew
+from tests.support.team import Team
 from tests.support.templates import template_at
 
 T = TypeVar("T")
@@ -45,69 +45,69 @@ STEPS: list[dict[str, Any]] = [
 PRESSURE = {"value": 4.2, "unit": "bar"}
 
 
-async def a_template(crew: Crew, name: str = "Valve check") -> int:
+async def a_template(team: Team, name: str = "Valve check") -> int:
     """The id of a template whose first version is published."""
-    return int((await template_at(crew, "PUBLISHED", name=name, steps=STEPS))["id"])
+    return int((await template_at(team, "PUBLISHED", name=name, steps=STEPS))["id"])
 
 
-async def new_job(crew: Crew, template_id: int = 0, **members: Any) -> dict[str, Any]:
+async def new_job(team: Team, template_id: int = 0, **members: Any) -> dict[str, Any]:
     """A new job, of a template of its own unless one is named."""
-    given = {"templateId": template_id or await a_template(crew), **members}
-    made: dict[str, Any] = await crew.ask("Operator", ADD, input=given)
+    given = {"templateId": template_id or await a_template(team), **members}
+    made: dict[str, Any] = await team.ask("Operator", ADD, input=given)
     return made
 
 
-async def job_at(crew: Crew, status: str, done: int = 0, template_id: int = 0) -> dict[str, Any]:
+async def job_at(team: Team, status: str, done: int = 0, template_id: int = 0) -> dict[str, Any]:
     """A new job in this state; ``done``: so many of its three steps are completed. As it is then."""
-    operator = (await crew.member("Operator")).id
-    job = await new_job(crew, template_id, assignedUserIds=[] if status == "UNASSIGNED" else [operator])
+    operator = (await team.member("Operator")).id
+    job = await new_job(team, template_id, assignedUserIds=[] if status == "UNASSIGNED" else [operator])
     if status in ("IN_PROGRESS", "COMPLETED"):
-        await crew.ask("Operator", START, id=job["id"])
+        await team.ask("Operator", START, id=job["id"])
         for number in range(1, (3 if status == "COMPLETED" else done) + 1):
-            await do_step(crew, job["id"], number)
+            await do_step(team, job["id"], number)
     if status == "COMPLETED":
-        await crew.ask("Operator", COMPLETE, id=job["id"])
+        await team.ask("Operator", COMPLETE, id=job["id"])
     if status == "CANCELED":
-        await crew.ask("Operator", CANCEL, id=job["id"])
-    return await read(crew, job["id"])
+        await team.ask("Operator", CANCEL, id=job["id"])
+    return await read(team, job["id"])
 
 
-async def do_step(crew: Crew, job_id: int, number: int) -> None:
+async def do_step(team: Team, job_id: int, number: int) -> None:
     """Records something for a step and completes it."""
-    await crew.ask("Operator", RECORDS, id=job_id, step=number, input=PRESSURE)
-    await crew.ask("Operator", STEP_DONE, id=job_id, step=number)
+    await team.ask("Operator", RECORDS, id=job_id, step=number, input=PRESSURE)
+    await team.ask("Operator", STEP_DONE, id=job_id, step=number)
 
 
-async def read(crew: Crew, job_id: int) -> dict[str, Any]:
+async def read(team: Team, job_id: int) -> dict[str, Any]:
     """A job as a Viewer sees it."""
-    found: dict[str, Any] = await crew.ask("Viewer", READ, id=job_id)
+    found: dict[str, Any] = await team.ask("Viewer", READ, id=job_id)
     return found
 
 
-async def log(crew: Crew, job_id: int) -> list[dict[str, Any]]:
+async def log(team: Team, job_id: int) -> list[dict[str, Any]]:
     """What happened to a job."""
-    found: list[dict[str, Any]] = (await crew.ask("Viewer", HISTORY, id=job_id))["history"]
+    found: list[dict[str, Any]] = (await team.ask("Viewer", HISTORY, id=job_id))["history"]
     assert [event["number"] for event in found] == list(range(1, len(found) + 1))
     return found
 
 
-async def moves(crew: Crew, job_id: int) -> list[str]:
+async def moves(team: Team, job_id: int) -> list[str]:
     """The moves of a job's log."""
-    return [event["move"] for event in await log(crew, job_id)]
+    return [event["move"] for event in await log(team, job_id)]
 
 
-async def within(crew: Crew, work: Callable[[TenantUnit], T]) -> T:
-    """A unit of work inside the crew's client."""
-    store = crew.app.services.store
-    tenant = await store.read(lambda unit: tenants.find(unit, crew.client))
+async def within(team: Team, work: Callable[[TenantUnit], T]) -> T:
+    """A unit of work inside the team's client."""
+    store = team.app.services.store
+    tenant = await store.read(lambda unit: tenants.find(unit, team.client))
     assert tenant is not None
     return await store.of(tenant.id).write(work)
 
 
-async def a_file(crew: Crew) -> int:
+async def a_file(team: Team) -> int:
     """The id of a file that was uploaded: its row alone, the bytes are another test's business."""
-    by = Actor((await crew.member("Operator")).id, crew.app.clock.now_ms())
-    key = f"key-{crew.client}-{next(_numbers)}"
+    by = Actor((await team.member("Operator")).id, team.app.clock.now_ms())
+    key = f"key-{team.client}-{next(_numbers)}"
     row = {"key": key, "name": "gauge.jpg", "media_type": "image/jpeg", "size": 3, "sha256": "0" * 64}
-    made = await within(crew, lambda unit: files.add(unit, by, **row, quota=2**30))  # type: ignore[arg-type]
+    made = await within(team, lambda unit: files.add(unit, by, **row, quota=2**30))  # type: ignore[arg-type]
     return made.id

@@ -1,4 +1,4 @@
-"""A vendor of licences: its key pair, what it grants, and installations that ask for it."""
+"""A licence vendor: its key pair, what it grants, and installations that need a licence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEY = private_key(PRIVATE)
 
 
 def another_vendor() -> str:
-    """The public key of somebody else."""
+    """Another vendor's public key."""
     return generate()[1]
 
 

@@ -1,4 +1,4 @@
-"""A real SMTP server on a free port of 127.0.0.1, and what it was handed."""
+"""A real SMTP server on a free port of 127.0.0.1, with the e-mails it received."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LINK = re.compile(r"^(https?://\S+/welcome#(\S+))$", re.MULTILINE)
 
 @dataclass
 class Received:
-    """One letter: who it was said to be from and for, and what it says."""
+    """One e-mail: sender and recipients of the envelope, and the message."""
 
     sender: str
     recipients: list[str]
@@ -48,15 +48,15 @@ class Received:
 
 @dataclass
 class MailServer:
-    """``users``: who may sign in; without any, nobody need. ``refuses``: what every recipient is answered instead.
-    ``is_holding``: letters are taken once it is False again."""
+    """``users``: who may sign in; without any, sign-in is not needed. ``refuses``: what every recipient is answered
+    instead. ``is_holding``: e-mails are accepted once it is False again."""
 
     tls: ssl.SSLContext | None = None
     is_tls_from_the_start: bool = False
     users: dict[str, str] = field(default_factory=dict)
     refuses: str = ""
     is_holding: bool = False
-    letters: list[Received] = field(default_factory=list)
+    mails: list[Received] = field(default_factory=list)
     greeted_by: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -125,7 +125,7 @@ class MailServer:
         assert isinstance(message, EmailMessage)
         encrypted = session.ssl is not None or self.is_tls_from_the_start
         user = str(session.auth_data or "")
-        self.letters.append(Received(envelope.mail_from or "", list(envelope.rcpt_tos), message, encrypted, user))
+        self.mails.append(Received(envelope.mail_from or "", list(envelope.rcpt_tos), message, encrypted, user))
         return "250 OK"
 
     @property
@@ -136,29 +136,29 @@ class MailServer:
         scheme = "smtps" if self.is_tls_from_the_start else "smtp"
         return {"MANIFEST_SMTP_URL": f"{scheme}://{who}127.0.0.1:{self.port}", "MANIFEST_MAIL_FROM": SENDER}
 
-    async def next_letter(self, seconds: float = 30) -> Received:
-        """The oldest letter that nobody took out yet, which may still be on its way. Only where one act sends one
-        letter: those of several come in any order."""
+    async def next_mail(self, seconds: float = 30) -> Received:
+        """The oldest e-mail that was not taken out yet, which may still be on its way. Only where one request sends one
+        e-mail: several arrive in any order."""
         return await self._taken("", "", seconds)
 
-    async def letter_to(self, recipient: str, about: str = "", seconds: float = 30) -> Received:
-        """The only letter to that mailbox with these words in its subject, which may still be on its way. Takes it
+    async def mail_to(self, recipient: str, about: str = "", seconds: float = 30) -> Received:
+        """The only e-mail to that mailbox with this text in its subject, which may still be on its way. Takes it
         out."""
-        letter = await self._taken(recipient, about, seconds)
+        received = await self._taken(recipient, about, seconds)
         assert not self._found(recipient, about), "there is another one"
-        return letter
+        return received
 
     async def _taken(self, recipient: str, about: str, seconds: float) -> Received:
         deadline = time.monotonic() + seconds
         while not (found := self._found(recipient, about)):
-            assert time.monotonic() < deadline, f"no letter came; there are {[one.recipients for one in self.letters]}"
+            assert time.monotonic() < deadline, f"no e-mail came; there are {[one.recipients for one in self.mails]}"
             await asyncio.sleep(0.01)
-        self.letters.remove(found[0])
+        self.mails.remove(found[0])
         return found[0]
 
     def _found(self, recipient: str, about: str) -> list[Received]:
         return [
-            letter
-            for letter in self.letters
-            if recipient in ("", *letter.recipients) and about in str(letter.message["Subject"])
+            received
+            for received in self.mails
+            if recipient in ("", *received.recipients) and about in str(received.message["Subject"])
         ]

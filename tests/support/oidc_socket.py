@@ -1,4 +1,4 @@
-"""The socket of a stand-in provider: HTTP/1.1 in threads, with answers as raw as a test wants them."""
+"""The socket of a stand-in provider: HTTP/1.1 in threads, with answers as raw as a test wants."""
 
 from __future__ import annotations
 

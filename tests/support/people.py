@@ -1,4 +1,4 @@
-"""People of a client's OpenID provider, as the provider knows them and as they are known here."""
+"""People of a client's OpenID provider, and the users they become."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App, Reply
-from tests.support.domains import domain_counts
 from tests.support.oidc_op import Op, provider
-from tests.support.single_sign_on import Browser, add_oidc, check_nobody_got_in, failures
+from tests.support.single_sign_on import Browser, add_oidc, check_no_one_got_in, failures
+from tests.support.vouched_domains import domain_counts
 
 
 class Member(NamedTuple):
-    """Somebody of a client who is signed in by password."""
+    """A user of a client who is signed in by password."""
 
     id: int
     email: str
@@ -45,7 +45,7 @@ async def users_of(app: App, client: str) -> dict[str, dict[str, Any]]:
 
 
 async def set_roles(app: App, client: str, user_id: int, *roles: str) -> None:
-    """What somebody here gives by hand."""
+    """The roles that were given by hand here."""
     path = f"/api/admin/clients/{client}/users/{user_id}/roles"
     assert (await app.send("PUT", path, {"roles": roles}, token=await app.admin_token())).status == 200
 
@@ -80,7 +80,7 @@ class OidcProvider:
         return str(self.made["name"])
 
     def knows(self, sub: str, email: str = "", *, verified: Any = True, **claims: Any) -> None:
-        """From now on whoever comes to the provider is this person. ``verified`` None: nothing is said of it."""
+        """From now on this person signs in at the provider. ``verified`` None: nothing is said of it."""
         told = {"sub": sub, "email": email or None, "email_verified": verified if email else None, **claims}
         self.op.user = {name: value for name, value in told.items() if value is not None}
 
@@ -103,16 +103,16 @@ class OidcProvider:
         return await browser.send("GET", back)
 
     async def sign_in(self, sub: str, email: str = "", **options: Any) -> Browser:
-        """The browser of somebody who got in."""
+        """The browser of a person who signed in."""
         browser, reply = await self.attempt(sub, email, **options)
         assert (reply.status, reply.headers.get("location", "")[:8]) == (302, "https://"), reply.text
         assert "session" in browser.cookies
         return browser
 
     async def refused(self, sub: str, email: str = "", **options: Any) -> str:
-        """Somebody who may not in; the reason, as the trail has it."""
+        """A refused sign-in; returns the reason in the audit trail."""
         _, reply = await self.attempt(sub, email, **options)
-        check_nobody_got_in(reply)
+        check_no_one_got_in(reply)
         return await last_reason(self.app, self.client)
 
     async def send(self, method: str, path: str = "", body: Any = None, *, token: str = "") -> Reply:

@@ -1,4 +1,4 @@
-"""For every server that tests start: a port that stays its own, and an end with the run, however the run ends."""
+"""Ports and lifetimes of the servers that tests start: a port that stays reserved, and an end with the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _taken: set[int] = set()
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on; never the same one twice in a run."""
+    """A free port of the loopback address; never the same one twice in a run."""
     while True:
         port = random.choice(_PORTS)
         if port in _taken:

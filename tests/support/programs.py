@@ -1,4 +1,4 @@
-"""``manifest-auth`` as processes of its own.
+"""Starts ``manifest-auth`` as its own process.
 
 Most are forks of a process that has loaded the program already (:mod:`multiprocessing`'s fork server): what such a
 start does, from the command line on, is what the command does, and only the loading of modules is left out, which
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from manifest_auth.cli.main import main
-from tests.support import run
+from tests.support import run_folder
 from tests.support.processes import ending_with_us
 
 COMMAND = (sys.executable, "-m", "manifest_auth")
@@ -32,7 +32,7 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     [
         "tests.support.programs",
-        "tests.kills.marks",
+        "tests.kills.kill_points",
         "manifest_auth.app",
         "manifest_auth.http.uvicorn_server",
         "alembic.command",
@@ -106,7 +106,7 @@ def start(
     number = next(_numbers)
     paths = (output, output) if output is not None else _own(number)
     several = "MANIFEST_WORKERS" in environment or "--workers" in arguments
-    is_whole = is_whole or several or not run.is_under_way()
+    is_whole = is_whole or several or not run_folder.is_under_way()
     if is_whole or (first is None and number % 10 == 0):
         command = ending_with_us([*COMMAND, *arguments], ends_by)
         with _read(given) as read, paths[0].open("ab") as out, paths[1].open("ab") as err:
@@ -120,7 +120,7 @@ def start(
 
 def _own(number: int) -> tuple[Path, Path]:
     """Two files that no other program writes to."""
-    out, err = (run.folder() / f"{os.getpid()}-{number}.{name}" for name in ("out", "err"))
+    out, err = (run_folder.folder() / f"{os.getpid()}-{number}.{name}" for name in ("out", "err"))
     return out, err
 
 

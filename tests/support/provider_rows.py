@@ -1,4 +1,4 @@
-"""A client's providers and identities as the store has them, with what is sealed in them."""
+"""A client's providers and identities as the store holds them, with their sealed values opened."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.sign_in.providers.kinds import settings_of
 from manifest_auth.store import TenantUnit
 from tests.support.application import App
-from tests.support.crew import Crew
 from tests.support.jobs import within
+from tests.support.team import Team
 
 
 async def stored(app: App, client: str, name: str) -> Provider:
@@ -58,9 +58,9 @@ async def add_past_the_server(app: App, name: str, like: Provider) -> bool:
     return True
 
 
-async def link(crew: Crew, provider_id: int, subject: str, user_id: int) -> int:
+async def link(team: Team, provider_id: int, subject: str, user_id: int) -> int:
     """The id of a new identity of a user."""
     nowhere = ProviderEmail("", vouched=False)
     return await within(
-        crew, lambda unit: providers.link(unit, provider_id, subject, user_id, LinkedBy.CREATED, nowhere, 0, 1).id
+        team, lambda unit: providers.link(unit, provider_id, subject, user_id, LinkedBy.CREATED, nowhere, 0, 1).id
     )

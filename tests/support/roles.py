@@ -1,4 +1,4 @@
-"""The roles of a client's people, and which permissions each of them has."""
+"""The roles of a client's users, and which permissions each has."""
 
 from __future__ import annotations
 

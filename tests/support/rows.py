@@ -1,4 +1,4 @@
-"""Rows of the store as they lie there, past all rules: read and changed by the names of tables and columns."""
+"""Reads and changes rows of the store directly, past all rules, by names of tables and columns."""
 
 from __future__ import annotations
 

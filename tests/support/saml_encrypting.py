@@ -1,4 +1,4 @@
-"""Encrypted assertions for tests, in every form that providers were seen to send."""
+"""Encrypted SAML assertions for tests, in every form that providers were seen to send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the server reads SAML responses: in which threads, and one that takes long."""
+"""Observes how the server reads SAML responses: in which threads, and one that takes long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""XML signatures for tests, by hand: every member can be wrong on purpose."""
+"""XML signatures for tests, by hand: every part can be wrong on purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which worker runs which file, and when: each file whole, those that run alone last."""
+"""The xdist scheduler: each file whole on one worker, those that run alone last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real server processes, on free ports of the loopback address, ended when the test ends."""
+"""Real server processes on free loopback ports, ended with the test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client's providers, and a browser that signs in through them: what tests of single sign-on share."""
+"""Single sign-on for tests: a client's providers, and a browser that signs in through them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lxml import etree
 
 from tests.support.accounts import trail
 from tests.support.application import App, Reply
-from tests.support.claiming import vouch_for
+from tests.support.domain_claims import vouch_for
 from tests.support.envelope import check_refusal
 from tests.support.oidc_op import Op
 from tests.support.saml_idp import Idp
@@ -120,7 +120,7 @@ def query_of(reply: Reply) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(reply.headers["location"]).query).items()}
 
 
-def check_nobody_got_in(reply: Reply, status: int = 401, code: str = "SSO_FAILED") -> str:
+def check_no_one_got_in(reply: Reply, status: int = 401, code: str = "SSO_FAILED") -> str:
     """A refusal that opens nothing and sends nowhere; its sentence."""
     error = check_refusal(reply, status, code)
     assert "location" not in reply.headers
@@ -130,8 +130,8 @@ def check_nobody_got_in(reply: Reply, status: int = 401, code: str = "SSO_FAILED
 
 def check_says_no_more(reply: Reply, usual: Reply) -> None:
     """A refusal is the usual one, but that its sentence may say what the person can do: it tells nothing else apart."""
-    sentence = check_nobody_got_in(reply)
-    assert sentence in (check_nobody_got_in(usual), "This sign-in is over, start again") or (
+    sentence = check_no_one_got_in(reply)
+    assert sentence in (check_no_one_got_in(usual), "This sign-in is over, start again") or (
         sentence == f"This sign-in began in another browser, or not at {BASE}; start again there, with cookies allowed"
     )
     own = ("x-request-id", "content-length")
@@ -160,7 +160,7 @@ async def in_time(app: App, asking: asyncio.Task[Reply]) -> Reply:
     """The answer, long before that of a provider that takes :data:`SLEEP`; meanwhile others are answered."""
     assert (
         app.services.settings.provider_timeout < 3
-    )  # the time that the contract allows, and what is done in it beside
+    )  # three seconds are promised; the rest is for other work in between
     began, answered = time.perf_counter(), 0
     token = (await app.sign_in("viewer@acme.example", client="acme")).data["token"]
     while not asking.done():
@@ -225,7 +225,7 @@ class SamlProvider:
         return self.idp.response(audience, acs, name_id=name_id, **members)
 
     async def call(self, response: str, *, query: str = "", **options: Any) -> Reply:
-        """The seed page's JSON call, without any cookie."""
+        """The JSON call of applications, without any cookie."""
         return await self.app.post(f"/api/client/auth/okta-saml{query}", {"samlResponse": response}, **options)
 
     async def start(self, browser: Browser, **query: str) -> tuple[str, str]:

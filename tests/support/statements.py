@@ -1,4 +1,4 @@
-"""Which statements there are, and how many of them the store runs."""
+"""Which SQL statements exist, and how many of them the store runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores with today's schema and nothing in them but what is signed with the key of the tests."""
+"""Stores with today's schema that hold nothing but what is signed with the tests' key."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from manifest_auth.store import migrate
-from tests.support.keys import the_keys
-from tests.support.run import folder, locked
+from tests.support.run_folder import folder, locked
+from tests.support.secret_keys import the_keys
 
 
 def migrated(address: str) -> str:

@@ -1,10 +1,10 @@
-"""Templates over HTTP: the documents of each operation, and ways to bring a version where a test wants it."""
+"""Templates over HTTP: the GraphQL documents of each operation, and ways to bring a version into a state."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tests.support.crew import Crew
+from tests.support.team import Team
 
 VERSION = """id number status revision createdAt publishedAt createdBy { id } template { id }
     steps { number title instructions requiresEvidence }"""
@@ -49,37 +49,37 @@ WAY = {
 }
 
 
-async def add_template(crew: Crew, name: str = "Pump check", steps: Any = STEPS, **members: Any) -> dict[str, Any]:
+async def add_template(team: Team, name: str = "Pump check", steps: Any = STEPS, **members: Any) -> dict[str, Any]:
     """A new template with a draft."""
-    made: dict[str, Any] = await crew.ask("Author", ADD, input={"name": name, "steps": steps, **members})
+    made: dict[str, Any] = await team.ask("Author", ADD, input={"name": name, "steps": steps, **members})
     return made
 
 
-async def template_at(crew: Crew, status: str, **members: Any) -> dict[str, Any]:
+async def template_at(team: Team, status: str, **members: Any) -> dict[str, Any]:
     """A new template whose only version is in this state; as it is then."""
-    template = await add_template(crew, **members)
-    await bring(crew, template["latestVersion"]["id"], status)
-    return await read(crew, template["id"])
+    template = await add_template(team, **members)
+    await bring(team, template["latestVersion"]["id"], status)
+    return await read(team, template["id"])
 
 
-async def bring(crew: Crew, version_id: int, status: str) -> None:
+async def bring(team: Team, version_id: int, status: str) -> None:
     """A draft on its way to a state."""
     for reached, (role, document) in WAY.items():
         if status == "DRAFT":
             return
-        await crew.ask(role, document, id=version_id)
+        await team.ask(role, document, id=version_id)
         if reached == status:
             return
 
 
-async def read(crew: Crew, template_id: int) -> dict[str, Any]:
+async def read(team: Team, template_id: int) -> dict[str, Any]:
     """A template as a Viewer sees it."""
-    found: dict[str, Any] = await crew.ask("Viewer", READ, id=template_id)
+    found: dict[str, Any] = await team.ask("Viewer", READ, id=template_id)
     return found
 
 
-async def moves(crew: Crew, template_id: int) -> list[tuple[str, int | None]]:
+async def moves(team: Team, template_id: int) -> list[tuple[str, int | None]]:
     """What the log says: the moves with the versions that they are about, in order."""
-    found = (await crew.ask("Viewer", HISTORY, id=template_id))["history"]
+    found = (await team.ask("Viewer", HISTORY, id=template_id))["history"]
     assert [event["number"] for event in found] == list(range(1, len(found) + 1))
     return [(event["move"], event["version"]) for event in found]

@@ -1,4 +1,4 @@
-"""Files that people upload: which kinds there are, how many the store has, and how many may lie there."""
+"""Uploaded files: their kinds, how many are stored, and smaller quotas."""
 
 from __future__ import annotations
 

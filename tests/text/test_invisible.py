@@ -1,4 +1,4 @@
-"""Names hold nothing that nobody sees, and everything that honest names need."""
+"""Invisible characters in names are refused; those that real names need are accepted."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_honest_names_are_taken_as_they_are(what: str) -> None:
 
 
 @pytest.mark.parametrize("what", HIDDEN)
-def test_what_nobody_sees_is_refused_in_names_and_left_out_of_those_of_others(what: str) -> None:
+def test_what_no_one_sees_is_refused_in_names_and_left_out_of_those_of_others(what: str) -> None:
     text = HIDDEN[what]
     with pytest.raises(ValidationError) as refused:
         check_name(text, "firstName")

@@ -1,4 +1,4 @@
-"""Fixtures: as those of ``tests/store``, each store with today's schema; and one that plain functions drive."""
+"""Fixtures: each store with today's schema, as in ``tests/store``, and one that plain functions use."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import pytest
 from manifest_auth.store import Store, open_store
 from manifest_auth.work import Actor
 from tests.store.conftest import Pair, pair, store
-from tests.support import work
-from tests.support.shop import Shop
+from tests.support import work_items
 from tests.support.stores import fresh_store
-from tests.support.world import World
+from tests.support.sync_store import SyncStore
+from tests.support.work_race import WorkRace
 
-__all__ = ["pair", "store", "world"]
+__all__ = ["pair", "store", "sync_store"]
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def sync_store(tmp_path: Path) -> Iterator[SyncStore]:
     loop = asyncio.new_event_loop()
     store = open_store(fresh_store(tmp_path / "m.db"), 1)
     loop.run_until_complete(store.open())
-    yield World(loop, store)
+    yield SyncStore(loop, store)
     loop.run_until_complete(store.close())
     loop.close()
 
@@ -39,6 +39,6 @@ async def other(store: Store, database_url: str) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def shop(store: Store, other: Store, pair: Pair) -> Shop:
-    workers = await store.of(pair[0]).write(lambda unit: [work.user(unit) for _ in range(2)])
-    return Shop((store, other), pair[0], *(Actor(worker, 5) for worker in workers))
+async def race(store: Store, other: Store, pair: Pair) -> WorkRace:
+    workers = await store.of(pair[0]).write(lambda unit: [work_items.user(unit) for _ in range(2)])
+    return WorkRace((store, other), pair[0], *(Actor(worker, 5) for worker in workers))

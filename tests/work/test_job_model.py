@@ -1,5 +1,4 @@
-"""Any sequence of what can be done with jobs, on a real store beside a model in plain Python: the same is refused, and
-the same is there afterwards."""
+"""Random sequences of job operations on a real store, compared with a model in plain Python."""
 
 from __future__ import annotations
 
@@ -31,13 +30,13 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import TenantSettings
 from manifest_auth.work import Actor, assignments, job_log, job_operations, job_steps, jobs, records
 from manifest_auth.work.job_rules import Priority, value_of
-from tests.support import work
-from tests.support.world import World
+from tests.support import work_items
+from tests.support.sync_store import SyncStore
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
-STEPS = len(work.STEPS)
-EVIDENCE = {number for number, step in enumerate(work.STEPS, 1) if step.requires_evidence}
+STEPS = len(work_items.STEPS)
+EVIDENCE = {number for number, step in enumerate(work_items.STEPS, 1) if step.requires_evidence}
 
 
 @dataclass
@@ -83,35 +82,35 @@ class Model:
 
 
 class Story(RuleBasedStateMachine):
-    world: ClassVar[World]
+    sync_store: ClassVar[SyncStore]
     found: Bundle[Model] = Bundle("jobs")
     WHO = st.integers(0, 2)
 
     @initialize()
     def begin(self) -> None:
         def fill(unit: TenantUnit) -> None:
-            self.workers = [work.user(unit) for _ in range(3)]
-            self.others = [work.user(unit, Role.VIEWER), work.user(unit)]
+            self.workers = [work_items.user(unit) for _ in range(3)]
+            self.others = [work_items.user(unit, Role.VIEWER), work_items.user(unit)]
             users.deactivate(unit, users.get(unit, self.others[1]), 1)
-            self.template = work.published(unit, Actor(self.workers[0], 1)).id
+            self.template = work_items.published(unit, Actor(self.workers[0], 1)).id
 
         number = next(_numbers)
-        create = self.world.store.write(lambda unit: tenants.create(unit, f"t{number}x", "T", TenantSettings(), 1))
-        self.tenant = self.world.loop.run_until_complete(create).id
-        self.world.write(self.tenant, fill)
+        create = self.sync_store.store.write(lambda unit: tenants.create(unit, f"t{number}x", "T", TenantSettings(), 1))
+        self.tenant = self.sync_store.loop.run_until_complete(create).id
+        self.sync_store.write(self.tenant, fill)
         self.now = 10
         self.models: list[Model] = []
 
     def act(
-        self, who: int, expected: type[Refusal] | None, verb: Callable[..., T], *given: Any, **named: Any
+        self, who: int, expected: type[Refusal] | None, operation: Callable[..., T], *given: Any, **named: Any
     ) -> T | None:
-        """Runs a verb as one of the workers; ``expected``: the refusal that must come, and change nothing."""
+        """Runs an operation as one of the workers; ``expected``: the refusal that must come, and change nothing."""
         self.now += 1
         by = Actor(self.workers[who], self.now)
         if expected is None:
-            return self.world.write(self.tenant, lambda unit: verb(unit, by, *given, **named))
+            return self.sync_store.write(self.tenant, lambda unit: operation(unit, by, *given, **named))
         with pytest.raises(expected):
-            self.world.write(self.tenant, lambda unit: verb(unit, by, *given, **named))
+            self.sync_store.write(self.tenant, lambda unit: operation(unit, by, *given, **named))
         return None
 
     @precondition(lambda self: len(self.models) < 2)
@@ -130,7 +129,7 @@ class Story(RuleBasedStateMachine):
         return model
 
     @rule(target=found, who=WHO, whom=st.integers(0, 1), known=st.booleans())
-    def add_for_nobody_who_can(self, who: int, whom: int, known: bool) -> Any:
+    def add_for_no_one_who_can(self, who: int, whom: int, known: bool) -> Any:
         ids = [self.workers[0], self.others[whom] if known else 10**9]
         refusal = ValidationError if known else NotFound
         self.act(who, refusal, job_operations.add, template_id=self.template, assigned_user_ids=ids)
@@ -154,7 +153,7 @@ class Story(RuleBasedStateMachine):
             job.assign(user, self.workers[who])
 
     @rule(job=found, who=WHO, whom=st.integers(0, 1))
-    def assign_nobody_who_can(self, job: Model, who: int, whom: int) -> None:
+    def assign_no_one_who_can(self, job: Model, who: int, whom: int) -> None:
         self.act(who, ValidationError, assignments.assign, job.id, self.others[whom])
 
     @rule(job=found, who=WHO, whom=WHO)
@@ -226,7 +225,7 @@ class Story(RuleBasedStateMachine):
     @invariant()
     def the_store_holds_what_the_model_says(self) -> None:
         for model in getattr(self, "models", ()):
-            self.world.read(self.tenant, lambda unit, m=model: compare(unit, m))  # type: ignore[misc]
+            self.sync_store.read(self.tenant, lambda unit, m=model: compare(unit, m))  # type: ignore[misc]
 
 
 def compare(unit: TenantUnit, model: Model) -> None:
@@ -249,11 +248,11 @@ def compare(unit: TenantUnit, model: Model) -> None:
     assert job.changed_at == max([*(e.at for e in log), *(r.recorded_at for r in kept)])
 
 
-def test_the_store_goes_as_the_model(world: World) -> None:
+def test_the_store_goes_as_the_model(sync_store: SyncStore) -> None:
     class Here(Story):
         pass
 
-    Here.world = world
+    Here.sync_store = sync_store
     run_state_machine_as_test(
         Here,
         settings=settings(

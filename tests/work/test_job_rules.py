@@ -1,4 +1,4 @@
-"""The life of a job as a pure machine: the whole table of moves, and what holds after any sequence of them."""
+"""The state machine of a job: the whole transition table, and what holds after any sequence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which indexes SQLite uses for jobs: what is read grows with what is asked for, not with the tenant or the job."""
+"""Indexes that SQLite uses for jobs: reads grow with what is asked for, not with the tenant or the job."""
 
 from __future__ import annotations
 

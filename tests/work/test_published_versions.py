@@ -1,4 +1,4 @@
-"""A published version never changes: not by a verb, and not by a statement that somebody runs past the verbs."""
+"""A published version never changes: not by an operation, and not by a statement that bypasses the operations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from manifest_auth.work.steps import NewStep
 from manifest_auth.work.template_operations import VersionSnapshot
 from manifest_auth.work.template_rules import VersionStatus
 from tests.store.conftest import Pair
-from tests.support import work
+from tests.support import work_items
 
 Everything = tuple[VersionSnapshot, list[steps.Step], list[versions.Version], list[template_log.Event]]
 
@@ -35,26 +35,26 @@ async def version_at(store: Store, pair: Pair, state: str) -> VersionSnapshot:
     """A version that is published, or that another one has retired."""
 
     def make(unit: TenantUnit) -> VersionSnapshot:
-        by = Actor(work.user(unit), 5)
-        template = work.published(unit, by)
+        by = Actor(work_items.user(unit), 5)
+        template = work_items.published(unit, by)
         seen = template_operations.read_latest(unit, template.id)
         if state == "retired":
-            work.next_version(unit, by, template.id)
+            work_items.next_version(unit, by, template.id)
         return template_operations.read_snapshot(unit, seen.version.id)
 
     return await store.of(pair[0]).write(make)
 
 
 STATUSES = ["DRAFT", "SUBMITTED", "APPROVED"]
-#: What the verbs refuse, asked for with what is there.
-VERBS: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
+#: What the operations refuse, with the current version.
+OPERATIONS: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
     "edit": lambda unit, by, seen: template_operations.edit(unit, by, seen, seen.version.revision, [NewStep("New")]),
     "submit": lambda unit, by, seen: template_operations.submit(unit, by, seen),
     "approve": lambda unit, by, seen: template_operations.approve(unit, by, seen),
     "reject": lambda unit, by, seen: template_operations.reject(unit, by, seen, "No"),
     "publish": lambda unit, by, seen: template_operations.publish(unit, by, seen),
 }
-#: What the rooms below refuse, even from somebody who believes that the version is a draft.
+#: What the statements refuse, even when the caller believes that the version is a draft.
 WRITES: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
     "other steps": lambda unit, by, seen: steps.put(unit, seen.version.id, [NewStep("New")]),
     "another status": lambda unit, by, seen: versions.change(
@@ -74,7 +74,7 @@ WRITES: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
 
 
 @pytest.mark.parametrize("state", ["published", "retired"])
-@pytest.mark.parametrize("act", [*VERBS.values(), *WRITES.values()], ids=[*VERBS, *WRITES])
+@pytest.mark.parametrize("act", [*OPERATIONS.values(), *WRITES.values()], ids=[*OPERATIONS, *WRITES])
 async def test_nothing_changes_it(store: Store, pair: Pair, state: str, act: Callable[..., Any]) -> None:
     seen = await version_at(store, pair, state)
     assert seen.version.status == state.upper()

@@ -1,5 +1,5 @@
-"""Any sequence of what can be done with templates, on a real store beside a model in plain Python. People act on what
-they have seen, which may be old: then they are refused, and the same is there as before."""
+"""Random sequences of template operations on a real store, compared with a model in plain Python. Users act on what
+they have seen, which may be out of date: then they are refused."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from manifest_auth.text import invisible
 from manifest_auth.work import Actor, steps, template_log, template_operations, templates, versions
 from manifest_auth.work.steps import NewStep
 from manifest_auth.work.template_operations import VersionSnapshot
-from tests.support import work
-from tests.support.world import World
+from tests.support import work_items
+from tests.support.sync_store import SyncStore
 
 _numbers = itertools.count(1)
 WHO = st.integers(0, 1)
-WORDS = st.sampled_from(["", "Because", "Two\nlines"])
+COMMENTS = st.sampled_from(["", "Because", "Two\nlines"])
 TEXTS = (
     st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=5)
     .filter(str.strip)
@@ -70,7 +70,7 @@ class Model:
 
 
 class View(NamedTuple):
-    """What somebody saw of a template and one of its versions; ``at``: how long the log was then."""
+    """What a user saw of a template and one of its versions; ``at``: how long the log was then."""
 
     model: Model
     seen: VersionSnapshot
@@ -90,28 +90,30 @@ class View(NamedTuple):
 
 
 class Story(RuleBasedStateMachine):
-    world: ClassVar[World]
+    sync_store: ClassVar[SyncStore]
     found: Bundle[Model] = Bundle("templates")
     views: Bundle[View] = Bundle("views")
 
     @initialize(target=found, given=STEPS)
     def begin(self, given: list[NewStep]) -> Model:
         number = next(_numbers)
-        create = self.world.store.write(lambda unit: tenants.create(unit, f"t{number}x", "T", TenantSettings(), 1))
-        self.tenant = self.world.loop.run_until_complete(create).id
-        self.people = self.world.write(self.tenant, lambda unit: [work.user(unit) for _ in range(2)])
+        create = self.sync_store.store.write(lambda unit: tenants.create(unit, f"t{number}x", "T", TenantSettings(), 1))
+        self.tenant = self.sync_store.loop.run_until_complete(create).id
+        self.people = self.sync_store.write(self.tenant, lambda unit: [work_items.user(unit) for _ in range(2)])
         self.now = 10
         self.models: list[Model] = []
         return self.make(0, "First", given)
 
-    def act(self, who: int, expected: type[Refusal] | None, verb: Callable[..., Any], *given: Any, **named: Any) -> Any:
-        """Runs a verb; ``expected``: the refusal that must come, and change nothing."""
+    def act(
+        self, who: int, expected: type[Refusal] | None, operation: Callable[..., Any], *given: Any, **named: Any
+    ) -> Any:
+        """Runs an operation; ``expected``: the refusal that must come, and change nothing."""
         self.now += 1
         by = Actor(self.people[who], self.now)
         if expected is None:
-            return self.world.write(self.tenant, lambda unit: verb(unit, by, *given, **named))
+            return self.sync_store.write(self.tenant, lambda unit: operation(unit, by, *given, **named))
         with pytest.raises(expected):
-            self.world.write(self.tenant, lambda unit: verb(unit, by, *given, **named))
+            self.sync_store.write(self.tenant, lambda unit: operation(unit, by, *given, **named))
         return None
 
     def logs(self, model: Model, who: int, move: str, version: int | None = None, comment: str = "") -> None:
@@ -129,7 +131,7 @@ class Story(RuleBasedStateMachine):
             [version] = versions.numbered(unit, [model.id], number - 1, 1)
             return template_operations.read_snapshot(unit, version.id)
 
-        return View(model, self.world.read(self.tenant, see), len(model.log))
+        return View(model, self.sync_store.read(self.tenant, see), len(model.log))
 
     @precondition(lambda self: len(self.models) < 2)
     @rule(target=found, who=WHO, name=TEXTS, given=STEPS)
@@ -140,8 +142,8 @@ class Story(RuleBasedStateMachine):
     def look(self, model: Model, which: int) -> View:
         return self.look_at(model, len(model.versions) - which % len(model.versions))
 
-    @rule(view=views, who=WHO, move=st.sampled_from(sorted(TRANSITIONS)), words=WORDS, given=STEPS, stale=st.booleans())
-    def move(self, view: View, who: int, move: str, words: str, given: list[NewStep], stale: bool) -> None:
+    @rule(view=views, who=WHO, move=st.sampled_from(sorted(TRANSITIONS)), comment=COMMENTS, given=STEPS, stale=st.booleans())
+    def move(self, view: View, who: int, move: str, comment: str, given: list[NewStep], stale: bool) -> None:
         """``stale``: the caller names another revision than the one that there is."""
         version = view.version
         to = TRANSITIONS[move].get(version.status) if view.allows else None
@@ -150,19 +152,19 @@ class Story(RuleBasedStateMachine):
         revision = view.seen.version.revision - stale
         if move == "edit":
             self.act(who, expected, template_operations.edit, view.seen, revision, given)
-        elif move == "reject" and not words:
-            self.act(who, ValidationError, template_operations.reject, view.seen, words, revision)
+        elif move == "reject" and not comment:
+            self.act(who, ValidationError, template_operations.reject, view.seen, comment, revision)
             return
         else:
-            self.act(who, expected, getattr(template_operations, move), view.seen, words, revision)
+            self.act(who, expected, getattr(template_operations, move), view.seen, comment, revision)
         if to is not None and fits:
-            self.moved(view.model, version, move, to, who, "" if move == "edit" else words, given)
+            self.moved(view.model, version, move, to, who, "" if move == "edit" else comment, given)
 
     def moved(
-        self, model: Model, version: VersionModel, move: str, to: str, who: int, words: str, given: list[NewStep]
+        self, model: Model, version: VersionModel, move: str, to: str, who: int, comment: str, given: list[NewStep]
     ) -> None:
         number = model.versions.index(version) + 1
-        self.logs(model, who, NAMES[move], number, words)
+        self.logs(model, who, NAMES[move], number, comment)
         if move == "publish":
             version.published_at = self.now
             for before, other in enumerate(model.versions, 1):
@@ -189,7 +191,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(view=views, who=WHO)
     def add_version(self, view: View, who: int) -> None:
-        """Only from the latest version: others are not what the verb is given."""
+        """Only from the latest version: the operation takes no other."""
         model = view.model
         if view.seen.version.number != view.seen.template.versions:
             return
@@ -199,7 +201,7 @@ class Story(RuleBasedStateMachine):
             model.versions.append(VersionModel(self.people[who], steps=view.version.steps))
             self.logs(model, who, "VERSION_ADDED", len(model.versions))
 
-    @rule(view=views, who=WHO, name=st.none() | TEXTS, about=st.none() | st.just("About") | WORDS)
+    @rule(view=views, who=WHO, name=st.none() | TEXTS, about=st.none() | st.just("About") | COMMENTS)
     def rename(self, view: View, who: int, name: str | None, about: str | None) -> None:
         model = view.model
         expected = None if view.allows else Conflict
@@ -209,19 +211,19 @@ class Story(RuleBasedStateMachine):
             model.name, model.description = after
             self.logs(model, who, "CHANGED")
 
-    @rule(view=views, who=WHO, act=st.sampled_from(["archive", "restore"]), words=WORDS)
-    def shelve(self, view: View, who: int, act: str, words: str) -> None:
+    @rule(view=views, who=WHO, act=st.sampled_from(["archive", "restore"]), comment=COMMENTS)
+    def shelve(self, view: View, who: int, act: str, comment: str) -> None:
         model = view.model
         fits = view.is_fresh and (model.archived_at is None) == (act == "archive")
-        self.act(who, None if fits else Conflict, getattr(template_operations, act), view.seen.template, words)
+        self.act(who, None if fits else Conflict, getattr(template_operations, act), view.seen.template, comment)
         if fits:
             model.archived_at = self.now if act == "archive" else None
-            self.logs(model, who, "ARCHIVED" if act == "archive" else "RESTORED", None, words)
+            self.logs(model, who, "ARCHIVED" if act == "archive" else "RESTORED", None, comment)
 
     @invariant()
     def the_store_holds_what_the_model_says(self) -> None:
         for model in getattr(self, "models", ()):
-            self.world.read(self.tenant, lambda unit, m=model: compare(unit, m))  # type: ignore[misc]
+            self.sync_store.read(self.tenant, lambda unit, m=model: compare(unit, m))  # type: ignore[misc]
 
 
 def compare(unit: TenantUnit, model: Model) -> None:
@@ -247,18 +249,18 @@ def compare(unit: TenantUnit, model: Model) -> None:
     assert [v.id for v in versions.latest_of(unit, [model.id])] == [kept[-1].id]
 
 
-def test_the_store_goes_as_the_model(world: World) -> None:
+def test_the_store_goes_as_the_model(sync_store: SyncStore) -> None:
     class Here(Story):
         pass
 
-    Here.world = world
+    Here.sync_store = sync_store
     every = list(HealthCheck)
     run(Here, settings=settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=every))
 
 
-def test_what_is_not_there_is_not_seen(world: World) -> None:
-    create = world.store.write(lambda unit: tenants.create(unit, "nobody-x", "T", TenantSettings(), 1))
-    tenant = world.loop.run_until_complete(create).id
+def test_what_is_not_there_is_not_seen(sync_store: SyncStore) -> None:
+    create = sync_store.store.write(lambda unit: tenants.create(unit, "nobody-x", "T", TenantSettings(), 1))
+    tenant = sync_store.loop.run_until_complete(create).id
     for see in (template_operations.read_snapshot, template_operations.read_latest):
         with pytest.raises(NotFound):
-            world.read(tenant, lambda unit, s=see: s(unit, 1))  # type: ignore[misc]
+            sync_store.read(tenant, lambda unit, s=see: s(unit, 1))  # type: ignore[misc]

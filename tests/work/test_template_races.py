@@ -1,5 +1,4 @@
-"""Two who act on one template at once, from two processes: one wins, the other gets CONFLICT, and the log has exactly
-the winners."""
+"""Two users who act on one template at once, from two processes: one succeeds, the other gets CONFLICT."""
 
 from __future__ import annotations
 
@@ -16,10 +15,10 @@ from manifest_auth.work import Actor, steps, template_log, template_operations, 
 from manifest_auth.work.steps import NewStep
 from manifest_auth.work.template_operations import VersionSnapshot
 from tests.store.conftest import Pair
-from tests.support import work
+from tests.support import work_items
 
 ROUNDS = 3
-Verb = Callable[[TenantUnit, Actor, VersionSnapshot], Any]
+Operation = Callable[[TenantUnit, Actor, VersionSnapshot], Any]
 WAY = {
     "SUBMITTED": template_operations.submit,
     "APPROVED": template_operations.approve,
@@ -27,8 +26,8 @@ WAY = {
 }
 
 
-class Desk(NamedTuple):
-    """A tenant with people who edit in it, seen from two processes."""
+class TemplateRace(NamedTuple):
+    """A tenant with users who edit in it, seen from two processes."""
 
     stores: tuple[Store, Store]
     tenant_id: int
@@ -39,7 +38,7 @@ class Desk(NamedTuple):
 
         def make(unit: TenantUnit) -> VersionSnapshot:
             by = Actor(self.people[0], 5)
-            template = template_operations.add(unit, by, "Valve check", "", work.STEPS)
+            template = template_operations.add(unit, by, "Valve check", "", work_items.STEPS)
             for reached, move in WAY.items():
                 if status == "DRAFT":
                     break
@@ -50,12 +49,12 @@ class Desk(NamedTuple):
 
         return await self.stores[0].of(self.tenant_id).write(make)
 
-    async def at_once(self, seen: VersionSnapshot, *verbs: Verb) -> list[Any]:
-        """What came of each; a Conflict counts as an outcome. All act on the same view. On PostgreSQL all of them are
+    async def at_once(self, seen: VersionSnapshot, *operations: Operation) -> list[Any]:
+        """The outcome of each; a Conflict counts as one. All act on the same view. On PostgreSQL all of them are
         in a transaction before the first one acts; SQLite has one writer at a time, so that the others wait."""
-        met = [asyncio.Event() for _ in verbs]
+        met = [asyncio.Event() for _ in operations]
 
-        async def party(number: int, verb: Verb) -> Any:
+        async def actor(number: int, operation: Operation) -> Any:
             store = self.stores[number % 2]
             by = Actor(self.people[number], 10 + number)
 
@@ -64,17 +63,17 @@ class Desk(NamedTuple):
                 met[number].set()
                 if store.remembers:
                     await_only(asyncio.wait_for(asyncio.gather(*(event.wait() for event in met)), 10))
-                return verb(unit, by, seen)
+                return operation(unit, by, seen)
 
             try:
                 return await store.of(self.tenant_id).write(act)
             except Conflict as refusal:
                 return refusal
 
-        return list(await asyncio.gather(*(party(number, verb) for number, verb in enumerate(verbs))))
+        return list(await asyncio.gather(*(actor(number, operation) for number, operation in enumerate(operations))))
 
     async def check(self, before: VersionSnapshot, outcomes: list[Any]) -> tuple[int, VersionSnapshot]:
-        """Which one won, and what is there now: the log has the winner's entries and nobody else's."""
+        """Which one succeeded, and the new state: the log has the winner's entries only."""
         [winner] = [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, Conflict)]
 
         def read(unit: TenantUnit) -> VersionSnapshot:
@@ -103,9 +102,9 @@ async def other(store: Store, database_url: str) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def desk(store: Store, other: Store, pair: Pair) -> Desk:
-    people = await store.of(pair[0]).write(lambda unit: tuple(work.user(unit) for _ in range(6)))
-    return Desk((store, other), pair[0], people)
+async def race(store: Store, other: Store, pair: Pair) -> TemplateRace:
+    people = await store.of(pair[0]).write(lambda unit: tuple(work_items.user(unit) for _ in range(6)))
+    return TemplateRace((store, other), pair[0], people)
 
 
 def edit(unit: TenantUnit, by: Actor, seen: VersionSnapshot) -> Any:
@@ -124,55 +123,55 @@ def archive(unit: TenantUnit, by: Actor, seen: VersionSnapshot) -> Any:
     return template_operations.archive(unit, by, seen.template)
 
 
-ALLOWED: dict[str, list[Verb]] = {
+ALLOWED: dict[str, list[Operation]] = {
     "DRAFT": [edit, template_operations.submit, rename, archive],
     "SUBMITTED": [template_operations.approve, reject, archive],
     "APPROVED": [template_operations.publish, reject, rename],
     "PUBLISHED": [template_operations.add_version, archive],
 }
-MET = [(status, one, two) for status, verbs in ALLOWED.items() for one in verbs for two in verbs]
+MET = [(status, one, two) for status, operations in ALLOWED.items() for one in operations for two in operations]
 
 
 @pytest.mark.parametrize(("status", "one", "two"), MET, ids=[f"{s}-{a.__name__}-{b.__name__}" for s, a, b in MET])
-async def test_of_two_at_once_one_wins(desk: Desk, status: str, one: Verb, two: Verb) -> None:
+async def test_of_two_at_once_one_wins(race: TemplateRace, status: str, one: Operation, two: Operation) -> None:
     for _ in range(ROUNDS):
-        before = await desk.template(status)
-        outcomes = await desk.at_once(before, one, two)
-        await desk.check(before, outcomes)
+        before = await race.template(status)
+        outcomes = await race.at_once(before, one, two)
+        await race.check(before, outcomes)
 
 
-async def test_of_many_at_once_one_wins(desk: Desk) -> None:
-    before = await desk.template("SUBMITTED")
-    outcomes = await desk.at_once(before, *[template_operations.approve, reject] * 3)
-    winner, after = await desk.check(before, outcomes)
+async def test_of_many_at_once_one_wins(race: TemplateRace) -> None:
+    before = await race.template("SUBMITTED")
+    outcomes = await race.at_once(before, *[template_operations.approve, reject] * 3)
+    winner, after = await race.check(before, outcomes)
     assert after.version.status == ("DRAFT" if winner % 2 else "APPROVED")
 
 
-async def test_the_steps_are_the_winners(desk: Desk) -> None:
+async def test_the_steps_are_the_winners(race: TemplateRace) -> None:
     for _ in range(ROUNDS):
-        before = await desk.template("DRAFT")
-        winner, after = await desk.check(before, await desk.at_once(before, *[edit] * 4))
-        read = await desk.stores[0].of(desk.tenant_id).read(lambda unit: steps.of_versions(unit, [before.version.id]))  # noqa: B023
-        assert [step.title for step in read] == [f"by {desk.people[winner]}"]
+        before = await race.template("DRAFT")
+        winner, after = await race.check(before, await race.at_once(before, *[edit] * 4))
+        read = await race.stores[0].of(race.tenant_id).read(lambda unit: steps.of_versions(unit, [before.version.id]))  # noqa: B023
+        assert [step.title for step in read] == [f"by {race.people[winner]}"]
         assert after.version.revision == 2
 
 
-async def test_a_version_is_published_once_and_retires_one(desk: Desk) -> None:
-    before = await desk.template("PUBLISHED")
+async def test_a_version_is_published_once_and_retires_one(race: TemplateRace) -> None:
+    before = await race.template("PUBLISHED")
 
     def second(unit: TenantUnit) -> VersionSnapshot:
-        by = Actor(desk.people[0], 6)
+        by = Actor(race.people[0], 6)
         template_operations.add_version(unit, by, before)
         for move in (template_operations.submit, template_operations.approve):
             move(unit, by, template_operations.read_latest(unit, before.template.id))
         return template_operations.read_latest(unit, before.template.id)
 
-    seen = await desk.stores[0].of(desk.tenant_id).write(second)
-    _, after = await desk.check(seen, await desk.at_once(seen, *[template_operations.publish] * 3))
+    seen = await race.stores[0].of(race.tenant_id).write(second)
+    _, after = await race.check(seen, await race.at_once(seen, *[template_operations.publish] * 3))
     assert (after.version.status, after.template.published) == ("PUBLISHED", 2)
     log = (
-        await desk.stores[0]
-        .of(desk.tenant_id)
+        await race.stores[0]
+        .of(race.tenant_id)
         .read(lambda unit: template_log.numbered(unit, [before.template.id], 0, 100))
     )
     assert [(e.move, e.version) for e in log][-2:] == [("PUBLISHED", 2), ("RETIRED", 1)]

@@ -1,4 +1,4 @@
-"""The editorial machine by itself: beside a regular expression of what a version can go through."""
+"""The state machine of a template version, compared with a regular expression of its histories."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def lived(word: str) -> VersionStatus | None:
 
 
 @given(st.text("ESARPT", max_size=14))
-def test_any_word_of_moves_is_a_life_or_is_refused(word: str) -> None:
+def test_any_sequence_of_moves_is_a_life_or_is_refused(word: str) -> None:
     life = LIFE.fullmatch(word)
     assert lived(word) == (END[life["end"]] if life else None)
 
@@ -120,7 +120,7 @@ def test_a_submission_has_steps(steps: int) -> None:
             check_submission(steps)
 
 
-def test_the_machines_words_are_those_of_the_schema() -> None:
+def test_the_names_of_states_are_those_of_the_schema() -> None:
     for kind in (VersionStatus, TemplateMove):
         declared: Any = SCHEMA.type_map[kind.__name__]
         assert list(declared.values) == [member.value for member in kind]

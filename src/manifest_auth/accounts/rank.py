@@ -31,14 +31,15 @@ class Manager(NamedTuple):
     is_admin: bool
 
 
-def manager(unit: TenantUnit, who: RequestOrOrigin) -> Manager:
-    """The acting party, as of this transaction. Raises Forbidden for a user who may not manage users, or no longer
-    may."""
+def manager(
+    unit: TenantUnit, who: RequestOrOrigin, permission: Permission = Permission.USERS_MANAGE
+) -> Manager:
+    """The acting party, as of this transaction. Raises Forbidden for a user without ``permission``, or who lost it."""
     if isinstance(who, Origin) or isinstance(who.caller, AdminCaller):
         return Manager(None, True)
     me = users.find(unit, who.user.user_id)
-    if me is None or me.deactivated_at is not None or Permission.USERS_MANAGE not in permissions_of(me.roles):
-        raise Forbidden(reason="needs users:manage")
+    if me is None or me.deactivated_at is not None or permission not in permissions_of(me.roles):
+        raise Forbidden(reason=f"needs {permission.value}")
     return Manager(me.id, bool(me.roles & Role.ADMIN.bit))
 
 
@@ -46,12 +47,23 @@ def get_managed(unit: TenantUnit, who: RequestOrOrigin, user_id: int, *, admins:
     """The user, locked, whom ``who`` may manage. ``admins``: as for :func:`users.get`. ``own``: the message where users
     may not do this to themselves. Raises NotFound, Forbidden."""
     user = users.get(unit, user_id, lock=True, admins=admins)
+    if _checked(unit, who, user).user_id == user.id and own:
+        raise Forbidden(own)
+    return user
+
+
+def get_readable(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> User:
+    """The user whom ``who`` may manage, for who only reads. Raises NotFound, Forbidden."""
+    user = users.get(unit, user_id)
+    _checked(unit, who, user)
+    return user
+
+
+def _checked(unit: TenantUnit, who: RequestOrOrigin, user: User) -> Manager:
     by = manager(unit, who)
     if user.roles & Role.ADMIN.bit and not by.is_admin:
         raise Forbidden("Only an Admin manages an Admin's account")
-    if own and by.user_id == user.id:
-        raise Forbidden(own)
-    return user
+    return by
 
 
 def check_is_admin(unit: TenantUnit, who: RequestOrOrigin, sentence: str) -> None:

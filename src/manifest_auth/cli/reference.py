@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from manifest_auth.api.graphql.reference_page import graphql_page
+from manifest_auth.cli import reference_routes
+from manifest_auth.cli.reference_of_pages import pages_page
 from manifest_auth.cli.reference_pages import errors_page, settings_page
 from manifest_auth.sign_in.refusal_reasons import reasons_page
 
@@ -18,13 +20,20 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "settings.md": settings_page,
     "graphql.md": graphql_page,
+    "pages.md": pages_page,
     "providers/reasons.md": reasons_page,
 }
 
 
-def stale(folder: Path) -> list[str]:
-    """The pages of ``folder`` that are not as the code is."""
-    return [name for name, make in PAGES.items() if not _is(folder / name, make())]
+#: Pages that are written by hand, with parts that are made from the code: what they should say, from what they say.
+FILLED: dict[str, Callable[[str], str]] = {"reference/http.md": reference_routes.fill}
+
+
+def stale(folder: Path) -> dict[Path, str]:
+    """The pages of ``folder`` that are not as the code is, with the text that they should have."""
+    made = {folder / name: make() for name, make in PAGES.items()}
+    made |= {folder / name: fill((folder / name).read_text("utf-8")) for name, fill in FILLED.items()}
+    return {path: text for path, text in made.items() if not _is(path, text)}
 
 
 def main() -> int:
@@ -34,11 +43,11 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     found = stale(given.folder)
-    for name in found:
+    for path, text in found.items():
         if given.check:
-            sys.stderr.write(f"{given.folder / name} is not as the code is: run ./dev docs\n")
+            sys.stderr.write(f"{path} is not as the code is: run ./dev docs\n")
         else:
-            (given.folder / name).write_text(PAGES[name](), "utf-8")
+            path.write_text(text, "utf-8")
     return 1 if found and given.check else 0
 
 

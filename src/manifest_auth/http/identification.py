@@ -29,9 +29,9 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
         else:
             principal = await _by_token(ctx, token, now)
     else:
-        principal = await _by_cookie(ctx, head, now)
+        principal = await by_cookie(ctx, head, now)
         if head.origin is not None or head.fetch_site is not None:  # a browser's
-            listed = tenants.settings_of(principal.tenant_settings).allowed_origins
+            listed = tenants.origins_for(tenants.settings_of(principal.tenant_settings), principal.roles)
             check_same_site(method, head, services.settings, principal.client, listed)
         ctx.by_cookie = True
     if head.client_id is not None:
@@ -103,7 +103,9 @@ def bearer(authorization: str) -> str:
     return token
 
 
-async def _by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
+async def by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
+    """The user behind the session cookie; its idle time begins anew. Raises Unauthenticated, InvalidToken,
+    TokenExpired."""
     services = ctx.services
     value = head.cookie(SESSION)
     if value is None:
@@ -111,18 +113,23 @@ async def _by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
     if not value or len(value) > _MAX_COOKIE:
         raise InvalidToken(reason="cookie: shape")
     principal = await services.principals.by_cookie(value)
-    idle_ms = services.settings.session_idle_ttl * 1000
-    touch_ms = min(sessions.TOUCH_EVERY_MS, idle_ms // 2)
-    if principal is not None and now - principal.cookie_seen_at >= touch_ms:
+    if principal is not None and now - principal.cookie_seen_at >= _idle_and_touch(ctx, principal)[1]:
         # What is remembered may be older than the last use on another node, or is due to be stored.
         principal = await services.principals.fresh_by_cookie(value)
     if principal is None or not (principal.is_alive(now) or principal.is_alive(principal.ends_at - 1)):
         raise InvalidToken(reason="cookie: session, user or client is not alive")
+    idle_ms, touch_ms = _idle_and_touch(ctx, principal)
     if now >= principal.ends_at or now - principal.cookie_seen_at >= idle_ms:
         raise TokenExpired(reason="cookie: too old, or idle for too long")
     if now - principal.cookie_seen_at >= touch_ms:
         session_id = principal.session_id
         await services.store.of(principal.tenant_id).write_quickly(lambda unit: sessions.touch(unit, session_id, now))
         services.principals.touched(principal, now)
-        ctx.renewed_cookie = value
+        ctx.renewed_cookie = value, idle_ms // 1000
     return principal
+
+
+def _idle_and_touch(ctx: RequestContext, principal: Principal) -> tuple[int, int]:
+    """For how long the cookie may be unused, and after which time a use is stored. Milliseconds."""
+    idle_ms = tenants.lengths_of(tenants.settings_of(principal.tenant_settings), ctx.services.settings).idle_s * 1000
+    return idle_ms, min(sessions.TOUCH_EVERY_MS, idle_ms // 2)

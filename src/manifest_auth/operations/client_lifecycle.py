@@ -1,5 +1,5 @@
-"""Life cycle of a client: create, change, suspend, restore, mark for deletion, end sessions. Each is recorded in the
-client's audit trail; marks for deletion, and their removal, in the installation's as well."""
+"""Life cycle of a client: create, suspend, restore, mark for deletion, end sessions. Each is recorded in the client's
+audit trail; marks for deletion, and their removal, in the installation's as well."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Acting
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import Tenant, TenantSettings, TenantSettingsChange
+from manifest_auth.tenants import Tenant, TenantSettings
 from manifest_auth.text.canonical import check_line, when
 
 LONGEST_NAME = 200
@@ -20,24 +20,6 @@ def create(unit: SystemUnit, acting: Acting, identifier: str, name: str, setting
     made = tenants.create(unit, identifier, name, settings, acting.origin.at)
     audit.record_creation(unit, made.id, acting, identifier=made.identifier, name=made.name, settings=made.settings)
     return made
-
-
-def change(
-    unit: SystemUnit,
-    acting: Acting,
-    before: Tenant,
-    name: str | None,
-    settings: TenantSettingsChange | None,
-) -> Tenant:
-    """Changes a client. ``before``: locked; None leaves a value as it is. Raises ValidationError."""
-    merged = tenants.settings_of(before.settings)
-    if settings is not None:
-        merged = tenants.merge(merged, settings)
-    named = before.name if name is None else check_line(name, "name", LONGEST_NAME)
-    after = tenants.change(unit, before, named, merged)
-    detail = {"before": [before.name, before.settings], "after": [after.name, after.settings]}
-    audit.record(unit.of(after.id), acting, Event.CLIENT_CHANGED, f"client:{after.id}", **detail)
-    return after
 
 
 def suspend(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:

@@ -26,6 +26,7 @@ from manifest_auth.sessions.sessions import (
     end_users_at_provider,
     list_open,
     open_session,
+    shorten,
     touch,
     void_codes,
 )

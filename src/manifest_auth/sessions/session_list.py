@@ -1,4 +1,4 @@
-"""The list of a tenant's sessions for system admins, open or ended, without any credential."""
+"""The list of a tenant's sessions for those who manage its users, open or ended, without any credential."""
 
 from __future__ import annotations
 

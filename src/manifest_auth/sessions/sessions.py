@@ -87,6 +87,11 @@ _END_USER_AT_PROVIDER = tenant_scoped(
     )
     .values(_ENDING)
 )
+_SHORTEN = tenant_scoped(
+    update(sessions)
+    .where(_S.ended_at.is_(None), _S.ends_at > _S.created_at + bindparam("most"))
+    .values(ends_at=_S.created_at + bindparam("most"))
+)
 _LIST = tenant_scoped(
     select(*(_S[name] for name in SessionRow._fields))
     .where(_S.user_id == bindparam("of_user"), *_OPEN_ONES)
@@ -177,6 +182,12 @@ def end_tenant(unit: TenantUnit, reason: str, now: int) -> int:
     """Ends all sessions of the tenant; the number of sessions that ended."""
     unit.announce("tenant", unit.tenant_id)
     return unit.change(_END_TENANT, reason=reason, now=now)
+
+
+def shorten(unit: TenantUnit, most_s: int) -> int:
+    """No open session of the tenant lives longer than that from its sign-in on. Number of sessions that would have."""
+    unit.announce("tenant", unit.tenant_id)
+    return unit.change(_SHORTEN, most=most_s * 1000)
 
 
 def end_provider(unit: TenantUnit, provider_id: int, reason: str, now: int) -> int:

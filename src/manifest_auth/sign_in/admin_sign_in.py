@@ -163,7 +163,7 @@ async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     """As the users' refresh. Raises InvalidToken, TokenExpired."""
     services, now = ctx.services, ctx.now
     kind = tokens.admins_kind(services.tokens)
-    presented = await tokens.read_refresh(services.tokens, kind, text, now)
+    presented = await tokens.read_refresh(services.tokens, kind.refresh, text, now)
     session, ids = await services.store.write(lambda unit: _rotate(unit, ctx, presented, now))
     if ids is None:
         raise InvalidToken(reason="refresh token was replaced", replay="admin_refresh_token")

@@ -66,9 +66,10 @@ def complete_sign_in(
     tenant, user = active_account(unit, ctx, tenant_id, identity.user_id, identity.method, identity.proof)
     if cookie:
         sessions.end_by_cookie(unit, cookie, ctx.now)
+    lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
     opened = sessions.open_session(
         bound, ctx, user.id, identity.method, identity.provider_id, random=services.random,
-        most_s=services.settings.session_max_ttl,
+        most_s=lengths.most_s,
     )  # fmt: skip
     users.signed_in(bound, user.id, ctx.now)
     new_device = None if device and device_cookies.is_genuine(bound, ctx, device) else device_cookies.new(ctx)
@@ -80,7 +81,8 @@ def complete_sign_in(
         detail["provider"] = identity.provider_id
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
     holder = tokens.Subject(opened.session_id, user.id, tenant.identifier, opened.ends_at)
-    pair = tokens.pair(services.tokens, tokens.users_kind(services.tokens), holder, opened.refresh_id, None, ctx.now)
+    kind = tokens.users_kind(services.tokens, lengths.refresh_s)
+    pair = tokens.pair(services.tokens, kind, holder, opened.refresh_id, None, ctx.now)
     return SignedIn(
         user=user,
         tenant=tenant,

@@ -30,6 +30,11 @@ _START = (
             cure="`client` and `provider` of the start; a system admin "
                  "[pins the name](../domains.md#names-of-providers)"),
     _reason("the return address was taken off the list meanwhile", cause="just that", cure="`returnAddresses`"),
+    _reason(
+        "no Admin has saved the return address, which a User Admin added",
+        cause="the user is an Admin, and the address is `unconfirmed`",
+        cure="an Admin saves `returnAddresses` as it is, or takes the address off",
+    ),
     _reason("the provider is of another kind", cause="the start or callback address of another kind of provider",
             cure="the address that `startUrl` shows"),
     _reason("the session that asked for the link has ended", cause="the person signed out before coming back",

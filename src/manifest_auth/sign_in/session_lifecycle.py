@@ -28,8 +28,7 @@ async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     inside one unit of work, and a reuse ends the session there.
     """
     services, now = ctx.services, ctx.now
-    kind = tokens.users_kind(services.tokens)
-    presented = await tokens.read_refresh(services.tokens, kind, text, now)
+    presented = await tokens.read_refresh(services.tokens, tokens.Purpose.REFRESH, text, now)
     seen = await sessions.look_up(services.store, presented.session_id)
     if seen is not None and now < seen.ends_at and not seen.is_alive(now):
         actor, why = f"user:{seen.user_id}", "refresh: session, user or client is not alive"
@@ -39,14 +38,16 @@ async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     principal = _alive(seen, now)
     if ctx.client_header is not None:
         ctx.client_hint.check(principal.client, principal.tenant_id, "refresh token")
-    strict = tenants.settings_of(principal.tenant_settings).refresh_strict
-    decision = decide(presented, chain_of(principal), now, services.settings.refresh_grace * 1000, strict=strict)
+    rules = tenants.settings_of(principal.tenant_settings)
+    grace_ms = services.settings.refresh_grace * 1000
+    decision = decide(presented, chain_of(principal), now, grace_ms, strict=rules.refresh_strict)
     ids = await _next(ctx, presented, decision, principal, now)
     if ids is None:
         services.log.warning("refresh_token_reused", request_id=ctx.request_id, client=principal.client,
                           user=principal.user_id, session=presented.session_id, address=ctx.address)  # fmt: skip
         raise InvalidToken(reason="refresh token was replaced", replay="refresh_token")
     holder = tokens.Subject(presented.session_id, principal.user_id, principal.client, principal.ends_at)
+    kind = tokens.users_kind(services.tokens, tenants.lengths_of(rules, services.settings).refresh_s)
     return tokens.pair(services.tokens, kind, holder, ids[0], ids[1], now)
 
 

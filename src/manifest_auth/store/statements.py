@@ -166,7 +166,7 @@ def cross_tenant(source: Source, row: type[R] | None = None, *, because: str) ->
 
 
 def tenant_condition(table: Table) -> ColumnElement[bool]:
-    """The condition that a sub-query inside a tenant-scoped statement needs for each tenant-owned table."""
+    """The condition that a sub-query inside a tenant-scoped statement needs for each tenant-owned table it reads."""
     return table.c.tenant_id == bindparam(TENANT, type_=BigInteger(), required=True)
 
 

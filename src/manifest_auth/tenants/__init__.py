@@ -3,11 +3,14 @@
 Knows no users, and never decides who may change a client.
 """
 
+from manifest_auth.tenants.addresses import origins_for, return_addresses_for, settle
+from manifest_auth.tenants.checks import check, check_lengths, for_admins
+from manifest_auth.tenants.lengths import Lengths, installations, lengths_of
 from manifest_auth.tenants.settings import (
     PasswordRules,
+    StoredSettings,
     TenantSettings,
     TenantSettingsChange,
-    merge,
     settings_of,
 )
 from manifest_auth.tenants.tenants import (
@@ -24,5 +27,6 @@ from manifest_auth.tenants.tenants import (
     list_page,
     mark_for_deletion,
     restore,
+    shown_name,
     suspend,
 )

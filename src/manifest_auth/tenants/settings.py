@@ -4,11 +4,15 @@ remove a rule by not knowing it."""
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from manifest_auth.runtime.settings import DAY
+from manifest_auth.text.languages import Language
+
+S = TypeVar("S", bound=msgspec.Struct)
 MinLength = Annotated[int, Meta(ge=8, le=64, description="Minimum number of characters.")]
 CharacterClasses = Annotated[
     int, Meta(ge=0, le=4, description="How many of lower case, upper case, digit and other are needed; 0: any.")
@@ -35,6 +39,17 @@ PasswordSignIn = Annotated[
 ]
 
 
+Contact = Annotated[
+    str, Meta(max_length=200, description="A line of plain text: whom users ask for help, as pages show it.")
+]
+DefaultLanguage = Annotated[Language, Meta(description="Of pages and e-mails, where nothing else says which.")]
+IdleSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="A session cookie dies without use after so many.")]
+MaxSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="A session dies after so many, whatever its use.")]
+RefreshSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="Life of a refresh token.")]
+BrandName = Annotated[str, Meta(max_length=100, description="As pages show it; empty: the client's name.")]
+Accent = Annotated[str, Meta(max_length=7, description="Colour of pages, `#rrggbb` in lower case; empty: the usual.")]
+
+
 class PasswordRules(msgspec.Struct, frozen=True, rename="camel"):
     """A client's rules for new passwords."""
 
@@ -42,6 +57,22 @@ class PasswordRules(msgspec.Struct, frozen=True, rename="camel"):
     character_classes: CharacterClasses = 0
     history: History = 0
     max_age_days: MaxAgeDays = 0
+
+
+class SessionLengths(msgspec.Struct, frozen=True, rename="camel"):
+    """How long the client's sessions live, seconds: 0 for what the installation has, else 300 or more and no more than
+    that."""
+
+    idle_seconds: IdleSeconds = 0
+    max_seconds: MaxSeconds = 0
+    refresh_seconds: RefreshSeconds = 0
+
+
+class Branding(msgspec.Struct, frozen=True, rename="camel"):
+    """What the client's pages look like, beside its logo."""
+
+    name: BrandName = ""
+    accent: Accent = ""
 
 
 class TenantSettings(msgspec.Struct, frozen=True, rename="camel"):
@@ -52,6 +83,24 @@ class TenantSettings(msgspec.Struct, frozen=True, rename="camel"):
     return_addresses: ReturnAddresses = ()
     password_sign_in: PasswordSignIn = True
     password: PasswordRules = PasswordRules()
+    sessions: SessionLengths = SessionLengths()
+    contact: Contact = ""
+    language: DefaultLanguage = "en"
+    branding: Branding = Branding()
+
+
+class Unconfirmed(msgspec.Struct, frozen=True, rename="camel"):
+    """Origins and return addresses that a User Admin added. They do not count for an Admin until an Admin saves the
+    list that they are in."""
+
+    allowed_origins: tuple[str, ...] = ()
+    return_addresses: tuple[str, ...] = ()
+
+
+class StoredSettings(TenantSettings, frozen=True, rename="camel"):
+    """:class:`TenantSettings`, with who vouches for the addresses in them."""
+
+    unconfirmed: Unconfirmed = Unconfirmed()
 
 
 class PasswordRulesChange(msgspec.Struct, frozen=True, rename="camel"):
@@ -63,6 +112,21 @@ class PasswordRulesChange(msgspec.Struct, frozen=True, rename="camel"):
     max_age_days: MaxAgeDays | UnsetType = UNSET
 
 
+class SessionLengthsChange(msgspec.Struct, frozen=True, rename="camel"):
+    """A change of :class:`SessionLengths`."""
+
+    idle_seconds: IdleSeconds | UnsetType = UNSET
+    max_seconds: MaxSeconds | UnsetType = UNSET
+    refresh_seconds: RefreshSeconds | UnsetType = UNSET
+
+
+class BrandingChange(msgspec.Struct, frozen=True, rename="camel"):
+    """A change of :class:`Branding`."""
+
+    name: BrandName | UnsetType = UNSET
+    accent: Accent | UnsetType = UNSET
+
+
 class TenantSettingsChange(msgspec.Struct, frozen=True, rename="camel"):
     """A change of :class:`TenantSettings`."""
 
@@ -71,21 +135,22 @@ class TenantSettingsChange(msgspec.Struct, frozen=True, rename="camel"):
     return_addresses: ReturnAddresses | UnsetType = UNSET
     password_sign_in: PasswordSignIn | UnsetType = UNSET
     password: PasswordRulesChange | UnsetType = UNSET
+    sessions: SessionLengthsChange | UnsetType = UNSET
+    contact: Contact | UnsetType = UNSET
+    language: DefaultLanguage | UnsetType = UNSET
+    branding: BrandingChange | UnsetType = UNSET
 
 
-def merge(settings: TenantSettings, change: TenantSettingsChange) -> TenantSettings:
+def merge(settings: S, change: msgspec.Struct) -> S:
     """The settings with the change applied."""
-    members = _given(change)
-    if isinstance(change.password, PasswordRulesChange):
-        members["password"] = msgspec.structs.replace(settings.password, **_given(change.password))
-    return msgspec.structs.replace(settings, **members)
-
-
-def _given(change: msgspec.Struct) -> dict[str, object]:
-    return {f: value for f in change.__struct_fields__ if (value := getattr(change, f)) is not UNSET}
+    given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
+    for name, value in given.items():
+        if isinstance(value, msgspec.Struct):
+            given[name] = merge(getattr(settings, name), value)
+    return msgspec.structs.replace(settings, **given)
 
 
 @lru_cache(maxsize=1024)
-def settings_of(text: str) -> TenantSettings:
+def settings_of(text: str) -> StoredSettings:
     """The settings of a stored text."""
-    return msgspec.json.decode(text, type=TenantSettings)
+    return msgspec.json.decode(text, type=StoredSettings)

@@ -11,11 +11,11 @@ from sqlalchemy import bindparam, case, delete, func, insert, or_, select, updat
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, global_
 from manifest_auth.store.tables import tenants
-from manifest_auth.tenants.settings import TenantSettings
-from manifest_auth.text.canonical import check_return_address, like
+from manifest_auth.tenants.checks import check
+from manifest_auth.tenants.settings import StoredSettings, TenantSettings, settings_of
+from manifest_auth.text.canonical import like
 
 _IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
-_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+\Z")
 
 
 class Tenant(NamedTuple):
@@ -136,13 +136,14 @@ def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSetting
         raise ValidationError(details=[("identifier", sentence)])
     if unit.first(_BY_IDENTIFIER, identifier=identifier):
         raise Conflict("The identifier is taken")
-    text = encode(settings)
+    check(settings, "settings.")
+    text = encode(StoredSettings(**msgspec.structs.asdict(settings)))
     added = unit.one(_ADD, identifier=identifier, name=name, settings=text, now=now)
     return Tenant(id=added, identifier=identifier, name=name, settings=text, created_at=now, suspended_at=None)
 
 
-def change(unit: SystemUnit, tenant: Tenant, name: str, settings: TenantSettings) -> Tenant:
-    """Replaces name and settings; every node drops the client from its caches."""
+def change(unit: SystemUnit, tenant: Tenant, name: str, settings: StoredSettings) -> Tenant:
+    """Replaces name and settings, which were checked; every node drops the client from its caches."""
     text = encode(settings)
     unit.change(_CHANGE, id=tenant.id, new_name=name, new_settings=text)
     unit.announce("tenant", tenant.id)
@@ -182,11 +183,11 @@ def drop(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
     return unit.change(_DROP, id=tenant.id, now=now) == 1
 
 
-def encode(settings: TenantSettings) -> str:
-    """The stored text. Raises ValidationError for an invalid origin or address."""
-    for origin in settings.allowed_origins:
-        if not _ORIGIN.match(origin):
-            raise ValidationError(details=[("settings.allowedOrigins", "Must be scheme://host[:port], lower case")])
-    for number, address in enumerate(settings.return_addresses):
-        check_return_address(address, f"settings.returnAddresses[{number}]")
+def encode(settings: StoredSettings) -> str:
+    """The stored text."""
     return msgspec.json.encode(settings).decode()
+
+
+def shown_name(tenant: Tenant) -> str:
+    """The name that pages show."""
+    return settings_of(tenant.settings).branding.name or tenant.name

@@ -1,4 +1,4 @@
-"""Loaders: what many fields wait for is read once, and whoever gives up waiting takes it from nobody else."""
+"""GraphQL batch loading: many fields share one read, and a cancelled field does not cancel the read for others."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 from manifest_auth.api.graphql.batch_loading import Loader
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
+from tests.support.team import Team, new_team
 from tests.support.templates import add_template
 
 
 class Reading:
-    """A store that answers when it is told to, and notes what it was asked for."""
+    """A store that answers when the test lets it, and notes the keys that it was asked for."""
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
@@ -47,7 +47,7 @@ async def test_what_is_asked_for_in_one_turn_is_read_once() -> None:
     assert store.asked == [[1, 2, 11]]
 
 
-async def test_whoever_gives_up_takes_it_from_nobody_else() -> None:
+async def test_a_field_that_gives_up_takes_it_from_no_other() -> None:
     """The executor cancels the fields beside one that failed; the same person may be asked for elsewhere."""
     store = Reading()
     loader: Loader[int, str] = Loader(store.numbers)
@@ -80,18 +80,18 @@ async def test_a_failure_is_told_to_all_who_wait(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-async def crew(app: App) -> Crew:
-    return await new_crew(app)
+async def team(app: App) -> Team:
+    return await new_team(app)
 
 
-async def test_a_field_that_fails_leaves_its_neighbours_whole(crew: Crew) -> None:
-    template = await add_template(crew)
-    email = (await crew.member("Author")).email
+async def test_a_field_that_fails_leaves_its_neighbours_whole(team: Team) -> None:
+    template = await add_template(team)
+    email = (await team.member("Author")).email
     query = """query($id: Int!) {
         broken: template(id: $id) { ...Author history(first: 0) { number } } whole: template(id: $id) { ...Author } }
         fragment Author on Template { createdBy { email } latestVersion { createdBy { email } } }"""
     for _ in range(5):
-        reply = await crew.send("Viewer", query, id=template["id"])
+        reply = await team.send("Viewer", query, id=template["id"])
         assert {tuple(error["path"]) for error in reply.json["errors"]} == {("broken", "history")}
         author = {"createdBy": {"email": email}}
         assert reply.json["data"] == {"broken": None, "whole": {**author, "latestVersion": author}}

@@ -1,4 +1,4 @@
-"""What a document costs: counted before anything runs, with the variables of the request, through fragments."""
+"""The cost of a GraphQL document, counted before it runs: with the request's variables, through fragments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process remembers of documents: the valid ones, within bounds of number and of text."""
+"""The cache of valid GraphQL documents: bounded in number and in size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong while a query runs: bugs are masked, refusals and a lost store are named, slowness has an end."""
+"""Errors while a GraphQL query runs: bugs are masked, refusals and a lost store are named, slow queries are ended."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Log:
 
 
 @pytest.mark.parametrize(("refusal", "code"), [(NotFound(), "NOT_FOUND"), (Conflict(), "CONFLICT")])
-async def test_a_refusal_of_a_verb_is_named(
+async def test_a_refusal_of_an_operation_is_named(
     app: App, token: str, monkeypatch: pytest.MonkeyPatch, refusal: Exception, code: str
 ) -> None:
     monkeypatch.setattr(users.LISTING, "page", raising(refusal))

@@ -1,5 +1,4 @@
-"""No nested field and no loader leads into another client, not even from rows that point
-across."""
+"""Isolation in nested GraphQL fields: none leads into another client, even from rows that point there."""
 
 from __future__ import annotations
 
@@ -18,8 +17,8 @@ from manifest_auth.store.tables import TENANT_OWNED, work
 from tests.store import rows
 from tests.support import jobs as j
 from tests.support.application import App, Reply
-from tests.support.crew import Crew, new_crew
-from tests.support.operations import ARGUMENTS, Things, document, operations, selection, things
+from tests.support.graphql_operations import ARGUMENTS, Things, document, operations, selection, things
+from tests.support.team import Team, new_team
 from tests.support.templates import bring
 
 # The executor drops what the neighbours of a failed field began.
@@ -27,10 +26,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:coroutine", "ignore::pytest.Pyte
 
 
 @pytest.fixture(scope="module")
-async def theirs(app: App) -> Crew:
-    crew = await new_crew(app)
-    await things(crew)
-    return crew
+async def theirs(app: App) -> Team:
+    team = await new_team(app)
+    await things(team)
+    return team
 
 
 #: Ways into the graph, and how many levels of everything below fit into one document.
@@ -39,33 +38,33 @@ WAYS = {"users": 3, "usersPage": 4, "user": 3, "templates": 3, "templatesPage": 
 
 
 @pytest.fixture(scope="module")
-async def lived(app: App) -> tuple[Crew, Things]:
-    """A client in which everything has happened once, so that every nested field leads somewhere; its name is in its
-    people's addresses and in the names of its things."""
-    crew = await new_crew(app)
-    have = await things(crew)
-    mark = {"name": f"of {crew.client}"}
-    await crew.ask("Author", document("updateTemplate"), id=have.template, input=mark)
-    await crew.ask("Operator", document("updateJob"), id=have.job, input=mark)
-    await crew.ask("Operator", j.RECORDS, id=have.job, step=1, input={"fileId": have.file})
-    await crew.ask("Operator", j.STEP_DONE, id=have.job, step=1)
-    await crew.ask("Operator", j.RECORDS, id=have.job, step=2, input={"text": f"of {crew.client}"})
-    await bring(crew, have.version, "PUBLISHED")
-    return crew, have
+async def lived(app: App) -> tuple[Team, Things]:
+    """A client with at least one row of each kind, so that every nested field has a value; the client's name is in its
+    users' addresses and in the names of its objects."""
+    team = await new_team(app)
+    have = await things(team)
+    mark = {"name": f"of {team.client}"}
+    await team.ask("Author", document("updateTemplate"), id=have.template, input=mark)
+    await team.ask("Operator", document("updateJob"), id=have.job, input=mark)
+    await team.ask("Operator", j.RECORDS, id=have.job, step=1, input={"fileId": have.file})
+    await team.ask("Operator", j.STEP_DONE, id=have.job, step=1)
+    await team.ask("Operator", j.RECORDS, id=have.job, step=2, input={"text": f"of {team.client}"})
+    await bring(team, have.version, "PUBLISHED")
+    return team, have
 
 
-async def everything_below(lived: tuple[Crew, Things], way: str, monkeypatch: pytest.MonkeyPatch) -> Reply:
-    """What the way leads to, some levels deep; what it costs does not matter here."""
+async def everything_below(lived: tuple[Team, Things], way: str, monkeypatch: pytest.MonkeyPatch) -> Reply:
+    """The answer to a field, some levels deep; its cost does not matter here."""
     monkeypatch.setattr(cost, "MAX_COST", 10**6)
-    crew, have = lived
+    team, have = lived
     kind = get_named_type(operations()[way][1].type)
     assert isinstance(kind, GraphQLObjectType)
-    return await crew.send("Admin", document(way, selection(kind, WAYS[way])), **ARGUMENTS[way](have))
+    return await team.send("Admin", document(way, selection(kind, WAYS[way])), **ARGUMENTS[way](have))
 
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_everything_below_is_ones_own(
-    lived: tuple[Crew, Things], theirs: Crew, way: str, monkeypatch: pytest.MonkeyPatch
+    lived: tuple[Team, Things], theirs: Team, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reply = await everything_below(lived, way, monkeypatch)
     assert "errors" not in reply.json, reply.text
@@ -90,7 +89,8 @@ Row = dict[str, Any]
 async def changed(
     app: App, column: Column[Any], tenant_id: int, put: Callable[[SystemUnit], int]
 ) -> AsyncIterator[None]:
-    """Meanwhile a client's rows have other values there, past all binding: for each value one that ``put`` makes."""
+    """Meanwhile a client's rows have other values in that column, written without the tenant checks: ``put`` makes
+    each."""
     table, others = column.table, [key for key in column.table.primary_key.columns if key is not column]
     rows_of = cross_tenant(
         select(column, *others).where(table.c.tenant_id == bindparam("of"), column.is_not(None)), because="a test"
@@ -122,34 +122,34 @@ async def changed(
         await app.services.store.write(lambda unit: move(unit, [(new, was, at) for was, new, at in steps]))
 
 
-async def id_of(crew: Crew) -> int:
-    return int((await crew.ask("Viewer", "{ me { client { id } } }"))["client"]["id"])
+async def id_of(team: Team) -> int:
+    return int((await team.ask("Viewer", "{ me { client { id } } }"))["client"]["id"])
 
 
 @pytest.mark.parametrize("pointer", _pointers())
 async def test_a_row_that_points_across_leads_nowhere(
-    lived: tuple[Crew, Things], theirs: Crew, pointer: str, monkeypatch: pytest.MonkeyPatch
+    lived: tuple[Team, Things], theirs: Team, pointer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such a row is a bug or somebody's handiwork; still nothing of the other side is shown."""
-    crew, column = lived[0], _pointers()[pointer]
+    """Such a row is a bug or was written by hand; still nothing of the other client is shown."""
+    team, column = lived[0], _pointers()[pointer]
     [key] = column.foreign_keys
-    target, stranger = key.column.table, await id_of(theirs)
+    target, outsider = key.column.table, await id_of(theirs)
     secrets: list[str] = []
 
     def add(unit: SystemUnit) -> int:
-        number = rows.add(unit, target, stranger)
-        [found] = [row for row in rows.everything(unit, target, stranger) if row[0] == number]
+        number = rows.add(unit, target, outsider)
+        [found] = [row for row in rows.everything(unit, target, outsider) if row[0] == number]
         secrets.extend(value for value in found if isinstance(value, str))
         return number
 
-    async with changed(crew.app, column, await id_of(crew), add):
+    async with changed(team.app, column, await id_of(team), add):
         assert secrets
         for way in WAYS:
             reply = await everything_below(lived, way, monkeypatch)
             assert not [secret for secret in secrets if f'"{secret}"' in reply.text], reply.text
 
 
-#: Where the rows of each table are seen, and what is seen when they are somebody else's.
+#: Where the rows of each table are seen, and what is seen when they are another client's.
 SEEN: dict[str, tuple[str, str, Any]] = {
     "templates": ("template", "id", None),
     "template_versions": ("template", "versions { id }", {"versions": []}),
@@ -174,19 +174,19 @@ def test_every_table_of_the_work_is_seen_somewhere() -> None:
 
 @pytest.mark.parametrize("table", SEEN)
 async def test_rows_of_another_client_below_ones_own_are_not_seen(
-    lived: tuple[Crew, Things], theirs: Crew, table: str
+    lived: tuple[Team, Things], theirs: Team, table: str
 ) -> None:
-    crew, have = lived
+    team, have = lived
     operation, inner, expected = SEEN[table]
     variables = ARGUMENTS[operation](have)
-    seen = await crew.ask("Viewer", document(operation, inner), **variables)
+    seen = await team.ask("Viewer", document(operation, inner), **variables)
     assert seen != expected
-    nobody = await id_of(await new_crew(crew.app))
+    other_client = await id_of(await new_team(team.app))
     column = vars(work)[table].c.tenant_id
-    async with changed(crew.app, column, await id_of(crew), lambda _unit: nobody):
-        reply = await crew.send("Viewer", document(operation, inner), **variables)
+    async with changed(team.app, column, await id_of(team), lambda _unit: other_client):
+        reply = await team.send("Viewer", document(operation, inner), **variables)
         assert reply.json["data"] == {operation: expected}
         assert [error["extensions"]["code"] for error in reply.json.get("errors", [])] == (
             ["NOT_FOUND"] if expected is None else []
         )
-    assert await crew.ask("Viewer", document(operation, inner), **variables) == seen
+    assert await team.ask("Viewer", document(operation, inner), **variables) == seen

@@ -1,4 +1,4 @@
-"""The short way gives what the executor gives, to the byte, and leaves to it what it cannot do."""
+"""The fast path for simple GraphQL queries gives byte for byte what the executor gives, and leaves the rest to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from manifest_auth.api.graphql import plan
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Role, mask_of
-from tests.support.callers import principal
+from tests.support.principals import principal
 
 ROLES = mask_of([Role.AUTHOR, Role.USER_ADMIN])
 

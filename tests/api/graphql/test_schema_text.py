@@ -1,4 +1,4 @@
-"""The schema's text is valid as it stands: each start takes that for granted."""
+"""The GraphQL schema text is valid: the server does not check it again at its start."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""Fixtures: a client and its people."""
+"""Fixtures: a client and its users."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
+from tests.support.team import Team, new_team
 
 
 @pytest.fixture
-async def crew(app: App) -> Crew:
-    """A client of the test alone, and its people."""
-    return await new_crew(app)
+async def team(app: App) -> Team:
+    """A client for one test, and its users."""
+    return await new_team(app)

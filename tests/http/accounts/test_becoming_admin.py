@@ -1,4 +1,4 @@
-"""Who becomes an Admin comes in anew: nothing that a User Admin planted before opens the account afterwards."""
+"""A user who becomes an Admin must sign in again: nothing that a User Admin prepared opens the account afterwards."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from tests.http.providers.test_group_roles_rank import own_provider
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App, Reply
 from tests.support.clock import REAL
-from tests.support.crew import Crew
-from tests.support.domains import domain_counts
-from tests.support.gains import BOSSES, CHOSEN, PATHS, Planted, plant_all, somebody
-from tests.support.managing import RENEW, RESET, accept, events, reset
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, oidc_provider, user_of
+from tests.support.planted_accounts import ADMIN_GROUP, CHOSEN, PATHS, PlantedAccount, plant_all, planted_account
+from tests.support.team import Team
+from tests.support.user_management import RENEW, RESET, accept, events, reset
+from tests.support.vouched_domains import domain_counts
 
 EVERY_PATH = pytest.mark.parametrize("path", PATHS)
 WITHOUT_GROUPS = pytest.mark.parametrize("path", [path for path in PATHS if path != "groups"])
 
 
 @contextlib.asynccontextmanager
-async def company_of(app: App) -> AsyncIterator[tuple[Crew, OidcProvider]]:
+async def company_of(app: App) -> AsyncIterator[tuple[Team, OidcProvider]]:
     """A client whose domain counts, and its own provider, which speaks for it."""
     client = await new_client(app)
     await domain_counts(app, client)
-    async with oidc_provider(app, client, vouches=True, groupRoles=BOSSES, defaultRoles=["Viewer"]) as company:
-        yield Crew(app, client), company
+    async with oidc_provider(app, client, vouches=True, groupRoles=ADMIN_GROUP, defaultRoles=["Viewer"]) as company:
+        yield Team(app, client), company
 
 
-async def gets_in(planted: Planted, path: str) -> bool:
+async def gets_in(planted: PlantedAccount, path: str) -> bool:
     """Whether the person gets in by the company's provider, as an Admin."""
     groups = ["bosses"] if path == "groups" else []
     browser = await planted.company.sign_in("rising", planted.email, groups=groups)
@@ -46,11 +46,11 @@ async def gets_in(planted: Planted, path: str) -> bool:
 async def test_nothing_planted_opens_the_account_and_the_person_gets_in_at_once(
     app: App, path: str, tmp_path: Path
 ) -> None:
-    async with company_of(app) as (crew, company), oidc_provider(app, crew.client) as public:
-        clerk = await crew.member("User Admin")
+    async with company_of(app) as (team, company), oidc_provider(app, team.client) as public:
+        clerk = await team.member("User Admin")
         with provider(app.clock, alg="ES256") as op:
-            mine = await own_provider(app, crew.client, clerk.token, op, domains=[f"{crew.client}.example"])
-            planted = await somebody(crew, company)
+            mine = await own_provider(app, team.client, clerk.token, op, domains=[f"{team.client}.example"])
+            planted = await planted_account(team, company)
             await plant_all(planted, public, mine)
             assert await planted.left() > (0, 0)
             link = await PATHS[path](planted, tmp_path)
@@ -69,12 +69,12 @@ THINGS = [
 
 @pytest.mark.parametrize("thing", THINGS)
 async def test_what_is_planted_opens_the_account_before(app: App, thing: str) -> None:
-    """Else the test above would say nothing."""
-    async with company_of(app) as (crew, company), oidc_provider(app, crew.client) as public:
-        clerk = await crew.member("User Admin")
+    """Without this the test above would prove nothing."""
+    async with company_of(app) as (team, company), oidc_provider(app, team.client) as public:
+        clerk = await team.member("User Admin")
         with provider(app.clock, alg="ES256") as op:
-            mine = await own_provider(app, crew.client, clerk.token, op, domains=[f"{crew.client}.example"])
-            planted = await somebody(crew, company)
+            mine = await own_provider(app, team.client, clerk.token, op, domains=[f"{team.client}.example"])
+            planted = await planted_account(team, company)
             await plant_all(planted, public, mine)
             assert set(planted.things) == {*THINGS, "link"}  # which waits until there is no password
             assert await planted.things[thing]()
@@ -82,16 +82,16 @@ async def test_what_is_planted_opens_the_account_before(app: App, thing: str) ->
 
 @EVERY_PATH
 async def test_the_gain_stands_in_the_trail_with_what_was_void(app: App, path: str, tmp_path: Path) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await somebody(crew, company)
+    async with company_of(app) as (team, company):
+        planted = await planted_account(team, company)
         await reset(app, await planted.link("User Admin", RESET), CHOSEN)
         await planted.link("User Admin", RESET)
         await PATHS[path](planted, tmp_path)
-        [gain] = await events(crew, "admin_gained")
-        boss = f"user:{(await crew.member('Admin')).id}"
+        [gain] = await events(team, "admin_gained")
+        client_admin = f"user:{(await team.member('Admin')).id}"
         by = {"admin_plane": "admin:1", "groups": f"provider:{company.made['id']}", "command_line": "system"}
         assert (gain.subject, gain.members["path"]) == (f"user:{planted.user_id}", path)
-        assert gain.members["by"] == by.get(path, boss)
+        assert gain.members["by"] == by.get(path, client_admin)
         before = path == "restored"  # a deactivation ended what it ends
         void = {"sessions": 0 if before else 1, "links": 0 if before else 1, "password": True, "identities": 0}
         assert {name: gain.members["void"][name] for name in void} == void
@@ -99,25 +99,25 @@ async def test_the_gain_stands_in_the_trail_with_what_was_void(app: App, path: s
 
 
 @WITHOUT_GROUPS
-async def test_where_no_identity_is_kept_whoever_gives_the_role_sees_a_link_once(
+async def test_where_no_identity_is_kept_the_user_who_gives_the_role_sees_a_link_once(
     app: App, path: str, tmp_path: Path
 ) -> None:
-    async with company_of(app) as (crew, _company), oidc_provider(app, crew.client) as public:
-        user_id, email = await _with_password(crew)
-        planted = Planted(crew, public, user_id, email)
+    async with company_of(app) as (team, _company), oidc_provider(app, team.client) as public:
+        user_id, email = await _with_password(team)
+        planted = PlantedAccount(team, public, user_id, email)
         with as_the_command_line_reads_it(app):
             link = await PATHS[path](planted, tmp_path)
             assert link is not None
-            assert not await planted.is_theirs(await app.sign_in(email, CHOSEN, crew.client))
+            assert not await planted.is_theirs(await app.sign_in(email, CHOSEN, team.client))
             app.clock.advance(71 * 3600)
             assert await planted.is_theirs(await reset(app, link.partition("#")[2], CHOSEN))
-            assert "Admin" in (await user_of(app, crew.client, user_id))["roles"]
+            assert "Admin" in (await user_of(app, team.client, user_id))["roles"]
 
 
 async def test_where_passwords_are_not_used_the_link_leads_to_a_provider(app: App, tmp_path: Path) -> None:
     client = await new_client(app, passwordSignIn=False)
     async with oidc_provider(app, client) as public:
-        planted = Planted(Crew(app, client), public, *await new_user(app, client))
+        planted = PlantedAccount(Team(app, client), public, *await new_user(app, client))
         token = (await PATHS["admin_plane"](planted, tmp_path) or "").partition("#")[2]
         assert (await accept(app, token, CHOSEN)).code == "CONFLICT"
         assert await planted.attempt(public, "rising", query={"invitation": token})
@@ -133,47 +133,47 @@ def as_the_command_line_reads_it(app: App) -> Iterator[None]:
         app.clock.ms = before
 
 
-async def _with_password(crew: Crew) -> tuple[int, str]:
-    return await new_user(crew.app, crew.client, password=CHOSEN)
+async def _with_password(team: Team) -> tuple[int, str]:
+    return await new_user(team.app, team.client, password=CHOSEN)
 
 
 async def test_who_comes_for_the_first_time_with_the_group_is_linked_and_gains_in_one_try(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        user_id, email = await _with_password(crew)
+    async with company_of(app) as (team, company):
+        user_id, email = await _with_password(team)
         browser = await company.sign_in("rising", email, groups=["bosses"])
         me = (await browser.me()).data
         assert (me["user"]["id"], me["roles"]) == (user_id, ["Admin", "Viewer"])
-        assert (await app.sign_in(email, CHOSEN, crew.client)).status == 401
-        names = [event.event for event in await trail(app, crew.client)]
+        assert (await app.sign_in(email, CHOSEN, team.client)).status == 401
+        names = [event.event for event in await trail(app, team.client)]
         assert names.index("credentials_dropped") < names.index("identity_linked") < names.index("admin_gained")
 
 
 async def test_who_is_made_with_the_role_gains_nothing(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        _, email = await new_user(app, crew.client, roles=["Admin"], password=CHOSEN)
-        assert (await app.sign_in(email, CHOSEN, crew.client)).status == 200
-        await company.sign_in("new", f"new@{crew.client}.example", groups=["bosses"])
-        assert await events(crew, "admin_gained") == []
+    async with company_of(app) as (team, company):
+        _, email = await new_user(app, team.client, roles=["Admin"], password=CHOSEN)
+        assert (await app.sign_in(email, CHOSEN, team.client)).status == 200
+        await company.sign_in("new", f"new@{team.client}.example", groups=["bosses"])
+        assert await events(team, "admin_gained") == []
 
 
 async def test_who_is_an_admin_already_keeps_everything(app: App, tmp_path: Path) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await somebody(crew, company, roles=["Admin"])
+    async with company_of(app) as (team, company):
+        planted = await planted_account(team, company, roles=["Admin"])
         await reset(app, await planted.link("Admin", RESET), CHOSEN)
         for path in ("set_user_roles", "groups"):
             await PATHS[path](planted, tmp_path)
-        assert (await app.sign_in(planted.email, CHOSEN, crew.client)).status == 200
-        assert await events(crew, "admin_gained") == []
+        assert (await app.sign_in(planted.email, CHOSEN, team.client)).status == 200
+        assert await events(team, "admin_gained") == []
 
 
 async def test_of_fifty_sign_ins_that_race_with_the_gain_no_session_is_from_before(app: App) -> None:
     """By the password and by an identity that a planter linked; both know the account until the gain."""
-    async with company_of(app) as (crew, company):
-        planted = await somebody(crew, company)
+    async with company_of(app) as (team, company):
+        planted = await planted_account(team, company)
         invitation = {"invitation": await planted.link("User Admin", RENEW)}
         assert await planted.attempt(company, "planter", "planter@mail.example", query=invitation)
         await reset(app, await planted.link("User Admin", RESET), CHOSEN)
-        admin, client = await crew.member("Admin"), crew.client
+        admin, client = await team.member("Admin"), team.client
         app.clock.advance(3600)
 
         def sign_in(number: int) -> Coroutine[Any, Any, Reply]:

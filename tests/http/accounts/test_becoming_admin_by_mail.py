@@ -1,4 +1,4 @@
-"""Where mail is set up, the link of a new Admin goes to the user alone; and what the command line says of roles."""
+"""Where mail is set up, a new Admin's link goes to the user alone; and ``user roles`` on the command line."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ import pytest
 
 from tests.support import commands
 from tests.support.accounts import new_client, new_user
-from tests.support.addresses import quiet
 from tests.support.application import App
-from tests.support.crew import Crew
-from tests.support.domains import domain_counts
-from tests.support.gains import CHOSEN, PATHS, Planted, somebody
-from tests.support.keys import SECRET_KEY
+from tests.support.email_changes import quiet
 from tests.support.mail_server import MailServer
-from tests.support.managing import reset
 from tests.support.people import oidc_provider, user_of
+from tests.support.planted_accounts import CHOSEN, PATHS, PlantedAccount, planted_account
+from tests.support.secret_keys import SECRET_KEY
+from tests.support.team import Team
+from tests.support.user_management import reset
+from tests.support.vouched_domains import domain_counts
 
 pytestmark = pytest.mark.mail
 
 
 @pytest.mark.parametrize("path", ["set_user_roles", "admin_plane", "restored"])
-async def test_the_link_is_mailed_and_never_shown(app: App, post: MailServer, path: str, tmp_path: Path) -> None:
-    post.letters.clear()
+async def test_the_link_is_mailed_and_never_shown(app: App, mail_server: MailServer, path: str, tmp_path: Path) -> None:
+    mail_server.mails.clear()
     client = await new_client(app)
     async with oidc_provider(app, client) as public:
         user_id, email = await new_user(app, client, password=CHOSEN)
-        planted = Planted(Crew(app, client), public, user_id, email)
+        planted = PlantedAccount(Team(app, client), public, user_id, email)
         assert await PATHS[path](planted, tmp_path) is None
-        letter = await post.letter_to(email)
-        assert post.letters == []
-        assert await planted.is_theirs(await reset(app, letter.token, CHOSEN))
+        received = await mail_server.mail_to(email)
+        assert mail_server.mails == []
+        assert await planted.is_theirs(await reset(app, received.token, CHOSEN))
 
 
-async def test_who_keeps_an_identity_is_sent_no_link(app: App, post: MailServer, tmp_path: Path) -> None:
-    post.letters.clear()
+async def test_who_keeps_an_identity_is_sent_no_link(app: App, mail_server: MailServer, tmp_path: Path) -> None:
+    mail_server.mails.clear()
     client = await new_client(app)
     await domain_counts(app, client)
     async with oidc_provider(app, client, vouches=True) as company:
-        await PATHS["set_user_roles"](await somebody(Crew(app, client), company), tmp_path)
+        await PATHS["set_user_roles"](await planted_account(Team(app, client), company), tmp_path)
         await quiet(app)
-        assert post.letters == []
+        assert mail_server.mails == []
 
 
 async def said(app: App, folder: Path, *words: str) -> commands.Result:

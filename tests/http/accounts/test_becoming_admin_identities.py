@@ -1,4 +1,4 @@
-"""Which identities stay when their user becomes an Admin, and to whom groups may give that role."""
+"""Which linked identities stay when their user becomes an Admin, and who may become Admin by groups."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ import pytest
 
 from tests.support.accounts import new_client, new_user, number_of
 from tests.support.application import App
-from tests.support.crew import Crew
-from tests.support.domains import domain_counts
 from tests.support.envelope import check_refusal, check_success
-from tests.support.gains import BOSSES, PATHS, Planted, somebody
-from tests.support.managing import events
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, set_roles, user_of
+from tests.support.planted_accounts import ADMIN_GROUP, PATHS, PlantedAccount, planted_account
 from tests.support.rows import change_rows, delete_rows
-from tests.support.single_sign_on import act_on_provider, check_nobody_got_in
+from tests.support.single_sign_on import act_on_provider, check_no_one_got_in
+from tests.support.team import Team
+from tests.support.user_management import events
+from tests.support.vouched_domains import domain_counts
 
-TABLE = [*BOSSES, {"group": "ops", "roles": ["Operator"]}]
+TABLE = [*ADMIN_GROUP, {"group": "ops", "roles": ["Operator"]}]
 
 
 @contextlib.asynccontextmanager
-async def company_of(app: App, *, counts: bool = True, **members: Any) -> AsyncIterator[tuple[Crew, OidcProvider]]:
+async def company_of(app: App, *, counts: bool = True, **members: Any) -> AsyncIterator[tuple[Team, OidcProvider]]:
     client = await new_client(app)
     if counts:
         await domain_counts(app, client)
     async with oidc_provider(app, client, **{"vouches": True, "groupRoles": TABLE, **members}) as company:
-        yield Crew(app, client), company
+        yield Team(app, client), company
 
 
-async def rise(planted: Planted) -> list[str]:
-    """Becomes an Admin by another's hand; the identities that are left."""
-    await set_roles(planted.app, planted.crew.client, planted.user_id, "Admin")
+async def rise(planted: PlantedAccount) -> list[str]:
+    """Another user makes this one an Admin; returns the identities that are left."""
+    await set_roles(planted.app, planted.team.client, planted.user_id, "Admin")
     return await planted.identities()
 
 
-async def invited(crew: Crew, company: OidcProvider, sub: str = "guest", email: str = "") -> Planted:
-    """Somebody who came by an invitation, with an address of another domain at the provider."""
-    user_id, address = await new_user(crew.app, crew.client)
+async def invited(team: Team, company: OidcProvider, sub: str = "guest", email: str = "") -> PlantedAccount:
+    """A user who came by an invitation, with an address of another domain at the provider."""
+    user_id, address = await new_user(team.app, team.client)
     token = (await company.invite(user_id)).data["token"]
-    planted = Planted(crew, company, user_id, address)
+    planted = PlantedAccount(team, company, user_id, address)
     assert await planted.attempt(company, sub, email or "else@mail.example", query={"invitation": token})
     return planted
 
 
-async def confirm(planted: Planted, by: str, which: int = 0) -> Any:
+async def confirm(planted: PlantedAccount, by: str, which: int = 0) -> Any:
     """What the answer to a confirmation is."""
     found = await planted.app.get(f"{planted.path}/identities", token=await planted.app.admin_token())
     identity = found.data["items"][which]["id"]
@@ -56,18 +56,18 @@ async def confirm(planted: Planted, by: str, which: int = 0) -> Any:
             f"{planted.path}/identities/{identity}/confirm", token=await planted.app.admin_token()
         )
     path = f"/api/client/users/{planted.user_id}/identities/{identity}/confirm"
-    return await planted.app.post(path, token=(await planted.crew.member(by)).token)
+    return await planted.app.post(path, token=(await planted.team.member(by)).token)
 
 
 async def test_one_that_vouches_for_the_present_address_in_a_domain_that_counts_stays(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        assert await rise(await somebody(crew, company)) == ["rising"]
+    async with company_of(app) as (team, company):
+        assert await rise(await planted_account(team, company)) == ["rising"]
 
 
 async def test_where_the_domain_does_not_count_it_goes(app: App) -> None:
-    async with company_of(app, counts=False) as (crew, company):
-        planted = await somebody(crew, company)
-        await _release(app, crew.client)
+    async with company_of(app, counts=False) as (team, company):
+        planted = await planted_account(team, company)
+        await _release(app, team.client)
         assert await rise(planted) == []
 
 
@@ -77,85 +77,85 @@ async def _release(app: App, client: str) -> None:
 
 
 async def test_where_the_domain_counts_for_another_client_it_goes(app: App) -> None:
-    async with company_of(app, counts=False) as (crew, company):
-        planted = await somebody(crew, company)
-        await _release(app, crew.client)
-        await domain_counts(app, await new_client(app), f"{crew.client}.example")
+    async with company_of(app, counts=False) as (team, company):
+        planted = await planted_account(team, company)
+        await _release(app, team.client)
+        await domain_counts(app, await new_client(app), f"{team.client}.example")
         assert await rise(planted) == []
 
 
 @pytest.mark.parametrize("claims", [{"verified": False}, {"verified": None}, {"email": "ada@mail.example"}], ids=repr)
 async def test_what_the_provider_said_last_counts(app: App, claims: dict[str, Any]) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await somebody(crew, company)
+    async with company_of(app) as (team, company):
+        planted = await planted_account(team, company)
         await company.sign_in("rising", **{"email": planted.email, **claims})
         assert await rise(planted) == []
 
 
 async def test_an_address_that_was_changed_here_is_not_vouched_for(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await somebody(crew, company)
+    async with company_of(app) as (team, company):
+        planted = await planted_account(team, company)
         body, token = {"email": f"new-{planted.email}"}, await app.admin_token()
         check_success(await app.send("PATCH", planted.path, body, token=token))
         assert await rise(planted) == []
 
 
 async def test_case_of_the_address_does_not_matter(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await somebody(crew, company)
+    async with company_of(app) as (team, company):
+        planted = await planted_account(team, company)
         await company.sign_in("rising", planted.email.upper())
         assert await rise(planted) == ["rising"]
 
 
-async def test_a_provider_that_is_off_or_reaches_no_admin_keeps_nobody(app: App) -> None:
+async def test_a_provider_that_is_off_or_reaches_no_admin_keeps_no_one(app: App) -> None:
     for how in ("off", "user admin"):
-        async with company_of(app) as (crew, company):
-            planted = await somebody(crew, company)
+        async with company_of(app) as (team, company):
+            planted = await planted_account(team, company)
             check_success(await confirm(planted, "Admin"))
             if how == "off":
-                await act_on_provider(app, crew.client, company.name, "switch-off")
+                await act_on_provider(app, team.client, company.name, "switch-off")
             else:
-                await company.change(token=(await crew.member("User Admin")).token, createUsers=True, groupRoles=[])
+                await company.change(token=(await team.member("User Admin")).token, createUsers=True, groupRoles=[])
             assert await rise(planted) == []
 
 
 @pytest.mark.parametrize("by", ["Admin", "system admin"])
 async def test_one_that_an_admin_confirmed_stays(app: App, by: str) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await invited(crew, company)
+    async with company_of(app) as (team, company):
+        planted = await invited(team, company)
         check_success(await confirm(planted, by))
-        actor = "admin:1" if by == "system admin" else f"user:{(await crew.member('Admin')).id}"
+        actor = "admin:1" if by == "system admin" else f"user:{(await team.member('Admin')).id}"
         [row] = (await app.get(f"{planted.path}/identities", token=await app.admin_token())).data["items"]
         assert (row["vouched"], row["confirmedBy"], row["confirmedAt"] is None) == (False, actor, False)
         assert await rise(planted) == ["guest"]
-        [event] = await events(crew, "identity_confirmed")
+        [event] = await events(team, "identity_confirmed")
         assert (event.actor, event.subject, event.members) == (
             actor, f"user:{planted.user_id}", {"identity": row["id"]},
         )  # fmt: skip
 
 
 @pytest.mark.parametrize("by", ["User Admin", "Viewer"])
-async def test_nobody_else_confirms(app: App, by: str) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await invited(crew, company)
+async def test_no_one_else_confirms(app: App, by: str) -> None:
+    async with company_of(app) as (team, company):
+        planted = await invited(team, company)
         check_refusal(await confirm(planted, by), 403, "FORBIDDEN")
         assert await rise(planted) == []
 
 
-async def test_nobody_confirms_an_identity_of_their_own(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        boss = await crew.member("Admin")
-        token = (await company.invite(boss.id, boss.token)).data["token"]
+async def test_no_one_confirms_an_identity_of_their_own(app: App) -> None:
+    async with company_of(app) as (team, company):
+        client_admin = await team.member("Admin")
+        token = (await company.invite(client_admin.id, client_admin.token)).data["token"]
         await company.sign_in("boss", "boss@mail.example", query={"invitation": token})
-        mine = Planted(crew, company, boss.id, boss.email)
+        mine = PlantedAccount(team, company, client_admin.id, client_admin.email)
         check_refusal(await confirm(mine, "Admin"), 403, "FORBIDDEN")
 
 
 async def test_an_identity_is_confirmed_for_its_own_user_alone(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await invited(crew, company)
-        other, _ = await new_user(app, crew.client)
-        token = (await crew.member("Admin")).token
+    async with company_of(app) as (team, company):
+        planted = await invited(team, company)
+        other, _ = await new_user(app, team.client)
+        token = (await team.member("Admin")).token
         [row] = (await app.get(f"/api/client/users/{planted.user_id}/identities", token=token)).data["items"]
         path = f"/api/client/users/{other}/identities/{row['id']}/confirm"
         check_refusal(await app.post(path, token=token), 404, "NOT_FOUND")
@@ -163,57 +163,57 @@ async def test_an_identity_is_confirmed_for_its_own_user_alone(app: App) -> None
 
 
 async def test_as_many_as_there_are_go(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await invited(crew, company, "guest-0")
+    async with company_of(app) as (team, company):
+        planted = await invited(team, company, "guest-0")
         for number in range(1, 4):
             token = (await company.invite(planted.user_id)).data["token"]
             assert await planted.attempt(company, f"guest-{number}", query={"invitation": token})
         assert await rise(planted) == []
 
 
-async def test_groups_give_admin_to_nobody_whose_identity_is_not_proved(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await invited(crew, company)
+async def test_groups_give_admin_to_no_one_whose_identity_is_not_proved(app: App) -> None:
+    async with company_of(app) as (team, company):
+        planted = await invited(team, company)
         browser = await company.sign_in("guest", "else@mail.example", groups=["bosses", "ops"])
         assert (await session_of(browser))["roles"] == ["Operator", "Viewer"]
-        [withheld] = await events(crew, "admin_role_withheld")
+        [withheld] = await events(team, "admin_role_withheld")
         assert withheld.subject == f"user:{planted.user_id}"
         assert withheld.members["provider"] == company.made["id"]
         check_success(await confirm(planted, "Admin"))
         browser = await company.sign_in("guest", "else@mail.example", groups=["bosses", "ops"])
         assert (await session_of(browser))["roles"] == ["Admin", "Operator", "Viewer"]
-        [gain] = await events(crew, "admin_gained")
+        [gain] = await events(team, "admin_gained")
         assert gain.members["path"] == "groups"
         assert await planted.identities() == ["guest"]
 
 
-async def test_groups_give_admin_to_nobody_whose_domain_does_not_count(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await somebody(crew, company)
-        await _release(app, crew.client)
+async def test_groups_give_admin_to_no_one_whose_domain_does_not_count(app: App) -> None:
+    async with company_of(app) as (team, company):
+        planted = await planted_account(team, company)
+        await _release(app, team.client)
         browser = await company.sign_in("rising", planted.email, groups=["bosses", "ops"])
         assert "Admin" not in (await session_of(browser))["roles"]
-        assert len(await events(crew, "admin_role_withheld")) == 1
-        await domain_counts(app, crew.client)
+        assert len(await events(team, "admin_role_withheld")) == 1
+        await domain_counts(app, team.client)
         browser = await company.sign_in("rising", planted.email, groups=["bosses", "ops"])
         assert "Admin" in (await session_of(browser))["roles"]
 
 
 async def test_who_would_be_nothing_but_admin_is_refused(app: App) -> None:
-    async with company_of(app, defaultRoles=[]) as (crew, company):
-        user_id, _ = await new_user(app, crew.client)
+    async with company_of(app, defaultRoles=[]) as (team, company):
+        user_id, _ = await new_user(app, team.client)
         assert await change_rows(app, "users", {"id": user_id}, roles=0) == 1
         token = (await company.invite(user_id)).data["token"]
         query = {"invitation": token}
         _, reply = await company.attempt("guest", "else@mail.example", groups=["bosses"], query=query)
-        check_nobody_got_in(reply)
-        assert "confirmed" in await last_reason(app, crew.client)
-        assert (await user_of(app, crew.client, user_id))["roles"] == []
+        check_no_one_got_in(reply)
+        assert "confirmed" in await last_reason(app, team.client)
+        assert (await user_of(app, team.client, user_id))["roles"] == []
 
 
 async def test_a_consent_is_no_confirmation(app: App) -> None:
-    async with company_of(app) as (crew, company), oidc_provider(app, crew.client) as public:
-        planted = await somebody(crew, company)
+    async with company_of(app) as (team, company), oidc_provider(app, team.client) as public:
+        planted = await planted_account(team, company)
         browser = await company.sign_in("rising", planted.email)
         begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": public.name})
         public.knows("mine-too", "mine@mail.example")
@@ -223,8 +223,8 @@ async def test_a_consent_is_no_confirmation(app: App) -> None:
 
 
 async def test_the_sign_in_that_brings_the_role_opens_the_only_session(app: App, tmp_path: Path) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await somebody(crew, company)
+    async with company_of(app) as (team, company):
+        planted = await planted_account(team, company)
         before = await company.sign_in("rising", planted.email)
         after = await company.sign_in("rising", planted.email, groups=["bosses"])
         assert "Admin" in (await session_of(after))["roles"]

@@ -1,79 +1,82 @@
-"""Who becomes an Admin, and Microsoft's people: a planter's token is refused at once, the person's own is not."""
+"""Users of Microsoft providers who become Admin: a planted token is refused at once, the person's own token is not."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.http.microsoft.test_dynamics_tokens import KEPT, given_by, rows
-from tests.interop.microsoft.world import Provider, World
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.support.accounts import new_client, new_user
-from tests.support.crew import Crew
-from tests.support.domains import domain_counts
-from tests.support.gains import CHOSEN
-from tests.support.managing import RENEW, RESET, reset, token_in
 from tests.support.people import set_roles
+from tests.support.planted_accounts import CHOSEN
+from tests.support.team import Team
+from tests.support.user_management import RENEW, RESET, reset, token_in
+from tests.support.vouched_domains import domain_counts
 
 ALICE = "alice@contoso.example"
 
 
-async def own_directory(world: World) -> tuple[Crew, Provider]:
+async def own_directory(setup: MicrosoftSetup) -> tuple[Team, Provider]:
     """A client whose people come from contoso, which speaks for its own domain."""
-    client = await new_client(world.app)
-    crew = Crew(world.app, client)
-    company = await world.entra_of_ours(
+    client = await new_client(setup.app)
+    team = Team(setup.app, client)
+    company = await setup.entra_of_ours(
         client, {"trustEmail": True}, domains=["contoso.example"], createUsers=False, defaultRoles=["Viewer"]
     )
-    await domain_counts(world.app, client, "contoso.example")
-    return crew, company
+    await domain_counts(setup.app, client, "contoso.example")
+    return team, company
 
 
-async def planted(world: World, crew: Crew, company: Provider, user_id: int, user: str) -> str:
-    """A User Admin takes the account by a link and links somebody else's token to it: the token."""
-    handed = await crew.ask("User Admin", RESET, id=user_id)
-    keys = (await reset(world.app, token_in(handed), CHOSEN)).data
-    token = world.microsoft.mint("graph", user=user)
+async def planted(setup: MicrosoftSetup, team: Team, company: Provider, user_id: int, user: str) -> str:
+    """A User Admin takes the account by a link and links another person's token to it; returns the token."""
+    handed = await team.ask("User Admin", RESET, id=user_id)
+    keys = (await reset(setup.app, token_in(handed), CHOSEN)).data
+    token = setup.microsoft.mint("graph", user=user)
     body = {"provider": company.name, "token": token}
-    linked = await world.app.post("/api/client/auth/identities/token", body, token=keys["token"])
+    linked = await setup.app.post("/api/client/auth/identities/token", body, token=keys["token"])
     assert linked.status == 200, linked.text
-    assert (await world.me(token))["user"]["id"] == user_id
+    assert (await setup.me(token))["user"]["id"] == user_id
     return token
 
 
 @pytest.mark.parametrize("kind", ["graph", "api"])
-async def test_a_planters_token_that_was_let_in_is_refused_at_once(world: World, kind: str) -> None:
-    crew, company = await own_directory(world)
-    user_id, _ = await new_user(world.app, crew.client, ALICE)
-    own = world.microsoft.mint(kind)
-    assert (await world.me(own))["user"]["id"] == user_id
-    theirs = await planted(world, crew, company, user_id, "bob")
-    await set_roles(world.app, crew.client, user_id, "Admin")
-    await world.refused(theirs, code="SSO_FAILED")
-    assert (await world.me(own))["roles"] == ["Admin"]
-    assert (await world.me(world.microsoft.mint(kind)))["roles"] == ["Admin", "Viewer"]
+async def test_a_planters_token_that_was_let_in_is_refused_at_once(setup: MicrosoftSetup, kind: str) -> None:
+    team, company = await own_directory(setup)
+    user_id, _ = await new_user(setup.app, team.client, ALICE)
+    own = setup.microsoft.mint(kind)
+    assert (await setup.me(own))["user"]["id"] == user_id
+    theirs = await planted(setup, team, company, user_id, "bob")
+    await set_roles(setup.app, team.client, user_id, "Admin")
+    await setup.refused(theirs, code="SSO_FAILED")
+    assert (await setup.me(own))["roles"] == ["Admin"]
+    assert (await setup.me(setup.microsoft.mint(kind)))["roles"] == ["Admin", "Viewer"]
 
 
-async def test_groups_that_a_planters_token_tells_make_no_admin(world: World) -> None:
-    crew, company = await own_directory(world)
-    user_id, _ = await new_user(world.app, crew.client, ALICE)
-    await world.me(world.microsoft.mint("graph"))
-    await planted(world, crew, company, user_id, "bob")
-    bosses = "11111111-aaaa-4aaa-8aaa-111111111111"
-    await company.change(groupRoles=[{"group": bosses, "roles": ["Admin"]}])
-    theirs = world.microsoft.mint("api", user="bob", claims={"groups": [bosses]})
-    assert (await world.me(theirs))["roles"] == ["Viewer"]
-    assert (await world.me(world.microsoft.mint("api", claims={"groups": [bosses]})))["roles"] == ["Admin", "Viewer"]
-    await world.refused(theirs, code="SSO_FAILED")
+async def test_groups_that_a_planters_token_tells_make_no_admin(setup: MicrosoftSetup) -> None:
+    team, company = await own_directory(setup)
+    user_id, _ = await new_user(setup.app, team.client, ALICE)
+    await setup.me(setup.microsoft.mint("graph"))
+    await planted(setup, team, company, user_id, "bob")
+    client_admins = "11111111-aaaa-4aaa-8aaa-111111111111"
+    await company.change(groupRoles=[{"group": client_admins, "roles": ["Admin"]}])
+    theirs = setup.microsoft.mint("api", user="bob", claims={"groups": [client_admins]})
+    assert (await setup.me(theirs))["roles"] == ["Viewer"]
+    assert (await setup.me(setup.microsoft.mint("api", claims={"groups": [client_admins]})))["roles"] == [
+        "Admin",
+        "Viewer",
+    ]
+    await setup.refused(theirs, code="SSO_FAILED")
 
 
-async def test_the_tokens_that_are_kept_of_a_planters_identity_go_with_it(world: World) -> None:
-    client = await new_client(world.app)
-    crew = Crew(world.app, client)
-    public = await world.dynamics(client, KEPT)
-    given_by(world)
-    user_id, _ = await new_user(world.app, client)
-    token = token_in(await crew.ask("User Admin", RENEW, id=user_id))
+async def test_the_tokens_that_are_kept_of_a_planters_identity_go_with_it(setup: MicrosoftSetup) -> None:
+    client = await new_client(setup.app)
+    team = Team(setup.app, client)
+    public = await setup.dynamics(client, KEPT)
+    given_by(setup)
+    user_id, _ = await new_user(setup.app, client)
+    token = token_in(await team.ask("User Admin", RENEW, id=user_id))
     _, reply = await public.sign_in("bob", invitation=token)
     assert reply.status == 302, reply.text
-    assert user_id in [row.user_id for row in await rows(world)]
-    await set_roles(world.app, client, user_id, "Admin")
-    assert user_id not in [row.user_id for row in await rows(world)]
+    assert user_id in [row.user_id for row in await rows(setup)]
+    await set_roles(setup.app, client, user_id, "Admin")
+    assert user_id not in [row.user_id for row in await rows(setup)]

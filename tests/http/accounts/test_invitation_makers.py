@@ -1,4 +1,4 @@
-"""A link to an Admin's account counts while the user who made it may reach Admins, which is asked when it is used."""
+"""A link to an Admin's account counts only while the user who made it may manage Admins, checked when it is used."""
 
 from __future__ import annotations
 
@@ -8,105 +8,105 @@ import pytest
 
 from tests.support.accounts import act_on, trail
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
-from tests.support.links import become_admin_past_the_server
-from tests.support.managing import accept, invited, reset, started_reset
+from tests.support.one_time_links import become_admin_past_the_server
 from tests.support.people import OidcProvider, last_reason, member, oidc_provider, session_of, set_roles
-from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.single_sign_on import Browser, check_no_one_got_in
+from tests.support.team import Team, new_team
+from tests.support.user_management import accept, invited, reset, started_reset
 
 LOOK = "/api/client/auth/link"
 WHY = "link: an Admin's account by now, and a User Admin made the link"
 
 
-async def demoted(crew: Crew, maker: int) -> None:
-    await set_roles(crew.app, crew.client, maker, "User Admin")
+async def demoted(team: Team, maker: int) -> None:
+    await set_roles(team.app, team.client, maker, "User Admin")
 
 
-async def deactivated(crew: Crew, maker: int) -> None:
-    await act_on(crew.app, f"{crew.client}/users/{maker}/deactivate")
+async def deactivated(team: Team, maker: int) -> None:
+    await act_on(team.app, f"{team.client}/users/{maker}/deactivate")
 
 
 LOSES = pytest.mark.parametrize("loses", [demoted, deactivated], ids=lambda loses: loses.__name__)
-Loses = Callable[[Crew, int], Awaitable[None]]
+Loses = Callable[[Team, int], Awaitable[None]]
 
 
 @pytest.fixture
-async def crew(app: App) -> Crew:
+async def team(app: App) -> Team:
     """A client with an Admin beside the one who makes links."""
-    made = await new_crew(app)
+    made = await new_team(app)
     await member(app, made.client, "Admin")
     return made
 
 
-async def begins(company: OidcProvider, crew: Crew, token: str) -> tuple[Browser, str]:
+async def begins(company: OidcProvider, team: Team, token: str) -> tuple[Browser, str]:
     """A browser that was sent to the provider with an invitation, and the address that it comes back to."""
-    browser = Browser(crew.app)
-    started = await browser.start("oidc", client=crew.client, provider=company.name, invitation=token)
+    browser = Browser(team.app)
+    started = await browser.start("oidc", client=team.client, provider=company.name, invitation=token)
     assert started.status == 302, started.text
     return browser, company.op.visit(started.headers["location"])
 
 
 @LOSES
-async def test_an_invitation_of_an_admin_who_is_none_any_more_chooses_no_password(crew: Crew, loses: Loses) -> None:
-    maker = await crew.member("Admin")
-    _, token = await invited(crew, "", "Admin")
-    assert (await crew.app.post(LOOK, {"token": token})).status == 200
-    await loses(crew, maker.id)
-    check_refusal(await crew.app.post(LOOK, {"token": token}), 401, "INVALID_TOKEN")
-    check_refusal(await accept(crew.app, token), 401, "INVALID_TOKEN")
-    assert (await trail(crew.app, crew.client))[-1].members["why"] == WHY
+async def test_an_invitation_of_an_admin_who_is_none_any_more_chooses_no_password(team: Team, loses: Loses) -> None:
+    maker = await team.member("Admin")
+    _, token = await invited(team, "", "Admin")
+    assert (await team.app.post(LOOK, {"token": token})).status == 200
+    await loses(team, maker.id)
+    check_refusal(await team.app.post(LOOK, {"token": token}), 401, "INVALID_TOKEN")
+    check_refusal(await accept(team.app, token), 401, "INVALID_TOKEN")
+    assert (await trail(team.app, team.client))[-1].members["why"] == WHY
 
 
 @LOSES
-async def test_nor_does_a_reset_that_such_an_admin_started(crew: Crew, loses: Loses) -> None:
-    maker, other = await crew.member("Admin"), await member(crew.app, crew.client, "Admin")
-    token = await started_reset(crew, other.id)
-    await loses(crew, maker.id)
-    check_refusal(await reset(crew.app, token), 401, "INVALID_TOKEN")
+async def test_nor_does_a_reset_that_such_an_admin_started(team: Team, loses: Loses) -> None:
+    maker, other = await team.member("Admin"), await member(team.app, team.client, "Admin")
+    token = await started_reset(team, other.id)
+    await loses(team, maker.id)
+    check_refusal(await reset(team.app, token), 401, "INVALID_TOKEN")
 
 
 @LOSES
-async def test_nor_does_such_an_invitation_link_a_providers_person(crew: Crew, loses: Loses) -> None:
+async def test_nor_does_such_an_invitation_link_a_providers_person(team: Team, loses: Loses) -> None:
     """The browser set out while its maker was an Admin, and comes back afterwards."""
-    maker = await crew.member("Admin")
-    invitee, token = await invited(crew, "", "Admin")
-    async with oidc_provider(crew.app, crew.client, createUsers=False) as company:
+    maker = await team.member("Admin")
+    invitee, token = await invited(team, "", "Admin")
+    async with oidc_provider(team.app, team.client, createUsers=False) as company:
         assert company.made["reachesAdmins"] is True
         company.knows("a-person-with-the-link")
-        browser, back = await begins(company, crew, token)
-        await loses(crew, maker.id)
-        sentence = check_nobody_got_in(await browser.send("GET", back))
+        browser, back = await begins(company, team, token)
+        await loses(team, maker.id)
+        sentence = check_no_one_got_in(await browser.send("GET", back))
         assert sentence == "The invitation is not open any more"
-        assert await last_reason(crew.app, crew.client) == "an Admin's account by now, and a User Admin invited to it"
+        assert await last_reason(team.app, team.client) == "an Admin's account by now, and a User Admin invited to it"
         again = (await company.invite(invitee)).data["token"]  # a system admin's
-        browser, back = await begins(company, crew, again)
+        browser, back = await begins(company, team, again)
         assert (await browser.send("GET", back)).status == 302
         assert (await session_of(browser))["user"]["id"] == invitee
 
 
-async def test_while_its_maker_is_an_admin_it_opens_the_account(crew: Crew) -> None:
-    await crew.member("Admin")
-    _, token = await invited(crew, "", "Admin")
-    assert (await accept(crew.app, token)).status == 200
+async def test_while_its_maker_is_an_admin_it_opens_the_account(team: Team) -> None:
+    await team.member("Admin")
+    _, token = await invited(team, "", "Admin")
+    assert (await accept(team.app, token)).status == 200
 
 
 @LOSES
-async def test_what_was_made_for_a_user_who_is_no_admin_goes_on_to_count(crew: Crew, loses: Loses) -> None:
-    maker = await crew.member("Admin")
-    _, token = await invited(crew, "", "Viewer")
-    await loses(crew, maker.id)
-    assert (await accept(crew.app, token)).status == 200
+async def test_what_was_made_for_a_user_who_is_no_admin_goes_on_to_count(team: Team, loses: Loses) -> None:
+    maker = await team.member("Admin")
+    _, token = await invited(team, "", "Viewer")
+    await loses(team, maker.id)
+    assert (await accept(team.app, token)).status == 200
 
 
-async def test_an_account_that_is_an_admins_is_refused_whatever_was_closed_before(crew: Crew) -> None:
+async def test_an_account_that_is_an_admins_is_refused_whatever_was_closed_before(team: Team) -> None:
     """A link that a User Admin made before the account became an Admin's, were it open still: roles as the store has
     them decide, and not what the change of roles closed."""
-    rising, token = await invited(crew, by="User Admin")
-    await become_admin_past_the_server(crew, rising, token)
-    check_refusal(await accept(crew.app, token), 401, "INVALID_TOKEN")
-    async with oidc_provider(crew.app, crew.client, createUsers=False) as company:
+    rising, token = await invited(team, by="User Admin")
+    await become_admin_past_the_server(team, rising, token)
+    check_refusal(await accept(team.app, token), 401, "INVALID_TOKEN")
+    async with oidc_provider(team.app, team.client, createUsers=False) as company:
         company.knows("planted")
-        browser, back = await begins(company, crew, token)
-        check_nobody_got_in(await browser.send("GET", back))
-        assert await last_reason(crew.app, crew.client) == "an Admin's account by now, and a User Admin invited to it"
+        browser, back = await begins(company, team, token)
+        check_no_one_got_in(await browser.send("GET", back))
+        assert await last_reason(team.app, team.client) == "an Admin's account by now, and a User Admin invited to it"

@@ -1,4 +1,4 @@
-"""Users are invited, added, changed, kept out and let in again by those who manage them."""
+"""Users are invited, added, changed, deactivated and restored by those who manage them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.accounts import keys_of, new_user, opened_by, settle, trail
 from tests.support.application import PASSWORD, App
-from tests.support.crew import Crew, new_crew
-from tests.support.managing import (
+from tests.support.team import Team, new_team
+from tests.support.user_management import (
     ADD,
     DEACTIVATE,
     END,
@@ -40,11 +40,11 @@ PERSON = {
 
 
 @pytest.fixture(scope="module")
-async def shared(app: App) -> Crew:
+async def shared(app: App) -> Team:
     """One client for many small cases."""
-    crew = await new_crew(app)
-    await crew.member("Admin")
-    return crew
+    team = await new_team(app)
+    await team.member("Admin")
+    return team
 
 
 def millis(text: str) -> int:
@@ -54,32 +54,32 @@ def millis(text: str) -> int:
     return (int(day[-2:]) * 24 + int(hours)) * HOUR_MS + int(minutes) * 60_000 + round(float(seconds) * 1000)
 
 
-async def test_an_invited_user_is_there_and_holds_a_link_for_72_hours(crew: Crew) -> None:
-    handed = await crew.ask("User Admin", INVITE, input=PERSON)
+async def test_an_invited_user_is_there_and_holds_a_link_for_72_hours(team: Team) -> None:
+    handed = await team.ask("User Admin", INVITE, input=PERSON)
     user = handed["user"]
     told = {name: user[name] for name in PERSON} | {"roles": role_names_of(user)}
     assert told == PERSON | {"roles": ["Author", "Approver"]}
     assert user["isActive"] is True
-    assert await directory(crew, user["id"]) == user
-    now = millis("2027-01-15T08:00:00.000Z") + crew.app.clock.ms - 1_800_000_000_000
+    assert await directory(team, user["id"]) == user
+    now = millis("2027-01-15T08:00:00.000Z") + team.app.clock.ms - 1_800_000_000_000
     assert millis(handed["expiresAt"]) - now == 72 * HOUR_MS
-    signed_in = (await accept(crew.app, token_in(handed))).data
+    signed_in = (await accept(team.app, token_in(handed))).data
     assert signed_in["user"]["id"] == user["id"]
 
 
-async def test_an_invitation_is_renewed_and_the_old_link_stops_working(crew: Crew) -> None:
-    user_id, first = await invited(crew)
-    renewed = await crew.ask("User Admin", RENEW, id=user_id)
+async def test_an_invitation_is_renewed_and_the_old_link_stops_working(team: Team) -> None:
+    user_id, first = await invited(team)
+    renewed = await team.ask("User Admin", RENEW, id=user_id)
     assert renewed["user"]["id"] == user_id
-    assert (await accept(crew.app, first)).code == "INVALID_TOKEN"
-    assert (await accept(crew.app, token_in(renewed))).status == 200
+    assert (await accept(team.app, first)).code == "INVALID_TOKEN"
+    assert (await accept(team.app, token_in(renewed))).status == 200
 
 
-async def test_an_added_user_has_no_link_and_no_password(crew: Crew) -> None:
-    user = await crew.ask("User Admin", ADD, input={"email": "plain@engines.example", "roles": ["Viewer"]})
+async def test_an_added_user_has_no_link_and_no_password(team: Team) -> None:
+    user = await team.ask("User Admin", ADD, input={"email": "plain@engines.example", "roles": ["Viewer"]})
     assert (user["firstName"], user["description"], role_names_of(user)) == ("", "", ["Viewer"])
-    assert await events(crew, "user_invited") == []
-    assert (await crew.app.sign_in("plain@engines.example", client=crew.client)).code == "INVALID_CREDENTIALS"
+    assert await events(team, "user_invited") == []
+    assert (await team.app.sign_in("plain@engines.example", client=team.client)).code == "INVALID_CREDENTIALS"
 
 
 @pytest.mark.parametrize("document", [INVITE, ADD])
@@ -97,8 +97,8 @@ async def test_an_added_user_has_no_link_and_no_password(crew: Crew) -> None:
         ({"description": "x" * 2001}, "description"),
     ],
 )
-async def test_what_is_wrong_with_a_new_user_is_named_and_nobody_is_made(
-    shared: Crew, document: str, wrong: dict[str, Any], field: str
+async def test_what_is_wrong_with_a_new_user_is_named_and_no_one_is_made(
+    shared: Team, document: str, wrong: dict[str, Any], field: str
 ) -> None:
     before = len(await events(shared, "user_created"))
     body = {"email": "wrong@engines.example", "roles": ["Viewer"], **wrong}
@@ -113,84 +113,84 @@ async def test_what_is_wrong_with_a_new_user_is_named_and_nobody_is_made(
     assert (await shared.ask("Admin", '{ users(filter: {search: "wrong@"}) { id } }')) == []
 
 
-async def test_an_address_that_is_taken_is_a_conflict_and_no_link_is_made(crew: Crew) -> None:
-    await crew.ask("Admin", ADD, input={"email": "taken@engines.example", "roles": ["Viewer"]})
+async def test_an_address_that_is_taken_is_a_conflict_and_no_link_is_made(team: Team) -> None:
+    await team.ask("Admin", ADD, input={"email": "taken@engines.example", "roles": ["Viewer"]})
     for document in (ADD, INVITE):
         body = {"email": "TAKEN@engines.example", "roles": ["Viewer"]}
-        assert (await crew.refused("Admin", document, input=body)).code == "CONFLICT"
-    assert await events(crew, "user_invited") == []
+        assert (await team.refused("Admin", document, input=body)).code == "CONFLICT"
+    assert await events(team, "user_invited") == []
 
 
-async def test_a_change_keeps_what_it_does_not_name(crew: Crew) -> None:
-    user_id, _ = await invited(crew, "before@engines.example", "Viewer")
-    before = await directory(crew, user_id)
+async def test_a_change_keeps_what_it_does_not_name(team: Team) -> None:
+    user_id, _ = await invited(team, "before@engines.example", "Viewer")
+    before = await directory(team, user_id)
     for change in ({"firstName": "Grace"}, {"title": "", "lastName": None}, {"description": "a\nb"}, {}):
-        after = await crew.ask("User Admin", UPDATE, id=user_id, input=change)
+        after = await team.ask("User Admin", UPDATE, id=user_id, input=change)
         before |= {name: value for name, value in change.items() if value is not None}
         assert after == before
-    moved = await crew.ask("User Admin", UPDATE, id=user_id, input={"email": "After@engines.example"})
+    moved = await team.ask("User Admin", UPDATE, id=user_id, input={"email": "After@engines.example"})
     assert moved == {**before, "email": "After@engines.example"}
-    taken = (await crew.member("Viewer")).email
-    assert (await crew.refused("User Admin", UPDATE, id=user_id, input={"email": taken})).code == "CONFLICT"
-    refused = await crew.refused("User Admin", UPDATE, id=user_id, input={"email": "no address"})
+    taken = (await team.member("Viewer")).email
+    assert (await team.refused("User Admin", UPDATE, id=user_id, input={"email": taken})).code == "CONFLICT"
+    refused = await team.refused("User Admin", UPDATE, id=user_id, input={"email": "no address"})
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["email"])
 
 
-async def test_roles_count_from_the_next_request_on(crew: Crew) -> None:
-    viewer = await crew.member("Viewer")
-    user = await crew.ask("User Admin", SET_ROLES, id=viewer.id, roles=["Publisher", "Operator"])
+async def test_roles_count_from_the_next_request_on(team: Team) -> None:
+    viewer = await team.member("Viewer")
+    user = await team.ask("User Admin", SET_ROLES, id=viewer.id, roles=["Publisher", "Operator"])
     assert role_names_of(user) == ["Publisher", "Operator"]
-    assert (await crew.app.me(viewer.token)).data["roles"] == ["Publisher", "Operator"]
-    refused = await crew.refused("User Admin", SET_ROLES, id=viewer.id, roles=[])
+    assert (await team.app.me(viewer.token)).data["roles"] == ["Publisher", "Operator"]
+    refused = await team.refused("User Admin", SET_ROLES, id=viewer.id, roles=[])
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["roles"])
 
 
-async def test_who_is_deactivated_is_out_at_once_and_restored_signs_in_anew(crew: Crew) -> None:
-    user_id, email = await new_user(crew.app, crew.client, password=PASSWORD)
-    keys = [await keys_of(crew.app, email, client=crew.client) for _ in range(2)]
-    gone = await crew.ask("User Admin", DEACTIVATE, id=user_id)
+async def test_who_is_deactivated_is_out_at_once_and_restored_signs_in_anew(team: Team) -> None:
+    user_id, email = await new_user(team.app, team.client, password=PASSWORD)
+    keys = [await keys_of(team.app, email, client=team.client) for _ in range(2)]
+    gone = await team.ask("User Admin", DEACTIVATE, id=user_id)
     assert gone["isActive"] is False
     for key in keys:
-        assert await opened_by(crew.app, key) == []
-    assert (await crew.refused("User Admin", DEACTIVATE, id=user_id)).code == "CONFLICT"
+        assert await opened_by(team.app, key) == []
+    assert (await team.refused("User Admin", DEACTIVATE, id=user_id)).code == "CONFLICT"
     for document in (RENEW, RESET):
-        assert (await crew.refused("User Admin", document, id=user_id)).code == "CONFLICT"
-    assert (await crew.ask("User Admin", RESTORE, id=user_id))["isActive"] is True
-    assert (await crew.refused("User Admin", RESTORE, id=user_id)).code == "CONFLICT"
-    assert await opened_by(crew.app, keys[0]) == []
-    assert (await crew.app.sign_in(email, client=crew.client)).status == 200
+        assert (await team.refused("User Admin", document, id=user_id)).code == "CONFLICT"
+    assert (await team.ask("User Admin", RESTORE, id=user_id))["isActive"] is True
+    assert (await team.refused("User Admin", RESTORE, id=user_id)).code == "CONFLICT"
+    assert await opened_by(team.app, keys[0]) == []
+    assert (await team.app.sign_in(email, client=team.client)).status == 200
 
 
-async def test_all_sessions_of_a_user_are_ended(crew: Crew) -> None:
-    _, email = await new_user(crew.app, crew.client, password=PASSWORD)
-    keys = [await keys_of(crew.app, email, client=crew.client) for _ in range(3)]
-    user_id = (await crew.app.me(keys[0].token)).data["user"]["id"]
-    assert await crew.ask("User Admin", END, id=user_id) == 3
-    assert [await opened_by(crew.app, key) for key in keys] == [[], [], []]
-    assert await crew.ask("User Admin", END, id=user_id) == 0
+async def test_all_sessions_of_a_user_are_ended(team: Team) -> None:
+    _, email = await new_user(team.app, team.client, password=PASSWORD)
+    keys = [await keys_of(team.app, email, client=team.client) for _ in range(3)]
+    user_id = (await team.app.me(keys[0].token)).data["user"]["id"]
+    assert await team.ask("User Admin", END, id=user_id) == 3
+    assert [await opened_by(team.app, key) for key in keys] == [[], [], []]
+    assert await team.ask("User Admin", END, id=user_id) == 0
 
 
 async def test_where_passwords_are_not_used_none_is_reset(app: App) -> None:
-    crew = await new_crew(app)
-    boss, viewer = await crew.member("Admin"), await crew.member("Viewer")
-    await settle(app, crew.client, passwordSignIn=False)
-    assert (await crew.refused("Admin", RESET, id=viewer.id)).code == "CONFLICT"
-    path = f"/api/admin/clients/{crew.client}/users/{boss.id}/password-reset"
+    team = await new_team(app)
+    client_admin, viewer = await team.member("Admin"), await team.member("Viewer")
+    await settle(app, team.client, passwordSignIn=False)
+    assert (await team.refused("Admin", RESET, id=viewer.id)).code == "CONFLICT"
+    path = f"/api/admin/clients/{team.client}/users/{client_admin.id}/password-reset"
     assert (await app.post(path, token=await app.admin_token())).code == "CONFLICT"
 
 
-async def test_every_act_stands_in_the_trail_with_before_and_after_and_no_secret(crew: Crew) -> None:
-    clerk = await crew.member("User Admin")
-    user_id, token = await invited(crew, "trail@engines.example", "Viewer", by="User Admin")
+async def test_every_act_stands_in_the_trail_with_before_and_after_and_no_secret(team: Team) -> None:
+    clerk = await team.member("User Admin")
+    user_id, token = await invited(team, "trail@engines.example", "Viewer", by="User Admin")
     new = {"title": "T", "email": "trail-2@engines.example"}
-    await crew.ask("User Admin", UPDATE, id=user_id, input={**new, "firstName": ""})
-    await crew.ask("User Admin", SET_ROLES, id=user_id, roles=["Author"])
-    tokens = [token, token_in(await crew.ask("User Admin", RENEW, id=user_id)), await started_reset(crew, user_id)]
-    await crew.ask("User Admin", END, id=user_id)
-    await crew.ask("User Admin", DEACTIVATE, id=user_id)
-    await crew.ask("User Admin", RESTORE, id=user_id)
-    told = [event for event in await trail(crew.app, crew.client) if event.subject == f"user:{user_id}"]
-    by_clerk, by_boss = f"user:{clerk.id}", f"user:{(await crew.member('Admin')).id}"
+    await team.ask("User Admin", UPDATE, id=user_id, input={**new, "firstName": ""})
+    await team.ask("User Admin", SET_ROLES, id=user_id, roles=["Author"])
+    tokens = [token, token_in(await team.ask("User Admin", RENEW, id=user_id)), await started_reset(team, user_id)]
+    await team.ask("User Admin", END, id=user_id)
+    await team.ask("User Admin", DEACTIVATE, id=user_id)
+    await team.ask("User Admin", RESTORE, id=user_id)
+    told = [event for event in await trail(team.app, team.client) if event.subject == f"user:{user_id}"]
+    by_clerk, by_boss = f"user:{clerk.id}", f"user:{(await team.member('Admin')).id}"
     assert [(event.event, event.actor) for event in told] == [
         ("user_created", by_clerk),
         ("user_invited", by_clerk),
@@ -208,7 +208,7 @@ async def test_every_act_stands_in_the_trail_with_before_and_after_and_no_secret
     assert not [event for event in told for token in tokens if token in event.detail]
 
 
-async def test_no_name_holds_what_nobody_sees(app: App, shared: Crew) -> None:
+async def test_no_name_holds_what_no_one_sees(app: App, shared: Team) -> None:
     """Nor may it read in another order than it is written. Each way to name a thing ends in one check of texts."""
     token, hidden = await app.admin_token(), "Ada\u202e\u200b"
     client = f"/api/admin/clients/{shared.client}"

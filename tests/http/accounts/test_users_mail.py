@@ -1,4 +1,4 @@
-"""One-time links by mail. Once mail is set up the user alone sees the link."""
+"""One-time links by e-mail: where mail is set up, only the user sees the link."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App, running
-from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_success
-from tests.support.links import links_made
 from tests.support.mail_server import MailServer
-from tests.support.managing import INVITE, RENEW, RESET, accept, directory, invited, reset
+from tests.support.one_time_links import links_made
+from tests.support.team import Team, new_team
+from tests.support.user_management import INVITE, RENEW, RESET, accept, directory, invited, reset
 
 BUDGET_S = 3.0
 CHOOSE = "choose a new password"
@@ -23,10 +23,10 @@ pytestmark = pytest.mark.mail
 
 
 @pytest.fixture
-async def crew(app: App, post: MailServer) -> Crew:
-    post.letters.clear()
-    post.refuses = ""
-    return await new_crew(app)
+async def team(app: App, mail_server: MailServer) -> Team:
+    mail_server.mails.clear()
+    mail_server.refuses = ""
+    return await new_team(app)
 
 
 def mails(app: App, result: str) -> float:
@@ -37,65 +37,65 @@ def body(email: str = "ada@engines.example") -> dict[str, Any]:
     return {"email": email, "firstName": "Visit https://evil.example now", "roles": ["Viewer"]}
 
 
-async def test_an_invitation_goes_to_the_user_alone(crew: Crew, post: MailServer) -> None:
-    before = mails(crew.app, "ok")
-    reply = await crew.send("User Admin", INVITE, input=body())
+async def test_an_invitation_goes_to_the_user_alone(team: Team, mail_server: MailServer) -> None:
+    before = mails(team.app, "ok")
+    reply = await team.send("User Admin", INVITE, input=body())
     handed = reply.json["data"]["inviteUser"]
     assert handed["link"] is None
-    letter = await post.letter_to(body()["email"])
-    assert post.letters == []
-    assert letter.token not in reply.text
-    assert letter.message["To"] == body()["email"]
-    assert letter.message["Subject"] == f"{crew.client}: your account is ready"
-    assert "72 hours" in letter.text
-    assert "evil" not in letter.text  # whoever invites does not write our letters
-    assert check_success(await accept(crew.app, letter.token))["user"]["id"] == handed["user"]["id"]
-    assert mails(crew.app, "ok") == before + 1
+    received = await mail_server.mail_to(body()["email"])
+    assert mail_server.mails == []
+    assert received.token not in reply.text
+    assert received.message["To"] == body()["email"]
+    assert received.message["Subject"] == f"{team.client}: your account is ready"
+    assert "72 hours" in received.text
+    assert "evil" not in received.text  # the user who invites cannot change the text of our e-mails
+    assert check_success(await accept(team.app, received.token))["user"]["id"] == handed["user"]["id"]
+    assert mails(team.app, "ok") == before + 1
 
 
-async def test_a_renewed_one_and_a_reset_are_mailed_too(crew: Crew, post: MailServer) -> None:
-    user_id = (await crew.ask("Admin", INVITE, input=body()))["user"]["id"]
-    first = await post.letter_to(body()["email"])
-    assert (await crew.ask("Admin", RENEW, id=user_id))["link"] is None
-    second = await post.letter_to(body()["email"])
-    assert (await crew.ask("Admin", RESET, id=user_id))["link"] is None
-    third = await post.letter_to(body()["email"])
-    assert (await accept(crew.app, first.token)).code == "INVALID_TOKEN"
+async def test_a_renewed_one_and_a_reset_are_mailed_too(team: Team, mail_server: MailServer) -> None:
+    user_id = (await team.ask("Admin", INVITE, input=body()))["user"]["id"]
+    first = await mail_server.mail_to(body()["email"])
+    assert (await team.ask("Admin", RENEW, id=user_id))["link"] is None
+    second = await mail_server.mail_to(body()["email"])
+    assert (await team.ask("Admin", RESET, id=user_id))["link"] is None
+    third = await mail_server.mail_to(body()["email"])
+    assert (await accept(team.app, first.token)).code == "INVALID_TOKEN"
     assert "30 minutes" in third.text
-    check_success(await reset(crew.app, third.token))
-    assert (await accept(crew.app, second.token)).code == "INVALID_TOKEN"
+    check_success(await reset(team.app, third.token))
+    assert (await accept(team.app, second.token)).code == "INVALID_TOKEN"
 
 
-async def test_a_system_admin_does_not_see_the_link_either(app: App, crew: Crew, post: MailServer) -> None:
+async def test_a_system_admin_does_not_see_the_link_either(app: App, team: Team, mail_server: MailServer) -> None:
     client, admin = await new_client(app), await app.admin_token()
     user_id, email = await new_user(app, client)
     base = f"/api/admin/clients/{client}/users/{user_id}"
     invitation = check_success(await app.post(f"{base}/invitation", token=admin), 201)
     assert (invitation["token"], invitation["link"]) == (None, None)
-    assert (await post.letter_to(email)).token
+    assert (await mail_server.mail_to(email)).token
     resetting = check_success(await app.post(f"{base}/password-reset", token=admin), 201)
     assert resetting.keys() == {"link", "sent", "expiresAt"}
     assert (resetting["link"], resetting["sent"]) == (None, True)
-    letter = await post.letter_to(email)
-    assert post.letters == []
-    check_success(await reset(app, letter.token))
+    received = await mail_server.mail_to(email)
+    assert mail_server.mails == []
+    check_success(await reset(app, received.token))
 
 
 async def test_a_server_that_refuses_brings_no_link_into_any_answer(
-    app: App, crew: Crew, post: MailServer, monkeypatch: pytest.MonkeyPatch
+    app: App, team: Team, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who waits for a failure, or causes one, sees nothing of it."""
+    """A caller who waits for a failure, or causes one, still does not see the link."""
     tokens = links_made(monkeypatch)
-    post.refuses, before = "550 no such mailbox", mails(app, "failed")
-    handed = await crew.send("User Admin", INVITE, input=body())
+    mail_server.refuses, before = "550 no such mailbox", mails(app, "failed")
+    handed = await team.send("User Admin", INVITE, input=body())
     user_id = handed.json["data"]["inviteUser"]["user"]["id"]
-    boss, admin = (await crew.member("User Admin")).token, await app.admin_token()
-    base = f"/api/admin/clients/{crew.client}/users/{user_id}"
+    client_admin, admin = (await team.member("User Admin")).token, await app.admin_token()
+    base = f"/api/admin/clients/{team.client}/users/{user_id}"
     replies = [
         handed,
-        await crew.send("User Admin", RENEW, id=user_id),
-        await crew.send("User Admin", RESET, id=user_id),
-        await app.post(f"/api/client/users/{user_id}/invitation", token=boss),
+        await team.send("User Admin", RENEW, id=user_id),
+        await team.send("User Admin", RESET, id=user_id),
+        await app.post(f"/api/client/users/{user_id}/invitation", token=client_admin),
         await app.post(f"{base}/invitation", token=admin),
         await app.post(f"{base}/password-reset", token=admin),
     ]
@@ -106,35 +106,35 @@ async def test_a_server_that_refuses_brings_no_link_into_any_answer(
         assert "#" not in reply.text
         assert '"link":null' in reply.text.replace(" ", "")
         assert '"sent":false' in reply.text.replace(" ", "")
-    assert post.letters == []
+    assert mail_server.mails == []
     assert mails(app, "failed") == before + len(replies)
-    assert (await directory(crew, user_id))["email"] == body()["email"]
+    assert (await directory(team, user_id))["email"] == body()["email"]
 
 
 async def test_an_address_that_changed_gets_the_reset_and_the_links_of_the_old_one_close(
-    crew: Crew, post: MailServer
+    team: Team, mail_server: MailServer
 ) -> None:
-    user_id = (await crew.ask("Admin", INVITE, input=body()))["user"]["id"]
-    invitation = (await post.letter_to(body()["email"])).token
+    user_id = (await team.ask("Admin", INVITE, input=body()))["user"]["id"]
+    invitation = (await mail_server.mail_to(body()["email"])).token
     change = 'mutation($id: Int!) { updateUser(id: $id, input: {email: "new@engines.example"}) { id } }'
-    await crew.ask("Admin", change, id=user_id)
-    await crew.ask("Admin", RESET, id=user_id)
-    await post.letter_to(body()["email"], CHOOSE)  # nobody confirmed the new one
-    asked = await post.letter_to("new@engines.example")
-    check_success(await crew.app.post("/api/client/auth/email/confirm", {"token": asked.token}))
-    assert (await accept(crew.app, invitation)).code == "INVALID_TOKEN"
-    await crew.ask("Admin", RESET, id=user_id)
-    link = await post.letter_to("new@engines.example", CHOOSE)
-    assert not [letter for letter in post.letters if CHOOSE in letter.message["Subject"]]
-    check_success(await reset(crew.app, link.token))
+    await team.ask("Admin", change, id=user_id)
+    await team.ask("Admin", RESET, id=user_id)
+    await mail_server.mail_to(body()["email"], CHOOSE)  # no one confirmed the new one
+    asked = await mail_server.mail_to("new@engines.example")
+    check_success(await team.app.post("/api/client/auth/email/confirm", {"token": asked.token}))
+    assert (await accept(team.app, invitation)).code == "INVALID_TOKEN"
+    await team.ask("Admin", RESET, id=user_id)
+    link = await mail_server.mail_to("new@engines.example", CHOOSE)
+    assert not [received for received in mail_server.mails if CHOOSE in received.message["Subject"]]
+    check_success(await reset(team.app, link.token))
 
 
-async def test_a_mail_server_that_hangs_keeps_nobody_waiting(database_url: str, app: App) -> None:
-    """All letters of one request have the time of one."""
-    listener = socket.create_server(("127.0.0.1", 0))  # greets nobody
+async def test_a_mail_server_that_hangs_keeps_no_one_waiting(database_url: str, app: App) -> None:
+    """All e-mails of one request share the time limit of one."""
+    listener = socket.create_server(("127.0.0.1", 0))  # never greets
     address = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
-    crew = await new_crew(app)
-    admin = await crew.member("Admin")
+    team = await new_team(app)
+    admin = await team.member("Admin")
     fields = " ".join(
         f'n{n}: inviteUser(input: {{email: "n{n}@engines.example", roles: ["Viewer"]}}) {{ link sent }}'
         for n in range(5)
@@ -149,9 +149,9 @@ async def test_a_mail_server_that_hangs_keeps_nobody_waiting(database_url: str, 
     listener.close()
 
 
-async def test_without_a_mail_server_the_link_is_shown_to_whoever_asked(database_url: str, app: App) -> None:
-    crew = await new_crew(app)
+async def test_without_a_mail_server_the_link_is_shown_to_the_user_who_asked(database_url: str, app: App) -> None:
+    team = await new_team(app)
     async with running(database_url) as other:
         other.clock.ms = app.clock.ms
-        _, token = await invited(Crew(other, crew.client))
+        _, token = await invited(Team(other, team.client))
         check_success(await accept(other, token))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.admin_desk import Desk, another, desk
 from tests.support.application import App
+from tests.support.system_admins import SystemAdmin, another, signed_in_admin
 
 
 @pytest.fixture
@@ -15,12 +15,12 @@ async def admin(app: App) -> str:
 
 
 @pytest.fixture
-async def root(app: App, another_day: None) -> Desk:
+async def root(app: App, another_day: None) -> SystemAdmin:
     """The first system admin, on another day."""
-    return await desk(app)
+    return await signed_in_admin(app)
 
 
 @pytest.fixture
-async def me(root: Desk) -> Desk:
+async def me(root: SystemAdmin) -> SystemAdmin:
     """A system admin whom no other test knows."""
     return await another(root)

@@ -1,4 +1,4 @@
-"""System admins manage each other; the last active one stays, also when two act at once."""
+"""System admins manage each other; the last active one stays, also when two requests meet."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.admin_desk import ADMINS, AUTH, Desk, another, desk, events, sign_in
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.system_admins import ADMINS, AUTH, SystemAdmin, another, events, sign_in, signed_in_admin
 
 NEW = "granite-otter-47-lantern"
 
 
 @pytest.fixture
-async def root(app: App) -> AsyncIterator[Desk]:
-    """Root, alone: whoever else a test made is disabled afterwards."""
+async def root(app: App) -> AsyncIterator[SystemAdmin]:
+    """Root as the only admin: those that a test made are disabled afterwards."""
     app.clock.advance(3600)
-    root = await desk(app)
+    root = await signed_in_admin(app)
     yield root
     for admin in check_success(await root.get(f"{ADMINS}?first=100&state=active"))["items"]:
         if admin["id"] != root.id:
             await root.post(f"{ADMINS}/{admin['id']}/disable")
 
 
-async def test_a_new_admin_gets_a_random_password_that_is_shown_once(root: Desk) -> None:
+async def test_a_new_admin_gets_a_random_password_that_is_shown_once(root: SystemAdmin) -> None:
     made = check_success(await root.post(ADMINS, {"username": "Grace"}), 201)
     assert set(made) == {"admin", "password"}
     assert len(made["password"]) >= 20
@@ -36,7 +36,7 @@ async def test_a_new_admin_gets_a_random_password_that_is_shown_once(root: Desk)
     assert made["password"] not in seen.text
 
 
-async def test_a_given_password_follows_the_rules_and_is_not_shown(root: Desk) -> None:
+async def test_a_given_password_follows_the_rules_and_is_not_shown(root: SystemAdmin) -> None:
     made = check_success(await root.post(ADMINS, {"username": "given", "password": NEW}), 201)
     assert made["password"] is None
     check_success(await sign_in(root.app, "given", NEW))
@@ -46,7 +46,7 @@ async def test_a_given_password_follows_the_rules_and_is_not_shown(root: Desk) -
     check_refusal(await root.post(ADMINS, {"username": " spaced"}), 400, "VALIDATION_ERROR")
 
 
-async def test_a_disabled_admin_is_out_at_once_and_signs_in_anew_when_enabled(root: Desk) -> None:
+async def test_a_disabled_admin_is_out_at_once_and_signs_in_anew_when_enabled(root: SystemAdmin) -> None:
     other = await another(root)
     data = check_success(await root.post(f"{ADMINS}/{other.id}/disable"))
     assert data["disabledAt"] is not None
@@ -59,7 +59,7 @@ async def test_a_disabled_admin_is_out_at_once_and_signs_in_anew_when_enabled(ro
     check_success(await (await other.again()).get(ADMINS))
 
 
-async def test_the_last_active_admin_stays(root: Desk) -> None:
+async def test_the_last_active_admin_stays(root: SystemAdmin) -> None:
     check_refusal(await root.post(f"{ADMINS}/{root.id}/disable"), 409, "CONFLICT")
     other = await another(root)
     check_success(await other.post(f"{ADMINS}/{root.id}/disable"))
@@ -68,7 +68,7 @@ async def test_the_last_active_admin_stays(root: Desk) -> None:
     root.token = (await root.again()).token
 
 
-async def test_of_two_who_disable_each_other_at_once_one_stays(root: Desk) -> None:
+async def test_of_two_who_disable_each_other_at_once_one_stays(root: SystemAdmin) -> None:
     for _ in range(4):
         one, other = await another(root), await another(root)
         replies = await asyncio.gather(
@@ -79,7 +79,7 @@ async def test_of_two_who_disable_each_other_at_once_one_stays(root: Desk) -> No
         assert len({one.id, other.id} & {admin["id"] for admin in listed}) == 1
 
 
-async def test_of_two_who_are_the_last_and_disable_themselves_at_once_one_stays(root: Desk) -> None:
+async def test_of_two_who_are_the_last_and_disable_themselves_at_once_one_stays(root: SystemAdmin) -> None:
     for _ in range(4):
         other = await another(root)
         replies = await asyncio.gather(*(me.post(f"{ADMINS}/{me.id}/disable") for me in (root, other)))
@@ -91,7 +91,7 @@ async def test_of_two_who_are_the_last_and_disable_themselves_at_once_one_stays(
             check_success(await root.post(f"{ADMINS}/{other.id}/disable"))
 
 
-async def test_a_reset_gives_a_new_password_once_and_ends_the_sessions(root: Desk) -> None:
+async def test_a_reset_gives_a_new_password_once_and_ends_the_sessions(root: SystemAdmin) -> None:
     other = await another(root)
     made = check_success(await root.post(f"{ADMINS}/{other.id}/reset-password"))
     check_refusal(await other.get(ADMINS), 401, "INVALID_TOKEN")
@@ -100,7 +100,7 @@ async def test_a_reset_gives_a_new_password_once_and_ends_the_sessions(root: Des
     check_refusal(await root.post(f"{ADMINS}/{root.id}/reset-password"), 409, "CONFLICT")
 
 
-async def test_ones_own_password_is_changed_with_the_current_one(root: Desk) -> None:
+async def test_ones_own_password_is_changed_with_the_current_one(root: SystemAdmin) -> None:
     me = await another(root)
     elsewhere = await me.again()
     wrong = {"currentPassword": "wrong", "newPassword": NEW}
@@ -115,7 +115,7 @@ async def test_ones_own_password_is_changed_with_the_current_one(root: Desk) -> 
     check_success(await sign_in(root.app, me.username, NEW))
 
 
-async def test_guesses_of_ones_own_password_are_throttled(root: Desk) -> None:
+async def test_guesses_of_ones_own_password_are_throttled(root: SystemAdmin) -> None:
     me = await another(root)
     body = {"currentPassword": "wrong", "newPassword": NEW}
     codes = [(await me.post(f"{AUTH}/password", body)).code for _ in range(8)]
@@ -123,14 +123,14 @@ async def test_guesses_of_ones_own_password_are_throttled(root: Desk) -> None:
     assert codes[-1] == "RATE_LIMITED"
 
 
-async def test_the_sessions_of_an_admin_can_be_ended(root: Desk) -> None:
+async def test_the_sessions_of_an_admin_can_be_ended(root: SystemAdmin) -> None:
     other = await another(root)
     await other.again()
     assert check_success(await root.send("DELETE", f"{ADMINS}/{other.id}/sessions")) == {"ended": 2}
     check_refusal(await other.get(ADMINS), 401, "INVALID_TOKEN")
 
 
-async def test_the_list_is_paged_filtered_searched_and_sorted(root: Desk) -> None:
+async def test_the_list_is_paged_filtered_searched_and_sorted(root: SystemAdmin) -> None:
     for name in ("paged-c", "Paged-a", "paged-b"):
         check_success(await root.post(ADMINS, {"username": name}), 201)
     found: list[str] = []
@@ -149,13 +149,13 @@ async def test_the_list_is_paged_filtered_searched_and_sorted(root: Desk) -> Non
         check_refusal(await root.get(f"{ADMINS}?{wrong}"), 400, "VALIDATION_ERROR")
 
 
-async def test_who_does_not_exist_is_not_found(root: Desk) -> None:
-    for method, tail in (("GET", ""), ("POST", "/disable"), ("POST", "/enable"), ("POST", "/reset-password"),
+async def test_who_does_not_exist_is_not_found(root: SystemAdmin) -> None:
+    for method, action in (("GET", ""), ("POST", "/disable"), ("POST", "/enable"), ("POST", "/reset-password"),
                          ("POST", "/reset-second-factor"), ("DELETE", "/sessions")):  # fmt: skip
-        check_refusal(await root.send(method, f"{ADMINS}/999999{tail}"), 404, "NOT_FOUND")
+        check_refusal(await root.send(method, f"{ADMINS}/999999{action}"), 404, "NOT_FOUND")
 
 
-async def test_every_act_stands_in_the_installations_trail_without_a_secret(root: Desk) -> None:
+async def test_every_act_stands_in_the_installations_trail_without_a_secret(root: SystemAdmin) -> None:
     other = await another(root)
     made = [check_success(await root.post(f"{ADMINS}/{other.id}/reset-password"))["password"]]
     for act in ("disable", "enable"):

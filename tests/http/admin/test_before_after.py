@@ -1,22 +1,22 @@
-"""What a system admin changes stands in the trail with what was before and after, no secrets."""
+"""Changes by a system admin are recorded in the audit trail with values before and after, without secrets."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from tests.support.admin_desk import Desk, events
-from tests.support.editors import OIDC
 from tests.support.envelope import check_refusal, check_success
+from tests.support.provider_editors import OIDC
+from tests.support.system_admins import SystemAdmin, events
 
 CLIENTS = "/api/admin/clients"
 
 
-async def last(root: Desk, event: str, client: int = 0) -> dict[str, Any]:
+async def last(root: SystemAdmin, event: str, client: int = 0) -> dict[str, Any]:
     return [detail for name, _, _, detail in await events(root.app, client) if name == event][-1]
 
 
-async def test_what_happens_to_a_client(root: Desk) -> None:
+async def test_what_happens_to_a_client(root: SystemAdmin) -> None:
     body = {"identifier": "told", "name": "Told", "settings": {"refreshStrict": True}}
     made = check_success(await root.post(CLIENTS, body), 201)
     detail = await last(root, "client_created", made["id"])
@@ -37,7 +37,7 @@ async def test_what_happens_to_a_client(root: Desk) -> None:
             check_refusal(answer, 400, "VALIDATION_ERROR")
 
 
-async def test_what_happens_to_a_user(root: Desk) -> None:
+async def test_what_happens_to_a_user(root: SystemAdmin) -> None:
     client, user = root.app.ids["acme"], root.app.ids["operator@acme.example"]
     path = f"{CLIENTS}/acme/users/{user}"
     states = {"deactivate": ("user_deactivated", False, True), "restore": ("user_restored", True, False)}
@@ -51,7 +51,7 @@ async def test_what_happens_to_a_user(root: Desk) -> None:
         assert (detail["before"], detail["after"]) == ({"openLinks": earlier}, {"openLinks": 1})
 
 
-async def test_what_happens_to_a_provider(root: Desk) -> None:
+async def test_what_happens_to_a_provider(root: SystemAdmin) -> None:
     client, path = root.app.ids["globex"], f"{CLIENTS}/globex/providers"
     check_success(await root.post(path, {"name": "told", "displayName": "Told", "oidc": OIDC}), 201)
     for act, before in (("off", True), ("on", False)):
@@ -65,7 +65,7 @@ async def test_what_happens_to_a_provider(root: Desk) -> None:
     assert OIDC["clientSecret"] not in str(await events(root.app, client))
 
 
-async def test_which_keys_were_rotated(root: Desk) -> None:
+async def test_which_keys_were_rotated(root: SystemAdmin) -> None:
     query = "/api/admin/keys?purpose=refresh&state=signing"
     [before] = check_success(await root.get(query))["items"]
     check_success(await root.post("/api/admin/keys/rotate", {"purpose": "refresh"}))

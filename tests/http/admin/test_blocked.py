@@ -1,4 +1,4 @@
-"""System admins see how many the throttle holds back, and let them go."""
+"""System admins see how many callers are blocked by the throttle, and unblock them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.admin_desk import Desk, desk, events, sign_in
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.system_admins import SystemAdmin, events, sign_in, signed_in_admin
 
 BASE = "/api/admin/throttles"
 WHO = {"client": "acme", "email": "Viewer@acme.example"}
@@ -16,9 +16,9 @@ HERE = "192.0.2.1"
 
 
 @pytest.fixture
-async def root(app: App) -> Desk:
+async def root(app: App) -> SystemAdmin:
     app.clock.advance(2 * 86_400)
-    root = await desk(app)
+    root = await signed_in_admin(app)
     check_success(await root.send("DELETE", BASE))
     return root
 
@@ -29,12 +29,12 @@ async def hold_back(app: App, email: str = "viewer@acme.example", client: str | 
     check_refusal(await app.sign_in(email, PASSWORD, client), 429, "RATE_LIMITED")
 
 
-async def held(root: Desk, query: str = "") -> list[dict[str, Any]]:
+async def held(root: SystemAdmin, query: str = "") -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = check_success(await root.get(f"{BASE}{query}"))["items"]
     return items
 
 
-async def test_whoever_is_held_back_now_is_seen_as_a_counter(root: Desk) -> None:
+async def test_callers_that_are_blocked_now_are_seen_as_a_counter(root: SystemAdmin) -> None:
     assert await held(root) == []
     await root.app.sign_in("viewer@acme.example", "wrong", "acme")
     assert await held(root) == []  # counted, not held back
@@ -52,7 +52,7 @@ async def test_whoever_is_held_back_now_is_seen_as_a_counter(root: Desk) -> None
 @pytest.mark.parametrize(
     "body", [{**WHO, "address": HERE}, {"client": "acme", "email": "viewer@acme.example", "address": HERE}]
 )
-async def test_an_account_as_it_was_tried_from_an_address_is_let_go(root: Desk, body: dict[str, str]) -> None:
+async def test_an_account_as_it_was_tried_from_an_address_is_let_go(root: SystemAdmin, body: dict[str, str]) -> None:
     await hold_back(root.app)
     await hold_back(root.app, "author@acme.example")
     assert check_success(await root.post(f"{BASE}/clear", body))["cleared"] >= 1
@@ -60,7 +60,7 @@ async def test_an_account_as_it_was_tried_from_an_address_is_let_go(root: Desk, 
     check_refusal(await root.app.sign_in("author@acme.example", PASSWORD, "acme"), 429, "RATE_LIMITED")
 
 
-async def test_an_account_is_let_go_where_it_signed_in_before(root: Desk) -> None:
+async def test_an_account_is_let_go_where_it_signed_in_before(root: SystemAdmin) -> None:
     check_success(await root.app.sign_in("publisher@acme.example", PASSWORD, "acme"))
     await hold_back(root.app, "publisher@acme.example")
     body = {"client": "acme", "email": "publisher@acme.example"}
@@ -68,7 +68,7 @@ async def test_an_account_is_let_go_where_it_signed_in_before(root: Desk) -> Non
     check_success(await root.app.sign_in("publisher@acme.example", PASSWORD, "acme"))
 
 
-async def test_a_system_admin_is_let_go(root: Desk) -> None:
+async def test_a_system_admin_is_let_go(root: SystemAdmin) -> None:
     for _ in range(7):
         await sign_in(root.app, "root", "wrong")
     check_refusal(await sign_in(root.app, "root"), 429, "RATE_LIMITED")
@@ -76,7 +76,7 @@ async def test_a_system_admin_is_let_go(root: Desk) -> None:
     check_success(await sign_in(root.app, "root"))
 
 
-async def test_an_address_is_let_go(root: Desk) -> None:
+async def test_an_address_is_let_go(root: SystemAdmin) -> None:
     for number in range(51):
         await root.app.sign_in(f"nobody-{number}@acme.example", "wrong", "acme")
     check_refusal(await root.app.sign_in("nobody@acme.example", "wrong", "acme"), 429, "RATE_LIMITED")
@@ -84,7 +84,7 @@ async def test_an_address_is_let_go(root: Desk) -> None:
     check_refusal(await root.app.sign_in("nobody@acme.example", "wrong", "acme"), 401, "INVALID_CREDENTIALS")
 
 
-async def test_all_are_let_go(root: Desk) -> None:
+async def test_all_are_let_go(root: SystemAdmin) -> None:
     await hold_back(root.app)
     await hold_back(root.app, "author@acme.example")
     assert check_success(await root.send("DELETE", BASE))["cleared"] >= 2
@@ -92,7 +92,7 @@ async def test_all_are_let_go(root: Desk) -> None:
     check_success(await root.app.sign_in("viewer@acme.example", PASSWORD, "acme"))
 
 
-async def test_the_list_is_paged_and_sorted(root: Desk) -> None:
+async def test_the_list_is_paged_and_sorted(root: SystemAdmin) -> None:
     for name in ("viewer", "author", "operator"):
         await hold_back(root.app, f"{name}@acme.example")
         root.app.clock.advance(0.1)
@@ -109,18 +109,18 @@ async def test_the_list_is_paged_and_sorted(root: Desk) -> None:
     assert allowed == sorted(allowed)
 
 
-NOBODY: list[dict[str, Any]] = [
+WRONG_BODIES: list[dict[str, Any]] = [
     {}, {"client": "acme"}, {"email": "a@b.example"}, {"address": "example.com"}, {"address": "192.0.2.0/24"},
     {**WHO, "username": "root"}, {"username": ""}, {"address": 1},
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("body", NOBODY)
-async def test_what_names_nobody_is_refused(root: Desk, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize("body", WRONG_BODIES)
+async def test_what_names_no_one_is_refused(root: SystemAdmin, body: dict[str, Any]) -> None:
     check_refusal(await root.post(f"{BASE}/clear", body), 400, "VALIDATION_ERROR")
 
 
-async def test_who_is_let_go_stands_in_the_trail(root: Desk) -> None:
+async def test_who_is_let_go_stands_in_the_trail(root: SystemAdmin) -> None:
     check_refusal(await root.post(f"{BASE}/clear", {**WHO, "client": "nowhere"}), 404, "NOT_FOUND")
     check_success(await root.post(f"{BASE}/clear", WHO))
     event, actor, subject, detail = (await events(root.app, root.app.ids["acme"]))[-1]

@@ -1,4 +1,4 @@
-"""How the installation is, and the addresses from which the admin plane can be reached."""
+"""The status of the installation, and the networks from which the admin plane can be reached."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.admin_desk import AUTH, desk, sign_in
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.rows import NEWEST_SCHEMA
+from tests.support.system_admins import AUTH, sign_in, signed_in_admin
 
 STATUS = "/api/admin/status"
 INSIDE, OUTSIDE = "203.0.113.9", "198.51.100.7"
 
 
 async def test_the_status_tells_release_store_and_counts(app: App, database_url: str) -> None:
-    root = await desk(app)
+    root = await signed_in_admin(app)
     before = check_success(await root.get(STATUS))
     assert before["schema"] == NEWEST_SCHEMA
     assert before["store"] == ("sqlite" if database_url.startswith("sqlite") else "postgresql")
@@ -40,7 +40,7 @@ async def test_the_status_tells_release_store_and_counts(app: App, database_url:
 
 
 async def test_what_is_not_named_in_a_change_stays(app: App) -> None:
-    root = await desk(app)
+    root = await signed_in_admin(app)
     path = "/api/admin/settings"
     seen = check_success(await root.get(path))
     assert seen == {
@@ -56,7 +56,7 @@ async def test_what_is_not_named_in_a_change_stays(app: App) -> None:
 
 @pytest.fixture
 async def fenced(database_url: str) -> AsyncIterator[App]:
-    """The admin plane for one network; whoever connects is the proxy."""
+    """The admin plane for one network; every peer is taken for the proxy."""
     more = {"MANIFEST_ADMIN_ADDRESSES": "203.0.113.0/28, 2001:db8::/32", "MANIFEST_TRUSTED_PROXIES": "192.0.2.1"}
     async with running(database_url, **more) as app:
         app.clock.advance(86_400)
@@ -93,6 +93,6 @@ async def test_to_all_others_nothing_is_there_whatever_they_show(fenced: App) ->
     check_success(await fenced.sign_in("viewer@acme.example", headers=outside))  # users come from everywhere
 
 
-async def test_nobody_names_an_address_to_a_server_that_trusts_no_proxy(database_url: str) -> None:
+async def test_no_header_names_an_address_to_a_server_that_trusts_no_proxy(database_url: str) -> None:
     async with running(database_url, MANIFEST_ADMIN_ADDRESSES=INSIDE) as app:
         check_refusal(await sign_in(app, "root", headers={"X-Forwarded-For": INSIDE}), 404, "NOT_FOUND")

@@ -1,4 +1,5 @@
-"""A page goes on where the one before ended, whatever became of its row; nothing is ignored."""
+"""Paged lists of the admin plane: a page starts where the last one ended, even if that row is gone; unknown parameters
+are refused."""
 
 from __future__ import annotations
 
@@ -6,14 +7,14 @@ import itertools
 
 import pytest
 
-from tests.support.admin_desk import Desk
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.system_admins import SystemAdmin
 
 CLIENTS = "/api/admin/clients"
 _numbers = itertools.count(1)
 
 
-async def three(root: Desk) -> str:
+async def three(root: SystemAdmin) -> str:
     """Clients whose names begin alike; the beginning."""
     begin = f"edge{next(_numbers)}-"
     for letter in "abc":
@@ -22,7 +23,7 @@ async def three(root: Desk) -> str:
     return begin
 
 
-async def test_a_row_that_was_renamed_meanwhile_takes_no_page_with_it(root: Desk) -> None:
+async def test_a_row_that_was_renamed_meanwhile_takes_no_page_with_it(root: SystemAdmin) -> None:
     begin = await three(root)
     query = f"{CLIENTS}?q={begin}&first=2&sort=NAME"
     page = check_success(await root.get(query))
@@ -32,7 +33,7 @@ async def test_a_row_that_was_renamed_meanwhile_takes_no_page_with_it(root: Desk
     assert [one["identifier"] for one in rest["items"]] == [f"{begin}c", f"{begin}b"]
 
 
-async def test_a_row_that_is_gone_meanwhile_takes_no_page_with_it(root: Desk) -> None:
+async def test_a_row_that_is_gone_meanwhile_takes_no_page_with_it(root: SystemAdmin) -> None:
     for number in range(3):
         for _ in range(6 + number):
             await root.app.post("/api/admin/auth/sign-in", {"username": f"nobody-{number}", "password": "wrong"})
@@ -47,7 +48,7 @@ async def test_a_row_that_is_gone_meanwhile_takes_no_page_with_it(root: Desk) ->
 
 
 @pytest.mark.parametrize("other", ["sort=NAME_DESC", "sort=ID", "sort=IDENTIFIER"])
-async def test_a_cursor_fits_its_own_list_and_order_alone(root: Desk, other: str) -> None:
+async def test_a_cursor_fits_its_own_list_and_order_alone(root: SystemAdmin, other: str) -> None:
     begin = await three(root)
     cursor = check_success(await root.get(f"{CLIENTS}?q={begin}&first=1&sort=NAME"))["nextCursor"]
     for path in (f"{CLIENTS}?{other}&after={cursor}", f"{CLIENTS}/acme/users?after={cursor}",
@@ -62,17 +63,17 @@ async def test_a_cursor_fits_its_own_list_and_order_alone(root: Desk, other: str
      ("clients/acme/users?rôle=x", "rôle"), ("admins?first=1&=", "query"), ("clients/acme/sessions?usr=1", "usr"),
      ("clients/acme/providers?limit=1", "limit")],
 )  # fmt: skip
-async def test_a_parameter_that_is_unknown_is_named_not_ignored(root: Desk, path: str, unknown: str) -> None:
+async def test_a_parameter_that_is_unknown_is_named_not_ignored(root: SystemAdmin, path: str, unknown: str) -> None:
     error = check_refusal(await root.get(f"/api/admin/{path.replace('ô', '%C3%B4')}"), 400, "VALIDATION_ERROR")
     assert [detail["field"] for detail in error["details"]] == [unknown]
 
 
-async def test_what_browsers_and_providers_bring_along_is_left_alone(root: Desk) -> None:
+async def test_what_browsers_and_providers_bring_along_is_left_alone(root: SystemAdmin) -> None:
     path = "/api/client/auth/oidc/callback?state=x&code=y"
     same_but_request_id(await root.app.get(f"{path}&session_state=z&utm_source=mail"), await root.app.get(path))
 
 
-async def test_identities_are_paged_sorted_and_filtered(root: Desk) -> None:
+async def test_identities_are_paged_sorted_and_filtered(root: SystemAdmin) -> None:
     path = f"{CLIENTS}/acme/users/{root.app.ids['viewer@acme.example']}/identities"
     assert check_success(await root.get(f"{path}?first=1&sort=CREATED_DESC&how=invitation&q=x")) == {
         "items": [], "nextCursor": None,
@@ -81,7 +82,7 @@ async def test_identities_are_paged_sorted_and_filtered(root: Desk) -> None:
         check_refusal(await root.get(f"{path}?{wrong}"), 400, "VALIDATION_ERROR")
 
 
-async def test_the_trail_is_sorted_by_the_word_of_all_lists(root: Desk) -> None:
+async def test_the_trail_is_sorted_by_the_parameter_of_all_lists(root: SystemAdmin) -> None:
     oldest = check_success(await root.get("/api/admin/audit?client=0&first=3&sort=TIME"))
     assert [one["sequence"] for one in oldest["items"]] == [1, 2, 3]
     assert check_success(await root.get("/api/admin/audit?client=0&first=3&order=oldest")) == oldest

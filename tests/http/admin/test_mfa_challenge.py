@@ -1,4 +1,4 @@
-"""A right password without its code is ``MFA_REQUIRED``, and a challenge goes on."""
+"""A correct password without the code is answered ``MFA_REQUIRED``, and a challenge continues the sign-in."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from typing import Any
 
 import pytest
 
-from tests.support.admin_desk import AUTH, Desk, Phone, another, desk, enrolled, events, sign_in
 from tests.support.application import PASSWORD, Reply
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.system_admins import AUTH, Phone, SystemAdmin, another, enrolled, events, sign_in, signed_in_admin
 
 FACTOR = f"{AUTH}/second-factor"
 PROOF = {"password": PASSWORD}
 
 
-async def due(me: Desk, otp: str | None = None) -> dict[str, Any]:
+async def due(me: SystemAdmin, otp: str | None = None) -> dict[str, Any]:
     return check_refusal(await sign_in(me.app, me.username, otp=otp), 401, "MFA_REQUIRED")
 
 
-async def go_on(me: Desk, challenge: str, otp: str) -> Reply:
+async def go_on(me: SystemAdmin, challenge: str, otp: str) -> Reply:
     return await me.app.post(f"{AUTH}/sign-in/continue", {"challenge": challenge, "otp": otp})
 
 
 @pytest.mark.parametrize("recovers", [False, True])
-async def test_a_challenge_and_a_code_sign_in_once(me: Desk, recovers: bool) -> None:
+async def test_a_challenge_and_a_code_sign_in_once(me: SystemAdmin, recovers: bool) -> None:
     phone = await enrolled(me)
     challenge = (await due(me))["challenge"]
     code = phone.recovery_codes[0] if recovers else phone.code()
@@ -33,7 +33,7 @@ async def test_a_challenge_and_a_code_sign_in_once(me: Desk, recovers: bool) -> 
     check_refusal(await go_on(me, challenge, phone.code()), 401, "INVALID_TOKEN")
 
 
-async def test_a_wrong_code_leaves_the_challenge_as_it_is(me: Desk) -> None:
+async def test_a_wrong_code_leaves_the_challenge_as_it_is(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     challenge = (await due(me))["challenge"]
     again = check_refusal(await go_on(me, challenge, phone.wrong()), 401, "MFA_REQUIRED")
@@ -42,7 +42,7 @@ async def test_a_wrong_code_leaves_the_challenge_as_it_is(me: Desk) -> None:
     check_success(await go_on(me, challenge, phone.code()))
 
 
-async def test_it_ends_after_five_minutes_and_with_the_password(me: Desk) -> None:
+async def test_it_ends_after_five_minutes_and_with_the_password(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     first = (await due(me))["challenge"]
     me.app.clock.advance(300)
@@ -54,12 +54,12 @@ async def test_it_ends_after_five_minutes_and_with_the_password(me: Desk) -> Non
     check_refusal(await go_on(me, second, phone.code()), 401, "INVALID_TOKEN")
 
 
-async def test_what_is_no_challenge_and_what_is_anothers_opens_nothing(me: Desk) -> None:
-    phone, other = await enrolled(me), await another(await desk(me.app))
+async def test_what_is_no_challenge_and_what_is_anothers_opens_nothing(me: SystemAdmin) -> None:
+    phone, other = await enrolled(me), await another(await signed_in_admin(me.app))
     theirs = await enrolled(other)
     challenge = (await due(other))["challenge"]
     check_refusal(await go_on(me, challenge, phone.code()), 401, "MFA_REQUIRED")  # it is the other's still
-    token = (await desk(me.app)).token
+    token = (await signed_in_admin(me.app)).token
     for forged in ("x", "AQ" * 40, challenge[:-4] + "AAAA", challenge + "AA", token, "é"):
         check_refusal(await go_on(other, forged, theirs.code()), 401, "INVALID_TOKEN")
     for path in (f"{AUTH}/me", "/api/client/auth/me"):
@@ -67,8 +67,8 @@ async def test_what_is_no_challenge_and_what_is_anothers_opens_nothing(me: Desk)
     check_refusal(await me.app.post(f"{AUTH}/refresh", {"refreshToken": challenge}), 401, "INVALID_TOKEN")
 
 
-async def test_a_wrong_password_looks_the_same_with_and_without_a_second_factor(me: Desk) -> None:
-    plain = await another(await desk(me.app))
+async def test_a_wrong_password_looks_the_same_with_and_without_a_second_factor(me: SystemAdmin) -> None:
+    plain = await another(await signed_in_admin(me.app))
     phone = await enrolled(me)
     replies = [
         await sign_in(me.app, name, "wrong", otp)
@@ -79,7 +79,7 @@ async def test_a_wrong_password_looks_the_same_with_and_without_a_second_factor(
         same_but_request_id(reply, replies[0])
 
 
-async def test_guesses_by_challenge_are_counted_where_passwords_are(me: Desk) -> None:
+async def test_guesses_by_challenge_are_counted_where_passwords_are(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     challenge = (await due(me))["challenge"]
     codes = [(await go_on(me, challenge, phone.wrong())).code for _ in range(6)]
@@ -92,14 +92,14 @@ async def test_guesses_by_challenge_are_counted_where_passwords_are(me: Desk) ->
     assert [detail["why"] for detail in mine] == ["no code", *["wrong code"] * 4]
 
 
-async def test_a_disabled_admin_is_told_after_the_password_and_gets_no_further(me: Desk) -> None:
-    phone, root = await enrolled(me), await desk(me.app)
+async def test_a_disabled_admin_is_told_after_the_password_and_gets_no_further(me: SystemAdmin) -> None:
+    phone, root = await enrolled(me), await signed_in_admin(me.app)
     challenge = (await due(me))["challenge"]
     check_success(await root.post(f"/api/admin/admins/{me.id}/disable"))
     check_refusal(await go_on(me, challenge, phone.code()), 403, "ACCOUNT_DISABLED")
 
 
-async def test_enrolling_is_counted_and_recorded_like_a_password(me: Desk) -> None:
+async def test_enrolling_is_counted_and_recorded_like_a_password(me: SystemAdmin) -> None:
     """A copied token neither guesses the first code nor reads recovery codes."""
     made = check_success(await me.post(FACTOR, PROOF), 201)
     phone = Phone(me.app, made["secret"])

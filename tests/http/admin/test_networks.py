@@ -1,4 +1,4 @@
-"""A system admin leaves the admin plane to some networks; nobody shuts out themselves."""
+"""A system admin limits the admin plane to some networks, and cannot lock themselves out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.admin_desk import events, sign_in, store_networks
 from tests.support.application import App, Reply, running
 from tests.support.commands import CommandRefused, in_this_process
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.statements import look_ups
+from tests.support.system_admins import events, sign_in, store_networks
 
 SETTINGS = "/api/admin/settings"
 HOME, NEAR, FAR = "203.0.113.9", "203.0.113.200", "198.51.100.7"
@@ -35,7 +35,7 @@ async def _settle(app: App, networks: Any, address: str = HOME) -> Reply:
 
 
 async def _status(app: App, address: str) -> int:
-    """401: the door is there."""
+    """401: the route exists for this caller."""
     return (await app.get(SETTINGS, headers={"X-Forwarded-For": address})).status
 
 
@@ -53,7 +53,7 @@ async def test_the_plane_is_there_for_what_was_set_alone(fenced: App) -> None:
     await _becomes(fenced, {HOME: 401, NEAR: 401, FAR: 404})
 
 
-async def test_nobody_shuts_themselves_out_or_widens_what_the_environment_says(fenced: App) -> None:
+async def test_no_one_shuts_themselves_out_or_widens_what_the_environment_says(fenced: App) -> None:
     refused = check_refusal(await _settle(fenced, "203.0.113.10"), 409, "CONFLICT")
     assert HOME in refused["message"]
     for wrong in ("10.0.0.0/33", " , ", "example.com", "::ffff:0:0/90", None, 7, ["10.0.0.0/8"], "1.1.1.1," * 300):
@@ -94,7 +94,7 @@ async def test_what_was_set_is_remembered(fenced: App, monkeypatch: pytest.Monke
     assert asked == []
 
 
-async def test_what_was_broken_in_the_store_lets_nobody_in(fenced: App) -> None:
+async def test_what_was_broken_in_the_store_lets_no_one_in(fenced: App) -> None:
     await store_networks(fenced, "everywhere")
     assert [await _status(fenced, a) for a in (HOME, NEAR)] == [404, 404]
 

@@ -7,21 +7,21 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.support.admin_desk import ADMINS, AUTH, Desk, Phone, another, enrolled, events, sign_in
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.rows import change_rows, rows
+from tests.support.system_admins import ADMINS, AUTH, Phone, SystemAdmin, another, enrolled, events, sign_in
 
 FACTOR = f"{AUTH}/second-factor"
 SETTINGS = "/api/admin/settings"
 PROOF = {"password": PASSWORD}
 
 
-async def in_again(of: Desk, otp: str | None) -> int:
+async def in_again(of: SystemAdmin, otp: str | None) -> int:
     return (await sign_in(of.app, of.username, otp=otp)).status
 
 
-async def test_it_is_enrolled_by_a_first_code_and_asked_for_from_then_on(me: Desk) -> None:
+async def test_it_is_enrolled_by_a_first_code_and_asked_for_from_then_on(me: SystemAdmin) -> None:
     made = check_success(await me.post(FACTOR, PROOF), 201)
     uri = urlsplit(made["uri"])
     assert (uri.scheme, uri.netloc) == ("otpauth", "totp")
@@ -39,14 +39,14 @@ async def test_it_is_enrolled_by_a_first_code_and_asked_for_from_then_on(me: Des
     assert await in_again(me, phone.code()) == 200
 
 
-async def test_a_code_is_asked_for_after_the_right_password_only(me: Desk) -> None:
+async def test_a_code_is_asked_for_after_the_right_password_only(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     for otp in (None, phone.code(), phone.wrong()):
         error = check_refusal(await sign_in(me.app, me.username, "wrong", otp), 401, "INVALID_CREDENTIALS")
         assert "details" not in error
 
 
-async def test_a_code_works_once_and_no_earlier_one_after_it(me: Desk) -> None:
+async def test_a_code_works_once_and_no_earlier_one_after_it(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     assert await in_again(me, phone.code()) == 200
     assert await in_again(me, phone.code()) == 401
@@ -55,14 +55,14 @@ async def test_a_code_works_once_and_no_earlier_one_after_it(me: Desk) -> None:
     assert await in_again(me, phone.code()) == 200
 
 
-async def test_the_code_that_confirmed_does_not_sign_in(me: Desk) -> None:
+async def test_the_code_that_confirmed_does_not_sign_in(me: SystemAdmin) -> None:
     made = check_success(await me.post(FACTOR, PROOF), 201)
     code = Phone(me.app, made["secret"]).code()
     check_success(await me.post(f"{FACTOR}/confirm", {**PROOF, "otp": code}))
     assert await in_again(me, code) == 401
 
 
-async def test_of_those_who_show_one_code_at_once_one_is_in(me: Desk) -> None:
+async def test_of_those_who_show_one_code_at_once_one_is_in(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     for otp in (phone.code(), phone.recovery_codes[0]):
         statuses = await asyncio.gather(*(in_again(me, otp) for _ in range(4)))
@@ -71,13 +71,13 @@ async def test_of_those_who_show_one_code_at_once_one_is_in(me: Desk) -> None:
 
 
 @pytest.mark.parametrize(("steps", "status"), [(-2, 401), (-1, 200), (1, 200), (2, 401)])
-async def test_one_step_of_thirty_seconds_is_granted_to_clocks(me: Desk, steps: int, status: int) -> None:
+async def test_one_step_of_thirty_seconds_is_granted_to_clocks(me: SystemAdmin, steps: int, status: int) -> None:
     phone = await enrolled(me)
     me.app.clock.advance(90)
     assert await in_again(me, phone.code(steps)) == status
 
 
-async def test_spaces_are_for_reading(me: Desk) -> None:
+async def test_spaces_are_for_reading(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     code = phone.code()
     assert await in_again(me, f"{code[:3]} {code[3:]}") == 200
@@ -89,7 +89,7 @@ async def test_what_is_no_code_is_refused(app: App, otp: object) -> None:
     check_refusal(await app.post(f"{AUTH}/sign-in", body), 400, "VALIDATION_ERROR")
 
 
-async def test_a_recovery_code_signs_in_once(me: Desk) -> None:
+async def test_a_recovery_code_signs_in_once(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     first, second = phone.recovery_codes[:2]
     assert await in_again(me, first.upper()) == 200
@@ -99,13 +99,13 @@ async def test_a_recovery_code_signs_in_once(me: Desk) -> None:
     assert check_success(await again.get(FACTOR))["recoveryCodesLeft"] == 8
 
 
-async def test_an_admins_recovery_code_is_nobody_elses(root: Desk, me: Desk) -> None:
+async def test_an_admins_recovery_code_is_no_one_elses(root: SystemAdmin, me: SystemAdmin) -> None:
     phone, other = await enrolled(me), await another(root)
     await enrolled(other)
     assert await in_again(other, phone.recovery_codes[0]) == 401
 
 
-async def test_new_recovery_codes_replace_those_before(me: Desk) -> None:
+async def test_new_recovery_codes_replace_those_before(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     check_refusal(await me.post(f"{FACTOR}/recovery-codes", PROOF), 401, "INVALID_CREDENTIALS")
     proof = {**PROOF, "otp": phone.code()}
@@ -114,7 +114,7 @@ async def test_new_recovery_codes_replace_those_before(me: Desk) -> None:
     assert await in_again(me, fresh[0]) == 200
 
 
-async def test_guesses_are_throttled_by_the_counters_of_the_sign_in(me: Desk) -> None:
+async def test_guesses_are_throttled_by_the_counters_of_the_sign_in(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     codes = [(await sign_in(me.app, me.username, otp=phone.wrong())).code for _ in range(8)]
     assert codes[0] == "MFA_REQUIRED"
@@ -122,7 +122,7 @@ async def test_guesses_are_throttled_by_the_counters_of_the_sign_in(me: Desk) ->
     assert await in_again(me, phone.code()) == 429
 
 
-async def test_enrolling_asks_for_the_password_and_ends_the_sessions_that_no_code_opened(me: Desk) -> None:
+async def test_enrolling_asks_for_the_password_and_ends_the_sessions_that_no_code_opened(me: SystemAdmin) -> None:
     elsewhere = await me.again()
     check_refusal(await me.post(FACTOR, {"password": "wrong"}), 401, "INVALID_CREDENTIALS")
     await enrolled(me)
@@ -130,7 +130,7 @@ async def test_enrolling_asks_for_the_password_and_ends_the_sessions_that_no_cod
     check_success(await me.get(FACTOR))
 
 
-async def test_one_that_is_in_force_is_not_replaced_but_removed_with_a_code(me: Desk) -> None:
+async def test_one_that_is_in_force_is_not_replaced_but_removed_with_a_code(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     check_refusal(await me.post(FACTOR, {**PROOF, "otp": phone.code()}), 409, "CONFLICT")
     check_refusal(await me.post(f"{FACTOR}/remove", PROOF), 401, "INVALID_CREDENTIALS")
@@ -141,14 +141,14 @@ async def test_one_that_is_in_force_is_not_replaced_but_removed_with_a_code(me: 
     check_refusal(await me.post(f"{FACTOR}/confirm", {**PROOF, "otp": phone.code()}), 409, "CONFLICT")
 
 
-async def test_a_new_password_of_ones_own_asks_for_a_code_too(me: Desk) -> None:
+async def test_a_new_password_of_ones_own_asks_for_a_code_too(me: SystemAdmin) -> None:
     phone = await enrolled(me)
     body = {"currentPassword": PASSWORD, "newPassword": "granite-otter-47-lantern"}
     check_refusal(await me.post(f"{AUTH}/password", body), 401, "INVALID_CREDENTIALS")
     check_success(await me.post(f"{AUTH}/password", {**body, "otp": phone.code()}))
 
 
-async def test_another_admin_resets_it(root: Desk, me: Desk) -> None:
+async def test_another_admin_resets_it(root: SystemAdmin, me: SystemAdmin) -> None:
     await enrolled(me)
     check_refusal(await me.post(f"{ADMINS}/{me.id}/reset-second-factor"), 409, "CONFLICT")
     assert check_success(await root.get(f"{ADMINS}/{me.id}"))["secondFactor"] is True
@@ -159,7 +159,7 @@ async def test_another_admin_resets_it(root: Desk, me: Desk) -> None:
     check_refusal(await root.post(f"{ADMINS}/{me.id}/reset-second-factor"), 409, "CONFLICT")
 
 
-async def test_where_it_is_required_admins_without_one_may_only_enrol(root: Desk, me: Desk) -> None:
+async def test_where_it_is_required_admins_without_one_may_only_enrol(root: SystemAdmin, me: SystemAdmin) -> None:
     check_refusal(await root.send("PATCH", SETTINGS, {"secondFactorRequired": True}), 409, "CONFLICT")
     phone = await enrolled(root)
     switched = check_success(await root.send("PATCH", SETTINGS, {"secondFactorRequired": True}))
@@ -186,11 +186,11 @@ async def test_where_it_is_required_admins_without_one_may_only_enrol(root: Desk
     check_success(await root.post(f"{FACTOR}/remove", {**PROOF, "otp": phone.code()}))
 
 
-async def another_while_required(root: Desk) -> Desk:
+async def another_while_required(root: SystemAdmin) -> SystemAdmin:
     return await another(root)
 
 
-async def test_nothing_of_it_lies_open_in_the_store_or_stands_in_the_trail(app: App, me: Desk) -> None:
+async def test_nothing_of_it_lies_open_in_the_store_or_stands_in_the_trail(app: App, me: SystemAdmin) -> None:
     phone = await enrolled(me)
     await in_again(me, phone.recovery_codes[0])
     stored = [*await rows(app, "admin_second_factors"), *await rows(app, "admin_recovery_codes")]
@@ -200,7 +200,9 @@ async def test_nothing_of_it_lies_open_in_the_store_or_stands_in_the_trail(app: 
     assert len(stored) > 10
 
 
-async def test_a_secret_that_is_moved_to_another_admin_does_not_open(app: App, root: Desk, me: Desk) -> None:
+async def test_a_secret_that_is_moved_to_another_admin_does_not_open(
+    app: App, root: SystemAdmin, me: SystemAdmin
+) -> None:
     phone, other = await enrolled(me), await another(root)
     await enrolled(other)
     secrets = dict(await rows(app, "admin_second_factors", "admin_id", "secret"))
@@ -211,7 +213,7 @@ async def test_a_secret_that_is_moved_to_another_admin_does_not_open(app: App, r
     assert await in_again(me, phone.code()) == 200
 
 
-async def test_what_happens_stands_in_the_trail(root: Desk, me: Desk) -> None:
+async def test_what_happens_stands_in_the_trail(root: SystemAdmin, me: SystemAdmin) -> None:
     phone = await enrolled(me)
     await in_again(me, None)
     await in_again(me, phone.wrong())

@@ -1,4 +1,4 @@
-"""System admins see a client's sessions and end them; lists of clients and users are sorted."""
+"""System admins see and end a client's sessions; lists of clients and users are sorted."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.admin_desk import Desk, desk, events
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.system_admins import SystemAdmin, events, signed_in_admin
 
 ACME, GLOBEX = "/api/admin/clients/acme", "/api/admin/clients/globex"
 MEMBERS = {"id", "userId", "email", "method", "createdAt", "endsAt", "lastUsedAt", "endedAt", "endReason", "address",
@@ -16,20 +16,20 @@ MEMBERS = {"id", "userId", "email", "method", "createdAt", "endsAt", "lastUsedAt
 
 
 @pytest.fixture
-async def root(app: App) -> Desk:
+async def root(app: App) -> SystemAdmin:
     app.clock.advance(60)
-    root = await desk(app)
+    root = await signed_in_admin(app)
     for client in (ACME, GLOBEX):
         check_success(await root.send("DELETE", f"{client}/sessions"))
     return root
 
 
-async def listed(root: Desk, path: str) -> list[dict[str, Any]]:
+async def listed(root: SystemAdmin, path: str) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = check_success(await root.get(path))["items"]
     return items
 
 
-async def test_a_clients_sessions_are_seen_and_nothing_that_opens_one(root: Desk) -> None:
+async def test_a_clients_sessions_are_seen_and_nothing_that_opens_one(root: SystemAdmin) -> None:
     app = root.app
     one = await app.sign_in("viewer@acme.example", headers={"User-Agent": "Lynx"})
     await app.sign_in("viewer@globex.example")
@@ -41,7 +41,7 @@ async def test_a_clients_sessions_are_seen_and_nothing_that_opens_one(root: Desk
         assert key not in reply.text
 
 
-async def test_one_session_is_ended_and_the_others_stay(root: Desk) -> None:
+async def test_one_session_is_ended_and_the_others_stay(root: SystemAdmin) -> None:
     app = root.app
     one, other = [(await app.sign_in("viewer@acme.example")).data["token"] for _ in range(2)]
     newest, _ = await listed(root, f"{ACME}/sessions?sort=ID")
@@ -53,7 +53,7 @@ async def test_one_session_is_ended_and_the_others_stay(root: Desk) -> None:
     check_refusal(await root.send("DELETE", f"{ACME}/sessions/{newest['id']}"), 404, "NOT_FOUND")
 
 
-async def test_all_of_a_client_are_ended_and_nobody_elses(root: Desk) -> None:
+async def test_all_of_a_client_are_ended_and_no_one_elses(root: SystemAdmin) -> None:
     app = root.app
     ours = [(await app.sign_in(f"{name}@acme.example")).data["token"] for name in ("viewer", "author")]
     theirs = (await app.sign_in("viewer@globex.example")).data["token"]
@@ -67,7 +67,7 @@ async def test_all_of_a_client_are_ended_and_nobody_elses(root: Desk) -> None:
     assert detail == {"sessions": 2}
 
 
-async def test_a_users_sessions(root: Desk) -> None:
+async def test_a_users_sessions(root: SystemAdmin) -> None:
     app = root.app
     for name in ("viewer", "viewer", "author"):
         await app.sign_in(f"{name}@acme.example")
@@ -77,7 +77,7 @@ async def test_a_users_sessions(root: Desk) -> None:
     assert [row["email"] for row in await listed(root, f"{ACME}/sessions")] == ["author@acme.example"]
 
 
-async def test_another_clients_session_is_like_one_that_never_existed(root: Desk) -> None:
+async def test_another_clients_session_is_like_one_that_never_existed(root: SystemAdmin) -> None:
     app = root.app
     token = (await app.sign_in("viewer@globex.example")).data["token"]
     [foreign] = await listed(root, f"{GLOBEX}/sessions")
@@ -90,7 +90,7 @@ async def test_another_clients_session_is_like_one_that_never_existed(root: Desk
     check_refusal(await root.get(f"{ACME}/users/{user}/sessions"), 404, "NOT_FOUND")
 
 
-async def test_the_list_is_paged_sorted_and_filtered(root: Desk) -> None:
+async def test_the_list_is_paged_sorted_and_filtered(root: SystemAdmin) -> None:
     app = root.app
     for number in range(5):
         app.clock.advance(number % 2)  # some at the same moment
@@ -115,7 +115,7 @@ async def test_the_list_is_paged_sorted_and_filtered(root: Desk) -> None:
     assert await listed(root, f"{ACME}/sessions") == []  # their time is over
 
 
-async def test_clients_are_sorted_and_filtered(root: Desk) -> None:
+async def test_clients_are_sorted_and_filtered(root: SystemAdmin) -> None:
     for name in ("sorted-b", "sorted-a", "sorted-c"):
         body = {"identifier": name, "name": f"Sorted {name[-1] if name[-1] != 'a' else 'z'}"}
         check_success(await root.post("/api/admin/clients", body), 201)
@@ -139,7 +139,7 @@ async def test_clients_are_sorted_and_filtered(root: Desk) -> None:
         check_refusal(await root.get(f"/api/admin/clients?{wrong}"), 400, "VALIDATION_ERROR")
 
 
-async def test_users_are_sorted_and_filtered(root: Desk) -> None:
+async def test_users_are_sorted_and_filtered(root: SystemAdmin) -> None:
     base = f"{GLOBEX}/users"
     emails = [user["email"] for user in await listed(root, f"{base}?sort=EMAIL&first=100")]
     assert emails == sorted(emails)

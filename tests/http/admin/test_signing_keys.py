@@ -6,37 +6,44 @@ import asyncio
 
 import pytest
 
-from tests.support.admin_desk import Desk, desk, events
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.forging import b64, every_secret
+from tests.support.forged_tokens import b64, every_secret
+from tests.support.system_admins import SystemAdmin, events, signed_in_admin
 
 KEYS = "/api/admin/keys"
 MEMBERS = {"id", "purpose", "algorithm", "state", "createdAt", "retiredAt", "expiresAt"}
 
 
 @pytest.fixture
-async def root(app: App) -> Desk:
+async def root(app: App) -> SystemAdmin:
     app.clock.advance(60)
-    return await desk(app)
+    return await signed_in_admin(app)
 
 
-async def signing(root: Desk, purpose: str) -> str:
+async def signing(root: SystemAdmin, purpose: str) -> str:
     [key] = check_success(await root.get(f"{KEYS}?purpose={purpose}&state=signing"))["items"]
     return str(key["id"])
 
 
-async def test_each_purpose_has_a_key_and_no_secret_is_shown(root: Desk) -> None:
+async def test_each_purpose_has_a_key_and_no_secret_is_shown(root: SystemAdmin) -> None:
     reply = await root.get(f"{KEYS}?state=signing")
     items = check_success(reply)["items"]
-    assert {key["purpose"] for key in items} == {"access", "refresh", "admin-access", "admin-refresh"}
+    assert {key["purpose"] for key in items} == {
+        "access",
+        "refresh",
+        "admin-access",
+        "admin-refresh",
+        "forms",
+        "page-state",
+    }
     assert all(set(key) == MEMBERS for key in items)
     for raw in every_secret(root.app):
         for secret in (raw.hex(), b64(raw)):
             assert secret not in reply.text
 
 
-async def test_after_a_rotation_old_keys_verify_and_nobody_is_signed_out(root: Desk) -> None:
+async def test_after_a_rotation_old_keys_verify_and_no_one_is_signed_out(root: SystemAdmin) -> None:
     user = (await root.app.sign_in("viewer@acme.example")).data
     old = await signing(root, "access")
     done = check_success(await root.post(f"{KEYS}/rotate", {"purpose": "access"}))
@@ -48,12 +55,12 @@ async def test_after_a_rotation_old_keys_verify_and_nobody_is_signed_out(root: D
     check_success(await root.app.me(user["token"]))
     check_success(await root.app.me((await root.app.sign_in("viewer@acme.example")).data["token"]))
     everything = check_success(await root.post(f"{KEYS}/rotate", {}))
-    assert everything == {"rotated": ["access", "refresh", "admin-access", "admin-refresh"]}
+    assert everything == {"rotated": ["access", "refresh", "admin-access", "admin-refresh", "forms", "page-state"]}
     check_success(await root.get(KEYS))
     check_success(await root.app.refresh(user["refreshToken"]))
 
 
-async def test_a_key_that_is_retired_signs_nothing_more(root: Desk) -> None:
+async def test_a_key_that_is_retired_signs_nothing_more(root: SystemAdmin) -> None:
     user = (await root.app.sign_in("viewer@acme.example")).data
     old = await signing(root, "access")
     data = check_success(await root.post(f"{KEYS}/{old}/retire", {}))
@@ -64,7 +71,7 @@ async def test_a_key_that_is_retired_signs_nothing_more(root: Desk) -> None:
 
 
 @pytest.mark.parametrize("retired_before", [False, True])
-async def test_at_once_what_it_signed_is_void(root: Desk, retired_before: bool) -> None:
+async def test_at_once_what_it_signed_is_void(root: SystemAdmin, retired_before: bool) -> None:
     signed_in = await root.app.sign_in("viewer@acme.example")
     old = await signing(root, "access")
     check_success(await root.app.me(signed_in.data["token"]))
@@ -79,14 +86,14 @@ async def test_at_once_what_it_signed_is_void(root: Desk, retired_before: bool) 
     check_refusal(await root.post(f"{KEYS}/{old}/retire", {"atOnce": True}), 409, "CONFLICT")
 
 
-async def test_of_those_who_retire_a_key_at_once_one_does(root: Desk) -> None:
+async def test_of_those_who_retire_a_key_at_once_one_does(root: SystemAdmin) -> None:
     old = await signing(root, "refresh")
     replies = await asyncio.gather(*(root.post(f"{KEYS}/{old}/retire", {}) for _ in range(3)))
     assert sorted(reply.status for reply in replies) == [200, 409, 409]
     await signing(root, "refresh")  # one key signs
 
 
-async def test_the_list_is_paged_and_sorted(root: Desk) -> None:
+async def test_the_list_is_paged_and_sorted(root: SystemAdmin) -> None:
     for _ in range(2):
         root.app.clock.advance(1)
         check_success(await root.post(f"{KEYS}/rotate", {}))
@@ -104,16 +111,19 @@ async def test_the_list_is_paged_and_sorted(root: Desk) -> None:
         check_refusal(await root.get(f"{KEYS}?{wrong}"), 400, "VALIDATION_ERROR")
 
 
-async def test_what_is_no_key_or_purpose_is_refused(root: Desk) -> None:
+async def test_what_is_no_key_or_purpose_is_refused(root: SystemAdmin) -> None:
     kinds = {
         key["purpose"]: key["algorithm"] for key in check_success(await root.get(f"{KEYS}?state=signing"))["items"]
     }
-    assert kinds == {"access": "HS256", "refresh": "BLAKE2b", "admin-access": "HS256", "admin-refresh": "BLAKE2b"}
+    assert kinds == {
+        "access": "HS256", "refresh": "BLAKE2b", "admin-access": "HS256", "admin-refresh": "BLAKE2b",
+        "forms": "HMAC-SHA-256", "page-state": "AES-256-GCM",
+    }  # fmt: skip
     check_refusal(await root.post(f"{KEYS}/nothing/retire", {}), 404, "NOT_FOUND")
     check_refusal(await root.post(f"{KEYS}/rotate", {"purpose": "licence"}), 400, "VALIDATION_ERROR")
 
 
-async def test_every_act_stands_in_the_trail(root: Desk) -> None:
+async def test_every_act_stands_in_the_trail(root: SystemAdmin) -> None:
     old = await signing(root, "refresh")
     check_success(await root.post(f"{KEYS}/{old}/retire", {"atOnce": True}))
     check_success(await root.post(f"{KEYS}/rotate", {"purpose": "refresh"}))

@@ -1,4 +1,4 @@
-"""The audit trail is read by ``audit:read`` in the client, by system admins across."""
+"""The audit trail is read with ``audit:read`` in the client, and by system admins across clients."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.support import steps
+from tests.support import small_steps
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal, check_success
+from tests.support.team import Team, new_team
 
 MINE, ALL = "/api/client/audit", "/api/admin/audit"
 MEMBERS = {"client", "sequence", "at", "event", "actor", "subject", "address", "requestId", "detail", "hash"}
@@ -22,9 +22,9 @@ LIST = """query($first: Int, $after: String, $filter: AuditFilter, $order: Audit
 
 
 @pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
+async def team(app: App) -> Team:
     """A client in which something happened, a second between each."""
-    made = await new_crew(app)
+    made = await new_team(app)
     for role in ("Admin", "User Admin", "Viewer"):
         app.clock.advance(1)
         await made.member(role)
@@ -51,11 +51,11 @@ def is_met(event: dict[str, Any], name: str, value: Any) -> bool:
     return f"user:{value}" in (event["actor"], event["subject"]) if name == "user" else bool(event[name] == value)
 
 
-async def test_each_event_says_who_what_when_and_whence(app: App, crew: Crew) -> None:
-    token = (await crew.member("Admin")).token
+async def test_each_event_says_who_what_when_and_whence(app: App, team: Team) -> None:
+    token = (await team.member("Admin")).token
     found = await read(app, MINE, token)
     assert all(set(event) == MEMBERS for event in found)
-    assert {event["client"] for event in found} == {crew.client}
+    assert {event["client"] for event in found} == {team.client}
     numbers = [event["sequence"] for event in found]
     assert numbers == list(range(len(found), 0, -1))  # newest first
     assert found[-1]["event"] == "client_created"
@@ -67,8 +67,8 @@ async def test_each_event_says_who_what_when_and_whence(app: App, crew: Crew) ->
 
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 @pytest.mark.parametrize("first", [1, 3, 100])
-async def test_pages_are_complete_and_in_order(app: App, crew: Crew, order: str, first: int) -> None:
-    token = (await crew.member("Admin")).token
+async def test_pages_are_complete_and_in_order(app: App, team: Team, order: str, first: int) -> None:
+    token = (await team.member("Admin")).token
     numbers = [event["sequence"] for event in await read(app, MINE, token, order=order, first=first)]
     assert numbers == sorted(set(numbers), reverse=order == "newest")
     assert numbers == list(numbers)
@@ -79,11 +79,11 @@ async def test_pages_are_complete_and_in_order(app: App, crew: Crew, order: str,
 @pytest.mark.parametrize("step", [1, 2, 5000])
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 async def test_filters_narrow_and_add_up(
-    app: App, crew: Crew, monkeypatch: pytest.MonkeyPatch, step: int, order: str
+    app: App, team: Team, monkeypatch: pytest.MonkeyPatch, step: int, order: str
 ) -> None:
-    steps.audit_search(monkeypatch, step)
-    viewer = await crew.member("Viewer")
-    admin = (await crew.member("Admin")).token
+    small_steps.audit_search(monkeypatch, step)
+    viewer = await team.member("Viewer")
+    admin = (await team.member("Admin")).token
     everything = await read(app, MINE, admin, order=order)
     subject = f"user:{viewer.id}"
     for query in (
@@ -100,9 +100,9 @@ async def test_filters_narrow_and_add_up(
         for first in (1, 50):
             assert await read(app, MINE, admin, order=order, first=first, **query) == expected, query
         wanted = {"userId" if name == "user" else name: value for name, value in query.items()}
-        page = await crew.ask("Admin", PAGE, first=1, filter=wanted, order=order.upper())
+        page = await team.ask("Admin", PAGE, first=1, filter=wanted, order=order.upper())
         assert page["total"] == len(expected), query
-        plain = await crew.ask("Admin", LIST, first=100, filter=wanted, order=order.upper())
+        plain = await team.ask("Admin", LIST, first=100, filter=wanted, order=order.upper())
         assert [one["sequence"] for one in plain] == [one["sequence"] for one in expected]
     middle = everything[len(everything) // 2]["at"]
     later = [e for e in everything if e["at"] >= middle]
@@ -115,10 +115,10 @@ async def test_filters_narrow_and_add_up(
 
 
 async def test_a_search_that_finds_nothing_ends_after_so_many_steps_and_goes_on(
-    app: App, crew: Crew, monkeypatch: pytest.MonkeyPatch
+    app: App, team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps.audit_search(monkeypatch, 1, most=3)
-    token = (await crew.member("Admin")).token
+    small_steps.audit_search(monkeypatch, 1, most=3)
+    token = (await team.member("Admin")).token
     answer = check_success(await app.get(f"{MINE}?event=client_created", token=token))
     assert answer["items"] == []
     assert answer["nextCursor"] is not None
@@ -126,40 +126,40 @@ async def test_a_search_that_finds_nothing_ends_after_so_many_steps_and_goes_on(
 
 
 async def test_a_total_is_counted_over_many_steps_and_not_without_end(
-    app: App, crew: Crew, monkeypatch: pytest.MonkeyPatch
+    app: App, team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await crew.member("Admin")
-    events = len(await read(app, MINE, (await crew.member("Admin")).token))
-    steps.audit_search(monkeypatch, 2, most=-(-events // 2))
-    assert (await crew.ask("Admin", PAGE, first=1))["total"] == events
-    since = (await crew.ask("Admin", PAGE, first=6, order="OLDEST"))["items"][5]["at"]
-    steps.audit_search(monkeypatch, 2, most=-(-events // 2) - 1)
-    assert (await crew.ask("Admin", PAGE, first=1))["total"] is None
-    later = await read(app, MINE, (await crew.member("Admin")).token, **{"from": since})
+    await team.member("Admin")
+    events = len(await read(app, MINE, (await team.member("Admin")).token))
+    small_steps.audit_search(monkeypatch, 2, most=-(-events // 2))
+    assert (await team.ask("Admin", PAGE, first=1))["total"] == events
+    since = (await team.ask("Admin", PAGE, first=6, order="OLDEST"))["items"][5]["at"]
+    small_steps.audit_search(monkeypatch, 2, most=-(-events // 2) - 1)
+    assert (await team.ask("Admin", PAGE, first=1))["total"] is None
+    later = await read(app, MINE, (await team.member("Admin")).token, **{"from": since})
     assert len(later) <= events - 2
-    assert (await crew.ask("Admin", PAGE, first=1, filter={"since": since}))["total"] == len(later)
+    assert (await team.ask("Admin", PAGE, first=1, filter={"since": since}))["total"] == len(later)
 
 
 @pytest.mark.parametrize("order", ["NEWEST", "OLDEST"])
-async def test_the_plain_list_goes_on_after_the_number_of_its_last_event(app: App, crew: Crew, order: str) -> None:
-    token = (await crew.member("Admin")).token
+async def test_the_plain_list_goes_on_after_the_number_of_its_last_event(app: App, team: Team, order: str) -> None:
+    token = (await team.member("Admin")).token
     expected = [event["sequence"] for event in await read(app, MINE, token, order=order.lower())]
     seen: list[int] = []
-    while page := await crew.ask("Admin", LIST, first=4, after=str(seen[-1]) if seen else None, order=order):
+    while page := await team.ask("Admin", LIST, first=4, after=str(seen[-1]) if seen else None, order=order):
         seen += [event["sequence"] for event in page]
     assert seen == expected
     for after in ("0", str(max(seen) + 1000), "9" * 18):
-        assert (await crew.refused("Admin", LIST, after=after)).fields == ["after"]
-    other = await new_crew(app)
+        assert (await team.refused("Admin", LIST, after=after)).fields == ["after"]
+    other = await new_team(app)
     assert {event["sequence"] for event in await other.ask("Admin", LIST, after="1", order="OLDEST")} <= set(
         range(2, 99)
     )
 
 
-async def test_only_roles_with_audit_read_may(app: App, crew: Crew) -> None:
+async def test_only_roles_with_audit_read_may(app: App, team: Team) -> None:
     for role in ("Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer"):
-        member = await crew.member(role)
-        reply, page = await app.get(MINE, token=member.token), await crew.send(role, PAGE)
+        member = await team.member(role)
+        reply, page = await app.get(MINE, token=member.token), await team.send(role, PAGE)
         if role in ("Admin", "User Admin"):
             assert check_success(reply)["items"]
             assert page.json["data"]["auditEventsPage"]["items"]
@@ -168,36 +168,36 @@ async def test_only_roles_with_audit_read_may(app: App, crew: Crew) -> None:
             assert page.json["errors"][0]["extensions"]["code"] == "FORBIDDEN"
 
 
-async def test_a_client_sees_nothing_of_another(app: App, crew: Crew) -> None:
-    other = await new_crew(app)
+async def test_a_client_sees_nothing_of_another(app: App, team: Team) -> None:
+    other = await new_team(app)
     token = (await other.member("Admin")).token
     found = await read(app, MINE, token)
     assert {event["client"] for event in found} == {other.client}
-    viewer = await crew.member("Viewer")
+    viewer = await team.member("Viewer")
     assert await read(app, MINE, token, subject=f"user:{viewer.id}") == []
-    check_refusal(await app.get(f"{MINE}?client={crew.client}", token=token), 400, "VALIDATION_ERROR")
-    theirs = check_success(await app.get(f"{MINE}?first=1&order=oldest", token=(await crew.member("Admin")).token))
+    check_refusal(await app.get(f"{MINE}?client={team.client}", token=token), 400, "VALIDATION_ERROR")
+    theirs = check_success(await app.get(f"{MINE}?first=1&order=oldest", token=(await team.member("Admin")).token))
     carried = check_success(await app.get(f"{MINE}?order=oldest&after={theirs['nextCursor']}", token=token))
     assert {event["client"] for event in carried["items"]} <= {other.client}
 
 
-async def test_admins_tokens_and_users_tokens_open_their_own_door_alone(app: App, crew: Crew) -> None:
-    check_refusal(await app.get(ALL, token=(await crew.member("Admin")).token), 401, "INVALID_TOKEN")
+async def test_admins_tokens_and_users_tokens_open_their_own_routes_alone(app: App, team: Team) -> None:
+    check_refusal(await app.get(ALL, token=(await team.member("Admin")).token), 401, "INVALID_TOKEN")
     check_refusal(await app.get(MINE, token=await app.admin_token()), 401, "INVALID_TOKEN")
     check_refusal(await app.get(ALL), 401, "UNAUTHENTICATED")
 
 
-async def test_system_admins_read_across_clients_and_the_installations_own(app: App, crew: Crew) -> None:
+async def test_system_admins_read_across_clients_and_the_installations_own(app: App, team: Team) -> None:
     admin = await app.admin_token()
     found = await read(app, ALL, admin, order="oldest")
-    assert {None, crew.client} <= {event["client"] for event in found}
+    assert {None, team.client} <= {event["client"] for event in found}
     assert [event["at"] for event in found] == sorted(event["at"] for event in found)
     assert len({(event["client"], event["sequence"]) for event in found}) == len(found)
-    mine = await read(app, MINE, (await crew.member("Admin")).token, order="oldest")
+    mine = await read(app, MINE, (await team.member("Admin")).token, order="oldest")
     number = (
-        app.ids.get(crew.client) or check_success(await app.get(f"/api/admin/clients/{crew.client}", token=admin))["id"]
+        app.ids.get(team.client) or check_success(await app.get(f"/api/admin/clients/{team.client}", token=admin))["id"]
     )
-    assert await read(app, ALL, admin, order="oldest", client=crew.client) == mine
+    assert await read(app, ALL, admin, order="oldest", client=team.client) == mine
     assert await read(app, ALL, admin, order="oldest", client=number) == mine
     own = await read(app, ALL, admin, client=0)
     assert {event["client"] for event in own} == {None}
@@ -213,32 +213,32 @@ async def test_system_admins_read_across_clients_and_the_installations_own(app: 
     ["first=0", "first=101", "first=x", "order=random", "event=no_such", "from=yesterday", "to=2026-13-01",
      "after=x", "after=WzFd", "after=" + "A" * 201, "from=2026-01-01&from=2026-01-02"],
 )  # fmt: skip
-async def test_what_is_no_filter_is_a_validation_error(app: App, crew: Crew, query: str) -> None:
+async def test_what_is_no_filter_is_a_validation_error(app: App, team: Team, query: str) -> None:
     check_refusal(await app.get(f"{ALL}?{query}", token=await app.admin_token()), 400, "VALIDATION_ERROR")
-    token = (await crew.member("Admin")).token
+    token = (await team.member("Admin")).token
     check_refusal(await app.get(f"{MINE}?{query}", token=token), 400, "VALIDATION_ERROR")
 
 
-async def test_a_cursor_is_of_one_order(app: App, crew: Crew) -> None:
-    token = (await crew.member("Admin")).token
+async def test_a_cursor_is_of_one_order(app: App, team: Team) -> None:
+    token = (await team.member("Admin")).token
     after = check_success(await app.get(f"{MINE}?first=1", token=token))["nextCursor"]
     check_refusal(await app.get(f"{MINE}?order=oldest&after={after}", token=token), 400, "VALIDATION_ERROR")
 
 
-async def test_graphql_has_the_same_pages(app: App, crew: Crew) -> None:
-    token = (await crew.member("Admin")).token
+async def test_graphql_has_the_same_pages(app: App, team: Team) -> None:
+    token = (await team.member("Admin")).token
     rest = check_success(await app.get(f"{MINE}?first=2&event=sign_in_failed", token=token))
-    page = await crew.ask("Admin", PAGE, first=2, filter={"event": "sign_in_failed"})
+    page = await team.ask("Admin", PAGE, first=2, filter={"event": "sign_in_failed"})
     assert [one["hash"] for one in page["items"]] == [one["hash"] for one in rest["items"]]
     assert page["nextCursor"] == rest["nextCursor"]
-    following = await crew.ask("Admin", PAGE, first=2, after=page["nextCursor"], filter={"event": "sign_in_failed"})
+    following = await team.ask("Admin", PAGE, first=2, after=page["nextCursor"], filter={"event": "sign_in_failed"})
     assert len(following["items"]) == 1
     assert following["nextCursor"] is None
-    refused = await crew.refused("Admin", PAGE, filter={"since": "yesterday"})
+    refused = await team.refused("Admin", PAGE, filter={"since": "yesterday"})
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["filter.since"])
-    assert (await crew.refused("Admin", PAGE, filter={"event": "no_such"})).fields == ["filter.event"]
-    assert (await crew.refused("Admin", PAGE, filter={"userId": 0})).fields == ["filter.userId"]
-    assert (await crew.refused("Admin", PAGE, after="x")).fields == ["after"]
+    assert (await team.refused("Admin", PAGE, filter={"event": "no_such"})).fields == ["filter.event"]
+    assert (await team.refused("Admin", PAGE, filter={"userId": 0})).fields == ["filter.userId"]
+    assert (await team.refused("Admin", PAGE, after="x")).fields == ["after"]
 
 
 async def test_an_admins_acts_stand_in_the_clients_own_trail(app: App) -> None:

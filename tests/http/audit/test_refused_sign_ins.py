@@ -1,4 +1,4 @@
-"""A client's trail shows every refused sign-in whose client is known, and people are told what they can do about it."""
+"""A client's audit trail shows every refused sign-in whose client is known, and users read what they can do."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import act_on, new_client, trail
+from tests.support.anonymous_budgets import few_events
 from tests.support.application import App
-from tests.support.budgets import few_events
 from tests.support.people import oidc_provider
-from tests.support.single_sign_on import BASE, Browser, act_on_provider, begun, check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import BASE, Browser, act_on_provider, begun, check_no_one_got_in, saml_provider
 
 AGAIN = "start again"
 pytestmark = pytest.mark.usefixtures("another_day")
@@ -27,7 +27,7 @@ async def test_an_openid_answer_that_was_used_is_shown_and_says_to_start_again(a
         company.knows("ada", "ada@mail.example")
         browser, back = await begun(app, company.op, company.client)
         assert (await browser.send("GET", back)).status == 302
-        assert AGAIN in check_nobody_got_in(await browser.send("GET", back))
+        assert AGAIN in check_no_one_got_in(await browser.send("GET", back))
         [told] = await refusals(app, company.client)
         assert (told["why"], told["method"]) == ("state: used before", "oidc")
         assert isinstance(told["provider"], int)
@@ -37,7 +37,7 @@ async def test_an_openid_answer_in_another_browser_is_shown_and_names_the_addres
     async with oidc_provider(app) as company:
         company.knows("ada", "ada@mail.example")
         browser, back = await begun(app, company.op, company.client)
-        sentence = check_nobody_got_in(await Browser(app).send("GET", back))
+        sentence = check_no_one_got_in(await Browser(app).send("GET", back))
         assert AGAIN in sentence
         assert BASE in sentence
         [told] = await refusals(app, company.client)
@@ -47,7 +47,7 @@ async def test_an_openid_answer_in_another_browser_is_shown_and_names_the_addres
 
 async def test_an_answer_that_belongs_to_no_sign_in_says_to_start_again(app: App) -> None:
     reply = await app.get("/api/client/auth/oidc/callback?state=nobody-knows&code=x")
-    assert AGAIN in check_nobody_got_in(reply)
+    assert AGAIN in check_no_one_got_in(reply)
 
 
 @pytest.mark.parametrize("kind", ["oidc", "okta-saml"])
@@ -56,7 +56,7 @@ async def test_a_provider_that_is_switched_off_is_shown_where_a_sign_in_begins(a
         okta = await saml_provider(app, company.client)
         name = company.name if kind == "oidc" else okta.name
         await act_on_provider(app, company.client, name, "switch-off")
-        check_nobody_got_in(await Browser(app).start(kind, provider=name, client=company.client))
+        check_no_one_got_in(await Browser(app).start(kind, provider=name, client=company.client))
         [told] = await refusals(app, company.client)
         assert told["why"] == "provider is switched off"
 
@@ -69,7 +69,7 @@ async def test_of_a_suspended_client_people_are_told_before_they_log_in_at_the_p
         await act_on(app, f"{company.client}/suspend")
         asked = len(company.op.asked)
         reply = await Browser(app).start(kind, provider=name, client=company.client)
-        assert "suspended" in check_nobody_got_in(reply, 403, "ACCOUNT_DISABLED")
+        assert "suspended" in check_no_one_got_in(reply, 403, "ACCOUNT_DISABLED")
         assert "location" not in reply.headers
         assert "set-cookie" not in reply.headers
         assert len(company.op.asked) == asked
@@ -82,13 +82,13 @@ async def test_saml_answers_to_no_open_request_are_shown_and_say_to_start_again(
     browser = Browser(app)
     request_id, state = await okta.start(browser)
     response = okta.response("ada@mail.example", in_response_to=request_id)
-    other = check_nobody_got_in(await okta.post(Browser(app), response, state))
+    other = check_no_one_got_in(await okta.post(Browser(app), response, state))
     assert AGAIN in other
     assert BASE in other
     assert (await okta.post(browser, response, state)).status == 303
-    assert AGAIN in check_nobody_got_in(await okta.post(browser, response, state))
+    assert AGAIN in check_no_one_got_in(await okta.post(browser, response, state))
     unasked = okta.response("ada@mail.example", in_response_to="_" + "0" * 40)
-    assert AGAIN in check_nobody_got_in(await okta.call(unasked))
+    assert AGAIN in check_no_one_got_in(await okta.call(unasked))
     assert [told["why"] for told in await refusals(app, okta.client)] == [
         "the request was another browser's",
         "InResponseTo: the request was answered before",
@@ -96,10 +96,10 @@ async def test_saml_answers_to_no_open_request_are_shown_and_say_to_start_again(
     ]
 
 
-async def test_a_saml_answer_of_nobody_here_is_shown_to_the_client_that_the_request_names(app: App) -> None:
+async def test_a_saml_answer_of_no_one_here_is_shown_to_the_client_that_the_request_names(app: App) -> None:
     okta = await saml_provider(app, await new_client(app))
     foreign = okta.response(issuer="https://nobody.example", audience="https://elsewhere.example/metadata")
-    check_nobody_got_in(await okta.call(foreign, query=f"?client={okta.client}"))
+    check_no_one_got_in(await okta.call(foreign, query=f"?client={okta.client}"))
     why = [told["why"] for told in await refusals(app, okta.client)]
     assert why == ["response: no provider with this issuer and audience"]
 
@@ -108,7 +108,7 @@ async def test_no_role_tells_the_admin_what_arrived_and_the_person_nothing_of_it
     groups = ["authors\n", *(f"group-{number}" + "x" * 300 for number in range(30))]
     async with oidc_provider(app, defaultRoles=[], groupRoles=[{"group": "Authors", "roles": ["Author"]}]) as company:
         _, reply = await company.attempt("ada", "ada@mail.example", groups=groups, secret="do-not-tell-4711")
-        sentence = check_nobody_got_in(reply)
+        sentence = check_no_one_got_in(reply)
         assert "authors" not in sentence
         [told] = await refusals(app, company.client)
         assert told["why"].startswith("no group gives a role; groups: 'authors\\n', 'group-0xxx")
@@ -121,7 +121,7 @@ async def test_no_role_tells_the_admin_what_arrived_and_the_person_nothing_of_it
 async def test_no_role_names_the_attributes_of_a_saml_answer(app: App) -> None:
     roles: dict[str, Any] = {"defaultRoles": [], "groupRoles": [{"group": "Authors", "roles": ["Author"]}]}
     okta = await saml_provider(app, await new_client(app), **roles)
-    check_nobody_got_in(await okta.call(okta.response("ada@mail.example", attributes={"team": ["red"]})))
+    check_no_one_got_in(await okta.call(okta.response("ada@mail.example", attributes={"team": ["red"]})))
     [told] = await refusals(app, okta.client)
     assert told["why"] == "no group gives a role; groups: none; claims: 'team'"
 
@@ -131,5 +131,5 @@ async def test_such_refusals_stay_within_the_budget_of_audit_events(app: App, mo
         await act_on_provider(app, company.client, company.name, "switch-off")
         few_events(monkeypatch, 3)
         for _ in range(9):
-            check_nobody_got_in(await Browser(app).start("oidc", provider=company.name, client=company.client))
+            check_no_one_got_in(await Browser(app).start("oidc", provider=company.name, client=company.client))
         assert len(await refusals(app, company.client)) == 3

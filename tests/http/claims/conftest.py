@@ -1,4 +1,4 @@
-"""Fixtures: name servers that are asked for records, and an Admin who proves a Microsoft directory."""
+"""Fixtures: name servers that answer for claimed domains, and an Admin who proves a Microsoft directory."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.interop.microsoft.proving import GLOBAL, Prover, prover_of
-from tests.interop.microsoft.world import World
+from tests.interop.microsoft.directory_prover import GLOBAL, Prover, prover_of
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.application import App
-from tests.support.background import domain_checks_stand_still
-from tests.support.claiming import asking
-from tests.support.dns import NameServer
+from tests.support.background_jobs import domain_checks_stand_still
+from tests.support.domain_claims import asking
+from tests.support.name_servers import NameServer
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def asked(app: App, zone: NameServer) -> Iterator[None]:
 
 
 @pytest.fixture
-async def prover(world: World) -> Prover:
-    """Whose account at Microsoft has the role of a Global Administrator."""
-    world.microsoft.id_claims = {"wids": [GLOBAL]}
-    return await prover_of(world)
+async def prover(setup: MicrosoftSetup) -> Prover:
+    """An Admin whose account at Microsoft has the role of a Global Administrator."""
+    setup.microsoft.id_claims = {"wids": [GLOBAL]}
+    return await prover_of(setup)

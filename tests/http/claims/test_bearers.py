@@ -1,4 +1,4 @@
-"""Whose bearers are Microsoft's tokens that name no client: those of clients whose claim on the directory counts."""
+"""To which client a Microsoft token belongs that names none: to a client whose claim on the directory counts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.people import OTHER_APP, POWER_APP
-from tests.interop.microsoft.world import Provider, World
 from tests.support.accounts import act_on, new_client
 from tests.support.application import Reply
-from tests.support.claims import REASON, directory_counts, directory_released
+from tests.support.directory_claims import REASON, directory_counts, directory_released
 from tests.support.people import users_of
 
 KINDS = pytest.mark.parametrize("kind", ["graph", "api"])
@@ -21,10 +21,10 @@ def naming(client: str) -> dict[str, str]:
     return {"X-Client-ID": client}
 
 
-async def squatter(world: World, **members: Any) -> Provider:
-    """A client that binds contoso with the apps of others, gives everybody everything, and proves nothing."""
+async def squatter(setup: MicrosoftSetup, **members: Any) -> Provider:
+    """A client that claims contoso with the apps of others, gives every caller every role, and proves nothing."""
     entra = {"applications": [POWER_APP, OTHER_APP], **members.pop("entra", {})}
-    return await world.entra_of_ours(entra=entra, counts=False, defaultRoles=["Viewer"], **members)
+    return await setup.entra_of_ours(entra=entra, counts=False, defaultRoles=["Viewer"], **members)
 
 
 def said(reply: Reply) -> tuple[int, str, str]:
@@ -34,150 +34,150 @@ def said(reply: Reply) -> tuple[int, str, str]:
     return reply.status, reply.code, str(reply.json["error"]["message"])
 
 
-async def verdicts(world: World, client: str) -> list[tuple[int, str, str]]:
+async def verdicts(setup: MicrosoftSetup, client: str) -> list[tuple[int, str, str]]:
     """What is said of tokens of every kind, new ones each time, with and without the client's name."""
     found = []
-    mint = world.microsoft.mint
+    mint = setup.microsoft.mint
     for name in ({}, naming(client), naming("globex")):
         for token in (
             mint("graph"), mint("api"), mint("api-v1"), mint("graph", app=OTHER_APP), mint("graph", user="gina"),
             mint("graph", key_of="fabrikam"), mint("api", key_of="fabrikam"), mint("graph", "fabrikam", "mallory"),
             mint("api", claims={"scp": None}), mint("api", lifetime=-10), mint("graph", lifetime=-10), mint("id"),
         ):  # fmt: skip
-            found.append(said(await world.app.me(token, headers=name)))
-    await world.forgive()
+            found.append(said(await setup.app.me(token, headers=name)))
+    await setup.forgive()
     return found
 
 
 @pytest.mark.timeout(240)
-async def test_twenty_squatters_change_no_verdict(world: World) -> None:
+async def test_twenty_squatters_change_no_verdict(setup: MicrosoftSetup) -> None:
     """Not before they are many, nor after, nor while some of them are suspended or switched off."""
-    owner = await world.entra_of_ours()
-    before = await verdicts(world, owner.client)
+    owner = await setup.entra_of_ours()
+    before = await verdicts(setup, owner.client)
     assert {status for status, _, _ in before} == {200, 401, 403}
-    squatters = [await squatter(world) for _ in range(20)]
-    assert await verdicts(world, owner.client) == before
-    await act_on(world.app, f"{squatters[0].client}/suspend")
+    squatters = [await squatter(setup) for _ in range(20)]
+    assert await verdicts(setup, owner.client) == before
+    await act_on(setup.app, f"{squatters[0].client}/suspend")
     await squatters[1].act("switch-off")
     await squatters[2].change(entra={"guests": True})
-    assert await verdicts(world, owner.client) == before
+    assert await verdicts(setup, owner.client) == before
     for one in squatters:
-        assert await users_of(world.app, one.client) == {}
-    await act_on(world.app, f"{squatters[0].client}/restore")
+        assert await users_of(setup.app, one.client) == {}
+    await act_on(setup.app, f"{squatters[0].client}/restore")
 
 
 @KINDS
-async def test_before_any_claim_counts_nobody_is_asked(world: World, kind: str) -> None:
-    provider = await squatter(world)
-    await world.refused(world.microsoft.mint(kind))
-    assert (world.microsoft.count("graph"), world.microsoft.count("keys")) == (0, 0)
-    assert await users_of(world.app, provider.client) == {}
+async def test_before_any_claim_counts_no_one_is_asked(setup: MicrosoftSetup, kind: str) -> None:
+    provider = await squatter(setup)
+    await setup.refused(setup.microsoft.mint(kind))
+    assert (setup.microsoft.count("graph"), setup.microsoft.count("keys")) == (0, 0)
+    assert await users_of(setup.app, provider.client) == {}
 
 
 @KINDS
 async def test_the_client_that_is_named_is_judged_alone_whether_its_claim_counts_or_not(
-    world: World, kind: str
+    setup: MicrosoftSetup, kind: str
 ) -> None:
-    owner, other = await world.entra_of_ours(), await squatter(world)
-    token = world.microsoft.mint(kind)
-    assert (await world.me(token, headers=naming(other.client)))["client"]["identifier"] == other.client
-    assert (await world.me(token))["client"]["identifier"] == owner.client
-    assert (await world.me(token, headers=naming(owner.client)))["client"]["identifier"] == owner.client
+    owner, other = await setup.entra_of_ours(), await squatter(setup)
+    token = setup.microsoft.mint(kind)
+    assert (await setup.me(token, headers=naming(other.client)))["client"]["identifier"] == other.client
+    assert (await setup.me(token))["client"]["identifier"] == owner.client
+    assert (await setup.me(token, headers=naming(owner.client)))["client"]["identifier"] == owner.client
 
 
 @KINDS
-async def test_from_when_a_claim_counts_the_token_need_name_nobody_and_from_when_it_stops_it_must(
-    world: World, kind: str
+async def test_from_when_a_claim_counts_the_token_need_name_no_one_and_from_when_it_stops_it_must(
+    setup: MicrosoftSetup, kind: str
 ) -> None:
     """With the next request, though verdicts are remembered."""
-    provider = await squatter(world)
-    directory, token = world.microsoft.named("contoso").id, world.microsoft.mint(kind)
+    provider = await squatter(setup)
+    directory, token = setup.microsoft.named("contoso").id, setup.microsoft.mint(kind)
     for _ in range(2):
-        await world.refused(token)
-        await directory_counts(world.app, provider.client, directory)
-        assert (await world.me(token))["client"]["identifier"] == provider.client
-        await world.me(token, headers=naming(provider.client))
-        await directory_released(world.app, provider.client, directory)
+        await setup.refused(token)
+        await directory_counts(setup.app, provider.client, directory)
+        assert (await setup.me(token))["client"]["identifier"] == provider.client
+        await setup.me(token, headers=naming(provider.client))
+        await directory_released(setup.app, provider.client, directory)
         # What is remembered of the same person by another verdict does not let this one in.
-        await world.me(token, headers=naming(provider.client))
-    await world.refused(token)
-    await world.me(token, headers=naming(provider.client))
+        await setup.me(token, headers=naming(provider.client))
+    await setup.refused(token)
+    await setup.me(token, headers=naming(provider.client))
 
 
 @KINDS
 async def test_a_grant_makes_remembered_tokens_ambiguous_at_once_and_its_end_makes_them_clear(
-    world: World, kind: str
+    setup: MicrosoftSetup, kind: str
 ) -> None:
-    owner, other = await world.entra_of_ours(), await squatter(world)
-    token = world.microsoft.mint(kind)
-    await world.me(token)
-    await directory_counts(world.app, other.client, world.microsoft.named("contoso").id)
-    await world.refused(token)
+    owner, other = await setup.entra_of_ours(), await squatter(setup)
+    token = setup.microsoft.mint(kind)
+    await setup.me(token)
+    await directory_counts(setup.app, other.client, setup.microsoft.named("contoso").id)
+    await setup.refused(token)
     for one in (owner, other):
-        assert (await world.me(token, headers=naming(one.client)))["client"]["identifier"] == one.client
-    path = f"/api/admin/directories/{world.microsoft.named('contoso').id}/clients/{other.client}"
-    assert (await world.app.send("DELETE", path, token=await world.app.admin_token())).status == 200
-    assert (await world.me(token))["client"]["identifier"] == owner.client
+        assert (await setup.me(token, headers=naming(one.client)))["client"]["identifier"] == one.client
+    path = f"/api/admin/directories/{setup.microsoft.named('contoso').id}/clients/{other.client}"
+    assert (await setup.app.send("DELETE", path, token=await setup.app.admin_token())).status == 200
+    assert (await setup.me(token))["client"]["identifier"] == owner.client
 
 
 @KINDS
 async def test_the_directory_passes_to_another_client_and_its_people_with_the_next_request(
-    world: World, kind: str
+    setup: MicrosoftSetup, kind: str
 ) -> None:
-    first, second = await world.entra_of_ours(), await squatter(world)
-    directory, token = world.microsoft.named("contoso").id, world.microsoft.mint(kind)
-    assert (await world.me(token))["client"]["identifier"] == first.client
-    await directory_released(world.app, first.client, directory)
-    await directory_counts(world.app, second.client, directory)
-    assert (await world.me(token))["client"]["identifier"] == second.client
+    first, second = await setup.entra_of_ours(), await squatter(setup)
+    directory, token = setup.microsoft.named("contoso").id, setup.microsoft.mint(kind)
+    assert (await setup.me(token))["client"]["identifier"] == first.client
+    await directory_released(setup.app, first.client, directory)
+    await directory_counts(setup.app, second.client, directory)
+    assert (await setup.me(token))["client"]["identifier"] == second.client
 
 
 @KINDS
-async def test_whether_a_token_is_genuine_comes_before_whose_it_is(world: World, kind: str) -> None:
-    """Of several clients, of one that is suspended and of none that is meant nothing is told to a forger."""
-    first, second = await world.entra_of_ours(), await world.entra_of_ours()
-    forged = world.microsoft.mint(kind, key_of="fabrikam")
-    ambiguous = await world.refused(world.microsoft.mint(kind))
-    refused = await world.refused(forged)
+async def test_whether_a_token_is_genuine_comes_before_whose_it_is(setup: MicrosoftSetup, kind: str) -> None:
+    """A forged token does not show whether several clients, a suspended one or none were meant."""
+    first, second = await setup.entra_of_ours(), await setup.entra_of_ours()
+    forged = setup.microsoft.mint(kind, key_of="fabrikam")
+    ambiguous = await setup.refused(setup.microsoft.mint(kind))
+    refused = await setup.refused(forged)
     assert (refused.status, refused.code) == (ambiguous.status, ambiguous.code)
-    await act_on(world.app, f"{first.client}/suspend")
-    await act_on(world.app, f"{second.client}/suspend")
+    await act_on(setup.app, f"{first.client}/suspend")
+    await act_on(setup.app, f"{second.client}/suspend")
     for headers in ({}, naming(first.client), naming("globex")):
-        await world.refused(world.microsoft.mint(kind, key_of="fabrikam"), headers=headers)
-    await world.refused(world.microsoft.mint(kind), 403, "ACCOUNT_DISABLED", headers=naming(first.client))
-    await world.refused(world.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming("globex"))
+        await setup.refused(setup.microsoft.mint(kind, key_of="fabrikam"), headers=headers)
+    await setup.refused(setup.microsoft.mint(kind), 403, "ACCOUNT_DISABLED", headers=naming(first.client))
+    await setup.refused(setup.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming("globex"))
     for one in (first, second):
-        await act_on(world.app, f"{one.client}/restore")
+        await act_on(setup.app, f"{one.client}/restore")
 
 
-async def test_a_claim_that_stops_while_graph_is_being_asked(world: World) -> None:
-    provider = await world.entra()
-    token = world.microsoft.mint("graph")
-    with world.microsoft.gates.shut("graph"):
-        asking = asyncio.create_task(world.app.me(token))
-        while world.microsoft.count("graph") < 1 and not asking.done():
+async def test_a_claim_that_stops_while_graph_is_being_asked(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra()
+    token = setup.microsoft.mint("graph")
+    with setup.microsoft.gates.shut("graph"):
+        asking = asyncio.create_task(setup.app.me(token))
+        while setup.microsoft.count("graph") < 1 and not asking.done():
             await asyncio.sleep(0.01)
-        await directory_released(world.app, provider.client, world.microsoft.named("contoso").id)
+        await directory_released(setup.app, provider.client, setup.microsoft.named("contoso").id)
     reply = await asking
     assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
 
 
-async def test_a_link_needs_no_claim_that_counts(world: World) -> None:
-    """Whoever shows a token while being signed in says of which client they are."""
+async def test_a_link_needs_no_claim_that_counts(setup: MicrosoftSetup) -> None:
+    """A caller who sends a token while signed in is of the session's client."""
     from tests.support.people import member
 
-    provider = await squatter(world)
-    me = await member(world.app, provider.client)
-    body = {"provider": provider.name, "token": world.microsoft.mint("graph")}
-    assert (await world.app.post("/api/client/auth/identities/token", body, token=me.token)).status == 200
+    provider = await squatter(setup)
+    me = await member(setup.app, provider.client)
+    body = {"provider": provider.name, "token": setup.microsoft.mint("graph")}
+    assert (await setup.app.post("/api/client/auth/identities/token", body, token=me.token)).status == 200
 
 
-async def test_an_own_directory_beside_a_foreign_one(world: World) -> None:
-    """A claim on one directory says nothing of another."""
-    provider = await world.entra()
-    client = await new_client(world.app)
-    fabrikam = world.microsoft.named("fabrikam").id
+async def test_an_own_directory_beside_a_foreign_one(setup: MicrosoftSetup) -> None:
+    """A claim on one directory does not count for another."""
+    provider = await setup.entra()
+    client = await new_client(setup.app)
+    fabrikam = setup.microsoft.named("fabrikam").id
     path, body = f"/api/admin/clients/{client}/directories/{fabrikam}/vouch", {"reason": REASON}
-    assert (await world.app.post(path, body, token=await world.app.admin_token())).status == 200
-    await world.entra(client, counts=False)
-    assert (await world.me(world.microsoft.mint("graph")))["client"]["identifier"] == provider.client
+    assert (await setup.app.post(path, body, token=await setup.app.admin_token())).status == 200
+    await setup.entra(client, counts=False)
+    assert (await setup.me(setup.microsoft.mint("graph")))["client"]["identifier"] == provider.client

@@ -1,11 +1,11 @@
-"""Microsoft directories that a client claims: the routes, one owner, grants, and what the trail says of it."""
+"""Microsoft directories that a client claims: routes, one owner, grants, audit events."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.support.application import App
-from tests.support.claims import REASON, client_of, directory
+from tests.support.directory_claims import REASON, client_of, directory
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member
 
@@ -118,7 +118,7 @@ async def test_no_client_sees_what_another_one_claims(app: App) -> None:
     assert [item["directory"] for item in check_success(await one.own("GET"))["items"]] == [which]
 
 
-async def test_a_system_admins_word_makes_it_count(app: App) -> None:
+async def test_a_system_admin_who_vouches_makes_it_count(app: App) -> None:
     client, which = await client_of(app), directory()
     await client.own("POST", "", {"directory": which})
     made = check_success(await client.vouch(which))
@@ -140,7 +140,7 @@ async def test_who_vouches_or_grants_says_why(app: App, reason: str | None) -> N
     assert check_success(await client.own("GET"))["items"] == []
 
 
-async def test_a_directory_has_one_owner_whom_nobody_names(app: App) -> None:
+async def test_a_directory_has_one_owner_whom_no_one_names(app: App) -> None:
     one, other, which = await client_of(app), await client_of(app), directory()
     check_success(await one.vouch(which))
     refused = await other.vouch(which)
@@ -153,7 +153,7 @@ async def test_a_directory_has_one_owner_whom_nobody_names(app: App) -> None:
 
 async def test_it_is_granted_to_others_and_taken_back(app: App) -> None:
     one, other, which = await client_of(app), await client_of(app), directory()
-    check_refusal(await other.grant(which), 409, "CONFLICT")  # nobody holds it yet
+    check_refusal(await other.grant(which), 409, "CONFLICT")  # no one holds it yet
     await one.own("POST", "", {"directory": which, "cloud": "china"})
     check_success(await one.vouch(which))
     check_refusal(await one.grant(which), 409, "CONFLICT")  # it is the client's own

@@ -1,4 +1,4 @@
-"""A client proves a Microsoft directory: an administrator of it signs in there, and says so with a signed role."""
+"""A client proves a Microsoft directory: one of its administrators signs in there and a signed role shows it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.interop.microsoft.directory_prover import CALLBACK, GLOBAL, OPERATORS, READER, ROLES, Prover, prover_of
 from tests.interop.microsoft.login import Registration
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, setup_on
 from tests.interop.microsoft.people import OUR_SECRET, OURS
-from tests.interop.microsoft.proving import CALLBACK, GLOBAL, OPERATORS, READER, ROLES, Prover, prover_of
-from tests.interop.microsoft.world import World, world_on
-from tests.support.claims import directory_counts
+from tests.support.directory_claims import directory_counts
 from tests.support.envelope import check_headers, check_refusal, check_success
-from tests.support.single_sign_on import RETURN_TO, check_nobody_got_in, query_of
+from tests.support.single_sign_on import RETURN_TO, check_no_one_got_in, query_of
 
 
 async def test_the_browser_is_sent_to_the_directorys_own_authority(prover: Prover) -> None:
@@ -24,7 +24,7 @@ async def test_the_browser_is_sent_to_the_directorys_own_authority(prover: Prove
     data = check_success(reply)
     assert (data["client"], data["clientName"]) == (prover.client, prover.client)
     assert (data["directory"], data["application"]) == (prover.directory, OURS)
-    authority = f"{prover.world.microsoft.base}/{prover.directory}/oauth2/v2.0/authorize"
+    authority = f"{prover.setup.microsoft.base}/{prover.directory}/oauth2/v2.0/authorize"
     assert data["location"].partition("?")[0] == authority
     reply.headers["location"] = data["location"]
     query = query_of(reply)
@@ -40,35 +40,35 @@ async def test_the_browser_is_sent_to_the_directorys_own_authority(prover: Prove
 
 @pytest.mark.parametrize("wid", ROLES)
 async def test_each_of_three_roles_proves_it(prover: Prover, wid: str) -> None:
-    prover.world.microsoft.id_claims = {"wids": [READER, wid.upper()]}
+    prover.setup.microsoft.id_claims = {"wids": [READER, wid.upper()]}
     ended = await prover.prove(returnTo=RETURN_TO)
     assert (ended.status, ended.headers["location"]) == (302, RETURN_TO)
-    assert prover.browser.cookies == {}  # nobody is signed in by it
+    assert prover.browser.cookies == {}  # no one is signed in by it
     claim = await prover.claim()
-    oid = prover.world.microsoft.named("contoso").people["alice"].oid
+    oid = prover.setup.microsoft.named("contoso").people["alice"].oid
     assert (claim["state"], claim["proof"], claim["provedBy"]) == ("proved", "sign-in", oid)
     assert await prover.last() == {
         "event": "directory_proved", "actor": f"user:{prover.admin.id}", "subject": f"directory:{prover.directory}",
         "tid": prover.directory, "oid": oid, "role": ROLES[wid],
     }  # fmt: skip
-    [redeemed] = [asked for asked in prover.world.microsoft.asked if asked.endpoint == "token"]
+    [redeemed] = [asked for asked in prover.setup.microsoft.asked if asked.endpoint == "token"]
     assert redeemed.path == f"/{prover.directory}/oauth2/v2.0/token"
     assert (redeemed.form["redirect_uri"], redeemed.form["client_secret"]) == (CALLBACK, OUR_SECRET)
-    assert prover.world.microsoft.count("graph") == 0
+    assert prover.setup.microsoft.count("graph") == 0
 
 
 async def test_what_it_proved_counts_for_bearers(prover: Prover) -> None:
-    world = prover.world
-    await world.entra(prover.client, counts=False)
-    token = world.microsoft.mint("graph")
-    await world.refused(token)
+    setup = prover.setup
+    await setup.entra(prover.client, counts=False)
+    token = setup.microsoft.mint("graph")
+    await setup.refused(token)
     assert (await prover.prove()).status == 302
-    assert (await world.me(token))["client"]["identifier"] == prover.client
+    assert (await setup.me(token))["client"]["identifier"] == prover.client
 
 
 async def test_a_second_client_is_told_that_the_directory_is_held(prover: Prover) -> None:
-    world = prover.world
-    other = await prover_of(world)
+    setup = prover.setup
+    other = await prover_of(setup)
     assert (await prover.prove()).status == 302
     await other.refused("Another client of this installation holds this directory", status=409, code="CONFLICT")
     assert (await prover.claim())["state"] == "proved"
@@ -76,21 +76,21 @@ async def test_a_second_client_is_told_that_the_directory_is_held(prover: Prover
 
 
 async def test_of_two_that_prove_at_once_one_is_the_owner(prover: Prover) -> None:
-    world = prover.world
-    provers = [prover, *[await prover_of(world) for _ in range(3)]]
-    world.microsoft.delay = {"token": 0.2}
+    setup = prover.setup
+    provers = [prover, *[await prover_of(setup) for _ in range(3)]]
+    setup.microsoft.delay = {"token": 0.2}
     replies = await asyncio.gather(*[one.prove() for one in provers])
     assert sorted(reply.status for reply in replies) == [302, 409, 409, 409]
     states = [(await one.claim())["state"] for one in provers]
     assert sorted(states) == ["pending", "pending", "pending", "proved"]
 
 
-async def test_it_may_be_proved_again_and_after_a_word(prover: Prover) -> None:
+async def test_it_may_be_proved_again_and_after_it_was_vouched_for(prover: Prover) -> None:
     await directory_counts(prover.app, prover.client, prover.directory)
     assert (await prover.claim())["proof"] == "vouched"
     for user in ("alice", "bob"):
         assert (await prover.prove(user)).status == 302
-        assert (await prover.claim())["provedBy"] == prover.world.microsoft.named("contoso").people[user].oid
+        assert (await prover.claim())["provedBy"] == prover.setup.microsoft.named("contoso").people[user].oid
 
 
 async def test_a_return_address_is_a_listed_one(prover: Prover) -> None:
@@ -100,7 +100,7 @@ async def test_a_return_address_is_a_listed_one(prover: Prover) -> None:
 
 
 async def test_a_request_from_another_site_begins_nothing(prover: Prover) -> None:
-    """It is guarded as every request is that a cookie signs."""
+    """It has the cross-site checks of every request with the session cookie."""
     path, headers = f"/api/client/directories/{prover.directory}/prove", {"Origin": "https://evil.example"}
     reply = await prover.app.send("POST", path, {}, cookie=prover.admin.cookie, headers=headers)
     check_refusal(reply, 403, "FORBIDDEN")
@@ -108,8 +108,8 @@ async def test_a_request_from_another_site_begins_nothing(prover: Prover) -> Non
     assert check_success(await prover.app.send("POST", path, {}, cookie=prover.admin.cookie))["client"] == prover.client
 
 
-async def test_without_an_application_it_says_what_is_missing(world: World) -> None:
-    prover = await prover_of(world, secret=None)
+async def test_without_an_application_it_says_what_is_missing(setup: MicrosoftSetup) -> None:
+    prover = await prover_of(setup, secret=None)
     error = check_refusal(await prover.begin(), 409, "CONFLICT")
     assert "MANIFEST_MICROSOFT_APP_ID" in error["message"]
     check_refusal(await (await other_directory(prover)).begin(), 409, "CONFLICT")
@@ -117,42 +117,42 @@ async def test_without_an_application_it_says_what_is_missing(world: World) -> N
 
 async def other_directory(prover: Prover) -> Prover:
     """The client claims fabrikam too, of which it has no provider."""
-    which = prover.world.microsoft.named("fabrikam").id
+    which = prover.setup.microsoft.named("fabrikam").id
     await prover.app.post("/api/client/directories", {"directory": which}, token=prover.admin.token)
 
     class Other(Prover):
         directory = which
 
-    return Other(prover.world, prover.client, prover.admin, prover.browser)
+    return Other(prover.setup, prover.client, prover.admin, prover.browser)
 
 
 async def test_while_microsoft_is_away(prover: Prover) -> None:
     started = check_success(await prover.begin())
-    back = prover.world.microsoft.visit(started["location"])
-    prover.world.microsoft.delay = {"token": 4}
+    back = prover.setup.microsoft.visit(started["location"])
+    prover.setup.microsoft.delay = {"token": 4}
     check_refusal(await prover.browser.send("GET", back), 502, "PROVIDER_UNAVAILABLE")
     assert (await prover.claim())["state"] == "pending"
 
 
 async def test_a_provider_that_is_switched_off_lends_no_application(prover: Prover) -> None:
     started = check_success(await prover.begin())
-    await prover.world.providers[-1].act("switch-off")
-    check_nobody_got_in(await prover.browser.send("GET", prover.world.microsoft.visit(started["location"])))
+    await prover.setup.providers[-1].act("switch-off")
+    check_no_one_got_in(await prover.browser.send("GET", prover.setup.microsoft.visit(started["location"])))
     check_refusal(await prover.begin(), 409, "CONFLICT")
 
 
 @pytest.fixture
-async def hosted(database_url: str) -> AsyncIterator[World]:
+async def hosted(database_url: str) -> AsyncIterator[MicrosoftSetup]:
     """An installation whose operator has an application of its own."""
     app = {"MANIFEST_MICROSOFT_APP_ID": OPERATORS, "MANIFEST_MICROSOFT_APP_SECRET": "operators-secret"}
-    async with world_on(database_url, **app) as world:
-        world.microsoft.login.registrations[OPERATORS] = Registration("operators-secret", [CALLBACK])
-        world.microsoft.id_claims = {"wids": [GLOBAL], "aud": OPERATORS}
-        yield world
-        await world.clear()
+    async with setup_on(database_url, **app) as setup:
+        setup.microsoft.login.registrations[OPERATORS] = Registration("operators-secret", [CALLBACK])
+        setup.microsoft.id_claims = {"wids": [GLOBAL], "aud": OPERATORS}
+        yield setup
+        await setup.clear()
 
 
-async def test_the_operators_application_serves_all_clients(hosted: World) -> None:
+async def test_the_operators_application_serves_all_clients(hosted: MicrosoftSetup) -> None:
     prover = await prover_of(hosted, secret=None)
     assert check_success(await prover.begin())["application"] == OPERATORS
     assert (await prover.prove()).status == 302
@@ -164,8 +164,8 @@ async def test_the_operators_application_serves_all_clients(hosted: World) -> No
 async def test_the_verifier_fits_the_challenge(prover: Prover) -> None:
     challenge = (await prover.asked())["code_challenge"]
     started = check_success(await prover.begin())
-    await prover.browser.send("GET", prover.world.microsoft.visit(started["location"]))
-    [redeemed] = [asked for asked in prover.world.microsoft.asked if asked.endpoint == "token"]
+    await prover.browser.send("GET", prover.setup.microsoft.visit(started["location"]))
+    [redeemed] = [asked for asked in prover.setup.microsoft.asked if asked.endpoint == "token"]
     digest = hashlib.sha256(redeemed.form["code_verifier"].encode()).digest()
     assert base64.urlsafe_b64encode(digest).rstrip(b"=").decode() in started["location"]
     assert challenge not in started["location"]

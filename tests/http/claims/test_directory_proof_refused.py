@@ -1,4 +1,4 @@
-"""What does not prove a Microsoft directory: other roles, directories, tokens, browsers and moments."""
+"""What does not prove a Microsoft directory: other roles, directories, tokens, browsers or times."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.directory_prover import CALLBACK, GLOBAL, OPERATORS, PRIVILEGED, READER, Prover
 from tests.interop.microsoft.people import OURS
-from tests.interop.microsoft.proving import CALLBACK, GLOBAL, OPERATORS, PRIVILEGED, READER, Prover
 from tests.support.accounts import act_on
 from tests.support.envelope import check_success
 from tests.support.people import member, set_roles
-from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 
 async def test_without_roles_it_says_what_to_set(prover: Prover) -> None:
     for claims in ({"wids": None}, {"wids": "x"}, {"wids": {GLOBAL: True}}):
-        prover.world.microsoft.id_claims = claims
+        prover.setup.microsoft.id_claims = claims
         await prover.refused("set groupMembershipClaims to DirectoryRole or All in the application's manifest")
     assert (await prover.last())["why"] == "wids: missing"
 
 
 async def test_with_other_roles_it_says_who_must_sign_in(prover: Prover) -> None:
     for wids in ([], [READER], ["b79fbf4d-3ef9-4689-8143-76b194e85509"], [7, None, [GLOBAL]], ["Global Administrator"]):
-        prover.world.microsoft.id_claims = {"wids": wids}
+        prover.setup.microsoft.id_claims = {"wids": wids}
         await prover.refused("must be a Global Administrator, a Privileged Role Administrator or an Application")
     last = await prover.last()
     assert (last["event"], last["why"]) == ("sign_in_refused", "wids: none of the three roles")
@@ -31,12 +31,12 @@ async def test_with_other_roles_it_says_who_must_sign_in(prover: Prover) -> None
 
 @pytest.mark.parametrize("tid", ["fafafafa-2222-4222-8222-222222222222", None, "contoso.example"])
 async def test_an_administrator_of_another_directory_proves_nothing(prover: Prover, tid: str | None) -> None:
-    prover.world.microsoft.id_claims = {"wids": [GLOBAL], "tid": tid}
+    prover.setup.microsoft.id_claims = {"wids": [GLOBAL], "tid": tid}
     await prover.refused("another directory")
 
 
 async def test_an_id_token_of_another_directory_or_key_proves_nothing(prover: Prover) -> None:
-    microsoft = prover.world.microsoft
+    microsoft = prover.setup.microsoft
     fabrikam = microsoft.named("fabrikam").id
     for claims in (
         {"iss": f"https://login.microsoftonline.com/{fabrikam}/v2.0", "tid": fabrikam},
@@ -54,11 +54,11 @@ async def test_an_id_token_of_another_directory_or_key_proves_nothing(prover: Pr
 def access_token(prover: Prover, **claims: Any) -> dict[str, Any]:
     """What the token endpoint gives, with an access token for our own application."""
     usual = {"wids": [PRIVILEGED], **claims}
-    return {"access_token": prover.world.microsoft.mint("api", app=OURS, claims=usual)}
+    return {"access_token": prover.setup.microsoft.mint("api", app=OURS, claims=usual)}
 
 
 async def test_the_roles_may_stand_in_the_access_token_alone(prover: Prover) -> None:
-    microsoft = prover.world.microsoft
+    microsoft = prover.setup.microsoft
     microsoft.id_claims, microsoft.token = {}, access_token(prover)
     assert (await prover.prove()).status == 302
     assert (await prover.claim())["proof"] == "sign-in"
@@ -66,7 +66,7 @@ async def test_the_roles_may_stand_in_the_access_token_alone(prover: Prover) -> 
 
 
 async def test_an_access_token_that_is_not_ours_or_not_theirs_says_nothing(prover: Prover) -> None:
-    microsoft = prover.world.microsoft
+    microsoft = prover.setup.microsoft
     microsoft.id_claims = {}
     people = microsoft.named("contoso").people
     forged = microsoft.mint("api", app=OURS, claims={"wids": [GLOBAL]}, key_of="fabrikam")
@@ -90,51 +90,51 @@ async def test_consent_alone_proves_nothing(prover: Prover) -> None:
         f"admin_consent=True&tenant={prover.directory}&state=x",
         f"code=x&tenant={prover.directory}&state=",
     ):
-        check_nobody_got_in(await prover.browser.send("GET", f"{CALLBACK}?{query}"))
+        check_no_one_got_in(await prover.browser.send("GET", f"{CALLBACK}?{query}"))
     check_success(await prover.begin())
     state = (await prover.asked())["state"]
     address = f"{CALLBACK}?state={state}&admin_consent=True&tenant={prover.directory}"
-    check_nobody_got_in(await prover.browser.send("GET", address))
+    check_no_one_got_in(await prover.browser.send("GET", address))
     assert (await prover.claim())["state"] == "pending"
 
 
 async def test_an_administrator_who_was_sent_the_address_proves_nothing(prover: Prover) -> None:
     """Their browser has no cookie of ours."""
-    check_nobody_got_in(await prover.prove(browser=Browser(prover.app)))
+    check_no_one_got_in(await prover.prove(browser=Browser(prover.app)))
     assert (await prover.claim())["state"] == "pending"
 
 
 async def test_a_cookie_of_another_browser_proves_nothing(prover: Prover) -> None:
-    """Of the same name, which everybody knows who saw the address."""
+    """A cookie of the same name, which everyone knows who saw the address."""
     started = check_success(await prover.begin())
-    stranger = Browser(prover.app)
+    outsider = Browser(prover.app)
     [name] = [name for name in prover.browser.cookies if name.startswith("directory-")]
-    stranger.cookies[name] = "A" * 32
-    address = prover.world.microsoft.visit(started["location"])
-    check_nobody_got_in(await stranger.send("GET", address))
+    outsider.cookies[name] = "A" * 32
+    address = prover.setup.microsoft.visit(started["location"])
+    check_no_one_got_in(await outsider.send("GET", address))
     assert (await prover.claim())["state"] == "pending"
     assert (await prover.browser.send("GET", address)).status == 302  # and nothing was used up
 
 
 async def test_an_answer_counts_once(prover: Prover) -> None:
     started = check_success(await prover.begin())
-    back = prover.world.microsoft.visit(started["location"])
+    back = prover.setup.microsoft.visit(started["location"])
     cookies = dict(prover.browser.cookies)
     assert (await prover.browser.send("GET", back)).status == 302
     prover.browser.cookies = cookies
-    check_nobody_got_in(await prover.browser.send("GET", back))
+    check_no_one_got_in(await prover.browser.send("GET", back))
 
 
 async def test_an_answer_that_comes_too_late(prover: Prover) -> None:
     started = check_success(await prover.begin())
-    back = prover.world.microsoft.visit(started["location"])
+    back = prover.setup.microsoft.visit(started["location"])
     prover.app.clock.advance(600)
-    check_nobody_got_in(await prover.browser.send("GET", back))
+    check_no_one_got_in(await prover.browser.send("GET", back))
     assert (await prover.claim())["state"] == "pending"
 
 
 async def test_who_declines_proves_nothing(prover: Prover) -> None:
-    prover.world.microsoft.refuses = "access_denied"
+    prover.setup.microsoft.refuses = "access_denied"
     await prover.refused()
 
 
@@ -144,8 +144,8 @@ async def test_the_answer_of_another_flow_proves_nothing(prover: Prover) -> None
     ours = await prover.asked()
     elsewhere = started["location"].replace("directory%2Fcallback", "ms-dynamics%2Fcallback")
     assert elsewhere != started["location"]
-    code = prover.world.microsoft.visit(elsewhere).partition("code=")[2].partition("&")[0]
-    check_nobody_got_in(await prover.browser.send("GET", f"{CALLBACK}?state={ours['state']}&code={code}"))
+    code = prover.setup.microsoft.visit(elsewhere).partition("code=")[2].partition("&")[0]
+    check_no_one_got_in(await prover.browser.send("GET", f"{CALLBACK}?state={ours['state']}&code={code}"))
     assert (await prover.claim())["state"] == "pending"
 
 
@@ -166,7 +166,7 @@ async def test_what_changes_meanwhile(prover: Prover, what: str) -> None:
     else:
         path = f"/api/client/directories/{prover.directory}"
         check_success(await app.send("DELETE", path, token=me.token))
-    check_nobody_got_in(await prover.browser.send("GET", prover.world.microsoft.visit(started["location"])))
+    check_no_one_got_in(await prover.browser.send("GET", prover.setup.microsoft.visit(started["location"])))
     path = f"/api/admin/clients/{prover.client}/directories/{prover.directory}"
     found = await app.get(path, token=await app.admin_token())
     assert found.status == 404 if what == "released" else found.data["state"] == "pending"

@@ -1,4 +1,4 @@
-"""A claim on an e-mail domain is proved by a DNS record that real servers show, and by nothing that merely looks so."""
+"""A claim on an e-mail domain is proved by a DNS record on real name servers, and by nothing similar."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.support.application import App
-from tests.support.background import check_domains
-from tests.support.claiming import LABEL, Claimed, asking, claimed
-from tests.support.dns import SIGNED, NameServer, Resolver, txt
+from tests.support.background_jobs import check_domains
+from tests.support.domain_claims import LABEL, Claimed, asking, claimed
+from tests.support.name_servers import SIGNED, NameServer, Resolver, txt
 from tests.support.processes import free_port
 
 
@@ -115,7 +115,7 @@ async def test_the_value_of_another_client_proves_nothing(app: App, zone: NameSe
     "alias", ["{name}. IN CNAME holder.{domain}.", "*.{domain}. IN CNAME holder.other.example.", "DNAME"]
 )
 async def test_an_alias_proves_nothing_though_its_target_is_right(app: App, zone: NameServer, alias: str) -> None:
-    """Others may fill the target of a forgotten alias."""
+    """Others may control the target of a forgotten alias."""
     claim = await claimed(app)
     value = await claim.value()
     lines = [txt(f"holder.{claim.domain}", value), txt("holder.other.example", value)]
@@ -147,7 +147,7 @@ async def test_a_bogus_signature_proves_nothing_and_a_good_one_does(app: App, zo
 
 
 @pytest.mark.parametrize("kind", ["refuses", "silent", "closes", "junk"])
-async def test_a_dead_server_proves_nothing_and_holds_nobody_up(app: App, kind: str, zone: NameServer) -> None:
+async def test_a_dead_server_proves_nothing_and_delays_no_one(app: App, kind: str, zone: NameServer) -> None:
     claim = await claimed(app)
     zone.publish(txt(claim.name, await claim.value()))
 

@@ -1,4 +1,4 @@
-"""What a domain that counts does, and what one does not that is only claimed."""
+"""Effects of a claimed e-mail domain: what a proved one allows, and what an unproved one does not."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App
-from tests.support.claiming import Claimed, vouch_for
+from tests.support.domain_claims import Claimed, vouch_for
 from tests.support.envelope import check_success
 from tests.support.people import oidc_provider
-from tests.support.single_sign_on import add_provider, check_nobody_got_in
+from tests.support.single_sign_on import add_provider, check_no_one_got_in
 
 OIDC = {"issuer": "https://acme.okta.com", "clientId": "0oa1"}
 
@@ -39,7 +39,8 @@ async def test_twenty_squatters_change_no_answer_of_discover(app: App) -> None:
 
 
 async def test_an_account_made_just_in_time_is_vouched_only_where_the_domain_counts(app: App) -> None:
-    """What nobody vouched for opens no account later, and the provider's own domains narrow whom it brings."""
+    """An address that no one vouched for opens no account later, and the provider's domains limit whom it may
+    identify."""
     async with oidc_provider(app, domains=["pending.example"], vouch=False, createUsers=True) as company:
         await company.sign_in("ada", "ada@pending.example")
         assert "foreign" in await company.refused("eve", "eve@elsewhere.example")
@@ -70,4 +71,4 @@ async def test_an_address_links_only_while_the_domain_counts_for_this_client(app
         check_success(await company.send("PATCH", "", {"domains": []}))
         _, second = await new_user(app, company.client)
         _, reply = await company.attempt("bob", second)
-        check_nobody_got_in(reply)  # it counts, and this provider does not speak for it
+        check_no_one_got_in(reply)  # it counts, and this provider does not speak for it

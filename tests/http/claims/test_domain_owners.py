@@ -1,4 +1,4 @@
-"""A domain has one owner at any time: who contests it waits, and what an upgrade kept stays."""
+"""A domain has one owner at a time: who contests it waits, and what an upgrade kept stays."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import pytest
 
 from tests.support.accounts import new_user
 from tests.support.application import App
-from tests.support.background import days_later
-from tests.support.claiming import HELD, claimed, proved, upgraded
-from tests.support.dns import NameServer, txt
+from tests.support.background_jobs import days_later
+from tests.support.domain_claims import HELD, claimed, proved, upgraded
+from tests.support.name_servers import NameServer, txt
 from tests.support.people import oidc_provider
-from tests.support.single_sign_on import check_nobody_got_in
+from tests.support.single_sign_on import check_no_one_got_in
 
 DAY = 86400
 pytestmark = pytest.mark.usefixtures("no_own_checks", "asked")
@@ -71,7 +71,7 @@ async def test_who_gives_a_claim_up_contests_the_domain_no_more(app: App, zone: 
 
 
 async def test_an_hour_of_another_record_takes_nothing(app: App, zone: NameServer) -> None:
-    """Who can answer for the domain for an hour, or breaks its DNS, gets nothing by it."""
+    """An attacker who controls or breaks the domain's DNS for an hour gains nothing."""
     first = await proved(app, zone)
     second = await claimed(app, domain=first.domain)
     zone.publish(txt(second.name, await second.value()))
@@ -86,13 +86,13 @@ async def test_an_hour_of_another_record_takes_nothing(app: App, zone: NameServe
     assert [(await claim.shown())["contested"] for claim in (first, second)] == [False, False]
 
 
-async def test_nobody_comes_in_by_a_domain_that_another_client_holds(app: App, zone: NameServer) -> None:
+async def test_no_one_comes_in_by_a_domain_that_another_client_holds(app: App, zone: NameServer) -> None:
     """The squatter lists the domain and even vouches for the address: its own client's accounts stay closed to it."""
     first = await proved(app, zone)
     async with oidc_provider(app, domains=[first.domain], vouch=False) as squatter:
         _, email = await new_user(app, squatter.client, f"boss@{first.domain}")
         _, reply = await squatter.attempt("mallory", email)
-        check_nobody_got_in(reply)
+        check_no_one_got_in(reply)
 
 
 async def test_what_an_upgrade_kept_counts_without_end_until_its_record_is_seen(app: App, zone: NameServer) -> None:

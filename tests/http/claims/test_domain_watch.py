@@ -1,4 +1,4 @@
-"""A proved domain is proved for as long as its record stays."""
+"""A proved domain stays proved for as long as its DNS record stays."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
-from tests.support.background import check_domains, days_later, drop_old_domains
-from tests.support.claiming import Claimed, after_each_look, claimed, offered, proved
-from tests.support.dns import NameServer, txt
+from tests.support.background_jobs import check_domains, days_later, drop_old_domains
+from tests.support.domain_claims import Claimed, after_each_look, claimed, offered, proved
+from tests.support.name_servers import NameServer, txt
 from tests.support.people import oidc_provider, session_of
 
 DAY = 86400
@@ -145,7 +145,7 @@ async def test_what_was_vouched_for_has_no_end_and_no_checks(app: App, zone: Nam
     assert (await other.check())["state"] == "proved"
 
 
-async def test_claims_that_nobody_proves_go_after_a_month(app: App, zone: NameServer) -> None:
+async def test_claims_that_no_one_proves_go_after_a_month(app: App, zone: NameServer) -> None:
     client = await new_client(app)
     forgotten, kept = await claimed(app, client), await proved(app, zone, client, f"kept.{client}.example")
     async with oidc_provider(app, client, domains=[f"named.{client}.example"], vouch=False):

@@ -1,4 +1,4 @@
-"""Domains that a client claims: who may, what is refused, what is shown, and what others learn of it."""
+"""E-mail domains that a client claims: permissions, refusals, what is shown, and what other clients learn."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
-from tests.support.background import sweep_clients
-from tests.support.claiming import HELD, Claimed, asking, claimed, vouch_for
-from tests.support.crew import Crew
+from tests.support.background_jobs import sweep_clients
+from tests.support.domain_claims import HELD, Claimed, asking, claimed, vouch_for
 from tests.support.envelope import check_refusal, check_success
 from tests.support.processes import free_port
 from tests.support.rows import rows
 from tests.support.single_sign_on import add_provider
+from tests.support.team import Team
 
 OIDC = {"issuer": "https://acme.okta.com", "clientId": "0oa1"}
 OWN = "/api/client/domains"
@@ -32,17 +32,17 @@ def nowhere(app: App) -> Iterator[None]:
 
 
 @pytest.fixture
-async def crew(app: App) -> Crew:
-    return Crew(app, await new_client(app))
+async def team(app: App) -> Team:
+    return Team(app, await new_client(app))
 
 
-async def token_of(crew: Crew, role: str) -> str:
-    return (await crew.member(role)).token
+async def token_of(team: Team, role: str) -> str:
+    return (await team.member(role)).token
 
 
-async def test_a_claim_as_its_client_sees_it(app: App, crew: Crew) -> None:
-    domain = f"{crew.client}.example"
-    made = await app.post(OWN, {"domain": domain}, token=await token_of(crew, "Admin"))
+async def test_a_claim_as_its_client_sees_it(app: App, team: Team) -> None:
+    domain = f"{team.client}.example"
+    made = await app.post(OWN, {"domain": domain}, token=await token_of(team, "Admin"))
     assert made.status == 201
     value = made.data["record"].pop("value")
     assert re.fullmatch(r"manifest-domain-verification=[a-z2-7]{32}", value)
@@ -59,24 +59,24 @@ async def test_a_claim_as_its_client_sees_it(app: App, crew: Crew) -> None:
         "lapsesAt": None,
         "contested": False,
     }
-    again = await app.get(f"{OWN}/{domain}", token=await token_of(crew, "User Admin"))
+    again = await app.get(f"{OWN}/{domain}", token=await token_of(team, "User Admin"))
     assert (again.data["record"]["value"], again.data["by"]) == (value, by)
-    check_refusal(await app.post(OWN, {"domain": domain}, token=await token_of(crew, "Admin")), 409, "CONFLICT")
+    check_refusal(await app.post(OWN, {"domain": domain}, token=await token_of(team, "Admin")), 409, "CONFLICT")
 
 
-async def test_the_operator_has_the_same_routes(app: App, crew: Crew) -> None:
-    claim = await claimed(app, crew.client)
-    own = (await app.get(f"{OWN}/{claim.domain}", token=await token_of(crew, "Admin"))).data
+async def test_the_operator_has_the_same_routes(app: App, team: Team) -> None:
+    claim = await claimed(app, team.client)
+    own = (await app.get(f"{OWN}/{claim.domain}", token=await token_of(team, "Admin"))).data
     assert own == await claim.shown()
     assert own["by"].startswith("admin:")
     check_success(await claim.send("DELETE"))
-    check_refusal(await app.get(f"{OWN}/{claim.domain}", token=await token_of(crew, "Admin")), 404, "NOT_FOUND")
+    check_refusal(await app.get(f"{OWN}/{claim.domain}", token=await token_of(team, "Admin")), 404, "NOT_FOUND")
     assert await claim.events() == ["domain_claimed", "domain_released"]
 
 
 @pytest.mark.parametrize("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
-async def test_those_who_may_not_settle_things_claim_nothing(app: App, crew: Crew, role: str) -> None:
-    token, claim = await token_of(crew, role), await claimed(app, crew.client)
+async def test_those_who_may_not_settle_things_claim_nothing(app: App, team: Team, role: str) -> None:
+    token, claim = await token_of(team, role), await claimed(app, team.client)
     for method, path, body in (
         ("POST", OWN, {"domain": "other.example"}),
         ("GET", OWN, None),
@@ -88,28 +88,28 @@ async def test_those_who_may_not_settle_things_claim_nothing(app: App, crew: Cre
     assert (await claim.shown())["checkedAt"] is None
 
 
-async def test_a_claim_of_another_client_does_not_exist(app: App, crew: Crew) -> None:
+async def test_a_claim_of_another_client_does_not_exist(app: App, team: Team) -> None:
     other = await claimed(app)
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/check")):
-        reply = await app.send(method, f"{OWN}/{other.domain}{path}", token=await token_of(crew, "Admin"))
+        reply = await app.send(method, f"{OWN}/{other.domain}{path}", token=await token_of(team, "Admin"))
         check_refusal(reply, 404, "NOT_FOUND")
     assert await other.state() == "pending"
 
 
-async def test_no_user_of_a_client_vouches(app: App, crew: Crew) -> None:
-    claim = await claimed(app, crew.client)
+async def test_no_user_of_a_client_vouches(app: App, team: Team) -> None:
+    claim = await claimed(app, team.client)
     body = {"reason": "because I am the Admin"}
     check_refusal(
-        await app.post(f"{OWN}/{claim.domain}/vouch", body, token=await token_of(crew, "Admin")), 404, "NOT_FOUND"
+        await app.post(f"{OWN}/{claim.domain}/vouch", body, token=await token_of(team, "Admin")), 404, "NOT_FOUND"
     )
     reply = await app.post(
-        f"/api/admin/clients/{crew.client}/domains/{claim.domain}/vouch", body, token=await token_of(crew, "Admin")
+        f"/api/admin/clients/{team.client}/domains/{claim.domain}/vouch", body, token=await token_of(team, "Admin")
     )
     check_refusal(reply, 401, "INVALID_TOKEN")
     new = {"name": "okta", "domains": [claim.domain], "oidc": OIDC, "vouch": True}
-    check_refusal(await app.post("/api/client/providers", new, token=await token_of(crew, "Admin")), 403, "FORBIDDEN")
-    await app.post("/api/client/providers", {**new, "vouch": False}, token=await token_of(crew, "Admin"))
-    change = await app.send("PATCH", "/api/client/providers/okta", {"vouch": True}, token=await token_of(crew, "Admin"))
+    check_refusal(await app.post("/api/client/providers", new, token=await token_of(team, "Admin")), 403, "FORBIDDEN")
+    await app.post("/api/client/providers", {**new, "vouch": False}, token=await token_of(team, "Admin"))
+    change = await app.send("PATCH", "/api/client/providers/okta", {"vouch": True}, token=await token_of(team, "Admin"))
     check_refusal(change, 403, "FORBIDDEN")
     assert await claim.state() == "pending"
 
@@ -119,18 +119,18 @@ NO_DOMAINS = ["example", "Acme.example", "acme.example.", ".example", "a b.examp
 
 
 @pytest.mark.parametrize("domain", [*SUFFIXES, *NO_DOMAINS, "ümlaut.example", "1.2.3.4 ", f"{'a' * 64}.b"])
-async def test_what_belongs_to_many_or_is_no_domain_is_refused(app: App, crew: Crew, domain: str) -> None:
+async def test_what_belongs_to_many_or_is_no_domain_is_refused(app: App, team: Team, domain: str) -> None:
     error = check_refusal(
-        await app.post(OWN, {"domain": domain}, token=await token_of(crew, "Admin")), 400, "VALIDATION_ERROR"
+        await app.post(OWN, {"domain": domain}, token=await token_of(team, "Admin")), 400, "VALIDATION_ERROR"
     )
     assert error["details"][0]["field"] == "domain"
     if domain in SUFFIXES:
         assert "public suffix" in error["details"][0]["message"]
-        new = {"name": "okta", "domains": [f"{crew.client}.example", domain], "oidc": OIDC}
-        reply = await app.post("/api/client/providers", new, token=await token_of(crew, "Admin"))
+        new = {"name": "okta", "domains": [f"{team.client}.example", domain], "oidc": OIDC}
+        reply = await app.post("/api/client/providers", new, token=await token_of(team, "Admin"))
         error = check_refusal(reply, 400, "VALIDATION_ERROR")
         assert error["details"][0]["field"] == "domains[1]"
-        assert (await app.get(OWN, token=await token_of(crew, "Admin"))).data["items"] == []
+        assert (await app.get(OWN, token=await token_of(team, "Admin"))).data["items"] == []
 
 
 async def test_a_name_below_a_public_suffix_can_be_claimed(app: App) -> None:
@@ -149,15 +149,15 @@ async def test_a_domain_says_nothing_of_those_below_and_above_it(app: App) -> No
     assert [way["name"] for way in found.data["providers"]] == ["okta"]
 
 
-async def test_a_client_claims_a_hundred_domains_and_no_more(app: App, crew: Crew) -> None:
-    token = await token_of(crew, "Admin")
+async def test_a_client_claims_a_hundred_domains_and_no_more(app: App, team: Team) -> None:
+    token = await token_of(team, "Admin")
     for number in range(100):
-        await claimed(app, crew.client, f"d{number}.{crew.client}.example")
+        await claimed(app, team.client, f"d{number}.{team.client}.example")
     check_refusal(await app.post(OWN, {"domain": "one-more.example"}, token=token), 409, "CONFLICT")
     new = {"name": "okta", "domains": ["one-more.example"], "oidc": OIDC}
     check_refusal(await app.post("/api/client/providers", new, token=token), 409, "CONFLICT")
     assert (await app.get("/api/client/providers", token=token)).data["items"] == []
-    assert (await app.send("DELETE", f"{OWN}/d7.{crew.client}.example", token=token)).status == 200
+    assert (await app.send("DELETE", f"{OWN}/d7.{team.client}.example", token=token)).status == 200
     assert (await app.post("/api/client/providers", new, token=token)).status == 201
     # The list: pages, search and state.
     seen, after = [], ""
@@ -168,31 +168,31 @@ async def test_a_client_claims_a_hundred_domains_and_no_more(app: App, crew: Cre
     assert seen == sorted(seen)
     assert len(set(seen)) == len(seen) == 100
     found = (await app.get(f"{OWN}?q=D99&sort=ID_DESC", token=token)).data["items"]
-    assert [item["domain"] for item in found] == [f"d99.{crew.client}.example"]
-    await vouch_for(app, crew.client, f"d3.{crew.client}.example")
+    assert [item["domain"] for item in found] == [f"d99.{team.client}.example"]
+    await vouch_for(app, team.client, f"d3.{team.client}.example")
     found = (await app.get(f"{OWN}?state=proved", token=token)).data["items"]
-    assert [item["domain"] for item in found] == [f"d3.{crew.client}.example"]
+    assert [item["domain"] for item in found] == [f"d3.{team.client}.example"]
 
 
-async def test_naming_a_domain_in_a_provider_claims_it_and_proves_nothing(app: App, crew: Crew) -> None:
-    one, two = (f"{name}.{crew.client}.example" for name in ("one", "two"))
+async def test_naming_a_domain_in_a_provider_claims_it_and_proves_nothing(app: App, team: Team) -> None:
+    one, two = (f"{name}.{team.client}.example" for name in ("one", "two"))
     new = {"name": "okta", "domains": [one, one], "oidc": OIDC}
-    assert (await app.post("/api/client/providers", new, token=await token_of(crew, "Admin"))).status == 201
-    assert await Claimed(app, crew.client, one).state() == "pending"
-    value = await Claimed(app, crew.client, one).value()
-    path = f"/api/admin/clients/{crew.client}/providers/okta"
+    assert (await app.post("/api/client/providers", new, token=await token_of(team, "Admin"))).status == 201
+    assert await Claimed(app, team.client, one).state() == "pending"
+    value = await Claimed(app, team.client, one).value()
+    path = f"/api/admin/clients/{team.client}/providers/okta"
     change = await app.send("PATCH", path, {"domains": [one, two]}, token=await app.admin_token())
     assert change.status == 200  # a system admin's save vouches for nothing, either
     for domain in (one, two):
-        assert await Claimed(app, crew.client, domain).state() == "pending"
-    assert await Claimed(app, crew.client, one).value() == value
+        assert await Claimed(app, team.client, domain).state() == "pending"
+    assert await Claimed(app, team.client, one).value() == value
     check_success(await app.send("PATCH", path, {"domains": []}, token=await app.admin_token()))
-    assert await Claimed(app, crew.client, two).state() == "pending"  # a claim is the client's own
+    assert await Claimed(app, team.client, two).state() == "pending"  # a claim is the client's own
     vouched = await app.send("PATCH", path, {"domains": [one], "vouch": True}, token=await app.admin_token())
     assert vouched.status == 200
-    shown = await Claimed(app, crew.client, one).shown()
+    shown = await Claimed(app, team.client, one).shown()
     assert (shown["state"], shown["proof"]) == ("proved", "vouched")
-    assert await Claimed(app, crew.client, two).state() == "pending"
+    assert await Claimed(app, team.client, two).state() == "pending"
 
 
 async def test_vouching_says_why_and_who(app: App) -> None:

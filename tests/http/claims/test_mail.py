@@ -1,4 +1,4 @@
-"""Admins are told by e-mail of a record that is missing and of a domain that two clients claim; the operator, too."""
+"""E-mails to Admins and the operator about a missing DNS record and a domain that two clients claim."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.accounts import act_on, new_client, new_user
-from tests.support.addresses import quiet
 from tests.support.application import App, running
-from tests.support.background import check_domains, domain_checks_stand_still
-from tests.support.claiming import Claimed, claimed
-from tests.support.dns import NameServer, txt
+from tests.support.background_jobs import check_domains, domain_checks_stand_still
+from tests.support.domain_claims import Claimed, claimed
+from tests.support.email_changes import quiet
 from tests.support.mail_server import MailServer
+from tests.support.name_servers import NameServer, txt
 
 DAY = 86400
 OPERATOR = "operator@manifest.example"
 
 
 @pytest.fixture(scope="module")
-async def app(database_url: str, post: MailServer, zone: NameServer) -> AsyncIterator[App]:
+async def app(database_url: str, mail_server: MailServer, zone: NameServer) -> AsyncIterator[App]:
     settings = {"MANIFEST_OPERATOR_EMAIL": OPERATOR, "MANIFEST_DNS_SERVERS": zone.address}
     with domain_checks_stand_still():
-        async with running(database_url, **post.settings, **settings) as application:
+        async with running(database_url, **mail_server.settings, **settings) as application:
             yield application
 
 
@@ -35,12 +35,12 @@ async def admins_of(app: App, client: str) -> list[str]:
     return found
 
 
-async def came(app: App, post: MailServer, number: int) -> dict[str, tuple[str, str]]:
+async def came(app: App, mail_server: MailServer, number: int) -> dict[str, tuple[str, str]]:
     """Subject and text of the e-mails that came since the last time, by recipient."""
     await quiet(app)
-    found = {one.recipients[0]: (str(one.message["Subject"]), one.text) for one in post.letters}
-    assert len(found) == len(post.letters) == number
-    post.letters.clear()
+    found = {one.recipients[0]: (str(one.message["Subject"]), one.text) for one in mail_server.mails}
+    assert len(found) == len(mail_server.mails) == number
+    mail_server.mails.clear()
     return found
 
 
@@ -54,23 +54,23 @@ async def proved(app: App, zone: NameServer) -> tuple[Claimed, list[str]]:
 
 
 async def test_a_missing_record_is_told_on_the_first_the_seventh_and_the_last_day(
-    app: App, post: MailServer, zone: NameServer
+    app: App, mail_server: MailServer, zone: NameServer
 ) -> None:
     claim, admins = await proved(app, zone)
-    post.letters.clear()
+    mail_server.mails.clear()
     zone.publish()
     app.clock.advance(1.1 * DAY)
     told: dict[int, dict[str, tuple[str, str]]] = {}
     for hour in range(0, 16 * 24, 6):
         await check_domains(app)
         await quiet(app)
-        if post.letters:
-            told[round(hour / 24)] = await came(app, post, 2)
+        if mail_server.mails:
+            told[round(hour / 24)] = await came(app, mail_server, 2)
         app.clock.advance(DAY / 4)
     assert list(told) == [1, 7, 14]
-    for letters in told.values():
-        assert sorted(letters) == sorted(admins)
-        for subject, text in letters.values():
+    for mails in told.values():
+        assert sorted(mails) == sorted(admins)
+        for subject, text in mails.values():
             assert claim.domain in subject
             assert claim.name in text
             assert await claim.value() in text
@@ -79,27 +79,27 @@ async def test_a_missing_record_is_told_on_the_first_the_seventh_and_the_last_da
 
 
 async def test_both_clients_and_the_operator_are_told_of_a_domain_that_two_claim(
-    app: App, post: MailServer, zone: NameServer
+    app: App, mail_server: MailServer, zone: NameServer
 ) -> None:
     first, owners = await proved(app, zone)
     other = await new_client(app)
     contesters = await admins_of(app, other)
     second = await claimed(app, other, first.domain)
     zone.publish(txt(first.name, await first.value()), txt(second.name, await second.value()))
-    post.letters.clear()
+    mail_server.mails.clear()
     await second.check()
-    letters = await came(app, post, 5)
-    assert sorted(letters) == sorted([*owners, *contesters, OPERATOR])
-    assert "has shown a DNS record" in letters[owners[0]][1]
-    assert "holds this domain" in letters[contesters[0]][1]
+    mails = await came(app, mail_server, 5)
+    assert sorted(mails) == sorted([*owners, *contesters, OPERATOR])
+    assert "has shown a DNS record" in mails[owners[0]][1]
+    assert "holds this domain" in mails[contesters[0]][1]
     for admin in (*owners, *contesters):
-        text = letters[admin][1].replace(first.domain, "")
+        text = mails[admin][1].replace(first.domain, "")
         assert (first.client in text, second.client in text) == (admin in owners, admin in contesters)
-    assert first.client in letters[OPERATOR][1]
-    assert f"the client {second.client} " in letters[OPERATOR][1]
+    assert first.client in mails[OPERATOR][1]
+    assert f"the client {second.client} " in mails[OPERATOR][1]
     await second.check()  # told once
     for _ in range(3):
         app.clock.advance(DAY)
         await check_domains(app)
     await quiet(app)
-    assert post.letters == []
+    assert mail_server.mails == []

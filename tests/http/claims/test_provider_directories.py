@@ -1,4 +1,4 @@
-"""Providers of Microsoft's kinds claim their directory by being saved; and what becomes of an owner that is deleted."""
+"""Saving a Microsoft provider claims its directory; and what happens when its owner is deleted."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.application import App
-from tests.support.background import sweep_clients
-from tests.support.claims import client_of, directory
+from tests.support.background_jobs import sweep_clients
+from tests.support.directory_claims import client_of, directory
 from tests.support.envelope import check_refusal, check_success
 from tests.support.single_sign_on import add_provider
 

@@ -1,4 +1,4 @@
-"""What a provider's name means where no client is named: the only client's, or the one's to whom it is pinned."""
+"""A provider's name without a client: the only client that has it, or the client to whom it is pinned."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import OURS
-from tests.interop.microsoft.world import World
 from tests.support.accounts import new_client
-from tests.support.admin_desk import events
 from tests.support.application import App, Reply, running
-from tests.support.background import sweep_clients
-from tests.support.claims import pin
+from tests.support.background_jobs import sweep_clients
+from tests.support.directory_claims import pin
 from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import add_oidc, add_provider, add_saml, query_of
+from tests.support.system_admins import events
 
 NAMES = "/api/admin/provider-names"
 AUTH = "/api/client/auth"
 
 
 @pytest.fixture
-def op(world: World) -> Iterator[Op]:
-    with provider(world.app.clock) as standing_in:
+def op(setup: MicrosoftSetup) -> Iterator[Op]:
+    with provider(setup.app.clock) as standing_in:
         yield standing_in
 
 
@@ -33,8 +33,8 @@ async def admin(app: App, method: str, path: str = "", body: Any = None) -> Repl
     return await app.send(method, f"{NAMES}{path}", body, token=await app.admin_token())
 
 
-async def test_a_pin_is_set_moved_listed_and_taken_away(world: World) -> None:
-    app = world.app
+async def test_a_pin_is_set_moved_listed_and_taken_away(setup: MicrosoftSetup) -> None:
+    app = setup.app
     one, other = await new_client(app), await new_client(app)
     assert check_success(await admin(app, "PUT", "/pin-b", {"client": one})) == {"name": "pin-b", "client": one}
     check_success(await admin(app, "PUT", "/pin-a", {"client": one}))
@@ -61,18 +61,18 @@ async def test_a_pin_is_set_moved_listed_and_taken_away(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["Upper", "-x", "x-", ".x", "a~b", "x" * 64])
-async def test_a_name_that_no_provider_can_have(world: World, name: str) -> None:
-    client = await new_client(world.app)
-    check_refusal(await admin(world.app, "PUT", f"/{name}", {"client": client}), 400, "VALIDATION_ERROR")
+async def test_a_name_that_no_provider_can_have(setup: MicrosoftSetup, name: str) -> None:
+    client = await new_client(setup.app)
+    check_refusal(await admin(setup.app, "PUT", f"/{name}", {"client": client}), 400, "VALIDATION_ERROR")
 
 
-async def test_a_client_that_is_not_there(world: World) -> None:
-    check_refusal(await admin(world.app, "PUT", "/okta", {"client": "no-such-client"}), 404, "NOT_FOUND")
-    check_refusal(await admin(world.app, "PUT", "/okta", {}), 400, "VALIDATION_ERROR")
+async def test_a_client_that_is_not_there(setup: MicrosoftSetup) -> None:
+    check_refusal(await admin(setup.app, "PUT", "/okta", {"client": "no-such-client"}), 404, "NOT_FOUND")
+    check_refusal(await admin(setup.app, "PUT", "/okta", {}), 400, "VALIDATION_ERROR")
 
 
-async def test_a_namesake_changes_nothing_for_openid_and_saml(world: World, op: Op) -> None:
-    app = world.app
+async def test_a_namesake_changes_nothing_for_openid_and_saml(setup: MicrosoftSetup, op: Op) -> None:
+    app = setup.app
     one, other = await new_client(app), await new_client(app)
     for client in (one, other):
         await add_oidc(app, op, client, {"clientId": f"for-{client}"}, name="same-oidc")
@@ -89,21 +89,21 @@ async def test_a_namesake_changes_nothing_for_openid_and_saml(world: World, op: 
     check_refusal(await app.get(f"{AUTH}/oidc?provider=same-oidc"), 404, "NOT_FOUND")
 
 
-async def test_the_bare_start_of_dynamics_goes_where_its_name_is_pinned(world: World) -> None:
-    app, bare = world.app, f"{AUTH}/ms-dynamics"
+async def test_the_bare_start_of_dynamics_goes_where_its_name_is_pinned(setup: MicrosoftSetup) -> None:
+    app, bare = setup.app, f"{AUTH}/ms-dynamics"
     error = check_refusal(await app.get(bare), 400, "VALIDATION_ERROR")
     assert error["details"][0]["field"] == "client"
-    one, other = await world.dynamics(counts=False), await world.dynamics(counts=False)
+    one, other = await setup.dynamics(counts=False), await setup.dynamics(counts=False)
     check_refusal(await app.get(bare), 400, "VALIDATION_ERROR")
     await pin(app, "ms-dynamics", other.client)
     started = await app.get(bare)
-    assert started.headers["location"].startswith(world.microsoft.base)
+    assert started.headers["location"].startswith(setup.microsoft.base)
     assert query_of(started)["client_id"] == OURS
     await one.act("delete")
     await other.act("switch-off")
     check_refusal(await app.get(bare), 404, "NOT_FOUND")
     await other.act("switch-on")
-    second = await world.dynamics(other.client, counts=False)
+    second = await setup.dynamics(other.client, counts=False)
     error = check_refusal(await app.get(bare), 400, "VALIDATION_ERROR")  # of two the provider must be named
     assert error["details"][0]["field"] == "provider"
     await second.act("delete")
@@ -113,21 +113,21 @@ async def test_the_bare_start_of_dynamics_goes_where_its_name_is_pinned(world: W
 
 
 @pytest.fixture
-async def alone(world: World, tmp_path: Any) -> AsyncIterator[App]:
+async def alone(setup: MicrosoftSetup, tmp_path: Any) -> AsyncIterator[App]:
     """An installation that has one client."""
-    settings = world.microsoft.settings
+    settings = setup.microsoft.settings
     async with running(f"sqlite:///{tmp_path}/alone.db", **settings) as app:
-        world.microsoft.clock = app.clock
+        setup.microsoft.clock = app.clock
         token = await app.admin_token()
         await app.send("DELETE", "/api/admin/clients/globex", token=token)
         app.clock.advance(31 * 86_400)
         await sweep_clients(app)
         yield app
-    world.microsoft.clock = world.app.clock
+    setup.microsoft.clock = setup.app.clock
 
 
-async def test_where_there_is_one_client_no_client_need_be_named(alone: App, world: World) -> None:
-    directory = world.microsoft.named("contoso").id
+async def test_where_there_is_one_client_no_client_need_be_named(alone: App, setup: MicrosoftSetup) -> None:
+    directory = setup.microsoft.named("contoso").id
     bare = f"{AUTH}/ms-dynamics"
     check_refusal(await alone.get(bare), 404, "NOT_FOUND")
     settings = {"directory": directory, "clientId": OURS, "organization": "https://contoso.crm.dynamics.com"}

@@ -1,4 +1,4 @@
-"""Requests that a cookie signs and that change state: only from our own site and from listed ones."""
+"""Requests with the session cookie that change state are accepted only from our own site and from listed ones."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ async def test_ones_own_origin_is_known_however_the_public_address_is_written(da
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
-async def test_a_form_of_another_site_signs_nobody_in(app: App, kind: str) -> None:
+async def test_a_form_of_another_site_signs_no_one_in(app: App, kind: str) -> None:
     """What a page can send without asking first is never read as JSON."""
     content = b'{"email":"author@acme.example","password":"kestrel-harbor-21-violet"}'
     reply = await app.send("POST", "/api/client/auth/sign-in", content=content, headers={"Content-Type": kind})

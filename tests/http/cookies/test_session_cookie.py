@@ -1,4 +1,4 @@
-"""The session cookie: how it is set, how long it lives, and that what was sent is never adopted."""
+"""The session cookie: attributes, lifetime, and that a value sent by the browser is never adopted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.accounts import Keys, keys_of, opened_by
 from tests.support.application import PASSWORD, App, Reply, running
-from tests.support.forging import claims_of, unb64
+from tests.support.forged_tokens import claims_of, unb64
 
 DAY = 86_400
 WEEK = 7 * DAY

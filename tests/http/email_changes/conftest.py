@@ -1,4 +1,4 @@
-"""Fixtures: an application whose mail queue waits for nothing, and a client whose mailbox is empty."""
+"""Fixtures: an application that sends e-mails at once, and a client whose mailbox is empty."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.addresses import quiet
 from tests.support.application import App, running
-from tests.support.background import nothing_by_itself
-from tests.support.crew import Crew, new_crew
+from tests.support.background_jobs import nothing_by_itself
+from tests.support.email_changes import quiet
 from tests.support.mail_server import MailServer
+from tests.support.team import Team, new_team
 
 
 @pytest.fixture(scope="module")
-async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
-    """E-mails leave with the act that they tell of, and none is tried again by itself."""
+async def app(database_url: str, mail_server: MailServer) -> AsyncIterator[App]:
+    """E-mails are sent with the change that they report, and none is retried by itself."""
     with nothing_by_itself():
-        async with running(database_url, **post.settings) as application:
+        async with running(database_url, **mail_server.settings) as application:
             yield application
 
 
 @pytest.fixture
-async def crew(app: App, post: MailServer, another_day: None) -> Crew:
-    """A client of the test alone, when all earlier e-mails are out."""
+async def team(app: App, mail_server: MailServer, another_day: None) -> Team:
+    """A client for one test, once all earlier e-mails are sent."""
     await quiet(app)
-    post.letters.clear()
-    post.refuses = ""
-    return await new_crew(app)
+    mail_server.mails.clear()
+    mail_server.refuses = ""
+    return await new_team(app)

@@ -1,4 +1,4 @@
-"""A missing or bad credential is a GraphQL error body; the cookie and cross-site rules hold."""
+"""GraphQL with a missing or bad credential: an error body; the cookie and cross-site rules hold."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def test_a_bearer_needs_no_same_site(app: App) -> None:
     assert reply.json["data"]
 
 
-async def test_introspection_is_never_for_strangers(app: App) -> None:
+async def test_introspection_is_never_for_anonymous_callers(app: App) -> None:
     refused(await app.post(PATH, {"query": "{ __schema { queryType { name } } }"}), 401, "UNAUTHENTICATED")
 
 

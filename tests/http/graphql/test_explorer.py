@@ -1,4 +1,4 @@
-"""The explorer is where introspection is, asks for nothing elsewhere, and knows nothing."""
+"""The GraphQL explorer is served where introspection is allowed, loads nothing from elsewhere, and holds no data."""
 
 from __future__ import annotations
 

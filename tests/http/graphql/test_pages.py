@@ -1,5 +1,4 @@
-"""Every list is paged. A walk through the pages meets every row once, in every order and with
-every condition, while rows are added and changed meanwhile; what is no cursor of that list and order is refused."""
+"""GraphQL lists are paged: a walk through the pages meets every row once, in every order and with every condition."""
 
 from __future__ import annotations
 
@@ -11,21 +10,21 @@ import pytest
 from graphql import GraphQLInputObjectType
 
 from tests.support.application import App
+from tests.support.graphql_operations import document, operations
 from tests.support.jobs import within
-from tests.support.operations import document, operations
-from tests.support.pages import KINDS, NAMES, Hall, argument_type, new_hall, orders
+from tests.support.list_pages import KINDS, NAMES, ListedClient, argument_type, new_listed_client, orders
 
 
 @pytest.fixture(scope="module")
-async def hall(app: App) -> Hall:
+async def listed(app: App) -> ListedClient:
     """Where nothing changes."""
-    return await new_hall(app)
+    return await new_listed_client(app)
 
 
 @pytest.fixture(scope="module")
-async def busy(app: App) -> Hall:
+async def busy(app: App) -> ListedClient:
     """Where others work meanwhile."""
-    return await new_hall(app)
+    return await new_listed_client(app)
 
 
 def test_every_list_order_and_condition_is_walked_through() -> None:
@@ -43,42 +42,42 @@ WALKS = [(name, order) for name in KINDS for order in orders(name)]
 
 
 @pytest.mark.parametrize(("name", "order"), WALKS)
-async def test_a_walk_meets_every_row_once_and_in_order(hall: Hall, name: str, order: str) -> None:
-    everything = await hall.everything(name)
+async def test_a_walk_meets_every_row_once_and_in_order(listed: ListedClient, name: str, order: str) -> None:
+    everything = await listed.everything(name)
     size = 4 if len(everything) % 4 else 5  # the last page is not full
-    pages = await hall.walk(name, size, sort=order)
+    pages = await listed.walk(name, size, sort=order)
     seen = [item for page in pages for item in page]
     assert [len(page) for page in pages[:-1]] == [size] * (len(everything) // size)
     assert sorted(seen, key=lambda item: item["id"]) == everything
-    assert [await hall.walk(name, one, sort=order) for one in (len(everything), 100)] == [[seen]] * 2
+    assert [await listed.walk(name, one, sort=order) for one in (len(everything), 100)] == [[seen]] * 2
     way, is_back = order.removesuffix("_DESC"), order.endswith("_DESC")
     if way in KINDS[name].numbers:
         assert seen == sorted(seen, key=KINDS[name].numbers[way], reverse=is_back)
     other = way if is_back else f"{way}_DESC"
-    [turned] = await hall.walk(name, 100, sort=other)
+    [turned] = await listed.walk(name, 100, sort=other)
     assert turned == seen[::-1]
 
 
 @pytest.mark.parametrize(("name", "order"), WALKS)
-async def test_with_each_condition_it_meets_those_who_meet_it(hall: Hall, name: str, order: str) -> None:
-    everything = await hall.everything(name)
+async def test_with_each_condition_it_meets_those_who_meet_it(listed: ListedClient, name: str, order: str) -> None:
+    everything = await listed.everything(name)
     counts = set()
     for member, (values, is_met) in KINDS[name].wanted.items():
-        for value in map(hall.value, values):
+        for value in map(listed.value, values):
             expected = [item for item in everything if is_met(item, value)]
-            pages = await hall.walk(name, 3, sort=order, filter={member: value})
+            pages = await listed.walk(name, 3, sort=order, filter={member: value})
             seen = [item for page in pages for item in page]
             assert sorted(seen, key=lambda item: item["id"]) == expected, (member, value)
-            total = (await hall.page(name, first=1, sort=order, filter={member: value}))["total"]
+            total = (await listed.page(name, first=1, sort=order, filter={member: value}))["total"]
             assert total == len(expected)
             counts.add(total)
     assert len(counts) > 2
-    assert (await hall.page(name, first=1, sort=order))["total"] == len(everything)
+    assert (await listed.page(name, first=1, sort=order))["total"] == len(everything)
 
 
 @pytest.mark.parametrize(("name", "order"), WALKS)
-async def test_while_others_add_and_change(busy: Hall, name: str, order: str) -> None:
-    """After each page a row is added, one that was met and one that was not get other names: what nobody touched is met
+async def test_while_others_add_and_change(busy: ListedClient, name: str, order: str) -> None:
+    """After each page a row is added, one that was met and one that was not get other names: what no one touched is met
     once; what moved may be met where it was and where it is."""
     before = {item["id"] for item in await busy.everything(name)}
     seen: list[int] = []
@@ -98,9 +97,9 @@ async def test_while_others_add_and_change(busy: Hall, name: str, order: str) ->
     assert [number for number in set(seen) - touched if seen.count(number) != 1] == []
 
 
-async def meddle(busy: Hall, name: str, text: str, free: set[int], seen: set[int]) -> set[int]:
+async def meddle(busy: ListedClient, name: str, text: str, free: set[int], seen: set[int]) -> set[int]:
     """Adds a row, and renames two of those that are free, one that was seen and one that was not; which they are."""
-    kind, clock = KINDS[name], busy.crew.app.clock
+    kind, clock = KINDS[name], busy.team.app.clock
     clock.advance(1)
     base = (busy.base[0]._replace(at=clock.now_ms()), *busy.base[1:])
     can = [item["id"] for item in await busy.everything(name) if kind.may_change(item) and item["id"] in free]
@@ -114,29 +113,29 @@ async def meddle(busy: Hall, name: str, text: str, free: set[int], seen: set[int
         for number in changed:
             kind.rename(unit, base, number, f"{text} {number}")
 
-    await within(busy.crew, act)
+    await within(busy.team, act)
     return changed
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_a_cursor_belongs_to_its_list_and_order(hall: Hall, name: str) -> None:
+async def test_a_cursor_belongs_to_its_list_and_order(listed: ListedClient, name: str) -> None:
     cursors = {
-        (list_, order): (await hall.page(list_, first=1, sort=order))["nextCursor"]
+        (list_, order): (await listed.page(list_, first=1, sort=order))["nextCursor"]
         for list_ in KINDS
         for order in orders(list_)
     }
     for order in orders(name):
         for (list_, other), cursor in cursors.items():
             if (list_, other) == (name, order):
-                assert (await hall.page(name, first=1, after=cursor, sort=order))["items"]
+                assert (await listed.page(name, first=1, after=cursor, sort=order))["items"]
             else:
-                await refused(hall, name, "after", after=cursor, sort=order)
+                await refused(listed, name, "after", after=cursor, sort=order)
 
 
-async def refused(hall: Hall, name: str, field: str, **given: Any) -> None:
+async def refused(listed: ListedClient, name: str, field: str, **given: Any) -> None:
     """The twin and the plain list name what is wrong."""
     for operation, inner in ((f"{name}Page", "items { id } nextCursor total"), (name, "id")):
-        told = await hall.crew.refused("Viewer", document(operation, inner), **given)
+        told = await listed.team.refused("Viewer", document(operation, inner), **given)
         assert (told.code, told.fields, told.path) == ("BAD_USER_INPUT", [field], [operation]), given
 
 
@@ -158,7 +157,7 @@ GARBAGE: list[Any] = [
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_what_is_no_cursor_is_refused(hall: Hall, name: str) -> None:
+async def test_what_is_no_cursor_is_refused(listed: ListedClient, name: str) -> None:
     for garbage in GARBAGE:
         for order in ("ID", orders(name)[2]):
             text = garbage
@@ -168,7 +167,7 @@ async def test_what_is_no_cursor_is_refused(hall: Hall, name: str) -> None:
                 plain = b""
             if b"ORDER" in plain:
                 text = encoded(plain.replace(b"LIST", name.encode()).replace(b"ORDER", order.encode()))
-            reply = await hall.crew.send(
+            reply = await listed.team.send(
                 "Viewer", document(f"{name}Page", "nextCursor"), first=1, after=text, sort=order
             )
             codes = [error["extensions"]["code"] for error in reply.json["errors"]]
@@ -177,32 +176,32 @@ async def test_what_is_no_cursor_is_refused(hall: Hall, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_the_size_of_a_page(hall: Hall, name: str) -> None:
+async def test_the_size_of_a_page(listed: ListedClient, name: str) -> None:
     for size in (0, 101, -1, 2**31 - 1, -(2**31)):
-        await refused(hall, name, "first", first=size)
-    everything = await hall.everything(name)
+        await refused(listed, name, "first", first=size)
+    everything = await listed.everything(name)
     nothings: list[dict[str, Any]] = [{}, {"after": ""}, {"filter": {}}]
     nothings += [{argument: None} for argument in ("first", "after", "sort", "filter")]
     for nothing in nothings:
-        assert await hall.page(name, **nothing) == {
+        assert await listed.page(name, **nothing) == {
             "items": everything[:50], "nextCursor": None, "total": len(everything)
         }  # fmt: skip
     for wrong in ("1", 1.5, True, [1]):
-        reply = await hall.crew.send("Viewer", document(name, "id"), first=wrong)
+        reply = await listed.team.send("Viewer", document(name, "id"), first=wrong)
         codes = {error["extensions"]["code"] for error in reply.json["errors"]}
         assert (codes, reply.json.get("data")) == ({"BAD_USER_INPUT"}, None)
 
 
 @pytest.mark.parametrize("name", KINDS)
-async def test_the_plain_list_goes_on_after_the_id_of_its_last_item(hall: Hall, name: str) -> None:
-    everything = [item["id"] for item in await hall.everything(name)]
+async def test_the_plain_list_goes_on_after_the_id_of_its_last_item(listed: ListedClient, name: str) -> None:
+    everything = [item["id"] for item in await listed.everything(name)]
     for order, expected in (("ID", everything), ("ID_DESC", everything[::-1])):
         seen: list[int] = []
         while True:
             after = str(seen[-1]) if seen else None
-            page = await hall.crew.ask("Viewer", document(name, "id"), first=4, after=after, sort=order)
+            page = await listed.team.ask("Viewer", document(name, "id"), first=4, after=after, sort=order)
             if not page:
                 break
             seen += [item["id"] for item in page]
         assert seen == expected
-    await refused(hall, name, "after", after=str(everything[0]), sort=orders(name)[2])
+    await refused(listed, name, "after", after=str(everything[0]), sort=orders(name)[2])

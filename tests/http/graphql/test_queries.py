@@ -1,4 +1,4 @@
-"""The seed's own query, who one is, and the walls between clients."""
+"""Basic GraphQL queries, ``me``, and isolation between clients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ME = """{ me { id email firstName lastName title permissions
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_the_seeds_query_works_for_each_role(app: App, role: Role) -> None:
+async def test_the_example_query_works_for_each_role(app: App, role: Role) -> None:
     reply = await app.graphql(SEED, await token_of(app, f"{SLUGS[role]}@acme.example"))
     assert reply.status == 200
     assert reply.headers["content-type"].startswith("application/json")
@@ -24,7 +24,7 @@ async def test_the_seeds_query_works_for_each_role(app: App, role: Role) -> None
 
 
 @pytest.mark.parametrize("client", ["acme", "globex"])
-async def test_nobody_sees_the_people_of_another_client(app: App, client: str) -> None:
+async def test_no_one_sees_the_people_of_another_client(app: App, client: str) -> None:
     token = await token_of(app, f"admin@{client}.example")
     for query in (
         SEED,

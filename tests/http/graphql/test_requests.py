@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, request by request: what is no request, and which status it gets."""
+"""GraphQL over HTTP: what is no valid request, and which status it gets."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A list costs as many statements as a list of one, whatever is asked for below it and however
-many people, templates and versions the rows point at."""
+"""SQL statements of GraphQL lists: as many for a long list as for a list of one, whatever fields are selected."""
 
 from __future__ import annotations
 
@@ -9,11 +8,11 @@ import pytest
 from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, get_named_type, parse
 
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
-from tests.support.filling import busy_people
-from tests.support.operations import SCHEMA, document, operations, selection
+from tests.support.graphql_operations import SCHEMA, document, operations, selection
+from tests.support.large_clients import busy_people
+from tests.support.small_steps import graphql_without_limits
 from tests.support.statements import counted_statements
-from tests.support.steps import graphql_without_limits
+from tests.support.team import Team, new_team
 
 COUNT = 100
 #: Lists, and how many levels of everything below them are asked for in one document.
@@ -24,12 +23,12 @@ pytestmark = pytest.mark.still
 
 
 @pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
+async def team(app: App) -> Team:
     """A hundred people who have made templates and jobs."""
-    crew = await new_crew(app)
-    await crew.member("Admin")
-    await busy_people(crew, COUNT)
-    return crew
+    team = await new_team(app)
+    await team.member("Admin")
+    await busy_people(team, COUNT)
+    return team
 
 
 def loads(kind: GraphQLObjectType, selections: SelectionSetNode | None) -> int:
@@ -47,7 +46,7 @@ def loads(kind: GraphQLObjectType, selections: SelectionSetNode | None) -> int:
 
 @pytest.mark.parametrize("name", LISTS)
 async def test_a_list_of_a_hundred_with_everything_below(
-    crew: Crew, name: str, monkeypatch: pytest.MonkeyPatch
+    team: Team, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All at once, so that what it costs is left out of account."""
     graphql_without_limits(monkeypatch)
@@ -59,7 +58,7 @@ async def test_a_list_of_a_hundred_with_everything_below(
     most = loads(SCHEMA.query_type, operation.selection_set)  # type: ignore[attr-defined]
     for size in (1, COUNT):
         with counted_statements() as statements:
-            found = await crew.ask("Admin", text, first=size)
+            found = await team.ask("Admin", text, first=size)
         rows = found["items"] if isinstance(found, dict) else found
         assert len(rows) == size
         assert 1 <= len(statements) <= most < COUNT, (size, most, statements)
@@ -75,19 +74,19 @@ PARTS: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("name", PARTS)
-async def test_a_list_of_a_hundred_within_the_cost_of_a_document(crew: Crew, name: str) -> None:
+async def test_a_list_of_a_hundred_within_the_cost_of_a_document(team: Team, name: str) -> None:
     inner, most = PARTS[name]
     with counted_statements() as statements:
-        found = await crew.ask("Admin", document(name, inner), first=COUNT)
+        found = await team.ask("Admin", document(name, inner), first=COUNT)
     assert len(found) == COUNT
     assert len(statements) <= most, statements
 
 
 @pytest.mark.parametrize("name", ["users", "templates", "jobs"])
-async def test_the_total_is_counted_only_where_it_is_asked_for(crew: Crew, name: str) -> None:
+async def test_the_total_is_counted_only_where_it_is_asked_for(team: Team, name: str) -> None:
     counts = []
     for inner in ("items { id }", "items { id } nextCursor", "items { id } nextCursor total"):
         with counted_statements() as statements:
-            await crew.ask("Admin", document(f"{name}Page", inner), first=7)
+            await team.ask("Admin", document(f"{name}Page", inner), first=7)
         counts.append(len(statements))
     assert counts == [1, 1, 2]

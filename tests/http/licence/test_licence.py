@@ -30,7 +30,7 @@ async def state(app: App) -> dict[str, Any]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database for each test: a licence stays."""
+    """A database for each test, since an installed licence stays."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'licence.db'}"
     server: Databases = request.getfixturevalue("postgres")
@@ -141,7 +141,7 @@ async def test_a_key_bound_to_this_installation_is_good_here(premises: App) -> N
     check_success(await install(premises, key(premises, installation=own)))
 
 
-async def test_past_expiry_there_is_a_grace_time_and_then_the_doors_close(premises: App) -> None:
+async def test_past_expiry_there_is_a_grace_time_and_then_sign_in_is_refused(premises: App) -> None:
     app = premises
     check_success(await install(app, key(app)))
     app.clock.advance(100 * DAY - 1)

@@ -1,5 +1,4 @@
-"""The Microsoft ways in: neither the log nor the store holds a token, a code or a secret
-of Microsoft's in the open, though the log is as talkative as it can be and tokens are kept."""
+"""Microsoft sign-ins: neither the log nor the store holds a token, a code or a secret."""
 
 from __future__ import annotations
 
@@ -9,9 +8,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from tests.http.logs.test_no_secret import Told, cookies, json_lines, send, stored
-from tests.interop.microsoft import bodies
+from tests.interop.microsoft import error_bodies
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS, POWER_APP
-from tests.interop.microsoft.standin import Standin, standin
+from tests.interop.microsoft.stand_in import Standin, standin
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 AUTH, CLIENT = "/api/client/auth", "/api/admin/clients/acme"
@@ -31,7 +30,7 @@ def a_day_with_dynamics(server: Server, microsoft: Standin, secrets: dict[str, s
         access = secrets[f"access token {number}"] = microsoft.mint("dataverse", user=microsoft.user)
         id_token: dict[str, Any] = {} if turn != "no code" else {"id_token": microsoft.mint("id")}
         microsoft.token = {"access_token": access, "refresh_token": REFRESH, **id_token}
-        microsoft.answers = {"dataverse": bodies.throttled(3)} if turn == "throttled" else {}
+        microsoft.answers = {"dataverse": error_bodies.throttled(3)} if turn == "throttled" else {}
         microsoft.refuses = "access_denied" if turn == "declined" else None
         status, _, headers = send(server, "GET", f"{AUTH}/ms-dynamics?{start}")
         assert status == 302
@@ -64,7 +63,7 @@ def a_day_with_power_apps(server: Server, microsoft: Standin, secrets: dict[str,
         for claims in ({"appid": OURS, "azp": OURS}, {"tid": OURS}, {"oid": None}):
             forged = secrets[f"{kind} with {next(iter(claims))}"] = microsoft.mint(kind, claims=claims)
             assert send(server, "GET", f"{AUTH}/me", Authorization=f"Bearer {forged}")[0] == 401
-    microsoft.answers["graph"] = bodies.unavailable()
+    microsoft.answers["graph"] = error_bodies.unavailable()
     token = secrets["token while Graph is down"] = microsoft.mint("graph")
     assert send(server, "GET", f"{AUTH}/me", Authorization=f"Bearer {token}")[0] == 502
 

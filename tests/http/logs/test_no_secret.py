@@ -1,4 +1,4 @@
-"""Logs and store hold no secret; every line is one JSON object that nobody can forge."""
+"""Logs and store hold no secret; every log line is one JSON object that no caller can forge."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def test_the_acts_are_logged_with_time_request_id_and_address(told: Told) -> Non
     assert not [line for line in lines if line["event"] == "internal_error"]
 
 
-def test_nobody_forges_a_line(told: Told) -> None:
+def test_no_one_forges_a_line(told: Told) -> None:
     assert not [line for line in json_lines(told) if line.get("user") == 1 and "client" not in line]
     assert not [line for line in told.log.read_text().splitlines() if line.endswith('"event":"signed_in","user":1}')]
 

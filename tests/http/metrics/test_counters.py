@@ -1,4 +1,4 @@
-"""What is counted of replays, throttles, the hash queue and the store."""
+"""Metrics of replays, throttling, the hash queue and the store."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.admin_desk import another, desk, enrolled, sign_in
 from tests.support.application import App, running
-from tests.support.crew import new_crew
+from tests.support.attempt_limits import ACCOUNT, ADDRESS, ORIGIN
 from tests.support.faults import hash_queue_is_full, most_hashes
-from tests.support.limits import ACCOUNT, ADDRESS, ORIGIN
-from tests.support.managing import accept, invited
 from tests.support.single_sign_on import sign_ins
+from tests.support.system_admins import another, enrolled, sign_in, signed_in_admin
+from tests.support.team import new_team
+from tests.support.user_management import accept, invited
 
 
 def value(app: App, name: str, **labels: str) -> float:
@@ -40,7 +40,7 @@ async def test_replaced_refresh_tokens_are_counted_as_replays(app: App) -> None:
 async def test_a_system_admins_tokens_and_codes_are_counted_as_replays(app: App) -> None:
     kinds = ("admin_refresh_token", "totp", "recovery_code")
     app.clock.advance(86_400)
-    me = await another(await desk(app))
+    me = await another(await signed_in_admin(app))
     before = [replays(app, kind) for kind in kinds]
     phone = await enrolled(me)
     app.clock.advance(30)
@@ -63,7 +63,7 @@ async def test_a_system_admins_tokens_and_codes_are_counted_as_replays(app: App)
 
 
 async def test_a_link_that_was_used_is_counted_wherever_it_is_shown(app: App) -> None:
-    _, token = await invited(await new_crew(app))
+    _, token = await invited(await new_team(app))
     before = replays(app, "one_time_link")
     assert (await accept(app, "made-up-token")).status == 401
     assert replays(app, "one_time_link") == before
@@ -74,7 +74,7 @@ async def test_a_link_that_was_used_is_counted_wherever_it_is_shown(app: App) ->
     assert sign_ins(app, "link", "failed") == failed + 1  # to look is no attempt
 
 
-async def test_throttles_are_counted_by_door_and_counter(tmp_path: Path) -> None:
+async def test_throttles_are_counted_by_entry_point_and_counter(tmp_path: Path) -> None:
     async with running(f"sqlite:///{tmp_path / 'm.db'}", MANIFEST_TRUSTED_PROXIES="192.0.2.1") as app:
 
         async def attempts(times: int, email: str, address: str) -> None:

@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: Dataverse says who it is; what it refuses, and what happens when it cannot say."""
+"""Microsoft Dynamics: what Dataverse says about the user, refuses, or fails to answer."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft import bodies
+from tests.interop.microsoft import error_bodies
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import ORGANIZATION
-from tests.interop.microsoft.world import World
 from tests.support.application import Reply
 from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason, users_of
-from tests.support.single_sign_on import SLEEP, Browser, check_nobody_got_in, in_time, sign_ins
+from tests.support.single_sign_on import SLEEP, Browser, check_no_one_got_in, in_time, sign_ins
 
 NO_MEMBER = "You are not a user of the organisation in Dynamics"
 SET_UP = "Single sign-on is not set up correctly. Please tell your administrator."
@@ -21,36 +21,42 @@ UNAVAILABLE = "The identity provider cannot be reached, try again later"
 GOOD = {"UserId": "5a5a5a5a-0000-4000-8000-000000000001", "OrganizationId": "883278f5-07af-45eb-a0bc-3fea67caa544"}
 
 
-async def test_somebody_of_the_directory_who_is_no_user_of_the_environment_does_not_get_in(world: World) -> None:
-    provider = await world.dynamics()
-    before = sign_ins(world.app, "dynamics", "failed")
+async def test_someone_of_the_directory_who_is_no_user_of_the_environment_does_not_get_in(
+    setup: MicrosoftSetup,
+) -> None:
+    provider = await setup.dynamics()
+    before = sign_ins(setup.app, "dynamics", "failed")
     browser, reply = await provider.sign_in("carol")
-    assert check_nobody_got_in(reply) == NO_MEMBER
-    assert await last_reason(world.app, provider.client) == "dataverse answered 403: 0x80072560"
-    assert sign_ins(world.app, "dynamics", "failed") == before + 1
-    assert await users_of(world.app, provider.client) == {}
+    assert check_no_one_got_in(reply) == NO_MEMBER
+    assert await last_reason(setup.app, provider.client) == "dataverse answered 403: 0x80072560"
+    assert sign_ins(setup.app, "dynamics", "failed") == before + 1
+    assert await users_of(setup.app, provider.client) == {}
     assert (await browser.me()).status == 401
 
 
-async def test_somebody_who_was_taken_out_of_the_environment_does_not_get_in_again(world: World) -> None:
-    provider = await world.dynamics()
+async def test_someone_who_was_taken_out_of_the_environment_does_not_get_in_again(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
     assert (await provider.sign_in("alice"))[1].status == 302
-    world.microsoft.answers["dataverse"] = bodies.dataverse("0x80040225", "The specified user is disabled.")
-    assert check_nobody_got_in((await provider.sign_in("alice"))[1]) == NO_MEMBER
+    setup.microsoft.answers["dataverse"] = error_bodies.dataverse("0x80040225", "The specified user is disabled.")
+    assert check_no_one_got_in((await provider.sign_in("alice"))[1]) == NO_MEMBER
 
 
 #: What Dataverse answers: the sentence, and the reason in the trail. A token that it does not take, or an address where
-#: it is not, is nobody's membership: the provider is set up wrongly.
+#: it is not, is no one's membership: the provider is set up wrongly.
 REFUSALS: dict[str, tuple[Answer, str, str]] = {
-    "401": (bodies.unauthorized_at_dataverse("x", ORGANIZATION), SET_UP, "dataverse answered 401: no code"),
-    "403 in words": (Answer(403, {}, b"<h1>Forbidden</h1>"), NO_MEMBER, "dataverse answered 403: no code"),
+    "401": (error_bodies.unauthorized_at_dataverse("x", ORGANIZATION), SET_UP, "dataverse answered 401: no code"),
+    "403 as text": (Answer(403, {}, b"<h1>Forbidden</h1>"), NO_MEMBER, "dataverse answered 403: no code"),
     "404": (
-        bodies.dataverse("0x80060888", "Resource not found for the segment 'WhoAmI'.", 404),
+        error_bodies.dataverse("0x80060888", "Resource not found for the segment 'WhoAmI'.", 404),
         SET_UP,
         "dataverse answered 404: 0x80060888",
     ),
-    "400": (bodies.dataverse("0x80048d19", "Error identified in Payload.", 400), SET_UP, "answered 400: 0x80048d19"),
-    "somebody without an id": (Answer.json({"OrganizationId": GOOD["OrganizationId"]}), SET_UP, "names no user"),
+    "400": (
+        error_bodies.dataverse("0x80048d19", "Error identified in Payload.", 400),
+        SET_UP,
+        "answered 400: 0x80048d19",
+    ),
+    "a user without an id": (Answer.json({"OrganizationId": GOOD["OrganizationId"]}), SET_UP, "names no user"),
     "an id that is none": (Answer.json({**GOOD, "UserId": "alice"}), SET_UP, "names no user"),
     "an id that is a number": (Answer.json({**GOOD, "UserId": 7}), SET_UP, "names no user"),
     "no organisation": (Answer.json({"UserId": GOOD["UserId"]}), SET_UP, "names no user"),
@@ -59,25 +65,28 @@ REFUSALS: dict[str, tuple[Answer, str, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-async def test_what_dataverse_refuses(world: World, case: str) -> None:
+async def test_what_dataverse_refuses(setup: MicrosoftSetup, case: str) -> None:
     answer, sentence, why = REFUSALS[case]
-    provider = await world.dynamics()
-    world.microsoft.answers["dataverse"] = answer
+    provider = await setup.dynamics()
+    setup.microsoft.answers["dataverse"] = answer
     _, reply = await provider.sign_in()
-    assert check_nobody_got_in(reply) == sentence
-    assert why in await last_reason(world.app, provider.client)
-    assert await users_of(world.app, provider.client) == {}
-    assert world.microsoft.count("dataverse") == 1
+    assert check_no_one_got_in(reply) == sentence
+    assert why in await last_reason(setup.app, provider.client)
+    assert await users_of(setup.app, provider.client) == {}
+    assert setup.microsoft.count("dataverse") == 1
 
 
 #: What is no refusal: Dataverse cannot say. The last one: what we tell of when to come again.
 FAULTS: dict[str, tuple[Answer, str | None]] = {
-    "429": (bodies.dataverse("0x80072322", "Number of requests exceeded the limit", 429, **{"Retry-After": "7"}), "7"),
+    "429": (
+        error_bodies.dataverse("0x80072322", "Number of requests exceeded the limit", 429, **{"Retry-After": "7"}),
+        "7",
+    ),
     "429 for an hour": (Answer(429, {"Retry-After": "3600"}), "300"),
     "429 without a time": (Answer(429), "1"),
     "429 with a date": (Answer(429, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}), "1"),
-    "503": (bodies.dataverse("0x80040216", "An unexpected error occurred.", 503, **{"Retry-After": "30"}), "30"),
-    "500": (bodies.dataverse("0x80040216", "An unexpected error occurred.", 500), None),
+    "503": (error_bodies.dataverse("0x80040216", "An unexpected error occurred.", 503, **{"Retry-After": "30"}), "30"),
+    "500": (error_bodies.dataverse("0x80040216", "An unexpected error occurred.", 500), None),
     "502": (Answer(502, {}, b"<h1>Bad Gateway</h1>"), None),
     "a page": (Answer(200, {"Content-Type": "text/html"}, b"<html>Sign in</html>"), None),
     "a list": (Answer.json([GOOD]), None),
@@ -89,52 +98,52 @@ FAULTS: dict[str, tuple[Answer, str | None]] = {
 
 
 @pytest.mark.parametrize("case", FAULTS)
-async def test_an_environment_that_cannot_say_is_unavailable(world: World, case: str) -> None:
+async def test_an_environment_that_cannot_say_is_unavailable(setup: MicrosoftSetup, case: str) -> None:
     answer, wait = FAULTS[case]
-    provider = await world.dynamics()
-    world.microsoft.answers["dataverse"] = answer
+    provider = await setup.dynamics()
+    setup.microsoft.answers["dataverse"] = answer
     _, reply = await provider.sign_in()
-    assert check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
+    assert check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
     assert reply.headers.get("retry-after") == wait
-    assert (await last_reason(world.app, provider.client)).startswith("unreachable: ")
+    assert (await last_reason(setup.app, provider.client)).startswith("unreachable: ")
     assert "evil" not in reply.text
-    assert await users_of(world.app, provider.client) == {}
-    world.microsoft.answers.clear()
+    assert await users_of(setup.app, provider.client) == {}
+    setup.microsoft.answers.clear()
     assert (await provider.sign_in())[1].status == 302
 
 
-async def _slow(world: World, **delay: float) -> Reply:
-    provider = await world.dynamics()
-    browser = Browser(world.app)
-    back = world.microsoft.visit(await provider.start(browser))
-    world.microsoft.delay.update(delay)
-    reply = await in_time(world.app, asyncio.create_task(browser.send("GET", back)))
-    assert await users_of(world.app, provider.client) == {}
+async def _slow(setup: MicrosoftSetup, **delay: float) -> Reply:
+    provider = await setup.dynamics()
+    browser = Browser(setup.app)
+    back = setup.microsoft.visit(await provider.start(browser))
+    setup.microsoft.delay.update(delay)
+    reply = await in_time(setup.app, asyncio.create_task(browser.send("GET", back)))
+    assert await users_of(setup.app, provider.client) == {}
     return reply
 
 
-async def test_a_slow_environment_is_given_up_within_three_seconds_and_holds_nobody_up(world: World) -> None:
-    reply = await _slow(world, dataverse=SLEEP)
-    check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
-    assert world.microsoft.count("dataverse") == 1
+async def test_a_slow_environment_is_given_up_within_three_seconds_and_delays_no_one(setup: MicrosoftSetup) -> None:
+    reply = await _slow(setup, dataverse=SLEEP)
+    check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+    assert setup.microsoft.count("dataverse") == 1
 
 
-async def test_slowness_at_each_step_adds_up_to_no_more(world: World) -> None:
-    world.app.clock.advance(2 * 86_400)
-    reply = await _slow(world, keys=1.2, token=1.2, dataverse=1.2, discovery=1.2)
-    check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+async def test_slowness_at_each_step_adds_up_to_no_more(setup: MicrosoftSetup) -> None:
+    setup.app.clock.advance(2 * 86_400)
+    reply = await _slow(setup, keys=1.2, token=1.2, dataverse=1.2, discovery=1.2)
+    check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
 
 
-async def test_the_environment_is_asked_with_the_token_that_came_with_the_code(world: World) -> None:
-    provider = await world.dynamics()
-    world.microsoft.token["access_token"] = world.microsoft.mint("graph")
-    assert check_nobody_got_in((await provider.sign_in())[1]) == SET_UP
-    assert await last_reason(world.app, provider.client) == "dataverse answered 401: no code"
+async def test_the_environment_is_asked_with_the_token_that_came_with_the_code(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
+    setup.microsoft.token["access_token"] = setup.microsoft.mint("graph")
+    assert check_no_one_got_in((await provider.sign_in())[1]) == SET_UP
+    assert await last_reason(setup.app, provider.client) == "dataverse answered 401: no code"
 
 
 @pytest.mark.parametrize("token", [None, "", 7, "with space", "é", "a\r\nX: y", "a" * 20_000])
-async def test_what_is_no_access_token_is_shown_to_nobody(world: World, token: Any) -> None:
-    provider = await world.dynamics()
-    world.microsoft.token["access_token"] = token
-    check_nobody_got_in((await provider.sign_in())[1])
-    assert world.microsoft.count("dataverse") == 0
+async def test_what_is_no_access_token_is_shown_to_no_one(setup: MicrosoftSetup, token: Any) -> None:
+    provider = await setup.dynamics()
+    setup.microsoft.token["access_token"] = token
+    check_no_one_got_in((await provider.sign_in())[1])
+    assert setup.microsoft.count("dataverse") == 0

@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: the user of the environment is a second subject of the same person; guests, roles."""
+"""Microsoft Dynamics: the environment's user is a second subject of the same person; guests, roles."""
 
 from __future__ import annotations
 
@@ -16,99 +16,105 @@ from tests.http.microsoft.test_dynamics_person import (
     kept,
     signed_in,
 )
-from tests.interop.microsoft.world import World
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.accounts import new_user
 from tests.support.application import PASSWORD
 from tests.support.people import last_reason, member, session_of, users_of
-from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 
-async def test_an_environments_user_who_is_somebody_elses_opens_nothing_and_leaves_nothing(world: World) -> None:
-    provider = await world.dynamics()
+async def test_an_environments_user_who_is_someone_elses_opens_nothing_and_leaves_nothing(
+    setup: MicrosoftSetup,
+) -> None:
+    provider = await setup.dynamics()
     alice = await signed_in(provider)
-    before = await kept(world, provider.client)
-    world.microsoft.who_am_i["UserId"] = in_dataverse(1).rpartition(":")[2]
+    before = await kept(setup, provider.client)
+    setup.microsoft.who_am_i["UserId"] = in_dataverse(1).rpartition(":")[2]
     _, reply = await provider.sign_in("bob")
-    check_nobody_got_in(reply)
-    assert await last_reason(world.app, provider.client) == "another subject of this person belongs to another user"
-    assert await kept(world, provider.client) == before
-    assert list(await users_of(world.app, provider.client)) == ["alice@contoso.example"]
-    world.microsoft.who_am_i.clear()
+    check_no_one_got_in(reply)
+    assert await last_reason(setup.app, provider.client) == "another subject of this person belongs to another user"
+    assert await kept(setup, provider.client) == before
+    assert list(await users_of(setup.app, provider.client)) == ["alice@contoso.example"]
+    setup.microsoft.who_am_i.clear()
     bob = await signed_in(provider, "bob")
-    world.microsoft.who_am_i["UserId"] = in_dataverse(1).rpartition(":")[2].upper()
-    check_nobody_got_in((await provider.sign_in("bob"))[1])
-    assert set((await kept(world, provider.client)).values()) == {alice["id"], bob["id"]}
+    setup.microsoft.who_am_i["UserId"] = in_dataverse(1).rpartition(":")[2].upper()
+    check_no_one_got_in((await provider.sign_in("bob"))[1])
+    assert set((await kept(setup, provider.client)).values()) == {alice["id"], bob["id"]}
 
 
-async def test_an_invitation_is_not_used_up_by_an_environments_user_who_is_somebody_elses(world: World) -> None:
-    provider = await world.dynamics()
+async def test_an_invitation_is_not_used_up_by_an_environments_user_who_is_someone_elses(
+    setup: MicrosoftSetup,
+) -> None:
+    provider = await setup.dynamics()
     await signed_in(provider)
-    user_id, _ = await new_user(world.app, provider.client, password=PASSWORD)
+    user_id, _ = await new_user(setup.app, provider.client, password=PASSWORD)
     path = f"/api/admin/clients/{provider.client}/users/{user_id}/invitation"
-    token = (await world.app.post(path, token=await world.app.admin_token())).data["token"]
-    world.microsoft.who_am_i["UserId"] = in_dataverse(1).rpartition(":")[2]
-    check_nobody_got_in((await provider.sign_in("bob", invitation=token))[1])
-    world.microsoft.who_am_i.clear()
+    token = (await setup.app.post(path, token=await setup.app.admin_token())).data["token"]
+    setup.microsoft.who_am_i["UserId"] = in_dataverse(1).rpartition(":")[2]
+    check_no_one_got_in((await provider.sign_in("bob", invitation=token))[1])
+    setup.microsoft.who_am_i.clear()
     assert (await signed_in(provider, "bob", invitation=token))["id"] == user_id
 
 
-async def test_an_environment_that_was_made_anew_changes_nobody(world: World) -> None:
-    provider = await world.dynamics()
+async def test_an_environment_that_was_made_anew_changes_no_one(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
     alice = await signed_in(provider)
     fresh = "11111111-2222-4333-8444-555555555555"
-    world.microsoft.who_am_i = {"OrganizationId": fresh, "UserId": "5a5a5a5a-0000-4000-8000-000000000002"}
+    setup.microsoft.who_am_i = {"OrganizationId": fresh, "UserId": "5a5a5a5a-0000-4000-8000-000000000002"}
     assert (await signed_in(provider))["id"] == alice["id"]
-    assert (await kept(world, provider.client))[in_dataverse(2, fresh)] == alice["id"]
-    world.microsoft.who_am_i.clear()
+    assert (await kept(setup, provider.client))[in_dataverse(2, fresh)] == alice["id"]
+    setup.microsoft.who_am_i.clear()
     assert (await signed_in(provider, "bob"))["id"] != alice["id"]  # the same id, in another environment
 
 
-async def test_one_identity_is_listed_and_both_subjects_are_unlinked(world: World) -> None:
-    provider = await world.dynamics(createUsers=False)
-    own = await member(world.app, provider.client)
-    browser = Browser(world.app, {"session": own.cookie})
+async def test_one_identity_is_listed_and_both_subjects_are_unlinked(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics(createUsers=False)
+    own = await member(setup.app, provider.client)
+    browser = Browser(setup.app, {"session": own.cookie})
     for _ in range(2):
         begun = await browser.send("POST", IDENTITIES, body={"provider": provider.name})
-        await browser.send("GET", world.microsoft.visit(begun.data["location"], "alice"))
+        await browser.send("GET", setup.microsoft.visit(begun.data["location"], "alice"))
         [row] = (await browser.send("GET", IDENTITIES)).data["items"]
         assert (row["subject"], row["kind"], row["how"]) == (f"{CONTOSO}:{ALICE}", "dynamics", "consent")
-        assert len(await kept(world, provider.client)) == 2
+        assert len(await kept(setup, provider.client)) == 2
         assert (await browser.send("DELETE", f"{IDENTITIES}/{row['id'] + 1}")).status == 404  # the second subject
         assert (await browser.send("DELETE", f"{IDENTITIES}/{row['id']}")).status == 200
-        assert await kept(world, provider.client) == {}
-    assert check_nobody_got_in((await provider.sign_in())[1]) == NO_ACCOUNT
-    other = await member(world.app, provider.client)
+        assert await kept(setup, provider.client) == {}
+    assert check_no_one_got_in((await provider.sign_in())[1]) == NO_ACCOUNT
+    other = await member(setup.app, provider.client)
     path = f"/api/admin/clients/{provider.client}/users/{other.id}/invitation"
-    token = (await world.app.post(path, token=await world.app.admin_token())).data["token"]
+    token = (await setup.app.post(path, token=await setup.app.admin_token())).data["token"]
     assert (await signed_in(provider, invitation=token))["id"] == other.id
 
 
-async def test_a_guest_of_the_directory_who_is_a_user_of_the_environment_gets_in(world: World) -> None:
-    provider = await world.dynamics()
+async def test_a_guest_of_the_directory_who_is_a_user_of_the_environment_gets_in(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
     assert (await signed_in(provider, "gina"))["email"] == "gina@partner.example"
     _, reply = await provider.sign_in("pat")  # a guest, too, and no user of the environment
-    check_nobody_got_in(reply)
+    check_no_one_got_in(reply)
 
 
 @pytest.mark.parametrize(
     ("groups", "roles"),
     [(["crm-authors"], {"Author"}), ("crm-authors", {"Author"}), (["other"], None), ([7, None], None), (None, None)],
 )
-async def test_roles_come_from_the_groups_of_the_id_token(world: World, groups: Any, roles: set[str] | None) -> None:
+async def test_roles_come_from_the_groups_of_the_id_token(
+    setup: MicrosoftSetup, groups: Any, roles: set[str] | None
+) -> None:
     line = {"group": "crm-authors", "roles": ["Author"]}
-    provider = await world.dynamics(defaultRoles=[], groupRoles=[line], dynamics={"groupClaim": "roles"})
-    world.microsoft.id_claims["roles"] = groups
+    provider = await setup.dynamics(defaultRoles=[], groupRoles=[line], dynamics={"groupClaim": "roles"})
+    setup.microsoft.id_claims["roles"] = groups
     browser, reply = await provider.sign_in()
     if roles is None:
-        check_nobody_got_in(reply)
-        assert await users_of(world.app, provider.client) == {}
+        check_no_one_got_in(reply)
+        assert await users_of(setup.app, provider.client) == {}
     else:
         assert set((await session_of(browser))["roles"]) == roles
 
 
-async def test_ten_browsers_of_somebody_new_at_once_are_one_user(world: World) -> None:
-    provider = await world.dynamics()
+async def test_ten_browsers_of_someone_new_at_once_are_one_user(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
     ended = await asyncio.gather(*(provider.sign_in() for _ in range(10)))
     assert {reply.status for _, reply in ended} == {302}
     assert len({(await session_of(browser))["user"]["id"] for browser, _ in ended}) == 1
-    assert sorted(await kept(world, provider.client)) == [f"{CONTOSO}:{ALICE}", in_dataverse(1)]
+    assert sorted(await kept(setup, provider.client)) == [f"{CONTOSO}:{ALICE}", in_dataverse(1)]

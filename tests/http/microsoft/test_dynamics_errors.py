@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: what Microsoft's login service refuses, and what the person reads then."""
+"""Microsoft Dynamics: refusals of Microsoft's login service, and the sentence that the person reads."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft import bodies
-from tests.interop.microsoft.world import World
+from tests.interop.microsoft import error_bodies
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.envelope import check_refusal
 from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason
-from tests.support.single_sign_on import Browser, check_nobody_got_in, failures, flow_cookies, sign_ins, with_query
+from tests.support.single_sign_on import Browser, check_no_one_got_in, failures, flow_cookies, sign_ins, with_query
 
 UNAVAILABLE = "The identity provider cannot be reached, try again later"
-#: What comes back with the browser: error, the number in its description, a word of the sentence.
+#: What comes back with the browser: error, the number in its description, a part of the sentence.
 REDIRECTS = {
     "consent refused": ("access_denied", "AADSTS65004", "cancelled or not allowed"),
     "not assigned to the application": ("access_denied", "AADSTS50105", "cancelled or not allowed"),
@@ -34,35 +34,35 @@ REDIRECTS = {
 
 @pytest.mark.parametrize("case", REDIRECTS)
 async def test_what_microsoft_refuses_is_a_sentence_for_the_person_and_a_number_for_the_trail(
-    world: World, case: str
+    setup: MicrosoftSetup, case: str
 ) -> None:
-    error, number, word = REDIRECTS[case]
-    provider = await world.dynamics()
-    world.microsoft.refuses = error
-    world.microsoft.redirect = {"error_description": f"{number}: own words, Trace ID: 4f1a Timestamp: 2026"}
+    error, number, part = REDIRECTS[case]
+    provider = await setup.dynamics()
+    setup.microsoft.refuses = error
+    setup.microsoft.redirect = {"error_description": f"{number}: own words, Trace ID: 4f1a Timestamp: 2026"}
     browser, reply = await provider.sign_in()
-    sentence = check_nobody_got_in(reply)
-    assert word in sentence
+    sentence = check_no_one_got_in(reply)
+    assert part in sentence
     assert sentence.endswith(".")
     for text in ("own words", "AADSTS", "Trace"):
         assert text not in reply.text
-    assert await last_reason(world.app, provider.client) == f"redirect: {error} {number}"
-    assert world.microsoft.count("token") == 0
-    world.microsoft.refuses, world.microsoft.redirect = None, {}
+    assert await last_reason(setup.app, provider.client) == f"redirect: {error} {number}"
+    assert setup.microsoft.count("token") == 0
+    setup.microsoft.refuses, setup.microsoft.redirect = None, {}
     assert (await provider.sign_in(browser=browser))[1].status == 302
 
 
 @pytest.mark.parametrize(
     "description", ["", "own words alone", "AADSTS", "AADSTS1", "xAADSTS12345678901", "AADSTS65004x", "<script>"]
 )
-async def test_nothing_else_of_the_description_is_kept(world: World, description: str) -> None:
-    provider = await world.dynamics()
-    world.microsoft.refuses, world.microsoft.redirect = "access_denied", {"error_description": description}
-    check_nobody_got_in((await provider.sign_in())[1])
-    assert await last_reason(world.app, provider.client) == "redirect: access_denied"
+async def test_nothing_else_of_the_description_is_kept(setup: MicrosoftSetup, description: str) -> None:
+    provider = await setup.dynamics()
+    setup.microsoft.refuses, setup.microsoft.redirect = "access_denied", {"error_description": description}
+    check_no_one_got_in((await provider.sign_in())[1])
+    assert await last_reason(setup.app, provider.client) == "redirect: access_denied"
 
 
-#: What the token endpoint answers: AADSTS number → a word of the sentence.
+#: What the token endpoint answers: AADSTS number → a part of the sentence.
 REFUSALS = {
     54005: "took too long or was completed already",
     70008: "took too long or was completed already",
@@ -77,27 +77,27 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("number", REFUSALS)
-async def test_a_code_that_microsoft_does_not_redeem(world: World, number: int) -> None:
-    provider = await world.dynamics()
-    world.microsoft.answers["token"] = bodies.aadsts(number, world.app.clock.now_ms())
-    before = sign_ins(world.app, "dynamics", "failed")
+async def test_a_code_that_microsoft_does_not_redeem(setup: MicrosoftSetup, number: int) -> None:
+    provider = await setup.dynamics()
+    setup.microsoft.answers["token"] = error_bodies.aadsts(number, setup.app.clock.now_ms())
+    before = sign_ins(setup.app, "dynamics", "failed")
     _, reply = await provider.sign_in()
-    assert REFUSALS[number] in check_nobody_got_in(reply)
+    assert REFUSALS[number] in check_no_one_got_in(reply)
     assert "AADSTS" not in reply.text
-    error, status, _ = bodies.AADSTS[number]
-    [failed] = await failures(world.app, provider.client)
+    error, status, _ = error_bodies.AADSTS[number]
+    [failed] = await failures(setup.app, provider.client)
     assert failed["why"] == f"token endpoint answered {status}: {error} AADSTS{number}"
-    assert sign_ins(world.app, "dynamics", "failed") == before + 1
-    assert world.microsoft.count("dataverse") == 0
+    assert sign_ins(setup.app, "dynamics", "failed") == before + 1
+    assert setup.microsoft.count("dataverse") == 0
 
 
-async def test_a_wrong_or_missing_secret_is_the_administrators_business(world: World) -> None:
+async def test_a_wrong_or_missing_secret_is_the_administrators_business(setup: MicrosoftSetup) -> None:
     for secret in ("another-secret-3141", None):
-        provider = await world.dynamics(dynamics={"clientSecret": secret})
+        provider = await setup.dynamics(dynamics={"clientSecret": secret})
         _, reply = await provider.sign_in()
-        assert "tell your administrator" in check_nobody_got_in(reply)
-        assert "invalid_client" in await last_reason(world.app, provider.client)
-        assert "3141" not in reply.text + str(await failures(world.app, provider.client))
+        assert "tell your administrator" in check_no_one_got_in(reply)
+        assert "invalid_client" in await last_reason(setup.app, provider.client)
+        assert "3141" not in reply.text + str(await failures(setup.app, provider.client))
 
 
 BROKEN: dict[str, Answer] = {
@@ -113,22 +113,22 @@ BROKEN: dict[str, Answer] = {
 
 @pytest.mark.parametrize("endpoint", ["discovery", "keys", "token"])
 @pytest.mark.parametrize("case", BROKEN)
-async def test_a_login_service_with_a_fault_is_unavailable(world: World, endpoint: str, case: str) -> None:
-    world.app.clock.advance(2 * 86_400)  # nothing that was kept is as old as that
-    provider = await world.dynamics()
-    browser = Browser(world.app)
+async def test_a_login_service_with_a_fault_is_unavailable(setup: MicrosoftSetup, endpoint: str, case: str) -> None:
+    setup.app.clock.advance(2 * 86_400)  # nothing that was kept is as old as that
+    provider = await setup.dynamics()
+    browser = Browser(setup.app)
     if endpoint == "discovery":
-        world.microsoft.answers[endpoint] = BROKEN[case]
+        setup.microsoft.answers[endpoint] = BROKEN[case]
         reply = await browser.start("ms-dynamics", client=provider.client)
     else:
-        back = world.microsoft.visit(await provider.start(browser))
-        world.microsoft.answers[endpoint] = BROKEN[case]
+        back = setup.microsoft.visit(await provider.start(browser))
+        setup.microsoft.answers[endpoint] = BROKEN[case]
         reply = await browser.send("GET", back)
-        assert (await last_reason(world.app, provider.client)).startswith("unreachable: ")
-    assert check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
+        assert (await last_reason(setup.app, provider.client)).startswith("unreachable: ")
+    assert check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
     assert "evil" not in reply.text
-    assert world.microsoft.count(endpoint) >= 1
-    world.microsoft.answers.clear()
+    assert setup.microsoft.count(endpoint) >= 1
+    setup.microsoft.answers.clear()
     assert (await provider.sign_in())[1].status == 302
 
 
@@ -142,48 +142,48 @@ async def test_a_login_service_with_a_fault_is_unavailable(world: World, endpoin
     ],
 )
 async def test_a_directory_that_describes_itself_wrongly_gets_no_browser(
-    world: World, announced: dict[str, Any]
+    setup: MicrosoftSetup, announced: dict[str, Any]
 ) -> None:
-    world.app.clock.advance(2 * 86_400)
-    provider = await world.dynamics()
-    world.microsoft.announced = announced
-    check_nobody_got_in(await Browser(world.app).start("ms-dynamics", client=provider.client))
-    assert (await last_reason(world.app, provider.client)).startswith("discovery: ")
+    setup.app.clock.advance(2 * 86_400)
+    provider = await setup.dynamics()
+    setup.microsoft.announced = announced
+    check_no_one_got_in(await Browser(setup.app).start("ms-dynamics", client=provider.client))
+    assert (await last_reason(setup.app, provider.client)).startswith("discovery: ")
 
 
-async def test_a_directory_that_does_not_exist(world: World) -> None:
+async def test_a_directory_that_does_not_exist(setup: MicrosoftSetup) -> None:
     missing = "dddddddd-4444-4444-8444-444444444444"
-    provider = await world.dynamics(dynamics={"directory": missing})
-    reply = await Browser(world.app).start("ms-dynamics", client=provider.client)
-    assert check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
+    provider = await setup.dynamics(dynamics={"directory": missing})
+    reply = await Browser(setup.app).start("ms-dynamics", client=provider.client)
+    assert check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
     assert missing not in reply.text
 
 
-async def test_an_error_for_a_stranger_uses_nothing_up(world: World) -> None:
-    provider = await world.dynamics()
-    browser = Browser(world.app)
-    back = world.microsoft.visit(await provider.start(browser))
+async def test_an_error_for_another_browser_uses_nothing_up(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
+    browser = Browser(setup.app)
+    back = setup.microsoft.visit(await provider.start(browser))
     denied = with_query(back, code=None, error="access_denied", error_description="AADSTS65004: no")
-    check_nobody_got_in(await Browser(world.app).send("GET", denied))
-    assert [told["why"] for told in await failures(world.app, provider.client)] == ["state: of another browser"]
+    check_no_one_got_in(await Browser(setup.app).send("GET", denied))
+    assert [told["why"] for told in await failures(setup.app, provider.client)] == ["state: of another browser"]
     assert (await browser.send("GET", back)).status == 302
     assert flow_cookies(browser) == {}
 
 
-async def test_what_is_no_answer_of_microsofts(world: World) -> None:
+async def test_what_is_no_answer_of_microsofts(setup: MicrosoftSetup) -> None:
     callback = "/api/client/auth/ms-dynamics/callback"
     for query in ("", "?", "?code=x", "?state=x", f"?state={'A' * 32}&code=x", "?error=access_denied"):
-        check_nobody_got_in(await world.app.get(f"{callback}{query}"))
+        check_no_one_got_in(await setup.app.get(f"{callback}{query}"))
     for query in ("?state=x&state=y", "?code=%ff", "?state=%00", f"?code={'a' * 8001}"):
-        check_refusal(await world.app.get(f"{callback}{query}"), 400, "VALIDATION_ERROR")
+        check_refusal(await setup.app.get(f"{callback}{query}"), 400, "VALIDATION_ERROR")
     for method in ("POST", "PUT"):
-        check_refusal(await world.app.send(method, callback, {}), 405, "METHOD_NOT_ALLOWED")
-    assert world.microsoft.asked == []
+        check_refusal(await setup.app.send(method, callback, {}), 405, "METHOD_NOT_ALLOWED")
+    assert setup.microsoft.asked == []
 
 
-async def test_a_long_description_does_not_break_anything(world: World) -> None:
-    provider = await world.dynamics()
-    world.microsoft.refuses = "access_denied"
-    world.microsoft.redirect = {"error_description": "AADSTS65004: " + json.dumps("é" * 1000)}
-    check_nobody_got_in((await provider.sign_in())[1])
-    assert await last_reason(world.app, provider.client) == "redirect: access_denied AADSTS65004"
+async def test_a_long_description_does_not_break_anything(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
+    setup.microsoft.refuses = "access_denied"
+    setup.microsoft.redirect = {"error_description": "AADSTS65004: " + json.dumps("é" * 1000)}
+    check_no_one_got_in((await provider.sign_in())[1])
+    assert await last_reason(setup.app, provider.client) == "redirect: access_denied AADSTS65004"

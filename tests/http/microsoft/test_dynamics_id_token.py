@@ -6,32 +6,32 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.people import CONSUMERS, POWER_APP
 from tests.interop.microsoft.tokens import ISSUER, STS
-from tests.interop.microsoft.world import Provider, World
 from tests.support.people import last_reason, users_of
-from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 _NO_OID = "oid: missing; the app registration must ask for the scope profile"
 CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
 
 
-async def refused(world: World, provider: Provider, user: str = "alice") -> str:
-    """Somebody who does not get in; the reason, as the trail has it. Nothing is left of them."""
+async def refused(setup: MicrosoftSetup, provider: Provider, user: str = "alice") -> str:
+    """A refused sign-in; returns the reason in the audit trail. No user is made."""
     browser, reply = await provider.sign_in(user)
-    check_nobody_got_in(reply)
+    check_no_one_got_in(reply)
     assert (await browser.me()).status == 401
-    assert await users_of(world.app, provider.client) == {}
-    assert world.microsoft.count("dataverse") == 0
-    return await last_reason(world.app, provider.client)
+    assert await users_of(setup.app, provider.client) == {}
+    assert setup.microsoft.count("dataverse") == 0
+    return await last_reason(setup.app, provider.client)
 
 
-async def begun(world: World, provider: Provider) -> tuple[Browser, str, str]:
+async def begun(setup: MicrosoftSetup, provider: Provider) -> tuple[Browser, str, str]:
     """A browser that comes back from Microsoft, the address that it was sent to, and the nonce of its sign-in."""
-    browser = Browser(world.app)
+    browser = Browser(setup.app)
     start = await provider.start(browser)
     nonce = start.partition("nonce=")[2].partition("&")[0]
-    return browser, world.microsoft.visit(start), nonce
+    return browser, setup.microsoft.visit(start), nonce
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -59,40 +59,40 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-async def test_a_claim_that_is_not_as_it_must_be(world: World, case: str) -> None:
+async def test_a_claim_that_is_not_as_it_must_be(setup: MicrosoftSetup, case: str) -> None:
     claims, why = WRONG[case]
-    provider = await world.dynamics()
-    usual = dict(world.microsoft.id_claims)
-    world.microsoft.id_claims = {**usual, **claims}
-    assert await refused(world, provider) == why
-    world.microsoft.id_claims = usual
+    provider = await setup.dynamics()
+    usual = dict(setup.microsoft.id_claims)
+    setup.microsoft.id_claims = {**usual, **claims}
+    assert await refused(setup, provider) == why
+    setup.microsoft.id_claims = usual
     assert (await provider.sign_in())[1].status == 302
 
 
 @pytest.mark.parametrize(
     ("name", "seconds"), [("exp", -61), ("nbf", 61), ("iat", 61), ("exp", None), ("iat", None), ("exp", "soon")]
 )
-async def test_a_time_that_is_over_or_has_not_come_or_is_none(world: World, name: str, seconds: Any) -> None:
-    provider = await world.dynamics()
-    now = world.app.clock.now_ms() // 1000
-    world.microsoft.id_claims[name] = now + seconds if isinstance(seconds, int) else seconds
-    assert await refused(world, provider) == f"ID token: {name}"
+async def test_a_time_that_is_over_or_has_not_come_or_is_none(setup: MicrosoftSetup, name: str, seconds: Any) -> None:
+    provider = await setup.dynamics()
+    now = setup.app.clock.now_ms() // 1000
+    setup.microsoft.id_claims[name] = now + seconds if isinstance(seconds, int) else seconds
+    assert await refused(setup, provider) == f"ID token: {name}"
 
 
-async def test_a_minute_of_skew_is_let_pass(world: World) -> None:
-    provider = await world.dynamics()
-    now = world.app.clock.now_ms() // 1000
+async def test_a_minute_of_skew_is_let_pass(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
+    now = setup.app.clock.now_ms() // 1000
     for claims in ({"exp": now - 59}, {"nbf": now + 59, "iat": now + 59}):
-        world.microsoft.id_claims = claims
+        setup.microsoft.id_claims = claims
         assert (await provider.sign_in())[1].status == 302
 
 
-async def test_a_key_of_another_directory_signs_nobody_in(world: World) -> None:
+async def test_a_key_of_another_directory_signs_no_one_in(setup: MicrosoftSetup) -> None:
     """Microsoft's documents hold keys of several directories; each key says whose tokens it signs."""
-    provider = await world.dynamics()
-    world.microsoft.id_key = "fabrikam"
-    assert "key is not among" in await refused(world, provider)
-    world.microsoft.id_key = "shared"
+    provider = await setup.dynamics()
+    setup.microsoft.id_key = "fabrikam"
+    assert "key is not among" in await refused(setup, provider)
+    setup.microsoft.id_key = "shared"
     assert (await provider.sign_in())[1].status == 302
 
 
@@ -109,40 +109,40 @@ HEADERS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", HEADERS)
-async def test_what_the_header_says_changes_nothing_about_how_it_is_verified(world: World, case: str) -> None:
-    provider = await world.dynamics()
-    microsoft = world.microsoft
-    browser, address, nonce = await begun(world, provider)
+async def test_what_the_header_says_changes_nothing_about_how_it_is_verified(setup: MicrosoftSetup, case: str) -> None:
+    provider = await setup.dynamics()
+    microsoft = setup.microsoft
+    browser, address, nonce = await begun(setup, provider)
     microsoft.token["id_token"] = microsoft.mint("id", claims={"nonce": nonce}, header=HEADERS[case])
     reply = await browser.send("GET", address)
-    check_nobody_got_in(reply)
-    assert (await last_reason(world.app, provider.client)).startswith("ID token")
+    check_no_one_got_in(reply)
+    assert (await last_reason(setup.app, provider.client)).startswith("ID token")
     assert microsoft.count("dataverse") == 0
 
 
 @pytest.mark.parametrize("kind", ["graph", "dataverse", "api", "api-v1"])
-async def test_an_access_token_is_no_id_token(world: World, kind: str) -> None:
-    provider = await world.dynamics()
-    browser, address, nonce = await begun(world, provider)
-    world.microsoft.token["id_token"] = world.microsoft.mint(kind, claims={"nonce": nonce})
-    check_nobody_got_in(await browser.send("GET", address))
-    assert world.microsoft.count("dataverse") == 0
+async def test_an_access_token_is_no_id_token(setup: MicrosoftSetup, kind: str) -> None:
+    provider = await setup.dynamics()
+    browser, address, nonce = await begun(setup, provider)
+    setup.microsoft.token["id_token"] = setup.microsoft.mint(kind, claims={"nonce": nonce})
+    check_no_one_got_in(await browser.send("GET", address))
+    assert setup.microsoft.count("dataverse") == 0
 
 
 @pytest.mark.parametrize("token", [None, "", "x", "a.b.c", 7, "eyJhbGciOiJub25lIn0.e30.", "." * 3, "a" * 20_000])
-async def test_what_is_no_id_token(world: World, token: Any) -> None:
-    provider = await world.dynamics()
-    world.microsoft.token["id_token"] = token
-    assert "ID token" in await refused(world, provider)
+async def test_what_is_no_id_token(setup: MicrosoftSetup, token: Any) -> None:
+    provider = await setup.dynamics()
+    setup.microsoft.token["id_token"] = token
+    assert "ID token" in await refused(setup, provider)
 
 
-async def test_a_token_of_another_directorys_person_is_of_nobody_here(world: World) -> None:
+async def test_a_token_of_another_directorys_person_is_of_no_one_here(setup: MicrosoftSetup) -> None:
     """Mallory wrote Alice's address into the own directory: neither the address nor the name counts (nOAuth)."""
-    provider = await world.dynamics(domains=["contoso.example"], dynamics={"trustEmail": True})
-    browser, address, nonce = await begun(world, provider)
-    mallory = world.microsoft.mint(
+    provider = await setup.dynamics(domains=["contoso.example"], dynamics={"trustEmail": True})
+    browser, address, nonce = await begun(setup, provider)
+    mallory = setup.microsoft.mint(
         "id", "fabrikam", "mallory", claims={"nonce": nonce, "email": "alice@contoso.example", "xms_edov": True}
     )
-    world.microsoft.token["id_token"] = mallory
-    check_nobody_got_in(await browser.send("GET", address))
-    assert world.microsoft.count("dataverse") == 0
+    setup.microsoft.token["id_token"] = mallory
+    check_no_one_got_in(await browser.send("GET", address))
+    assert setup.microsoft.count("dataverse") == 0

@@ -1,5 +1,5 @@
-"""Microsoft Dynamics: a sign-in is used once, within ten minutes, by the browser that began it, and ends at
-a listed address; what was switched off meanwhile stays shut."""
+"""Microsoft Dynamics: a sign-in in progress is used once, within ten minutes, by the browser that started it. It ends
+at a listed address; what was switched off meanwhile stays off."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from tests.http.single_sign_on.test_return_addresses import HOSTILE, start
-from tests.interop.microsoft.world import Provider, World
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.support.accounts import act_on, settle
 from tests.support.application import Reply
 from tests.support.envelope import check_refusal
@@ -18,38 +18,40 @@ from tests.support.single_sign_on import (
     RETURN_TO,
     Browser,
     add_oidc,
-    check_nobody_got_in,
+    check_no_one_got_in,
     failures,
     flow_cookies,
     with_query,
 )
 
 
-async def begun(world: World, provider: Provider, **query: str) -> tuple[Browser, str]:
+async def begun(setup: MicrosoftSetup, provider: Provider, **query: str) -> tuple[Browser, str]:
     """A browser that comes back from Microsoft, and the address that it was sent to."""
-    browser = Browser(world.app)
-    return browser, world.microsoft.visit(await provider.start(browser, **query))
+    browser = Browser(setup.app)
+    return browser, setup.microsoft.visit(await provider.start(browser, **query))
 
 
-async def still_fine(world: World, browser: Browser, address: str) -> None:
-    """The sign-in that somebody meddled with can be finished all the same."""
-    assert world.microsoft.count("token") == 0
+async def still_fine(setup: MicrosoftSetup, browser: Browser, address: str) -> None:
+    """A sign-in that an attacker interfered with can still be completed."""
+    assert setup.microsoft.count("token") == 0
     assert (await browser.send("GET", address)).status == 302
     assert (await browser.me()).status == 200
 
 
 @pytest.mark.parametrize("state", [None, "", "A" * 32, "' OR 1=1 --", "state\r\nSet-Cookie: session=x"])
-async def test_a_state_that_nobody_knows_opens_nothing(world: World, state: str | None) -> None:
-    browser, address = await begun(world, await world.dynamics())
-    check_nobody_got_in(await browser.send("GET", with_query(address, state=state)))
-    await still_fine(world, browser, address)
+async def test_a_state_that_no_one_knows_opens_nothing(setup: MicrosoftSetup, state: str | None) -> None:
+    browser, address = await begun(setup, await setup.dynamics())
+    check_no_one_got_in(await browser.send("GET", with_query(address, state=state)))
+    await still_fine(setup, browser, address)
 
 
 @pytest.mark.parametrize("brings", ["nothing", "a sign-in of its own", "a guess", "the key"])
-async def test_an_answer_in_another_browser_opens_nothing_and_uses_nothing_up(world: World, brings: str) -> None:
-    provider = await world.dynamics()
-    mine, address = await begun(world, provider)
-    victim, _ = await begun(world, provider)
+async def test_an_answer_in_another_browser_opens_nothing_and_uses_nothing_up(
+    setup: MicrosoftSetup, brings: str
+) -> None:
+    provider = await setup.dynamics()
+    mine, address = await begun(setup, provider)
+    victim, _ = await begun(setup, provider)
     [name] = flow_cookies(mine)
     victim.cookies = {
         "nothing": {},
@@ -57,133 +59,133 @@ async def test_an_answer_in_another_browser_opens_nothing_and_uses_nothing_up(wo
         "a guess": {name: "A" * 32},
         "the key": {name: name.removeprefix("sso-")},
     }[brings]
-    check_nobody_got_in(await victim.send("GET", address))
-    await still_fine(world, mine, address)
+    check_no_one_got_in(await victim.send("GET", address))
+    await still_fine(setup, mine, address)
 
 
-async def test_a_callback_that_is_replayed_opens_nothing(world: World) -> None:
-    provider = await world.dynamics()
-    browser, address = await begun(world, provider)
+async def test_a_callback_that_is_replayed_opens_nothing(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
+    browser, address = await begun(setup, provider)
     kept = dict(browser.cookies)
-    await still_fine(world, browser, address)
-    asked = len(world.microsoft.asked)
+    await still_fine(setup, browser, address)
+    asked = len(setup.microsoft.asked)
     browser.cookies |= kept
-    check_nobody_got_in(await browser.send("GET", address))
-    check_nobody_got_in(await Browser(world.app, kept).send("GET", address))
-    assert len(world.microsoft.asked) == asked
+    check_no_one_got_in(await browser.send("GET", address))
+    check_no_one_got_in(await Browser(setup.app, kept).send("GET", address))
+    assert len(setup.microsoft.asked) == asked
 
 
-async def test_twenty_answers_at_once_open_one_session(world: World) -> None:
-    browser, address = await begun(world, await world.dynamics())
+async def test_twenty_answers_at_once_open_one_session(setup: MicrosoftSetup) -> None:
+    browser, address = await begun(setup, await setup.dynamics())
     kept = dict(browser.cookies)
 
     async def come_back() -> Reply:
-        return await Browser(world.app, dict(kept)).send("GET", address)
+        return await Browser(setup.app, dict(kept)).send("GET", address)
 
     replies = await asyncio.gather(*(come_back() for _ in range(20)))
     [ended] = [reply for reply in replies if reply.status == 302]
     for reply in replies:
         if reply is not ended:
-            check_nobody_got_in(reply)
-    assert (world.microsoft.count("token"), world.microsoft.count("dataverse")) == (1, 1)
+            check_no_one_got_in(reply)
+    assert (setup.microsoft.count("token"), setup.microsoft.count("dataverse")) == (1, 1)
 
 
-async def test_after_ten_minutes_it_is_over(world: World) -> None:
-    browser, address = await begun(world, await world.dynamics())
-    world.app.clock.advance(600)
-    check_nobody_got_in(await browser.send("GET", address))
-    assert world.microsoft.count("token") == 0
+async def test_after_ten_minutes_it_is_over(setup: MicrosoftSetup) -> None:
+    browser, address = await begun(setup, await setup.dynamics())
+    setup.app.clock.advance(600)
+    check_no_one_got_in(await browser.send("GET", address))
+    assert setup.microsoft.count("token") == 0
 
 
-async def test_a_stolen_code_is_worth_nothing_in_a_sign_in_of_the_thiefs(world: World) -> None:
-    provider = await world.dynamics()
-    _, theirs = await begun(world, provider)
-    world.microsoft.user = "bob"
-    thief, address = await begun(world, provider)
+async def test_a_stolen_code_is_worth_nothing_in_a_sign_in_of_the_thiefs(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
+    _, theirs = await begun(setup, provider)
+    setup.microsoft.user = "bob"
+    thief, address = await begun(setup, provider)
     stolen = theirs.partition("code=")[2].partition("&")[0]
-    check_nobody_got_in(await thief.send("GET", with_query(address, code=stolen)))
-    assert "AADSTS501481" in await last_reason(world.app, provider.client)
-    assert world.microsoft.count("dataverse") == 0
+    check_no_one_got_in(await thief.send("GET", with_query(address, code=stolen)))
+    assert "AADSTS501481" in await last_reason(setup.app, provider.client)
+    assert setup.microsoft.count("dataverse") == 0
 
 
-async def test_a_sign_in_ends_at_its_own_callback_alone(world: World) -> None:
+async def test_a_sign_in_ends_at_its_own_callback_alone(setup: MicrosoftSetup) -> None:
     """Mix-up (RFC 9700, section 4.4): what began with one kind of provider is not answered by another."""
-    provider = await world.dynamics()
-    browser, address = await begun(world, provider)
+    provider = await setup.dynamics()
+    browser, address = await begun(setup, provider)
     for path in ("oidc/callback", f"oidc/callback/{provider.client}/{provider.made['name']}"):
-        browser, address = await begun(world, provider)
-        check_nobody_got_in(await browser.send("GET", address.replace("ms-dynamics/callback", path)))
-        assert await last_reason(world.app, provider.client) == "the answer came to another callback address"
-    with openid_provider(world.app.clock) as op:
-        made = await add_oidc(world.app, op, provider.client)
-        browser = Browser(world.app)
+        browser, address = await begun(setup, provider)
+        check_no_one_got_in(await browser.send("GET", address.replace("ms-dynamics/callback", path)))
+        assert await last_reason(setup.app, provider.client) == "the answer came to another callback address"
+    with openid_provider(setup.app.clock) as op:
+        made = await add_oidc(setup.app, op, provider.client)
+        browser = Browser(setup.app)
         started = await browser.start("oidc", client=provider.client, provider=made["name"])
         back = op.visit(started.headers["location"])
-        check_nobody_got_in(
+        check_no_one_got_in(
             await browser.send(
                 "GET", back.replace(f"oidc/callback/{provider.client}/{made['name']}", "ms-dynamics/callback")
             )
         )
         assert op.count("token") == 0
-    assert world.microsoft.count("token") == 0
+    assert setup.microsoft.count("token") == 0
 
 
 @pytest.mark.parametrize("what", ["switch-off", "delete", "the client", "the directory", "the return address"])
-async def test_what_is_shut_meanwhile_is_shut(world: World, what: str) -> None:
-    provider = await world.dynamics(returnAddresses=[])
-    await settle(world.app, provider.client, returnAddresses=[RETURN_TO])
-    browser, address = await begun(world, provider, returnTo=RETURN_TO)
+async def test_what_is_shut_meanwhile_is_shut(setup: MicrosoftSetup, what: str) -> None:
+    provider = await setup.dynamics(returnAddresses=[])
+    await settle(setup.app, provider.client, returnAddresses=[RETURN_TO])
+    browser, address = await begun(setup, provider, returnTo=RETURN_TO)
     if what == "the client":
-        await act_on(world.app, f"{provider.client}/suspend")
+        await act_on(setup.app, f"{provider.client}/suspend")
     elif what == "the directory":
-        fabrikam = world.microsoft.named("fabrikam").id
+        fabrikam = setup.microsoft.named("fabrikam").id
         await provider.change(dynamics={"directory": fabrikam, "clientSecret": "x"})
     elif what == "the return address":
-        await settle(world.app, provider.client, returnAddresses=[])
+        await settle(setup.app, provider.client, returnAddresses=[])
     else:
         await provider.act(what)
     status, code = (403, "ACCOUNT_DISABLED") if what == "the client" else (401, "SSO_FAILED")
-    check_nobody_got_in(await browser.send("GET", address), status, code)
+    check_no_one_got_in(await browser.send("GET", address), status, code)
     if what != "the client":
-        assert await users_of(world.app, provider.client) == {}
+        assert await users_of(setup.app, provider.client) == {}
 
 
-async def test_a_provider_that_is_switched_off_is_no_way_in(world: World) -> None:
-    provider = await world.dynamics()
+async def test_a_provider_that_is_switched_off_is_no_way_in(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
     await provider.act("switch-off")
-    reply = await Browser(world.app).start("ms-dynamics", client=provider.client, provider=provider.name)
-    assert check_nobody_got_in(reply) == "This way to sign in is switched off"
+    reply = await Browser(setup.app).start("ms-dynamics", client=provider.client, provider=provider.name)
+    assert check_no_one_got_in(reply) == "This way to sign in is switched off"
     await provider.act("switch-on")
     assert (await provider.sign_in())[1].status == 302
 
 
-async def test_switching_it_off_ends_its_sessions(world: World) -> None:
-    provider = await world.dynamics()
+async def test_switching_it_off_ends_its_sessions(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
     browser, _ = await provider.sign_in()
     await provider.act("switch-off")
     assert (await browser.me()).status == 401
 
 
-async def test_a_deactivated_user_does_not_get_in(world: World) -> None:
-    provider = await world.dynamics()
+async def test_a_deactivated_user_does_not_get_in(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
     browser, _ = await provider.sign_in()
     user_id = (await browser.me()).data["user"]["id"]
-    await act_on(world.app, f"{provider.client}/users/{user_id}/deactivate")
+    await act_on(setup.app, f"{provider.client}/users/{user_id}/deactivate")
     assert (await browser.me()).status == 401
     _, reply = await provider.sign_in()
-    check_nobody_got_in(reply, 403, "ACCOUNT_DISABLED")
+    check_no_one_got_in(reply, 403, "ACCOUNT_DISABLED")
     assert (await provider.sign_in("bob"))[1].status == 302
 
 
-async def test_it_ends_at_no_address_that_nobody_listed(world: World) -> None:
-    provider = await world.dynamics(returnAddresses=[RETURN_TO, "com.acme.app:/signed-in"])
+async def test_it_ends_at_no_address_that_no_one_listed(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics(returnAddresses=[RETURN_TO, "com.acme.app:/signed-in"])
     for address in HOSTILE:
         for more in ("", "&response=code"):
-            reply = await start(world.app, provider.client, address, more, "ms-dynamics")
+            reply = await start(setup.app, provider.client, address, more, "ms-dynamics")
             check_refusal(reply, 400, "VALIDATION_ERROR")
             assert "location" not in reply.headers, address
-    assert world.microsoft.asked == []
-    browser, address = await begun(world, provider)
+    assert setup.microsoft.asked == []
+    browser, address = await begun(setup, provider)
     ended = await browser.send("GET", f"{address}&returnTo=https%3A%2F%2Fevil.example&redirect_uri=//evil.example")
     assert ended.headers["location"] == RETURN_TO
-    assert await failures(world.app, provider.client) == []
+    assert await failures(setup.app, provider.client) == []

@@ -1,4 +1,4 @@
-"""Of which client a Power Apps caller is, and that nobody is of another one's."""
+"""Power Apps: to which client a caller belongs, and isolation between clients."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import GRAPHQL, MicrosoftSetup, Provider, setup_on
 from tests.interop.microsoft.people import OTHER_APP, POWER_APP
-from tests.interop.microsoft.world import GRAPHQL, Provider, World, world_on
 from tests.support.accounts import act_on, new_client, trail
-from tests.support.claims import directory_counts
+from tests.support.directory_claims import directory_counts
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member, users_of
 
@@ -21,207 +21,211 @@ def naming(client: str | int) -> dict[str, str]:
 
 
 @KINDS
-async def test_the_client_that_is_named_must_be_the_tokens(world: World, kind: str) -> None:
-    provider = await world.entra_of_ours()
-    token = world.microsoft.mint(kind)
-    number = (await world.me(token))["client"]["id"]
+async def test_the_client_that_is_named_must_be_the_tokens(setup: MicrosoftSetup, kind: str) -> None:
+    provider = await setup.entra_of_ours()
+    token = setup.microsoft.mint(kind)
+    number = (await setup.me(token))["client"]["id"]
     for named in (provider.client, number):
-        assert (await world.me(token, headers=naming(named)))["client"]["identifier"] == provider.client
+        assert (await setup.me(token, headers=naming(named)))["client"]["identifier"] == provider.client
     for other in ("acme", "1", "no-such-client", "0", f"0{number}", provider.client.upper(), "", "%", "x" * 300):
-        await world.refused(token, 403, "FORBIDDEN", headers=naming(other))
-    # For a token that nobody has seen yet it is the same.
+        await setup.refused(token, 403, "FORBIDDEN", headers=naming(other))
+    # For a token that no one has seen yet it is the same.
     for other in ("acme", "no-such-client"):
-        await world.refused(world.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming(other))
+        await setup.refused(setup.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming(other))
 
 
 @KINDS
-async def test_whoever_names_another_client_leaves_no_trace(world: World, kind: str) -> None:
-    """Neither at the one nor at the other: nobody is made, and nobody has signed in."""
-    provider = await world.entra_of_ours()
+async def test_a_caller_who_names_another_client_leaves_no_trace(setup: MicrosoftSetup, kind: str) -> None:
+    """Refused at both clients: no user is made, and no sign-in is recorded."""
+    provider = await setup.entra_of_ours()
     for named in ("acme", "no-such-client"):
-        await world.refused(world.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming(named))
-    assert await users_of(world.app, provider.client) == {}
-    events = {event.event for event in await trail(world.app, provider.client)}
+        await setup.refused(setup.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming(named))
+    assert await users_of(setup.app, provider.client) == {}
+    events = {event.event for event in await trail(setup.app, provider.client)}
     assert not events & {"user_created", "identity_linked", "signed_in"}
 
 
 @KINDS
-async def test_a_client_that_is_named_learns_nothing_from_a_token_that_is_no_good(world: World, kind: str) -> None:
+async def test_a_client_that_is_named_learns_nothing_from_a_token_that_is_no_good(
+    setup: MicrosoftSetup, kind: str
+) -> None:
     """Whether a token is genuine is found out before anything is said of clients."""
-    provider = await world.entra_of_ours()
-    forged = world.microsoft.mint(kind, key_of="fabrikam")
+    provider = await setup.entra_of_ours()
+    forged = setup.microsoft.mint(kind, key_of="fabrikam")
     for named in (provider.client, "acme", "no-such-client"):
-        await world.refused(forged, headers=naming(named))
+        await setup.refused(forged, headers=naming(named))
 
 
-async def test_a_second_header_is_refused(world: World) -> None:
-    provider = await world.entra()
+async def test_a_second_header_is_refused(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra()
     for twice in (
         [("X-Client-ID", provider.client)] * 2,
-        [("Authorization", f"Bearer {world.microsoft.mint('graph')}")],
+        [("Authorization", f"Bearer {setup.microsoft.mint('graph')}")],
     ):
-        answer = await world.app.get("/api/client/auth/me", token=world.microsoft.mint("graph"), headers=twice)
+        answer = await setup.app.get("/api/client/auth/me", token=setup.microsoft.mint("graph"), headers=twice)
         check_refusal(answer, 400, "VALIDATION_ERROR")
 
 
 @KINDS
-async def test_two_clients_that_accept_the_same_token(world: World, kind: str) -> None:
+async def test_two_clients_that_accept_the_same_token(setup: MicrosoftSetup, kind: str) -> None:
     """One directory may have two clients here: then the request says which one is meant."""
-    first, second = await world.entra_of_ours(), await world.entra_of_ours(defaultRoles=["Viewer"])
-    token = world.microsoft.mint(kind)
-    await world.refused(token)  # nobody can tell
+    first, second = await setup.entra_of_ours(), await setup.entra_of_ours(defaultRoles=["Viewer"])
+    token = setup.microsoft.mint(kind)
+    await setup.refused(token)  # no one can tell
     seen: dict[str, Any] = {}
     for _ in range(2):  # from memory, too
         for provider, roles in ((first, ["Operator"]), (second, ["Viewer"])):
-            me = await world.me(token, headers=naming(provider.client))
+            me = await setup.me(token, headers=naming(provider.client))
             assert (me["client"]["identifier"], me["roles"]) == (provider.client, roles)
             seen.setdefault(provider.client, me)
     assert seen[first.client]["user"]["id"] != seen[second.client]["user"]["id"]
     assert seen[first.client]["session"]["id"] != seen[second.client]["session"]["id"]
-    await world.refused(token, 403, "FORBIDDEN", headers=naming("acme"))
-    await world.refused(token)  # what is remembered of the two lets nobody in who names none
+    await setup.refused(token, 403, "FORBIDDEN", headers=naming("acme"))
+    await setup.refused(token)  # what is remembered of the two lets no one in who names none
 
 
 @KINDS
-async def test_a_token_that_ends_soon_is_of_two_clients_as_well(world: World, kind: str) -> None:
+async def test_a_token_that_ends_soon_is_of_two_clients_as_well(setup: MicrosoftSetup, kind: str) -> None:
     """Both verdicts end with the token, at the same moment: nothing but the client tells them apart."""
-    first, second = await world.entra_of_ours(), await world.entra_of_ours()
-    token = world.microsoft.mint(kind, lifetime=60)
+    first, second = await setup.entra_of_ours(), await setup.entra_of_ours()
+    token = setup.microsoft.mint(kind, lifetime=60)
     for _ in range(2):
         for provider in (first, second):
-            me = await world.me(token, headers=naming(provider.client))
+            me = await setup.me(token, headers=naming(provider.client))
             assert me["client"]["identifier"] == provider.client
 
 
-async def test_of_two_clients_the_one_whose_list_has_the_app(world: World) -> None:
-    first = await world.entra()
-    second = await world.entra(entra={"applications": [OTHER_APP]})
+async def test_of_two_clients_the_one_whose_list_has_the_app(setup: MicrosoftSetup) -> None:
+    first = await setup.entra()
+    second = await setup.entra(entra={"applications": [OTHER_APP]})
     for app, provider in ((POWER_APP, first), (OTHER_APP, second)):
-        token = world.microsoft.mint("graph", app=app)
-        assert (await world.me(token))["client"]["identifier"] == provider.client
+        token = setup.microsoft.mint("graph", app=app)
+        assert (await setup.me(token))["client"]["identifier"] == provider.client
         other = second if provider is first else first
-        await world.refused(token, 403, "FORBIDDEN", headers=naming(other.client))
+        await setup.refused(token, 403, "FORBIDDEN", headers=naming(other.client))
 
 
-async def test_two_providers_of_one_client_that_accept_the_same_token(world: World) -> None:
+async def test_two_providers_of_one_client_that_accept_the_same_token(setup: MicrosoftSetup) -> None:
     """They may give other roles, so neither is taken."""
-    first = await world.entra()
-    second = await world.entra(first.client)
-    token = world.microsoft.mint("graph")
-    await world.refused(token)
-    await world.refused(token, headers=naming(first.client))
+    first = await setup.entra()
+    second = await setup.entra(first.client)
+    token = setup.microsoft.mint("graph")
+    await setup.refused(token)
+    await setup.refused(token, headers=naming(first.client))
     await second.act("switch-off")
-    assert (await world.me(token))["client"]["identifier"] == first.client
+    assert (await setup.me(token))["client"]["identifier"] == first.client
 
 
-async def test_many_clients_that_bind_the_same_directory_crowd_nobody_out(world: World) -> None:
-    """Whoever has a client here may write any directory's id into it; the one that is named is found all the same."""
+async def test_many_clients_that_bind_the_same_directory_lock_no_one_out(setup: MicrosoftSetup) -> None:
+    """Any client may write any directory's id into its settings; the client that is named is still found."""
     for _ in range(21):
-        await world.entra()
-    provider = await world.entra()
-    me = await world.me(world.microsoft.mint("graph"), headers=naming(provider.client))
+        await setup.entra()
+    provider = await setup.entra()
+    me = await setup.me(setup.microsoft.mint("graph"), headers=naming(provider.client))
     assert me["client"]["identifier"] == provider.client
 
 
 @KINDS
-async def test_a_client_that_is_suspended_keeps_nobody_elses_callers_out(world: World, kind: str) -> None:
-    """Else whoever bound a directory that is not theirs would go on doing harm after they were stopped."""
-    provider, stopped = await world.entra_of_ours(), await world.entra_of_ours()
-    await world.refused(world.microsoft.mint(kind))
-    await act_on(world.app, f"{stopped.client}/suspend")
-    token = world.microsoft.mint(kind)
-    assert (await world.me(token))["client"]["identifier"] == provider.client
-    await world.refused(token, 403, "ACCOUNT_DISABLED", headers=naming(stopped.client))
-    await act_on(world.app, f"{stopped.client}/restore")
-    await world.refused(world.microsoft.mint(kind))
+async def test_a_client_that_is_suspended_keeps_no_one_elses_callers_out(setup: MicrosoftSetup, kind: str) -> None:
+    """Without this, a client that claimed another's directory would still do harm after it was suspended."""
+    provider, stopped = await setup.entra_of_ours(), await setup.entra_of_ours()
+    await setup.refused(setup.microsoft.mint(kind))
+    await act_on(setup.app, f"{stopped.client}/suspend")
+    token = setup.microsoft.mint(kind)
+    assert (await setup.me(token))["client"]["identifier"] == provider.client
+    await setup.refused(token, 403, "ACCOUNT_DISABLED", headers=naming(stopped.client))
+    await act_on(setup.app, f"{stopped.client}/restore")
+    await setup.refused(setup.microsoft.mint(kind))
 
 
-async def test_a_provider_whose_cloud_is_gone_keeps_nobody_elses_callers_out(world: World, database_url: str) -> None:
+async def test_a_provider_whose_cloud_is_gone_keeps_no_one_elses_callers_out(
+    setup: MicrosoftSetup, database_url: str
+) -> None:
     """An operator took a cloud away; the client that had chosen it is refused, and no other one."""
     microsofts = {"MANIFEST_MICROSOFT_CLOUD": "global", "MANIFEST_MICROSOFT_CUSTOM_CLOUD": ""}
-    async with world_on(database_url, **microsofts) as before:
+    async with setup_on(database_url, **microsofts) as before:
         stranded = await before.entra(entra={"cloud": "global"})
-    world.providers.append(Provider(world, stranded.client, stranded.made))
-    token = world.microsoft.mint("graph")
-    await world.refused(token)
-    await world.refused(token, headers=naming(stranded.client))
-    provider = await world.entra()
-    assert (await world.me(token))["client"]["identifier"] == provider.client
+    setup.providers.append(Provider(setup, stranded.client, stranded.made))
+    token = setup.microsoft.mint("graph")
+    await setup.refused(token)
+    await setup.refused(token, headers=naming(stranded.client))
+    provider = await setup.entra()
+    assert (await setup.me(token))["client"]["identifier"] == provider.client
 
 
-async def test_nobody_of_one_client_is_in_another(world: World) -> None:
-    provider = await world.entra(defaultRoles=["Admin"])
-    token = world.microsoft.mint("graph")
-    me = await world.me(token)
-    answer = await world.app.post(GRAPHQL, {"query": "{ users { email } }"}, token=token)
+async def test_no_one_of_one_client_is_in_another(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra(defaultRoles=["Admin"])
+    token = setup.microsoft.mint("graph")
+    me = await setup.me(token)
+    answer = await setup.app.post(GRAPHQL, {"query": "{ users { email } }"}, token=token)
     assert [user["email"] for user in answer.json["data"]["users"]] == [me["user"]["email"]]
-    stranger = world.app.ids.get("viewer@acme.example", 1)
-    for path in (f"users/{stranger}", f"users/{stranger}/identities"):
-        check_refusal(await world.app.get(f"/api/client/{path}", token=token), 404, "NOT_FOUND")
-    assert list(await users_of(world.app, provider.client)) == [me["user"]["email"]]
+    outsider = setup.app.ids.get("viewer@acme.example", 1)
+    for path in (f"users/{outsider}", f"users/{outsider}/identities"):
+        check_refusal(await setup.app.get(f"/api/client/{path}", token=token), 404, "NOT_FOUND")
+    assert list(await users_of(setup.app, provider.client)) == [me["user"]["email"]]
 
 
-async def test_it_opens_nothing_of_the_admins(world: World) -> None:
-    await world.entra(defaultRoles=["Admin"])
-    token = world.microsoft.mint("graph")
-    await world.me(token)
+async def test_it_opens_nothing_of_the_admins(setup: MicrosoftSetup) -> None:
+    await setup.entra(defaultRoles=["Admin"])
+    token = setup.microsoft.mint("graph")
+    await setup.me(token)
     for path in ("clients", "license-on-prem", "clients/acme/users"):
-        check_refusal(await world.app.get(f"/api/admin/{path}", token=token), 401, "INVALID_TOKEN")
+        check_refusal(await setup.app.get(f"/api/admin/{path}", token=token), 401, "INVALID_TOKEN")
 
 
-async def test_it_is_no_refresh_token_and_no_cookie(world: World) -> None:
-    await world.entra()
-    token = world.microsoft.mint("graph")
-    await world.me(token)
-    check_refusal(await world.app.refresh(token), 401, "INVALID_TOKEN")
-    check_refusal(await world.app.me(cookie=token), 401, "INVALID_TOKEN")
-
-
-@KINDS
-async def test_a_client_that_is_suspended(world: World, kind: str) -> None:
-    provider = await world.entra_of_ours()
-    await act_on(world.app, f"{provider.client}/suspend")
-    await world.refused(world.microsoft.mint(kind), 403, "ACCOUNT_DISABLED")
-    assert (await trail(world.app, provider.client))[-1].event == "sign_in_refused"
-    assert await users_of(world.app, provider.client) == {}
-    await act_on(world.app, f"{provider.client}/restore")
-    await world.me(world.microsoft.mint(kind))
+async def test_it_is_no_refresh_token_and_no_cookie(setup: MicrosoftSetup) -> None:
+    await setup.entra()
+    token = setup.microsoft.mint("graph")
+    await setup.me(token)
+    check_refusal(await setup.app.refresh(token), 401, "INVALID_TOKEN")
+    check_refusal(await setup.app.me(cookie=token), 401, "INVALID_TOKEN")
 
 
 @KINDS
-async def test_a_provider_that_is_switched_off(world: World, kind: str) -> None:
-    provider = await world.entra_of_ours()
+async def test_a_client_that_is_suspended(setup: MicrosoftSetup, kind: str) -> None:
+    provider = await setup.entra_of_ours()
+    await act_on(setup.app, f"{provider.client}/suspend")
+    await setup.refused(setup.microsoft.mint(kind), 403, "ACCOUNT_DISABLED")
+    assert (await trail(setup.app, provider.client))[-1].event == "sign_in_refused"
+    assert await users_of(setup.app, provider.client) == {}
+    await act_on(setup.app, f"{provider.client}/restore")
+    await setup.me(setup.microsoft.mint(kind))
+
+
+@KINDS
+async def test_a_provider_that_is_switched_off(setup: MicrosoftSetup, kind: str) -> None:
+    provider = await setup.entra_of_ours()
     await provider.act("switch-off")
-    await world.refused(world.microsoft.mint(kind))
-    assert (world.microsoft.count("graph"), world.microsoft.count("keys")) == (0, 0)
+    await setup.refused(setup.microsoft.mint(kind))
+    assert (setup.microsoft.count("graph"), setup.microsoft.count("keys")) == (0, 0)
     await provider.act("switch-on")
-    await world.me(world.microsoft.mint(kind))
+    await setup.me(setup.microsoft.mint(kind))
 
 
-async def test_a_provider_of_another_kind_for_the_same_directory(world: World) -> None:
+async def test_a_provider_of_another_kind_for_the_same_directory(setup: MicrosoftSetup) -> None:
     """That people may sign in with Dynamics lets no token in."""
-    provider = await world.dynamics()
+    provider = await setup.dynamics()
     for kind in ("graph", "api", "dataverse"):
-        await world.refused(world.microsoft.mint(kind))
-        await world.refused(world.microsoft.mint(kind), headers=naming(provider.client))
+        await setup.refused(setup.microsoft.mint(kind))
+        await setup.refused(setup.microsoft.mint(kind), headers=naming(provider.client))
 
 
-async def test_a_clients_own_admin_sets_it_up(world: World) -> None:
-    client = await new_client(world.app)
-    admin = await member(world.app, client, "Admin")
+async def test_a_clients_own_admin_sets_it_up(setup: MicrosoftSetup) -> None:
+    client = await new_client(setup.app)
+    admin = await member(setup.app, client, "Admin")
     body = {
         "name": "power-apps",
         "createUsers": True,
         "defaultRoles": ["Viewer"],
-        "entra": {"directory": world.microsoft.named("contoso").id, "applications": [POWER_APP]},
+        "entra": {"directory": setup.microsoft.named("contoso").id, "applications": [POWER_APP]},
     }
-    made = await world.app.post("/api/client/providers", body, token=admin.token)
+    made = await setup.app.post("/api/client/providers", body, token=admin.token)
     assert check_success(made, 201)["kind"] == "entra"
-    token = world.microsoft.mint("graph")
-    assert (await world.me(token, headers=naming(client)))["client"]["identifier"] == client
-    await world.refused(token)  # until the claim on the directory counts, the client must be named
-    await directory_counts(world.app, client, world.microsoft.named("contoso").id)
-    assert (await world.me(token))["client"]["identifier"] == client
-    removed = await world.app.send("DELETE", "/api/client/providers/power-apps", token=admin.token)
+    token = setup.microsoft.mint("graph")
+    assert (await setup.me(token, headers=naming(client)))["client"]["identifier"] == client
+    await setup.refused(token)  # until the claim on the directory counts, the client must be named
+    await directory_counts(setup.app, client, setup.microsoft.named("contoso").id)
+    assert (await setup.me(token))["client"]["identifier"] == client
+    removed = await setup.app.send("DELETE", "/api/client/providers/power-apps", token=admin.token)
     check_success(removed)
-    await world.refused(world.microsoft.mint("graph"))
+    await setup.refused(setup.microsoft.mint("graph"))

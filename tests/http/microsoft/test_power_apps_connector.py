@@ -1,5 +1,4 @@
-"""``/power-apps.json`` is what Power Apps imports as a custom connector: OpenAPI 2.0 and
-nothing beyond it, with the calls that an app makes, and Entra ID as the way to get a token."""
+"""``/power-apps.json``: the document that Power Apps imports as a custom connector, OpenAPI 2.0."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV2SpecValidator
 
-from tests.interop.microsoft.world import World
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.application import App, running
 from tests.support.routes import ROUTES, connector_of_everything, filled
 
@@ -18,7 +17,8 @@ UNKNOWN = {"oneOf", "anyOf", "not", "const", "nullable", "$defs", "components", 
            "allOf", "discriminator", "collectionFormat", "patternProperties", "if", "propertyNames"}  # fmt: skip
 #: Of a signed-in person's routes, those that need a password or a browser, take files, or manage a client.
 NOT_FOR_APPS = re.compile(
-    r"/password\Z|/email\Z|/identities\b|\A/api/client/(?:audit|directories|domains|providers|users|files)\b"
+    r"/password\Z|/email\Z|/identities\b"
+    r"|\A/api/client/(?:audit|branding|directories|domains|files|providers|settings|users)\b"
 )
 
 
@@ -84,15 +84,15 @@ async def test_it_holds_every_route_that_an_app_calls_and_no_other(app: App) -> 
     assert ("GET", "/api/client/auth/me") in found
 
 
-async def test_an_app_gets_in_by_every_one_of_them_with_its_token(world: World) -> None:
-    await world.entra()
-    token = world.microsoft.mint("graph")
-    found = operations(await definition(world.app))
+async def test_an_app_gets_in_by_every_one_of_them_with_its_token(setup: MicrosoftSetup) -> None:
+    await setup.entra()
+    token = setup.microsoft.mint("graph")
+    found = operations(await definition(setup.app))
     for (method, path), operation in sorted(found.items(), key=lambda one: "sign-out" in one[0][1]):
         address = filled(path)
         body = {"query": "{ me { id } }"} if "graphql" in path else None
-        fresh = world.microsoft.mint("graph", claims={"uti": path}) if "sign-out" in path else token
-        reply = await world.app.send(method, address, body, token=fresh)
+        fresh = setup.microsoft.mint("graph", claims={"uti": path}) if "sign-out" in path else token
+        reply = await setup.app.send(method, address, body, token=fresh)
         known = {int(status) for status in operation["responses"] if status != "default"}
         assert reply.status in known | {404}, (method, path, reply.text)
         assert (reply.status == 404) == ("{" in path)

@@ -1,4 +1,4 @@
-"""Power Apps: tokens that Microsoft did not issue as they stand, and tokens that are none."""
+"""Power Apps: forged and altered tokens, and texts that are no tokens."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
 from tests.interop.microsoft import tokens
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import OUR_URI
-from tests.interop.microsoft.world import World
 from tests.support.application import App
 from tests.support.oidc_socket import Answer
 from tests.support.people import users_of
@@ -22,76 +22,76 @@ KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 
 @KINDS
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "HS256", "", "RS255"])
-async def test_another_algorithm(world: World, kind: str, algorithm: str) -> None:
+async def test_another_algorithm(setup: MicrosoftSetup, kind: str, algorithm: str) -> None:
     """``HS256`` takes the directory's public key, which everybody has, for a secret."""
-    await world.entra_of_ours()
-    for kid in (tokens.kid(world.microsoft.named("contoso").id), None):
-        token = world.microsoft.mint(kind, header={"alg": algorithm, "kid": kid})
-        await world.refused(token)
-        await world.refused(f"{token.rpartition('.')[0]}.")
-        await world.refused(f"{token.rpartition('.')[0]}.AAAA")
+    await setup.entra_of_ours()
+    for kid in (tokens.kid(setup.microsoft.named("contoso").id), None):
+        token = setup.microsoft.mint(kind, header={"alg": algorithm, "kid": kid})
+        await setup.refused(token)
+        await setup.refused(f"{token.rpartition('.')[0]}.")
+        await setup.refused(f"{token.rpartition('.')[0]}.AAAA")
 
 
 @KINDS
 @pytest.mark.parametrize("header", [{"alg": None}, {"alg": 7}, {"alg": ["RS256"]}, {"alg": "RS384"}, {"alg": "PS256"}])
-async def test_an_algorithm_that_is_not_what_signed(world: World, kind: str, header: dict[str, Any]) -> None:
-    await world.entra_of_ours()
-    await world.refused(world.microsoft.mint(kind, header=header))
+async def test_an_algorithm_that_is_not_what_signed(setup: MicrosoftSetup, kind: str, header: dict[str, Any]) -> None:
+    await setup.entra_of_ours()
+    await setup.refused(setup.microsoft.mint(kind, header=header))
 
 
 @KINDS
-async def test_a_key_of_the_forgers_own(world: World, kind: str) -> None:
+async def test_a_key_of_the_forgers_own(setup: MicrosoftSetup, kind: str) -> None:
     """What the header says of keys is never looked at."""
-    await world.entra_of_ours()
+    await setup.entra_of_ours()
     key = ECKey.generate_key("P-256")
     public = key.as_dict(private=False)
     for extra in ({}, {"jwk": public}, {"jku": "https://evil.example/keys"}, {"x5u": "https://evil.example/cert"}):
-        header, payload = tokens.parts(world.microsoft.mint(kind))
+        header, payload = tokens.parts(setup.microsoft.mint(kind))
         text = f"{tokens.coded({**header, 'alg': 'ES256', **extra})}.{tokens.coded(payload)}"
         signature = JWSRegistry.algorithms["ES256"].sign(text.encode(), key)
-        await world.refused(f"{text}.{tokens.b64(signature)}")
+        await setup.refused(f"{text}.{tokens.b64(signature)}")
 
 
 @KINDS
-async def test_another_directorys_key(world: World, kind: str) -> None:
+async def test_another_directorys_key(setup: MicrosoftSetup, kind: str) -> None:
     """The document of keys holds it too; its issuer says whose tokens it signs."""
-    await world.entra_of_ours()
-    await world.refused(world.microsoft.mint(kind, key_of="fabrikam"))
-    await world.refused(world.microsoft.mint(kind, key_of="consumers"))
-    fabrikam = tokens.kid(world.microsoft.named("fabrikam").id)
-    await world.refused(world.microsoft.mint(kind, header={"kid": fabrikam}))
-    await world.refused(world.microsoft.mint(kind, key_of="fabrikam", header={"kid": None}))
+    await setup.entra_of_ours()
+    await setup.refused(setup.microsoft.mint(kind, key_of="fabrikam"))
+    await setup.refused(setup.microsoft.mint(kind, key_of="consumers"))
+    fabrikam = tokens.kid(setup.microsoft.named("fabrikam").id)
+    await setup.refused(setup.microsoft.mint(kind, header={"kid": fabrikam}))
+    await setup.refused(setup.microsoft.mint(kind, key_of="fabrikam", header={"kid": None}))
 
 
 @KINDS
-async def test_a_claim_changed_under_the_old_signature(world: World, kind: str) -> None:
-    provider = await world.entra_of_ours()
-    token = world.microsoft.mint(kind, user="bob")
-    alice = world.microsoft.named("contoso").people["alice"].oid
+async def test_a_claim_changed_under_the_old_signature(setup: MicrosoftSetup, kind: str) -> None:
+    provider = await setup.entra_of_ours()
+    token = setup.microsoft.mint(kind, user="bob")
+    alice = setup.microsoft.named("contoso").people["alice"].oid
     for claims in ({"oid": alice}, {"exp": 1_900_000_000}, {"groups": ["admins"]}):
-        await world.refused(tokens.tampered(token, **claims))
+        await setup.refused(tokens.tampered(token, **claims))
     for part in range(3):
         pieces = token.split(".")
         pieces[part] = ("B" if pieces[part][0] == "A" else "A") + pieces[part][1:]
-        await world.refused(".".join(pieces))
-    assert await users_of(world.app, provider.client) == {}
+        await setup.refused(".".join(pieces))
+    assert await users_of(setup.app, provider.client) == {}
 
 
-async def test_a_token_for_us_that_claims_to_be_for_graph_and_the_reverse(world: World) -> None:
-    """Each kind has a judge of its own, and is not let in by the other's."""
-    await world.entra_of_ours(entra={"appIdUri": OUR_URI})
-    graph, api = world.microsoft.mint("graph"), world.microsoft.mint("api-v1")
-    await world.refused(tokens.tampered(graph, aud=OUR_URI))
-    await world.refused(tokens.tampered(api, aud="https://graph.microsoft.com"))
+async def test_a_token_for_us_that_claims_to_be_for_graph_and_the_reverse(setup: MicrosoftSetup) -> None:
+    """Each kind is verified by its own code, and not accepted by the other's."""
+    await setup.entra_of_ours(entra={"appIdUri": OUR_URI})
+    graph, api = setup.microsoft.mint("graph"), setup.microsoft.mint("api-v1")
+    await setup.refused(tokens.tampered(graph, aud=OUR_URI))
+    await setup.refused(tokens.tampered(api, aud="https://graph.microsoft.com"))
     # The header's nonce makes the signature fail for everybody but Graph, whatever the audience.
-    await world.refused(world.microsoft.mint("graph", claims={"aud": OUR_URI}))
+    await setup.refused(setup.microsoft.mint("graph", claims={"aud": OUR_URI}))
 
 
 @KINDS
-async def test_one_token_has_one_text(world: World, kind: str) -> None:
-    """Graph reads leniently, so it is for us to take no second spelling: it would have a memory of its own."""
-    await world.entra_of_ours()
-    token = world.microsoft.mint(kind)
+async def test_one_token_has_one_text(setup: MicrosoftSetup, kind: str) -> None:
+    """Graph reads leniently, so we must refuse a second spelling: it would be cached apart."""
+    await setup.entra_of_ours()
+    token = setup.microsoft.mint(kind)
     header, payload, signature = token.split(".")
     for other in (
         tokens.with_spare_bits(token),
@@ -104,15 +104,15 @@ async def test_one_token_has_one_text(world: World, kind: str) -> None:
         f"{header}.{payload[:20]} {payload[20:]}.{signature}",
         token.replace("-", "+", 1) if "-" in token else token.replace("_", "/", 1),
     ):
-        await world.refused(other)
-    await world.me(token)
+        await setup.refused(other)
+    await setup.me(token)
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 5])
-async def test_not_three_parts(world: World, count: int) -> None:
-    await world.entra_of_ours()
-    parts = [*world.microsoft.mint("graph").split("."), "AAAA", "AAAA"][:count]
-    await world.refused(".".join(parts))
+async def test_not_three_parts(setup: MicrosoftSetup, count: int) -> None:
+    await setup.entra_of_ours()
+    parts = [*setup.microsoft.mint("graph").split("."), "AAAA", "AAAA"][:count]
+    await setup.refused(".".join(parts))
 
 
 def _encoded(text: str | bytes) -> str:
@@ -127,67 +127,67 @@ def _encoded(text: str | bytes) -> str:
     ],
     ids=lambda text: repr(text)[:20],
 )  # fmt: skip
-async def test_a_payload_or_header_that_is_no_json_object(world: World, text: str | bytes) -> None:
-    await world.entra_of_ours()
-    header, payload, signature = world.microsoft.mint("graph").split(".")
+async def test_a_payload_or_header_that_is_no_json_object(setup: MicrosoftSetup, text: str | bytes) -> None:
+    await setup.entra_of_ours()
+    header, payload, signature = setup.microsoft.mint("graph").split(".")
     if text:
-        await world.refused(f"{header}.{_encoded(text)}.{signature}")
+        await setup.refused(f"{header}.{_encoded(text)}.{signature}")
     if text not in ("[]", "{}"):
-        await world.refused(f"{_encoded(text)}.{payload}.{signature}")
+        await setup.refused(f"{_encoded(text)}.{payload}.{signature}")
 
 
 @KINDS
-async def test_a_claim_given_twice(world: World, kind: str) -> None:
+async def test_a_claim_given_twice(setup: MicrosoftSetup, kind: str) -> None:
     """Two readers could read two people in it: the directory signs what it is given here, and Graph accepts it."""
-    await world.entra_of_ours()
-    header, payload = tokens.parts(world.microsoft.mint(kind))
-    directory = world.microsoft.named("contoso")
+    await setup.entra_of_ours()
+    header, payload = tokens.parts(setup.microsoft.mint(kind))
+    directory = setup.microsoft.named("contoso")
     usual = json.dumps(payload)[:-1]
     for name, value in (("oid", directory.people["bob"].oid), ("oid", payload["oid"]), ("tid", "x"), ("iss", "x")):
         twice = tokens.b64(f'{usual}, "{name}": "{value}"}}'.encode())
-        await world.refused(tokens.signed(header, twice, directory.id))
+        await setup.refused(tokens.signed(header, twice, directory.id))
 
 
-async def test_a_token_that_is_longer_than_any(world: World) -> None:
-    await world.entra_of_ours()
-    long = world.microsoft.mint("api", claims={"groups": [f"{number:036}" for number in range(200)]})
+async def test_a_token_that_is_longer_than_any(setup: MicrosoftSetup) -> None:
+    await setup.entra_of_ours()
+    long = setup.microsoft.mint("api", claims={"groups": [f"{number:036}" for number in range(200)]})
     assert 8192 < len(long) < 16 * 1024
-    await world.me(long)
-    await world.refused(world.microsoft.mint("api", claims={"groups": ["x" * 12_000]}))
+    await setup.me(long)
+    await setup.refused(setup.microsoft.mint("api", claims={"groups": ["x" * 12_000]}))
 
 
 @pytest.mark.parametrize("header", [{"crit": ["exp"]}, {"b64": False}, {"typ": "logout+jwt"}, {"kid": 7}, {"zip": 1}])
-async def test_a_header_that_asks_for_something_else(world: World, header: dict[str, Any]) -> None:
-    await world.entra_of_ours()
-    token = world.microsoft.mint("api", header=header)
+async def test_a_header_that_asks_for_something_else(setup: MicrosoftSetup, header: dict[str, Any]) -> None:
+    await setup.entra_of_ours()
+    token = setup.microsoft.mint("api", header=header)
     if "zip" in header:  # unknown members that ask for nothing are passed over (RFC 7515, section 4)
-        await world.me(token)
+        await setup.me(token)
     else:
-        await world.refused(token)
+        await setup.refused(token)
 
 
-async def test_keys_are_the_configured_clouds_and_fetched_again_for_an_unknown_one(world: World) -> None:
-    provider = await world.entra_of_ours()
-    directory = world.microsoft.named("contoso").id
+async def test_keys_are_the_configured_clouds_and_fetched_again_for_an_unknown_one(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra_of_ours()
+    directory = setup.microsoft.named("contoso").id
     shared = tokens.published(tokens.SHARED, f"{tokens.ISSUER}/{{tenantid}}/v2.0")
-    world.app.clock.advance(3600)  # whatever is remembered of them is no longer fresh
-    world.microsoft.answers["keys"] = Answer.json({"keys": [shared]})
-    await world.me(world.microsoft.mint("api", key_of="shared"))
-    own = world.microsoft.mint("api")
-    await world.refused(own)
-    assert world.microsoft.count("keys") == 2
-    del world.microsoft.answers["keys"]
-    await world.refused(own)  # once a minute at most: anybody can show keys that nobody knows
-    assert world.microsoft.count("keys") == 2
-    world.app.clock.advance(61)
-    assert (await world.me(own))["client"]["identifier"] == provider.client
-    assert world.microsoft.count("keys") == 3
-    assert {asked.path for asked in world.microsoft.asked} == {f"/{directory}/discovery/v2.0/keys"}
+    setup.app.clock.advance(3600)  # whatever is remembered of them is no longer fresh
+    setup.microsoft.answers["keys"] = Answer.json({"keys": [shared]})
+    await setup.me(setup.microsoft.mint("api", key_of="shared"))
+    own = setup.microsoft.mint("api")
+    await setup.refused(own)
+    assert setup.microsoft.count("keys") == 2
+    del setup.microsoft.answers["keys"]
+    await setup.refused(own)  # once a minute at most: anybody can show keys that no one knows
+    assert setup.microsoft.count("keys") == 2
+    setup.app.clock.advance(61)
+    assert (await setup.me(own))["client"]["identifier"] == provider.client
+    assert setup.microsoft.count("keys") == 3
+    assert {asked.path for asked in setup.microsoft.asked} == {f"/{directory}/discovery/v2.0/keys"}
 
 
-async def test_no_token_of_microsofts_at_all(world: World) -> None:
-    app: App = world.app
-    await world.entra_of_ours()
+async def test_no_token_of_microsofts_at_all(setup: MicrosoftSetup) -> None:
+    app: App = setup.app
+    await setup.entra_of_ours()
     for text in ("x", "x.y.z", "....", "e30.e30.e30", "e30.e30.", "a" * 20_000):
-        await world.refused(text)
+        await setup.refused(text)
     assert (await app.me((await app.sign_in()).data["token"])).status == 200

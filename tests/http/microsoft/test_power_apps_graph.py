@@ -1,5 +1,5 @@
-"""Power Apps: Microsoft slow, busy, down or out of its mind. Nobody gets in, within three seconds,
-nobody else waits, and nothing of it is remembered."""
+"""Power Apps: Microsoft slow, busy, down or answering nonsense: no one is let in, within three seconds. No other caller
+waits, and nothing is remembered."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft import bodies
-from tests.interop.microsoft.world import GRAPHQL, ME, World, world_on
+from tests.interop.microsoft import error_bodies
+from tests.interop.microsoft.microsoft_setup import GRAPHQL, ME, MicrosoftSetup, setup_on
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
 from tests.support.oidc_socket import Answer
@@ -24,11 +24,11 @@ ASK_GRAPH = {"askGraph": True}
 GOOD = {"id": "aaaaaaaa-0000-4000-8000-000000000001", "givenName": "Alice", "mail": "alice@contoso.example"}
 
 
-async def unavailable(world: World, token: str, **options: Any) -> Reply:
+async def unavailable(setup: MicrosoftSetup, token: str, **options: Any) -> Reply:
     """The answer by REST, which is GraphQL's as well; both are asked for at once, so that both wait once."""
     began = time.monotonic()
     rest, graphql = await asyncio.gather(
-        world.app.me(token, **options), world.app.post(GRAPHQL, ME, token=token, **options)
+        setup.app.me(token, **options), setup.app.post(GRAPHQL, ME, token=token, **options)
     )
     assert time.monotonic() - began < HANGS_S / 2
     check_refusal(rest, 502, "PROVIDER_UNAVAILABLE")
@@ -45,22 +45,22 @@ async def unavailable(world: World, token: str, **options: Any) -> Reply:
         ("Fri, 15 Jan 2027 08:00:05 GMT", "1"), ("-5", "1"), ("1.5", "1"), ("soon", "1"), ("", "1"), ("\u00b2", "1"),
     ],
 )  # fmt: skip
-async def test_busy_and_when_to_come_again(world: World, status: int, told: str, passed_on: str) -> None:
-    await world.entra()
-    answer = bodies.throttled(told) if status == 429 else bodies.unavailable(0, **{"Retry-After": told})
-    world.microsoft.answers["graph"] = answer
-    reply = await unavailable(world, world.microsoft.mint("graph"))
+async def test_busy_and_when_to_come_again(setup: MicrosoftSetup, status: int, told: str, passed_on: str) -> None:
+    await setup.entra()
+    answer = error_bodies.throttled(told) if status == 429 else error_bodies.unavailable(0, **{"Retry-After": told})
+    setup.microsoft.answers["graph"] = answer
+    reply = await unavailable(setup, setup.microsoft.mint("graph"))
     assert reply.headers["retry-after"] == passed_on
 
 
 @pytest.mark.parametrize("status", [500, 501, 502, 504, 509, 599])
-async def test_an_error_of_its_own(world: World, status: int) -> None:
-    provider = await world.entra_of_ours(entra=ASK_GRAPH)
-    world.microsoft.answers["graph"] = bodies.graph("generalException", "General exception", 0, status)
+async def test_an_error_of_its_own(setup: MicrosoftSetup, status: int) -> None:
+    provider = await setup.entra_of_ours(entra=ASK_GRAPH)
+    setup.microsoft.answers["graph"] = error_bodies.graph("generalException", "General exception", 0, status)
     for kind in ("graph", "api"):
-        reply = await unavailable(world, world.microsoft.mint(kind))
+        reply = await unavailable(setup, setup.microsoft.mint(kind))
         assert "retry-after" not in reply.headers
-    assert await users_of(world.app, provider.client) == {}
+    assert await users_of(setup.app, provider.client) == {}
 
 
 NO_TEXT: list[Any] = [None, 7, True, [], {}, [GOOD["id"]]]
@@ -90,78 +90,80 @@ HOSTILE: dict[str, Answer] = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-async def test_an_answer_that_is_none(world: World, what: str) -> None:
-    provider = await world.entra()
-    world.microsoft.answers["graph"] = HOSTILE[what]
-    await unavailable(world, world.microsoft.mint("graph"))
-    assert await users_of(world.app, provider.client) == {}
+async def test_an_answer_that_is_none(setup: MicrosoftSetup, what: str) -> None:
+    provider = await setup.entra()
+    setup.microsoft.answers["graph"] = HOSTILE[what]
+    await unavailable(setup, setup.microsoft.mint("graph"))
+    assert await users_of(setup.app, provider.client) == {}
 
 
 @pytest.mark.parametrize("value", [7, True, ["alice@contoso.example"], {}, "no address", "a@b\r\nSet-Cookie: x=y"])
-async def test_an_odd_word_about_a_person_is_not_a_word(world: World, value: Any) -> None:
-    await world.entra()
-    world.microsoft.profile = {"mail": value, "givenName": value, "surname": [value], "userType": value}
-    me = await world.me(world.microsoft.mint("graph"))
+async def test_an_odd_value_of_a_claim_about_a_person_is_no_value(setup: MicrosoftSetup, value: Any) -> None:
+    await setup.entra()
+    setup.microsoft.profile = {"mail": value, "givenName": value, "surname": [value], "userType": value}
+    me = await setup.me(setup.microsoft.mint("graph"))
     assert me["user"]["email"] == "alice@contoso.example"  # the token's
 
 
 @pytest.mark.parametrize(
     "answer", [Answer(503), Answer(404), Answer.json({"keys": 1}), Answer(200, {}, b"no"), Answer()]
 )
-async def test_keys_that_cannot_be_read(world: World, answer: Answer) -> None:
-    world.app.clock.advance(3601)  # those that are remembered are no longer fresh
-    await world.entra_of_ours()
-    token = world.microsoft.mint("api")
-    world.microsoft.answers["keys"] = answer
-    await unavailable(world, token)
-    del world.microsoft.answers["keys"]
-    await world.me(token)
+async def test_keys_that_cannot_be_read(setup: MicrosoftSetup, answer: Answer) -> None:
+    setup.app.clock.advance(3601)  # those that are remembered are no longer fresh
+    await setup.entra_of_ours()
+    token = setup.microsoft.mint("api")
+    setup.microsoft.answers["keys"] = answer
+    await unavailable(setup, token)
+    del setup.microsoft.answers["keys"]
+    await setup.me(token)
 
 
-@pytest.mark.parametrize("answer", [bodies.throttled(9), bodies.unavailable(), Answer(500), Answer(200, {}, b"no")])
-async def test_the_token_endpoint_in_trouble(world: World, answer: Answer) -> None:
-    await world.entra_of_ours(entra=ASK_GRAPH)
-    token = world.microsoft.mint("api")
-    world.microsoft.answers["token"] = answer
-    reply = await unavailable(world, token)
+@pytest.mark.parametrize(
+    "answer", [error_bodies.throttled(9), error_bodies.unavailable(), Answer(500), Answer(200, {}, b"no")]
+)
+async def test_the_token_endpoint_in_trouble(setup: MicrosoftSetup, answer: Answer) -> None:
+    await setup.entra_of_ours(entra=ASK_GRAPH)
+    token = setup.microsoft.mint("api")
+    setup.microsoft.answers["token"] = answer
+    reply = await unavailable(setup, token)
     assert reply.headers.get("retry-after") == {429: "9", 503: "1"}.get(answer.status)
-    del world.microsoft.answers["token"]
-    await world.me(token)
+    del setup.microsoft.answers["token"]
+    await setup.me(token)
 
 
-async def test_a_failure_is_not_a_verdict(world: World) -> None:
-    await world.entra()
-    token = world.microsoft.mint("graph")
-    for answer in (bodies.throttled(300), bodies.unavailable(), Answer(500), Answer(200, {}, b"no")):
-        world.microsoft.answers["graph"] = answer
-        await unavailable(world, token)
-        del world.microsoft.answers["graph"]
-        await world.me(token)
-        world.app.clock.advance(301)
-        world.microsoft.asked.clear()
-    # Nor does one that was let in stay in beyond his five minutes because nobody can be asked.
-    world.microsoft.answers["graph"] = bodies.unavailable()
-    await unavailable(world, token)
+async def test_a_failure_is_not_a_verdict(setup: MicrosoftSetup) -> None:
+    await setup.entra()
+    token = setup.microsoft.mint("graph")
+    for answer in (error_bodies.throttled(300), error_bodies.unavailable(), Answer(500), Answer(200, {}, b"no")):
+        setup.microsoft.answers["graph"] = answer
+        await unavailable(setup, token)
+        del setup.microsoft.answers["graph"]
+        await setup.me(token)
+        setup.app.clock.advance(301)
+        setup.microsoft.asked.clear()
+    # Nor does one that was let in stay in beyond his five minutes because no one can be asked.
+    setup.microsoft.answers["graph"] = error_bodies.unavailable()
+    await unavailable(setup, token)
 
 
-async def test_a_token_that_is_remembered_needs_no_graph(world: World) -> None:
-    await world.entra()
-    token = world.microsoft.mint("graph")
-    await world.me(token)
-    world.microsoft.answers["graph"] = bodies.unavailable()
-    await world.me(token)
+async def test_a_token_that_is_remembered_needs_no_graph(setup: MicrosoftSetup) -> None:
+    await setup.entra()
+    token = setup.microsoft.mint("graph")
+    await setup.me(token)
+    setup.microsoft.answers["graph"] = error_bodies.unavailable()
+    await setup.me(token)
 
 
-async def test_nobody_listens(database_url: str) -> None:
+async def test_no_one_listens(database_url: str) -> None:
     gone = f"http://127.0.0.1:{free_port()}"
     cloud = f"login={gone} graph={gone} dataverse={gone} issuer=https://login.microsoftonline.com sts=https://sts.windows.net"
-    async with world_on(database_url, MANIFEST_MICROSOFT_CUSTOM_CLOUD=cloud) as world:
-        provider = await world.entra_of_ours()
+    async with setup_on(database_url, MANIFEST_MICROSOFT_CUSTOM_CLOUD=cloud) as setup:
+        provider = await setup.entra_of_ours()
         try:
             for kind in ("graph", "api", "api-v1"):
-                await unavailable(world, world.microsoft.mint(kind), headers={"X-Client-ID": provider.client})
+                await unavailable(setup, setup.microsoft.mint(kind), headers={"X-Client-ID": provider.client})
         finally:
-            await world.clear()  # the module's other tests are on the same store
+            await setup.clear()  # the module's other tests are on the same store
 
 
 async def own_requests(app: App, token: str, until: asyncio.Future[Any]) -> int:
@@ -174,36 +176,36 @@ async def own_requests(app: App, token: str, until: asyncio.Future[Any]) -> int:
     return count
 
 
-async def test_hanging_it_holds_nobody_up(world: World) -> None:
+async def test_a_hanging_graph_delays_no_one(setup: MicrosoftSetup) -> None:
     """Graph and the directory's keys are silent, and far more is asked for than are asked for at a time."""
-    world.app.clock.advance(3601)
-    await world.entra_of_ours(entra=ASK_GRAPH)
-    own = (await world.app.sign_in()).data["token"]
-    world.microsoft.delay = {"graph": HANGS_S, "keys": HANGS_S}
+    setup.app.clock.advance(3601)
+    await setup.entra_of_ours(entra=ASK_GRAPH)
+    own = (await setup.app.sign_in()).data["token"]
+    setup.microsoft.delay = {"graph": HANGS_S, "keys": HANGS_S}
     began = time.monotonic()
     waiting = asyncio.ensure_future(
         asyncio.gather(
-            unavailable(world, world.microsoft.mint("graph")),
-            unavailable(world, world.microsoft.mint("api")),
-            *[world.app.me(world.microsoft.mint("graph", claims={"uti": str(n)})) for n in range(100)],
+            unavailable(setup, setup.microsoft.mint("graph")),
+            unavailable(setup, setup.microsoft.mint("api")),
+            *[setup.app.me(setup.microsoft.mint("graph", claims={"uti": str(n)})) for n in range(100)],
         )
     )
-    assert await own_requests(world.app, own, waiting) > 10
+    assert await own_requests(setup.app, own, waiting) > 10
     assert time.monotonic() - began < HANGS_S / 2
     assert {reply.status for reply in await waiting} == {502}
-    world.microsoft.delay = {}
-    await world.me(world.microsoft.mint("graph"))
-    await world.me(world.microsoft.mint("api"))
+    setup.microsoft.delay = {}
+    await setup.me(setup.microsoft.mint("graph"))
+    await setup.me(setup.microsoft.mint("api"))
 
 
-async def test_all_calls_of_one_judgement_share_its_time(world: World) -> None:
+async def test_all_calls_of_one_judgement_share_its_time(setup: MicrosoftSetup) -> None:
     """However slowly each of them, or a byte of one now and then, comes."""
-    world.app.clock.advance(3601)
-    await world.entra_of_ours(entra=ASK_GRAPH)
-    world.microsoft.delay = {"keys": 1.2, "token": 1.2, "graph": 1.2}
-    slow = asyncio.create_task(unavailable(world, world.microsoft.mint("api")))
-    while not (world.microsoft.count("keys") or slow.done()):
+    setup.app.clock.advance(3601)
+    await setup.entra_of_ours(entra=ASK_GRAPH)
+    setup.microsoft.delay = {"keys": 1.2, "token": 1.2, "graph": 1.2}
+    slow = asyncio.create_task(unavailable(setup, setup.microsoft.mint("api")))
+    while not (setup.microsoft.count("keys") or slow.done()):
         await asyncio.sleep(0.01)
-    world.microsoft.answers["graph"] = Answer(200, {}, b"{", chunks=(b" ", 100, 0.1))
-    await unavailable(world, world.microsoft.mint("graph"))
+    setup.microsoft.answers["graph"] = Answer(200, {}, b"{", chunks=(b" ", 100, 0.1))
+    await unavailable(setup, setup.microsoft.mint("graph"))
     await slow

@@ -1,5 +1,5 @@
-"""Power Apps: a caller and a user with a password who are one person are one user, once somebody
-who may say so has said so. An address alone never does."""
+"""Power Apps: a caller and a user with a password become one user once the link between them is proved. An equal e-mail
+address alone never links them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft.world import Provider, World
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.support.accounts import act_on, new_client, trail
 from tests.support.envelope import check_refusal, check_success
-from tests.support.managing import reset
 from tests.support.people import Member, last_reason, member, set_roles, users_of
 from tests.support.single_sign_on import RETURN_TO, Browser
+from tests.support.user_management import reset
 
 ALICE = "alice@contoso.example"
 IDENTITIES = "/api/client/auth/identities"
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 
 
-async def alice_of(world: World, *roles: str) -> tuple[str, Member]:
+async def alice_of(setup: MicrosoftSetup, *roles: str) -> tuple[str, Member]:
     """A client, and Alice in it, with a password."""
-    client = await new_client(world.app)
-    return client, await member(world.app, client, *(roles or ("Author",)), email=ALICE)
+    client = await new_client(setup.app)
+    return client, await member(setup.app, client, *(roles or ("Author",)), email=ALICE)
 
 
 def trusting(**entra: Any) -> dict[str, Any]:
@@ -30,208 +30,208 @@ def trusting(**entra: Any) -> dict[str, Any]:
 
 
 @KINDS
-async def test_an_address_alone_links_nobody(world: World, kind: str) -> None:
-    client, alice = await alice_of(world)
-    provider = await world.entra_of_ours(client)
+async def test_an_address_alone_links_no_one(setup: MicrosoftSetup, kind: str) -> None:
+    client, alice = await alice_of(setup)
+    provider = await setup.entra_of_ours(client)
     says = {"email": ALICE, "email_verified": True, "verified_primary_email": [ALICE], "emails": [ALICE]}
-    await world.refused(world.microsoft.mint(kind, claims=says), code="SSO_FAILED")
-    assert "does not vouch" in await last_reason(world.app, client)
+    await setup.refused(setup.microsoft.mint(kind, claims=says), code="SSO_FAILED")
+    assert "does not vouch" in await last_reason(setup.app, client)
     # Owning the domain is not enough without vouching, and vouching is not enough without owning.
     await provider.change(domains=["contoso.example"])
-    await world.refused(world.microsoft.mint(kind, claims=says), code="SSO_FAILED")
+    await setup.refused(setup.microsoft.mint(kind, claims=says), code="SSO_FAILED")
     await provider.change(domains=[], entra={"trustEmail": True})
-    await world.refused(world.microsoft.mint(kind, claims={**says, "xms_edov": True}), code="SSO_FAILED")
+    await setup.refused(setup.microsoft.mint(kind, claims={**says, "xms_edov": True}), code="SSO_FAILED")
     await provider.change(domains=["other.example"])
-    await world.refused(world.microsoft.mint(kind, claims={**says, "xms_edov": True}), code="SSO_FAILED")
-    assert list(await users_of(world.app, client)) == [alice.email]
+    await setup.refused(setup.microsoft.mint(kind, claims={**says, "xms_edov": True}), code="SSO_FAILED")
+    assert list(await users_of(setup.app, client)) == [alice.email]
 
 
 @KINDS
-async def test_a_directory_that_is_trusted_for_its_domain(world: World, kind: str) -> None:
-    client, alice = await alice_of(world, "Author")
-    await world.entra_of_ours(client, **trusting())
-    me = await world.me(world.microsoft.mint(kind))
+async def test_a_directory_that_is_trusted_for_its_domain(setup: MicrosoftSetup, kind: str) -> None:
+    client, alice = await alice_of(setup, "Author")
+    await setup.entra_of_ours(client, **trusting())
+    me = await setup.me(setup.microsoft.mint(kind))
     assert me["user"]["id"] == alice.id
     assert me["roles"] == ["Author", "Operator"]  # by hand, and the provider's
-    assert (await world.app.me(alice.token)).status == 401  # whoever had the account before is out
-    own = (await world.app.me(await by_link(world, client, alice.id))).data
+    assert (await setup.app.me(alice.token)).status == 401  # the earlier owner of the account is signed out
+    own = (await setup.app.me(await by_link(setup, client, alice.id))).data
     assert (own["user"], own["roles"]) == (me["user"], me["roles"])
-    [event] = [event for event in await trail(world.app, client) if event.event == "identity_linked"]
+    [event] = [event for event in await trail(setup.app, client) if event.event == "identity_linked"]
     assert (event.subject, event.members["how"]) == (f"user:{alice.id}", "domain")
-    assert len(await users_of(world.app, client)) == 1
+    assert len(await users_of(setup.app, client)) == 1
 
 
-@pytest.mark.parametrize("word", [True, 1, "1", "true"], ids=repr)
-async def test_entra_says_that_the_domains_owner_is_verified(world: World, word: Any) -> None:
-    client, alice = await alice_of(world)
-    await world.entra_of_ours(client, domains=["contoso.example"])
-    token = world.microsoft.mint("api", claims={"email": ALICE, "xms_edov": word})
-    assert (await world.me(token))["user"]["id"] == alice.id
+@pytest.mark.parametrize("verified", [True, 1, "1", "true"], ids=repr)
+async def test_entra_says_that_the_domains_owner_is_verified(setup: MicrosoftSetup, verified: Any) -> None:
+    client, alice = await alice_of(setup)
+    await setup.entra_of_ours(client, domains=["contoso.example"])
+    token = setup.microsoft.mint("api", claims={"email": ALICE, "xms_edov": verified})
+    assert (await setup.me(token))["user"]["id"] == alice.id
 
 
-@pytest.mark.parametrize("word", [None, False, 0, "0", "false", "", "yes", [True], {}], ids=repr)
-async def test_or_does_not(world: World, word: Any) -> None:
-    client, _ = await alice_of(world)
-    await world.entra_of_ours(client, domains=["contoso.example"])
-    token = world.microsoft.mint("api", claims={"email": ALICE, "xms_edov": word})
-    await world.refused(token, code="SSO_FAILED")
+@pytest.mark.parametrize("verified", [None, False, 0, "0", "false", "", "yes", [True], {}], ids=repr)
+async def test_or_does_not(setup: MicrosoftSetup, verified: Any) -> None:
+    client, _ = await alice_of(setup)
+    await setup.entra_of_ours(client, domains=["contoso.example"])
+    token = setup.microsoft.mint("api", claims={"email": ALICE, "xms_edov": verified})
+    await setup.refused(token, code="SSO_FAILED")
 
 
-async def test_it_says_so_of_the_claim_email_and_of_no_other(world: World) -> None:
-    client, _ = await alice_of(world)
-    await world.entra_of_ours(client, domains=["contoso.example"])
+async def test_it_says_so_of_the_claim_email_and_of_no_other(setup: MicrosoftSetup) -> None:
+    client, _ = await alice_of(setup)
+    await setup.entra_of_ours(client, domains=["contoso.example"])
     for claims in ({}, {"email": "mallory@evil.example"}, {"email": [ALICE]}):
         told = {**claims, "xms_edov": True, "preferred_username": ALICE, "upn": ALICE, "unique_name": ALICE}
-        await world.refused(world.microsoft.mint("api-v1", user="bob", claims=told), code="SSO_FAILED")
+        await setup.refused(setup.microsoft.mint("api-v1", user="bob", claims=told), code="SSO_FAILED")
     # Graph's address comes first, and nothing is verified of it.
-    world.microsoft.profile = {"mail": ALICE}
+    setup.microsoft.profile = {"mail": ALICE}
     told = {"email": "bob@contoso.example", "xms_edov": True}
-    await world.refused(world.microsoft.mint("graph", user="bob", claims=told), code="SSO_FAILED")
+    await setup.refused(setup.microsoft.mint("graph", user="bob", claims=told), code="SSO_FAILED")
 
 
-async def test_consent_at_the_same_directory_counts_for_the_callers_tokens(world: World) -> None:
+async def test_consent_at_the_same_directory_counts_for_the_callers_tokens(setup: MicrosoftSetup) -> None:
     """The user, signed in by password, links Dynamics; the same person's Power App is then the same user."""
-    client, alice = await alice_of(world, "Author")
-    dynamics = await world.dynamics(client, defaultRoles=[])
-    await world.entra_of_ours(client)
-    await world.refused(world.microsoft.mint("graph"), code="SSO_FAILED")
-    browser = Browser(world.app, {"session": alice.cookie})
+    client, alice = await alice_of(setup, "Author")
+    dynamics = await setup.dynamics(client, defaultRoles=[])
+    await setup.entra_of_ours(client)
+    await setup.refused(setup.microsoft.mint("graph"), code="SSO_FAILED")
+    browser = Browser(setup.app, {"session": alice.cookie})
     begun = await browser.send("POST", IDENTITIES, body={"provider": dynamics.name})
-    ended = await browser.send("GET", world.microsoft.visit(check_success(begun)["location"], "alice"))
+    ended = await browser.send("GET", setup.microsoft.visit(check_success(begun)["location"], "alice"))
     assert (ended.status, ended.headers["location"]) == (302, RETURN_TO)
-    me = await world.me(world.microsoft.mint("graph"))
+    me = await setup.me(setup.microsoft.mint("graph"))
     assert me["user"]["id"] == alice.id
     assert me["roles"] == ["Author", "Operator"]
-    assert len(await users_of(world.app, client)) == 1
-    linked = [event.members["how"] for event in await trail(world.app, client) if event.event == "identity_linked"]
+    assert len(await users_of(setup.app, client)) == 1
+    linked = [event.members["how"] for event in await trail(setup.app, client) if event.event == "identity_linked"]
     assert linked == ["consent", "directory"]
 
 
-async def test_an_invitation_that_was_accepted_there_counts_as_well(world: World) -> None:
-    client, alice = await alice_of(world, "Author")
-    dynamics = await world.dynamics(client)
-    await world.entra_of_ours(client)
-    admin = await world.app.admin_token()
+async def test_an_invitation_that_was_accepted_there_counts_as_well(setup: MicrosoftSetup) -> None:
+    client, alice = await alice_of(setup, "Author")
+    dynamics = await setup.dynamics(client)
+    await setup.entra_of_ours(client)
+    admin = await setup.app.admin_token()
     path = f"/api/admin/clients/{client}/users/{alice.id}/invitation"
-    invitation = check_success(await world.app.post(path, token=admin), 201)["token"]
+    invitation = check_success(await setup.app.post(path, token=admin), 201)["token"]
     _, reply = await dynamics.sign_in("alice", invitation=invitation)
     assert reply.status == 302, reply.text
-    assert (await world.me(world.microsoft.mint("api")))["user"]["id"] == alice.id
+    assert (await setup.me(setup.microsoft.mint("api")))["user"]["id"] == alice.id
 
 
-async def test_what_a_user_admins_provider_says_of_an_admin_does_not_count_elsewhere(world: World) -> None:
+async def test_what_a_user_admins_provider_says_of_an_admin_does_not_count_elsewhere(setup: MicrosoftSetup) -> None:
     """The link was there before a User Admin changed the provider; it opens no more here than it does there."""
-    client, alice = await alice_of(world)
-    user_admin, admin = await member(world.app, client, "User Admin"), await member(world.app, client, "Admin")
-    dynamics = await world.dynamics(client)
+    client, alice = await alice_of(setup)
+    user_admin, admin = await member(setup.app, client, "User Admin"), await member(setup.app, client, "Admin")
+    dynamics = await setup.dynamics(client)
     path = f"/api/client/providers/{dynamics.name}"
     users = f"/api/client/users/{alice.id}"
-    invitation = check_success(await world.app.post(f"{users}/invitation", token=user_admin.token), 201)["token"]
+    invitation = check_success(await setup.app.post(f"{users}/invitation", token=user_admin.token), 201)["token"]
     _, reply = await dynamics.sign_in("bob", invitation=invitation)
     assert reply.status == 302, reply.text
-    [row] = check_success(await world.app.get(f"{users}/identities", token=admin.token))["items"]
-    check_success(await world.app.post(f"{users}/identities/{row['id']}/confirm", token=admin.token))
-    await set_roles(world.app, client, alice.id, "Admin")
-    changed = await world.app.send("PATCH", path, {"defaultRoles": ["Operator"]}, token=user_admin.token)
+    [row] = check_success(await setup.app.get(f"{users}/identities", token=admin.token))["items"]
+    check_success(await setup.app.post(f"{users}/identities/{row['id']}/confirm", token=admin.token))
+    await set_roles(setup.app, client, alice.id, "Admin")
+    changed = await setup.app.send("PATCH", path, {"defaultRoles": ["Operator"]}, token=user_admin.token)
     assert check_success(changed)["reachesAdmins"] is False
-    await world.entra_of_ours(client)
-    await world.refused(world.microsoft.mint("api", user="bob"), code="SSO_FAILED")
-    assert "Admin" in await last_reason(world.app, client)
-    check_success(await world.app.send("PATCH", path, {}, token=admin.token))
-    assert (await world.me(world.microsoft.mint("api", user="bob")))["user"]["id"] == alice.id
+    await setup.entra_of_ours(client)
+    await setup.refused(setup.microsoft.mint("api", user="bob"), code="SSO_FAILED")
+    assert "Admin" in await last_reason(setup.app, client)
+    check_success(await setup.app.send("PATCH", path, {}, token=admin.token))
+    assert (await setup.me(setup.microsoft.mint("api", user="bob")))["user"]["id"] == alice.id
 
 
-async def test_a_caller_who_came_first_is_who_signs_in_with_dynamics_later(world: World) -> None:
-    client = await new_client(world.app)
-    await world.entra(client)
-    dynamics = await world.dynamics(client)
-    me = await world.me(world.microsoft.mint("graph"))
+async def test_a_caller_who_came_first_is_who_signs_in_with_dynamics_later(setup: MicrosoftSetup) -> None:
+    client = await new_client(setup.app)
+    await setup.entra(client)
+    dynamics = await setup.dynamics(client)
+    me = await setup.me(setup.microsoft.mint("graph"))
     browser, _ = await dynamics.sign_in("alice")
     seen = check_success(await browser.me())
     assert seen["user"]["id"] == me["user"]["id"]
     assert seen["roles"] == ["Operator", "Viewer"]
-    assert (await world.me(world.microsoft.mint("graph")))["roles"] == seen["roles"]
+    assert (await setup.me(setup.microsoft.mint("graph")))["roles"] == seen["roles"]
 
 
-async def test_nobody_of_another_directory_is_found_by_the_same_number(world: World) -> None:
-    """``oid`` is a number within a directory: another one may use it for somebody else."""
-    client = await new_client(world.app)
-    await world.entra(client)
-    fabrikam = world.microsoft.named("fabrikam")
-    await world.entra(client, entra={"directory": fabrikam.id})
-    me = await world.me(world.microsoft.mint("graph"))
-    oid = world.microsoft.named("contoso").people["alice"].oid
+async def test_no_one_of_another_directory_is_found_by_the_same_number(setup: MicrosoftSetup) -> None:
+    """``oid`` is an id within a directory: another directory may use it for another person."""
+    client = await new_client(setup.app)
+    await setup.entra(client)
+    fabrikam = setup.microsoft.named("fabrikam")
+    await setup.entra(client, entra={"directory": fabrikam.id})
+    me = await setup.me(setup.microsoft.mint("graph"))
+    oid = setup.microsoft.named("contoso").people["alice"].oid
     mallory = fabrikam.people["mallory"]
     fabrikam.people["mallory"] = mallory._replace(oid=oid, mail="mallory@fabrikam.example")
     try:
-        other = await world.me(world.microsoft.mint("graph", "fabrikam", "mallory"))
+        other = await setup.me(setup.microsoft.mint("graph", "fabrikam", "mallory"))
     finally:
         fabrikam.people["mallory"] = mallory
     assert other["user"]["id"] != me["user"]["id"]
 
 
-async def test_one_set_of_roles(world: World) -> None:
-    client, alice = await alice_of(world)
-    await world.entra_of_ours(client, **trusting())
-    tokens = [world.microsoft.mint("graph"), world.microsoft.mint("api")]
+async def test_one_set_of_roles(setup: MicrosoftSetup) -> None:
+    client, alice = await alice_of(setup)
+    await setup.entra_of_ours(client, **trusting())
+    tokens = [setup.microsoft.mint("graph"), setup.microsoft.mint("api")]
     for token in tokens:
-        await world.me(token)
-    tokens.append(await by_link(world, client, alice.id))
-    await set_roles(world.app, client, alice.id, "Publisher")
+        await setup.me(token)
+    tokens.append(await by_link(setup, client, alice.id))
+    await set_roles(setup.app, client, alice.id, "Publisher")
     for token in tokens:
-        assert (await world.me(token))["roles"] == ["Publisher"]
+        assert (await setup.me(token))["roles"] == ["Publisher"]
 
 
-async def test_an_account_whose_user_is_deactivated_is_not_linked_around(world: World) -> None:
-    client, alice = await alice_of(world)
-    await world.entra_of_ours(client, **trusting())
-    await act_on(world.app, f"{client}/users/{alice.id}/deactivate")
-    await world.refused(world.microsoft.mint("graph"), 403, "ACCOUNT_DISABLED")
+async def test_an_account_whose_user_is_deactivated_is_not_linked_around(setup: MicrosoftSetup) -> None:
+    client, alice = await alice_of(setup)
+    await setup.entra_of_ours(client, **trusting())
+    await act_on(setup.app, f"{client}/users/{alice.id}/deactivate")
+    await setup.refused(setup.microsoft.mint("graph"), 403, "ACCOUNT_DISABLED")
 
 
-async def by_link(world: World, client: str, user_id: int) -> str:
-    """An access token of somebody who chose a password with a one-time link."""
+async def by_link(setup: MicrosoftSetup, client: str, user_id: int) -> str:
+    """An access token of a user who chose a password with a one-time link."""
     path = f"/api/admin/clients/{client}/users/{user_id}/password-reset"
-    link = (await world.app.post(path, token=await world.app.admin_token())).data["link"]
-    return str((await reset(world.app, link.partition("#")[2])).data["token"])
+    link = (await setup.app.post(path, token=await setup.app.admin_token())).data["link"]
+    return str((await reset(setup.app, link.partition("#")[2])).data["token"])
 
 
-async def unlink_by_admin(world: World, provider: Provider, user_id: int) -> None:
+async def unlink_by_admin(setup: MicrosoftSetup, provider: Provider, user_id: int) -> None:
     base = f"/api/admin/clients/{provider.client}/users/{user_id}/identities"
-    token = await world.app.admin_token()
-    [identity] = (await world.app.get(base, token=token)).data["items"]
-    check_success(await world.app.send("DELETE", f"{base}/{identity['id']}", token=token))
+    token = await setup.app.admin_token()
+    [identity] = (await setup.app.get(base, token=token)).data["items"]
+    check_success(await setup.app.send("DELETE", f"{base}/{identity['id']}", token=token))
 
 
-async def test_a_link_that_is_cut_ends_with_the_next_request(world: World) -> None:
-    """By an administrator, and by the user. Neither leaves a caller in who is remembered."""
-    client, alice = await alice_of(world)
-    provider = await world.entra_of_ours(client, **trusting())
-    token = world.microsoft.mint("api")
-    await world.me(token)
+async def test_a_link_that_is_cut_ends_with_the_next_request(setup: MicrosoftSetup) -> None:
+    """By an administrator, and by the user. Both also end cached access."""
+    client, alice = await alice_of(setup)
+    provider = await setup.entra_of_ours(client, **trusting())
+    token = setup.microsoft.mint("api")
+    await setup.me(token)
     await provider.change(domains=[])
-    await world.me(token)  # linked is linked
-    await unlink_by_admin(world, provider, alice.id)
-    await world.refused(token, code="SSO_FAILED")
+    await setup.me(token)  # linked is linked
+    await unlink_by_admin(setup, provider, alice.id)
+    await setup.refused(token, code="SSO_FAILED")
     await provider.change(domains=["contoso.example"], defaultRoles=[])
-    await world.me(token)
-    [own] = check_success(await world.app.get(IDENTITIES, token=token))["items"]
+    await setup.me(token)
+    [own] = check_success(await setup.app.get(IDENTITIES, token=token))["items"]
     await provider.change(domains=[])
-    await world.me(token)
-    password = await by_link(world, client, alice.id)
-    check_success(await world.app.send("DELETE", f"{IDENTITIES}/{own['id']}", token=password))
-    await world.refused(token, code="SSO_FAILED")
-    assert (await world.app.me(password)).status == 200
+    await setup.me(token)
+    password = await by_link(setup, client, alice.id)
+    check_success(await setup.app.send("DELETE", f"{IDENTITIES}/{own['id']}", token=password))
+    await setup.refused(token, code="SSO_FAILED")
+    assert (await setup.app.me(password)).status == 200
 
 
-async def test_an_account_that_was_made_through_it_keeps_its_link(world: World) -> None:
-    await world.entra()
-    token = world.microsoft.mint("graph")
-    await world.me(token)
-    [own] = check_success(await world.app.get(IDENTITIES, token=token))["items"]
+async def test_an_account_that_was_made_through_it_keeps_its_link(setup: MicrosoftSetup) -> None:
+    await setup.entra()
+    token = setup.microsoft.mint("graph")
+    await setup.me(token)
+    [own] = check_success(await setup.app.get(IDENTITIES, token=token))["items"]
     assert own["kind"] == "entra"
     assert own["subject"] == ":".join(
-        (world.microsoft.named("contoso").id, world.microsoft.named("contoso").people["alice"].oid)
+        (setup.microsoft.named("contoso").id, setup.microsoft.named("contoso").people["alice"].oid)
     )
-    check_refusal(await world.app.send("DELETE", f"{IDENTITIES}/{own['id']}", token=token), 409, "CONFLICT")
-    await world.me(token)
+    check_refusal(await setup.app.send("DELETE", f"{IDENTITIES}/{own['id']}", token=token), 409, "CONFLICT")
+    await setup.me(token)

@@ -1,4 +1,4 @@
-"""Power Apps: whom a good token names, and who of them gets in."""
+"""Power Apps: whom a genuine token names, and who of them is let in."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft import bodies
+from tests.interop.microsoft import error_bodies
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.people import OTHER_APP, Person
-from tests.interop.microsoft.world import Provider, World
 from tests.support.accounts import act_on, new_user, trail
 from tests.support.people import last_reason, users_of
 from tests.support.single_sign_on import sign_ins
@@ -17,116 +17,116 @@ KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 ON_BEHALF = {"askGraph": True}
 
 
-async def test_somebody_new_gets_an_account_where_the_provider_makes_them(world: World) -> None:
-    provider = await world.entra(defaultRoles=["Author", "Viewer"])
-    me = await world.me(world.microsoft.mint("graph"))
+async def test_someone_new_gets_an_account_where_the_provider_makes_them(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra(defaultRoles=["Author", "Viewer"])
+    me = await setup.me(setup.microsoft.mint("graph"))
     assert me["roles"] == ["Author", "Viewer"]
-    assert list(await users_of(world.app, provider.client)) == ["alice@contoso.example"]
-    events = [event.event for event in await trail(world.app, provider.client)]
+    assert list(await users_of(setup.app, provider.client)) == ["alice@contoso.example"]
+    events = [event.event for event in await trail(setup.app, provider.client)]
     assert [event for event in events if event in ("user_created", "identity_linked", "signed_in")] == [
         "user_created", "identity_linked", "signed_in",
     ]  # fmt: skip
 
 
 @KINDS
-async def test_and_none_where_it_does_not(world: World, kind: str) -> None:
-    provider = await world.entra_of_ours(createUsers=False)
-    failed = sign_ins(world.app, "entra", "failed")
-    error = (await world.refused(world.microsoft.mint(kind), code="SSO_FAILED")).json["error"]
+async def test_and_none_where_it_does_not(setup: MicrosoftSetup, kind: str) -> None:
+    provider = await setup.entra_of_ours(createUsers=False)
+    failed = sign_ins(setup.app, "entra", "failed")
+    error = (await setup.refused(setup.microsoft.mint(kind), code="SSO_FAILED")).json["error"]
     assert error["message"] == "You have no account here that belongs to this identity"
-    assert await users_of(world.app, provider.client) == {}
-    assert await last_reason(world.app, provider.client) == "unknown person, and the provider creates no users"
-    assert sign_ins(world.app, "entra", "failed") == failed + 2
+    assert await users_of(setup.app, provider.client) == {}
+    assert await last_reason(setup.app, provider.client) == "unknown person, and the provider creates no users"
+    assert sign_ins(setup.app, "entra", "failed") == failed + 2
     await provider.change(createUsers=True)
-    await world.me(world.microsoft.mint(kind))
+    await setup.me(setup.microsoft.mint(kind))
 
 
-async def test_a_person_is_tid_and_oid_whatever_else_changes(world: World) -> None:
-    provider = await world.entra_of_ours()
-    first = await world.me(world.microsoft.mint("graph"))
-    world.microsoft.profile = {"mail": "alice.carroll@contoso.example", "surname": "Carroll"}
+async def test_a_person_is_tid_and_oid_whatever_else_changes(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra_of_ours()
+    first = await setup.me(setup.microsoft.mint("graph"))
+    setup.microsoft.profile = {"mail": "alice.carroll@contoso.example", "surname": "Carroll"}
     changed = {"upn": "ac@contoso.example", "unique_name": "ac@contoso.example", "name": "A C", "sub": "another"}
-    again = await world.me(world.microsoft.mint("graph", claims=changed))
+    again = await setup.me(setup.microsoft.mint("graph", claims=changed))
     assert again["user"]["id"] == first["user"]["id"]
-    world.microsoft.profile = {}
-    oid = world.microsoft.named("contoso").people["alice"].oid
-    upper = await world.me(world.microsoft.mint("api", claims={"oid": oid.upper()}))
+    setup.microsoft.profile = {}
+    oid = setup.microsoft.named("contoso").people["alice"].oid
+    upper = await setup.me(setup.microsoft.mint("api", claims={"oid": oid.upper()}))
     assert upper["user"]["id"] == first["user"]["id"]
-    assert len(await users_of(world.app, provider.client)) == 1
+    assert len(await users_of(setup.app, provider.client)) == 1
 
 
-async def test_two_people_with_one_address_are_not_one(world: World) -> None:
-    """Somebody else of the directory whose account got the address: it opens nothing of the first one's."""
-    provider = await world.entra()
-    await world.me(world.microsoft.mint("graph"))
-    world.microsoft.profile = {"mail": "alice@contoso.example"}
-    await world.refused(world.microsoft.mint("graph", user="bob"), code="SSO_FAILED")
-    assert len(await users_of(world.app, provider.client)) == 1
+async def test_two_people_with_one_address_are_not_one(setup: MicrosoftSetup) -> None:
+    """Another person of the directory gets the address: it opens nothing of the first person's."""
+    provider = await setup.entra()
+    await setup.me(setup.microsoft.mint("graph"))
+    setup.microsoft.profile = {"mail": "alice@contoso.example"}
+    await setup.refused(setup.microsoft.mint("graph", user="bob"), code="SSO_FAILED")
+    assert len(await users_of(setup.app, provider.client)) == 1
 
 
 @pytest.mark.parametrize("kind", ["graph", "api"])
-async def test_somebody_without_a_mailbox(world: World, kind: str) -> None:
+async def test_someone_without_a_mailbox(setup: MicrosoftSetup, kind: str) -> None:
     """Graph's ``mail`` is null; an address for people to read is in the token."""
-    await world.entra_of_ours()
-    me = await world.me(world.microsoft.mint(kind, user="bob"))
+    await setup.entra_of_ours()
+    me = await setup.me(setup.microsoft.mint(kind, user="bob"))
     assert me["user"]["email"] == "bob@contoso.example"
     assert (me["user"]["firstName"], me["user"]["lastName"]) == ("Bob", "Builder")
 
 
-async def test_somebody_without_any_address(world: World) -> None:
-    provider = await world.entra_of_ours()
+async def test_someone_without_any_address(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra_of_ours()
     nameless = {"preferred_username": "bob", "upn": None, "email": None, "unique_name": 7}
-    await world.refused(world.microsoft.mint("api", user="bob", claims=nameless), code="SSO_FAILED")
-    assert await last_reason(world.app, provider.client) == "unknown person without a valid e-mail address"
+    await setup.refused(setup.microsoft.mint("api", user="bob", claims=nameless), code="SSO_FAILED")
+    assert await last_reason(setup.app, provider.client) == "unknown person without a valid e-mail address"
 
 
-async def test_graph_names_somebody_else_than_the_token(world: World) -> None:
-    provider = await world.entra_of_ours(entra=ON_BEHALF)
-    world.microsoft.profile = {"id": world.microsoft.named("contoso").people["bob"].oid}
+async def test_graph_names_someone_else_than_the_token(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra_of_ours(entra=ON_BEHALF)
+    setup.microsoft.profile = {"id": setup.microsoft.named("contoso").people["bob"].oid}
     for kind in ("graph", "api"):
-        await world.refused(world.microsoft.mint(kind))
-    world.microsoft.profile = {"id": "48d31887-5fad-4d73-a9f5-3c356e68a038"}
-    await world.refused(world.microsoft.mint("graph"))
-    world.microsoft.profile = {"id": "48d318875fad4d73"}  # what personal accounts have for an id
-    await world.refused(world.microsoft.mint("graph"))
-    assert await users_of(world.app, provider.client) == {}
-    world.microsoft.profile = {"id": world.microsoft.named("contoso").people["alice"].oid.upper()}
-    await world.me(world.microsoft.mint("graph"))
+        await setup.refused(setup.microsoft.mint(kind))
+    setup.microsoft.profile = {"id": "48d31887-5fad-4d73-a9f5-3c356e68a038"}
+    await setup.refused(setup.microsoft.mint("graph"))
+    setup.microsoft.profile = {"id": "48d318875fad4d73"}  # what personal accounts have for an id
+    await setup.refused(setup.microsoft.mint("graph"))
+    assert await users_of(setup.app, provider.client) == {}
+    setup.microsoft.profile = {"id": setup.microsoft.named("contoso").people["alice"].oid.upper()}
+    await setup.me(setup.microsoft.mint("graph"))
 
 
 @pytest.mark.parametrize("kind", ["graph", "api"])
-async def test_an_account_that_graph_knows_to_be_disabled(world: World, kind: str) -> None:
-    provider = await world.entra_of_ours(entra=ON_BEHALF)
-    refused = sign_ins(world.app, "entra", "refused")
-    world.microsoft.profile = {"accountEnabled": False}
-    await world.refused(world.microsoft.mint(kind), 403, "ACCOUNT_DISABLED")
-    assert await users_of(world.app, provider.client) == {}
-    assert sign_ins(world.app, "entra", "refused") == refused + 2
-    last = (await trail(world.app, provider.client))[-1]
+async def test_an_account_that_graph_knows_to_be_disabled(setup: MicrosoftSetup, kind: str) -> None:
+    provider = await setup.entra_of_ours(entra=ON_BEHALF)
+    refused = sign_ins(setup.app, "entra", "refused")
+    setup.microsoft.profile = {"accountEnabled": False}
+    await setup.refused(setup.microsoft.mint(kind), 403, "ACCOUNT_DISABLED")
+    assert await users_of(setup.app, provider.client) == {}
+    assert sign_ins(setup.app, "entra", "refused") == refused + 2
+    last = (await trail(setup.app, provider.client))[-1]
     assert (last.event, last.members["why"]) == ("sign_in_refused", "Graph says that the account is disabled")
-    world.microsoft.profile = {"accountEnabled": None}  # it was not told
-    await world.me(world.microsoft.mint(kind))
+    setup.microsoft.profile = {"accountEnabled": None}  # it was not told
+    await setup.me(setup.microsoft.mint(kind))
 
 
-async def test_an_account_that_is_gone_from_the_directory(world: World) -> None:
-    await world.entra()
-    token = world.microsoft.mint("graph", user="carol")
-    del world.microsoft.named("contoso").people["carol"]
-    await world.refused(token)
-    assert world.microsoft.count("graph") == 1
+async def test_an_account_that_is_gone_from_the_directory(setup: MicrosoftSetup) -> None:
+    await setup.entra()
+    token = setup.microsoft.mint("graph", user="carol")
+    del setup.microsoft.named("contoso").people["carol"]
+    await setup.refused(token)
+    assert setup.microsoft.count("graph") == 1
 
 
 @KINDS
 @pytest.mark.parametrize("guest", ["gina", "pat"])  # of another organisation, and with a personal account
-async def test_guests_get_in_where_the_client_wants_them(world: World, kind: str, guest: str) -> None:
-    provider = await world.entra_of_ours()
-    await world.refused(world.microsoft.mint(kind, user=guest))
-    assert await users_of(world.app, provider.client) == {}
+async def test_guests_get_in_where_the_client_wants_them(setup: MicrosoftSetup, kind: str, guest: str) -> None:
+    provider = await setup.entra_of_ours()
+    await setup.refused(setup.microsoft.mint(kind, user=guest))
+    assert await users_of(setup.app, provider.client) == {}
     await provider.change(entra={"guests": True})
-    person: Person = world.microsoft.named("contoso").people[guest]
-    assert (await world.me(world.microsoft.mint(kind, user=guest)))["user"]["firstName"] == person.first
+    person: Person = setup.microsoft.named("contoso").people[guest]
+    assert (await setup.me(setup.microsoft.mint(kind, user=guest)))["user"]["firstName"] == person.first
     await provider.change(entra={"guests": False})
-    await world.refused(world.microsoft.mint(kind, user=guest))
+    await setup.refused(setup.microsoft.mint(kind, user=guest))
 
 
 @KINDS
@@ -135,77 +135,79 @@ async def test_guests_get_in_where_the_client_wants_them(world: World, kind: str
     [
         {"acct": 1}, {"acct": "1"}, {"acct": 2}, {"acct": True}, {"acct": [0]}, {"idp": "mail"}, {"idp": "google.com"},
         {"idp": "https://sts.windows.net/f0f0f0f0-9999-4999-8999-999999999999/"}, {"idp": ["live.com"]}, {"idp": 7},
-        # A partner's own service is named by whoever runs it.
+        # A partner chooses the name of its own service.
         {"idp": "https://idp.partner.example/c0c0c0c0-1111-4111-8111-111111111111/"},
     ],
     ids=str,
 )  # fmt: skip
-async def test_how_a_token_says_that_it_is_a_guests(world: World, kind: str, claims: dict[str, Any]) -> None:
-    await world.entra_of_ours()
-    await world.refused(world.microsoft.mint(kind, claims=claims))
+async def test_how_a_token_says_that_it_is_a_guests(setup: MicrosoftSetup, kind: str, claims: dict[str, Any]) -> None:
+    await setup.entra_of_ours()
+    await setup.refused(setup.microsoft.mint(kind, claims=claims))
 
 
 @pytest.mark.parametrize("kind", ["graph", "api"])
-async def test_a_guest_of_whom_only_graph_says_so(world: World, kind: str) -> None:
+async def test_a_guest_of_whom_only_graph_says_so(setup: MicrosoftSetup, kind: str) -> None:
     """Both claims are optional: a guest's token need not have them."""
-    provider = await world.entra_of_ours(entra=ON_BEHALF)
+    provider = await setup.entra_of_ours(entra=ON_BEHALF)
     silent = {"acct": None, "idp": None}
-    await world.refused(world.microsoft.mint(kind, user="gina", claims=silent))
+    await setup.refused(setup.microsoft.mint(kind, user="gina", claims=silent))
     await provider.change(entra={"guests": True})
-    await world.me(world.microsoft.mint(kind, user="gina", claims=silent))
+    await setup.me(setup.microsoft.mint(kind, user="gina", claims=silent))
 
 
-async def test_a_user_who_is_deactivated(world: World) -> None:
-    provider = await world.entra_of_ours()
-    user_id = (await world.me(world.microsoft.mint("graph")))["user"]["id"]
-    await act_on(world.app, f"{provider.client}/users/{user_id}/deactivate")
+async def test_a_user_who_is_deactivated(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra_of_ours()
+    user_id = (await setup.me(setup.microsoft.mint("graph")))["user"]["id"]
+    await act_on(setup.app, f"{provider.client}/users/{user_id}/deactivate")
     for kind in ("graph", "api"):
-        await world.refused(world.microsoft.mint(kind), 403, "ACCOUNT_DISABLED")
-        await world.refused(world.microsoft.mint(kind, app=OTHER_APP))  # where nothing is told of the account
-    refused = [event for event in await trail(world.app, provider.client) if event.event == "sign_in_refused"]
+        await setup.refused(setup.microsoft.mint(kind), 403, "ACCOUNT_DISABLED")
+        await setup.refused(setup.microsoft.mint(kind, app=OTHER_APP))  # where nothing is told of the account
+    refused = [event for event in await trail(setup.app, provider.client) if event.event == "sign_in_refused"]
     assert {(event.subject, event.members["why"]) for event in refused} == {(f"user:{user_id}", "disabled")}
-    await act_on(world.app, f"{provider.client}/users/{user_id}/restore")
-    await world.me(world.microsoft.mint("graph"))
+    await act_on(setup.app, f"{provider.client}/users/{user_id}/restore")
+    await setup.me(setup.microsoft.mint("graph"))
 
 
-async def test_a_seat_in_the_house_is_not_taken_by_an_address(world: World) -> None:
-    """An account that somebody made here is nobody's of the directory, however well the address fits."""
-    provider = await world.entra_of_ours()
-    await new_user(world.app, provider.client, "alice@contoso.example")
+async def test_a_seat_of_the_installation_is_not_taken_by_an_address(setup: MicrosoftSetup) -> None:
+    """An account made here belongs to no person of the directory, even if the address is equal."""
+    provider = await setup.entra_of_ours()
+    await new_user(setup.app, provider.client, "alice@contoso.example")
     for kind in ("graph", "api"):
-        await world.refused(world.microsoft.mint(kind), code="SSO_FAILED")
+        await setup.refused(setup.microsoft.mint(kind), code="SSO_FAILED")
 
 
 class TestOnBehalf:
     """Graph is asked with a token in exchange for the caller's. What goes wrong there is not the caller's fault."""
 
     @pytest.fixture
-    async def provider(self, world: World) -> Provider:
-        return await world.entra_of_ours(entra=ON_BEHALF)
+    async def provider(self, setup: MicrosoftSetup) -> Provider:
+        return await setup.entra_of_ours(entra=ON_BEHALF)
 
-    async def test_our_secret_is_wrong(self, world: World, provider: Provider) -> None:
+    async def test_our_secret_is_wrong(self, setup: MicrosoftSetup, provider: Provider) -> None:
         await provider.change(entra={"clientSecret": "of-yesterday"})
-        await world.refused(world.microsoft.mint("api"), code="SSO_FAILED")
-        assert "invalid_client" in await last_reason(world.app, provider.client)
-        await world.me(world.microsoft.mint("graph"))  # needs none
+        await setup.refused(setup.microsoft.mint("api"), code="SSO_FAILED")
+        assert "invalid_client" in await last_reason(setup.app, provider.client)
+        await setup.me(setup.microsoft.mint("graph"))  # needs none
 
-    async def test_nobody_consented(self, world: World, provider: Provider) -> None:
-        for registered in world.microsoft.login.registrations.values():
+    async def test_no_one_consented(self, setup: MicrosoftSetup, provider: Provider) -> None:
+        for registered in setup.microsoft.login.registrations.values():
             registered.consented = False
-        await world.refused(world.microsoft.mint("api"), code="SSO_FAILED")
-        assert "invalid_grant" in await last_reason(world.app, provider.client)
+        await setup.refused(setup.microsoft.mint("api"), code="SSO_FAILED")
+        assert "invalid_grant" in await last_reason(setup.app, provider.client)
 
     @pytest.mark.parametrize("given", [{"access_token": None}, {"access_token": 7}, {"access_token": "x.y.z"}])
-    async def test_what_is_given_is_no_token(self, world: World, provider: Provider, given: dict[str, Any]) -> None:
-        world.microsoft.token = given
-        await world.refused(world.microsoft.mint("api"), code="SSO_FAILED")
+    async def test_what_is_given_is_no_token(
+        self, setup: MicrosoftSetup, provider: Provider, given: dict[str, Any]
+    ) -> None:
+        setup.microsoft.token = given
+        await setup.refused(setup.microsoft.mint("api"), code="SSO_FAILED")
 
-    async def test_graph_refuses_what_was_given(self, world: World, provider: Provider) -> None:
-        world.microsoft.answers["graph"] = bodies.graph("Authorization_RequestDenied", "Insufficient", 0, 403)
-        await world.refused(world.microsoft.mint("api"), code="SSO_FAILED")
-        assert "Authorization_RequestDenied" in await last_reason(world.app, provider.client)
+    async def test_graph_refuses_what_was_given(self, setup: MicrosoftSetup, provider: Provider) -> None:
+        setup.microsoft.answers["graph"] = error_bodies.graph("Authorization_RequestDenied", "Insufficient", 0, 403)
+        await setup.refused(setup.microsoft.mint("api"), code="SSO_FAILED")
+        assert "Authorization_RequestDenied" in await last_reason(setup.app, provider.client)
 
-    async def test_the_token_itself_is_judged_first(self, world: World, provider: Provider) -> None:
-        await world.refused(world.microsoft.mint("api", key_of="fabrikam"))
-        await world.refused(world.microsoft.mint("api", lifetime=-1), code="TOKEN_EXPIRED")
-        assert (world.microsoft.count("token"), world.microsoft.count("graph")) == (0, 0)
+    async def test_the_token_itself_is_judged_first(self, setup: MicrosoftSetup, provider: Provider) -> None:
+        await setup.refused(setup.microsoft.mint("api", key_of="fabrikam"))
+        await setup.refused(setup.microsoft.mint("api", lifetime=-1), code="TOKEN_EXPIRED")
+        assert (setup.microsoft.count("token"), setup.microsoft.count("graph")) == (0, 0)

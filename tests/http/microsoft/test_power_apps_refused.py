@@ -1,7 +1,7 @@
-"""Power Apps: tokens whose claims are not those of a person and an app that were let in.
+"""Power Apps: genuine tokens whose claims name no person or no accepted application.
 
 All of them are signed as they should be, and Graph would accept those that are for it. So each is refused by one check
-of ours, and a provider that was told nothing of them lets nobody in.
+of ours, and a provider that was told nothing of them lets no one in.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import CONSUMERS, ORGANIZATION, OTHER_APP, OURS, POWER_APP
-from tests.interop.microsoft.world import World
 from tests.support.accounts import trail
 from tests.support.envelope import check_refusal
 from tests.support.oidc_socket import Asked
@@ -56,15 +56,15 @@ WRONG: dict[str, list[dict[str, Any]]] = {
 
 @pytest.mark.parametrize("what", WRONG)
 @pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
-async def test_a_claim_that_is_not_as_it_must_be(world: World, kind: str, what: str) -> None:
-    provider = await world.entra_of_ours()
-    usual = world.microsoft.mint(kind)
+async def test_a_claim_that_is_not_as_it_must_be(setup: MicrosoftSetup, kind: str, what: str) -> None:
+    provider = await setup.entra_of_ours()
+    usual = setup.microsoft.mint(kind)
     for claims in WRONG[what]:
-        await world.refused(world.microsoft.mint(kind, claims=claims))
-        await world.forgive()
-    assert (world.microsoft.count("graph"), world.microsoft.count("keys")) == (0, 0)  # it told enough by itself
-    assert await users_of(world.app, provider.client) == {}
-    await world.me(usual)
+        await setup.refused(setup.microsoft.mint(kind, claims=claims))
+        await setup.forgive()
+    assert (setup.microsoft.count("graph"), setup.microsoft.count("keys")) == (0, 0)  # it told enough by itself
+    assert await users_of(setup.app, provider.client) == {}
+    await setup.me(usual)
 
 
 @pytest.mark.parametrize(
@@ -90,119 +90,119 @@ async def test_a_claim_that_is_not_as_it_must_be(world: World, kind: str, what: 
     ],
 )
 @pytest.mark.parametrize("kind", ["graph", "api"])
-async def test_an_issuer_that_does_not_fit_the_directory(world: World, kind: str, issuer: str) -> None:
+async def test_an_issuer_that_does_not_fit_the_directory(setup: MicrosoftSetup, kind: str, issuer: str) -> None:
     """The key's owner may sign for every directory: what binds the token to one is that ``tid`` and ``iss`` agree."""
-    await world.entra_of_ours()
+    await setup.entra_of_ours()
     for claims in ({"iss": issuer}, {"iss": issuer, "ver": "1.0"}, {"iss": issuer, "ver": "2.0"}):
-        await world.refused(world.microsoft.mint(kind, claims=claims, key_of="shared"))
+        await setup.refused(setup.microsoft.mint(kind, claims=claims, key_of="shared"))
 
 
 @pytest.mark.parametrize("issuer", [None, "", 7, True, ["https://sts.windows.net/"], {}])
-async def test_an_issuer_that_is_none(world: World, issuer: Any) -> None:
-    await world.entra_of_ours()
+async def test_an_issuer_that_is_none(setup: MicrosoftSetup, issuer: Any) -> None:
+    await setup.entra_of_ours()
     for kind in ("graph", "api"):
-        await world.refused(world.microsoft.mint(kind, claims={"iss": issuer}))
+        await setup.refused(setup.microsoft.mint(kind, claims={"iss": issuer}))
 
 
-async def test_issuer_and_version_must_fit_each_other(world: World) -> None:
-    await world.entra_of_ours()
-    await world.refused(world.microsoft.mint("api", claims={"ver": "1.0"}))
-    await world.refused(world.microsoft.mint("api-v1", claims={"ver": "2.0"}))
+async def test_issuer_and_version_must_fit_each_other(setup: MicrosoftSetup) -> None:
+    await setup.entra_of_ours()
+    await setup.refused(setup.microsoft.mint("api", claims={"ver": "1.0"}))
+    await setup.refused(setup.microsoft.mint("api-v1", claims={"ver": "2.0"}))
 
 
-async def test_another_apps_token_for_graph_which_graph_accepts(world: World) -> None:
+async def test_another_apps_token_for_graph_which_graph_accepts(setup: MicrosoftSetup) -> None:
     """The confused deputy: any app that Alice signed in to holds such a token, and can ask Graph who she is."""
-    await world.entra_of_ours()
-    stolen = world.microsoft.mint("graph", app=OTHER_APP)
-    await world.refused(stolen)
-    assert world.microsoft.count("graph") == 0
+    await setup.entra_of_ours()
+    stolen = setup.microsoft.mint("graph", app=OTHER_APP)
+    await setup.refused(stolen)
+    assert setup.microsoft.count("graph") == 0
     asked = Asked("GET", "/v1.0/me", {}, {"authorization": f"Bearer {stolen}"}, {})
-    assert world.microsoft.answer(asked).status == 200
+    assert setup.microsoft.answer(asked).status == 200
 
 
 @pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
-async def test_another_directorys_person_with_somebody_elses_address(world: World, kind: str) -> None:
+async def test_another_directorys_person_with_someone_elses_address(setup: MicrosoftSetup, kind: str) -> None:
     """nOAuth: Mallory rules a directory of her own and wrote Alice's address into her account there."""
-    provider = await world.entra_of_ours(domains=["contoso.example"], entra={"trustEmail": True})
-    alice = await world.me(world.microsoft.mint(kind))
+    provider = await setup.entra_of_ours(domains=["contoso.example"], entra={"trustEmail": True})
+    alice = await setup.me(setup.microsoft.mint(kind))
     for claims in ({}, {"email": "alice@contoso.example", "upn": "alice@contoso.example", "xms_edov": True}):
-        foreign = world.microsoft.mint(kind, "fabrikam", "mallory", claims=claims)
-        await world.refused(foreign)
+        foreign = setup.microsoft.mint(kind, "fabrikam", "mallory", claims=claims)
+        await setup.refused(foreign)
         # Nor with the right directory's id beside the own issuer, nor with Alice's number.
-        await world.refused(world.microsoft.mint(kind, "fabrikam", "mallory", claims={**claims, "tid": CONTOSO}))
-        oid = world.microsoft.named("contoso").people["alice"].oid
-        await world.refused(world.microsoft.mint(kind, "fabrikam", "mallory", claims={**claims, "oid": oid}))
-    assert list(await users_of(world.app, provider.client)) == [alice["user"]["email"]]
+        await setup.refused(setup.microsoft.mint(kind, "fabrikam", "mallory", claims={**claims, "tid": CONTOSO}))
+        oid = setup.microsoft.named("contoso").people["alice"].oid
+        await setup.refused(setup.microsoft.mint(kind, "fabrikam", "mallory", claims={**claims, "oid": oid}))
+    assert list(await users_of(setup.app, provider.client)) == [alice["user"]["email"]]
 
 
 @pytest.mark.parametrize("kind", ["id", "dataverse"])
-async def test_tokens_for_something_else(world: World, kind: str) -> None:
-    await world.entra_of_ours()
-    await world.refused(world.microsoft.mint(kind))
-    await world.refused(world.microsoft.mint(kind, app=OURS))
+async def test_tokens_for_something_else(setup: MicrosoftSetup, kind: str) -> None:
+    await setup.entra_of_ours()
+    await setup.refused(setup.microsoft.mint(kind))
+    await setup.refused(setup.microsoft.mint(kind, app=OURS))
 
 
-async def test_an_id_token_with_what_access_tokens_have(world: World) -> None:
+async def test_an_id_token_with_what_access_tokens_have(setup: MicrosoftSetup) -> None:
     """It is for our application and signed by the directory; the app that it was given to is ours, not one listed."""
-    await world.entra_of_ours()
-    await world.refused(world.microsoft.mint("id", claims={"azp": OURS, "scp": "access_as_user"}))
+    await setup.entra_of_ours()
+    await setup.refused(setup.microsoft.mint("id", claims={"azp": OURS, "scp": "access_as_user"}))
 
 
-async def test_a_token_of_an_app_alone(world: World) -> None:
-    await world.entra_of_ours()
+async def test_a_token_of_an_app_alone(setup: MicrosoftSetup) -> None:
+    await setup.entra_of_ours()
     alone = {"scp": None, "idtyp": "app", "roles": ["User.Read.All", "access_as_user"]}
     for kind in ("graph", "api", "api-v1"):
-        await world.refused(world.microsoft.mint(kind, claims=alone))
-        await world.refused(world.microsoft.mint(kind, claims={**alone, "idtyp": None}))
-        await world.refused(world.microsoft.mint(kind, claims={**alone, "scp": "access_as_user User.Read"}))
+        await setup.refused(setup.microsoft.mint(kind, claims=alone))
+        await setup.refused(setup.microsoft.mint(kind, claims={**alone, "idtyp": None}))
+        await setup.refused(setup.microsoft.mint(kind, claims={**alone, "scp": "access_as_user User.Read"}))
 
 
-async def test_a_scope_that_the_client_asks_for(world: World) -> None:
-    provider = await world.entra_of_ours(entra={"scopes": ["access_as_user", "jobs"]})
+async def test_a_scope_that_the_client_asks_for(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra_of_ours(entra={"scopes": ["access_as_user", "jobs"]})
     for scope in ("other", "access_as_users", "Access_As_User", "access_as_user,jobs"):
-        await world.refused(world.microsoft.mint("api", claims={"scp": scope}))
-    await world.me(world.microsoft.mint("api", claims={"scp": "jobs"}))
-    await world.me(world.microsoft.mint("graph"))  # whose scopes are Graph's own
-    assert [event.event for event in await trail(world.app, provider.client)].count("sign_in_failed") == 0
+        await setup.refused(setup.microsoft.mint("api", claims={"scp": scope}))
+    await setup.me(setup.microsoft.mint("api", claims={"scp": "jobs"}))
+    await setup.me(setup.microsoft.mint("graph"))  # whose scopes are Graph's own
+    assert [event.event for event in await trail(setup.app, provider.client)].count("sign_in_failed") == 0
 
 
-async def test_a_kind_of_token_that_the_client_did_not_ask_for(world: World) -> None:
-    await world.entra()  # no application of its own
-    await world.refused(world.microsoft.mint("api"))
-    await world.refused(world.microsoft.mint("api-v1"))
-    await world.clear()
-    await world.entra_of_ours(entra={"graphTokens": False})
-    await world.refused(world.microsoft.mint("graph"))
-    assert world.microsoft.count("graph") == 0
-    await world.me(world.microsoft.mint("api"))
+async def test_a_kind_of_token_that_the_client_did_not_ask_for(setup: MicrosoftSetup) -> None:
+    await setup.entra()  # no application of its own
+    await setup.refused(setup.microsoft.mint("api"))
+    await setup.refused(setup.microsoft.mint("api-v1"))
+    await setup.clear()
+    await setup.entra_of_ours(entra={"graphTokens": False})
+    await setup.refused(setup.microsoft.mint("graph"))
+    assert setup.microsoft.count("graph") == 0
+    await setup.me(setup.microsoft.mint("api"))
 
 
-async def test_an_app_id_uri_that_is_not_configured(world: World) -> None:
-    await world.entra_of_ours()
-    await world.refused(world.microsoft.mint("api-v1", claims={"aud": "api://manifest.contoso.example"}))
+async def test_an_app_id_uri_that_is_not_configured(setup: MicrosoftSetup) -> None:
+    await setup.entra_of_ours()
+    await setup.refused(setup.microsoft.mint("api-v1", claims={"aud": "api://manifest.contoso.example"}))
 
 
-async def test_a_directory_that_is_bound_to_no_client(world: World) -> None:
-    await world.entra()
-    await world.refused(world.microsoft.mint("graph", "fabrikam"))
-    assert world.microsoft.count("graph") == 0
+async def test_a_directory_that_is_bound_to_no_client(setup: MicrosoftSetup) -> None:
+    await setup.entra()
+    await setup.refused(setup.microsoft.mint("graph", "fabrikam"))
+    assert setup.microsoft.count("graph") == 0
 
 
-async def test_personal_accounts(world: World) -> None:
-    """All of them share one directory, so it names nobody's organisation: no provider is saved for it, and one that
-    was saved before that was so gets nobody in."""
-    provider = await world.entra_of_ours(entra={"guests": True})
+async def test_personal_accounts(setup: MicrosoftSetup) -> None:
+    """All personal accounts share one directory, so it is no organisation: no provider is saved for it, and an older
+    one lets no one in."""
+    provider = await setup.entra_of_ours(entra={"guests": True})
     change = {"entra": {"directory": CONSUMERS, "clientSecret": "another"}}
     check_refusal(await provider.send("PATCH", "", change), 400, "VALIDATION_ERROR")
     where = {"id": provider.made["id"]}
-    [(stored,)] = await rows(world.app, "providers", "settings", **where)
+    [(stored,)] = await rows(setup.app, "providers", "settings", **where)
     settings = json.loads(stored)
     settings["entra"]["directory"] = CONSUMERS
     # What the server did not refuse once.
     new = {"settings": json.dumps(settings), "issuer": CONSUMERS}
-    assert await change_rows(world.app, "providers", where, **new) == 1
+    assert await change_rows(setup.app, "providers", where, **new) == 1
     named = {"X-Client-ID": provider.client}
     for kind in ("graph", "api", "api-v1"):
-        await world.refused(world.microsoft.mint(kind, "consumers", "pat"), headers=named)
+        await setup.refused(setup.microsoft.mint(kind, "consumers", "pat"), headers=named)
     for kind in ("graph", "api", "api-v1"):
-        await world.refused(world.microsoft.mint(kind, "consumers", "pat"))
+        await setup.refused(setup.microsoft.mint(kind, "consumers", "pat"))

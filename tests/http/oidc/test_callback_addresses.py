@@ -11,9 +11,9 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import App
-from tests.support.editors import WHO, editor
 from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import Op, provider
+from tests.support.provider_editors import WHO, editor
 from tests.support.rows import change_rows, rows
 from tests.support.single_sign_on import (
     BASE,
@@ -23,7 +23,7 @@ from tests.support.single_sign_on import (
     add_oidc,
     begun,
     callback,
-    check_nobody_got_in,
+    check_no_one_got_in,
     failures,
     query_of,
     with_query,
@@ -71,7 +71,7 @@ async def test_in_no_mix_up_does_the_attackers_provider_get_the_code(
         browser, started = await begins_at(app, theirs, made[theirs])
         code = op.code(registered, started["code_challenge"], started["nonce"])
         address = with_query(registered, code=code, state=started["state"], iss=op.issuer if honest_sends_iss else None)
-        check_nobody_got_in(await browser.send("GET", address))
+        check_no_one_got_in(await browser.send("GET", address))
         assert (await browser.me()).status == 401
     assert (evil.count("token"), op.count("token")) == (0, 0)
     assert {failed["why"] for failed in await failures(app, theirs)} == {ELSEWHERE}
@@ -100,7 +100,7 @@ async def test_the_address_names_client_and_provider_and_is_the_only_one_that_co
         f"{BASE}/api/client/auth/ms-dynamics/callback",
     )
     for wrong in elsewhere:
-        check_nobody_got_in(await browser.send("GET", address.replace(own, wrong)))
+        check_no_one_got_in(await browser.send("GET", address.replace(own, wrong)))
     assert op.count("token") == 0
     assert [failed["why"] for failed in await failures(app, client)] == [ELSEWHERE] * len(elsewhere)
     await gets_in(browser, address)  # nothing was used up
@@ -121,7 +121,7 @@ async def test_a_marked_provider_that_announces_iss_has_the_shared_address(app: 
     assert made["serviceProvider"] == {"callbackUrl": own, "sharedCallbackUrl": SHARED_CALLBACK}
     browser, address = await begun(app, op, client)
     assert address.startswith(f"{SHARED_CALLBACK}?")
-    check_nobody_got_in(await browser.send("GET", address.replace(SHARED_CALLBACK, own)))
+    check_no_one_got_in(await browser.send("GET", address.replace(SHARED_CALLBACK, own)))
     await gets_in(browser, address)
     [redeemed] = [asked for asked in op.asked if asked.endpoint == "token"]
     assert redeemed.form["redirect_uri"] == SHARED_CALLBACK
@@ -140,14 +140,14 @@ async def test_a_marked_provider_that_announces_no_iss_has_its_own(app: App, op:
 
 @pytest.mark.parametrize("oidc", [MARKED, {}])
 @pytest.mark.parametrize("iss", [None, "", "https://evil.example", "null", "{}/", "{}?x", "{} ", "HTTP{4}"])
-async def test_iss_is_required_where_it_was_announced_and_compared_letter_by_letter(
+async def test_iss_is_required_where_it_was_announced_and_compared_character_by_character(
     app: App, op: Op, oidc: dict[str, Any], iss: str | None
 ) -> None:
     client = await new_client(app)
     await add_oidc(app, op, client, oidc)
     browser, address = await begun(app, op, client)
     wrong = iss and iss.replace("{4}", op.issuer[4:]).replace("{}", op.issuer)
-    check_nobody_got_in(await browser.send("GET", with_query(address, iss=wrong)))
+    check_no_one_got_in(await browser.send("GET", with_query(address, iss=wrong)))
     assert op.count("token") == 0
     assert [failed["why"] for failed in await failures(app, client)] == [ELSEWHERE]
     await gets_in(browser, address)
@@ -158,7 +158,7 @@ async def test_an_iss_that_was_not_announced_is_compared_all_the_same(app: App, 
     client = await new_client(app)
     await add_oidc(app, op, client)
     browser, address = await begun(app, op, client)
-    check_nobody_got_in(await browser.send("GET", with_query(address, iss="https://evil.example")))
+    check_no_one_got_in(await browser.send("GET", with_query(address, iss="https://evil.example")))
     assert op.count("token") == 0
     await gets_in(browser, with_query(address, iss=None))
     browser, address = await begun(app, op, client)
@@ -183,7 +183,7 @@ async def test_a_provider_that_changes_its_description_meanwhile_gains_nothing(
     assert address.startswith(f"{began_at}?")
     # what comes back is what the provider sent before it changed
     if not announced_later:
-        check_nobody_got_in(await browser.send("GET", with_query(address, iss=None)))
+        check_no_one_got_in(await browser.send("GET", with_query(address, iss=None)))
     await gets_in(browser, address)
     assert op.count("discovery") == 2
     [redeemed] = [asked for asked in op.asked if asked.endpoint == "token"]
@@ -196,42 +196,42 @@ async def test_an_error_too_must_come_to_the_right_address(app: App, op: Op, sen
     client = await new_client(app)
     made = await add_oidc(app, op, client)
     browser, address = await begun(app, op, client)
-    check_nobody_got_in(await browser.send("GET", address.replace(callback(client, made["name"]), SHARED_CALLBACK)))
-    check_nobody_got_in(await browser.send("GET", address))
+    check_no_one_got_in(await browser.send("GET", address.replace(callback(client, made["name"]), SHARED_CALLBACK)))
+    check_no_one_got_in(await browser.send("GET", address))
     assert [failed["why"] for failed in await failures(app, client)] == [ELSEWHERE, "redirect: access_denied"]
 
 
 @pytest.mark.parametrize("who", WHO)
 async def test_only_an_admin_marks_a_provider_for_the_shared_address(app: App, op: Op, who: str) -> None:
-    desk = await editor(app, who, await new_client(app))
+    caller = await editor(app, who, await new_client(app))
     may = who != "User Admin"
     oidc = {"issuer": op.issuer, "clientId": op.client_id}
-    made = await desk.create("marked", oidc={**oidc, **MARKED}, **ROLES)
-    unmarked = await desk.make(name="unmarked", oidc=oidc, **ROLES)
+    made = await caller.create("marked", oidc={**oidc, **MARKED}, **ROLES)
+    unmarked = await caller.make(name="unmarked", oidc=oidc, **ROLES)
     assert unmarked["oidc"]["sharedCallback"] is False
-    marked = await desk.send("PATCH", "/unmarked", {"oidc": MARKED})
+    marked = await caller.send("PATCH", "/unmarked", {"oidc": MARKED})
     if may:
         assert check_success(made, 201)["oidc"]["sharedCallback"] is True
         assert check_success(marked)["serviceProvider"]["sharedCallbackUrl"] == SHARED_CALLBACK
     else:
         for refused in (made, marked):
             assert "Only an Admin" in check_refusal(refused, 403, "FORBIDDEN")["message"]
-        assert check_success(await desk.send("GET", "/unmarked"))["oidc"]["sharedCallback"] is False
+        assert check_success(await caller.send("GET", "/unmarked"))["oidc"]["sharedCallback"] is False
 
 
 async def test_a_user_admin_keeps_and_takes_a_mark_but_moves_none_to_another_issuer(app: App, op: Op) -> None:
     client = await new_client(app)
     made = await add_oidc(app, op, client, MARKED)
-    desk = await editor(app, "User Admin", client)
+    caller = await editor(app, "User Admin", client)
     one = f"/{made['name']}"
-    assert check_success(await desk.send("PATCH", one, {"displayName": "Company"}))["reachesAdmins"] is True
-    changed = check_success(await desk.send("PATCH", one, {"oidc": {"groupClaim": "teams", **MARKED}}))
+    assert check_success(await caller.send("PATCH", one, {"displayName": "Company"}))["reachesAdmins"] is True
+    changed = check_success(await caller.send("PATCH", one, {"oidc": {"groupClaim": "teams", **MARKED}}))
     assert (changed["oidc"]["sharedCallback"], changed["reachesAdmins"]) == (True, False)
     moved = {"issuer": "https://other.example", "clientSecret": "x"}
-    check_refusal(await desk.send("PATCH", one, {"oidc": moved}), 403, "FORBIDDEN")
-    taken = check_success(await desk.send("PATCH", one, {"oidc": {"sharedCallback": False}}))
+    check_refusal(await caller.send("PATCH", one, {"oidc": moved}), 403, "FORBIDDEN")
+    taken = check_success(await caller.send("PATCH", one, {"oidc": {"sharedCallback": False}}))
     assert taken["serviceProvider"] == {"callbackUrl": callback(client, made["name"])}
-    check_refusal(await desk.send("PATCH", one, {"oidc": MARKED}), 403, "FORBIDDEN")
+    check_refusal(await caller.send("PATCH", one, {"oidc": MARKED}), 403, "FORBIDDEN")
 
 
 @pytest.mark.parametrize("member", [{"sharedCallback": True}, {"ownCallback": True}, {"ownCallback": False}, {}])
@@ -256,6 +256,6 @@ async def test_a_provider_that_an_upgrade_left_signs_people_in(
     browser, back = await begun(app, op, client)
     assert back.startswith(f"{address}?")
     await gets_in(browser, back)
-    desk = await editor(app, "User Admin", client)
-    same = check_success(await desk.send("PATCH", f"/{made['name']}", {"displayName": "Company"}))
+    caller = await editor(app, "User Admin", client)
+    same = check_success(await caller.send("PATCH", f"/{made['name']}", {"displayName": "Company"}))
     assert (same["reachesAdmins"], "ownCallback" in same["oidc"]) == (True, False)

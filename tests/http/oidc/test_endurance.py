@@ -1,4 +1,4 @@
-"""OpenID Connect: hundreds of sign-ins in a row leave no rows behind and no memory."""
+"""OpenID Connect: hundreds of sign-ins in a row leave no rows and no memory."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import App
-from tests.support.background import sweep_expired
+from tests.support.background_jobs import sweep_expired
 from tests.support.endurance import HOUR, check_memory, rows
 from tests.support.oidc_op import Op, provider
-from tests.support.single_sign_on import add_oidc, begun, check_nobody_got_in
+from tests.support.single_sign_on import add_oidc, begun, check_no_one_got_in
 
 pytestmark = pytest.mark.endurance
 PEOPLE = 10
@@ -31,7 +31,7 @@ async def sign_in_by_every_way(app: App, op: Op, client: str, rounds: int) -> No
         op.only_in_userinfo = {"email"} if number % 2 else set()
         browser, address = await begun(app, op, client)
         assert (await browser.send("GET", address)).status == 302
-        check_nobody_got_in(await browser.send("GET", address))
+        check_no_one_got_in(await browser.send("GET", address))
         again = await browser.start("oidc", client=client)  # its earlier session ends
         assert (await browser.send("GET", op.visit(again.headers["location"]))).status == 302
         browser, address = await begun(app, op, client, response="code")
@@ -39,10 +39,10 @@ async def sign_in_by_every_way(app: App, op: Op, client: str, rounds: int) -> No
         assert (await app.post("/api/client/auth/exchange", {"code": code})).status == 200
         op.claims = {"nonce": "of another"}
         browser, address = await begun(app, op, client)
-        check_nobody_got_in(await browser.send("GET", address))
+        check_no_one_got_in(await browser.send("GET", address))
         op.claims, op.token_error = {}, "temporarily_unavailable"
         browser, address = await begun(app, op, client)
-        check_nobody_got_in(await browser.send("GET", address))
+        check_no_one_got_in(await browser.send("GET", address))
         op.token_error = None
         await begun(app, op, client)
         for kept in (op.asked, op.grants, op.access_tokens):  # the provider's memory is in this process too

@@ -1,4 +1,4 @@
-"""OpenID Connect: a provider that refuses, fails, is slow or is gone, and what the person reads then."""
+"""OpenID Connect: a provider that refuses, fails, is slow or is down, and the sentence that the person reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.single_sign_on import (
     Browser,
     add_oidc,
     begun,
-    check_nobody_got_in,
+    check_no_one_got_in,
     failures,
     in_time,
     sign_ins,
@@ -36,7 +36,7 @@ async def client(app: App, op: Op) -> str:
 
 
 @pytest.mark.parametrize(
-    ("error", "word"),
+    ("error", "text"),
     [
         ("access_denied", "cancelled or not allowed"),
         ("login_required", "sign in there first"),
@@ -53,13 +53,13 @@ async def client(app: App, op: Op) -> str:
     ],
 )
 async def test_an_error_of_the_provider_is_a_sentence_that_a_person_understands(
-    app: App, op: Op, client: str, error: str, word: str
+    app: App, op: Op, client: str, error: str, text: str
 ) -> None:
     op.error = error
     browser, address = await begun(app, op, client)
     reply = await browser.send("GET", address)
-    sentence = check_nobody_got_in(reply)
-    assert word in sentence
+    sentence = check_no_one_got_in(reply)
+    assert text in sentence
     assert sentence[0].isupper()
     assert sentence.endswith(".")
     assert "_" not in sentence
@@ -68,13 +68,13 @@ async def test_an_error_of_the_provider_is_a_sentence_that_a_person_understands(
     assert op.count("token") == 0
 
 
-async def test_the_providers_own_words_are_shown_to_nobody(app: App, op: Op, client: str) -> None:
+async def test_the_providers_own_text_is_shown_to_no_one(app: App, op: Op, client: str) -> None:
     """Anybody can write them: the address may come from a page that wants to look like ours."""
     for error in ("<script>alert(1)</script>", "Call 555-0100 now", "a\r\nSet-Cookie: session=x", "x" * 500):
         browser, address = await begun(app, op, client)
         shown = with_query(address, code=None, error=error, error_description=error, error_uri="https://evil.example")
         reply = await browser.send("GET", shown)
-        check_nobody_got_in(reply)
+        check_no_one_got_in(reply)
         for text in ("script", "555", "Cookie", "xxx", "evil"):
             assert text not in reply.text
             assert text not in str(reply.headers)
@@ -82,15 +82,15 @@ async def test_the_providers_own_words_are_shown_to_nobody(app: App, op: Op, cli
 
 async def test_an_error_beside_a_code_is_an_error(app: App, op: Op, client: str) -> None:
     browser, address = await begun(app, op, client)
-    check_nobody_got_in(await browser.send("GET", f"{address}&error=access_denied"))
+    check_no_one_got_in(await browser.send("GET", f"{address}&error=access_denied"))
     assert op.count("token") == 0
 
 
-async def test_an_error_for_a_stranger_or_without_state_uses_nothing_up(app: App, op: Op, client: str) -> None:
+async def test_an_error_for_another_browser_or_without_state_uses_nothing_up(app: App, op: Op, client: str) -> None:
     browser, address = await begun(app, op, client)
     denied = with_query(address, code=None, error="access_denied")
-    assert "in another browser" in check_nobody_got_in(await Browser(app).send("GET", denied))
-    assert "start again" in check_nobody_got_in(await browser.send("GET", with_query(denied, state=None)))
+    assert "in another browser" in check_no_one_got_in(await Browser(app).send("GET", denied))
+    assert "start again" in check_no_one_got_in(await browser.send("GET", with_query(denied, state=None)))
     assert (await browser.send("GET", address)).status == 302
     assert [failed["why"] for failed in await failures(app, client)] == ["state: of another browser"]
 
@@ -98,7 +98,7 @@ async def test_an_error_for_a_stranger_or_without_state_uses_nothing_up(app: App
 async def test_an_answer_without_code_or_error_is_none(app: App, op: Op, client: str) -> None:
     for code in (None, ""):
         browser, address = await begun(app, op, client)
-        check_nobody_got_in(await browser.send("GET", with_query(address, code=code)))
+        check_no_one_got_in(await browser.send("GET", with_query(address, code=code)))
     assert op.count("token") == 0
 
 
@@ -111,7 +111,7 @@ async def test_a_code_that_the_provider_does_not_redeem_opens_nothing(
     browser, address = await begun(app, op, client)
     op.token_error = error
     reply = await browser.send("GET", address)
-    check_nobody_got_in(reply)
+    check_no_one_got_in(reply)
     assert "own words" not in reply.text
     assert error not in reply.text
     assert (await failures(app, client))[-1]["why"] == f"token endpoint answered 400: {error}"
@@ -122,7 +122,7 @@ async def test_a_wrong_client_secret_is_the_administrators_business(app: App, op
     await add_oidc(app, op, client, {"clientSecret": "wrong-secret-3141"})
     browser, address = await begun(app, op, client)
     reply = await browser.send("GET", address)
-    assert "tell your administrator" in check_nobody_got_in(reply)
+    assert "tell your administrator" in check_no_one_got_in(reply)
     [failed] = await failures(app, client)
     assert failed["why"] == "token endpoint answered 401: invalid_client"
     assert "3141" not in reply.text + str(failed)
@@ -162,7 +162,7 @@ async def test_a_provider_with_a_fault_is_unavailable(app: App, op: Op, client: 
         [failed] = await failures(app, client)
         assert failed["why"].startswith("unreachable: ")
         assert sign_ins(app, "oidc", "failed") == before + 1
-    assert check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
+    assert check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
     assert "evil" not in reply.text
     assert op.count(endpoint) >= 1
 
@@ -172,23 +172,23 @@ async def test_a_provider_that_is_gone_is_unavailable_at_the_start_and_at_the_en
     with provider(app.clock) as gone:
         made = await add_oidc(app, gone, client)
     reply = await Browser(app).start("oidc", client=client, provider=made["name"])
-    check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+    check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
     half = await add_oidc(app, op, client)
     op.announced["token_endpoint"] = f"{gone.base}/token"
     browser, address = await begun(app, op, client, provider=half["name"])
-    check_nobody_got_in(await browser.send("GET", address), 502, "PROVIDER_UNAVAILABLE")
+    check_no_one_got_in(await browser.send("GET", address), 502, "PROVIDER_UNAVAILABLE")
 
 
 async def test_a_provider_that_is_back_is_no_longer_unavailable(app: App, op: Op, client: str) -> None:
     op.answers["discovery"] = Answer(503)
-    check_nobody_got_in(await Browser(app).start("oidc", client=client), 502, "PROVIDER_UNAVAILABLE")
+    check_no_one_got_in(await Browser(app).start("oidc", client=client), 502, "PROVIDER_UNAVAILABLE")
     op.answers.clear()
     browser, address = await begun(app, op, client)
     assert (await browser.send("GET", address)).status == 302
 
 
 @pytest.mark.parametrize("endpoint", ["discovery", "token", "keys", "userinfo"])
-async def test_a_slow_provider_is_given_up_within_three_seconds_and_holds_nobody_else_up(
+async def test_a_slow_provider_is_given_up_within_three_seconds_and_delays_no_one_else(
     app: App, op: Op, client: str, endpoint: str
 ) -> None:
     op.delay[endpoint] = SLEEP
@@ -199,7 +199,7 @@ async def test_a_slow_provider_is_given_up_within_three_seconds_and_holds_nobody
         browser, address = await begun(app, op, client)
         asking = asyncio.create_task(browser.send("GET", address))
     reply = await in_time(app, asking)
-    check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+    check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
     assert op.count(endpoint) == 1
 
 
@@ -208,14 +208,14 @@ async def test_slowness_at_each_step_adds_up_to_no_more(app: App, op: Op, client
     op.delay = dict.fromkeys(("discovery", "token", "keys", "userinfo"), 1.2)
     op.only_in_userinfo = {"email"}
     reply = await in_time(app, asyncio.create_task(browser.send("GET", address)))
-    check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+    check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
 
 
 async def test_an_answer_that_drips_does_not_hold_us_longer(app: App, op: Op, client: str) -> None:
     op.answers["token"] = Answer(200, {"Content-Type": "application/json"}, b"{", chunks=(b" ", 1000, 0.05))
     browser, address = await begun(app, op, client)
     reply = await in_time(app, asyncio.create_task(browser.send("GET", address)))
-    check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+    check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
 
 
 async def test_a_host_that_answers_nothing_at_all_is_given_up_as_soon(app: App) -> None:
@@ -226,7 +226,7 @@ async def test_a_host_that_answers_nothing_at_all_is_given_up_as_soon(app: App) 
         with provider(app.clock, issuer=f"http://127.0.0.1:{deaf.getsockname()[1]}") as op:
             await add_oidc(app, op, client)
         asking = asyncio.create_task(Browser(app).start("oidc", client=client))
-        check_nobody_got_in(await in_time(app, asking), 502, "PROVIDER_UNAVAILABLE")
+        check_no_one_got_in(await in_time(app, asking), 502, "PROVIDER_UNAVAILABLE")
 
 
 async def test_another_clients_provider_is_not_slower_for_it(app: App, op: Op, client: str) -> None:
@@ -241,4 +241,4 @@ async def test_another_clients_provider_is_not_slower_for_it(app: App, op: Op, c
         assert (await browser.send("GET", address)).status == 302
         assert not any(task.done() for task in asking)
         for reply in await asyncio.gather(*asking):
-            check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+            check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")

@@ -1,4 +1,4 @@
-"""OpenID Connect: one client's code is nothing in another's sign-in, and ID tokens say who they are for."""
+"""OpenID Connect: one client's code does not work in another's sign-in, and an ID token names its audience."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.oidc_op import Op, provider
-from tests.support.single_sign_on import add_oidc, begun, check_nobody_got_in, failures, with_query
+from tests.support.single_sign_on import add_oidc, begun, check_no_one_got_in, failures, with_query
 
 pytestmark = pytest.mark.usefixtures("another_day")
 
@@ -30,7 +30,7 @@ async def test_the_same_provider_at_two_clients_is_not_mixed_up(app: App, op: Op
     _, theirs = await begun(app, op, one)
     browser, mine = await begun(app, op, other)
     code = theirs.partition("code=")[2].partition("&")[0]
-    check_nobody_got_in(await browser.send("GET", with_query(mine, code=code)))
+    check_no_one_got_in(await browser.send("GET", with_query(mine, code=code)))
     assert op.count("token") == 1  # the provider knows that it was given for another address, and by PKCE
     assert (await browser.me()).status == 401
     assert await failures(app, one) == []
@@ -67,7 +67,7 @@ async def test_a_token_that_says_something_else_opens_nothing(
     op.claims |= claims
     browser, address = await begun(app, op, client)
     usual = "Sign-in through the identity provider failed"
-    assert check_nobody_got_in(await browser.send("GET", address)) == usual
+    assert check_no_one_got_in(await browser.send("GET", address)) == usual
     [failed] = await failures(app, client)
     assert failed["why"] == f"ID token: {why}"
 
@@ -88,8 +88,8 @@ async def test_a_token_that_the_provider_did_not_sign_opens_nothing(app: App, op
     elif how == "no signature":
         op.id_token = op.mint(None).rpartition(".")[0] + "."
     else:
-        op.only_in_userinfo, op.userinfo = {"email"}, {**op.user, "sub": "somebody-else"}
+        op.only_in_userinfo, op.userinfo = {"email"}, {**op.user, "sub": "someone-else"}
     browser, address = await begun(app, op, client)
-    check_nobody_got_in(await browser.send("GET", address))
+    check_no_one_got_in(await browser.send("GET", address))
     assert (await browser.me()).status == 401
     assert len(await failures(app, client)) == 1

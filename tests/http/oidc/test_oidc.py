@@ -1,4 +1,4 @@
-"""OpenID Connect: a person of the provider is a user of the client, and nobody else is."""
+"""OpenID Connect: a person of the provider becomes a user of the client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenID Connect: the session that begins, what it replaces, what ends it, and what is written down."""
+"""OpenID Connect: the session that starts, what it replaces, what ends it, and what is recorded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.accounts import act_on, hashes_counted, keys_of, new_client, new_user, opened_by, settle, trail
 from tests.support.application import PASSWORD, App
-from tests.support.forging import claims_of
+from tests.support.forged_tokens import claims_of
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import (
     RETURN_TO,
@@ -17,7 +17,7 @@ from tests.support.single_sign_on import (
     act_on_provider,
     add_oidc,
     begun,
-    check_nobody_got_in,
+    check_no_one_got_in,
     failures,
     query_of,
     sign_ins,
@@ -121,7 +121,7 @@ async def test_a_sign_in_that_fails_ends_nothing(app: App, op: Op, client: str) 
     keys = await keys_of(app)
     browser, address = await begun(app, op, client)
     browser.cookies["session"] = keys.cookie
-    check_nobody_got_in(await browser.send("GET", with_query(address, code="guessed")))
+    check_no_one_got_in(await browser.send("GET", with_query(address, code="guessed")))
     assert await opened_by(app, keys) == ["token", "cookie", "refresh token"]
 
 
@@ -146,7 +146,7 @@ async def test_a_sign_in_that_fails_is_written_down_and_counted(app: App, op: Op
     whys = []
     for change in ({"code": "guessed"}, {"iss": "https://evil.example"}, {"code": None, "error": "access_denied"}, {}):
         browser, address = await begun(app, op, client, response=response)
-        check_nobody_got_in(await browser.send("GET", with_query(address, **change)))
+        check_no_one_got_in(await browser.send("GET", with_query(address, **change)))
         whys.append((await failures(app, client))[-1])
     assert {(failed["method"], failed["provider"]) for failed in whys} == {("oidc", made["id"])}
     assert [failed["why"] for failed in whys] == [
@@ -160,14 +160,14 @@ async def test_a_sign_in_that_fails_is_written_down_and_counted(app: App, op: Op
 
 
 @pytest.mark.parametrize("response", ["cookie", "code"])
-async def test_somebody_who_is_deactivated_does_not_get_in_and_it_is_written_down(
+async def test_someone_who_is_deactivated_does_not_get_in_and_it_is_written_down(
     app: App, op: Op, client: str, response: str
 ) -> None:
     me = (await (await signed_in(app, op, client)).me()).data
     await act_on(app, f"{client}/users/{me['user']['id']}/deactivate")
     before = sign_ins(app, "oidc", "refused")
     browser, address = await begun(app, op, client, response=response)
-    check_nobody_got_in(await browser.send("GET", address), 403, "ACCOUNT_DISABLED")
+    check_no_one_got_in(await browser.send("GET", address), 403, "ACCOUNT_DISABLED")
     event = (await trail(app, client))[-1]
     assert (event.event, event.subject) == ("sign_in_refused", f"user:{me['user']['id']}")
     assert sign_ins(app, "oidc", "refused") == before + 1
@@ -176,14 +176,14 @@ async def test_somebody_who_is_deactivated_does_not_get_in_and_it_is_written_dow
 
 
 @pytest.mark.parametrize("response", ["cookie", "code"])
-async def test_somebody_of_a_suspended_client_does_not_get_in_and_it_is_written_down(
+async def test_someone_of_a_suspended_client_does_not_get_in_and_it_is_written_down(
     app: App, op: Op, client: str, response: str
 ) -> None:
     await signed_in(app, op, client)
     browser, address = await begun(app, op, client, response=response)
     await act_on(app, f"{client}/suspend")
     before = sign_ins(app, "oidc", "refused")
-    check_nobody_got_in(await browser.send("GET", address), 403, "ACCOUNT_DISABLED")
+    check_no_one_got_in(await browser.send("GET", address), 403, "ACCOUNT_DISABLED")
     assert (await trail(app, client))[-1].event == "sign_in_refused"
     assert sign_ins(app, "oidc", "refused") == before + 1
 
@@ -205,8 +205,8 @@ async def test_a_provider_that_is_switched_off_or_deleted_ends_what_it_began(
     assert (await browser.me()).code == "INVALID_TOKEN"
     assert (await app.me(data["token"])).code == "INVALID_TOKEN"
     assert (await app.refresh(data["refreshToken"])).code == "INVALID_TOKEN"
-    check_nobody_got_in(await under_way.send("GET", address))
-    check_nobody_got_in(await app.post(EXCHANGE, {"code": code}))
+    check_no_one_got_in(await under_way.send("GET", address))
+    check_no_one_got_in(await app.post(EXCHANGE, {"code": code}))
     assert op.count("token") == asked
     assert await opened_by(app, by_password) == ["token", "cookie", "refresh token"]
     if act == "switch-off":
@@ -215,7 +215,7 @@ async def test_a_provider_that_is_switched_off_or_deleted_ends_what_it_began(
         await signed_in(app, op, client)
 
 
-async def test_somebody_who_is_new_and_comes_twice_at_once_is_one_user(app: App, op: Op, client: str) -> None:
+async def test_someone_who_is_new_and_comes_twice_at_once_is_one_user(app: App, op: Op, client: str) -> None:
     coming = [await begun(app, op, client) for _ in range(4)]
     replies = await asyncio.gather(*(browser.send("GET", address) for browser, address in coming))
     assert [reply.status for reply in replies] == [302] * 4, [reply.text for reply in replies]

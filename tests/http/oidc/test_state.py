@@ -1,4 +1,4 @@
-"""OpenID Connect: a sign-in under way is used once, within ten minutes, by the browser that began it.
+"""OpenID Connect: a sign-in in progress is used once, within ten minutes, by the browser that started it.
 
 Everything that comes back otherwise is refused before the provider is asked for anything, and leaves no session.
 """
@@ -18,7 +18,7 @@ from tests.support.single_sign_on import (
     Browser,
     add_oidc,
     begun,
-    check_nobody_got_in,
+    check_no_one_got_in,
     failures,
     flow_cookies,
     query_of,
@@ -37,19 +37,19 @@ async def client(app: App, op: Op) -> str:
 
 
 async def still_fine(browser: Browser, address: str) -> None:
-    """The sign-in that somebody meddled with can be finished all the same."""
+    """A sign-in that an attacker interfered with can still be completed."""
     ended = await browser.send("GET", address)
     assert (ended.status, ended.headers["location"]) == (302, RETURN_TO), ended.text
     assert (await browser.me()).status == 200
 
 
 @pytest.mark.parametrize("state", [None, "", "A" * 32, "0", "' OR 1=1 --", "state\r\nSet-Cookie: session=x", "é" * 20])
-async def test_a_state_that_nobody_knows_is_refused_and_nobody_is_asked(
+async def test_a_state_that_no_one_knows_is_refused_and_no_one_is_asked(
     app: App, op: Op, client: str, state: str | None
 ) -> None:
     browser, address = await begun(app, op, client)
     asked = len(op.asked)
-    check_nobody_got_in(await browser.send("GET", with_query(address, state=state)))
+    check_no_one_got_in(await browser.send("GET", with_query(address, state=state)))
     assert len(op.asked) == asked
     await still_fine(browser, address)
 
@@ -58,7 +58,7 @@ async def test_nearly_the_state_is_not_the_state(app: App, op: Op, client: str) 
     browser, address = await begun(app, op, client)
     state = parse_qs(urlsplit(address).query)["state"][0]
     for other in (state[:-1], state + "=", state + "A", state.swapcase(), f" {state}"):
-        check_nobody_got_in(await browser.send("GET", with_query(address, state=other)))
+        check_no_one_got_in(await browser.send("GET", with_query(address, state=other)))
     assert op.count("token") == 0
     await still_fine(browser, address)
 
@@ -84,18 +84,18 @@ async def test_a_state_is_used_once_by_its_own_browser_too(app: App, op: Op, cli
     await still_fine(browser, address)
     asked = len(op.asked)
     browser.cookies |= kept
-    check_nobody_got_in(await browser.send("GET", address))
+    check_no_one_got_in(await browser.send("GET", address))
     again = op.code(address.partition("?")[0], "A" * 43, None)  # neither does a fresh code help
-    check_nobody_got_in(await browser.send("GET", with_query(address, code=again)))
+    check_no_one_got_in(await browser.send("GET", with_query(address, code=again)))
     assert len(op.asked) == asked
 
 
 async def test_a_state_that_was_refused_is_used_up(app: App, op: Op, client: str) -> None:
     browser, address = await begun(app, op, client)
     kept = dict(browser.cookies)
-    check_nobody_got_in(await browser.send("GET", with_query(address, code="guessed")))
+    check_no_one_got_in(await browser.send("GET", with_query(address, code="guessed")))
     browser.cookies |= kept
-    check_nobody_got_in(await browser.send("GET", address))
+    check_no_one_got_in(await browser.send("GET", address))
     assert op.count("token") == 1
     assert [told["why"] for told in await failures(app, client)][1:] == ["state: used before"]
 
@@ -106,7 +106,7 @@ async def test_after_ten_minutes_it_is_over(app: App, op: Op, client: str) -> No
     app.clock.advance(599.999)
     await still_fine(browser, address)
     app.clock.advance(0.001)
-    check_nobody_got_in(await late.send("GET", late_address))
+    check_no_one_got_in(await late.send("GET", late_address))
     assert op.count("token") == 1
 
 
@@ -126,7 +126,7 @@ async def test_the_cookie_lives_as_long_and_is_gone_afterwards(app: App, op: Op,
 async def test_an_answer_in_another_browser_opens_nothing_and_uses_nothing_up(
     app: App, op: Op, client: str, brings: str
 ) -> None:
-    """Login CSRF: whoever began the sign-in sends somebody else the address with which it ends (RFC 9700, 4.7)."""
+    """Login CSRF: an attacker begins the sign-in and sends a victim the address that completes it (RFC 9700, 4.7)."""
     mine, address = await begun(app, op, client)
     [(name, value)] = flow_cookies(mine).items()
     victim, _ = await begun(app, op, client)
@@ -140,7 +140,7 @@ async def test_an_answer_in_another_browser_opens_nothing_and_uses_nothing_up(
         "two": {name: f"{value}; {name}={'A' * 32}"},
     }[brings]
     asked = len(op.asked)
-    check_nobody_got_in(await victim.send("GET", address))
+    check_no_one_got_in(await victim.send("GET", address))
     assert len(op.asked) == asked
     await still_fine(mine, address)
 
@@ -150,7 +150,7 @@ async def test_the_cookie_of_another_sign_in_under_the_right_name_does_not_do(ap
     other, _ = await begun(app, op, client)
     [name] = flow_cookies(mine)
     [value] = flow_cookies(other).values()
-    check_nobody_got_in(await Browser(app, {name: value}).send("GET", address))
+    check_no_one_got_in(await Browser(app, {name: value}).send("GET", address))
     await still_fine(mine, address)
 
 
@@ -174,7 +174,7 @@ async def test_a_stolen_code_is_worth_nothing_in_a_sign_in_of_the_thiefs(
     if not of_pkce:
         own = parse_qs(urlsplit(address).query)["code"][0]
         op.grants[stolen].challenge = op.grants[own].challenge
-    check_nobody_got_in(await thief.send("GET", with_query(address, code=stolen)))
+    check_no_one_got_in(await thief.send("GET", with_query(address, code=stolen)))
     [failed] = await failures(app, client)
     assert ("nonce" in failed["why"]) != of_pkce
     assert (await thief.me()).status == 401
@@ -184,7 +184,7 @@ async def test_a_nonce_of_another_sign_in_or_none_is_refused(app: App, op: Op, c
     for nonce in ("A" * 32, None, "", 7):
         browser, address = await begun(app, op, client)
         op.claims["nonce"] = nonce
-        check_nobody_got_in(await browser.send("GET", address))
+        check_no_one_got_in(await browser.send("GET", address))
         assert (await failures(app, client))[-1]["why"] == "ID token: nonce"
 
 
@@ -199,7 +199,7 @@ async def test_twenty_answers_at_once_open_one_session(app: App, op: Op, client:
     [ended] = [reply for reply in replies if reply.status == 302]
     for reply in replies:
         if reply is not ended:
-            check_nobody_got_in(reply)
+            check_no_one_got_in(reply)
     assert op.count("token") == 1
     reply = await app.get("/api/client/auth/sessions", cookie=ended.cookie("session"))
     assert len(reply.data["items"]) == 1
@@ -208,7 +208,7 @@ async def test_twenty_answers_at_once_open_one_session(app: App, op: Op, client:
 async def test_a_parameter_given_twice_is_a_mistake(app: App, op: Op, client: str) -> None:
     browser, address = await begun(app, op, client)
     for doubled in ("state=x", "code=x", "iss=x", "error=x&error=x"):
-        check_nobody_got_in(await browser.send("GET", f"{address}&{doubled}"), 400, "VALIDATION_ERROR")
+        check_no_one_got_in(await browser.send("GET", f"{address}&{doubled}"), 400, "VALIDATION_ERROR")
     await still_fine(browser, address)
 
 

@@ -1,4 +1,4 @@
-"""Whom an ID token may be for besides us is a setting of the provider, at OpenID providers and with Dynamics."""
+"""Which other audiences an ID token may have is a setting of the provider, for OpenID providers and Dynamics."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import OURS, POWER_APP
-from tests.interop.microsoft.world import World
 from tests.support.accounts import new_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import provider
 from tests.support.people import last_reason
-from tests.support.single_sign_on import Browser, add_oidc, check_nobody_got_in
+from tests.support.single_sign_on import Browser, add_oidc, check_no_one_got_in
 
 BESIDES = "project-1"
 
 
-async def test_at_an_openid_provider(world: World) -> None:
-    app = world.app
+async def test_at_an_openid_provider(setup: MicrosoftSetup) -> None:
+    app = setup.app
     with provider(app.clock) as op:
         client = await new_client(app)
         await add_oidc(app, op, client, name="idp", domains=["acme.example"])
         op.claims["aud"] = [op.client_id, BESIDES]
-        check_nobody_got_in(await Browser(app).sign_in_oidc(op, "idp", client))
+        check_no_one_got_in(await Browser(app).sign_in_oidc(op, "idp", client))
         assert await last_reason(app, client) == (
             f"ID token: aud: also for {BESIDES!r}, which is not among the provider's audiences"
         )
@@ -32,16 +32,16 @@ async def test_at_an_openid_provider(world: World) -> None:
         assert changed["oidc"]["audiences"] == [BESIDES]
         assert (await Browser(app).sign_in_oidc(op, "idp", client)).status == 302
         op.claims["aud"] = [op.client_id, BESIDES, "project-2"]
-        check_nobody_got_in(await Browser(app).sign_in_oidc(op, "idp", client))
+        check_no_one_got_in(await Browser(app).sign_in_oidc(op, "idp", client))
 
 
-async def test_with_dynamics(world: World) -> None:
-    app, company = world.app, await world.dynamics()
-    world.microsoft.id_claims = {"aud": [OURS, POWER_APP]}
+async def test_with_dynamics(setup: MicrosoftSetup) -> None:
+    app, company = setup.app, await setup.dynamics()
+    setup.microsoft.id_claims = {"aud": [OURS, POWER_APP]}
     _, reply = await company.sign_in()
-    check_nobody_got_in(reply)
+    check_no_one_got_in(reply)
     assert "aud: also for" in await last_reason(app, company.client)
-    assert world.microsoft.count("dataverse") == 0
+    assert setup.microsoft.count("dataverse") == 0
     path = f"/api/admin/clients/{company.client}/providers/{company.name}"
     body = {"dynamics": {"audiences": [POWER_APP]}}
     check_success(await app.send("PATCH", path, body, token=await app.admin_token()))
@@ -49,8 +49,8 @@ async def test_with_dynamics(world: World) -> None:
 
 
 @pytest.mark.parametrize("audiences", ["x", [""], [7], [None], ["x" * 257], ["x"] * 21, {}])
-async def test_what_is_no_list_of_audiences_is_not_stored(world: World, audiences: Any) -> None:
-    app = world.app
+async def test_what_is_no_list_of_audiences_is_not_stored(setup: MicrosoftSetup, audiences: Any) -> None:
+    app = setup.app
     client = await new_client(app)
     body = {"name": "idp", "oidc": {"issuer": "https://idp.example", "clientId": "m", "audiences": audiences}}
     reply = await app.post(f"/api/admin/clients/{client}/providers", body, token=await app.admin_token())

@@ -1,5 +1,5 @@
-"""An attempt costs one hash, and it does not show by its kind whether there is such an account: where a client has
-hashes of other systems or of other settings, those that do not exist cost what an account of the client costs."""
+"""Every sign-in attempt costs one hash, so its time does not show whether the account exists. Where a client has
+imported hashes, unknown accounts cost the same as its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from tests.support.accounts import hashes_counted, imported_hashes_tried, new_client, new_user, settle
 from tests.support.application import App
 from tests.support.foreign_hashes import argon2, bcrypt_hash, django_pbkdf2, one_of_each
-from tests.support.guessing import PROXY, guess
+from tests.support.password_guesses import PROXY, guess
 
 PASSWORD = "Übernahme-vom-alten-System-7"
 OURS = "argon2 64/1/1"

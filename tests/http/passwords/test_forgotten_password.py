@@ -1,4 +1,4 @@
-"""A forgotten password. The answer says nothing; a letter goes to the account's own address, or nowhere."""
+"""A forgotten password: the answer is always the same; a link is e-mailed to the account's own address only."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by, settle, trail
-from tests.support.addresses import quiet
 from tests.support.application import PASSWORD, App, Reply, running
+from tests.support.attempt_limits import ACCOUNT, ORIGIN
+from tests.support.email_changes import quiet
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.guessing import PROXY
-from tests.support.limits import ACCOUNT, ORIGIN
 from tests.support.mail_server import MailServer
-from tests.support.managing import FORGOT, NEW, reset
+from tests.support.password_guesses import PROXY
 from tests.support.people import set_roles
 from tests.support.statements import counted_statements
+from tests.support.user_management import FORGOT, NEW, reset
 
 pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.mail, pytest.mark.still]
 
 
 @pytest.fixture(autouse=True)
-async def another_day(app: App, post: MailServer) -> None:
+async def another_day(app: App, mail_server: MailServer) -> None:
     app.clock.advance(3 * 86_400)
     await quiet(app)
-    post.letters.clear()
+    mail_server.mails.clear()
 
 
 async def forgot(app: App, email: str, client: str = "acme", address: str = "198.51.100.1", **headers: str) -> Reply:
@@ -32,15 +32,15 @@ async def forgot(app: App, email: str, client: str = "acme", address: str = "198
     return await app.post(FORGOT, {"email": email}, headers={k: v for k, v in lines.items() if v})
 
 
-async def test_a_link_is_mailed_with_which_a_new_password_is_chosen(app: App, post: MailServer) -> None:
+async def test_a_link_is_mailed_with_which_a_new_password_is_chosen(app: App, mail_server: MailServer) -> None:
     user_id, email = await new_user(app, password=PASSWORD)
     keys = await keys_of(app, email)
     assert check_success(await forgot(app, email.upper())) == {}
-    letter = await post.next_letter()
-    assert letter.recipients == [email]
-    assert letter.message["To"] == email
-    assert "30 minutes" in letter.text
-    reply = await reset(app, letter.token)
+    received = await mail_server.next_mail()
+    assert received.recipients == [email]
+    assert received.message["To"] == email
+    assert "30 minutes" in received.text
+    reply = await reset(app, received.token)
     mine = Keys(check_success(reply)["token"], reply.data["refreshToken"], reply.cookie("session"))
     assert await opened_by(app, keys) == []
     assert await opened_by(app, mine) == ["token", "cookie", "refresh token"]
@@ -48,10 +48,10 @@ async def test_a_link_is_mailed_with_which_a_new_password_is_chosen(app: App, po
     told = [event for event in await trail(app, "acme") if event.subject == f"user:{user_id}"]
     [started] = [event for event in told if event.event == "password_reset_started"]
     assert (started.actor, started.members["by"]) == ("anonymous", "mail")
-    assert not [event for event in told if letter.token in event.detail]
+    assert not [event for event in told if received.token in event.detail]
 
 
-async def test_the_answer_is_the_same_whatever_is_found(app: App, post: MailServer) -> None:
+async def test_the_answer_is_the_same_whatever_is_found(app: App, mail_server: MailServer) -> None:
     other = await new_client(app, passwordSignIn=False)
     suspended = await new_client(app)
     gone, gone_email = await new_user(app, password=PASSWORD)
@@ -71,20 +71,20 @@ async def test_the_answer_is_the_same_whatever_is_found(app: App, post: MailServ
     replies: dict[str, Reply] = {}
     work: dict[str, int] = {}
     for number, (name, (email, client)) in enumerate(cases.items()):
-        post.is_holding = True  # what is done once a letter was taken is no part of the answer
+        mail_server.is_holding = True  # what is done after the e-mail was sent is no part of the answer
         with counted_statements() as seen:
             replies[name] = await forgot(app, email, client, f"203.0.113.{number}")
             work[name] = len(seen)
-        post.is_holding = False
+        mail_server.is_holding = False
         await quiet(app)
     for reply in replies.values():
         check_success(reply)
         same_but_request_id(replies["known"], reply)
     assert work["unknown"] == work["known"] == work["no password"]
-    assert [letter.recipients for letter in post.letters] == [[cases["known"][0]]]
+    assert [received.recipients for received in mail_server.mails] == [[cases["known"][0]]]
 
 
-async def test_it_is_throttled_like_a_sign_in_and_alike_for_everybody(app: App, post: MailServer) -> None:
+async def test_it_is_throttled_like_a_sign_in_and_alike_for_everybody(app: App, mail_server: MailServer) -> None:
     async def story(email: str, address: str) -> list[tuple[int, str | None]]:
         replies = [await forgot(app, email, address=address) for _ in range(ORIGIN.free + 2)]
         return [(reply.status, reply.headers.get("retry-after")) for reply in replies]
@@ -94,20 +94,20 @@ async def test_it_is_throttled_like_a_sign_in_and_alike_for_everybody(app: App, 
     assert known == unknown
     assert [status for status, _ in known] == [200] * ORIGIN.free + [429] * 2
     await quiet(app)
-    assert len(post.letters) == ORIGIN.free
+    assert len(mail_server.mails) == ORIGIN.free
     check_refusal(await forgot(app, email, address="198.51.100.9"), 429, "RATE_LIMITED")
     assert [event.event for event in await trail(app, "acme")][-1] == "throttled"
 
 
-async def test_nobody_fills_a_mailbox_from_many_addresses(app: App, post: MailServer) -> None:
+async def test_no_one_fills_a_mailbox_from_many_addresses(app: App, mail_server: MailServer) -> None:
     _, email = await new_user(app, password=PASSWORD)
     replies = [await forgot(app, email, address=f"203.0.113.{number}") for number in range(ACCOUNT.free + 5)]
     assert [reply.status for reply in replies] == [200] * ACCOUNT.free + [429] * 5
     await quiet(app)
-    assert len(post.letters) == ACCOUNT.free
+    assert len(mail_server.mails) == ACCOUNT.free
 
 
-async def test_the_owners_device_still_gets_its_link(app: App, post: MailServer) -> None:
+async def test_the_owners_device_still_gets_its_link(app: App, mail_server: MailServer) -> None:
     _, email = await new_user(app, password=PASSWORD)
     device = (await app.sign_in(email, headers={"X-Forwarded-For": "192.0.2.77"})).cookie("device")
     for number in range(ACCOUNT.free + 1):
@@ -116,18 +116,18 @@ async def test_the_owners_device_still_gets_its_link(app: App, post: MailServer)
     assert (await forgot(app, email, address="203.0.113.200", Cookie=f"device={device}")).status == 200
 
 
-async def test_asking_for_links_and_using_one_gives_no_guesses_back(app: App, post: MailServer) -> None:
+async def test_asking_for_links_and_using_one_gives_no_guesses_back(app: App, mail_server: MailServer) -> None:
     _, email = await new_user(app, password=PASSWORD)
     for number in range(ACCOUNT.free):
         await app.sign_in(email, "wrong-lantern-9-moss", "acme", headers={"X-Forwarded-For": f"203.0.113.{number}"})
-    stranger = {"X-Forwarded-For": "203.0.113.99"}
-    assert (await app.sign_in(email, PASSWORD, "acme", headers=stranger)).status == 429
+    outsider = {"X-Forwarded-For": "203.0.113.99"}
+    assert (await app.sign_in(email, PASSWORD, "acme", headers=outsider)).status == 429
     assert (await forgot(app, email)).status == 200
-    letter = await post.next_letter()
-    assert (await app.sign_in(email, PASSWORD, "acme", headers=stranger)).status == 429
-    owner = await reset(app, letter.token, headers={"X-Forwarded-For": "198.51.100.200"})
+    received = await mail_server.next_mail()
+    assert (await app.sign_in(email, PASSWORD, "acme", headers=outsider)).status == 429
+    owner = await reset(app, received.token, headers={"X-Forwarded-For": "198.51.100.200"})
     assert owner.status == 200
-    assert (await app.sign_in(email, NEW, "acme", headers=stranger)).status == 429
+    assert (await app.sign_in(email, NEW, "acme", headers=outsider)).status == 429
     mine = {"X-Forwarded-For": "203.0.113.98", "Cookie": f"device={owner.cookie('device')}"}
     assert (await app.sign_in(email, NEW, "acme", headers=mine)).status == 200
 
@@ -139,7 +139,7 @@ async def test_asking_for_links_locks_no_sign_in(app: App) -> None:
     assert (await app.sign_in(email, client="acme", headers={"X-Forwarded-For": "203.0.113.150"})).status == 200
 
 
-async def test_the_client_is_named_as_for_a_sign_in_or_in_the_body(app: App, post: MailServer) -> None:
+async def test_the_client_is_named_as_for_a_sign_in_or_in_the_body(app: App, mail_server: MailServer) -> None:
     client = await new_client(app)
     email = f"same@{client}.example"
     for where in (client, "globex"):
@@ -150,25 +150,25 @@ async def test_the_client_is_named_as_for_a_sign_in_or_in_the_body(app: App, pos
         ({"client": client}, {"X-Client-ID": client}),
     ):
         check_success(await app.post(FORGOT, {"email": email, **body}, headers=headers))
-        assert client in (await post.next_letter()).message["Subject"]
+        assert client in (await mail_server.next_mail()).message["Subject"]
     device = (await app.sign_in(email, client="globex")).cookie("device")
     for headers, named in (({"Cookie": f"device={device}"}, "Globex"), ({}, client)):
         check_success(await app.post(FORGOT, {"email": email}, headers=headers))
-        assert named in (await post.next_letter()).message["Subject"]
+        assert named in (await mail_server.next_mail()).message["Subject"]
     reply = await app.post(FORGOT, {"email": email, "client": client}, headers={"X-Client-ID": "globex"})
     check_refusal(reply, 400, "VALIDATION_ERROR")
 
 
-async def test_an_admin_resets_the_own_password_by_mail(app: App, post: MailServer) -> None:
+async def test_an_admin_resets_the_own_password_by_mail(app: App, mail_server: MailServer) -> None:
     client = await new_client(app)
     user_id, email = await new_user(app, client, password=PASSWORD)
     await forgot(app, email, client)
-    letter = await post.next_letter()
+    received = await mail_server.next_mail()
     await set_roles(app, client, user_id, "Admin")  # which closes it, and sends another one
-    check_refusal(await reset(app, letter.token), 401, "INVALID_TOKEN")
-    check_success(await reset(app, (await post.next_letter()).token))
+    check_refusal(await reset(app, received.token), 401, "INVALID_TOKEN")
+    check_success(await reset(app, (await mail_server.next_mail()).token))
     await forgot(app, email, client)
-    check_success(await reset(app, (await post.next_letter()).token, "quartz-meadow-58-signal"))
+    check_success(await reset(app, (await mail_server.next_mail()).token, "quartz-meadow-58-signal"))
 
 
 @pytest.mark.parametrize("body", [{}, {"email": 5}, {"email": "x" * 255}, {"email": "a@b.example", "client": "x" * 64}])
@@ -189,10 +189,10 @@ async def test_without_a_mail_server_the_answer_is_the_same_and_no_link_is_made(
         assert len(after) == before
 
 
-async def test_a_setting_changed_meanwhile_counts(app: App, post: MailServer) -> None:
+async def test_a_setting_changed_meanwhile_counts(app: App, mail_server: MailServer) -> None:
     client = await new_client(app)
     _, email = await new_user(app, client, password=PASSWORD)
     await forgot(app, email, client)
-    letter = await post.next_letter()
+    received = await mail_server.next_mail()
     await settle(app, client, passwordSignIn=False)
-    check_refusal(await reset(app, letter.token), 409, "CONFLICT")
+    check_refusal(await reset(app, received.token), 409, "CONFLICT")

@@ -1,4 +1,4 @@
-"""Hashing under load: a bounded queue, `OVERLOADED` beyond it, and reads that go on."""
+"""Password hashing under load: a bounded queue, `OVERLOADED` beyond it, and reads that go on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_beyond_the_queue_sign_ins_are_overloaded_and_reads_go_on(app: App
 
 
 async def test_an_attempt_that_was_never_tried_is_no_failure(app: App, database_url: str) -> None:
-    """Who comes back while the queue is full is not taken for somebody who guesses."""
+    """A caller who comes back while the queue is full is not counted as guessing."""
     admin = {"username": "root", "password": PASSWORD}
     async with running(database_url) as node:
         with hashing_is_overloaded():
@@ -53,7 +53,7 @@ async def test_an_attempt_that_was_never_tried_is_no_failure(app: App, database_
         assert (await node.post("/api/admin/auth/sign-in", admin)).status == 200
 
 
-async def test_at_the_admins_door_too(app: App) -> None:
+async def test_at_the_admins_sign_in_too(app: App) -> None:
     body = {"username": "root", "password": PASSWORD}
     replies = await asyncio.gather(*(app.post("/api/admin/auth/sign-in", body) for _ in range(30)))
     assert {r.status for r in replies} == {200, 503}

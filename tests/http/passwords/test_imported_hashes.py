@@ -1,4 +1,4 @@
-"""Hashes of other settings and of other systems: accepted once, then replaced by ours."""
+"""Password hashes of other settings and other systems: accepted once, then replaced by ours."""
 
 from __future__ import annotations
 

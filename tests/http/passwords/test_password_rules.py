@@ -1,4 +1,4 @@
-"""The rules for new passwords, as a system admin and a user meet them."""
+"""The rules for new passwords, over the routes of system admins and users."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_common_passwords_are_refused(app: App, client: str, password: str
     assert refused_field(await create(app, client, password)) == "password"
 
 
-async def test_the_words_of_user_and_client_are_no_password(app: App, client: str) -> None:
+async def test_the_names_of_user_and_client_are_no_password(app: App, client: str) -> None:
     body = {
         "email": "wilhelmina.featherstonehaugh@x.example",
         "firstName": "Wilhelmina",
@@ -189,7 +189,7 @@ async def test_without_the_history_rule_a_former_password_may_come_back(app: App
     assert (await change(app, token, "ember-quartz-mosaic-19", GOOD)).status == 200
 
 
-async def test_a_password_that_is_due_is_said_at_sign_in_and_stops_nobody(app: App) -> None:
+async def test_a_password_that_is_due_is_said_at_sign_in_and_stops_no_one(app: App) -> None:
     client = await new_client(app, password={"maxAgeDays": 90})
     _, email = await new_user(app, client, password=GOOD)
     app.clock.advance(89 * DAY)

@@ -1,4 +1,4 @@
-"""Fixtures: those who may edit a client's providers, each with a client of their own, and a provider to talk to."""
+"""Fixtures: callers who may edit a client's providers, each with their own client, and a provider to talk to."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import App
-from tests.support.editors import WHO, Editor, editor
 from tests.support.oidc_op import Op, provider
+from tests.support.provider_editors import WHO, Editor, editor
 
 
 @pytest.fixture(params=WHO)
-async def desk(app: App, request: pytest.FixtureRequest) -> Editor:
+async def caller(app: App, request: pytest.FixtureRequest) -> Editor:
     """Each of those who may, in turn."""
     return await editor(app, request.param, await new_client(app))
 

@@ -1,4 +1,4 @@
-"""Groups of the provider are roles here, in the same sign-in, and only as long as they last."""
+"""Groups of the provider give roles here, in the same sign-in, for as long as the person is in them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.people import (
     user_of,
     users_of,
 )
-from tests.support.single_sign_on import check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import check_no_one_got_in, saml_provider
 
 TABLE = [
     roles_line("ops", "Operator"),
@@ -120,12 +120,12 @@ async def test_of_two_providers_each_takes_away_what_it_gave(app: App) -> None:
             assert (me["user"]["id"], me["roles"]) == (user_id, roles), (company.name, groups)
 
 
-async def test_whoever_has_no_role_left_is_refused_and_has_none(app: App) -> None:
+async def test_a_user_with_no_role_left_is_refused_and_has_none(app: App) -> None:
     async with oidc_provider(app, groupRoles=TABLE, defaultRoles=[]) as company:
         browser = await company.sign_in("ada", "ada@mail.example", groups=["ops"])
         user = (await session_of(browser))["user"]["id"]
         _, reply = await company.attempt("ada", groups=[])
-        assert check_nobody_got_in(reply) == "Your account at the identity provider gives you no role here"
+        assert check_no_one_got_in(reply) == "Your account at the identity provider gives you no role here"
         assert (await last_reason(app, company.client)).startswith("no group gives a role; groups: ")
         assert (await user_of(app, company.client, user))["roles"] == []
         # The session of before opens nothing that asks for a permission.

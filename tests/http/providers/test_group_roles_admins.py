@@ -1,4 +1,4 @@
-"""Groups make Admins and unmake them, but a client's last active Admin stays one."""
+"""Groups give and take the role Admin, but a client's last active Admin keeps it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.application import App
-from tests.support.domains import domain_counts
 from tests.support.people import (
     OidcProvider,
     member,
@@ -17,12 +16,13 @@ from tests.support.people import (
     users_of,
 )
 from tests.support.single_sign_on import saml_provider
+from tests.support.vouched_domains import domain_counts
 
 ADMINS = [roles_line("bosses", "Admin")]
 
 
-async def boss(company: OidcProvider, name: str) -> int:
-    """Somebody who is Admin by the group."""
+async def client_admin(company: OidcProvider, name: str) -> int:
+    """A user who is Admin by the group."""
     browser = await company.sign_in(name, f"{name}@mail.example", groups=["bosses"])
     return int((await session_of(browser))["user"]["id"])
 
@@ -35,7 +35,7 @@ async def active_admins(app: App, client: str) -> list[str]:
 async def test_a_group_makes_an_admin_and_unmakes_one(app: App) -> None:
     async with oidc_provider(app, groupRoles=ADMINS) as company:
         for name in ("ada", "bob"):
-            await boss(company, name)
+            await client_admin(company, name)
         browser = await company.sign_in("ada", groups=[])
         assert (await session_of(browser))["roles"] == ["Viewer"]
         assert await active_admins(app, company.client) == ["bob@mail.example"]
@@ -43,12 +43,12 @@ async def test_a_group_makes_an_admin_and_unmakes_one(app: App) -> None:
 
 async def test_the_last_active_admin_stays_one(app: App) -> None:
     async with oidc_provider(app, groupRoles=ADMINS) as company:
-        ada = await boss(company, "ada")
+        ada = await client_admin(company, "ada")
         asleep, _ = await new_user(app, company.client, roles=["Admin"])
         await act_on(app, f"{company.client}/users/{asleep}/deactivate")
         assert (await session_of(await company.sign_in("ada", groups=[])))["roles"] == ["Admin", "Viewer"]
         # It was not forgotten that a group gave it: with another Admin there it goes.
-        await boss(company, "bob")
+        await client_admin(company, "bob")
         assert (await session_of(await company.sign_in("ada", groups=[])))["roles"] == ["Viewer"]
         assert (await user_of(app, company.client, ada))["roles"] == ["Viewer"]
 
@@ -70,7 +70,7 @@ async def test_other_roles_of_the_last_admin_go_all_the_same(app: App) -> None:
 
 async def test_of_two_admins_who_lose_the_group_at_once_one_stays(app: App) -> None:
     client = await new_client(app)
-    await domain_counts(app, client)  # else groups give Admin to nobody who is here
+    await domain_counts(app, client)  # else groups give Admin to no existing user
     okta = await saml_provider(app, client, groupRoles=ADMINS, domains=[f"{client}.example"])
     people = [f"{name}@{client}.example" for name in ("ada", "bob")]
     for _ in range(5):

@@ -1,5 +1,4 @@
-"""A provider goes with the roles that its groups gave; and what an Admin switched off, only an
-Admin switches on."""
+"""Deleting a provider takes the roles that its groups gave; what an Admin switched off, only an Admin switches on."""
 
 from __future__ import annotations
 
@@ -9,14 +8,14 @@ from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.people import OidcProvider, member, oidc_provider, roles_line, set_roles, users_of
-from tests.support.single_sign_on import Browser, check_nobody_got_in
-from tests.support.steps import provider_deletion, provider_deletion_breaks
+from tests.support.single_sign_on import Browser, check_no_one_got_in
+from tests.support.small_steps import provider_deletion, provider_deletion_breaks
 
 LINES = [roles_line("ops", "Operator"), roles_line("writers", "Author"), roles_line("bosses", "Admin")]
 
 
 async def roles_of(company: OidcProvider) -> dict[str, list[str]]:
-    """Roles of the client's people, by the first word of their addresses."""
+    """Roles of the client's users, by the first part of their addresses."""
     found = await users_of(company.app, company.client)
     return {email.partition("@")[0]: user["roles"] for email, user in found.items()}
 
@@ -54,7 +53,7 @@ async def test_what_groups_gave_goes_and_what_others_gave_stays(
         assert both["roles"] == ["Operator"]
 
 
-async def test_one_that_is_half_gone_lets_nobody_in_and_goes_on_where_it_was(
+async def test_one_that_is_half_gone_lets_no_one_in_and_goes_on_where_it_was(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider_deletion(monkeypatch, 1)
@@ -65,7 +64,7 @@ async def test_one_that_is_half_gone_lets_nobody_in_and_goes_on_where_it_was(
             assert (await company.send("DELETE")).status == 500
         assert sorted(map(len, (await roles_of(company)).values())) == [0, 1, 1]
         begun = await Browser(app).start("oidc", provider=company.name, client=company.client)
-        check_nobody_got_in(begun)
+        check_no_one_got_in(begun)
         assert (await company.send("DELETE")).status == 200
         assert set(map(len, (await roles_of(company)).values())) == {0}
         check_refusal(await company.send("GET"), 404, "NOT_FOUND")
@@ -93,12 +92,15 @@ async def test_a_user_admin_deletes_one_whose_groups_made_no_admin(app: App) -> 
 @pytest.mark.parametrize("by", ["Admin", "system admin"])
 async def test_what_an_admin_switched_off_only_an_admin_switches_on(app: App, by: str) -> None:
     async with oidc_provider(app) as company:
-        clerk, boss = await member(app, company.client, "User Admin"), await member(app, company.client, "Admin")
-        token = boss.token if by == "Admin" else ""
+        clerk, client_admin = (
+            await member(app, company.client, "User Admin"),
+            await member(app, company.client, "Admin"),
+        )
+        token = client_admin.token if by == "Admin" else ""
         assert (await company.send("POST", "/switch-off", token=token)).status == 200
         check_refusal(await company.send("POST", "/switch-on", token=clerk.token), 403, "FORBIDDEN")
         await company.change(token=clerk.token, createUsers=True)
         assert (await company.send("GET", token=clerk.token)).data["enabled"] is False
         assert (await company.send("POST", "/switch-on", token=token)).status == 200
-        for act, token in (("off", clerk.token), ("on", clerk.token), ("off", clerk.token), ("on", boss.token)):
+        for act, token in (("off", clerk.token), ("on", clerk.token), ("off", clerk.token), ("on", client_admin.token)):
             assert (await company.send("POST", f"/switch-{act}", token=token)).status == 200, act

@@ -1,5 +1,5 @@
-"""Who rules a provider rules whom it says people are, so a User Admin's opens no Admin's
-account and makes nobody an Admin."""
+"""Who edits a provider decides whom it identifies: a User Admin's provider opens no Admin's account and makes no one
+Admin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
-from tests.support.claiming import vouch_for
+from tests.support.domain_claims import vouch_for
 from tests.support.oidc_op import provider
 from tests.support.people import (
     OidcProvider,
@@ -22,13 +22,13 @@ from tests.support.people import (
     user_of,
     users_of,
 )
-from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 ADMINS = [roles_line("bosses", "Admin")]
 
 
 async def own_provider(app: App, client: str, token: str, op: Any, **members: Any) -> OidcProvider:
-    """A provider that somebody of the client makes, for domains that are proved to be the client's."""
+    """A provider that a user of the client makes, for domains that are proved to be the client's."""
     settings = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
     body = {"name": "mine", "createUsers": True, "defaultRoles": ["Viewer"], "oidc": settings,
             "returnAddresses": ["https://app.acme.example/in"], **members}  # fmt: skip
@@ -40,18 +40,18 @@ async def own_provider(app: App, client: str, token: str, op: Any, **members: An
 
 async def test_a_provider_that_a_user_admin_made_opens_no_admins_account(app: App) -> None:
     client = await new_client(app)
-    boss, clerk = await member(app, client, "Admin"), await member(app, client, "User Admin")
+    client_admin, clerk = await member(app, client, "Admin"), await member(app, client, "User Admin")
     colleague = await member(app, client)
     with provider(app.clock, alg="ES256") as op:
         mine = await own_provider(app, client, clerk.token, op, domains=[f"{client}.example"])
         assert mine.made["reachesAdmins"] is False
-        assert "Admin" in await mine.refused("the-boss", boss.email)
-        assert "Admin" in await mine.refused("the-boss", boss.email.upper())
-        identities = f"/api/admin/clients/{client}/users/{boss.id}/identities"
+        assert "Admin" in await mine.refused("the-boss", client_admin.email)
+        assert "Admin" in await mine.refused("the-boss", client_admin.email.upper())
+        identities = f"/api/admin/clients/{client}/users/{client_admin.id}/identities"
         assert (await app.get(identities, token=await app.admin_token())).data["items"] == []
         assert (await session_of(await mine.sign_in("the-colleague", colleague.email)))["user"]["id"] == colleague.id
-        assert (await mine.change(token=boss.token))["reachesAdmins"] is True
-        assert (await session_of(await mine.sign_in("the-boss", boss.email)))["user"]["id"] == boss.id
+        assert (await mine.change(token=client_admin.token))["reachesAdmins"] is True
+        assert (await session_of(await mine.sign_in("the-boss", client_admin.email)))["user"]["id"] == client_admin.id
 
 
 @pytest.mark.parametrize("members", [{"groupRoles": ADMINS}, {"defaultRoles": ["Admin"]}], ids=["group", "default"])
@@ -64,7 +64,7 @@ async def test_it_makes_no_new_admin(app: App, members: dict[str, Any]) -> None:
         assert f"new@{client}.example" not in await users_of(app, client)
 
 
-async def test_it_makes_no_admin_of_somebody_who_is_here(app: App) -> None:
+async def test_it_makes_no_admin_of_an_existing_user(app: App) -> None:
     client = await new_client(app)
     clerk = await member(app, client, "User Admin")
     with provider(app.clock, alg="ES256") as op:
@@ -86,7 +86,7 @@ async def test_a_user_admin_who_links_the_own_account_does_not_become_admin(app:
         browser = Browser(app, {"session": clerk.cookie})
         begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": "mine"})
         mine.knows("clerk", groups=["bosses"])
-        check_nobody_got_in(await browser.send("GET", op.visit(begun.data["location"])))
+        check_no_one_got_in(await browser.send("GET", op.visit(begun.data["location"])))
         assert (await app.me(clerk.token)).data["roles"] == ["User Admin"]
         assert (await browser.send("GET", "/api/client/auth/identities")).data["items"] == []
 
@@ -104,42 +104,50 @@ async def test_a_user_admin_who_maps_an_existing_provider_to_admin_does_not_beco
 async def test_a_provider_that_a_user_admin_changed_opens_its_admins_no_more(app: App) -> None:
     """The issuer is pointed to one's own provider, which says of itself the Admin's own subject."""
     async with oidc_provider(app, vouches=True) as company:
-        boss = await member(app, company.client, "Admin")
+        client_admin = await member(app, company.client, "Admin")
         clerk = await member(app, company.client, "User Admin")
-        await company.sign_in("the-boss", boss.email)
+        await company.sign_in("the-boss", client_admin.email)
         with provider(app.clock, alg="ES256") as evil:
             oidc = {"issuer": evil.issuer, "clientSecret": evil.client_secret}
             changed = await company.change(token=clerk.token, oidc=oidc)
             assert changed["reachesAdmins"] is False
             forged = OidcProvider(app, evil, company.client, changed)
-            assert "Admin" in await forged.refused("the-boss", boss.email)
-            assert "another subject" in await forged.refused("another-subject", boss.email)
+            assert "Admin" in await forged.refused("the-boss", client_admin.email)
+            assert "another subject" in await forged.refused("another-subject", client_admin.email)
         original = {"issuer": company.op.issuer, "clientSecret": company.op.client_secret}
         await company.change(token=clerk.token, oidc=original)
-        assert "Admin" in await company.refused("the-boss", boss.email)
+        assert "Admin" in await company.refused("the-boss", client_admin.email)
         confirmed = await company.change(oidc=original)
         assert confirmed["reachesAdmins"] is True
-        assert (await session_of(await company.sign_in("the-boss", boss.email)))["user"]["id"] == boss.id
+        assert (await session_of(await company.sign_in("the-boss", client_admin.email)))["user"][
+            "id"
+        ] == client_admin.id
 
 
 async def test_deleting_and_making_it_anew_reaches_no_admin_either(app: App) -> None:
     async with oidc_provider(app, name="mine", vouches=True) as company:
-        boss, clerk = await member(app, company.client, "Admin"), await member(app, company.client, "User Admin")
-        await company.sign_in("the-boss", boss.email)
+        client_admin, clerk = (
+            await member(app, company.client, "Admin"),
+            await member(app, company.client, "User Admin"),
+        )
+        await company.sign_in("the-boss", client_admin.email)
         assert (await company.send("DELETE", token=clerk.token)).status == 200
         mine = await own_provider(app, company.client, clerk.token, company.op, domains=[f"{company.client}.example"])
-        assert "Admin" in await mine.refused("the-boss", boss.email)
+        assert "Admin" in await mine.refused("the-boss", client_admin.email)
 
 
 @pytest.mark.parametrize("by", ["Admin", "system admin"])
 async def test_an_admins_save_lets_admins_in_again(app: App, by: str) -> None:
     async with oidc_provider(app, groupRoles=ADMINS) as company:
-        boss, clerk = await member(app, company.client, "Admin"), await member(app, company.client, "User Admin")
+        client_admin, clerk = (
+            await member(app, company.client, "Admin"),
+            await member(app, company.client, "User Admin"),
+        )
         assert company.made["reachesAdmins"] is True
         assert (await company.change(token=clerk.token, createUsers=True, groupRoles=[]))["reachesAdmins"] is False
         assert (await company.change(token=clerk.token, groupRoles=ADMINS))["reachesAdmins"] is False
         await company.refused("new-boss", "new-boss@mail.example", groups=["bosses"])
-        again = await company.change(token=boss.token if by == "Admin" else "")
+        again = await company.change(token=client_admin.token if by == "Admin" else "")
         assert again["reachesAdmins"] is True
         browser = await company.sign_in("new-boss", "new-boss@mail.example", groups=["bosses"])
         assert (await session_of(browser))["roles"] == ["Admin", "Viewer"]
@@ -155,14 +163,14 @@ async def test_what_says_nothing_of_people_does_not_need_an_admin(app: App) -> N
             assert (await company.send("POST", f"/{act}", token=clerk)).data["reachesAdmins"] is True
 
 
-async def test_it_takes_the_admin_role_from_nobody(app: App) -> None:
+async def test_it_takes_the_admin_role_from_no_one(app: App) -> None:
     async with oidc_provider(app, groupRoles=ADMINS) as company:
         await member(app, company.client, "Admin")
         clerk = await member(app, company.client, "User Admin")
-        boss = await session_of(await company.sign_in("boss", "boss@mail.example", groups=["bosses"]))
+        client_admin = await session_of(await company.sign_in("boss", "boss@mail.example", groups=["bosses"]))
         await company.change(token=clerk.token, groupRoles=[])
         assert "Admin" in await company.refused("boss", "boss@mail.example", groups=["bosses"])
-        assert (await user_of(app, company.client, boss["user"]["id"]))["roles"] == ["Admin", "Viewer"]
+        assert (await user_of(app, company.client, client_admin["user"]["id"]))["roles"] == ["Admin", "Viewer"]
 
 
 async def test_an_invitation_of_a_user_admin_opens_no_account_that_became_an_admins(app: App) -> None:
@@ -172,19 +180,21 @@ async def test_an_invitation_of_a_user_admin_opens_no_account_that_became_an_adm
         token = (await company.invite(rising, clerk.token)).data["token"]
         await set_roles(app, company.client, rising, "Admin")
         begun = await Browser(app).start("oidc", client=company.client, provider=company.name, invitation=token)
-        assert check_nobody_got_in(begun) == "The invitation is not open any more"
+        assert check_no_one_got_in(begun) == "The invitation is not open any more"
         token = (await company.invite(rising)).data["token"]
         browser = await company.sign_in("the-real-one", query={"invitation": token})
         assert (await session_of(browser))["user"]["id"] == rising
 
 
 @pytest.mark.parametrize("how", ["by hand", "by group"])
-async def test_whoever_got_in_by_such_a_provider_is_out_when_the_account_becomes_an_admins(app: App, how: str) -> None:
+async def test_a_user_who_signed_in_by_such_a_provider_is_out_when_the_account_becomes_an_admins(
+    app: App, how: str
+) -> None:
     async with oidc_provider(app, vouches=True, groupRoles=ADMINS) as company:
         clerk, (rising, email) = await member(app, company.client, "User Admin"), await new_user(app, company.client)
         with provider(app.clock, alg="ES256") as op:
             mine = await own_provider(app, company.client, clerk.token, op, domains=[f"{company.client}.example"])
-            stranger = await mine.sign_in("i-am-rising", email)
+            outsider = await mine.sign_in("i-am-rising", email)
             _, coded = await mine.attempt("i-am-rising", email, query={"response": "code"})
         code = {"code": coded.headers["location"].partition("code=")[2]}
         await company.sign_in("rising", email)
@@ -192,15 +202,15 @@ async def test_whoever_got_in_by_such_a_provider_is_out_when_the_account_becomes
             await set_roles(app, company.client, rising, "Admin")
         rightful = await company.sign_in("rising", email, groups=["bosses"])
         assert "Admin" in (await session_of(rightful))["roles"]
-        assert (await stranger.me()).status == 401
-        check_nobody_got_in(await app.post("/api/client/auth/exchange", code))
+        assert (await outsider.me()).status == 401
+        check_no_one_got_in(await app.post("/api/client/auth/exchange", code))
 
 
 async def test_the_reason_is_written_down_and_not_told(app: App) -> None:
     client = await new_client(app)
-    boss, clerk = await member(app, client, "Admin"), await member(app, client, "User Admin")
+    client_admin, clerk = await member(app, client, "Admin"), await member(app, client, "User Admin")
     with provider(app.clock, alg="ES256") as op:
         mine = await own_provider(app, client, clerk.token, op, domains=[f"{client}.example"])
-        _, reply = await mine.attempt("the-boss", boss.email)
-        assert "Admin" not in check_nobody_got_in(reply)
+        _, reply = await mine.attempt("the-boss", client_admin.email)
+        assert "Admin" not in check_no_one_got_in(reply)
         assert await last_reason(app, client) == "an Admin's account, and the provider was last changed by a User Admin"

@@ -1,4 +1,4 @@
-"""Login, Graph and Dataverse of a provider are of one Microsoft cloud, and cannot be mixed."""
+"""Login, Graph and Dataverse addresses of a provider belong to one Microsoft cloud and cannot be mixed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from tests.http.providers.test_microsoft_providers import DYNAMICS, ENTRA
 from tests.support.accounts import new_client
 from tests.support.application import App, running
-from tests.support.editors import Editor, editor
 from tests.support.envelope import check_refusal, check_success
+from tests.support.provider_editors import Editor, editor
 
 #: Of Microsoft's clouds: environments as they are named there.
 ENVIRONMENTS = {
@@ -73,15 +73,15 @@ async def test_a_cloud_that_this_installation_does_not_have_is_refused(admin: Ed
             assert error["details"][0]["field"] == f"{kind}.cloud"
 
 
-async def test_a_change_cannot_mix_clouds_either(desk: Editor) -> None:
-    made = check_success(await desk.create("crm", dynamics=DYNAMICS), 201)
+async def test_a_change_cannot_mix_clouds_either(caller: Editor) -> None:
+    made = check_success(await caller.create("crm", dynamics=DYNAMICS), 201)
     gov = "https://contoso.crm.microsoftdynamics.us"
     for change in ({"cloud": "us-gov"}, {"organization": gov}, {"cloud": "china", "organization": gov}):
-        error = check_refusal(await desk.send("PATCH", "/crm", {"dynamics": change}), 400, "VALIDATION_ERROR")
+        error = check_refusal(await caller.send("PATCH", "/crm", {"dynamics": change}), 400, "VALIDATION_ERROR")
         assert error["details"][0]["field"] == "dynamics.organization"
-    assert check_success(await desk.send("GET", "/crm")) == made
+    assert check_success(await caller.send("GET", "/crm")) == made
     both = {"cloud": "us-gov", "organization": gov, "clientSecret": "of the other application"}
-    assert check_success(await desk.send("PATCH", "/crm", {"dynamics": both}))["dynamics"]["cloud"] == "us-gov"
+    assert check_success(await caller.send("PATCH", "/crm", {"dynamics": both}))["dynamics"]["cloud"] == "us-gov"
 
 
 @pytest.fixture
@@ -92,10 +92,10 @@ async def governed(database_url: str, app: App) -> AsyncIterator[App]:
 
 
 async def test_the_installations_cloud_is_that_of_providers_that_name_none(governed: App) -> None:
-    desk = await editor(governed, "system admin", await new_client(governed))
+    caller = await editor(governed, "system admin", await new_client(governed))
     gov = "https://contoso.crm.microsoftdynamics.us"
-    refused = await desk.create("crm", dynamics=DYNAMICS)
+    refused = await caller.create("crm", dynamics=DYNAMICS)
     assert check_refusal(refused, 400, "VALIDATION_ERROR")["details"][0]["field"] == "dynamics.organization"
-    check_success(await desk.create("crm", dynamics={**DYNAMICS, "organization": gov}), 201)
-    check_success(await desk.create("world", dynamics={**DYNAMICS, "cloud": "global"}), 201)
-    assert sorted(await desk.names()) == ["crm", "world"]
+    check_success(await caller.create("crm", dynamics={**DYNAMICS, "organization": gov}), 201)
+    check_success(await caller.create("world", dynamics={**DYNAMICS, "cloud": "global"}), 201)
+    assert sorted(await caller.names()) == ["crm", "world"]

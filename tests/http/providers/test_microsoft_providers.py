@@ -1,4 +1,4 @@
-"""Settings of the two Microsoft kinds: ids, secrets, what does not go together."""
+"""Settings of the two Microsoft provider kinds: ids, secrets, combinations that are refused."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import trail
-from tests.support.editors import Editor
 from tests.support.envelope import check_refusal, check_success
+from tests.support.provider_editors import Editor
 from tests.support.single_sign_on import BASE
 
 DIRECTORY, OTHER = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
@@ -19,41 +19,41 @@ DYNAMICS = {"directory": DIRECTORY, "clientId": CLIENT_ID, "organization": ORGAN
 ENTRA = {"directory": DIRECTORY, "applications": [APP]}
 
 
-async def test_both_kinds_are_made_looked_at_and_changed(desk: Editor) -> None:
-    crm = check_success(await desk.create("crm", dynamics=DYNAMICS), 201)
+async def test_both_kinds_are_made_looked_at_and_changed(caller: Editor) -> None:
+    crm = check_success(await caller.create("crm", dynamics=DYNAMICS), 201)
     assert crm["dynamics"] == {
         "directory": DIRECTORY, "clientId": CLIENT_ID, "organization": ORGANIZATION, "cloud": "",
         "groupClaim": "groups", "trustEmail": False, "keepTokens": False, "audiences": [],
     }  # fmt: skip
     assert (crm["kind"], crm["hasClientSecret"]) == ("dynamics", True)
     assert crm["serviceProvider"] == {"callbackUrl": f"{BASE}/api/client/auth/ms-dynamics/callback"}
-    assert crm["startUrl"] == f"{BASE}/api/client/auth/ms-dynamics?client={desk.client}&provider=crm"
-    apps = check_success(await desk.create("apps", entra=ENTRA), 201)
+    assert crm["startUrl"] == f"{BASE}/api/client/auth/ms-dynamics?client={caller.client}&provider=crm"
+    apps = check_success(await caller.create("apps", entra=ENTRA), 201)
     assert apps["entra"] == {
         "directory": DIRECTORY, "applications": [APP], "cloud": "", "graphTokens": True, "clientId": "",
         "appIdUri": "", "scopes": [], "askGraph": False, "guests": False, "groupClaim": "groups", "trustEmail": False,
     }  # fmt: skip
     assert (apps["kind"], apps["hasClientSecret"], apps["serviceProvider"]) == ("entra", False, {})
-    assert "startUrl" not in apps  # nobody signs in there: a token is brought
-    changed = check_success(await desk.send("PATCH", "/crm", {"dynamics": {"keepTokens": True}}))
+    assert "startUrl" not in apps  # no one signs in there: a token is brought
+    changed = check_success(await caller.send("PATCH", "/crm", {"dynamics": {"keepTokens": True}}))
     assert changed["dynamics"] == {**crm["dynamics"], "keepTokens": True}
-    changed = check_success(await desk.send("PATCH", "/apps", {"entra": {"applications": [APP, CLIENT_ID]}}))
+    changed = check_success(await caller.send("PATCH", "/apps", {"entra": {"applications": [APP, CLIENT_ID]}}))
     assert changed["entra"] == {**apps["entra"], "applications": [APP, CLIENT_ID]}
-    reply = await desk.app.get(f"/api/client/auth/oidc?client={desk.client}&provider=apps")
+    reply = await caller.app.get(f"/api/client/auth/oidc?client={caller.client}&provider=apps")
     check_refusal(reply, 404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize("kind", ["dynamics", "entra"])
-async def test_the_secret_is_never_shown(desk: Editor, kind: str) -> None:
+async def test_the_secret_is_never_shown(caller: Editor, kind: str) -> None:
     settings = DYNAMICS if kind == "dynamics" else {**ENTRA, "clientId": CLIENT_ID, "clientSecret": SECRET}
-    answers = [await desk.create("ms", **{kind: settings}), await desk.send("GET"), await desk.send("GET", "/ms")]
-    answers += [await desk.send("PATCH", "/ms", {kind: {"clientSecret": f"another-{SECRET}"}})]
-    answers += [await desk.send("PATCH", "/ms", {kind: {"directory": "x", "clientSecret": SECRET}})]
-    answers += [await desk.send("DELETE", "/ms")]
+    answers = [await caller.create("ms", **{kind: settings}), await caller.send("GET"), await caller.send("GET", "/ms")]
+    answers += [await caller.send("PATCH", "/ms", {kind: {"clientSecret": f"another-{SECRET}"}})]
+    answers += [await caller.send("PATCH", "/ms", {kind: {"directory": "x", "clientSecret": SECRET}})]
+    answers += [await caller.send("DELETE", "/ms")]
     assert [answer.status for answer in answers] == [201, 200, 200, 200, 400, 200]
     for answer in answers:
         assert SECRET not in answer.text
-    assert not any(SECRET in event.detail for event in await trail(desk.app, desk.client))
+    assert not any(SECRET in event.detail for event in await trail(caller.app, caller.client))
 
 
 GUIDS = ["", "contoso", "contoso.onmicrosoft.com", "common", "organizations", "consumers", DIRECTORY[:-1],
@@ -82,14 +82,14 @@ async def test_what_is_no_guid_is_refused_wherever_one_belongs(admin: Editor, gu
 @pytest.mark.parametrize(
     "change", [{"directory": OTHER}, {"cloud": "us-dod", "organization": "https://contoso.crm.appsplatform.us"}]
 )
-async def test_a_secret_is_not_shown_to_another_directory_or_cloud(desk: Editor, change: dict[str, Any]) -> None:
-    """Whoever may change a provider, but not read its secret, would point it to himself."""
-    made = check_success(await desk.create("crm", dynamics=DYNAMICS), 201)
-    error = check_refusal(await desk.send("PATCH", "/crm", {"dynamics": change}), 400, "VALIDATION_ERROR")
+async def test_a_secret_is_not_shown_to_another_directory_or_cloud(caller: Editor, change: dict[str, Any]) -> None:
+    """A user who may change a provider, but not read its secret, could point it to their own server."""
+    made = check_success(await caller.create("crm", dynamics=DYNAMICS), 201)
+    error = check_refusal(await caller.send("PATCH", "/crm", {"dynamics": change}), 400, "VALIDATION_ERROR")
     assert error["details"] == [{"field": "dynamics.clientSecret", "message": "Needed anew for another issuer"}]
-    assert check_success(await desk.send("GET", "/crm")) == made
+    assert check_success(await caller.send("GET", "/crm")) == made
     for secret in ("new", None):
-        changed = await desk.send("PATCH", "/crm", {"dynamics": {**change, "clientSecret": secret}})
+        changed = await caller.send("PATCH", "/crm", {"dynamics": {**change, "clientSecret": secret}})
         assert check_success(changed)["hasClientSecret"] is (secret is not None)
 
 

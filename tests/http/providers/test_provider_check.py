@@ -1,4 +1,5 @@
-"""``test`` talks to a provider and says in words what is wrong, at both doors alike."""
+"""The provider's ``test`` route calls the provider and says in a sentence what is wrong, for system admins and clients
+alike."""
 
 from __future__ import annotations
 
@@ -8,10 +9,10 @@ import pytest
 
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
-from tests.support.editors import WHO, Editor, editor, saml_settings
 from tests.support.envelope import check_success
 from tests.support.oidc_op import Op, provider
 from tests.support.oidc_socket import Answer
+from tests.support.provider_editors import WHO, Editor, editor, saml_settings
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import callback
 
@@ -22,9 +23,9 @@ ROLES = {"createUsers": True, "defaultRoles": ["Viewer"]}
 ADMINS = [who for who in WHO if who != "User Admin"]
 
 
-async def findings_of(desk: Editor) -> tuple[bool, dict[str, list[str]]]:
+async def findings_of(caller: Editor) -> tuple[bool, dict[str, list[str]]]:
     """Whether it works, and the sentences by their level."""
-    data = check_success(await desk.send("POST", "/idp/test"))
+    data = check_success(await caller.send("POST", "/idp/test"))
     assert set(data) == {"works", "findings"}
     by_level: dict[str, list[str]] = {"ok": [], "note": [], "bad": []}
     for finding in data["findings"]:
@@ -33,24 +34,24 @@ async def findings_of(desk: Editor) -> tuple[bool, dict[str, list[str]]]:
     return data["works"], by_level
 
 
-async def oidc(desk: Editor, op: Op, **settings: Any) -> dict[str, Any]:
+async def oidc(caller: Editor, op: Op, **settings: Any) -> dict[str, Any]:
     known = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret, **settings}
-    return await desk.make(name="idp", oidc=known, **ROLES)
+    return await caller.make(name="idp", oidc=known, **ROLES)
 
 
 @pytest.mark.parametrize("who", ADMINS)
 async def test_a_good_openid_provider(app: App, op: Op, who: str) -> None:
-    desk = await editor(app, who, await new_client(app))
-    await oidc(desk, op)
-    before, events = await desk.send("GET", "/idp"), len(await trail(app, desk.client))
-    works, said = await findings_of(desk)
+    caller = await editor(app, who, await new_client(app))
+    await oidc(caller, op)
+    before, events = await caller.send("GET", "/idp"), len(await trail(app, caller.client))
+    works, said = await findings_of(caller)
     assert works
     assert "The provider knows this client and accepts how it authenticates." in said["ok"]
-    assert f"The callback address to register is {callback(desk.client, 'idp')}, its own." in said["ok"]
+    assert f"The callback address to register is {callback(caller.client, 'idp')}, its own." in said["ok"]
     assert "The callback address is registered at the provider." in said["ok"]
     assert said["note"] == []
-    assert (await desk.send("GET", "/idp")).data == before.data
-    assert len(await trail(app, desk.client)) == events
+    assert (await caller.send("GET", "/idp")).data == before.data
+    assert len(await trail(app, caller.client)) == events
 
 
 async def test_what_is_wrong_with_an_openid_provider_is_said(admin: Editor, op: Op) -> None:
@@ -83,13 +84,13 @@ async def test_a_provider_that_is_gone_is_said(app: App, admin: Editor) -> None:
     assert said["bad"][0].startswith("The provider's description cannot be fetched: ")
 
 
-async def test_no_secret_and_no_word_of_the_provider_is_shown(admin: Editor, op: Op) -> None:
+async def test_no_secret_and_no_text_of_the_provider_is_shown(admin: Editor, op: Op) -> None:
     await oidc(admin, op, clientSecret="hush-hush-secret")
     op.answers["token"] = Answer.json({"error": "invalid_client", "error_description": "hush-hush-secret is bad"}, 401)
     assert "hush" not in (await admin.send("POST", "/idp/test")).text
 
 
-async def test_settings_that_let_nobody_in_are_said(admin: Editor, op: Op) -> None:
+async def test_settings_that_let_no_one_in_are_said(admin: Editor, op: Op) -> None:
     await oidc(admin, op)
     check_success(await admin.send("PATCH", "/idp", {"defaultRoles": []}))
     assert (await findings_of(admin))[1]["bad"] == [
@@ -101,9 +102,9 @@ async def test_settings_that_let_nobody_in_are_said(admin: Editor, op: Op) -> No
     assert (works, said["note"][0]) == (True, "The provider is switched off here")
 
 
-async def saml(desk: Editor, idp: Idp, address: str, **settings: Any) -> None:
+async def saml(caller: Editor, idp: Idp, address: str, **settings: Any) -> None:
     pinned = saml_settings(certificates=[idp.certificate_pem], redirectUrl=address, **settings)
-    check_success(await desk.create("idp", saml=pinned, **ROLES), 201)
+    check_success(await caller.create("idp", saml=pinned, **ROLES), 201)
 
 
 def aged(app: App, since: int, until: int) -> Idp:
@@ -114,10 +115,10 @@ def aged(app: App, since: int, until: int) -> Idp:
 
 @pytest.mark.parametrize("who", ADMINS)
 async def test_a_good_saml_provider(app: App, op: Op, who: str) -> None:
-    desk = await editor(app, who, await new_client(app))
-    await saml(desk, aged(app, -1, 400), f"{op.base}/sso")
+    caller = await editor(app, who, await new_client(app))
+    await saml(caller, aged(app, -1, 400), f"{op.base}/sso")
     op.answers["unknown"] = Answer(200, {"Content-Type": "text/html"}, b"<html>sign in here</html>")
-    works, said = await findings_of(desk)
+    works, said = await findings_of(caller)
     assert works
     assert said["ok"][0].startswith("Certificate CN=idp.example (")
     assert "is good until 20" in said["ok"][0]

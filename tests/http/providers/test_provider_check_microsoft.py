@@ -1,4 +1,4 @@
-"""``test`` of the two Microsoft kinds says in words what is wrong, and asks without any token."""
+"""The ``test`` route for the two Microsoft kinds says in a sentence what is wrong, and needs no token."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft import bodies
+from tests.interop.microsoft import error_bodies
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OUR_URI, OURS
-from tests.interop.microsoft.world import Provider, World
 from tests.support.accounts import trail
-from tests.support.editors import WHO, editor
 from tests.support.envelope import check_success
 from tests.support.oidc_socket import Answer
+from tests.support.provider_editors import WHO, editor
 from tests.support.single_sign_on import BASE
 
 CONTOSO, MISSING = "c0c0c0c0-1111-4111-8111-111111111111", "dddddddd-4444-4444-8444-444444444444"
@@ -39,12 +39,12 @@ async def bad(provider: Provider) -> str:
     return text
 
 
-async def test_a_good_dynamics_provider(world: World) -> None:
-    provider = await world.dynamics()
-    events = len(await trail(world.app, provider.client))
+async def test_a_good_dynamics_provider(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
+    events = len(await trail(setup.app, provider.client))
     found = await said(provider)
     assert found["bad"] == []
-    base = world.microsoft.base
+    base = setup.microsoft.base
     assert found["ok"] == [
         f"The cloud is custom: login at {base}, Graph at {base}.",
         f"The directory is at {base.removeprefix('http://')}, and names itself as it must in this cloud.",
@@ -54,21 +54,21 @@ async def test_a_good_dynamics_provider(world: World) -> None:
     assert found["note"][0].startswith(SECRET_SO_FAR)
     assert CALLBACK in found["note"][1]
     assert "user_impersonation" in found["note"][1]
-    assert [asked.endpoint for asked in world.microsoft.asked] == ["discovery", "keys", "token", "dataverse"]
-    assert not [asked for asked in world.microsoft.asked if "authorization" in asked.headers]
-    assert len(await trail(world.app, provider.client)) == events
+    assert [asked.endpoint for asked in setup.microsoft.asked] == ["discovery", "keys", "token", "dataverse"]
+    assert not [asked for asked in setup.microsoft.asked if "authorization" in asked.headers]
+    assert len(await trail(setup.app, provider.client)) == events
 
 
 @pytest.mark.parametrize("who", WHO)
-async def test_it_is_the_same_at_every_door(world: World, who: str) -> None:
-    provider = await world.dynamics(name="crm")
-    desk = await editor(world.app, who, provider.client)
-    assert check_success(await desk.send("POST", "/crm/test")) == check_success(await provider.send("POST", "/test"))
+async def test_it_is_the_same_at_every_route(setup: MicrosoftSetup, who: str) -> None:
+    provider = await setup.dynamics(name="crm")
+    caller = await editor(setup.app, who, provider.client)
+    assert check_success(await caller.send("POST", "/crm/test")) == check_success(await provider.send("POST", "/test"))
 
 
 @pytest.mark.parametrize("kind", ["dynamics", "entra"])
-async def test_a_directory_that_is_not_there(world: World, kind: str) -> None:
-    made = world.dynamics if kind == "dynamics" else world.entra
+async def test_a_directory_that_is_not_there(setup: MicrosoftSetup, kind: str) -> None:
+    made = setup.dynamics if kind == "dynamics" else setup.entra
     provider = await made("", {"directory": MISSING})
     texts = (await said(provider))["bad"]
     assert texts[0].startswith("No such directory: ")
@@ -77,7 +77,7 @@ async def test_a_directory_that_is_not_there(world: World, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "sentence"),
     [
         (Answer(503), "answers with status 503"),
         (Answer(404, {}, b"<h1>Not found</h1>"), "answers with status 404"),
@@ -90,36 +90,38 @@ async def test_a_directory_that_is_not_there(world: World, kind: str) -> None:
         (Answer(raw=b""), "cannot be reached: "),
     ],
 )
-async def test_a_login_service_that_does_not_answer_as_it_must(world: World, answer: Answer, words: str) -> None:
-    provider = await world.entra()
-    world.microsoft.answers["discovery"] = answer
-    assert words in await bad(provider)
+async def test_a_login_service_that_does_not_answer_as_it_must(
+    setup: MicrosoftSetup, answer: Answer, sentence: str
+) -> None:
+    provider = await setup.entra()
+    setup.microsoft.answers["discovery"] = answer
+    assert sentence in await bad(provider)
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "sentence"),
     [
         (Answer(500), "keys cannot be read: "),
         (Answer.json({"keys": []}), "None of the published keys"),
         (Answer(200, {}, b"x"), "keys cannot be read: "),
     ],
 )
-async def test_keys_that_cannot_be_used(world: World, answer: Answer, words: str) -> None:
-    provider = await world.entra()
-    world.microsoft.answers["keys"] = answer
-    assert words in await bad(provider)
+async def test_keys_that_cannot_be_used(setup: MicrosoftSetup, answer: Answer, sentence: str) -> None:
+    provider = await setup.entra()
+    setup.microsoft.answers["keys"] = answer
+    assert sentence in await bad(provider)
 
 
-async def test_keys_of_another_directory_are_none(world: World) -> None:
-    provider = await world.entra()
-    [_, _, key, _] = world.microsoft.login.keys(world.microsoft.named("contoso"))
+async def test_keys_of_another_directory_are_none(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra()
+    [_, _, key, _] = setup.microsoft.login.keys(setup.microsoft.named("contoso"))
     assert CONTOSO not in key["issuer"]
-    world.microsoft.answers["keys"] = Answer.json({"keys": [key]})
+    setup.microsoft.answers["keys"] = Answer.json({"keys": [key]})
     assert await bad(provider) == "None of the published keys signs for this directory."
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "sentence"),
     [
         (
             {"clientSecret": "wrong-secret-3141"},
@@ -129,32 +131,38 @@ async def test_keys_of_another_directory_are_none(world: World) -> None:
         ({"clientId": MISSING}, f"does not know the application {MISSING} (AADSTS700016)"),
     ],
 )
-async def test_an_application_that_is_not_set_up(world: World, settings: dict[str, Any], words: str) -> None:
-    provider = await world.dynamics("", settings)
+async def test_an_application_that_is_not_set_up(
+    setup: MicrosoftSetup, settings: dict[str, Any], sentence: str
+) -> None:
+    provider = await setup.dynamics("", settings)
     text = await bad(provider)
-    assert words in text
+    assert sentence in text
     assert "3141" not in text
 
 
-async def test_what_cannot_be_found_out_is_said(world: World) -> None:
-    provider = await world.dynamics()
-    world.microsoft.answers["token"] = bodies.aadsts(70003, world.app.clock.now_ms())
+async def test_what_cannot_be_found_out_is_said(setup: MicrosoftSetup) -> None:
+    provider = await setup.dynamics()
+    setup.microsoft.answers["token"] = error_bodies.aadsts(70003, setup.app.clock.now_ms())
     assert "is not known: Microsoft answers with status 400 (AADSTS70003)." in (await said(provider))["note"][0]
-    world.microsoft.answers["token"] = Answer(200, {}, b"{}")
+    setup.microsoft.answers["token"] = Answer(200, {}, b"{}")
     assert "is not known: Microsoft answers with status 200." in (await said(provider))["note"][0]
-    world.microsoft.answers["token"] = Answer(raw=b"")
+    setup.microsoft.answers["token"] = Answer(raw=b"")
     assert "token endpoint cannot be reached" in await bad(provider)
-    world.microsoft.answers.clear()
-    world.microsoft.login.registrations[OURS].secret = None
+    setup.microsoft.answers.clear()
+    setup.microsoft.login.registrations[OURS].secret = None
     try:
         await provider.change(dynamics={"clientSecret": None})
         assert "for mobile and desktop applications" in (await said(provider))["note"][0]
     finally:
-        world.microsoft.login.registrations[OURS].secret = OUR_SECRET
+        setup.microsoft.login.registrations[OURS].secret = OUR_SECRET
 
 
 ENVIRONMENTS: dict[str, tuple[Answer, str, str]] = {
-    "of another directory": (bodies.unauthorized_at_dataverse(MISSING, ORGANIZATION), "bad", f"directory: {MISSING}."),
+    "of another directory": (
+        error_bodies.unauthorized_at_dataverse(MISSING, ORGANIZATION),
+        "bad",
+        f"directory: {MISSING}.",
+    ),
     "that does not say which": (Answer(401, {"WWW-Authenticate": "Bearer"}), "ok", "is there and asks for a token."),
     "without a challenge": (Answer(401), "ok", "is there and asks for a token."),
     "that is not there": (Answer(404), "bad", f"There is no environment at {ORGANIZATION}."),
@@ -166,27 +174,27 @@ ENVIRONMENTS: dict[str, tuple[Answer, str, str]] = {
 
 
 @pytest.mark.parametrize("case", ENVIRONMENTS)
-async def test_an_environment(world: World, case: str) -> None:
-    answer, level, words = ENVIRONMENTS[case]
-    provider = await world.dynamics()
-    world.microsoft.answers["dataverse"] = answer
+async def test_an_environment(setup: MicrosoftSetup, case: str) -> None:
+    answer, level, sentence = ENVIRONMENTS[case]
+    provider = await setup.dynamics()
+    setup.microsoft.answers["dataverse"] = answer
     found = await said(provider)
-    assert [text for text in found[level] if words in text]
+    assert [text for text in found[level] if sentence in text]
     assert bool(found["bad"]) == (level == "bad")
 
 
-async def test_a_good_entra_provider(world: World) -> None:
-    base = world.microsoft.base
-    provider = await world.entra()
+async def test_a_good_entra_provider(setup: MicrosoftSetup) -> None:
+    base = setup.microsoft.base
+    provider = await setup.entra()
     found = await said(provider)
     assert (found["bad"], found["note"]) == ([], [])
     assert found["ok"][0] == f"The cloud is custom: login at {base}, Graph at {base}."
     assert found["ok"][-1] == f"Microsoft Graph is at {base} and asks for a token."
-    assert [asked.endpoint for asked in world.microsoft.asked] == ["discovery", "keys", "graph"]
+    assert [asked.endpoint for asked in setup.microsoft.asked] == ["discovery", "keys", "graph"]
 
 
-async def test_what_tokens_for_our_own_application_need(world: World) -> None:
-    provider = await world.entra_of_ours("", {"appIdUri": OUR_URI, "askGraph": True, "scopes": ["access_as_user"]})
+async def test_what_tokens_for_our_own_application_need(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra_of_ours("", {"appIdUri": OUR_URI, "askGraph": True, "scopes": ["access_as_user"]})
     found = await said(provider)
     assert found["bad"] == []
     assert f"audience {OURS}, api://{OURS}, {OUR_URI}." in found["ok"][-1]
@@ -205,19 +213,19 @@ async def test_what_tokens_for_our_own_application_need(world: World) -> None:
     assert "askGraph changes nothing without clientId" in (await said(provider))["note"][0]
 
 
-async def test_graph_is_asked_only_where_it_will_be(world: World) -> None:
-    provider = await world.entra_of_ours("", {"graphTokens": False})
-    world.microsoft.answers["graph"] = Answer(raw=b"")
+async def test_graph_is_asked_only_where_it_will_be(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra_of_ours("", {"graphTokens": False})
+    setup.microsoft.answers["graph"] = Answer(raw=b"")
     assert (await said(provider))["bad"] == []
-    assert world.microsoft.count("graph") == 0
+    assert setup.microsoft.count("graph") == 0
     await provider.change(entra={"graphTokens": True})
     assert "Microsoft Graph cannot be reached: " in await bad(provider)
-    world.microsoft.answers["graph"] = bodies.unavailable()
+    setup.microsoft.answers["graph"] = error_bodies.unavailable()
     assert "answers with status 503" in (await said(provider))["note"][0]
 
 
-async def test_what_no_kind_can_do_without(world: World) -> None:
-    provider = await world.entra(groupRoles=[{"group": "g", "roles": ["Author"]}])
+async def test_what_no_kind_can_do_without(setup: MicrosoftSetup) -> None:
+    provider = await setup.entra(groupRoles=[{"group": "g", "roles": ["Author"]}])
     assert "carry no groups" in (await said(provider))["note"][0]
     await provider.change(groupRoles=[], defaultRoles=[])
     texts = [f["text"] for f in (await provider.send("POST", "/test")).data["findings"] if f["level"] == "bad"]

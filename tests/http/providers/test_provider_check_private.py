@@ -1,4 +1,4 @@
-"""`provider test` is no look around in a private network: a User Admin is told *reached* or *not reached* there."""
+"""The provider's ``test`` route does not explore private networks: a User Admin learns *reached* or not."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import App
-from tests.support.editors import Editor, editor, saml_settings
 from tests.support.envelope import check_success
 from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
+from tests.support.provider_editors import Editor, editor, saml_settings
 
 TOLD_MORE = "Of a server that is not on the public Internet an Admin is told more."
 
@@ -23,10 +23,10 @@ async def user_admin(app: App) -> Editor:
     return await editor(app, "User Admin", await new_client(app))
 
 
-async def said_of(desk: Editor, **members: Any) -> tuple[bool, list[str]]:
+async def said_of(caller: Editor, **members: Any) -> tuple[bool, list[str]]:
     """Whether it works, and all that is said of a provider but its own address and who changed it."""
-    made = check_success(await desk.create(**members), 201)
-    data = check_success(await desk.send("POST", f"/{made['name']}/test"))
+    made = check_success(await caller.create(**members), 201)
+    data = check_success(await caller.send("POST", f"/{made['name']}/test"))
     texts = [finding["text"] for finding in data["findings"]]
     return data["works"], [
         text for text in texts if not text.startswith(("The callback", "A User Admin", "Certificate"))
@@ -82,7 +82,7 @@ async def test_a_sign_on_address_there_is_reached_and_no_more(user_admin: Editor
 
 @pytest.mark.parametrize("who", ["Admin", "system admin"])
 async def test_an_admin_is_told_all(app: App, op: Op, who: str) -> None:
-    desk = await editor(app, who, await new_client(app))
+    caller = await editor(app, who, await new_client(app))
     op.answers["discovery"] = Answer(404)
-    _, texts = await said_of(desk, oidc={"issuer": op.issuer, "clientId": "x"}, defaultRoles=["Viewer"])
+    _, texts = await said_of(caller, oidc={"issuer": op.issuer, "clientId": "x"}, defaultRoles=["Viewer"])
     assert "answered 404" in texts[0]

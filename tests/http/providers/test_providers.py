@@ -1,4 +1,4 @@
-"""Providers are data of a client, edited by system admins, by its Admin and by its User Admin."""
+"""A client's providers are edited by system admins, by its Admin and by its User Admin."""
 
 from __future__ import annotations
 
@@ -9,55 +9,55 @@ import pytest
 
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
-from tests.support.editors import OIDC, SECRET, WHO, Editor, editor, saml_settings
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.people import member
+from tests.support.provider_editors import OIDC, SECRET, WHO, Editor, editor, saml_settings
 from tests.support.provider_rows import add_past_the_server, opened, stored
 from tests.support.single_sign_on import callback, entity_id
 
 
-async def test_they_are_made_looked_at_changed_switched_and_deleted(desk: Editor) -> None:
-    made = await desk.make(name="okta", displayName="Okta", domains=["acme.example"], defaultRoles=["Viewer"])
-    assert made["serviceProvider"] == {"callbackUrl": callback(desk.client, "okta")}
-    assert made["startUrl"].endswith(f"/api/client/auth/oidc?client={desk.client}&provider=okta")
+async def test_they_are_made_looked_at_changed_switched_and_deleted(caller: Editor) -> None:
+    made = await caller.make(name="okta", displayName="Okta", domains=["acme.example"], defaultRoles=["Viewer"])
+    assert made["serviceProvider"] == {"callbackUrl": callback(caller.client, "okta")}
+    assert made["startUrl"].endswith(f"/api/client/auth/oidc?client={caller.client}&provider=okta")
     assert (made["kind"], made["enabled"], made["displayName"]) == ("oidc", True, "Okta")
-    assert check_success(await desk.send("GET", "/okta")) == made
-    assert check_success(await desk.send("GET")) == {"items": [made], "nextCursor": None}
+    assert check_success(await caller.send("GET", "/okta")) == made
+    assert check_success(await caller.send("GET")) == {"items": [made], "nextCursor": None}
     change = {"displayName": "Our Okta", "oidc": {"groupClaim": "teams"}}
-    changed = check_success(await desk.send("PATCH", "/okta", change))
+    changed = check_success(await caller.send("PATCH", "/okta", change))
     expected = {**made, "displayName": "Our Okta", "oidc": {**made["oidc"], "groupClaim": "teams"}}
     assert {**changed, "changedAt": ""} == {**expected, "changedAt": ""}
-    assert check_success(await desk.send("POST", "/okta/switch-off"))["enabled"] is False
-    check_refusal(await desk.send("POST", "/okta/switch-off"), 409, "CONFLICT")
-    assert check_success(await desk.send("POST", "/okta/switch-on"))["enabled"] is True
-    check_refusal(await desk.send("POST", "/okta/switch-on"), 409, "CONFLICT")
-    assert check_success(await desk.send("DELETE", "/okta")) == {}
-    check_refusal(await desk.send("DELETE", "/okta"), 404, "NOT_FOUND")
-    check_refusal(await desk.send("GET", "/okta"), 404, "NOT_FOUND")
-    assert await desk.names() == []
+    assert check_success(await caller.send("POST", "/okta/switch-off"))["enabled"] is False
+    check_refusal(await caller.send("POST", "/okta/switch-off"), 409, "CONFLICT")
+    assert check_success(await caller.send("POST", "/okta/switch-on"))["enabled"] is True
+    check_refusal(await caller.send("POST", "/okta/switch-on"), 409, "CONFLICT")
+    assert check_success(await caller.send("DELETE", "/okta")) == {}
+    check_refusal(await caller.send("DELETE", "/okta"), 404, "NOT_FOUND")
+    check_refusal(await caller.send("GET", "/okta"), 404, "NOT_FOUND")
+    assert await caller.names() == []
 
 
-async def test_a_saml_provider_says_what_to_type_in_there(desk: Editor) -> None:
+async def test_a_saml_provider_says_what_to_type_in_there(caller: Editor) -> None:
     settings = saml_settings(attributes={"groups": "teams"})
-    made = check_success(await desk.create("adfs", saml=settings), 201)
+    made = check_success(await caller.create("adfs", saml=settings), 201)
     told = made["serviceProvider"]
-    assert told["entityId"] == told["metadataUrl"] == entity_id(desk.client)
-    assert told["acsUrl"] == entity_id(desk.client).partition("/metadata")[0]
+    assert told["entityId"] == told["metadataUrl"] == entity_id(caller.client)
+    assert told["acsUrl"] == entity_id(caller.client).partition("/metadata")[0]
     assert (len(told["certificates"]), len(made["signingCertificates"])) == (1, 1)
     assert made["signingCertificates"][0]["subject"] == "CN=idp.example"
     assert made["saml"]["attributes"] == {
         "email": "", "firstName": "", "lastName": "", "groups": "teams", "subject": "",
     }  # fmt: skip
-    assert made["saml"]["allowIdpInitiated"] is True  # the seed's JSON call is one
-    changed = check_success(await desk.send("PATCH", "/adfs", {"saml": {"attributes": {"email": "mail"}}}))
+    assert made["saml"]["allowIdpInitiated"] is True  # the documented JSON call is unsolicited
+    changed = check_success(await caller.send("PATCH", "/adfs", {"saml": {"attributes": {"email": "mail"}}}))
     assert changed["saml"]["attributes"] == {**made["saml"]["attributes"], "email": "mail"}
-    rotated = check_success(await desk.send("POST", "/adfs/rotate-key"))["serviceProvider"]["certificates"]
+    rotated = check_success(await caller.send("POST", "/adfs/rotate-key"))["serviceProvider"]["certificates"]
     assert rotated[1:] == told["certificates"]
     assert rotated[0] != rotated[1]
 
 
 OTHERS = ("Author", "Approver", "Publisher", "Operator", "Viewer")
-VERBS = [
+REQUESTS = [
     ("GET", ""), ("POST", ""), ("GET", "/okta"), ("PATCH", "/okta"), ("DELETE", "/okta"), ("POST", "/okta/test"),
     ("POST", "/okta/switch-off"), ("POST", "/okta/switch-on"), ("POST", "/okta/rotate-key"),
 ]  # fmt: skip
@@ -66,7 +66,7 @@ VERBS = [
 async def test_no_other_role_may_look_at_them_or_change_them(app: App, admin: Editor) -> None:
     made = await admin.make(name="okta")
     someone = (await member(app, admin.client, *OTHERS)).token  # all of them together give no more
-    for method, path in VERBS:
+    for method, path in REQUESTS:
         body: dict[str, Any] = {"name": "mine", "oidc": OIDC} if (method, path) == ("POST", "") else {}
         reply = await app.send(method, f"/api/client/providers{path}", body, token=someone)
         check_refusal(reply, 403, "FORBIDDEN", message="Insufficient permissions")
@@ -76,39 +76,39 @@ async def test_no_other_role_may_look_at_them_or_change_them(app: App, admin: Ed
 @pytest.mark.parametrize("who", WHO[1:])
 async def test_another_clients_provider_is_like_one_that_never_existed(app: App, admin: Editor, who: str) -> None:
     made = await admin.make(name="okta")
-    stranger = await editor(app, who, await new_client(app))
-    for method, path in VERBS:
+    outsider = await editor(app, who, await new_client(app))
+    for method, path in REQUESTS:
         if not path:
             continue
         body: dict[str, Any] | None = {} if method != "GET" else None
-        foreign = await stranger.send(method, path, body)
+        foreign = await outsider.send(method, path, body)
         check_refusal(foreign, 404, "NOT_FOUND")
-        same_but_request_id(foreign, await stranger.send(method, path.replace("okta", "nope"), body))
-    assert await stranger.names() == []
-    await stranger.make(name="okta")  # each client has its own names
+        same_but_request_id(foreign, await outsider.send(method, path.replace("okta", "nope"), body))
+    assert await outsider.names() == []
+    await outsider.make(name="okta")  # each client has its own names
     assert check_success(await admin.send("GET"))["items"] == [made]
-    reply = await app.get("/api/client/providers", token=stranger.token, headers={"X-Client-ID": admin.client})
+    reply = await app.get("/api/client/providers", token=outsider.token, headers={"X-Client-ID": admin.client})
     check_refusal(reply, 403, "FORBIDDEN")
 
 
-async def test_the_secret_is_never_shown(desk: Editor) -> None:
-    made = await desk.create("okta", oidc=OIDC)
-    answers = [made, await desk.send("GET"), await desk.send("GET", "/okta")]
-    answers += [await desk.send("PATCH", "/okta", {"oidc": {"clientSecret": f"another-{SECRET}"}})]
-    answers += [await desk.send("POST", "/okta/switch-off"), await desk.send("DELETE", "/okta")]
+async def test_the_secret_is_never_shown(caller: Editor) -> None:
+    made = await caller.create("okta", oidc=OIDC)
+    answers = [made, await caller.send("GET"), await caller.send("GET", "/okta")]
+    answers += [await caller.send("PATCH", "/okta", {"oidc": {"clientSecret": f"another-{SECRET}"}})]
+    answers += [await caller.send("POST", "/okta/switch-off"), await caller.send("DELETE", "/okta")]
     for answer in answers:
         assert answer.status in (200, 201), answer.text
         assert SECRET not in answer.text
         assert "clientSecret" not in answer.text
     assert made.data["hasClientSecret"] is True
-    assert not any(SECRET in event.detail for event in await trail(desk.app, desk.client))
+    assert not any(SECRET in event.detail for event in await trail(caller.app, caller.client))
 
 
-async def test_a_secret_stays_until_it_is_changed_or_taken_away(app: App, desk: Editor) -> None:
-    await desk.make(name="okta")
+async def test_a_secret_stays_until_it_is_changed_or_taken_away(app: App, caller: Editor) -> None:
+    await caller.make(name="okta")
 
     async def secret() -> str | None:
-        found = opened(app, await stored(app, desk.client, "okta"))
+        found = opened(app, await stored(app, caller.client, "okta"))
         assert found is not None
         return found.client_secret
 
@@ -118,22 +118,23 @@ async def test_a_secret_stays_until_it_is_changed_or_taken_away(app: App, desk: 
         ({"oidc": {"clientSecret": "new"}}, "new"),
         ({"oidc": {"clientSecret": None}}, None),
     ):
-        changed = check_success(await desk.send("PATCH", "/okta", change))
+        changed = check_success(await caller.send("PATCH", "/okta", change))
         assert await secret() == expected
         assert changed["hasClientSecret"] is (expected is not None)
 
 
-async def test_a_secret_is_not_taken_along_to_another_issuer(app: App, desk: Editor) -> None:
-    """Whoever may change a provider, and not read its secret, would point it to himself and be sent the secret."""
-    before = await desk.make(name="okta")
+async def test_a_secret_is_not_taken_along_to_another_issuer(app: App, caller: Editor) -> None:
+    """A user who may change a provider, but not read its secret, could point it to their own server and receive the
+    secret."""
+    before = await caller.make(name="okta")
     move = {"issuer": "https://evil.example"}
-    error = check_refusal(await desk.send("PATCH", "/okta", {"oidc": move}), 400, "VALIDATION_ERROR")
+    error = check_refusal(await caller.send("PATCH", "/okta", {"oidc": move}), 400, "VALIDATION_ERROR")
     assert error["details"] == [{"field": "oidc.clientSecret", "message": "Needed anew for another issuer"}]
-    assert check_success(await desk.send("GET", "/okta")) == before
+    assert check_success(await caller.send("GET", "/okta")) == before
     for secret in ("of-the-other", None):
-        changed = check_success(await desk.send("PATCH", "/okta", {"oidc": {**move, "clientSecret": secret}}))
+        changed = check_success(await caller.send("PATCH", "/okta", {"oidc": {**move, "clientSecret": secret}}))
         assert changed["oidc"]["issuer"] == "https://evil.example"
-        found = opened(app, await stored(app, desk.client, "okta"))
+        found = opened(app, await stored(app, caller.client, "okta"))
         assert found is not None
         assert found.client_secret == secret
 
@@ -151,7 +152,7 @@ async def test_secrets_are_encrypted_for_their_own_row_alone(app: App, admin: Ed
     assert of_one.client_secret == SECRET
     assert of_adfs is not None
     assert "PRIVATE KEY" in of_adfs.keys[0]
-    assert one.secrets != two.secrets  # the same secret, yet nobody sees that
+    assert one.secrets != two.secrets  # the same secret, yet no one sees that
     for moved in (two._replace(secrets=one.secrets), one._replace(tenant_id=one.tenant_id + 1)):
         assert opened(app, moved) is None
 
@@ -171,7 +172,7 @@ async def test_a_name_and_an_entity_id_stand_once_in_a_client(admin: Editor) -> 
     assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
 
 
-async def test_the_verb_that_the_command_line_calls_lets_them_wait_too(admin: Editor) -> None:
+async def test_the_operation_that_the_command_line_calls_lets_them_wait_too(admin: Editor) -> None:
     """``provider add`` runs in a process of its own: no lock of the server's own can hold it."""
     await admin.create("adfs", saml=saml_settings())
     await admin.make(name="okta")
@@ -195,12 +196,12 @@ async def test_a_client_has_fifty_at_most(admin: Editor) -> None:
     assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
 
 
-async def test_the_list_is_paged_and_searchable(desk: Editor) -> None:
+async def test_the_list_is_paged_and_searchable(caller: Editor) -> None:
     for name, display in (("okta", "Acme Okta"), ("entra", "Acme's Entra"), ("partner_x", "50% Partner"), ("ad", "")):
-        await desk.make(name=name, **({"displayName": display} if display else {}))
+        await caller.make(name=name, **({"displayName": display} if display else {}))
     shown, cursor = [], ""
     while cursor is not None:
-        page = check_success(await desk.send("GET", f"?first=3&after={cursor}"))
+        page = check_success(await caller.send("GET", f"?first=3&after={cursor}"))
         shown.append([one["name"] for one in page["items"]])
         cursor = page["nextCursor"]
     assert shown == [["okta", "entra", "partner_x"], ["ad"]]
@@ -208,15 +209,15 @@ async def test_the_list_is_paged_and_searchable(desk: Editor) -> None:
         ("acme", ["okta", "entra"]), ("PARTNER_X", ["partner_x"]), ("50%25", ["partner_x"]), ("ad", ["ad"]),
         ("%25", ["partner_x"]), ("_", ["partner_x"]), ("nobody", []),
     ):  # fmt: skip
-        found = check_success(await desk.send("GET", f"?q={text}"))
+        found = check_success(await caller.send("GET", f"?q={text}"))
         assert [one["name"] for one in found["items"]] == expected, text
-    check_refusal(await desk.send("GET", "?first=0"), 400, "VALIDATION_ERROR")
+    check_refusal(await caller.send("GET", "?first=0"), 400, "VALIDATION_ERROR")
 
 
-async def test_the_list_is_sorted_and_filtered(desk: Editor) -> None:
+async def test_the_list_is_sorted_and_filtered(caller: Editor) -> None:
     for name in ("okta", "entra", "partner"):
-        await desk.make(name=name)
-    check_success(await desk.send("POST", "/okta/switch-off"))
+        await caller.make(name=name)
+    check_success(await caller.send("POST", "/okta/switch-off"))
     for query, expected in (
         ("sort=NAME", ["entra", "okta", "partner"]), ("sort=NAME_DESC", ["partner", "okta", "entra"]),
         ("sort=ID_DESC", ["partner", "entra", "okta"]), ("state=off", ["okta"]), ("state=on", ["entra", "partner"]),
@@ -225,27 +226,27 @@ async def test_the_list_is_sorted_and_filtered(desk: Editor) -> None:
         shown: list[str] = []
         cursor = ""
         while cursor is not None:
-            page = check_success(await desk.send("GET", f"?first=2&after={cursor}&{query}"))
+            page = check_success(await caller.send("GET", f"?first=2&after={cursor}&{query}"))
             shown += [one["name"] for one in page["items"]]
             cursor = page["nextCursor"]
         assert shown == expected, query
     for wrong in ("sort=x", "state=x", "kind=x", "sort=NAME&after=999999"):
-        check_refusal(await desk.send("GET", f"?{wrong}"), 400, "VALIDATION_ERROR")
+        check_refusal(await caller.send("GET", f"?{wrong}"), 400, "VALIDATION_ERROR")
 
 
-async def test_every_change_stands_in_the_clients_trail(app: App, desk: Editor) -> None:
-    made = await desk.make(name="okta")
-    await desk.send("PATCH", "/okta", {"domains": ["acme.example"], "oidc": {"clientSecret": "new"}})
-    await desk.send("POST", "/okta/switch-off")
-    await desk.send("POST", "/okta/switch-on")
-    await desk.send("DELETE", "/okta")
-    events = [event for event in await trail(app, desk.client) if event.event.startswith("provider_")]
+async def test_every_change_stands_in_the_clients_trail(app: App, caller: Editor) -> None:
+    made = await caller.make(name="okta")
+    await caller.send("PATCH", "/okta", {"domains": ["acme.example"], "oidc": {"clientSecret": "new"}})
+    await caller.send("POST", "/okta/switch-off")
+    await caller.send("POST", "/okta/switch-on")
+    await caller.send("DELETE", "/okta")
+    events = [event for event in await trail(app, caller.client) if event.event.startswith("provider_")]
     assert [event.event for event in events] == [
         "provider_created", "provider_changed", "provider_switched_off", "provider_switched_on", "provider_deleted",
     ]  # fmt: skip
     assert {event.subject for event in events} == {f"provider:{made['id']}"}
     assert {event.actor.partition(":")[0] for event in events} == {
-        "admin" if desk.base.startswith("/api/admin") else "user"
+        "admin" if caller.base.startswith("/api/admin") else "user"
     }
     assert "acme.example" in events[1].detail
     assert events[1].members["secret_changed"] is True

@@ -1,4 +1,4 @@
-"""Settings of a provider that are wrong are named, and nothing is made or changed."""
+"""Wrong settings of a provider are named, and nothing is made or changed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.editors import OIDC, Editor, saml_settings
 from tests.support.envelope import check_refusal, check_success
+from tests.support.provider_editors import OIDC, Editor, saml_settings
 from tests.support.saml_idp import Idp
 
 PEM = Idp().certificate_pem

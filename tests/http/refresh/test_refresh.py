@@ -1,4 +1,4 @@
-"""Refresh: commit on use, step by step, and who may not refresh any more."""
+"""Refresh tokens: a new one counts when it is first used, step by step; and who may not refresh any more."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_using_the_new_access_token_commits_nothing(app: App) -> None:
     assert (await app.refresh(first)).status == 200
 
 
-async def test_the_client_of_the_seed_page_stays_signed_in_for_thirty_days(app: App) -> None:
+async def test_the_example_client_stays_signed_in_for_thirty_days(app: App) -> None:
     """It keeps its first refresh token and throws every other away."""
     signed_in = (await app.sign_in()).data
     first, access = signed_in["refreshToken"], signed_in["token"]
@@ -157,7 +157,7 @@ async def test_in_a_strict_client_a_chain_goes_on_for_days(app: App) -> None:
         token = await child_of(app, token)
 
 
-async def test_a_client_that_turns_strict_logs_nobody_out(app: App) -> None:
+async def test_a_client_that_turns_strict_logs_no_one_out(app: App) -> None:
     client = await new_client(app)
     _, email = await new_user(app, client, password=PASSWORD)
     keys, idle = await keys_of(app, email, client=client), await keys_of(app, email, client=client)
@@ -239,7 +239,7 @@ async def hostile_refresh_tokens(app: App, keys: Keys) -> list[str]:
     ]  # fmt: skip
 
 
-async def test_what_is_no_refresh_token_is_refused_and_harms_nobody(app: App) -> None:
+async def test_what_is_no_refresh_token_is_refused_and_harms_no_one(app: App) -> None:
     keys = await keys_of(app)
     for text in await hostile_refresh_tokens(app, keys):
         reply = await app.refresh(text)
@@ -255,7 +255,7 @@ async def test_what_is_no_text_is_a_mistake(app: App, value: Any) -> None:
     assert (await app.post("/api/client/auth/refresh", {})).code == "VALIDATION_ERROR"
 
 
-async def test_users_and_admins_refresh_at_their_own_doors(app: App) -> None:
+async def test_users_and_admins_refresh_at_their_own_routes(app: App) -> None:
     body = {"username": "root", "password": PASSWORD}
     admin = (await app.post("/api/admin/auth/sign-in", body)).data["refreshToken"]
     first = await first_of(app)

@@ -1,4 +1,4 @@
-"""Refresh: parallel use is no theft, theft is found out, and what ends a session ends its tokens."""
+"""Refresh tokens: parallel use is no theft, reuse is detected, and the end of a session ends its tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.accounts import Keys, child_of, keys_of, new_user, opened_by, trail
 from tests.support.application import PASSWORD, App, running
-from tests.support.forging import chain_of, claims_of, opened
+from tests.support.forged_tokens import chain_of, claims_of, opened
 
 DAY = 86_400
 pytestmark = pytest.mark.usefixtures("another_day")

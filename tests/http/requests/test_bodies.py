@@ -1,4 +1,4 @@
-"""Every malformed body is ``VALIDATION_ERROR``, never a bug."""
+"""Every malformed request body is ``VALIDATION_ERROR``, never a server error."""
 
 from __future__ import annotations
 

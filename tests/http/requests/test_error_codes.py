@@ -1,4 +1,4 @@
-"""Every code of the table, produced over HTTP by the cause that the table names."""
+"""Every error code of the API, produced over HTTP by its documented cause."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.support.admin_desk import another, desk, enrolled, sign_in
 from tests.support.application import App, running
 from tests.support.envelope import REFUSALS, check_refusal, check_success
 from tests.support.faults import sign_in_has_a_bug
 from tests.support.processes import free_port
+from tests.support.system_admins import another, enrolled, sign_in, signed_in_admin
 
 Test = Callable[[App], Awaitable[None]]
 CODES: dict[str, tuple[int, Test]] = {}
@@ -44,7 +44,7 @@ async def _wrong_password_unknown_email_unknown_client(app: App) -> None:
 
 @produces("MFA_REQUIRED", 401)
 async def _the_first_factor_was_right_and_the_second_is_due(app: App) -> None:
-    me = await another(await desk(app))
+    me = await another(await signed_in_admin(app))
     name, phone = me.username, await enrolled(me)
     error = check_refusal(await sign_in(app, name), 401, "MFA_REQUIRED")
     assert [detail["field"] for detail in error["details"]] == ["otp"]
@@ -140,18 +140,18 @@ async def _identifier_taken(app: App) -> None:
 
 @produces("RATE_LIMITED", 429)
 async def _too_many_guesses(app: App) -> None:
-    for door, body in (
+    for path, body in (
         ("/api/client/auth/sign-in", {"email": "guessed@acme.example", "password": "guess"}),
         ("/api/admin/auth/sign-in", {"username": "guessed", "password": "guess"}),
     ):
-        replies = [await app.post(door, body) for _ in range(8)]
+        replies = [await app.post(path, body) for _ in range(8)]
         assert {reply.code for reply in replies[:5]} == {"INVALID_CREDENTIALS"}
         check_refusal(replies[-1], 429, "RATE_LIMITED")
         wait = replies[-1].headers["retry-after"]
         assert wait.isdigit()
         assert int(wait) >= 1
         app.clock.advance(int(wait))
-        assert (await app.post(door, body)).code == "INVALID_CREDENTIALS"
+        assert (await app.post(path, body)).code == "INVALID_CREDENTIALS"
 
 
 @produces("SSO_FAILED", 401)
@@ -163,7 +163,7 @@ async def _no_state_of_ours_no_response_of_anybodys_no_code(app: App) -> None:
 
 
 @produces("PROVIDER_UNAVAILABLE", 502)
-async def _nobody_listens_at_the_issuers_address(app: App) -> None:
+async def _no_one_listens_at_the_issuers_address(app: App) -> None:
     oidc = {"issuer": f"http://127.0.0.1:{free_port()}", "clientId": "x"}
     made = await app.post(
         "/api/admin/clients/acme/providers", {"name": "gone", "oidc": oidc}, token=await app.admin_token()
@@ -190,6 +190,6 @@ async def test_the_code_is_produced_with_its_status(database_url: str, code: str
         await produce(app)
 
 
-def test_no_code_is_without_a_test_and_none_is_known_that_the_contract_does_not_name() -> None:
+def test_every_error_code_has_a_test_and_there_are_no_others() -> None:
     assert REFUSALS.keys() == CODES.keys() | ELSEWHERE.keys()
     assert {code: REFUSALS[code] for code in ELSEWHERE} == ELSEWHERE

@@ -1,4 +1,4 @@
-"""The one form that is read, SAML's, is read as strictly as JSON is."""
+"""The only accepted form, the SAML response, is read as strictly as JSON."""
 
 from __future__ import annotations
 

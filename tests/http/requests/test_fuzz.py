@@ -1,4 +1,4 @@
-"""Whatever JSON is thrown at whatever route, the answer is the envelope and never a 500."""
+"""Random JSON to every route: the answer is the envelope and never a 500."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Request ids, security headers, no-store, WWW-Authenticate, headers that came twice."""
+"""Response and request headers: request ids, security headers, no-store, WWW-Authenticate, repeated headers."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ async def storm(app: App) -> AsyncIterator[None]:
     async def caller(number: int) -> None:
         while not stop:
             await app.sign_in(f"nobody-{number}@acme.example")
-            await asyncio.sleep(0.001)  # a refusal needs no waiting, so it would let nobody else run
+            await asyncio.sleep(0.001)  # a refusal needs no waiting, so it would let no one else run
 
     callers = [asyncio.create_task(caller(number)) for number in range(6)]
     await asyncio.sleep(0.05)
@@ -107,7 +107,7 @@ async def test_every_route_that_hashes_is_overloaded_alike(slow: App) -> None:
             assert reply.headers["retry-after"] == "1"
 
 
-async def test_a_user_whose_hash_found_no_room_is_not_half_made(slow: App) -> None:
+async def test_a_user_whose_hash_found_the_queue_full_is_not_half_made(slow: App) -> None:
     admin = await slow.admin_token()
     made: list[str] = []
 
@@ -124,17 +124,17 @@ async def test_a_user_whose_hash_found_no_room_is_not_half_made(slow: App) -> No
     assert [user["email"] for user in found.data["items"]] == made
 
 
-async def test_an_attempt_that_found_no_room_is_not_counted_as_a_guess(
+async def test_an_attempt_that_found_the_queue_full_is_not_counted_as_a_guess(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    doors = (
+    attempts = (
         ("/api/client/auth/sign-in", {"email": "author@acme.example", "password": "wrong"}),
         (
             "/api/admin/auth/sign-in",
             {"username": "root", "password": "wrong"},
         ),
     )
-    for path, body in doors:
+    for path, body in attempts:
         with monkeypatch.context() as patch:
             hash_queue_is_full(patch)
             for _ in range(12):

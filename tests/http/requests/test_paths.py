@@ -1,4 +1,4 @@
-"""Odd paths and odd query strings; what the guard sees is what is served."""
+"""Unusual paths and query strings: what access control sees is what is served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that send the browser on, or are no JSON, are answers like all others."""
+"""Redirects and other responses without JSON have the same headers as all others."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_metadata_is_xml_with_the_headers_of_all_answers(app: App) -> None
     check_refusal(await app.get(f"{BASE}/okta-saml/metadata?client=no-such"), 404, "NOT_FOUND")
 
 
-async def test_what_fails_on_the_way_redirects_nobody(app: App) -> None:
+async def test_what_fails_on_the_way_redirects_no_one(app: App) -> None:
     own = "oidc/callback/acme/okta"
     for path in ("oidc?client=acme&provider=no-such", "okta-saml?client=no-such", "oidc/callback", own):
         reply = await app.get(f"{BASE}/{path}")

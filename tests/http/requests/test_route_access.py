@@ -1,4 +1,4 @@
-"""Every route has a door, and no key opens the other one's."""
+"""Every route declares who may call it, and users' and system admins' credentials do not open each other's routes."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ OPEN = {
     ("POST", "/api/admin/auth/sign-in/continue"),
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/.well-known/jwks.json"),
     ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/explorer"), ("GET", "/power-apps.json"),
+    ("GET", "/assets/brand/{client}/{file}"),
 }  # fmt: skip
 CLIENT = [route for route in ROUTES if route.who == "client"]
 ADMIN = [route for route in ROUTES if route.who == "admin"]
@@ -67,7 +68,7 @@ def check_closed(route: Route, reply: Reply, code: str) -> None:
         check_refusal(reply, 401, code)
 
 
-def test_every_door_is_under_its_address_and_the_open_ones_are_known() -> None:
+def test_every_route_is_under_its_address_and_the_open_ones_are_known() -> None:
     assert {(route.method, route.path) for route in ROUTES if route.who == "open"} == OPEN
     assert all(route.path.startswith("/api/client/") for route in CLIENT)
     assert all(route.path.startswith("/api/admin/") for route in ADMIN)
@@ -76,7 +77,7 @@ def test_every_door_is_under_its_address_and_the_open_ones_are_known() -> None:
 
 
 @pytest.mark.parametrize("route", CLIENT + ADMIN, ids=name)
-async def test_nobody_gets_in_without_a_key(app: App, route: Route) -> None:
+async def test_no_one_gets_in_without_a_key(app: App, route: Route) -> None:
     check_closed(route, await knock(app, route), "UNAUTHENTICATED")
 
 
@@ -94,7 +95,7 @@ async def test_a_users_keys_open_nothing_of_the_admins(app: App, keys: Keys, rou
 
 
 @pytest.mark.parametrize("route", ADMIN, ids=name)
-async def test_no_cookie_opens_a_door_of_the_admins(app: App, keys: Keys, route: Route) -> None:
+async def test_no_cookie_opens_a_route_of_the_admins(app: App, keys: Keys, route: Route) -> None:
     for cookie in (keys.cookie, keys.admin, keys.admin_refresh):
         check_closed(route, await knock(app, route, None, cookie), "UNAUTHENTICATED")
 
@@ -111,19 +112,19 @@ async def test_a_bad_bearer_never_falls_back_to_a_good_cookie(app: App, keys: Ke
     check_closed(route, await knock(app, route, "forged", keys.cookie), "INVALID_TOKEN")
 
 
-async def test_refresh_tokens_are_good_at_their_own_door_only(app: App, keys: Keys) -> None:
+async def test_refresh_tokens_are_good_at_their_own_routes_only(app: App, keys: Keys) -> None:
     check_refusal(await app.refresh(keys.admin_refresh), 401, "INVALID_TOKEN")
     body = {"refreshToken": keys.refresh_token}
     check_refusal(await app.post("/api/admin/auth/refresh", body), 401, "INVALID_TOKEN")
 
 
-async def test_accounts_are_good_at_their_own_door_only(app: App) -> None:
+async def test_accounts_are_good_at_their_own_routes_only(app: App) -> None:
     check_refusal(await app.sign_in("root@acme.example"), 401, "INVALID_CREDENTIALS")
     body = {"username": "admin@acme.example", "password": PASSWORD}
     check_refusal(await app.post("/api/admin/auth/sign-in", body), 401, "INVALID_CREDENTIALS")
 
 
-async def test_the_keys_still_open_their_own_doors(app: App, keys: Keys) -> None:
+async def test_the_keys_still_open_their_own_routes(app: App, keys: Keys) -> None:
     assert (await app.me(keys.token)).status == 200
     assert (await app.me(cookie=keys.cookie)).status == 200
     assert (await app.get("/api/admin/auth/me", token=keys.admin)).status == 200

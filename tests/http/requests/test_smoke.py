@@ -1,3 +1,5 @@
+"""The application answers a first request."""
+
 from tests.support.application import App
 
 

@@ -1,4 +1,4 @@
-"""SAML: how a response may come, as JSON or as a form; what is wrong with the request itself."""
+"""SAML: how a response may be sent, as JSON or as a form, and malformed requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, same_but_request_id
-from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in
+from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in
 
 PATH = "/api/client/auth/okta-saml"
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
@@ -89,8 +89,8 @@ async def test_the_limit_is_512_kib_whatever_is_in_the_body(okta: SamlProvider) 
 async def test_a_response_over_its_own_limit_is_refused_like_any_other(okta: SamlProvider) -> None:
     document = okta.response(attributes={"x": "y" * 300_000})
     assert len(document) < 480 * 1024
-    check_nobody_got_in(await okta.call(document))
-    check_nobody_got_in(await okta.post(Browser(okta.app), document))
+    check_no_one_got_in(await okta.call(document))
+    check_no_one_got_in(await okta.post(Browser(okta.app), document))
 
 
 WRONG_BODIES: dict[str, Any] = {

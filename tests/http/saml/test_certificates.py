@@ -1,4 +1,4 @@
-"""SAML: a provider's certificates are pinned, roll over without a gap, and end by policy."""
+"""SAML: a provider's certificates are pinned, can be replaced without a gap, and expire by policy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.accounts import new_client
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, same_but_request_id
 from tests.support.saml_idp import Idp, Signing
-from tests.support.single_sign_on import SamlProvider, check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import SamlProvider, check_no_one_got_in, saml_provider
 
 DAY_MS = 86_400_000
 ISSUER = "http://www.okta.com/exkroll"
@@ -28,13 +28,13 @@ async def change(okta: SamlProvider, **saml: object) -> Reply:
 async def test_while_two_are_pinned_both_count_and_the_removed_one_does_not(app: App) -> None:
     old, new = Idp(ISSUER, number=0), Idp(ISSUER, number=1)
     okta = await saml_provider(app, await new_client(app), old)
-    check_nobody_got_in(await by(okta, new))
+    check_no_one_got_in(await by(okta, new))
     assert (await change(okta, certificates=[old.certificate_pem, new.certificate_pem])).status == 200
     for idp in (old, new, old):
         assert (await by(okta, idp)).status == 200
     assert (await change(okta, certificates=[new.certificate_pem])).status == 200
     refused = await by(okta, old)
-    check_nobody_got_in(refused)
+    check_no_one_got_in(refused)
     same_but_request_id(refused, await okta.call(okta.response(sign="none")))
     assert (await by(okta, new)).status == 200
 
@@ -66,7 +66,7 @@ async def test_importing_the_metadata_anew_follows_the_provider(app: App) -> Non
     for idp in (old, new):
         assert (await by(okta, idp)).status == 200
     assert (await change(okta, metadata=new.metadata("https://idp.example/sso").decode())).status == 200
-    check_nobody_got_in(await by(okta, old))
+    check_no_one_got_in(await by(okta, old))
     assert (await by(okta, new)).status == 200
 
 
@@ -78,8 +78,8 @@ async def test_metadata_switches_no_check_off_and_is_of_no_other_provider(app: A
     assert (await change(okta, metadata=document)).status == 200
     assert {name: okta.made["saml"][name] for name in strict} == strict
     assert okta.made["saml"]["redirectUrl"] == "https://idp.example/new"
-    stranger = Idp("http://www.okta.com/exkstranger", number=1).metadata("https://evil.example/sso").decode()
-    check_refusal(await change(okta, metadata=stranger), 400, "VALIDATION_ERROR")
+    other_provider = Idp("http://www.okta.com/exkother", number=1).metadata("https://evil.example/sso").decode()
+    check_refusal(await change(okta, metadata=other_provider), 400, "VALIDATION_ERROR")
     assert okta.made["saml"]["redirectUrl"] == "https://idp.example/new"
 
 
@@ -108,9 +108,9 @@ async def test_by_written_policy_an_expired_certificate_counts(app: App) -> None
     idp = Idp(ISSUER, not_before_ms=now - 500 * DAY_MS, not_after_ms=now - 400 * DAY_MS)
     okta = await saml_provider(app, await new_client(app), idp, saml={"expiredCertificates": "accept"})
     assert (await by(okta, idp)).status == 200
-    check_nobody_got_in(await by(okta, Idp(ISSUER, number=3)))
+    check_no_one_got_in(await by(okta, Idp(ISSUER, number=3)))
     await change(okta, expiredCertificates="refuse")
-    check_nobody_got_in(await by(okta, idp))
+    check_no_one_got_in(await by(okta, idp))
     assert (await change(okta, expiredCertificates="ignore")).status == 400
 
 
@@ -121,7 +121,7 @@ async def test_a_good_certificate_counts_beside_an_expired_one(app: App) -> None
     okta = await saml_provider(app, await new_client(app), old)
     await change(okta, certificates=[old.certificate_pem, new.certificate_pem])
     assert (await by(okta, new)).status == 200
-    check_nobody_got_in(await by(okta, old))
+    check_no_one_got_in(await by(okta, old))
 
 
 async def test_the_same_key_in_a_new_certificate_goes_on(app: App) -> None:
@@ -136,7 +136,7 @@ async def test_a_certificate_that_comes_along_proves_nothing(app: App) -> None:
     idp, thief = Idp(ISSUER, number=0), Idp(ISSUER, number=1)
     okta = await saml_provider(app, await new_client(app), idp)
     thief.certificate_der = idp.certificate_der  # signs with its own key and shows ours
-    check_nobody_got_in(await by(okta, thief))
+    check_no_one_got_in(await by(okta, thief))
     for key_info in ("none", "certificate"):
         signing = Signing(key_info=key_info)
         assert (await okta.call(okta.response(signing=signing))).status == 200

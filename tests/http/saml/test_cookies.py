@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.accounts import Keys, new_client, opened_by
 from tests.support.application import App, Reply, running
-from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, flow_cookies, saml_provider
+from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, flow_cookies, saml_provider
 
 WEEK, TEN_MINUTES = 7 * 86_400, 600
 
@@ -95,7 +95,7 @@ async def test_a_session_cookie_that_comes_along_is_ended_and_never_adopted(plai
 async def test_the_json_call_ends_it_as_well_and_a_refused_response_does_not(plain: SamlProvider) -> None:
     before = await plain.call(plain.response("before@acme.example"))
     keys = Keys(before.data["token"], before.data["refreshToken"], before.cookie("session"))
-    check_nobody_got_in(await plain.call(plain.response(sign="none"), cookie=keys.cookie))
+    check_no_one_got_in(await plain.call(plain.response(sign="none"), cookie=keys.cookie))
     assert await opened_by(plain.app, keys) == ["token", "cookie", "refresh token"]
     after = await plain.call(plain.response("after@acme.example"), cookie=keys.cookie)
     assert after.cookie("session") != keys.cookie
@@ -124,6 +124,6 @@ async def test_a_refusal_takes_no_cookie_away(plain: SamlProvider) -> None:
     browser = Browser(plain.app)
     request_id, state = await plain.start(browser)
     reply = await plain.post(browser, plain.response(in_response_to=request_id, sign="none"), state)
-    check_nobody_got_in(reply)
+    check_no_one_got_in(reply)
     assert "set-cookie" not in reply.headers
     assert len(flow_cookies(browser)) == 1

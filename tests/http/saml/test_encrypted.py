@@ -1,4 +1,4 @@
-"""SAML: encrypted assertions for the certificate in our metadata, also while our key changes."""
+"""SAML: assertions encrypted for the certificate in our metadata, also while our key is replaced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.envelope import check_refusal, same_but_request_id
 from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import Idp
 from tests.support.saml_signing import DS
-from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
 
 async def published(okta: SamlProvider) -> list[bytes]:
@@ -53,11 +53,11 @@ async def test_a_browser_that_asked_gets_in_by_an_encrypted_answer(okta: SamlPro
 
 
 async def test_what_is_encrypted_is_not_yet_trusted(app: App, okta: SamlProvider) -> None:
-    stranger, foreign = Idp(okta.idp.issuer, number=5), await saml_provider(app, await new_client(app))
+    other_provider, foreign = Idp(okta.idp.issuer, number=5), await saml_provider(app, await new_client(app))
     now = app.clock.now_ms()
     wrong = {
         "unsigned": okta.response(sign="none", encrypt_for=okta.certificate),
-        "by another key": stranger.response(
+        "by another key": other_provider.response(
             okta.audience, f"{okta.acs}?client={okta.client}", encrypt_for=okta.certificate, now_ms=now
         ),
         "for another service": okta.response(audience="https://other.example/", encrypt_for=okta.certificate),
@@ -76,14 +76,14 @@ async def test_what_is_encrypted_is_not_yet_trusted(app: App, okta: SamlProvider
             same_but_request_id(reply, reference)
 
 
-async def test_one_that_nobody_asked_for_must_name_its_client(app: App, okta: SamlProvider) -> None:
+async def test_one_that_no_one_asked_for_must_name_its_client(app: App, okta: SamlProvider) -> None:
     """No client's keys are tried for what another one's provider may have sent."""
     namesake = await saml_provider(app, await new_client(app), Idp(okta.idp.issuer))
     for acs in (okta.acs, f"{okta.acs}?client=", f"{okta.acs}?client=no-such-client", "https://evil.example/acs"):
         response = okta.response(encrypt_for=okta.certificate, acs=acs)
         reply = await okta.call(response)
         if "client=" in acs:
-            check_nobody_got_in(reply)
+            check_no_one_got_in(reply)
         else:
             error = check_refusal(reply, 400, "VALIDATION_ERROR")
             assert error["details"][0]["field"] == "client"
@@ -91,7 +91,7 @@ async def test_one_that_nobody_asked_for_must_name_its_client(app: App, okta: Sa
         assert (await okta.call(okta.response(encrypt_for=okta.certificate, acs=okta.acs), **named)).status == 200
         assert (await okta.call(okta.response(encrypt_for=okta.certificate), **named)).status == 200
         foreign = okta.response(encrypt_for=okta.certificate, acs=f"{okta.acs}?client={namesake.client}")
-        check_nobody_got_in(await okta.call(foreign, **named))
+        check_no_one_got_in(await okta.call(foreign, **named))
     browser = Browser(app)
     form = await okta.post(browser, okta.response(encrypt_for=okta.certificate))
     assert form.status == 303, form.text
@@ -103,7 +103,7 @@ async def test_an_answer_to_our_request_comes_to_the_address_that_it_named(okta:
     browser = Browser(okta.app)
     request_id, relay_state = await okta.start(browser)
     elsewhere = okta.response(in_response_to=request_id, acs=f"{okta.acs}?client={okta.client}")
-    check_nobody_got_in(await okta.post(browser, elsewhere, relay_state))
+    check_no_one_got_in(await okta.post(browser, elsewhere, relay_state))
 
 
 async def test_of_a_changed_cipher_text_nothing_is_told(okta: SamlProvider) -> None:
@@ -150,7 +150,7 @@ async def test_the_old_key_reads_on_after_one_rotation_and_not_after_two(app: Ap
     assert not await reads(first)
 
 
-async def test_a_rotation_signs_nobody_out_and_stands_in_the_trail_without_the_key(app: App) -> None:
+async def test_a_rotation_signs_no_one_out_and_stands_in_the_trail_without_the_key(app: App) -> None:
     okta = await saml_provider(app, await new_client(app))
     token = (await okta.call(okta.response())).data["token"]
     rotated = await okta.admin("POST", "/rotate-key")
@@ -165,5 +165,5 @@ async def test_each_provider_of_a_client_has_a_key_of_its_own(app: App) -> None:
     one, two = await saml_provider(app, client), await saml_provider(app, client)
     assert (await published(one), await published(two)) == ([one.certificate], [two.certificate])
     assert one.certificate != two.certificate
-    check_nobody_got_in(await one.call(one.response(encrypt_for=two.certificate)))
+    check_no_one_got_in(await one.call(one.response(encrypt_for=two.certificate)))
     assert (await one.call(one.response(encrypt_for=one.certificate))).status == 200

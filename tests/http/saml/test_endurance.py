@@ -1,4 +1,4 @@
-"""SAML: hundreds of sign-ins in a row leave no rows behind and no memory."""
+"""SAML: hundreds of sign-ins in a row leave no rows and no memory."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import App
-from tests.support.background import sweep_expired
+from tests.support.background_jobs import sweep_expired
 from tests.support.endurance import HOUR, check_memory, rows
-from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
 pytestmark = pytest.mark.endurance
 
 
 async def sign_in_by_every_way(okta: SamlProvider, rounds: int) -> None:
-    """Five sign-ins a round, one of which nobody finishes and one of which is refused."""
+    """Five sign-ins a round, one of which no one finishes and one of which is refused."""
     app = okta.app
     for number in range(rounds):
         name = f"person-{number % 20}@acme.example"
@@ -27,7 +27,7 @@ async def sign_in_by_every_way(okta: SamlProvider, rounds: int) -> None:
         ended = await okta.post(browser, response, state)
         code = ended.headers["location"].partition("code=")[2]
         assert (await app.post("/api/client/auth/exchange", {"code": code})).status == 200
-        check_nobody_got_in(await okta.post(browser, response, state))
+        check_no_one_got_in(await okta.post(browser, response, state))
         await okta.start(Browser(app))
 
 
@@ -42,7 +42,7 @@ async def test_once_their_time_is_over_the_sweeper_leaves_none_of_their_rows(app
     app.clock.advance(HOUR)
     await sweep_expired(app)
     assert await rows(app) == {"sign_in_flows": 0, "sign_in_codes": 0, "seen_assertions": 0}
-    check_nobody_got_in(await okta.call(response))
+    check_no_one_got_in(await okta.call(response))
 
 
 async def test_what_is_still_under_way_is_not_swept_away(app: App) -> None:
@@ -56,7 +56,7 @@ async def test_what_is_still_under_way_is_not_swept_away(app: App) -> None:
     assert (await okta.post(browser, okta.response(in_response_to=request_id), state)).status == 303
     app.clock.advance(1000 * HOUR)
     await sweep_expired(app)
-    check_nobody_got_in(await okta.call(used))  # it lives until 2100, and so long is it remembered
+    check_no_one_got_in(await okta.call(used))  # it lives until 2100, and so long is it remembered
 
 
 @pytest.mark.timeout(300)

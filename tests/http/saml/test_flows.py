@@ -1,4 +1,4 @@
-"""SAML: an answer counts for the sign-in that asked for it, in the browser that began it, once."""
+"""SAML: a response counts once, for the sign-in that asked for it, in the browser that started it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.single_sign_on import (
     RETURN_TO,
     Browser,
     SamlProvider,
-    check_nobody_got_in,
+    check_no_one_got_in,
     check_says_no_more,
     flow_cookies,
     saml_provider,
@@ -101,14 +101,14 @@ async def a_browser_with_its_cookie_twice(okta: SamlProvider, browser: Browser) 
 
 
 async def named_in_the_unsigned_envelope_alone(okta: SamlProvider, browser: Browser) -> Reply:
-    """Somebody else's unsolicited assertion, put into an answer to one's own request."""
+    """Another person's unsolicited assertion, put into an answer to the attacker's own request."""
     request_id, state = await okta.start(browser)
     stolen = okta.response(after=lambda tree: tree.set("InResponseTo", request_id))
     return await okta.post(browser, stolen, state)
 
 
 async def named_in_the_assertion_alone(okta: SamlProvider, browser: Browser) -> Reply:
-    """An answer made to look like one that nobody asked for, for a browser that did not ask."""
+    """An answer made to look like one that no one asked for, for a browser that did not ask."""
     request_id, _ = await okta.start(Browser(okta.app))
     captured = okta.response(in_response_to=request_id, after=lambda tree: tree.attrib.pop("InResponseTo"))
     return await okta.post(browser, captured)
@@ -147,7 +147,7 @@ async def test_an_answer_to_something_else_opens_nothing(
 ) -> None:
     browser = Browser(okta.app)
     reply = await attempt(okta, browser)
-    check_nobody_got_in(reply)
+    check_no_one_got_in(reply)
     check_says_no_more(reply, await okta.call(okta.response(sign="none")))
 
 
@@ -169,9 +169,9 @@ async def test_what_others_try_with_a_request_does_not_use_it_up(okta: SamlProvi
     browser, thief = Browser(okta.app), Browser(okta.app)
     request_id, state = await okta.start(browser)
     response = okta.response(in_response_to=request_id)
-    check_nobody_got_in(await okta.post(thief, response, state))
-    check_nobody_got_in(await okta.post(browser, okta.response(in_response_to=request_id, sign="none"), state))
-    check_nobody_got_in(await okta.post(browser, response, "A" * 32))
+    check_no_one_got_in(await okta.post(thief, response, state))
+    check_no_one_got_in(await okta.post(browser, okta.response(in_response_to=request_id, sign="none"), state))
+    check_no_one_got_in(await okta.post(browser, response, "A" * 32))
     assert (await okta.post(browser, response, state)).status == 303
 
 
@@ -189,8 +189,8 @@ async def test_the_json_call_answers_a_request_only_with_the_browsers_cookie(okt
     request_id, state = await okta.start(browser)
     response = okta.response("page@acme.example", in_response_to=request_id)
     body = {"samlResponse": response, "relayState": state}
-    check_nobody_got_in(await okta.call(response))
-    check_nobody_got_in(await Browser(okta.app).send("POST", okta.acs, body=body))
+    check_no_one_got_in(await okta.call(response))
+    check_no_one_got_in(await Browser(okta.app).send("POST", okta.acs, body=body))
     answered = await browser.send("POST", okta.acs, body=body)
     assert check_success(answered)["user"]["email"] == "page@acme.example"
     assert not flow_cookies(browser)
@@ -203,7 +203,7 @@ async def test_the_json_call_heeds_relay_state_too(okta: SamlProvider) -> None:
     wrong = [{"relayState": other, "samlResponse": okta.response(in_response_to=request_id)}]
     wrong.append({"relayState": state, "samlResponse": okta.response()})
     for body in wrong:
-        check_nobody_got_in(await browser.send("POST", okta.acs, body=body))
+        check_no_one_got_in(await browser.send("POST", okta.acs, body=body))
 
 
 async def test_of_many_answers_to_one_request_at_once_one_counts(okta: SamlProvider) -> None:
@@ -218,13 +218,13 @@ async def test_of_many_answers_to_one_request_at_once_one_counts(okta: SamlProvi
 
 
 @pytest.mark.parametrize("act", ["/switch-off", ""], ids=["switched off", "deleted"])
-async def test_a_provider_that_goes_while_the_browser_is_there_lets_nobody_in(app: App, act: str) -> None:
+async def test_a_provider_that_goes_while_the_browser_is_there_lets_no_one_in(app: App, act: str) -> None:
     okta = await saml_provider(app)
     browser = Browser(app)
     request_id, state = await okta.start(browser)
     assert (await okta.admin("POST" if act else "DELETE", act)).status == 200
     reply = await okta.post(browser, okta.response(in_response_to=request_id), state)
-    check_nobody_got_in(reply)
+    check_no_one_got_in(reply)
     other = await saml_provider(app)
     check_says_no_more(reply, await other.call(other.response(sign="none")))
 
@@ -233,8 +233,8 @@ async def test_the_state_is_worth_nothing_at_the_other_kinds_callback(okta: Saml
     browser = Browser(okta.app)
     request_id, state = await okta.start(browser)
     query = urlencode({"state": state, "code": "x"})
-    check_nobody_got_in(await browser.send("GET", f"/api/client/auth/oidc/callback?{query}"))
+    check_no_one_got_in(await browser.send("GET", f"/api/client/auth/oidc/callback?{query}"))
     own = f"/api/client/auth/oidc/callback/{okta.client}/{okta.name}"
-    check_nobody_got_in(await browser.send("GET", f"{own}?{query}"))
+    check_no_one_got_in(await browser.send("GET", f"{own}?{query}"))
     # Right state, right browser, wrong callback: nothing is used up by it.
     assert (await okta.post(browser, okta.response(in_response_to=request_id), state)).status == 303

@@ -1,4 +1,4 @@
-"""SAML responses that anybody may send: read off the event loop, a bounded number at once, and counted by address."""
+"""SAML responses from anonymous callers: read off the event loop, a bounded number at once, counted by address."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client, trail
+from tests.support.anonymous_budgets import few_responses
 from tests.support.application import App, Reply
-from tests.support.budgets import few_responses
 from tests.support.envelope import check_refusal
-from tests.support.guessing import DAY, PROXY, at
+from tests.support.password_guesses import DAY, PROXY, at
 from tests.support.saml_reading import most_at_once, reading_waits, threads_of_reading
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 
@@ -37,7 +37,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def junk(okta: SamlProvider, address: str = HERE) -> Reply:
-    """A response that names a known issuer and is signed by nobody."""
+    """A response that names a known issuer and is signed by no one."""
     return await okta.call(okta.response(sign="none"), headers=at(address))
 
 
@@ -131,18 +131,18 @@ async def test_a_sign_in_that_was_begun_is_no_way_round(app: App, okta: SamlProv
         await okta.post(browser, okta.response(sign="none", in_response_to=request_id), relay_state) for _ in range(5)
     ]
     assert [reply.status for reply in replies] == [401] * 3 + [429] * 2
-    stranger = Visitor(app)  # who knows the state, and has not the cookie
-    assert (await okta.post(stranger, okta.response(in_response_to=request_id), relay_state)).status == 429
+    outsider = Visitor(app)  # who knows the state, and has not the cookie
+    assert (await okta.post(outsider, okta.response(in_response_to=request_id), relay_state)).status == 429
 
 
 async def test_who_knows_the_state_alone_uses_up_none_of_the_tries(app: App, okta: SamlProvider, few: None) -> None:
     """It stands in an address, where others may read it; the cookie is the browser's."""
     for _ in range(6):
         await junk(okta)
-    browser, stranger = Visitor(app), Visitor(app)
+    browser, outsider = Visitor(app), Visitor(app)
     request_id, relay_state = await okta.start(browser)
     for _ in range(4):
-        reply = await okta.post(stranger, okta.response(sign="none", in_response_to=request_id), relay_state)
+        reply = await okta.post(outsider, okta.response(sign="none", in_response_to=request_id), relay_state)
         check_refusal(reply, 429, "RATE_LIMITED")
     assert (await okta.post(browser, okta.response(in_response_to=request_id), relay_state)).status == 303
 

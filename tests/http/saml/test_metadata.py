@@ -1,4 +1,4 @@
-"""SAML: our metadata, as a provider's administrator or its importer reads it."""
+"""SAML: our metadata, as a provider's administrator or importer reads it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SAML: responses in every detail as Okta writes them, judged at the time when they were sent.
+"""SAML: responses exactly as Okta writes them, judged at the time when they were sent.
 
 The details were read off responses that Okta sent: prefixes, order of attributes, ``id`` and digits, both signatures
 with ``xs`` to be kept, KeyInfo in lines of 76, NameFormat and ``xsi:type`` of attributes, empty values, SessionIndex,
@@ -20,7 +20,7 @@ from tests.support.application import App
 from tests.support.people import roles_line
 from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import ASSERTION, Idp, Signing
-from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
 CAPTURED_MS = 1_459_183_098_565  # 28 March 2016
 YEAR_MS = 365 * 86_400_000
@@ -101,14 +101,14 @@ async def test_it_is_read_at_its_time_and_at_no_other(app: App, okta: SamlProvid
         assert b'PrefixList="xs"' in base64.b64decode(response)
     for moved in (-400_000, 400_000):  # the window is five minutes to either side, and a minute for clocks
         app.clock.ms += moved
-        check_nobody_got_in(await okta.call(response))
+        check_no_one_got_in(await okta.call(response))
         app.clock.ms -= moved
     data = (await okta.call(response)).data
     assert (data["user"]["email"], data["user"]["firstName"], data["user"]["lastName"]) == (
         "phoebe.simon@acme.example", "Phoebe", "Simon",
     )  # fmt: skip
     assert data["user"]["roles"] == ["Author", "Operator"]
-    check_nobody_got_in(await okta.call(response))
+    check_no_one_got_in(await okta.call(response))
 
 
 async def test_an_answer_to_our_request_names_it_three_times(okta: SamlProvider) -> None:
@@ -124,11 +124,11 @@ async def test_an_answer_to_our_request_names_it_three_times(okta: SamlProvider)
 async def test_today_its_certificate_is_over(app: App, okta: SamlProvider) -> None:
     app.clock.ms = CAPTURED_MS + 10 * YEAR_MS
     fresh = captured(okta, now_ms=app.clock.ms)
-    check_nobody_got_in(await okta.call(fresh))
+    check_no_one_got_in(await okta.call(fresh))
     assert (await okta.admin("PATCH", body={"saml": {"expiredCertificates": "accept"}})).status == 200
     assert (await okta.call(fresh)).status == 200
 
 
 async def test_another_keys_signature_beside_oktas_certificate_opens_nothing(okta: SamlProvider) -> None:
     okta.idp, genuine = okta_idp(number=1), okta.idp
-    check_nobody_got_in(await okta.call(captured(okta, signing=signing(genuine))))
+    check_no_one_got_in(await okta.call(captured(okta, signing=signing(genuine))))

@@ -1,4 +1,4 @@
-"""SAML: what is read of a person, under the names that real providers use, and who that is."""
+"""SAML: which attributes describe a person, under the names that real providers use, and which user that is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lxml import etree
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
-from tests.support.single_sign_on import SamlProvider, check_nobody_got_in, failures, saml_provider
+from tests.support.single_sign_on import SamlProvider, check_no_one_got_in, failures, saml_provider
 
 CLAIMS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims"
 GROUPS = [{"group": "Operators", "roles": ["Operator"]}, {"group": "Writers of 2, 3", "roles": ["Author"]}]
@@ -66,7 +66,7 @@ async def test_an_administrators_own_names_count_alone(app: App) -> None:
     data = (await okta.call(okta.response("00u1", attributes=attributes))).data["user"]
     assert (data["email"], data["firstName"], data["lastName"]) == ADA
     assert set(data["roles"]) == {"Operator", "Viewer"}
-    check_nobody_got_in(await okta.call(okta.response("00u2", attributes={"email": "other@acme.example"})))
+    check_no_one_got_in(await okta.call(okta.response("00u2", attributes={"email": "other@acme.example"})))
 
 
 async def test_a_name_id_that_is_an_address_is_the_address_where_no_attribute_is(app: App) -> None:
@@ -87,7 +87,7 @@ async def test_a_new_person_without_any_address_gets_no_account(app: App) -> Non
         {"email": "a@b@c"},
         {"email": "x" * 300 + "@a.example"},
     ):
-        check_nobody_got_in(await okta.call(okta.response("00u1", attributes=attributes)))
+        check_no_one_got_in(await okta.call(okta.response("00u1", attributes=attributes)))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_roles_follow_the_groups_at_each_sign_in(app: App) -> None:
         assert await roles(okta, groups) == expected
 
 
-async def test_the_name_id_is_the_person_letter_by_letter(app: App) -> None:
+async def test_the_name_id_is_the_person_character_by_character(app: App) -> None:
     okta = await provider(app)
 
     async def user_of(name_id: str, email: str) -> int:
@@ -146,10 +146,10 @@ async def test_the_name_id_is_the_person_letter_by_letter(app: App) -> None:
     assert await user_of("  00uA\n", "p0@acme.example") == ids[0]  # white space around it is the writer's
 
 
-async def test_whoever_takes_over_an_address_does_not_take_over_the_account(app: App) -> None:
+async def test_a_person_who_takes_over_an_address_does_not_take_over_the_account(app: App) -> None:
     okta = await provider(app)
     ada = (await okta.call(okta.response("00u1", attributes={"email": "ada@acme.example"}))).data["user"]["id"]
-    check_nobody_got_in(await okta.call(okta.response("00u2", attributes={"email": "ada@acme.example"})))
+    check_no_one_got_in(await okta.call(okta.response("00u2", attributes={"email": "ada@acme.example"})))
     renamed = await okta.call(okta.response("00u1", attributes={"email": "ada.king@acme.example"}))
     assert renamed.data["user"]["id"] == ada
 
@@ -164,10 +164,10 @@ async def test_an_attribute_can_stand_for_the_person_in_place_of_the_name_id(app
     other = {"employeeNumber": "4712", "email": "grace@acme.example"}
     assert (await okta.call(okta.response("x1", attributes=other))).data["user"]["id"] != first
     for attributes in ({"email": "ada@acme.example"}, {"employeeNumber": "", "email": "ada@acme.example"}):
-        check_nobody_got_in(await okta.call(okta.response("x1", attributes=attributes)))
+        check_no_one_got_in(await okta.call(okta.response("x1", attributes=attributes)))
 
 
-async def test_a_subject_without_a_name_is_whom_the_attribute_names_or_nobody(app: App) -> None:
+async def test_a_subject_without_a_name_is_whom_the_attribute_names_or_no_one(app: App) -> None:
     """As ADFS sends it, unless it is told to send a NameID."""
 
     def drop(tree: etree._Element) -> None:
@@ -181,14 +181,14 @@ async def test_a_subject_without_a_name_is_whom_the_attribute_names_or_nobody(ap
     first = (await okta.call(okta.response("x1", attributes=one))).data["user"]["id"]
     assert (await okta.call(okta.response(attributes=one, before=drop))).data["user"]["id"] == first
     plain = await provider(app)
-    check_nobody_got_in(await plain.call(plain.response(attributes=one, before=drop)))
+    check_no_one_got_in(await plain.call(plain.response(attributes=one, before=drop)))
     assert "names no subject" in (await failures(app, plain.client))[-1]["why"]
 
 
-async def test_a_name_id_for_once_names_nobody(app: App) -> None:
+async def test_a_name_id_for_once_names_no_one(app: App) -> None:
     okta = await provider(app)
     attributes = {"email": "ada@acme.example"}
-    check_nobody_got_in(await okta.call(okta.response("_1", name_id_format=TRANSIENT, attributes=attributes)))
+    check_no_one_got_in(await okta.call(okta.response("_1", name_id_format=TRANSIENT, attributes=attributes)))
     assert "transient" in (await failures(app, okta.client))[-1]["why"]
     for kind in (PERSISTENT, None, "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"):
         assert await person(okta, "_2", name_id_format=kind, attributes={"email": "kay@acme.example"})
@@ -198,21 +198,21 @@ async def test_a_name_id_for_once_names_nobody(app: App) -> None:
 async def test_a_subject_without_end_is_refused_and_no_bug(app: App, length: int) -> None:
     """An index of PostgreSQL holds no text of this size."""
     okta = await provider(app, saml={"attributes": {"subject": "id"}})
-    subject = letters(length)
-    check_nobody_got_in(await okta.call(okta.response("x", attributes={"id": subject, "email": "ada@acme.example"})))
+    subject = long_text(length)
+    check_no_one_got_in(await okta.call(okta.response("x", attributes={"id": subject, "email": "ada@acme.example"})))
     plain = await provider(app)
-    check_nobody_got_in(await plain.call(plain.response(subject, attributes={"email": "ada@acme.example"})))
+    check_no_one_got_in(await plain.call(plain.response(subject, attributes={"email": "ada@acme.example"})))
 
 
 async def test_a_long_subject_is_a_subject(app: App) -> None:
     okta = await provider(app)
-    name_id, attributes = letters(512), {"email": "ada@acme.example"}
+    name_id, attributes = long_text(512), {"email": "ada@acme.example"}
     ids = [(await okta.call(okta.response(name_id, attributes=attributes))).data["user"]["id"] for _ in range(2)]
     assert ids[0] == ids[1]
 
 
-def letters(count: int) -> str:
-    """Text of four bytes a letter that does not compress well."""
+def long_text(count: int) -> str:
+    """Text of four bytes a character that does not compress well."""
     return "".join(chr(0x10000 + (n * 7919) % 60_000) for n in range(count))
 
 
@@ -233,14 +233,14 @@ async def test_names_are_kept_as_people_write_them_without_what_a_store_refuses(
 async def test_an_account_of_the_owned_domain_is_found_and_no_other(app: App) -> None:
     okta = await provider(app, domains=["acme.example"])
     user_id, email = await new_user(app, okta.client, "linked@acme.example")
-    await new_user(app, okta.client, "stranger@other.example")
+    await new_user(app, okta.client, "outsider@other.example")
     linked = await okta.call(okta.response("00u1", attributes={"email": email.upper()}))
     assert linked.data["user"]["id"] == user_id
     assert (await okta.call(okta.response("00u1"))).data["user"]["id"] == user_id  # from now on without any address
     for foreign in (
-        "stranger@other.example",
+        "outsider@other.example",
         "new@other.example",
         "x@sub.acme.example",
         "x@acme.example.other.example",
     ):
-        check_nobody_got_in(await okta.call(okta.response("00u9", attributes={"email": foreign})))
+        check_no_one_got_in(await okta.call(okta.response("00u9", attributes={"email": foreign})))

@@ -1,4 +1,4 @@
-"""SAML: people, clients and providers that are closed; what is written down and counted."""
+"""SAML: deactivated users, suspended clients and disabled providers; what is recorded and counted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import (
     Browser,
     SamlProvider,
-    check_nobody_got_in,
+    check_no_one_got_in,
     failures,
     saml_provider,
     sign_ins,
@@ -29,10 +29,10 @@ async def test_a_deactivated_user_is_told_so_after_a_valid_assertion_alone(app: 
     await act_on(app, f"{okta.client}/users/{user_id}/deactivate")
     counted = sign_ins(app, "saml", "refused")
     refused = await okta.call(okta.response())
-    check_nobody_got_in(refused, 403, "ACCOUNT_DISABLED")
-    check_nobody_got_in(await okta.sign_in(Browser(app)), 403, "ACCOUNT_DISABLED")
-    check_nobody_got_in(await okta.call(okta.response(sign="none")))
-    check_nobody_got_in(await okta.call(okta.response(audience="https://other.example/")))
+    check_no_one_got_in(refused, 403, "ACCOUNT_DISABLED")
+    check_no_one_got_in(await okta.sign_in(Browser(app)), 403, "ACCOUNT_DISABLED")
+    check_no_one_got_in(await okta.call(okta.response(sign="none")))
+    check_no_one_got_in(await okta.call(okta.response(audience="https://other.example/")))
     assert sign_ins(app, "saml", "refused") == counted + 2
     assert "sign_in_refused" in [event.event for event in await trail(app, okta.client)]
     await act_on(app, f"{okta.client}/users/{user_id}/restore")
@@ -44,19 +44,19 @@ async def test_an_assertion_that_found_a_closed_account_is_used_up(app: App) -> 
     user_id = (await okta.call(okta.response())).data["user"]["id"]
     await act_on(app, f"{okta.client}/users/{user_id}/deactivate")
     response = okta.response()
-    check_nobody_got_in(await okta.call(response), 403, "ACCOUNT_DISABLED")
+    check_no_one_got_in(await okta.call(response), 403, "ACCOUNT_DISABLED")
     await act_on(app, f"{okta.client}/users/{user_id}/restore")
-    check_nobody_got_in(await okta.call(response))
+    check_no_one_got_in(await okta.call(response))
 
 
-async def test_of_a_suspended_client_nobody_gets_in(app: App) -> None:
+async def test_of_a_suspended_client_no_one_gets_in(app: App) -> None:
     okta = await provider(app)
     keys = Keys.of(await okta.call(okta.response()))
     await act_on(app, f"{okta.client}/suspend")
     assert await opened_by(app, keys) == []
-    check_nobody_got_in(await okta.call(okta.response()), 403, "ACCOUNT_DISABLED")
-    check_nobody_got_in(await okta.call(okta.response("new@acme.example")), 403, "ACCOUNT_DISABLED")
-    check_nobody_got_in(await okta.call(okta.response(sign="none")))
+    check_no_one_got_in(await okta.call(okta.response()), 403, "ACCOUNT_DISABLED")
+    check_no_one_got_in(await okta.call(okta.response("new@acme.example")), 403, "ACCOUNT_DISABLED")
+    check_no_one_got_in(await okta.call(okta.response(sign="none")))
     await act_on(app, f"{okta.client}/restore")
     assert (await okta.call(okta.response())).status == 200
 
@@ -76,7 +76,7 @@ async def test_when_a_provider_goes_its_sessions_end_at_once_and_no_others(app: 
     check_refusal(await app.post("/api/client/auth/exchange", {"code": code}), 401, "SSO_FAILED")
     refused = await okta.call(okta.response())
     same_but_request_id(refused, await other.call(other.response(sign="none")))
-    check_nobody_got_in(await okta.call(okta.response(encrypt_for=okta.certificate)))
+    check_no_one_got_in(await okta.call(okta.response(encrypt_for=okta.certificate)))
 
 
 async def one_time_code(okta: SamlProvider) -> str:
@@ -96,14 +96,14 @@ async def test_switched_on_again_it_lets_people_in_and_old_sessions_stay_ended(a
 
 
 async def test_a_deleted_providers_people_do_not_come_back_through_its_successor(app: App) -> None:
-    """Identities go with the provider: the next one with that entity id may be somebody else's."""
+    """Identities are deleted with the provider: the next one with that entity id may belong to another company."""
     client = await new_client(app)
     idp = Idp(issuer="http://www.okta.com/exkagain")
     okta = await saml_provider(app, client, idp)
     first = (await okta.call(okta.response("00u1", attributes={"email": "ada@acme.example"}))).data["user"]["id"]
     await okta.admin("DELETE")
     successor = await saml_provider(app, client, idp)
-    check_nobody_got_in(await successor.call(successor.response("00u1", attributes={"email": "ada@acme.example"})))
+    check_no_one_got_in(await successor.call(successor.response("00u1", attributes={"email": "ada@acme.example"})))
     again = await successor.call(successor.response("00u1", attributes={"email": "grace@acme.example"}))
     assert again.data["user"]["id"] != first
 
@@ -142,14 +142,14 @@ async def test_neither_trail_nor_answer_holds_the_assertion(app: App) -> None:
 async def test_a_person_who_is_not_known_is_turned_away_and_the_trail_says_why(app: App) -> None:
     okta = await saml_provider(app, await new_client(app), createUsers=False)
     refused = await okta.call(okta.response("unknown@acme.example"))
-    check_nobody_got_in(refused)
+    check_no_one_got_in(refused)
     assert "unknown@acme.example" not in refused.text
     [failure] = await failures(app, okta.client)
     assert failure == {"method": "saml", "provider": okta.made["id"], "why": failure["why"]}
     assert "creates no users" in failure["why"]
-    nobody = await saml_provider(app, await new_client(app), defaultRoles=[], createUsers=True)
-    check_nobody_got_in(await nobody.call(nobody.response("roleless@acme.example")))
-    assert "no group gives a role" in (await failures(app, nobody.client))[0]["why"]
+    roleless = await saml_provider(app, await new_client(app), defaultRoles=[], createUsers=True)
+    check_no_one_got_in(await roleless.call(roleless.response("roleless@acme.example")))
+    assert "no group gives a role" in (await failures(app, roleless.client))[0]["why"]
 
 
 async def test_without_a_licence_no_assertion_opens_anything_nor_is_it_used_up(app: App, database_url: str) -> None:

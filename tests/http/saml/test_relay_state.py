@@ -1,4 +1,4 @@
-"""SAML: where a sign-in that began at the provider ends. No spelling leads to a foreign place."""
+"""SAML: where a sign-in that started at the provider ends. No spelling of the address leads elsewhere."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
 FIRST, SECOND, CLIENTS = (
     "https://app.acme.example/in",
@@ -98,7 +98,7 @@ HOSTILE = [
 async def test_an_address_that_is_not_listed_opens_nothing(okta: SamlProvider, text: str) -> None:
     browser = Browser(okta.app)
     reply = await okta.post(browser, okta.response(), text)
-    check_nobody_got_in(reply)
+    check_no_one_got_in(reply)
     same_but_request_id(reply, await okta.call(okta.response(sign="none")))
     assert (await browser.me()).status == 401
 
@@ -118,26 +118,26 @@ async def test_the_json_call_goes_nowhere_and_still_takes_no_foreign_address(okt
 
 async def test_another_clients_addresses_are_foreign(app: App, okta: SamlProvider) -> None:
     other = await saml_provider(app, await new_client(app), returnAddresses=["https://other.example/"])
-    check_nobody_got_in(await other.post(Browser(app), other.response(), FIRST))
-    check_nobody_got_in(await okta.post(Browser(app), okta.response(), "https://other.example/"))
+    check_no_one_got_in(await other.post(Browser(app), other.response(), FIRST))
+    check_no_one_got_in(await okta.post(Browser(app), okta.response(), "https://other.example/"))
 
 
 async def test_another_providers_addresses_are_foreign(app: App, okta: SamlProvider) -> None:
     other = await saml_provider(app, okta.client, returnAddresses=["https://other.example/"])
-    check_nobody_got_in(await other.post(Browser(app), other.response(), FIRST))
+    check_no_one_got_in(await other.post(Browser(app), other.response(), FIRST))
     ended = await other.post(Browser(app), other.response("beside@acme.example"), CLIENTS)
     assert ended.headers["location"] == CLIENTS
 
 
 async def test_a_refused_address_does_not_use_the_assertion_up(okta: SamlProvider) -> None:
     response = okta.response()
-    check_nobody_got_in(await okta.post(Browser(okta.app), response, "https://evil.example/"))
+    check_no_one_got_in(await okta.post(Browser(okta.app), response, "https://evil.example/"))
     assert (await okta.post(Browser(okta.app), response)).status == 303
 
 
 async def test_what_a_request_was_made_for_counts_and_not_what_comes_back(okta: SamlProvider) -> None:
     browser = Browser(okta.app)
     request_id, _ = await okta.start(browser, returnTo=SECOND)
-    check_nobody_got_in(await okta.post(browser, okta.response(in_response_to=request_id), FIRST))
+    check_no_one_got_in(await okta.post(browser, okta.response(in_response_to=request_id), FIRST))
     ended = await okta.post(browser, okta.response(in_response_to=request_id))
     assert ended.headers["location"] == SECOND

@@ -1,4 +1,4 @@
-"""SAML: an assertion works once, whichever door, envelope or node it comes by."""
+"""SAML: an assertion works once, by whichever route, encoding or node."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from lxml import etree
 
 from tests.support.accounts import new_client, trail
 from tests.support.application import App, Reply, running
-from tests.support.background import sweep_expired
+from tests.support.background_jobs import sweep_expired
 from tests.support.saml_encrypting import Encryption, encrypt
 from tests.support.saml_idp import Idp, decode, encode
 from tests.support.single_sign_on import (
     Browser,
     SamlProvider,
-    check_nobody_got_in,
+    check_no_one_got_in,
     check_says_no_more,
     failures,
     saml_provider,
@@ -52,7 +52,7 @@ async def test_an_assertion_works_once(okta: SamlProvider, first: str, second: s
     assert (await WAYS[first](okta, response)).status in (200, 303)
     for _ in range(2):
         again = await WAYS[second](okta, response)
-        check_nobody_got_in(again)
+        check_no_one_got_in(again)
         check_says_no_more(again, await okta.call(okta.response(sign="none")))
     assert (await WAYS[second](okta, okta.response())).status in (200, 303)
 
@@ -61,7 +61,7 @@ async def test_an_assertion_works_once(okta: SamlProvider, first: str, second: s
 async def test_whatever_is_signed_it_works_once(okta: SamlProvider, sign: str) -> None:
     response = okta.response(sign=sign)
     assert (await okta.call(response)).status == 200
-    check_nobody_got_in(await okta.call(response))
+    check_no_one_got_in(await okta.call(response))
 
 
 async def test_a_new_envelope_does_not_make_it_new(okta: SamlProvider) -> None:
@@ -69,15 +69,15 @@ async def test_a_new_envelope_does_not_make_it_new(okta: SamlProvider) -> None:
     assert (await okta.call(response)).status == 200
     tree = etree.fromstring(decode(response))
     tree.set("ID", "_another")
-    check_nobody_got_in(await okta.call(encode(etree.tostring(tree))))
+    check_no_one_got_in(await okta.call(encode(etree.tostring(tree))))
     encrypt(tree, okta.certificate, Encryption())
-    check_nobody_got_in(await okta.call(encode(etree.tostring(tree)), query=f"?client={okta.client}"))
+    check_no_one_got_in(await okta.call(encode(etree.tostring(tree)), query=f"?client={okta.client}"))
 
 
 async def test_nor_does_another_spelling_of_its_base64(okta: SamlProvider) -> None:
     response = okta.response()
     assert (await okta.call(response)).status == 200
-    check_nobody_got_in(await okta.call("\n".join(response[i : i + 76] for i in range(0, len(response), 76))))
+    check_no_one_got_in(await okta.call("\n".join(response[i : i + 76] for i in range(0, len(response), 76))))
 
 
 async def test_an_encrypted_one_works_once_encrypted_or_not(okta: SamlProvider) -> None:
@@ -85,7 +85,7 @@ async def test_an_encrypted_one_works_once_encrypted_or_not(okta: SamlProvider) 
     plain = encode(etree.tostring(tree))
     encrypt(tree, okta.certificate, Encryption(cipher="aes256-gcm"))
     assert (await okta.call(encode(etree.tostring(tree)), query=f"?client={okta.client}")).status == 200
-    check_nobody_got_in(await okta.call(plain))
+    check_no_one_got_in(await okta.call(plain))
 
 
 async def test_an_answer_to_a_request_is_no_good_a_second_time_without_it(okta: SamlProvider) -> None:
@@ -93,10 +93,10 @@ async def test_an_answer_to_a_request_is_no_good_a_second_time_without_it(okta: 
     request_id, state = await okta.start(browser)
     response = okta.response(in_response_to=request_id)
     assert (await okta.post(browser, response, state)).status == 303
-    check_nobody_got_in(await okta.call(response))
-    check_nobody_got_in(await okta.post(browser, response))
+    check_no_one_got_in(await okta.call(response))
+    check_no_one_got_in(await okta.post(browser, response))
     request_id, state = await okta.start(browser)
-    check_nobody_got_in(await okta.post(browser, response, state))
+    check_no_one_got_in(await okta.post(browser, response, state))
 
 
 async def test_of_twenty_at_once_one_gets_in(okta: SamlProvider) -> None:
@@ -107,7 +107,7 @@ async def test_of_twenty_at_once_one_gets_in(okta: SamlProvider) -> None:
     assert sorted(reply.status in (200, 303) for reply in replies) == [False] * 19 + [True]
     for reply in replies:
         if reply.status not in (200, 303):
-            check_nobody_got_in(reply)
+            check_no_one_got_in(reply)
     assert sign_ins(okta.app, "saml", "ok") == before + 1
 
 
@@ -123,7 +123,7 @@ async def test_of_twenty_at_once_by_two_nodes_one_gets_in(okta: SamlProvider, se
 async def test_another_node_knows_what_this_one_used(okta: SamlProvider, second_node: App) -> None:
     response = okta.response()
     assert (await okta.call(response)).status == 200
-    check_nobody_got_in(await second_node.post("/api/client/auth/okta-saml", {"samlResponse": response}))
+    check_no_one_got_in(await second_node.post("/api/client/auth/okta-saml", {"samlResponse": response}))
 
 
 async def test_it_is_remembered_until_it_is_refused_as_expired(okta: SamlProvider) -> None:
@@ -132,19 +132,19 @@ async def test_it_is_remembered_until_it_is_refused_as_expired(okta: SamlProvide
     assert (await okta.call(response)).status == 200
     okta.app.clock.advance(6 * MINUTES - 0.001)
     await sweep_expired(okta.app)
-    check_nobody_got_in(await okta.call(response))
+    check_no_one_got_in(await okta.call(response))
     assert "replay" in (await failures(okta.app, "acme"))[-1]["why"]
     okta.app.clock.advance(0.001)
-    check_nobody_got_in(await okta.call(response))
+    check_no_one_got_in(await okta.call(response))
     assert "expired" in (await failures(okta.app, "acme"))[-1]["why"]
 
 
 async def test_an_assertion_whose_person_was_turned_away_is_used_up_too(app: App) -> None:
     okta = await saml_provider(app, createUsers=False)
     response = okta.response("nobody@acme.example")
-    check_nobody_got_in(await okta.call(response))
+    check_no_one_got_in(await okta.call(response))
     assert (await okta.admin("PATCH", body={"createUsers": True})).status == 200
-    check_nobody_got_in(await okta.call(response))
+    check_no_one_got_in(await okta.call(response))
     assert (await okta.call(okta.response("nobody@acme.example"))).status == 200
 
 
@@ -156,7 +156,7 @@ async def test_the_same_id_from_another_issuer_or_for_another_client_is_another_
     for okta in (here, beside, there):
         response = okta.response(f"ids-{okta.name}@acme.example", assertion_id="_counted1")
         assert (await okta.call(response)).status == 200
-        check_nobody_got_in(await okta.call(response))
+        check_no_one_got_in(await okta.call(response))
 
 
 async def test_a_replay_stands_in_the_audit_trail(app: App) -> None:

@@ -1,4 +1,4 @@
-"""SAML: what a provider is asked, by redirect and by post, and that our signatures verify."""
+"""SAML: our authentication requests, by redirect and by post, and their signatures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lxml import etree
 
 from tests.support.accounts import new_client
 from tests.support.application import App, Reply
-from tests.support.claims import pin
+from tests.support.directory_claims import pin
 from tests.support.envelope import check_refusal
 from tests.support.oidc_op import provider
 from tests.support.saml_idp import ASSERTION, PROTOCOL, time_text

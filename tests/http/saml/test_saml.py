@@ -1,4 +1,4 @@
-"""SAML: the seed page's JSON call, the browser's form post, and sign-ins that nobody asked for."""
+"""SAML: sign-in by JSON, by form post, and started at the provider."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.single_sign_on import (
     Browser,
     add_saml,
     authn_request,
-    check_nobody_got_in,
+    check_no_one_got_in,
     entity_id,
     flow_cookies,
     saml_provider,
@@ -24,7 +24,7 @@ VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # of RFC 7636, appendi
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
-async def test_the_seeds_json_call_answers_like_sign_in(app: App) -> None:
+async def test_the_json_call_answers_like_sign_in(app: App) -> None:
     idp = Idp(issuer="http://www.okta.com/exkjson")
     await add_saml(app, idp, groupRoles=[{"group": "Operators", "roles": ["Operator"]}])
     response = idp.response(
@@ -93,7 +93,7 @@ async def test_the_same_person_is_the_same_user_by_either_way(app: App) -> None:
     assert (await okta.call(okta.response("another@saml.example"))).data["user"]["id"] != first
 
 
-async def test_a_form_post_that_nobody_asked_for_ends_at_the_first_listed_address(app: App) -> None:
+async def test_a_form_post_that_no_one_asked_for_ends_at_the_first_listed_address(app: App) -> None:
     okta = await saml_provider(
         app, returnAddresses=["com.acme.app:/in", "https://one.example/", "https://two.example/"]
     )
@@ -113,12 +113,12 @@ async def test_without_any_listed_address_the_browser_ends_at_who_it_is(app: App
     assert there.data["user"]["email"] == "lost@saml.example"
 
 
-async def test_where_a_provider_may_not_begin_nobody_gets_in_unasked(app: App) -> None:
+async def test_where_a_provider_may_not_begin_no_one_gets_in_unasked(app: App) -> None:
     okta = await saml_provider(app, saml={"allowIdpInitiated": False})
-    check_nobody_got_in(await okta.call(okta.response()))
+    check_no_one_got_in(await okta.call(okta.response()))
     browser = Browser(app)
-    check_nobody_got_in(await okta.post(browser, okta.response()))
-    check_nobody_got_in(await okta.post(browser, okta.response(), RETURN_TO))
+    check_no_one_got_in(await okta.post(browser, okta.response()))
+    check_no_one_got_in(await okta.post(browser, okta.response(), RETURN_TO))
     assert (await okta.sign_in(browser, "asked@saml.example")).status == 303
     assert (await browser.me()).data["user"]["email"] == "asked@saml.example"
 
@@ -154,7 +154,7 @@ async def test_a_signed_in_user_links_the_provider_though_the_post_brings_no_ses
     location = parse_qs(urlsplit(asked.data["location"]).query)
     request_id = authn_request(asked.data["location"]).get("ID")
     response = okta.response("Linked.Subject", in_response_to=request_id)
-    check_nobody_got_in(await okta.post(Browser(app), response, location["RelayState"][0]))
+    check_no_one_got_in(await okta.post(Browser(app), response, location["RelayState"][0]))
     ended = await okta.post(browser, response, location["RelayState"][0])
     assert (ended.status, ended.headers["location"]) == (303, RETURN_TO), ended.text
     assert "session" not in browser.cookies

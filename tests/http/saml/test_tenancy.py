@@ -1,4 +1,4 @@
-"""SAML: a response opens the client that it is for. Two clients, two providers: no mix-up."""
+"""SAML: a response opens the client that it is for; two clients and two providers are never mixed up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.accounts import new_client, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, same_but_request_id
 from tests.support.saml_idp import Encryption, Idp
-from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
 
 class Shared(NamedTuple):
@@ -35,7 +35,7 @@ def client_of(reply: Reply) -> str:
 
 
 @pytest.mark.parametrize("style", ["okta", "keycloak", "entra", "pysaml2"])
-async def test_each_response_opens_its_own_client_though_nobody_names_it(shared: Shared, style: str) -> None:
+async def test_each_response_opens_its_own_client_though_no_one_names_it(shared: Shared, style: str) -> None:
     for okta in shared:
         assert client_of(await okta.call(okta.response(style=style))) == okta.client
         assert client_of(await okta.call(okta.response(style=style, sign="response"))) == okta.client
@@ -59,9 +59,9 @@ async def test_encrypted_for_one_and_meant_for_the_other_it_opens_neither(shared
     one, two = shared
     for sign in ("assertion", "response"):
         mixed = one.response(sign=sign, audience=two.audience, encrypt_for=one.certificate)
-        check_nobody_got_in(await one.call(mixed))
-        check_nobody_got_in(await one.call(mixed, query=f"?client={one.client}"))
-        check_nobody_got_in(await one.call(mixed, query=f"?client={two.client}"))
+        check_no_one_got_in(await one.call(mixed))
+        check_no_one_got_in(await one.call(mixed, query=f"?client={one.client}"))
+        check_no_one_got_in(await one.call(mixed, query=f"?client={two.client}"))
 
 
 async def moved(okta: SamlProvider, response: str, client: str) -> list[Reply]:
@@ -83,7 +83,7 @@ async def test_moved_to_another_client_it_is_refused_like_everything_else(app: A
     for client in (two.client, without, "globex", number, "no-such-client", "1 or 1=1", "ACME"):
         for response in (one.response(), one.response(encrypt_for=one.certificate)):
             for reply in await moved(one, response, client):
-                check_nobody_got_in(reply)
+                check_no_one_got_in(reply)
                 same_but_request_id(reply, reference)
     for reply in (await moved(one, one.response(), one.client))[:1]:
         assert client_of(reply) == one.client
@@ -119,8 +119,8 @@ async def test_an_answer_to_one_clients_request_is_not_taken_at_another(shared: 
     request_id, state = await one.start(browser)
     for answer in (two.response(in_response_to=request_id), one.response(in_response_to=request_id)):
         path = f"{one.acs}?client={two.client}"
-        check_nobody_got_in(await browser.post_form(path, SAMLResponse=answer, RelayState=state))
-    check_nobody_got_in(await one.post(browser, two.response(in_response_to=request_id), state))
+        check_no_one_got_in(await browser.post_form(path, SAMLResponse=answer, RelayState=state))
+    check_no_one_got_in(await one.post(browser, two.response(in_response_to=request_id), state))
     assert (await one.post(browser, one.response(in_response_to=request_id), state)).status == 303
 
 
@@ -139,8 +139,8 @@ async def test_two_providers_of_one_client_do_not_speak_for_each_other(app: App)
     first = await saml_provider(app, client, Idp("http://www.okta.com/exkfirst", number=0))
     second = await saml_provider(app, client, Idp("http://www.okta.com/exksecond", number=1))
     one, two = await first.call(first.response("same")), await second.call(second.response("same"))
-    check_nobody_got_in(one)  # no address: nobody can be made of it
-    check_nobody_got_in(two)
+    check_no_one_got_in(one)  # no address: no one can be made of it
+    check_no_one_got_in(two)
     mail = {"attributes": {"email": "first@acme.example"}}, {"attributes": {"email": "second@acme.example"}}
     users = [
         (await okta.call(okta.response("same", **members))).data["user"]["id"]
@@ -148,8 +148,8 @@ async def test_two_providers_of_one_client_do_not_speak_for_each_other(app: App)
     ]
     assert users[0] != users[1]
     for okta, other in ((first, second), (second, first)):
-        check_nobody_got_in(await okta.call(okta.response("same", issuer=other.idp.issuer)))
-        check_nobody_got_in(await okta.call(okta.response("same", after=renamed(other.idp.issuer), sign="assertion")))
+        check_no_one_got_in(await okta.call(okta.response("same", issuer=other.idp.issuer)))
+        check_no_one_got_in(await okta.call(okta.response("same", after=renamed(other.idp.issuer), sign="assertion")))
 
 
 def renamed(issuer: str) -> Callable[[etree._Element], object]:
@@ -188,8 +188,8 @@ async def test_our_name_follows_the_public_address_alone(secure: App, app: App) 
     """A response for the same client of another installation, and one for an address that only a Host header says."""
     okta = await saml_provider(secure, await new_client(secure))
     elsewhere = okta.audience.replace("https://auth.example.com", "http://127.0.0.1:8080")
-    check_nobody_got_in(await okta.call(okta.response(audience=elsewhere)))
+    check_no_one_got_in(await okta.call(okta.response(audience=elsewhere)))
     evil = okta.acs.replace("auth.example.com", "evil.example")
     for audience, acs in ((okta.audience, evil), (f"{evil}/metadata?client={okta.client}", okta.acs)):
         response = okta.response(audience=audience, acs=acs)
-        check_nobody_got_in(await okta.call(response, headers={"Host": "evil.example"}))
+        check_no_one_got_in(await okta.call(response, headers={"Host": "evil.example"}))

@@ -1,5 +1,5 @@
-"""Which client a password sign-in goes to that names none: that of the device, else of proved addresses where it signed
-in last, else the oldest account. An account that somebody made for a person's address draws nothing to itself."""
+"""To which client a password sign-in without a client goes: the device's client, else proved addresses, else the oldest
+account."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import pytest
 
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App, Reply
-from tests.support.domains import domain_counts
-from tests.support.guessing import DAY, PROXY, guess
+from tests.support.password_guesses import DAY, PROXY, guess
 from tests.support.rows import change_rows
+from tests.support.vouched_domains import domain_counts
 
 #: The person's own password, and the one that a hostile client chose for the account that it made.
 OWN, THEIRS = "own-lantern-orchid-88", "theirs-granite-tundra-42"

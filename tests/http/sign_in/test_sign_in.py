@@ -1,4 +1,4 @@
-"""Sign-in: the answer, and the one answer for everything that fails."""
+"""Password sign-in: the answer, and one answer for every failure."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def seen(reply: Reply) -> tuple[int, dict[str, Any], dict[str, str]]:
     return reply.status, body, {k: v for k, v in reply.headers.items() if k != "x-request-id"}
 
 
-async def test_sign_in_answers_as_the_seed_page_shows(app: App) -> None:
+async def test_sign_in_answers_as_the_example_page_shows(app: App) -> None:
     reply = await app.sign_in("author@acme.example")
     assert reply.status == 200
     assert set(reply.json) == {"success", "data"}
@@ -86,7 +86,7 @@ async def test_sign_in_answers_as_the_seed_page_shows(app: App) -> None:
     assert reply.headers["cache-control"] == "no-store"
 
 
-async def test_members_that_nobody_knows_are_ignored(app: App) -> None:
+async def test_members_that_no_one_knows_are_ignored(app: App) -> None:
     body = {"email": "author@acme.example", "password": PASSWORD, "rememberMe": True, "clientId": "globex"}
     reply = await app.post("/api/client/auth/sign-in", body)
     assert reply.data["user"]["clientId"] == "acme"

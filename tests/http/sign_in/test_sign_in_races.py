@@ -1,4 +1,4 @@
-"""What changes while a password is being hashed: the sign-in sees it when it comes to open the session."""
+"""Changes while a password is being hashed: the sign-in sees them before it opens the session."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_the_same_password_hashed_anew_meanwhile_still_lets_in(app: App) -
         assert [r.status for r in replies] == [200] * 5
 
 
-async def test_so_it_is_at_the_admins_door(app: App, database_url: str) -> None:
+async def test_the_admins_sign_in_does_the_same(app: App, database_url: str) -> None:
     body = {"username": "root", "password": PASSWORD}
     async with running(database_url, MANIFEST_ARGON2_MEMORY="128") as node:
         replies = await asyncio.gather(*(node.post("/api/admin/auth/sign-in", body) for _ in range(5)))

@@ -1,4 +1,4 @@
-"""Which client a sign-in goes to: the header, else the host, else where the address is known."""
+"""To which client a sign-in goes: the header, else the host, else where the e-mail address is known."""
 
 from __future__ import annotations
 

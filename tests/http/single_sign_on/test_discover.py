@@ -1,5 +1,4 @@
-"""``discover`` says which ways in an address's domain has, and nothing of whether an account
-exists."""
+"""``discover`` names the sign-in methods of an address's domain, and does not show whether an account exists."""
 
 from __future__ import annotations
 
@@ -63,7 +62,7 @@ async def test_the_answer_is_the_same_whether_the_account_exists_or_not(app: App
     client = await new_client(app)
     await add_provider(app, client, domains=[f"{client}.example"], oidc=OIDC)
     user_id, known = await new_user(app, client)
-    _, elsewhere = await new_user(app, "globex", f"somebody@{client}.example")
+    _, elsewhere = await new_user(app, "globex", f"elsewhere@{client}.example")
     shut, closed = await new_user(app, client)
     await act_on(app, f"{client}/users/{shut}/deactivate")
     addresses = [known, known.upper(), elsewhere, closed, f"nobody@{client}.example", f"'; --@{client}.example"]
@@ -84,7 +83,7 @@ async def test_the_answer_is_the_same_whether_the_account_exists_or_not(app: App
 
 
 @pytest.mark.parametrize("email", ["ada@nobody.example", "author@acme.example", "ada@example", "author", "@@@", "a@b@"])
-async def test_a_domain_that_nobody_owns_has_a_password(app: App, email: str) -> None:
+async def test_a_domain_that_no_one_owns_has_a_password(app: App, email: str) -> None:
     """Whatever accounts there are, and whatever it is that was typed in."""
     assert await ways(app, email) == {"clientId": None, "password": True, "providers": []}
 
@@ -123,7 +122,7 @@ async def test_of_two_clients_that_list_a_domain_the_owner_alone_is_offered(app:
     assert names(await ways(app, f"ada@{one}.example", two)) == ["shared", "zeta"]
 
 
-async def test_a_domain_that_is_claimed_and_not_proved_is_nobodys(app: App) -> None:
+async def test_a_domain_that_is_claimed_and_not_proved_is_no_ones(app: App) -> None:
     client = await new_client(app)
     await add_provider(app, client, name="okta", domains=[f"{client}.example"], oidc=OIDC, vouch=False)
     await add_provider(app, client, name="partner", oidc=OIDC)

@@ -1,4 +1,4 @@
-"""One-time codes: an app gets one at its return address, and exchanges it once within a minute."""
+"""One-time exchange codes: an app gets one at its return address and exchanges it once, within a minute."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.support.accounts import Keys, act_on, keys_of, new_client, opened_by, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
-from tests.support.forging import claims_of
+from tests.support.forged_tokens import claims_of
 from tests.support.oidc_op import Op, b64
 from tests.support.single_sign_on import (
     RETURN_TO,
@@ -19,7 +19,7 @@ from tests.support.single_sign_on import (
     act_on_provider,
     add_oidc,
     begun,
-    check_nobody_got_in,
+    check_no_one_got_in,
     failures,
     query_of,
     sign_ins,
@@ -54,7 +54,7 @@ async def exchange(app: App, code: str, verifier: str | None = None, **options: 
 
 
 def of_code(reply: Reply, code: str = "SSO_FAILED", status: int = 401) -> str:
-    return check_nobody_got_in(reply, status, code)
+    return check_no_one_got_in(reply, status, code)
 
 
 async def test_the_exchange_answers_like_sign_in(app: App, op: Op, client: str) -> None:
@@ -192,7 +192,8 @@ async def test_without_the_verifier_a_code_is_worth_nothing_and_used_up(
 async def test_a_verifier_for_a_code_that_was_asked_for_without_a_challenge_is_refused(
     app: App, op: Op, client: str
 ) -> None:
-    """PKCE downgrade (RFC 9700, section 2.1.1): somebody else began that sign-in, and slips its code to the app."""
+    """PKCE downgrade (RFC 9700, section 2.1.1): an attacker began that sign-in, and passes its code to the victim's
+    app."""
     code = await code_of(app, op, client)
     assert of_code(await exchange(app, code, VERIFIER)) == OVER
     assert of_code(await exchange(app, code)) == OVER

@@ -1,4 +1,4 @@
-"""One-time codes: what ends all sessions of a user takes back the codes that nobody exchanged yet."""
+"""One-time exchange codes that are not used yet are revoked by everything that ends a user's sessions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.accounts import act_on
 from tests.support.application import App, Reply
 from tests.support.envelope import check_success
 from tests.support.people import OidcProvider, oidc_provider
-from tests.support.single_sign_on import check_nobody_got_in, query_of
+from tests.support.single_sign_on import check_no_one_got_in, query_of
 
 OVER = "The code is not valid any more"
 
@@ -38,7 +38,7 @@ async def test_what_ends_all_sessions_of_a_user_ends_the_ones_to_be(app: App, wh
             "unlinking": ("DELETE", f"{path}/identities/{identity}", admin),
         }[what]
         check_success(await app.send(method, address, token=token))
-        assert check_nobody_got_in(await exchange(app, code)) == OVER
+        assert check_no_one_got_in(await exchange(app, code)) == OVER
         assert check_success(await exchange(app, others))["user"]["email"] == "eve@mail.example"
 
 
@@ -51,11 +51,11 @@ async def test_a_code_from_before_a_deactivation_is_void_after_the_restore(app: 
         path = f"{company.client}/users/{user}" if shut == "the user" else company.client
         await act_on(app, f"{path}/{'deactivate' if shut == 'the user' else 'suspend'}")
         await act_on(app, f"{path}/restore")
-        assert check_nobody_got_in(await exchange(app, code)) == OVER
+        assert check_no_one_got_in(await exchange(app, code)) == OVER
         if shut == "the user":
             assert check_success(await exchange(app, others))["user"]["email"] == "eve@mail.example"
         else:
-            assert check_nobody_got_in(await exchange(app, others)) == OVER
+            assert check_no_one_got_in(await exchange(app, others)) == OVER
         check_success(await exchange(app, await code_of(company, "ada")))
 
 
@@ -69,4 +69,4 @@ async def test_both_at_once_wait_for_each_other_and_not_in_a_circle(app: App) ->
             replies = await asyncio.gather(*[exchange(app, code) for code in codes], *ending)
             assert {reply.status for reply in replies[:4]} <= {200, 401}
             assert [reply.status for reply in replies[4:]] == [200] * 3
-            assert [check_nobody_got_in(await exchange(app, code)) for code in codes] == [OVER] * 4
+            assert [check_no_one_got_in(await exchange(app, code)) for code in codes] == [OVER] * 4

@@ -1,5 +1,5 @@
-"""Who is linked to an account by the address alone is its only owner: what others had of it ends. And an account that a
-provider knows by one subject is never another subject's by its address."""
+"""Linking an identity to an account by its address drops the credentials that others had of that account. An account
+that a provider knows by one subject is never linked to another subject by its address."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from typing import Any
 
 from tests.support.accounts import keys_of, new_client, new_user, opened_by
 from tests.support.application import PASSWORD, App
-from tests.support.crew import Crew
-from tests.support.domains import domain_counts
-from tests.support.gains import CHOSEN, Planted
-from tests.support.managing import NEW, RENEW, RESET, accept, events, reset
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, user_of
+from tests.support.planted_accounts import CHOSEN, PlantedAccount
 from tests.support.rows import change_rows
-from tests.support.single_sign_on import Browser, check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import Browser, check_no_one_got_in, saml_provider
+from tests.support.team import Team
+from tests.support.user_management import NEW, RENEW, RESET, accept, events, reset
+from tests.support.vouched_domains import domain_counts
 
 
 @contextlib.asynccontextmanager
-async def company_of(app: App, **members: Any) -> AsyncIterator[tuple[Crew, OidcProvider]]:
+async def company_of(app: App, **members: Any) -> AsyncIterator[tuple[Team, OidcProvider]]:
     client = await new_client(app)
     await domain_counts(app, client)
     async with oidc_provider(app, client, vouches=True, **members) as company:
-        yield Crew(app, client), company
+        yield Team(app, client), company
 
 
-async def account(crew: Crew, company: OidcProvider) -> Planted:
-    """One that a User Admin made for somebody, and has a password of."""
-    user_id, email = await new_user(crew.app, crew.client, password=PASSWORD)
-    return Planted(crew, company, user_id, email)
+async def account(team: Team, company: OidcProvider) -> PlantedAccount:
+    """An account that a User Admin made for another person, with a password that the User Admin knows."""
+    user_id, email = await new_user(team.app, team.client, password=PASSWORD)
+    return PlantedAccount(team, company, user_id, email)
 
 
-async def links_by_domain(planted: Planted) -> Browser:
+async def links_by_domain(planted: PlantedAccount) -> Browser:
     browser = await planted.company.sign_in("rising", planted.email)
     assert (await session_of(browser))["user"]["id"] == planted.user_id
     return browser
 
 
 async def test_sessions_and_the_password_end_with_it(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await account(crew, company)
-        keys = await keys_of(app, planted.email, client=crew.client)
+    async with company_of(app) as (team, company):
+        planted = await account(team, company)
+        keys = await keys_of(app, planted.email, client=team.client)
         browser = await links_by_domain(planted)
         assert await opened_by(app, keys) == []
-        assert (await app.sign_in(planted.email, PASSWORD, crew.client)).status == 401
-        assert (await user_of(app, crew.client, planted.user_id))["hasPassword"] is False
+        assert (await app.sign_in(planted.email, PASSWORD, team.client)).status == 401
+        assert (await user_of(app, team.client, planted.user_id))["hasPassword"] is False
         assert (await browser.me()).status == 200
 
 
 async def test_links_changes_of_the_address_and_devices_end_with_it(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await account(crew, company)
-        await app.sign_in(planted.email, PASSWORD, crew.client)
+    async with company_of(app) as (team, company):
+        planted = await account(team, company)
+        await app.sign_in(planted.email, PASSWORD, team.client)
         invitation, by_admin = await planted.link("User Admin", RENEW), await planted.link("Admin", RESET)
         await planted.change_begins()
         await links_by_domain(planted)
@@ -63,11 +63,11 @@ async def test_links_changes_of_the_address_and_devices_end_with_it(app: App) ->
 
 async def test_identities_stay_that_are_proved_and_no_others(app: App) -> None:
     async with (
-        company_of(app) as (crew, company),
-        oidc_provider(app, crew.client) as public,
-        oidc_provider(app, crew.client, vouches=True) as former,
+        company_of(app) as (team, company),
+        oidc_provider(app, team.client) as public,
+        oidc_provider(app, team.client, vouches=True) as former,
     ):
-        planted = await account(crew, company)
+        planted = await account(team, company)
         assert await planted.attempt(former, "long-known", planted.email)
         for provider, sub in ((public, "planter"), (public, "confirmed")):
             token = await planted.link("User Admin", RENEW)
@@ -82,21 +82,21 @@ async def test_identities_stay_that_are_proved_and_no_others(app: App) -> None:
 
 
 async def test_what_was_dropped_stands_in_the_trail(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await account(crew, company)
-        await app.sign_in(planted.email, PASSWORD, crew.client)
+    async with company_of(app) as (team, company):
+        planted = await account(team, company)
+        await app.sign_in(planted.email, PASSWORD, team.client)
         await planted.link("User Admin", RENEW)
         await links_by_domain(planted)
-        [event] = await events(crew, "credentials_dropped")
+        [event] = await events(team, "credentials_dropped")
         assert event.subject == f"user:{planted.user_id}"
         assert event.members["provider"] == company.made["id"]
         void = event.members["void"]
         assert (void["sessions"], void["links"], void["password"], void["identities"]) == (1, 1, True, 0)
         await links_by_domain(planted)  # which is no link any more
-        assert len(await events(crew, "credentials_dropped")) == 1
+        assert len(await events(team, "credentials_dropped")) == 1
 
 
-async def chosen_by_mail(planted: Planted) -> None:
+async def chosen_by_mail(planted: PlantedAccount) -> None:
     """The user follows a link in an e-mail to the present address, and chooses a password."""
     token = await planted.link("Admin", RESET)
     assert await change_rows(planted.app, "invitations", {"user_id": planted.user_id}, emailed=1)
@@ -104,57 +104,57 @@ async def chosen_by_mail(planted: Planted) -> None:
 
 
 async def test_a_password_stays_that_was_chosen_by_a_link_in_an_e_mail_to_the_address(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await account(crew, company)
+    async with company_of(app) as (team, company):
+        planted = await account(team, company)
         await chosen_by_mail(planted)
-        keys = await keys_of(app, planted.email, password=CHOSEN, client=crew.client)
+        keys = await keys_of(app, planted.email, password=CHOSEN, client=team.client)
         await links_by_domain(planted)
         assert await opened_by(app, keys) == []
-        assert (await app.sign_in(planted.email, CHOSEN, crew.client)).status == 200
-        [event] = await events(crew, "credentials_dropped")
+        assert (await app.sign_in(planted.email, CHOSEN, team.client)).status == 200
+        [event] = await events(team, "credentials_dropped")
         assert event.members["void"]["password"] is False
 
 
 async def test_one_that_was_chosen_by_a_link_that_others_saw_does_not_stay(app: App) -> None:
     """Though the address was proved by an e-mail before, and another password with it."""
-    async with company_of(app) as (crew, company):
-        planted = await account(crew, company)
+    async with company_of(app) as (team, company):
+        planted = await account(team, company)
         await chosen_by_mail(planted)
         token = await planted.link("User Admin", RESET)
         assert (await reset(app, token, NEW + "-2")).status == 200
         await links_by_domain(planted)
-        assert (await app.sign_in(planted.email, NEW + "-2", crew.client)).status == 401
+        assert (await app.sign_in(planted.email, NEW + "-2", team.client)).status == 401
 
 
 async def test_one_that_was_chosen_at_another_address_does_not_stay(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await account(crew, company)
+    async with company_of(app) as (team, company):
+        planted = await account(team, company)
         await chosen_by_mail(planted)
         moved = f"moved-{planted.email}"
         assert (await app.send("PATCH", planted.path, {"email": moved}, token=await app.admin_token())).status == 200
         assert await change_rows(app, "users", {"id": planted.user_id}, email_proved_at=app.clock.ms + 1) == 1
-        await links_by_domain(Planted(crew, company, planted.user_id, moved))
-        assert (await app.sign_in(moved, CHOSEN, crew.client)).status == 401
+        await links_by_domain(PlantedAccount(team, company, planted.user_id, moved))
+        assert (await app.sign_in(moved, CHOSEN, team.client)).status == 401
 
 
 async def test_a_gain_of_the_role_admin_takes_such_a_password_too(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await account(crew, company)
+    async with company_of(app) as (team, company):
+        planted = await account(team, company)
         await chosen_by_mail(planted)
         body = {"roles": ["Admin"]}
         assert (await app.send("PUT", f"{planted.path}/roles", body, token=await app.admin_token())).status == 200
-        assert (await app.sign_in(planted.email, CHOSEN, crew.client)).status == 401
+        assert (await app.sign_in(planted.email, CHOSEN, team.client)).status == 401
 
 
 async def test_an_address_that_passed_to_another_person_takes_no_account_along(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        first = await session_of(await company.sign_in("ada-1", f"ada@{crew.client}.example"))
-        _, reply = await company.attempt("ada-2", f"ada@{crew.client}.example")
-        assert "account" in check_nobody_got_in(reply)
-        assert "another subject" in await last_reason(app, crew.client)
-        again = await session_of(await company.sign_in("ada-1", f"ada@{crew.client}.example"))
+    async with company_of(app) as (team, company):
+        first = await session_of(await company.sign_in("ada-1", f"ada@{team.client}.example"))
+        _, reply = await company.attempt("ada-2", f"ada@{team.client}.example")
+        assert "account" in check_no_one_got_in(reply)
+        assert "another subject" in await last_reason(app, team.client)
+        again = await session_of(await company.sign_in("ada-1", f"ada@{team.client}.example"))
         assert again["user"]["id"] == first["user"]["id"]
-        assert await events(crew, "credentials_dropped") == []
+        assert await events(team, "credentials_dropped") == []
 
 
 async def test_nor_by_saml(app: App) -> None:
@@ -169,8 +169,8 @@ async def test_nor_by_saml(app: App) -> None:
 
 
 async def test_an_invitation_is_the_way(app: App) -> None:
-    async with company_of(app) as (crew, company):
-        planted = await account(crew, company)
+    async with company_of(app) as (team, company):
+        planted = await account(team, company)
         await links_by_domain(planted)
         assert not await planted.attempt(company, "anew", planted.email)
         token = await planted.link("Admin", RENEW)
@@ -179,8 +179,8 @@ async def test_an_invitation_is_the_way(app: App) -> None:
 
 
 async def test_another_provider_may_link_the_account_that_one_knows(app: App) -> None:
-    async with company_of(app) as (crew, company), oidc_provider(app, crew.client, vouches=True) as second:
-        planted = await account(crew, company)
+    async with company_of(app) as (team, company), oidc_provider(app, team.client, vouches=True) as second:
+        planted = await account(team, company)
         await links_by_domain(planted)
         assert await planted.attempt(second, "rising-there", planted.email)
         assert await planted.attempt(company, "rising", planted.email)

@@ -1,4 +1,4 @@
-"""One's own identities are listed and unlinked by oneself, anybody's by those who manage users."""
+"""Linked identities are listed and unlinked by their user, or by those who manage users."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.people import (
     set_roles,
     user_of,
 )
-from tests.support.single_sign_on import Browser, check_nobody_got_in, query_of
+from tests.support.single_sign_on import Browser, check_no_one_got_in, query_of
 
 IDENTITIES = "/api/client/auth/identities"
 OPS = [roles_line("ops", "Operator")]
@@ -70,11 +70,11 @@ async def test_one_unlinks_the_own_and_stays_signed_in(app: App) -> None:
         assert (event.actor, event.subject) == (f"user:{user_id}", f"user:{user_id}")
         await company.change(domains=[])
         _, reply = await company.attempt("ada", email)
-        check_nobody_got_in(reply)
+        check_no_one_got_in(reply)
 
 
 async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) -> None:
-    """Whoever sees an identity in the list that is not theirs takes it away, and what it opened with it."""
+    """A user who sees a foreign identity in the list removes it, and the sessions that it opened."""
     async with oidc_provider(app) as company:
         ada, other = await member(app, company.client), await member(app, company.client)
         mine = Browser(app, {"session": ada.cookie})
@@ -82,7 +82,7 @@ async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) ->
         company.knows("eve")
         assert (await mine.send("GET", company.op.visit(begun["location"]))).status == 302
         eve, again = await company.sign_in("eve"), await company.sign_in("eve")
-        stranger = await company.sign_in("stranger", "stranger@mail.example")
+        outsider = await company.sign_in("outsider", "outsider@mail.example")
         _, reply = await company.attempt("eve", query={"response": "code"})
         code = query_of(reply)["code"]
         [row] = await own(mine)
@@ -90,15 +90,15 @@ async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) ->
         for browser in (eve, again):
             check_refusal(await browser.me(), 401, "INVALID_TOKEN")
         check_refusal(await app.post("/api/client/auth/exchange", {"code": code}), 401, "SSO_FAILED")
-        # Nobody else, and no session that began otherwise.
+        # No one else, and no session that began otherwise.
         for token in (ada.token, other.token):
             assert (await app.me(token)).status == 200
-        assert (await stranger.me()).status == 200
+        assert (await outsider.me()).status == 200
         [event] = [event for event in await trail(app, company.client) if event.event == "identity_unlinked"]
         assert event.members["sessions_ended"] == 2
 
 
-async def test_nobody_unlinks_somebody_elses_as_ones_own(app: App) -> None:
+async def test_no_one_unlinks_someone_elses_as_ones_own(app: App) -> None:
     async with oidc_provider(app) as company:
         ada, eve = [await company.sign_in(sub, f"{sub}@mail.example") for sub in ("ada", "eve")]
         [row] = await own(ada)
@@ -117,10 +117,10 @@ async def test_an_admin_unlinks_and_every_session_ends(app: App) -> None:
         [row] = await own(browser)
         bystander = await company.sign_in("bob", f"bob@{company.client}.example")
         for inside in (True, False):
-            boss = (await member(app, company.client, "Admin")).token if inside else await app.admin_token()
+            client_admin = (await member(app, company.client, "Admin")).token if inside else await app.admin_token()
             path = f"{base(company, user_id, inside=inside)}/{row['id']}"
-            check_success(await app.send("DELETE", path, token=boss))
-            check_refusal(await app.send("DELETE", path, token=boss), 404, "NOT_FOUND")
+            check_success(await app.send("DELETE", path, token=client_admin))
+            check_refusal(await app.send("DELETE", path, token=client_admin), 404, "NOT_FOUND")
             assert (await browser.me()).status == 401
             assert (await second.me()).status == 401
             assert (await bystander.me()).status == 200
@@ -133,13 +133,16 @@ async def test_an_admin_unlinks_and_every_session_ends(app: App) -> None:
 async def test_who_may_unlink_whose(app: App) -> None:
     async with oidc_provider(app, vouches=True) as company:
         staff = {role: (await member(app, company.client, role)).token for role in ("Admin", "User Admin", "Viewer")}
-        boss, clerk = await member(app, company.client, "Admin"), await member(app, company.client, "User Admin")
-        for whose in (boss, clerk):
+        client_admin, clerk = (
+            await member(app, company.client, "Admin"),
+            await member(app, company.client, "User Admin"),
+        )
+        for whose in (client_admin, clerk):
             for who, token in staff.items():
                 [row] = await own(await company.sign_in(f"sub-{whose.id}", whose.email))
                 path = base(company, whose.id, inside=True)
                 may = who == "Admin" or (who == "User Admin" and whose is clerk)
-                # Whoever manages users sees everybody's; an Admin's are unlinked by an Admin alone.
+                # A user who manages users sees all identities; an Admin's are unlinked by an Admin only.
                 assert (await app.get(path, token=token)).status == (403 if who == "Viewer" else 200)
                 assert (await app.send("DELETE", f"{path}/{row['id']}", token=token)).status == (200 if may else 403)
 
@@ -148,14 +151,16 @@ async def test_another_client_sees_nothing(app: App) -> None:
     async with oidc_provider(app) as mine, oidc_provider(app) as other:
         browser = await mine.sign_in("ada", "ada@mail.example")
         [row], me = await own(browser), await session_of(browser)
-        boss = (await member(app, other.client, "Admin")).token
+        client_admin = (await member(app, other.client, "Admin")).token
         path = base(mine, me["user"]["id"], inside=True)
-        check_refusal(await app.get(path, token=boss), 404, "NOT_FOUND")
-        check_refusal(await app.send("DELETE", f"{path}/{row['id']}", token=boss), 404, "NOT_FOUND")
+        check_refusal(await app.get(path, token=client_admin), 404, "NOT_FOUND")
+        check_refusal(await app.send("DELETE", f"{path}/{row['id']}", token=client_admin), 404, "NOT_FOUND")
         for user in (me["user"]["id"], 10**9):
             path = f"/api/admin/clients/{other.client}/users/{user}/identities"
             check_refusal(await app.get(path, token=await app.admin_token()), 404, "NOT_FOUND")
-        check_refusal(await app.get(base(mine, me["user"]["id"], inside=False), token=boss), 401, "INVALID_TOKEN")
+        check_refusal(
+            await app.get(base(mine, me["user"]["id"], inside=False), token=client_admin), 401, "INVALID_TOKEN"
+        )
         assert await own(browser) == [row]
 
 
@@ -169,7 +174,7 @@ async def test_the_identity_must_be_that_users(app: App) -> None:
 
 
 async def test_roles_of_groups_go_with_the_identity(app: App) -> None:
-    """Else whoever unlinks and links again keeps them for good, whatever becomes of the group."""
+    """Without this, unlinking and linking again would keep the roles for ever, without the group."""
     async with oidc_provider(app, vouches=True, groupRoles=OPS) as company:
         user_id, email = await new_user(app, company.client, roles=["Author"])
         browser = await company.sign_in("ada", email, groups=["ops"])

@@ -1,4 +1,4 @@
-"""An open invitation lets whoever holds it claim the account with an identity, once."""
+"""An open invitation lets its holder claim the account with an identity, once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.single_sign_on import (
     ACS,
     Browser,
     act_on_provider,
-    check_nobody_got_in,
+    check_no_one_got_in,
     entity_id,
     request_of,
     saml_provider,
@@ -56,7 +56,7 @@ async def test_it_works_once(app: App) -> None:
         token = await token_for(company, user_id)
         await company.sign_in("ada", query={"invitation": token})
         begun = await Browser(app).start("oidc", client=company.client, provider=company.name, invitation=token)
-        assert check_nobody_got_in(begun) == CLOSED
+        assert check_no_one_got_in(begun) == CLOSED
 
 
 async def test_of_two_who_began_with_it_the_first_one_back_gets_the_account(app: App) -> None:
@@ -71,7 +71,7 @@ async def test_of_two_who_began_with_it_the_first_one_back_gets_the_account(app:
         company.knows("claimant-0")
         assert (await browsers[0].send("GET", addresses[0])).status == 302
         company.knows("claimant-1")
-        assert check_nobody_got_in(await browsers[1].send("GET", addresses[1])) == CLOSED
+        assert check_no_one_got_in(await browsers[1].send("GET", addresses[1])) == CLOSED
         assert "used up" in await last_reason(app, company.client)
 
 
@@ -83,7 +83,7 @@ async def test_it_is_open_for_three_days(app: App) -> None:
         await company.sign_in("in-time", query={"invitation": tokens[0]})
         app.clock.advance(1)
         begun = await Browser(app).start("oidc", client=company.client, provider=company.name, invitation=tokens[1])
-        assert check_nobody_got_in(begun) == CLOSED
+        assert check_no_one_got_in(begun) == CLOSED
 
 
 async def test_it_may_not_run_out_on_the_way(app: App) -> None:
@@ -95,7 +95,7 @@ async def test_it_may_not_run_out_on_the_way(app: App) -> None:
         begun = await browser.start("oidc", client=company.client, provider=company.name, invitation=token)
         app.clock.advance(61)
         company.knows("late")
-        assert check_nobody_got_in(await browser.send("GET", company.op.visit(begun.headers["location"]))) == CLOSED
+        assert check_no_one_got_in(await browser.send("GET", company.op.visit(begun.headers["location"]))) == CLOSED
 
 
 async def test_a_new_one_closes_the_one_before(app: App) -> None:
@@ -104,7 +104,7 @@ async def test_a_new_one_closes_the_one_before(app: App) -> None:
         first, bystander = await token_for(company, user_id), await token_for(company, other)
         second = await token_for(company, user_id)
         begun = await Browser(app).start("oidc", client=company.client, provider=company.name, invitation=first)
-        assert check_nobody_got_in(begun) == CLOSED
+        assert check_no_one_got_in(begun) == CLOSED
         for sub, token, expected in (("ada", second, user_id), ("bob", bystander, other)):
             assert (await session_of(await company.sign_in(sub, query={"invitation": token})))["user"]["id"] == expected
 
@@ -114,27 +114,27 @@ async def test_a_made_up_one_opens_nothing(app: App, token: str) -> None:
     async with oidc_provider(app, createUsers=True) as company:
         await token_for(company, (await new_user(app, company.client))[0])
         begun = await Browser(app).start("oidc", client=company.client, provider=company.name, invitation=token)
-        assert check_nobody_got_in(begun) == CLOSED
+        assert check_no_one_got_in(begun) == CLOSED
 
 
 async def test_it_counts_in_its_own_client_alone(app: App) -> None:
     async with oidc_provider(app) as mine, oidc_provider(app) as other:
         token = await token_for(mine, (await new_user(app, mine.client))[0])
         begun = await Browser(app).start("oidc", client=other.client, provider=other.name, invitation=token)
-        assert check_nobody_got_in(begun) == CLOSED
+        assert check_no_one_got_in(begun) == CLOSED
         assert (
             await Browser(app).start("oidc", client=mine.client, provider=mine.name, invitation=token)
         ).status == 302
 
 
-async def test_somebody_who_is_known_stays_who_he_is(app: App) -> None:
+async def test_a_known_person_stays_the_same_user(app: App) -> None:
     async with oidc_provider(app) as company:
         known = await session_of(await company.sign_in("ada", "ada@mail.example"))
         user_id, _ = await new_user(app, company.client)
         token = await token_for(company, user_id)
         again = await session_of(await company.sign_in("ada", query={"invitation": token}))
         assert again["user"]["id"] == known["user"]["id"]
-        # It was not used up by somebody whom it is of no use to.
+        # A person who cannot use it did not use it up.
         assert (await session_of(await company.sign_in("bob", query={"invitation": token})))["user"]["id"] == user_id
 
 
@@ -148,12 +148,12 @@ async def test_a_deactivated_user_is_not_invited_and_not_let_in(app: App) -> Non
         back = company.op.visit(started.headers["location"])
         await act_on(app, f"{company.client}/users/{user_id}/deactivate")
         check_refusal(await company.invite(user_id), 409, "CONFLICT")
-        assert check_nobody_got_in(await browser.send("GET", back)) == CLOSED
+        assert check_no_one_got_in(await browser.send("GET", back)) == CLOSED
         late = await Browser(app).start("oidc", client=company.client, provider=company.name, invitation=token)
-        assert check_nobody_got_in(late) == CLOSED
+        assert check_no_one_got_in(late) == CLOSED
         await act_on(app, f"{company.client}/users/{user_id}/restore")
         late = await Browser(app).start("oidc", client=company.client, provider=company.name, invitation=token)
-        assert check_nobody_got_in(late) == CLOSED
+        assert check_no_one_got_in(late) == CLOSED
 
 
 async def test_who_may_invite_whom(app: App) -> None:
@@ -170,19 +170,19 @@ async def test_who_may_invite_whom(app: App) -> None:
 
 async def test_another_clients_user_is_not_there(app: App) -> None:
     async with oidc_provider(app) as company:
-        boss = await member(app, company.client, "Admin")
-        check_refusal(await company.invite(app.ids["viewer@globex.example"], boss.token), 404, "NOT_FOUND")
+        client_admin = await member(app, company.client, "Admin")
+        check_refusal(await company.invite(app.ids["viewer@globex.example"], client_admin.token), 404, "NOT_FOUND")
         check_refusal(await company.invite(app.ids["viewer@globex.example"]), 404, "NOT_FOUND")
-        path = f"/api/admin/clients/no-such-client/users/{boss.id}/invitation"
+        path = f"/api/admin/clients/no-such-client/users/{client_admin.id}/invitation"
         check_refusal(await app.post(path, token=await app.admin_token()), 404, "NOT_FOUND")
 
 
 async def test_the_token_is_shown_once_and_written_nowhere(app: App) -> None:
     async with oidc_provider(app) as company:
-        boss, (user_id, _) = await member(app, company.client, "Admin"), await new_user(app, company.client)
-        token = (await company.invite(user_id, boss.token)).data["token"]
+        client_admin, (user_id, _) = await member(app, company.client, "Admin"), await new_user(app, company.client)
+        token = (await company.invite(user_id, client_admin.token)).data["token"]
         [invited] = [event for event in await trail(app, company.client) if event.event == "user_invited"]
-        assert (invited.actor, invited.subject) == (f"user:{boss.id}", f"user:{user_id}")
+        assert (invited.actor, invited.subject) == (f"user:{client_admin.id}", f"user:{user_id}")
         assert token not in invited.detail
 
 
@@ -192,7 +192,7 @@ async def test_a_saml_provider_takes_one_too(app: App) -> None:
     reply = await app.post(f"/api/admin/clients/acme/users/{user_id}/invitation", token=await app.admin_token())
     browser = Browser(app)
     request_id, relay_state = await okta.start(browser, invitation=reply.data["token"])
-    response = okta.response("whoever", in_response_to=request_id)
+    response = okta.response("any-user", in_response_to=request_id)
     assert (await okta.post(browser, response, relay_state)).status == 303
     assert (await session_of(browser))["user"]["id"] == user_id
 
@@ -206,7 +206,7 @@ async def test_a_provider_that_is_gone_uses_none_up(app: App, act: str) -> None:
         begun = await browser.start("oidc", client=gone.client, provider=gone.name, invitation=token)
         await act_on_provider(app, gone.client, gone.name, act)
         gone.knows("ada")
-        check_nobody_got_in(await browser.send("GET", gone.op.visit(begun.headers["location"])))
+        check_no_one_got_in(await browser.send("GET", gone.op.visit(begun.headers["location"])))
         assert (await session_of(await other.sign_in("ada", query={"invitation": token})))["user"]["id"] == user_id
 
 
@@ -220,4 +220,4 @@ async def test_an_unasked_saml_response_uses_none_up(app: App) -> None:
     begun = await Browser(app).start("okta-saml", provider=okta.name, client="acme", invitation=token)
     assert request_of(begun)
     unasked = idp.response(entity_id("acme"), ACS, name_id="eve", now_ms=app.clock.now_ms())
-    check_nobody_got_in(await okta.call(unasked))
+    check_no_one_got_in(await okta.call(unasked))

@@ -1,5 +1,4 @@
-"""A user who is signed in links a further identity to the own account, and nobody does it for
-somebody else."""
+"""A signed-in user links another identity to their own account, and no one does it for them."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from tests.support.single_sign_on import (
     Browser,
     act_on_provider,
     authn_request,
-    check_nobody_got_in,
+    check_no_one_got_in,
     flow_cookies,
     query_of,
     saml_provider,
@@ -97,7 +96,7 @@ async def test_one_without_the_redirect_binding_says_so(app: App) -> None:
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://idp.example"])
 async def test_no_other_site_begins_it_with_the_cookie(app: App, origin: str) -> None:
-    """Who could, would send the visitor home with a stranger's key to the own account."""
+    """Without this, an attacker could link their own identity to the visitor's account."""
     async with oidc_provider(app) as company:
         browser = browser_of(app, await member(app, company.client))
         for headers in ({"Origin": origin}, {"Sec-Fetch-Site": "cross-site"}):
@@ -106,7 +105,7 @@ async def test_no_other_site_begins_it_with_the_cookie(app: App, origin: str) ->
             assert flow_cookies(browser) == {}
 
 
-async def test_nobody_links_without_being_signed_in(app: App) -> None:
+async def test_no_one_links_without_being_signed_in(app: App) -> None:
     async with oidc_provider(app) as company:
         check_refusal(await begin(Browser(app), company), 401, "UNAUTHENTICATED")
         check_refusal(await begin(Browser(app), company, token=await app.admin_token()), 401, "INVALID_TOKEN")
@@ -116,12 +115,12 @@ async def test_nobody_links_without_being_signed_in(app: App) -> None:
         assert (await session_of(browser))["user"]["email"] == "eve@mail.example"
 
 
-async def test_an_identity_of_somebody_else_stays_theirs(app: App) -> None:
+async def test_an_identity_of_someone_else_stays_theirs(app: App) -> None:
     async with oidc_provider(app) as company:
         ada = await session_of(await company.sign_in("ada", "ada@mail.example"))
         thief = browser_of(app, await member(app, company.client))
         refused = await linked(thief, company, "ada")
-        assert check_nobody_got_in(refused) == "This identity belongs to another account"
+        assert check_no_one_got_in(refused) == "This identity belongs to another account"
         assert (await thief.send("GET", IDENTITIES)).data["items"] == []
         assert (await session_of(await company.sign_in("ada")))["user"]["id"] == ada["user"]["id"]
 
@@ -157,9 +156,9 @@ async def test_a_session_that_ended_on_the_way_links_nothing(app: App, how: str)
         company.knows("ada")
         ended = await browser.send("GET", company.op.visit(begun.data["location"]))
         if how == "suspended":
-            check_nobody_got_in(ended, 403, "ACCOUNT_DISABLED")
+            check_no_one_got_in(ended, 403, "ACCOUNT_DISABLED")
         else:
-            assert check_nobody_got_in(ended) == "You are not signed in any more"
+            assert check_no_one_got_in(ended) == "You are not signed in any more"
             assert "has ended" in await last_reason(app, company.client)
         path = f"/api/admin/clients/{company.client}/users/{owner.id}/identities"
         assert (await app.get(path, token=await app.admin_token())).data["items"] == []
@@ -172,13 +171,13 @@ async def test_another_browser_does_not_end_it(app: App) -> None:
         begun = await begin(mallory, company)
         company.knows("victim")
         address = company.op.visit(begun.data["location"])
-        check_nobody_got_in(await victim.send("GET", address))
-        check_nobody_got_in(await Browser(app).send("GET", address))
+        check_no_one_got_in(await victim.send("GET", address))
+        check_no_one_got_in(await Browser(app).send("GET", address))
         for browser in (mallory, victim):
             assert (await browser.send("GET", IDENTITIES)).data["items"] == []
 
 
-async def test_a_browser_in_which_somebody_else_signed_in_meanwhile_links_to_the_one_who_asked(app: App) -> None:
+async def test_a_browser_in_which_someone_else_signed_in_meanwhile_links_to_the_one_who_asked(app: App) -> None:
     """The consent is the session's that began, and only while that lives."""
     async with oidc_provider(app) as company:
         first, second = [await member(app, company.client) for _ in range(2)]
@@ -200,9 +199,9 @@ async def test_only_a_provider_of_the_own_client_that_is_on(app: App) -> None:
         )
         begun = await begin(browser, company)
         await act_on_provider(app, company.client, company.name, "switch-off")
-        check_nobody_got_in(await begin(browser, company))
+        check_no_one_got_in(await begin(browser, company))
         company.knows("ada")
-        check_nobody_got_in(await browser.send("GET", company.op.visit(begun.data["location"])))
+        check_no_one_got_in(await browser.send("GET", company.op.visit(begun.data["location"])))
         assert (await browser.send("GET", IDENTITIES)).data["items"] == []
 
 

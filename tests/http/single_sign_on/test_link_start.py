@@ -1,4 +1,4 @@
-"""An invited person goes on at a provider by a POST: the invitation's token stands in no address of ours."""
+"""An invited person starts at a provider by a POST: no address of ours holds the invitation's token."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import pytest
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
-from tests.support.managing import NEW, accept
 from tests.support.people import oidc_provider, session_of
 from tests.support.single_sign_on import Browser, act_on_provider, authn_request, flow_cookies, saml_provider
+from tests.support.user_management import NEW, accept
 
 START, LOOK, FORM = "/api/client/auth/link/start", "/api/client/auth/link", "/api/client/auth/okta-saml/form"
 BY_POST = {"redirectUrl": "", "binding": "post", "postUrl": "https://idp.example/sso/post"}
@@ -68,8 +68,8 @@ async def test_an_invited_person_comes_in_through_a_saml_provider(app: App, bind
         assert token not in page.text
         assert "default-src 'none'" in page.headers["content-security-policy"]
         request_id, relay_state = posted(page.text)
-        stranger = await Browser(app).send("GET", location)
-        check_refusal(stranger, 401, "SSO_FAILED")
+        outsider = await Browser(app).send("GET", location)
+        check_refusal(outsider, 401, "SSO_FAILED")
     else:
         request_id = authn_request(location).get("ID", "")
         [relay_state] = parse_qs(urlsplit(location).query)["RelayState"]

@@ -1,4 +1,4 @@
-"""Who is new gets an account just in time, where the provider may make one and it can be one."""
+"""A new person gets an account at the first sign-in, where the provider may create users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.support.accounts import new_user, trail
 from tests.support.application import App
 from tests.support.people import oidc_provider, roles_line, session_of, user_of, users_of
-from tests.support.single_sign_on import begun, check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import begun, check_no_one_got_in, saml_provider
 
 NO_ADDRESS = "The identity provider gives no valid e-mail address"
 
@@ -40,7 +40,7 @@ async def test_it_is_signed_in_as_the_same_one_from_then_on(app: App) -> None:
         assert row["how"] == "created-unvouched"
 
 
-async def test_without_leave_to_make_accounts_nobody_new_gets_in(app: App) -> None:
+async def test_without_leave_to_make_accounts_no_one_new_gets_in(app: App) -> None:
     async with oidc_provider(app, vouches=True, createUsers=False) as company:
         assert "creates no users" in await company.refused("ada", f"ada@{company.client}.example")
         assert await users_of(app, company.client) == {}
@@ -64,7 +64,7 @@ async def test_a_provider_with_domains_makes_accounts_for_these_alone(app: App) 
         assert set(await users_of(app, company.client)) == {"ada@ONE.example", "bob@two.example"}
 
 
-async def test_a_letter_that_only_looks_like_the_domains_is_another_domain(app: App) -> None:
+async def test_a_character_that_only_looks_like_the_domains_is_another_domain(app: App) -> None:
     """The Kelvin sign is a k to a careless comparison."""
     async with oidc_provider(app, domains=["kestrel.example"]) as company:
         await company.refused("ada", "ada@\u212aestrel.example")
@@ -85,9 +85,9 @@ async def test_without_a_valid_address_no_account_is_made(app: App, email: Any) 
     async with oidc_provider(app) as company:
         company.op.claims = {"email": email}
         browser, reply = await company.attempt("ada")
-        assert check_nobody_got_in(reply) == NO_ADDRESS
+        assert check_no_one_got_in(reply) == NO_ADDRESS
         assert await users_of(app, company.client) == {}
-        # Somebody who is known needs none.
+        # A known person needs none.
         company.op.claims = {}
         await company.sign_in("ada", "ada@mail.example")
         company.op.claims = {"email": email}
@@ -95,7 +95,7 @@ async def test_without_a_valid_address_no_account_is_made(app: App, email: Any) 
         assert list(await users_of(app, company.client)) == ["ada@mail.example"]
 
 
-async def test_an_address_that_is_taken_in_other_letters_is_taken(app: App) -> None:
+async def test_an_address_that_is_taken_in_other_case_is_taken(app: App) -> None:
     async with oidc_provider(app) as company:
         _, email = await new_user(app, company.client, f"Ada.Ärger@{company.client}.example")
         for spelling in (email.upper(), email.lower()):
@@ -121,7 +121,7 @@ NAMES: list[tuple[dict[str, Any], tuple[str, str]]] = [
 
 
 @pytest.mark.parametrize(("claims", "expected"), NAMES, ids=lambda value: repr(value)[:40])
-async def test_whatever_a_name_looks_like_somebody_gets_in(
+async def test_whatever_a_name_looks_like_its_user_gets_in(
     app: App, claims: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     async with oidc_provider(app) as company:
@@ -153,7 +153,7 @@ async def test_a_long_saml_subject_is_kept_whole_or_refused(app: App, length: in
     mail = {"email": [f"long-{length}@mail.example"]}
     reply = await okta.call(okta.response(subject, attributes=mail))
     if length > 512:
-        check_nobody_got_in(reply)
+        check_no_one_got_in(reply)
         return
     other = await okta.call(okta.response(subject[:-1] + "x", attributes={"email": [f"other-{length}@mail.example"]}))
     assert other.data["user"]["id"] != reply.data["user"]["id"]
@@ -161,7 +161,7 @@ async def test_a_long_saml_subject_is_kept_whole_or_refused(app: App, length: in
     assert again.data["user"]["id"] == reply.data["user"]["id"]
 
 
-async def test_somebody_new_at_two_providers_at_once_is_one_user_and_sees_no_conflict(app: App) -> None:
+async def test_someone_new_at_two_providers_at_once_is_one_user_and_sees_no_conflict(app: App) -> None:
     async with oidc_provider(app, vouches=True) as one, oidc_provider(app, one.client, vouches=True) as other:
         for number in range(3):
             ways = []

@@ -1,4 +1,4 @@
-"""A person is (provider, subject), never an e-mail address; nobody is taken for somebody else."""
+"""A person is identified by provider and subject, never by an e-mail address."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tests.support.accounts import new_client, new_user
 from tests.support.application import App
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, member, oidc_provider, session_of, user_of, users_of
-from tests.support.single_sign_on import Browser, add_oidc, check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import Browser, add_oidc, check_no_one_got_in, saml_provider
 
 
-async def test_another_subject_with_the_same_address_is_somebody_else(app: App) -> None:
-    """Whoever gets a leaver's address at the provider does not get the leaver's account here."""
+async def test_another_subject_with_the_same_address_is_someone_else(app: App) -> None:
+    """A person who gets a former colleague's address at the provider does not get the old account here."""
     async with oidc_provider(app) as company:
         first = await session_of(await company.sign_in("first", "shared@mail.example"))
         assert "address" in await company.refused("second", "shared@mail.example")
@@ -21,18 +21,18 @@ async def test_another_subject_with_the_same_address_is_somebody_else(app: App) 
         assert again["user"]["id"] == first["user"]["id"]
 
 
-async def test_whoever_changed_the_address_is_the_same_person(app: App) -> None:
+async def test_a_person_whose_address_changed_is_the_same_person(app: App) -> None:
     async with oidc_provider(app) as company:
         before = await session_of(await company.sign_in("ada", "ada@before.example"))
         after = await session_of(await company.sign_in("ada", "ada@married.example"))
-        nobody = await session_of(await company.sign_in("ada"))
-        assert before["user"]["id"] == after["user"]["id"] == nobody["user"]["id"]
+        without_address = await session_of(await company.sign_in("ada"))
+        assert before["user"]["id"] == after["user"]["id"] == without_address["user"]["id"]
         # The account's address is the client's own; what the provider says is shown beside the identity.
         assert after["user"]["email"] == "ada@before.example"
         assert len(await users_of(app, company.client)) == 1
 
 
-async def test_an_address_that_moved_to_somebody_else_opens_nothing_of_theirs(app: App) -> None:
+async def test_an_address_that_moved_to_someone_else_opens_nothing_of_theirs(app: App) -> None:
     async with oidc_provider(app, vouches=True) as company:
         (ada, ada_at), (bob, bob_at) = [await new_user(app, company.client) for _ in range(2)]
         for sub, email in (("ada", ada_at), ("bob", bob_at)):
@@ -42,7 +42,7 @@ async def test_an_address_that_moved_to_somebody_else_opens_nothing_of_theirs(ap
 
 
 @pytest.mark.parametrize("sub", ["Ada", "ADA", "ada ", " ada", "ａda", "аda"])
-async def test_subjects_are_compared_letter_by_letter(app: App, sub: str) -> None:
+async def test_subjects_are_compared_character_by_character(app: App, sub: str) -> None:
     """The last two are a full-width and a Cyrillic a."""
     async with oidc_provider(app) as company:
         first = await session_of(await company.sign_in("ada", "ada@mail.example"))
@@ -50,8 +50,8 @@ async def test_subjects_are_compared_letter_by_letter(app: App, sub: str) -> Non
         assert first["user"]["id"] != other["user"]["id"]
 
 
-async def test_claims_that_people_may_edit_name_nobody(app: App) -> None:
-    """nOAuth: whoever rules an account at a provider can write any address and name there."""
+async def test_claims_that_people_may_edit_name_no_one(app: App) -> None:
+    """nOAuth: the owner of an account at a provider can write any address and name there."""
     async with oidc_provider(app) as company:
         victim, email = await new_user(app, company.client)
         claims = {"preferred_username": email, "upn": email, "unique_name": email, "oid": str(victim), "id": victim}
@@ -134,7 +134,7 @@ async def test_a_saml_person_is_the_name_id_or_the_attribute_that_was_chosen(app
     bond = (await hr.call(hr.response("whatever", attributes=attributes))).data["user"]
     again = (await hr.call(hr.response("another", attributes={**attributes, "mail": ["j@mail.example"]}))).data["user"]
     assert (bond["email"], again["id"]) == ("bond@mail.example", bond["id"])
-    check_nobody_got_in(await hr.call(hr.response("007", attributes={"mail": ["bond@mail.example"]})))
+    check_no_one_got_in(await hr.call(hr.response("007", attributes={"mail": ["bond@mail.example"]})))
 
 
 async def test_a_password_account_is_not_opened_by_its_name_at_a_provider(app: App) -> None:

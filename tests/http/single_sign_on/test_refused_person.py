@@ -1,5 +1,5 @@
-"""Deactivated users, suspended clients and providers that are switched off, changed or deleted let
-nobody in, also not somebody who is on the way."""
+"""Deactivated users, suspended clients and disabled, changed or deleted providers: no sign-in, also not one in
+progress."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.single_sign_on import (
     Browser,
     act_on_provider,
     begun,
-    check_nobody_got_in,
+    check_no_one_got_in,
     saml_provider,
 )
 
@@ -35,37 +35,37 @@ async def test_a_deactivated_user_is_told_so_and_not_let_in(app: App) -> None:
         assert (await browser.me()).status == 401
         for query in ({}, {"response": "code"}):
             browser, reply = await company.attempt("ada", query=query)
-            check_nobody_got_in(reply, 403, "ACCOUNT_DISABLED")
+            check_no_one_got_in(reply, 403, "ACCOUNT_DISABLED")
             assert "code=" not in reply.headers.get("location", "")
         code = coded.headers["location"].partition("code=")[2]
-        check_nobody_got_in(await app.post("/api/client/auth/exchange", {"code": code}), 403, "ACCOUNT_DISABLED")
+        check_no_one_got_in(await app.post("/api/client/auth/exchange", {"code": code}), 403, "ACCOUNT_DISABLED")
         refused = [event for event in await trail(app, company.client) if event.event == "sign_in_refused"]
         assert {event.members["method"] for event in refused} == {"oidc"}
         await act_on(app, f"{company.client}/users/{user}/restore")
         await company.sign_in("ada")
 
 
-async def test_of_a_suspended_client_nobody_gets_in(app: App) -> None:
+async def test_of_a_suspended_client_no_one_gets_in(app: App) -> None:
     async with oidc_provider(app) as company:
         okta = await saml_provider(app, company.client)
         ada = await company.sign_in("ada", "ada@mail.example")
         await act_on(app, f"{company.client}/suspend")
         assert (await ada.me()).status == 401
-        for sub in ("ada", "somebody-new"):
+        for sub in ("ada", "new-person"):
             company.knows(sub, f"{sub}@mail.example")
             started = await Browser(app).start("oidc", provider=company.name, client=company.client)
-            check_nobody_got_in(started, 403, "ACCOUNT_DISABLED")
-        check_nobody_got_in(await okta.call(okta.response("eve@mail.example")), 403, "ACCOUNT_DISABLED")
+            check_no_one_got_in(started, 403, "ACCOUNT_DISABLED")
+        check_no_one_got_in(await okta.call(okta.response("eve@mail.example")), 403, "ACCOUNT_DISABLED")
         assert set(await users_of(app, company.client)) == {"ada@mail.example"}
         await act_on(app, f"{company.client}/restore")
         await company.sign_in("ada")
 
 
-async def test_a_client_that_is_suspended_on_the_way_lets_nobody_in(app: App) -> None:
+async def test_a_client_that_is_suspended_on_the_way_lets_no_one_in(app: App) -> None:
     async with oidc_provider(app) as company:
         browser, address = await begun(app, company.op, company.client)
         await act_on(app, f"{company.client}/suspend")
-        check_nobody_got_in(await browser.send("GET", address), 403, "ACCOUNT_DISABLED")
+        check_no_one_got_in(await browser.send("GET", address), 403, "ACCOUNT_DISABLED")
 
 
 async def test_a_provider_that_is_switched_off_begins_nothing_and_its_sessions_end(app: App) -> None:
@@ -76,7 +76,7 @@ async def test_a_provider_that_is_switched_off_begins_nothing_and_its_sessions_e
         assert (await ada.me()).status == 401
         assert (await bob.me()).status == 200
         started = await Browser(app).start("oidc", provider=company.name, client=company.client)
-        assert check_nobody_got_in(started) == OFF
+        assert check_no_one_got_in(started) == OFF
         await act_on_provider(app, company.client, company.name, "switch-on")
         assert (await ada.me()).status == 401
         await company.sign_in("ada")
@@ -88,14 +88,14 @@ async def test_all_three_keys_of_such_a_session_are_dead(app: App) -> None:
     keys = Keys(reply.data["token"], reply.data["refreshToken"], reply.cookie("session"))
     await okta.admin("POST", "/switch-off")
     assert await opened_by(app, keys) == []
-    check_nobody_got_in(await okta.call(okta.response("ada@mail.example")))
+    check_no_one_got_in(await okta.call(okta.response("ada@mail.example")))
     assert await last_reason(app, okta.client) == "provider is switched off"
     await okta.admin("POST", "/switch-on")
     assert (await okta.call(okta.response("ada@mail.example"))).status == 200
 
 
 async def during(company: OidcProvider, work: Callable[[], Awaitable[Any]]) -> Reply:
-    """Somebody's sign-in; ``work`` is done while our server waits for the provider's token endpoint."""
+    """A sign-in; ``work`` is done while our server waits for the provider's token endpoint."""
     company.knows("ada", "ada@mail.example")
     browser, address = await begun(company.app, company.op, company.client)
     with company.op.gates.shut("token"):
@@ -107,10 +107,10 @@ async def during(company: OidcProvider, work: Callable[[], Awaitable[Any]]) -> R
 
 
 @pytest.mark.parametrize("act", ["switch-off", "delete"])
-async def test_one_that_is_gone_while_somebody_is_there_lets_nobody_in(app: App, act: str) -> None:
+async def test_one_that_is_gone_while_someone_is_there_lets_no_one_in(app: App, act: str) -> None:
     async with oidc_provider(app) as company:
         ended = await during(company, lambda: act_on_provider(app, company.client, company.name, act))
-        check_nobody_got_in(ended)
+        check_no_one_got_in(ended)
         assert await last_reason(app, company.client) == MEANWHILE
         assert await users_of(app, company.client) == {}
 
@@ -119,7 +119,7 @@ async def test_of_one_that_was_switched_off_on_the_way_nothing_is_asked(app: App
     async with oidc_provider(app) as company:
         browser, address = await begun(app, company.op, company.client)
         await act_on_provider(app, company.client, company.name, "switch-off")
-        check_nobody_got_in(await browser.send("GET", address))
+        check_no_one_got_in(await browser.send("GET", address))
         assert await last_reason(app, company.client) == "provider is switched off"
         assert company.op.count("token") == 0
 
@@ -134,17 +134,17 @@ CHANGES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("members", CHANGES, ids=repr)
-async def test_one_that_changes_while_somebody_is_there_lets_nobody_in(app: App, members: dict[str, Any]) -> None:
+async def test_one_that_changes_while_someone_is_there_lets_no_one_in(app: App, members: dict[str, Any]) -> None:
     """What was asked was asked under settings that do not hold any more."""
     async with oidc_provider(app) as company:
-        check_nobody_got_in(await during(company, lambda: company.change(**members)))
+        check_no_one_got_in(await during(company, lambda: company.change(**members)))
         assert await last_reason(app, company.client) == MEANWHILE
         assert await users_of(app, company.client) == {}
         company.op.delay.clear()
         await company.sign_in("ada", "ada@mail.example")
 
 
-async def test_what_changes_before_somebody_is_back_counts_already(app: App) -> None:
+async def test_what_changes_before_someone_is_back_counts_already(app: App) -> None:
     async with oidc_provider(app) as company:
         company.knows("ada", "ada@mail.example")
         browser, address = await begun(app, company.op, company.client)
@@ -161,7 +161,7 @@ async def test_a_code_of_the_former_issuer_is_not_taken_to_another(app: App, pub
             company.op.without_iss = True
             browser, address = await begun(app, company.op, company.client)
             await company.change(oidc={"issuer": evil.issuer, "clientSecret": None if public else evil.client_secret})
-            check_nobody_got_in(await browser.send("GET", address))
+            check_no_one_got_in(await browser.send("GET", address))
             assert evil.asked == []
 
 
@@ -171,5 +171,5 @@ async def test_a_request_that_went_to_the_former_address_is_not_answered_by_anot
     request_id, relay_state = await okta.start(browser)
     await okta.admin("PATCH", "", {"saml": {"certificates": [other.certificate_pem]}})
     response = okta.response("ada@mail.example", in_response_to=request_id)
-    check_nobody_got_in(await okta.post(browser, response, relay_state))
+    check_no_one_got_in(await okta.post(browser, response, relay_state))
     assert await users_of(app, okta.client) == {}

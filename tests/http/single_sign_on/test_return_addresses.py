@@ -1,4 +1,4 @@
-"""Where a sign-in ends: at an address that is listed, letter by letter, and nowhere else."""
+"""Return addresses: a sign-in ends at a listed address, compared character by character, and nowhere else."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ async def test_an_address_that_is_taken_off_the_list_does_no_more(app: App, op: 
 
 
 async def test_a_sign_in_under_way_does_not_end_at_an_address_that_was_taken_off_the_list(app: App, op: Op) -> None:
-    """Whoever takes an address off the list, say since its host was lost, does so with effect at once."""
+    """Removing an address from the list, say because its host was lost, takes effect at once."""
     client = await new_client(app, returnAddresses=["https://lost.example/in"])
     await add_oidc(app, op, client, returnAddresses=[])
     for query in ({}, {"response": "code"}):
@@ -205,7 +205,7 @@ async def test_without_one_it_is_the_first_that_fits(
     assert ("code" in query_of(ended)) == ("response" in query)
 
 
-async def test_a_code_goes_to_no_address_that_nobody_listed(app: App, op: Op) -> None:
+async def test_a_code_goes_to_no_address_that_no_one_listed(app: App, op: Op) -> None:
     client = await new_client(app)
     await add_oidc(app, op, client, returnAddresses=[])
     check_refusal(await app.get(f"/api/client/auth/oidc?client={client}&response=code"), 400, "VALIDATION_ERROR")

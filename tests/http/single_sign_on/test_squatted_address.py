@@ -1,4 +1,4 @@
-"""Whoever makes an account under somebody else's address does not get that person as a guest."""
+"""An account made under another person's address does not get that person as its user."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ ADDRESS = "victim@{client}.example"
 
 
 async def squat(company: OidcProvider) -> Browser:
-    """Somebody makes an account under an address that the provider does not vouch for."""
+    """An attacker makes an account under an address that the provider does not vouch for."""
     return await company.sign_in("squatter", ADDRESS.format(client=company.client), verified=False)
 
 
 async def link(browser: Browser, company: OidcProvider, sub: str) -> None:
-    """The one who is signed in links another identity."""
+    """The signed-in user links another identity."""
     begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": company.name})
     company.knows(sub)
     assert (await browser.send("GET", company.op.visit(begun.data["location"]))).status == 302
@@ -40,7 +40,7 @@ async def test_nor_when_both_come_from_one_provider(app: App) -> None:
         assert "without anybody vouching" in await company.refused("victim", ADDRESS.format(client=company.client))
 
 
-async def test_an_account_that_was_made_with_a_vouched_address_is_nobodys_trap(app: App) -> None:
+async def test_an_account_that_was_made_with_a_vouched_address_is_no_ones_trap(app: App) -> None:
     async with oidc_provider(app, vouches=True) as company, oidc_provider(app, company.client, vouches=True) as other:
         address = ADDRESS.format(client=company.client)
         first = await session_of(await company.sign_in("here", address))
@@ -85,7 +85,7 @@ async def test_the_mark_stays_when_its_provider_is_deleted(app: App) -> None:
         await other.sign_in("bystander-there", f"bystander@{public.client}.example")
 
 
-async def test_an_account_that_nobody_can_enter_any_more_is_no_trap(app: App) -> None:
+async def test_an_account_that_no_one_can_enter_any_more_is_no_trap(app: App) -> None:
     """The only identity is gone and all sessions with it: the owner of the address gets the account."""
     async with oidc_provider(app) as public, oidc_provider(app, public.client, vouches=True) as company:
         browser = await squat(public)

@@ -1,4 +1,4 @@
-"""How a sign-in begins: what the browser is sent to the provider with, and the cookie that binds it."""
+"""The start of a sign-in: the redirect to the provider, and the cookie that ties it to the browser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.application import App, Reply, running
 from tests.support.envelope import check_headers, check_refusal
 from tests.support.licences import on_premise
 from tests.support.oidc_op import Op
-from tests.support.single_sign_on import Browser, add_oidc, begun, callback, check_nobody_got_in, failures, query_of
+from tests.support.single_sign_on import Browser, add_oidc, begun, callback, check_no_one_got_in, failures, query_of
 
 HTTPS = "https://auth.example.com"
 pytestmark = pytest.mark.usefixtures("another_day")
@@ -139,7 +139,7 @@ async def test_a_provider_that_is_switched_off_is_no_way_in(app: App, op: Op) ->
     made = await add_oidc(app, op, client)
     path = f"/api/admin/clients/{client}/providers/{made['name']}"
     await app.post(f"{path}/switch-off", token=await app.admin_token())
-    sentence = check_nobody_got_in(await Browser(app).start("oidc", client=client, provider=made["name"]))
+    sentence = check_no_one_got_in(await Browser(app).start("oidc", client=client, provider=made["name"]))
     assert sentence == "This way to sign in is switched off"
     assert op.asked == []
     await app.post(f"{path}/switch-on", token=await app.admin_token())
@@ -165,7 +165,7 @@ async def test_a_provider_that_describes_itself_wrongly_gets_no_browser(
     app: App, op: Op, client: str, announced: dict[str, object]
 ) -> None:
     op.announced |= announced
-    check_nobody_got_in(await Browser(app).start("oidc", client=client))
+    check_no_one_got_in(await Browser(app).start("oidc", client=client))
     [failed] = await failures(app, client)
     assert failed["why"].startswith("discovery: ")
     assert failed["method"] == "oidc"
@@ -211,6 +211,6 @@ async def test_without_a_licence_nothing_begins_or_ends(app: App, op: Op, client
             await node.post("/api/client/auth/discover", {"email": "ada@acme.example"}),
             await node.post("/api/client/auth/exchange", {"code": "x"}),
         ):
-            check_nobody_got_in(reply, 403, "LICENSE_REQUIRED")
+            check_no_one_got_in(reply, 403, "LICENSE_REQUIRED")
     assert len(op.asked) == asked
     assert (await browser.send("GET", address)).status == 302

@@ -1,4 +1,4 @@
-"""Which client and which provider a sign-in is for: ``client=``, the header, the host, the only one."""
+"""For which client and provider a sign-in starts: ``client=``, the header, the host, the only one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.accounts import act_on, new_client
 from tests.support.application import App, Reply
-from tests.support.claims import pin
+from tests.support.directory_claims import pin
 from tests.support.envelope import check_refusal, same_but_request_id
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
@@ -87,7 +87,7 @@ async def test_from_there_the_whole_way_works(app: App, op: Op) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "auth.example.com.evil.example", "a.b.auth.example.com"])
-async def test_other_hosts_name_nobody_and_are_sent_nowhere(app: App, host: str) -> None:
+async def test_other_hosts_name_no_client_and_are_sent_nowhere(app: App, host: str) -> None:
     check_refusal(await start(app, "", Host=host), 400, "VALIDATION_ERROR")
 
 
@@ -111,7 +111,7 @@ async def test_the_header_goes_before_the_host(app: App, clients: tuple[str, str
     assert query_of(reply)["client"] == one
 
 
-async def test_without_a_client_a_name_means_nobodys_unless_it_is_pinned(app: App, op: Op) -> None:
+async def test_without_a_client_a_name_means_no_ones_unless_it_is_pinned(app: App, op: Op) -> None:
     """Not even the only provider of that name: another client could take the name, and the start, away."""
     client = await new_client(app)
     made = await add_oidc(app, op, client, {"clientId": "the-pinned-one"})

@@ -1,5 +1,4 @@
-"""What is another client's is like what never was, wherever a caller can name it: in every
-argument and input, in filters, cursors and addresses."""
+"""Tenant isolation: another client's objects are answered like objects that never existed, for every id sent."""
 
 from __future__ import annotations
 
@@ -12,14 +11,14 @@ from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
 from tests.support import jobs as j
 from tests.support.application import App, Reply
-from tests.support.claiming import claimed
-from tests.support.crew import Crew, new_crew
+from tests.support.domain_claims import claimed
 from tests.support.envelope import check_refusal
-from tests.support.operations import ARGUMENTS, FILES, SCHEMA, Things, document, everything, operations, things
+from tests.support.graphql_operations import ARGUMENTS, FILES, SCHEMA, Things, document, everything, operations, things
 from tests.support.provider_rows import link
 from tests.support.routes import ROUTES, filled
 from tests.support.single_sign_on import add_provider
 from tests.support.statements import counted_statements
+from tests.support.team import Team, new_team
 
 NEVER = 2**31 - 1
 #: Every argument and member of an input that names a thing, and which thing.
@@ -97,22 +96,22 @@ pytestmark = pytest.mark.still
 
 
 @pytest.fixture(scope="module")
-async def ours(app: App) -> Crew:
-    return await new_crew(app)
+async def ours(app: App) -> Team:
+    return await new_team(app)
 
 
 @pytest.fixture(scope="module")
-async def theirs(app: App) -> Crew:
-    return await new_crew(app)
+async def theirs(app: App) -> Team:
+    return await new_team(app)
 
 
 @pytest.fixture(scope="module")
-async def own(ours: Crew) -> Things:
+async def own(ours: Team) -> Things:
     return await things(ours)
 
 
 @pytest.fixture(scope="module")
-async def foreign(theirs: Crew) -> Things:
+async def foreign(theirs: Team) -> Things:
     return await things(theirs)
 
 
@@ -170,11 +169,11 @@ def without_request_id(reply: Reply) -> Any:
 
 @pytest.mark.parametrize("place", PLACES)
 async def test_what_is_anothers_is_like_what_never_was(
-    ours: Crew, theirs: Crew, own: Things, foreign: Things, place: str
+    ours: Team, theirs: Team, own: Things, foreign: Things, place: str
 ) -> None:
-    """For those who may do everything at home, for a job of work by work: the very same answer, as many statements."""
+    """For a user with every permission in their own client: the very same answer, and as many statements."""
     numbers = [NEVER, getattr(foreign, PLACES[place])]
-    if PLACES[place] == "user":  # somebody of rank, somebody with sessions
+    if PLACES[place] == "user":  # an Admin, and a user with sessions
         numbers += [(await theirs.member("Admin")).id, foreign.operator]
     roles = ["Admin", "User Admin"] if PLACES[place] == "user" and "Job" not in place else ["Admin"]
     for role in roles:
@@ -197,7 +196,7 @@ async def test_what_is_anothers_is_like_what_never_was(
 
 @pytest.mark.parametrize("place", FILTERS)
 async def test_conditions_on_what_is_anothers_find_nothing(
-    ours: Crew, theirs: Crew, own: Things, foreign: Things, place: str
+    ours: Team, theirs: Team, own: Things, foreign: Things, place: str
 ) -> None:
     name, _, member = place.split(".")
     told = "sequence" if name.startswith("audit") else "id"
@@ -205,8 +204,8 @@ async def test_conditions_on_what_is_anothers_find_nothing(
     nothing = {"total": 0, "nextCursor": None, "items": []} if name.endswith("Page") else []
     for number in (getattr(foreign, FILTERS[place]), NEVER):
         assert await ours.ask("Admin", document(name, inner), filter={member: number}) == nothing
-    for crew, have in ((ours, own), (theirs, foreign)):
-        found = await crew.ask("Admin", document(name, inner), filter={member: getattr(have, FILTERS[place])})
+    for team, have in ((ours, own), (theirs, foreign)):
+        found = await team.ask("Admin", document(name, inner), filter={member: getattr(have, FILTERS[place])})
         assert found not in (nothing, [])
 
 
@@ -219,7 +218,7 @@ ORDERS = {
 
 @pytest.mark.parametrize("name", ORDERS)
 async def test_a_cursor_of_another_client_shows_ones_own(
-    ours: Crew, theirs: Crew, own: Things, foreign: Things, name: str
+    ours: Team, theirs: Team, own: Things, foreign: Things, name: str
 ) -> None:
     await j.new_job(theirs, foreign.template)
     await j.a_template(theirs)
@@ -233,14 +232,14 @@ async def test_a_cursor_of_another_client_shows_ones_own(
             assert {item["id"] for item in seen["items"]} <= mine
 
 
-async def test_nobody_finds_anothers_words(ours: Crew, theirs: Crew, own: Things, foreign: Things) -> None:
+async def test_no_one_finds_another_clients_text(ours: Team, theirs: Team, own: Things, foreign: Things) -> None:
     """The same names are on both sides; what is found is on one's own."""
     for name in ORDERS:
         reply = await ours.send("Admin", document(name, "total items { id }"), filter={"search": theirs.client})
         assert reply.json["data"][name] == {"total": 0, "items": []}
         sides = [
-            {item["id"] for item in (await crew.ask("Admin", document(name, "items { id }"), first=100))["items"]}
-            for crew in (ours, theirs)
+            {item["id"] for item in (await team.ask("Admin", document(name, "items { id }"), first=100))["items"]}
+            for team in (ours, theirs)
         ]
         assert sides[0]
         assert not sides[0] & sides[1]
@@ -248,7 +247,7 @@ async def test_nobody_finds_anothers_words(ours: Crew, theirs: Crew, own: Things
 
 @pytest.mark.parametrize("address", ADDRESSES, ids=" ".join)
 async def test_anothers_address_is_like_one_that_never_was(
-    ours: Crew, theirs: Crew, own: Things, foreign: Things, address: tuple[str, str]
+    ours: Team, theirs: Team, own: Things, foreign: Things, address: tuple[str, str]
 ) -> None:
     method, pattern = address
     there = await their_things(theirs, foreign)
@@ -278,7 +277,7 @@ async def test_anothers_address_is_like_one_that_never_was(
 _SETTINGS = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
 
 
-async def their_things(theirs: Crew, foreign: Things) -> dict[str, Any]:
+async def their_things(theirs: Team, foreign: Things) -> dict[str, Any]:
     """What addresses can name: with a provider, an identity and a session that are really there."""
     admin = await theirs.member("Admin")
     made = await add_provider(theirs.app, theirs.client, oidc=_SETTINGS)

@@ -1,4 +1,4 @@
-"""The tenant comes from the credential; X-Client-ID may only agree; a suspended one is refused."""
+"""The tenant comes from the credential; X-Client-ID may only agree; a suspended client is refused."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_a_suspended_clients_users_are_refused_at_once_by_every_key(app: A
         check_refusal(await app.sign_in("author@globex.example", client=client), 403, "ACCOUNT_DISABLED")
         check_refusal(await app.sign_in("author@globex.example", "wrong", client=client), 401, "INVALID_CREDENTIALS")
         check_refusal(await app.sign_in("nobody@globex.example", client=client), 401, "INVALID_CREDENTIALS")
-    check_success(await app.me(other))  # nobody else is touched
+    check_success(await app.me(other))  # no one else is touched
 
 
 async def test_a_refused_sign_in_sets_no_cookie_and_opens_nothing(app: App, doomed: str) -> None:

@@ -1,4 +1,4 @@
-"""Fixtures: an application to which requests come from many addresses, and a day of its own for each test."""
+"""Fixtures: an application that sees requests from many addresses, and a day of its own for each test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.accounts import new_user
 from tests.support.application import PASSWORD, App, running
-from tests.support.guessing import PROXY
+from tests.support.password_guesses import PROXY
 
 
 @pytest.fixture(scope="module")

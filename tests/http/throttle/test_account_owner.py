@@ -1,4 +1,4 @@
-"""Throttling: the owner of an account under attack gets in, and no door is left out."""
+"""Throttling: the owner of an account under attack can sign in, and every entry point is counted."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pytest
 
 from tests.support.accounts import hashes_counted, new_user
 from tests.support.application import PASSWORD, App, Reply
-from tests.support.guessing import DAY, WRONG, besiege, guess
-from tests.support.limits import ACCOUNT, ADDRESS, HARD_CEILING, ORIGIN
+from tests.support.attempt_limits import ACCOUNT, ADDRESS, HARD_CEILING, ORIGIN
+from tests.support.password_guesses import DAY, WRONG, besiege, guess
 
 
 async def device_of(app: App, email: str, address: str = "203.0.113.5") -> str:
     return (await guess(app, email, address, PASSWORD)).cookie("device")
 
 
-async def test_a_device_that_signed_in_before_gets_in_while_strangers_wait(app: App, email: str) -> None:
+async def test_a_device_that_signed_in_before_gets_in_while_anonymous_callers_wait(app: App, email: str) -> None:
     device = await device_of(app, email)
     assert (await besiege(app, email)).status == 429
     assert (await guess(app, email, "198.51.100.77", PASSWORD)).status == 429
@@ -33,13 +33,13 @@ async def test_a_device_gets_in_when_the_attack_comes_from_its_own_address(app: 
     assert (await guess(app, email, "203.0.113.6", PASSWORD, device)).status == 200
 
 
-async def test_an_address_that_signed_in_before_gets_in_while_strangers_wait(app: App, email: str) -> None:
+async def test_an_address_that_signed_in_before_gets_in_while_anonymous_callers_wait(app: App, email: str) -> None:
     await device_of(app, email, "203.0.113.7")
     assert (await besiege(app, email)).status == 429
     assert (await guess(app, email, "203.0.113.7", PASSWORD)).status == 200
 
 
-async def test_the_owners_sign_in_does_not_free_the_strangers(app: App, email: str) -> None:
+async def test_the_owners_sign_in_does_not_free_anonymous_callers(app: App, email: str) -> None:
     device = await device_of(app, email)
     await besiege(app, email)
     assert (await guess(app, email, "198.51.100.77", PASSWORD, device)).status == 200
@@ -57,13 +57,13 @@ async def test_a_known_device_has_a_count_of_its_own(app: App, email: str) -> No
 
 
 @pytest.mark.parametrize("marker", ["A" * 22, "", "x", "A" * 21 + "="])
-async def test_a_made_up_device_is_a_stranger(app: App, email: str, marker: str) -> None:
+async def test_a_made_up_device_is_unknown(app: App, email: str, marker: str) -> None:
     await device_of(app, email)
     await besiege(app, email)
     assert (await guess(app, email, "198.51.100.80", PASSWORD, marker)).status == 429
 
 
-async def test_another_persons_device_is_a_stranger(app: App, email: str) -> None:
+async def test_another_persons_device_is_unknown(app: App, email: str) -> None:
     await device_of(app, email)
     other = await device_of(app, (await new_user(app, password=PASSWORD))[1], "203.0.113.9")
     await besiege(app, email)
@@ -89,7 +89,8 @@ async def test_the_device_marker_is_a_cookie_no_script_can_read_and_is_kept(app:
 
 
 async def test_no_attack_locks_an_account_for_good(app: App, email: str) -> None:
-    """A stranger who is the owner on a new device: after the longest pause the right password counts again."""
+    """The owner on a new device looks like an anonymous caller: after the longest pause the right password works
+    again."""
     longest = 0
     for i in range(HARD_CEILING + 20):
         while (reply := await guess(app, email, f"198.51.102.{i % 200}")).status == 429:
@@ -117,7 +118,7 @@ async def admin_guess(app: App, address: str, password: str = WRONG, name: str =
     return await app.post("/api/admin/auth/sign-in", body, headers={"X-Forwarded-For": address})
 
 
-async def test_the_admins_door_counts_before_it_hashes(app: App) -> None:
+async def test_the_admins_sign_in_counts_before_it_hashes(app: App) -> None:
     with hashes_counted() as hashes:
         replies = await asyncio.gather(*(admin_guess(app, "203.0.113.20", f"guess-{i}-moss") for i in range(40)))
     assert len(hashes) == ORIGIN.free
@@ -125,7 +126,7 @@ async def test_the_admins_door_counts_before_it_hashes(app: App) -> None:
     assert (await admin_guess(app, "203.0.113.20", PASSWORD)).code == "RATE_LIMITED"
 
 
-async def test_the_admins_door_counts_across_addresses_and_unknown_names_alike(app: App) -> None:
+async def test_the_admins_sign_in_counts_across_addresses_and_unknown_names_alike(app: App) -> None:
     async def story(name: str, password: str, third: int) -> list[tuple[int, str | None]]:
         replies = [await admin_guess(app, f"203.0.{third}.{i}", WRONG, name) for i in range(ACCOUNT.free)]
         replies += [await admin_guess(app, f"203.0.{third}.99", password, name)]
@@ -138,7 +139,7 @@ async def test_the_admins_door_counts_across_addresses_and_unknown_names_alike(a
     assert await story("ROOT", PASSWORD, 22) == wrong
 
 
-async def test_the_doors_are_counted_apart(app: App, email: str) -> None:
+async def test_entry_points_are_counted_apart(app: App, email: str) -> None:
     for _ in range(ORIGIN.free + 1):
         await admin_guess(app, "203.0.113.30")
     assert (await guess(app, email, "203.0.113.30", PASSWORD)).status == 200

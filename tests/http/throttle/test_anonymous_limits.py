@@ -1,5 +1,4 @@
-"""What strangers may leave behind, from an address in a client; and nobody is shut out by
-them."""
+"""Limits on what anonymous callers leave in the store, by address and client; honest callers are not locked out."""
 
 from __future__ import annotations
 
@@ -8,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client, new_user, trail
+from tests.support.anonymous_budgets import EVENTS_S, few_beginnings, few_events
 from tests.support.application import PASSWORD, App, Reply
-from tests.support.budgets import EVENTS_S, few_beginnings, few_events
 from tests.support.envelope import check_refusal
-from tests.support.guessing import at
+from tests.support.password_guesses import at
 from tests.support.rows import rows
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider, sign_ins
 
@@ -32,7 +31,7 @@ async def okta(app: App) -> SamlProvider:
 
 
 async def junk(okta: SamlProvider, address: str = HERE) -> None:
-    """A response that names a known issuer and is signed by nobody."""
+    """A response that names a known issuer and is signed by no one."""
     check_refusal(await okta.call(okta.response(sign="none"), headers=at(address)), 401, "SSO_FAILED")
 
 
@@ -77,7 +76,7 @@ async def test_many_addresses_have_a_budget_together_which_one_alone_does_not_us
     told = await events(app, okta.client, "sign_in_failed", "events_left_out")
     assert told.count(("sign_in_failed", None)) == 5
     assert told[-3:] == [("sign_in_failed", None), ("events_left_out", 1), ("events_left_out", 2)]  # the client's own
-    assert (await okta.call(okta.response(), headers=at(HERE))).status == 200  # nobody is kept out by it
+    assert (await okta.call(okta.response(), headers=at(HERE))).status == 200  # no one is kept out by it
     assert (await trail(app, okta.client))[-1].event == "signed_in"
 
 
@@ -89,7 +88,7 @@ async def test_replays_are_within_a_budget(app: App, okta: SamlProvider) -> None
     assert len(await events(app, okta.client, "assertion_replayed", "sign_in_failed")) == 3
 
 
-async def test_whoever_hammers_at_a_pause_leaves_no_more(app: App, okta: SamlProvider) -> None:
+async def test_a_caller_who_goes_on_in_a_pause_leaves_no_more(app: App, okta: SamlProvider) -> None:
     """The password's throttle refuses each attempt; each would else be written down."""
     _, email = await new_user(app, okta.client, password=PASSWORD)
     replies = [await app.sign_in(email, "wrong", client=okta.client, headers=at(HERE)) for _ in range(30)]
@@ -117,12 +116,12 @@ async def test_sign_ins_that_are_begun_and_not_finished_wait(app: App, okta: Sam
     assert [(await start(okta)).status for _ in range(3)] == [302, 302, 302]
 
 
-async def test_whoever_finishes_what_they_began_never_waits(app: App, okta: SamlProvider) -> None:
+async def test_a_user_who_finishes_a_sign_in_never_waits(app: App, okta: SamlProvider) -> None:
     for number in range(8):
         assert (await okta.sign_in(Browser(app), f"user-{number}@x.example")).status == 303
 
 
-async def test_a_device_that_signed_in_before_begins_while_strangers_wait_behind_its_address(
+async def test_a_device_that_signed_in_before_begins_while_anonymous_callers_wait_behind_its_address(
     app: App, okta: SamlProvider
 ) -> None:
     browser = Browser(app)
@@ -135,11 +134,11 @@ async def test_a_device_that_signed_in_before_begins_while_strangers_wait_behind
     elsewhere = await saml_provider(app, await new_client(app))
     for _ in range(3):
         await start(elsewhere)
-    assert (await start(elsewhere, browser=browser)).status == 429  # nobody of that client signed in from it
+    assert (await start(elsewhere, browser=browser)).status == 429  # no one of that client signed in from it
     assert (await start(okta, browser=Browser(app, {"device": "made-up"}))).status == 429
 
 
-async def test_whoever_is_signed_in_and_links_an_account_is_no_stranger(app: App, okta: SamlProvider) -> None:
+async def test_a_signed_in_user_who_links_an_account_is_no_anonymous_caller(app: App, okta: SamlProvider) -> None:
     _, email = await new_user(app, okta.client, password=PASSWORD)
     token = (await app.sign_in(email, client=okta.client)).data["token"]
     for _ in range(5):

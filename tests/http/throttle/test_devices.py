@@ -1,4 +1,4 @@
-"""The cookie that marks a device: only values that the server gave out are kept, and one serves all clients."""
+"""The device cookie: only values that the server issued are accepted, and one serves all clients."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
-from tests.support.guessing import besiege, guess, remember_device
+from tests.support.password_guesses import besiege, guess, remember_device
 
 MADE_UP = "A" * 22
 STRANGE = "198.51.100.77"
@@ -24,7 +24,7 @@ async def after(app: App, email: str, device: str, client: str = "acme") -> str 
 
 @pytest.mark.parametrize("marker", [MADE_UP, "x", MADE_UP + "0" * 64, MADE_UP + ".", "A" * 200])
 async def test_a_made_up_marker_is_replaced_and_worth_nothing_afterwards(app: App, marker: str) -> None:
-    """Somebody puts a value that they know into another person's browser, and waits until that person signs in."""
+    """An attacker puts a known value into a victim's browser and waits until the victim signs in."""
     _, email = await new_user(app, password=PASSWORD)
     given = await after(app, email, marker)
     assert given is not None

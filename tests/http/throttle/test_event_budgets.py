@@ -1,16 +1,16 @@
-"""What anybody may write into a trail is within a budget, and what fills one class of events hides no other."""
+"""Budgets for audit events by anonymous callers: a full budget of one class hides no event of another."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.support.accounts import act_on, new_client, new_user, trail
-from tests.support.admin_desk import events
+from tests.support.anonymous_budgets import EVENTS_S, few_events
 from tests.support.application import PASSWORD, App
-from tests.support.budgets import EVENTS_S, few_events
 from tests.support.envelope import check_refusal
-from tests.support.guessing import DAY, WRONG, guess
+from tests.support.password_guesses import DAY, WRONG, guess
 from tests.support.single_sign_on import SamlProvider, saml_provider
+from tests.support.system_admins import events
 
 FROM_ADDRESS, IN_CLIENT = 20, 50
 HERE = "203.0.113.7"
@@ -40,7 +40,7 @@ async def unknown_names(app: App, client: str, attempts: int, start: int = 0) ->
 
 
 async def fill(app: App, client: str) -> None:
-    """All that a client holds of what anybody can cause, and more."""
+    """All events that anonymous callers can cause in a client, and more."""
     await unknown_names(app, client, IN_CLIENT + 10)
     assert await count(app, client, "sign_in_failed") == IN_CLIENT
 
@@ -118,7 +118,7 @@ async def test_junk_hides_no_replay(app: App, client: str) -> None:
     response = okta.response()
     assert (await okta.call(response)).status == 200
     await fill(app, client)
-    for _ in range(5):  # of what names a known issuer and is signed by nobody
+    for _ in range(5):  # of what names a known issuer and is signed by no one
         check_refusal(await okta.call(okta.response(sign="none")), 401, "SSO_FAILED")
     check_refusal(await okta.call(response), 401, "SSO_FAILED")
     assert await count(app, client, "assertion_replayed") == 1

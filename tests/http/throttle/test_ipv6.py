@@ -1,4 +1,4 @@
-"""IPv6 is counted by the networks around an address: /64, /56 and /48. Whoever has a /48 has one budget, not 65,536."""
+"""Throttling by IPv6 network: /64, /56 and /48. A caller with a /48 has one budget, not 65,536."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import hashes_counted, new_client, new_user, trail
+from tests.support.anonymous_budgets import few_beginnings, few_events
 from tests.support.application import PASSWORD, App, Reply
-from tests.support.budgets import few_beginnings, few_events
 from tests.support.envelope import check_refusal
-from tests.support.guessing import WRONG, guess
+from tests.support.password_guesses import WRONG, guess
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 
 #: Free attempts from a /64, a /56 and a /48.
@@ -140,6 +140,6 @@ class Visitor(Browser):
         return await super().send(method, address, headers=headers, **options)
 
 
-async def test_whoever_finishes_what_they_began_gives_it_back_to_all_networks(app: App, okta: SamlProvider) -> None:
+async def test_a_user_who_finishes_a_sign_in_gives_it_back_to_all_networks(app: App, okta: SamlProvider) -> None:
     for number in range(10):
         assert (await okta.sign_in(Visitor(app), f"user-{number}@x.example")).status == 303

@@ -1,4 +1,5 @@
-"""Throttling: guesses are counted before they are tried, nobody learns anything, nobody is locked out."""
+"""Throttling of sign-ins: attempts are counted before they are tried, answers do not show accounts, and no owner is
+locked out."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ import pytest
 
 from tests.support.accounts import hashes_counted, new_user, trail
 from tests.support.application import PASSWORD, App, Reply, running
-from tests.support.guessing import DAY, PROXY, WRONG, addresses, besiege, guess
-from tests.support.limits import ACCOUNT, ADDRESS, ORIGIN
+from tests.support.attempt_limits import ACCOUNT, ADDRESS, ORIGIN
+from tests.support.password_guesses import DAY, PROXY, WRONG, addresses, besiege, guess
 
 
 async def test_after_the_free_attempts_even_the_right_password_has_to_wait(app: App, email: str) -> None:

@@ -1,9 +1,9 @@
-"""The throttle's limits in numbers: how many attempts are free, how long the pauses are, when a count is forgotten."""
+"""The throttle's limits in numbers: free attempts, lengths of pauses, when a count is forgotten."""
 
 from __future__ import annotations
 
 from tests.support.application import PASSWORD, App
-from tests.support.guessing import DAY, WRONG, addresses, guess
+from tests.support.password_guesses import DAY, WRONG, addresses, guess
 
 
 async def test_five_attempts_at_an_account_from_one_address_are_free(app: App, email: str) -> None:
@@ -27,7 +27,7 @@ async def test_fifty_attempts_from_an_address_at_many_accounts_are_free(app: App
 
 
 async def test_an_own_sign_in_gives_an_address_nothing_back_of_what_it_tried_elsewhere(app: App, email: str) -> None:
-    """Else one good account would be the key to endless guesses at all others."""
+    """Without this, one account of the attacker's own would allow endless guesses at all others."""
     for number in range(49):
         await guess(app, f"other-{number}@acme.example", "198.51.100.5")
     assert (await guess(app, email, "198.51.100.5", PASSWORD)).status == 200

@@ -1,4 +1,4 @@
-"""ES256 by setting: public keys for others, no confusion of algorithms, a switch that signs nobody out."""
+"""ES256 by setting: public keys, no confusion of algorithms, and a switch that signs no one out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey, KeySet
 from tests.http.tokens.test_signing_keys import DAY, admin_pair, all_open, jwks
 from tests.support.accounts import Keys, keys_of
 from tests.support.application import App, running
-from tests.support.forging import HEADER, b64, claims_of, hs256, key_pair, rotate, unb64
+from tests.support.forged_tokens import HEADER, b64, claims_of, hs256, key_pair, rotate, unb64
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The access token: no other header, no other spelling and no token of another kind passes for one."""
+"""Forged access tokens: no other header, spelling or kind of token is accepted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.accounts import keys_of
 from tests.support.application import PASSWORD, App, Reply
-from tests.support.forging import Purpose, b64, claims_of, minted
+from tests.support.forged_tokens import Purpose, b64, claims_of, minted
 
 Forge = Callable[[App, dict[str, Any], str], str]
 pytestmark = pytest.mark.usefixtures("another_day")
@@ -137,7 +137,7 @@ async def test_another_spelling_of_a_token_is_no_token(app: App, name: str) -> N
     assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
 
 
-async def test_tokens_of_other_kinds_open_no_clients_door(app: App) -> None:
+async def test_tokens_of_other_kinds_open_no_client_route(app: App) -> None:
     keys = await keys_of(app)
     admin = (await app.post("/api/admin/auth/sign-in", {"username": "root", "password": PASSWORD})).data
     claims = claims_of(keys.token)
@@ -148,7 +148,7 @@ async def test_tokens_of_other_kinds_open_no_clients_door(app: App) -> None:
     assert (await app.me(minted(app, dressed))).code == "INVALID_TOKEN"
 
 
-async def test_users_tokens_open_no_admins_door(app: App) -> None:
+async def test_users_tokens_open_no_admin_route(app: App) -> None:
     async def knock(token: str) -> Reply:
         return await app.get("/api/admin/auth/me", token=token)
 

@@ -1,4 +1,4 @@
-"""What rests in the store opens nothing, and other ends of a session."""
+"""Values in the store open nothing; and other ends of a session."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by
 from tests.support.application import PASSWORD, App
-from tests.support.forging import claims_of
+from tests.support.forged_tokens import claims_of
 from tests.support.rows import all_that_rests
 
 pytestmark = pytest.mark.usefixtures("another_day")
@@ -37,9 +37,9 @@ async def test_nothing_that_rests_in_the_store_opens_anything(app: App) -> None:
 
 
 async def test_throttle_keys_do_not_tell_who_was_tried(app: App) -> None:
-    await app.sign_in("somebody-else@acme.example", "wrong-lantern-9-moss", "acme")
+    await app.sign_in("someone-else@acme.example", "wrong-lantern-9-moss", "acme")
     for name, value in await all_that_rests(app):
-        assert "somebody-else@acme.example" not in str(value), name
+        assert "someone-else@acme.example" not in str(value), name
 
 
 async def test_names_of_sessions_and_tokens_have_at_least_96_random_bits(app: App) -> None:
@@ -88,6 +88,6 @@ async def test_a_system_admin_can_end_a_users_sessions(app: App) -> None:
 @pytest.mark.parametrize(
     ("name", "password"), [("admin", "admin"), ("admin", "password"), ("root", "root"), ("root", "")]
 )
-async def test_there_is_no_account_that_nobody_made(app: App, name: str, password: str) -> None:
+async def test_there_is_no_account_that_no_one_made(app: App, name: str, password: str) -> None:
     reply = await app.post("/api/admin/auth/sign-in", {"username": name, "password": password})
     assert reply.code in ("INVALID_CREDENTIALS", "VALIDATION_ERROR")

@@ -1,4 +1,4 @@
-"""Signing keys: rotation signs nobody out, and an old key ends with what it signed."""
+"""Signing keys: rotation signs no one out, and an old key is removed when its last token has expired."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.accounts import Keys, keys_of
 from tests.support.application import PASSWORD, App, running
-from tests.support.forging import HEADER, Purpose, b64, claims_of, hs256, rotate, signing_keys, unb64
+from tests.support.forged_tokens import HEADER, Purpose, b64, claims_of, hs256, rotate, signing_keys, unb64
 from tests.support.rows import rows
 
 DAY = 86_400
@@ -38,7 +38,7 @@ async def test_with_hs256_no_key_is_published(app: App) -> None:
     assert await jwks(app) == {"keys": []}
 
 
-async def test_rotation_signs_nobody_out(app: App) -> None:
+async def test_rotation_signs_no_one_out(app: App) -> None:
     keys, admin = await keys_of(app), await admin_pair(app)
     for _ in range(3):
         await rotate(app)

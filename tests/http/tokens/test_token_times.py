@@ -1,4 +1,4 @@
-"""Every time that a token of ours carries is judged, of users and of system admins, whichever algorithm signed it."""
+"""Every time claim of our tokens is checked, for users and system admins, with either algorithm."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.support.accounts import keys_of
 from tests.support.application import App, Reply, running
 from tests.support.envelope import check_refusal, check_success
-from tests.support.forging import Purpose, claims_of, minted, signed, unb64
+from tests.support.forged_tokens import Purpose, claims_of, minted, signed, unb64
 
 SKEW = 60
 #: A change of the claim, in seconds from now or as it is, and whether the token is then good.

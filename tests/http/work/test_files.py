@@ -1,4 +1,4 @@
-"""Files that are recorded in jobs: uploaded as they are, kept whole, for their client alone."""
+"""Files recorded in jobs: uploaded unchanged, kept whole, visible to their client only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.accounts import token_of
 from tests.support.application import SLUGS, App, Reply
-from tests.support.background import sweep_broken_uploads, sweep_files
+from tests.support.background_jobs import sweep_broken_uploads, sweep_files
 from tests.support.disk import room_for
 from tests.support.envelope import check_refusal
 from tests.support.faults import files_are_gone
@@ -108,7 +108,7 @@ async def test_an_empty_file_is_none(app: App) -> None:
 
 
 @pytest.mark.parametrize("name", [" ", "\u00a0\u2003"])
-async def test_a_name_that_nobody_can_read_is_none(app: App, name: str) -> None:
+async def test_a_name_that_no_one_can_read_is_none(app: App, name: str) -> None:
     reply = await upload(app, await token_of(app), name=name)
     check_refusal(reply, 400, "VALIDATION_ERROR")
     assert reply.json["error"]["details"][0]["field"] == "name"
@@ -161,10 +161,10 @@ async def test_who_may_upload_and_fetch(app: App, role: Role) -> None:
 
 async def test_a_file_of_another_client_is_not_found(app: App) -> None:
     made = await upload(app, await token_of(app))
-    stranger = await token_of(app, "admin@globex.example")
-    check_refusal(await app.get(made.data["url"], token=stranger), 404, "NOT_FOUND")
+    outsider = await token_of(app, "admin@globex.example")
+    check_refusal(await app.get(made.data["url"], token=outsider), 404, "NOT_FOUND")
     for path in (f"{PATH}/999999", f"{PATH}/0", f"{PATH}/x", f"{PATH}/{2**63}"):
-        check_refusal(await app.get(path, token=stranger), 404, "NOT_FOUND")
+        check_refusal(await app.get(path, token=outsider), 404, "NOT_FOUND")
     check_refusal(await app.get(made.data["url"]), 401, "UNAUTHENTICATED")
     check_refusal(
         await app.send("POST", f"{PATH}?name=a", content=PNG, headers={"Content-Type": "image/png"}),
@@ -195,7 +195,7 @@ async def test_a_full_disk_is_said_to_be_busy_and_is_left_as_it_was(app: App) ->
     assert (await upload(app, token)).status == 201
 
 
-async def test_a_file_that_nobody_recorded_goes_after_a_day(app: App) -> None:
+async def test_a_file_that_no_one_recorded_goes_after_a_day(app: App) -> None:
     token = await token_of(app)
     made = await upload(app, token)
     await sweep_files(app)

@@ -1,5 +1,4 @@
-"""Another client's jobs, templates, users and files are not found, and each role does its
-part and no more."""
+"""Another client's jobs, templates, users and files are not found; each role may do its part of a job only."""
 
 from __future__ import annotations
 
@@ -9,9 +8,9 @@ import pytest
 
 from tests.support import jobs as j
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
 from tests.support.jobs import a_file, a_template, do_step, job_at, log, moves, new_job, read
 from tests.support.roles import HOLDERS, Permission, Role
+from tests.support.team import Team, new_team
 
 NEVER = 2**31 - 1
 #: Every operation on one job: its document, what it needs, in which state it would be done, and its other variables.
@@ -29,29 +28,29 @@ ACTS: dict[str, tuple[str, Permission, str, dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-async def ours(app: App) -> Crew:
-    return await new_crew(app)
+async def ours(app: App) -> Team:
+    return await new_team(app)
 
 
 @pytest.fixture(scope="module")
-async def theirs(app: App) -> Crew:
-    return await new_crew(app)
+async def theirs(app: App) -> Team:
+    return await new_team(app)
 
 
-async def target(crew: Crew, act: str) -> dict[str, Any]:
+async def target(team: Team, act: str) -> dict[str, Any]:
     """A job on which the act would be done."""
     _, _, status, _ = ACTS[act]
-    return await job_at(crew, status, done=3 if act == "completeJob" else 0)
+    return await job_at(team, status, done=3 if act == "completeJob" else 0)
 
 
-async def variables_of(crew: Crew, act: str) -> dict[str, Any]:
-    """The variables beside the job's id; a user is one of this crew."""
-    user = {"user": (await crew.member("Operator")).id} if "assign" in act.lower() else {}
+async def variables_of(team: Team, act: str) -> dict[str, Any]:
+    """The variables beside the job's id; a user is one of this team."""
+    user = {"user": (await team.member("Operator")).id} if "assign" in act.lower() else {}
     return {**ACTS[act][3], **user}
 
 
 @pytest.mark.parametrize("act", ACTS)
-async def test_another_clients_job_is_like_one_that_never_was(ours: Crew, theirs: Crew, act: str) -> None:
+async def test_another_clients_job_is_like_one_that_never_was(ours: Team, theirs: Team, act: str) -> None:
     job = await target(theirs, act)
     history = await log(theirs, job["id"])
     document, variables = ACTS[act][0], await variables_of(ours, act)
@@ -67,7 +66,7 @@ async def test_another_clients_job_is_like_one_that_never_was(ours: Crew, theirs
 
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("act", ACTS)
-async def test_every_role_does_its_part_and_no_more(ours: Crew, theirs: Crew, act: str, role: Role) -> None:
+async def test_every_role_does_its_part_and_no_more(ours: Team, theirs: Team, act: str, role: Role) -> None:
     """What is forbidden is so before anything is looked up: one's own, another client's, and what never was."""
     document, permission, _, _ = ACTS[act]
     job, variables = await target(ours, act), await variables_of(ours, act)
@@ -84,7 +83,7 @@ async def test_every_role_does_its_part_and_no_more(ours: Crew, theirs: Crew, ac
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_who_makes_jobs(ours: Crew, role: Role) -> None:
+async def test_who_makes_jobs(ours: Team, role: Role) -> None:
     given = {"templateId": await a_template(ours)}
     if role in HOLDERS[Permission.JOBS_EXECUTE]:
         assert (await ours.ask(role.value, j.ADD, input=given))["status"] == "UNASSIGNED"
@@ -93,18 +92,18 @@ async def test_who_makes_jobs(ours: Crew, role: Role) -> None:
     assert (await ours.refused(role.value, j.ADD, input={"templateId": NEVER})).code == "FORBIDDEN"
 
 
-async def test_what_an_input_names_must_be_the_clients_own(ours: Crew, theirs: Crew) -> None:
+async def test_what_an_input_names_must_be_the_clients_own(ours: Team, theirs: Team) -> None:
     """Template, users and file of another client are refused like ones that never were, and bring nothing about."""
     template_id, own = await a_template(ours), (await ours.member("Operator")).id
-    stranger, their_template = (await theirs.member("Operator")).id, await a_template(theirs)
+    outsider, their_template = (await theirs.member("Operator")).id, await a_template(theirs)
     their_file = await a_file(theirs)
     total = "{ jobsPage { total } }"
     before = await ours.ask("Viewer", total)
     for given in (
         {"templateId": their_template},
         {"templateId": NEVER},
-        {"templateId": template_id, "assignedUserIds": [stranger]},
-        {"templateId": template_id, "assignedUserIds": [own, stranger]},
+        {"templateId": template_id, "assignedUserIds": [outsider]},
+        {"templateId": template_id, "assignedUserIds": [own, outsider]},
         {"templateId": template_id, "assignedUserIds": [own, NEVER]},
         {"templateId": template_id, "assignedUserIds": [0]},
     ):
@@ -113,7 +112,7 @@ async def test_what_an_input_names_must_be_the_clients_own(ours: Crew, theirs: C
     assert await ours.ask("Viewer", total) == before
 
     job = await job_at(ours, "IN_PROGRESS")
-    for user in (stranger, NEVER, 0, -1):
+    for user in (outsider, NEVER, 0, -1):
         for document in (j.ASSIGN, j.UNASSIGN):
             refused = await ours.refused("Operator", document, id=job["id"], user=user)
             assert (refused.code, refused.message) == ("NOT_FOUND", "Not found")
@@ -127,7 +126,7 @@ async def test_what_an_input_names_must_be_the_clients_own(ours: Crew, theirs: C
     assert record["file"]["id"] == their_file
 
 
-async def test_filters_by_another_clients_ids_find_nothing(ours: Crew, theirs: Crew) -> None:
+async def test_filters_by_another_clients_ids_find_nothing(ours: Team, theirs: Team) -> None:
     job = await job_at(theirs, "ASSIGNED")
     page = "query($filter: JobFilter) { jobsPage(filter: $filter) { total items { id } } }"
     for given in (
@@ -139,41 +138,41 @@ async def test_filters_by_another_clients_ids_find_nothing(ours: Crew, theirs: C
 
 
 async def test_lists_and_nested_fields_stay_inside_the_client(app: App) -> None:
-    crews = [await new_crew(app), await new_crew(app)]
-    for crew in crews:
-        template_id = await a_template(crew, f"template of {crew.client}")
+    teams = [await new_team(app), await new_team(app)]
+    for team in teams:
+        template_id = await a_template(team, f"template of {team.client}")
         for number in range(3):
-            operator = (await crew.member("Operator")).id
-            job = await new_job(crew, template_id, name=f"{number} of {crew.client}", assignedUserIds=[operator])
-            await crew.ask("Operator", j.START, id=job["id"])
-            given = {"fileId": await a_file(crew)}
-            await crew.ask("Operator", j.RECORDS, id=job["id"], step=1, input=given)
-            await do_step(crew, job["id"], 1)
+            operator = (await team.member("Operator")).id
+            job = await new_job(team, template_id, name=f"{number} of {team.client}", assignedUserIds=[operator])
+            await team.ask("Operator", j.START, id=job["id"])
+            given = {"fileId": await a_file(team)}
+            await team.ask("Operator", j.RECORDS, id=job["id"], step=1, input=given)
+            await do_step(team, job["id"], 1)
     document = """{ jobsPage(first: 10, filter: {search: "of"}) { total items { name template { name }
         version { template { name } createdBy { email } } newerVersion { number } assignedUsers { email }
         records { text file { name uploadedBy { email } } recordedBy { email } } history { by { email } } } } }"""
     steps = """{ jobs(first: 10) { name currentStep { title }
         steps { title completedBy { email } records { recordedBy { email } } } } }"""
-    for crew, other in (crews, crews[::-1]):
-        page = await crew.send("Viewer", document)
+    for team, other in (teams, teams[::-1]):
+        page = await team.send("Viewer", document)
         items = page.json["data"]["jobsPage"]["items"]
         assert page.json["data"]["jobsPage"]["total"] == len(items) == 3
-        assert {item["template"]["name"] for item in items} == {f"template of {crew.client}"}
+        assert {item["template"]["name"] for item in items} == {f"template of {team.client}"}
         assert {record["recordedBy"]["email"] for item in items for record in item["records"]} == {
-            crew.members["Operator"].email
+            team.members["Operator"].email
         }
-        for reply in (page, await crew.send("Viewer", steps)):
+        for reply in (page, await team.send("Viewer", steps)):
             assert "errors" not in reply.json
             assert other.client not in reply.text
 
 
 async def test_a_cursor_of_another_client_shows_nothing_of_it(app: App) -> None:
-    crews = [await new_crew(app), await new_crew(app)]
-    for crew in crews:
-        template_id = await a_template(crew)
+    teams = [await new_team(app), await new_team(app)]
+    for team in teams:
+        template_id = await a_template(team)
         for number in range(3):
-            await new_job(crew, template_id, name=f"{number} of {crew.client}")
+            await new_job(team, template_id, name=f"{number} of {team.client}")
     page = "query($after: String) { jobsPage(first: 1, sort: NAME, after: $after) { nextCursor items { name } } }"
-    cursor = (await crews[0].ask("Viewer", page))["nextCursor"]
-    found = await crews[1].ask("Viewer", page.replace("first: 1", "first: 100"), after=cursor)
-    assert all(item["name"].endswith(crews[1].client) for item in found["items"])
+    cursor = (await teams[0].ask("Viewer", page))["nextCursor"]
+    found = await teams[1].ask("Viewer", page.replace("first: 1", "first: 100"), after=cursor)
+    assert all(item["name"].endswith(teams[1].client) for item in found["items"])

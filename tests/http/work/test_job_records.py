@@ -1,4 +1,4 @@
-"""What is recorded in a job, of every kind, with who and when, and evidence."""
+"""Records in a job: every kind of value, with author and time, and evidence."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from tests.support import jobs as j
 from tests.support.application import App
-from tests.support.crew import Crew
-from tests.support.filling import many_records
 from tests.support.jobs import a_file, job_at, read
+from tests.support.large_clients import many_records
 from tests.support.people import member
 from tests.support.rows import rows
+from tests.support.team import Team
 
 NONE = dict.fromkeys(("text", "value", "unit", "choice", "boolean", "file"))
 #: What is given, and what comes back beside nulls.
@@ -58,118 +58,118 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.fixture(scope="module")
-async def job(crew: Crew) -> dict[str, Any]:
+async def job(team: Team) -> dict[str, Any]:
     """A job that stays at its first step."""
-    return await job_at(crew, "IN_PROGRESS")
+    return await job_at(team, "IN_PROGRESS")
 
 
 @pytest.mark.parametrize(("given", "expected"), GOOD.values(), ids=GOOD.keys())
 async def test_every_kind_comes_back_as_it_was_given(
-    crew: Crew, job: dict[str, Any], given: dict[str, Any], expected: dict[str, Any]
+    team: Team, job: dict[str, Any], given: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    record = await crew.ask("Operator", j.RECORDS, id=job["id"], step=1, input=given)
+    record = await team.ask("Operator", j.RECORDS, id=job["id"], step=1, input=given)
     assert {name: record[name] for name in ("kind", *NONE)} == {**NONE, **expected}
-    assert (record["stepNumber"], record["recordedBy"]) == (1, {"id": (await crew.member("Operator")).id})
-    assert (await read(crew, job["id"]))["records"][-1] == record
+    assert (record["stepNumber"], record["recordedBy"]) == (1, {"id": (await team.member("Operator")).id})
+    assert (await read(team, job["id"]))["records"][-1] == record
 
 
 @pytest.mark.parametrize(("given", "field"), BAD.values(), ids=BAD.keys())
 async def test_what_is_no_value_is_refused_and_nothing_is_recorded(
-    crew: Crew, job: dict[str, Any], given: dict[str, Any], field: str
+    team: Team, job: dict[str, Any], given: dict[str, Any], field: str
 ) -> None:
-    before = await read(crew, job["id"])
-    refused = await crew.refused("Operator", j.RECORDS, id=job["id"], step=1, input=given)
+    before = await read(team, job["id"])
+    refused = await team.refused("Operator", j.RECORDS, id=job["id"], step=1, input=given)
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", [field])
-    assert await read(crew, job["id"]) == before
+    assert await read(team, job["id"]) == before
 
 
 @pytest.mark.parametrize("value", ["1e400", "-1e999", "NaN", "Infinity", '"4"', "true", "1" + "0" * 400])
-async def test_what_is_no_finite_number_is_refused(crew: Crew, job: dict[str, Any], value: str) -> None:
+async def test_what_is_no_finite_number_is_refused(team: Team, job: dict[str, Any], value: str) -> None:
     document = f"mutation {{ recordData(jobId: {job['id']}, stepNumber: 1, input: {{value: {value}}}) {{ number }} }}"
-    before = await read(crew, job["id"])
-    assert (await crew.refused("Operator", document)).code == "BAD_USER_INPUT"
+    before = await read(team, job["id"])
+    assert (await team.refused("Operator", document)).code == "BAD_USER_INPUT"
     variables = f'{{"id": {job["id"]}, "step": 1, "input": {{"value": {value}}}}}'
     body = f'{{"query": {json.dumps(j.RECORDS)}, "variables": {variables}}}'
-    token = (await crew.member("Operator")).token
-    reply = await crew.app.send("POST", "/api/client/graphql", content=body.encode(), token=token)
+    token = (await team.member("Operator")).token
+    reply = await team.app.send("POST", "/api/client/graphql", content=body.encode(), token=token)
     assert reply.json["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
-    assert await read(crew, job["id"]) == before
+    assert await read(team, job["id"]) == before
 
 
 @pytest.mark.parametrize("field", ["text", "choice"])
-async def test_nul_is_no_letter(crew: Crew, job: dict[str, Any], field: str) -> None:
+async def test_nul_is_refused_in_text(team: Team, job: dict[str, Any], field: str) -> None:
     given = f'{{{field}: "a\\u0000b"}}'
     document = f"mutation {{ recordData(jobId: {job['id']}, stepNumber: 1, input: {given}) {{ number }} }}"
-    refused = await crew.refused("Operator", document)
+    refused = await team.refused("Operator", document)
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", [field])
 
 
-async def test_a_file_is_evidence_and_stays_from_then_on(crew: Crew) -> None:
-    job = await job_at(crew, "IN_PROGRESS", done=1)
-    file_id = await a_file(crew)
+async def test_a_file_is_evidence_and_stays_from_then_on(team: Team) -> None:
+    job = await job_at(team, "IN_PROGRESS", done=1)
+    file_id = await a_file(team)
 
     async def used_at() -> Any:
-        [(at,)] = await rows(crew.app, "files", "used_at", id=file_id)
+        [(at,)] = await rows(team.app, "files", "used_at", id=file_id)
         return at
 
     assert await used_at() is None
-    record = await crew.ask("Operator", j.RECORDS, id=job["id"], step=2, input={"fileId": file_id})
+    record = await team.ask("Operator", j.RECORDS, id=job["id"], step=2, input={"fileId": file_id})
     file = record["file"]
     assert (record["kind"], file["id"], file["name"], file["size"]) == ("FILE", file_id, "gauge.jpg", 3)
     assert (file["mediaType"], file["sha256"]) == ("image/jpeg", "0" * 64)
     assert file["url"] == f"/api/client/files/{file_id}"
-    assert file["uploadedBy"] == {"id": (await crew.member("Operator")).id}
+    assert file["uploadedBy"] == {"id": (await team.member("Operator")).id}
     first_used = await used_at()
-    assert first_used == crew.app.clock.ms
-    assert (await crew.ask("Operator", j.STEP_DONE, id=job["id"], step=2))["currentStep"]["number"] == 3
+    assert first_used == team.app.clock.ms
+    assert (await team.ask("Operator", j.STEP_DONE, id=job["id"], step=2))["currentStep"]["number"] == 3
 
-    crew.app.clock.advance(10)
-    again = await crew.ask("Operator", j.RECORDS, id=job["id"], step=3, input={"fileId": file_id})
+    team.app.clock.advance(10)
+    again = await team.ask("Operator", j.RECORDS, id=job["id"], step=3, input={"fileId": file_id})
     assert (again["number"], again["file"]) == (record["number"] + 1, file)
     assert await used_at() == first_used
 
 
 @pytest.mark.parametrize("file_id", [0, -1, 2**31 - 1])
-async def test_a_file_that_is_not_there(crew: Crew, job: dict[str, Any], file_id: int) -> None:
-    before = await read(crew, job["id"])
-    refused = await crew.refused("Operator", j.RECORDS, id=job["id"], step=1, input={"fileId": file_id})
+async def test_a_file_that_is_not_there(team: Team, job: dict[str, Any], file_id: int) -> None:
+    before = await read(team, job["id"])
+    refused = await team.refused("Operator", j.RECORDS, id=job["id"], step=1, input={"fileId": file_id})
     assert (refused.code, refused.message) == ("NOT_FOUND", "Not found")
-    assert await read(crew, job["id"]) == before
+    assert await read(team, job["id"]) == before
 
 
-async def test_a_refused_record_leaves_its_file_unused(crew: Crew) -> None:
-    job = await job_at(crew, "IN_PROGRESS")
-    file_id = await a_file(crew)
-    refused = await crew.refused("Operator", j.RECORDS, id=job["id"], step=2, input={"fileId": file_id})
+async def test_a_refused_record_leaves_its_file_unused(team: Team) -> None:
+    job = await job_at(team, "IN_PROGRESS")
+    file_id = await a_file(team)
+    refused = await team.refused("Operator", j.RECORDS, id=job["id"], step=2, input={"fileId": file_id})
     assert refused.code == "CONFLICT"
-    assert await rows(crew.app, "files", "used_at", id=file_id) == [(None,)]
+    assert await rows(team.app, "files", "used_at", id=file_id) == [(None,)]
 
 
-async def test_evidence_is_asked_for_where_the_step_says_so(crew: Crew) -> None:
-    job = await job_at(crew, "IN_PROGRESS")
-    assert (await crew.ask("Operator", j.STEP_DONE, id=job["id"], step=1))["records"] == []
-    refused = await crew.refused("Operator", j.STEP_DONE, id=job["id"], step=2)
+async def test_evidence_is_asked_for_where_the_step_says_so(team: Team) -> None:
+    job = await job_at(team, "IN_PROGRESS")
+    assert (await team.ask("Operator", j.STEP_DONE, id=job["id"], step=1))["records"] == []
+    refused = await team.refused("Operator", j.STEP_DONE, id=job["id"], step=2)
     assert (refused.code, refused.message) == ("CONFLICT", "Step 2 needs something recorded as evidence first")
-    await crew.ask("Operator", j.RECORDS, id=job["id"], step=2, input={"boolean": False})
-    assert (await crew.ask("Operator", j.STEP_DONE, id=job["id"], step=2))["currentStep"]["number"] == 3
+    await team.ask("Operator", j.RECORDS, id=job["id"], step=2, input={"boolean": False})
+    assert (await team.ask("Operator", j.STEP_DONE, id=job["id"], step=2))["currentStep"]["number"] == 3
 
 
-async def test_what_was_recorded_for_another_step_is_no_evidence(crew: Crew) -> None:
-    job = await job_at(crew, "IN_PROGRESS")
-    await crew.ask("Operator", j.RECORDS, id=job["id"], step=1, input=j.PRESSURE)
-    await crew.ask("Operator", j.STEP_DONE, id=job["id"], step=1)
-    assert (await crew.refused("Operator", j.STEP_DONE, id=job["id"], step=2)).code == "CONFLICT"
+async def test_what_was_recorded_for_another_step_is_no_evidence(team: Team) -> None:
+    job = await job_at(team, "IN_PROGRESS")
+    await team.ask("Operator", j.RECORDS, id=job["id"], step=1, input=j.PRESSURE)
+    await team.ask("Operator", j.STEP_DONE, id=job["id"], step=1)
+    assert (await team.refused("Operator", j.STEP_DONE, id=job["id"], step=2)).code == "CONFLICT"
 
 
-async def test_each_record_says_who_and_when_and_for_which_step(app: App, crew: Crew) -> None:
-    job = await job_at(crew, "IN_PROGRESS")
-    operator, admin = await crew.member("Operator"), await crew.member("Admin")
+async def test_each_record_says_who_and_when_and_for_which_step(app: App, team: Team) -> None:
+    job = await job_at(team, "IN_PROGRESS")
+    operator, admin = await team.member("Operator"), await team.member("Admin")
     for step in (1, 2):
         for role in ("Operator", "Admin"):
             app.clock.advance(30)
-            await crew.ask(role, j.RECORDS, id=job["id"], step=step, input={"choice": f"{role} {step}"})
-        await crew.ask("Operator", j.STEP_DONE, id=job["id"], step=step)
-    found = await read(crew, job["id"])
+            await team.ask(role, j.RECORDS, id=job["id"], step=step, input={"choice": f"{role} {step}"})
+        await team.ask("Operator", j.STEP_DONE, id=job["id"], step=step)
+    found = await read(team, job["id"])
     assert [(r["number"], r["stepNumber"], r["choice"], r["recordedBy"]["id"]) for r in found["records"]] == [
         (1, 1, "Operator 1", operator.id),
         (2, 1, "Admin 1", admin.id),
@@ -181,22 +181,22 @@ async def test_each_record_says_who_and_when_and_for_which_step(app: App, crew: 
     assert times == sorted(set(times))
 
 
-async def test_a_step_has_so_many_records_and_no_more(crew: Crew) -> None:
-    job = await job_at(crew, "IN_PROGRESS")
-    await many_records(crew, job["id"], 99)
-    last = await crew.ask("Operator", j.RECORDS, id=job["id"], step=1, input=j.PRESSURE)
+async def test_a_step_has_so_many_records_and_no_more(team: Team) -> None:
+    job = await job_at(team, "IN_PROGRESS")
+    await many_records(team, job["id"], 99)
+    last = await team.ask("Operator", j.RECORDS, id=job["id"], step=1, input=j.PRESSURE)
     assert last["number"] == 100
-    refused = await crew.refused("Operator", j.RECORDS, id=job["id"], step=1, input=j.PRESSURE)
+    refused = await team.refused("Operator", j.RECORDS, id=job["id"], step=1, input=j.PRESSURE)
     assert (refused.code, refused.message) == ("CONFLICT", "A step has at most 100 records")
-    await crew.ask("Operator", j.STEP_DONE, id=job["id"], step=1)
-    assert (await crew.ask("Operator", j.RECORDS, id=job["id"], step=2, input=j.PRESSURE))["number"] == 101
+    await team.ask("Operator", j.STEP_DONE, id=job["id"], step=1)
+    assert (await team.ask("Operator", j.RECORDS, id=job["id"], step=2, input=j.PRESSURE))["number"] == 101
 
 
-async def test_whoever_left_is_still_named(crew: Crew) -> None:
-    job = await job_at(crew, "IN_PROGRESS")
-    gone = await member(crew.app, crew.client, "Operator")
+async def test_a_user_who_left_is_still_named(team: Team) -> None:
+    job = await job_at(team, "IN_PROGRESS")
+    gone = await member(team.app, team.client, "Operator")
     body = {"query": j.RECORDS, "variables": {"id": job["id"], "step": 1, "input": j.PRESSURE}}
-    await crew.app.post("/api/client/graphql", body, token=gone.token)
-    token = await crew.app.admin_token()
-    await crew.app.post(f"/api/admin/clients/{crew.client}/users/{gone.id}/deactivate", token=token)
-    assert (await read(crew, job["id"]))["records"][0]["recordedBy"] == {"id": gone.id}
+    await team.app.post("/api/client/graphql", body, token=gone.token)
+    token = await team.app.admin_token()
+    await team.app.post(f"/api/admin/clients/{team.client}/users/{gone.id}/deactivate", token=token)
+    assert (await read(team, job["id"]))["records"][0]["recordedBy"] == {"id": gone.id}

@@ -1,4 +1,4 @@
-"""What the state of a job does not allow is a CONFLICT that says why, and changes nothing."""
+"""What a job's state does not allow is a CONFLICT that says why, and changes nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support import jobs as j
-from tests.support.crew import Crew
 from tests.support.jobs import job_at, log, read
+from tests.support.team import Team
 
 #: What can be tried on a job that exists: the document and its other variables.
 TRIES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -48,18 +48,18 @@ REFUSED = {
 
 @pytest.mark.parametrize("status", REFUSED)
 async def test_what_a_state_does_not_allow_is_a_conflict_that_says_why_and_changes_nothing(
-    crew: Crew, status: str
+    team: Team, status: str
 ) -> None:
-    operator = (await crew.member("Operator")).id
+    operator = (await team.member("Operator")).id
     for name, message in REFUSED[status].items():
-        job = await job_at(crew, status, done=1)
+        job = await job_at(team, status, done=1)
         document, variables = TRIES[name]
         more = {"user": operator} if "assign" in name else {}
-        before = await log(crew, job["id"])
-        refused = await crew.refused("Operator", document, id=job["id"], **variables, **more)
+        before = await log(team, job["id"])
+        refused = await team.refused("Operator", document, id=job["id"], **variables, **more)
         assert (name, refused.code, refused.message) == (name, "CONFLICT", message)
-        assert await read(crew, job["id"]) == job
-        assert await log(crew, job["id"]) == before
+        assert await read(team, job["id"]) == job
+        assert await log(team, job["id"]) == before
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ async def test_what_a_state_does_not_allow_is_a_conflict_that_says_why_and_chang
         (0, 2**31 - 1, "NOT_FOUND", "Not found"),
     ],
 )
-async def test_steps_out_of_order(crew: Crew, done: int, step: int, code: str, message: str) -> None:
-    job = await job_at(crew, "IN_PROGRESS", done=done)
+async def test_steps_out_of_order(team: Team, done: int, step: int, code: str, message: str) -> None:
+    job = await job_at(team, "IN_PROGRESS", done=done)
     for document, variables in ((j.RECORDS, {"input": j.PRESSURE}), (j.STEP_DONE, {})):
-        refused = await crew.refused("Operator", document, id=job["id"], step=step, **variables)
+        refused = await team.refused("Operator", document, id=job["id"], step=step, **variables)
         assert (refused.code, refused.message) == (code, message)
-    assert await read(crew, job["id"]) == job
+    assert await read(team, job["id"]) == job

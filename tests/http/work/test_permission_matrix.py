@@ -1,5 +1,5 @@
-"""Seven users, one for each role, and every operation: exactly the cells of the contract's table
-are open, over HTTP. What is not is FORBIDDEN before anything is looked up, and nothing changes."""
+"""The permission matrix: seven users, one for each role, and every operation. Exactly the permitted cells are open; the
+rest is FORBIDDEN before anything is looked up."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 from graphql import GraphQLObjectType, is_introspection_type, print_ast
 
 from tests.support.application import App, Reply
-from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
-from tests.support.operations import (
+from tests.support.graphql_operations import (
     ARGUMENTS,
     FILES,
     PNG,
@@ -25,9 +24,10 @@ from tests.support.operations import (
 )
 from tests.support.people import member
 from tests.support.routes import ROUTES, filled
+from tests.support.team import Team, new_team
 
 ROLES = ("Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer")
-#: As it stands in the contract. Not read from the code, which is what it judges.
+#: Written down here and not read from the code, which it checks.
 TABLE = """
 | users:read        | x | x | x | x | x | x | x |
 | users:manage      | x | x |   |   |   |   |   |
@@ -45,7 +45,7 @@ HOLDERS = {row[0]: {role for role, cell in zip(ROLES, row[1:], strict=True) if c
 ANYONE = "anyone"
 HOLDERS[ANYONE] = set(ROLES)
 
-#: What each operation needs, from the words of the contract.
+#: The permission that each operation needs, written down here as well.
 NEEDS = {
     ANYONE: ("me", "roles"),
     "users:read": ("users", "usersPage", "user"),
@@ -116,20 +116,20 @@ NEVER = 2**31 - 1
 
 
 @pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
-    crew = await new_crew(app)
-    assert len({(await crew.member(role)).token for role in ROLES}) == 7
-    return crew
+async def team(app: App) -> Team:
+    team = await new_team(app)
+    assert len({(await team.member(role)).token for role in ROLES}) == 7
+    return team
 
 
 @pytest.fixture(scope="module")
-async def own(crew: Crew) -> Things:
-    return await things(crew)
+async def own(team: Team) -> Things:
+    return await things(team)
 
 
 @pytest.fixture(scope="module")
 async def foreign(app: App) -> Things:
-    return await things(await new_crew(app))
+    return await things(await new_team(app))
 
 
 def codes(reply: Reply, *path: str) -> list[str]:
@@ -144,7 +144,7 @@ def test_every_operation_has_its_row_and_its_arguments() -> None:
     assert sum(len(names) for names in NEEDS.values()) == len(NEEDED_BY)
 
 
-def test_the_schema_says_what_the_contract_says() -> None:
+def test_the_schema_says_what_the_table_above_says() -> None:
     """The directive, and the description that integrators read."""
     for name, (_, field) in operations().items():
         needed = NEEDED_BY[name]
@@ -172,26 +172,26 @@ def test_every_route_of_the_clients_has_its_row() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("operation", NEEDED_BY)
-async def test_a_cell(crew: Crew, own: Things, foreign: Things, operation: str, role: str) -> None:
+async def test_a_cell(team: Team, own: Things, foreign: Things, operation: str, role: str) -> None:
     if role in HOLDERS[NEEDED_BY[operation]]:
-        reply = await crew.send(role, document(operation), **ARGUMENTS[operation](own))
+        reply = await team.send(role, document(operation), **ARGUMENTS[operation](own))
         found = codes(reply, operation)
         assert found in ([], ["CONFLICT"]), reply.text  # what was done already cannot be done again
         assert found or reply.json["data"][operation] is not None
         return
     never = Things(*[NEVER] * 6)
-    before = await everything(crew.app)
+    before = await everything(team.app)
     for have in (own, foreign, never):
-        reply = await crew.send(role, document(operation), **ARGUMENTS[operation](have))
+        reply = await team.send(role, document(operation), **ARGUMENTS[operation](have))
         assert codes(reply, operation) == ["FORBIDDEN"]
         assert reply.json["data"] == {operation: None}
         assert reply.json["errors"][0]["message"] == "Insufficient permissions"
-    assert await everything(crew.app) == before
+    assert await everything(team.app) == before
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("field", [field.partition(".")[2] for field in NEEDED_BELOW])
-async def test_a_cell_below_the_root(crew: Crew, own: Things, role: str, field: str) -> None:
+async def test_a_cell_below_the_root(team: Team, own: Things, role: str, field: str) -> None:
     """Everybody sees the user; that one field stays closed, through every way that leads to a user."""
     is_open = role in HOLDERS["users:manage"]
     for operation, inner, path in (
@@ -200,7 +200,7 @@ async def test_a_cell_below_the_root(crew: Crew, own: Things, role: str, field: 
         ("template", f"createdBy {{ id {field} }}", ["template", "createdBy"]),
         ("job", f"history(first: 1) {{ by {{ {field} }} }}", ["job", "history", 0, "by"]),
     ):
-        reply = await crew.send(role, document(operation, inner), **ARGUMENTS[operation](own))
+        reply = await team.send(role, document(operation, inner), **ARGUMENTS[operation](own))
         refused = {error["extensions"]["code"] for error in reply.json.get("errors", [])}
         assert refused == (set() if is_open else {"FORBIDDEN"}), reply.text
         value = reply.json["data"]
@@ -212,61 +212,61 @@ async def test_a_cell_below_the_root(crew: Crew, own: Things, role: str, field: 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("route", ROUTES_NEED, ids=" ".join)
-async def test_a_cell_of_rest(crew: Crew, own: Things, foreign: Things, route: tuple[str, str], role: str) -> None:
+async def test_a_cell_of_rest(team: Team, own: Things, foreign: Things, route: tuple[str, str], role: str) -> None:
     needed, body = ROUTES_NEED[route]
-    token = (await crew.member(role)).token
+    token = (await team.member(role)).token
     if role in ({"Admin"} if route in FOR_ADMINS else HOLDERS[needed]):
-        reply = await knock(crew, route, own, token, body)
+        reply = await knock(team, route, own, token, body)
         assert reply.status not in (401, 403), reply.text
         assert reply.json is None or reply.json["success"] or reply.code in ("CONFLICT", "NOT_FOUND"), reply.text
         return
-    before = await everything(crew.app)
+    before = await everything(team.app)
     for have in (own,) if role in HOLDERS[needed] else (own, foreign):
-        check_refusal(await knock(crew, route, have, token, body), 403, "FORBIDDEN")
-    assert await everything(crew.app) == before
+        check_refusal(await knock(team, route, have, token, body), 403, "FORBIDDEN")
+    assert await everything(team.app) == before
 
 
-async def knock(crew: Crew, route: tuple[str, str], have: Things, token: str, body: Any) -> Reply:
+async def knock(team: Team, route: tuple[str, str], have: Things, token: str, body: Any) -> Reply:
     method, pattern = route
     path = filled(pattern, user=have.user, file=have.file, provider="company", identity=NEVER)
     if route == ("POST", FILES):
         headers = {"Content-Type": "image/png"}
-        return await crew.app.send(method, f"{path}?name=a.png", token=token, content=PNG, headers=headers)
-    return await crew.app.send(method, path, body, token=token)
+        return await team.app.send(method, f"{path}?name=a.png", token=token, content=PNG, headers=headers)
+    return await team.app.send(method, path, body, token=token)
 
 
-async def test_files_reach_those_who_may_read_jobs(crew: Crew) -> None:
+async def test_files_reach_those_who_may_read_jobs(team: Team) -> None:
     """An answer that is no JSON is looked at here: the bytes themselves."""
-    number = await upload(crew.app, (await crew.member("Operator")).token)
+    number = await upload(team.app, (await team.member("Operator")).token)
     for role in HOLDERS["jobs:read"]:
-        headers = {"Authorization": f"Bearer {(await crew.member(role)).token}"}
-        assert (await crew.app.client.get(f"{FILES}/{number}", headers=headers)).content == PNG
+        headers = {"Authorization": f"Bearer {(await team.member(role)).token}"}
+        assert (await team.app.client.get(f"{FILES}/{number}", headers=headers)).content == PNG
 
 
-async def test_permissions_of_several_roles_add_up(crew: Crew, own: Things) -> None:
-    both = await member(crew.app, crew.client, "Author", "Operator")
+async def test_permissions_of_several_roles_add_up(team: Team, own: Things) -> None:
+    both = await member(team.app, team.client, "Author", "Operator")
     may = {permission for permission, holders in HOLDERS.items() if holders & {"Author", "Operator"}}
-    told = await crew.app.graphql("{ me { permissions } }", both.token)
+    told = await team.app.graphql("{ me { permissions } }", both.token)
     assert set(told.json["data"]["me"]["permissions"]) == may - {ANYONE}
     for operation, needed in NEEDED_BY.items():
         body = {"query": document(operation), "variables": ARGUMENTS[operation](own)}
-        reply = await crew.app.post("/api/client/graphql", body, token=both.token)
+        reply = await team.app.post("/api/client/graphql", body, token=both.token)
         assert ("FORBIDDEN" in codes(reply, operation)) is (needed not in may), operation
 
 
-async def test_no_spelling_gets_around_it(crew: Crew, own: Things) -> None:
+async def test_no_spelling_gets_around_it(team: Team, own: Things) -> None:
     """Aliases, fragments, directives and company: each field is judged by itself, and the others stay whole."""
-    before = await everything(crew.app)
+    before = await everything(team.app)
     for query in (
         f"mutation {{ me: startJob(id: {own.job}) {{ id }} }}",
         f"mutation {{ ...F }} fragment F on Mutation {{ me: startJob(id: {own.job}) {{ id }} }}",
         f"mutation {{ ... on Mutation @include(if: true) {{ me: startJob(id: {own.job}) {{ id }} }} }}",
         f"mutation {{ a: startJob(id: {own.job}) {{ id }} me: startJob(id: {own.job}) {{ id }} }}",
     ):
-        reply = await crew.app.graphql(query, (await crew.member("Viewer")).token)
+        reply = await team.app.graphql(query, (await team.member("Viewer")).token)
         assert {error["extensions"]["code"] for error in reply.json["errors"]} == {"FORBIDDEN"}
         assert reply.json["data"]["me"] is None
-    assert await everything(crew.app) == before
-    reply = await crew.send("Viewer", "{ users(first: 1) { id lastSignInAt } me { email } }")
-    assert reply.json["data"]["me"] == {"email": crew.members["Viewer"].email}
+    assert await everything(team.app) == before
+    reply = await team.send("Viewer", "{ users(first: 1) { id lastSignInAt } me { email } }")
+    assert reply.json["data"]["me"] == {"email": team.members["Viewer"].email}
     assert reply.json["data"]["users"][0]["lastSignInAt"] is None

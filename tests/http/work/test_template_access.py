@@ -1,4 +1,4 @@
-"""Another client's templates are not found, and each role does exactly its part."""
+"""Another client's templates are not found; each role may do its part of a template only."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from tests.support import templates as t
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
 from tests.support.roles import HOLDERS, Permission, Role
+from tests.support.team import Team, new_team
 from tests.support.templates import add_template, moves, read, template_at
 
 STEPS = [{"title": "Stolen"}]
@@ -39,25 +39,25 @@ STATES = {
 
 
 @pytest.fixture(scope="module")
-async def ours(app: App) -> Crew:
-    return await new_crew(app)
+async def ours(app: App) -> Team:
+    return await new_team(app)
 
 
 @pytest.fixture(scope="module")
-async def theirs(app: App) -> Crew:
-    return await new_crew(app)
+async def theirs(app: App) -> Team:
+    return await new_team(app)
 
 
-async def target(crew: Crew, act: str) -> tuple[dict[str, Any], int]:
+async def target(team: Team, act: str) -> tuple[dict[str, Any], int]:
     """A template on which the act would be done, and the id to name."""
-    template = await template_at(crew, STATES.get(act, "DRAFT"))
+    template = await template_at(team, STATES.get(act, "DRAFT"))
     if act == "restoreTemplate":
-        template = await crew.ask("Publisher", t.ARCHIVE, id=template["id"])
+        template = await team.ask("Publisher", t.ARCHIVE, id=template["id"])
     return template, template["id"] if ACTS[act][2] else template["latestVersion"]["id"]
 
 
 @pytest.mark.parametrize("act", ACTS)
-async def test_another_clients_thing_is_like_one_that_never_was(ours: Crew, theirs: Crew, act: str) -> None:
+async def test_another_clients_thing_is_like_one_that_never_was(ours: Team, theirs: Team, act: str) -> None:
     template, foreign = await target(theirs, act)
     log = await moves(theirs, template["id"])
     document, _, _, variables = ACTS[act]
@@ -73,7 +73,7 @@ async def test_another_clients_thing_is_like_one_that_never_was(ours: Crew, thei
 
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("act", ACTS)
-async def test_every_role_does_its_part_and_no_more(ours: Crew, theirs: Crew, act: str, role: Role) -> None:
+async def test_every_role_does_its_part_and_no_more(ours: Team, theirs: Team, act: str, role: Role) -> None:
     """What is forbidden is so before anything is looked up: one's own, another client's, and what never was."""
     document, permission, _, variables = ACTS[act]
     template, own = await target(ours, act)
@@ -90,7 +90,7 @@ async def test_every_role_does_its_part_and_no_more(ours: Crew, theirs: Crew, ac
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_who_makes_templates(ours: Crew, role: Role) -> None:
+async def test_who_makes_templates(ours: Team, role: Role) -> None:
     given = {"name": "New", "steps": STEPS}
     if role in HOLDERS[Permission.TEMPLATES_EDIT]:
         assert (await ours.ask(role.value, t.ADD, input=given))["name"] == "New"
@@ -99,29 +99,29 @@ async def test_who_makes_templates(ours: Crew, role: Role) -> None:
 
 
 async def test_lists_and_nested_fields_stay_inside_the_client(app: App) -> None:
-    crews = [await new_crew(app), await new_crew(app)]
-    for crew in crews:
+    teams = [await new_team(app), await new_team(app)]
+    for team in teams:
         for _ in range(3):
-            await add_template(crew, f"of {crew.client}")
+            await add_template(team, f"of {team.client}")
     document = """{ templatesPage(filter: {search: "of"}) { total items { name createdBy { email }
         latestVersion { template { name } createdBy { email } } versions { template { name } }
         history { by { email } } } } }"""
-    for crew, other in (crews, crews[::-1]):
-        reply = await crew.send("Viewer", document)
+    for team, other in (teams, teams[::-1]):
+        reply = await team.send("Viewer", document)
         page = reply.json["data"]["templatesPage"]
         assert page["total"] == len(page["items"]) == 3
-        assert all(item["name"] == f"of {crew.client}" for item in page["items"])
-        assert all(item["latestVersion"]["template"]["name"] == f"of {crew.client}" for item in page["items"])
+        assert all(item["name"] == f"of {team.client}" for item in page["items"])
+        assert all(item["latestVersion"]["template"]["name"] == f"of {team.client}" for item in page["items"])
         assert other.client not in reply.text
         assert other.members["Author"].email not in reply.text
 
 
 async def test_a_cursor_of_another_client_shows_nothing_of_it(app: App) -> None:
-    crews = [await new_crew(app), await new_crew(app)]
-    for crew in crews:
+    teams = [await new_team(app), await new_team(app)]
+    for team in teams:
         for number in range(3):
-            await add_template(crew, f"{number} of {crew.client}")
+            await add_template(team, f"{number} of {team.client}")
     page = "query($after: String) { templatesPage(first: 1, sort: NAME, after: $after) { nextCursor items { name } } }"
-    cursor = (await crews[0].ask("Viewer", page))["nextCursor"]
-    found = await crews[1].ask("Viewer", page.replace("first: 1", "first: 100"), after=cursor)
-    assert all(item["name"].endswith(crews[1].client) for item in found["items"])
+    cursor = (await teams[0].ask("Viewer", page))["nextCursor"]
+    found = await teams[1].ask("Viewer", page.replace("first: 1", "first: 100"), after=cursor)
+    assert all(item["name"].endswith(teams[1].client) for item in found["items"])

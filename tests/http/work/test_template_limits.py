@@ -1,4 +1,4 @@
-"""What may be written into a template, to the character."""
+"""Length limits of the texts of a template, to the character."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from tests.support import templates as t
-from tests.support.crew import Crew
+from tests.support.team import Team
 from tests.support.templates import add_template, moves, read, template_at
 
 
-async def count(crew: Crew) -> int:
-    return int((await crew.ask("Viewer", "{ templatesPage { total } }"))["total"])
+async def count(team: Team) -> int:
+    return int((await team.ask("Viewer", "{ templatesPage { total } }"))["total"])
 
 
 STEP = {"title": "Step"}
@@ -61,33 +61,33 @@ def filled(steps: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("given", GOOD.values(), ids=GOOD.keys())
-async def test_what_is_within_the_limits_comes_back_as_it_was_given(crew: Crew, given: dict[str, Any]) -> None:
-    made = await crew.ask("Author", t.ADD, input=given)
+async def test_what_is_within_the_limits_comes_back_as_it_was_given(team: Team, given: dict[str, Any]) -> None:
+    made = await team.ask("Author", t.ADD, input=given)
     assert (made["name"], made["description"]) == (given["name"], given.get("description") or "")
     assert made["latestVersion"]["steps"] == filled(given.get("steps"))
-    assert await read(crew, made["id"]) == made
+    assert await read(team, made["id"]) == made
 
 
 @pytest.mark.parametrize(("given", "field"), BAD.values(), ids=BAD.keys())
-async def test_a_new_template_outside_the_limits_is_refused(crew: Crew, given: dict[str, Any], field: str) -> None:
-    before = await count(crew)
-    refused = await crew.refused("Author", t.ADD, input=given)
+async def test_a_new_template_outside_the_limits_is_refused(team: Team, given: dict[str, Any], field: str) -> None:
+    before = await count(team)
+    refused = await team.refused("Author", t.ADD, input=given)
     assert (refused.code, refused.fields, refused.path) == ("BAD_USER_INPUT", [field], ["addTemplate"])
-    assert await count(crew) == before
+    assert await count(team) == before
 
 
 @pytest.mark.parametrize(("given", "field"), BAD.values(), ids=BAD.keys())
-async def test_a_change_outside_the_limits_is_refused(crew: Crew, given: dict[str, Any], field: str) -> None:
-    template = await add_template(crew)
+async def test_a_change_outside_the_limits_is_refused(team: Team, given: dict[str, Any], field: str) -> None:
+    template = await add_template(team)
     version_id = template["latestVersion"]["id"]
     if field.startswith("steps"):
         change = {"revision": 1, "steps": given["steps"]}
-        refused = await crew.refused("Author", t.EDIT, id=version_id, input=change)
+        refused = await team.refused("Author", t.EDIT, id=version_id, input=change)
     else:
-        refused = await crew.refused("Author", t.UPDATE, id=template["id"], input=given)
+        refused = await team.refused("Author", t.UPDATE, id=template["id"], input=given)
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", [field])
-    assert await read(crew, template["id"]) == template
-    assert await moves(crew, template["id"]) == [("CREATED", 1)]
+    assert await read(team, template["id"]) == template
+    assert await moves(team, template["id"]) == [("CREATED", 1)]
 
 
 COMMENTED = {
@@ -98,55 +98,55 @@ COMMENTED = {
     "archive": ("DRAFT", "Publisher", t.ARCHIVE),
     "restore": ("DRAFT", "Publisher", t.RESTORE),
 }
-#: Which are good for whom: a rejection needs words, the others may do without.
+#: Which are good for whom: a rejection needs a comment, the others do not.
 COMMENTS = {"x" * 2000: True, "a\nb\tc": True, "x" * 2001: False, "\x7f": False, "a\x07": False, "": None, " \n ": None}
 
 
 @pytest.mark.parametrize("comment", COMMENTS)
 @pytest.mark.parametrize("act", COMMENTED)
-async def test_comments_of_every_move(crew: Crew, act: str, comment: str) -> None:
+async def test_comments_of_every_move(team: Team, act: str, comment: str) -> None:
     status, role, document = COMMENTED[act]
-    template = await template_at(crew, status)
+    template = await template_at(team, status)
     if act == "restore":
-        await crew.ask("Publisher", t.ARCHIVE, id=template["id"])
+        await team.ask("Publisher", t.ARCHIVE, id=template["id"])
     target = template["id"] if act in ("archive", "restore") else template["latestVersion"]["id"]
     is_good = COMMENTS[comment]
     if is_good if is_good is not None else act != "reject":
-        await crew.ask(role, document, id=target, comment=comment)
-        log = (await crew.ask("Viewer", t.HISTORY, id=template["id"]))["history"]
+        await team.ask(role, document, id=target, comment=comment)
+        log = (await team.ask("Viewer", t.HISTORY, id=template["id"]))["history"]
         assert log[-1]["comment"] == comment
     else:
-        log = await moves(crew, template["id"])
-        refused = await crew.refused(role, document, id=target, comment=comment)
+        log = await moves(team, template["id"])
+        refused = await team.refused(role, document, id=target, comment=comment)
         assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["comment"])
-        assert await moves(crew, template["id"]) == log
+        assert await moves(team, template["id"]) == log
 
 
 @pytest.mark.parametrize("variables", [{}, {"comment": None}])
-async def test_a_rejection_without_a_comment_is_no_valid_request(crew: Crew, variables: dict[str, Any]) -> None:
-    template = await template_at(crew, "SUBMITTED")
-    reply = await crew.send("Approver", t.REJECT, id=template["latestVersion"]["id"], **variables)
+async def test_a_rejection_without_a_comment_is_no_valid_request(team: Team, variables: dict[str, Any]) -> None:
+    template = await template_at(team, "SUBMITTED")
+    reply = await team.send("Approver", t.REJECT, id=template["latestVersion"]["id"], **variables)
     assert {error["extensions"]["code"] for error in reply.json["errors"]} == {"BAD_USER_INPUT"}
-    assert await read(crew, template["id"]) == template
+    assert await read(team, template["id"]) == template
 
 
 @pytest.mark.parametrize("field", ["templates { id }", "templatesPage { total }"])
 @pytest.mark.parametrize("search", ["x" * 201, "\\u0000"])
-async def test_a_search_outside_the_limits_is_refused(crew: Crew, search: str, field: str) -> None:
+async def test_a_search_outside_the_limits_is_refused(team: Team, search: str, field: str) -> None:
     document = f'{{ {field.replace(" ", f"""(filter: {{search: "{search}"}}) """, 1)} }}'
-    refused = await crew.refused("Viewer", document)
+    refused = await team.refused("Viewer", document)
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["search"])
 
 
-async def test_a_nul_that_a_document_spells_out_is_refused(crew: Crew) -> None:
-    """In the body's JSON nobody gets one through; GraphQL has an escape of its own."""
-    before = await count(crew)
+async def test_a_nul_that_a_document_spells_out_is_refused(team: Team) -> None:
+    """In the body's JSON no one gets one through; GraphQL has an escape of its own."""
+    before = await count(team)
     for given, field in (
         ('name: "\\u0000"', "name"),
         ('name: "x", description: "\\u0000"', "description"),
         ('name: "x", steps: [{title: "\\u0000"}]', "steps[0].title"),
         ('name: "x", steps: [{title: "x", instructions: "\\u0000"}]', "steps[0].instructions"),
     ):
-        refused = await crew.refused("Author", f"mutation {{ addTemplate(input: {{{given}}}) {{ id }} }}")
+        refused = await team.refused("Author", f"mutation {{ addTemplate(input: {{{given}}}) {{ id }} }}")
         assert (refused.code, refused.fields) == ("BAD_USER_INPUT", [field])
-    assert await count(crew) == before
+    assert await count(team) == before

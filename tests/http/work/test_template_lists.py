@@ -10,9 +10,9 @@ import pytest
 
 from tests.support import templates as t
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
-from tests.support.filling import long_templates, many_templates
+from tests.support.large_clients import long_templates, many_templates
 from tests.support.statements import counted_statements
+from tests.support.team import Team, new_team
 from tests.support.templates import add_template, bring, template_at
 
 PAGE = """query($first: Int, $after: String, $filter: TemplateFilter, $sort: TemplateSort) {
@@ -25,17 +25,17 @@ pytestmark = pytest.mark.still
 
 
 @pytest.fixture(scope="module")
-async def sorted_crew(app: App) -> Crew:
+async def sorted_team(app: App) -> Team:
     """A client with templates whose names, times and ids are in different orders, some of them equal."""
-    crew = await new_crew(app)
+    team = await new_team(app)
     for name in ("beta", "Alpha", "gamma", "ALPHA", "Äther", "delta", "beta"):
         app.clock.advance(1 if name != "Äther" else 0)
-        await add_template(crew, name)
+        await add_template(team, name)
     app.clock.advance(1)
     for number in (5, 1):
-        made = (await crew.ask("Viewer", PLAIN))[number]
-        await crew.ask("Author", t.UPDATE, id=made["id"], input={"description": "changed"})
-    return crew
+        made = (await team.ask("Viewer", PLAIN))[number]
+        await team.ask("Author", t.UPDATE, id=made["id"], input={"description": "changed"})
+    return team
 
 
 def key_of(sort: str) -> Any:
@@ -47,13 +47,13 @@ def key_of(sort: str) -> Any:
 @pytest.mark.parametrize("size", [1, 3, 7, 100])
 @pytest.mark.parametrize("sort", SORTS)
 async def test_a_walk_through_the_pages_sees_everything_once_and_in_order(
-    sorted_crew: Crew, sort: str, size: int
+    sorted_team: Team, sort: str, size: int
 ) -> None:
     seen: list[Any] = []
     after = None
     while True:
-        page = await sorted_crew.ask("Viewer", PAGE, first=size, after=after, sort=sort)
-        plain = await sorted_crew.ask("Viewer", PLAIN, first=size, after=after, sort=sort)
+        page = await sorted_team.ask("Viewer", PAGE, first=size, after=after, sort=sort)
+        plain = await sorted_team.ask("Viewer", PLAIN, first=size, after=after, sort=sort)
         assert page["items"] == plain
         assert page["total"] == 7
         seen += page["items"]
@@ -68,44 +68,44 @@ async def test_a_walk_through_the_pages_sees_everything_once_and_in_order(
     assert seen == sorted(seen, key=key, reverse=sort.endswith("_DESC"))
 
 
-async def test_a_page_goes_on_where_it_was_even_when_its_last_row_has_moved(sorted_crew: Crew) -> None:
-    first = await sorted_crew.ask("Viewer", PAGE, first=3, sort="NAME")
+async def test_a_page_goes_on_where_it_was_even_when_its_last_row_has_moved(sorted_team: Team) -> None:
+    first = await sorted_team.ask("Viewer", PAGE, first=3, sort="NAME")
     last = first["items"][-1]
-    await sorted_crew.ask("Author", t.UPDATE, id=last["id"], input={"name": "zeta"})
-    rest = await sorted_crew.ask("Viewer", PAGE, first=100, sort="NAME", after=first["nextCursor"])
-    await sorted_crew.ask("Author", t.UPDATE, id=last["id"], input={"name": last["name"]})
+    await sorted_team.ask("Author", t.UPDATE, id=last["id"], input={"name": "zeta"})
+    rest = await sorted_team.ask("Viewer", PAGE, first=100, sort="NAME", after=first["nextCursor"])
+    await sorted_team.ask("Author", t.UPDATE, id=last["id"], input={"name": last["name"]})
     seen = [item["id"] for item in [*first["items"], *rest["items"]]]
     assert len(seen) == 8  # the one that moved on is met again, nothing is missed
     assert len(set(seen)) == 7
 
 
-async def test_a_cursor_belongs_to_its_order(sorted_crew: Crew) -> None:
-    cursor = (await sorted_crew.ask("Viewer", PAGE, first=1, sort="NAME"))["nextCursor"]
+async def test_a_cursor_belongs_to_its_order(sorted_team: Team) -> None:
+    cursor = (await sorted_team.ask("Viewer", PAGE, first=1, sort="NAME"))["nextCursor"]
     for sort in set(SORTS) - {"NAME"}:
-        refused = await sorted_crew.refused("Viewer", PAGE, after=cursor, sort=sort)
+        refused = await sorted_team.refused("Viewer", PAGE, after=cursor, sort=sort)
         assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["after"])
 
 
 @pytest.mark.parametrize("value", [-(2**63), -(2**31) - 1, 2**31, 2**63 - 1, 2**63, 2**64, 2**70, 1.5, None, "x"])
 @pytest.mark.parametrize("sort", ["ID", "CHANGED_AT", "NAME"])
-async def test_a_cursor_that_somebody_made_up_is_read_or_refused(sorted_crew: Crew, sort: str, value: Any) -> None:
+async def test_a_cursor_that_someone_made_up_is_read_or_refused(sorted_team: Team, sort: str, value: Any) -> None:
     made_up = base64.urlsafe_b64encode(json.dumps(["templates", sort, value, 1]).encode()).decode().rstrip("=")
-    reply = await sorted_crew.send("Viewer", PLAIN, after=made_up, sort=sort)
+    reply = await sorted_team.send("Viewer", PLAIN, after=made_up, sort=sort)
     codes = [error["extensions"]["code"] for error in reply.json.get("errors", [])]
     assert codes in ([], ["BAD_USER_INPUT"])
 
 
 async def test_filters_add_up(app: App) -> None:
-    crew = await new_crew(app)
+    team = await new_team(app)
     made = {
-        status: (await template_at(crew, status, name=f"{status.title()} 100%"))["id"]
+        status: (await template_at(team, status, name=f"{status.title()} 100%"))["id"]
         for status in ("DRAFT", "SUBMITTED", "APPROVED", "PUBLISHED")
     }
-    both = (await template_at(crew, "PUBLISHED", name="Under_way again"))["id"]
-    await crew.ask("Author", t.NEXT, id=both)
-    old = (await template_at(crew, "PUBLISHED", name="Ölwechsel 100"))["id"]
-    await bring(crew, (await crew.ask("Author", t.NEXT, id=old))["id"], "PUBLISHED")
-    await crew.ask("Publisher", t.ARCHIVE, id=old)
+    both = (await template_at(team, "PUBLISHED", name="Under_way again"))["id"]
+    await team.ask("Author", t.NEXT, id=both)
+    old = (await template_at(team, "PUBLISHED", name="Ölwechsel 100"))["id"]
+    await bring(team, (await team.ask("Author", t.NEXT, id=old))["id"], "PUBLISHED")
+    await team.ask("Publisher", t.ARCHIVE, id=old)
     everything = [*made.values(), both, old]
     for given, expected in (
         ({}, everything),
@@ -125,10 +125,10 @@ async def test_filters_add_up(app: App) -> None:
         ({"search": "100", "status": "PUBLISHED", "isArchived": False}, [made["PUBLISHED"]]),
         ({"search": "'; DROP TABLE templates --"}, []),
     ):
-        page = await crew.ask("Viewer", PAGE, filter=given)
+        page = await team.ask("Viewer", PAGE, filter=given)
         assert [item["id"] for item in page["items"]] == expected, given
         assert page["total"] == len(expected)
-        assert await crew.ask("Viewer", PLAIN, filter=given) == page["items"]
+        assert await team.ask("Viewer", PLAIN, filter=given) == page["items"]
 
 
 NESTED = """query($first: Int) { templates(first: $first) {
@@ -140,13 +140,13 @@ LOADS = 12  # the list itself, and the fields of the document that read somethin
 
 
 async def test_a_list_of_a_hundred_costs_as_many_statements_as_a_list_of_one(app: App) -> None:
-    crew = await new_crew(app)
-    await many_templates(crew, 100, versions=2)
-    await crew.member("Viewer")
+    team = await new_team(app)
+    await many_templates(team, 100, versions=2)
+    await team.member("Viewer")
     counts = {}
     for size in (1, 2, 50, 100):
         with counted_statements() as statements:
-            found = await crew.ask("Viewer", NESTED, first=size)
+            found = await team.ask("Viewer", NESTED, first=size)
         assert len(found) == size
         counts[size] = len(statements)
     # What is asked for while the same loader is reading is read after it, so how many there are depends on who is
@@ -158,43 +158,43 @@ async def test_a_list_of_a_hundred_costs_as_many_statements_as_a_list_of_one(app
 
 
 async def test_a_page_costs_one_more_statement_for_its_total_alone(app: App) -> None:
-    crew = await new_crew(app)
-    await many_templates(crew, 3)
-    await crew.member("Viewer")
+    team = await new_team(app)
+    await many_templates(team, 3)
+    await team.member("Viewer")
     with counted_statements() as plain:
-        await crew.ask("Viewer", PLAIN)
+        await team.ask("Viewer", PLAIN)
     with counted_statements() as paged:
-        await crew.ask("Viewer", "{ templatesPage { items { id } nextCursor } }")
+        await team.ask("Viewer", "{ templatesPage { items { id } nextCursor } }")
     with counted_statements() as counted:
-        await crew.ask("Viewer", "{ templatesPage { items { id } nextCursor total } }")
+        await team.ask("Viewer", "{ templatesPage { items { id } nextCursor total } }")
     assert (len(plain), len(paged), len(counted)) == (1, 1, 2)
 
 
 async def test_versions_and_history_go_on_from_a_number(app: App) -> None:
-    crew = await new_crew(app)
-    await many_templates(crew, 1, versions=4)
-    [template] = await crew.ask("Viewer", PLAIN)
+    team = await new_team(app)
+    await many_templates(team, 1, versions=4)
+    [template] = await team.ask("Viewer", PLAIN)
     document = """query($id: Int!, $first: Int, $after: Int) { template(id: $id) {
         versions(first: $first, after: $after) { number } history(first: $first, after: $after) { number } } }"""
     log = 1 + 3 * 4 + 2  # created; three times submitted, approved, published and the next one; two were retired
     for first, after in ((1, 0), (2, 0), (2, 1), (100, 3), (100, 4), (5, 2**31 - 1), (None, None), (100, 0)):
-        found = await crew.ask("Viewer", document, id=template["id"], first=first, after=after)
+        found = await team.ask("Viewer", document, id=template["id"], first=first, after=after)
         for name, count in (("versions", 4), ("history", log)):
             start, size = after or 0, first or 20
             assert [row["number"] for row in found[name]] == list(range(start + 1, min(count, start + size) + 1))
     for first, after, field in ((0, 0, "first"), (101, 0, "first"), (-1, 0, "first"), (1, -1, "after")):
-        reply = await crew.send("Viewer", document, id=template["id"], first=first, after=after)
+        reply = await team.send("Viewer", document, id=template["id"], first=first, after=after)
         details = [error["extensions"]["details"][0]["field"] for error in reply.json["errors"]]
         assert (reply.json["data"], set(details)) == ({"template": None}, {field})
 
 
 async def test_what_is_too_much_at_once_is_refused(app: App) -> None:
-    crew = await new_crew(app)
-    await long_templates(crew, 26, steps=200)
+    team = await new_team(app)
+    await long_templates(team, 26, steps=200)
     document = "query($first: Int) { templates(first: $first) { latestVersion { steps { number } } } }"
-    found = await crew.ask("Viewer", document, first=25)
+    found = await team.ask("Viewer", document, first=25)
     assert sum(len(template["latestVersion"]["steps"]) for template in found) == 5000
-    reply = await crew.send("Viewer", document, first=26)
+    reply = await team.send("Viewer", document, first=26)
     assert reply.json["data"] == {"templates": None}
     codes = {error["extensions"]["code"] for error in reply.json["errors"]}
     assert codes == {"BAD_USER_INPUT"}

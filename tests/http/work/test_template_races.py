@@ -1,4 +1,4 @@
-"""Two people who act on one template at once, over HTTP: one wins, the other gets CONFLICT."""
+"""Two users who change one template at once, over HTTP: one succeeds, the other gets CONFLICT."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import templates as t
-from tests.support.crew import Crew, refusal
+from tests.support.team import Team, refusal
 from tests.support.templates import moves, read, template_at
 
 #: What is done, by whom, in which state, on the template or its version, and what the log says of it.
@@ -25,11 +25,11 @@ ACTS: dict[str, tuple[str, str, str, dict[str, Any], str]] = {
 ON_TEMPLATES = {"next", "archive", "restore"}
 
 
-async def at_once(crew: Crew, *calls: tuple[str, str, dict[str, Any]]) -> list[bool]:
+async def at_once(team: Team, *calls: tuple[str, str, dict[str, Any]]) -> list[bool]:
     """Who of them won; all others got CONFLICT."""
     for role, _, _ in calls:
-        await crew.member(role)
-    replies = await asyncio.gather(*(crew.send(role, document, **variables) for role, document, variables in calls))
+        await team.member(role)
+    replies = await asyncio.gather(*(team.send(role, document, **variables) for role, document, variables in calls))
     won = ["errors" not in reply.json for reply in replies]
     assert {refusal(reply).code for reply, has_won in zip(replies, won, strict=True) if not has_won} <= {"CONFLICT"}
     return won
@@ -37,16 +37,16 @@ async def at_once(crew: Crew, *calls: tuple[str, str, dict[str, Any]]) -> list[b
 
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("many", [2, 8])
-async def test_the_same_act_is_done_once(crew: Crew, act: str, many: int) -> None:
+async def test_the_same_act_is_done_once(team: Team, act: str, many: int) -> None:
     role, document, status, variables, move = ACTS[act]
-    template = await template_at(crew, status)
+    template = await template_at(team, status)
     if act == "restore":
-        await crew.ask("Publisher", t.ARCHIVE, id=template["id"])
+        await team.ask("Publisher", t.ARCHIVE, id=template["id"])
     target = template["id"] if act in ON_TEMPLATES else template["latestVersion"]["id"]
-    before = await moves(crew, template["id"])
-    won = await at_once(crew, *[(role, document, {"id": target, **variables})] * many)
+    before = await moves(team, template["id"])
+    won = await at_once(team, *[(role, document, {"id": target, **variables})] * many)
     assert won.count(True) == 1
-    after = await moves(crew, template["id"])
+    after = await moves(team, template["id"])
     assert [name for name, _ in after[len(before) :]] == [move]
 
 
@@ -54,28 +54,28 @@ MEETINGS = [("SUBMITTED", "approve", "reject"), ("APPROVED", "publish", "reject"
 
 
 @pytest.mark.parametrize(("status", "one", "two"), MEETINGS)
-async def test_two_different_acts_leave_what_the_log_says(crew: Crew, status: str, one: str, two: str) -> None:
+async def test_two_different_acts_leave_what_the_log_says(team: Team, status: str, one: str, two: str) -> None:
     """They may come one after the other after all; nothing is half done, and who lost left no trace."""
     for acts in ((one, two), (two, one), (one, two, one, two)):
-        template = await template_at(crew, status)
+        template = await template_at(team, status)
         version_id = template["latestVersion"]["id"]
-        before = len(await moves(crew, template["id"]))
-        won = await at_once(crew, *[(ACTS[act][0], ACTS[act][1], {"id": version_id, **ACTS[act][3]}) for act in acts])
-        done = [name for name, _ in (await moves(crew, template["id"]))[before:]]
+        before = len(await moves(team, template["id"]))
+        won = await at_once(team, *[(ACTS[act][0], ACTS[act][1], {"id": version_id, **ACTS[act][3]}) for act in acts])
+        done = [name for name, _ in (await moves(team, template["id"]))[before:]]
         assert sorted(done) == sorted(ACTS[act][4] for act, has_won in zip(acts, won, strict=True) if has_won)
         assert done
         leads = {"APPROVED": "APPROVED", "REJECTED": "DRAFT", "PUBLISHED": "PUBLISHED", "EDITED": "DRAFT"}
-        assert (await read(crew, template["id"]))["latestVersion"]["status"] == leads.get(done[-1], "SUBMITTED")
+        assert (await read(team, template["id"]))["latestVersion"]["status"] == leads.get(done[-1], "SUBMITTED")
 
 
-async def test_a_name_that_two_give_at_once_is_one_of_theirs(crew: Crew) -> None:
-    template = await template_at(crew, "DRAFT")
+async def test_a_name_that_two_give_at_once_is_one_of_theirs(team: Team) -> None:
+    template = await template_at(team, "DRAFT")
     names = [f"Name {number}" for number in range(6)]
-    won = await at_once(crew, *[("Author", t.UPDATE, {"id": template["id"], "input": {"name": n}}) for n in names])
-    assert (await read(crew, template["id"]))["name"] in {n for n, has_won in zip(names, won, strict=True) if has_won}
-    assert (await moves(crew, template["id"]))[1:] == [("CHANGED", None)] * won.count(True)
+    won = await at_once(team, *[("Author", t.UPDATE, {"id": template["id"], "input": {"name": n}}) for n in names])
+    assert (await read(team, template["id"]))["name"] in {n for n, has_won in zip(names, won, strict=True) if has_won}
+    assert (await moves(team, template["id"]))[1:] == [("CHANGED", None)] * won.count(True)
 
 
-async def test_acts_on_different_templates_do_not_meet(crew: Crew) -> None:
-    versions = [(await template_at(crew, "SUBMITTED"))["latestVersion"]["id"] for _ in range(8)]
-    assert all(await at_once(crew, *[("Approver", t.APPROVE, {"id": version_id}) for version_id in versions]))
+async def test_acts_on_different_templates_do_not_meet(team: Team) -> None:
+    versions = [(await template_at(team, "SUBMITTED"))["latestVersion"]["id"] for _ in range(8)]
+    assert all(await at_once(team, *[("Approver", t.APPROVE, {"id": version_id}) for version_id in versions]))

@@ -1,4 +1,4 @@
-"""The editorial life of a template, every move of it, and its log."""
+"""The editorial states of a template, every transition, and its log."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 
 from tests.support import templates as t
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
+from tests.support.team import Team, new_team
 from tests.support.templates import add_template, bring, moves, read, template_at
 
 
 async def test_a_new_template_has_a_draft(app: App) -> None:
-    crew = await new_crew(app)
-    made = await add_template(crew, "Pümp check", description="Monthly.\nWith care.")
-    author = (await crew.member("Author")).id
+    team = await new_team(app)
+    made = await add_template(team, "Pümp check", description="Monthly.\nWith care.")
+    author = (await team.member("Author")).id
     draft = made["latestVersion"]
     assert (made["name"], made["description"], made["isArchived"]) == ("Pümp check", "Monthly.\nWith care.", False)
     assert made["createdBy"] == draft["createdBy"] == {"id": author}
@@ -27,13 +27,13 @@ async def test_a_new_template_has_a_draft(app: App) -> None:
         {"number": 1, **t.STEPS[0]},
         {"number": 2, "title": "Read the gauge", "instructions": "", "requiresEvidence": False},
     ]
-    assert made == await read(crew, made["id"])
-    assert draft == await crew.ask("Viewer", t.READ_VERSION, id=draft["id"])
+    assert made == await read(team, made["id"])
+    assert draft == await team.ask("Viewer", t.READ_VERSION, id=draft["id"])
 
 
 async def test_the_way_from_draft_to_published_and_on_to_the_next_version(app: App) -> None:
-    crew = await new_crew(app)
-    made = await add_template(crew)
+    team = await new_team(app)
+    made = await add_template(team)
     first = made["latestVersion"]["id"]
     for role, document, comment, status in (
         ("Author", t.SUBMIT, "Please look", "SUBMITTED"),
@@ -46,29 +46,29 @@ async def test_the_way_from_draft_to_published_and_on_to_the_next_version(app: A
         ("Publisher", t.PUBLISH, "Out with it", "PUBLISHED"),
     ):
         app.clock.advance(60)
-        assert (await crew.ask(role, document, id=first, comment=comment))["status"] == status
-    template = await read(crew, made["id"])
+        assert (await team.ask(role, document, id=first, comment=comment))["status"] == status
+    template = await read(team, made["id"])
     assert template["publishedVersion"] == {"id": first, "number": 1, "status": "PUBLISHED"}
     assert template["changedAt"] == template["latestVersion"]["publishedAt"] > template["createdAt"]
 
-    second = await crew.ask("Author", t.NEXT, id=made["id"])
+    second = await team.ask("Author", t.NEXT, id=made["id"])
     assert (second["number"], second["status"], second["revision"]) == (2, "DRAFT", 1)
     assert second["steps"] == made["latestVersion"]["steps"]
     steps = [{"title": "Another"}]
-    edited = await crew.ask("Author", t.EDIT, id=second["id"], input={"revision": 1, "steps": steps})
+    edited = await team.ask("Author", t.EDIT, id=second["id"], input={"revision": 1, "steps": steps})
     assert (edited["revision"], [step["title"] for step in edited["steps"]]) == (2, ["Another"])
-    await bring(crew, second["id"], "PUBLISHED")
+    await bring(team, second["id"], "PUBLISHED")
 
-    template = await read(crew, made["id"])
+    template = await read(team, made["id"])
     assert template["publishedVersion"] == {"id": second["id"], "number": 2, "status": "PUBLISHED"}
     assert template["versions"] == [
         {"id": first, "number": 1, "status": "RETIRED"},
         {"id": second["id"], "number": 2, "status": "PUBLISHED"},
     ]
-    old = await crew.ask("Viewer", t.READ_VERSION, id=first)
+    old = await team.ask("Viewer", t.READ_VERSION, id=first)
     assert old["steps"] == made["latestVersion"]["steps"]
-    log = (await crew.ask("Viewer", t.HISTORY, id=made["id"]))["history"]
-    who = {role: member.id for role, member in crew.members.items()}
+    log = (await team.ask("Viewer", t.HISTORY, id=made["id"]))["history"]
+    who = {role: member.id for role, member in team.members.items()}
     assert [(e["number"], e["move"], e["version"], e["comment"], e["by"]["id"]) for e in log] == [
         (1, "CREATED", 1, "", who["Author"]),
         (2, "SUBMITTED", 1, "Please look", who["Author"]),
@@ -106,7 +106,7 @@ ACTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "reject": ("Approver", t.REJECT, {"comment": "No"}),
     "publish": ("Publisher", t.PUBLISH, {}),
 }
-WORDS = {
+STATUS_NAMES = {
     "DRAFT": "a draft",
     "SUBMITTED": "submitted",
     "APPROVED": "approved",
@@ -115,93 +115,93 @@ WORDS = {
 }
 
 
-async def version_at(crew: Crew, status: str) -> dict[str, Any]:
+async def version_at(team: Team, status: str) -> dict[str, Any]:
     """A version in a state; its template has a newer one when it is retired."""
-    template = await template_at(crew, "PUBLISHED" if status == "RETIRED" else status)
+    template = await template_at(team, "PUBLISHED" if status == "RETIRED" else status)
     version: dict[str, Any] = template["latestVersion"]
     if status == "RETIRED":
-        await bring(crew, (await crew.ask("Author", t.NEXT, id=template["id"]))["id"], "PUBLISHED")
-        version = await crew.ask("Viewer", t.READ_VERSION, id=version["id"])
+        await bring(team, (await team.ask("Author", t.NEXT, id=template["id"]))["id"], "PUBLISHED")
+        version = await team.ask("Viewer", t.READ_VERSION, id=version["id"])
     assert version["status"] == status
     return version
 
 
 @pytest.mark.parametrize("act", ACTS)
-@pytest.mark.parametrize("status", WORDS)
-async def test_every_move_from_every_state(crew: Crew, status: str, act: str) -> None:
-    before = await version_at(crew, status)
-    log = await moves(crew, before["template"]["id"])
+@pytest.mark.parametrize("status", STATUS_NAMES)
+async def test_every_move_from_every_state(team: Team, status: str, act: str) -> None:
+    before = await version_at(team, status)
+    log = await moves(team, before["template"]["id"])
     role, document, variables = ACTS[act]
     to = LEADS.get((status, act))
     if to is not None:
-        moved = await crew.ask(role, document, id=before["id"], **variables)
+        moved = await team.ask(role, document, id=before["id"], **variables)
         assert moved["status"] == to
-        assert moved == await crew.ask("Viewer", t.READ_VERSION, id=before["id"])
-        assert len(await moves(crew, before["template"]["id"])) == len(log) + 1
+        assert moved == await team.ask("Viewer", t.READ_VERSION, id=before["id"])
+        assert len(await moves(team, before["template"]["id"])) == len(log) + 1
     else:
-        refused = await crew.refused(role, document, id=before["id"], **variables)
+        refused = await team.refused(role, document, id=before["id"], **variables)
         assert refused.code == "CONFLICT"
-        assert refused.message.startswith(f"The version is {WORDS[status]}: to be ")
-        assert await crew.ask("Viewer", t.READ_VERSION, id=before["id"]) == before
-        assert await moves(crew, before["template"]["id"]) == log
+        assert refused.message.startswith(f"The version is {STATUS_NAMES[status]}: to be ")
+        assert await team.ask("Viewer", t.READ_VERSION, id=before["id"]) == before
+        assert await moves(team, before["template"]["id"]) == log
 
 
 @pytest.mark.parametrize("status", ["DRAFT", "SUBMITTED", "APPROVED", "PUBLISHED"])
-async def test_one_version_is_under_way_at_a_time(crew: Crew, status: str) -> None:
-    template = await template_at(crew, status)
+async def test_one_version_is_under_way_at_a_time(team: Team, status: str) -> None:
+    template = await template_at(team, status)
     if status == "PUBLISHED":
-        assert (await crew.ask("Author", t.NEXT, id=template["id"]))["number"] == 2
-    refused = await crew.refused("Author", t.NEXT, id=template["id"])
+        assert (await team.ask("Author", t.NEXT, id=template["id"]))["number"] == 2
+    refused = await team.refused("Author", t.NEXT, id=template["id"])
     assert (refused.code, refused.path) == ("CONFLICT", ["addTemplateVersion"])
-    assert f"latest version is {WORDS[status if status != 'PUBLISHED' else 'DRAFT']}" in refused.message
-    assert len((await read(crew, template["id"]))["versions"]) == (2 if status == "PUBLISHED" else 1)
+    assert f"latest version is {STATUS_NAMES[status if status != 'PUBLISHED' else 'DRAFT']}" in refused.message
+    assert len((await read(team, template["id"]))["versions"]) == (2 if status == "PUBLISHED" else 1)
 
 
-async def test_a_version_without_steps_is_not_submitted(crew: Crew) -> None:
-    template = await add_template(crew, steps=None)
+async def test_a_version_without_steps_is_not_submitted(team: Team) -> None:
+    template = await add_template(team, steps=None)
     draft = template["latestVersion"]
     assert draft["steps"] == []
-    refused = await crew.refused("Author", t.SUBMIT, id=draft["id"])
+    refused = await team.refused("Author", t.SUBMIT, id=draft["id"])
     assert (refused.code, "no steps" in refused.message) == ("CONFLICT", True)
-    assert await read(crew, template["id"]) == template
-    assert await moves(crew, template["id"]) == [("CREATED", 1)]
+    assert await read(team, template["id"]) == template
+    assert await moves(team, template["id"]) == [("CREATED", 1)]
 
 
-async def test_an_edit_replaces_all_steps_of_the_revision_that_it_was_made_from(crew: Crew) -> None:
-    draft = (await add_template(crew))["latestVersion"]
+async def test_an_edit_replaces_all_steps_of_the_revision_that_it_was_made_from(team: Team) -> None:
+    draft = (await add_template(team))["latestVersion"]
     for revision, titles in ((1, ["a", "b", "c"]), (2, []), (3, ["d"])):
         steps = [{"title": title} for title in titles]
-        edited = await crew.ask("Author", t.EDIT, id=draft["id"], input={"revision": revision, "steps": steps})
+        edited = await team.ask("Author", t.EDIT, id=draft["id"], input={"revision": revision, "steps": steps})
         assert (edited["revision"], [step["title"] for step in edited["steps"]]) == (revision + 1, titles)
         assert [step["number"] for step in edited["steps"]] == list(range(1, len(titles) + 1))
     for stale in (1, 3, 5, 0, -1):
-        refused = await crew.refused("Author", t.EDIT, id=draft["id"], input={"revision": stale, "steps": []})
+        refused = await team.refused("Author", t.EDIT, id=draft["id"], input={"revision": stale, "steps": []})
         assert (refused.code, "revision 4" in refused.message) == ("CONFLICT", True)
-    kept = await crew.ask("Viewer", t.READ_VERSION, id=draft["id"])
+    kept = await team.ask("Viewer", t.READ_VERSION, id=draft["id"])
     assert [step["title"] for step in kept["steps"]] == ["d"]
 
 
 @pytest.mark.parametrize("act", ["submit", "approve", "reject", "publish"])
-async def test_a_move_that_names_its_revision_is_refused_after_an_edit(crew: Crew, act: str) -> None:
-    """Whoever approves has read something: when it was sent back and edited meanwhile, that does not count."""
+async def test_a_move_that_names_its_revision_is_refused_after_an_edit(team: Team, act: str) -> None:
+    """An approval is for the text that was read: if it was edited meanwhile, the approval does not count."""
     status = next(status for status, name in LEADS if name == act)
-    draft = (await add_template(crew))["latestVersion"]
-    await crew.ask("Author", t.EDIT, id=draft["id"], input={"revision": 1, "steps": [{"title": "New"}]})
-    await bring(crew, draft["id"], status)
+    draft = (await add_template(team))["latestVersion"]
+    await team.ask("Author", t.EDIT, id=draft["id"], input={"revision": 1, "steps": [{"title": "New"}]})
+    await bring(team, draft["id"], status)
     role, document, variables = ACTS[act]
-    refused = await crew.refused(role, document, id=draft["id"], revision=1, **variables)
+    refused = await team.refused(role, document, id=draft["id"], revision=1, **variables)
     assert (refused.code, "revision 2" in refused.message) == ("CONFLICT", True)
-    moved = await crew.ask(role, document, id=draft["id"], revision=2, **variables)
+    moved = await team.ask(role, document, id=draft["id"], revision=2, **variables)
     assert moved["status"] == LEADS[status, act]
 
 
-async def test_an_archived_template_comes_out_again_and_does_nothing_else(crew: Crew) -> None:
-    template = await template_at(crew, "APPROVED")
+async def test_an_archived_template_comes_out_again_and_does_nothing_else(team: Team) -> None:
+    template = await template_at(team, "APPROVED")
     version = template["latestVersion"]
-    assert (await crew.refused("Publisher", t.RESTORE, id=template["id"])).code == "CONFLICT"
-    archived = await crew.ask("Publisher", t.ARCHIVE, id=template["id"], comment="Old")
+    assert (await team.refused("Publisher", t.RESTORE, id=template["id"])).code == "CONFLICT"
+    archived = await team.ask("Publisher", t.ARCHIVE, id=template["id"], comment="Old")
     assert archived["isArchived"]
-    log = await moves(crew, template["id"])
+    log = await moves(team, template["id"])
     assert log[-1] == ("ARCHIVED", None)
     for role, document, variables in (
         *((role, document, {"id": version["id"], **more}) for role, document, more in ACTS.values()),
@@ -210,18 +210,18 @@ async def test_an_archived_template_comes_out_again_and_does_nothing_else(crew: 
         ("Author", t.UPDATE, {"id": template["id"], "input": {}}),
         ("Publisher", t.ARCHIVE, {"id": template["id"]}),
     ):
-        refused = await crew.refused(role, document, **variables)
+        refused = await team.refused(role, document, **variables)
         assert (refused.code, refused.message) == ("CONFLICT", "The template is archived: restore it first")
-    assert await read(crew, template["id"]) == archived
-    assert await moves(crew, template["id"]) == log
-    restored = await crew.ask("Publisher", t.RESTORE, id=template["id"], comment="Needed again")
+    assert await read(team, template["id"]) == archived
+    assert await moves(team, template["id"]) == log
+    restored = await team.ask("Publisher", t.RESTORE, id=template["id"], comment="Needed again")
     assert restored == {**template, "changedAt": restored["changedAt"]}
-    assert (await moves(crew, template["id"]))[len(log) :] == [("RESTORED", None)]
-    assert (await crew.ask("Publisher", t.PUBLISH, id=version["id"]))["status"] == "PUBLISHED"
+    assert (await moves(team, template["id"]))[len(log) :] == [("RESTORED", None)]
+    assert (await team.ask("Publisher", t.PUBLISH, id=version["id"]))["status"] == "PUBLISHED"
 
 
-async def test_name_and_description_change_alone_or_together(crew: Crew) -> None:
-    template = await add_template(crew, "Before", description="About")
+async def test_name_and_description_change_alone_or_together(team: Team) -> None:
+    template = await add_template(team, "Before", description="About")
     for given, expected in (
         ({}, ("Before", "About")),
         ({"name": None, "description": None}, ("Before", "About")),
@@ -230,21 +230,21 @@ async def test_name_and_description_change_alone_or_together(crew: Crew) -> None
         ({"description": ""}, ("After", "")),
         ({"name": "Last", "description": "More"}, ("Last", "More")),
     ):
-        changed = await crew.ask("Author", t.UPDATE, id=template["id"], input=given)
+        changed = await team.ask("Author", t.UPDATE, id=template["id"], input=given)
         assert (changed["name"], changed["description"]) == expected
-        assert await read(crew, template["id"]) == changed
-    assert await moves(crew, template["id"]) == [("CREATED", 1), *[("CHANGED", None)] * 3]
+        assert await read(team, template["id"]) == changed
+    assert await moves(team, template["id"]) == [("CREATED", 1), *[("CHANGED", None)] * 3]
 
 
-async def test_moves_of_one_document_go_one_after_the_other(crew: Crew) -> None:
+async def test_moves_of_one_document_go_one_after_the_other(team: Team) -> None:
     """Nothing that was read for the first mutation is shown for the second."""
-    template = await template_at(crew, "DRAFT")
+    template = await template_at(team, "DRAFT")
     document = """mutation($id: Int!, $version: Int!) {
         name: updateTemplate(id: $id, input: {name: "Other"}) { name latestVersion { status } }
         sent: submitTemplateVersion(id: $version) { status template { name latestVersion { status } } }
         gone: approveTemplateVersion(id: $version) { status }
         again: submitTemplateVersion(id: $version) { status } }"""
-    reply = await crew.send("Author", document, id=template["id"], version=template["latestVersion"]["id"])
+    reply = await team.send("Author", document, id=template["id"], version=template["latestVersion"]["id"])
     assert reply.json["data"] == {
         "name": {"name": "Other", "latestVersion": {"status": "DRAFT"}},
         "sent": {"status": "SUBMITTED", "template": {"name": "Other", "latestVersion": {"status": "SUBMITTED"}}},

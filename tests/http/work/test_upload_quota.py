@@ -1,4 +1,4 @@
-"""The files of a client have a quota together: exact for uploads at the same moment, and freed by what is dropped."""
+"""The upload quota of a client: exact for concurrent uploads, and freed by deletions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.accounts import token_of
 from tests.support.application import App, Reply
-from tests.support.background import sweep_files
+from tests.support.background_jobs import sweep_files
 from tests.support.envelope import check_refusal
 from tests.support.uploads import Sum, held, kept, narrow_quota
 
@@ -20,7 +20,7 @@ PATH = "/api/client/files"
 
 @pytest.fixture
 async def narrow(app: App, monkeypatch: pytest.MonkeyPatch) -> App:
-    """Room for five files a client, and none there: no test records its files anywhere."""
+    """A quota of five files a client, and none stored: no test records its files anywhere."""
     app.clock.advance(86_400 + 1)
     await sweep_files(app)
     narrow_quota(monkeypatch, app, 5 * SIZE)
@@ -54,7 +54,7 @@ async def test_twenty_at_the_same_moment_get_exactly_what_fits(narrow: App) -> N
     assert len(kept(narrow)) == 5  # what was refused left no bytes
 
 
-async def test_one_client_takes_no_room_of_another(narrow: App) -> None:
+async def test_one_client_takes_no_quota_of_another(narrow: App) -> None:
     token = await token_of(narrow)
     for _ in range(5):
         assert (await upload(narrow, token)).status == 201
@@ -62,7 +62,7 @@ async def test_one_client_takes_no_room_of_another(narrow: App) -> None:
     assert (await upload(narrow, await token_of(narrow, "admin@globex.example"))).status == 201
 
 
-async def test_what_is_dropped_makes_room_and_what_is_refused_takes_none(narrow: App) -> None:
+async def test_what_is_dropped_frees_quota_and_what_is_refused_takes_none(narrow: App) -> None:
     token = await token_of(narrow)
     check_refusal(await upload(narrow, token, PDF * 6), 413, "PAYLOAD_TOO_LARGE")
     for _ in range(5):

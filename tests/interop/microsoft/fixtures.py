@@ -1,4 +1,4 @@
-"""``world``: the application and a stand-in for Microsoft, for conftest.py files to take."""
+"""Fixture ``setup``: the application and a stand-in for Microsoft; conftest.py files import it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.interop.microsoft.world import World, world_on
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, setup_on
 
 
 @pytest.fixture(scope="module")
-async def shared_world(database_url: str) -> AsyncIterator[World]:
+async def shared_setup(database_url: str) -> AsyncIterator[MicrosoftSetup]:
     """The application and Microsoft, one pair for each test module and store."""
-    async with world_on(database_url) as world:
-        yield world
+    async with setup_on(database_url) as setup:
+        yield setup
 
 
 @pytest.fixture
-async def world(shared_world: World) -> World:
+async def setup(shared_setup: MicrosoftSetup) -> MicrosoftSetup:
     """The same, as if no test had been there before."""
-    await shared_world.clear()
-    return shared_world
+    await shared_setup.clear()
+    return shared_setup

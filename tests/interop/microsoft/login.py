@@ -1,4 +1,5 @@
-"""The login service: discovery, keys, authorize and token endpoint of every directory, of ``common`` and its kin."""
+"""Stand-in for Microsoft's login service: discovery, keys, authorize and token endpoint of every directory and
+``common``."""
 
 from __future__ import annotations
 
@@ -10,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from tests.interop.microsoft import bodies, tokens
+from tests.interop.microsoft import error_bodies, tokens
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OUR_URI, OURS, Directory
 from tests.interop.microsoft.tokens import ISSUER, SHARED, STS
 from tests.support.oidc_socket import Answer, Asked
 
 if TYPE_CHECKING:
-    from tests.interop.microsoft.standin import Standin
+    from tests.interop.microsoft.stand_in import Standin
 
 _PATH = re.compile(
     r"/(?P<name>[^/]+)(?P<rest>/(?:oauth2/v2\.0/(?:authorize|token)|discovery(?:/v2\.0)?/keys"
@@ -71,7 +72,7 @@ class Login:
         name = found["name"]
         directory = self._owner.find(name)
         if directory is None and name not in _TEMPLATES:
-            return bodies.aadsts(90002, self._now)
+            return error_bodies.aadsts(90002, self._now)
         if asked.endpoint == "discovery":
             return self._discovery(name, directory, v2="/v2.0/" in found["rest"])
         if asked.endpoint == "keys":
@@ -123,17 +124,17 @@ class Login:
         return [shared, *sorted(own, key=lambda one: directory is not None and directory.id in one["issuer"])]
 
     def authorize(self, directory: Directory | None, query: dict[str, str]) -> Answer:
-        """Whoever :attr:`Standin.user` is signs in without being asked. No ``iss``; ``session_state`` instead."""
+        """Signs :attr:`Standin.user` in without a page. No ``iss`` in the redirect; ``session_state`` instead."""
         app = query.get("client_id", "")
         registered = self.registrations.get(app)
         if registered is None:
-            return bodies.sign_in_page(700016)
+            return error_bodies.sign_in_page(700016)
         address = query.get("redirect_uri", "")
         if registered.redirect_uris and address not in registered.redirect_uris:
-            return bodies.sign_in_page(500112)
+            return error_bodies.sign_in_page(500112)
         owner = self._owner
         home = directory or owner.home_of(query.get("login_hint", ""))
-        told: dict[str, Any] = {"state": query.get("state"), "session_state": bodies.guid()}
+        told: dict[str, Any] = {"state": query.get("state"), "session_state": error_bodies.guid()}
         scopes = query.get("scope", "").split()
         if query.get("response_type") != "code" or "openid" not in scopes:
             told |= {"error": "invalid_request", "error_description": "AADSTS900144: the request body is incomplete."}
@@ -223,4 +224,4 @@ class Login:
         return Answer.json({**body, **owner.token})
 
     def _refuse(self, number: int) -> Answer:
-        return bodies.aadsts(number, self._now)
+        return error_bodies.aadsts(number, self._now)

@@ -1,22 +1,15 @@
-"""Graph ``/me`` and Dataverse ``WhoAmI``: each verifies the tokens that are for it, and nobody else can."""
+"""Stand-in for Graph ``/me`` and Dataverse ``WhoAmI``: each verifies the tokens that are for it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.interop.microsoft import bodies, tokens
-from tests.interop.microsoft.people import (
-    BUSINESS_UNIT_ID,
-    GRAPH,
-    ORGANIZATION,
-    ORGANIZATION_ID,
-    Directory,
-    Person,
-)
+from tests.interop.microsoft import error_bodies, tokens
+from tests.interop.microsoft.people import BUSINESS_UNIT_ID, GRAPH, ORGANIZATION, ORGANIZATION_ID, Directory, Person
 from tests.support.oidc_socket import Answer, Asked
 
 if TYPE_CHECKING:
-    from tests.interop.microsoft.standin import Standin
+    from tests.interop.microsoft.stand_in import Standin
 
 GRAPH_ADDRESSES = (GRAPH, "https://graph.microsoft.com", "https://graph.microsoft.com/")
 _INVALID = "InvalidAuthenticationToken"
@@ -27,27 +20,27 @@ def graph(owner: Standin, asked: Asked) -> Answer:
     now = owner.clock.now_ms()
     scheme, _, token = asked.headers.get("authorization", "").partition(" ")
     if not token or scheme != "Bearer":
-        return bodies.graph(_INVALID, "Access token is empty.", now)
+        return error_bodies.graph(_INVALID, "Access token is empty.", now)
     found = _read(token)
     if found is None:
-        return bodies.graph(_INVALID, "CompactToken parsing failed with error code: 80049217", now)
+        return error_bodies.graph(_INVALID, "CompactToken parsing failed with error code: 80049217", now)
     directory = owner.find(str(found.get("tid")))
     if directory is None or not owner.is_genuine(token):
-        return bodies.graph(_INVALID, "Access token validation failure. Invalid signature.", now)
+        return error_bodies.graph(_INVALID, "Access token validation failure. Invalid signature.", now)
     if found.get("aud") not in GRAPH_ADDRESSES:
-        return bodies.graph(_INVALID, "Access token validation failure. Invalid audience.", now)
+        return error_bodies.graph(_INVALID, "Access token validation failure. Invalid audience.", now)
     if not found["nbf"] - 300 <= now / 1000 < found["exp"]:
-        return bodies.graph(_INVALID, "Access token has expired or is not yet valid.", now)
+        return error_bodies.graph(_INVALID, "Access token has expired or is not yet valid.", now)
     if not found.get("scp"):
-        words = "The token contains no permissions, or permissions can not be understood."
-        return bodies.graph("NoPermissionsInAccessToken", words, now, 403)
+        text = "The token contains no permissions, or permissions can not be understood."
+        return error_bodies.graph("NoPermissionsInAccessToken", text, now, 403)
     if "User.Read" not in found["scp"].split():
-        words = "Insufficient privileges to complete the operation."
-        return bodies.graph("Authorization_RequestDenied", words, now, 403)
+        text = "Insufficient privileges to complete the operation."
+        return error_bodies.graph("Authorization_RequestDenied", text, now, 403)
     person = _person(directory, found)
     if person is None:
-        words = f"Resource '{found.get('oid')}' does not exist or one of its queried reference-property objects are not"
-        return bodies.graph("Request_ResourceNotFound", f"{words} present.", now, 404)
+        text = f"Resource '{found.get('oid')}' does not exist or one of its queried reference-property objects are not"
+        return error_bodies.graph("Request_ResourceNotFound", f"{text} present.", now, 404)
     return Answer.json(_selected(_profile(person) | owner.profile, asked.query.get("$select", "")))
 
 
@@ -92,10 +85,10 @@ def dataverse(owner: Standin, asked: Asked) -> Answer:
         or str(found.get("aud")).rstrip("/") != ORGANIZATION
         or not owner.clock.now_ms() / 1000 < found["exp"]
     ):
-        return bodies.unauthorized_at_dataverse(home.id, ORGANIZATION)
+        return error_bodies.unauthorized_at_dataverse(home.id, ORGANIZATION)
     person = _person(directory, found)
     if person is None or person.systemuser is None:
-        return bodies.dataverse("0x80072560", "The user is not a member of the organization.")
+        return error_bodies.dataverse("0x80072560", "The user is not a member of the organization.")
     body = {
         "@odata.context": f"{ORGANIZATION}/api/data/v9.2/$metadata#Microsoft.Dynamics.CRM.WhoAmIResponse",
         "BusinessUnitId": BUSINESS_UNIT_ID,

@@ -1,4 +1,4 @@
-"""Keys of the directories, tokens of every kind, and whether one is genuine: as Entra and as Graph see it."""
+"""Microsoft tokens for tests: the directories' keys, tokens of every kind, and whether one is genuine."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def b64(raw: bytes) -> str:
 
 
 def unb64(text: str) -> bytes:
-    """As lenient as .NET's reader: what is left over in the last character is nobody's."""
+    """As lenient as .NET's reader: what is left over in the last character is no one's."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 

@@ -1,4 +1,4 @@
-"""The calls to Microsoft by themselves: whose keys may sign, and what counts as an answer."""
+"""The client for Microsoft: which keys may sign, and which answers count."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from manifest_auth.protocols.microsoft import (
 from manifest_auth.protocols.microsoft.clouds import Cloud
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable
 from manifest_auth.runtime.settings import load
-from tests.interop.microsoft import bodies, tokens
+from tests.interop.microsoft import error_bodies, tokens
 from tests.interop.microsoft.people import ORGANIZATION, ORGANIZATION_ID, OUR_SECRET, OURS, POWER_APP
-from tests.interop.microsoft.standin import Standin, standin
+from tests.interop.microsoft.stand_in import Standin, standin
 from tests.interop.microsoft.tokens import ISSUER, SHARED, STS
 from tests.support.application import FrozenClock
 from tests.support.oidc_socket import Answer
-from tests.support.outgoing import TENANT
+from tests.support.outgoing_calls import TENANT
 
 CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
 ALICE = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -37,8 +37,8 @@ KINDS = pytest.mark.parametrize("kind", ["api", "api-v1"])
 
 
 @dataclass
-class Desk:
-    """Microsoft, and who calls it, with a clock that both go by."""
+class Caller:
+    """Microsoft and our client for it, with one clock."""
 
     microsoft: Standin
     calls: Microsoft
@@ -70,12 +70,12 @@ class Desk:
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
+async def caller() -> AsyncIterator[Caller]:
     clock = FrozenClock()
     outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}))
     with standin(clock) as microsoft:
         clouds = Clouds("custom", microsoft.settings["MANIFEST_MICROSOFT_CUSTOM_CLOUD"])
-        yield Desk(microsoft, Microsoft(outgoing, clock, clouds), clouds.get(""), clock)
+        yield Caller(microsoft, Microsoft(outgoing, clock, clouds), clouds.get(""), clock)
     await outgoing.close()
 
 
@@ -103,74 +103,74 @@ class TestKeys:
             ("", False),
         ],
     )
-    async def test_whose_tokens_a_key_signs(self, desk: Desk, kind: str, issuer: str | None, fits: bool) -> None:
+    async def test_whose_tokens_a_key_signs(self, caller: Caller, kind: str, issuer: str | None, fits: bool) -> None:
         key = tokens.published(SHARED, issuer or "")
         if issuer is None:
             del key["issuer"]
-        desk.publish(key)
-        assert await desk.is_good(desk.microsoft.mint(kind, key_of=SHARED)) == fits
+        caller.publish(key)
+        assert await caller.is_good(caller.microsoft.mint(kind, key_of=SHARED)) == fits
 
     @KINDS
-    async def test_the_one_that_the_token_names(self, desk: Desk, kind: str) -> None:
+    async def test_the_one_that_the_token_names(self, caller: Caller, kind: str) -> None:
         template = f"{ISSUER}/{{tenantid}}/v2.0"
         own, shared = tokens.published(CONTOSO, template), tokens.published(SHARED, template)
-        desk.publish(own, shared)
-        assert await desk.is_good(desk.microsoft.mint(kind))
-        assert await desk.is_good(desk.microsoft.mint(kind, key_of=SHARED))
-        assert not await desk.is_good(desk.microsoft.mint(kind, header={"kid": shared["kid"]}))
-        assert not await desk.is_good(desk.microsoft.mint(kind, header={"kid": "unknown"}))
+        caller.publish(own, shared)
+        assert await caller.is_good(caller.microsoft.mint(kind))
+        assert await caller.is_good(caller.microsoft.mint(kind, key_of=SHARED))
+        assert not await caller.is_good(caller.microsoft.mint(kind, header={"kid": shared["kid"]}))
+        assert not await caller.is_good(caller.microsoft.mint(kind, header={"kid": "unknown"}))
 
-    async def test_a_document_for_each_version_of_tokens(self, desk: Desk) -> None:
-        await desk.verify(desk.microsoft.mint("api"))
-        await desk.verify(desk.microsoft.mint("api-v1"))
-        paths = [asked.path for asked in desk.microsoft.asked]
+    async def test_a_document_for_each_version_of_tokens(self, caller: Caller) -> None:
+        await caller.verify(caller.microsoft.mint("api"))
+        await caller.verify(caller.microsoft.mint("api-v1"))
+        paths = [asked.path for asked in caller.microsoft.asked]
         assert paths == [f"/{CONTOSO}/discovery/v2.0/keys", f"/{CONTOSO}/discovery/keys"]
 
-    async def test_they_are_kept_for_an_hour_and_no_longer(self, desk: Desk) -> None:
+    async def test_they_are_kept_for_an_hour_and_no_longer(self, caller: Caller) -> None:
         for seconds, fetched in ((0, 1), (3599, 1), (1, 2)):
-            desk.clock.advance(seconds)
-            await desk.verify(desk.microsoft.mint("api"))
-            assert desk.microsoft.count("keys") == fetched
-        desk.microsoft.answers["keys"] = Answer(503)
-        desk.clock.advance(3600)
+            caller.clock.advance(seconds)
+            await caller.verify(caller.microsoft.mint("api"))
+            assert caller.microsoft.count("keys") == fetched
+        caller.microsoft.answers["keys"] = Answer(503)
+        caller.clock.advance(3600)
         with pytest.raises(Unreachable):
-            await desk.verify(desk.microsoft.mint("api"))
+            await caller.verify(caller.microsoft.mint("api"))
 
-    async def test_a_key_that_is_new_is_looked_for_once_a_minute(self, desk: Desk) -> None:
+    async def test_a_key_that_is_new_is_looked_for_once_a_minute(self, caller: Caller) -> None:
         template = f"{ISSUER}/{{tenantid}}/v2.0"
-        desk.publish(tokens.published(SHARED, template))
-        token = desk.microsoft.mint("api", lifetime=20_000)
-        assert not await desk.is_good(token)
-        assert not await desk.is_good(token)
-        fetched = desk.microsoft.count("keys")
-        del desk.microsoft.answers["keys"]
-        assert not await desk.is_good(token)
-        desk.clock.advance(61)
-        assert await desk.is_good(token)
-        assert (fetched, desk.microsoft.count("keys")) == (2, 3)
+        caller.publish(tokens.published(SHARED, template))
+        token = caller.microsoft.mint("api", lifetime=20_000)
+        assert not await caller.is_good(token)
+        assert not await caller.is_good(token)
+        fetched = caller.microsoft.count("keys")
+        del caller.microsoft.answers["keys"]
+        assert not await caller.is_good(token)
+        caller.clock.advance(61)
+        assert await caller.is_good(token)
+        assert (fetched, caller.microsoft.count("keys")) == (2, 3)
 
     @pytest.mark.parametrize("algorithm", ["none", "HS256", "RS384", "ES256", "PS256"])
-    async def test_one_algorithm(self, desk: Desk, algorithm: str) -> None:
-        assert not await desk.is_good(desk.microsoft.mint("api", header={"alg": algorithm}))
+    async def test_one_algorithm(self, caller: Caller, algorithm: str) -> None:
+        assert not await caller.is_good(caller.microsoft.mint("api", header={"alg": algorithm}))
 
     @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512", "PS256"])
-    async def test_whatever_else_the_right_key_signs_with(self, desk: Desk, algorithm: str) -> None:
-        header, payload = tokens.parts(desk.microsoft.mint("api"))
+    async def test_whatever_else_the_right_key_signs_with(self, caller: Caller, algorithm: str) -> None:
+        header, payload = tokens.parts(caller.microsoft.mint("api"))
         text = f"{tokens.coded({**header, 'alg': algorithm})}.{tokens.coded(payload)}"
         signature = JWSRegistry.algorithms[algorithm].sign(text.encode(), tokens.key(CONTOSO))
-        assert await desk.is_good(f"{text}.{tokens.b64(signature)}") == (algorithm == "RS256")
+        assert await caller.is_good(f"{text}.{tokens.b64(signature)}") == (algorithm == "RS256")
 
 
 class TestGraph:
-    async def me(self, desk: Desk, answer: Answer | None = None) -> Any:
+    async def me(self, caller: Caller, answer: Answer | None = None) -> Any:
         if answer is not None:
-            desk.microsoft.answers["graph"] = answer
-        return await desk.calls.profile(desk.microsoft.mint("graph"), desk.cloud, desk.deadline())
+            caller.microsoft.answers["graph"] = answer
+        return await caller.calls.profile(caller.microsoft.mint("graph"), caller.cloud, caller.deadline())
 
-    async def test_a_person(self, desk: Desk) -> None:
-        found = await self.me(desk)
+    async def test_a_person(self, caller: Caller) -> None:
+        found = await self.me(caller)
         assert found == (ALICE, "Alice", "Liddell", "alice@contoso.example", False, False)
-        [asked] = desk.microsoft.asked
+        [asked] = caller.microsoft.asked
         assert asked.query["$select"].split(",") == [
             "id", "givenName", "surname", "mail", "accountEnabled", "userType",
         ]  # fmt: skip
@@ -186,78 +186,78 @@ class TestGraph:
             ({"givenName": "A\u200bl"}, (ALICE, "A\u200bl", "Liddell", "a@b.example", False, False)),  # cleaned later
         ],
     )  # fmt: skip
-    async def test_what_is_told_of_one(self, desk: Desk, told: dict[str, Any], found: tuple[Any, ...]) -> None:
+    async def test_what_is_told_of_one(self, caller: Caller, told: dict[str, Any], found: tuple[Any, ...]) -> None:
         usual = {"id": ALICE, "givenName": "Alice", "surname": "Liddell", "mail": "a@b.example"}
-        assert await self.me(desk, Answer.json({**usual, **told})) == found
+        assert await self.me(caller, Answer.json({**usual, **told})) == found
 
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418])
-    async def test_no(self, desk: Desk, status: int) -> None:
+    async def test_no(self, caller: Caller, status: int) -> None:
         with pytest.raises(Refused, match=f"graph answered {status}: Authorization_RequestDenied"):
-            await self.me(desk, bodies.graph("Authorization_RequestDenied", "no", 0, status))
+            await self.me(caller, error_bodies.graph("Authorization_RequestDenied", "no", 0, status))
 
     @pytest.mark.parametrize(
         "body", [b"", b"no", b"[]", b'{"error": 7}', b'{"error": {"code": ["x"]}}', b'{"error": "\\n"}']
     )
-    async def test_no_without_a_word_that_can_be_logged(self, desk: Desk, body: bytes) -> None:
+    async def test_no_without_a_number_that_can_be_logged(self, caller: Caller, body: bytes) -> None:
         with pytest.raises(Refused, match="graph answered 403: no code"):
-            await self.me(desk, Answer(403, {}, body))
+            await self.me(caller, Answer(403, {}, body))
 
     @pytest.mark.parametrize("status", [201, 204, 206, 302, 304, 500, 502, 504])
-    async def test_neither_yes_nor_no(self, desk: Desk, status: int) -> None:
+    async def test_neither_yes_nor_no(self, caller: Caller, status: int) -> None:
         with pytest.raises(Unreachable):
-            await self.me(desk, Answer(status, {}, b'{"id": "x"}'))
+            await self.me(caller, Answer(status, {}, b'{"id": "x"}'))
 
     @pytest.mark.parametrize(
         ("status", "told", "seconds"), [(429, "7", 7), (503, "9000", 300), (429, "x", 1), (503, "", 1)]
     )
-    async def test_later(self, desk: Desk, status: int, told: str, seconds: int) -> None:
+    async def test_later(self, caller: Caller, status: int, told: str, seconds: int) -> None:
         with pytest.raises(Throttled) as throttled:
-            await self.me(desk, Answer(status, {"Retry-After": told}))
+            await self.me(caller, Answer(status, {"Retry-After": told}))
         assert throttled.value.seconds == seconds
 
     @pytest.mark.parametrize("person", ["48d318875fad4d73", "alice@contoso.example", "", f"{ALICE}0"])
-    async def test_nobody_of_a_directory(self, desk: Desk, person: str) -> None:
+    async def test_no_one_of_a_directory(self, caller: Caller, person: str) -> None:
         with pytest.raises(Refused, match="names no person"):
-            await self.me(desk, Answer.json({"id": person}))
+            await self.me(caller, Answer.json({"id": person}))
 
 
 class TestOnBehalf:
-    async def exchanged(self, desk: Desk, token: str, secret: str = OUR_SECRET) -> str:
-        return await desk.calls.on_behalf_of(token, CONTOSO, OURS, secret, desk.cloud, desk.deadline())
+    async def exchanged(self, caller: Caller, token: str, secret: str = OUR_SECRET) -> str:
+        return await caller.calls.on_behalf_of(token, CONTOSO, OURS, secret, caller.cloud, caller.deadline())
 
-    async def test_a_token_for_graph_in_exchange(self, desk: Desk) -> None:
-        given = await self.exchanged(desk, desk.microsoft.mint("api"))
-        assert (await desk.calls.profile(given, desk.cloud, desk.deadline())).id == ALICE
-        [asked] = [asked for asked in desk.microsoft.asked if asked.endpoint == "token"]
+    async def test_a_token_for_graph_in_exchange(self, caller: Caller) -> None:
+        given = await self.exchanged(caller, caller.microsoft.mint("api"))
+        assert (await caller.calls.profile(given, caller.cloud, caller.deadline())).id == ALICE
+        [asked] = [asked for asked in caller.microsoft.asked if asked.endpoint == "token"]
         assert asked.path == f"/{CONTOSO}/oauth2/v2.0/token"
         assert asked.form["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer"
         assert asked.form["requested_token_use"] == "on_behalf_of"
 
-    async def test_no(self, desk: Desk) -> None:
+    async def test_no(self, caller: Caller) -> None:
         for token, secret in (
-            (desk.microsoft.mint("api", "fabrikam"), OUR_SECRET),
-            (desk.microsoft.mint("api", key_of="fabrikam"), OUR_SECRET),
-            (desk.microsoft.mint("api", lifetime=-1), OUR_SECRET),
-            (desk.microsoft.mint("api"), "wrong"),
+            (caller.microsoft.mint("api", "fabrikam"), OUR_SECRET),
+            (caller.microsoft.mint("api", key_of="fabrikam"), OUR_SECRET),
+            (caller.microsoft.mint("api", lifetime=-1), OUR_SECRET),
+            (caller.microsoft.mint("api"), "wrong"),
             ("x.y.z", OUR_SECRET),
         ):
             with pytest.raises(Refused, match=r"on behalf of answered 40[01]: invalid_"):
-                await self.exchanged(desk, token, secret)
+                await self.exchanged(caller, token, secret)
 
     @pytest.mark.parametrize("given", [None, 7, [], {}])
-    async def test_yes_without_a_token(self, desk: Desk, given: Any) -> None:
-        desk.microsoft.token = {"access_token": given}
+    async def test_yes_without_a_token(self, caller: Caller, given: Any) -> None:
+        caller.microsoft.token = {"access_token": given}
         with pytest.raises(Refused, match="no access token"):
-            await self.exchanged(desk, desk.microsoft.mint("api"))
+            await self.exchanged(caller, caller.microsoft.mint("api"))
 
 
-async def test_an_environment_says_who_one_is(desk: Desk) -> None:
-    token = desk.microsoft.mint("dataverse")
-    found = await desk.calls.who_am_i(token, ORGANIZATION, desk.cloud, desk.deadline())
+async def test_an_environment_says_who_one_is(caller: Caller) -> None:
+    token = caller.microsoft.mint("dataverse")
+    found = await caller.calls.who_am_i(token, ORGANIZATION, caller.cloud, caller.deadline())
     assert found == ("5a5a5a5a-0000-4000-8000-000000000001", ORGANIZATION_ID)
     with pytest.raises(Refused):
-        await desk.calls.who_am_i(desk.microsoft.mint("graph"), ORGANIZATION, desk.cloud, desk.deadline())
+        await caller.calls.who_am_i(caller.microsoft.mint("graph"), ORGANIZATION, caller.cloud, caller.deadline())
     for odd in ({"UserId": None}, {"UserId": 7}, {"OrganizationId": "x"}, {"UserId": ["a"]}):
-        desk.microsoft.who_am_i = odd
+        caller.microsoft.who_am_i = odd
         with pytest.raises(Refused, match="names no user"):
-            await desk.calls.who_am_i(token, ORGANIZATION, desk.cloud, desk.deadline())
+            await caller.calls.who_am_i(token, ORGANIZATION, caller.cloud, caller.deadline())

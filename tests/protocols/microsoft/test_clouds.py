@@ -1,4 +1,4 @@
-"""Microsoft's clouds: the hosts of each go together, and one's own takes the place of the one whose tokens it has."""
+"""Microsoft's clouds: the hosts of each belong together, and a custom cloud replaces the one whose tokens it has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The desk of these tests: a provider on a real socket, a relying party, one clock."""
+"""Fixture ``rp``: a relying party, a provider on a real socket, and one clock."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pytest
 from manifest_auth.protocols.oidc import Client
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.settings import load
-from tests.protocols.oidc.desk import Desk
+from tests.protocols.oidc.relying_party import RelyingParty
 from tests.support.application import FrozenClock
 from tests.support.oidc_op import provider
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
+async def rp() -> AsyncIterator[RelyingParty]:
     """ES256, since its keys are made in no time; tests that mean another algorithm set it."""
     clock = FrozenClock()
     outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}))
     with provider(clock, alg="ES256") as op:
-        yield Desk(op, clock, outgoing, Client(outgoing, clock))
+        yield RelyingParty(op, clock, outgoing, Client(outgoing, clock))
     await outgoing.close()

@@ -1,4 +1,4 @@
-"""An ID token for others besides us is refused, unless all of them are configured (OpenID Connect Core, 3.1.3.7)."""
+"""An ID token for further audiences is refused, unless all of them are configured (OpenID Connect Core, 3.1.3.7)."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 import pytest
 
 from manifest_auth.protocols.oidc import Refused
-from tests.protocols.oidc.desk import Desk
+from tests.protocols.oidc.relying_party import RelyingParty
 
 TRUSTED = ("project-1", "https://api.acme.example")
 
 
-async def outcome(desk: Desk, audiences: tuple[str, ...], **claims: Any) -> str:
+async def outcome(rp: RelyingParty, audiences: tuple[str, ...], **claims: Any) -> str:
     """The reason of the refusal; empty: it was accepted."""
-    answer = await desk.begin()
-    desk.op.id_token = desk.token(desk.good(answer.nonce, **claims))
+    answer = await rp.begin()
+    rp.op.id_token = rp.token(rp.good(answer.nonce, **claims))
     try:
-        await desk.redeem(answer, audiences=audiences)
+        await rp.redeem(answer, audiences=audiences)
     except Refused as refused:
         return refused.reason if refused.sentence is None else f"told to anyone: {refused.sentence}"
     finally:
-        desk.op.id_token = None
+        rp.op.id_token = None
     return ""
 
 
@@ -30,28 +30,28 @@ FOREIGN = [["manifest", "other"], ["other", "manifest"], ["manifest", ""], ["man
 
 @pytest.mark.parametrize("aud", [*FOREIGN, ["manifest", "manifest", "x"]])
 @pytest.mark.parametrize("azp", [{}, {"azp": "manifest"}])
-async def test_one_audience_more_is_refused_and_named(desk: Desk, aud: list[str], azp: dict[str, str]) -> None:
+async def test_one_audience_more_is_refused_and_named(rp: RelyingParty, aud: list[str], azp: dict[str, str]) -> None:
     [foreign] = set(aud) - {"manifest"}
     for audiences in ((), TRUSTED):
-        reason = await outcome(desk, audiences, aud=aud, **azp)
+        reason = await outcome(rp, audiences, aud=aud, **azp)
         assert reason.startswith("ID token: aud: ")
         assert repr(foreign) in reason
 
 
-async def test_audiences_that_are_configured_are_no_reason_to_refuse(desk: Desk) -> None:
+async def test_audiences_that_are_configured_are_no_reason_to_refuse(rp: RelyingParty) -> None:
     for aud in (["manifest", *TRUSTED], [*TRUSTED, "manifest"], ["manifest", TRUSTED[0]], ["manifest"], "manifest"):
-        assert await outcome(desk, TRUSTED, aud=aud) == ""
-    assert await outcome(desk, TRUSTED, aud=["manifest", TRUSTED[0]], azp="manifest") == ""
+        assert await outcome(rp, TRUSTED, aud=aud) == ""
+    assert await outcome(rp, TRUSTED, aud=["manifest", TRUSTED[0]], azp="manifest") == ""
 
 
-async def test_a_trusted_audience_does_not_stand_for_us(desk: Desk) -> None:
+async def test_a_trusted_audience_does_not_stand_for_us(rp: RelyingParty) -> None:
     """We must be named, and who asked for the token must be us."""
     for aud in (TRUSTED[0], [TRUSTED[0]], list(TRUSTED)):
-        assert await outcome(desk, TRUSTED, aud=aud) == "ID token: aud"
-    assert "azp" in await outcome(desk, TRUSTED, aud=["manifest", TRUSTED[0]], azp=TRUSTED[0])
-    assert "ID token: aud: " in await outcome(desk, TRUSTED, aud=["manifest", TRUSTED[0], "other"])
+        assert await outcome(rp, TRUSTED, aud=aud) == "ID token: aud"
+    assert "azp" in await outcome(rp, TRUSTED, aud=["manifest", TRUSTED[0]], azp=TRUSTED[0])
+    assert "ID token: aud: " in await outcome(rp, TRUSTED, aud=["manifest", TRUSTED[0], "other"])
 
 
-async def test_what_is_told_of_foreign_audiences_is_bounded(desk: Desk) -> None:
-    reason = await outcome(desk, (), aud=["manifest", *("x" * 5000 + str(number) for number in range(3))])
+async def test_what_is_told_of_foreign_audiences_is_bounded(rp: RelyingParty) -> None:
+    reason = await outcome(rp, (), aud=["manifest", *("x" * 5000 + str(number) for number in range(3))])
     assert len(reason) < 500

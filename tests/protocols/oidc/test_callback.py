@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.protocols.oidc import Callback, CallbackAddresses
-from tests.protocols.oidc.desk import CALLBACK, SHARED, Desk
-from tests.support.outgoing import TENANT
+from tests.protocols.oidc.relying_party import CALLBACK, SHARED, RelyingParty
+from tests.support.outgoing_calls import TENANT
 
 ISSUER = "https://idp.example"
 
@@ -16,18 +16,18 @@ ISSUER = "https://idp.example"
     [(False, False, CALLBACK), (False, True, CALLBACK), (True, False, CALLBACK), (True, True, SHARED)],
 )
 async def test_the_shared_address_is_for_marked_providers_that_announce_iss(
-    desk: Desk, marked: bool, announced: bool, address: str
+    rp: RelyingParty, marked: bool, announced: bool, address: str
 ) -> None:
-    desk.op.without_iss = not announced
-    found = await desk.client.discover(desk.op.issuer, desk.outgoing.deadline(TENANT))
+    rp.op.without_iss = not announced
+    found = await rp.client.discover(rp.op.issuer, rp.outgoing.deadline(TENANT))
     chosen = CallbackAddresses(CALLBACK, SHARED if marked else None).chosen(found)
     assert chosen == Callback(address, iss_required=announced)
 
 
 @pytest.mark.parametrize("announced", ["true", 1, [True], {}, False, None])
-async def test_only_a_plain_true_announces_iss(desk: Desk, announced: object) -> None:
-    desk.op.announced["authorization_response_iss_parameter_supported"] = announced
-    found = await desk.client.discover(desk.op.issuer, desk.outgoing.deadline(TENANT))
+async def test_only_a_plain_true_announces_iss(rp: RelyingParty, announced: object) -> None:
+    rp.op.announced["authorization_response_iss_parameter_supported"] = announced
+    found = await rp.client.discover(rp.op.issuer, rp.outgoing.deadline(TENANT))
     assert CallbackAddresses(CALLBACK, SHARED).chosen(found) == Callback(CALLBACK, iss_required=False)
 
 

@@ -1,4 +1,4 @@
-"""``provider test``: sentences that tell whoever configures a provider what is wrong with it."""
+"""Diagnosing an OpenID provider: sentences that tell an administrator what is wrong with its settings."""
 
 from __future__ import annotations
 
@@ -8,69 +8,69 @@ import pytest
 
 from manifest_auth.protocols.oidc import CallbackAddresses, Finding
 from manifest_auth.runtime.clock import Random
-from tests.protocols.oidc.desk import CALLBACK, SHARED, Desk
+from tests.protocols.oidc.relying_party import CALLBACK, SHARED, RelyingParty
 from tests.support.oidc_op import new_key
 from tests.support.oidc_socket import Answer
-from tests.support.outgoing import TENANT
+from tests.support.outgoing_calls import TENANT
 
 
-async def found(desk: Desk, *, marked: bool = False, **changes: Any) -> dict[str, list[str]]:
+async def found(rp: RelyingParty, *, marked: bool = False, **changes: Any) -> dict[str, list[str]]:
     """The sentences, by level."""
     addresses = CallbackAddresses(CALLBACK, SHARED if marked else None)
-    findings = [one async for one in desk.client.examine(desk.registration(**changes), addresses, Random(), TENANT)]
+    findings = [one async for one in rp.client.examine(rp.registration(**changes), addresses, Random(), TENANT)]
     assert findings
     assert all(isinstance(finding, Finding) and finding.text.endswith(".") for finding in findings)
     return {level: [f.text for f in findings if f.level == level] for level in ("ok", "note", "bad")}
 
 
-async def test_a_good_provider_has_nothing_bad(desk: Desk) -> None:
-    told = await found(desk)
+async def test_a_good_provider_has_nothing_bad(rp: RelyingParty) -> None:
+    told = await found(rp)
     assert (told["bad"], told["note"]) == ([], [])
     assert len(told["ok"]) == 9
 
 
-async def test_nothing_that_was_kept_is_used(desk: Desk) -> None:
-    await desk.sign_in()
-    await found(desk)
-    assert (desk.op.count("discovery"), desk.op.count("keys")) == (2, 2)
+async def test_nothing_that_was_kept_is_used(rp: RelyingParty) -> None:
+    await rp.sign_in()
+    await found(rp)
+    assert (rp.op.count("discovery"), rp.op.count("keys")) == (2, 2)
 
 
 @pytest.mark.parametrize("method", ["auto", "basic", "post"])
-async def test_a_wrong_secret_is_told(desk: Desk, method: str) -> None:
-    told = await found(desk, client_secret="wrong", authentication=method)
+async def test_a_wrong_secret_is_told(rp: RelyingParty, method: str) -> None:
+    told = await found(rp, client_secret="wrong", authentication=method)
     assert told["bad"] == ["The client id or the client secret is wrong."]
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_wrong_secret_is_told_where_it_has_another_code(desk: Desk, status: int) -> None:
-    desk.op.answers["token"] = Answer.json({"error": "unauthorized_client"}, status)
-    assert (await found(desk))["bad"] == ["The client id or the client secret is wrong."]
+async def test_a_wrong_secret_is_told_where_it_has_another_code(rp: RelyingParty, status: int) -> None:
+    rp.op.answers["token"] = Answer.json({"error": "unauthorized_client"}, status)
+    assert (await found(rp))["bad"] == ["The client id or the client secret is wrong."]
 
 
-async def test_a_client_that_may_not_use_codes_is_told(desk: Desk) -> None:
-    desk.op.token_error = "unauthorized_client"
-    assert "authorization code flow" in (await found(desk))["bad"][0]
+async def test_a_client_that_may_not_use_codes_is_told(rp: RelyingParty) -> None:
+    rp.op.token_error = "unauthorized_client"
+    assert "authorization code flow" in (await found(rp))["bad"][0]
 
 
-async def test_an_unclear_answer_about_the_client_is_a_note(desk: Desk) -> None:
-    desk.op.token_error = "invalid_request"
-    told = await found(desk)
+async def test_an_unclear_answer_about_the_client_is_a_note(rp: RelyingParty) -> None:
+    rp.op.token_error = "invalid_request"
+    told = await found(rp)
     assert (told["bad"], len(told["note"])) == ([], 1)
     assert "400 'invalid_request'" in told["note"][0]
 
 
-async def test_a_slash_too_many_is_told_as_such(desk: Desk) -> None:
-    told = await found(desk, issuer=desk.op.issuer + "/")
+async def test_a_slash_too_many_is_told_as_such(rp: RelyingParty) -> None:
+    told = await found(rp, issuer=rp.op.issuer + "/")
     assert told["bad"] == [
-        f"The issuer is {desk.op.issuer} and {desk.op.issuer}/ is configured: they differ by the slash at the end."
+        f"The issuer is {rp.op.issuer} and {rp.op.issuer}/ is configured: they differ by the slash at the end."
     ]
 
 
-async def test_another_issuer_is_told_with_both_names(desk: Desk) -> None:
-    desk.op.announced["issuer"] = "https://other.example"
-    (text,) = (await found(desk))["bad"]
+async def test_another_issuer_is_told_with_both_names(rp: RelyingParty) -> None:
+    rp.op.announced["issuer"] = "https://other.example"
+    (text,) = (await found(rp))["bad"]
     assert "https://other.example" in text
-    assert desk.op.issuer in text
+    assert rp.op.issuer in text
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,9 @@ async def test_another_issuer_is_told_with_both_names(desk: Desk) -> None:
     ],
     ids=["404", "redirect", "html", "nothing"],
 )
-async def test_a_description_that_cannot_be_fetched_is_told(desk: Desk, answer: Answer, said: str) -> None:
-    desk.op.answers["discovery"] = answer
-    told = await found(desk)
+async def test_a_description_that_cannot_be_fetched_is_told(rp: RelyingParty, answer: Answer, said: str) -> None:
+    rp.op.answers["discovery"] = answer
+    told = await found(rp)
     (text,) = told["bad"]
     assert said in text
     assert "Is the issuer right?" in text
@@ -95,58 +95,58 @@ async def test_a_description_that_cannot_be_fetched_is_told(desk: Desk, answer: 
 @pytest.mark.parametrize(
     "issuer", ["http://idp.example.com", "idp.example.com", "https://a b/", "https://u:p@idp.example"]
 )
-async def test_an_issuer_that_may_not_be_called_is_told(desk: Desk, issuer: str) -> None:
-    (text,) = (await found(desk, issuer=issuer))["bad"]
+async def test_an_issuer_that_may_not_be_called_is_told(rp: RelyingParty, issuer: str) -> None:
+    (text,) = (await found(rp, issuer=issuer))["bad"]
     assert " must " in text
 
 
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
-async def test_a_bad_endpoint_is_told_by_its_name(desk: Desk, name: str) -> None:
-    desk.op.announced[name] = "http://idp.example.com/"
-    (text,) = (await found(desk))["bad"]
+async def test_a_bad_endpoint_is_told_by_its_name(rp: RelyingParty, name: str) -> None:
+    rp.op.announced[name] = "http://idp.example.com/"
+    (text,) = (await found(rp))["bad"]
     assert f"{name} must begin with https://" in text
-    desk.op.announced[name] = None
-    assert f"{name} is missing" in (await found(desk))["bad"][0]
+    rp.op.announced[name] = None
+    assert f"{name} is missing" in (await found(rp))["bad"][0]
 
 
-async def test_algorithms_that_are_not_accepted_are_told(desk: Desk) -> None:
-    desk.op.announced["id_token_signing_alg_values_supported"] = ["HS256", "none"]
-    assert "HS256, none" in (await found(desk))["bad"][0]
+async def test_algorithms_that_are_not_accepted_are_told(rp: RelyingParty) -> None:
+    rp.op.announced["id_token_signing_alg_values_supported"] = ["HS256", "none"]
+    assert "HS256, none" in (await found(rp))["bad"][0]
 
 
-async def test_keys_that_cannot_be_used_are_told(desk: Desk) -> None:
-    desk.op.published = {"keys": []}
-    assert "None of the keys" in (await found(desk))["bad"][0]
-    desk.op.published = "x"
-    assert "cannot be read" in (await found(desk))["bad"][0]
-    desk.op.published = {"keys": [{**new_key("ES384").as_dict(private=False)}]}
-    assert "None of the keys" in (await found(desk))["bad"][0]
+async def test_keys_that_cannot_be_used_are_told(rp: RelyingParty) -> None:
+    rp.op.published = {"keys": []}
+    assert "None of the keys" in (await found(rp))["bad"][0]
+    rp.op.published = "x"
+    assert "cannot be read" in (await found(rp))["bad"][0]
+    rp.op.published = {"keys": [{**new_key("ES384").as_dict(private=False)}]}
+    assert "None of the keys" in (await found(rp))["bad"][0]
 
 
-async def test_a_missing_code_flow_is_told(desk: Desk) -> None:
-    desk.op.announced["response_types_supported"] = ["id_token"]
-    assert "response type code" in (await found(desk))["bad"][0]
+async def test_a_missing_code_flow_is_told(rp: RelyingParty) -> None:
+    rp.op.announced["response_types_supported"] = ["id_token"]
+    assert "response type code" in (await found(rp))["bad"][0]
 
 
-async def test_pkce_that_is_not_announced_and_scopes_that_are_not_listed_are_notes(desk: Desk) -> None:
-    desk.op.announced |= {"code_challenge_methods_supported": None, "scopes_supported": ["openid"]}
-    told = await found(desk)
+async def test_pkce_that_is_not_announced_and_scopes_that_are_not_listed_are_notes(rp: RelyingParty) -> None:
+    rp.op.announced |= {"code_challenge_methods_supported": None, "scopes_supported": ["openid"]}
+    told = await found(rp)
     assert told["bad"] == []
     assert "PKCE" in told["note"][0]
     assert "email" in told["note"][1]
 
 
-async def test_a_token_endpoint_that_is_down_is_told(desk: Desk) -> None:
-    desk.op.token_status = 503
-    assert "token endpoint" in (await found(desk))["bad"][0]
+async def test_a_token_endpoint_that_is_down_is_told(rp: RelyingParty) -> None:
+    rp.op.token_status = 503
+    assert "token endpoint" in (await found(rp))["bad"][0]
 
 
-async def test_a_secret_that_the_provider_never_looked_at_is_not_vouched_for(desk: Desk) -> None:
-    desk.op.code_first = True
+async def test_a_secret_that_the_provider_never_looked_at_is_not_vouched_for(rp: RelyingParty) -> None:
+    rp.op.code_first = True
     for told in (
-        await found(desk),
-        await found(desk, client_secret="wrong"),
-        await found(desk, client_id="no such client"),
+        await found(rp),
+        await found(rp, client_secret="wrong"),
+        await found(rp, client_id="no such client"),
     ):
         assert told["bad"] == []
         assert told["note"] == [
@@ -155,61 +155,61 @@ async def test_a_secret_that_the_provider_never_looked_at_is_not_vouched_for(des
         ]
 
 
-async def test_nor_is_a_client_without_a_secret(desk: Desk) -> None:
-    desk.op.code_first, desk.op.client_secret = True, None
-    assert "a client id that is made up" in (await found(desk))["note"][0]
-    desk.op.code_first = False
-    assert (await found(desk))["note"] == []
-    assert [asked.form["client_id"] == "manifest" for asked in desk.op.asked[-3:] if asked.endpoint == "token"] == [
+async def test_nor_is_a_client_without_a_secret(rp: RelyingParty) -> None:
+    rp.op.code_first, rp.op.client_secret = True, None
+    assert "a client id that is made up" in (await found(rp))["note"][0]
+    rp.op.code_first = False
+    assert (await found(rp))["note"] == []
+    assert [asked.form["client_id"] == "manifest" for asked in rp.op.asked[-3:] if asked.endpoint == "token"] == [
         True, False,
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("method", ["basic", "post"])
-async def test_the_secret_that_is_made_up_is_sent_as_the_right_one_is(desk: Desk, method: str) -> None:
-    desk.op.methods = (f"client_secret_{method}",)
-    desk.op.announced["token_endpoint_auth_methods_supported"] = ["client_secret_basic", "client_secret_post"]
-    assert (await found(desk))["note"] == []
-    [right, made_up] = [asked for asked in desk.op.asked if asked.endpoint == "token"][-2:]
+async def test_the_secret_that_is_made_up_is_sent_as_the_right_one_is(rp: RelyingParty, method: str) -> None:
+    rp.op.methods = (f"client_secret_{method}",)
+    rp.op.announced["token_endpoint_auth_methods_supported"] = ["client_secret_basic", "client_secret_post"]
+    assert (await found(rp))["note"] == []
+    [right, made_up] = [asked for asked in rp.op.asked if asked.endpoint == "token"][-2:]
     assert ("client_secret" in right.form) is ("client_secret" in made_up.form) is (method == "post")
 
 
 @pytest.mark.parametrize(("status", "error"), [(403, "invalid_code"), (401, "invalid_grant"), (403, "invalid_grant")])
-async def test_a_complaint_about_the_code_is_none_about_the_client(desk: Desk, status: int, error: str) -> None:
+async def test_a_complaint_about_the_code_is_none_about_the_client(rp: RelyingParty, status: int, error: str) -> None:
     """Glewlwyd answers 403 ``invalid_code`` to a right client, and 403 ``unauthorized_client`` to a wrong one."""
-    desk.op.token_error, desk.op.token_status = error, status
-    told = await found(desk)
+    rp.op.token_error, rp.op.token_status = error, status
+    told = await found(rp)
     assert (told["bad"], told["note"]) == ([], [])
     assert "The provider knows this client and accepts how it authenticates." in told["ok"]
 
 
-async def test_the_address_to_register_and_whether_it_is_registered_are_told(desk: Desk) -> None:
-    desk.op.registered = {CALLBACK}
-    told = await found(desk)
+async def test_the_address_to_register_and_whether_it_is_registered_are_told(rp: RelyingParty) -> None:
+    rp.op.registered = {CALLBACK}
+    told = await found(rp)
     assert [told["ok"][0], *told["ok"][-2:]] == [
         f"The callback address to register is {CALLBACK}, its own.",
         "The provider announces iss (RFC 9207): every answer must name its issuer.",
         "The callback address is registered at the provider.",
     ]
-    [asked] = [asked for asked in desk.op.asked if asked.endpoint == "authorize"]
+    [asked] = [asked for asked in rp.op.asked if asked.endpoint == "authorize"]
     assert (asked.query["prompt"], asked.query["redirect_uri"]) == ("none", CALLBACK)
-    told = await found(desk, marked=True)
+    told = await found(rp, marked=True)
     assert f"The callback address to register is {SHARED}, the shared one." in told["ok"]
     assert told["bad"] == ["The callback address is not registered: the provider shows an error page instead."]
-    desk.op.registered = {SHARED}
-    assert (await found(desk, marked=True))["bad"] == []
+    rp.op.registered = {SHARED}
+    assert (await found(rp, marked=True))["bad"] == []
 
 
-async def test_a_marked_provider_that_announces_no_iss_needs_its_own_address(desk: Desk) -> None:
-    desk.op.without_iss, desk.op.registered = True, {SHARED}
-    told = await found(desk, marked=True)
+async def test_a_marked_provider_that_announces_no_iss_needs_its_own_address(rp: RelyingParty) -> None:
+    rp.op.without_iss, rp.op.registered = True, {SHARED}
+    told = await found(rp, marked=True)
     assert f"The callback address to register is {CALLBACK}, its own." in told["ok"]
     assert "sharedCallback has no effect" in told["note"][0]
     assert len(told["bad"]) == 1
-    desk.op.registered = {CALLBACK}
-    assert (await found(desk, marked=True))["bad"] == []
-    desk.op.answers["discovery"] = Answer(503)
-    assert (await found(desk, marked=True))["note"] == [
+    rp.op.registered = {CALLBACK}
+    assert (await found(rp, marked=True))["bad"] == []
+    rp.op.answers["discovery"] = Answer(503)
+    assert (await found(rp, marked=True))["note"] == [
         f"The callback address to register is {SHARED}, the shared one, if the provider announces iss (RFC 9207); else "
         f"{CALLBACK}, its own."
     ]
@@ -229,9 +229,11 @@ async def test_a_marked_provider_that_announces_no_iss_needs_its_own_address(des
         (Answer(raw=b""), "broken answer"),
     ],
 )
-async def test_an_answer_that_tells_nothing_of_the_address_is_a_note(desk: Desk, answer: Answer, why: str) -> None:
-    desk.op.answers["authorize"] = answer
-    told = await found(desk)
+async def test_an_answer_that_tells_nothing_of_the_address_is_a_note(
+    rp: RelyingParty, answer: Answer, why: str
+) -> None:
+    rp.op.answers["authorize"] = answer
+    told = await found(rp)
     assert told["bad"] == []
     (text,) = told["note"]
     assert text.startswith("Whether the callback address is registered is unknown: ")

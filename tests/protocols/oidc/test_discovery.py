@@ -1,4 +1,4 @@
-"""Discovery: whose document it must be, what is read from it, and how long it is kept."""
+"""OpenID discovery: whose document is accepted, what is read from it, and how long it is cached."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import pytest
 from manifest_auth.protocols.oidc import Client, Refused
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.settings import load
-from tests.protocols.oidc.desk import Desk
+from tests.protocols.oidc.relying_party import RelyingParty
 from tests.support.oidc_socket import Answer
-from tests.support.outgoing import TENANT, get
+from tests.support.outgoing_calls import TENANT, get
 
 DOWN = Answer(503)
 
 
-async def test_a_document_is_read(desk: Desk) -> None:
-    desk.op.announced |= {"end_session_endpoint": f"{desk.op.base}/bye", "acr_values_supported": ["x"]}
-    found = await desk.discover(desk.op.issuer)
+async def test_a_document_is_read(rp: RelyingParty) -> None:
+    rp.op.announced |= {"end_session_endpoint": f"{rp.op.base}/bye", "acr_values_supported": ["x"]}
+    found = await rp.discover(rp.op.issuer)
     assert found == (
-        desk.op.issuer,
-        f"{desk.op.base}/authorize",
-        f"{desk.op.base}/token",
-        f"{desk.op.base}/keys",
-        f"{desk.op.base}/userinfo",
+        rp.op.issuer,
+        f"{rp.op.base}/authorize",
+        f"{rp.op.base}/token",
+        f"{rp.op.base}/keys",
+        f"{rp.op.base}/userinfo",
         ("RS256", "ES256"),
         ("client_secret_basic", "client_secret_post"),
         True,
-        f"{desk.op.base}/bye",
+        f"{rp.op.base}/bye",
     )
 
 
@@ -42,22 +42,22 @@ async def test_a_document_is_read(desk: Desk) -> None:
         ("/a/b/", "/a/b/.well-known/openid-configuration"),
     ],
 )
-async def test_the_document_is_below_the_issuer(desk: Desk, suffix: str, path: str) -> None:
-    desk.op.issuer += suffix
-    assert (await desk.discover(desk.op.issuer)).issuer == desk.op.issuer
-    assert desk.op.asked[0].path == path
+async def test_the_document_is_below_the_issuer(rp: RelyingParty, suffix: str, path: str) -> None:
+    rp.op.issuer += suffix
+    assert (await rp.discover(rp.op.issuer)).issuer == rp.op.issuer
+    assert rp.op.asked[0].path == path
 
 
 @pytest.mark.parametrize("named", ["{}/", "{} ", "{}?", "https://evil.example", "", None, 1, ["{}"]])
-async def test_a_document_of_another_issuer_is_refused(desk: Desk, named: Any) -> None:
-    document = {"issuer": named.format(desk.op.issuer) if isinstance(named, str) else named}
-    desk.op.answers["discovery"] = Answer.json({**(await _document(desk)), **document})
+async def test_a_document_of_another_issuer_is_refused(rp: RelyingParty, named: Any) -> None:
+    document = {"issuer": named.format(rp.op.issuer) if isinstance(named, str) else named}
+    rp.op.answers["discovery"] = Answer.json({**(await _document(rp)), **document})
     with pytest.raises(Refused, match="the issuer is"):
-        await desk.discover(desk.op.issuer)
+        await rp.discover(rp.op.issuer)
 
 
-async def _document(desk: Desk) -> dict[str, Any]:
-    reply = await get(desk.outgoing, f"{desk.op.base}/.well-known/openid-configuration")
+async def _document(rp: RelyingParty) -> dict[str, Any]:
+    reply = await get(rp.outgoing, f"{rp.op.base}/.well-known/openid-configuration")
     document = reply.json()
     assert isinstance(document, dict)
     return document
@@ -68,23 +68,23 @@ async def _document(desk: Desk) -> dict[str, Any]:
     "address",
     [None, 1, "", "http://idp.example.com/x", "javascript:alert(1)", "https://a@b.example/", "//x", "https://"],
 )
-async def test_an_endpoint_that_may_not_be_used_is_refused(desk: Desk, name: str, address: Any) -> None:
-    desk.op.announced[name] = address
+async def test_an_endpoint_that_may_not_be_used_is_refused(rp: RelyingParty, name: str, address: Any) -> None:
+    rp.op.announced[name] = address
     with pytest.raises(Refused, match=name):
-        await desk.discover(desk.op.issuer)
+        await rp.discover(rp.op.issuer)
 
 
-async def test_a_hosted_installation_is_not_sent_into_its_own_network(desk: Desk) -> None:
+async def test_a_hosted_installation_is_not_sent_into_its_own_network(rp: RelyingParty) -> None:
     hosted = Outgoing(load({"MANIFEST_PUBLIC_URL": "https://auth.example.com"}))
     with pytest.raises(Unreachable, match="not a public address"):
-        await Client(hosted, desk.clock).discover(desk.op.issuer, hosted.deadline(TENANT))
+        await Client(hosted, rp.clock).discover(rp.op.issuer, hosted.deadline(TENANT))
     await hosted.close()
-    assert desk.op.asked == []
+    assert rp.op.asked == []
 
 
-async def test_an_endpoint_that_nobody_needs_is_left_out_when_it_may_not_be_used(desk: Desk) -> None:
-    desk.op.announced |= {"userinfo_endpoint": "http://idp.example.com/", "end_session_endpoint": "x:y"}
-    found = await desk.discover(desk.op.issuer)
+async def test_an_endpoint_that_no_one_needs_is_left_out_when_it_may_not_be_used(rp: RelyingParty) -> None:
+    rp.op.announced |= {"userinfo_endpoint": "http://idp.example.com/", "end_session_endpoint": "x:y"}
+    found = await rp.discover(rp.op.issuer)
     assert (found.userinfo_endpoint, found.end_session_endpoint) == (None, None)
 
 
@@ -99,16 +99,16 @@ async def test_an_endpoint_that_nobody_needs_is_left_out_when_it_may_not_be_used
     ],
 )
 async def test_of_the_algorithms_ours_are_kept_and_rs256_is_everybodys(
-    desk: Desk, announced: Any, usable: tuple[str, ...]
+    rp: RelyingParty, announced: Any, usable: tuple[str, ...]
 ) -> None:
-    desk.op.announced["id_token_signing_alg_values_supported"] = announced
-    assert (await desk.discover(desk.op.issuer)).algorithms == usable
+    rp.op.announced["id_token_signing_alg_values_supported"] = announced
+    assert (await rp.discover(rp.op.issuer)).algorithms == usable
 
 
-async def test_what_is_not_announced_has_the_standards_default(desk: Desk) -> None:
-    desk.op.without_iss = desk.op.without_userinfo = True
-    desk.op.announced["token_endpoint_auth_methods_supported"] = None
-    found = await desk.discover(desk.op.issuer)
+async def test_what_is_not_announced_has_the_standards_default(rp: RelyingParty) -> None:
+    rp.op.without_iss = rp.op.without_userinfo = True
+    rp.op.announced["token_endpoint_auth_methods_supported"] = None
+    found = await rp.discover(rp.op.issuer)
     assert (found.token_auth_methods, found.returns_iss, found.userinfo_endpoint) == (
         ("client_secret_basic",),
         False,
@@ -128,82 +128,82 @@ async def test_what_is_not_announced_has_the_standards_default(desk: Desk) -> No
     ],
     ids=["404", "500", "html", "list", "redirect", "nothing"],
 )
-async def test_no_document_is_the_providers_fault(desk: Desk, answer: Answer) -> None:
-    desk.op.answers["discovery"] = answer
+async def test_no_document_is_the_providers_fault(rp: RelyingParty, answer: Answer) -> None:
+    rp.op.answers["discovery"] = answer
     with pytest.raises(Unreachable):
-        await desk.discover(desk.op.issuer)
+        await rp.discover(rp.op.issuer)
 
 
-async def test_a_document_is_kept_for_an_hour(desk: Desk) -> None:
-    await desk.discover(desk.op.issuer)
-    desk.op.announced["token_endpoint"] = f"{desk.op.base}/token2"
-    desk.clock.advance(3599)
-    assert (await desk.discover(desk.op.issuer)).token_endpoint.endswith("/token")
-    desk.clock.advance(1)
-    assert (await desk.discover(desk.op.issuer)).token_endpoint.endswith("/token2")
-    assert desk.op.count("discovery") == 2
+async def test_a_document_is_kept_for_an_hour(rp: RelyingParty) -> None:
+    await rp.discover(rp.op.issuer)
+    rp.op.announced["token_endpoint"] = f"{rp.op.base}/token2"
+    rp.clock.advance(3599)
+    assert (await rp.discover(rp.op.issuer)).token_endpoint.endswith("/token")
+    rp.clock.advance(1)
+    assert (await rp.discover(rp.op.issuer)).token_endpoint.endswith("/token2")
+    assert rp.op.count("discovery") == 2
 
 
-async def test_a_stale_document_serves_for_a_day_while_the_provider_does_not(desk: Desk) -> None:
-    first = await desk.discover(desk.op.issuer)
-    desk.op.answers["discovery"] = DOWN
-    desk.clock.advance(24 * 3600 - 1)
-    assert await desk.discover(desk.op.issuer) == first
-    desk.clock.advance(1)
+async def test_a_stale_document_serves_for_a_day_while_the_provider_does_not(rp: RelyingParty) -> None:
+    first = await rp.discover(rp.op.issuer)
+    rp.op.answers["discovery"] = DOWN
+    rp.clock.advance(24 * 3600 - 1)
+    assert await rp.discover(rp.op.issuer) == first
+    rp.clock.advance(1)
     with pytest.raises(Unreachable):
-        await desk.discover(desk.op.issuer)
+        await rp.discover(rp.op.issuer)
 
 
-async def test_a_failed_fetch_is_not_repeated_within_a_minute_while_a_stale_document_serves(desk: Desk) -> None:
-    await desk.discover(desk.op.issuer)
-    desk.op.answers["discovery"] = DOWN
-    desk.clock.advance(3600)
+async def test_a_failed_fetch_is_not_repeated_within_a_minute_while_a_stale_document_serves(rp: RelyingParty) -> None:
+    await rp.discover(rp.op.issuer)
+    rp.op.answers["discovery"] = DOWN
+    rp.clock.advance(3600)
     for _ in range(5):
-        await desk.discover(desk.op.issuer)
-    assert desk.op.count("discovery") == 2
-    desk.clock.advance(60)
-    del desk.op.answers["discovery"]
-    await desk.discover(desk.op.issuer)
-    assert desk.op.count("discovery") == 3
+        await rp.discover(rp.op.issuer)
+    assert rp.op.count("discovery") == 2
+    rp.clock.advance(60)
+    del rp.op.answers["discovery"]
+    await rp.discover(rp.op.issuer)
+    assert rp.op.count("discovery") == 3
 
 
-async def test_a_slow_fetch_leaves_time_for_the_sign_in_while_a_stale_document_serves(desk: Desk) -> None:
-    await desk.sign_in()
-    desk.clock.advance(3600)
-    desk.op.delay["discovery"] = 20
-    await asyncio.wait_for(desk.sign_in(), 10)
+async def test_a_slow_fetch_leaves_time_for_the_sign_in_while_a_stale_document_serves(rp: RelyingParty) -> None:
+    await rp.sign_in()
+    rp.clock.advance(3600)
+    rp.op.delay["discovery"] = 20
+    await asyncio.wait_for(rp.sign_in(), 10)
 
 
-async def test_a_stale_document_does_not_hide_that_the_issuer_is_another_now(desk: Desk) -> None:
-    await desk.discover(desk.op.issuer)
-    desk.clock.advance(3600)
-    desk.op.announced["issuer"] = "https://evil.example"
+async def test_a_stale_document_does_not_hide_that_the_issuer_is_another_now(rp: RelyingParty) -> None:
+    await rp.discover(rp.op.issuer)
+    rp.clock.advance(3600)
+    rp.op.announced["issuer"] = "https://evil.example"
     with pytest.raises(Refused):
-        await desk.discover(desk.op.issuer)
+        await rp.discover(rp.op.issuer)
 
 
-async def test_a_clock_that_was_set_back_keeps_nothing_for_ever(desk: Desk) -> None:
-    await desk.discover(desk.op.issuer)
-    desk.clock.advance(-10 * 365 * 24 * 3600)
-    await desk.discover(desk.op.issuer)
-    assert desk.op.count("discovery") == 2
+async def test_a_clock_that_was_set_back_keeps_nothing_for_ever(rp: RelyingParty) -> None:
+    await rp.discover(rp.op.issuer)
+    rp.clock.advance(-10 * 365 * 24 * 3600)
+    await rp.discover(rp.op.issuer)
+    assert rp.op.count("discovery") == 2
 
 
-async def test_one_who_gives_up_does_not_take_the_fetch_from_the_others(desk: Desk) -> None:
-    desk.op.delay["discovery"] = 0.3
-    hasty = asyncio.create_task(desk.discover(desk.op.issuer))
-    patient = asyncio.create_task(desk.discover(desk.op.issuer))
+async def test_one_who_gives_up_does_not_take_the_fetch_from_the_others(rp: RelyingParty) -> None:
+    rp.op.delay["discovery"] = 0.3
+    hasty = asyncio.create_task(rp.discover(rp.op.issuer))
+    patient = asyncio.create_task(rp.discover(rp.op.issuer))
     await asyncio.sleep(0.05)
     hasty.cancel()
-    assert (await patient).issuer == desk.op.issuer
-    assert desk.op.count("discovery") == 1
+    assert (await patient).issuer == rp.op.issuer
+    assert rp.op.count("discovery") == 1
 
 
-async def test_two_providers_are_two_documents(desk: Desk) -> None:
-    first = await desk.discover(desk.op.issuer)
-    desk.op.issuer += "/other"
-    second = await desk.discover(desk.op.issuer)
+async def test_two_providers_are_two_documents(rp: RelyingParty) -> None:
+    first = await rp.discover(rp.op.issuer)
+    rp.op.issuer += "/other"
+    second = await rp.discover(rp.op.issuer)
     assert first.issuer != second.issuer
-    desk.op.issuer = first.issuer
-    assert await desk.discover(first.issuer) == first
-    assert desk.op.count("discovery") == 2
+    rp.op.issuer = first.issuer
+    assert await rp.discover(first.issuer) == first
+    assert rp.op.count("discovery") == 2

@@ -1,4 +1,4 @@
-"""What a person may read when a provider says no: a sentence of ours, never the provider's own text."""
+"""What a person reads when an OpenID provider refuses: our sentence, never the provider's own text."""
 
 from __future__ import annotations
 

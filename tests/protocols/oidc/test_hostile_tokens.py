@@ -1,4 +1,4 @@
-"""ID tokens as an attacker would make them: each is refused by the very check that is meant for it.
+"""Forged ID tokens: each is refused by the check that is meant for it.
 
 All but those about signatures are signed with the provider's own key, so that nothing else can refuse them.
 """
@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.protocols.oidc.desk import Desk
+from tests.protocols.oidc.relying_party import RelyingParty
 from tests.support.oidc_op import b64, new_key, signed
 
 
-async def test_the_token_that_all_others_are_made_from_is_accepted(desk: Desk) -> None:
-    assert (await desk.shown_claims())["sub"] == "subject-1"
+async def test_the_token_that_all_others_are_made_from_is_accepted(rp: RelyingParty) -> None:
+    assert (await rp.shown_claims())["sub"] == "subject-1"
 
 
 WRONG: dict[str, list[Any]] = {
@@ -41,116 +41,120 @@ UNREADABLE = {repr(10**30): "claims: A number is out of range"}
 
 
 @pytest.mark.parametrize(("claim", "claims"), WRONG_CLAIMS, ids=lambda value: repr(value)[:60])
-async def test_a_claim_that_is_not_as_it_must_be_is_refused(desk: Desk, claim: str, claims: dict[str, Any]) -> None:
+async def test_a_claim_that_is_not_as_it_must_be_is_refused(
+    rp: RelyingParty, claim: str, claims: dict[str, Any]
+) -> None:
     why = UNREADABLE.get(repr(claims[claim]), claim)
-    assert await desk.refused_claims(**claims) == f"ID token: {why}"
+    assert await rp.refused_claims(**claims) == f"ID token: {why}"
 
 
-async def test_the_trailing_slash_of_an_issuer_counts(desk: Desk) -> None:
-    assert await desk.refused_claims(iss=desk.op.issuer + "/") == "ID token: iss"
-    desk.op.issuer += "/"
-    assert await desk.refused_claims(iss=desk.op.base) == "ID token: iss"
+async def test_the_trailing_slash_of_an_issuer_counts(rp: RelyingParty) -> None:
+    assert await rp.refused_claims(iss=rp.op.issuer + "/") == "ID token: iss"
+    rp.op.issuer += "/"
+    assert await rp.refused_claims(iss=rp.op.base) == "ID token: iss"
 
 
 @pytest.mark.parametrize(
     "alg", ["none", "None", "NONE", "nOnE", "", "HS256", "HS512", "ES256K", "RSA1_5", "dir", "es256"]
 )
-async def test_an_algorithm_that_proves_nothing_is_refused_though_discovery_lists_it(desk: Desk, alg: str) -> None:
-    desk.op.announced["id_token_signing_alg_values_supported"] = ["ES256", alg]
-    text = desk.token({})
+async def test_an_algorithm_that_proves_nothing_is_refused_though_discovery_lists_it(
+    rp: RelyingParty, alg: str
+) -> None:
+    rp.op.announced["id_token_signing_alg_values_supported"] = ["ES256", alg]
+    text = rp.token({})
     for last in ("", "AA", text.rpartition(".")[2]):
 
         def make(nonce: str, last: str = last) -> str:
-            return f"{desk.token(desk.good(nonce), {'alg': alg}).rpartition('.')[0]}.{last}"
+            return f"{rp.token(rp.good(nonce), {'alg': alg}).rpartition('.')[0]}.{last}"
 
-        assert "signed with" in (reason := await desk.refused(make)) or "three segments" in reason
+        assert "signed with" in (reason := await rp.refused(make)) or "three segments" in reason
 
 
 @pytest.mark.parametrize("alg", [None, 1, True, [], ["ES256"], {"ES256": 1}])
-async def test_an_algorithm_that_is_no_text_is_refused(desk: Desk, alg: Any) -> None:
-    reason = await desk.refused(lambda nonce: desk.token(desk.good(nonce), desk.header(alg=alg)))
+async def test_an_algorithm_that_is_no_text_is_refused(rp: RelyingParty, alg: Any) -> None:
+    reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(alg=alg)))
     assert "signed with" in reason
 
 
-async def test_an_algorithm_that_discovery_does_not_list_is_refused_but_for_rs256(desk: Desk) -> None:
-    desk.op.announced["id_token_signing_alg_values_supported"] = ["RS256"]
-    assert "signed with" in await desk.refused_claims()
-    desk.op.alg, desk.op.issuer = "RS256", desk.op.issuer + "/2"
-    desk.op.announced["id_token_signing_alg_values_supported"] = ["ES256"]
-    await desk.shown_claims()
+async def test_an_algorithm_that_discovery_does_not_list_is_refused_but_for_rs256(rp: RelyingParty) -> None:
+    rp.op.announced["id_token_signing_alg_values_supported"] = ["RS256"]
+    assert "signed with" in await rp.refused_claims()
+    rp.op.alg, rp.op.issuer = "RS256", rp.op.issuer + "/2"
+    rp.op.announced["id_token_signing_alg_values_supported"] = ["ES256"]
+    await rp.shown_claims()
 
 
-async def test_the_public_key_is_no_secret_for_hmac(desk: Desk) -> None:
-    desk.op.alg = "RS256"
-    desk.op.announced["id_token_signing_alg_values_supported"] = ["RS256", "HS256"]
-    key = desk.op.key
+async def test_the_public_key_is_no_secret_for_hmac(rp: RelyingParty) -> None:
+    rp.op.alg = "RS256"
+    rp.op.announced["id_token_signing_alg_values_supported"] = ["RS256", "HS256"]
+    key = rp.op.key
     public = json.dumps(key.as_dict(private=False)).encode()
     for secret in (key.as_pem(private=False), key.as_der(private=False), public, b""):
 
         def make(nonce: str, secret: bytes = secret) -> str:
             head = json.dumps({"alg": "HS256", "kid": key.kid}).encode()
-            text = f"{b64(head)}.{b64(json.dumps(desk.good(nonce)).encode())}"
+            text = f"{b64(head)}.{b64(json.dumps(rp.good(nonce)).encode())}"
             return f"{text}.{b64(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
 
-        assert "signed with" in await desk.refused(make)
+        assert "signed with" in await rp.refused(make)
 
 
-async def test_a_key_is_used_for_its_own_algorithm_alone(desk: Desk) -> None:
-    desk.op.alg = "RS256"
-    desk.op.announced["id_token_signing_alg_values_supported"] = ["RS256", "RS512", "PS256", "ES256", "EdDSA"]
-    rsa = desk.op.key
+async def test_a_key_is_used_for_its_own_algorithm_alone(rp: RelyingParty) -> None:
+    rp.op.alg = "RS256"
+    rp.op.announced["id_token_signing_alg_values_supported"] = ["RS256", "RS512", "PS256", "ES256", "EdDSA"]
+    rsa = rp.op.key
     for alg in ("RS512", "PS256", "ES256", "EdDSA"):
 
         def make(nonce: str, alg: str = alg) -> str:
             header = {"alg": alg, "kid": rsa.kid}
-            return signed(header, desk.good(nonce), rsa if alg[1:2] == "S" and alg[0] != "E" else new_key(alg), alg)
+            return signed(header, rp.good(nonce), rsa if alg[1:2] == "S" and alg[0] != "E" else new_key(alg), alg)
 
-        assert "not among" in await desk.refused(make)
+        assert "not among" in await rp.refused(make)
 
 
-async def test_a_foreign_key_is_refused_under_any_name(desk: Desk) -> None:
-    foreign = new_key("ES256", kid=desk.op.key.kid)
-    for header in (desk.header(), {"alg": "ES256"}):
+async def test_a_foreign_key_is_refused_under_any_name(rp: RelyingParty) -> None:
+    foreign = new_key("ES256", kid=rp.op.key.kid)
+    for header in (rp.header(), {"alg": "ES256"}):
 
         def make(nonce: str, header: dict[str, Any] = header) -> str:
-            return signed(header, desk.good(nonce), foreign, "ES256")
+            return signed(header, rp.good(nonce), foreign, "ES256")
 
-        assert await desk.refused(make) == "ID token: signature"
+        assert await rp.refused(make) == "ID token: signature"
 
 
 KIDS = ["../../etc/passwd", "' OR 1=1 --", "http://evil.example/keys", "", "\x00", "a" * 5000, "__class__"]
 
 
 @pytest.mark.parametrize("kid", KIDS, ids=lambda kid: repr(kid[:20]))
-async def test_a_kid_is_a_name_and_nothing_else(desk: Desk, kid: str) -> None:
-    reason = await desk.refused(lambda nonce: desk.token(desk.good(nonce), desk.header(kid=kid)))
+async def test_a_kid_is_a_name_and_nothing_else(rp: RelyingParty, kid: str) -> None:
+    reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(kid=kid)))
     assert "not among" in reason
-    assert [asked.path for asked in desk.op.asked if asked.endpoint == "unknown"] == []
+    assert [asked.path for asked in rp.op.asked if asked.endpoint == "unknown"] == []
 
 
 @pytest.mark.parametrize("kid", [None, 1, True, [], {}])
-async def test_a_kid_that_is_no_text_is_refused(desk: Desk, kid: Any) -> None:
-    assert "kid" in await desk.refused(lambda nonce: desk.token(desk.good(nonce), desk.header(kid=kid)))
+async def test_a_kid_that_is_no_text_is_refused(rp: RelyingParty, kid: Any) -> None:
+    assert "kid" in await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(kid=kid)))
 
 
-async def test_keys_that_a_token_brings_along_are_not_looked_at(desk: Desk) -> None:
+async def test_keys_that_a_token_brings_along_are_not_looked_at(rp: RelyingParty) -> None:
     own = new_key("ES256", kid="evil")
     embedded = {
         "jwk": own.as_dict(private=False),
-        "jku": f"{desk.op.base}/evil-keys",
-        "x5u": f"{desk.op.base}/evil-chain",
+        "jku": f"{rp.op.base}/evil-keys",
+        "x5u": f"{rp.op.base}/evil-chain",
         "x5c": ["TUlJQg=="],
     }
-    for header in ({"alg": "ES256", "kid": "evil"}, {"alg": "ES256"}, desk.header()):
+    for header in ({"alg": "ES256", "kid": "evil"}, {"alg": "ES256"}, rp.header()):
 
         def make(nonce: str, header: dict[str, Any] = header) -> str:
-            return signed({**header, **embedded}, desk.good(nonce), own, "ES256")
+            return signed({**header, **embedded}, rp.good(nonce), own, "ES256")
 
-        assert await desk.refused(make) in (
+        assert await rp.refused(make) in (
             "ID token: its key is not among the provider's",
             "ID token: signature",
         )
-    assert desk.op.count("unknown") == 0
+    assert rp.op.count("unknown") == 0
 
 
 @pytest.mark.parametrize(
@@ -158,32 +162,32 @@ async def test_keys_that_a_token_brings_along_are_not_looked_at(desk: Desk) -> N
     [{"crit": ["exp"]}, {"crit": []}, {"crit": None}, {"b64": False}, {"b64": True}, {"crit": ["b64"], "b64": False}],
     ids=str,
 )
-async def test_critical_and_unencoded_headers_are_refused(desk: Desk, member: dict[str, Any]) -> None:
-    reason = await desk.refused(lambda nonce: desk.token(desk.good(nonce), desk.header(**member)))
+async def test_critical_and_unencoded_headers_are_refused(rp: RelyingParty, member: dict[str, Any]) -> None:
+    reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(**member)))
     assert reason == "ID token: header"
 
 
 @pytest.mark.parametrize(
     "typ", ["at+jwt", "application/at+jwt", "logout+jwt", "LOGOUT+JWT", "secevent+jwt", "JWE", "", 1, None]
 )
-async def test_another_kind_of_token_is_refused(desk: Desk, typ: Any) -> None:
-    reason = await desk.refused(lambda nonce: desk.token(desk.good(nonce), desk.header(typ=typ)))
+async def test_another_kind_of_token_is_refused(rp: RelyingParty, typ: Any) -> None:
+    reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), rp.header(typ=typ)))
     assert "of type" in reason
 
 
-async def test_parts_of_two_tokens_do_not_make_a_third(desk: Desk) -> None:
+async def test_parts_of_two_tokens_do_not_make_a_third(rp: RelyingParty) -> None:
     def make(nonce: str) -> str:
-        one = desk.token(desk.good(nonce, sub="subject-1")).split(".")
-        two = desk.token(desk.good(nonce, sub="admin")).split(".")
+        one = rp.token(rp.good(nonce, sub="subject-1")).split(".")
+        two = rp.token(rp.good(nonce, sub="admin")).split(".")
         return ".".join([one[0], two[1], one[2]])
 
-    assert await desk.refused(make) == "ID token: signature"
+    assert await rp.refused(make) == "ID token: signature"
 
 
-async def test_one_changed_bit_of_a_signature_is_noticed_and_so_is_its_length(desk: Desk) -> None:
+async def test_one_changed_bit_of_a_signature_is_noticed_and_so_is_its_length(rp: RelyingParty) -> None:
     for alg in ("ES256", "RS256", "PS256", "EdDSA", "Ed448", "ES512"):
-        desk.op.alg, desk.op.issuer = alg, f"{desk.op.base}/{alg}"
-        desk.clock.advance(3600)
+        rp.op.alg, rp.op.issuer = alg, f"{rp.op.base}/{alg}"
+        rp.clock.advance(3600)
         for change in (
             lambda raw: bytes([raw[0] ^ 1]) + raw[1:],
             lambda raw: raw[:-1],
@@ -195,11 +199,11 @@ async def test_one_changed_bit_of_a_signature_is_noticed_and_so_is_its_length(de
         ):
 
             def make(nonce: str, change: Any = change) -> str:
-                text, _, coded = desk.token(desk.good(nonce)).rpartition(".")
+                text, _, coded = rp.token(rp.good(nonce)).rpartition(".")
                 raw = base64.urlsafe_b64decode(coded + "==")
                 return f"{text}.{b64(change(raw))}"
 
-            assert await desk.refused(make) == "ID token: signature"
+            assert await rp.refused(make) == "ID token: signature"
 
 
 SHAPES = {
@@ -221,15 +225,15 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("change", SHAPES.values(), ids=SHAPES.keys())
-async def test_a_token_that_is_not_shaped_like_one_is_refused(desk: Desk, change: Any) -> None:
-    reason = await desk.refused(lambda nonce: str(change(desk.token(desk.good(nonce)))))
+async def test_a_token_that_is_not_shaped_like_one_is_refused(rp: RelyingParty, change: Any) -> None:
+    reason = await rp.refused(lambda nonce: str(change(rp.token(rp.good(nonce)))))
     assert "three segments" in reason or "base64url" in reason
 
 
 @pytest.mark.parametrize("token", [None, 1, [], {}, True])
-async def test_a_token_that_is_no_text_is_refused(desk: Desk, token: Any) -> None:
-    desk.op.token["id_token"] = token
-    assert "three segments" in (await desk.refusal()).reason
+async def test_a_token_that_is_no_text_is_refused(rp: RelyingParty, token: Any) -> None:
+    rp.op.token["id_token"] = token
+    assert "three segments" in (await rp.refusal()).reason
 
 
 TEXTS = {
@@ -245,26 +249,26 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
-async def test_claims_that_two_readers_would_read_differently_are_refused(desk: Desk, text: str) -> None:
-    reason = await desk.refused(lambda nonce: desk.token(text % json.dumps(desk.good(nonce))[1:-1]))
+async def test_claims_that_two_readers_would_read_differently_are_refused(rp: RelyingParty, text: str) -> None:
+    reason = await rp.refused(lambda nonce: rp.token(text % json.dumps(rp.good(nonce))[1:-1]))
     assert reason.startswith("ID token: claims: ")
 
 
 @pytest.mark.parametrize(
     "text", ['{"alg": "none", %s}', "[%s]", '{"x": NaN, %s}', '{"x": ' + "[" * 3000 + "]" * 3000 + ", %s}"]
 )
-async def test_a_header_that_two_readers_would_read_differently_is_refused(desk: Desk, text: str) -> None:
-    reason = await desk.refused(lambda nonce: desk.token(desk.good(nonce), text % json.dumps(desk.header())[1:-1]))
+async def test_a_header_that_two_readers_would_read_differently_is_refused(rp: RelyingParty, text: str) -> None:
+    reason = await rp.refused(lambda nonce: rp.token(rp.good(nonce), text % json.dumps(rp.header())[1:-1]))
     assert reason.startswith("ID token: ")
     assert "signature" not in reason
 
 
-async def test_an_access_token_that_was_not_issued_with_it_is_refused(desk: Desk) -> None:
+async def test_an_access_token_that_was_not_issued_with_it_is_refused(rp: RelyingParty) -> None:
     for wrong in ("x", "", None, 1, "A" * 22):
-        assert await desk.refused_claims(at_hash=wrong) == "ID token: at_hash"
+        assert await rp.refused_claims(at_hash=wrong) == "ID token: at_hash"
 
 
-async def test_a_token_of_another_sign_in_is_refused(desk: Desk) -> None:
-    first = await desk.begin()
-    kept = desk.token(desk.good(first.nonce))
-    assert await desk.refused(lambda nonce: kept) == "ID token: nonce"
+async def test_a_token_of_another_sign_in_is_refused(rp: RelyingParty) -> None:
+    first = await rp.begin()
+    kept = rp.token(rp.good(first.nonce))
+    assert await rp.refused(lambda nonce: kept) == "ID token: nonce"

@@ -1,4 +1,4 @@
-"""Keys of a provider: which ones count, how they rotate, and how often they are fetched."""
+"""An OpenID provider's keys: which ones count, how they rotate, and how often they are fetched."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from manifest_auth.protocols.oidc import Refused
 from manifest_auth.protocols.oidc.keys import read
 from manifest_auth.runtime.outgoing import Unreachable
-from tests.protocols.oidc.desk import NOTHING, Desk
+from tests.protocols.oidc.relying_party import NOTHING, RelyingParty
 from tests.support.oidc_op import new_key, signed
 
 
@@ -20,111 +20,111 @@ def public(key: Any, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not ...}
 
 
-async def test_a_new_key_is_found_at_once(desk: Desk) -> None:
-    await desk.sign_in()
-    desk.op.rotate()
-    await desk.sign_in()
-    assert desk.op.count("keys") == 2
+async def test_a_new_key_is_found_at_once(rp: RelyingParty) -> None:
+    await rp.sign_in()
+    rp.op.rotate()
+    await rp.sign_in()
+    assert rp.op.count("keys") == 2
 
 
-async def test_a_new_key_of_the_same_name_is_found_at_once(desk: Desk) -> None:
-    desk.op.keys = [new_key("ES256", "one")]
-    await desk.sign_in()
-    desk.op.keys = [new_key("ES256", "one")]
-    await desk.sign_in()
-    assert desk.op.count("keys") == 2
+async def test_a_new_key_of_the_same_name_is_found_at_once(rp: RelyingParty) -> None:
+    rp.op.keys = [new_key("ES256", "one")]
+    await rp.sign_in()
+    rp.op.keys = [new_key("ES256", "one")]
+    await rp.sign_in()
+    assert rp.op.count("keys") == 2
 
 
-async def test_unknown_keys_are_looked_for_once_a_minute(desk: Desk) -> None:
-    await desk.sign_in()
+async def test_unknown_keys_are_looked_for_once_a_minute(rp: RelyingParty) -> None:
+    await rp.sign_in()
     foreign = new_key("ES256")
     for _ in range(5):
-        await desk.refused(lambda nonce: signed(desk.header(kid="x"), desk.good(nonce), foreign, "ES256"))
-    assert desk.op.count("keys") == 2
-    desk.clock.advance(59)
-    await desk.refused(lambda nonce: signed(desk.header(kid="x"), desk.good(nonce), foreign, "ES256"))
-    assert desk.op.count("keys") == 2
-    desk.clock.advance(1)
-    await desk.refused(lambda nonce: signed(desk.header(kid="x"), desk.good(nonce), foreign, "ES256"))
-    assert desk.op.count("keys") == 3
-    await desk.sign_in()
-    assert desk.op.count("keys") == 3
+        await rp.refused(lambda nonce: signed(rp.header(kid="x"), rp.good(nonce), foreign, "ES256"))
+    assert rp.op.count("keys") == 2
+    rp.clock.advance(59)
+    await rp.refused(lambda nonce: signed(rp.header(kid="x"), rp.good(nonce), foreign, "ES256"))
+    assert rp.op.count("keys") == 2
+    rp.clock.advance(1)
+    await rp.refused(lambda nonce: signed(rp.header(kid="x"), rp.good(nonce), foreign, "ES256"))
+    assert rp.op.count("keys") == 3
+    await rp.sign_in()
+    assert rp.op.count("keys") == 3
 
 
-async def test_a_hundred_unknown_keys_at_once_are_one_fetch(desk: Desk) -> None:
-    await desk.sign_in()
-    answers = [await desk.begin() for _ in range(100)]
+async def test_a_hundred_unknown_keys_at_once_are_one_fetch(rp: RelyingParty) -> None:
+    await rp.sign_in()
+    answers = [await rp.begin() for _ in range(100)]
     foreign = new_key("ES256")
-    desk.op.id_token = signed(desk.header(kid="x"), desk.good("n"), foreign, "ES256")
-    outcomes = await asyncio.gather(*(desk.redeem(answer, NOTHING) for answer in answers), return_exceptions=True)
+    rp.op.id_token = signed(rp.header(kid="x"), rp.good("n"), foreign, "ES256")
+    outcomes = await asyncio.gather(*(rp.redeem(answer, NOTHING) for answer in answers), return_exceptions=True)
     assert all(isinstance(outcome, Refused) for outcome in outcomes)
-    assert desk.op.count("keys") == 2
+    assert rp.op.count("keys") == 2
 
 
-async def test_a_hundred_first_sign_ins_at_once_are_one_fetch_of_everything(desk: Desk) -> None:
-    desk.op.delay = {"discovery": 0.05, "keys": 0.05}
-    await asyncio.gather(*(desk.sign_in() for _ in range(100)))
-    assert (desk.op.count("discovery"), desk.op.count("keys")) == (1, 1)
+async def test_a_hundred_first_sign_ins_at_once_are_one_fetch_of_everything(rp: RelyingParty) -> None:
+    rp.op.delay = {"discovery": 0.05, "keys": 0.05}
+    await asyncio.gather(*(rp.sign_in() for _ in range(100)))
+    assert (rp.op.count("discovery"), rp.op.count("keys")) == (1, 1)
 
 
-async def test_a_key_that_was_taken_back_verifies_for_an_hour_at_most(desk: Desk) -> None:
-    await desk.sign_in()
-    old = desk.op.key
-    desk.op.rotate()
-    desk.clock.advance(3599)
-    assert await desk.shown(lambda nonce: signed({"alg": "ES256", "kid": old.kid}, desk.good(nonce), old, "ES256"))
-    desk.clock.advance(1)
-    reason = await desk.refused(lambda nonce: signed({"alg": "ES256", "kid": old.kid}, desk.good(nonce), old, "ES256"))
+async def test_a_key_that_was_taken_back_verifies_for_an_hour_at_most(rp: RelyingParty) -> None:
+    await rp.sign_in()
+    old = rp.op.key
+    rp.op.rotate()
+    rp.clock.advance(3599)
+    assert await rp.shown(lambda nonce: signed({"alg": "ES256", "kid": old.kid}, rp.good(nonce), old, "ES256"))
+    rp.clock.advance(1)
+    reason = await rp.refused(lambda nonce: signed({"alg": "ES256", "kid": old.kid}, rp.good(nonce), old, "ES256"))
     assert "not among" in reason
 
 
-async def test_keys_that_are_too_old_and_cannot_be_fetched_verify_nothing(desk: Desk) -> None:
-    await desk.sign_in()
-    desk.clock.advance(3600)
-    desk.op.published = {"error": "down"}
+async def test_keys_that_are_too_old_and_cannot_be_fetched_verify_nothing(rp: RelyingParty) -> None:
+    await rp.sign_in()
+    rp.clock.advance(3600)
+    rp.op.published = {"error": "down"}
     with pytest.raises(Unreachable):
-        await desk.sign_in()
+        await rp.sign_in()
 
 
-async def test_an_unknown_key_whose_set_cannot_be_fetched_is_the_providers_fault(desk: Desk) -> None:
-    await desk.sign_in()
-    desk.op.rotate()
-    desk.op.published = []
+async def test_an_unknown_key_whose_set_cannot_be_fetched_is_the_providers_fault(rp: RelyingParty) -> None:
+    await rp.sign_in()
+    rp.op.rotate()
+    rp.op.published = []
     with pytest.raises(Unreachable, match="no list of keys"):
-        await desk.sign_in()
-    desk.op.published = None
-    await desk.sign_in()  # a failure does not start the minute
+        await rp.sign_in()
+    rp.op.published = None
+    await rp.sign_in()  # a failure does not start the minute
 
 
 @pytest.mark.parametrize("kid", ["", None])
-async def test_without_a_kid_every_fitting_key_is_tried(desk: Desk, kid: str | None) -> None:
-    desk.op.keys = [new_key("RS256", kid), *(new_key("ES256", kid) for _ in range(8)), new_key("ES384", kid)]
-    key = desk.op.keys[5]
-    assert await desk.shown(lambda nonce: signed({"alg": "ES256"}, desk.good(nonce), key, "ES256"))
+async def test_without_a_kid_every_fitting_key_is_tried(rp: RelyingParty, kid: str | None) -> None:
+    rp.op.keys = [new_key("RS256", kid), *(new_key("ES256", kid) for _ in range(8)), new_key("ES384", kid)]
+    key = rp.op.keys[5]
+    assert await rp.shown(lambda nonce: signed({"alg": "ES256"}, rp.good(nonce), key, "ES256"))
 
 
-async def test_without_a_kid_only_so_many_are_tried(desk: Desk) -> None:
-    desk.op.keys = [new_key("ES256") for _ in range(30)]
-    key = desk.op.keys[-1]
-    reason = await desk.refused(lambda nonce: signed({"alg": "ES256"}, desk.good(nonce), key, "ES256"))
+async def test_without_a_kid_only_so_many_are_tried(rp: RelyingParty) -> None:
+    rp.op.keys = [new_key("ES256") for _ in range(30)]
+    key = rp.op.keys[-1]
+    reason = await rp.refused(lambda nonce: signed({"alg": "ES256"}, rp.good(nonce), key, "ES256"))
     assert reason == "ID token: signature"
 
 
-async def test_a_key_without_a_name_is_tried_for_a_token_with_one(desk: Desk) -> None:
+async def test_a_key_without_a_name_is_tried_for_a_token_with_one(rp: RelyingParty) -> None:
     """RFC 7517, section 4.5: a set may leave the name out. What has the name goes first."""
-    desk.op.keys = [new_key("ES256", ""), new_key("ES256", "")]
+    rp.op.keys = [new_key("ES256", ""), new_key("ES256", "")]
     token = {"alg": "ES256", "kid": "named"}
-    assert await desk.shown(lambda nonce: signed(token, desk.good(nonce), desk.op.keys[0], "ES256"))
-    desk.op.keys.append(new_key("ES256", "named"))
-    desk.clock.advance(3600)
-    assert await desk.shown(lambda nonce: signed(token, desk.good(nonce), desk.op.keys[2], "ES256"))
-    reason = await desk.refused(lambda nonce: signed(token, desk.good(nonce), desk.op.keys[0], "ES256"))
+    assert await rp.shown(lambda nonce: signed(token, rp.good(nonce), rp.op.keys[0], "ES256"))
+    rp.op.keys.append(new_key("ES256", "named"))
+    rp.clock.advance(3600)
+    assert await rp.shown(lambda nonce: signed(token, rp.good(nonce), rp.op.keys[2], "ES256"))
+    reason = await rp.refused(lambda nonce: signed(token, rp.good(nonce), rp.op.keys[0], "ES256"))
     assert reason == "ID token: signature"
 
 
-async def test_a_kid_that_two_keys_share_is_told_apart_by_algorithm(desk: Desk) -> None:
-    desk.op.keys = [new_key("RS256", "one"), new_key("ES384", "one"), new_key("ES256", "one")]
-    await desk.sign_in()
+async def test_a_kid_that_two_keys_share_is_told_apart_by_algorithm(rp: RelyingParty) -> None:
+    rp.op.keys = [new_key("RS256", "one"), new_key("ES384", "one"), new_key("ES256", "one")]
+    await rp.sign_in()
 
 
 @pytest.mark.parametrize(
@@ -138,11 +138,11 @@ async def test_a_kid_that_two_keys_share_is_told_apart_by_algorithm(desk: Desk) 
     ],
     ids=str,
 )
-async def test_a_key_may_say_less_or_more_than_it_must(desk: Desk, changes: dict[str, Any]) -> None:
-    key = desk.op.key
+async def test_a_key_may_say_less_or_more_than_it_must(rp: RelyingParty, changes: dict[str, Any]) -> None:
+    key = rp.op.key
     unknown = [{"kty": "AKP", "kid": "pq", "pub": "x"}, {"kty": "oct", "k": "c2VjcmV0"}, {"kid": "nothing"}, 17, None]
-    desk.op.published = {"keys": [*unknown, public(key, **changes)], "more": 1}
-    await desk.sign_in()
+    rp.op.published = {"keys": [*unknown, public(key, **changes)], "more": 1}
+    await rp.sign_in()
 
 
 @pytest.mark.parametrize(
@@ -166,37 +166,37 @@ async def test_a_key_may_say_less_or_more_than_it_must(desk: Desk, changes: dict
     ],
     ids=str,
 )
-async def test_a_key_for_something_else_or_nothing_is_not_used(desk: Desk, changes: dict[str, Any]) -> None:
-    desk.op.published = {"keys": [public(desk.op.key, **changes)]}
-    assert "not among" in (await desk.refusal()).reason
+async def test_a_key_for_something_else_or_nothing_is_not_used(rp: RelyingParty, changes: dict[str, Any]) -> None:
+    rp.op.published = {"keys": [public(rp.op.key, **changes)]}
+    assert "not among" in (await rp.refusal()).reason
 
 
 @pytest.mark.filterwarnings("ignore:Key size should be")
-async def test_a_weak_rsa_key_is_not_used(desk: Desk) -> None:
-    desk.op.alg = "RS256"
-    desk.op.keys = [new_key("RS256", size=1024)]
-    assert "not among" in (await desk.refusal()).reason
+async def test_a_weak_rsa_key_is_not_used(rp: RelyingParty) -> None:
+    rp.op.alg = "RS256"
+    rp.op.keys = [new_key("RS256", size=1024)]
+    assert "not among" in (await rp.refusal()).reason
 
 
-async def test_an_rsa_key_without_end_is_not_used(desk: Desk) -> None:
-    desk.op.alg = "RS256"
-    desk.op.published = {"keys": [public(desk.op.key, n="_" * 100_000)]}
-    assert "not among" in (await desk.refusal()).reason
+async def test_an_rsa_key_without_end_is_not_used(rp: RelyingParty) -> None:
+    rp.op.alg = "RS256"
+    rp.op.published = {"keys": [public(rp.op.key, n="_" * 100_000)]}
+    assert "not among" in (await rp.refusal()).reason
 
 
 @pytest.mark.parametrize(("marked", "used"), [("EdDSA", "Ed25519"), ("Ed25519", "EdDSA"), ("EdDSA", "EdDSA")])
-async def test_both_names_of_eddsa_mean_the_same_key(desk: Desk, marked: str, used: str) -> None:
-    desk.op.alg = used
-    desk.op.keys = [new_key(used)]
-    desk.op.published = {"keys": [public(desk.op.keys[0], alg=marked)]}
-    await desk.sign_in()
+async def test_both_names_of_eddsa_mean_the_same_key(rp: RelyingParty, marked: str, used: str) -> None:
+    rp.op.alg = used
+    rp.op.keys = [new_key(used)]
+    rp.op.published = {"keys": [public(rp.op.keys[0], alg=marked)]}
+    await rp.sign_in()
 
 
 @pytest.mark.parametrize("published", [[], {}, {"keys": {}}, {"keys": None}, "x"], ids=str)
-async def test_a_document_that_is_no_set_is_the_providers_fault(desk: Desk, published: Any) -> None:
-    desk.op.published = published
+async def test_a_document_that_is_no_set_is_the_providers_fault(rp: RelyingParty, published: Any) -> None:
+    rp.op.published = published
     with pytest.raises(Unreachable):
-        await desk.sign_in()
+        await rp.sign_in()
 
 
 def test_of_a_set_without_end_the_first_hundred_count() -> None:

@@ -1,4 +1,4 @@
-"""A whole sign-in at a provider, and the legal oddities of real ones."""
+"""A whole OpenID sign-in, and the valid variations of real providers."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ import pytest
 
 from manifest_auth.protocols.oidc import Answer, Authorization
 from manifest_auth.protocols.oidc.keys import ALGORITHMS
-from tests.protocols.oidc.desk import CALLBACK, EMAIL, VERIFIER, Desk
+from tests.protocols.oidc.relying_party import CALLBACK, EMAIL, VERIFIER, RelyingParty
 from tests.support.oidc_op import new_key
 
 
-async def test_a_code_becomes_verified_claims(desk: Desk) -> None:
-    claims = await desk.sign_in()
-    assert (claims["iss"], claims["sub"]) == (desk.op.issuer, "subject-1")
+async def test_a_code_becomes_verified_claims(rp: RelyingParty) -> None:
+    claims = await rp.sign_in()
+    assert (claims["iss"], claims["sub"]) == (rp.op.issuer, "subject-1")
     assert claims["email"] == "ada@acme.example"
-    assert [asked.endpoint for asked in desk.op.asked] == ["discovery", "token", "keys"]
+    assert [asked.endpoint for asked in rp.op.asked] == ["discovery", "token", "keys"]
 
 
-async def test_what_was_published_is_fetched_once(desk: Desk) -> None:
+async def test_what_was_published_is_fetched_once(rp: RelyingParty) -> None:
     for _ in range(5):
-        await desk.sign_in()
-    assert (desk.op.count("discovery"), desk.op.count("keys"), desk.op.count("token")) == (1, 1, 5)
+        await rp.sign_in()
+    assert (rp.op.count("discovery"), rp.op.count("keys"), rp.op.count("token")) == (1, 1, 5)
 
 
-async def test_the_authorization_request_asks_for_a_code_with_pkce(desk: Desk) -> None:
-    found = await desk.discover(desk.op.issuer)
+async def test_the_authorization_request_asks_for_a_code_with_pkce(rp: RelyingParty) -> None:
+    found = await rp.discover(rp.op.issuer)
     asked = Authorization("st&te", "non ce", "chal", CALLBACK, "ada+x@acme.example", "login")
-    address = desk.client.authorization_address(found, desk.registration(scopes=("email", "openid")), asked)
-    assert address.startswith(f"{desk.op.base}/authorize?")
+    address = rp.client.authorization_address(found, rp.registration(scopes=("email", "openid")), asked)
+    assert address.startswith(f"{rp.op.base}/authorize?")
     assert "+" not in address
     assert dict(parse_qsl(urlsplit(address).query)) == {
         "response_type": "code",
@@ -46,45 +46,43 @@ async def test_the_authorization_request_asks_for_a_code_with_pkce(desk: Desk) -
     }
 
 
-async def test_a_query_of_the_endpoint_is_kept_and_what_is_not_asked_is_not_sent(desk: Desk) -> None:
-    desk.op.announced["authorization_endpoint"] = f"{desk.op.base}/authorize?tenant=a%26b"
-    found = await desk.discover(desk.op.issuer)
-    address = desk.client.authorization_address(
-        found, desk.registration(scopes=()), Authorization("s", "n", "c", CALLBACK)
-    )
+async def test_a_query_of_the_endpoint_is_kept_and_what_is_not_asked_is_not_sent(rp: RelyingParty) -> None:
+    rp.op.announced["authorization_endpoint"] = f"{rp.op.base}/authorize?tenant=a%26b"
+    found = await rp.discover(rp.op.issuer)
+    address = rp.client.authorization_address(found, rp.registration(scopes=()), Authorization("s", "n", "c", CALLBACK))
     query = parse_qs(urlsplit(address).query)
     assert (query["tenant"], query["scope"]) == (["a&b"], ["openid"])
     assert {"prompt", "login_hint", "response_mode"} & query.keys() == set()
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS)
-async def test_every_asymmetric_algorithm_is_verified_with_its_at_hash(desk: Desk, alg: str) -> None:
-    desk.op.alg = alg
+async def test_every_asymmetric_algorithm_is_verified_with_its_at_hash(rp: RelyingParty, alg: str) -> None:
+    rp.op.alg = alg
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert (await desk.sign_in())["at_hash"]
+        assert (await rp.sign_in())["at_hash"]
 
 
-async def test_eddsa_may_be_ed448(desk: Desk) -> None:
-    desk.op.alg = "EdDSA"
-    desk.op.keys = [new_key("EdDSA", curve="Ed448")]
-    assert (await desk.sign_in())["at_hash"]
+async def test_eddsa_may_be_ed448(rp: RelyingParty) -> None:
+    rp.op.alg = "EdDSA"
+    rp.op.keys = [new_key("EdDSA", curve="Ed448")]
+    assert (await rp.sign_in())["at_hash"]
 
 
 @pytest.mark.parametrize("suffix", ["/", "/realms/acme", "/oauth2/default/", "/a/b"])
-async def test_an_issuer_may_have_a_path_and_end_in_a_slash(desk: Desk, suffix: str) -> None:
-    desk.op.issuer += suffix
-    assert (await desk.sign_in())["iss"] == desk.op.base + suffix
+async def test_an_issuer_may_have_a_path_and_end_in_a_slash(rp: RelyingParty, suffix: str) -> None:
+    rp.op.issuer += suffix
+    assert (await rp.sign_in())["iss"] == rp.op.base + suffix
 
 
-async def test_a_provider_may_leave_iss_out_of_its_redirect(desk: Desk) -> None:
-    desk.op.without_iss = True
-    await desk.sign_in()
+async def test_a_provider_may_leave_iss_out_of_its_redirect(rp: RelyingParty) -> None:
+    rp.op.without_iss = True
+    await rp.sign_in()
 
 
-async def test_a_provider_may_send_iss_without_announcing_it(desk: Desk) -> None:
-    desk.op.announced["authorization_response_iss_parameter_supported"] = None
-    await desk.sign_in()
+async def test_a_provider_may_send_iss_without_announcing_it(rp: RelyingParty) -> None:
+    rp.op.announced["authorization_response_iss_parameter_supported"] = None
+    await rp.sign_in()
 
 
 LEGAL = {
@@ -96,7 +94,7 @@ LEGAL = {
     "not before now": {"nbf": 1_800_000_000},
     "expired within the skew": {"exp": 1_799_999_941},
     "issued in the future within the skew": {"iat": 1_800_000_060, "nbf": 1_800_000_060},
-    "claims that nobody asked for": {"acr": "1", "sid": "s", "client_id": "manifest", "c_hash": "x", "amr": ["pwd"]},
+    "claims that were not asked for": {"acr": "1", "sid": "s", "client_id": "manifest", "c_hash": "x", "amr": ["pwd"]},
     "a subject in another script": {"sub": "Ἀγάπη-東京-🗝"},
     "a subject of the greatest length": {"sub": "ü" * 255},
     "claims without a value": {"email": None, "name": None},
@@ -105,8 +103,8 @@ LEGAL = {
 
 
 @pytest.mark.parametrize("claims", LEGAL.values(), ids=LEGAL.keys())
-async def test_what_the_standard_allows_is_accepted(desk: Desk, claims: dict[str, object]) -> None:
-    found = await desk.shown_claims(**claims)
+async def test_what_the_standard_allows_is_accepted(rp: RelyingParty, claims: dict[str, object]) -> None:
+    found = await rp.shown_claims(**claims)
     assert {name: found.get(name) for name in claims} == claims
 
 
@@ -115,32 +113,32 @@ HEADERS = {
     "type in small letters": {"typ": "jwt"},
     "type as a media type": {"typ": "application/JWT"},
     "a long certificate chain": {"x5c": ["M" * 3000]},
-    "members that nobody knows": {"x-vendor": {"a": [1]}},
+    "unknown members": {"x-vendor": {"a": [1]}},
 }
 
 
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS.keys())
-async def test_odd_headers_are_accepted(desk: Desk, header: dict[str, object]) -> None:
-    assert await desk.shown(lambda nonce: desk.token(desk.good(nonce), desk.header(**header)))
+async def test_odd_headers_are_accepted(rp: RelyingParty, header: dict[str, object]) -> None:
+    assert await rp.shown(lambda nonce: rp.token(rp.good(nonce), rp.header(**header)))
 
 
-async def test_a_token_type_in_any_case_is_accepted(desk: Desk) -> None:
+async def test_a_token_type_in_any_case_is_accepted(rp: RelyingParty) -> None:
     for kind in ("bearer", "BEARER"):
-        desk.op.token["token_type"] = kind
-        await desk.sign_in()
+        rp.op.token["token_type"] = kind
+        await rp.sign_in()
 
 
-async def test_a_code_is_good_once_and_for_its_own_verifier(desk: Desk) -> None:
-    answer = await desk.begin()
+async def test_a_code_is_good_once_and_for_its_own_verifier(rp: RelyingParty) -> None:
+    answer = await rp.begin()
     with pytest.raises(Exception, match="invalid_grant"):
-        await desk.redeem(answer._replace(verifier=VERIFIER + "x"), EMAIL)
-    answer = await desk.begin()
-    await desk.redeem(answer, EMAIL)
+        await rp.redeem(answer._replace(verifier=VERIFIER + "x"), EMAIL)
+    answer = await rp.begin()
+    await rp.redeem(answer, EMAIL)
     with pytest.raises(Exception, match="invalid_grant"):
-        await desk.redeem(answer, EMAIL)
+        await rp.redeem(answer, EMAIL)
 
 
-def test_secrets_do_not_show_in_a_log(desk: Desk) -> None:
-    text = repr(desk.registration()) + repr(Answer("the-code", "the-verifier", "the-nonce", CALLBACK))
-    for secret in (str(desk.op.client_secret), "the-code", "the-verifier", "the-nonce"):
+def test_secrets_do_not_show_in_a_log(rp: RelyingParty) -> None:
+    text = repr(rp.registration()) + repr(Answer("the-code", "the-verifier", "the-nonce", CALLBACK))
+    for secret in (str(rp.op.client_secret), "the-code", "the-verifier", "the-nonce"):
         assert secret not in text

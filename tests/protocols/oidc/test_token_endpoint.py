@@ -1,4 +1,4 @@
-"""The token endpoint: how we authenticate, what it may answer, and what its errors become."""
+"""The OpenID token endpoint: how we authenticate, what it may answer, and what its errors become."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import pytest
 
 from manifest_auth.protocols.oidc import sentence_for
 from manifest_auth.runtime.outgoing import Unreachable
-from tests.protocols.oidc.desk import CALLBACK, VERIFIER, Desk
+from tests.protocols.oidc.relying_party import CALLBACK, VERIFIER, RelyingParty
 from tests.support.oidc_socket import Answer
 
 BASIC, POST = "client_secret_basic", "client_secret_post"
 
 
-def used(desk: Desk) -> list[str]:
+def used(rp: RelyingParty) -> list[str]:
     """How we authenticated, in order."""
-    asked = [asked for asked in desk.op.asked if asked.endpoint == "token"]
+    asked = [asked for asked in rp.op.asked if asked.endpoint == "token"]
     return ["basic" if "authorization" in a.headers else "post" if "client_secret" in a.form else "none" for a in asked]
 
 
-async def test_the_request_is_what_the_standard_asks_for(desk: Desk) -> None:
-    answer = await desk.begin()
-    await desk.redeem(answer, frozenset())
-    asked = desk.op.asked[-2]
+async def test_the_request_is_what_the_standard_asks_for(rp: RelyingParty) -> None:
+    answer = await rp.begin()
+    await rp.redeem(answer, frozenset())
+    asked = rp.op.asked[-2]
     assert (asked.endpoint, asked.method) == ("token", "POST")
     assert asked.form == {
         "grant_type": "authorization_code",
@@ -45,59 +45,59 @@ async def test_the_request_is_what_the_standard_asks_for(desk: Desk) -> None:
     ],
 )
 async def test_a_client_authenticates_as_it_is_set_or_as_the_provider_offers(
-    desk: Desk, authentication: str, offered: tuple[str, ...], tried: list[str]
+    rp: RelyingParty, authentication: str, offered: tuple[str, ...], tried: list[str]
 ) -> None:
-    desk.op.methods = offered
-    await desk.sign_in(authentication=authentication)
-    assert used(desk) == tried
+    rp.op.methods = offered
+    await rp.sign_in(authentication=authentication)
+    assert used(rp) == tried
 
 
 @pytest.mark.parametrize("announced", [[BASIC, POST], ["private_key_jwt"], ["none"]])
 async def test_a_provider_that_takes_less_than_it_announces_is_understood_and_remembered(
-    desk: Desk, announced: list[str]
+    rp: RelyingParty, announced: list[str]
 ) -> None:
-    desk.op.announced["token_endpoint_auth_methods_supported"] = announced
-    desk.op.methods = (POST,)
-    await desk.sign_in()
-    await desk.sign_in()
-    assert used(desk) == ["basic", "post", "post"]
-    desk.op.methods = (BASIC,)  # and it may change its mind
-    await desk.sign_in()
-    await desk.sign_in()
-    assert used(desk)[3:] == ["post", "basic", "basic"]
+    rp.op.announced["token_endpoint_auth_methods_supported"] = announced
+    rp.op.methods = (POST,)
+    await rp.sign_in()
+    await rp.sign_in()
+    assert used(rp) == ["basic", "post", "post"]
+    rp.op.methods = (BASIC,)  # and it may change its mind
+    await rp.sign_in()
+    await rp.sign_in()
+    assert used(rp)[3:] == ["post", "basic", "basic"]
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, "unauthorized_client"), (403, "unauthorized_client"), (403, "")])
 async def test_a_refusal_that_may_be_about_the_client_is_tried_in_the_other_way(
-    desk: Desk, status: int, error: str
+    rp: RelyingParty, status: int, error: str
 ) -> None:
-    desk.op.answers["token"] = Answer.json({"error": error}, status)
-    await desk.refusal()
-    assert used(desk) == ["basic", "post"]
+    rp.op.answers["token"] = Answer.json({"error": error}, status)
+    await rp.refusal()
+    assert used(rp) == ["basic", "post"]
 
 
-async def test_a_method_that_is_set_is_the_only_one_that_is_tried(desk: Desk) -> None:
-    desk.op.methods = (POST,)
-    assert "invalid_client" in (await desk.refusal(authentication="basic")).reason
-    assert used(desk) == ["basic"]
+async def test_a_method_that_is_set_is_the_only_one_that_is_tried(rp: RelyingParty) -> None:
+    rp.op.methods = (POST,)
+    assert "invalid_client" in (await rp.refusal(authentication="basic")).reason
+    assert used(rp) == ["basic"]
 
 
-async def test_a_client_without_a_secret_names_itself(desk: Desk) -> None:
-    desk.op.client_secret, desk.op.methods = None, ("none",)
-    await desk.sign_in()
-    assert used(desk) == ["none"]
-    assert [a.form["client_id"] for a in desk.op.asked if a.endpoint == "token"] == ["manifest"]
+async def test_a_client_without_a_secret_names_itself(rp: RelyingParty) -> None:
+    rp.op.client_secret, rp.op.methods = None, ("none",)
+    await rp.sign_in()
+    assert used(rp) == ["none"]
+    assert [a.form["client_id"] for a in rp.op.asked if a.endpoint == "token"] == ["manifest"]
 
 
 @pytest.mark.parametrize("secret", ["a:b", "p%+ä /=&", " ", "x" * 500])
-async def test_any_secret_arrives_as_it_is(desk: Desk, secret: str) -> None:
+async def test_any_secret_arrives_as_it_is(rp: RelyingParty, secret: str) -> None:
     for method in ("basic", "post"):
-        desk.op.client_id, desk.op.client_secret = "https://app.example/x:1", secret
-        await desk.sign_in(authentication=method)
+        rp.op.client_id, rp.op.client_secret = "https://app.example/x:1", secret
+        await rp.sign_in(authentication=method)
 
 
-async def test_a_wrong_secret_is_refused_with_a_sentence_about_the_set_up(desk: Desk) -> None:
-    refused = await desk.refusal(client_secret="wrong")
+async def test_a_wrong_secret_is_refused_with_a_sentence_about_the_set_up(rp: RelyingParty) -> None:
+    refused = await rp.refusal(client_secret="wrong")
     assert "invalid_client" in refused.reason
     assert "not set up correctly" in (refused.sentence or "")
 
@@ -106,30 +106,30 @@ ERRORS = ["invalid_grant", "invalid_client", "unauthorized_client", "invalid_req
 
 
 @pytest.mark.parametrize("error", ERRORS)
-async def test_an_error_becomes_a_sentence_of_ours(desk: Desk, error: str) -> None:
-    desk.op.token_error = error
-    refused = await desk.refusal()
+async def test_an_error_becomes_a_sentence_of_ours(rp: RelyingParty, error: str) -> None:
+    rp.op.token_error = error
+    refused = await rp.refusal()
     assert error in refused.reason
     assert refused.sentence == sentence_for(error)
 
 
 @pytest.mark.parametrize("error", ["<script>\n", "a" * 500, 17, None, {"a": 1}, "ü"])
-async def test_a_providers_own_words_go_nowhere(desk: Desk, error: Any) -> None:
-    desk.op.answers["token"] = Answer.json({"error": error, "error_description": "<b>words</b>"}, 400)
-    refused = await desk.refusal()
+async def test_a_providers_own_text_goes_nowhere(rp: RelyingParty, error: Any) -> None:
+    rp.op.answers["token"] = Answer.json({"error": error, "error_description": "<b>words</b>"}, 400)
+    refused = await rp.refusal()
     assert refused.reason == "token endpoint answered 400: no error code"
     assert refused.sentence == sentence_for("")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-async def test_a_refusal_without_a_body_is_a_refusal(desk: Desk, status: int) -> None:
-    desk.op.answers["token"] = Answer(status, {"Content-Type": "text/html"}, b"<html>")
-    assert str(status) in (await desk.refusal()).reason
+async def test_a_refusal_without_a_body_is_a_refusal(rp: RelyingParty, status: int) -> None:
+    rp.op.answers["token"] = Answer(status, {"Content-Type": "text/html"}, b"<html>")
+    assert str(status) in (await rp.refusal()).reason
 
 
-async def test_an_error_with_status_200_is_an_error(desk: Desk) -> None:
-    desk.op.answers["token"] = Answer.json({"error": "invalid_grant"})
-    assert "invalid_grant" in (await desk.refusal()).reason
+async def test_an_error_with_status_200_is_an_error(rp: RelyingParty) -> None:
+    rp.op.answers["token"] = Answer.json({"error": "invalid_grant"})
+    assert "invalid_grant" in (await rp.refusal()).reason
 
 
 @pytest.mark.parametrize(
@@ -146,25 +146,25 @@ async def test_an_error_with_status_200_is_an_error(desk: Desk) -> None:
     ],
     ids=["500", "503", "429", "html", "nothing", "list", "twice", "redirect"],
 )
-async def test_what_is_no_answer_is_the_providers_fault(desk: Desk, answer: Answer) -> None:
-    desk.op.answers["token"] = answer
+async def test_what_is_no_answer_is_the_providers_fault(rp: RelyingParty, answer: Answer) -> None:
+    rp.op.answers["token"] = answer
     with pytest.raises(Unreachable):
-        await desk.sign_in()
-    assert desk.op.count("token") == 1
+        await rp.sign_in()
+    assert rp.op.count("token") == 1
 
 
 @pytest.mark.parametrize("kind", [None, "", "DPoP", "mac", 1, ["bearer"]])
-async def test_a_token_that_is_no_bearer_token_is_refused(desk: Desk, kind: Any) -> None:
-    desk.op.token["token_type"] = kind
-    assert "token_type" in (await desk.refusal()).reason
+async def test_a_token_that_is_no_bearer_token_is_refused(rp: RelyingParty, kind: Any) -> None:
+    rp.op.token["token_type"] = kind
+    assert "token_type" in (await rp.refusal()).reason
 
 
 @pytest.mark.parametrize("token", [None, "", 1, "a b", "a\r\nX: y", "ü", "a" * 20_000])
-async def test_an_access_token_that_no_header_can_carry_is_refused(desk: Desk, token: Any) -> None:
-    desk.op.token["access_token"] = token
-    assert "access token" in (await desk.refusal(frozenset({"groups"}))).reason
+async def test_an_access_token_that_no_header_can_carry_is_refused(rp: RelyingParty, token: Any) -> None:
+    rp.op.token["access_token"] = token
+    assert "access token" in (await rp.refusal(frozenset({"groups"}))).reason
 
 
-async def test_tokens_without_an_id_token_are_refused(desk: Desk) -> None:
-    desk.op.token["id_token"] = None
-    assert "ID token" in (await desk.refusal()).reason
+async def test_tokens_without_an_id_token_are_refused(rp: RelyingParty) -> None:
+    rp.op.token["id_token"] = None
+    assert "ID token" in (await rp.refusal()).reason

@@ -1,4 +1,4 @@
-"""A provider that is down, slow or broken costs a sign-in its budget and no more."""
+"""An OpenID provider that is down, slow or broken costs a sign-in its time budget and no more."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import pytest
 
 from manifest_auth.runtime.outgoing import Unreachable
-from tests.protocols.oidc.desk import Desk
+from tests.protocols.oidc.relying_party import RelyingParty
 from tests.support.oidc_op import provider
 from tests.support.oidc_socket import Answer
 
@@ -16,24 +16,24 @@ MUCH = frozenset({"groups"})
 
 
 @pytest.mark.parametrize("endpoint", ["discovery", "token", "keys", "userinfo"])
-async def test_a_slow_provider_is_given_up(desk: Desk, endpoint: str) -> None:
-    desk.op.delay[endpoint] = 30
+async def test_a_slow_provider_is_given_up(rp: RelyingParty, endpoint: str) -> None:
+    rp.op.delay[endpoint] = 30
     with pytest.raises(Unreachable, match="no answer in time"):
-        await asyncio.wait_for(desk.sign_in(MUCH), 15)
+        await asyncio.wait_for(rp.sign_in(MUCH), 15)
 
 
-async def test_all_calls_of_a_sign_in_share_one_budget(desk: Desk) -> None:
-    answer = await desk.begin()
-    desk.op.delay = dict.fromkeys(("token", "keys", "userinfo"), 0.9)  # each in time, together not: the budget is 2 s
+async def test_all_calls_of_a_sign_in_share_one_budget(rp: RelyingParty) -> None:
+    answer = await rp.begin()
+    rp.op.delay = dict.fromkeys(("token", "keys", "userinfo"), 0.9)  # each in time, together not: the budget is 2 s
     with pytest.raises(Unreachable, match="no answer in time"):
-        await desk.redeem(answer, MUCH)
+        await rp.redeem(answer, MUCH)
 
 
-async def test_a_provider_that_is_gone_is_told_at_once(desk: Desk) -> None:
-    with provider(desk.clock) as other:
+async def test_a_provider_that_is_gone_is_told_at_once(rp: RelyingParty) -> None:
+    with provider(rp.clock) as other:
         issuer = other.issuer
     with pytest.raises(Unreachable, match="cannot connect"):
-        await asyncio.wait_for(desk.discover(issuer), 5)
+        await asyncio.wait_for(rp.discover(issuer), 5)
 
 
 @pytest.mark.parametrize("endpoint", ["discovery", "token", "keys", "userinfo"])
@@ -49,27 +49,27 @@ async def test_a_provider_that_is_gone_is_told_at_once(desk: Desk) -> None:
     ],
     ids=["500", "nothing", "redirect", "huge", "compressed", "no HTTP"],
 )
-async def test_a_broken_provider_is_unreachable(desk: Desk, endpoint: str, answer: Answer) -> None:
-    desk.op.answers[endpoint] = answer
+async def test_a_broken_provider_is_unreachable(rp: RelyingParty, endpoint: str, answer: Answer) -> None:
+    rp.op.answers[endpoint] = answer
     with pytest.raises(Unreachable):
-        await asyncio.wait_for(desk.sign_in(MUCH), 15)
+        await asyncio.wait_for(rp.sign_in(MUCH), 15)
 
 
-async def test_keys_that_come_with_an_error_are_none(desk: Desk) -> None:
-    good = json.dumps({"keys": [desk.op.key.as_dict(private=False)]}).encode()
+async def test_keys_that_come_with_an_error_are_none(rp: RelyingParty) -> None:
+    good = json.dumps({"keys": [rp.op.key.as_dict(private=False)]}).encode()
     for status in (203, 404, 500):
-        desk.op.answers["keys"] = Answer(status, {"Content-Type": "application/json"}, good)
+        rp.op.answers["keys"] = Answer(status, {"Content-Type": "application/json"}, good)
         with pytest.raises(Unreachable, match=f"answered {status}"):
-            await desk.sign_in()
-    desk.op.answers["keys"] = Answer(200, {"Content-Type": "application/json"}, good)
-    await desk.sign_in()
+            await rp.sign_in()
+    rp.op.answers["keys"] = Answer(200, {"Content-Type": "application/json"}, good)
+    await rp.sign_in()
 
 
-async def test_it_is_well_again_as_soon_as_the_provider_is(desk: Desk) -> None:
+async def test_it_is_well_again_as_soon_as_the_provider_is(rp: RelyingParty) -> None:
     for endpoint in ("discovery", "token", "keys", "userinfo"):
-        desk.clock.advance(25 * 3600)  # nothing that was kept is good any more
-        desk.op.answers[endpoint] = Answer(503)
+        rp.clock.advance(25 * 3600)  # nothing that was kept is good any more
+        rp.op.answers[endpoint] = Answer(503)
         with pytest.raises(Unreachable):
-            await desk.sign_in(MUCH)
-        del desk.op.answers[endpoint]
-        await desk.sign_in(MUCH)
+            await rp.sign_in(MUCH)
+        del rp.op.answers[endpoint]
+        await rp.sign_in(MUCH)

@@ -1,4 +1,4 @@
-"""Userinfo: asked where the ID token is thin, and believed only about the same person."""
+"""OpenID userinfo: asked when the ID token lacks claims, and believed only about the same person."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from typing import Any
 import pytest
 
 from manifest_auth.runtime.outgoing import Unreachable
-from tests.protocols.oidc.desk import EMAIL, Desk
+from tests.protocols.oidc.relying_party import EMAIL, RelyingParty
 from tests.support.oidc_op import new_key, signed
 from tests.support.oidc_socket import Answer
 
 
-async def test_userinfo_is_not_asked_when_the_token_says_enough(desk: Desk) -> None:
-    await desk.sign_in(frozenset({"email", "email_verified"}))
-    assert desk.op.count("userinfo") == 0
+async def test_userinfo_is_not_asked_when_the_token_says_enough(rp: RelyingParty) -> None:
+    await rp.sign_in(frozenset({"email", "email_verified"}))
+    assert rp.op.count("userinfo") == 0
 
 
-async def test_what_the_token_leaves_out_comes_from_userinfo(desk: Desk) -> None:
-    desk.op.only_in_userinfo = {"email", "email_verified"}
-    claims = await desk.sign_in(EMAIL)
+async def test_what_the_token_leaves_out_comes_from_userinfo(rp: RelyingParty) -> None:
+    rp.op.only_in_userinfo = {"email", "email_verified"}
+    claims = await rp.sign_in(EMAIL)
     assert (claims["email"], claims["email_verified"]) == ("ada@acme.example", True)
-    asked = desk.op.asked[-1]
+    asked = rp.op.asked[-1]
     assert (asked.endpoint, asked.method) == ("userinfo", "GET")
-    assert asked.headers["authorization"].removeprefix("Bearer ") in desk.op.access_tokens
+    assert asked.headers["authorization"].removeprefix("Bearer ") in rp.op.access_tokens
 
 
-async def test_a_claim_without_a_value_counts_as_left_out(desk: Desk) -> None:
-    desk.op.claims["email"] = ""
-    assert (await desk.sign_in(EMAIL))["email"] == ""
-    desk.op.id_token = None
-    answer = await desk.begin()
-    desk.op.id_token = desk.token(desk.good(answer.nonce, email=None))
-    assert (await desk.redeem(answer, EMAIL))["email"] == "ada@acme.example"
+async def test_a_claim_without_a_value_counts_as_left_out(rp: RelyingParty) -> None:
+    rp.op.claims["email"] = ""
+    assert (await rp.sign_in(EMAIL))["email"] == ""
+    rp.op.id_token = None
+    answer = await rp.begin()
+    rp.op.id_token = rp.token(rp.good(answer.nonce, email=None))
+    assert (await rp.redeem(answer, EMAIL))["email"] == "ada@acme.example"
 
 
-async def test_what_the_token_says_wins(desk: Desk) -> None:
-    desk.op.user["name"] = "Ada"
-    desk.op.userinfo = {"sub": "subject-1", "iss": "https://evil.example", "name": "Eve", "groups": ["x"], "aud": "y"}
-    claims = await desk.sign_in(frozenset({"groups"}))
+async def test_what_the_token_says_wins(rp: RelyingParty) -> None:
+    rp.op.user["name"] = "Ada"
+    rp.op.userinfo = {"sub": "subject-1", "iss": "https://evil.example", "name": "Eve", "groups": ["x"], "aud": "y"}
+    claims = await rp.sign_in(frozenset({"groups"}))
     assert (claims["name"], claims["groups"]) == ("Ada", ["x"])
-    assert (claims["iss"], claims["aud"]) == (desk.op.issuer, "manifest")
+    assert (claims["iss"], claims["aud"]) == (rp.op.issuer, "manifest")
 
 
 MARKS = {
@@ -52,11 +52,11 @@ MARKS = {
 
 @pytest.mark.parametrize(("info", "mark"), MARKS.values(), ids=MARKS.keys())
 async def test_an_address_of_the_token_is_not_vouched_for_by_a_mark_of_another(
-    desk: Desk, info: dict[str, Any], mark: bool | None
+    rp: RelyingParty, info: dict[str, Any], mark: bool | None
 ) -> None:
-    desk.op.only_in_userinfo = {"email_verified"}
-    desk.op.userinfo = {"sub": "subject-1", "groups": ["x"], **info}
-    claims = await desk.sign_in(frozenset({"groups"}))
+    rp.op.only_in_userinfo = {"email_verified"}
+    rp.op.userinfo = {"sub": "subject-1", "groups": ["x"], **info}
+    claims = await rp.sign_in(frozenset({"groups"}))
     assert (claims["email"], claims.get("email_verified"), claims["groups"]) == ("ada@acme.example", mark, ["x"])
 
 
@@ -64,26 +64,26 @@ async def test_an_address_of_the_token_is_not_vouched_for_by_a_mark_of_another(
     ("of_token", "of_userinfo", "mark"), [(True, False, False), (True, None, True), (None, True, True)]
 )
 async def test_an_address_of_userinfo_comes_with_its_own_mark_first(
-    desk: Desk, of_token: bool | None, of_userinfo: bool | None, mark: bool
+    rp: RelyingParty, of_token: bool | None, of_userinfo: bool | None, mark: bool
 ) -> None:
-    desk.op.claims |= {"email": None, "email_verified": of_token}
-    desk.op.userinfo = {"sub": "subject-1", "email": "ada@acme.example"}
+    rp.op.claims |= {"email": None, "email_verified": of_token}
+    rp.op.userinfo = {"sub": "subject-1", "email": "ada@acme.example"}
     if of_userinfo is not None:
-        desk.op.userinfo["email_verified"] = of_userinfo
-    claims = await desk.sign_in(EMAIL)
+        rp.op.userinfo["email_verified"] = of_userinfo
+    claims = await rp.sign_in(EMAIL)
     assert (claims["email"], claims["email_verified"]) == ("ada@acme.example", mark)
 
 
-async def test_a_provider_without_userinfo_has_nothing_to_add(desk: Desk) -> None:
-    desk.op.without_userinfo = True
-    assert "groups" not in await desk.sign_in(frozenset({"groups"}))
+async def test_a_provider_without_userinfo_has_nothing_to_add(rp: RelyingParty) -> None:
+    rp.op.without_userinfo = True
+    assert "groups" not in await rp.sign_in(frozenset({"groups"}))
 
 
 @pytest.mark.parametrize("sub", ["admin", "SUBJECT-1", "subject-1 ", "", None, 1, ["subject-1"]])
-async def test_userinfo_about_somebody_else_is_refused(desk: Desk, sub: Any) -> None:
-    desk.op.userinfo = {"sub": sub, "email": "eve@evil.example"}
-    desk.op.only_in_userinfo = {"email"}
-    assert "somebody else" in (await desk.refusal(EMAIL)).reason
+async def test_userinfo_about_someone_else_is_refused(rp: RelyingParty, sub: Any) -> None:
+    rp.op.userinfo = {"sub": sub, "email": "eve@evil.example"}
+    rp.op.only_in_userinfo = {"email"}
+    assert "somebody else" in (await rp.refusal(EMAIL)).reason
 
 
 REFUSED = {
@@ -101,49 +101,49 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("answer", "reason"), REFUSED.values(), ids=REFUSED.keys())
-async def test_userinfo_that_cannot_be_used_is_refused(desk: Desk, answer: Answer, reason: str) -> None:
-    desk.op.answers["userinfo"] = answer
-    assert reason in (await desk.refusal(frozenset({"groups"}))).reason
-    await desk.sign_in(EMAIL)  # nobody who needs nothing of it is kept out
+async def test_userinfo_that_cannot_be_used_is_refused(rp: RelyingParty, answer: Answer, reason: str) -> None:
+    rp.op.answers["userinfo"] = answer
+    assert reason in (await rp.refusal(frozenset({"groups"}))).reason
+    await rp.sign_in(EMAIL)  # a person who needs nothing of it is not refused
 
 
 @pytest.mark.parametrize("answer", [Answer(500), Answer(raw=b""), Answer(307, {"Location": "/x"})], ids=str)
-async def test_userinfo_with_a_fault_is_the_providers(desk: Desk, answer: Answer) -> None:
-    desk.op.answers["userinfo"] = answer
+async def test_userinfo_with_a_fault_is_the_providers(rp: RelyingParty, answer: Answer) -> None:
+    rp.op.answers["userinfo"] = answer
     with pytest.raises(Unreachable):
-        await desk.sign_in(frozenset({"groups"}))
+        await rp.sign_in(frozenset({"groups"}))
 
 
-async def test_a_forged_token_is_refused_before_userinfo_is_asked(desk: Desk) -> None:
-    await desk.refused_claims(aud="other")
-    assert desk.op.count("userinfo") == 0
+async def test_a_forged_token_is_refused_before_userinfo_is_asked(rp: RelyingParty) -> None:
+    await rp.refused_claims(aud="other")
+    assert rp.op.count("userinfo") == 0
 
 
-def as_jwt(desk: Desk, key: Any = None, *, header: dict[str, Any] | None = None, **claims: Any) -> Answer:
-    """Userinfo as a JWT, which a client may be registered for (section 5.3.2)."""
-    usual = {"iss": desk.op.issuer, "aud": desk.op.client_id, "sub": "subject-1", "email": "eve@acme.example", **claims}
+def as_jwt(rp: RelyingParty, key: Any = None, *, header: dict[str, Any] | None = None, **claims: Any) -> Answer:
+    """Userinfo as a JWT, which a client may be registered for (OpenID Connect Core, section 5.3.2)."""
+    usual = {"iss": rp.op.issuer, "aud": rp.op.client_id, "sub": "subject-1", "email": "eve@acme.example", **claims}
     told = {name: value for name, value in usual.items() if value is not None}
-    text = signed(header or desk.header(), told, key or desk.op.key, desk.op.alg)
+    text = signed(header or rp.header(), told, key or rp.op.key, rp.op.alg)
     return Answer(200, {"Content-Type": "application/jwt; charset=utf-8"}, f"{text}\n".encode())
 
 
 @pytest.mark.parametrize("aud", ["manifest", ["manifest"]])
-async def test_userinfo_may_be_signed(desk: Desk, aud: Any) -> None:
-    desk.op.only_in_userinfo = {"email"}
-    desk.op.answers["userinfo"] = as_jwt(desk, aud=aud)
-    assert (await desk.sign_in(EMAIL))["email"] == "eve@acme.example"
+async def test_userinfo_may_be_signed(rp: RelyingParty, aud: Any) -> None:
+    rp.op.only_in_userinfo = {"email"}
+    rp.op.answers["userinfo"] = as_jwt(rp, aud=aud)
+    assert (await rp.sign_in(EMAIL))["email"] == "eve@acme.example"
 
 
-async def test_signed_userinfo_with_a_new_key_makes_keys_be_fetched_once(desk: Desk) -> None:
-    desk.op.only_in_userinfo = {"email"}
-    await desk.sign_in(EMAIL)
-    old = desk.header()
-    desk.op.rotate(keep=True)
-    desk.op.answers["userinfo"] = as_jwt(desk)
-    desk.op.header = old
-    desk.op.keys.reverse()  # the ID token goes on with the old key
-    assert (await desk.sign_in(EMAIL))["email"] == "eve@acme.example"
-    assert desk.op.count("keys") == 2
+async def test_signed_userinfo_with_a_new_key_makes_keys_be_fetched_once(rp: RelyingParty) -> None:
+    rp.op.only_in_userinfo = {"email"}
+    await rp.sign_in(EMAIL)
+    old = rp.header()
+    rp.op.rotate(keep=True)
+    rp.op.answers["userinfo"] = as_jwt(rp)
+    rp.op.header = old
+    rp.op.keys.reverse()  # the ID token goes on with the old key
+    assert (await rp.sign_in(EMAIL))["email"] == "eve@acme.example"
+    assert rp.op.count("keys") == 2
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
@@ -158,19 +158,19 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("claims", "reason"), BAD.values(), ids=BAD.keys())
 async def test_signed_userinfo_must_be_by_the_provider_for_us_about_the_person(
-    desk: Desk, claims: dict[str, Any], reason: str
+    rp: RelyingParty, claims: dict[str, Any], reason: str
 ) -> None:
-    desk.op.only_in_userinfo = {"email"}
-    desk.op.answers["userinfo"] = as_jwt(desk, **claims)
-    assert reason in (await desk.refusal(EMAIL)).reason
+    rp.op.only_in_userinfo = {"email"}
+    rp.op.answers["userinfo"] = as_jwt(rp, **claims)
+    assert reason in (await rp.refusal(EMAIL)).reason
 
 
 @pytest.mark.parametrize("how", ["foreign key", "none", "HS256", "another algorithm"])
-async def test_userinfo_that_the_provider_did_not_sign_is_refused(desk: Desk, how: str) -> None:
-    desk.op.only_in_userinfo = {"email"}
+async def test_userinfo_that_the_provider_did_not_sign_is_refused(rp: RelyingParty, how: str) -> None:
+    rp.op.only_in_userinfo = {"email"}
     if how == "foreign key":
-        desk.op.answers["userinfo"] = as_jwt(desk, new_key("ES256"))
+        rp.op.answers["userinfo"] = as_jwt(rp, new_key("ES256"))
     else:
         alg = {"another algorithm": "ES384"}.get(how, how)
-        desk.op.answers["userinfo"] = as_jwt(desk, header=desk.header(alg=alg))
-    assert (await desk.refusal(EMAIL)).reason.startswith("userinfo: s")
+        rp.op.answers["userinfo"] = as_jwt(rp, header=rp.header(alg=alg))
+    assert (await rp.refusal(EMAIL)).reason.startswith("userinfo: s")

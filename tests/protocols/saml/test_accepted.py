@@ -1,4 +1,4 @@
-"""What providers send and what must pass."""
+"""SAML responses that must be accepted, as real providers send them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from manifest_auth.protocols import saml
-from tests.protocols.saml.desk import ACS, AUDIENCE, IDP, POLICY, pinned, refuse, replaced, response, verdict
+from tests.protocols.saml.verdicts import ACS, AUDIENCE, IDP, POLICY, pinned, refuse, replaced, response, verdict
 from tests.support.saml_idp import ASSERTION, NOW_MS, STYLES, Idp, Signing, decode, encode
 
 SIGNED = ("assertion", "response", "both")

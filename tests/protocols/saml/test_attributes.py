@@ -1,12 +1,12 @@
-"""Attributes as providers write them."""
+"""SAML attributes in the forms that providers write."""
 
 from __future__ import annotations
 
 import pytest
 from lxml import etree
 
-from tests.protocols.saml.desk import refuse, response, verdict
 from tests.protocols.saml.test_wrapping import A, Element, part
+from tests.protocols.saml.verdicts import refuse, response, verdict
 
 
 def statement(xml: str) -> dict[str, tuple[str, ...]]:
@@ -74,7 +74,7 @@ def test_several_statements() -> None:
     assert verdict(response(before=add, attributes={"a": "y"})).attributes == {"a": ("y",), "b": ("x",)}
 
 
-def test_attributes_of_an_advice_are_nobodys() -> None:
+def test_attributes_of_an_advice_are_no_ones() -> None:
     def add(tree: Element) -> None:
         advice = etree.Element(f"{A}Advice")
         advice.append(part(tree, f".//{A}AttributeStatement"))

@@ -1,4 +1,4 @@
-"""Certificates that administrators paste, and our own."""
+"""SAML certificates: those that administrators paste, and our own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from manifest_auth.protocols import saml
-from tests.protocols.saml.desk import IDP
+from tests.protocols.saml.verdicts import IDP
 from tests.support.saml_idp import NOW_MS, Idp, encode
 
 PEM = IDP.certificate_pem
@@ -63,7 +63,7 @@ def test_elliptic_curves(kind: str) -> None:
     ],
     ids=[f"case {number}" for number in range(11)],
 )
-def test_what_nobody_should_pin_is_explained(text: str, reason: str) -> None:
+def test_what_no_one_should_pin_is_explained(text: str, reason: str) -> None:
     with pytest.raises(saml.Refused, match=reason):
         saml.read_certificate(text)
 

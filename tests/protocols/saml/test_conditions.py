@@ -1,4 +1,4 @@
-"""A genuine assertion that is not for us, not for now, or not an answer to what we asked."""
+"""Genuine SAML assertions that are not for us, not valid now, or no answer to our request."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from lxml import etree
 
-from tests.protocols.saml.desk import ACS, AUDIENCE, IDP, POLICY, refuse, response, verdict
 from tests.protocols.saml.test_wrapping import A, Element, P, part
+from tests.protocols.saml.verdicts import ACS, AUDIENCE, IDP, POLICY, refuse, response, verdict
 from tests.support.saml_idp import NOW_MS, time_text
 
 SIGNED = ("assertion", "response", "both")

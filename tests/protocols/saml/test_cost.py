@@ -1,4 +1,5 @@
-"""What is hostile costs less than a large genuine response: refused before dear work (compared, never timed)."""
+"""A hostile SAML response costs less than a large genuine one: it is refused before expensive work (compared, never
+timed)."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from functools import lru_cache
 import pytest
 
 from manifest_auth.protocols import saml
-from tests.protocols.saml.desk import OUR_CERTIFICATE, replaced, response, verdict
+from tests.protocols.saml.verdicts import OUR_CERTIFICATE, replaced, response, verdict
 from tests.support.cost import times_as_dear
 from tests.support.saml_idp import Encryption, decode, encode
 from tests.support.saml_signing import EXCLUSIVE

@@ -1,4 +1,4 @@
-"""Documents that two parsers could read in two ways, and documents that are too much."""
+"""XML documents that two parsers could read differently, and documents that are too large."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from lxml import etree
 
 from manifest_auth.protocols import saml
-from tests.protocols.saml.desk import refuse, replaced, response, verdict
 from tests.protocols.saml.test_wrapping import A, Element, P, part
+from tests.protocols.saml.verdicts import refuse, replaced, response, verdict
 from tests.support.saml_idp import ASSERTION, PROTOCOL, decode, encode
 from tests.support.saml_signing import DS
 

@@ -1,4 +1,4 @@
-"""Encrypted assertions, in the forms that providers send, and those that nobody may send."""
+"""Encrypted SAML assertions: the forms that providers send, and forms that are refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 from manifest_auth.protocols import saml
-from tests.protocols.saml.desk import IDP, OUR_CERTIFICATE, OUR_KEY, POLICY, refuse, replaced, response, verdict
+from tests.protocols.saml.verdicts import IDP, OUR_CERTIFICATE, OUR_KEY, POLICY, refuse, replaced, response, verdict
 from tests.support.saml_encrypting import CIPHERS
 from tests.support.saml_idp import ASSERTION, NOW_MS, Encryption, Idp, Signing, decode, encode
 from tests.support.saml_signing import DS, ENC
@@ -200,15 +200,15 @@ def test_the_clear_text_passes_the_same_checks_as_any_assertion() -> None:
 
 
 def test_encryption_is_no_signature() -> None:
-    """Anybody has our certificate."""
+    """Everyone has our certificate."""
     refuse(sealed(sign="none"), "nothing is signed")
     refuse(sealed(idp=Idp(number=1)), "no pinned certificate")
 
 
 def test_both_signatures_count_around_and_inside() -> None:
-    stranger = Idp(number=1)
+    other_provider = Idp(number=1)
     assert verdict(sealed(Encryption(clear=signed_assertion(IDP)), sign="response"))
-    refuse(sealed(Encryption(clear=signed_assertion(stranger)), sign="response"), "no pinned certificate")
+    refuse(sealed(Encryption(clear=signed_assertion(other_provider)), sign="response"), "no pinned certificate")
 
 
 def test_a_cipher_text_put_under_a_foreign_envelope_signature() -> None:

@@ -1,4 +1,4 @@
-"""A genuine response with one thing wrong, for every thing and every place in it."""
+"""A genuine SAML response with one defect, for every defect and every place in it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from lxml import etree
 
 from manifest_auth.protocols import saml
-from tests.protocols.saml.desk import response, verdict
 from tests.protocols.saml.test_wrapping import A, Element, P, S, forged, part
+from tests.protocols.saml.verdicts import response, verdict
 from tests.support.saml_idp import decode, encode
 
 

@@ -1,4 +1,4 @@
-"""Metadata of providers, as files from their consoles look, and ours."""
+"""SAML metadata: files of providers as their consoles write them, and ours."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from lxml import etree
 
 from manifest_auth.protocols import saml
-from tests.protocols.saml.desk import ACS, AUDIENCE, IDP, OUR_CERTIFICATE
+from tests.protocols.saml.verdicts import ACS, AUDIENCE, IDP, OUR_CERTIFICATE
 from tests.support.saml_idp import Idp, encode
 
 SSO = "https://acme.okta.com/app/manifest/exk1test/sso/saml"

@@ -1,4 +1,4 @@
-"""Our requests, read as a provider reads them."""
+"""Our SAML authentication requests, read as a provider reads them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 
 from manifest_auth.protocols import saml
-from tests.protocols.saml.desk import ACS, AUDIENCE, OUR_CERTIFICATE, OUR_KEY
+from tests.protocols.saml.verdicts import ACS, AUDIENCE, OUR_CERTIFICATE, OUR_KEY
 from tests.support.saml_idp import ASSERTION, NOW_MS, PROTOCOL
 from tests.support.saml_signing import DS, canonical
 

@@ -1,4 +1,4 @@
-"""Signatures that do not count, whoever made them."""
+"""SAML signatures that do not count, no matter who made them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lxml import etree
 from manifest_auth.protocols import saml
 from manifest_auth.protocols.saml import signatures
 from manifest_auth.protocols.saml.signatures import verified
-from tests.protocols.saml.desk import IDP, POLICY, pinned, refuse, replaced, response, verdict
 from tests.protocols.saml.test_wrapping import A, Element, S, part
+from tests.protocols.saml.verdicts import IDP, POLICY, pinned, refuse, replaced, response, verdict
 from tests.support.saml_idp import NOW_MS, Idp, Signing, decode, encode
 from tests.support.saml_signing import DS, ENVELOPED, EXCLUSIVE, canonical, sign_element, signature_value
 
@@ -210,7 +210,7 @@ def test_only_the_bytes_of_the_very_element_are_ever_handed_on() -> None:
 
 @pytest.mark.parametrize("sign", ["assertion", "response"])
 def test_what_is_read_is_what_was_verified_and_not_what_came(sign: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Security bar 74: were the two ever to differ, the verified bytes are believed and nothing else."""
+    """If the two ever differed, only the verified bytes would be believed."""
 
     def another(*given: Any) -> Element:
         found = verified(*given)
@@ -236,7 +236,7 @@ def test_a_certificate_that_is_not_yet_valid() -> None:
 
 
 @pytest.mark.parametrize("uri", ["_a1", "#x_a1", "x#_a1", "##_a1", "http://idp.example/#_a1", "#_a1 ", "#_A1", "#"])
-def test_the_reference_is_the_parents_id_to_the_letter(uri: str) -> None:
+def test_the_reference_is_exactly_the_parents_id(uri: str) -> None:
     text = response(sign="assertion", assertion_id="_a1", signing=Signing(uri=uri))
     refuse(text, "the signature is about .*not about its parent")
     assert verdict(response(sign="assertion", assertion_id="_a1", signing=Signing(uri="#_a1"))).id == "_a1"

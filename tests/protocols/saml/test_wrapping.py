@@ -1,4 +1,4 @@
-"""Signature wrapping: a signed element moved aside, a forged one put where readers look (XSW 1 to 8 and the rest)."""
+"""SAML signature wrapping: a signed element moved aside and a forged one put in its place (XSW 1 to 8 and others)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from lxml import etree
 
-from tests.protocols.saml.desk import OUR_CERTIFICATE, refuse, response
+from tests.protocols.saml.verdicts import OUR_CERTIFICATE, refuse, response
 from tests.support.saml_idp import ASSERTION, PROTOCOL, decode, encode
 from tests.support.saml_signing import DS
 

@@ -1,4 +1,4 @@
-"""Hashes of other systems: told apart, checked with the right password only, bounded in cost."""
+"""Password hashes of other systems: recognised, verified with the right password only, bounded in cost."""
 
 from __future__ import annotations
 

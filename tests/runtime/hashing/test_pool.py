@@ -1,4 +1,4 @@
-"""The hash workers: bounded, replaced when they die, of lower priority, and never this process."""
+"""The pool of hash workers: bounded, replaced when they die, of lower priority, never in this process."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_parameters_that_argon2_refuses_fail_that_job_alone(pool: HashPool
     assert await tag(pool)
 
 
-async def test_one_who_gives_up_waiting_harms_nobody(pool: HashPool) -> None:
+async def test_one_who_gives_up_waiting_harms_no_one(pool: HashPool) -> None:
     jobs = [asyncio.ensure_future(tag(pool, b"%d" % i, 4096, 4)) for i in range(6)]
     await asyncio.sleep(0)
     jobs[0].cancel()

@@ -1,4 +1,4 @@
-"""Letters over SMTP: encrypted where a password is told, in time or not at all, and never with headers of others."""
+"""Sending e-mail over SMTP: encrypted before a password is sent, within a time limit, without injected headers."""
 
 from __future__ import annotations
 
@@ -117,10 +117,10 @@ def quoted(settings: dict[str, str]) -> dict[str, str]:
     return settings | {"MANIFEST_SMTP_URL": url.replace(f"{name}:{password}", "ma%3Ail%40x:p%2Fss%20w%40rd%25")}
 
 
-async def test_a_letter_arrives_as_it_was_written() -> None:
+async def test_a_mail_arrives_as_it_was_written() -> None:
     with MailServer() as server:
         assert await sent(mail_of(server.settings | {"MANIFEST_PUBLIC_URL": "https://auth.example"}))
-        [letter] = server.letters
+        [letter] = server.mails
     assert (letter.sender, letter.recipients) == ("no-reply@auth.example", [LETTER.to])
     assert letter.text == LETTER.text
     message = letter.message
@@ -136,7 +136,7 @@ async def test_a_letter_arrives_as_it_was_written() -> None:
 async def test_with_a_password_the_connection_is_encrypted(tls: ssl.SSLContext, trusted: None) -> None:
     with MailServer(tls=tls, users=USER) as server:
         assert await sent(mail_of(quoted(from_elsewhere(server))))
-        [letter] = server.letters
+        [letter] = server.mails
     assert (letter.was_encrypted, letter.user) == (True, "ma:il@x")
 
 
@@ -144,7 +144,7 @@ async def test_without_starttls_the_password_is_not_told(log: Log) -> None:
     with MailServer(users=USER) as server, mock.patch.object(server, "_authenticate") as asked:
         assert not await sent(mail_of(quoted(from_elsewhere(server)), log))
     assert asked.call_count == 0
-    assert server.letters == []
+    assert server.mails == []
     [line] = log.lines
     assert (line["event"], line["request_id"]) == ("mail_failed", "request-1")
     assert "STARTTLS" in line["reason"]
@@ -153,31 +153,31 @@ async def test_without_starttls_the_password_is_not_told(log: Log) -> None:
 async def test_on_this_machine_a_password_needs_no_encryption() -> None:
     with MailServer(users=USER) as server:
         assert await sent(mail_of(quoted(server.settings)))
-        assert server.letters[0].user == "ma:il@x"
+        assert server.mails[0].user == "ma:il@x"
 
 
 async def test_without_a_password_starttls_is_used_where_it_is_offered(tls: ssl.SSLContext, trusted: None) -> None:
     with MailServer(tls=tls) as server:
         assert await sent(mail_of(from_elsewhere(server)))
-        assert server.letters[0].was_encrypted
+        assert server.mails[0].was_encrypted
     with MailServer() as server:
         assert await sent(mail_of(from_elsewhere(server)))
-        assert not server.letters[0].was_encrypted
+        assert not server.mails[0].was_encrypted
 
 
 async def test_tls_from_the_start(tls: ssl.SSLContext, trusted: None) -> None:
     with MailServer(tls=tls, is_tls_from_the_start=True, users=USER) as server:
         assert await sent(mail_of(quoted(from_elsewhere(server))))
-        assert server.letters[0].was_encrypted
+        assert server.mails[0].was_encrypted
 
 
 @pytest.mark.parametrize("from_the_start", [False, True])
-async def test_a_certificate_that_nobody_vouches_for_is_refused(
+async def test_a_certificate_that_no_one_vouches_for_is_refused(
     tls: ssl.SSLContext, log: Log, from_the_start: bool
 ) -> None:
     with MailServer(tls=tls, is_tls_from_the_start=from_the_start, users=USER) as server:
         assert not await sent(mail_of(quoted(from_elsewhere(server)), log))
-        assert server.letters == []
+        assert server.mails == []
     assert "CERTIFICATE_VERIFY_FAILED" in log.lines[0]["reason"]
 
 
@@ -208,8 +208,8 @@ async def test_a_server_that_is_not_there(log: Log) -> None:
     assert "ConnectionRefusedError" in log.lines[0]["reason"]
 
 
-async def test_nobody_waits_longer_than_allowed_and_a_late_letter_is_not_sent(log: Log) -> None:
-    """The server greets nobody for a while."""
+async def test_no_one_waits_longer_than_allowed_and_a_late_mail_is_not_sent(log: Log) -> None:
+    """The server does not greet for a while."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     settings = {"MANIFEST_SMTP_URL": f"smtp://127.0.0.1:{port}", "MANIFEST_MAIL_FROM": "a@b.example"}
@@ -220,14 +220,14 @@ async def test_nobody_waits_longer_than_allowed_and_a_late_letter_is_not_sent(lo
     listener.close()
 
 
-async def test_letters_of_one_request_share_its_time(log: Log) -> None:
+async def test_mails_of_one_request_share_its_time(log: Log) -> None:
     with MailServer() as server:
         post = mail_of(server.settings, log)
         until = post.deadline(5)
         assert await post.send(LETTER, until, "r")
         assert not await post.send(LETTER, post.deadline(-1), "r")
         await post.close()
-        assert len(server.letters) == 1
+        assert len(server.mails) == 1
     assert log.lines[0]["reason"] == "the time for all letters of this request was over"
 
 
@@ -240,21 +240,21 @@ async def test_letters_of_one_request_share_its_time(log: Log) -> None:
         LETTER._replace(to="ada@engines.example, eve@evil.example"),
     ],
 )
-async def test_nobody_adds_headers_or_recipients(log: Log, letter: Email) -> None:
+async def test_no_one_adds_headers_or_recipients(log: Log, letter: Email) -> None:
     with MailServer() as server:
         await sent(mail_of(server.settings, log), letter)
-        for taken in server.letters:
+        for taken in server.mails:
             assert taken.recipients == [letter.to]
             assert "Bcc" not in taken.message
             assert "X" not in taken.message
-        assert not any("eve@evil.example" in taken.recipients for taken in server.letters)
+        assert not any("eve@evil.example" in taken.recipients for taken in server.mails)
 
 
 async def test_an_international_address_and_subject_arrive() -> None:
     letter = Email("zoë@bücher.example", "Über Größe: 日本", "Grüße\n" + "x" * 2000 + "\n")
     with MailServer() as server:
         assert await sent(mail_of(server.settings), letter)
-        [taken] = server.letters
+        [taken] = server.mails
     assert (taken.recipients, taken.message["Subject"], taken.text) == ([letter.to], letter.subject, letter.text)
 
 
@@ -285,7 +285,7 @@ async def test_a_bug_in_the_background_is_logged(log: Log) -> None:
     assert [line["event"] for line in log.lines] == ["internal_error"]
 
 
-def test_letters_hold_the_link_on_a_line_of_its_own_and_no_names_of_people() -> None:
+def test_mails_hold_the_link_on_a_line_of_its_own_and_no_names_of_people() -> None:
     for letter in (
         mail.invitation("a@b.example", "Acme", "https://x/welcome#t"),
         mail.reset("a@b.example", "Acme", "L"),

@@ -1,4 +1,4 @@
-"""The mail server's settings. A wrong one stops the start with one line; ``doctor`` tries it."""
+"""The mail server's settings: a wrong one stops the start with one line; ``doctor`` tries it."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_doctor_tries_the_mail_server_and_says_what_is_wrong(tmp_path: Path) -> 
         status, line = findings(tmp_path, **wrong)
         assert (status, "SMTPAuthenticationError: 535" in line) == (1, True)
         assert not [word for word in ("wrong-word", "secret-word") if word in line]
-        assert server.letters == []
+        assert server.mails == []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     status, line = findings(tmp_path, MANIFEST_SMTP_URL=f"smtp://127.0.0.1:{port}", MANIFEST_MAIL_FROM=SENDER)

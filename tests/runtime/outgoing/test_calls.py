@@ -1,4 +1,4 @@
-"""Calls against a socket that does what servers should not."""
+"""Outgoing HTTP calls to a misbehaving server."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.outgoing.client import MOST_AT_ONCE
 from manifest_auth.runtime.settings import load
 from tests.support.oidc_socket import Answer, Asked, Socket
-from tests.support.outgoing import TENANT, get, post_form
+from tests.support.outgoing_calls import TENANT, get, post_form
 
 MIB = 1024 * 1024
 
 
 @dataclass
 class Site:
-    """A server whose answers a test sets by path; others get 404."""
+    """A server whose answers a test sets by path; other paths get 404."""
 
     socket: Socket
     answers: dict[str, Answer] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A name is looked up by us, and what was checked is what is called; certificates are checked against the name."""
+"""Outgoing HTTP: we look names up ourselves and connect to the checked address; certificates must match the name."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.outgoing.transport import KEEP_S
 from manifest_auth.runtime.settings import Settings, load
 from tests.support.oidc_socket import Answer, Asked, Socket
-from tests.support.outgoing import get
+from tests.support.outgoing_calls import get
 
 HOSTED = load({"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_PROVIDER_TIMEOUT": "5"})
 PRIVATE = load({"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_OUTGOING_PRIVATE": "on"})
@@ -91,7 +91,7 @@ async def test_the_address_that_was_checked_is_the_one_that_is_called(
 ) -> None:
     socket, asked, shown = secure
     monkeypatch.setenv("SSL_CERT_FILE", str(shown))
-    names = Names(["127.0.0.1"], ["203.0.113.9"])  # another answer for whoever asks twice
+    names = Names(["127.0.0.1"], ["203.0.113.9"])  # a second look-up would get another answer
     outgoing = Outgoing(PRIVATE, resolve=names)
     reply = await get(outgoing, f"https://{NAME}:{socket.port}/x")
     await outgoing.close()
@@ -131,7 +131,7 @@ async def test_of_several_addresses_only_those_that_may_be_called_are_tried(
 ) -> None:
     socket, asked, shown = secure
     monkeypatch.setenv("SSL_CERT_FILE", str(shown))
-    outgoing = Outgoing(PRIVATE, resolve=Names(["0.0.0.0", "127.0.0.3", "127.0.0.1"]))  # .3: nobody listens
+    outgoing = Outgoing(PRIVATE, resolve=Names(["0.0.0.0", "127.0.0.3", "127.0.0.1"]))  # .3: no one listens
     assert (await get(outgoing, f"https://{NAME}:{socket.port}/")).status == 200
     await outgoing.close()
     assert len(asked) == 1
@@ -144,7 +144,7 @@ async def test_localhost_is_this_machine_whatever_its_name_server_says() -> None
     await outgoing.close()
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(secure: Secure) -> None:
+async def test_a_certificate_that_no_one_vouches_for_is_refused(secure: Secure) -> None:
     socket, asked, _ = secure
     outgoing = Outgoing(PRIVATE, resolve=Names(["127.0.0.1"]))
     with pytest.raises(Unreachable, match=r"TLS: .*self-signed"):
@@ -163,7 +163,7 @@ async def test_a_certificate_for_another_name_is_refused(secure: Secure, monkeyp
     assert asked == []
 
 
-async def test_those_who_ask_for_one_name_share_one_look_up_and_a_dead_name_server_holds_up_nobody_else() -> None:
+async def test_those_who_ask_for_one_name_share_one_look_up_and_a_dead_name_server_delays_no_one_else() -> None:
     gate, asked = threading.Event(), []
 
     def resolve(host: str, port: int) -> list[str]:

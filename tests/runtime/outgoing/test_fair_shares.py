@@ -1,4 +1,4 @@
-"""What some clients hold of look-ups, connections and calls leaves every other client its own share."""
+"""Outgoing HTTP: clients that use many look-ups, connections and calls leave every other client its share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from manifest_auth.runtime.outgoing.fair_shares import Shares
 from manifest_auth.runtime.settings import load
 from tests.support.oidc_op import provider
 from tests.support.oidc_socket import Answer, Asked, Socket
-from tests.support.outgoing import get
+from tests.support.outgoing_calls import get
 
 HOSTILE, HONEST = range(1, 6), 9
 

@@ -1,4 +1,4 @@
-"""JSON of strangers: what two readers could read differently is read by neither."""
+"""JSON from other servers: what two readers could read differently is refused."""
 
 from __future__ import annotations
 

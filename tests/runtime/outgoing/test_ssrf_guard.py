@@ -1,4 +1,4 @@
-"""Which addresses may be called, told from their text and from what their names resolve to."""
+"""The SSRF guard: which addresses may be called, by their text and by what their names resolve to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A listener that other machines reach serves an https public address, or says that it is meant to be insecure."""
+"""A listener reachable from other machines needs an https public address, or a setting that allows insecure use."""
 
 from __future__ import annotations
 

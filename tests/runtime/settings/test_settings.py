@@ -1,4 +1,4 @@
-"""Settings come from environment, file and default; a wrong one stops with one clear line."""
+"""Settings come from environment, file and default; a wrong one stops the start with one clear line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from manifest_auth.app import build_services
 from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
 from tests.support.commands import run
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 
 REMOTE = {"MANIFEST_PUBLIC_URL": "https://auth.example.com"}
 WRONG: list[tuple[str, str]] = [
@@ -159,7 +159,7 @@ def test_environment_over_file_over_default(tmp_path: Path) -> None:
     assert loaded.access_token_ttl == 24 * 3600
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
+def test_the_defaults_are_these() -> None:
     loaded = load({})
     day = 24 * 3600
     assert (loaded.access_token_ttl, loaded.refresh_token_ttl, loaded.session_idle_ttl) == (day, 30 * day, 7 * day)

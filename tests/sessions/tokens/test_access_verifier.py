@@ -1,5 +1,4 @@
-"""Our own access tokens: how long one may be and how many are remembered, in numbers of the tests' own; and what only
-the verifier stands against, since whatever comes after it would refuse too."""
+"""Verifying our access tokens: their greatest length, and how many are cached. And what only the verifier refuses."""
 
 from __future__ import annotations
 
@@ -10,11 +9,11 @@ import pytest
 from manifest_auth.errors import InvalidToken
 from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
-from tests.support.admin_desk import another, desk
 from tests.support.application import App
+from tests.support.attempt_limits import token_of_length
 from tests.support.envelope import check_refusal
-from tests.support.forging import claims_of, minted
-from tests.support.limits import token_of_length
+from tests.support.forged_tokens import claims_of, minted
+from tests.support.system_admins import another, signed_in_admin
 
 MOST = 20_000
 
@@ -76,14 +75,14 @@ async def test_what_was_verified_for_one_purpose_is_not_remembered_for_another(a
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
-async def test_what_is_no_json_is_refused_in_a_claim_that_nobody_reads_too(app: App, value: str) -> None:
+async def test_what_is_no_json_is_refused_in_a_claim_that_no_one_reads_too(app: App, value: str) -> None:
     payload = json.dumps(claims_of((await keys_of(app)).token))
     assert (await app.me(minted(app, payload[:-1] + ', "x": 1}'))).status == 200
     check_refusal(await app.me(minted(app, payload[:-1] + f', "x": {value}}}')), 401, "INVALID_TOKEN")
 
 
 async def test_an_admins_token_names_the_admin_of_its_session(app: App) -> None:
-    first = await desk(app)
+    first = await signed_in_admin(app)
     second = await another(first)
     claims = claims_of(first.token)
     for number, status in ((first.id, 200), (second.id, 401)):

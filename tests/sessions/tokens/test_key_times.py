@@ -1,4 +1,4 @@
-"""A key that signs no more verifies until the last thing that it signed is over, and two minutes more."""
+"""A retired signing key verifies until its last token has expired, and two minutes longer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""``/api/admin/clients/{client}/sessions``: system admins list and end the sessions of a client's users."""
+"""``/api/admin/clients/{client}/sessions``: system admins list and end the sessions of a client's users. The routes for
+one user also exist below ``/api/client/users``, for the client's own Admin and User Admin."""
 
 from __future__ import annotations
 
@@ -6,13 +7,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from manifest_auth import sessions, tenants
+from manifest_auth import accounts, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
-from manifest_auth.errors import NotFound
+from manifest_auth.errors import Forbidden, NotFound
 from manifest_auth.http import Access, Call, Items, Paging, Route, Time, Wire
 from manifest_auth.operations import client_lifecycle
+from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
 
@@ -65,8 +67,21 @@ async def _list(ctx: RequestContext, call: Call[None]) -> ClientSessionsData:
 async def _list_users(ctx: RequestContext, call: Call[None]) -> ClientSessionsData:
     user_id = call.id("user")
     return await client_scope.read(
-        ctx, call, lambda unit: _page(ctx, unit, call.parameters, users.get(unit, user_id).id)
+        ctx, call, lambda unit: _page(ctx, unit, call.parameters, accounts.get_readable(unit, ctx, user_id).id)
     )
+
+
+async def _end_users(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
+    user_id = call.id("user")
+    return ClientSessionsEnded(
+        await client_scope.write(ctx, call, lambda unit: accounts.end_sessions(unit, ctx, user_id))
+    )
+
+
+async def _end_one_of_users(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
+    user_id, session_id = call.id("user"), call.path["session"]
+    await client_scope.write(ctx, call, lambda unit: accounts.end_session(unit, ctx, user_id, session_id))
+    return ClientSessionsEnded(1)
 
 
 async def _end_all(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
@@ -82,11 +97,20 @@ async def _end(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
     return ClientSessionsEnded(1)
 
 
+def _of_user(path: str, access: Access) -> tuple[Route, ...]:
+    refusals = (NotFound, Forbidden) if access is Access.CLIENT else (NotFound,)
+    return (
+        Route("GET", path, _list_users, access, "List a user's sessions", query=SessionsQuery, refusals=refusals),
+        Route("DELETE", path, _end_users, access, "End all sessions of a user", refusals=refusals),
+        Route("DELETE", f"{path}/{{session}}", _end_one_of_users, access, "End one session of a user",
+              refusals=refusals),
+    )  # fmt: skip
+
+
 _BASE = f"{OF_CLIENT}/sessions"
 ROUTES = (
     Route("GET", _BASE, _list, Access.ADMIN, "List a client's sessions", query=SessionsQuery, refusals=(NotFound,)),
     Route("DELETE", _BASE, _end_all, Access.ADMIN, "End all sessions of a client", refusals=(NotFound,)),
     Route("DELETE", f"{_BASE}/{{session}}", _end, Access.ADMIN, "End one session of a client", refusals=(NotFound,)),
-    Route("GET", f"{OF_CLIENT}/users/{{user}}/sessions", _list_users, Access.ADMIN, "List a user's sessions",
-          query=SessionsQuery, refusals=(NotFound,)),
+    *client_scope.both(_of_user, "/users/{user}/sessions", Permission.USERS_MANAGE),
 )  # fmt: skip

@@ -13,14 +13,15 @@ from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_none
-from manifest_auth.operations import client_lifecycle
+from manifest_auth.operations import client_lifecycle, client_settings
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
-from manifest_auth.tenants import Tenant, TenantSettings, TenantSettingsChange
+from manifest_auth.tenants import StoredSettings, Tenant, TenantSettings, TenantSettingsChange
 
 Name = Annotated[str, Meta(min_length=1, max_length=client_lifecycle.LONGEST_NAME)]
 _NOTHING_NEW = TenantSettings()
+_MEMBER = "settings."
 
 
 class ClientBody(msgspec.Struct, frozen=True):
@@ -40,7 +41,7 @@ class ClientData(Wire, frozen=True):
     id: int
     identifier: str
     name: str
-    settings: TenantSettings
+    settings: StoredSettings
     created_at: Time
     suspended_at: Time | None
     delete_at: Time | None
@@ -67,6 +68,7 @@ def _data(tenant: Tenant) -> ClientData:
 
 async def _create(ctx: RequestContext, call: Call[ClientBody]) -> ClientData:
     body = call.body
+    client_settings.check(ctx, body.settings, _MEMBER)
     return _data(
         await ctx.services.store.write(
             lambda unit: client_lifecycle.create(unit, ctx, body.identifier, body.name, body.settings)
@@ -99,7 +101,9 @@ async def _write(
 
 async def _change(ctx: RequestContext, call: Call[ClientChange]) -> ClientData:
     name, settings = or_none(call.body.name), or_none(call.body.settings)
-    return await _write(ctx, call, lambda unit, ctx, before: client_lifecycle.change(unit, ctx, before, name, settings))
+    return await _write(
+        ctx, call, lambda unit, ctx, before: client_settings.change(unit, ctx, before, name, settings, _MEMBER)
+    )
 
 
 async def _suspend(ctx: RequestContext, call: Call[None]) -> ClientData:

@@ -109,10 +109,6 @@ class ResetData(Wire, frozen=True):
     expires_at: Time
 
 
-class EndedSessions(Wire, frozen=True):
-    ended: int
-
-
 def _data(unit: TenantUnit, ctx: RequestContext, found: Sequence[User]) -> tuple[UserData, ...]:
     """Users with their pending addresses."""
     pending = users.email_changes.pending_addresses(unit, [user.id for user in found], ctx.now)
@@ -204,11 +200,6 @@ async def _restore(ctx: RequestContext, call: Call[None]) -> AdmittedData:
     return await _admit(ctx, call, lambda unit, user: accounts.restore(unit, ctx, tools, user))
 
 
-async def _end_sessions(ctx: RequestContext, call: Call[None]) -> EndedSessions:
-    user_id = call.id("user")
-    return EndedSessions(await client_scope.write(ctx, call, lambda unit: accounts.end_sessions(unit, ctx, user_id)))
-
-
 async def _reset(ctx: RequestContext, call: Call[None]) -> ResetData:
     user_id, tools = call.id("user"), ctx.services.account_tools
 
@@ -239,6 +230,4 @@ ROUTES = (
           refusals=(NotFound, Conflict, *_SEATS)),
     Route("POST", f"{_ONE}/password-reset", _reset, Access.ADMIN, "A one-time link for a user who needs a new password",
           status=201, refusals=(NotFound, Conflict, RateLimited)),
-    Route("DELETE", f"{_ONE}/sessions", _end_sessions, Access.ADMIN, "End all sessions of a user",
-          refusals=(NotFound,)),
 )  # fmt: skip

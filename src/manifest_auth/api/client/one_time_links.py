@@ -16,12 +16,13 @@ from manifest_auth.api.client.sign_in_answer import SignInData, browser_of, sign
 from manifest_auth.errors import Conflict, Forbidden, InvalidToken, Overloaded, RateLimited, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, page
 from manifest_auth.pages import welcome
+from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, password_reset, set_password
 from manifest_auth.sign_in.password import Claim
 from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.sign_in.set_password import LinkInfo
-from manifest_auth.tenants import TenantSettings
+from manifest_auth.tenants import StoredSettings
 from manifest_auth.text.canonical import when
 
 Token = Annotated[str, Meta(min_length=1, max_length=100, description="The part after `#` in the link.")]
@@ -99,8 +100,9 @@ def _data(ctx: RequestContext, link_info: LinkInfo) -> OneTimeLinkData:
     )
 
 
-def _return_to(settings: TenantSettings) -> str | None:
-    return next((a for a in settings.return_addresses if a.startswith(("https://", "http://"))), None)
+def _return_to(settings: StoredSettings) -> str | None:
+    listed = tenants.return_addresses_for(settings, Role.ADMIN.bit)
+    return next((a for a in listed if a.startswith(("https://", "http://"))), None)
 
 
 def _change_data(found: email_change.PendingChange) -> OneTimeLinkData:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from manifest_auth import tenants
 from manifest_auth.http import DEVICE, SESSION, Answer, Head, Header, Wire, device_cookie, ok, session_cookie
 from manifest_auth.permissions import role_names
 from manifest_auth.services import RequestContext
@@ -36,7 +37,8 @@ def browser_of(head: Head) -> BrowserCookies:
 def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
     """The ``Set-Cookie`` headers of a new session."""
     settings = ctx.services.settings
-    headers = [session_cookie(signed_in.cookie, settings.session_idle_ttl, settings)]
+    idle_s = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), settings).idle_s
+    headers = [session_cookie(signed_in.cookie, idle_s, settings)]
     if signed_in.device:
         headers.append(device_cookie(signed_in.device, settings))
     return tuple(headers)

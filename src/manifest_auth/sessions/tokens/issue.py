@@ -59,9 +59,9 @@ class Rotation(NamedTuple):
     strict: bool
 
 
-def users_kind(tools: TokenTools) -> TokenKind:
-    s = tools.settings
-    return TokenKind(Purpose.ACCESS, Purpose.REFRESH, s.access_token_ttl, s.refresh_token_ttl)
+def users_kind(tools: TokenTools, refresh_s: int) -> TokenKind:
+    """``refresh_s``: as :class:`manifest_auth.tenants.Lengths` of the user's client has it."""
+    return TokenKind(Purpose.ACCESS, Purpose.REFRESH, tools.settings.access_token_ttl, refresh_s)
 
 
 def admins_kind(tools: TokenTools) -> TokenKind:
@@ -89,16 +89,16 @@ def pair(tools: TokenTools, kind: TokenKind, subject: Subject, own: str, parent:
     return TokenPair(token, refresh.mint(key, subject.session_id, own, parent, expires_at), seconds)
 
 
-async def read_refresh(tools: TokenTools, kind: TokenKind, text: str, now: int) -> RefreshToken:
-    """The content of a refresh token. Raises InvalidToken, TokenExpired."""
+async def read_refresh(tools: TokenTools, purpose: Purpose, text: str, now: int) -> RefreshToken:
+    """The content of a refresh token of ``purpose``. Raises InvalidToken, TokenExpired."""
     await tools.keys.ensure_current()
-    keys = [key.raw for key in tools.keys.verifying(kind.refresh)]
+    keys = [key.raw for key in tools.keys.verifying(purpose)]
     try:
         return refresh.verify(keys, text, now)
     except InvalidToken:
         if not await tools.keys.refresh():  # another node rotated the keys, and its announcement is still on its way
             raise
-    return refresh.verify([key.raw for key in tools.keys.verifying(kind.refresh)], text, now)
+    return refresh.verify([key.raw for key in tools.keys.verifying(purpose)], text, now)
 
 
 def rotate(tools: TokenTools, presented: RefreshToken, rotation: Rotation, now: int) -> tuple[str, str | None] | None:

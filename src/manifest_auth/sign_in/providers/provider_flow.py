@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from manifest_auth import sessions, tenants
 from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled, Conflict, Refusal, SsoFailed, ValidationError
+from manifest_auth.permissions import Role
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow, FlowRequest, StartedFlow
@@ -72,12 +73,13 @@ async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback 
 
 
 def return_address(
-    ctx: RequestContext, tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie"
+    ctx: RequestContext, tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie", roles: int = 0
 ) -> str:
     """Where the browser returns: the address asked for, which must equal a listed one exactly; without one the first
-    listed address, else the server's ``/me``. Raises ValidationError."""
-    listed = _listed(tenant, provider)
-    if asked and asked not in listed:
+    address that is listed for every user, else the server's ``/me``. ``roles``: of the user who is signed in already,
+    else 0. Raises ValidationError."""
+    listed = _listed(tenant, provider, Role.ADMIN.bit)
+    if asked and asked not in _listed(tenant, provider, roles):
         raise ValidationError(details=[("returnTo", "Not among the listed return addresses")])
     if asked and response == "cookie" and not is_web(asked):
         raise ValidationError(details=[("response", "An app's own address needs response=code")])
@@ -87,9 +89,10 @@ def return_address(
     return address or _who_am_i(ctx)
 
 
-def _listed(tenant: Tenant, provider: Provider | None) -> tuple[str, ...]:
+def _listed(tenant: Tenant, provider: Provider | None, roles: int) -> tuple[str, ...]:
+    """The addresses that count for a user with those roles."""
     of_provider = provider.rules.return_addresses if provider is not None else ()
-    return (*of_provider, *tenants.settings_of(tenant.settings).return_addresses)
+    return (*of_provider, *tenants.return_addresses_for(tenants.settings_of(tenant.settings), roles))
 
 
 def _who_am_i(ctx: RequestContext) -> str:
@@ -137,9 +140,11 @@ async def complete(
                 suspended = AccountDisabled(reason=SUSPENDED)
                 record(bound, ctx, provider, suspended)
                 raise suspended
-            if flow is not None and flow.return_to not in (*_listed(tenant, provider), _who_am_i(ctx)):
+            if flow is not None and flow.return_to not in (*_listed(tenant, provider, 0), _who_am_i(ctx)):
                 raise SsoFailed(reason="the return address was taken off the list meanwhile")
             user = account_matching.match(bound, ctx, provider, person, _link_grant(unit, ctx, provider, flow))
+            if return_to and return_to not in (*_listed(tenant, provider, user.roles), _who_am_i(ctx)):
+                raise SsoFailed(reason="no Admin has saved the return address, which a User Admin added")
         except SsoFailed as refusal:
             record(bound, ctx, provider, refusal, proved=True)
             raise

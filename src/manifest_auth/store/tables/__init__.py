@@ -27,6 +27,7 @@ from manifest_auth.store.tables.installation import (
     tenants,
     throttles,
 )
+from manifest_auth.store.tables.looks import client_logos
 from manifest_auth.store.tables.mailing import email_changes, queued_mails
 from manifest_auth.store.tables.providers import (
     identities,

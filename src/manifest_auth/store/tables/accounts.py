@@ -24,6 +24,7 @@ users = Table(
     at("deactivated_at", nullable=True),
     at("last_sign_in_at", nullable=True),
     at("email_proved_at", nullable=True),  # when a link in an e-mail to this address was followed
+    Column("language", Text),  # of pages and e-mails, chosen by the user; null: none was chosen
     UniqueConstraint("tenant_id", "email_key"),
     Index(None, "email_key"),
     Index(None, "tenant_id", "id", unique=True),  # the target of foreign keys that start with the tenant

@@ -54,8 +54,12 @@ admin_sessions = Table(
     Column("refresh_current", Text, nullable=False),
     Column("refresh_previous", Text),
     at("refresh_changed_at"),
+    Column("cookie_hash", Text),  # SHA-256 of the cookie's value; null: the session has tokens and no cookie
+    at("cookie_seen_at", nullable=True),
+    at("proved_at", nullable=True),  # when password and code were shown last, on a page
     Index(None, "admin_id"),
     Index(None, "ends_at"),
+    Index(None, "cookie_hash", unique=True),
 )
 
 throttles = Table(  # failures by key, a hash of addresses and e-mails

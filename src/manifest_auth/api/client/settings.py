@@ -1,0 +1,33 @@
+"""``/api/client/settings``: what a client settles for itself, for those of its users who manage its settings."""
+
+from __future__ import annotations
+
+from manifest_auth import tenants
+from manifest_auth.errors import Forbidden, ValidationError
+from manifest_auth.http import Access, Call, Route
+from manifest_auth.operations import client_settings
+from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import StoredSettings, TenantSettingsChange
+
+
+async def _show(ctx: RequestContext, call: Call[None]) -> StoredSettings:
+    tenant = await ctx.services.store.read(lambda unit: tenants.get(unit, ctx.user.tenant_id))
+    return tenants.settings_of(tenant.settings)
+
+
+async def _change(ctx: RequestContext, call: Call[TenantSettingsChange]) -> StoredSettings:
+    def work(unit: SystemUnit) -> str:
+        before = tenants.get(unit, ctx.user.tenant_id, lock=True)
+        return client_settings.change(unit, ctx, before, None, call.body).settings
+
+    return tenants.settings_of(await ctx.services.store.write(work))
+
+
+ROUTES = (
+    Route("GET", "/api/client/settings", _show, Access.CLIENT, "What one's client settled for itself",
+          permission=Permission.SETTINGS_MANAGE),
+    Route("PATCH", "/api/client/settings", _change, Access.CLIENT, "Change what one's client settled for itself",
+          permission=Permission.SETTINGS_MANAGE, refusals=(ValidationError, Forbidden)),
+)  # fmt: skip

@@ -1,0 +1,164 @@
+"""The entries of ``docs/reference/http.md``, made from the route table. The text around them is written by hand.
+
+A comment ``<!-- routes: PATTERN | … -->`` says which routes follow, by patterns of ``METHOD /path`` in which ``*``
+stands for anything; the entries end at ``<!-- end of routes -->``. Every route belongs to one comment.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from manifest_auth.app import ROUTES
+from manifest_auth.cli.reference_shapes import Schema, Shapes
+from manifest_auth.http import Access, Route, openapi
+from manifest_auth.permissions import HOLDERS, Permission, Role
+
+_BLOCK = re.compile(r"(<!-- routes: ([^>]+?) -->\n).*?(<!-- end of routes -->)", re.DOTALL)
+_TABLE = r"(<!-- {0} -->\n).*?(<!-- end of {0} -->)"
+_WIDTH = 118
+
+
+class Misplaced(Exception):
+    """A route that stands in no comment or in several, or a pattern that fits no route."""
+
+
+def fill(text: str, routes: Sequence[Route] = ROUTES) -> str:
+    """The page with its entries made anew; ``pages.md`` lists the HTML pages. Raises Misplaced."""
+    routes = [route for route in routes if route.access is not Access.PAGE]
+    document = openapi.build(routes)
+    shapes = Shapes(document["components"]["schemas"], _used(document))
+    placed: dict[str, int] = {}
+
+    def block(found: re.Match[str]) -> str:
+        patterns = [pattern.strip() for pattern in found[2].split("|")]
+        chosen = [route for route in routes if any(fnmatch.fnmatchcase(_call(route), each) for each in patterns)]
+        for pattern in patterns:
+            if not any(fnmatch.fnmatchcase(_call(route), pattern) for route in chosen):
+                raise Misplaced(f"no route is like {pattern}")
+        for route in chosen:
+            placed[_call(route)] = placed.get(_call(route), 0) + 1
+        return f"{found[1]}\n{''.join(_entries(chosen, document, shapes))}{found[3]}"
+
+    made = _BLOCK.sub(block, text)
+    wrong = [_call(route) for route in routes if placed.get(_call(route)) != 1]
+    if wrong:
+        raise Misplaced(f"not in exactly one block: {', '.join(wrong)}")
+    definitions = "\n".join(shapes.definition(name) for name in shapes.named)
+    return _put(_put(made, "shapes", f"```text\n{definitions}\n```\n"), "roles", _roles())
+
+
+def _put(text: str, name: str, made: str) -> str:
+    return re.sub(_TABLE.format(name), lambda found: f"{found[1]}\n{made}\n{found[2]}", text, flags=re.DOTALL)
+
+
+def _roles() -> str:
+    """The table of permissions and the roles that have them."""
+    head = f"| permission | {' | '.join(role.value for role in Role)} |\n| --- |{' --- |' * len(Role)}\n"
+    rows = (
+        f"| `{permission.value}` | {' | '.join('x' if role in HOLDERS[permission] else '' for role in Role)} |\n"
+        for permission in Permission
+    )
+    return head + "".join(rows)
+
+
+def _used(document: Schema) -> Iterator[Schema]:
+    """The schemas of all bodies and of all answers that are no refusals."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for holder in (
+                operation.get("requestBody", {}),
+                *(of for at, of in operation["responses"].items() if at < "4"),
+            ):
+                schema = holder.get("content", {}).get("application/json", {}).get("schema", {})
+                yield schema.get("properties", {}).get("data", schema)
+
+
+def _call(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+def _entries(routes: Sequence[Route], document: Schema, shapes: Shapes) -> Iterator[str]:
+    """One for each route; the same operation of the client plane and of the admin plane shares one."""
+    groups: dict[tuple[Any, ...], list[Route]] = {}
+    for route in routes:
+        groups.setdefault((route.method, route.handler), []).append(route)
+    for group in groups.values():
+        yield _entry(group, document, shapes)
+
+
+def _entry(group: Sequence[Route], document: Schema, shapes: Shapes) -> str:
+    route = group[0]
+    operations = [document["paths"][each.path][each.method.lower()] for each in group]
+    operation = operations[0]
+    lines = ["### " + ", ".join(f"`{_call(each)}`" for each in group), "", f"{route.summary}.", ""]
+    lines += textwrap.wrap(f"- Who: {_who(group)}.", _WIDTH, subsequent_indent="  ")
+    codes = [code for status in operation["responses"].values() for code in re.findall("`[A-Z_]+`", _told(status))]
+    if codes:
+        lines += textwrap.wrap(f"- Refusals: {', '.join(codes)}.", _WIDTH, subsequent_indent="  ")
+    if reads := _reads(route):
+        lines.append(f"- Body: {reads}.")
+    if lines_of_shapes := list(_shapes(route, operation, shapes)):
+        lines += ["", "```text", *lines_of_shapes, "```"]
+    if described := list(_described(operation, shapes)):
+        lines += ["", *described]
+    return "\n".join(lines) + "\n\n"
+
+
+def _told(response: Schema) -> str:
+    return str(response["description"])
+
+
+def _who(group: Sequence[Route]) -> str:
+    words = []
+    for route in group:
+        if route.access is Access.OPEN:
+            words.append("anyone")
+        elif route.access is Access.ADMIN:
+            words.append("a system admin")
+        elif route.permission is None:
+            words.append("a signed-in user")
+        else:
+            words.append(f"a signed-in user with `{route.permission.value}`")
+    return "; or ".join(dict.fromkeys(words))
+
+
+def _reads(route: Route) -> str:
+    kib = route.limit // 1024
+    size = f"{kib // 1024} MiB" if kib >= 1024 and kib % 1024 == 0 else f"{kib} KiB"
+    if route.streams:
+        return "the bytes themselves, up to the limit that the operator sets for files"
+    return f"JSON, {size} at most" if route.body is not None or (route.raw and route.method == "POST") else ""
+
+
+def _shapes(route: Route, operation: Schema, shapes: Shapes) -> Iterator[str]:
+    """The lines that show query, body and answer."""
+    query = {each["name"]: each for each in operation.get("parameters", ()) if each["in"] == "query"}
+    for count, (name, one) in enumerate(query.items()):
+        text = f"{name}{'' if one['required'] else '?'}: {shapes.show(one['schema'], 6)}"
+        yield f"{'      ' if count else 'query '}{text}"
+    if (body := operation.get("requestBody", {}).get("content", {}).get("application/json")) is not None:
+        yield f"body  {shapes.show(body['schema'], 6)}"
+    answer = operation["responses"][str(route.status)]
+    shape = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    data = shape.get("properties", {}).get("data") if route.enveloped else shape or None
+    if data is not None:
+        yield f"{route.status}   {shapes.show(data, 6)}"
+    elif "content" in answer:
+        yield f"{route.status}   the bytes themselves"
+    elif route.status == 302:
+        yield f"{route.status}   Location: where the browser goes on"
+
+
+def _described(operation: Schema, shapes: Shapes) -> Iterator[str]:
+    """What parameters and members of the body mean, where the code says so."""
+    for each in operation.get("parameters", ()):
+        if sentence := each["schema"].get("description"):
+            yield f"- `{each['name']}`: {sentence}"
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    for name, schema in shapes.resolved(body).get("properties", {}).items():
+        if sentence := schema.get("description"):
+            yield f"- `{name}`: {sentence}"

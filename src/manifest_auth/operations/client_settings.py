@@ -1,0 +1,82 @@
+"""How a client's settings change: the same rule for system admins and for the client's own Admin and User Admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from manifest_auth import audit, sessions, tenants
+from manifest_auth.accounts import rank
+from manifest_auth.audit import Event
+from manifest_auth.errors import Forbidden
+from manifest_auth.operations.client_lifecycle import LONGEST_NAME
+from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import StoredSettings, Tenant, TenantSettings, TenantSettingsChange
+from manifest_auth.text.canonical import check_line
+
+
+def change(
+    unit: SystemUnit,
+    ctx: RequestContext,
+    before: Tenant,
+    name: str | None,
+    change: TenantSettingsChange | None,
+    under: str = "",
+) -> Tenant:
+    """``before``: locked. What is None stays as it is. ``under``: what stands before the names of members in a refusal.
+    A session that is older than the new length of sessions ends at once.
+
+    Raises ValidationError, and Forbidden for what only an Admin changes.
+    """
+    bound, old = unit.of(before.id), tenants.settings_of(before.settings)
+    new = old if change is None else _settled(bound, ctx, old, change, under)
+    named = before.name if name is None else check_line(name, "name", LONGEST_NAME)
+    after = tenants.change(unit, before, named, new)
+    most = tenants.lengths_of(new, ctx.services.settings).most_s
+    shortened = 0
+    if most < tenants.lengths_of(old, ctx.services.settings).most_s:
+        shortened = sessions.shorten(bound, most)
+    _record(bound, ctx, before, after, shortened)
+    return after
+
+
+def check(ctx: RequestContext, settings: TenantSettings, under: str) -> None:
+    """For settings of a new client. Raises ValidationError."""
+    tenants.check_lengths(settings.sessions, tenants.installations(ctx.services.settings), under)
+
+
+def _settled(
+    unit: TenantUnit, ctx: RequestContext, old: StoredSettings, change: TenantSettingsChange, under: str
+) -> StoredSettings:
+    by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
+    new = tenants.settle(old, change, by_admin=by.is_admin)
+    tenants.check(new, under)
+    if new.sessions != old.sessions:
+        tenants.check_lengths(new.sessions, tenants.installations(ctx.services.settings), under)
+    if not by.is_admin and (members := tenants.for_admins(old, new)):
+        raise Forbidden(
+            "Only an Admin changes what protects Admins",
+            details=[(f"{under}{name}", "Only an Admin changes it so") for name in members],
+        )
+    return new
+
+
+def _record(unit: TenantUnit, ctx: RequestContext, before: Tenant, after: Tenant, shortened: int) -> None:
+    old, new = tenants.settings_of(before.settings), tenants.settings_of(after.settings)
+    subject = f"client:{after.id}"
+    if old.branding != new.branding:
+        looks = {"before": _look(old), "after": _look(new)}
+        audit.record(unit, ctx, Event.BRANDING_CHANGED, subject, **looks)
+        if after.name == before.name and msgspec.structs.replace(new, branding=old.branding) == old:
+            return
+    detail: dict[str, Any] = {"before": [before.name, before.settings], "after": [after.name, after.settings]}
+    if shortened:
+        detail["sessions_shortened"] = shortened
+    audit.record(unit, ctx, Event.CLIENT_CHANGED, subject, **detail)
+
+
+def _look(settings: StoredSettings) -> dict[str, str]:
+    return {"name": settings.branding.name, "accent": settings.branding.accent}

@@ -1,0 +1,96 @@
+"""Reads the pages of docs: code blocks, tables, and calls by curl."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from tests.architecture import links
+from tests.architecture.links import ROOT
+
+DOCS = ROOT / "docs"
+HOSTS = {"auth.example.com", "127.0.0.1:8080"}
+_KINDS = {"oidc", "saml", "dynamics", "entra"}
+
+
+def text_of(name: str) -> str:
+    """A page below ``docs``."""
+    return (DOCS / name).read_text("utf-8")
+
+
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    """The blocks of code of all pages, with the page's name; those in lists too."""
+    for page in links.pages():
+        for block in re.findall(rf"^ *```{language}\n(.*?)^ *```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+            yield page.name, block
+
+
+def commands(block: str) -> Iterator[str]:
+    """The commands of a block of shell: a line that ends in a backslash, or within quotes, goes on."""
+    command = ""
+    for line in block.replace("\\\n", " ").splitlines():
+        command += line
+        try:
+            shlex.split(command, comments=True)
+        except ValueError:
+            command += "\n"
+            continue
+        yield command
+        command = ""
+    assert not command, block
+
+
+def rows(text: str) -> list[list[str]]:
+    """The rows of the tables in a text, each as its cells; a header is a row too."""
+    found = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.splitlines() if re.match(r" *\|", line)]
+    return [[cell.strip() for cell in row] for row in found if not set("".join(row)) <= set("- :")]
+
+
+def provider_bodies() -> Iterator[tuple[str, Any]]:
+    """The bodies that the pages of providers say to send."""
+    for page, block in blocks("json"):
+        body = json.loads(block)
+        if _KINDS & body.keys():
+            yield page, body
+    for page, block in blocks("sh"):
+        for found in re.findall(r"/providers\b.*?-d '({.*?})'$", block, re.MULTILINE | re.DOTALL):
+            yield page, json.loads(found)
+
+
+class Request(NamedTuple):
+    """A call of this server. ``body``: of ``-d``, where it stands there."""
+
+    page: str
+    method: str
+    path: str
+    body: str | None
+
+
+def requests() -> Iterator[Request]:
+    """All calls of this server by curl."""
+    known: dict[str, dict[str, str]] = {}
+    for page, block in blocks("sh"):
+        variables = known.setdefault(page, {})
+        for command in commands(block):
+            if assigned := re.match(r"(\w+)=(?!\$)(\S+)", command):
+                variables[assigned[1]] = assigned[2]
+            if command.startswith("curl "):
+                yield from _requests(page, shlex.split(_filled(command, variables), comments=True))
+
+
+def _filled(command: str, variables: dict[str, str]) -> str:
+    # A variable of the shell has capitals; one of GraphQL stands in single quotes, where the shell leaves it alone.
+    return re.sub(r"\$([A-Z_]+)\b", lambda found: variables.get(found[1], "x"), command)
+
+
+def _requests(page: str, words: list[str]) -> Iterator[Request]:
+    url = next(urlsplit(word) for word in words if word.startswith(("http://", "https://")))
+    data = words[words.index("-d") + 1] if "-d" in words else None
+    sends = data is not None or "--data-binary" in words
+    method = words[words.index("-X") + 1] if "-X" in words else "POST" if sends else "GET"
+    if url.netloc in HOSTS:
+        yield Request(page, method, url.path, data if data and data.startswith("{") else None)

@@ -1,0 +1,51 @@
+"""Limits as numbers. Tests that read a limit from the code would follow any change; here each is written down."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+KIB = 1024
+LIMITS = {
+    "api.graphql.arguments": {"MOST": 100},
+    "api.graphql.limits": {
+        "MAX_LENGTH": 32 * KIB,
+        "MAX_TOKENS": 2000,
+        "MAX_DEPTH": 12,
+        "MAX_FIELDS": 500,
+        "MAX_ALIASES": 30,
+        "MAX_ROOT_FIELDS": 20,
+        "MAX_ARGUMENTS": 200,
+        "MAX_VARIABLES": 100,
+        "MAX_VALUES": 2000,
+        "MAX_DIRECTIVES": 50,
+        "MAX_DEFINITIONS": 20,
+        "MAX_INTROSPECTIONS": 2,
+        "MAX_INTROSPECTION_DEPTH": 16,
+        "MAX_REPEATS": 20,
+    },
+    "licence.gate": {"SKEW_MS": 5 * 60_000},
+    "licence.licence": {"MAX_LENGTH": 8 * KIB},
+    "protocols.microsoft.tokens": {"MAX_LENGTH": 16 * KIB, "SKEW_S": 60},
+    "protocols.oidc.id_token": {"MAX_LENGTH": 16 * KIB, "MAX_SUBJECT": 255, "SKEW_S": 60},
+    "protocols.oidc.cache": {"MOST": 1000},
+    "protocols.oidc.keys": {"MOST": 100},
+    "accounts.password_rules": {"MOST": 256},
+    "providers.providers": {"MOST": 50},
+    "audit.refusals": {"MOST": 10_000},
+    "protocols.saml.document": {"LARGEST": 256 * KIB},
+    "protocols.saml.times": {"SKEW_MS": 60_000},
+    "sessions.principals": {"MOST": 50_000},
+    "sign_in.exchange_codes": {"LIFE_MS": 60_000},
+    "sign_in.providers.entra_verify": {"KEEP_MS": 5 * 60_000},
+    "throttle.anonymous_limits": {"FLOW_LIFE_S": 600},
+    "sessions.tokens.access": {"MAX_LENGTH": 8 * KIB, "SKEW_S": 60, "MOST": 20_000},
+    "audit.chain_macs": {"MOST_DOUBTS": 8},
+}
+
+
+@pytest.mark.parametrize("module", LIMITS)
+def test_the_limits_of_a_part_are_these(module: str) -> None:
+    found = importlib.import_module(f"manifest_auth.{module}")
+    assert {name: getattr(found, name) for name in LIMITS[module]} == LIMITS[module]

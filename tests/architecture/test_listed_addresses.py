@@ -1,0 +1,19 @@
+"""A client's origins and return addresses are read in one place, which knows for whom they count."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+SRC = Path("src/manifest_auth")
+_READ = re.compile(r"(?<!rules)(?<!self)\.(allowed_origins|return_addresses)\b(?! import)")
+
+
+def test_only_the_clients_package_reads_the_lists() -> None:
+    readers = {
+        path.relative_to(SRC).as_posix()
+        for path in SRC.rglob("*.py")
+        if _READ.search(path.read_text("utf-8")) and not path.is_relative_to(SRC / "tenants")
+    }
+    assert readers == set()
+    assert _READ.search((SRC / "tenants/addresses.py").read_text("utf-8"))

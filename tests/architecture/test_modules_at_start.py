@@ -1,0 +1,88 @@
+"""Which modules a process loads at its start: each library that is added here makes every start slower.
+
+One that is needed now and then is loaded by the function that needs it, with the reason beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from manifest_auth.runtime.hashing import builds, worker
+from manifest_auth.store.migrate import upgrade
+from tests.architecture.links import ROOT
+from tests.support.secret_keys import the_keys
+
+#: Library → what it is for.
+ON_DEMAND = {
+    "alembic": "a schema that is not up to date",
+    "asyncpg": "PostgreSQL",
+    "bcrypt": "hashes of other systems",
+    "boto3": "a bucket",
+    "cryptography.x509": "SAML, and what joserfc reads",
+    "dns": "a domain's record",
+    "email.policy": "e-mails",
+    "graphql": "the first query",
+    "httpcore2": "calls to providers",
+    "jinja2": "the first page",
+    "joserfc": "ES256 and the keys of providers; HS256 is the HMAC of the standard library",
+    "lxml": "SAML",
+    "manifest_auth.api.graphql.execution": "the first query",
+    "markupsafe": "the first page",
+    "manifest_auth.operations.backup": "a command",
+    "manifest_auth.operations.doctor": "a command",
+    "manifest_auth.operations.reencrypt": "a command",
+    "manifest_auth.operations.restore": "a command",
+    "publicsuffixlist": "a claim on a domain",
+    "pyotp": "second factors",
+    "signxml": "SAML",
+    "smtplib": "e-mails",
+    "sqlalchemy.dialects.postgresql": "PostgreSQL",
+    "tarfile": "a command",
+    "zxcvbn_rs_py": "a new password",
+}
+_SERVE = """
+import asyncio, sys
+from manifest_auth.app import create, opened
+from manifest_auth.cli.main import parser
+from manifest_auth.http import uvicorn_server
+
+parser("serve").parse_args(["serve"])
+
+async def start():
+    async with opened(create().services, hashing=False):
+        print(*sys.modules)
+
+asyncio.run(start())
+"""
+
+
+def _loaded(program: str, folder: Path) -> set[str]:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "MANIFEST_DATA_DIR": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(done.stdout.split())
+
+
+async def test_a_server_loads_no_more_than_each_of_its_kind_needs(tmp_path: Path) -> None:
+    await upgrade(f"sqlite:///{tmp_path / 'manifest-auth.db'}", the_keys)
+    found = _loaded(_SERVE, tmp_path)
+    assert {"sqlalchemy", "manifest_auth.cli.commands", "uvicorn"} <= found
+    assert {name: why for name, why in ON_DEMAND.items() if name in found} == {}
+
+
+def test_a_hash_worker_loads_nothing_but_what_hashes() -> None:
+    """One starts for each core: it loads the interpreter's own modules, the binding of Argon2 and what that needs."""
+    command = [sys.executable, "-I", "-S", "-X", "importtime", worker.__file__, "0", "64", *builds.choose().folders]
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.close()  # it finds no job, and leaves
+    with theirs:
+        done = subprocess.run(command, stdin=theirs.fileno(), capture_output=True, text=True, timeout=60, check=True)
+    found = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "_argon2_cffi_bindings" in found
+    assert found & {"asyncio", "collections", "enum", "functools", "re", "selectors", "socket", "typing"} == set()
+    assert not {name for name in found if name.startswith("manifest_auth")}

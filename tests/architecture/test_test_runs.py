@@ -1,0 +1,86 @@
+"""How the tests are run: which run alone, and which programs a file needs, found by its imports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.support import required_programs
+from tests.support.scheduling import Scheduling
+
+
+class Worker:
+    """Notes what it is told to run."""
+
+    def __init__(self, name: str) -> None:
+        self.gateway = SimpleNamespace(id=name)
+        self.told: list[int] = []
+        self.shutting_down = False
+
+    def send_runtest_some(self, places: list[int]) -> None:
+        self.told += places
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> tuple[Scheduling, list[Worker], list[str]]:
+    """Two of them, with two files for both and one that runs alone."""
+    tests = []
+    for name, text in (("a", ""), ("b", ""), ("z", "pytestmark = pytest.mark.alone")):
+        (tmp_path / f"test_{name}.py").write_text(text)
+        tests += [f"test_{name}.py::test_{number}" for number in range(4)]
+    options = SimpleNamespace(tx=["popen", "popen"], loadscopereorder=False)
+    config: Any = SimpleNamespace(option=options, rootpath=tmp_path, getvalue=lambda _: options.tx)
+    scheduling, nodes = Scheduling(config), [Worker("first"), Worker("second")]
+    for node in nodes:
+        scheduling.add_node(node)
+        scheduling.add_node_collection(node, tests)
+    scheduling.schedule()
+    return scheduling, nodes, tests
+
+
+def test_what_runs_alone_runs_when_the_other_workers_have_ended(
+    workers: tuple[Scheduling, list[Worker], list[str]],
+) -> None:
+    scheduling, [first, second], tests = workers
+    assert (first.told, second.told) == ([0, 1, 2, 3], [4, 5, 6, 7])
+    for place in range(3):
+        scheduling.mark_test_complete(first, place)
+    assert (first.told, first.shutting_down) == ([0, 1, 2, 3], False)  # it waits for the other one
+    for place in range(4, 7):
+        scheduling.mark_test_complete(second, place)
+    assert (second.told, second.shutting_down) == ([4, 5, 6, 7], True)
+    scheduling.mark_test_complete(second, 7)
+    scheduling.remove_node(second)
+    assert first.told == [0, 1, 2, 3, 8, 9, 10, 11]
+    assert [tests[place] for place in first.told[4:]] == [f"test_z.py::test_{number}" for number in range(4)]
+    assert not first.shutting_down
+    scheduling.mark_test_complete(first, 3)
+    assert first.shutting_down
+
+
+def test_programs_are_those_of_all_that_a_test_uses() -> None:
+    assert required_programs.programs(["tests/browser/test_welcome.py::test_it_fits_a_phone"]) == {"chromium"}
+    assert {"podman", "runc"} <= required_programs.programs(["tests/deploy"])
+    assert {"node", "npm"} <= required_programs.programs(["tests/interop/test_saml.py"])  # by the fixtures beside it
+    assert required_programs.programs(["tests/work", "tests/text"]) == set()
+
+
+def test_what_starts_programs_or_needs_a_server_is_no_unit_test() -> None:
+    def more_than_python(file: str, name: str, **params: str) -> bool:
+        item: Any = SimpleNamespace(
+            nodeid=f"{file}::{name}", originalname=name, callspec=SimpleNamespace(params=params)
+        )
+        return required_programs.more_than_python(item)
+
+    assert more_than_python("tests/processes/test_two_nodes.py", "test_a_sign_out", database_url="sqlite")
+    assert more_than_python("tests/store/test_units_of_work.py", "test_whatever", database_url="postgresql")
+    assert more_than_python(
+        "tests/store/test_schema.py", "test_addresses_that_only_the_driver_understands_are_upgraded_too"
+    )
+    assert not more_than_python("tests/store/test_schema.py", "test_an_id_is_never_given_twice", database_url="sqlite")

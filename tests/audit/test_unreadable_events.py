@@ -1,0 +1,108 @@
+"""Rows of the audit trail that were changed into something unreadable: they are named, shown and marked, and block
+nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from manifest_auth import audit
+from manifest_auth.audit import EventFilter
+from manifest_auth.store import Store
+from tests.audit.conftest import Chain, begun
+from tests.support.application import App
+
+_AT = "WHERE tenant_id = {c} AND sequence = 5"
+#: By what a row holds: the SQL, and the members that are marked.
+BOTH = {
+    "a time that no calendar has": ("at = 1000000000000000", ["at"]),
+    "the last time of all": ("at = 9223372036854775807", ["at"]),
+    "the first time of all": ("at = -9223372036854775808", ["at"]),
+    "a detail that is no JSON": ("detail = '{'", ["detail"]),
+    "a detail that is no object": ("detail = '[1]'", ["detail"]),
+}
+SQLITE = {
+    "a detail that is no text": ("detail = CAST(x'ff00' AS TEXT)", ["detail"]),
+    "a detail of other bytes": ("detail = x'ff00'", ["detail"]),
+    "an actor that is no text": ("actor = CAST(x'ff00' AS TEXT)", ["actor"]),
+    "an actor of other bytes": ("actor = x'ff00'", ["actor"]),
+    "an event that is a number": ("event = x'00'", ["event"]),
+    "a hash of other bytes": ("hash = x'ff'", ["hash"]),
+    "a hash before it of other bytes": ("previous_hash = CAST(x'ff' AS TEXT)", ["previousHash"]),
+    "a time that is a text": ("at = 'noon'", ["at"]),
+}
+
+
+async def _page(store: Store, chain: int, order: str) -> list[dict[str, Any]]:
+    """All pages, three events in each."""
+    found: list[dict[str, Any]] = []
+    after = None
+    while True:
+        some, after = await audit.page(store.of(chain), EventFilter(order=order), 3, after)
+        found += json.loads(msgspec.json.encode(audit.wire(some, after, order)))["items"]
+        if after is None:
+            return found
+
+
+@pytest.mark.parametrize("what", [*BOTH, *SQLITE])
+async def test_it_is_named_shown_and_in_no_ones_way(store: Store, chain: Chain, what: str) -> None:
+    if what in SQLITE and not chain.url.startswith("sqlite"):
+        return  # PostgreSQL holds no such value
+    given, marked = {**BOTH, **SQLITE}[what]
+    await chain.by_hand(f"UPDATE audit_events SET {given} {_AT}")
+    behind = await begun(store, chain.url, chain.number + 500_000)
+    assert (5, "broken") in await chain.faults()
+    verdicts = await audit.verify_all(store, lambda _: None, {})
+    assert [v.faults for v in verdicts if v.chain == behind.number] == [[]]
+    for order in ("newest", "oldest"):
+        if what == "a time that is a text":  # lists go by time: it stands in none of their pages
+            continue
+        items = await _page(store, chain.number, order)
+        assert sorted(item["sequence"] for item in items) == [1, 2, 3, 4, 5, 6, 7, 8, 9], order
+        told = {item["sequence"]: item["unreadable"] for item in items if "unreadable" in item}
+        assert told == ({} if marked == ["previousHash"] else {5: marked}) or marked == ["previousHash"]
+    lines, unreadable = [], []
+    async for some in audit.export(store, [chain.number]):
+        lines += [json.loads(line) for line in some.lines]
+        unreadable += some.unreadable
+    assert [line["sequence"] for line in lines] == list(range(1, 10))
+    assert (unreadable, lines[4]["unreadable"]) == ([5], marked)
+
+
+async def test_a_number_that_is_none_is_named(store: Store, chain: Chain) -> None:
+    if not chain.url.startswith("sqlite"):
+        return
+    await chain.by_hand(f"UPDATE audit_events SET sequence = 'x' {_AT}")
+    assert [kind for _, kind in await chain.faults()] == ["broken"]
+    await chain.by_hand("DELETE FROM audit_events WHERE sequence = 'x'")
+
+
+async def test_chains_that_no_one_can_have_are_named(store: Store, chain: Chain) -> None:
+    """Where the last event was hidden by restoring an older tip."""
+    await chain.by_hand("UPDATE audit_events SET tenant_id = -1 WHERE tenant_id = {c} AND sequence = 9")
+    verdicts = {v.chain: v for v in await audit.verify_all(store, lambda _: None, {})}
+    assert [fault.kind for fault in verdicts[-1].faults] == ["head", "broken"]
+    assert [fault.kind for fault in verdicts[chain.number].faults] == ["broken"]
+    await chain.by_hand("DELETE FROM audit_events WHERE tenant_id = -1")
+
+
+async def test_lists_answer_and_mark_it(app: App) -> None:
+    """Over HTTP, for system admins, people of the client, and GraphQL."""
+    acme, token = app.ids["acme"], (await app.sign_in("admin@acme.example")).data["token"]
+    hand = Chain(app.services.store, app.services.settings.database, acme)
+    await hand.by_hand(
+        "UPDATE audit_events SET detail = '{', at = 1000000000000000 WHERE tenant_id = {c} AND sequence = 1"
+    )
+    try:
+        admin = await app.get("/api/admin/audit?client=acme&order=oldest&first=100", token=await app.admin_token())
+        own = await app.get("/api/client/audit?first=100", token=token)
+        for reply in (admin, own):
+            assert [i["unreadable"] for i in reply.data["items"] if "unreadable" in i] == [["at", "detail"]]
+        query = "{ auditEventsPage(first: 100) { items { sequence at detail unreadable } } }"
+        items = (await app.graphql(query, token)).json["data"]["auditEventsPage"]["items"]
+        assert [item["unreadable"] for item in items if item["unreadable"]] == [["at", "detail"]]
+    finally:
+        await hand.by_hand("DELETE FROM audit_events WHERE tenant_id = {c} AND sequence = 1")

@@ -1,0 +1,198 @@
+"""``/api/client/settings``: a client's Admin and User Admin change its settings, by the rules of the admin plane."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import trail
+from tests.support.application import App
+from tests.support.envelope import check_refusal, check_success
+from tests.support.own_settings import SETTINGS, own_client
+from tests.support.people import member
+
+DEFAULTS: dict[str, Any] = {
+    "refreshStrict": False,
+    "allowedOrigins": [],
+    "returnAddresses": [],
+    "passwordSignIn": True,
+    "password": {"minLength": 15, "characterClasses": 0, "history": 0, "maxAgeDays": 0},
+    "sessions": {"idleSeconds": 0, "maxSeconds": 0, "refreshSeconds": 0},
+    "contact": "",
+    "language": "en",
+    "branding": {"name": "", "accent": ""},
+    "unconfirmed": {"allowedOrigins": [], "returnAddresses": []},
+}
+ALL: dict[str, Any] = {
+    "refreshStrict": True,
+    "allowedOrigins": ["https://app.example", "http://localhost:3000"],
+    "returnAddresses": ["https://app.example/in", "com.acme.app:/in"],
+    "passwordSignIn": False,
+    "password": {"minLength": 20, "characterClasses": 3, "history": 5, "maxAgeDays": 90},
+    "sessions": {"idleSeconds": 600, "maxSeconds": 3600, "refreshSeconds": 1800},
+    "contact": "Ask Ada, extension 42",
+    "language": "ja",
+    "branding": {"name": "Acme & Söhne", "accent": "#00aa7f"},
+}
+
+
+async def test_both_planes_show_the_same_members(app: App) -> None:
+    own = await own_client(app)
+    admins = check_success(await app.get(f"/api/admin/clients/{own.identifier}", token=await app.admin_token()))
+    assert check_success(await app.get(SETTINGS, token=own.clerk.token)) == admins["settings"] == DEFAULTS
+
+
+async def test_every_member_is_settled_and_shown_on_both_planes(app: App) -> None:
+    own = await own_client(app)
+    reply = await own.change(own.client_admin, **ALL)
+    assert check_success(reply) == {**ALL, "unconfirmed": DEFAULTS["unconfirmed"]} == await own.shown()
+    admins = await app.get(f"/api/admin/clients/{own.identifier}", token=await app.admin_token())
+    assert admins.data["settings"] == reply.data
+
+
+async def test_a_change_keeps_what_it_does_not_name(app: App) -> None:
+    own = await own_client(app, **{**ALL, "passwordSignIn": True})
+    before = await own.shown()
+    after = await own.changed(
+        own.client_admin, password={"history": 6}, sessions={"idleSeconds": 700}, branding={"name": "A"}
+    )
+    assert after == {
+        **before,
+        "password": {**before["password"], "history": 6},
+        "sessions": {**before["sessions"], "idleSeconds": 700},
+        "branding": {"name": "A", "accent": "#00aa7f"},
+    }
+    assert await own.changed(own.client_admin) == after
+
+
+async def test_what_was_read_may_be_sent_back(app: App) -> None:
+    own = await own_client(app, allowedOrigins=["https://app.example"])
+    assert await own.changed(own.client_admin, **await own.shown()) == await own.shown()
+
+
+@pytest.mark.parametrize(
+    ("members", "field"),
+    [
+        ({"allowedOrigins": ["https://A.example"]}, "allowedOrigins"),
+        ({"returnAddresses": ["https://a.example/in", "/in"]}, "returnAddresses[1]"),
+        ({"password": {"minLength": 7}}, "password.minLength"),
+        ({"sessions": {"idleSeconds": 299}}, "sessions.idleSeconds"),
+        ({"sessions": {"idleSeconds": -1}}, "sessions.idleSeconds"),
+        ({"sessions": {"maxSeconds": 30 * 86_400 + 1}}, "sessions.maxSeconds"),
+        ({"sessions": {"refreshSeconds": 1}}, "sessions.refreshSeconds"),
+        ({"contact": "x" * 201}, "contact"),
+        ({"contact": "two\nlines"}, "contact"),
+        ({"contact": "unseen \u202e order"}, "contact"),
+        ({"language": "xx"}, "language"),
+        ({"language": "EN"}, "language"),
+        ({"branding": {"accent": "red"}}, "branding.accent"),
+        ({"branding": {"accent": "#FFFFFF"}}, "branding.accent"),
+        ({"branding": {"accent": "#fff"}}, "branding.accent"),
+        ({"branding": {"accent": "#ffffff\n"}}, "branding.accent"),
+        ({"branding": {"name": "x" * 101}}, "branding.name"),
+        ({"branding": {"name": "bell\x07"}}, "branding.name"),
+        ({"branding": []}, "branding"),
+    ],
+)
+async def test_a_value_that_is_none_is_refused_by_its_name_and_nothing_changes(
+    app: App, members: dict[str, Any], field: str
+) -> None:
+    own = await own_client(app)
+    error = check_refusal(await own.change(own.client_admin, **members), 400, "VALIDATION_ERROR")
+    assert [detail["field"] for detail in error["details"]] == [field]
+    path, root = f"/api/admin/clients/{own.identifier}", await app.admin_token()
+    error = check_refusal(await app.send("PATCH", path, {"settings": members}, token=root), 400, "VALIDATION_ERROR")
+    assert [detail["field"] for detail in error["details"]] == [f"settings.{field}"]
+    body = {"identifier": "never-made", "name": "A client", "settings": members}
+    check_refusal(await app.post("/api/admin/clients", body, token=root), 400, "VALIDATION_ERROR")
+    assert await own.shown() == DEFAULTS
+
+
+@pytest.mark.parametrize("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
+async def test_other_roles_neither_read_nor_change_them(app: App, role: str) -> None:
+    own = await own_client(app)
+    other = await member(app, own.identifier, role)
+    check_refusal(await app.get(SETTINGS, token=other.token), 403, "FORBIDDEN")
+    check_refusal(await own.change(other, contact="me"), 403, "FORBIDDEN")
+    assert await own.shown() == DEFAULTS
+
+
+async def test_without_a_session_they_are_refused(app: App) -> None:
+    check_refusal(await app.get(SETTINGS), 401, "UNAUTHENTICATED")
+    check_refusal(await app.get(SETTINGS, token=await app.admin_token()), 401, "INVALID_TOKEN")
+
+
+LOWERED = [
+    {"password": {"minLength": 19}},
+    {"password": {"characterClasses": 2}},
+    {"password": {"history": 4}},
+    {"password": {"maxAgeDays": 91}},
+    {"password": {"maxAgeDays": 0}},
+    {"passwordSignIn": True},
+    {"refreshStrict": False},
+    {"sessions": {"idleSeconds": 601}},
+    {"sessions": {"maxSeconds": 0}},
+    {"sessions": {"refreshSeconds": 3600}},
+]
+
+
+@pytest.mark.parametrize("members", LOWERED, ids=str)
+async def test_only_an_admin_lowers_what_protects_admins(app: App, members: dict[str, Any]) -> None:
+    own = await own_client(app)
+    before = await own.changed(own.client_admin, **ALL)
+    error = check_refusal(await own.change(own.clerk, contact="Ask me", **members), 403, "FORBIDDEN")
+    [(name, value)] = members.items()
+    assert [d["field"] for d in error["details"]] == [
+        f"{name}.{next(iter(value))}" if isinstance(value, dict) else name
+    ]
+    assert await own.shown() == before
+    assert await own.changed(own.client_admin, **members) != before
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"password": {"minLength": 21, "characterClasses": 4, "history": 24, "maxAgeDays": 30}},
+        {"sessions": {"idleSeconds": 300, "maxSeconds": 300, "refreshSeconds": 300}},
+        {"contact": "Ask the clerk", "language": "de", "branding": {"name": "Acme", "accent": ""}},
+        {"allowedOrigins": [], "returnAddresses": []},
+    ],
+    ids=str,
+)
+async def test_a_user_admin_settles_the_rest(app: App, members: dict[str, Any]) -> None:
+    own = await own_client(app)
+    before = await own.changed(own.client_admin, **ALL)
+    after = await own.changed(own.clerk, **members)
+    assert after == {**before, **members}
+
+
+async def test_no_one_turns_passwords_off_for_admins_but_an_admin(app: App) -> None:
+    own = await own_client(app)
+    check_refusal(await own.change(own.clerk, passwordSignIn=False), 403, "FORBIDDEN")
+    assert (await own.changed(own.client_admin, passwordSignIn=False))["passwordSignIn"] is False
+
+
+async def test_a_change_stands_in_the_trail_with_before_and_after(app: App) -> None:
+    own = await own_client(app)
+    await own.changed(own.clerk, contact="Ask the clerk")
+    event = (await trail(app, own.identifier))[-1]
+    assert (event.event, event.actor) == ("client_changed", f"user:{own.clerk.id}")
+    assert "Ask the clerk" not in event.members["before"][1]
+    assert "Ask the clerk" in event.members["after"][1]
+
+
+async def test_new_branding_is_an_event_of_its_own(app: App) -> None:
+    own = await own_client(app)
+    await own.changed(own.clerk, branding={"accent": "#112233"})
+    event = (await trail(app, own.identifier))[-1]
+    assert (event.event, event.members["after"]) == ("branding_changed", {"name": "", "accent": "#112233"})
+    await own.changed(own.clerk, branding={"accent": "#445566"}, contact="Ask")
+    assert [one.event for one in (await trail(app, own.identifier))[-2:]] == ["branding_changed", "client_changed"]
+
+
+async def test_who_lost_the_role_meanwhile_changes_nothing(app: App) -> None:
+    own = await own_client(app)
+    path = f"/api/admin/clients/{own.identifier}/users/{own.clerk.id}/roles"
+    await app.send("PUT", path, {"roles": ["Viewer"]}, token=await app.admin_token())
+    check_refusal(await own.change(own.clerk, contact="me"), 403, "FORBIDDEN")

@@ -1,0 +1,125 @@
+"""Installs the providers by package name into ``.work/peers``, each once; a second run finds them there.
+
+Nothing is installed into the system: npm packages into a folder, PyPI packages into an environment of their own,
+Debian packages unpacked, without root. What cannot be installed fails: see :class:`ProviderMissing`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.support.processes import ending_with_us
+
+PROVIDERS = Path(__file__).resolve().parents[3] / ".work" / "peers"
+_SECONDS = 240
+
+
+class ProviderMissing(Exception):
+    """A provider is not there and could not be installed: the tests of it fail."""
+
+
+def npm(name: str, pins: dict[str, Any]) -> Path:
+    """A folder whose ``node_modules`` hold what ``pins`` (a package.json) asks for."""
+    npm_program = program("npm", "install Node.js 18 or newer with npm (Debian, Ubuntu: apt-get install npm)")
+
+    def fill(folder: Path) -> None:
+        (folder / "package.json").write_text(json.dumps({"private": True, **pins}))
+        flags = ("--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error")
+        _run(name, [npm_program, "install", *flags], folder)
+
+    return _once(name, json.dumps(pins, sort_keys=True), fill)
+
+
+def environment(name: str, requirements: Path) -> Path:
+    """The Python of an environment of its own, made by the Python that runs the tests, with pinned requirements."""
+
+    def fill(folder: Path) -> None:
+        _run(name, [sys.executable, "-m", "venv", "--clear", str(folder / "venv")], folder)
+        pip = [str(folder / "venv/bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _run(name, [*pip, "--no-deps", "-r", str(requirements)], folder)
+
+    return _once(name, f"{sys.version} {sys.executable} {requirements.read_text()}", fill) / "venv/bin/python"
+
+
+def debian(name: str, *packages: str, without: str = r"(?!)") -> Path:
+    """A folder with the unpacked files of Debian packages and of everything they need that the machine lacks.
+
+    ``without``: names of needed packages that match are left out (what only serves another configuration).
+    """
+    program("apt-get", "these packages come from Debian or Ubuntu")
+
+    def fill(folder: Path) -> None:
+        lists, cache, debs = folder / "apt/lists/partial", folder / "apt/cache/archives/partial", folder / "debs"
+        for each in (lists, cache, debs):
+            each.mkdir(parents=True, exist_ok=True)
+        # Lists and cache of its own: the system's need root and may be empty, as container images have them.
+        apt = ["apt-get", "-qq", "-o", f"Dir::State::lists={lists.parent}", "-o", f"Dir::Cache={cache.parents[1]}"]
+        apt += ["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3"]
+        _run(name, [*apt, "update"], folder)
+        planned = _run(name, [*apt, "install", "--simulate", "--no-install-recommends", *packages], folder)
+        needed = re.findall(r"^Inst (\S+)", planned, re.MULTILINE)
+        wanted = {*packages, *(package for package in needed if not re.match(without, package))}
+        _run(name, [*apt, "download", *sorted(wanted)], debs)
+        for archive in sorted(debs.glob("*.deb")):
+            _run(name, ["dpkg-deb", "-x", str(archive), str(folder / "root")], folder)
+        for each in (debs, folder / "apt"):
+            shutil.rmtree(each)
+
+    system = platform.freedesktop_os_release()
+    return _once(name, f"{system['ID']} {system.get('VERSION_ID', '')} {platform.machine()} {packages}", fill) / "root"
+
+
+def libraries(root: Path) -> str:
+    """``LD_LIBRARY_PATH`` for programs of unpacked Debian packages."""
+    return ":".join(str(folder) for folder in (*sorted(root.glob("usr/lib/*-linux-gnu*")), root / "usr/lib"))
+
+
+def program(name: str, advice: str) -> str:
+    """The path of a program of the machine. Raises ProviderMissing when there is none."""
+    found = shutil.which(name)
+    if found is None:
+        raise ProviderMissing(f"{name} is missing: {advice}")
+    return found
+
+
+def _once(name: str, pins: str, fill: Callable[[Path], None]) -> Path:
+    """The folder of a provider, filled anew when it was not filled to the end with these very pins."""
+    folder, mark = PROVIDERS / name, PROVIDERS / name / "installed"
+    with _alone(name):
+        if not mark.exists() or mark.read_text() != pins:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            fill(folder)
+            mark.write_text(pins)
+    return folder
+
+
+@contextlib.contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Two runs of the tests at once do not fill one folder."""
+    PROVIDERS.mkdir(parents=True, exist_ok=True)
+    with (PROVIDERS / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _run(name: str, command: list[str], folder: Path) -> str:
+    # Of a run that is killed no one must go on filling the folder: the next run fills it anew.
+    ending = ending_with_us(command, "KILL")
+    try:
+        done = subprocess.run(ending, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except subprocess.TimeoutExpired as slow:
+        raise ProviderMissing(f"{name}: {' '.join(command)} took more than {_SECONDS} s") from slow
+    if done.returncode != 0:
+        raise ProviderMissing(f"{name}: {' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+    return done.stdout

@@ -1,0 +1,47 @@
+"""Points at which a process waits to be killed, and files that it leaves about its progress."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from sqlalchemy import Engine, event
+
+#: Names the file.
+VARIABLE = "UPGRADE_MARK"
+_STOP = "stop"  # a file beside it, with the number of a statement
+
+
+def stop_at(folder: Path, statement: int) -> None:
+    """The next upgrade waits before that statement until it is killed; those that follow do not."""
+    (folder / _STOP).write_text(str(statement))
+
+
+def upgrade() -> None:
+    """In the victim: says when its upgrade has `begun`, is `stopped`, and is `made`, after how many statements, but not
+    committed yet."""
+    path = Path(os.environ[VARIABLE])
+    stop = path.parent / _STOP
+    real = command.upgrade
+    count = 0
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def counted(*_: Any) -> None:
+        nonlocal count
+        count += 1
+        if stop.exists() and count == int(stop.read_text()):
+            stop.unlink()
+            path.write_text("stopped")
+            time.sleep(3600)
+
+    def marked(*given: Any) -> None:
+        nonlocal count
+        count = 0
+        path.write_text("begun")
+        real(*given)
+        path.write_text(f"made {count}")
+
+    command.upgrade = marked  # type: ignore[assignment]

@@ -1,0 +1,56 @@
+"""Shared by the SAML protocol tests: one provider, its policy, and helpers that accept or refuse a response."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from manifest_auth.protocols import saml
+from tests.support.saml_idp import NOW_MS, Idp, decode, encode
+
+AUDIENCE = "https://acme.manifest.example/api/client/auth/okta-saml/metadata?client=acme"
+ACS = "https://acme.manifest.example/api/client/auth/okta-saml"
+OUR_KEY, OUR_CERTIFICATE = saml.make_key("acme", NOW_MS)
+IDP = Idp()
+POLICY = saml.Policy(
+    issuer=IDP.issuer,
+    audience=AUDIENCE,
+    acs=ACS,
+    certificates=(IDP.certificate_der,),
+    accept_expired_certificates=False,
+    decryption_keys=(OUR_KEY,),
+    allow_idp_initiated=True,
+)
+
+
+def response(idp: Idp = IDP, **options: Any) -> str:
+    """A response of the provider for us; options as :meth:`Idp.response` takes them."""
+    return idp.response(AUDIENCE, ACS, **options)
+
+
+def verdict(
+    text: str, policy: saml.Policy = POLICY, request_id: str | None = None, now_ms: int = NOW_MS
+) -> saml.Assertion:
+    """Reads and verifies."""
+    return saml.verify(saml.read(text), policy, request_id, now_ms)
+
+
+def refuse(
+    text: str, reason: str, policy: saml.Policy = POLICY, request_id: str | None = None, now_ms: int = NOW_MS
+) -> None:
+    """Asserts that it is refused, and why."""
+    with pytest.raises(saml.Refused, match=reason):
+        verdict(text, policy, request_id, now_ms)
+
+
+def pinned(idp: Idp, **changes: Any) -> saml.Policy:
+    """The policy with another provider's certificate pinned."""
+    return POLICY._replace(certificates=(idp.certificate_der,), **changes)
+
+
+def replaced(text: str, old: str, new: str, count: int = 1) -> str:
+    """A response whose XML was changed after signing."""
+    document = decode(text).decode()
+    assert old in document, old
+    return encode(document.replace(old, new, count).encode())

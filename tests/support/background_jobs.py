@@ -1,0 +1,74 @@
+"""Background jobs of the server, run at the moment that a test names, and otherwise off."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from unittest import mock
+
+from manifest_auth.mail_queue import mail_queue
+from manifest_auth.operations import background_jobs, delete_clients
+from manifest_auth.operations import sweep_expired as expired
+from manifest_auth.operations.domains import watch
+from tests.support.application import App
+
+
+async def sweep_expired(app: App) -> None:
+    """Rows whose time is over go."""
+    await expired.sweep_expired(app.services)
+
+
+async def sweep_clients(app: App) -> None:
+    """Clients whose deletion is due go."""
+    await delete_clients.sweep_clients(app.services)
+
+
+async def sweep_files(app: App) -> None:
+    """Files that no job records go, a day after they came."""
+    await background_jobs.sweep_files(app.services)
+
+
+async def sweep_broken_uploads(app: App) -> None:
+    """What broken uploads left in the folder of files goes."""
+    await background_jobs.sweep_partial_uploads(app.services)
+
+
+async def check_domains(app: App) -> int:
+    """Looks at the records that are due; how many that were."""
+    return await watch.check_due(app.services)
+
+
+async def drop_old_domains(app: App) -> None:
+    """Claims that were never proved go."""
+    await watch.drop_old(app.services)
+
+
+async def days_later(app: App, days: float) -> int:
+    """The clock moves, and a process looks at the records that are due. How many it looked at."""
+    app.clock.advance(days * 86_400)
+    return await check_domains(app)
+
+
+@contextlib.contextmanager
+def mail_queue_stands_still() -> Iterator[None]:
+    """Applications that start meanwhile try no e-mail again by themselves."""
+    with mock.patch.object(mail_queue, "EVERY_S", 3600):
+        yield
+
+
+@contextlib.contextmanager
+def domain_checks_stand_still() -> Iterator[None]:
+    """Applications that start meanwhile look at no domain's record by themselves."""
+    with mock.patch.object(watch, "EVERY_S", 3600.0):
+        yield
+
+
+@contextlib.contextmanager
+def nothing_by_itself() -> Iterator[None]:
+    """Applications that start meanwhile run nothing in the background: what is counted is a test's own."""
+    with contextlib.ExitStack() as still:
+        still.enter_context(mail_queue_stands_still())
+        still.enter_context(domain_checks_stand_still())
+        for pause in ("EVERY_S", "GO_ON_S"):
+            still.enter_context(mock.patch.object(background_jobs, pause, 3600.0))
+        yield

@@ -1,0 +1,135 @@
+"""Claims on e-mail domains for tests: made, looked up, checked, with name servers to check them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+
+from manifest_auth import tenants
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants.claims import DomainRecords, domain_rows
+from tests.support.accounts import new_client, trail
+from tests.support.application import App, Reply
+from tests.support.name_servers import NameServer, txt
+
+HELD = "Another client of this installation holds this domain"
+LABEL = "_manifest-auth-challenge"
+
+
+@dataclass
+class Claimed:
+    """A client's claim on a domain, as its system admin sees it."""
+
+    app: App
+    client: str
+    domain: str
+
+    async def send(self, method: str, path: str = "", body: Any = None) -> Reply:
+        """A system admin's request about it: ``""`` itself, ``/check``, ``/vouch``."""
+        address = f"/api/admin/clients/{self.client}/domains/{self.domain}{path}"
+        return await self.app.send(method, address, body, token=await self.app.admin_token())
+
+    async def shown(self) -> dict[str, Any]:
+        found: dict[str, Any] = (await self.send("GET")).data
+        return found
+
+    async def state(self) -> str:
+        return str((await self.shown())["state"])
+
+    async def check(self) -> dict[str, Any]:
+        """A look at the record, long enough after the one before."""
+        self.app.clock.advance(11)
+        found: dict[str, Any] = (await self.send("POST", "/check")).data
+        return found
+
+    async def value(self) -> str:
+        """What the record must hold."""
+        return str((await self.shown())["record"]["value"])
+
+    @property
+    def name(self) -> str:
+        """Where the record must stand."""
+        return f"{LABEL}.{self.domain}"
+
+    async def events(self) -> list[str]:
+        """What the client's trail says of domains."""
+        return [event.event for event in await trail(self.app, self.client) if event.event.startswith("domain_")]
+
+
+async def claimed(app: App, client: str = "", domain: str = "") -> Claimed:
+    """A new claim, of a new client unless it is named."""
+    client = client or await new_client(app)
+    domain = domain or f"{client}.example"
+    path = f"/api/admin/clients/{client}/domains"
+    reply = await app.post(path, {"domain": domain}, token=await app.admin_token())
+    assert reply.status == 201, reply.text
+    return Claimed(app, client, domain)
+
+
+async def proved(app: App, zone: NameServer, client: str = "", domain: str = "") -> Claimed:
+    """A claim that is proved by the record that it asks for."""
+    claim = await claimed(app, client, domain)
+    zone.publish(txt(claim.name, await claim.value()))
+    assert (await claim.check())["state"] == "proved"
+    return claim
+
+
+async def vouch_for(app: App, client: str, domain: str) -> None:
+    """The domain counts for the client from now on."""
+    claim = Claimed(app, client, domain)
+    assert (await claim.send("POST", "/vouch", {"reason": "a test says so"})).status == 200
+
+
+async def offered(app: App, email: str) -> Any:
+    found = await app.post("/api/client/auth/discover", {"email": email})
+    return found.data["clientId"]
+
+
+async def release_all(app: App, client: str) -> None:
+    """The client claims no domain any more."""
+    token = await app.admin_token()
+    found = await app.get(f"/api/admin/clients/{client}/domains?first=100", token=token)
+    for claim in found.data["items"]:
+        await Claimed(app, client, claim["domain"]).send("DELETE")
+
+
+async def upgraded(app: App, claim: Claimed) -> None:
+    """The claim as an upgrade leaves one that no other client had."""
+
+    def work(unit: SystemUnit) -> None:
+        tenant = tenants.find(unit, claim.client)
+        assert tenant is not None
+        own = unit.of(tenant.id)
+        found = domain_rows.find(own, claim.domain)
+        assert found is not None
+        domain_rows.put(own, found._replace(state="proved", proof="upgrade"))
+        assert domain_rows.own(own, claim.domain) == tenant.id
+
+    await app.services.store.write(work)
+
+
+def after_each_look(patch: pytest.MonkeyPatch, app: App, act: Callable[[], Awaitable[None]]) -> None:
+    """Something happens each time when a record was looked for, before the server goes on."""
+    look = app.services.domain_records.look_up
+
+    async def slow(*given: Any) -> Any:
+        verdict = await look(*given)
+        await act()
+        return verdict
+
+    patch.setattr(app.services.domain_records, "look_up", slow)
+
+
+@contextlib.contextmanager
+def asking(app: App, *servers: str, **settings: str) -> Iterator[None]:
+    """Meanwhile domain records are looked up at these name servers, under these settings."""
+    before = app.services.domain_records
+    changed = msgspec.structs.replace(app.services.settings, dns_servers=",".join(servers), **settings)
+    app.services.domain_records = DomainRecords(changed, app.services.log, app.clock)
+    yield
+    app.services.domain_records = before

@@ -1,0 +1,77 @@
+"""Changes of an e-mail address: the requests of tests, and the e-mails about them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from manifest_auth import tenants
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
+from tests.support.accounts import keys_of, new_user
+from tests.support.application import PASSWORD, App, Reply
+from tests.support.envelope import check_success
+from tests.support.mail_server import MailServer, Received
+from tests.support.team import Team
+
+ADDRESS, CONFIRM, UNDO, LOOK = (f"/api/client/auth/{path}" for path in ("email", "email/confirm", "email/undo", "link"))
+DAY = 86_400
+PENDING = "query($id: Int!) { user(id: $id) { email pendingEmail } }"
+
+
+async def quiet(app: App) -> None:
+    """Waits until nothing is under way in the background."""
+    while app.services.mail._chores:
+        await asyncio.sleep(0.01)
+
+
+async def told(app: App, mail_server: MailServer) -> dict[str, Received]:
+    """The e-mails that came since the last time, by their recipient."""
+    await quiet(app)
+    found = {received.recipients[0]: received for received in mail_server.mails}
+    assert len(found) == len(mail_server.mails)
+    mail_server.mails.clear()
+    return found
+
+
+async def person(team: Team, **members: Any) -> tuple[int, str, str]:
+    """A user with a password: id, address, access token."""
+    user_id, email = await new_user(team.app, team.client, password=PASSWORD, **members)
+    return user_id, email, (await keys_of(team.app, email, client=team.client)).token
+
+
+async def ask_own(app: App, token: str, new: str, password: str = PASSWORD) -> Reply:
+    return await app.post(ADDRESS, {"newEmail": new, "currentPassword": password}, token=token)
+
+
+async def confirm(app: App, token: str, **options: Any) -> Reply:
+    return await app.post(CONFIRM, {"token": token}, **options)
+
+
+async def undo(app: App, token: str, **options: Any) -> Reply:
+    return await app.post(UNDO, {"token": token}, **options)
+
+
+async def stored(team: Team, user_id: int) -> User:
+    """The user as the store has it."""
+
+    def work(unit: Any) -> User:
+        tenant = tenants.find(unit, team.client)
+        assert tenant is not None
+        return users.get(unit.of(tenant.id), user_id)
+
+    return await team.app.services.store.read(work)
+
+
+async def is_proved(team: Team, user_id: int) -> tuple[bool, bool]:
+    """Whether the address is proved, and whether the password is."""
+    user = await stored(team, user_id)
+    return user.email_proved_at is not None, users.password_is_proved(user)
+
+
+async def changed(team: Team, mail_server: MailServer, token: str, new: str) -> str:
+    """Changes one's own address to ``new``; the token that undoes it."""
+    check_success(await ask_own(team.app, token, new))
+    check_success(await confirm(team.app, (await told(team.app, mail_server))[new].token))
+    [received] = (await told(team.app, mail_server)).values()
+    return received.token

@@ -1,0 +1,223 @@
+"""Accounts that a User Admin prepared before their user becomes an Admin, and the ways to become one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, select
+
+from manifest_auth.store import TenantUnit, tenant_scoped
+from manifest_auth.store.tables import email_changes, known_origins
+from tests.support import commands
+from tests.support.accounts import Keys, act_on, new_user, opened_by
+from tests.support.application import App, Reply
+from tests.support.people import OidcProvider, set_roles
+from tests.support.secret_keys import SECRET_KEY
+from tests.support.single_sign_on import Browser
+from tests.support.team import Team
+from tests.support.user_management import RENEW, RESET, RESTORE, SET_ROLES, accept, reset, token_in
+from tests.support.vouched_domains import within
+
+ADMIN_GROUP = [{"group": "bosses", "roles": ["Admin"]}]
+CHOSEN = "granite-otter-47-lantern"  # by the User Admin who planted it
+
+_CHANGING = {"key": "k", "user_id": 1, "old_email": "", "new_email": "", "started_by": "", "created_at": 1,
+             "expires_at": 1}  # fmt: skip
+_CHANGE = tenant_scoped(insert(email_changes).values({name: bindparam(name) for name in _CHANGING}))
+_E, _O = email_changes.c, known_origins.c
+_OPEN_CHANGES = tenant_scoped(
+    select(func.count()).select_from(email_changes).where(_E.user_id == bindparam("of_user"), _E.closed_at.is_(None))
+)
+_DEVICES = tenant_scoped(select(func.count()).select_from(known_origins).where(_O.user_id == bindparam("of_user")))
+
+
+@dataclass
+class PlantedAccount:
+    """An account whose user becomes an Admin, and what a User Admin keeps of it. ``company``: the client's own
+    provider."""
+
+    team: Team
+    company: OidcProvider
+    user_id: int
+    email: str
+    things: dict[str, Callable[[], Awaitable[bool]]] = field(default_factory=dict)
+
+    @property
+    def app(self) -> App:
+        return self.team.app
+
+    @property
+    def path(self) -> str:
+        """Of the user in the admin plane."""
+        return f"/api/admin/clients/{self.team.client}/users/{self.user_id}"
+
+    async def opened(self) -> set[str]:
+        """Which of the things open the account."""
+        return {name for name, opens in self.things.items() if await opens()}
+
+    async def is_theirs(self, reply: Reply, browser: Browser | None = None) -> bool:
+        """Whether an answer opened the account."""
+        if reply.status >= 400:
+            return False
+        browser = browser or Browser(self.app, {"session": reply.cookie("session")})
+        me = await browser.me()
+        return me.status == 200 and me.data["user"]["id"] == self.user_id
+
+    async def link(self, by: str, document: str) -> str:
+        """The token of a link, as the user who makes it sees it."""
+        return token_in(await self.team.ask(by, document, id=self.user_id))
+
+    async def attempt(self, provider: OidcProvider, sub: str, email: str = "", **options: Any) -> bool:
+        """Whether a provider's person gets into the account."""
+        browser, reply = await provider.attempt(sub, email, **options)
+        return await self.is_theirs(reply, browser)
+
+    async def identities(self) -> list[str]:
+        """Subjects that are linked."""
+        found = await self.app.get(f"{self.path}/identities", token=await self.app.admin_token())
+        return [row["subject"] for row in found.data["items"]]
+
+    async def left(self) -> tuple[int, int]:
+        """How many changes of the address are open, and how many devices and addresses are known."""
+
+        def work(unit: TenantUnit) -> tuple[int, int]:
+            [(changes,)] = unit.all(_OPEN_CHANGES, of_user=self.user_id)
+            [(devices,)] = unit.all(_DEVICES, of_user=self.user_id)
+            return changes, devices
+
+        found: tuple[int, int] = await within(self.app, self.team.client, work)
+        return found
+
+    async def change_begins(self) -> None:
+        """A change of the address waits to be confirmed."""
+        values = {**_CHANGING, "key": f"key-{self.user_id}", "user_id": self.user_id, "old_email": self.email}
+        await within(self.app, self.team.client, lambda unit: unit.change(_CHANGE, **values))
+
+
+async def planted_account(team: Team, company: OidcProvider, **members: Any) -> PlantedAccount:
+    """A new account, known to the company's provider by the subject ``rising``."""
+    user_id, email = await new_user(team.app, team.client, **members)
+    planted = PlantedAccount(team, company, user_id, email)
+    assert await planted.attempt(company, "rising", email)
+    return planted
+
+
+async def plant_all(planted: PlantedAccount, public: OidcProvider, mine: OidcProvider) -> None:
+    """Everything that a User Admin may plant who was never at the mailbox. ``public``: a provider that an Admin saved
+    and that speaks for no domain; ``mine``: the User Admin's own."""
+    app, company, email, things = planted.app, planted.company, planted.email, planted.things
+    assert await planted.attempt(mine, "as-rising", email)  # first: to be linked by an address ends what was before
+    things["identity at the planter's provider"] = _again(planted, mine, "as-rising", email)
+    chosen = await reset(app, await planted.link("User Admin", RESET), CHOSEN)
+    keys = Keys(chosen.data["token"], chosen.data["refreshToken"], chosen.cookie("session"))
+    for name, provider in (("right provider", company), ("public", public)):
+        token = await planted.link("User Admin", RENEW)
+        assert await planted.attempt(provider, "planter", "planter@mail.example", query={"invitation": token})
+        things[f"invitation taken, {name}"] = _again(planted, provider, "planter", "planter@mail.example")
+    _, coded = await company.attempt("planter", query={"response": "code"})
+    code = {"code": coded.headers["location"].partition("code=")[2]}
+    invitation, by_admin = await planted.link("User Admin", RENEW), await planted.link("Admin", RESET)
+    things["linking under way"] = await _linking(planted, public, keys.cookie)
+    things["invitation under way"] = await _coming(planted, public, invitation)
+    await planted.change_begins()
+
+    async def keys_open() -> bool:
+        return bool(await opened_by(app, keys))
+
+    async def password_opens() -> bool:
+        return (await app.sign_in(email, CHOSEN, planted.team.client)).status == 200
+
+    async def code_opens() -> bool:
+        return await planted.is_theirs(await app.post("/api/client/auth/exchange", code))
+
+    async def invitation_opens() -> bool:
+        return await planted.is_theirs(await accept(app, invitation, CHOSEN))
+
+    async def reset_opens() -> bool:
+        return await planted.is_theirs(await reset(app, by_admin, CHOSEN + "-2"))
+
+    things |= {
+        "session": keys_open, "password": password_opens, "code": code_opens, "link": invitation_opens,
+        "an Admin's link": reset_opens,
+    }  # fmt: skip
+
+
+def _again(planted: PlantedAccount, provider: OidcProvider, sub: str, email: str) -> Callable[[], Awaitable[bool]]:
+    return lambda: planted.attempt(provider, sub, email)
+
+
+async def _linking(planted: PlantedAccount, provider: OidcProvider, session: str) -> Callable[[], Awaitable[bool]]:
+    """A session's consent to link another identity, on its way."""
+    browser = Browser(planted.app, {"session": session})
+    begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": provider.name})
+    return _late(planted, provider, browser, begun.data["location"])
+
+
+async def _coming(planted: PlantedAccount, provider: OidcProvider, invitation: str) -> Callable[[], Awaitable[bool]]:
+    """A sign-in with an invitation, on its way."""
+    browser = Browser(planted.app)
+    started = await browser.start("oidc", provider=provider.name, client=planted.team.client, invitation=invitation)
+    return _late(planted, provider, browser, started.headers["location"])
+
+
+def _late(
+    planted: PlantedAccount, provider: OidcProvider, browser: Browser, where: str
+) -> Callable[[], Awaitable[bool]]:
+    async def opens() -> bool:
+        provider.knows("late", "late@mail.example")
+        reply = await browser.send("GET", provider.op.visit(where))
+        return reply.status < 400 and await planted.attempt(provider, "late", "late@mail.example")
+
+    return opens
+
+
+async def by_graphql(planted: PlantedAccount, folder: Path) -> str | None:
+    """The link that the user who gives the role sees."""
+    answer = SET_ROLES.replace("{ id ", "{ id link ")
+    found = await planted.team.ask("Admin", answer, id=planted.user_id, roles=["Admin"])
+    link: str | None = found["link"]
+    return link
+
+
+async def by_admin_plane(planted: PlantedAccount, folder: Path) -> str | None:
+    token = await planted.app.admin_token()
+    reply = await planted.app.send("PUT", f"{planted.path}/roles", {"roles": ["Admin"]}, token=token)
+    link: str | None = reply.data["link"]
+    return link
+
+
+async def by_restoring(planted: PlantedAccount, folder: Path) -> str | None:
+    """Who became an Admin while deactivated gains it with the restore."""
+    where = f"{planted.team.client}/users/{planted.user_id}"
+    await act_on(planted.app, f"{where}/deactivate")
+    await set_roles(planted.app, planted.team.client, planted.user_id, "Admin")
+    found = await planted.team.ask("Admin", RESTORE.replace("{ id ", "{ id link "), id=planted.user_id)
+    link: str | None = found["link"]
+    return link
+
+
+async def by_groups(planted: PlantedAccount, folder: Path) -> str | None:
+    assert await planted.attempt(planted.company, "rising", planted.email, groups=["bosses"])
+    return None
+
+
+async def by_command_line(planted: PlantedAccount, folder: Path) -> str | None:
+    settings = {"MANIFEST_DATABASE_URL": planted.app.services.settings.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
+    words = ("user", "roles", planted.email, "--client", planted.team.client, "--role", "Admin")
+    done = await asyncio.to_thread(commands.run, folder, *words, **settings)
+    assert done.status == 0, done.err
+    assert f"User {planted.email} has the roles Admin." in done.out
+    return next((word for word in done.out.split() if "/welcome#" in word), None)
+
+
+PATHS: dict[str, Callable[[PlantedAccount, Path], Awaitable[str | None]]] = {
+    "set_user_roles": by_graphql,
+    "admin_plane": by_admin_plane,
+    "groups": by_groups,
+    "restored": by_restoring,
+    "command_line": by_command_line,
+}

@@ -1,0 +1,54 @@
+"""Makes once for a test process what hundreds of applications would each make at their start."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cache
+from types import SimpleNamespace
+
+from manifest_auth import app
+from manifest_auth.api import operational_routes
+from manifest_auth.http.routes import RouteTable
+from manifest_auth.runtime.hashing import builds, hasher
+from manifest_auth.runtime.hashing.pool import HashPool, _Worker
+from manifest_auth.services import Services
+
+_describe = operational_routes.describe
+_resting: dict[tuple[object, ...], list[_Worker]] = defaultdict(list)
+
+
+def prepare() -> None:
+    """From now on, in this process."""
+    app.settle_garbage = lambda: None  # the loaded modules are not all that lives on here
+    operational_routes.describe = _describe_once
+    vars(hasher).update(HashPool=_Resting, builds=SimpleNamespace(choose=cache(builds.choose)))
+
+
+def _describe_once(table: RouteTable, services: Services) -> None:
+    if operational_routes._connector_key(services) not in operational_routes._connectors:
+        _describe(table, services)
+
+
+class _Resting(HashPool):
+    """Its workers go to the next pool that wants the same."""
+
+    @property
+    def _kind(self) -> tuple[object, ...]:
+        return (*self._folders, self._kept_kib)
+
+    def _spawn(self) -> None:
+        while _resting[self._kind] and not self._closing:
+            worker = _resting[self._kind].pop()
+            if worker.process.poll() is None:
+                self._workers.append(worker)
+                self._loop.add_reader(worker.channel, self._readable, worker)
+                self._feed()
+                return
+        super()._spawn()
+
+    async def close(self) -> None:
+        for worker in [worker for worker in self._workers if not worker.jobs]:
+            self._workers.remove(worker)
+            self._loop.remove_reader(worker.channel)
+            _resting[self._kind].append(worker)
+        await super().close()

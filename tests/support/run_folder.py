@@ -1,0 +1,46 @@
+"""A folder with locks that all processes of one test run share."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_VARIABLE = "TESTS_RUN"
+_MEMORY, _ROOM = Path("/dev/shm"), 2**30
+
+
+def memory() -> Path | None:
+    """A folder in memory, if it is large enough: writing there does not wait for a disk."""
+    return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM else None
+
+
+def begin() -> None:
+    """Makes the folder. Called by the process that starts the others."""
+    os.environ[_VARIABLE] = tempfile.mkdtemp(prefix="manifest-auth-run-", dir=memory())
+
+
+def end() -> None:
+    """Away with it."""
+    shutil.rmtree(os.environ.pop(_VARIABLE), ignore_errors=True)
+
+
+def is_under_way() -> bool:
+    """Whether these are the tests, and no measurement that uses their helpers."""
+    return _VARIABLE in os.environ
+
+
+def folder() -> Path:
+    return Path(os.environ[_VARIABLE])
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Only one process of the run is inside at a time."""
+    with (folder() / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,158 @@
+"""The pytest plugin of a run: which tests, in which order, on which workers, and the report at the end."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import required_programs, run_folder
+from tests.support.postgres import SHARED, Postgres
+from tests.support.scheduling import Scheduling
+
+_DURATIONS = Path(__file__).parents[1] / "durations.json"  # seconds by file; those below a second are left out
+_UNKNOWN_S = 0.5
+_SLOWEST = 15
+_ROOT = Path(__file__).parents[2]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("manifest-auth")
+    kinds = ("all", "unit", "test", "endurance")
+    group.addoption("--kind", choices=kinds, default="all", help="which tests; see docs/tests.md")
+    group.addoption("--rounds", type=int, default=3, help="how often each victim is killed")
+    group.addoption("--record", action="store_true", help="writes tests/durations.json")
+    group.addoption("--shuffle", metavar="SEED", help="the files in another order")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in {
+        "alone": "measures, or fills both cores: the whole file runs last, and nothing beside it",
+        "endurance": "a long proof, for ./dev endurance",
+        "rounds": "repeats itself --rounds times: a few in ./dev test, many in ./dev endurance",
+    }.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    os.environ["TESTS_ROUNDS"] = str(config.getoption("--rounds"))
+    if not _is_worker(config):
+        run_folder.begin()
+        if config.getoption("numprocesses", None) and config.getoption("--kind") in ("unit", "test"):
+            config.option.basetemp = config.option.basetemp or str(run_folder.folder() / "tmp")
+        config.pluginmanager.register(_Report(config), "manifest-auth-report")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not _is_worker(config):
+        run_folder.end()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """A run that is told to end does so as after Ctrl-C: what it started is stopped."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """One PostgreSQL for all workers, which inherit its address."""
+    if SHARED not in os.environ and config.getoption("--kind") != "unit":
+        server = Postgres(is_durable=False)
+        os.environ[SHARED] = server.address
+
+        def stop() -> None:
+            del os.environ[SHARED]
+            server.stop()
+
+        config.add_cleanup(stop)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """What was collected lives to the end: the collector need not walk it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    kind = config.getoption("--kind")
+    chosen = [item for item in items if _is_of(kind, item)]
+    if gone := set(items) - set(chosen):
+        config.hook.pytest_deselected(items=list(gone))
+    items[:] = sorted(chosen, key=_order(config))
+
+
+def _is_of(kind: str, item: pytest.Item) -> bool:
+    if kind == "unit":
+        return not required_programs.more_than_python(item)
+    if kind == "test":
+        return item.get_closest_marker("endurance") is None
+    if kind == "endurance":
+        return any(item.get_closest_marker(name) is not None for name in ("endurance", "rounds"))
+    return True
+
+
+def _order(config: pytest.Config) -> Any:
+    """The longest files first, so that no worker has one left when the others are done; those that run alone last."""
+    seconds = json.loads(_DURATIONS.read_text()) if _DURATIONS.exists() else {}
+    seed = config.getoption("--shuffle")
+
+    def place(item: pytest.Item) -> Any:
+        file = item.nodeid.partition("::")[0]
+        alone = item.get_closest_marker("alone") is not None
+        if seed is not None:
+            return alone, random.Random(f"{seed} {file}").random()
+        return alone, -seconds.get(file, _UNKNOWN_S)
+
+    return place
+
+
+class _Report:
+    """Adds up how long files took and workers worked."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._began = time.monotonic()
+        self._first: float | None = None
+        self._files: Counter[str] = Counter()
+        self._workers: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if self._first is None:
+            self._first = time.monotonic() - report.duration
+        self._last = time.monotonic()
+        self._files[report.nodeid.partition("::")[0]] += report.duration  # type: ignore[assignment]
+        self._workers[getattr(report, "worker_id", "master")] += report.duration  # type: ignore[assignment]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._first is None or (sum(self._files.values()) < 60 and not self._config.getoption("--record")):
+            return
+        terminalreporter.section(f"time: {time.monotonic() - self._began:.0f} s")
+        whole = self._last - self._first
+        for worker, busy in sorted(self._workers.items()):
+            terminalreporter.line(f"{worker}: idle for {max(0.0, 1 - busy / whole):.0%} of {whole:.0f} s")
+        for file, seconds in self._files.most_common(_SLOWEST):
+            terminalreporter.line(f"{seconds:6.1f} s  {file}")
+        if self._config.getoption("--record"):
+            self._record()
+
+    def _record(self) -> None:
+        """What this run did not touch stays as it was, unless it is there no more."""
+        before = json.loads(_DURATIONS.read_text()) if _DURATIONS.exists() else {}
+        known = {**before, **{file: round(seconds) for file, seconds in self._files.items()}}
+        kept = {file: took for file, took in sorted(known.items()) if took >= 1 and (_ROOT / file).exists()}
+        _DURATIONS.write_text(json.dumps(kept, indent=0) + "\n")

@@ -1,0 +1,14 @@
+"""The secret key of all installations that tests make, unless a test sets another."""
+
+from __future__ import annotations
+
+from manifest_auth.runtime.sealing import Macs, SecretKeys
+
+SECRET_KEY = "00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+_KEYS = SecretKeys([bytes.fromhex(SECRET_KEY)])
+MACS = Macs(_KEYS)
+
+
+def the_keys() -> SecretKeys:
+    """What an upgrade of the schema asks for."""
+    return _KEYS

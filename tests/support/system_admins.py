@@ -1,0 +1,107 @@
+"""System admins for tests: made, signed in with codes, reading the installation's audit trail."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pyotp
+from sqlalchemy import select
+
+from manifest_auth.accounts.admins import networks
+from manifest_auth.store import tenant_scoped
+from manifest_auth.store.tables import audit_events
+from tests.support.application import PASSWORD, App, Reply
+from tests.support.envelope import check_success
+
+ADMINS, AUTH = "/api/admin/admins", "/api/admin/auth"
+_numbers = itertools.count(1)
+_EVENTS = tenant_scoped(
+    select(audit_events.c.event, audit_events.c.actor, audit_events.c.subject, audit_events.c.detail).order_by(
+        audit_events.c.sequence
+    )
+)
+
+
+@dataclass
+class SystemAdmin:
+    """One system admin who is signed in."""
+
+    app: App
+    id: int
+    username: str
+    token: str
+
+    async def get(self, path: str) -> Reply:
+        return await self.app.get(path, token=self.token)
+
+    async def post(self, path: str, body: Any = None) -> Reply:
+        return await self.app.post(path, body, token=self.token)
+
+    async def send(self, method: str, path: str, body: Any = None) -> Reply:
+        return await self.app.send(method, path, body, token=self.token)
+
+    async def again(self, otp: str | None = None) -> SystemAdmin:
+        """The same admin in a new session."""
+        return await signed_in_admin(self.app, self.username, otp=otp)
+
+
+async def sign_in(app: App, username: str, password: str = PASSWORD, otp: str | None = None, **options: Any) -> Reply:
+    body = {"username": username, "password": password, **({} if otp is None else {"otp": otp})}
+    return await app.post(f"{AUTH}/sign-in", body, **options)
+
+
+async def signed_in_admin(
+    app: App, username: str = "root", password: str = PASSWORD, otp: str | None = None
+) -> SystemAdmin:
+    data = check_success(await sign_in(app, username, password, otp))
+    return SystemAdmin(app, data["admin"]["id"], username, data["token"])
+
+
+async def another(by: SystemAdmin) -> SystemAdmin:
+    """A new system admin with ``PASSWORD``, signed in."""
+    username = f"admin-{next(_numbers)}"
+    check_success(await by.post(ADMINS, {"username": username, "password": PASSWORD}), 201)
+    return await signed_in_admin(by.app, username)
+
+
+@dataclass
+class Phone:
+    """The app with the secret."""
+
+    app: App
+    secret: str
+    recovery_codes: tuple[str, ...] = ()
+
+    def code(self, steps: int = 0) -> str:
+        """What it shows now, or so many steps of thirty seconds later."""
+        return pyotp.TOTP(self.secret).at(self.app.clock.now_ms() // 1000 + 30 * steps)
+
+    def wrong(self) -> str:
+        near = {self.code(steps) for steps in range(-2, 3)}
+        return next(text for text in ("000000", "111111", "222222", "333333", "444444", "555555") if text not in near)
+
+
+async def enrolled(of: SystemAdmin) -> Phone:
+    """The admin has a second factor from now on. The clock goes on, so that the next code is a new one."""
+    made = check_success(await of.post(f"{AUTH}/second-factor", {"password": PASSWORD}), 201)
+    phone = Phone(of.app, made["secret"])
+    confirmed = check_success(
+        await of.post(f"{AUTH}/second-factor/confirm", {"password": PASSWORD, "otp": phone.code()})
+    )
+    phone.recovery_codes = tuple(confirmed["recoveryCodes"])
+    of.app.clock.advance(30)
+    return phone
+
+
+async def events(app: App, client: int = 0) -> list[tuple[str, str, str, dict[str, Any]]]:
+    """Event, actor, subject and detail of a client's audit trail; 0: the installation's."""
+    rows = await app.services.store.of(client).read(lambda unit: unit.all(_EVENTS))
+    return [(event, actor, subject, orjson.loads(detail)) for event, actor, subject, detail in rows]
+
+
+async def store_networks(app: App, text: str) -> None:
+    """The store says that the admin plane is open to these networks, whatever that text is."""
+    await app.services.store.write(lambda unit: networks.set_addresses(unit, text))

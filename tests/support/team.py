@@ -1,0 +1,67 @@
+"""The users of one client, one for each role as they are needed, with GraphQL requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.support.accounts import new_client
+from tests.support.application import App, Reply
+from tests.support.people import Member, member
+
+
+@dataclass
+class Refused:
+    """The one error of an answer. ``fields``: which arguments are to blame."""
+
+    code: str
+    message: str
+    path: list[Any]
+    fields: list[str]
+
+
+@dataclass
+class Team:
+    """People are named by their role. What they ask for is a document with variables."""
+
+    app: App
+    client: str
+    members: dict[str, Member] = field(default_factory=dict)
+
+    async def member(self, role: str) -> Member:
+        """The client's user of this role, signed in."""
+        if role not in self.members:
+            self.members[role] = await member(self.app, self.client, role)
+        return self.members[role]
+
+    async def send(self, role: str, document: str, **variables: Any) -> Reply:
+        """The whole answer."""
+        token = (await self.member(role)).token
+        body = {"query": document, "variables": variables}
+        return await self.app.post("/api/client/graphql", body, token=token)
+
+    async def ask(self, role: str, document: str, **variables: Any) -> Any:
+        """What the only field at the root of the document answers."""
+        reply = await self.send(role, document, **variables)
+        assert "errors" not in reply.json, reply.text
+        [found] = reply.json["data"].values()
+        return found
+
+    async def refused(self, role: str, document: str, **variables: Any) -> Refused:
+        """Why the document was refused: with one error, and nothing beside it."""
+        return refusal(await self.send(role, document, **variables))
+
+
+def refusal(reply: Reply) -> Refused:
+    """The one error of an answer that has no data."""
+    [error] = reply.json["errors"]
+    assert not any((reply.json.get("data") or {}).values()), reply.text
+    extensions = error["extensions"]
+    assert extensions["requestId"] == reply.headers["x-request-id"]
+    fields = [detail["field"] for detail in extensions.get("details", [])]
+    return Refused(extensions["code"], error["message"], error.get("path", []), fields)
+
+
+async def new_team(app: App) -> Team:
+    """A client of its own."""
+    return Team(app, await new_client(app))
