@@ -142,7 +142,14 @@ class Story(RuleBasedStateMachine):
     def look(self, model: Model, which: int) -> View:
         return self.look_at(model, len(model.versions) - which % len(model.versions))
 
-    @rule(view=views, who=WHO, move=st.sampled_from(sorted(TRANSITIONS)), comment=COMMENTS, given=STEPS, stale=st.booleans())
+    @rule(
+        view=views,
+        who=WHO,
+        move=st.sampled_from(sorted(TRANSITIONS)),
+        comment=COMMENTS,
+        given=STEPS,
+        stale=st.booleans(),
+    )
     def move(self, view: View, who: int, move: str, comment: str, given: list[NewStep], stale: bool) -> None:
         """``stale``: the caller names another revision than the one that there is."""
         version = view.version

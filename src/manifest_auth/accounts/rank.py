@@ -31,9 +31,7 @@ class Manager(NamedTuple):
     is_admin: bool
 
 
-def manager(
-    unit: TenantUnit, who: RequestOrOrigin, permission: Permission = Permission.USERS_MANAGE
-) -> Manager:
+def manager(unit: TenantUnit, who: RequestOrOrigin, permission: Permission = Permission.USERS_MANAGE) -> Manager:
     """The acting party, as of this transaction. Raises Forbidden for a user without ``permission``, or who lost it."""
     if isinstance(who, Origin) or isinstance(who.caller, AdminCaller):
         return Manager(None, True)
@@ -53,7 +51,7 @@ def get_managed(unit: TenantUnit, who: RequestOrOrigin, user_id: int, *, admins:
 
 
 def get_readable(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> User:
-    """The user whom ``who`` may manage, for who only reads. Raises NotFound, Forbidden."""
+    """The user, not locked, whom ``who`` may manage. Raises NotFound, Forbidden."""
     user = users.get(unit, user_id)
     _checked(unit, who, user)
     return user

@@ -41,10 +41,10 @@ class AuditFilters(msgspec.Struct, frozen=True, rename={"since": "from", "until"
 
 
 class AuditQuery(AuditFilters, frozen=True, rename={"since": "from", "until": "to"}):
-    """Those of a list, which has pages."""
+    """The filters and the paging of a list."""
 
     first: Annotated[int, Meta(ge=1, le=100, description="Events in a page, at most.")] = 50
-    after: Annotated[str, Meta(max_length=200, description="`nextCursor` of the page before.")] = ""
+    after: Annotated[str, Meta(max_length=200, description="`nextCursor` of the previous page.")] = ""
 
 
 class AuditEventsData(msgspec.Struct, frozen=True, rename="camel"):

@@ -185,7 +185,8 @@ def end_tenant(unit: TenantUnit, reason: str, now: int) -> int:
 
 
 def shorten(unit: TenantUnit, most_s: int) -> int:
-    """No open session of the tenant lives longer than that from its sign-in on. Number of sessions that would have."""
+    """Limits every open session of the tenant to ``most_s`` seconds from its sign-in. The number of sessions that got
+    shorter."""
     unit.announce("tenant", unit.tenant_id)
     return unit.change(_SHORTEN, most=most_s * 1000)
 

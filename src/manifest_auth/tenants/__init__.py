@@ -3,9 +3,8 @@
 Knows no users, and never decides who may change a client.
 """
 
-from manifest_auth.tenants.addresses import origins_for, return_addresses_for, settle
-from manifest_auth.tenants.checks import check, check_lengths, for_admins
-from manifest_auth.tenants.lengths import Lengths, installations, lengths_of
+from manifest_auth.tenants.listed_addresses import apply_change, origins_for, return_addresses_for
+from manifest_auth.tenants.session_lengths import Lengths, installation_lengths, lengths_of
 from manifest_auth.tenants.settings import (
     PasswordRules,
     StoredSettings,
@@ -13,6 +12,7 @@ from manifest_auth.tenants.settings import (
     TenantSettingsChange,
     settings_of,
 )
+from manifest_auth.tenants.settings_checks import admin_only_members, check, check_lengths
 from manifest_auth.tenants.tenants import (
     LISTING,
     Tenant,

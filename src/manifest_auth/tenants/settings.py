@@ -39,15 +39,15 @@ PasswordSignIn = Annotated[
 ]
 
 
-Contact = Annotated[
-    str, Meta(max_length=200, description="A line of plain text: whom users ask for help, as pages show it.")
+Contact = Annotated[str, Meta(max_length=200, description="A line of plain text: who helps users, as pages show it.")]
+DefaultLanguage = Annotated[Language, Meta(description="Default language of pages and e-mails.")]
+IdleSeconds = Annotated[
+    int, Meta(ge=0, le=400 * DAY, description="A session cookie expires after so many seconds without use.")
 ]
-DefaultLanguage = Annotated[Language, Meta(description="Of pages and e-mails, where nothing else says which.")]
-IdleSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="A session cookie dies without use after so many.")]
-MaxSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="A session dies after so many, whatever its use.")]
-RefreshSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="Life of a refresh token.")]
+MaxSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="A session ends after so many seconds, even in use.")]
+RefreshSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="Lifetime of a refresh token, seconds.")]
 BrandName = Annotated[str, Meta(max_length=100, description="As pages show it; empty: the client's name.")]
-Accent = Annotated[str, Meta(max_length=7, description="Colour of pages, `#rrggbb` in lower case; empty: the usual.")]
+Accent = Annotated[str, Meta(max_length=7, description="Colour of pages, `#rrggbb` in lower case; empty: the default.")]
 
 
 class PasswordRules(msgspec.Struct, frozen=True, rename="camel"):
@@ -60,8 +60,7 @@ class PasswordRules(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SessionLengths(msgspec.Struct, frozen=True, rename="camel"):
-    """How long the client's sessions live, seconds: 0 for what the installation has, else 300 or more and no more than
-    that."""
+    """How long the client's sessions live, seconds: 0 for the installation's value, else from 300 up to that value."""
 
     idle_seconds: IdleSeconds = 0
     max_seconds: MaxSeconds = 0
@@ -69,7 +68,7 @@ class SessionLengths(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Branding(msgspec.Struct, frozen=True, rename="camel"):
-    """What the client's pages look like, beside its logo."""
+    """A client's branding, except its logo."""
 
     name: BrandName = ""
     accent: Accent = ""
@@ -90,15 +89,15 @@ class TenantSettings(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Unconfirmed(msgspec.Struct, frozen=True, rename="camel"):
-    """Origins and return addresses that a User Admin added. They do not count for an Admin until an Admin saves the
-    list that they are in."""
+    """Origins and return addresses that a User Admin added. They are not valid for Admins until an Admin saves the
+    list."""
 
     allowed_origins: tuple[str, ...] = ()
     return_addresses: tuple[str, ...] = ()
 
 
 class StoredSettings(TenantSettings, frozen=True, rename="camel"):
-    """:class:`TenantSettings`, with who vouches for the addresses in them."""
+    """:class:`TenantSettings` as stored, with the entries that no Admin has saved."""
 
     unconfirmed: Unconfirmed = Unconfirmed()
 

@@ -11,8 +11,8 @@ from sqlalchemy import bindparam, case, delete, func, insert, or_, select, updat
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, global_
 from manifest_auth.store.tables import tenants
-from manifest_auth.tenants.checks import check
 from manifest_auth.tenants.settings import StoredSettings, TenantSettings, settings_of
+from manifest_auth.tenants.settings_checks import check
 from manifest_auth.text.canonical import like
 
 _IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")

@@ -112,5 +112,5 @@ ROUTES = (
     Route("GET", _BASE, _list, Access.ADMIN, "List a client's sessions", query=SessionsQuery, refusals=(NotFound,)),
     Route("DELETE", _BASE, _end_all, Access.ADMIN, "End all sessions of a client", refusals=(NotFound,)),
     Route("DELETE", f"{_BASE}/{{session}}", _end, Access.ADMIN, "End one session of a client", refusals=(NotFound,)),
-    *client_scope.both(_of_user, "/users/{user}/sessions", Permission.USERS_MANAGE),
+    *client_scope.for_admins_and_users(_of_user, "/users/{user}/sessions", Permission.USERS_MANAGE),
 )  # fmt: skip

@@ -56,7 +56,7 @@ class KeysRotated(Wire, frozen=True):
     rotated: tuple[PurposeName, ...]
 
 
-#: Of keys that sign no JWT.
+#: Algorithms of keys that sign no JWT.
 _ALGORITHMS = {
     "refresh": tokens.REFRESH_ALGORITHM,
     "admin-refresh": tokens.REFRESH_ALGORITHM,

@@ -7,6 +7,7 @@ not bound to one tenant. Ids are never reused.
 
 from manifest_auth.store.tables.accounts import known_origins, password_history, sessions, users
 from manifest_auth.store.tables.audit import audit_anchors, audit_events, audit_heads
+from manifest_auth.store.tables.branding import client_logos
 from manifest_auth.store.tables.claims import (
     directory_claims,
     directory_owners,
@@ -27,7 +28,6 @@ from manifest_auth.store.tables.installation import (
     tenants,
     throttles,
 )
-from manifest_auth.store.tables.looks import client_logos
 from manifest_auth.store.tables.mailing import email_changes, queued_mails
 from manifest_auth.store.tables.providers import (
     identities,

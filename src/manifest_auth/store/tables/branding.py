@@ -1,4 +1,4 @@
-"""What a client's pages look like, as far as it is too large for the client's settings."""
+"""Logos of clients, which are too large for the clients' settings."""
 
 from __future__ import annotations
 

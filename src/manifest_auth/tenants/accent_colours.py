@@ -1,7 +1,8 @@
-"""A client's colour on pages: text on it, and links and focus in it, can be read (WCAG 2.2, 1.4.3).
+"""A client's accent colour on pages, with enough contrast for text, links and focus rings (WCAG 2.2, 1.4.3).
 
-Every colour is taken: what is written on it is black or white, whichever contrasts more, which is 4.58:1 at least.
-Links and the focus ring use the colour moved in lightness until it has 4.5:1 on the page, for light and dark pages.
+Every colour is accepted. Text on it is black or white, whichever contrasts more, which is at least 4.58:1. Links and
+focus rings use the colour with its lightness changed until the contrast with the page is 4.5:1, separately for light
+and dark pages.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 LEAST = 4.5
-#: What links stand on: of the light pages the darkest ground, of the dark ones the lightest (``pages/assets``).
+#: Backgrounds of links: the darkest of light pages, the lightest of dark pages (``pages/assets``).
 LIGHT_PAGE, DARK_PAGE = "#f6f5f2", "#22252e"
 _STEPS = 200
 
 Rgb = tuple[int, int, int]
 
 
-class Look(NamedTuple):
-    """Colours as ``#rrggbb``: behind a button, of the text on it, of links on light pages and on dark ones."""
+class Palette(NamedTuple):
+    """Colours as ``#rrggbb``: of a button, of the text on it, of links on light pages and on dark pages."""
 
     accent: str
     on_accent: str
@@ -35,16 +36,18 @@ class Stylesheet(NamedTuple):
     hash: str
 
 
-def look_of(accent: str) -> Look:
-    """``accent``: as a client's settings have it, not empty."""
+def palette_of(accent: str) -> Palette:
+    """The palette for an accent colour. ``accent``: from a client's settings, not empty."""
     on_accent = max("#000000", "#ffffff", key=lambda colour: contrast(accent, colour))
-    return Look(accent, on_accent, _moved(accent, LIGHT_PAGE, to=0.0), _moved(accent, DARK_PAGE, to=1.0))
+    return Palette(
+        accent, on_accent, _with_contrast(accent, LIGHT_PAGE, to=0.0), _with_contrast(accent, DARK_PAGE, to=1.0)
+    )
 
 
 @lru_cache(maxsize=256)
 def stylesheet(accent: str) -> Stylesheet:
-    """What a page of the client links beside the stylesheet of all pages."""
-    look = look_of(accent)
+    """The stylesheet that a client's pages link in addition to the common one."""
+    look = palette_of(accent)
     text = (
         f":root{{--accent:{look.accent};--on-accent:{look.on_accent};--link:{look.link}}}\n"
         f"@media (prefers-color-scheme:dark){{:root{{--link:{look.link_on_dark}}}}}\n"
@@ -58,8 +61,8 @@ def contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def _moved(accent: str, page: str, *, to: float) -> str:
-    """The colour, or the nearest one of its hue towards black (0) or white (1) that can be read on the page."""
+def _with_contrast(accent: str, page: str, *, to: float) -> str:
+    """The colour, or the nearest colour of its hue towards black (0) or white (1) with enough contrast on the page."""
     if contrast(accent, page) >= LEAST:
         return accent
     hue, lightness, saturation = colorsys.rgb_to_hls(*(part / 255 for part in _rgb(accent)))

@@ -1,7 +1,7 @@
-"""Which of a client's origins and return addresses count, and for whom: the one place where the two lists are read.
+"""Which of a client's origins and return addresses are valid for which users. Only this module reads the two lists.
 
-What a User Admin adds counts for no Admin until an Admin saves it: else a User Admin would list a page that acts with
-an Admin's cookie, or is handed an Admin's session.
+An entry that a User Admin adds is not valid for Admins until an Admin saves it. Otherwise a User Admin could list a
+page that acts with an Admin's cookie, or that gets an Admin's session.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ def origins_for(settings: StoredSettings, roles: int) -> tuple[str, ...]:
 
 
 def return_addresses_for(settings: StoredSettings, roles: int) -> tuple[str, ...]:
-    """Where a sign-in of a user with those roles may end. For a default, where the user is not known yet, ask for those
-    of an Admin."""
+    """Addresses to which a sign-in of a user with those roles may return. For a default, while the user is not known
+    yet, ask with the role Admin."""
     return _for(settings.return_addresses, settings.unconfirmed.return_addresses, roles)
 
 
@@ -29,9 +29,9 @@ def _for(listed: tuple[str, ...], unconfirmed: tuple[str, ...], roles: int) -> t
     return listed
 
 
-def settle(before: StoredSettings, change: TenantSettingsChange, *, by_admin: bool) -> StoredSettings:
-    """The settings with what the change gives. ``by_admin``: whether the one who makes it ranks as an Admin, and so
-    vouches for all that is in the lists that it names."""
+def apply_change(before: StoredSettings, change: TenantSettingsChange, *, by_admin: bool) -> StoredSettings:
+    """The settings with the change applied. ``by_admin``: an Admin makes the change, which confirms all entries of the
+    lists in it."""
     after, old = merge(before, change), before.unconfirmed
 
     def left(was: tuple[str, ...], old: tuple[str, ...], now: tuple[str, ...], named: object) -> tuple[str, ...]:

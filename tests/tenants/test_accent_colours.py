@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from manifest_auth.tenants import accents
+from manifest_auth.tenants import accent_colours
 
 LEAST = 4.5
 LIGHT, DARK = ("#ffffff", "#f6f5f2", "#fbfaf8"), ("#13141a", "#1c1e26", "#22252e")  # grounds of the pages' stylesheet
@@ -34,7 +34,7 @@ def test_all_three_pairs_can_be_read_for_every_colour() -> None:
     assert len(EVERY) == 4096
     unread = []
     for accent in EVERY:
-        look = accents.look_of(accent)
+        look = accent_colours.palette_of(accent)
         pairs = [(look.accent, look.on_accent)]
         pairs += [(look.link, ground) for ground in LIGHT] + [(look.link_on_dark, ground) for ground in DARK]
         unread += [(accent, pair) for pair in pairs if contrast(*pair) < LEAST]
@@ -43,14 +43,14 @@ def test_all_three_pairs_can_be_read_for_every_colour() -> None:
 
 def test_what_is_written_on_it_is_black_or_white_whichever_contrasts_more() -> None:
     for accent in EVERY:
-        look = accents.look_of(accent)
+        look = accent_colours.palette_of(accent)
         assert look.on_accent == max("#000000", "#ffffff", key=lambda colour: contrast(accent, colour))
 
 
 def test_a_colour_that_can_be_read_stays_as_it_is_and_others_keep_their_hue() -> None:
     stayed = moved = 0
     for accent in EVERY:
-        for link, grounds in zip(accents.look_of(accent)[2:], (LIGHT, DARK), strict=True):
+        for link, grounds in zip(accent_colours.palette_of(accent)[2:], (LIGHT, DARK), strict=True):
             if link == accent:
                 stayed += 1
                 continue
@@ -65,4 +65,4 @@ def test_a_colour_that_can_be_read_stays_as_it_is_and_others_keep_their_hue() ->
 
 @pytest.mark.parametrize(("one", "other", "ratio"), [("#000000", "#ffffff", 21), ("#777777", "#ffffff", 4.48)])
 def test_contrast_is_that_of_the_standard(one: str, other: str, ratio: float) -> None:
-    assert accents.contrast(one, other) == pytest.approx(ratio, abs=0.005) == accents.contrast(other, one)
+    assert accent_colours.contrast(one, other) == pytest.approx(ratio, abs=0.005) == accent_colours.contrast(other, one)

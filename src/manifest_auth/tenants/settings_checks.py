@@ -1,11 +1,11 @@
-"""What the types of a client's settings cannot say, and which changes are for an Admin alone."""
+"""Rules for a client's settings that their types cannot express, and which changes only an Admin may make."""
 
 from __future__ import annotations
 
 import re
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.tenants.lengths import Lengths
+from manifest_auth.tenants.session_lengths import Lengths
 from manifest_auth.tenants.settings import SessionLengths, TenantSettings
 from manifest_auth.text.canonical import check_line, check_return_address
 
@@ -16,13 +16,13 @@ _LENGTHS = ("idleSeconds", "maxSeconds", "refreshSeconds")
 
 
 def check(settings: TenantSettings, under: str = "") -> None:
-    """``under``: what stands before the names of members. Raises ValidationError for a value that is none."""
+    """Checks settings. ``under``: prefix of the names of members in a refusal. Raises ValidationError."""
     for origin in settings.allowed_origins:
         if not _ORIGIN.match(origin):
             raise ValidationError(details=[(f"{under}allowedOrigins", "Must be scheme://host[:port], lower case")])
     for number, address in enumerate(settings.return_addresses):
         check_return_address(address, f"{under}returnAddresses[{number}]")
-    for name, seconds in zip(_LENGTHS, _given(settings.sessions), strict=True):
+    for name, seconds in zip(_LENGTHS, _seconds(settings.sessions), strict=True):
         if 0 < seconds < LEAST_S:
             raise ValidationError(details=[(f"{under}sessions.{name}", f"Must be 0 or at least {LEAST_S}")])
     check_line(settings.contact, f"{under}contact", 200, empty=True)
@@ -32,19 +32,19 @@ def check(settings: TenantSettings, under: str = "") -> None:
 
 
 def check_lengths(sessions: SessionLengths, most: Lengths, under: str = "") -> None:
-    """Raises ValidationError for a length above the installation's."""
-    for name, seconds, limit in zip(_LENGTHS, _given(sessions), most, strict=True):
+    """Raises ValidationError for a length above the installation's (``most``)."""
+    for name, seconds, limit in zip(_LENGTHS, _seconds(sessions), most, strict=True):
         if seconds > limit:
             raise ValidationError(details=[(f"{under}sessions.{name}", f"Must be at most {limit}")])
 
 
-def _given(sessions: SessionLengths) -> tuple[int, int, int]:
+def _seconds(sessions: SessionLengths) -> tuple[int, int, int]:
     return sessions.idle_seconds, sessions.max_seconds, sessions.refresh_seconds
 
 
-def for_admins(before: TenantSettings, after: TenantSettings) -> list[str]:
-    """The members whose change only an Admin makes: it lowers what protects Admins' own accounts, or decides whether
-    they get in with a password."""
+def admin_only_members(before: TenantSettings, after: TenantSettings) -> list[str]:
+    """The changed members that only an Admin may change so: they weaken the protection of Admins' own accounts, or
+    decide whether Admins can sign in with a password."""
     old, new = before.password, after.password
     changed = {
         "password.minLength": new.min_length < old.min_length,
@@ -54,11 +54,11 @@ def for_admins(before: TenantSettings, after: TenantSettings) -> list[str]:
         "passwordSignIn": after.password_sign_in != before.password_sign_in,
         "refreshStrict": before.refresh_strict and not after.refresh_strict,
     }
-    lengths = zip(_LENGTHS, _given(before.sessions), _given(after.sessions), strict=True)
+    lengths = zip(_LENGTHS, _seconds(before.sessions), _seconds(after.sessions), strict=True)
     changed |= {f"sessions.{name}": _is_longer(was, now) for name, was, now in lengths}
     return [name for name, is_so in changed.items() if is_so]
 
 
 def _is_longer(was: int, now: int) -> bool:
-    """0 is without a limit of its own."""
+    """Whether the limit became longer. 0: no own limit."""
     return was != 0 and (now == 0 or now > was)

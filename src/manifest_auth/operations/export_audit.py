@@ -1,4 +1,4 @@
-"""The trail of the caller's client as a file. That it was taken stands in the trail before the first byte is sent."""
+"""Exports the audit trail of the caller's client as a file. The export is recorded before the first byte is sent."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from manifest_auth.text.canonical import when
 
 
 async def start(ctx: RequestContext, filters: AuditFilters, form: Format) -> AsyncIterator[bytes]:
-    """What happened until now, in parts. Raises ValidationError."""
-    now, asked = ctx.now, audit.wanted(filters)
-    asked = asked._replace(until=min(asked.until, now + 1))  # or the file would grow while it is written
+    """The bytes of a file with the events until now. Raises ValidationError."""
+    now, asked = ctx.now, audit.event_filter(filters)
+    asked = asked._replace(until=min(asked.until, now + 1))  # the file must not grow while it is written
     chosen = {name: value for name, value in asked.texts.items() if value}
     chosen |= {name: value for name, value in (("from", filters.since), ("to", filters.until)) if value}
     subject = f"client:{ctx.user.tenant_id}"
@@ -23,6 +23,6 @@ async def start(ctx: RequestContext, filters: AuditFilters, form: Format) -> Asy
     return audit.download(ctx.store, asked, form)
 
 
-def name_of(ctx: RequestContext, form: Format) -> str:
-    """What the file is called."""
+def file_name(ctx: RequestContext, form: Format) -> str:
+    """The name of the file."""
     return f"audit-{ctx.user.client}-{when(ctx.now)[:10]}.{form}"
