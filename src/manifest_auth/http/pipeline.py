@@ -92,7 +92,7 @@ class Pipeline:
         route: Route | None = None
         try:
             _check_target(scope, head)
-            if scope["path"].startswith(_ADMIN) and not await services.admin_range.admits(ctx.address):
+            if scope["path"].startswith(_ADMIN) and not await services.admin_networks.allows(ctx.address):
                 # To everybody else nothing is there, so that nobody sees what to come back for.
                 raise NotFound(reason="the admin plane is not for that address")
             route, path = self._table.find(method, scope["path"])
@@ -100,7 +100,7 @@ class Pipeline:
             head.check()  # once the route is known: it says in which form a refusal is answered
             answer = await self._handle(ctx, route, path, head, scope, receive)
         except Refusal as refusal:
-            await ctx.services.refusals.note(ctx, refusal, pattern)
+            await ctx.services.refusals.record_refusal(ctx, refusal, pattern)
             answer = await self._refused(ctx, scope, pattern, refusal, route, head)
         except StoreUnavailable as error:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")
@@ -209,8 +209,7 @@ class Pipeline:
 
 def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
     """Nothing that we serve needs percent-encoding in its path. Refusing it means that the rules of a proxy in front
-    see the very path that is served (security bar 91), and that no NUL gets further. HTTP/1.1 requires Host.
-    """
+    see the very path that is served (security bar 91), and that no NUL gets further. HTTP/1.1 requires Host."""
     if b"%" in scope.get("raw_path", b""):
         raise NotFound(reason="percent-encoded path")
     if head.host is None and scope["http_version"] == "1.1":
