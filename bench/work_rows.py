@@ -17,7 +17,7 @@ from manifest_auth.store.tables.installation import tenants
 NOW = 1_790_000_000_000
 STEPS = 5
 _WORDS = ["Pump", "Valve", "Gauge", "Boiler", "Filter", "Motor", "Belt", "Sensor", "Tank", "Press"]
-#: Whoever holds a role, of a hundred; an Admin is one of ten thousand.
+#: How many users of a hundred hold each role; one of ten thousand is an Admin.
 _SHARES = ((60, Role.OPERATOR), (25, Role.VIEWER), (8, Role.AUTHOR), (4, Role.APPROVER), (2, Role.PUBLISHER))
 
 

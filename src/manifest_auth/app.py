@@ -18,6 +18,7 @@ from manifest_auth.api import operators
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
+from manifest_auth.api.admin import branding as admin_branding
 from manifest_auth.api.admin import client_sessions as admin_client_sessions
 from manifest_auth.api.admin import clients as admin_clients
 from manifest_auth.api.admin import directories as admin_directories
@@ -51,6 +52,12 @@ from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.domains import watch
+from manifest_auth.pages import asset_files as page_assets
+from manifest_auth.pages import brand_files
+from manifest_auth.pages import everywhere as page_everywhere
+from manifest_auth.pages.account import home as page_account
+from manifest_auth.pages.errors import where_no_route_is
+from manifest_auth.pages.sign_in import out as page_sign_out
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.runtime import logs
@@ -96,6 +103,7 @@ ROUTES = (
     *admin_provider_names.ROUTES,
     *admin_identities.ROUTES,
     *admin_client_sessions.ROUTES,
+    *admin_branding.ROUTES,
     *admin_own_account.ROUTES,
     *admin_admins.ROUTES,
     *admin_keys.ROUTES,
@@ -104,6 +112,11 @@ ROUTES = (
     *admin_licence.ROUTES,
     *admin_audit.ROUTES,
     *operators.ROUTES,
+    *page_everywhere.ROUTES,
+    *page_sign_out.ROUTES,
+    *page_account.ROUTES,
+    *page_assets.ROUTES,
+    *brand_files.ROUTES,
 )
 
 Scope = MutableMapping[str, Any]
@@ -200,7 +213,7 @@ class Application:
         self.services = services
         table = RouteTable(ROUTES)
         operators.describe(table, services)
-        self._pipeline = Pipeline(services, table)
+        self._pipeline = Pipeline(services, table, where_no_route_is)
 
     async def __call__(
         self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]

@@ -49,7 +49,7 @@ def request_of(app: App, tenant_id: int, user_id: int, *roles: Role) -> RequestC
 
 @pytest.fixture(scope="module")
 async def ids(app: App) -> dict[str, int]:
-    """A client with someone of each kind, by number."""
+    """A client with a user of each kind, by number."""
     client = await new_client(app)
     tenant = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
     people = {

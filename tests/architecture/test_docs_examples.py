@@ -166,8 +166,8 @@ def _reasons(text: str, column: int) -> list[str]:
 
 
 def _is_given(reason: str, source: str) -> bool:
-    """Whether the code gives a reason: what stands between ``…`` and numbers is in it, letter by letter. Of a service's
-    answer its own code is not looked at."""
+    """Whether the code gives a reason: the text between ``…`` and numbers is in it exactly. The error code of another
+    service is not compared."""
     reason = re.sub(r"^(graph|dataverse|on behalf of) answered.*", "{call} answered", reason)
     _, colon, said = reason.partition(": ")
     return all(piece.strip(" ,:") in source for piece in re.split(r"…|\d+", said if colon else reason))

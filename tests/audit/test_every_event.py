@@ -17,6 +17,7 @@ from manifest_auth.operations.delete_clients import sweep_clients
 from tests.http.accounts import test_becoming_admin as gains
 from tests.http.accounts import test_becoming_admin_identities as kept
 from tests.http.admin import test_mfa_challenge as factors
+from tests.http.audit import test_audit_export as exports
 from tests.http.claims import test_directories as directories
 from tests.http.claims import test_directory_proof as proofs
 from tests.http.claims import test_domain_owners as domain_owners
@@ -43,7 +44,7 @@ from tests.support.user_management import NEW, accept, invited, reset, started_r
 
 GOOD = "granite-otter-47-lantern"
 CLIENTS, FACTOR = "/api/admin/clients", f"{AUTH}/second-factor"
-#: Those that want a provider, a licence or another process: the test that looks for their rows.
+#: Events that need a provider, a licence or another process: the test that checks their rows.
 ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.ASSERTION_REPLAYED: replays.test_a_replay_stands_in_the_audit_trail,
     Event.SIGN_IN_CODE_REUSED: codes.test_a_code_that_is_shown_again_ends_the_session_that_it_began,
@@ -57,6 +58,7 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.EMAIL_CHANGED: addresses.test_it_takes_effect_when_the_new_mailbox_confirms,
     Event.EMAIL_CHANGE_UNDONE: addresses.test_the_old_mailbox_undoes_it,
     Event.MAIL_FAILED: mails.test_after_an_hour_it_is_given_up_and_the_trail_says_so,
+    Event.AUDIT_EXPORTED: exports.test_each_export_stands_in_the_trail_with_its_filters,
     Event.LICENSE_INSTALLED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
     Event.LICENSE_REFUSED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
     Event.LICENSE_STATE_CHANGED: told.test_the_grace_time_and_the_end_are_told_once_for_all_nodes,

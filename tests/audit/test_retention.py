@@ -102,7 +102,7 @@ async def test_tampering_is_found_afterwards_too(store: Store, chain: Chain, act
 
 
 async def test_a_chain_is_proved_while_it_is_swept(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retention overtakes whoever walks along the chain: the walk goes on behind the anchor."""
+    """Retention deletes events that a reader has not reached yet: the reader goes on behind the anchor."""
     monkeypatch.setattr("manifest_auth.audit.chain_rows.BATCH", 2)
     reads = 0
     real = type(store).read

@@ -39,7 +39,7 @@ class UsedStore:
     rows: Rows
 
     async def copy(self, folder: Path, postgres: Databases | None = None) -> str:
-        """The address of a copy, which no one has used."""
+        """The address of a fresh copy."""
         if self.url.startswith("sqlite"):
             copy = folder / "m.db"
             shutil.copyfile(file_of(self.url), copy)

@@ -76,7 +76,7 @@ async def test_a_clock_set_back_does_not_revive_it(premise: App) -> None:
     await install(premise, key(premise, expires_at=began // 1000 + DAY, grace_days=1))
     premise.clock.advance(3 * DAY)
     assert await state(premise) == "expired"
-    await premise.services.licence.note_time()  # the chore of every 20 seconds
+    await premise.services.licence.note_time()  # the background job of every 20 seconds
     premise.clock.ms = began + 1000
     assert await state(premise) == "expired"
     assert (await premise.sign_in(client="acme")).code == "LICENSE_EXPIRED"

@@ -186,10 +186,10 @@ def test_a_disk_that_is_almost_full_is_told(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_providers_are_called_when_that_is_asked_for(folder: Path) -> None:
-    nobody = f"http://127.0.0.1:{free_port()}"
+    unreachable = f"http://127.0.0.1:{free_port()}"
     assert "note  providers: no client has one" in run(folder, "doctor", "--providers").out
     with provider(client_secret=None) as op:
-        for name, issuer in (("good", op.issuer), ("gone", nobody)):
+        for name, issuer in (("good", op.issuer), ("gone", unreachable)):
             known = ("--client", "initech", "--issuer", issuer, "--client-id", op.client_id)
             done(folder, "provider", "add", name, *known, "--default-role", "Viewer")
         assert "provider good" not in run(folder, "doctor").out

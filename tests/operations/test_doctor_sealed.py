@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("no_e_mail_is_sent")
 
 
 def unseen(_what: str, _done: int) -> None:
-    """No one looks."""
+    """Reports no progress."""
 
 
 async def spoil(app: App, part: Sealed, count: int) -> None:

@@ -37,7 +37,7 @@ def one(*keys: bytes) -> Sealer:
 
 
 def quiet(_what: str, _done: int) -> None:
-    """No one looks."""
+    """Reports no progress."""
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ async def test_the_ends_of_the_audit_trail_are_signed_anew(app: App, sealed: lis
 
 
 async def test_an_older_key_that_was_taken_away_too_early_is_told_and_can_be_put_back(app: App) -> None:
-    """What was recorded meanwhile carries the doubt along, and loses it when the key is there again."""
+    """Events recorded meanwhile are marked as unchecked, until the key is there again."""
     acme, store = app.ids["acme"], app.services.store
 
     async def faults() -> list[str]:

@@ -1,20 +1,16 @@
-"""``python -m tests.store.record``: fills a store of today's schema as tests do, and signs a user in.
-
-It writes the rows into ``store_SCHEMA.json``, from which tests of upgrades make that store again once the schema is an
-earlier one.
-"""
+"""``python -m tests.store.record``: a used store of today's schema, in ``store_SCHEMA.json`` for tests of upgrades."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sqlite3
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from manifest_auth.store import migrate
 from tests.store import old_stores
-from tests.support import run_folder
 from tests.support.application import running
 
 _OTHERS = {"alembic_version", "sqlite_sequence"}
@@ -37,13 +33,10 @@ def _rows(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def main() -> None:
-    run_folder.begin()
-    try:
-        path = run_folder.folder() / "used.db"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store.db"
         asyncio.run(_fill(path))
         rows = _rows(path)
-    finally:
-        run_folder.end()
     text = {
         "about": f"What a store of schema {migrate.HEAD} holds that tests filled.",
         "keys": {},

@@ -19,7 +19,7 @@ _KEY = private_key(PRIVATE)
 
 
 def another_vendor() -> str:
-    """The public key of someone else."""
+    """Another vendor's public key."""
     return generate()[1]
 
 

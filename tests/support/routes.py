@@ -19,7 +19,7 @@ _NOWHERE = {"client": "nowhere", "id": "A" * 22, "provider": "no-such-provider"}
 
 
 class Route(NamedTuple):
-    """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body."""
+    """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form."""
 
     method: str
     path: str
@@ -33,9 +33,18 @@ def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
     return tuple(field.encode_name for field in msgspec.structs.fields(body)) if body else ()
 
 
-ROUTES = [
-    Route(one.method, one.path, one.access.value, one.limit, one.streams, _members(one.body)) for one in app.ROUTES
-]
+def _listed(*, pages: bool) -> list[Route]:
+    return [
+        Route(one.method, one.path, one.access.value, one.limit, one.streams, _members(one.form or one.body))
+        for one in app.ROUTES
+        if (one.access is Access.PAGE) is pages
+    ]
+
+
+#: What programs call.
+ROUTES = _listed(pages=False)
+#: What browsers show: their `who` is "page".
+PAGES = _listed(pages=True)
 
 
 def filled(pattern: str, **values: object) -> str:

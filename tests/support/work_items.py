@@ -24,7 +24,7 @@ STEPS = (
 
 
 def user(unit: TenantUnit, *roles: Role, email: str = "") -> int:
-    """A user no one else uses; an Operator unless roles are given."""
+    """A user for one test; an Operator unless roles are given."""
     number = next(_numbers)
     made = users.create(
         unit,

@@ -27,7 +27,7 @@ def publish(unit: TenantUnit, by: Actor, template_id: int) -> Version:
 
 
 async def test_no_template_is_archived_while_a_job_is_made_of_it(race: WorkRace) -> None:
-    """Whoever reads that it is archived has seen its last job."""
+    """A reader that sees it archived has seen its last job."""
     template = await race.write(does(work_items.published, race.one))
     one, two = (store.of(race.tenant_id) for store in race.stores)
     begun = asyncio.Event()

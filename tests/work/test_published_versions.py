@@ -46,7 +46,7 @@ async def version_at(store: Store, pair: Pair, state: str) -> Seen:
 
 
 STATUSES = ["DRAFT", "SUBMITTED", "APPROVED"]
-#: What the verbs refuse, asked for with what is there.
+#: What the operations refuse, with the current version.
 OPERATIONS: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
     "edit": lambda unit, by, seen: template_operations.edit(unit, by, seen, seen.version.revision, [NewStep("New")]),
     "submit": lambda unit, by, seen: template_operations.submit(unit, by, seen),
@@ -54,7 +54,7 @@ OPERATIONS: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
     "reject": lambda unit, by, seen: template_operations.reject(unit, by, seen, "No"),
     "publish": lambda unit, by, seen: template_operations.publish(unit, by, seen),
 }
-#: What the rooms below refuse, even from someone who believes that the version is a draft.
+#: What the statements refuse, even when the caller believes that the version is a draft.
 WRITES: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
     "other steps": lambda unit, by, seen: steps.put(unit, seen.version.id, [NewStep("New")]),
     "another status": lambda unit, by, seen: versions.change(

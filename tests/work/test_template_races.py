@@ -27,7 +27,7 @@ WAY = {
 
 
 class TemplateRace(NamedTuple):
-    """A tenant with people who edit in it, seen from two processes."""
+    """A tenant with users who edit in it, seen from two processes."""
 
     stores: tuple[Store, Store]
     tenant_id: int
@@ -50,7 +50,7 @@ class TemplateRace(NamedTuple):
         return await self.stores[0].of(self.tenant_id).write(make)
 
     async def at_once(self, seen: Seen, *operations: Operation) -> list[Any]:
-        """What came of each; a Conflict counts as an outcome. All act on the same view. On PostgreSQL all of them are
+        """The outcome of each; a Conflict counts as one. All act on the same view. On PostgreSQL all of them are
         in a transaction before the first one acts; SQLite has one writer at a time, so that the others wait."""
         met = [asyncio.Event() for _ in operations]
 
@@ -73,7 +73,7 @@ class TemplateRace(NamedTuple):
         return list(await asyncio.gather(*(actor(number, operation) for number, operation in enumerate(operations))))
 
     async def check(self, before: Seen, outcomes: list[Any]) -> tuple[int, Seen]:
-        """Which one won, and what is there now: the log has the winner's entries and no one else's."""
+        """Which one succeeded, and the new state: the log has the winner's entries only."""
         [winner] = [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, Conflict)]
 
         def read(unit: TenantUnit) -> Seen:

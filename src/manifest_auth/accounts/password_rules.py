@@ -24,14 +24,14 @@ _ZXCVBN_LONGEST = 100  # more characters change no verdict, only the time that i
 def check(password: str, rules: PasswordRules, words: Sequence[str], field: str = "password") -> None:
     """Raises ValidationError that says what is wrong. ``words``: the user's names, address and client."""
     if len(password) < rules.min_length:
-        raise ValidationError(details=[(field, f"Must have at least {rules.min_length} characters")])
+        sentence = f"Must have at least {rules.min_length} characters"
+        raise ValidationError(details=[(field, sentence)], rule=("at_least", rules.min_length))
     if len(password) > MOST:
-        raise ValidationError(details=[(field, f"Must have at most {MOST} characters")])
+        raise ValidationError(details=[(field, f"Must have at most {MOST} characters")], rule=("at_most", MOST))
     if _classes(password) < rules.character_classes:
         kinds = "lower case, upper case, digits and others"
-        raise ValidationError(
-            details=[(field, f"Must have characters of {rules.character_classes} kinds among {kinds}")]
-        )
+        sentence = f"Must have characters of {rules.character_classes} kinds among {kinds}"
+        raise ValidationError(details=[(field, sentence)], rule=("kinds", rules.character_classes))
     if is_guessable(password, words):
         raise ValidationError(details=[(field, "Too easy to guess: it is common, or made of common or known words")])
 

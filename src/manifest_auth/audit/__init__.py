@@ -6,6 +6,7 @@ as an :class:`Origin`.
 
 from manifest_auth.audit.chain_links import all_chains
 from manifest_auth.audit.chains import chain_named
+from manifest_auth.audit.downloads import Format, download
 from manifest_auth.audit.events import (
     COLUMNS,
     INSTALLATION,
@@ -37,6 +38,7 @@ from manifest_auth.audit.verification import Verdict, verify, verify_all
 from manifest_auth.audit.verify_export import verify_export
 from manifest_auth.audit.wire import (
     AuditEventsData,
+    AuditFilters,
     AuditQuery,
     cursor,
     event_named,

@@ -101,6 +101,7 @@ class Event(enum.Enum):
     RESTORED = "restored"
     SCHEMA_UPGRADED = "schema_upgraded"
     AUDIT_SWEPT = "audit_swept"
+    AUDIT_EXPORTED = "audit_exported"
     DIRECTORY_CLAIMED = "directory_claimed"
     DIRECTORY_PROVED = "directory_proved"
     DIRECTORY_VOUCHED = "directory_vouched"

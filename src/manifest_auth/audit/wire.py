@@ -20,11 +20,9 @@ Text = Annotated[str, Meta(max_length=100)]
 Time = Annotated[str, Meta(max_length=40, description="Like `2026-01-31T09:30:00Z`.")]
 
 
-class AuditQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
+class AuditFilters(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
     """All that are given must hold. ``from`` is part of the time, ``to`` is not."""
 
-    first: Annotated[int, Meta(ge=1, le=100, description="Events in a page, at most.")] = 50
-    after: Annotated[str, Meta(max_length=200, description="`nextCursor` of the page before.")] = ""
     sort: Annotated[Literal["", "TIME", "TIME_DESC"], Meta(description="Order; the newest first if left out.")] = ""
     order: Annotated[Literal["", "newest", "oldest"], Meta(description="The same in words, in place of `sort`.")] = ""
     event: Annotated[Text, Meta(description="What happened, like `signed_in`.")] = ""
@@ -42,6 +40,13 @@ class AuditQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": 
         return OLDEST_FIRST if self.sort == "TIME" or self.order == OLDEST_FIRST else NEWEST_FIRST
 
 
+class AuditQuery(AuditFilters, frozen=True, rename={"since": "from", "until": "to"}):
+    """Those of a list, which has pages."""
+
+    first: Annotated[int, Meta(ge=1, le=100, description="Events in a page, at most.")] = 50
+    after: Annotated[str, Meta(max_length=200, description="`nextCursor` of the page before.")] = ""
+
+
 class AuditEventsData(msgspec.Struct, frozen=True, rename="camel"):
     """A page may hold fewer than asked for, or none, while there are more: it is the last when ``nextCursor`` is
     null."""
@@ -50,7 +55,7 @@ class AuditEventsData(msgspec.Struct, frozen=True, rename="camel"):
     next_cursor: str | None
 
 
-def wanted(query: AuditQuery) -> Wanted:
+def wanted(query: AuditFilters) -> Wanted:
     """Raises ValidationError."""
     times = {}
     if query.since:

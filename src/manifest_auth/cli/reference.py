@@ -12,6 +12,7 @@ from pathlib import Path
 
 from manifest_auth.api.graphql.reference import graphql_page
 from manifest_auth.cli import reference_routes
+from manifest_auth.cli.reference_of_pages import pages_page
 from manifest_auth.cli.reference_pages import errors_page, settings_page
 from manifest_auth.sign_in.reasons import reasons_page
 
@@ -19,6 +20,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "settings.md": settings_page,
     "graphql.md": graphql_page,
+    "pages.md": pages_page,
     "providers/reasons.md": reasons_page,
 }
 

@@ -32,17 +32,23 @@ class Answer(Generic[D]):
     """Status, headers and body of one answer; ``D``: the data in its envelope. The pipeline adds length, request id
     and security headers."""
 
-    __slots__ = ("body", "headers", "parts", "policy", "size", "status")
+    __slots__ = ("body", "headers", "parts", "policy", "security", "size", "status")
 
     def __init__(
-        self, status: int, body: bytes, headers: Sequence[Header] = (JSON, NO_STORE), policy: str | None = None
+        self,
+        status: int,
+        body: bytes,
+        headers: Sequence[Header] = (JSON, NO_STORE),
+        policy: str | None = None,
+        security: tuple[Header, ...] | None = None,
     ) -> None:
         self.parts: AsyncIterator[bytes] | None = None
-        self.size = len(body)
+        self.size: int | None = len(body)
         self.status = status
         self.body = body
         self.headers = headers
-        self.policy = policy  # a content security policy of its own, for pages
+        self.policy = policy  # a content security policy of its own
+        self.security = security  # in place of all the usual security headers, for pages
 
 
 def ok(
@@ -64,8 +70,9 @@ def page(body: bytes, policy: str, *, headers: Sequence[Header] = ()) -> Answer[
     return Answer(200, body, (HTML, NO_STORE, *headers), policy)
 
 
-def stream(parts: AsyncIterator[bytes], size: int, headers: Sequence[Header], policy: str) -> Answer[None]:
-    """A body of ``size`` bytes that is sent part by part, so that a large one takes no memory."""
+def stream(parts: AsyncIterator[bytes], size: int | None, headers: Sequence[Header], policy: str) -> Answer[None]:
+    """A body of ``size`` bytes that is sent part by part, so that a large one takes no memory. ``size`` None: nobody
+    knows before it is sent; the last chunk says that it is whole."""
     answer: Answer[None] = Answer(200, b"", headers, policy)
     answer.parts, answer.size = parts, size
     return answer

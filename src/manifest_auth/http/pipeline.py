@@ -22,6 +22,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import (
+    SESSION,
     Access,
     Answer,
     Call,
@@ -47,6 +48,8 @@ from manifest_auth.text.models import convert
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+#: Answers a refusal where there is no route, by the path that was asked for.
+Unrouted = Callable[[RequestContext, Refusal, Head, str], Awaitable[Answer[None]]]
 
 #: Extension of the scope by which our own server takes a whole answer at once, see ``uvicorn_server.py``.
 WHOLE = "manifest_auth.whole"
@@ -54,15 +57,17 @@ _MAX_AGENT = 200
 _ADMIN = "/api/admin"
 _OWN = f"{_ADMIN}/auth/"  # what concerns the system admin who asks, and nobody else
 _UNROUTED = "(none)"
+_SESSION = f"{SESSION}=".encode()
 _PUT_KEY_BACK = "`manifest-auth doctor` names all that no secret key opens, and says what to do"
 
 
 class Pipeline:
     """Answers HTTP requests of ASGI scopes."""
 
-    def __init__(self, services: Services, table: RouteTable) -> None:
+    def __init__(self, services: Services, table: RouteTable, unrouted: Unrouted) -> None:
         self._services = services
         self._table = table
+        self._unrouted = unrouted
         self._proxies = proxy_networks(services.settings)
         always = (*SECURITY, HSTS) if services.settings.secure_cookies else SECURITY
         self._always: tuple[Header, ...] = always
@@ -96,21 +101,17 @@ class Pipeline:
             answer = await self._handle(ctx, route, path, head, scope, receive)
         except Refusal as refusal:
             await ctx.services.refusals.note(ctx, refusal, pattern)
-            answer = self._refused(ctx, method, pattern, refusal, route, head)
+            answer = await self._refused(ctx, scope, pattern, refusal, route, head)
         except StoreUnavailable as error:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")
-            answer = self._refused(ctx, method, pattern, busy, route, head)
+            answer = await self._refused(ctx, scope, pattern, busy, route, head)
         except Exception as error:
             told: dict[str, str] = {"request_id": ctx.request_id, "method": method, "route": pattern}
             if isinstance(error, CannotOpen):  # nobody's bug: a stack of ours would tell the operator nothing
                 services.log.error("sealed_value_does_not_open", **told, row=str(error), advice=_PUT_KEY_BACK)
             else:
                 services.log.exception("internal_error", **told)
-            answer = (
-                route.refused(InternalError(), ctx.request_id, head)
-                if route
-                else refuse(InternalError(), ctx.request_id)
-            )
+            answer = await self._answer_refusal(ctx, scope, InternalError(), route, head)
         if ctx.renewed_cookie is not None:
             answer = self._renewing(answer, *ctx.renewed_cookie)
         headers = self._headers(answer, ctx.request_id)
@@ -160,30 +161,47 @@ class Pipeline:
         done = await route.handler(ctx, Call(head, body, path, query, route.read_query(query)))
         return done if isinstance(done, Answer) else ok(done, status=route.status)
 
-    def _refused(
-        self, ctx: RequestContext, method: str, pattern: str, refusal: Refusal, route: Route | None, head: Head
+    async def _refused(
+        self, ctx: RequestContext, scope: Any, pattern: str, refusal: Refusal, route: Route | None, head: Head
     ) -> Answer[None]:
         if refusal.replay is not None:
             self._services.metrics.replayed(refusal.replay)
-        self._services.log.info("refused", request_id=ctx.request_id, method=method, route=pattern, code=refusal.code,
-                             reason=refusal.reason, caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
-        return route.refused(refusal, ctx.request_id, head) if route else refuse(refusal, ctx.request_id)
+        self._services.log.info("refused", request_id=ctx.request_id, method=scope["method"], route=pattern,
+                             code=refusal.code, reason=refusal.reason, caller=ctx.caller.actor,
+                             address=ctx.address)  # fmt: skip
+        return await self._answer_refusal(ctx, scope, refusal, route, head)
+
+    async def _answer_refusal(
+        self, ctx: RequestContext, scope: Any, refusal: Refusal, route: Route | None, head: Head
+    ) -> Answer[None]:
+        """In the form that the route has for it. Where that fails too, in the envelope: the caller must get an
+        answer."""
+        try:
+            if route is None:
+                return await self._unrouted(ctx, refusal, head, scope["path"])
+            return await route.refused(ctx, refusal, head)
+        except Exception:
+            self._services.log.exception("internal_error", request_id=ctx.request_id, code=refusal.code)
+            return refuse(refusal, ctx.request_id)
 
     def _renewing(self, answer: Answer[Any], cookie: str, idle_s: int) -> Answer[Any]:
         """The browser, too, counts the idle time from now, unless the answer takes the cookie away."""
-        if any(name == b"set-cookie" for name, _ in answer.headers):
+        if any(name == b"set-cookie" and value.startswith(_SESSION) for name, value in answer.headers):
             return answer
         line = session_cookie(cookie, idle_s, self._services.settings)
-        return Answer(answer.status, answer.body, (*answer.headers, line), answer.policy)
+        return Answer(answer.status, answer.body, (*answer.headers, line), answer.policy, answer.security)
 
     def _headers(self, answer: Answer[Any], request: str) -> list[Header]:
         always = self._always
+        if answer.security is not None:
+            always = (*answer.security, HSTS) if self._services.settings.secure_cookies else answer.security
         if answer.policy is not None:
             policy = (b"content-security-policy", answer.policy.encode())
             always = tuple(policy if header[0] == policy[0] else header for header in always)
+        length = () if answer.size is None else ((b"content-length", b"%d" % answer.size),)
         return [
             *answer.headers,
-            (b"content-length", b"%d" % answer.size),
+            *length,
             (b"x-request-id", request.encode("latin-1")),
             *always,
         ]
@@ -200,7 +218,8 @@ def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
 
 
 async def _stream(answer: Answer[Any], headers: list[Header], send: Send, *, with_body: bool) -> None:
-    """Sends a body part by part. What breaks in the middle breaks the connection: the length was said before."""
+    """Sends a body part by part. What breaks in the middle breaks the connection: the length was said before, or the
+    last chunk is missing."""
     parts = answer.parts
     assert parts is not None
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

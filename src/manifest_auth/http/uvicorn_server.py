@@ -163,7 +163,7 @@ class Protocol(HttpToolsProtocol):
         head = [b"HTTP/1.1 400 Bad Request\r\n"]
         for name, value in (*self.server_state.default_headers, *answer.headers, *SECURITY):
             head += [name, b": ", value, b"\r\n"]
-        head += [b"x-request-id: ", request_id.encode(), b"\r\n", b"content-length: %d\r\n" % answer.size]
+        head += [b"x-request-id: ", request_id.encode(), b"\r\n", b"content-length: %d\r\n" % len(answer.body)]
         head += [b"connection: close\r\n\r\n", answer.body]
         self.transport.write(b"".join(head))
         self.transport.close()

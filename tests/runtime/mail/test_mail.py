@@ -209,7 +209,7 @@ async def test_a_server_that_is_not_there(log: Log) -> None:
 
 
 async def test_no_one_waits_longer_than_allowed_and_a_late_mail_is_not_sent(log: Log) -> None:
-    """The server greets no one for a while."""
+    """The server does not greet for a while."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     settings = {"MANIFEST_SMTP_URL": f"smtp://127.0.0.1:{port}", "MANIFEST_MAIL_FROM": "a@b.example"}

@@ -28,8 +28,8 @@ NAMES = st.sampled_from(["a", "b", "c", "d", "e"])
 
 
 class Story(RuleBasedStateMachine):
-    """One session. Holders show any token that was ever given, at any time; the story keeps its own memory of what was
-    committed and when, and never looks at how the server decided."""
+    """One session. Holders send any token that was ever issued, at any time; the test keeps its own record of what was
+    committed and when, and never looks at the server's decision."""
 
     strict = False
     tokens: Bundle[Shown] = Bundle("tokens")
@@ -56,7 +56,7 @@ class Story(RuleBasedStateMachine):
         self.now += int(seconds * 1000)
 
     def is_good(self, shown: Shown) -> bool:
-        """Points 1 to 4 of section 3, said with the history of commits."""
+        """The documented rule, written with the history of commits."""
         in_force = self.committed[-1]
         if shown.own == in_force:
             return True
@@ -96,7 +96,7 @@ class StrictStory(Story):
 
 
 @pytest.mark.parametrize("machine", [Story, StrictStory])
-def test_every_story_goes_as_the_contract_says(machine: type[RuleBasedStateMachine]) -> None:
+def test_every_history_follows_the_rule(machine: type[RuleBasedStateMachine]) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=300, stateful_step_count=25, deadline=None))
 
 

@@ -16,7 +16,7 @@ from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import KeySeen, Purpose
 from manifest_auth.store import Filters
 
-PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh"]
+PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh", "forms", "page-state"]
 
 
 class KeysQuery(Paging, frozen=True):
@@ -28,7 +28,7 @@ class KeysQuery(Paging, frozen=True):
 
 
 class RotateBody(msgspec.Struct, frozen=True):
-    purpose: Annotated[PurposeName, Meta(description="Left out: all four.")] | UnsetType = UNSET
+    purpose: Annotated[PurposeName, Meta(description="Left out: all.")] | UnsetType = UNSET
 
 
 class RetireBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -56,11 +56,20 @@ class KeysRotated(Wire, frozen=True):
     rotated: tuple[PurposeName, ...]
 
 
+#: Of keys that sign no JWT.
+_ALGORITHMS = {
+    "refresh": tokens.REFRESH_ALGORITHM,
+    "admin-refresh": tokens.REFRESH_ALGORITHM,
+    "forms": "HMAC-SHA-256",
+    "page-state": "AES-256-GCM",
+}
+
+
 def _shown(ctx: RequestContext, key: KeySeen) -> KeyData:
     over = key.expires_at is not None and key.expires_at <= ctx.now
     return KeyData.of(
         key,
-        algorithm=tokens.REFRESH_ALGORITHM if key.purpose.endswith("refresh") else key.algorithm,
+        algorithm=_ALGORITHMS.get(key.purpose, key.algorithm),
         state="expired" if over else "signing" if key.retired_at is None else "verifying",
     )
 

@@ -42,6 +42,8 @@ async def _get(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 
 
 ROUTES = (
-    Route("POST", PATH, _post, Access.CLIENT, "Run a GraphQL query", limit=BODY_LIMIT, raw=True, refused=refused),
-    Route("GET", PATH, _get, Access.CLIENT, "Run a GraphQL query; mutations need POST", raw=True, refused=refused),
-)
+    Route("POST", PATH, _post, Access.CLIENT, "Run a GraphQL query", limit=BODY_LIMIT, raw=True, refused=refused,
+          enveloped=False),
+    Route("GET", PATH, _get, Access.CLIENT, "Run a GraphQL query; mutations need POST", raw=True, refused=refused,
+          enveloped=False),
+)  # fmt: skip

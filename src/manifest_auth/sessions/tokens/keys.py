@@ -19,7 +19,7 @@ from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import Sealer
-from manifest_auth.runtime.settings import Settings
+from manifest_auth.runtime.settings import DAY, HOUR, Settings
 from manifest_auth.store import Announcement, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import sealed_for, signing_keys
 
@@ -34,6 +34,8 @@ class Purpose(enum.Enum):
     REFRESH = "refresh"
     ADMIN_ACCESS = "admin-access"
     ADMIN_REFRESH = "admin-refresh"
+    FORMS = "forms"  # marks of pages' forms
+    PAGE_STATE = "page-state"  # what a sign-in under way on pages knows, encrypted
 
 
 class KeyRow(NamedTuple):
@@ -229,6 +231,8 @@ class KeyRing:
             Purpose.REFRESH: s.refresh_token_ttl,
             Purpose.ADMIN_ACCESS: s.admin_access_token_ttl,
             Purpose.ADMIN_REFRESH: s.admin_session_ttl,
+            Purpose.FORMS: DAY,
+            Purpose.PAGE_STATE: HOUR,
         }
         return (seconds[purpose] + 120) * 1000
 
