@@ -9,7 +9,7 @@ import msgspec
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
-from manifest_auth.context import Acting
+from manifest_auth.context import Acting, require_recent
 from manifest_auth.errors import LicenseInvalid
 from manifest_auth.licence.gate import Gate, Standing, State
 from manifest_auth.store import Store, SystemUnit, installation_values
@@ -41,7 +41,9 @@ def _tell(unit: SystemUnit, standing: Standing, text: str, now: int) -> None:
 
 
 def put_in_force(unit: SystemUnit, gate: Gate, by: Acting, text: str) -> None:
-    """Installs a key, and records that it was or why it was not. Raises LicenseInvalid."""
+    """Installs a key, and records that it was or why it was not. Raises LicenseInvalid, and
+    ReauthenticationRequired."""
+    require_recent(by)
     try:
         made, replaced = gate.install(unit, text, by.origin.at)
     except LicenseInvalid as refusal:

@@ -27,8 +27,9 @@ def read(unit: SystemUnit) -> Settled:
 
 
 def change(unit: SystemUnit, ctx: Request, required: bool | None, addresses: str | None) -> Settled:
-    """What is None stays as it is. Nobody shuts out whoever changes it. Raises InvalidToken, and Conflict."""
-    managing.acting(unit, ctx)
+    """What is None stays as it is. Nobody shuts out whoever changes it. Raises InvalidToken, Conflict, and
+    ReauthenticationRequired."""
+    managing.deciding(unit, ctx)
     before = read(unit)
     if required is not None and required != before.second_factor_required:
         if required and not second_factor.has_one(unit, ctx.admin.admin_id):

@@ -15,7 +15,7 @@ from manifest_auth.accounts.admins import admins, second_factor
 from manifest_auth.accounts.admins.admins import Admin, get_locked, read
 from manifest_auth.accounts.admins.second_factor import HAS_ONE
 from manifest_auth.audit import Event
-from manifest_auth.context import Acting, AdminCaller, Request
+from manifest_auth.context import Acting, AdminCaller, Request, require_recent
 from manifest_auth.errors import Conflict, InvalidToken, NotFound
 from manifest_auth.store import Listing, SystemUnit, global_
 from manifest_auth.store.tables import admin_sessions, system_admins
@@ -86,12 +86,18 @@ def acting(unit: SystemUnit, ctx: Request) -> list[int]:
     return active
 
 
+def deciding(unit: SystemUnit, ctx: Request) -> list[int]:
+    """As :func:`acting`, for what a stolen cookie must not do by itself. Raises ReauthenticationRequired too."""
+    require_recent(ctx)
+    return acting(unit, ctx)
+
+
 def managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "") -> Admin:
     """The admin, locked. ``own``: the sentence for those who would do it to themselves, where nobody may.
 
-    Raises NotFound, InvalidToken, Conflict.
+    Raises NotFound, InvalidToken, Conflict, ReauthenticationRequired.
     """
-    acting(unit, ctx)
+    deciding(unit, ctx)
     get_listed(unit, admin_id)
     if own and admin_id == ctx.admin.admin_id:
         raise Conflict(own)
@@ -100,6 +106,7 @@ def managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "") -> 
 
 def create(unit: SystemUnit, by: Acting, username: str, password_hash: str) -> int:
     """The number of a new admin. Raises ValidationError, and Conflict when the name is taken."""
+    require_recent(by)
     admin_id = admins.create(unit, username, password_hash, by.origin.at)
     audit.record_installation(unit, by, Event.ADMIN_CREATED, f"admin:{admin_id}", name=username)
     return admin_id
@@ -108,7 +115,7 @@ def create(unit: SystemUnit, by: Acting, username: str, password_hash: str) -> i
 def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
     """Keeps the admin out at once. Raises NotFound, InvalidToken, and Conflict for one who is disabled already and for
     the last active one."""
-    active = acting(unit, ctx)
+    active = deciding(unit, ctx)
     if get_listed(unit, admin_id).disabled_at is not None:
         raise Conflict("The system admin is disabled already")
     if active == [admin_id]:
