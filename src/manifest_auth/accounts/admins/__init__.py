@@ -3,7 +3,7 @@
 Owns ``system_admins``, ``admin_sessions``, ``admin_second_factors`` and ``admin_recovery_codes``. Knows no client.
 """
 
-from manifest_auth.accounts.admins import console, managing, networks, second_factor
+from manifest_auth.accounts.admins import console, managing, networks, second_factor, setup_code
 from manifest_auth.accounts.admins.admins import (
     BY_SESSION,
     Admin,
