@@ -64,8 +64,8 @@ static uint64_t now(void) {
 static void read_requests(const char *path) {
     FILE *file = fopen(path, "rb");
     char *text = NULL, *one;
-    size_t room = 0;
-    if (!file || getdelim(&text, &room, '\0', file) < 0) stop("cannot read the requests");
+    size_t size = 0;
+    if (!file || getdelim(&text, &size, '\0', file) < 0) stop("cannot read the requests");
     fclose(file);
     while ((one = strsep(&text, "\x1e")) && *one) {
         char *body = strstr(one, "\r\n\r\n");

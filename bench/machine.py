@@ -35,7 +35,7 @@ def memory_mb(root: int) -> float:
 
 
 def busy_share(seconds: float = 0.3) -> float:
-    """Share of the machine that is in use while we do nothing: other people's work, which disturbs the figures."""
+    """Share of the machine that other programs use while we do nothing: it disturbs the figures."""
     before, began = _busy_ticks(), time.monotonic()
     time.sleep(seconds)
     ticks = (time.monotonic() - began) * os.sysconf("SC_CLK_TCK") * (os.cpu_count() or 1)
@@ -50,7 +50,7 @@ def _busy_ticks() -> int:
 
 
 def is_in_memory(folder: Path) -> bool:
-    """Whether files there never reach a disk, so that commits cost nothing and figures of them say nothing."""
+    """Whether files there are in memory only: then commits cost nothing, and their figures mean nothing."""
     best, kind = "", ""
     for line in Path("/proc/mounts").read_text().splitlines():
         _, point, name, *_ = line.split()

@@ -41,7 +41,7 @@ class Bench:
         return in_turn("start, s", slices, self.rounds + 1)
 
     def check(self) -> None:
-        """Right answers only: who signed in is who is read, and nothing answers once signed out. Raises Broken."""
+        """Checks answers: ``me`` names the user who signed in, and nothing answers after sign-out. Raises Broken."""
         port = self.ours.port
         if (status := ask(port, driver.sign_in(0, "wrong-password"))[0]) != 401:
             raise Broken(f"a wrong password was answered with {status}")

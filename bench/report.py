@@ -119,10 +119,10 @@ def start_figures(got: Readings) -> list[Figure]:
 
 def memory_figures(memory: dict[str, float]) -> list[Figure]:
     idle, loaded = memory["idle"], memory["loaded"]
-    floor = idle + CORES * HASH_MB
+    least = idle + CORES * HASH_MB
     return [
         _figure("memory, idle", "MB", [idle], "bare server, idle", [memory["bare"]], ("value", "≤", 80)),
-        _figure("memory, 32 sign in", "MB", [loaded], "idle + Argon2's own", [floor], ("value", "≤", 130)),
+        _figure("memory, 32 sign in", "MB", [loaded], "idle + Argon2's own", [least], ("value", "≤", 130)),
     ]
 
 

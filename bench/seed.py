@@ -1,7 +1,7 @@
 """``python -m bench.seed COUNT [--strict]``: a client and its users in the store that the settings name.
 
 All users have one password and one hash of it, so that this takes one hash, not one for each of them. ``--strict``
-makes the client's refresh tokens single-use (the contract's ``strict``). Settings: ``MANIFEST_…``, as for the server.
+makes the client's refresh tokens single-use (``strict``). Settings: ``MANIFEST_…``, as for the server.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ rows.
 Two stores: in one a client has 100,000 users, 20,000 templates and 50,000 jobs with 1,000,000 recorded values, among
 1,000 other clients; in the other the same client has a tenth of that and is alone. Every figure is asked of both in
 turn, each time for another row, through the whole application but for the network. Prints the medians and their ratio,
-and how long the dearest document that is allowed keeps the event loop from everybody else. With SQLite all of it is in
+and how long the most expensive document that is allowed blocks the event loop. With SQLite all of it is in
 this process, and what counts is its processor time, which others who use the machine hardly change; with PostgreSQL it
 is the time that passes. ``--scale``: a part of all that.
 """
@@ -76,8 +76,8 @@ def _pages(of: str, inner: str, **orders: Callable[[Client, int], Any]) -> Itera
         yield Figure(f"{of} by {sort}, any page", document, _after(of, sort, value))
 
 
-def _filtered(of: str, words: str, *, finds: bool = False) -> Figure:
-    return Figure(f"{of}: {words}", f"{{ {of}(filter: {{{words}}}) {{ id }} }}", finds=finds)
+def _filtered(of: str, conditions: str, *, finds: bool = False) -> Figure:
+    return Figure(f"{of}: {conditions}", f"{{ {of}(filter: {{{conditions}}}) {{ id }} }}", finds=finds)
 
 
 def _one(title: str, document: str, of: str) -> Figure:
@@ -125,11 +125,11 @@ FIGURES = [
     Figure("users: total", "{ usersPage(first: 1) { total } }"),
 ]  # fmt: skip
 #: Costs just under what is allowed.
-DEAREST = "{ jobs(first: 100) { id name status records(first: 23) { number kind value unit } } }"
+MOST_EXPENSIVE = "{ jobs(first: 100) { id name status records(first: 23) { number kind value unit } } }"
 
 
 class Side:
-    """A store, the application on it, and someone of the client who may see everything."""
+    """A store, the application on it, and a user of the client who may see everything."""
 
     def __init__(self, application: Application, client: Client, clock: Callable[[], float]) -> None:
         self.application, self.client, self.clock, self.token = application, client, clock, ""
@@ -228,10 +228,10 @@ async def compare(small: Side, large: Side, rounds: int) -> None:
         medians = [statistics.median(column) for column in zip(*taken, strict=True)]
         ratio = statistics.median(there / here for here, there in taken)
         say(f"{figure.title:34} {medians[0]:6.2f} ms {medians[1]:6.2f} ms  {ratio:5.2f}")
-    dearest = Figure("", DEAREST)
-    times = [await large.time(dearest, {}) for _ in range(rounds)]
-    gaps = [await longest_gap(large.ask(DEAREST, {})) for _ in range(rounds)]
-    say(f"\nthe dearest document: {statistics.median(times):.0f} ms, of which the loop serves nobody else for "
+    most_expensive = Figure("", MOST_EXPENSIVE)
+    times = [await large.time(most_expensive, {}) for _ in range(rounds)]
+    gaps = [await longest_gap(large.ask(MOST_EXPENSIVE, {})) for _ in range(rounds)]
+    say(f"\nthe most expensive document: {statistics.median(times):.0f} ms, with the loop blocked for "
         f"{statistics.median(gaps):.0f} ms at a stretch")  # fmt: skip
 
 

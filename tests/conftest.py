@@ -18,7 +18,7 @@ prepared_once.prepare()
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Databases]:
-    """The PostgreSQL server of this run: whose databases need not outlive a machine that fails."""
+    """The PostgreSQL server of this run: its databases may be lost when the machine fails."""
     if address := environ.get(SHARED):
         yield Databases(address)
         return

@@ -13,8 +13,8 @@ from typing import Any
 
 from manifest_auth import __version__
 from manifest_auth.accounts import AccountTools
-from manifest_auth.accounts.admins import AdminRange
-from manifest_auth.api import operators
+from manifest_auth.accounts.admins import AdminNetworks
+from manifest_auth.api import operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
@@ -52,7 +52,12 @@ from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.domains import watch
+from manifest_auth.pages import asset_files as page_assets
 from manifest_auth.pages import brand_files
+from manifest_auth.pages import everywhere as page_everywhere
+from manifest_auth.pages.account import home as page_account
+from manifest_auth.pages.errors import where_no_route_is
+from manifest_auth.pages.sign_in import out as page_sign_out
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.runtime import logs
@@ -106,7 +111,11 @@ ROUTES = (
     *admin_installation.ROUTES,
     *admin_licence.ROUTES,
     *admin_audit.ROUTES,
-    *operators.ROUTES,
+    *operational_routes.ROUTES,
+    *page_everywhere.ROUTES,
+    *page_sign_out.ROUTES,
+    *page_account.ROUTES,
+    *page_assets.ROUTES,
     *brand_files.ROUTES,
 )
 
@@ -138,7 +147,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         tokens=TokenTools(settings, keys, random),
         verified=VerifiedTokens(keys, settings.issuer, metrics),
         principals=Principals(store, metrics, clock),
-        admin_range=AdminRange(settings, store),
+        admin_networks=AdminNetworks(settings, store),
         licence=licence,
         outgoing=outgoing,
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
@@ -183,7 +192,7 @@ async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[S
     starting = asyncio.create_task(services.hasher.start()) if hashing else None
     try:
         await services.keys.load()
-        await last_backup.record_noted(services.store, services.clock.now_ms())
+        await last_backup.record_restore_and_upgrade(services.store, services.clock.now_ms())
         if starting is not None:
             await starting
         yield services
@@ -203,8 +212,8 @@ class Application:
     def __init__(self, services: Services) -> None:
         self.services = services
         table = RouteTable(ROUTES)
-        operators.describe(table, services)
-        self._pipeline = Pipeline(services, table)
+        operational_routes.describe(table, services)
+        self._pipeline = Pipeline(services, table, where_no_route_is)
 
     async def __call__(
         self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]

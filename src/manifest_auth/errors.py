@@ -17,11 +17,16 @@ Replay = Literal[
 ]  # fmt: skip
 
 
+#: Rules for new passwords that have a number.
+Rule = Literal["at_least", "at_most", "kinds"]
+
+
 class Refusal(Exception):
     """Base of all refusals.
 
     ``details``: pairs (field, message) for the caller. ``reason``: for the log only. ``retry_after``: whole seconds.
-    ``replay``: what was shown again and is refused for that; the pipeline counts it.
+    ``replay``: what was shown again and is refused for that; the pipeline counts it. ``rule``: the rule that a value
+    breaks, by name, and its number: pages say it in the reader's language.
     """
 
     code: ClassVar[str]
@@ -39,6 +44,7 @@ class Refusal(Exception):
         retry_after: int | None = None,
         keeps_writes: bool | None = None,
         replay: Replay | None = None,
+        rule: tuple[Rule, int] | None = None,
     ) -> None:
         super().__init__(reason or message or self.sentence)
         self.message = message or self.sentence
@@ -46,6 +52,7 @@ class Refusal(Exception):
         self.reason = reason
         self.retry_after = retry_after
         self.replay = replay
+        self.rule = rule
         if keeps_writes is not None:
             self.keeps_writes = keeps_writes
 

@@ -13,10 +13,10 @@ from manifest_auth.tenants import PasswordRules
 EIGHT = PasswordRules(min_length=8)
 
 
-def refusal(password: str, rules: PasswordRules, *words: str) -> str:
+def refusal(password: str, rules: PasswordRules, *known: str) -> str:
     """What is wrong with it, or nothing."""
     try:
-        check(password, rules, words)
+        check(password, rules, known)
     except ValidationError as error:
         return error.details[0][1]
     return ""
@@ -61,8 +61,8 @@ def test_common_passwords_are_refused_at_any_length(password: str) -> None:
     ],
 )
 def test_names_of_person_client_and_product_are_no_password(password: str) -> None:
-    words = ("ada.lovelace@acme.example", "Ada", "Lovelace", "acme-corporation")
-    assert refusal(password, EIGHT, *words).startswith("Too easy to guess")
+    known = ("ada.lovelace@acme.example", "Ada", "Lovelace", "acme-corporation")
+    assert refusal(password, EIGHT, *known).startswith("Too easy to guess")
 
 
 def test_a_known_word_inside_a_good_password_does_no_harm() -> None:

@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "manifest_auth"
 FILES = sorted(SOURCE.rglob("*.py"))
 MOST_LINES = 300
 
-#: Time and chance come from clock.py, so that tests can move the one and foresee the other.
+#: Time and random values come from clock.py, so that tests can set the one and predict the other.
 _BANNED_MODULES = {"random", "secrets", "uuid"}
 _BANNED_NAMES = {
     "time.time",
@@ -118,7 +118,7 @@ def _written(path: Path) -> set[str]:
 
 
 def test_who_is_an_active_admin_is_written_in_one_place_that_voids_the_account() -> None:
-    """A user who is there gains the role Admin nowhere else, so no path to it forgets what others may have planted."""
+    """No other code gives the role Admin to an existing user, so every path drops what others may have planted."""
     writers = {_name(path) for path in FILES if _written(path) & {"roles", "deactivated_at"}}
     assert writers == {"accounts/users/roles.py"}
     others = {

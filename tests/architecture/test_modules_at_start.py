@@ -24,12 +24,14 @@ ON_DEMAND = {
     "boto3": "a bucket",
     "cryptography.x509": "SAML, and what joserfc reads",
     "dns": "a domain's record",
-    "email.policy": "letters",
+    "email.policy": "e-mails",
     "graphql": "the first query",
     "httpcore2": "calls to providers",
+    "jinja2": "the first page",
     "joserfc": "ES256 and the keys of providers; HS256 is the HMAC of the standard library",
     "lxml": "SAML",
     "manifest_auth.api.graphql.execution": "the first query",
+    "markupsafe": "the first page",
     "manifest_auth.operations.backup": "a command",
     "manifest_auth.operations.doctor": "a command",
     "manifest_auth.operations.reencrypt": "a command",
@@ -37,7 +39,7 @@ ON_DEMAND = {
     "publicsuffixlist": "a claim on a domain",
     "pyotp": "second factors",
     "signxml": "SAML",
-    "smtplib": "letters",
+    "smtplib": "e-mails",
     "sqlalchemy.dialects.postgresql": "PostgreSQL",
     "tarfile": "a command",
     "zxcvbn_rs_py": "a new password",
@@ -74,7 +76,7 @@ async def test_a_server_loads_no_more_than_each_of_its_kind_needs(tmp_path: Path
 
 
 def test_a_hash_worker_loads_nothing_but_what_hashes() -> None:
-    """It is started for each core: the interpreter's own modules, the binding of Argon2 and what that needs."""
+    """One starts for each core: it loads the interpreter's own modules, the binding of Argon2 and what that needs."""
     command = [sys.executable, "-I", "-S", "-X", "importtime", worker.__file__, "0", "64", *builds.choose().folders]
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.close()  # it finds no job, and leaves

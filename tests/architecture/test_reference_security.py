@@ -1,4 +1,4 @@
-"""``docs/reference/security.md``: every rule has a name of its own, a place in the code and tests that are there."""
+"""``docs/reference/security.md``: every rule has its own name, a place in the code, and tests that exist."""
 
 from __future__ import annotations
 

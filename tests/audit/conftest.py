@@ -22,7 +22,7 @@ _numbers = itertools.count(100)
 
 @dataclass
 class Chain:
-    """A chain of its own, and a hand that reaches past all rules into the store."""
+    """An audit chain for one test, and ways to change the store past all rules."""
 
     store: Store
     url: str

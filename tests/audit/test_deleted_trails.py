@@ -97,7 +97,7 @@ async def test_so_it_is_when_the_client_is_gone_too(store: Store, chains: list[C
 
 
 async def test_of_several_that_are_gone_each_is_missed_by_its_client(store: Store, chains: list[Chain]) -> None:
-    """The tie to the first stood in the second, and went with it."""
+    """The link to the first was recorded in the second, and was deleted with it."""
     await wipe(chains[0])
     await wipe(chains[1])
     faults = await found(store)

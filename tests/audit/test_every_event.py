@@ -45,7 +45,7 @@ from tests.support.user_management import NEW, accept, invited, reset, started_r
 
 GOOD = "granite-otter-47-lantern"
 CLIENTS, FACTOR = "/api/admin/clients", f"{AUTH}/second-factor"
-#: Those that want a provider, a licence or another process: the test that looks for their rows.
+#: Events that need a provider, a licence or another process: the test that checks their rows.
 ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.ASSERTION_REPLAYED: replays.test_a_replay_stands_in_the_audit_trail,
     Event.SIGN_IN_CODE_REUSED: codes.test_a_code_that_is_shown_again_ends_the_session_that_it_began,

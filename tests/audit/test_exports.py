@@ -89,7 +89,7 @@ async def test_a_clock_that_was_far_ahead_does_not_stop_time(chain: Chain) -> No
 
 
 async def test_an_export_by_time_of_what_many_recorded_at_once_has_no_gap(store: Store, chain: Chain) -> None:
-    """Each takes the time before it waits for the others."""
+    """Each reads the clock before it waits for the others."""
     clock = iter(range(20_000, 30_000))
 
     async def one() -> None:

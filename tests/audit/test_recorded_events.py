@@ -63,4 +63,11 @@ async def test_a_system_admins_wrong_password_and_the_throttle_on_it(app: App) -
 async def test_the_first_keys_of_an_installation(app: App) -> None:
     found = (await app.get("/api/admin/audit?client=0&event=keys_made", token=await app.admin_token())).data["items"]
     assert [event["actor"] for event in found] == ["system"]
-    assert set(found[0]["detail"]["purposes"]) == {"access", "refresh", "admin-access", "admin-refresh"}
+    assert set(found[0]["detail"]["purposes"]) == {
+        "access",
+        "refresh",
+        "admin-access",
+        "admin-refresh",
+        "forms",
+        "page-state",
+    }

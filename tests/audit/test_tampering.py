@@ -143,7 +143,7 @@ async def test_so_is_the_last_one(chain: Chain) -> None:
 
 
 async def _rewrite(chain: Chain, first: int, actor: str) -> None:
-    """What someone does who knows the recipe of hashes and has no key: rewrites all from there on, and the head."""
+    """An attacker who knows how hashes are made and has no key: rewrites all events from there on, and the tip."""
     before = await _hash_of(chain, first - 1)
     for number in range(first, 10):
         event = {**await _stored(chain, number), "previous_hash": before, "actor": actor}
@@ -161,7 +161,7 @@ async def test_what_was_rewritten_with_its_head_lacks_the_key(chain: Chain) -> N
 
 
 async def test_the_next_event_makes_no_good_of_it(chain: Chain) -> None:
-    """A server that goes on recording signs its own events, and never what someone put before them."""
+    """A server that goes on recording signs its own events, and never what was put before them."""
     await _rewrite(chain, 5, "user:99")
     await chain.grow(2, at=20_000)
     assert await chain.faults() == [(9, "head")]
@@ -184,7 +184,7 @@ async def test_so_does_an_end_that_was_cut_off_with_its_record(chain: Chain) -> 
 
 
 async def test_a_chain_that_is_set_back_to_an_older_end_contradicts_what_was_noted_later(chain: Chain) -> None:
-    """The limit of a MAC: what was true once, and was kept by someone, is still signed. A note elsewhere tells."""
+    """The limit of a MAC: an old state that an attacker kept is still signed. A tip noted elsewhere shows it."""
     names = ("sequence", "hash", "at", "previous_chain", "doubts", "mac")
     [row] = await chain.rows(f"SELECT {', '.join(names)} FROM audit_heads WHERE tenant_id = {{c}}")
     await chain.grow(2, at=20_000)
@@ -269,7 +269,7 @@ async def _hash_of(chain: Chain, sequence: int) -> str:
 
 
 async def _rehash(chain: Chain, sequence: int, actor: str) -> None:
-    """Alters an event and makes its hash anew, as someone who knows the recipe would."""
+    """Alters an event and computes its hash again, as an attacker who knows how hashes are made would."""
     hashed = audit.digest(chain.number, {**await _stored(chain, sequence), "actor": actor})
     await chain.by_hand(f"{_SET} actor = '{actor}', hash = '{hashed}' {_AT} {sequence}")
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from manifest_auth import audit
-from manifest_auth.audit import Wanted
+from manifest_auth.audit import EventFilter
 from manifest_auth.store import Store
 from tests.audit.conftest import Chain, begun
 from tests.support.application import App
@@ -41,7 +41,7 @@ async def _page(store: Store, chain: int, order: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     after = None
     while True:
-        some, after = await audit.page(store.of(chain), Wanted(order=order), 3, after)
+        some, after = await audit.page(store.of(chain), EventFilter(order=order), 3, after)
         found += json.loads(msgspec.json.encode(audit.wire(some, after, order)))["items"]
         if after is None:
             return found
@@ -81,7 +81,7 @@ async def test_a_number_that_is_none_is_named(store: Store, chain: Chain) -> Non
 
 
 async def test_chains_that_no_one_can_have_are_named(store: Store, chain: Chain) -> None:
-    """Where someone hid the last event, behind a head that was put back."""
+    """Where the last event was hidden by restoring an older tip."""
     await chain.by_hand("UPDATE audit_events SET tenant_id = -1 WHERE tenant_id = {c} AND sequence = 9")
     verdicts = {v.chain: v for v in await audit.verify_all(store, lambda _: None, {})}
     assert [fault.kind for fault in verdicts[-1].faults] == ["head", "broken"]

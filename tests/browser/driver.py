@@ -17,7 +17,7 @@ _OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
 )  # fmt: skip
-#: The browser looks for its pipes at the numbers 3 and 4; whoever starts it has others there.
+#: The browser expects its pipes at file descriptors 3 and 4, where the parent may have other files.
 _LAUNCH = """
 import fcntl, os, sys
 pipes = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]

@@ -21,7 +21,7 @@ MARKUP = "<img src=x onerror=alert(1)> & Söhne"
 
 
 class Setup(NamedTuple):
-    """The server, and the two who hand out links."""
+    """The server, and the access tokens of the two who make links."""
 
     server: Server
     admin: str
@@ -38,7 +38,7 @@ class Setup(NamedTuple):
             return json.load(error)
 
     def link(self, document: str, **variables: Any) -> str:
-        """A one-time link that the Admin of acme was shown."""
+        """A one-time link, as the Admin of acme sees it."""
         body = {"query": document, "variables": variables}
         [handed] = self.send("POST", "/api/client/graphql", body, self.client_admin)["data"].values()
         return str(handed["link"])
@@ -136,10 +136,10 @@ def submit_when_ready(browser: Chromium, password: str) -> None:
     browser.shows("Your password is set")
 
 
-@pytest.mark.parametrize("tail", ["", "#", "#made-up", "#%", "#<script>alert(1)</script>", "#" + "x" * 3000])
-def test_a_link_that_does_not_work_says_so(setup: Setup, browser: Chromium, tail: str) -> None:
-    browser.open(f"{setup.server.base}/welcome{tail}")
-    if len(tail) > 100:
+@pytest.mark.parametrize("fragment", ["", "#", "#made-up", "#%", "#<script>alert(1)</script>", "#" + "x" * 3000])
+def test_a_link_that_does_not_work_says_so(setup: Setup, browser: Chromium, fragment: str) -> None:
+    browser.open(f"{setup.server.base}/welcome{fragment}")
+    if len(fragment) > 100:
         browser.shows("That did not work")
     else:
         browser.shows(OVER)
@@ -238,7 +238,7 @@ def test_a_provider_that_is_gone_is_said(setup: Setup, browser: Chromium) -> Non
         browser.shows("Continue with Gone")
         browser.press("button.way")
         refused(browser, "The identity provider cannot be reached")
-        assert browser.value("document.querySelector('#form').checkVisibility()")  # a password is still a way in
+        assert browser.value("document.querySelector('#form').checkVisibility()")  # a password still signs in
     finally:
         setup.send("DELETE", "/api/admin/clients/acme/providers/gone", None, setup.admin)
 

@@ -18,7 +18,7 @@ OVER = "This link does not work any more"
 
 
 class Setup(NamedTuple):
-    """A server that sends e-mails, and who gets them."""
+    """A server that sends e-mails, and the mail server that receives them."""
 
     server: Server
     mail_server: MailServer
@@ -37,12 +37,12 @@ class Setup(NamedTuple):
         body = {"newEmail": new, "currentPassword": DEMO_PASSWORD}
         self.send("/api/client/auth/email", body, self.sign_in(email))
 
-    def mailed_to(self, email: str, word: str) -> Received:
-        """The e-mail to that address with this word in its subject."""
+    def mailed_to(self, email: str, text: str) -> Received:
+        """The e-mail to that address with this text in its subject."""
         deadline = time.monotonic() + 30
         while True:
             for received in list(self.mail_server.mails):
-                if received.recipients == [email] and word in received.message["Subject"]:
+                if received.recipients == [email] and text in received.message["Subject"]:
                     return received
             assert time.monotonic() < deadline, "no such e-mail came"
             time.sleep(0.02)

@@ -23,7 +23,8 @@ JOB = "manifest-auth"
 
 
 def program(name: str) -> str:
-    """Where ``prometheus`` or ``promtool`` is: of the machine, else unpacked, which starts no service."""
+    """The path of ``prometheus`` or ``promtool``: the machine's, else unpacked from the package, which starts no
+    service."""
     return shutil.which(name) or str(install.debian("prometheus", "prometheus") / "usr/bin" / name)
 
 

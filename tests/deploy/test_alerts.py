@@ -46,7 +46,7 @@ def _units(fast: str) -> dict[str, str]:
 
 
 def _failures(why: str, other: str) -> Case:
-    mine, others = (f'manifest_store_failures_total{{unit="write",why="{word}"}}' for word in (why, other))
+    mine, others = (f'manifest_store_failures_total{{unit="write",why="{reason}"}}' for reason in (why, other))
     return Case({mine: "0+1x90"}, {mine: "7+0x90", others: "0+1x90"})
 
 

@@ -131,8 +131,8 @@ def test_it_serves_without_rights_and_a_second_start_finds_everything(engine: En
 
 
 def test_told_to_stop_while_it_starts_it_stops(engine: Engine, tmp_path: Path) -> None:
-    """As the first process of the container, for which the kernel drops signals that no one handles. It is told while
-    it reads the program, which takes as long here as it needs to: a module of its own has no end."""
+    """As the first process of the container, for which the kernel drops signals without a handler. The signal comes
+    while it loads the program, which never ends here: one module waits for ever."""
     tmp_path.chmod(0o755)
     (tmp_path / "argparse.py").write_text("import time\nprint('reading', flush=True)\ntime.sleep(3600)\n")
     running = engine.run("early", str(tmp_path), "serve", PYTHONPATH="/data")

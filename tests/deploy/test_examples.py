@@ -70,7 +70,7 @@ def test_every_metric_of_dashboard_and_alerts_exists_with_its_labels() -> None:
         grouped = {label.strip() for found in re.findall(r"by \(([^)]*)\)", text) for label in found.split(",")}
         assert grouped <= labels | {"le"}, text
     of_ours = {_family(name) for name in there if name.startswith("manifest_")}
-    assert {_family(name) for name in used if name.startswith("manifest_")} == of_ours, "a metric that nobody looks at"
+    assert {_family(name) for name in used if name.startswith("manifest_")} == of_ours, "a metric that no panel shows"
 
 
 def _family(name: str) -> str:
@@ -97,10 +97,10 @@ def test_the_page_names_every_metric_and_every_value_of_its_labels() -> None:
     assert names == {re.sub(r"_(created|bucket|count|sum)$", "", name) for name in there if "manifest_" in name} - {
         _family(name) for name in there if name.endswith("_total")
     }
-    found = (word for series in there.values() for labels in series for word in labels.items())
-    words = {word for label, word in found if label not in {"le", "pid", "route", "status", "version", "schema"}}
-    assert len(words) > 50
-    assert {word for word in words if f"`{word}`" not in told} == {"GET", "full"}
+    found = (value for series in there.values() for labels in series for value in labels.items())
+    values = {value for label, value in found if label not in {"le", "pid", "route", "status", "version", "schema"}}
+    assert len(values) > 50
+    assert {value for value in values if f"`{value}`" not in told} == {"GET", "full"}
 
 
 def test_rules_and_panels_are_complete() -> None:

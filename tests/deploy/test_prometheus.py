@@ -55,14 +55,14 @@ def users(node: Node) -> None:
 
 def admins(node: Node) -> None:
     """A second factor: asked for, and the code that enrolled it shown again."""
-    door = "/api/admin/auth"
+    auth = "/api/admin/auth"
     shown = {"username": "admin", "password": DEMO_PASSWORD}
-    token = node.post(f"{door}/sign-in", shown).json()["data"]["token"]
-    secret = node.post(f"{door}/second-factor", {"password": DEMO_PASSWORD}, token).json()["data"]["secret"]
+    token = node.post(f"{auth}/sign-in", shown).json()["data"]["token"]
+    secret = node.post(f"{auth}/second-factor", {"password": DEMO_PASSWORD}, token).json()["data"]["secret"]
     code = pyotp.TOTP(secret).now()
-    assert node.post(f"{door}/second-factor/confirm", {**shown, "otp": code}, token).status_code == 200
-    assert node.post(f"{door}/sign-in", shown).status_code == 401
-    assert node.post(f"{door}/sign-in", {**shown, "otp": code}).status_code == 401
+    assert node.post(f"{auth}/second-factor/confirm", {**shown, "otp": code}, token).status_code == 200
+    assert node.post(f"{auth}/sign-in", shown).status_code == 401
+    assert node.post(f"{auth}/sign-in", {**shown, "otp": code}).status_code == 401
     assert node.http.get("/api/admin/status", headers=bearer(token)).json()["data"]["lastBackupAt"] is not None
 
 

@@ -21,7 +21,7 @@ CHECKS = 61  # of the pinned version: fewer means that some did not run
 
 
 def program(name: str) -> str:
-    """Where a program of Node.js is. A missing one fails the test: what was not looked at did not pass."""
+    """The path of a program of Node.js. A missing one fails the test: a check that did not run did not pass."""
     found = shutil.which(name)
     if found is None:
         pytest.fail(f"{name} is missing: install Node.js 18 or newer with npm (Debian, Ubuntu: apt-get install npm)")

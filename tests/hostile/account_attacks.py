@@ -23,7 +23,7 @@ async def a_mail_failure_shows_a_reset_link(scenario: Scenario) -> bool:
 
 @attack
 async def an_address_is_changed_and_a_new_password_asked_for(scenario: Scenario) -> bool:
-    """The owner hears nothing of it."""
+    """The owner is not informed."""
     victim = await scenario.person(scenario.honest, "Author")
     evil = f"evil@{scenario.hostile.domain}"
     await scenario.honest.team.send("User Admin", UPDATE, id=victim.id, input={"email": evil})
@@ -39,7 +39,7 @@ async def an_address_is_changed_and_a_new_password_asked_for(scenario: Scenario)
 
 @attack
 async def an_address_that_passes_on_brings_its_account(scenario: Scenario) -> bool:
-    """The provider gives the address of someone who left to a new colleague, who gets the old account."""
+    """The provider gives the address of a former colleague to a new one, who gets the old account."""
     company = await scenario.company(createUsers=False)
     user_id, email = await scenario.user(scenario.honest, roles=["Author"])
     await company.sign_in("the-first", email)
@@ -61,7 +61,7 @@ async def an_address_that_passes_on_by_saml(scenario: Scenario) -> bool:
 
 @attack
 async def a_code_outlives_a_deactivation(scenario: Scenario) -> bool:
-    """The holder waits with the code until the account is let in again."""
+    """The holder keeps the code until the account is restored."""
     company = await scenario.company(createUsers=False)
     user_id, email = await scenario.user(scenario.honest)
     browser = Browser(scenario.app)
@@ -76,7 +76,7 @@ async def a_code_outlives_a_deactivation(scenario: Scenario) -> bool:
 
 @attack
 async def an_id_token_that_is_for_another_app_too(scenario: Scenario) -> bool:
-    """The other app got it, and shows it here."""
+    """The other app received it, and uses it here."""
     company = await scenario.company()
     company.op.claims = {"aud": [company.op.client_id, "another-app"], "azp": company.op.client_id}
     browser, _ = await company.attempt("subject", f"new@{scenario.honest.domain}")
@@ -136,7 +136,7 @@ async def a_hundred_and_fifty_networks_of_one_company_guess(scenario: Scenario) 
 
 @attack
 async def a_provider_test_tells_of_the_inner_network(scenario: Scenario) -> bool:
-    """A User Admin points a provider at inner addresses and reads what answered there."""
+    """A User Admin points a provider at internal addresses and reads what answered there."""
     inner = scenario.op()
     inner.answers["discovery"] = inner.answers["unknown"] = _secret_page()
     evil = await scenario.of_hostile(inner, scenario.honest, "User Admin")
@@ -145,7 +145,7 @@ async def a_provider_test_tells_of_the_inner_network(scenario: Scenario) -> bool
 
 
 def _secret_page() -> Answer:
-    return Answer(418, {"Content-Type": "text/html", "Server": "teapot"}, b"<html>the teapot of the boiler room")
+    return Answer(418, {"Content-Type": "text/html", "Server": "teapot"}, b"<html>the teapot in the cellar")
 
 
 @attack

@@ -18,7 +18,7 @@ async def twenty_providers_hide_the_real_one(scenario: Scenario) -> bool:
 
 @attack
 async def the_shared_page_offers_a_foreign_provider(scenario: Scenario) -> bool:
-    """The domain's owner uses passwords; the page sends its people to the evil provider to type theirs there."""
+    """The domain's owner uses passwords; the page sends its users to the evil provider, where they type them."""
     evil = await scenario.of_hostile(scenario.op(), domains=[scenario.honest.domain])
     return (scenario.hostile.client, evil.name) in await scenario.discovered(f"anyone@{scenario.honest.domain}")
 
@@ -99,17 +99,17 @@ async def a_squatted_address_gets_the_owners_reset_link(scenario: Scenario) -> b
     victim = await scenario.person(scenario.honest, "Author")
     await _squat(scenario, victim.email)
     await scenario.app.post("/api/client/auth/password/forgot", {"email": victim.email})
-    letter = scenario.mail.next_mail()
-    token = (await letter).token
+    received = scenario.mail.next_mail()
+    token = (await received).token
     found = (await scenario.app.post("/api/client/auth/link", {"token": token})).data
     return bool(found["client"]["identifier"] != scenario.honest.client)
 
 
 @guard
 async def the_reason_that_a_foreign_client_reads(scenario: Scenario) -> bool:
-    """Nothing of a refusal at the honest client stands in the hostile one's trail."""
+    """The hostile client's audit trail shows nothing of a refusal at the honest client."""
     honest = await scenario.company()
-    await honest.attempt("stranger", "")
+    await honest.attempt("unknown", "")
     await scenario.hostile.add(oidc={"issuer": honest.op.issuer, "clientId": "x", "clientSecret": "y"})
     reply = await scenario.app.get("/api/client/audit", token=scenario.hostile.admin.token)
     return bool(await last_reason(scenario.app, scenario.honest.client)) and scenario.honest.client in reply.text

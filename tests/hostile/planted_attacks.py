@@ -13,7 +13,7 @@ Kind = Callable[[Attack], Attack]
 
 
 class FutureAdmin:
-    """Someone whom a User Admin invited, and who holds the link."""
+    """A user whom a User Admin invited, and who also holds the link."""
 
     def __init__(self, scenario: Scenario, company: OidcProvider) -> None:
         self.scenario, self.company = scenario, company
@@ -136,7 +136,7 @@ async def _by_an_admin(future_admin: FutureAdmin) -> None:
 
 
 async def _by_restoring(future_admin: FutureAdmin) -> None:
-    """Someone who was an Admin, and was deactivated meanwhile."""
+    """A user who became an Admin while deactivated is restored."""
     token, base = (
         await future_admin.scenario.app.admin_token(),
         f"/api/admin/clients/{future_admin.scenario.honest.client}/users/{future_admin.id}",

@@ -1,7 +1,7 @@
 """The scenario of every attack: two honest clients and a hostile one.
 
-An attack is a coroutine function that gets a :class:`Scene` and says whether it succeeded. It speaks HTTP, and acts
-with what its author would hold: one client's own people, provider, directory and mailbox.
+An attack is a coroutine function that gets a :class:`Scenario` and returns whether it succeeded. It speaks HTTP, and
+uses what an attacker has: one client's own users, provider, directory and mailbox.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.support.team import Team
 
 _numbers = itertools.count(1)
 Attack = Callable[["Scenario"], Awaitable[bool]]
-#: All attacks by name. ``True``: a guard, which nothing ever let through; else it succeeded before claims were proved.
+#: All attacks by name. ``True``: a guard, an attack that never succeeded; else it succeeded in an earlier version.
 ATTACKS: dict[str, tuple[Attack, bool]] = {}
 ADMIN_GROUP = [{"group": "bosses", "roles": ["Admin"]}]
 
@@ -67,7 +67,7 @@ class Tenant:
 
 @dataclass
 class Scenario:
-    """``honest``, ``other``: two clients that mean well; ``hostile``: whose people attack them."""
+    """``honest``, ``other``: two honest clients; ``hostile``: the client whose users attack them."""
 
     setup: MicrosoftSetup
     mail: MailServer
@@ -123,7 +123,7 @@ class Scenario:
         return await new_user(self.app, tenant.client, email or f"user-{next(_numbers)}@{tenant.domain}", **members)
 
     async def discovered(self, email: str) -> set[tuple[str, str]]:
-        """Client and name of each way in that the shared page offers to someone who names no client."""
+        """Client and name of each sign-in method that the shared page offers where no client is named."""
         found = (await self.app.post("/api/client/auth/discover", {"email": email})).data
         return {(way["clientId"], way["name"]) for way in found["providers"]}
 
@@ -155,7 +155,7 @@ async def scenario_in(setup: MicrosoftSetup, mail: MailServer) -> AsyncIterator[
 
 
 async def opens(app: App, *, token: str = "", cookie: str = "") -> dict[str, Any]:
-    """Whom a key opens an account of: its ``me``, empty where it opens none."""
+    """``me`` of the account that a key opens; empty where it opens none."""
     reply = await (app.me(token) if token else app.me(cookie=cookie))
     found: dict[str, Any] = reply.data if reply.status == 200 else {}
     return found

@@ -23,8 +23,8 @@ async def _set(scenario: Scenario, by: Member, name: str, body: dict[str, object
 
 @attack
 async def settings_for_a_while_plant_an_identity(scenario: Scenario) -> bool:
-    """The User Admin lets an attribute that people write themselves name the address, signs in as the victim, and puts
-    the settings back. An Admin looks, sees what was there before, and saves."""
+    """The User Admin takes the address from an attribute that people edit themselves, signs in as the victim, and
+    restores the settings. An Admin looks, sees the old settings, and saves."""
     company, future_admin = await _saml(scenario), await scenario.user(scenario.honest)
     says = {"email": f"planter@{scenario.honest.domain}", "department": future_admin[1]}
     clerk, admin = scenario.honest.user_admin, scenario.honest.admin
@@ -101,7 +101,7 @@ async def a_client_uses_up_what_another_may_ask_of_an_address(scenario: Scenario
 
 @guard
 async def a_record_is_looked_at_again_and_again(scenario: Scenario) -> bool:
-    """A claim that is released and made anew is no new one to the name servers."""
+    """Releasing a claim and making it again does not reset the limit on look-ups."""
     token, domain = scenario.hostile.admin.token, f"loop.{scenario.hostile.domain}"
     statuses = []
     for _ in range(4):

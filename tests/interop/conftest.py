@@ -77,7 +77,7 @@ def providers_of(item: pytest.Item) -> set[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says which providers were not there: what was not tried did not pass."""
+    """Reports which providers could not be installed: a test that did not run did not pass."""
     if _MISSING:
         terminalreporter.section("IDENTITY PROVIDERS THAT COULD NOT BE INSTALLED", red=True)
         for missing in _MISSING.values():
@@ -117,7 +117,7 @@ def plain_port() -> int:
 
 @pytest.fixture(scope="session")
 def plain_service(plain_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Our server as someone tries it out: plain http on the loopback address."""
+    """Our server as a newcomer tries it: plain http on the loopback address."""
     server = start(tmp_path_factory.mktemp("plain"), port=plain_port, MANIFEST_RATE_LIMITS="off")
     try:
         yield Service(server, server.base)
@@ -204,7 +204,7 @@ def own_lemonldap(callbacks: list[str], tmp_path: Path) -> Iterator[LemonLdap]:
 
 @pytest.fixture
 def method(request: pytest.FixtureRequest) -> Iterator[SignInMethod]:
-    """The way in that a test is parametrised with; people are afterwards what they were."""
+    """The sign-in method that a test is parametrised with; its people are restored afterwards."""
     fixture, made = {**METHODS, **OWN_METHODS}[request.param]
     chosen = made(request.getfixturevalue(fixture))
     yield chosen
@@ -226,7 +226,7 @@ def browser(service: Service) -> Iterator[Browser]:
 
 @pytest.fixture
 def another_browser(service: Service) -> Iterator[Browser]:
-    """Someone else's."""
+    """Another person's browser."""
     with service.browser() as fresh:
         yield fresh
 

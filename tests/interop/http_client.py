@@ -16,6 +16,6 @@ _shared = client()
 
 
 def send(method: str, url: str, **options: Any) -> httpx2.Response:
-    """One request of no one in particular: no cookies come or go."""
+    """One request without any cookies."""
     _shared.cookies.clear()
     return _shared.request(method, url, **options)

@@ -120,7 +120,7 @@ class Client:
         return made
 
     def add_user(self, email: str, role: str = "Viewer") -> int:
-        """Someone who has an account already; their number."""
+        """Adds a user; returns the id."""
         body = {"email": email, "firstName": "Known", "lastName": "Before", "roles": [role]}
         made = self.service.administer("POST", f"/clients/{self.identifier}/users", body)
         return int(made["id"])

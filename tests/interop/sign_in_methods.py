@@ -54,7 +54,7 @@ class SignInMethod(ABC):
         return self.provider.visit(browser, client.start(self.path, **query), person, RETURN_TO)
 
     def refuse(self, client: Client, browser: Browser, person: Person) -> Shown | Step:
-        """As :meth:`sign_in` by someone who signs in at the provider, and wants no application to know of it."""
+        """As :meth:`sign_in` by a person who signs in at the provider and then refuses consent."""
         assert isinstance(self.provider, OidcProvider | LemonLdap)
         step = client.start(self.path)
         while True:
@@ -152,7 +152,7 @@ def saml(ours: dict[str, Any] | None = None, **theirs: Any) -> Callable[[Any], S
 
 
 _BY_POST = {"binding": "post"}
-#: The fixture of the provider, and the way from it.
+#: The fixture of the provider, and what makes a sign-in method of it.
 OIDC_METHODS: dict[str, tuple[str, Callable[[Any], SignInMethod]]] = {
     **{f"oidc-provider {algorithm}": ("node_provider", node(algorithm)) for algorithm in oidc_provider.ALGORITHMS},
     "oidc-provider with all claims in the ID token": ("talkative_provider", node("RS256")),
@@ -186,7 +186,7 @@ METHODS = {**OIDC_METHODS, **SAML_METHODS}
 
 
 def on(*names: str) -> pytest.MarkDecorator:
-    """The test's fixture ``way`` is each of these in turn."""
+    """The test's fixture ``method`` is each of these in turn."""
     return pytest.mark.parametrize("method", names, indirect=True)
 
 

@@ -138,7 +138,7 @@ def test_the_same_address_at_two_providers_of_a_client_is_not_one_person(
     node_provider: OidcProvider, glewlwyd_server: Glewlwyd, client: Client, service: Service, browser: Browser,
     another_browser: Browser,
 ) -> None:  # fmt: skip
-    """A person is known by provider and subject: whoever runs a second provider could claim any address."""
+    """A person is known by provider and subject: the owner of a second provider could claim any address."""
     node("RS256")(node_provider).join(client, name="one")
     other = of_glewlwyd(glewlwyd_server)
     other.join(client, name="other")

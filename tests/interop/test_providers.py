@@ -157,4 +157,4 @@ def test_djangosaml2idp_lets_no_one_in_with_a_wrong_password(django_idp: DjangoS
     assert isinstance(page, Shown)
     [form] = page.page.forms
     shown = browser.walk(page.send(form, username=ALICE.login, password="not this"), ACS)
-    assert isinstance(shown, Shown), "the provider let somebody in"
+    assert isinstance(shown, Shown), "the provider let a person in"

@@ -63,7 +63,7 @@ def test_someone_who_refuses_consent_is_told_so_and_can_try_again(
 def test_a_provider_that_makes_no_accounts_lets_those_in_who_have_one(
     method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """With the roles of their groups beside those that they had; a group is not needed by whoever had one."""
+    """With the roles of their groups beside those that they had; a user who has roles here needs no group."""
     client.add_user(ALICE.email)
     method.join(client, createUsers=False, domains=["looking-glass.example"])
     if method.provider.name in ("glewlwyd", "lemonldap") and isinstance(

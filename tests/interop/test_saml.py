@@ -27,7 +27,7 @@ def unasked(provider: SamlIdp, browser: Browser, client: Client) -> Step:
 
 
 def posted(service: Service, response: str, client: str = "") -> Any:
-    """The seed's JSON call, with the client named or not."""
+    """The JSON call of applications, with the client named or not."""
     path = f"{SAML}?client={client}" if client else SAML
     return service.send("POST", path, {"samlResponse": response})
 

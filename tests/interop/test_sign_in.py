@@ -67,7 +67,8 @@ def test_an_answer_counts_once(method: SignInMethod, client: Client, service: Se
 def test_an_answer_counts_in_the_browser_that_asked(
     method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """Who lures someone to an answer of their own signs that someone in as themselves (login CSRF)."""
+    """An attacker who makes a victim open the attacker's own answer signs the victim in as the attacker (login
+    CSRF)."""
     method.join(client)
     answer = method.answer(client, browser, ALICE)
     error = refused(another_browser.walk(answer, RETURN_TO))
@@ -93,7 +94,7 @@ def test_an_app_gets_a_code_for_tokens(
 def test_a_provider_that_is_switched_off_lets_no_one_in(
     method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
-    """Neither whoever starts, nor whoever has started already."""
+    """Neither a user who starts a sign-in, nor one who has started already."""
     method.join(client)
     answer = method.answer(client, browser, ALICE)
     service.administer("POST", f"/clients/{client.identifier}/providers/company/switch-off")

@@ -49,7 +49,7 @@ async def sign_in(crowd: Crowd, email: str, password: str = DEMO_PASSWORD, **opt
 
 
 async def surely_in(crowd: Crowd, email: str) -> str:
-    """The access token of someone who stays."""
+    """The access token of a user who stays signed in."""
     while True:
         try:
             return str((await sign_in(crowd, email))["token"])

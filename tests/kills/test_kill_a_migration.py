@@ -74,8 +74,8 @@ class Round:
             await asyncio.sleep(0.001)
 
     async def kill(self, moment: str, times: Times) -> str:
-        """Kills someone at a moment. How far the upgrade had come: `begun` and `stopped` are inside of it; `over`: the
-        command was done before, and no one was killed."""
+        """Kills a process at a chosen moment. How far the upgrade had come: `begun` and `stopped` are inside of it;
+        `over`: the command was done before, and no one was killed."""
         chance, [first, second] = self.crowd.chance, self.nodes
         if moment == "inside":
             kill_points.stop_at(self.folder, chance.randint(1, times.statements))

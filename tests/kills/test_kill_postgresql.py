@@ -34,14 +34,14 @@ VICTIMS = ("postmaster", "postmaster", "backend")
 async def kill(what: str, server: Postgres, url: str) -> None:
     """Kills and, where no one else does, starts PostgreSQL again."""
     if what == "backend":
-        assert server.kill_backend(url), "nobody was connected"
+        assert server.kill_backend(url), "no one was connected"
         return
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start_again)
 
 
 async def at_a_moment(crowd: Crowd) -> None:
-    """Whenever, or in the very moment in which an answer is in."""
+    """At a random moment, or at the very moment at which an answer arrives."""
     await asyncio.sleep(crowd.chance.uniform(0.02, 0.5))
     if crowd.chance.random() < 0.5:
         return

@@ -149,7 +149,7 @@ async def _by_entra(setup: MicrosoftSetup, client: str, number: int) -> list[Att
     return [one() for _ in range(number)]
 
 
-#: Each way in which someone appears who needs a connect seat.
+#: Each way to add a user who needs a connect seat.
 WAYS: dict[str, Way] = {
     "by a system admin": _created,
     "by addUser": _by_graphql('mutation { addUser(input: {email: "%s", roles: ["Viewer"]}) { id } }'),

@@ -14,7 +14,7 @@ import pytest
 from manifest_auth.licence import Seats
 from manifest_auth.licence.licence import VERSION
 from manifest_auth.text.base64url import encode
-from tests.licence.vendor import DAY, STRANGER, VENDOR, install, key, licence, state
+from tests.licence.vendor import DAY, OTHER_VENDOR, VENDOR, install, key, licence, state
 from tests.support.application import App
 
 
@@ -42,10 +42,10 @@ def signed(content: bytes) -> str:
 
 
 FORGERIES: dict[str, Callable[[App], str]] = {
-    "signed by another key": lambda app: key(app, STRANGER),
+    "signed by another key": lambda app: key(app, OTHER_VENDOR),
     "more seats": lambda app: altered(key(app), seats={"full": 10_000}),
     "later expiry": lambda app: altered(key(app), expiresAt=2**40),
-    "another installation": lambda app: key(app, installation="somebody-else"),
+    "another installation": lambda app: key(app, installation="someone-else"),
     "expired": lambda app: key(app, issued_at=now(app) - 2 * DAY, expires_at=now(app) - DAY),
     "expired within its grace time": lambda app: key(app, issued_at=now(app) - DAY, expires_at=now(app) - 1),
     "not yet valid": lambda app: key(app, issued_at=now(app) + DAY),

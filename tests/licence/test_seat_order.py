@@ -18,7 +18,7 @@ def _numbers(seats_: Seats) -> tuple[int, int, int]:
 
 
 def seated(granted: Seats, used: Seats) -> bool:
-    """Whether everybody finds a seat: those who need the greatest sit down first."""
+    """Whether every user gets a seat: those who need the highest kind come first."""
     free = 0
     for have, need in zip(_numbers(granted), _numbers(used), strict=True):
         free += have - need

@@ -40,7 +40,7 @@ async def shared(database_url: str) -> AsyncIterator[MicrosoftSetup]:
 
 @pytest.fixture
 async def setup(shared: MicrosoftSetup) -> MicrosoftSetup:
-    """Seats for everybody, until the test says otherwise."""
+    """Enough seats, until the test says otherwise."""
     await shared.clear()
     await grant(shared.app, full=1000)
     return shared
@@ -64,8 +64,7 @@ async def test_a_user_above_the_number_of_seats_is_refused_by_every_way_to_appea
     assert outcome(await attempts[0]()).code == ""
     assert outcome(await attempts[1]()).code in ("SSO_FAILED", "CONFLICT")
     found = await shown(app)
-    assert found["seatsUsed"] == found["seats"]
-    assert found["seatsFree"] == NONE
+    assert (found["seatsUsed"], found["seatsFree"]) == (found["seats"], NONE)
 
 
 @pytest.mark.parametrize("name", WAYS)
@@ -126,7 +125,7 @@ async def test_twenty_whom_a_group_raises_do_not_get_past(setup: MicrosoftSetup)
 
 
 async def test_twenty_at_once_over_two_processes_do_not_get_past(setup: MicrosoftSetup, database_url: str) -> None:
-    """The verb of ``user create``, half of them on a store of its own, as a command beside the server has one."""
+    """The operation of ``user create``, half of them on a second store, as a command beside the server has one."""
     app, client = setup.app, await new_client(setup.app)
     tenant = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
     await fit(app, connect=3)
@@ -263,14 +262,13 @@ async def test_a_smaller_licence_shuts_no_one_out(setup: MicrosoftSetup) -> None
     found = await shown(app)
     assert found["seatsUsed"]["full"] > found["seats"]["full"]
     query = f"/api/admin/clients/{client}/users/{client_admin.id}"
-    changed = await app.send("PATCH", query, {"title": "Chief"}, token=await app.admin_token())
-    assert changed.status == 200
+    assert (await app.send("PATCH", query, {"title": "Chief"}, token=await app.admin_token())).status == 200
 
 
 async def test_without_a_licence_in_force_no_one_is_added(setup: MicrosoftSetup) -> None:
     app, client = setup.app, await new_client(setup.app)
-    made = key(app, id="short", seats=Seats(full=1000), expires_at=app.clock.ms // 1000 + 60, grace_days=0)
-    assert (await install(app, made)).status == 200
+    short: dict[str, Any] = {"id": "short", "expires_at": app.clock.ms // 1000 + 60, "grace_days": 0}
+    assert (await install(app, key(app, seats=Seats(full=1000), **short))).status == 200
     app.clock.advance(61)
     [attempt] = await WAYS["by a system admin"](setup, client, 1)
     assert outcome(await attempt()).code == "LICENSE_EXPIRED"
@@ -293,7 +291,7 @@ def test_the_least_type_that_allows_all_roles() -> None:
         ([r.VIEWER], 2), ([r.OPERATOR], 1), ([r.OPERATOR, r.VIEWER], 1), ([r.VIEWER, r.AUTHOR], 0), ([r.ADMIN], 0),
         ([r.USER_ADMIN], 0), ([r.APPROVER], 0), ([r.PUBLISHER], 0), ([], 3),
     ):  # fmt: skip
-        assert seats.place(mask_of(roles)) == expected, roles
+        assert seats.type_index(mask_of(roles)) == expected, roles
 
 
 def test_a_greater_seat_that_is_free_serves_a_lesser_user() -> None:

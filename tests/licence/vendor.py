@@ -16,7 +16,7 @@ from tests.support.application import App, Reply, running
 PATH = "/api/admin/license-on-prem"
 DAY = 86_400
 VENDOR = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+OTHER_VENDOR = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 PUBLIC = base64.b64encode(VENDOR.public_key().public_bytes_raw()).decode()
 
 

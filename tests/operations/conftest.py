@@ -12,7 +12,7 @@ from tests.operations.used_installation import make, quiet, settings_of
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The installation; no one serves it."""
+    """The installation; no server runs on it."""
     return make(tmp_path_factory.mktemp("made"))
 
 

@@ -70,7 +70,7 @@ def test_after_a_restore_that_was_killed_at_any_moment_the_next_one_needs_no_han
         if not (tmp_path / folder / "manifest-auth.db").exists():
             restore(settings, saved_with_key, quiet)
             assert names(tmp_path / folder) == ["files", "manifest-auth.db", "secret.key"]
-        for key in KEYS:  # whoever finds the store finds all of it
+        for key in KEYS:  # if the store is there, all of it is
             assert path_of(tmp_path / folder / "files", key).read_bytes() == BYTES
         assert (tmp_path / folder / "secret.key").exists()
         if not was_killed:

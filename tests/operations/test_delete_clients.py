@@ -38,7 +38,7 @@ async def root(app: App) -> SystemAdmin:
 
 
 async def client(by: SystemAdmin, name: str = "") -> dict[str, Any]:
-    """A new client with someone in it."""
+    """A new client with a user."""
     body = {"identifier": name or f"going-{next(_numbers)}", "name": "Going Ltd"}
     made: dict[str, Any] = check_success(await by.post(BASE, body), 201)
     user = {"email": "ann@going.example", "roles": ["Admin"], "password": GOOD}
@@ -163,7 +163,7 @@ async def test_when_its_time_is_over_all_of_it_goes_and_nothing_of_others(root: 
 
 
 async def test_a_mark_that_someone_made_by_hand_takes_no_client_away(root: SystemAdmin) -> None:
-    """Who can write the store, and has no key, does not get a trail erased and signed as gone."""
+    """An attacker who can write the store, but has no key, cannot have a trail erased and signed as deleted."""
     made, marked = await client(root), await client(root)
     path = f"{BASE}/{marked['identifier']}"
     check_success(await root.send("DELETE", path))

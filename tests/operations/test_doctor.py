@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.operations.doctor import places
+from manifest_auth.operations.doctor import storage
 from manifest_auth.runtime.settings import load
 from tests.support.commands import Result, done, run
 from tests.support.oidc_op import provider
@@ -178,18 +178,20 @@ def test_a_damaged_store_is_bad(folder: Path) -> None:
 def test_a_disk_that_is_almost_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, level in ((100, "bad"), (500, "note"), (5000, "ok")):
         usage = shutil._ntuple_diskusage(10**12, 1, free * 2**20)
-        monkeypatch.setattr(places.shutil, "disk_usage", lambda _, usage=usage: usage)
-        [found] = [f for f in places.places(load({"MANIFEST_DATA_DIR": str(tmp_path)})) if f[1].startswith("disk")]
+        monkeypatch.setattr(storage.shutil, "disk_usage", lambda _, usage=usage: usage)
+        [found] = [
+            f for f in storage.storage_findings(load({"MANIFEST_DATA_DIR": str(tmp_path)})) if f[1].startswith("disk")
+        ]
         assert found[0] == level
         assert f"{free} MiB are free" in found[1]
         assert ("make room" in found[1]) == (level != "ok")
 
 
 def test_providers_are_called_when_that_is_asked_for(folder: Path) -> None:
-    nobody = f"http://127.0.0.1:{free_port()}"
+    unreachable = f"http://127.0.0.1:{free_port()}"
     assert "note  providers: no client has one" in run(folder, "doctor", "--providers").out
     with provider(client_secret=None) as op:
-        for name, issuer in (("good", op.issuer), ("gone", nobody)):
+        for name, issuer in (("good", op.issuer), ("gone", unreachable)):
             known = ("--client", "initech", "--issuer", issuer, "--client-id", op.client_id)
             done(folder, "provider", "add", name, *known, "--default-role", "Viewer")
         assert "provider good" not in run(folder, "doctor").out

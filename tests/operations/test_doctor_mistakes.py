@@ -17,7 +17,7 @@ import pytest
 from manifest_auth.operations.doctor import clock, examine
 from manifest_auth.operations.doctor import run as doctor_run
 from manifest_auth.operations.doctor.address import address
-from manifest_auth.operations.doctor.places import unusable
+from manifest_auth.operations.doctor.storage import unusable
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import load
 from tests.runtime.outgoing.test_dns import certificate
@@ -29,7 +29,7 @@ from tests.support.secret_keys import SECRET_KEY
 
 NOBODY = 65534
 ALIVE = b'{"success":true,"data":{"status":"alive"}}'
-only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else for a moment")
+only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user for a moment")
 
 
 async def findings(folder: Path, level: str, **given: str) -> list[str]:
@@ -40,7 +40,7 @@ async def findings(folder: Path, level: str, **given: str) -> list[str]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """An installation of ours, in a place where others could get to."""
+    """An installation in a folder that other users could read."""
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         done(Path(place), "client", "create", "initech")
@@ -246,9 +246,9 @@ async def test_a_clock_that_is_not_that_of_postgresql(
 
 
 def test_mail_and_postgresql_that_are_not_there(tmp_path: Path) -> None:
-    nobody = f"127.0.0.1:{free_port()}"
-    given = {"MANIFEST_SMTP_URL": f"smtp://{nobody}", "MANIFEST_MAIL_FROM": "a@b.example"}
-    given |= {"MANIFEST_DATABASE_URL": f"postgresql://u:secret@{nobody}/m", "MANIFEST_SECRET_KEY": SECRET_KEY}
+    unreachable = f"127.0.0.1:{free_port()}"
+    given = {"MANIFEST_SMTP_URL": f"smtp://{unreachable}", "MANIFEST_MAIL_FROM": "a@b.example"}
+    given |= {"MANIFEST_DATABASE_URL": f"postgresql://u:secret@{unreachable}/m", "MANIFEST_SECRET_KEY": SECRET_KEY}
     result = run(tmp_path, "doctor", **given)
     assert (result.status, result.err) == (1, "")
     mail, store = (line for line in result.out.splitlines() if line.startswith(" BAD "))

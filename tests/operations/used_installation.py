@@ -15,7 +15,7 @@ KEYS = ("Kq3_used-file-0001", "kQ7-unused-file-02")
 
 
 def quiet(_what: str, _done: int, _of: int | None) -> None:
-    """No one looks."""
+    """Reports no progress."""
 
 
 def settings_of(folder: Path, name: str = "data", **given: str) -> Settings:
@@ -23,7 +23,7 @@ def settings_of(folder: Path, name: str = "data", **given: str) -> Settings:
 
 
 def make(folder: Path) -> Path:
-    """An installation that was used a little, with two uploaded files; no one serves it."""
+    """An installation with some data and two uploaded files; no server runs on it."""
     done(folder, "client", "create", "initech")
     done(folder, "user", "create", "ada@initech.example", "--client", "initech", "--role", "Admin",
          "--password-stdin", given="kestrel-harbor-21-violet\n")  # fmt: skip

@@ -10,7 +10,7 @@ import httpx2
 
 from tests.support.server import DEMO_PASSWORD, Server
 
-#: One public address for all nodes of an installation, and storms of sign-ins from one address allowed.
+#: One public address for all nodes of an installation, and many sign-ins from one address allowed.
 NODE: dict[str, Any] = {"MANIFEST_PUBLIC_URL": "http://127.0.0.1:8080", "MANIFEST_RATE_LIMITS": "off"}
 AUTH = "/api/client/auth"
 AUTHOR = "author@acme.example"

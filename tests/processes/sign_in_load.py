@@ -16,7 +16,7 @@ EMAILS = ("author", "viewer", "operator", "approver", "publisher")
 
 @dataclass
 class Client:
-    """What one client was told."""
+    """The answers that one client received."""
 
     number: int
     tokens: list[str] = field(default_factory=list)

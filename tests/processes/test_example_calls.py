@@ -69,7 +69,7 @@ def bearer(token: str) -> tuple[str, str]:
 
 
 def example_error(answer: Answered) -> dict[str, Any]:
-    """An error body without the request id, which the page does not have and the contract adds."""
+    """An error body without the request id, which the page does not show."""
     error = {k: v for k, v in answer.body["error"].items() if k != "requestId"}
     return {**answer.body, "error": error}
 

@@ -65,7 +65,7 @@ def test_no_one_is_signed_out_and_new_tokens_count_everywhere(installation: Inst
 
 
 def test_a_published_key_is_there_before_anybody_asks_for_it(installation: Installation) -> None:
-    """Whoever verifies ES256 tokens may ask either process for the key of a token that the other one gave."""
+    """A verifier of ES256 tokens may fetch the keys from either process, also for tokens that the other one issued."""
     first, second = installation.nodes
     token = str(first.sign_in()["token"])
     if header_of(token)["alg"] != "ES256":

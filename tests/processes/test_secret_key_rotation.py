@@ -60,7 +60,7 @@ class Proxy:
 
 @dataclass
 class Load:
-    """People at work until they are told to stop; whatever is answered otherwise than well is kept."""
+    """Users at work until the test stops them; every other answer than success is kept."""
 
     proxy: Proxy
     op: Op
@@ -130,7 +130,8 @@ def _add_provider(node: Node, op: Op) -> None:
 
 
 def _while_people_work(proxy: Proxy, op: Op, act: Callable[[], None]) -> Load:
-    """The act, under load. Someone who left before it comes back after it, and others sign in after it."""
+    """The rotation, under load. A user who left for the provider before it comes back after it, and others sign in
+    after it."""
     load = Load(proxy, op)
     people = [f"{name}@acme.example" for name in ("author", "viewer", "operator")]
     with httpx2.Client(timeout=20) as http, ThreadPoolExecutor(len(people)) as pool:

@@ -64,7 +64,7 @@ def setup(nodes: Nodes) -> Iterator[Setup]:
 
 @contextlib.contextmanager
 def set_up(nodes: Nodes) -> Iterator[Setup]:
-    """A desk at these nodes."""
+    """A setup on these nodes."""
     first, _ = nodes
     signed_in = first.post("/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})
     token = signed_in.json()["data"]["token"]
@@ -109,7 +109,7 @@ def sent(cookies: dict[str, str]) -> dict[str, str]:
 
 
 def the_one(answers: list[httpx2.Response], status: int) -> httpx2.Response:
-    """The one answer that let someone in; all others are one and the same refusal."""
+    """The only successful answer; all others are the same refusal."""
     opened = [answer for answer in answers if answer.status_code == status]
     refused = [answer.json()["error"] for answer in answers if answer.status_code == 401]
     assert (len(opened), len(refused)) == (1, len(answers) - 1), [answer.text[:200] for answer in answers]
@@ -139,8 +139,8 @@ def test_an_answer_to_one_nodes_request_is_taken_once_by_either(setup: Setup) ->
 def test_a_sign_in_begun_at_one_node_ends_at_the_other(setup: Setup) -> None:
     for here, there in (setup.nodes, setup.nodes[::-1]):
         path, cookies = setup.begun(here, returnTo=RETURN_TO)
-        stranger = by_address(path, {})(there.server.base)
-        assert stranger.json()["error"]["code"] == "SSO_FAILED"
+        outsider = by_address(path, {})(there.server.base)
+        assert outsider.json()["error"]["code"] == "SSO_FAILED"
         ended = by_address(path, cookies)(there.server.base)
         assert (ended.status_code, ended.headers["location"]) == (302, RETURN_TO), ended.text
         assert by_address(path, cookies)(here.server.base).status_code == 401
@@ -169,7 +169,7 @@ def test_a_code_of_one_node_is_exchanged_at_the_other_once(setup: Setup) -> None
         code = code_of(setup, here)
         answers = at_once(setup.nodes, lambda base, c=code: exchanged(base, c))  # type: ignore[misc]
         token = the_one(answers, 200).json()["data"]["token"]
-        for node in setup.nodes:  # whoever was second may be the one whose code it was: no one keeps the session
+        for node in setup.nodes:  # the second caller may be the code's owner: no one keeps the session
             assert seconds_until(lambda n=node, t=token: n.me(t).status_code == 401) < 1.0  # type: ignore[misc]
 
 

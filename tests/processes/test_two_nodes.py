@@ -110,7 +110,7 @@ def test_a_change_of_roles(nodes: Nodes, warm: Callable[[str], dict[str, Any]], 
 
 
 def test_a_node_on_postgresql_answers_from_memory_while_it_hears(nodes: Nodes, warm: Any, database_url: str) -> None:
-    """Else the tests above would prove nothing of announcements."""
+    """Without this, the tests above would prove nothing about announcements."""
     if database_url.startswith("sqlite"):
         pytest.skip("SQLite announces nothing: its commits are seen in the file")
     _, second = nodes

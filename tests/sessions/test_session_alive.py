@@ -40,7 +40,7 @@ async def test_it_ends_at_its_end_and_not_before(app: App) -> None:
 
 
 async def test_the_refresh_tokens_of_a_session_that_ended_go_no_further(app: App) -> None:
-    """Asked of the one statement that decides it: who looked a moment before must not be believed."""
+    """The statement itself decides: an earlier look must not be believed."""
     session_id = claims_of((await keys_of(app)).token)["sid"]
     found = await app.services.store.read(lambda unit: sessions.read(unit, session_id))
     assert found is not None

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from manifest_auth import tenants
-from manifest_auth.accounts.admins import managing
+from manifest_auth.accounts.admins import management
 from manifest_auth.context import Origin
 from manifest_auth.errors import (
     AccountDisabled,
@@ -22,7 +22,7 @@ from manifest_auth.errors import (
     TokenExpired,
     Unauthenticated,
 )
-from manifest_auth.licence.licence_events import put_in_force
+from manifest_auth.licence.licence_events import install_licence
 from manifest_auth.operations import client_lifecycle, installation_settings, signing_keys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_sign_in, console
@@ -162,11 +162,11 @@ async def test_where_there_is_a_second_factor_a_code_is_needed_at_once_or_afterw
     with pytest.raises(MfaRequired) as due:
         await opened(me)
     with pytest.raises(MfaRequired):
-        await console.go_on(request(me.app), due.value.challenge, phone.wrong())
-    gone_on = await console.go_on(request(me.app), due.value.challenge, phone.code())
+        await console.continue_sign_in(request(me.app), due.value.challenge, phone.wrong())
+    gone_on = await console.continue_sign_in(request(me.app), due.value.challenge, phone.code())
     assert (await signed_in(me.app, gone_on.cookie)).admin.admin_id == me.id
     with pytest.raises(InvalidToken):
-        await console.go_on(request(me.app), due.value.challenge, phone.code(1))
+        await console.continue_sign_in(request(me.app), due.value.challenge, phone.code(1))
     me.app.clock.advance(60)
     await signed_in(me.app, await opened(me, phone.code()))
 
@@ -195,14 +195,16 @@ def _deciding() -> dict[str, Callable[[RequestContext, str, int], Awaitable[Any]
         return _write(ctx, work)
 
     def install(ctx: RequestContext, _client: str, _admin: int) -> Awaitable[Any]:
-        return _write(ctx, lambda unit: put_in_force(unit, ctx.services.licence, ctx, "no licence"))
+        return _write(ctx, lambda unit: install_licence(unit, ctx.services.licence, ctx, "no licence"))
 
     return {
         "delete a client": delete,
-        "make an admin": lambda ctx, client, _: _write(ctx, lambda u: managing.create(u, ctx, client, "hash")),
-        "disable one": lambda ctx, _, admin: _write(ctx, lambda u: managing.disable(u, ctx, admin)),
-        "sign one out": lambda ctx, _, admin: _write(ctx, lambda u: managing.sign_out_all(u, ctx, admin)),
-        "reset a password": lambda ctx, _, admin: _write(ctx, lambda u: managing.reset_password(u, ctx, admin, "hash")),
+        "make an admin": lambda ctx, client, _: _write(ctx, lambda u: management.create(u, ctx, client, "hash")),
+        "disable one": lambda ctx, _, admin: _write(ctx, lambda u: management.disable(u, ctx, admin)),
+        "sign one out": lambda ctx, _, admin: _write(ctx, lambda u: management.sign_out_all(u, ctx, admin)),
+        "reset a password": lambda ctx, _, admin: _write(
+            ctx, lambda u: management.reset_password(u, ctx, admin, "hash")
+        ),
         "rotate keys": lambda ctx, *_: _write(ctx, lambda u: signing_keys.rotate(u, ctx, ctx.services.keys)),
         "narrow the addresses": lambda ctx, *_: _write(ctx, lambda u: installation_settings.change(u, ctx, None, "")),
         "install a licence": install,

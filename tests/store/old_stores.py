@@ -32,7 +32,7 @@ Rows = dict[str, list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class OldStore:
-    """``keys``: what people of that store hold in their hands."""
+    """``keys``: tokens and cookies that users of that store have."""
 
     schema: str
     keys: dict[str, Any]

@@ -1,8 +1,4 @@
-"""``python -m tests.store.record``: fills a store of today's schema as tests do, and signs a user in.
-
-It writes the rows into ``store_SCHEMA.json``, from which tests of upgrades make that store again once the schema is an
-earlier one.
-"""
+"""``python -m tests.store.record``: a used store of today's schema, in ``store_SCHEMA.json`` for tests of upgrades."""
 
 from __future__ import annotations
 

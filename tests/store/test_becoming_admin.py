@@ -76,7 +76,7 @@ async def test_an_admin_who_is_let_in_again_gains_the_role(store: Store, pair: P
 
 
 async def test_a_row_that_changed_meanwhile_is_not_written(store: Store, pair: Pair) -> None:
-    """Else a user who was judged as deactivated, or as an Admin already, would gain the role unseen."""
+    """Without this, a user who was read as deactivated, or as an Admin already, would gain the role unnoticed."""
     tenant, voids = store.of(pair[0]), Voided()
     asleep = await stored_user(store, pair, VIEWER, active=False)
     await tenant.write(lambda unit: users.restore(unit, UNCOUNTED, asleep, voids))

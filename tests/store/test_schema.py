@@ -139,11 +139,11 @@ async def test_addresses_that_only_the_driver_understands_are_upgraded_too(postg
 
 
 async def test_a_store_that_cannot_be_reached_is_said_to_be_so(tmp_path: Path) -> None:
-    nobody = "postgresql://postgres@127.0.0.1:1/none"
+    unreachable = "postgresql://postgres@127.0.0.1:1/none"
     with pytest.raises(StoreUnavailable):
-        await migrate.upgrade(nobody, the_keys)
+        await migrate.upgrade(unreachable, the_keys)
     with pytest.raises(StoreUnavailable):
-        await open_store(nobody, 2).open()
+        await open_store(unreachable, 2).open()
 
 
 async def test_a_file_that_is_no_store_is_said_to_be_so(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ async def test_every_connection_of_the_store_has_them(tmp_path: Path, monkeypatc
 
 
 async def test_an_id_is_never_given_twice(store: Store) -> None:
-    """Even the newest row's, after it was deleted (contract, section 1)."""
+    """Even the newest row's, after it was deleted."""
 
     def make(unit: SystemUnit, name: str) -> int:
         return tenants.create(unit, name, "T", tenants.TenantSettings(), 1).id

@@ -38,8 +38,8 @@ _ALIAS = users.alias("u2")
 _CTE = select(users).cte("everybody")
 _DELETING = delete(users).returning(_U.id).cte("gone")
 UNBINDABLE: dict[str, Any] = {
-    "a table of nobody": lambda: tenant_scoped(select(tenants)),
-    "an insert into a table of nobody": lambda: tenant_scoped(insert(installation).values(name="a", value="b")),
+    "a table without a tenant": lambda: tenant_scoped(select(tenants)),
+    "an insert into a table without a tenant": lambda: tenant_scoped(insert(installation).values(name="a", value="b")),
     "nothing at all": lambda: tenant_scoped(select(func.now())),
     "an alias": lambda: tenant_scoped(select(_ALIAS)),
     "an alias beside the table": lambda: tenant_scoped(select(users.c.id).join(_ALIAS, _ALIAS.c.id == _U.id)),

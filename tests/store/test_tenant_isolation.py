@@ -117,8 +117,8 @@ async def test_a_caller_cannot_name_the_tenant_of_a_statement(store: Store, pair
 async def test_a_bound_join_binds_both_sides(store: Store, pair: Pair) -> None:
     """Even a session row that points at another tenant's user brings nothing of that user along."""
     mine, theirs = pair
-    stranger = await _user_of(store, theirs)
-    values = {c.name: value_for(c, {"users": stranger}) for c in needed(sessions)}
+    outsider = await _user_of(store, theirs)
+    values = {c.name: value_for(c, {"users": outsider}) for c in needed(sessions)}
     wrong = insert(sessions).values({name: bindparam(name) for name in (*values, "tenant_id")})
     await store.write(lambda unit: unit.change(cross_tenant(wrong, because="test"), tenant_id=mine, **values))
     joined = tenant_scoped(select(users.c.email).select_from(sessions.join(users, users.c.id == sessions.c.user_id)))
@@ -133,8 +133,8 @@ async def test_a_bound_upsert_leaves_another_tenants_row_alone(store: Store, pai
     from manifest_auth.throttle import origins
 
     mine, theirs = pair
-    stranger = await _user_of(store, theirs)
-    await store.of(theirs).write(lambda unit: origins.remember(unit, stranger, "origin", 5))
+    outsider = await _user_of(store, theirs)
+    await store.of(theirs).write(lambda unit: origins.remember(unit, outsider, "origin", 5))
     before = await rows_of(store, known_origins, theirs)
-    await store.of(mine).write(lambda unit: origins.remember(unit, stranger, "origin", 99))
+    await store.of(mine).write(lambda unit: origins.remember(unit, outsider, "origin", 99))
     assert await rows_of(store, known_origins, theirs) == before

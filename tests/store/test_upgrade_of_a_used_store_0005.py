@@ -31,7 +31,7 @@ from tests.support.single_sign_on import ACS, BASE, Browser, entity_id
 OLD = old_stores.read("0005")
 KEYS = OLD.keys
 CONTOSO, SECOND = "c0c0c0c0-1111-4111-8111-111111111111", "d1d1d1d1-2222-4222-8222-222222222222"
-#: Of sign-ins that are under way at an OpenID provider no one knows the callback address: they begin anew.
+#: Sign-ins in progress at an OpenID provider have no callback address: they start again.
 DROPPED = {"sign_in_flows"}
 
 

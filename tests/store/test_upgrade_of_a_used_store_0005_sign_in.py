@@ -61,9 +61,9 @@ def test_the_store_was_used() -> None:
 async def test_everything_sealed_opens(app: App) -> None:
     seen = set()
     for part in SEALED:
-        statement = cross_tenant(select(*(part.column.table.c[name] for name in part.shown)), because=_WHY)
+        statement = cross_tenant(select(*(part.column.table.c[name] for name in part.columns)), because=_WHY)
         for row in await app.services.store.read(lambda unit, s=statement: unit.all(s)):  # type: ignore[misc]
-            values = dict(zip(part.shown, row, strict=True))
+            values = dict(zip(part.columns, row, strict=True))
             if values[part.column.name] is not None:
                 assert app.services.sealer.open(values[part.column.name], sealed_for(part.column, **values))
                 seen.add(part.name)

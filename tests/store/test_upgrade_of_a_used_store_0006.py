@@ -1,4 +1,4 @@
-"""A store of the release before pages is upgraded: it keeps everything, its keys still open, and nothing is chosen yet.
+"""Upgrade of a used store of schema 0006: everything is kept, its keys are valid, and nothing new is chosen.
 
 ``store_0006.json`` was written by the release whose schema is 0006: two clients with settings of their own, a domain
 that waits for its proof, users and a system admin who signed in.

@@ -89,7 +89,7 @@ async def planner(store: Store, database_url: str) -> AsyncIterator[Planner]:
     await raw.close()
 
 
-#: Steps that read what belongs to no one in particular: a parameter's list, or what was found before.
+#: Steps that read no table: a parameter's list, or earlier results.
 _GIVEN = re.compile(r"json_each|given_|json_array_elements|SUBQUERY|CTE|materialize", re.IGNORECASE)
 
 

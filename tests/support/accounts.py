@@ -52,7 +52,7 @@ async def trail(app: App, client: str) -> list[Recorded]:
 
 
 async def new_client(app: App, **settings: Any) -> str:
-    """A client no one else uses; its identifier."""
+    """A client for one test; its identifier."""
     identifier = f"client-{next(_numbers)}"
     body = {"identifier": identifier, "name": identifier, "settings": settings}
     (await app.post("/api/admin/clients", body, token=await app.admin_token())).data  # noqa: B018 - checks success
@@ -71,7 +71,7 @@ async def settle(app: App, client: str, **settings: Any) -> None:
 
 
 async def new_user(app: App, client: str = "acme", email: str = "", **members: Any) -> tuple[int, str]:
-    """A user no one else uses: id and e-mail. ``members`` of the request: ``password``, ``passwordHash``, …"""
+    """A user for one test: id and e-mail. ``members`` of the request: ``password``, ``passwordHash``, …"""
     email = email or f"person-{next(_numbers)}@{client}.example"
     body = {"email": email, "roles": ["Viewer"], **members}
     created = await app.post(f"/api/admin/clients/{client}/users", body, token=await app.admin_token())
@@ -135,7 +135,7 @@ async def token_of(app: App, email: str = "operator@acme.example") -> str:
 
 
 async def child_of(app: App, token: str) -> str:
-    """The refresh token that is given for this one."""
+    """The refresh token that is issued for this one."""
     return str((await app.refresh(token)).data["refreshToken"])
 
 

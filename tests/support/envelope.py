@@ -18,7 +18,7 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "x-frame-options": "DENY",
 }
-#: Words that only a trace, a statement, a path or a class of ours would bring into an answer.
+#: Texts that only a stack trace, an SQL statement, a path or a class of ours would bring into an answer.
 _LEAKS = re.compile(
     r"Traceback|File \"|\.py\b|manifest_auth|sqlite|asyncpg|msgspec|orjson|SELECT |INSERT |UPDATE |<class"
     r"|object at 0x|Error\("
@@ -46,7 +46,7 @@ def check_success(reply: Reply, status: int = 200) -> Any:
 
 
 def check_refusal(reply: Reply, status: int, code: str, *, message: str | None = None) -> dict[str, Any]:
-    """The failure envelope, complete and without a word too many; gives its ``error``."""
+    """The failure envelope, complete and without further members; gives its ``error``."""
     assert reply.status == status, reply.text
     check_headers(reply)
     assert reply.headers["content-type"] == "application/json; charset=utf-8"

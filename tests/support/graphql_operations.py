@@ -26,7 +26,7 @@ FILES = "/api/client/files"
 
 @dataclass(frozen=True)
 class Things:
-    """Ids of one client's things: someone who does nothing, the crew's Operator, a template with a published version
+    """Ids of one client's objects: a user who does nothing, the team's Operator, a template with a published version
     and a draft, a job of the published one at its first step, an uploaded file that is not recorded yet."""
 
     user: int

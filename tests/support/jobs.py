@@ -97,7 +97,7 @@ async def moves(team: Team, job_id: int) -> list[str]:
 
 
 async def within(team: Team, work: Callable[[TenantUnit], T]) -> T:
-    """A unit of work inside the crew's client."""
+    """A unit of work inside the team's client."""
     store = team.app.services.store
     tenant = await store.read(lambda unit: tenants.find(unit, team.client))
     assert tenant is not None

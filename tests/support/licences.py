@@ -19,7 +19,7 @@ _KEY = private_key(PRIVATE)
 
 
 def another_vendor() -> str:
-    """The public key of someone else."""
+    """Another vendor's public key."""
     return generate()[1]
 
 
@@ -39,4 +39,4 @@ async def on_premise(url: str, public: str = PUBLIC) -> AsyncIterator[App]:
 
 async def note_time(app: App) -> None:
     """The store remembers what time it is, as it does now and then."""
-    await app.services.licence.note_time()
+    await app.services.licence.record_time()

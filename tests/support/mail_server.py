@@ -23,7 +23,7 @@ _LINK = re.compile(r"^(https?://\S+/welcome#(\S+))$", re.MULTILINE)
 
 @dataclass
 class Received:
-    """One letter: who it was said to be from and for, and what it says."""
+    """One e-mail: sender and recipients of the envelope, and the message."""
 
     sender: str
     recipients: list[str]
@@ -48,8 +48,8 @@ class Received:
 
 @dataclass
 class MailServer:
-    """``users``: who may sign in; without any, no one need. ``refuses``: what every recipient is answered instead.
-    ``is_holding``: letters are taken once it is False again."""
+    """``users``: who may sign in; without any, sign-in is not needed. ``refuses``: what every recipient is answered
+    instead. ``is_holding``: e-mails are accepted once it is False again."""
 
     tls: ssl.SSLContext | None = None
     is_tls_from_the_start: bool = False
@@ -137,12 +137,12 @@ class MailServer:
         return {"MANIFEST_SMTP_URL": f"{scheme}://{who}127.0.0.1:{self.port}", "MANIFEST_MAIL_FROM": SENDER}
 
     async def next_mail(self, seconds: float = 30) -> Received:
-        """The oldest letter that no one took out yet, which may still be on its way. Only where one act sends one
-        letter: those of several come in any order."""
+        """The oldest e-mail that was not taken out yet, which may still be on its way. Only where one request sends one
+        e-mail: several arrive in any order."""
         return await self._taken("", "", seconds)
 
     async def mail_to(self, recipient: str, about: str = "", seconds: float = 30) -> Received:
-        """The only letter to that mailbox with these words in its subject, which may still be on its way. Takes it
+        """The only e-mail to that mailbox with this text in its subject, which may still be on its way. Takes it
         out."""
         received = await self._taken(recipient, about, seconds)
         assert not self._found(recipient, about), "there is another one"
@@ -151,7 +151,7 @@ class MailServer:
     async def _taken(self, recipient: str, about: str, seconds: float) -> Received:
         deadline = time.monotonic() + seconds
         while not (found := self._found(recipient, about)):
-            assert time.monotonic() < deadline, f"no letter came; there are {[one.recipients for one in self.mails]}"
+            assert time.monotonic() < deadline, f"no e-mail came; there are {[one.recipients for one in self.mails]}"
             await asyncio.sleep(0.01)
         self.mails.remove(found[0])
         return found[0]

@@ -5,7 +5,7 @@ another process. Everything about it is a plain attribute, read anew for each re
 
     with provider(app.clock) as op:
         op.user["email"] = "ada@acme.example"
-        op.claims["groups"] = ["staff"]           # last word on the claims of ID tokens; None takes one away
+        op.claims["groups"] = ["staff"]           # replaces claims of ID tokens; None takes one away
         address = op.visit(authorization_address) # what a browser would be sent to: redirect_uri?code=…&state=…&iss=…
         assert op.count("token") == 1
 """
@@ -93,20 +93,22 @@ class Op:
     only_in_userinfo: set[str] = field(default_factory=set)  # claims of the user that ID tokens leave out
     userinfo: dict[str, Any] | None = None  # what userinfo answers, when not the user's claims
     without_userinfo: bool = False
-    claims: dict[str, Any] = field(default_factory=dict)  # last word on an ID token's claims; None: left out
+    claims: dict[str, Any] = field(default_factory=dict)  # replaces claims of the ID token; None: left out
     header: dict[str, Any] = field(default_factory=dict)  # the same for its header
     audience: Any = None  # when not the client id
     id_token: str | None = None  # this very text instead of a token that is made
     lifetime: int = 300
     without_iss: bool = False  # no ``iss`` in redirects, and none announced (RFC 9207)
-    redirect: dict[str, Any] = field(default_factory=dict)  # last word on the redirect's query; None: left out
+    redirect: dict[str, Any] = field(default_factory=dict)  # replaces parameters of the redirect; None: left out
     registered: set[str] | None = None  # where browsers may be sent; None: anywhere
     code_first: bool = False  # the token endpoint looks at the code before it looks at the client
     error: str | None = None  # the authorization endpoint redirects with this error
     token_error: str | None = None  # the token endpoint answers with this error, and 400 or ``token_status``
     token_status: int = 200
-    token: dict[str, Any] = field(default_factory=dict)  # last word on the token endpoint's answer; None: left out
-    announced: dict[str, Any] = field(default_factory=dict)  # last word on discovery's members; None: left out
+    token: dict[str, Any] = field(
+        default_factory=dict
+    )  # replaces members of the token endpoint's answer; None: left out
+    announced: dict[str, Any] = field(default_factory=dict)  # replaces members of discovery; None: left out
     published: Any = None  # the whole key document, when not the public halves of ``keys``
     delay: dict[str, float] = field(default_factory=dict)  # seconds, by endpoint: discovery, keys, token, userinfo …
     gates: Gates = field(default_factory=Gates)

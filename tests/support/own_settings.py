@@ -1,4 +1,4 @@
-"""A client whose own users settle its rules."""
+"""A client whose own Admin and User Admin change its settings."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ SETTINGS = "/api/client/settings"
 
 @dataclass
 class OwnClient:
-    """``boss`` is an Admin of it, ``clerk`` a User Admin."""
+    """``client_admin`` is its Admin, ``clerk`` its User Admin."""
 
     app: App
     identifier: str
-    boss: Member
+    client_admin: Member
     clerk: Member
 
     async def shown(self, by: Member | None = None) -> dict[str, Any]:
         """The settings as they are."""
-        found: dict[str, Any] = (await self.app.get(SETTINGS, token=(by or self.boss).token)).data
+        found: dict[str, Any] = (await self.app.get(SETTINGS, token=(by or self.client_admin).token)).data
         return found
 
     async def change(self, by: Member, **members: Any) -> Reply:
@@ -38,5 +38,5 @@ class OwnClient:
 async def own_client(app: App, **settings: Any) -> OwnClient:
     """A client that no other test knows."""
     client = await new_client(app, **settings)
-    boss, clerk = await member(app, client, "Admin"), await member(app, client, "User Admin")
-    return OwnClient(app, client, boss, clerk)
+    client_admin, clerk = await member(app, client, "Admin"), await member(app, client, "User Admin")
+    return OwnClient(app, client, client_admin, clerk)

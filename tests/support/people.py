@@ -16,7 +16,7 @@ from tests.support.vouched_domains import domain_counts
 
 
 class Member(NamedTuple):
-    """Someone of a client who is signed in by password."""
+    """A user of a client who is signed in by password."""
 
     id: int
     email: str
@@ -45,7 +45,7 @@ async def users_of(app: App, client: str) -> dict[str, dict[str, Any]]:
 
 
 async def set_roles(app: App, client: str, user_id: int, *roles: str) -> None:
-    """What someone here gives by hand."""
+    """The roles that were given by hand here."""
     path = f"/api/admin/clients/{client}/users/{user_id}/roles"
     assert (await app.send("PUT", path, {"roles": roles}, token=await app.admin_token())).status == 200
 
@@ -80,7 +80,7 @@ class OidcProvider:
         return str(self.made["name"])
 
     def knows(self, sub: str, email: str = "", *, verified: Any = True, **claims: Any) -> None:
-        """From now on whoever comes to the provider is this person. ``verified`` None: nothing is said of it."""
+        """From now on this person signs in at the provider. ``verified`` None: nothing is said of it."""
         told = {"sub": sub, "email": email or None, "email_verified": verified if email else None, **claims}
         self.op.user = {name: value for name, value in told.items() if value is not None}
 
@@ -103,14 +103,14 @@ class OidcProvider:
         return await browser.send("GET", back)
 
     async def sign_in(self, sub: str, email: str = "", **options: Any) -> Browser:
-        """The browser of someone who got in."""
+        """The browser of a person who signed in."""
         browser, reply = await self.attempt(sub, email, **options)
         assert (reply.status, reply.headers.get("location", "")[:8]) == (302, "https://"), reply.text
         assert "session" in browser.cookies
         return browser
 
     async def refused(self, sub: str, email: str = "", **options: Any) -> str:
-        """Someone who may not in; the reason, as the trail has it."""
+        """A refused sign-in; returns the reason in the audit trail."""
         _, reply = await self.attempt(sub, email, **options)
         check_no_one_got_in(reply)
         return await last_reason(self.app, self.client)

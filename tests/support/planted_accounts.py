@@ -23,7 +23,7 @@ from tests.support.user_management import RENEW, RESET, RESTORE, SET_ROLES, acce
 from tests.support.vouched_domains import within
 
 ADMIN_GROUP = [{"group": "bosses", "roles": ["Admin"]}]
-CHOSEN = "granite-otter-47-lantern"  # by whoever planted it
+CHOSEN = "granite-otter-47-lantern"  # by the User Admin who planted it
 
 _CHANGING = {"key": "k", "user_id": 1, "old_email": "", "new_email": "", "started_by": "", "created_at": 1,
              "expires_at": 1}  # fmt: skip
@@ -37,7 +37,8 @@ _DEVICES = tenant_scoped(select(func.count()).select_from(known_origins).where(_
 
 @dataclass
 class PlantedAccount:
-    """An account that someone rises in, and what a User Admin keeps of it. ``company``: the client's own provider."""
+    """An account whose user becomes an Admin, and what a User Admin keeps of it. ``company``: the client's own
+    provider."""
 
     team: Team
     company: OidcProvider
@@ -67,7 +68,7 @@ class PlantedAccount:
         return me.status == 200 and me.data["user"]["id"] == self.user_id
 
     async def link(self, by: str, document: str) -> str:
-        """The token of a link that someone makes and sees."""
+        """The token of a link, as the user who makes it sees it."""
         return token_in(await self.team.ask(by, document, id=self.user_id))
 
     async def attempt(self, provider: OidcProvider, sub: str, email: str = "", **options: Any) -> bool:
@@ -98,7 +99,7 @@ class PlantedAccount:
 
 
 async def planted_account(team: Team, company: OidcProvider, **members: Any) -> PlantedAccount:
-    """Who is known to the company's provider by the subject ``rising``."""
+    """A new account, known to the company's provider by the subject ``rising``."""
     user_id, email = await new_user(team.app, team.client, **members)
     planted = PlantedAccount(team, company, user_id, email)
     assert await planted.attempt(company, "rising", email)
@@ -175,7 +176,7 @@ def _late(
 
 
 async def by_graphql(planted: PlantedAccount, folder: Path) -> str | None:
-    """The link that the one who gives the role is shown."""
+    """The link that the user who gives the role sees."""
     answer = SET_ROLES.replace("{ id ", "{ id link ")
     found = await planted.team.ask("Admin", answer, id=planted.user_id, roles=["Admin"])
     link: str | None = found["link"]

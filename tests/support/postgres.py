@@ -24,7 +24,7 @@ from tests.support.stores import migrated
 
 #: The address of the server that all tests share which do not kill theirs.
 SHARED = "TESTS_POSTGRES"
-#: A machine that fails loses the shared server's databases, and no one minds.
+#: A machine that fails loses the shared server's databases, which does not matter.
 _UNSAFE = """
 fsync = off
 full_page_writes = off
@@ -40,7 +40,7 @@ _made: dict[str, Databases] = {}
 
 
 def drop_all() -> None:
-    """Away with what this process made: hundreds of databases are some gigabytes."""
+    """Drops what this process made: hundreds of databases are some gigabytes."""
     while _made:
         name, server = _made.popitem()
         server.drop(name)
@@ -63,7 +63,7 @@ class Databases:
         return done.stdout
 
     def empty_database(self, template: str = "template1") -> str:
-        """Makes a database without any table, or a copy of another one that no one uses now; gives its address."""
+        """Makes a database without any table, or a copy of another one that is not in use; gives its address."""
         name = f"test_{os.getpid()}_{next(_numbers)}"
         self.psql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         _made[name] = self
@@ -74,7 +74,7 @@ class Databases:
         return self.empty_database(self._template())
 
     def drop(self, name: str) -> None:
-        """Away with a database, whoever is connected."""
+        """Drops a database, also while it is in use."""
         self.psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def _template(self) -> str:
@@ -133,7 +133,7 @@ class Postgres(Databases):
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and any(c.is_running() and c.status() != "zombie" for c in children):
             time.sleep(0.02)
-        # What the dead server left would look alive for as long as no one reaps the process.
+        # The dead server's lock file would look valid until its process is reaped.
         for lock in (self.data / "postmaster.pid", *info.socket_dir.glob(".s.PGSQL.*.lock")):
             if lock.read_text().split("\n", 1)[0] == str(info.pid):
                 lock.unlink()

@@ -15,7 +15,7 @@ _taken: set[int] = set()
 
 
 def free_port() -> int:
-    """A port of the loopback address that no one listens on; never the same one twice in a run."""
+    """A free port of the loopback address; never the same one twice in a run."""
     while True:
         port = random.choice(_PORTS)
         if port in _taken:

@@ -30,7 +30,7 @@ def saml_settings(**members: Any) -> dict[str, Any]:
 
 @dataclass
 class Editor:
-    """Someone who edits the providers of a client, at the own door."""
+    """A caller who edits the providers of a client, by the routes of their kind."""
 
     app: App
     client: str

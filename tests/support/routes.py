@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from manifest_auth import app
-from manifest_auth.api import connector
+from manifest_auth.api import power_apps_connector
 from manifest_auth.http import Access, openapi
 from manifest_auth.protocols.microsoft import CLOUDS
 
@@ -19,7 +19,7 @@ _NOWHERE = {"client": "nowhere", "id": "A" * 22, "provider": "no-such-provider"}
 
 
 class Route(NamedTuple):
-    """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body."""
+    """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form."""
 
     method: str
     path: str
@@ -33,9 +33,18 @@ def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
     return tuple(field.encode_name for field in msgspec.structs.fields(body)) if body else ()
 
 
-ROUTES = [
-    Route(one.method, one.path, one.access.value, one.limit, one.streams, _members(one.body)) for one in app.ROUTES
-]
+def _listed(*, pages: bool) -> list[Route]:
+    return [
+        Route(one.method, one.path, one.access.value, one.limit, one.streams, _members(one.form or one.body))
+        for one in app.ROUTES
+        if (one.access is Access.PAGE) is pages
+    ]
+
+
+#: What programs call.
+ROUTES = _listed(pages=False)
+#: What browsers show: their `who` is "page".
+PAGES = _listed(pages=True)
 
 
 def filled(pattern: str, **values: object) -> str:
@@ -55,4 +64,4 @@ def connector_of_everything() -> Any:
         for number, route in enumerate(app.ROUTES)
         if route.status < 300
     ]
-    return orjson.loads(orjson.dumps(connector.build(every, "https://auth.example.com", CLOUDS["global"])))
+    return orjson.loads(orjson.dumps(power_apps_connector.build(every, "https://auth.example.com", CLOUDS["global"])))

@@ -15,7 +15,7 @@ _MEMORY, _ROOM = Path("/dev/shm"), 2**30
 
 
 def memory() -> Path | None:
-    """A place in memory, where there is room: what is written there need not wait for a disk."""
+    """A folder in memory, if it is large enough: writing there does not wait for a disk."""
     return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM else None
 
 

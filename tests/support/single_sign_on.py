@@ -160,7 +160,7 @@ async def in_time(app: App, asking: asyncio.Task[Reply]) -> Reply:
     """The answer, long before that of a provider that takes :data:`SLEEP`; meanwhile others are answered."""
     assert (
         app.services.settings.provider_timeout < 3
-    )  # the time that the contract allows, and what is done in it beside
+    )  # three seconds are promised; the rest is for other work in between
     began, answered = time.perf_counter(), 0
     token = (await app.sign_in("viewer@acme.example", client="acme")).data["token"]
     while not asking.done():
@@ -225,7 +225,7 @@ class SamlProvider:
         return self.idp.response(audience, acs, name_id=name_id, **members)
 
     async def call(self, response: str, *, query: str = "", **options: Any) -> Reply:
-        """The seed page's JSON call, without any cookie."""
+        """The JSON call of applications, without any cookie."""
         return await self.app.post(f"/api/client/auth/okta-saml{query}", {"samlResponse": response}, **options)
 
     async def start(self, browser: Browser, **query: str) -> tuple[str, str]:

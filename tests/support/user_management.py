@@ -57,7 +57,7 @@ async def reset(app: App, token: str, password: str = NEW, **options: Any) -> Re
 
 
 async def invited(team: Team, email: str = "", *roles: str, by: str = "Admin") -> tuple[int, str]:
-    """Someone new who holds an open invitation: id and token."""
+    """A new user with an open invitation: id and token."""
     email = email or f"new-{len(await events(team, 'user_created'))}@{team.client}.example"
     handed = await team.ask(by, INVITE, input={"email": email, "roles": list(roles or ("Viewer",))})
     return int(handed["user"]["id"]), token_in(handed)

@@ -15,7 +15,7 @@ from tests.support.application import App
 _CLAIM = tenant_scoped(
     upsert(domain_claims)
     .values(domain=bindparam("domain"), token="", state="proved", proof="vouched", contested=0, claimed_by="admin:1",
-            reason="a test of many words", claimed_at=1, proved_at=1, notices=0)
+            reason="a test", claimed_at=1, proved_at=1, notices=0)
     .on_conflict_do_nothing(index_elements=["tenant_id", "domain"])
 )  # fmt: skip
 _OWNER = global_(

@@ -21,7 +21,7 @@ VALUE = value_of(value=1.5, unit="bar")
 
 
 class WorkRace(NamedTuple):
-    """A tenant with two who work in it, seen from two processes."""
+    """A tenant with two users who work in it, seen from two processes."""
 
     stores: tuple[Store, Store]
     tenant_id: int
@@ -47,7 +47,7 @@ class WorkRace(NamedTuple):
         return made
 
     async def at_once(self, *operations: Operation) -> list[Any]:
-        """What came of each; a Conflict counts as an outcome. On PostgreSQL all of them are in a transaction before the
+        """The outcome of each; a Conflict counts as one. On PostgreSQL all of them are in a transaction before the
         first one acts; SQLite has one writer at a time, so that the second one waits for its turn."""
         met = [asyncio.Event() for _ in operations]
 
@@ -92,7 +92,7 @@ class WorkRace(NamedTuple):
 
 
 def does(operation: Callable[..., Any], *given: Any, **named: Any) -> Operation:
-    """The verb as a unit of work."""
+    """The operation as a unit of work."""
     return lambda unit: operation(unit, *given, **named)
 
 

@@ -11,7 +11,7 @@ DAY_MS = 86_400_000
 
 
 def test_what_is_counted_cannot_be_cut_elsewhere_to_name_another_counter() -> None:
-    """Else the first client's eleventh user and the eleventh client's first would wait for each other."""
+    """Without this, the first client's eleventh user and the eleventh client's first would share a counter."""
     named = [("of", 1, 11), ("of", 11, 1), ("of", 111), ("o", "f1", 11), ("of", "", 1, 11), ("of", 1, 11, "")]
     assert len({throttle.key_of(*parts) for parts in named}) == len(named)
 

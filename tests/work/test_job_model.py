@@ -104,7 +104,7 @@ class Story(RuleBasedStateMachine):
     def act(
         self, who: int, expected: type[Refusal] | None, operation: Callable[..., T], *given: Any, **named: Any
     ) -> T | None:
-        """Runs a verb as one of the workers; ``expected``: the refusal that must come, and change nothing."""
+        """Runs an operation as one of the workers; ``expected``: the refusal that must come, and change nothing."""
         self.now += 1
         by = Actor(self.workers[who], self.now)
         if expected is None:

@@ -130,7 +130,7 @@ async def test_changes_at_once_are_both_in_the_log(race: WorkRace) -> None:
 
 
 async def test_what_was_judged_by_an_older_state_is_not_written(race: WorkRace) -> None:
-    """The row's own condition, beside the lock: a verb that had read the job without it would change nothing."""
+    """The row's own condition, beside the lock: an operation that had read the job without it would change nothing."""
     job = await race.job(started=True)
     await race.write(does(records.add, race.one, job.id, 1, VALUE))
     with pytest.raises(Conflict):

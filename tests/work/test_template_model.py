@@ -21,20 +21,20 @@ from manifest_auth.tenants import TenantSettings
 from manifest_auth.text import invisible
 from manifest_auth.work import Actor, steps, template_log, template_operations, templates, versions
 from manifest_auth.work.steps import NewStep
-from manifest_auth.work.template_operations import Seen
+from manifest_auth.work.template_operations import VersionSnapshot
 from tests.support import work_items
 from tests.support.sync_store import SyncStore
 
 _numbers = itertools.count(1)
 WHO = st.integers(0, 1)
-WORDS = st.sampled_from(["", "Because", "Two\nlines"])
+COMMENTS = st.sampled_from(["", "Because", "Two\nlines"])
 TEXTS = (
     st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=5)
     .filter(str.strip)
     .filter(lambda text: not invisible.misplaced(text))
 )
 STEPS = st.lists(st.builds(NewStep, TEXTS, TEXTS, st.booleans()), max_size=3)
-LEADS = {
+TRANSITIONS = {
     "edit": {"DRAFT": "DRAFT"},
     "submit": {"DRAFT": "SUBMITTED"},
     "approve": {"SUBMITTED": "APPROVED"},
@@ -70,10 +70,10 @@ class Model:
 
 
 class View(NamedTuple):
-    """What someone saw of a template and one of its versions; ``at``: how long the log was then."""
+    """What a user saw of a template and one of its versions; ``at``: how long the log was then."""
 
     model: Model
-    seen: Seen
+    seen: VersionSnapshot
     at: int
 
     @property
@@ -107,7 +107,7 @@ class Story(RuleBasedStateMachine):
     def act(
         self, who: int, expected: type[Refusal] | None, operation: Callable[..., Any], *given: Any, **named: Any
     ) -> Any:
-        """Runs a verb; ``expected``: the refusal that must come, and change nothing."""
+        """Runs an operation; ``expected``: the refusal that must come, and change nothing."""
         self.now += 1
         by = Actor(self.people[who], self.now)
         if expected is None:
@@ -127,9 +127,9 @@ class Story(RuleBasedStateMachine):
         return model
 
     def look_at(self, model: Model, number: int) -> View:
-        def see(unit: TenantUnit) -> Seen:
+        def see(unit: TenantUnit) -> VersionSnapshot:
             [version] = versions.numbered(unit, [model.id], number - 1, 1)
-            return template_operations.see(unit, version.id)
+            return template_operations.read_snapshot(unit, version.id)
 
         return View(model, self.sync_store.read(self.tenant, see), len(model.log))
 
@@ -142,29 +142,36 @@ class Story(RuleBasedStateMachine):
     def look(self, model: Model, which: int) -> View:
         return self.look_at(model, len(model.versions) - which % len(model.versions))
 
-    @rule(view=views, who=WHO, move=st.sampled_from(sorted(LEADS)), words=WORDS, given=STEPS, stale=st.booleans())
-    def move(self, view: View, who: int, move: str, words: str, given: list[NewStep], stale: bool) -> None:
+    @rule(
+        view=views,
+        who=WHO,
+        move=st.sampled_from(sorted(TRANSITIONS)),
+        comment=COMMENTS,
+        given=STEPS,
+        stale=st.booleans(),
+    )
+    def move(self, view: View, who: int, move: str, comment: str, given: list[NewStep], stale: bool) -> None:
         """``stale``: the caller names another revision than the one that there is."""
         version = view.version
-        to = LEADS[move].get(version.status) if view.allows else None
+        to = TRANSITIONS[move].get(version.status) if view.allows else None
         fits = to is not None and not stale and not (move == "submit" and not version.steps)
         expected: type[Refusal] | None = None if fits else Conflict
         revision = view.seen.version.revision - stale
         if move == "edit":
             self.act(who, expected, template_operations.edit, view.seen, revision, given)
-        elif move == "reject" and not words:
-            self.act(who, ValidationError, template_operations.reject, view.seen, words, revision)
+        elif move == "reject" and not comment:
+            self.act(who, ValidationError, template_operations.reject, view.seen, comment, revision)
             return
         else:
-            self.act(who, expected, getattr(template_operations, move), view.seen, words, revision)
+            self.act(who, expected, getattr(template_operations, move), view.seen, comment, revision)
         if to is not None and fits:
-            self.moved(view.model, version, move, to, who, "" if move == "edit" else words, given)
+            self.moved(view.model, version, move, to, who, "" if move == "edit" else comment, given)
 
     def moved(
-        self, model: Model, version: VersionModel, move: str, to: str, who: int, words: str, given: list[NewStep]
+        self, model: Model, version: VersionModel, move: str, to: str, who: int, comment: str, given: list[NewStep]
     ) -> None:
         number = model.versions.index(version) + 1
-        self.logs(model, who, NAMES[move], number, words)
+        self.logs(model, who, NAMES[move], number, comment)
         if move == "publish":
             version.published_at = self.now
             for before, other in enumerate(model.versions, 1):
@@ -191,7 +198,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(view=views, who=WHO)
     def add_version(self, view: View, who: int) -> None:
-        """Only from the latest version: others are not what the verb is given."""
+        """Only from the latest version: the operation takes no other."""
         model = view.model
         if view.seen.version.number != view.seen.template.versions:
             return
@@ -201,7 +208,7 @@ class Story(RuleBasedStateMachine):
             model.versions.append(VersionModel(self.people[who], steps=view.version.steps))
             self.logs(model, who, "VERSION_ADDED", len(model.versions))
 
-    @rule(view=views, who=WHO, name=st.none() | TEXTS, about=st.none() | st.just("About") | WORDS)
+    @rule(view=views, who=WHO, name=st.none() | TEXTS, about=st.none() | st.just("About") | COMMENTS)
     def rename(self, view: View, who: int, name: str | None, about: str | None) -> None:
         model = view.model
         expected = None if view.allows else Conflict
@@ -211,14 +218,14 @@ class Story(RuleBasedStateMachine):
             model.name, model.description = after
             self.logs(model, who, "CHANGED")
 
-    @rule(view=views, who=WHO, act=st.sampled_from(["archive", "restore"]), words=WORDS)
-    def shelve(self, view: View, who: int, act: str, words: str) -> None:
+    @rule(view=views, who=WHO, act=st.sampled_from(["archive", "restore"]), comment=COMMENTS)
+    def shelve(self, view: View, who: int, act: str, comment: str) -> None:
         model = view.model
         fits = view.is_fresh and (model.archived_at is None) == (act == "archive")
-        self.act(who, None if fits else Conflict, getattr(template_operations, act), view.seen.template, words)
+        self.act(who, None if fits else Conflict, getattr(template_operations, act), view.seen.template, comment)
         if fits:
             model.archived_at = self.now if act == "archive" else None
-            self.logs(model, who, "ARCHIVED" if act == "archive" else "RESTORED", None, words)
+            self.logs(model, who, "ARCHIVED" if act == "archive" else "RESTORED", None, comment)
 
     @invariant()
     def the_store_holds_what_the_model_says(self) -> None:
@@ -261,6 +268,6 @@ def test_the_store_goes_as_the_model(sync_store: SyncStore) -> None:
 def test_what_is_not_there_is_not_seen(sync_store: SyncStore) -> None:
     create = sync_store.store.write(lambda unit: tenants.create(unit, "nobody-x", "T", TenantSettings(), 1))
     tenant = sync_store.loop.run_until_complete(create).id
-    for see in (template_operations.see, template_operations.see_latest):
+    for see in (template_operations.read_snapshot, template_operations.read_latest):
         with pytest.raises(NotFound):
             sync_store.read(tenant, lambda unit, s=see: s(unit, 1))  # type: ignore[misc]

@@ -27,7 +27,8 @@ class Misplaced(Exception):
 
 
 def fill(text: str, routes: Sequence[Route] = ROUTES) -> str:
-    """The page with its entries made anew. Raises Misplaced."""
+    """The page with its entries made anew; ``pages.md`` lists the HTML pages. Raises Misplaced."""
+    routes = [route for route in routes if route.access is not Access.PAGE]
     document = openapi.build(routes)
     shapes = Shapes(document["components"]["schemas"], _used(document))
     placed: dict[str, int] = {}

@@ -22,6 +22,9 @@ from manifest_auth.http.cookies import (
     check_same_site,
     device_cookie,
     flow_cookie,
+    host_cookie,
+    host_name,
+    public_origin,
     session_cookie,
 )
 from manifest_auth.http.head import Head
@@ -36,4 +39,4 @@ from manifest_auth.http.routes import (
     Route,
     RouteTable,
 )
-from manifest_auth.http.wire import Items, Time, TokensBeside, Wire, given
+from manifest_auth.http.wire import Items, Time, TokensBeside, Wire, or_none

@@ -32,17 +32,23 @@ class Answer(Generic[D]):
     """Status, headers and body of one answer; ``D``: the data in its envelope. The pipeline adds length, request id
     and security headers."""
 
-    __slots__ = ("body", "headers", "parts", "policy", "size", "status")
+    __slots__ = ("body", "headers", "parts", "policy", "security", "size", "status")
 
     def __init__(
-        self, status: int, body: bytes, headers: Sequence[Header] = (JSON, NO_STORE), policy: str | None = None
+        self,
+        status: int,
+        body: bytes,
+        headers: Sequence[Header] = (JSON, NO_STORE),
+        policy: str | None = None,
+        security: tuple[Header, ...] | None = None,
     ) -> None:
         self.parts: AsyncIterator[bytes] | None = None
         self.size: int | None = len(body)
         self.status = status
         self.body = body
         self.headers = headers
-        self.policy = policy  # a content security policy of its own, for pages
+        self.policy = policy  # a content security policy of its own
+        self.security = security  # in place of all the usual security headers, for pages
 
 
 def ok(

@@ -31,10 +31,22 @@ def parse(body: bytes, what: str = "The body") -> Any:
         raise _refused(error) from None
 
 
-def parse_form(body: bytes) -> dict[str, str]:
-    """The fields of an ``application/x-www-form-urlencoded`` body. Raises ValidationError as :func:`parse` does."""
+FORM = "application/x-www-form-urlencoded"
+
+
+def check_form_type(head: Head) -> None:
+    """Only a form as browsers send it, not compressed. Raises UnsupportedMediaType."""
+    if (head.content_type or "").partition(";")[0].strip().lower() != FORM:
+        raise UnsupportedMediaType(f"Content-Type must be {FORM}")
+    if head.content_encoding not in (None, "", "identity"):
+        raise UnsupportedMediaType("Content-Encoding is not supported")
+
+
+def parse_form(body: bytes, most: int = 50) -> dict[str, str]:
+    """The fields of an ``application/x-www-form-urlencoded`` body, at most that many. Raises ValidationError as
+    :func:`parse` does."""
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
     except ValueError:
         raise ValidationError("The body is not a valid form") from None
     try:

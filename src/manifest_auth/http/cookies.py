@@ -38,6 +38,18 @@ def flow_cookie(name: str, value: str, max_age: int, settings: Settings, *, cros
     return _line(name, value, max_age, settings, _FLOW_PATH)
 
 
+def host_cookie(name: str, value: str, max_age: int, settings: Settings, *, strict: bool = False) -> Header:
+    """``Set-Cookie`` of a cookie that pages alone use; an empty value with age 0 takes it away again."""
+    _, line = _line(host_name(name, settings), value, max_age, settings, "/")
+    return b"set-cookie", line.replace(b"SameSite=Lax", b"SameSite=Strict") if strict else line
+
+
+def host_name(name: str, settings: Settings) -> str:
+    """Its name: on https with the prefix by which a browser lets no other host, and no plain http, set it (RFC 6265bis,
+    section 4.1.3.2)."""
+    return f"__Host-{name}" if settings.secure_cookies else name
+
+
 def _line(name: str, value: str, max_age: int, settings: Settings, path: str) -> Header:
     secure = "; Secure" if settings.secure_cookies else ""
     return b"set-cookie", f"{name}={value}; Max-Age={max_age}; Path={path}; HttpOnly; SameSite=Lax{secure}".encode()
@@ -65,9 +77,15 @@ def check_same_site(method: str, head: Head, settings: Settings, client: str, li
 
 
 def _own_origins(settings: Settings, client: str) -> tuple[str, str]:
-    """As browsers write them: lower case, and without the port that the scheme implies (RFC 6454, section 6.2)."""
+    own = public_origin(settings)
+    return own, own.replace("://", f"://{client}.", 1)
+
+
+def public_origin(settings: Settings) -> str:
+    """That of the public address, as browsers write it: lower case, and without the port that the scheme implies (RFC
+    6454, section 6.2)."""
     url = urlsplit(settings.public_url)
     host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
     implied = {"http": 80, "https": 443}[url.scheme]
     port = "" if url.port in (None, implied) else f":{url.port}"
-    return f"{url.scheme}://{host}{port}", f"{url.scheme}://{client}.{host}{port}"
+    return f"{url.scheme}://{host}{port}"

@@ -32,7 +32,7 @@ _FIELD = {"authorization": "Authorization", "client_id": "X-Client-ID", "content
 class Head:
     """Header values as text (latin-1, RFC 9110); None where absent."""
 
-    __slots__ = (*_SLOTS.values(), "cookies", "twice")
+    __slots__ = (*_SLOTS.values(), "cookies", "lines", "twice")
 
     authorization: str | None
     content_encoding: str | None
@@ -53,6 +53,7 @@ class Head:
         self.forwarded_for = self.request_id = None
         self.cookies: str | None = None
         self.twice: str | None = None
+        self.lines = lines
         for name, value in lines:
             slot = _SLOTS.get(name)
             if slot is not None:
@@ -71,6 +72,11 @@ class Head:
         """Raises ValidationError when a header that must be single came twice."""
         if self.twice is not None:
             raise ValidationError(details=[(self.twice, "The header was sent more than once")])
+
+    def line(self, wanted: bytes) -> str:
+        """The value of a header that few requests are asked for, by its name in lower case; several of them as one list
+        (RFC 9110, section 5.3), empty where there is none."""
+        return ", ".join(value.decode("latin-1") for name, value in self.lines if name == wanted)
 
     def cookie(self, wanted: str) -> str | None:
         """A cookie's value. Two different values under one name are none: somebody planted one of them."""

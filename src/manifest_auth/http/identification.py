@@ -29,7 +29,7 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
         else:
             principal = await _by_token(ctx, token, now)
     else:
-        principal = await _by_cookie(ctx, head, now)
+        principal = await by_cookie(ctx, head, now)
         if head.origin is not None or head.fetch_site is not None:  # a browser's
             listed = tenants.origins_for(tenants.settings_of(principal.tenant_settings), principal.roles)
             check_same_site(method, head, services.settings, principal.client, listed)
@@ -62,7 +62,7 @@ async def admin(ctx: RequestContext, head: Head) -> AdminCaller:
     if head.authorization is None:
         raise Unauthenticated()
     token, now = bearer(head.authorization), ctx.now
-    await ctx.services.keys.look()
+    await ctx.services.keys.ensure_current()
     try:
         verified = await ctx.services.verified.verify(Purpose.ADMIN_ACCESS, token, now)
     except InvalidToken:
@@ -103,7 +103,9 @@ def bearer(authorization: str) -> str:
     return token
 
 
-async def _by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
+async def by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
+    """The user behind the session cookie; its idle time begins anew. Raises Unauthenticated, InvalidToken,
+    TokenExpired."""
     services = ctx.services
     value = head.cookie(SESSION)
     if value is None:

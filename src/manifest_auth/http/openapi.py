@@ -29,7 +29,8 @@ _BODY: tuple[type[Refusal], ...] = (ValidationError, PayloadTooLarge, Unsupporte
 
 
 def build(routes: Sequence[Route]) -> dict[str, Any]:
-    """The document."""
+    """The document: what programs call, so no pages."""
+    routes = [route for route in routes if route.access is not Access.PAGE]
     models = [m for route in routes for m in (route.body, route.data) if m is not None]
     _, components = msgspec.json.schema_components(models, ref_template=_REF)
     components["Failure"] = _failure()

@@ -23,6 +23,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import (
+    SESSION,
     Access,
     Answer,
     Call,
@@ -48,6 +49,8 @@ from manifest_auth.text.models import convert
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+#: Answers a refusal where there is no route, by the path that was asked for.
+Unrouted = Callable[[RequestContext, Refusal, Head, str], Awaitable[Answer[None]]]
 
 #: Extension of the scope by which our own server takes a whole answer at once, see ``uvicorn_server.py``.
 WHOLE = "manifest_auth.whole"
@@ -56,15 +59,17 @@ _ADMIN = "/api/admin"
 _PLANE = (_ADMIN, console.PATH)
 _OWN = f"{_ADMIN}/auth/"  # what concerns the system admin who asks, and nobody else
 _UNROUTED = "(none)"
+_SESSION = f"{SESSION}=".encode()
 _PUT_KEY_BACK = "`manifest-auth doctor` names all that no secret key opens, and says what to do"
 
 
 class Pipeline:
     """Answers HTTP requests of ASGI scopes."""
 
-    def __init__(self, services: Services, table: RouteTable) -> None:
+    def __init__(self, services: Services, table: RouteTable, unrouted: Unrouted) -> None:
         self._services = services
         self._table = table
+        self._unrouted = unrouted
         self._proxies = proxy_networks(services.settings)
         always = (*SECURITY, HSTS) if services.settings.secure_cookies else SECURITY
         self._always: tuple[Header, ...] = always
@@ -97,22 +102,18 @@ class Pipeline:
             head.check()  # once the route is known: it says in which form a refusal is answered
             answer = await self._handle(ctx, route, path, head, scope, receive)
         except Refusal as refusal:
-            await ctx.services.refusals.note(ctx, refusal, pattern)
-            answer = self._refused(ctx, method, pattern, refusal, route, head)
+            await ctx.services.refusals.record_refusal(ctx, refusal, pattern)
+            answer = await self._refused(ctx, scope, pattern, refusal, route, head)
         except StoreUnavailable as error:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")
-            answer = self._refused(ctx, method, pattern, busy, route, head)
+            answer = await self._refused(ctx, scope, pattern, busy, route, head)
         except Exception as error:
             told: dict[str, str] = {"request_id": ctx.request_id, "method": method, "route": pattern}
             if isinstance(error, CannotOpen):  # nobody's bug: a stack of ours would tell the operator nothing
                 services.log.error("sealed_value_does_not_open", **told, row=str(error), advice=_PUT_KEY_BACK)
             else:
                 services.log.exception("internal_error", **told)
-            answer = (
-                route.refused(InternalError(), ctx.request_id, head)
-                if route
-                else refuse(InternalError(), ctx.request_id)
-            )
+            answer = await self._answer_refusal(ctx, scope, InternalError(), route, head)
         if ctx.renewed_cookie is not None:
             answer = self._renewing(answer, *ctx.renewed_cookie)
         headers = self._headers(answer, ctx.request_id)
@@ -138,7 +139,7 @@ class Pipeline:
         Raises NotFound."""
         if path.startswith(console.PATH) and not self._console:
             raise NotFound(reason="a cookie for the pages of the installation needs https")
-        if not await self._services.admin_range.admits(ctx.address):
+        if not await self._services.admin_networks.allows(ctx.address):
             raise NotFound(reason="the admin plane is not for that address")
 
     async def _handle(
@@ -170,24 +171,40 @@ class Pipeline:
         done = await route.handler(ctx, Call(head, body, path, query, route.read_query(query)))
         return done if isinstance(done, Answer) else ok(done, status=route.status)
 
-    def _refused(
-        self, ctx: RequestContext, method: str, pattern: str, refusal: Refusal, route: Route | None, head: Head
+    async def _refused(
+        self, ctx: RequestContext, scope: Any, pattern: str, refusal: Refusal, route: Route | None, head: Head
     ) -> Answer[None]:
         if refusal.replay is not None:
             self._services.metrics.replayed(refusal.replay)
-        self._services.log.info("refused", request_id=ctx.request_id, method=method, route=pattern, code=refusal.code,
-                             reason=refusal.reason, caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
-        return route.refused(refusal, ctx.request_id, head) if route else refuse(refusal, ctx.request_id)
+        self._services.log.info("refused", request_id=ctx.request_id, method=scope["method"], route=pattern,
+                             code=refusal.code, reason=refusal.reason, caller=ctx.caller.actor,
+                             address=ctx.address)  # fmt: skip
+        return await self._answer_refusal(ctx, scope, refusal, route, head)
+
+    async def _answer_refusal(
+        self, ctx: RequestContext, scope: Any, refusal: Refusal, route: Route | None, head: Head
+    ) -> Answer[None]:
+        """In the form that the route has for it. Where that fails too, in the envelope: the caller must get an
+        answer."""
+        try:
+            if route is None:
+                return await self._unrouted(ctx, refusal, head, scope["path"])
+            return await route.refused(ctx, refusal, head)
+        except Exception:
+            self._services.log.exception("internal_error", request_id=ctx.request_id, code=refusal.code)
+            return refuse(refusal, ctx.request_id)
 
     def _renewing(self, answer: Answer[Any], cookie: str, idle_s: int) -> Answer[Any]:
         """The browser, too, counts the idle time from now, unless the answer takes the cookie away."""
-        if any(name == b"set-cookie" for name, _ in answer.headers):
+        if any(name == b"set-cookie" and value.startswith(_SESSION) for name, value in answer.headers):
             return answer
         line = session_cookie(cookie, idle_s, self._services.settings)
-        return Answer(answer.status, answer.body, (*answer.headers, line), answer.policy)
+        return Answer(answer.status, answer.body, (*answer.headers, line), answer.policy, answer.security)
 
     def _headers(self, answer: Answer[Any], request: str) -> list[Header]:
         always = self._always
+        if answer.security is not None:
+            always = (*answer.security, HSTS) if self._services.settings.secure_cookies else answer.security
         if answer.policy is not None:
             policy = (b"content-security-policy", answer.policy.encode())
             always = tuple(policy if header[0] == policy[0] else header for header in always)
@@ -202,8 +219,7 @@ class Pipeline:
 
 def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
     """Nothing that we serve needs percent-encoding in its path. Refusing it means that the rules of a proxy in front
-    see the very path that is served (security bar 91), and that no NUL gets further. HTTP/1.1 requires Host.
-    """
+    see the very path that is served (security bar 91), and that no NUL gets further. HTTP/1.1 requires Host."""
     if b"%" in scope.get("raw_path", b""):
         raise NotFound(reason="percent-encoded path")
     if head.host is None and scope["http_version"] == "1.1":

@@ -32,6 +32,7 @@ class Access(enum.Enum):
     OPEN = "open"  # anyone; the pipeline reads no credential
     CLIENT = "client"  # a signed-in user of a tenant
     ADMIN = "admin"  # a system admin
+    PAGE = "page"  # a browser: the page's own rules say who may see it, and cookies alone count
 
 
 class Paging(msgspec.Struct, frozen=True):
@@ -66,11 +67,15 @@ class Call(Generic[B]):
 
 
 Handler = Callable[[RequestContext, Call[Any]], Awaitable[Answer[Any] | msgspec.Struct]]
-Refused = Callable[[Refusal, str, Head], Answer[None]]
+Refused = Callable[[RequestContext, Refusal, Head], Awaitable[Answer[None]]]
+
+#: What answers without a licence, so that one can be installed, and its lack be shown.
+_UNGATED = ("/assets/", "/installation", "/favicon.ico", "/robots.txt")
 
 
-def _in_the_envelope(refusal: Refusal, request_id: str, _head: Head) -> Answer[None]:
-    return refuse(refusal, request_id)
+async def in_the_envelope(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
+    """How a refusal is answered where a route says nothing else."""
+    return refuse(refusal, ctx.request_id)
 
 
 @dataclass(slots=True, frozen=True)
@@ -93,20 +98,22 @@ class Route:
     streams: bool = False  # the handler reads the body part by part, and holds it to a limit of its own
     sends: bool = False  # the answer is bytes, not the envelope
     query: type[msgspec.Struct] | None = None  # wire model of the query parameters
-    refused: Refused = _in_the_envelope
+    refused: Refused = in_the_envelope
+    enveloped: bool = True  # answers programs in the usual envelope, as all routes but GraphQL's do
+    form: type[msgspec.Struct] | None = None  # fields of a page's form
+    template: str = ""  # that shows a page
+    audience: str = ""  # whom a page is for
     gated: bool = field(default=False, init=False)  # behind the licence gate
     parameters: frozenset[str] = field(default=frozenset(), init=False)  # of the query, those that are known
 
-    @property
-    def enveloped(self) -> bool:
-        """Whether it answers in the usual envelope, as all routes but GraphQL's do."""
-        return self.refused is _in_the_envelope
-
     def __post_init__(self) -> None:
-        _, call, *_, answer = get_type_hints(self.handler).values()
-        object.__setattr__(self, "body", self.body or _model(call))
-        object.__setattr__(self, "data", self.data or _model(answer))
-        object.__setattr__(self, "gated", self.path.startswith("/api/client/"))
+        is_page = self.access is Access.PAGE
+        if not is_page:
+            _, call, *_, answer = get_type_hints(self.handler).values()
+            object.__setattr__(self, "body", self.body or _model(call))
+            object.__setattr__(self, "data", self.data or _model(answer))
+        is_gated = self.path.startswith("/api/client/") or (is_page and not self.path.startswith(_UNGATED))
+        object.__setattr__(self, "gated", is_gated)
         names = self.query.__struct_encode_fields__ if self.query else ()
         object.__setattr__(self, "parameters", frozenset(names))
 

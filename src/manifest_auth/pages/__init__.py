@@ -1,4 +1,11 @@
-"""HTML pages for people. Owns their text, styles and content security policy.
+"""HTML pages for people. Owns their templates, words, styles, forms and languages.
 
-Never calls the domain: a page's script calls the API like any other program.
+A page calls the operation that REST and GraphQL call, and holds no rule of its own. Templates get plain view models,
+never rows or the request. Jinja2 and the catalogues are loaded with the first page, in a thread: a start loads the
+declarations of pages alone.
 """
+
+from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.routing import Audience, page
+
+__all__ = ["Audience", "PageCall", "View", "page", "see_other"]

@@ -39,7 +39,7 @@ async def sign_in(
     return await admin_sign_in.prove(ctx, username, password, otp, _giving(shown))
 
 
-async def go_on(ctx: RequestContext, challenge: str, otp: str, shown: str | None = None) -> Opened:
+async def continue_sign_in(ctx: RequestContext, challenge: str, otp: str, shown: str | None = None) -> Opened:
     """Finishes a sign-in that was answered MfaRequired. Raises InvalidToken, TokenExpired, AccountDisabled,
     MfaRequired, RateLimited."""
     return await admin_sign_in.prove_code(ctx, challenge, otp, _giving(shown))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from manifest_auth import audit
 from manifest_auth.accounts import password_rules
-from manifest_auth.accounts.admins import managing, setup_code
+from manifest_auth.accounts.admins import management, setup_code
 from manifest_auth.audit import Event, Origin
 from manifest_auth.errors import Conflict, InvalidCredentials, NotFound, ValidationError
 from manifest_auth.runtime.metrics import EntryPoint
@@ -62,7 +62,7 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
         if not setup_code.fits(held, code):
             raise _failed(unit, ctx)
         throttle.succeeded(unit, counters)
-        return managing.create(unit, ctx, username, stored)
+        return management.create(unit, ctx, username, stored)
 
     return await services.store.write(work)
 

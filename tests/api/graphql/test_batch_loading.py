@@ -16,7 +16,7 @@ from tests.support.templates import add_template
 
 
 class Reading:
-    """A store that answers when it is told to, and notes what it was asked for."""
+    """A store that answers when the test lets it, and notes the keys that it was asked for."""
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []

@@ -39,8 +39,8 @@ WAYS = {"users": 3, "usersPage": 4, "user": 3, "templates": 3, "templatesPage": 
 
 @pytest.fixture(scope="module")
 async def lived(app: App) -> tuple[Team, Things]:
-    """A client in which everything has happened once, so that every nested field leads somewhere; its name is in its
-    people's addresses and in the names of its things."""
+    """A client with at least one row of each kind, so that every nested field has a value; the client's name is in its
+    users' addresses and in the names of its objects."""
     team = await new_team(app)
     have = await things(team)
     mark = {"name": f"of {team.client}"}
@@ -54,7 +54,7 @@ async def lived(app: App) -> tuple[Team, Things]:
 
 
 async def everything_below(lived: tuple[Team, Things], way: str, monkeypatch: pytest.MonkeyPatch) -> Reply:
-    """What the way leads to, some levels deep; what it costs does not matter here."""
+    """The answer to a field, some levels deep; its cost does not matter here."""
     monkeypatch.setattr(cost, "MAX_COST", 10**6)
     team, have = lived
     kind = get_named_type(operations()[way][1].type)
@@ -89,7 +89,8 @@ Row = dict[str, Any]
 async def changed(
     app: App, column: Column[Any], tenant_id: int, put: Callable[[SystemUnit], int]
 ) -> AsyncIterator[None]:
-    """Meanwhile a client's rows have other values there, past all binding: for each value one that ``put`` makes."""
+    """Meanwhile a client's rows have other values in that column, written without the tenant checks: ``put`` makes
+    each."""
     table, others = column.table, [key for key in column.table.primary_key.columns if key is not column]
     rows_of = cross_tenant(
         select(column, *others).where(table.c.tenant_id == bindparam("of"), column.is_not(None)), because="a test"
@@ -129,15 +130,15 @@ async def id_of(team: Team) -> int:
 async def test_a_row_that_points_across_leads_nowhere(
     lived: tuple[Team, Things], theirs: Team, pointer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such a row is a bug or someone's handiwork; still nothing of the other side is shown."""
+    """Such a row is a bug or was written by hand; still nothing of the other client is shown."""
     team, column = lived[0], _pointers()[pointer]
     [key] = column.foreign_keys
-    target, stranger = key.column.table, await id_of(theirs)
+    target, outsider = key.column.table, await id_of(theirs)
     secrets: list[str] = []
 
     def add(unit: SystemUnit) -> int:
-        number = rows.add(unit, target, stranger)
-        [found] = [row for row in rows.everything(unit, target, stranger) if row[0] == number]
+        number = rows.add(unit, target, outsider)
+        [found] = [row for row in rows.everything(unit, target, outsider) if row[0] == number]
         secrets.extend(value for value in found if isinstance(value, str))
         return number
 
@@ -148,7 +149,7 @@ async def test_a_row_that_points_across_leads_nowhere(
             assert not [secret for secret in secrets if f'"{secret}"' in reply.text], reply.text
 
 
-#: Where the rows of each table are seen, and what is seen when they are someone else's.
+#: Where the rows of each table are seen, and what is seen when they are another client's.
 SEEN: dict[str, tuple[str, str, Any]] = {
     "templates": ("template", "id", None),
     "template_versions": ("template", "versions { id }", {"versions": []}),
@@ -180,9 +181,9 @@ async def test_rows_of_another_client_below_ones_own_are_not_seen(
     variables = ARGUMENTS[operation](have)
     seen = await team.ask("Viewer", document(operation, inner), **variables)
     assert seen != expected
-    nobody = await id_of(await new_team(team.app))
+    other_client = await id_of(await new_team(team.app))
     column = vars(work)[table].c.tenant_id
-    async with changed(team.app, column, await id_of(team), lambda _unit: nobody):
+    async with changed(team.app, column, await id_of(team), lambda _unit: other_client):
         reply = await team.send("Viewer", document(operation, inner), **variables)
         assert reply.json["data"] == {operation: expected}
         assert [error["extensions"]["code"] for error in reply.json.get("errors", [])] == (

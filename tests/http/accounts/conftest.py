@@ -10,5 +10,5 @@ from tests.support.team import Team, new_team
 
 @pytest.fixture
 async def team(app: App) -> Team:
-    """A client of the test alone, and its people."""
+    """A client for one test, and its users."""
     return await new_team(app)

@@ -69,7 +69,7 @@ THINGS = [
 
 @pytest.mark.parametrize("thing", THINGS)
 async def test_what_is_planted_opens_the_account_before(app: App, thing: str) -> None:
-    """Else the test above would say nothing."""
+    """Without this the test above would prove nothing."""
     async with company_of(app) as (team, company), oidc_provider(app, team.client) as public:
         clerk = await team.member("User Admin")
         with provider(app.clock, alg="ES256") as op:

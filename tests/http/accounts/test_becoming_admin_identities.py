@@ -33,13 +33,13 @@ async def company_of(app: App, *, counts: bool = True, **members: Any) -> AsyncI
 
 
 async def rise(planted: PlantedAccount) -> list[str]:
-    """Becomes an Admin by another's hand; the identities that are left."""
+    """Another user makes this one an Admin; returns the identities that are left."""
     await set_roles(planted.app, planted.team.client, planted.user_id, "Admin")
     return await planted.identities()
 
 
 async def invited(team: Team, company: OidcProvider, sub: str = "guest", email: str = "") -> PlantedAccount:
-    """Someone who came by an invitation, with an address of another domain at the provider."""
+    """A user who came by an invitation, with an address of another domain at the provider."""
     user_id, address = await new_user(team.app, team.client)
     token = (await company.invite(user_id)).data["token"]
     planted = PlantedAccount(team, company, user_id, address)

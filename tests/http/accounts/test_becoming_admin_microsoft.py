@@ -28,7 +28,7 @@ async def own_directory(setup: MicrosoftSetup) -> tuple[Team, Provider]:
 
 
 async def planted(setup: MicrosoftSetup, team: Team, company: Provider, user_id: int, user: str) -> str:
-    """A User Admin takes the account by a link and links someone else's token to it: the token."""
+    """A User Admin takes the account by a link and links another person's token to it; returns the token."""
     handed = await team.ask("User Admin", RESET, id=user_id)
     keys = (await reset(setup.app, token_in(handed), CHOSEN)).data
     token = setup.microsoft.mint("graph", user=user)

@@ -39,7 +39,7 @@ GRANTS = "Only an Admin grants or takes the role Admin"
 
 @pytest.fixture(scope="module")
 async def shared(app: App) -> Team:
-    """One client with its people, whom the tests that use it leave as they are."""
+    """One client with its users, which the tests that use it do not change."""
     team = await new_team(app)
     for role in ROLES:
         await team.member(role)
@@ -106,9 +106,9 @@ async def test_an_admin_does_all_of_it_to_another_admin(team: Team) -> None:
 async def test_no_one_changes_their_own_roles_or_deactivates_or_resets_themselves(shared: Team, role: str) -> None:
     me, before = await shared.member(role), await directory(shared, (await shared.member(role)).id)
     for document, arguments, sentence in (
-        (SET_ROLES, {"roles": [role, "Author"]}, "Nobody changes their own roles"),
-        (SET_ROLES, {"roles": [role]}, "Nobody changes their own roles"),
-        (DEACTIVATE, {}, "Nobody deactivates themselves"),
+        (SET_ROLES, {"roles": [role, "Author"]}, "You cannot change your own roles"),
+        (SET_ROLES, {"roles": [role]}, "You cannot change your own roles"),
+        (DEACTIVATE, {}, "You cannot deactivate yourself"),
         (RESET, {}, "Change your own password with the current one"),
     ):
         refused = await shared.refused(role, document, id=me.id, **arguments)
@@ -203,7 +203,7 @@ async def test_a_link_of_a_user_admin_opens_no_account_that_became_an_admins(tea
         check_refusal(await app.post("/api/client/auth/link", {"token": token}), 401, "INVALID_TOKEN")
     check_refusal(await reset(app, good), 401, "INVALID_TOKEN")  # an Admin's closes as well
     assert (await reset(app, await started_reset(team, colleague, "Admin"))).status == 200
-    await set_roles(app, team.client, rising, "Viewer")  # nor do they open it again once it is an Admin's no more
+    await set_roles(app, team.client, rising, "Viewer")  # nor do they open it again once its user is no Admin any more
     for reply in (await reset(app, resetting), await accept(app, invitation)):
         check_refusal(reply, 401, "INVALID_TOKEN")
 
@@ -219,7 +219,7 @@ async def test_no_link_outlives_the_promotion_no_matter_who_caused_it(team: Team
     for token in (invitation, other):
         check_refusal(await accept(app, token), 401, "INVALID_TOKEN")
     anew = (await app.post(path, token=await app.admin_token())).data["token"]
-    assert (await accept(app, anew)).status == 200  # what is made afterwards is the way in
+    assert (await accept(app, anew)).status == 200  # a link that is made afterwards works
 
 
 async def test_a_link_to_an_admins_account_counts_while_who_made_it_is_an_admin(team: Team) -> None:

@@ -1,4 +1,4 @@
-"""``/api/client/users/{id}/sessions``: those who manage users see where they are signed in, and sign them out."""
+"""``/api/client/users/{id}/sessions``: users with rank see and end the sessions of other users."""
 
 from __future__ import annotations
 
@@ -70,23 +70,23 @@ async def test_all_are_ended(app: App) -> None:
 async def test_of_an_admin_only_an_admin(app: App) -> None:
     own = await own_client(app)
     other = await member(app, own.identifier, "Admin", "Viewer")
-    [session] = await _listed(app, own.boss, other)
+    [session] = await _listed(app, own.client_admin, other)
     for method, path in (("GET", path_of(other)), ("DELETE", path_of(other)),
                          ("DELETE", f"{path_of(other)}/{session['id']}")):  # fmt: skip
         check_refusal(await app.send(method, path, token=own.clerk.token), 403, "FORBIDDEN")
     assert (await app.me(other.token)).status == 200
-    await app.send("DELETE", f"{path_of(other)}/{session['id']}", token=own.boss.token)
+    await app.send("DELETE", f"{path_of(other)}/{session['id']}", token=own.client_admin.token)
     assert (await app.me(other.token)).status == 401
 
 
 async def test_no_session_is_ended_under_another_users_number(app: App) -> None:
-    """A User Admin would end an Admin's by naming it below somebody whom a User Admin manages."""
+    """A User Admin tries to end an Admin's session by naming it in the path of a user of lower rank."""
     own = await own_client(app)
     viewer = await member(app, own.identifier)
-    [session] = await _listed(app, own.boss, own.boss)
+    [session] = await _listed(app, own.client_admin, own.client_admin)
     reply = await app.send("DELETE", f"{path_of(viewer)}/{session['id']}", token=own.clerk.token)
     check_refusal(reply, 404, "NOT_FOUND")
-    assert (await app.me(own.boss.token)).status == 200
+    assert (await app.me(own.client_admin.token)).status == 200
 
 
 @pytest.mark.parametrize("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
@@ -100,12 +100,12 @@ async def test_other_roles_do_not_see_them(app: App, role: str) -> None:
 async def test_another_clients_user_is_like_one_who_never_existed(app: App) -> None:
     own, other = await own_client(app), await own_client(app)
     viewer = await member(app, other.identifier)
-    nobody = await app.get("/api/client/users/999999999/sessions", token=own.boss.token)
-    same_but_request_id(await app.get(path_of(viewer), token=own.boss.token), nobody)
-    check_refusal(nobody, 404, "NOT_FOUND")
-    [session] = await _listed(app, other.boss, viewer)
+    missing = await app.get("/api/client/users/999999999/sessions", token=own.client_admin.token)
+    same_but_request_id(await app.get(path_of(viewer), token=own.client_admin.token), missing)
+    check_refusal(missing, 404, "NOT_FOUND")
+    [session] = await _listed(app, other.client_admin, viewer)
     for path in (path_of(viewer), f"{path_of(viewer)}/{session['id']}", f"{path_of(own.clerk)}/{session['id']}"):
-        check_refusal(await app.send("DELETE", path, token=own.boss.token), 404, "NOT_FOUND")
+        check_refusal(await app.send("DELETE", path, token=own.client_admin.token), 404, "NOT_FOUND")
     assert (await app.me(viewer.token)).status == 200
 
 

@@ -48,7 +48,7 @@ async def test_an_invitation_goes_to_the_user_alone(team: Team, mail_server: Mai
     assert received.message["To"] == body()["email"]
     assert received.message["Subject"] == f"{team.client}: your account is ready"
     assert "72 hours" in received.text
-    assert "evil" not in received.text  # whoever invites does not write our letters
+    assert "evil" not in received.text  # the user who invites cannot change the text of our e-mails
     assert check_success(await accept(team.app, received.token))["user"]["id"] == handed["user"]["id"]
     assert mails(team.app, "ok") == before + 1
 
@@ -84,7 +84,7 @@ async def test_a_system_admin_does_not_see_the_link_either(app: App, team: Team,
 async def test_a_server_that_refuses_brings_no_link_into_any_answer(
     app: App, team: Team, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who waits for a failure, or causes one, sees nothing of it."""
+    """A caller who waits for a failure, or causes one, still does not see the link."""
     tokens = links_made(monkeypatch)
     mail_server.refuses, before = "550 no such mailbox", mails(app, "failed")
     handed = await team.send("User Admin", INVITE, input=body())
@@ -130,8 +130,8 @@ async def test_an_address_that_changed_gets_the_reset_and_the_links_of_the_old_o
 
 
 async def test_a_mail_server_that_hangs_keeps_no_one_waiting(database_url: str, app: App) -> None:
-    """All letters of one request have the time of one."""
-    listener = socket.create_server(("127.0.0.1", 0))  # greets no one
+    """All e-mails of one request share the time limit of one."""
+    listener = socket.create_server(("127.0.0.1", 0))  # never greets
     address = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
     team = await new_team(app)
     admin = await team.member("Admin")

@@ -16,7 +16,7 @@ NEW = "granite-otter-47-lantern"
 
 @pytest.fixture
 async def root(app: App) -> AsyncIterator[SystemAdmin]:
-    """Root, alone: whoever else a test made is disabled afterwards."""
+    """Root as the only admin: those that a test made are disabled afterwards."""
     app.clock.advance(3600)
     root = await signed_in_admin(app)
     yield root
@@ -150,9 +150,9 @@ async def test_the_list_is_paged_filtered_searched_and_sorted(root: SystemAdmin)
 
 
 async def test_who_does_not_exist_is_not_found(root: SystemAdmin) -> None:
-    for method, tail in (("GET", ""), ("POST", "/disable"), ("POST", "/enable"), ("POST", "/reset-password"),
+    for method, action in (("GET", ""), ("POST", "/disable"), ("POST", "/enable"), ("POST", "/reset-password"),
                          ("POST", "/reset-second-factor"), ("DELETE", "/sessions")):  # fmt: skip
-        check_refusal(await root.send(method, f"{ADMINS}/999999{tail}"), 404, "NOT_FOUND")
+        check_refusal(await root.send(method, f"{ADMINS}/999999{action}"), 404, "NOT_FOUND")
 
 
 async def test_every_act_stands_in_the_installations_trail_without_a_secret(root: SystemAdmin) -> None:

@@ -109,13 +109,13 @@ async def test_the_list_is_paged_and_sorted(root: SystemAdmin) -> None:
     assert allowed == sorted(allowed)
 
 
-NOBODY: list[dict[str, Any]] = [
+WRONG_BODIES: list[dict[str, Any]] = [
     {}, {"client": "acme"}, {"email": "a@b.example"}, {"address": "example.com"}, {"address": "192.0.2.0/24"},
     {**WHO, "username": "root"}, {"username": ""}, {"address": 1},
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("body", NOBODY)
+@pytest.mark.parametrize("body", WRONG_BODIES)
 async def test_what_names_no_one_is_refused(root: SystemAdmin, body: dict[str, Any]) -> None:
     check_refusal(await root.post(f"{BASE}/clear", body), 400, "VALIDATION_ERROR")
 

@@ -56,7 +56,7 @@ async def test_what_is_not_named_in_a_change_stays(app: App) -> None:
 
 @pytest.fixture
 async def fenced(database_url: str) -> AsyncIterator[App]:
-    """The admin plane for one network; whoever connects is the proxy."""
+    """The admin plane for one network; every peer is taken for the proxy."""
     more = {"MANIFEST_ADMIN_ADDRESSES": "203.0.113.0/28, 2001:db8::/32", "MANIFEST_TRUSTED_PROXIES": "192.0.2.1"}
     async with running(database_url, **more) as app:
         app.clock.advance(86_400)

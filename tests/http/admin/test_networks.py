@@ -35,7 +35,7 @@ async def _settle(app: App, networks: Any, address: str = HOME) -> Reply:
 
 
 async def _status(app: App, address: str) -> int:
-    """401: the door is there."""
+    """401: the route exists for this caller."""
     return (await app.get(SETTINGS, headers={"X-Forwarded-For": address})).status
 
 

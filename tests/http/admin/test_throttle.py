@@ -12,7 +12,7 @@ HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 
 
 @pytest.fixture
-async def door(database_url: str) -> AsyncIterator[App]:
+async def proxied(database_url: str) -> AsyncIterator[App]:
     async with running(database_url, MANIFEST_TRUSTED_PROXIES="192.0.2.1") as app:
         yield app
 
@@ -22,9 +22,9 @@ async def _sign_in(app: App, password: str, address: str) -> Reply:
     return await app.post("/api/admin/auth/sign-in", body, headers={"X-Forwarded-For": address})
 
 
-async def test_the_admin_gets_in_from_a_known_address_while_anonymous_callers_wait(door: App) -> None:
-    assert (await _sign_in(door, PASSWORD, HOME)).status == 200
-    codes = [(await _sign_in(door, "wrong", ELSEWHERE)).code for _ in range(12)]
+async def test_the_admin_gets_in_from_a_known_address_while_anonymous_callers_wait(proxied: App) -> None:
+    assert (await _sign_in(proxied, PASSWORD, HOME)).status == 200
+    codes = [(await _sign_in(proxied, "wrong", ELSEWHERE)).code for _ in range(12)]
     assert "RATE_LIMITED" in codes
-    assert (await _sign_in(door, PASSWORD, ELSEWHERE)).code == "RATE_LIMITED"
-    assert (await _sign_in(door, PASSWORD, HOME)).status == 200
+    assert (await _sign_in(proxied, PASSWORD, ELSEWHERE)).code == "RATE_LIMITED"
+    assert (await _sign_in(proxied, PASSWORD, HOME)).status == 200

@@ -193,8 +193,8 @@ async def test_a_foreign_id_is_like_one_that_never_existed(app: App, admin: str)
         ("DELETE", "/sessions", None),
     ]
     before = check_success(await app.get(f"/api/admin/clients/globex/users/{foreign}", token=admin))
-    for method, tail, body in acts:
-        replies = [await app.send(method, f"{BASE}/{id_}{tail}", body, token=admin) for id_ in (foreign, missing)]
+    for method, action, body in acts:
+        replies = [await app.send(method, f"{BASE}/{id_}{action}", body, token=admin) for id_ in (foreign, missing)]
         check_refusal(replies[0], 404, "NOT_FOUND")
         same_but_request_id(*replies)
     after = check_success(await app.get(f"/api/admin/clients/globex/users/{foreign}", token=admin))

@@ -48,7 +48,7 @@ def _rows(reply: Reply) -> list[list[str]]:
 @pytest.mark.parametrize("query", ["", "order=oldest", "event=sign_in_failed", "sort=TIME&actor=anonymous"])
 async def test_it_holds_what_the_list_holds_in_that_order(own: OwnClient, query: str) -> None:
     parts = dict(part.split("=") for part in query.split("&") if part)
-    expected = await read(own.app, LIST, own.boss.token, **parts)
+    expected = await read(own.app, LIST, own.client_admin.token, **parts)
     assert expected
     lines = _lines(await _export(own, f"format=jsonl&{query}"))
     unlisted = ("chain", "previousHash")
@@ -135,6 +135,6 @@ async def test_only_roles_with_audit_read_may(own: OwnClient, role: str) -> None
 
 async def test_it_holds_nothing_of_another_client(own: OwnClient) -> None:
     other = await own_client(own.app)
-    reply = await own.app.get(f"{EXPORT}?format=jsonl", token=other.boss.token)
+    reply = await own.app.get(f"{EXPORT}?format=jsonl", token=other.client_admin.token)
     assert {line["client"] for line in _lines(reply)} == {other.identifier}
     assert own.clerk.email not in reply.text

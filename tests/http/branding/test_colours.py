@@ -13,7 +13,7 @@ BRANDING = "/api/client/branding"
 
 async def test_without_a_colour_there_is_no_stylesheet(app: App) -> None:
     own = await own_client(app)
-    shown = check_success(await app.get(BRANDING, token=own.boss.token))
+    shown = check_success(await app.get(BRANDING, token=own.client_admin.token))
     assert shown == {"name": own.identifier, "logo": None, "width": 0, "height": 0, "stylesheet": None}
     reply = await app.get(f"/assets/brand/{own.identifier}/0123456789abcdef.css")
     check_refusal(reply, 404, "NOT_FOUND")
@@ -22,7 +22,7 @@ async def test_without_a_colour_there_is_no_stylesheet(app: App) -> None:
 async def test_the_stylesheet_says_the_colours_of_both_schemes(app: App) -> None:
     own = await own_client(app)
     await own.changed(own.clerk, branding={"accent": "#ffe600", "name": "Acme & Co"})
-    shown = check_success(await app.get(BRANDING, token=own.boss.token))
+    shown = check_success(await app.get(BRANDING, token=own.client_admin.token))
     assert shown["name"] == "Acme & Co"
     assert re.fullmatch(rf"/assets/brand/{own.identifier}/[0-9a-f]{{16}}\.css", shown["stylesheet"])
     reply = await app.client.get(shown["stylesheet"])
@@ -38,8 +38,8 @@ async def test_a_new_colour_has_a_new_address_and_the_old_one_leads_to_it_for_a_
     own = await own_client(app)
     addresses = []
     for accent in ("#112233", "#aabbcc"):
-        await own.changed(own.boss, branding={"accent": accent})
-        addresses.append((await app.get(BRANDING, token=own.boss.token)).data["stylesheet"])
+        await own.changed(own.client_admin, branding={"accent": accent})
+        addresses.append((await app.get(BRANDING, token=own.client_admin.token)).data["stylesheet"])
     old, new = [await app.client.get(address) for address in addresses]
     assert addresses[0] != addresses[1]
     assert old.text == new.text

@@ -53,7 +53,7 @@ async def own(app: App) -> OwnClient:
 @pytest.mark.parametrize("name", KINDS)
 async def test_every_kind_of_png_is_served_as_it_was_sent(app: App, own: OwnClient, name: str) -> None:
     sent = KINDS[name].encoded()
-    shown = check_success(await put(app, sent, own.boss.token))
+    shown = check_success(await put(app, sent, own.client_admin.token))
     digest = hashlib.sha256(sent).hexdigest()[:16]
     assert shown["logo"] == f"/assets/brand/{own.identifier}/{digest}.png"
     assert (shown["width"], shown["height"]) == (KINDS[name].width, KINDS[name].height)
@@ -147,26 +147,26 @@ HOSTILE = _hostile()
 
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_what_is_no_such_picture_is_refused_and_the_logo_stays(app: App, own: OwnClient, name: str) -> None:
-    before = check_success(await put(app, GOOD.encoded(), own.boss.token))
-    error = check_refusal(await put(app, HOSTILE[name], own.boss.token), 400, "VALIDATION_ERROR")
+    before = check_success(await put(app, GOOD.encoded(), own.client_admin.token))
+    error = check_refusal(await put(app, HOSTILE[name], own.client_admin.token), 400, "VALIDATION_ERROR")
     assert [detail["field"] for detail in error["details"]] == ["logo"]
-    assert check_success(await app.get(BRANDING, token=own.boss.token)) == before
+    assert check_success(await app.get(BRANDING, token=own.client_admin.token)) == before
 
 
 async def test_a_picture_of_the_most_bytes_is_taken_and_none_of_more(app: App, own: OwnClient) -> None:
     rest = 256 * 1024 - len(GOOD.but(pixels=b"").encoded())
-    check_success(await put(app, GOOD.but(pixels=b"x" * rest).encoded(), own.boss.token))
-    reply = await put(app, GOOD.but(pixels=b"x" * (rest + 1)).encoded(), own.boss.token)
+    check_success(await put(app, GOOD.but(pixels=b"x" * rest).encoded(), own.client_admin.token))
+    reply = await put(app, GOOD.but(pixels=b"x" * (rest + 1)).encoded(), own.client_admin.token)
     check_refusal(reply, 413, "PAYLOAD_TOO_LARGE")
 
 
 @pytest.mark.parametrize("kind", ["", "image/svg+xml", "image/jpeg", "text/html", "application/octet-stream"])
 async def test_only_a_png_is_announced(app: App, own: OwnClient, kind: str) -> None:
-    check_refusal(await put(app, GOOD.encoded(), own.boss.token, kind=kind), 415, "UNSUPPORTED_MEDIA_TYPE")
+    check_refusal(await put(app, GOOD.encoded(), own.client_admin.token, kind=kind), 415, "UNSUPPORTED_MEDIA_TYPE")
 
 
 async def test_it_is_served_to_anyone_for_good_and_as_nothing_but_a_picture(app: App, own: OwnClient) -> None:
-    address = check_success(await put(app, GOOD.encoded(), own.boss.token))["logo"]
+    address = check_success(await put(app, GOOD.encoded(), own.client_admin.token))["logo"]
     reply = await app.client.get(address)
     assert reply.headers["content-type"] == "image/png"
     assert reply.headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -179,8 +179,8 @@ async def test_it_is_served_to_anyone_for_good_and_as_nothing_but_a_picture(app:
 
 
 async def test_under_an_older_hash_it_is_served_for_a_minute(app: App, own: OwnClient) -> None:
-    old = check_success(await put(app, GOOD.encoded(), own.boss.token))["logo"]
-    check_success(await put(app, PALETTE.encoded(), own.boss.token))
+    old = check_success(await put(app, GOOD.encoded(), own.client_admin.token))["logo"]
+    check_success(await put(app, PALETTE.encoded(), own.client_admin.token))
     reply = await app.client.get(old)
     assert (reply.content, reply.headers["cache-control"]) == (PALETTE.encoded(), "public, max-age=60")
 
@@ -188,7 +188,7 @@ async def test_under_an_older_hash_it_is_served_for_a_minute(app: App, own: OwnC
 async def test_a_logo_is_taken_away(app: App) -> None:
     own = await own_client(app)
     logo = f"{BRANDING}/logo"
-    check_refusal(await app.send("DELETE", logo, token=own.boss.token), 404, "NOT_FOUND")
+    check_refusal(await app.send("DELETE", logo, token=own.client_admin.token), 404, "NOT_FOUND")
     address = check_success(await put(app, GOOD.encoded(), own.clerk.token))["logo"]
     gone = check_success(await app.send("DELETE", logo, token=own.clerk.token))
     assert (gone["logo"], gone["width"], gone["height"]) == (None, 0, 0)
@@ -201,14 +201,14 @@ async def test_a_logo_is_taken_away(app: App) -> None:
              "{client}/0123456789abcdef.png.css", "{client}/0123456789abcdef.css"],
 )  # fmt: skip
 async def test_there_is_no_other_file(app: App, own: OwnClient, path: str) -> None:
-    await put(app, GOOD.encoded(), own.boss.token)
+    await put(app, GOOD.encoded(), own.client_admin.token)
     check_refusal(await app.get(f"/assets/brand/{path.replace('{client}', own.identifier)}"), 404, "NOT_FOUND")
 
 
 async def test_each_change_stands_in_the_trail(app: App) -> None:
     own = await own_client(app)
     await put(app, GOOD.encoded(), own.clerk.token)
-    await app.send("DELETE", f"{BRANDING}/logo", token=own.boss.token)
+    await app.send("DELETE", f"{BRANDING}/logo", token=own.client_admin.token)
     set_, gone = (await trail(app, own.identifier))[-2:]
     logo: dict[str, Any] = {"hash": hashlib.sha256(GOOD.encoded()).hexdigest()[:16], "width": 20, "height": 10}
     assert (set_.event, set_.actor) == ("branding_changed", f"user:{own.clerk.id}")
@@ -228,6 +228,6 @@ async def test_a_system_admin_sets_it_for_a_client(app: App) -> None:
     path = f"/api/admin/clients/{own.identifier}/branding"
     shown = check_success(await put(app, GOOD.encoded(), root, f"{path}/logo"))
     assert shown == check_success(await app.get(path, token=root))
-    assert shown == check_success(await app.get(BRANDING, token=own.boss.token))
+    assert shown == check_success(await app.get(BRANDING, token=own.client_admin.token))
     check_refusal(await put(app, GOOD.encoded(), root, "/api/admin/clients/nobody/branding/logo"), 404, "NOT_FOUND")
     assert check_success(await app.send("DELETE", f"{path}/logo", token=root))["logo"] is None

@@ -37,6 +37,6 @@ def asked(app: App, zone: NameServer) -> Iterator[None]:
 
 @pytest.fixture
 async def prover(setup: MicrosoftSetup) -> Prover:
-    """Whose account at Microsoft has the role of a Global Administrator."""
+    """An Admin whose account at Microsoft has the role of a Global Administrator."""
     setup.microsoft.id_claims = {"wids": [GLOBAL]}
     return await prover_of(setup)

@@ -22,7 +22,7 @@ def naming(client: str) -> dict[str, str]:
 
 
 async def squatter(setup: MicrosoftSetup, **members: Any) -> Provider:
-    """A client that binds contoso with the apps of others, gives everybody everything, and proves nothing."""
+    """A client that claims contoso with the apps of others, gives every caller every role, and proves nothing."""
     entra = {"applications": [POWER_APP, OTHER_APP], **members.pop("entra", {})}
     return await setup.entra_of_ours(entra=entra, counts=False, defaultRoles=["Viewer"], **members)
 
@@ -134,7 +134,7 @@ async def test_the_directory_passes_to_another_client_and_its_people_with_the_ne
 
 @KINDS
 async def test_whether_a_token_is_genuine_comes_before_whose_it_is(setup: MicrosoftSetup, kind: str) -> None:
-    """Of several clients, of one that is suspended and of none that is meant nothing is told to a forger."""
+    """A forged token does not show whether several clients, a suspended one or none were meant."""
     first, second = await setup.entra_of_ours(), await setup.entra_of_ours()
     forged = setup.microsoft.mint(kind, key_of="fabrikam")
     ambiguous = await setup.refused(setup.microsoft.mint(kind))
@@ -163,7 +163,7 @@ async def test_a_claim_that_stops_while_graph_is_being_asked(setup: MicrosoftSet
 
 
 async def test_a_link_needs_no_claim_that_counts(setup: MicrosoftSetup) -> None:
-    """Whoever shows a token while being signed in says of which client they are."""
+    """A caller who sends a token while signed in is of the session's client."""
     from tests.support.people import member
 
     provider = await squatter(setup)
@@ -173,7 +173,7 @@ async def test_a_link_needs_no_claim_that_counts(setup: MicrosoftSetup) -> None:
 
 
 async def test_an_own_directory_beside_a_foreign_one(setup: MicrosoftSetup) -> None:
-    """A claim on one directory says nothing of another."""
+    """A claim on one directory does not count for another."""
     provider = await setup.entra()
     client = await new_client(setup.app)
     fabrikam = setup.microsoft.named("fabrikam").id

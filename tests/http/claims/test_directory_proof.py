@@ -100,7 +100,7 @@ async def test_a_return_address_is_a_listed_one(prover: Prover) -> None:
 
 
 async def test_a_request_from_another_site_begins_nothing(prover: Prover) -> None:
-    """It is guarded as every request is that a cookie signs."""
+    """It has the cross-site checks of every request with the session cookie."""
     path, headers = f"/api/client/directories/{prover.directory}/prove", {"Origin": "https://evil.example"}
     reply = await prover.app.send("POST", path, {}, cookie=prover.admin.cookie, headers=headers)
     check_refusal(reply, 403, "FORBIDDEN")

@@ -115,7 +115,7 @@ async def test_the_value_of_another_client_proves_nothing(app: App, zone: NameSe
     "alias", ["{name}. IN CNAME holder.{domain}.", "*.{domain}. IN CNAME holder.other.example.", "DNAME"]
 )
 async def test_an_alias_proves_nothing_though_its_target_is_right(app: App, zone: NameServer, alias: str) -> None:
-    """Others may fill the target of a forgotten alias."""
+    """Others may control the target of a forgotten alias."""
     claim = await claimed(app)
     value = await claim.value()
     lines = [txt(f"holder.{claim.domain}", value), txt("holder.other.example", value)]

@@ -39,7 +39,8 @@ async def test_twenty_squatters_change_no_answer_of_discover(app: App) -> None:
 
 
 async def test_an_account_made_just_in_time_is_vouched_only_where_the_domain_counts(app: App) -> None:
-    """What no one vouched for opens no account later, and the provider's own domains narrow whom it brings."""
+    """An address that no one vouched for opens no account later, and the provider's domains limit whom it may
+    identify."""
     async with oidc_provider(app, domains=["pending.example"], vouch=False, createUsers=True) as company:
         await company.sign_in("ada", "ada@pending.example")
         assert "foreign" in await company.refused("eve", "eve@elsewhere.example")

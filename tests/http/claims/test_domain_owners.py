@@ -71,7 +71,7 @@ async def test_who_gives_a_claim_up_contests_the_domain_no_more(app: App, zone: 
 
 
 async def test_an_hour_of_another_record_takes_nothing(app: App, zone: NameServer) -> None:
-    """Who can answer for the domain for an hour, or breaks its DNS, gets nothing by it."""
+    """An attacker who controls or breaks the domain's DNS for an hour gains nothing."""
     first = await proved(app, zone)
     second = await claimed(app, domain=first.domain)
     zone.publish(txt(second.name, await second.value()))

@@ -105,7 +105,7 @@ async def test_an_answer_that_does_not_fit_the_question_proves_nothing(
 
 
 async def test_one_client_keeps_a_few_looks_under_way_and_no_more(app: App) -> None:
-    """Its dead name servers would else take all places, and keep the others waiting."""
+    """Without this, dead name servers would occupy all slots and delay the other clients."""
     client = await new_client(app)
     claims = [await claimed(app, client, f"d{number}.{client}.example") for number in range(7)]
     async with server(None) as address:

@@ -1,4 +1,4 @@
-"""A client's sessions live shorter than the installation's, if it settled so, and never longer."""
+"""A client's own session lengths: shorter than the installation's, never longer."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ async def app(database_url: str) -> AsyncIterator[App]:
 
 
 async def _signed_in(own: OwnClient) -> Keys:
-    return await keys_of(own.app, own.boss.email, client=own.identifier)
+    return await keys_of(own.app, own.client_admin.email, client=own.identifier)
 
 
 async def test_a_cookie_without_use_dies_after_the_clients_time(app: App) -> None:
     own = await own_client(app)
-    await own.changed(own.boss, sessions={"idleSeconds": 600})
-    reply = await app.sign_in(own.boss.email, client=own.identifier)
+    await own.changed(own.client_admin, sessions={"idleSeconds": 600})
+    reply = await app.sign_in(own.client_admin.email, client=own.identifier)
     assert "Max-Age=600;" in next(x for x in reply.headers.get_list("set-cookie") if x.startswith("session="))
     cookie = reply.cookie("session")
     app.clock.advance(599)
@@ -42,7 +42,7 @@ async def test_a_cookie_without_use_dies_after_the_clients_time(app: App) -> Non
 
 async def test_a_session_ends_after_the_clients_time_under_all_three_keys(app: App) -> None:
     own = await own_client(app)
-    await own.changed(own.boss, sessions={"maxSeconds": 500})
+    await own.changed(own.client_admin, sessions={"maxSeconds": 500})
     keys = await _signed_in(own)
     app.clock.advance(499)
     assert await opened_by(app, keys) == ["token", "cookie", "refresh token"]
@@ -56,7 +56,7 @@ async def test_sessions_that_are_open_end_by_the_new_time_too(app: App) -> None:
     app.clock.advance(400)
     young = await _signed_in(own)
     app.clock.advance(100)
-    await own.changed(own.boss, sessions={"maxSeconds": 500})
+    await own.changed(own.client_admin, sessions={"maxSeconds": 500})
     assert await opened_by(app, old) == []
     assert await opened_by(app, young) == ["token", "cookie", "refresh token"]
     app.clock.advance(400)
@@ -66,14 +66,14 @@ async def test_sessions_that_are_open_end_by_the_new_time_too(app: App) -> None:
 async def test_those_of_another_client_stay(app: App) -> None:
     own, other = await own_client(app), await own_client(app)
     keys = await _signed_in(other)
-    await own.changed(own.boss, sessions={"maxSeconds": 300})
+    await own.changed(own.client_admin, sessions={"maxSeconds": 300})
     app.clock.advance(300)
     assert await opened_by(app, keys) == ["token", "cookie", "refresh token"]
 
 
 async def test_a_refresh_token_lives_for_the_clients_time_from_sign_in_and_from_refresh(app: App) -> None:
     own = await own_client(app)
-    await own.changed(own.boss, sessions={"refreshSeconds": 600})
+    await own.changed(own.client_admin, sessions={"refreshSeconds": 600})
     keys = await _signed_in(own)
     app.clock.advance(599)
     child = (await app.refresh(keys.refresh_token)).data["refreshToken"]
@@ -97,19 +97,19 @@ async def test_none_is_above_the_installations(app: App) -> None:
     own = await own_client(app)
     limits = {"idleSeconds": IDLE, "maxSeconds": MOST, "refreshSeconds": REFRESH}
     for name, limit in limits.items():
-        check_refusal(await own.change(own.boss, sessions={name: limit + 1}), 400, "VALIDATION_ERROR")
-    assert (await own.changed(own.boss, sessions=limits))["sessions"] == limits
+        check_refusal(await own.change(own.client_admin, sessions={name: limit + 1}), 400, "VALIDATION_ERROR")
+    assert (await own.changed(own.client_admin, sessions=limits))["sessions"] == limits
 
 
 async def test_where_the_installation_has_less_by_now_that_counts(app: App, database_url: str) -> None:
     own = await own_client(app)
-    await own.changed(own.boss, sessions={"maxSeconds": MOST, "idleSeconds": IDLE})
+    await own.changed(own.client_admin, sessions={"maxSeconds": MOST, "idleSeconds": IDLE})
     async with running(database_url, MANIFEST_SESSION_MAX_TTL="1000", MANIFEST_SESSION_IDLE_TTL="500") as shorter:
         shorter.goes_by_the_clock_of(app)
-        keys = await keys_of(shorter, own.boss.email, client=own.identifier)
+        keys = await keys_of(shorter, own.client_admin.email, client=own.identifier)
         app.clock.advance(500)
         check_refusal(await shorter.me(cookie=keys.cookie), 401, "TOKEN_EXPIRED")
         app.clock.advance(500)
         assert await opened_by(shorter, keys) == []
-        changed = await shorter.send("PATCH", "/api/client/settings", {"contact": "Ask"}, token=own.boss.token)
+        changed = await shorter.send("PATCH", "/api/client/settings", {"contact": "Ask"}, token=own.client_admin.token)
         assert changed.status in (200, 401)

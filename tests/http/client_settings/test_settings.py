@@ -1,4 +1,4 @@
-"""``/api/client/settings``: a client's Admin and User Admin settle its rules, by the rule of the admin plane."""
+"""``/api/client/settings``: a client's Admin and User Admin change its settings, by the rules of the admin plane."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def test_both_planes_show_the_same_members(app: App) -> None:
 
 async def test_every_member_is_settled_and_shown_on_both_planes(app: App) -> None:
     own = await own_client(app)
-    reply = await own.change(own.boss, **ALL)
+    reply = await own.change(own.client_admin, **ALL)
     assert check_success(reply) == {**ALL, "unconfirmed": DEFAULTS["unconfirmed"]} == await own.shown()
     admins = await app.get(f"/api/admin/clients/{own.identifier}", token=await app.admin_token())
     assert admins.data["settings"] == reply.data
@@ -54,19 +54,21 @@ async def test_every_member_is_settled_and_shown_on_both_planes(app: App) -> Non
 async def test_a_change_keeps_what_it_does_not_name(app: App) -> None:
     own = await own_client(app, **{**ALL, "passwordSignIn": True})
     before = await own.shown()
-    after = await own.changed(own.boss, password={"history": 6}, sessions={"idleSeconds": 700}, branding={"name": "A"})
+    after = await own.changed(
+        own.client_admin, password={"history": 6}, sessions={"idleSeconds": 700}, branding={"name": "A"}
+    )
     assert after == {
         **before,
         "password": {**before["password"], "history": 6},
         "sessions": {**before["sessions"], "idleSeconds": 700},
         "branding": {"name": "A", "accent": "#00aa7f"},
     }
-    assert await own.changed(own.boss) == after
+    assert await own.changed(own.client_admin) == after
 
 
 async def test_what_was_read_may_be_sent_back(app: App) -> None:
     own = await own_client(app, allowedOrigins=["https://app.example"])
-    assert await own.changed(own.boss, **await own.shown()) == await own.shown()
+    assert await own.changed(own.client_admin, **await own.shown()) == await own.shown()
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ async def test_a_value_that_is_none_is_refused_by_its_name_and_nothing_changes(
     app: App, members: dict[str, Any], field: str
 ) -> None:
     own = await own_client(app)
-    error = check_refusal(await own.change(own.boss, **members), 400, "VALIDATION_ERROR")
+    error = check_refusal(await own.change(own.client_admin, **members), 400, "VALIDATION_ERROR")
     assert [detail["field"] for detail in error["details"]] == [field]
     path, root = f"/api/admin/clients/{own.identifier}", await app.admin_token()
     error = check_refusal(await app.send("PATCH", path, {"settings": members}, token=root), 400, "VALIDATION_ERROR")
@@ -138,14 +140,14 @@ LOWERED = [
 @pytest.mark.parametrize("members", LOWERED, ids=str)
 async def test_only_an_admin_lowers_what_protects_admins(app: App, members: dict[str, Any]) -> None:
     own = await own_client(app)
-    before = await own.changed(own.boss, **ALL)
+    before = await own.changed(own.client_admin, **ALL)
     error = check_refusal(await own.change(own.clerk, contact="Ask me", **members), 403, "FORBIDDEN")
     [(name, value)] = members.items()
     assert [d["field"] for d in error["details"]] == [
         f"{name}.{next(iter(value))}" if isinstance(value, dict) else name
     ]
     assert await own.shown() == before
-    assert await own.changed(own.boss, **members) != before
+    assert await own.changed(own.client_admin, **members) != before
 
 
 @pytest.mark.parametrize(
@@ -160,15 +162,15 @@ async def test_only_an_admin_lowers_what_protects_admins(app: App, members: dict
 )
 async def test_a_user_admin_settles_the_rest(app: App, members: dict[str, Any]) -> None:
     own = await own_client(app)
-    before = await own.changed(own.boss, **ALL)
+    before = await own.changed(own.client_admin, **ALL)
     after = await own.changed(own.clerk, **members)
     assert after == {**before, **members}
 
 
-async def test_nobody_turns_passwords_off_for_admins_but_an_admin(app: App) -> None:
+async def test_no_one_turns_passwords_off_for_admins_but_an_admin(app: App) -> None:
     own = await own_client(app)
     check_refusal(await own.change(own.clerk, passwordSignIn=False), 403, "FORBIDDEN")
-    assert (await own.changed(own.boss, passwordSignIn=False))["passwordSignIn"] is False
+    assert (await own.changed(own.client_admin, passwordSignIn=False))["passwordSignIn"] is False
 
 
 async def test_a_change_stands_in_the_trail_with_before_and_after(app: App) -> None:

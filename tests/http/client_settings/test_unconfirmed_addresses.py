@@ -1,5 +1,4 @@
-"""What a User Admin lists counts for no Admin until an Admin saves it: no listed page acts with an Admin's cookie, and
-no sign-in of an Admin ends there."""
+"""Addresses that a User Admin lists count for Admins only once an Admin has saved them."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ NONE: dict[str, list[str]] = {"allowedOrigins": [], "returnAddresses": []}
 
 
 async def acts_from(app: App, page: str, who: Member) -> Reply:
-    """A page of that origin changes something with the cookie of whom it has lured."""
+    """A page of that origin changes something with its visitor's cookie."""
     headers = {"Origin": page, "Sec-Fetch-Site": "cross-site"}
     return await app.post("/api/client/graphql", {"query": "{ me { id } }"}, cookie=who.cookie, headers=headers)
 
@@ -30,22 +29,24 @@ async def test_a_user_admins_origin_counts_for_all_but_admins(app: App) -> None:
     assert (await own.changed(own.clerk, allowedOrigins=[PAGE]))["unconfirmed"] == {**NONE, "allowedOrigins": [PAGE]}
     for who in (viewer, own.clerk):
         assert (await acts_from(app, PAGE, who)).status == 200
-    assert (await acts_from(app, PAGE, own.boss)).status == 403
+    assert (await acts_from(app, PAGE, own.client_admin)).status == 403
 
 
 async def test_it_counts_once_an_admin_saves_the_list(app: App) -> None:
     own = await own_client(app)
     await own.changed(own.clerk, allowedOrigins=[PAGE])
-    assert (await own.changed(own.boss, contact="Ask", returnAddresses=[]))["unconfirmed"]["allowedOrigins"] == [PAGE]
-    assert (await acts_from(app, PAGE, own.boss)).status == 403
-    assert (await own.changed(own.boss, allowedOrigins=[PAGE]))["unconfirmed"] == NONE
-    assert (await acts_from(app, PAGE, own.boss)).status == 200
+    assert (await own.changed(own.client_admin, contact="Ask", returnAddresses=[]))["unconfirmed"][
+        "allowedOrigins"
+    ] == [PAGE]
+    assert (await acts_from(app, PAGE, own.client_admin)).status == 403
+    assert (await own.changed(own.client_admin, allowedOrigins=[PAGE]))["unconfirmed"] == NONE
+    assert (await acts_from(app, PAGE, own.client_admin)).status == 200
     await own.changed(own.clerk, allowedOrigins=[ELSEWHERE, PAGE])  # in another order, with one more
-    assert (await acts_from(app, PAGE, own.boss)).status == 200
-    assert (await acts_from(app, ELSEWHERE, own.boss)).status == 403
+    assert (await acts_from(app, PAGE, own.client_admin)).status == 200
+    assert (await acts_from(app, ELSEWHERE, own.client_admin)).status == 403
     await own.changed(own.clerk, allowedOrigins=[ELSEWHERE])
     await own.changed(own.clerk, allowedOrigins=[ELSEWHERE, PAGE])  # taken off and listed anew
-    assert (await acts_from(app, PAGE, own.boss)).status == 403
+    assert (await acts_from(app, PAGE, own.client_admin)).status == 403
 
 
 async def test_a_system_admin_saves_it_as_well(app: App) -> None:
@@ -57,10 +58,10 @@ async def test_a_system_admin_saves_it_as_well(app: App) -> None:
         check_success(await app.send("PATCH", path, body, token=await app.admin_token()))["settings"]["unconfirmed"]
         == NONE
     )
-    assert (await acts_from(app, PAGE, own.boss)).status == 200
+    assert (await acts_from(app, PAGE, own.client_admin)).status == 200
 
 
-async def test_nobody_says_that_an_address_is_confirmed(app: App) -> None:
+async def test_no_one_says_that_an_address_is_confirmed(app: App) -> None:
     own = await own_client(app)
     sent = await own.changed(own.clerk, allowedOrigins=[PAGE], unconfirmed=NONE)
     assert sent["unconfirmed"]["allowedOrigins"] == [PAGE]
@@ -96,24 +97,24 @@ async def test_no_sign_in_of_an_admin_ends_at_a_user_admins_address(app: App, op
     await own.changed(own.clerk, returnAddresses=[BACK, APP])
     _, reply = await provider.attempt("viewer", viewer.email, query=query)
     assert (reply.status, reply.headers["location"].partition("?")[0]) == (302, query["returnTo"])
-    browser, reply = await provider.attempt("boss", own.boss.email, query=query)
+    browser, reply = await provider.attempt("boss", own.client_admin.email, query=query)
     check_refusal(reply, 401, "SSO_FAILED")
     assert "session" not in browser.cookies
     assert "a User Admin added" in await last_reason(app, own.identifier)
     await settle(app, own.identifier, returnAddresses=[BACK, APP])
-    _, reply = await provider.attempt("boss", own.boss.email, query=query)
+    _, reply = await provider.attempt("boss", own.client_admin.email, query=query)
     assert reply.headers["location"].partition("?")[0] == query["returnTo"]
 
 
 async def test_it_is_no_default_until_an_admin_saves_it(app: App, op: Op) -> None:
-    """Else a User Admin keeps all Admins out, who ask for no address and are sent to that one."""
+    """Without this, a User Admin could lock out all Admins, who ask for no address and are sent to that one."""
     own = await own_client(app)
     provider = await _at_provider(app, op, own)
     await own.changed(own.clerk, returnAddresses=[BACK])
-    _, reply = await provider.attempt("boss", own.boss.email)
+    _, reply = await provider.attempt("boss", own.client_admin.email)
     assert reply.headers["location"] == f"{app.public_url}/api/client/auth/me"
     await settle(app, own.identifier, returnAddresses=[BACK])
-    _, reply = await provider.attempt("boss", own.boss.email)
+    _, reply = await provider.attempt("boss", own.client_admin.email)
     assert reply.headers["location"] == BACK
 
 
@@ -122,7 +123,7 @@ async def test_an_admin_who_links_an_identity_is_refused_at_once(app: App, op: O
     provider = await _at_provider(app, op, own)
     await own.changed(own.clerk, returnAddresses=[BACK])
     body = {"provider": provider.name, "returnTo": BACK}
-    reply = await app.post("/api/client/auth/identities", body, token=own.boss.token)
+    reply = await app.post("/api/client/auth/identities", body, token=own.client_admin.token)
     check_refusal(reply, 400, "VALIDATION_ERROR")
     assert (await app.post("/api/client/auth/identities", body, token=own.clerk.token)).status == 200
 
@@ -130,7 +131,7 @@ async def test_an_admin_who_links_an_identity_is_refused_at_once(app: App, op: O
 async def test_a_one_time_link_leads_to_no_such_address(app: App) -> None:
     own = await own_client(app)
     await own.changed(own.clerk, returnAddresses=[BACK])
-    path = f"/api/admin/clients/{own.identifier}/users/{own.boss.id}/password-reset"
+    path = f"/api/admin/clients/{own.identifier}/users/{own.client_admin.id}/password-reset"
     link = (await app.post(path, token=await app.admin_token())).data["link"]
     shown = await app.post("/api/client/auth/link", {"token": link.rpartition("#")[2]})
     assert shown.data["returnTo"] is None

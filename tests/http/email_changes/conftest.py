@@ -15,7 +15,7 @@ from tests.support.team import Team, new_team
 
 @pytest.fixture(scope="module")
 async def app(database_url: str, mail_server: MailServer) -> AsyncIterator[App]:
-    """E-mails leave with the act that they tell of, and none is tried again by itself."""
+    """E-mails are sent with the change that they report, and none is retried by itself."""
     with nothing_by_itself():
         async with running(database_url, **mail_server.settings) as application:
             yield application
@@ -23,7 +23,7 @@ async def app(database_url: str, mail_server: MailServer) -> AsyncIterator[App]:
 
 @pytest.fixture
 async def team(app: App, mail_server: MailServer, another_day: None) -> Team:
-    """A client of the test alone, when all earlier e-mails are out."""
+    """A client for one test, once all earlier e-mails are sent."""
     await quiet(app)
     mail_server.mails.clear()
     mail_server.refuses = ""

@@ -83,7 +83,7 @@ async def test_the_old_mailbox_undoes_it(team: Team, mail_server: MailServer) ->
 
 
 async def test_a_new_password_by_forgot_leaves_the_way_back_open(team: Team, mail_server: MailServer) -> None:
-    """Change the address, then "forgot password": what this is there against."""
+    """Change the address, then "forgot password": the attack that the undo link is made for."""
     _, old, token = await person(team)
     new = f"thief@{team.client}.example"
     back = await changed(team, mail_server, token, new)

@@ -24,7 +24,7 @@ async def test_the_current_password_is_asked_for_and_throttled(team: Team, mail_
     check_refusal(await ask_own(team.app, token, new, "wrong-lantern-9-moss"), 429, "RATE_LIMITED")
     body = {"currentPassword": PASSWORD, "newPassword": NEW}
     guess = await team.app.post("/api/client/auth/password", body, token=token)
-    check_refusal(guess, 429, "RATE_LIMITED")  # no second row of guesses at the other door
+    check_refusal(guess, 429, "RATE_LIMITED")  # the other route allows no further guesses
     assert await told(team.app, mail_server) == {}
 
 

@@ -69,7 +69,7 @@ DOCUMENTS = {
     "a cycle of two": "{ job(id: 1) { ...A } } fragment A on Job { ...B } fragment B on Job { ...A }",
     "a cycle through fields": "{ job(id: 1) { ...A } } fragment A on Job { newerVersion { template { ...B } } } "
     "fragment B on Template { latestVersion { template { ...B } } }",
-    "a cycle that nobody spreads": "{ me { id } } fragment A on Job { ...B } fragment B on Job { ...A }",
+    "a cycle that is not used": "{ me { id } } fragment A on Job { ...B } fragment B on Job { ...A }",
     "all with all": "{ job(id: 1) { ...F0 } } "
     + " ".join(f"fragment F{n} on Job {{ {' '.join(f'...F{m}' for m in range(19))} }}" for n in range(19)),
     "differing arguments": "{ " + repeat(20, "jobs(first: #) { id }") + " }",
@@ -116,7 +116,7 @@ VARIABLES = {
     "100,000 roles": (SET_ROLES, '{"roles":' + many(100_000, '"Viewer"') + "}"),
     "80,000 members": (ADD_TEMPLATE, '{"input":' + members(80_000) + "}"),
     "80,000 variables": (LIST, members(80_000)),
-    "what nobody uses": ("{ me { id } }", '{"a":' + many(300_000, "[]") + "}"),
+    "variables that are not used": ("{ me { id } }", '{"a":' + many(300_000, "[]") + "}"),
     "33 levels": (LIST, first("[" * 33 + "]" * 33)),
     "100,000 levels": (LIST, first("[" * 100_000 + "]" * 100_000)),
     "many levels of many": (LIST, first("[" * 28 + many(100_000, "[]") + "]" * 28)),
@@ -130,7 +130,7 @@ VARIABLES = {
 
 @pytest.fixture(scope="module")
 async def token(app: App) -> str:
-    """Of someone who may do everything."""
+    """An access token of a user who may do everything."""
     return str((await app.sign_in("admin@acme.example")).data["token"])
 
 

@@ -14,7 +14,7 @@ ME = """{ me { id email firstName lastName title permissions
 
 
 @pytest.mark.parametrize("role", list(Role))
-async def test_the_seeds_query_works_for_each_role(app: App, role: Role) -> None:
+async def test_the_example_query_works_for_each_role(app: App, role: Role) -> None:
     reply = await app.graphql(SEED, await token_of(app, f"{SLUGS[role]}@acme.example"))
     assert reply.status == 200
     assert reply.headers["content-type"].startswith("application/json")

@@ -30,7 +30,7 @@ async def state(app: App) -> dict[str, Any]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database for each test: a licence stays."""
+    """A database for each test, since an installed licence stays."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'licence.db'}"
     server: Databases = request.getfixturevalue("postgres")

@@ -32,7 +32,7 @@ async def test_the_names_are_those_that_dashboards_know(app: App) -> None:
     asked = 'manifest_request_seconds_count{method="GET",route="/api/client/auth/me",status="401"} '
     assert asked in reply.text
     assert 'route="(none)"' in reply.text
-    assert "nowhere" not in reply.text  # a path in a label would let a stranger fill the memory
+    assert "nowhere" not in reply.text  # a path in a label would let anonymous callers fill the memory
 
 
 async def test_sign_ins_and_refreshes_are_counted_by_result(app: App) -> None:

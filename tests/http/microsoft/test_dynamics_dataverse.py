@@ -45,7 +45,7 @@ async def test_someone_who_was_taken_out_of_the_environment_does_not_get_in_agai
 #: it is not, is no one's membership: the provider is set up wrongly.
 REFUSALS: dict[str, tuple[Answer, str, str]] = {
     "401": (error_bodies.unauthorized_at_dataverse("x", ORGANIZATION), SET_UP, "dataverse answered 401: no code"),
-    "403 in words": (Answer(403, {}, b"<h1>Forbidden</h1>"), NO_MEMBER, "dataverse answered 403: no code"),
+    "403 as text": (Answer(403, {}, b"<h1>Forbidden</h1>"), NO_MEMBER, "dataverse answered 403: no code"),
     "404": (
         error_bodies.dataverse("0x80060888", "Resource not found for the segment 'WhoAmI'.", 404),
         SET_UP,
@@ -56,7 +56,7 @@ REFUSALS: dict[str, tuple[Answer, str, str]] = {
         SET_UP,
         "answered 400: 0x80048d19",
     ),
-    "somebody without an id": (Answer.json({"OrganizationId": GOOD["OrganizationId"]}), SET_UP, "names no user"),
+    "a user without an id": (Answer.json({"OrganizationId": GOOD["OrganizationId"]}), SET_UP, "names no user"),
     "an id that is none": (Answer.json({**GOOD, "UserId": "alice"}), SET_UP, "names no user"),
     "an id that is a number": (Answer.json({**GOOD, "UserId": 7}), SET_UP, "names no user"),
     "no organisation": (Answer.json({"UserId": GOOD["UserId"]}), SET_UP, "names no user"),

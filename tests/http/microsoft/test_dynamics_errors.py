@@ -15,7 +15,7 @@ from tests.support.people import last_reason
 from tests.support.single_sign_on import Browser, check_no_one_got_in, failures, flow_cookies, sign_ins, with_query
 
 UNAVAILABLE = "The identity provider cannot be reached, try again later"
-#: What comes back with the browser: error, the number in its description, a word of the sentence.
+#: What comes back with the browser: error, the number in its description, a part of the sentence.
 REDIRECTS = {
     "consent refused": ("access_denied", "AADSTS65004", "cancelled or not allowed"),
     "not assigned to the application": ("access_denied", "AADSTS50105", "cancelled or not allowed"),
@@ -36,13 +36,13 @@ REDIRECTS = {
 async def test_what_microsoft_refuses_is_a_sentence_for_the_person_and_a_number_for_the_trail(
     setup: MicrosoftSetup, case: str
 ) -> None:
-    error, number, word = REDIRECTS[case]
+    error, number, part = REDIRECTS[case]
     provider = await setup.dynamics()
     setup.microsoft.refuses = error
     setup.microsoft.redirect = {"error_description": f"{number}: own words, Trace ID: 4f1a Timestamp: 2026"}
     browser, reply = await provider.sign_in()
     sentence = check_no_one_got_in(reply)
-    assert word in sentence
+    assert part in sentence
     assert sentence.endswith(".")
     for text in ("own words", "AADSTS", "Trace"):
         assert text not in reply.text
@@ -62,7 +62,7 @@ async def test_nothing_else_of_the_description_is_kept(setup: MicrosoftSetup, de
     assert await last_reason(setup.app, provider.client) == "redirect: access_denied"
 
 
-#: What the token endpoint answers: AADSTS number → a word of the sentence.
+#: What the token endpoint answers: AADSTS number → a part of the sentence.
 REFUSALS = {
     54005: "took too long or was completed already",
     70008: "took too long or was completed already",

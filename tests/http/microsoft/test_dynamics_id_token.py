@@ -17,7 +17,7 @@ CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-
 
 
 async def refused(setup: MicrosoftSetup, provider: Provider, user: str = "alice") -> str:
-    """Someone who does not get in; the reason, as the trail has it. Nothing is left of them."""
+    """A refused sign-in; returns the reason in the audit trail. No user is made."""
     browser, reply = await provider.sign_in(user)
     check_no_one_got_in(reply)
     assert (await browser.me()).status == 401

@@ -19,7 +19,7 @@ NO_ACCOUNT = "You have no account here that belongs to this identity"
 
 
 def in_dataverse(number: int, organization: str = ORGANIZATION_ID) -> str:
-    """Who someone is in the environment, as it is kept."""
+    """The person's user in the environment, as it is stored."""
     return f"dataverse:{organization}:5a5a5a5a-0000-4000-8000-00000000000{number}"
 
 
@@ -30,7 +30,7 @@ async def kept(setup: MicrosoftSetup, client: str) -> dict[str, int]:
 
 
 async def signed_in(provider: Provider, user: str = "alice", **query: Any) -> dict[str, Any]:
-    """Who someone is here who gets in."""
+    """The user that a successful sign-in belongs to."""
     browser, reply = await provider.sign_in(user, **query)
     assert reply.status == 302, reply.text
     found: dict[str, Any] = (await session_of(browser))["user"]
@@ -92,7 +92,7 @@ async def test_a_client_can_trust_the_addresses_of_its_own_directory(setup: Micr
 
 async def test_an_invitation_links_the_person_who_holds_it(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics(createUsers=False)
-    user_id, _ = await new_user(setup.app, provider.client, "somebody@else.example")
+    user_id, _ = await new_user(setup.app, provider.client, "other@else.example")
     path = f"/api/admin/clients/{provider.client}/users/{user_id}/invitation"
     invited = await setup.app.post(path, token=await setup.app.admin_token())
     assert (await signed_in(provider, invitation=invited.data["token"]))["id"] == user_id

@@ -32,7 +32,7 @@ async def begun(setup: MicrosoftSetup, provider: Provider, **query: str) -> tupl
 
 
 async def still_fine(setup: MicrosoftSetup, browser: Browser, address: str) -> None:
-    """The sign-in that someone meddled with can be finished all the same."""
+    """A sign-in that an attacker interfered with can still be completed."""
     assert setup.microsoft.count("token") == 0
     assert (await browser.send("GET", address)).status == 302
     assert (await browser.me()).status == 200

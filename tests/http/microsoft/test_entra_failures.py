@@ -16,7 +16,7 @@ from tests.support.envelope import check_refusal
 
 
 def junk(setup: MicrosoftSetup, number: int, kind: str = "graph") -> str:
-    """A token that looks right and is not: each is another one."""
+    """A new token that looks genuine and is not."""
     return setup.microsoft.mint(kind, key_of="fabrikam", claims={"uti": f"junk-{number}"})
 
 
@@ -43,7 +43,7 @@ async def test_three_hundred_at_once_cost_few_calls_to_graph(setup: MicrosoftSet
 
 @pytest.mark.usefixtures("setup")  # no other client has the directory
 async def test_an_address_that_came_once_is_not_kept_in_memory(database_url: str) -> None:
-    """There are more addresses than memory."""
+    """More addresses than the server remembers."""
     async with setup_on(database_url, MANIFEST_TRUSTED_PROXIES="192.0.2.1") as setup:
         await setup.entra()
         for number in range(20):

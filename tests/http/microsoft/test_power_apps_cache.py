@@ -182,7 +182,7 @@ async def test_someone_else_of_the_client_is_not_touched(setup: MicrosoftSetup) 
     ],
 )
 async def test_a_change_while_graph_is_being_asked(setup: MicrosoftSetup, what: str, status: int, code: str) -> None:
-    """The answer is to a question of before: it lets no one in, and is not kept."""
+    """The answer belongs to earlier settings: it lets no one in, and is not cached."""
     provider = await setup.entra()
     user_id = (await setup.me(setup.microsoft.mint("graph")))["user"]["id"]
     token = setup.microsoft.mint("graph")
@@ -226,7 +226,7 @@ async def test_that_a_person_was_refused_is_not_remembered(setup: MicrosoftSetup
 
 
 async def test_that_a_token_is_not_genuine_is_remembered_for_a_minute(setup: MicrosoftSetup) -> None:
-    """Nothing that a client settles makes it genuine, so it is asked about once."""
+    """No setting of a client makes it genuine, so Microsoft is asked once."""
     await setup.entra()
     token = setup.microsoft.mint("graph")
     setup.microsoft.answers["graph"] = error_bodies.graph("InvalidAuthenticationToken", "no", 0)

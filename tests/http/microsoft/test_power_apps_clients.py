@@ -36,7 +36,7 @@ async def test_the_client_that_is_named_must_be_the_tokens(setup: MicrosoftSetup
 
 @KINDS
 async def test_a_caller_who_names_another_client_leaves_no_trace(setup: MicrosoftSetup, kind: str) -> None:
-    """Neither at the one nor at the other: no one is made, and no one has signed in."""
+    """Refused at both clients: no user is made, and no sign-in is recorded."""
     provider = await setup.entra_of_ours()
     for named in ("acme", "no-such-client"):
         await setup.refused(setup.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming(named))
@@ -117,7 +117,7 @@ async def test_two_providers_of_one_client_that_accept_the_same_token(setup: Mic
 
 
 async def test_many_clients_that_bind_the_same_directory_lock_no_one_out(setup: MicrosoftSetup) -> None:
-    """Whoever has a client here may write any directory's id into it; the one that is named is found all the same."""
+    """Any client may write any directory's id into its settings; the client that is named is still found."""
     for _ in range(21):
         await setup.entra()
     provider = await setup.entra()
@@ -127,7 +127,7 @@ async def test_many_clients_that_bind_the_same_directory_lock_no_one_out(setup: 
 
 @KINDS
 async def test_a_client_that_is_suspended_keeps_no_one_elses_callers_out(setup: MicrosoftSetup, kind: str) -> None:
-    """Else whoever bound a directory that is not theirs would go on doing harm after they were stopped."""
+    """Without this, a client that claimed another's directory would still do harm after it was suspended."""
     provider, stopped = await setup.entra_of_ours(), await setup.entra_of_ours()
     await setup.refused(setup.microsoft.mint(kind))
     await act_on(setup.app, f"{stopped.client}/suspend")
@@ -159,8 +159,8 @@ async def test_no_one_of_one_client_is_in_another(setup: MicrosoftSetup) -> None
     me = await setup.me(token)
     answer = await setup.app.post(GRAPHQL, {"query": "{ users { email } }"}, token=token)
     assert [user["email"] for user in answer.json["data"]["users"]] == [me["user"]["email"]]
-    stranger = setup.app.ids.get("viewer@acme.example", 1)
-    for path in (f"users/{stranger}", f"users/{stranger}/identities"):
+    outsider = setup.app.ids.get("viewer@acme.example", 1)
+    for path in (f"users/{outsider}", f"users/{outsider}/identities"):
         check_refusal(await setup.app.get(f"/api/client/{path}", token=token), 404, "NOT_FOUND")
     assert list(await users_of(setup.app, provider.client)) == [me["user"]["email"]]
 

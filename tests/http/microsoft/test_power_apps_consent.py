@@ -46,7 +46,7 @@ async def test_the_caller_is_the_user_from_then_on(setup: MicrosoftSetup, kind: 
 
 
 async def test_by_the_cookie_on_a_page_of_ours_and_on_no_other(setup: MicrosoftSetup) -> None:
-    """Else any page could tie the visitor's account to the key of a stranger."""
+    """Without this, any page could link the visitor's account to an attacker's token."""
     provider, owner = await both(setup)
     token = setup.microsoft.mint("graph")
     for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
@@ -132,7 +132,7 @@ async def test_microsoft_in_trouble(setup: MicrosoftSetup) -> None:
 
 
 async def test_only_a_session_consents(setup: MicrosoftSetup) -> None:
-    """Who shows a token of Microsoft's alone has proven no account here that could be linked."""
+    """A caller who sends only a token of Microsoft has proved no account here that could be linked."""
     provider, _ = await both(setup, createUsers=True)
     bob = setup.microsoft.mint("graph", user="bob")
     await setup.me(bob)

@@ -78,7 +78,7 @@ async def test_a_claim_changed_under_the_old_signature(setup: MicrosoftSetup, ki
 
 
 async def test_a_token_for_us_that_claims_to_be_for_graph_and_the_reverse(setup: MicrosoftSetup) -> None:
-    """Each kind has a judge of its own, and is not let in by the other's."""
+    """Each kind is verified by its own code, and not accepted by the other's."""
     await setup.entra_of_ours(entra={"appIdUri": OUR_URI})
     graph, api = setup.microsoft.mint("graph"), setup.microsoft.mint("api-v1")
     await setup.refused(tokens.tampered(graph, aud=OUR_URI))
@@ -89,7 +89,7 @@ async def test_a_token_for_us_that_claims_to_be_for_graph_and_the_reverse(setup:
 
 @KINDS
 async def test_one_token_has_one_text(setup: MicrosoftSetup, kind: str) -> None:
-    """Graph reads leniently, so it is for us to take no second spelling: it would have a memory of its own."""
+    """Graph reads leniently, so we must refuse a second spelling: it would be cached apart."""
     await setup.entra_of_ours()
     token = setup.microsoft.mint(kind)
     header, payload, signature = token.split(".")

@@ -53,7 +53,7 @@ async def test_a_directory_that_is_trusted_for_its_domain(setup: MicrosoftSetup,
     me = await setup.me(setup.microsoft.mint(kind))
     assert me["user"]["id"] == alice.id
     assert me["roles"] == ["Author", "Operator"]  # by hand, and the provider's
-    assert (await setup.app.me(alice.token)).status == 401  # whoever had the account before is out
+    assert (await setup.app.me(alice.token)).status == 401  # the earlier owner of the account is signed out
     own = (await setup.app.me(await by_link(setup, client, alice.id))).data
     assert (own["user"], own["roles"]) == (me["user"], me["roles"])
     [event] = [event for event in await trail(setup.app, client) if event.event == "identity_linked"]
@@ -61,19 +61,19 @@ async def test_a_directory_that_is_trusted_for_its_domain(setup: MicrosoftSetup,
     assert len(await users_of(setup.app, client)) == 1
 
 
-@pytest.mark.parametrize("word", [True, 1, "1", "true"], ids=repr)
-async def test_entra_says_that_the_domains_owner_is_verified(setup: MicrosoftSetup, word: Any) -> None:
+@pytest.mark.parametrize("verified", [True, 1, "1", "true"], ids=repr)
+async def test_entra_says_that_the_domains_owner_is_verified(setup: MicrosoftSetup, verified: Any) -> None:
     client, alice = await alice_of(setup)
     await setup.entra_of_ours(client, domains=["contoso.example"])
-    token = setup.microsoft.mint("api", claims={"email": ALICE, "xms_edov": word})
+    token = setup.microsoft.mint("api", claims={"email": ALICE, "xms_edov": verified})
     assert (await setup.me(token))["user"]["id"] == alice.id
 
 
-@pytest.mark.parametrize("word", [None, False, 0, "0", "false", "", "yes", [True], {}], ids=repr)
-async def test_or_does_not(setup: MicrosoftSetup, word: Any) -> None:
+@pytest.mark.parametrize("verified", [None, False, 0, "0", "false", "", "yes", [True], {}], ids=repr)
+async def test_or_does_not(setup: MicrosoftSetup, verified: Any) -> None:
     client, _ = await alice_of(setup)
     await setup.entra_of_ours(client, domains=["contoso.example"])
-    token = setup.microsoft.mint("api", claims={"email": ALICE, "xms_edov": word})
+    token = setup.microsoft.mint("api", claims={"email": ALICE, "xms_edov": verified})
     await setup.refused(token, code="SSO_FAILED")
 
 
@@ -154,7 +154,7 @@ async def test_a_caller_who_came_first_is_who_signs_in_with_dynamics_later(setup
 
 
 async def test_no_one_of_another_directory_is_found_by_the_same_number(setup: MicrosoftSetup) -> None:
-    """``oid`` is a number within a directory: another one may use it for someone else."""
+    """``oid`` is an id within a directory: another directory may use it for another person."""
     client = await new_client(setup.app)
     await setup.entra(client)
     fabrikam = setup.microsoft.named("fabrikam")
@@ -190,7 +190,7 @@ async def test_an_account_whose_user_is_deactivated_is_not_linked_around(setup: 
 
 
 async def by_link(setup: MicrosoftSetup, client: str, user_id: int) -> str:
-    """An access token of someone who chose a password with a one-time link."""
+    """An access token of a user who chose a password with a one-time link."""
     path = f"/api/admin/clients/{client}/users/{user_id}/password-reset"
     link = (await setup.app.post(path, token=await setup.app.admin_token())).data["link"]
     return str((await reset(setup.app, link.partition("#")[2])).data["token"])
@@ -204,7 +204,7 @@ async def unlink_by_admin(setup: MicrosoftSetup, provider: Provider, user_id: in
 
 
 async def test_a_link_that_is_cut_ends_with_the_next_request(setup: MicrosoftSetup) -> None:
-    """By an administrator, and by the user. Neither leaves a caller in who is remembered."""
+    """By an administrator, and by the user. Both also end cached access."""
     client, alice = await alice_of(setup)
     provider = await setup.entra_of_ours(client, **trusting())
     token = setup.microsoft.mint("api")

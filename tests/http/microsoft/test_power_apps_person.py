@@ -56,7 +56,7 @@ async def test_a_person_is_tid_and_oid_whatever_else_changes(setup: MicrosoftSet
 
 
 async def test_two_people_with_one_address_are_not_one(setup: MicrosoftSetup) -> None:
-    """Someone else of the directory whose account got the address: it opens nothing of the first one's."""
+    """Another person of the directory gets the address: it opens nothing of the first person's."""
     provider = await setup.entra()
     await setup.me(setup.microsoft.mint("graph"))
     setup.microsoft.profile = {"mail": "alice@contoso.example"}
@@ -135,7 +135,7 @@ async def test_guests_get_in_where_the_client_wants_them(setup: MicrosoftSetup, 
     [
         {"acct": 1}, {"acct": "1"}, {"acct": 2}, {"acct": True}, {"acct": [0]}, {"idp": "mail"}, {"idp": "google.com"},
         {"idp": "https://sts.windows.net/f0f0f0f0-9999-4999-8999-999999999999/"}, {"idp": ["live.com"]}, {"idp": 7},
-        # A partner's own service is named by whoever runs it.
+        # A partner chooses the name of its own service.
         {"idp": "https://idp.partner.example/c0c0c0c0-1111-4111-8111-111111111111/"},
     ],
     ids=str,
@@ -169,7 +169,7 @@ async def test_a_user_who_is_deactivated(setup: MicrosoftSetup) -> None:
 
 
 async def test_a_seat_of_the_installation_is_not_taken_by_an_address(setup: MicrosoftSetup) -> None:
-    """An account that someone made here is no one's of the directory, however well the address fits."""
+    """An account made here belongs to no person of the directory, even if the address is equal."""
     provider = await setup.entra_of_ours()
     await new_user(setup.app, provider.client, "alice@contoso.example")
     for kind in ("graph", "api"):

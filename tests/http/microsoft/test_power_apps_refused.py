@@ -189,8 +189,8 @@ async def test_a_directory_that_is_bound_to_no_client(setup: MicrosoftSetup) -> 
 
 
 async def test_personal_accounts(setup: MicrosoftSetup) -> None:
-    """All of them share one directory, so it names no one's organisation: no provider is saved for it, and one that
-    was saved before that was so gets no one in."""
+    """All personal accounts share one directory, so it is no organisation: no provider is saved for it, and an older
+    one lets no one in."""
     provider = await setup.entra_of_ours(entra={"guests": True})
     change = {"entra": {"directory": CONSUMERS, "clientSecret": "another"}}
     check_refusal(await provider.send("PATCH", "", change), 400, "VALIDATION_ERROR")

@@ -79,7 +79,7 @@ async def test_more_groups_than_the_token_lists_take_no_roles_away(
     assert "more groups than it tells" in reply.json["error"]["message"]
     assert "too many" in await last_reason(setup.app, provider.client)
     assert (await setup.me(known))["roles"] == me["roles"] == ["Operator", "Viewer"]
-    # Someone new is not made with fewer roles than are due either.
+    # A new user is not made with fewer roles than are due either.
     await setup.refused(setup.microsoft.mint(kind, user="bob", claims=overage), code="SSO_FAILED")
     assert list(await users_of(setup.app, provider.client)) == ["alice@contoso.example"]
 

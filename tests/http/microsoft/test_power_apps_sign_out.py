@@ -56,7 +56,7 @@ async def test_for_as_long_as_it_would_have_been_good(setup: MicrosoftSetup, kin
     assert len(setup.microsoft.asked) == calls  # no one needs to be asked about it
     setup.app.clock.advance(2 * 86_400)
     await sweep_expired(setup.app)
-    await setup.refused(token, code="TOKEN_EXPIRED")  # no one need know of it any more
+    await setup.refused(token, code="TOKEN_EXPIRED")  # no row for it is needed any more
 
 
 @KINDS

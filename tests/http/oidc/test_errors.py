@@ -36,7 +36,7 @@ async def client(app: App, op: Op) -> str:
 
 
 @pytest.mark.parametrize(
-    ("error", "word"),
+    ("error", "text"),
     [
         ("access_denied", "cancelled or not allowed"),
         ("login_required", "sign in there first"),
@@ -53,13 +53,13 @@ async def client(app: App, op: Op) -> str:
     ],
 )
 async def test_an_error_of_the_provider_is_a_sentence_that_a_person_understands(
-    app: App, op: Op, client: str, error: str, word: str
+    app: App, op: Op, client: str, error: str, text: str
 ) -> None:
     op.error = error
     browser, address = await begun(app, op, client)
     reply = await browser.send("GET", address)
     sentence = check_no_one_got_in(reply)
-    assert word in sentence
+    assert text in sentence
     assert sentence[0].isupper()
     assert sentence.endswith(".")
     assert "_" not in sentence

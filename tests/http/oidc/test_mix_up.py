@@ -88,7 +88,7 @@ async def test_a_token_that_the_provider_did_not_sign_opens_nothing(app: App, op
     elif how == "no signature":
         op.id_token = op.mint(None).rpartition(".")[0] + "."
     else:
-        op.only_in_userinfo, op.userinfo = {"email"}, {**op.user, "sub": "somebody-else"}
+        op.only_in_userinfo, op.userinfo = {"email"}, {**op.user, "sub": "someone-else"}
     browser, address = await begun(app, op, client)
     check_no_one_got_in(await browser.send("GET", address))
     assert (await browser.me()).status == 401

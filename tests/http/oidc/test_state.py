@@ -37,7 +37,7 @@ async def client(app: App, op: Op) -> str:
 
 
 async def still_fine(browser: Browser, address: str) -> None:
-    """The sign-in that someone meddled with can be finished all the same."""
+    """A sign-in that an attacker interfered with can still be completed."""
     ended = await browser.send("GET", address)
     assert (ended.status, ended.headers["location"]) == (302, RETURN_TO), ended.text
     assert (await browser.me()).status == 200
@@ -126,7 +126,7 @@ async def test_the_cookie_lives_as_long_and_is_gone_afterwards(app: App, op: Op,
 async def test_an_answer_in_another_browser_opens_nothing_and_uses_nothing_up(
     app: App, op: Op, client: str, brings: str
 ) -> None:
-    """Login CSRF: whoever began the sign-in sends someone else the address with which it ends (RFC 9700, 4.7)."""
+    """Login CSRF: an attacker begins the sign-in and sends a victim the address that completes it (RFC 9700, 4.7)."""
     mine, address = await begun(app, op, client)
     [(name, value)] = flow_cookies(mine).items()
     victim, _ = await begun(app, op, client)

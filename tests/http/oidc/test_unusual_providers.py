@@ -31,9 +31,9 @@ async def again(app: App, op: Op, client: str) -> dict[str, Any]:
     return me
 
 
-@pytest.mark.parametrize("tail", ["/", "/realms/acme", "/realms/acme/", "/oauth2/default", "/tenant%20one/v2.0"])
-async def test_an_issuer_with_a_path_or_a_slash_at_its_end(app: App, op: Op, tail: str) -> None:
-    op.issuer = op.base + tail
+@pytest.mark.parametrize("ending", ["/", "/realms/acme", "/realms/acme/", "/oauth2/default", "/tenant%20one/v2.0"])
+async def test_an_issuer_with_a_path_or_a_slash_at_its_end(app: App, op: Op, ending: str) -> None:
+    op.issuer = op.base + ending
     await signed_in(app, op)
 
 
@@ -239,7 +239,7 @@ async def test_a_client_id_and_secret_full_of_odd_characters(app: App, op: Op) -
     "token", [{"token_type": "bearer"}, {"token_type": "BEARER"}, {"expires_in": None, "scope": ""}]
 )
 async def test_token_answers_that_are_odd_and_legal(app: App, op: Op, token: dict[str, Any]) -> None:
-    op.token |= {"refresh_token": "kept by nobody", **token}
+    op.token |= {"refresh_token": "never stored", **token}
     await signed_in(app, op)
 
 

@@ -71,7 +71,7 @@ async def test_the_answer_is_the_same_whatever_is_found(app: App, mail_server: M
     replies: dict[str, Reply] = {}
     work: dict[str, int] = {}
     for number, (name, (email, client)) in enumerate(cases.items()):
-        mail_server.is_holding = True  # what is done once a letter was taken is no part of the answer
+        mail_server.is_holding = True  # what is done after the e-mail was sent is no part of the answer
         with counted_statements() as seen:
             replies[name] = await forgot(app, email, client, f"203.0.113.{number}")
             work[name] = len(seen)
@@ -120,14 +120,14 @@ async def test_asking_for_links_and_using_one_gives_no_guesses_back(app: App, ma
     _, email = await new_user(app, password=PASSWORD)
     for number in range(ACCOUNT.free):
         await app.sign_in(email, "wrong-lantern-9-moss", "acme", headers={"X-Forwarded-For": f"203.0.113.{number}"})
-    stranger = {"X-Forwarded-For": "203.0.113.99"}
-    assert (await app.sign_in(email, PASSWORD, "acme", headers=stranger)).status == 429
+    outsider = {"X-Forwarded-For": "203.0.113.99"}
+    assert (await app.sign_in(email, PASSWORD, "acme", headers=outsider)).status == 429
     assert (await forgot(app, email)).status == 200
     received = await mail_server.next_mail()
-    assert (await app.sign_in(email, PASSWORD, "acme", headers=stranger)).status == 429
+    assert (await app.sign_in(email, PASSWORD, "acme", headers=outsider)).status == 429
     owner = await reset(app, received.token, headers={"X-Forwarded-For": "198.51.100.200"})
     assert owner.status == 200
-    assert (await app.sign_in(email, NEW, "acme", headers=stranger)).status == 429
+    assert (await app.sign_in(email, NEW, "acme", headers=outsider)).status == 429
     mine = {"X-Forwarded-For": "203.0.113.98", "Cookie": f"device={owner.cookie('device')}"}
     assert (await app.sign_in(email, NEW, "acme", headers=mine)).status == 200
 

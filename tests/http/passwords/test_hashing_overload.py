@@ -42,7 +42,7 @@ async def test_beyond_the_queue_sign_ins_are_overloaded_and_reads_go_on(app: App
 
 
 async def test_an_attempt_that_was_never_tried_is_no_failure(app: App, database_url: str) -> None:
-    """Who comes back while the queue is full is not taken for someone who guesses."""
+    """A caller who comes back while the queue is full is not counted as guessing."""
     admin = {"username": "root", "password": PASSWORD}
     async with running(database_url) as node:
         with hashing_is_overloaded():

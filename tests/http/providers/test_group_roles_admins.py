@@ -22,7 +22,7 @@ ADMINS = [roles_line("bosses", "Admin")]
 
 
 async def client_admin(company: OidcProvider, name: str) -> int:
-    """Someone who is Admin by the group."""
+    """A user who is Admin by the group."""
     browser = await company.sign_in(name, f"{name}@mail.example", groups=["bosses"])
     return int((await session_of(browser))["user"]["id"])
 
@@ -70,7 +70,7 @@ async def test_other_roles_of_the_last_admin_go_all_the_same(app: App) -> None:
 
 async def test_of_two_admins_who_lose_the_group_at_once_one_stays(app: App) -> None:
     client = await new_client(app)
-    await domain_counts(app, client)  # else groups give Admin to no one who is here
+    await domain_counts(app, client)  # else groups give Admin to no existing user
     okta = await saml_provider(app, client, groupRoles=ADMINS, domains=[f"{client}.example"])
     people = [f"{name}@{client}.example" for name in ("ada", "bob")]
     for _ in range(5):

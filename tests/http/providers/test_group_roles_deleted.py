@@ -15,7 +15,7 @@ LINES = [roles_line("ops", "Operator"), roles_line("writers", "Author"), roles_l
 
 
 async def roles_of(company: OidcProvider) -> dict[str, list[str]]:
-    """Roles of the client's people, by the first word of their addresses."""
+    """Roles of the client's users, by the first part of their addresses."""
     found = await users_of(company.app, company.client)
     return {email.partition("@")[0]: user["roles"] for email, user in found.items()}
 

@@ -28,7 +28,7 @@ ADMINS = [roles_line("bosses", "Admin")]
 
 
 async def own_provider(app: App, client: str, token: str, op: Any, **members: Any) -> OidcProvider:
-    """A provider that someone of the client makes, for domains that are proved to be the client's."""
+    """A provider that a user of the client makes, for domains that are proved to be the client's."""
     settings = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
     body = {"name": "mine", "createUsers": True, "defaultRoles": ["Viewer"], "oidc": settings,
             "returnAddresses": ["https://app.acme.example/in"], **members}  # fmt: skip
@@ -194,7 +194,7 @@ async def test_a_user_who_signed_in_by_such_a_provider_is_out_when_the_account_b
         clerk, (rising, email) = await member(app, company.client, "User Admin"), await new_user(app, company.client)
         with provider(app.clock, alg="ES256") as op:
             mine = await own_provider(app, company.client, clerk.token, op, domains=[f"{company.client}.example"])
-            stranger = await mine.sign_in("i-am-rising", email)
+            outsider = await mine.sign_in("i-am-rising", email)
             _, coded = await mine.attempt("i-am-rising", email, query={"response": "code"})
         code = {"code": coded.headers["location"].partition("code=")[2]}
         await company.sign_in("rising", email)
@@ -202,7 +202,7 @@ async def test_a_user_who_signed_in_by_such_a_provider_is_out_when_the_account_b
             await set_roles(app, company.client, rising, "Admin")
         rightful = await company.sign_in("rising", email, groups=["bosses"])
         assert "Admin" in (await session_of(rightful))["roles"]
-        assert (await stranger.me()).status == 401
+        assert (await outsider.me()).status == 401
         check_no_one_got_in(await app.post("/api/client/auth/exchange", code))
 
 

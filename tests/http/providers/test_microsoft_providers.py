@@ -83,7 +83,7 @@ async def test_what_is_no_guid_is_refused_wherever_one_belongs(admin: Editor, gu
     "change", [{"directory": OTHER}, {"cloud": "us-dod", "organization": "https://contoso.crm.appsplatform.us"}]
 )
 async def test_a_secret_is_not_shown_to_another_directory_or_cloud(caller: Editor, change: dict[str, Any]) -> None:
-    """Whoever may change a provider, but not read its secret, would point it to himself."""
+    """A user who may change a provider, but not read its secret, could point it to their own server."""
     made = check_success(await caller.create("crm", dynamics=DYNAMICS), 201)
     error = check_refusal(await caller.send("PATCH", "/crm", {"dynamics": change}), 400, "VALIDATION_ERROR")
     assert error["details"] == [{"field": "dynamics.clientSecret", "message": "Needed anew for another issuer"}]

@@ -77,7 +77,7 @@ async def test_a_directory_that_is_not_there(setup: MicrosoftSetup, kind: str) -
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "sentence"),
     [
         (Answer(503), "answers with status 503"),
         (Answer(404, {}, b"<h1>Not found</h1>"), "answers with status 404"),
@@ -91,25 +91,25 @@ async def test_a_directory_that_is_not_there(setup: MicrosoftSetup, kind: str) -
     ],
 )
 async def test_a_login_service_that_does_not_answer_as_it_must(
-    setup: MicrosoftSetup, answer: Answer, words: str
+    setup: MicrosoftSetup, answer: Answer, sentence: str
 ) -> None:
     provider = await setup.entra()
     setup.microsoft.answers["discovery"] = answer
-    assert words in await bad(provider)
+    assert sentence in await bad(provider)
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "sentence"),
     [
         (Answer(500), "keys cannot be read: "),
         (Answer.json({"keys": []}), "None of the published keys"),
         (Answer(200, {}, b"x"), "keys cannot be read: "),
     ],
 )
-async def test_keys_that_cannot_be_used(setup: MicrosoftSetup, answer: Answer, words: str) -> None:
+async def test_keys_that_cannot_be_used(setup: MicrosoftSetup, answer: Answer, sentence: str) -> None:
     provider = await setup.entra()
     setup.microsoft.answers["keys"] = answer
-    assert words in await bad(provider)
+    assert sentence in await bad(provider)
 
 
 async def test_keys_of_another_directory_are_none(setup: MicrosoftSetup) -> None:
@@ -121,7 +121,7 @@ async def test_keys_of_another_directory_are_none(setup: MicrosoftSetup) -> None
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "sentence"),
     [
         (
             {"clientSecret": "wrong-secret-3141"},
@@ -131,10 +131,12 @@ async def test_keys_of_another_directory_are_none(setup: MicrosoftSetup) -> None
         ({"clientId": MISSING}, f"does not know the application {MISSING} (AADSTS700016)"),
     ],
 )
-async def test_an_application_that_is_not_set_up(setup: MicrosoftSetup, settings: dict[str, Any], words: str) -> None:
+async def test_an_application_that_is_not_set_up(
+    setup: MicrosoftSetup, settings: dict[str, Any], sentence: str
+) -> None:
     provider = await setup.dynamics("", settings)
     text = await bad(provider)
-    assert words in text
+    assert sentence in text
     assert "3141" not in text
 
 
@@ -173,11 +175,11 @@ ENVIRONMENTS: dict[str, tuple[Answer, str, str]] = {
 
 @pytest.mark.parametrize("case", ENVIRONMENTS)
 async def test_an_environment(setup: MicrosoftSetup, case: str) -> None:
-    answer, level, words = ENVIRONMENTS[case]
+    answer, level, sentence = ENVIRONMENTS[case]
     provider = await setup.dynamics()
     setup.microsoft.answers["dataverse"] = answer
     found = await said(provider)
-    assert [text for text in found[level] if words in text]
+    assert [text for text in found[level] if sentence in text]
     assert bool(found["bad"]) == (level == "bad")
 
 

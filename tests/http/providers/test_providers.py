@@ -48,7 +48,7 @@ async def test_a_saml_provider_says_what_to_type_in_there(caller: Editor) -> Non
     assert made["saml"]["attributes"] == {
         "email": "", "firstName": "", "lastName": "", "groups": "teams", "subject": "",
     }  # fmt: skip
-    assert made["saml"]["allowIdpInitiated"] is True  # the seed's JSON call is one
+    assert made["saml"]["allowIdpInitiated"] is True  # the documented JSON call is unsolicited
     changed = check_success(await caller.send("PATCH", "/adfs", {"saml": {"attributes": {"email": "mail"}}}))
     assert changed["saml"]["attributes"] == {**made["saml"]["attributes"], "email": "mail"}
     rotated = check_success(await caller.send("POST", "/adfs/rotate-key"))["serviceProvider"]["certificates"]
@@ -76,18 +76,18 @@ async def test_no_other_role_may_look_at_them_or_change_them(app: App, admin: Ed
 @pytest.mark.parametrize("who", WHO[1:])
 async def test_another_clients_provider_is_like_one_that_never_existed(app: App, admin: Editor, who: str) -> None:
     made = await admin.make(name="okta")
-    stranger = await editor(app, who, await new_client(app))
+    outsider = await editor(app, who, await new_client(app))
     for method, path in REQUESTS:
         if not path:
             continue
         body: dict[str, Any] | None = {} if method != "GET" else None
-        foreign = await stranger.send(method, path, body)
+        foreign = await outsider.send(method, path, body)
         check_refusal(foreign, 404, "NOT_FOUND")
-        same_but_request_id(foreign, await stranger.send(method, path.replace("okta", "nope"), body))
-    assert await stranger.names() == []
-    await stranger.make(name="okta")  # each client has its own names
+        same_but_request_id(foreign, await outsider.send(method, path.replace("okta", "nope"), body))
+    assert await outsider.names() == []
+    await outsider.make(name="okta")  # each client has its own names
     assert check_success(await admin.send("GET"))["items"] == [made]
-    reply = await app.get("/api/client/providers", token=stranger.token, headers={"X-Client-ID": admin.client})
+    reply = await app.get("/api/client/providers", token=outsider.token, headers={"X-Client-ID": admin.client})
     check_refusal(reply, 403, "FORBIDDEN")
 
 
@@ -124,7 +124,8 @@ async def test_a_secret_stays_until_it_is_changed_or_taken_away(app: App, caller
 
 
 async def test_a_secret_is_not_taken_along_to_another_issuer(app: App, caller: Editor) -> None:
-    """Whoever may change a provider, and not read its secret, would point it to himself and be sent the secret."""
+    """A user who may change a provider, but not read its secret, could point it to their own server and receive the
+    secret."""
     before = await caller.make(name="okta")
     move = {"issuer": "https://evil.example"}
     error = check_refusal(await caller.send("PATCH", "/okta", {"oidc": move}), 400, "VALIDATION_ERROR")

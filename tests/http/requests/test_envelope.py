@@ -19,7 +19,7 @@ async def test_success_is_success_true_and_data(app: App) -> None:
     assert set(check_success(await app.get("/healthz"))) == {"status"}
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/api", "/api/client", "/api/client/auth/", "/api/admin/nowhere"])
+@pytest.mark.parametrize("path", ["/nowhere", "/api", "/api/client", "/api/client/auth/", "/api/admin/nowhere"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
 async def test_a_path_that_does_not_exist_is_not_found(app: App, path: str, method: str) -> None:
     check_refusal(await app.send(method, path), 404, "NOT_FOUND", message="Not found")

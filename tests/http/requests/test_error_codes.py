@@ -146,18 +146,18 @@ async def _identifier_taken(app: App) -> None:
 
 @produces("RATE_LIMITED", 429)
 async def _too_many_guesses(app: App) -> None:
-    for door, body in (
+    for path, body in (
         ("/api/client/auth/sign-in", {"email": "guessed@acme.example", "password": "guess"}),
         ("/api/admin/auth/sign-in", {"username": "guessed", "password": "guess"}),
     ):
-        replies = [await app.post(door, body) for _ in range(8)]
+        replies = [await app.post(path, body) for _ in range(8)]
         assert {reply.code for reply in replies[:5]} == {"INVALID_CREDENTIALS"}
         check_refusal(replies[-1], 429, "RATE_LIMITED")
         wait = replies[-1].headers["retry-after"]
         assert wait.isdigit()
         assert int(wait) >= 1
         app.clock.advance(int(wait))
-        assert (await app.post(door, body)).code == "INVALID_CREDENTIALS"
+        assert (await app.post(path, body)).code == "INVALID_CREDENTIALS"
 
 
 @produces("SSO_FAILED", 401)
@@ -196,6 +196,6 @@ async def test_the_code_is_produced_with_its_status(database_url: str, code: str
         await produce(app)
 
 
-def test_no_code_is_without_a_test_and_none_is_known_that_the_contract_does_not_name() -> None:
+def test_every_error_code_has_a_test_and_there_are_no_others() -> None:
     assert REFUSALS.keys() == CODES.keys() | ELSEWHERE.keys()
     assert {code: REFUSALS[code] for code in ELSEWHERE} == ELSEWHERE

@@ -127,14 +127,14 @@ async def test_a_user_whose_hash_found_the_queue_full_is_not_half_made(slow: App
 async def test_an_attempt_that_found_the_queue_full_is_not_counted_as_a_guess(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    doors = (
+    attempts = (
         ("/api/client/auth/sign-in", {"email": "author@acme.example", "password": "wrong"}),
         (
             "/api/admin/auth/sign-in",
             {"username": "root", "password": "wrong"},
         ),
     )
-    for path, body in doors:
+    for path, body in attempts:
         with monkeypatch.context() as patch:
             hash_queue_is_full(patch)
             for _ in range(12):

@@ -80,7 +80,7 @@ async def sign_ins(okta: SamlProvider, make: Callable[[SamlProvider], str], *, u
 
 @pytest.mark.parametrize("name", BOMBS)
 async def test_a_bomb_costs_no_more_than_a_few_honest_sign_ins(okta: SamlProvider, name: str) -> None:
-    """An honest sign-in costs about 3 ms on an ordinary machine, so that this is far below the 50 ms of the bar."""
+    """An honest sign-in costs about 3 ms on an ordinary machine, so this stays far below 50 ms."""
     make = BOMBS[name]
     check_no_one_got_in(await okta.call(make(okta)))
     check_no_one_got_in(await okta.post(Browser(okta.app), make(okta)))
@@ -91,10 +91,10 @@ async def test_a_sealed_response_is_tried_by_the_keys_of_one_client(app: App) ->
     """It names its client: others that have the same provider do not try theirs."""
     idp = Idp(issuer="https://shared.example/saml")
     sharing = [await saml_provider(app, await new_client(app), idp) for _ in range(6)]
-    stranger = await saml_provider(app, await new_client(app))
+    other_provider = await saml_provider(app, await new_client(app))
 
     def for_another_browser(okta: SamlProvider) -> str:
-        return okta.response(encrypt_for=stranger.certificate)
+        return okta.response(encrypt_for=other_provider.certificate)
 
     check_no_one_got_in(await sharing[0].call(for_another_browser(sharing[0])))
     assert await sign_ins(sharing[0], for_another_browser, under=3) < 3

@@ -78,8 +78,8 @@ async def test_metadata_switches_no_check_off_and_is_of_no_other_provider(app: A
     assert (await change(okta, metadata=document)).status == 200
     assert {name: okta.made["saml"][name] for name in strict} == strict
     assert okta.made["saml"]["redirectUrl"] == "https://idp.example/new"
-    stranger = Idp("http://www.okta.com/exkstranger", number=1).metadata("https://evil.example/sso").decode()
-    check_refusal(await change(okta, metadata=stranger), 400, "VALIDATION_ERROR")
+    other_provider = Idp("http://www.okta.com/exkother", number=1).metadata("https://evil.example/sso").decode()
+    check_refusal(await change(okta, metadata=other_provider), 400, "VALIDATION_ERROR")
     assert okta.made["saml"]["redirectUrl"] == "https://idp.example/new"
 
 

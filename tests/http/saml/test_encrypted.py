@@ -53,11 +53,11 @@ async def test_a_browser_that_asked_gets_in_by_an_encrypted_answer(okta: SamlPro
 
 
 async def test_what_is_encrypted_is_not_yet_trusted(app: App, okta: SamlProvider) -> None:
-    stranger, foreign = Idp(okta.idp.issuer, number=5), await saml_provider(app, await new_client(app))
+    other_provider, foreign = Idp(okta.idp.issuer, number=5), await saml_provider(app, await new_client(app))
     now = app.clock.now_ms()
     wrong = {
         "unsigned": okta.response(sign="none", encrypt_for=okta.certificate),
-        "by another key": stranger.response(
+        "by another key": other_provider.response(
             okta.audience, f"{okta.acs}?client={okta.client}", encrypt_for=okta.certificate, now_ms=now
         ),
         "for another service": okta.response(audience="https://other.example/", encrypt_for=okta.certificate),

@@ -101,7 +101,7 @@ async def a_browser_with_its_cookie_twice(okta: SamlProvider, browser: Browser) 
 
 
 async def named_in_the_unsigned_envelope_alone(okta: SamlProvider, browser: Browser) -> Reply:
-    """Someone else's unsolicited assertion, put into an answer to one's own request."""
+    """Another person's unsolicited assertion, put into an answer to the attacker's own request."""
     request_id, state = await okta.start(browser)
     stolen = okta.response(after=lambda tree: tree.set("InResponseTo", request_id))
     return await okta.post(browser, stolen, state)

@@ -131,18 +131,18 @@ async def test_a_sign_in_that_was_begun_is_no_way_round(app: App, okta: SamlProv
         await okta.post(browser, okta.response(sign="none", in_response_to=request_id), relay_state) for _ in range(5)
     ]
     assert [reply.status for reply in replies] == [401] * 3 + [429] * 2
-    stranger = Visitor(app)  # who knows the state, and has not the cookie
-    assert (await okta.post(stranger, okta.response(in_response_to=request_id), relay_state)).status == 429
+    outsider = Visitor(app)  # who knows the state, and has not the cookie
+    assert (await okta.post(outsider, okta.response(in_response_to=request_id), relay_state)).status == 429
 
 
 async def test_who_knows_the_state_alone_uses_up_none_of_the_tries(app: App, okta: SamlProvider, few: None) -> None:
     """It stands in an address, where others may read it; the cookie is the browser's."""
     for _ in range(6):
         await junk(okta)
-    browser, stranger = Visitor(app), Visitor(app)
+    browser, outsider = Visitor(app), Visitor(app)
     request_id, relay_state = await okta.start(browser)
     for _ in range(4):
-        reply = await okta.post(stranger, okta.response(sign="none", in_response_to=request_id), relay_state)
+        reply = await okta.post(outsider, okta.response(sign="none", in_response_to=request_id), relay_state)
         check_refusal(reply, 429, "RATE_LIMITED")
     assert (await okta.post(browser, okta.response(in_response_to=request_id), relay_state)).status == 303
 

@@ -198,7 +198,7 @@ async def test_a_name_id_for_once_names_no_one(app: App) -> None:
 async def test_a_subject_without_end_is_refused_and_no_bug(app: App, length: int) -> None:
     """An index of PostgreSQL holds no text of this size."""
     okta = await provider(app, saml={"attributes": {"subject": "id"}})
-    subject = letters(length)
+    subject = long_text(length)
     check_no_one_got_in(await okta.call(okta.response("x", attributes={"id": subject, "email": "ada@acme.example"})))
     plain = await provider(app)
     check_no_one_got_in(await plain.call(plain.response(subject, attributes={"email": "ada@acme.example"})))
@@ -206,13 +206,13 @@ async def test_a_subject_without_end_is_refused_and_no_bug(app: App, length: int
 
 async def test_a_long_subject_is_a_subject(app: App) -> None:
     okta = await provider(app)
-    name_id, attributes = letters(512), {"email": "ada@acme.example"}
+    name_id, attributes = long_text(512), {"email": "ada@acme.example"}
     ids = [(await okta.call(okta.response(name_id, attributes=attributes))).data["user"]["id"] for _ in range(2)]
     assert ids[0] == ids[1]
 
 
-def letters(count: int) -> str:
-    """Text of four bytes a letter that does not compress well."""
+def long_text(count: int) -> str:
+    """Text of four bytes a character that does not compress well."""
     return "".join(chr(0x10000 + (n * 7919) % 60_000) for n in range(count))
 
 
@@ -233,12 +233,12 @@ async def test_names_are_kept_as_people_write_them_without_what_a_store_refuses(
 async def test_an_account_of_the_owned_domain_is_found_and_no_other(app: App) -> None:
     okta = await provider(app, domains=["acme.example"])
     user_id, email = await new_user(app, okta.client, "linked@acme.example")
-    await new_user(app, okta.client, "stranger@other.example")
+    await new_user(app, okta.client, "outsider@other.example")
     linked = await okta.call(okta.response("00u1", attributes={"email": email.upper()}))
     assert linked.data["user"]["id"] == user_id
     assert (await okta.call(okta.response("00u1"))).data["user"]["id"] == user_id  # from now on without any address
     for foreign in (
-        "stranger@other.example",
+        "outsider@other.example",
         "new@other.example",
         "x@sub.acme.example",
         "x@acme.example.other.example",

@@ -96,7 +96,7 @@ async def test_switched_on_again_it_lets_people_in_and_old_sessions_stay_ended(a
 
 
 async def test_a_deleted_providers_people_do_not_come_back_through_its_successor(app: App) -> None:
-    """Identities go with the provider: the next one with that entity id may be someone else's."""
+    """Identities are deleted with the provider: the next one with that entity id may belong to another company."""
     client = await new_client(app)
     idp = Idp(issuer="http://www.okta.com/exkagain")
     okta = await saml_provider(app, client, idp)
@@ -147,9 +147,9 @@ async def test_a_person_who_is_not_known_is_turned_away_and_the_trail_says_why(a
     [failure] = await failures(app, okta.client)
     assert failure == {"method": "saml", "provider": okta.made["id"], "why": failure["why"]}
     assert "creates no users" in failure["why"]
-    nobody = await saml_provider(app, await new_client(app), defaultRoles=[], createUsers=True)
-    check_no_one_got_in(await nobody.call(nobody.response("roleless@acme.example")))
-    assert "no group gives a role" in (await failures(app, nobody.client))[0]["why"]
+    roleless = await saml_provider(app, await new_client(app), defaultRoles=[], createUsers=True)
+    check_no_one_got_in(await roleless.call(roleless.response("roleless@acme.example")))
+    assert "no group gives a role" in (await failures(app, roleless.client))[0]["why"]
 
 
 async def test_without_a_licence_no_assertion_opens_anything_nor_is_it_used_up(app: App, database_url: str) -> None:

@@ -25,7 +25,7 @@ THIEF = "mallory@acme.example"
 
 @pytest.fixture(scope="module")
 async def okta(app: App) -> SamlProvider:
-    """It owns the domain of the victim, so whoever gets a forged assertion through is the victim."""
+    """It owns the domain of the victim, so a forged assertion that is accepted opens the victim's account."""
     client = await new_client(app)
     await new_user(app, client, "victim@acme.example", roles=["Admin"])
     return await saml_provider(app, client, domains=["acme.example"])
@@ -36,7 +36,7 @@ def at(okta: SamlProvider, seconds: float) -> str:
 
 
 def edited(okta: SamlProvider, edit: Callable[[etree._Element], object], **members: Any) -> str:
-    """A genuine response of someone else, changed after it was signed."""
+    """A genuine response about another person, changed after it was signed."""
     return okta.response(THIEF, after=edit, **members)
 
 
@@ -55,14 +55,14 @@ def by_the_public_key_as_a_password(okta: SamlProvider) -> str:
     return okta.response(signing=Signing(method="hmac-sha256", hmac_key=public))
 
 
-#: What is wrong, how it is made, and a word of the reason that an administrator reads.
+#: What is wrong, how it is made, and a part of the reason that an administrator reads.
 WRONG: dict[str, tuple[Make, str]] = {
     "for another service": (lambda p: p.response(audience="https://other.example/saml"), "issuer and audience"),
     "for another service that begins like us": (lambda p: p.response(audience=p.audience + "-2"), "audience"),
-    "for nobody": (lambda p: p.response(audience=[]), "audience"),
+    "for no audience": (lambda p: p.response(audience=[]), "audience"),
     "sent to another service": (lambda p: p.response(acs=OTHER_ACS), "Destination"),
     "confirmed for another service": (lambda p: p.response(recipient=OTHER_ACS), "Recipient"),
-    "confirmed for nobody": (lambda p: p.response(recipient=None), "Recipient"),
+    "confirmed for no recipient": (lambda p: p.response(recipient=None), "Recipient"),
     "with another destination": (lambda p: p.response(destination=OTHER_ACS), "Destination"),
     "expired": (lambda p: p.response(not_on_or_after=at(p, -60)), "expired"),
     "confirmed until before": (lambda p: p.response(confirmed_until=at(p, -60)), "expired"),
@@ -83,7 +83,7 @@ WRONG: dict[str, tuple[Make, str]] = {
     "by holder of key": (lambda p: p.response(method="urn:oasis:names:tc:SAML:2.0:cm:holder-of-key"), "Method"),
     "of SAML 1.1": (lambda p: p.response(version="1.1"), "Version"),
     "by an unknown issuer": (lambda p: p.response(issuer="http://www.okta.com/unknown"), "issuer and audience"),
-    "by nobody": (lambda p: p.response(issuer=None), "issuer and audience"),
+    "by no issuer": (lambda p: p.response(issuer=None), "issuer and audience"),
     "with another issuer around it": (lambda p: edited(p, other_issuer), "issuer and audience"),
     "no XML": (lambda p: encode(b"name=alice"), "not well-formed"),
     "nothing in base64": (lambda p: encode(b"\n"), "not well-formed"),
@@ -201,7 +201,7 @@ class Log:
 
 @pytest.mark.parametrize("name", WRONG)
 async def test_it_is_refused_like_everything_else_and_only_the_log_knows_why(okta: SamlProvider, name: str) -> None:
-    make, word = WRONG[name]
+    make, part = WRONG[name]
     response, log = make(okta), Log()
     reference = await okta.call(okta.response(sign="none"))
     counted = sign_ins(okta.app, "saml", "failed")
@@ -212,7 +212,7 @@ async def test_it_is_refused_like_everything_else_and_only_the_log_knows_why(okt
         check_no_one_got_in(reply)
         same_but_request_id(reply, reference)
     assert len(log.reasons) == 2
-    assert word in log.reasons[0], log.reasons
+    assert part in log.reasons[0], log.reasons
     assert log.reasons[0] not in by_json.text
     assert sign_ins(okta.app, "saml", "failed") == counted + 2
     assert not any(response[:60] in line or response[-60:] in line for line in log.lines)
@@ -220,12 +220,12 @@ async def test_it_is_refused_like_everything_else_and_only_the_log_knows_why(okt
 
 async def test_where_the_provider_is_known_the_clients_audit_trail_says_why(okta: SamlProvider) -> None:
     for name in ("by another key", "sent to another service", "expired", "with another name"):
-        make, word = WRONG[name]
+        make, part = WRONG[name]
         before = len(await failures(okta.app, okta.client))
         await okta.call(make(okta), headers={"X-Client-ID": okta.client})
         found = (await failures(okta.app, okta.client))[before:]
         assert [(one["method"], one["provider"]) for one in found] == [("saml", okta.made["id"])], name
-        assert word in found[0]["why"]
+        assert part in found[0]["why"]
 
 
 async def test_the_skew_of_a_minute_is_granted(okta: SamlProvider) -> None:

@@ -24,7 +24,7 @@ VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # of RFC 7636, appendi
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 
 
-async def test_the_seeds_json_call_answers_like_sign_in(app: App) -> None:
+async def test_the_json_call_answers_like_sign_in(app: App) -> None:
     idp = Idp(issuer="http://www.okta.com/exkjson")
     await add_saml(app, idp, groupRoles=[{"group": "Operators", "roles": ["Operator"]}])
     response = idp.response(

@@ -165,15 +165,15 @@ async def test_one_of_ones_sessions_can_be_ended(app: App, email: str) -> None:
 async def test_the_sessions_of_others_do_not_exist(app: App, email: str) -> None:
     mine = await keys_of(app, email)
     colleague = await keys_of(app, "admin@acme.example")
-    stranger = await keys_of(app, "admin@globex.example", client="globex")
+    outsider = await keys_of(app, "admin@globex.example", client="globex")
     answers = []
-    for session in (claims_of(colleague.token)["sid"], claims_of(stranger.token)["sid"], "A" * 22, "x", "0"):
+    for session in (claims_of(colleague.token)["sid"], claims_of(outsider.token)["sid"], "A" * 22, "x", "0"):
         reply = await app.send("DELETE", f"{SESSIONS}/{session}", token=mine.token)
         error = {k: v for k, v in reply.json["error"].items() if k != "requestId"}
         answers.append((reply.status, error))
     assert answers == [(404, {"message": "Not found", "code": "NOT_FOUND"})] * 5
     assert await opened_by(app, colleague) == ALL_THREE
-    assert await opened_by(app, stranger) == ALL_THREE
+    assert await opened_by(app, outsider) == ALL_THREE
 
 
 async def test_me_says_who_where_what_and_how(app: App) -> None:

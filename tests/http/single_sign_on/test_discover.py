@@ -62,7 +62,7 @@ async def test_the_answer_is_the_same_whether_the_account_exists_or_not(app: App
     client = await new_client(app)
     await add_provider(app, client, domains=[f"{client}.example"], oidc=OIDC)
     user_id, known = await new_user(app, client)
-    _, elsewhere = await new_user(app, "globex", f"somebody@{client}.example")
+    _, elsewhere = await new_user(app, "globex", f"elsewhere@{client}.example")
     shut, closed = await new_user(app, client)
     await act_on(app, f"{client}/users/{shut}/deactivate")
     addresses = [known, known.upper(), elsewhere, closed, f"nobody@{client}.example", f"'; --@{client}.example"]

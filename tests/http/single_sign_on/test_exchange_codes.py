@@ -192,7 +192,8 @@ async def test_without_the_verifier_a_code_is_worth_nothing_and_used_up(
 async def test_a_verifier_for_a_code_that_was_asked_for_without_a_challenge_is_refused(
     app: App, op: Op, client: str
 ) -> None:
-    """PKCE downgrade (RFC 9700, section 2.1.1): someone else began that sign-in, and slips its code to the app."""
+    """PKCE downgrade (RFC 9700, section 2.1.1): an attacker began that sign-in, and passes its code to the victim's
+    app."""
     code = await code_of(app, op, client)
     assert of_code(await exchange(app, code, VERIFIER)) == OVER
     assert of_code(await exchange(app, code)) == OVER

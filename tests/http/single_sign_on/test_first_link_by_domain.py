@@ -27,7 +27,7 @@ async def company_of(app: App, **members: Any) -> AsyncIterator[tuple[Team, Oidc
 
 
 async def account(team: Team, company: OidcProvider) -> PlantedAccount:
-    """One that a User Admin made for someone, and has a password of."""
+    """An account that a User Admin made for another person, with a password that the User Admin knows."""
     user_id, email = await new_user(team.app, team.client, password=PASSWORD)
     return PlantedAccount(team, company, user_id, email)
 

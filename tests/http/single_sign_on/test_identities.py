@@ -74,7 +74,7 @@ async def test_one_unlinks_the_own_and_stays_signed_in(app: App) -> None:
 
 
 async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) -> None:
-    """Whoever sees an identity in the list that is not theirs takes it away, and what it opened with it."""
+    """A user who sees a foreign identity in the list removes it, and the sessions that it opened."""
     async with oidc_provider(app) as company:
         ada, other = await member(app, company.client), await member(app, company.client)
         mine = Browser(app, {"session": ada.cookie})
@@ -82,7 +82,7 @@ async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) ->
         company.knows("eve")
         assert (await mine.send("GET", company.op.visit(begun["location"]))).status == 302
         eve, again = await company.sign_in("eve"), await company.sign_in("eve")
-        stranger = await company.sign_in("stranger", "stranger@mail.example")
+        outsider = await company.sign_in("outsider", "outsider@mail.example")
         _, reply = await company.attempt("eve", query={"response": "code"})
         code = query_of(reply)["code"]
         [row] = await own(mine)
@@ -93,7 +93,7 @@ async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) ->
         # No one else, and no session that began otherwise.
         for token in (ada.token, other.token):
             assert (await app.me(token)).status == 200
-        assert (await stranger.me()).status == 200
+        assert (await outsider.me()).status == 200
         [event] = [event for event in await trail(app, company.client) if event.event == "identity_unlinked"]
         assert event.members["sessions_ended"] == 2
 
@@ -142,7 +142,7 @@ async def test_who_may_unlink_whose(app: App) -> None:
                 [row] = await own(await company.sign_in(f"sub-{whose.id}", whose.email))
                 path = base(company, whose.id, inside=True)
                 may = who == "Admin" or (who == "User Admin" and whose is clerk)
-                # Whoever manages users sees everybody's; an Admin's are unlinked by an Admin alone.
+                # A user who manages users sees all identities; an Admin's are unlinked by an Admin only.
                 assert (await app.get(path, token=token)).status == (403 if who == "Viewer" else 200)
                 assert (await app.send("DELETE", f"{path}/{row['id']}", token=token)).status == (200 if may else 403)
 
@@ -174,7 +174,7 @@ async def test_the_identity_must_be_that_users(app: App) -> None:
 
 
 async def test_roles_of_groups_go_with_the_identity(app: App) -> None:
-    """Else whoever unlinks and links again keeps them for good, whatever becomes of the group."""
+    """Without this, unlinking and linking again would keep the roles for ever, without the group."""
     async with oidc_provider(app, vouches=True, groupRoles=OPS) as company:
         user_id, email = await new_user(app, company.client, roles=["Author"])
         browser = await company.sign_in("ada", email, groups=["ops"])

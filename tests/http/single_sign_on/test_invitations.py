@@ -134,7 +134,7 @@ async def test_a_known_person_stays_the_same_user(app: App) -> None:
         token = await token_for(company, user_id)
         again = await session_of(await company.sign_in("ada", query={"invitation": token}))
         assert again["user"]["id"] == known["user"]["id"]
-        # It was not used up by someone whom it is of no use to.
+        # A person who cannot use it did not use it up.
         assert (await session_of(await company.sign_in("bob", query={"invitation": token})))["user"]["id"] == user_id
 
 
@@ -192,7 +192,7 @@ async def test_a_saml_provider_takes_one_too(app: App) -> None:
     reply = await app.post(f"/api/admin/clients/acme/users/{user_id}/invitation", token=await app.admin_token())
     browser = Browser(app)
     request_id, relay_state = await okta.start(browser, invitation=reply.data["token"])
-    response = okta.response("whoever", in_response_to=request_id)
+    response = okta.response("any-user", in_response_to=request_id)
     assert (await okta.post(browser, response, relay_state)).status == 303
     assert (await session_of(browser))["user"]["id"] == user_id
 

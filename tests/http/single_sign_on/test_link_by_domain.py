@@ -91,7 +91,7 @@ async def test_without_domains_no_one_is_linked_by_an_address(app: App) -> None:
 
 
 async def test_the_domain_is_owned_in_one_client_alone(app: App) -> None:
-    """Another client that writes my domain into its provider gets no one of mine."""
+    """Another client that lists this client's domain in its provider gets none of its users."""
     async with oidc_provider(app) as mine, oidc_provider(app) as evil:
         owner = await member(app, mine.client)
         await evil.change(domains=[f"{mine.client}.example"])
@@ -132,7 +132,7 @@ async def test_what_was_linked_stands_in_the_trail(app: App) -> None:
 
 
 async def test_the_refusal_is_one_sentence_whether_the_account_exists_or_not(app: App) -> None:
-    """Else a provider that vouches for nothing could be asked for anybody's account."""
+    """Without this, a provider that vouches for nothing could show whether an account exists."""
     async with oidc_provider(app, createUsers=False) as company:
         _, email = await new_user(app, company.client)
         _, taken = await company.attempt("ada", email)

@@ -96,7 +96,7 @@ async def test_one_without_the_redirect_binding_says_so(app: App) -> None:
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://idp.example"])
 async def test_no_other_site_begins_it_with_the_cookie(app: App, origin: str) -> None:
-    """Who could, would send the visitor home with a stranger's key to the own account."""
+    """Without this, an attacker could link their own identity to the visitor's account."""
     async with oidc_provider(app) as company:
         browser = browser_of(app, await member(app, company.client))
         for headers in ({"Origin": origin}, {"Sec-Fetch-Site": "cross-site"}):

@@ -68,8 +68,8 @@ async def test_an_invited_person_comes_in_through_a_saml_provider(app: App, bind
         assert token not in page.text
         assert "default-src 'none'" in page.headers["content-security-policy"]
         request_id, relay_state = posted(page.text)
-        stranger = await Browser(app).send("GET", location)
-        check_refusal(stranger, 401, "SSO_FAILED")
+        outsider = await Browser(app).send("GET", location)
+        check_refusal(outsider, 401, "SSO_FAILED")
     else:
         request_id = authn_request(location).get("ID", "")
         [relay_state] = parse_qs(urlsplit(location).query)["RelayState"]

@@ -87,7 +87,7 @@ async def test_without_a_valid_address_no_account_is_made(app: App, email: Any) 
         browser, reply = await company.attempt("ada")
         assert check_no_one_got_in(reply) == NO_ADDRESS
         assert await users_of(app, company.client) == {}
-        # Someone who is known needs none.
+        # A known person needs none.
         company.op.claims = {}
         await company.sign_in("ada", "ada@mail.example")
         company.op.claims = {"email": email}

@@ -12,7 +12,7 @@ from tests.support.single_sign_on import Browser, add_oidc, check_no_one_got_in,
 
 
 async def test_another_subject_with_the_same_address_is_someone_else(app: App) -> None:
-    """Whoever gets a leaver's address at the provider does not get the leaver's account here."""
+    """A person who gets a former colleague's address at the provider does not get the old account here."""
     async with oidc_provider(app) as company:
         first = await session_of(await company.sign_in("first", "shared@mail.example"))
         assert "address" in await company.refused("second", "shared@mail.example")
@@ -25,8 +25,8 @@ async def test_a_person_whose_address_changed_is_the_same_person(app: App) -> No
     async with oidc_provider(app) as company:
         before = await session_of(await company.sign_in("ada", "ada@before.example"))
         after = await session_of(await company.sign_in("ada", "ada@married.example"))
-        nobody = await session_of(await company.sign_in("ada"))
-        assert before["user"]["id"] == after["user"]["id"] == nobody["user"]["id"]
+        without_address = await session_of(await company.sign_in("ada"))
+        assert before["user"]["id"] == after["user"]["id"] == without_address["user"]["id"]
         # The account's address is the client's own; what the provider says is shown beside the identity.
         assert after["user"]["email"] == "ada@before.example"
         assert len(await users_of(app, company.client)) == 1
@@ -51,7 +51,7 @@ async def test_subjects_are_compared_character_by_character(app: App, sub: str) 
 
 
 async def test_claims_that_people_may_edit_name_no_one(app: App) -> None:
-    """nOAuth: whoever rules an account at a provider can write any address and name there."""
+    """nOAuth: the owner of an account at a provider can write any address and name there."""
     async with oidc_provider(app) as company:
         victim, email = await new_user(app, company.client)
         claims = {"preferred_username": email, "upn": email, "unique_name": email, "oid": str(victim), "id": victim}

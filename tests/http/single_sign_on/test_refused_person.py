@@ -51,7 +51,7 @@ async def test_of_a_suspended_client_no_one_gets_in(app: App) -> None:
         ada = await company.sign_in("ada", "ada@mail.example")
         await act_on(app, f"{company.client}/suspend")
         assert (await ada.me()).status == 401
-        for sub in ("ada", "somebody-new"):
+        for sub in ("ada", "new-person"):
             company.knows(sub, f"{sub}@mail.example")
             started = await Browser(app).start("oidc", provider=company.name, client=company.client)
             check_no_one_got_in(started, 403, "ACCOUNT_DISABLED")
@@ -95,7 +95,7 @@ async def test_all_three_keys_of_such_a_session_are_dead(app: App) -> None:
 
 
 async def during(company: OidcProvider, work: Callable[[], Awaitable[Any]]) -> Reply:
-    """Someone's sign-in; ``work`` is done while our server waits for the provider's token endpoint."""
+    """A sign-in; ``work`` is done while our server waits for the provider's token endpoint."""
     company.knows("ada", "ada@mail.example")
     browser, address = await begun(company.app, company.op, company.client)
     with company.op.gates.shut("token"):

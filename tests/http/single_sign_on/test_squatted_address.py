@@ -11,12 +11,12 @@ ADDRESS = "victim@{client}.example"
 
 
 async def squat(company: OidcProvider) -> Browser:
-    """Someone makes an account under an address that the provider does not vouch for."""
+    """An attacker makes an account under an address that the provider does not vouch for."""
     return await company.sign_in("squatter", ADDRESS.format(client=company.client), verified=False)
 
 
 async def link(browser: Browser, company: OidcProvider, sub: str) -> None:
-    """The one who is signed in links another identity."""
+    """The signed-in user links another identity."""
     begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": company.name})
     company.knows(sub)
     assert (await browser.send("GET", company.op.visit(begun.data["location"]))).status == 302

@@ -171,9 +171,9 @@ def without_request_id(reply: Reply) -> Any:
 async def test_what_is_anothers_is_like_what_never_was(
     ours: Team, theirs: Team, own: Things, foreign: Things, place: str
 ) -> None:
-    """For those who may do everything at home, for a job of work by work: the very same answer, as many statements."""
+    """For a user with every permission in their own client: the very same answer, and as many statements."""
     numbers = [NEVER, getattr(foreign, PLACES[place])]
-    if PLACES[place] == "user":  # someone of rank, someone with sessions
+    if PLACES[place] == "user":  # an Admin, and a user with sessions
         numbers += [(await theirs.member("Admin")).id, foreign.operator]
     roles = ["Admin", "User Admin"] if PLACES[place] == "user" and "Job" not in place else ["Admin"]
     for role in roles:

@@ -89,7 +89,8 @@ async def test_the_device_marker_is_a_cookie_no_script_can_read_and_is_kept(app:
 
 
 async def test_no_attack_locks_an_account_for_good(app: App, email: str) -> None:
-    """A stranger who is the owner on a new device: after the longest pause the right password counts again."""
+    """The owner on a new device looks like an anonymous caller: after the longest pause the right password works
+    again."""
     longest = 0
     for i in range(HARD_CEILING + 20):
         while (reply := await guess(app, email, f"198.51.102.{i % 200}")).status == 429:

@@ -40,7 +40,7 @@ async def unknown_names(app: App, client: str, attempts: int, start: int = 0) ->
 
 
 async def fill(app: App, client: str) -> None:
-    """All that a client holds of what anybody can cause, and more."""
+    """All events that anonymous callers can cause in a client, and more."""
     await unknown_names(app, client, IN_CLIENT + 10)
     assert await count(app, client, "sign_in_failed") == IN_CLIENT
 

@@ -27,7 +27,7 @@ async def test_fifty_attempts_from_an_address_at_many_accounts_are_free(app: App
 
 
 async def test_an_own_sign_in_gives_an_address_nothing_back_of_what_it_tried_elsewhere(app: App, email: str) -> None:
-    """Else one good account would be the key to endless guesses at all others."""
+    """Without this, one account of the attacker's own would allow endless guesses at all others."""
     for number in range(49):
         await guess(app, f"other-{number}@acme.example", "198.51.100.5")
     assert (await guess(app, email, "198.51.100.5", PASSWORD)).status == 200

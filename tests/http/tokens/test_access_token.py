@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("another_day")
 async def test_the_header_is_these_bytes(app: App) -> None:
     token = (await app.sign_in()).data["token"]
     assert unb64(token.split(".")[0]) == b'{"alg":"HS256","typ":"JWT"}'
-    assert token.startswith("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.")  # as the seed page prints it
+    assert token.startswith("eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.")  # as the published example prints it
 
 
 async def test_the_claims_are_complete_and_typed(app: App) -> None:
@@ -124,7 +124,7 @@ BAD: dict[str, list[Any]] = {
 CLAIMS: dict[str, dict[str, Any]] = {
     **{f"without {name}": {name: None} for name in ("iss", "aud", "sub", "id", "client", "sid", "jti", "iat", "exp")},
     **{f"{name} is {bad!r}": {name: bad} for name, bads in BAD.items() for bad in bads},
-    "sub of somebody else": {"sub": "1"},
+    "sub of another user": {"sub": "1"},
     "sub is a number": {"sub": 4},
     "sub with a zero before it": {"sub": "04"},
     "another issuer": {"iss": "https://evil.example"},

@@ -37,9 +37,9 @@ async def test_nothing_that_rests_in_the_store_opens_anything(app: App) -> None:
 
 
 async def test_throttle_keys_do_not_tell_who_was_tried(app: App) -> None:
-    await app.sign_in("somebody-else@acme.example", "wrong-lantern-9-moss", "acme")
+    await app.sign_in("someone-else@acme.example", "wrong-lantern-9-moss", "acme")
     for name, value in await all_that_rests(app):
-        assert "somebody-else@acme.example" not in str(value), name
+        assert "someone-else@acme.example" not in str(value), name
 
 
 async def test_names_of_sessions_and_tokens_have_at_least_96_random_bits(app: App) -> None:

@@ -161,10 +161,10 @@ async def test_who_may_upload_and_fetch(app: App, role: Role) -> None:
 
 async def test_a_file_of_another_client_is_not_found(app: App) -> None:
     made = await upload(app, await token_of(app))
-    stranger = await token_of(app, "admin@globex.example")
-    check_refusal(await app.get(made.data["url"], token=stranger), 404, "NOT_FOUND")
+    outsider = await token_of(app, "admin@globex.example")
+    check_refusal(await app.get(made.data["url"], token=outsider), 404, "NOT_FOUND")
     for path in (f"{PATH}/999999", f"{PATH}/0", f"{PATH}/x", f"{PATH}/{2**63}"):
-        check_refusal(await app.get(path, token=stranger), 404, "NOT_FOUND")
+        check_refusal(await app.get(path, token=outsider), 404, "NOT_FOUND")
     check_refusal(await app.get(made.data["url"]), 401, "UNAUTHENTICATED")
     check_refusal(
         await app.send("POST", f"{PATH}?name=a", content=PNG, headers={"Content-Type": "image/png"}),

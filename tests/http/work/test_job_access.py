@@ -44,7 +44,7 @@ async def target(team: Team, act: str) -> dict[str, Any]:
 
 
 async def variables_of(team: Team, act: str) -> dict[str, Any]:
-    """The variables beside the job's id; a user is one of this crew."""
+    """The variables beside the job's id; a user is one of this team."""
     user = {"user": (await team.member("Operator")).id} if "assign" in act.lower() else {}
     return {**ACTS[act][3], **user}
 
@@ -95,15 +95,15 @@ async def test_who_makes_jobs(ours: Team, role: Role) -> None:
 async def test_what_an_input_names_must_be_the_clients_own(ours: Team, theirs: Team) -> None:
     """Template, users and file of another client are refused like ones that never were, and bring nothing about."""
     template_id, own = await a_template(ours), (await ours.member("Operator")).id
-    stranger, their_template = (await theirs.member("Operator")).id, await a_template(theirs)
+    outsider, their_template = (await theirs.member("Operator")).id, await a_template(theirs)
     their_file = await a_file(theirs)
     total = "{ jobsPage { total } }"
     before = await ours.ask("Viewer", total)
     for given in (
         {"templateId": their_template},
         {"templateId": NEVER},
-        {"templateId": template_id, "assignedUserIds": [stranger]},
-        {"templateId": template_id, "assignedUserIds": [own, stranger]},
+        {"templateId": template_id, "assignedUserIds": [outsider]},
+        {"templateId": template_id, "assignedUserIds": [own, outsider]},
         {"templateId": template_id, "assignedUserIds": [own, NEVER]},
         {"templateId": template_id, "assignedUserIds": [0]},
     ):
@@ -112,7 +112,7 @@ async def test_what_an_input_names_must_be_the_clients_own(ours: Team, theirs: T
     assert await ours.ask("Viewer", total) == before
 
     job = await job_at(ours, "IN_PROGRESS")
-    for user in (stranger, NEVER, 0, -1):
+    for user in (outsider, NEVER, 0, -1):
         for document in (j.ASSIGN, j.UNASSIGN):
             refused = await ours.refused("Operator", document, id=job["id"], user=user)
             assert (refused.code, refused.message) == ("NOT_FOUND", "Not found")

@@ -24,7 +24,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "the longest asset": {"assetId": "ü" * 200},
     "what looks like SQL": {"name": "'; DROP TABLE jobs --", "assetId": "' OR 1=1"},
     "members that are null": {"name": None, "assetId": None, "priority": None, "assignedUserIds": None},
-    "nobody assigned": {"assignedUserIds": []},
+    "no one assigned": {"assignedUserIds": []},
 }
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "an empty name": ({"name": ""}, "name"),

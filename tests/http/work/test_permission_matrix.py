@@ -27,7 +27,7 @@ from tests.support.routes import ROUTES, filled
 from tests.support.team import Team, new_team
 
 ROLES = ("Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer")
-#: As it stands in the contract. Not read from the code, which is what it judges.
+#: Written down here and not read from the code, which it checks.
 TABLE = """
 | users:read        | x | x | x | x | x | x | x |
 | users:manage      | x | x |   |   |   |   |   |
@@ -45,7 +45,7 @@ HOLDERS = {row[0]: {role for role, cell in zip(ROLES, row[1:], strict=True) if c
 ANYONE = "anyone"
 HOLDERS[ANYONE] = set(ROLES)
 
-#: What each operation needs, from the words of the contract.
+#: The permission that each operation needs, written down here as well.
 NEEDS = {
     ANYONE: ("me", "roles"),
     "users:read": ("users", "usersPage", "user"),
@@ -144,7 +144,7 @@ def test_every_operation_has_its_row_and_its_arguments() -> None:
     assert sum(len(names) for names in NEEDS.values()) == len(NEEDED_BY)
 
 
-def test_the_schema_says_what_the_contract_says() -> None:
+def test_the_schema_says_what_the_table_above_says() -> None:
     """The directive, and the description that integrators read."""
     for name, (_, field) in operations().items():
         needed = NEEDED_BY[name]

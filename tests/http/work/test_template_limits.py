@@ -98,7 +98,7 @@ COMMENTED = {
     "archive": ("DRAFT", "Publisher", t.ARCHIVE),
     "restore": ("DRAFT", "Publisher", t.RESTORE),
 }
-#: Which are good for whom: a rejection needs words, the others may do without.
+#: Which are good for whom: a rejection needs a comment, the others do not.
 COMMENTS = {"x" * 2000: True, "a\nb\tc": True, "x" * 2001: False, "\x7f": False, "a\x07": False, "": None, " \n ": None}
 
 

@@ -106,7 +106,7 @@ ACTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "reject": ("Approver", t.REJECT, {"comment": "No"}),
     "publish": ("Publisher", t.PUBLISH, {}),
 }
-WORDS = {
+STATUS_NAMES = {
     "DRAFT": "a draft",
     "SUBMITTED": "submitted",
     "APPROVED": "approved",
@@ -127,7 +127,7 @@ async def version_at(team: Team, status: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("act", ACTS)
-@pytest.mark.parametrize("status", WORDS)
+@pytest.mark.parametrize("status", STATUS_NAMES)
 async def test_every_move_from_every_state(team: Team, status: str, act: str) -> None:
     before = await version_at(team, status)
     log = await moves(team, before["template"]["id"])
@@ -141,7 +141,7 @@ async def test_every_move_from_every_state(team: Team, status: str, act: str) ->
     else:
         refused = await team.refused(role, document, id=before["id"], **variables)
         assert refused.code == "CONFLICT"
-        assert refused.message.startswith(f"The version is {WORDS[status]}: to be ")
+        assert refused.message.startswith(f"The version is {STATUS_NAMES[status]}: to be ")
         assert await team.ask("Viewer", t.READ_VERSION, id=before["id"]) == before
         assert await moves(team, before["template"]["id"]) == log
 
@@ -153,7 +153,7 @@ async def test_one_version_is_under_way_at_a_time(team: Team, status: str) -> No
         assert (await team.ask("Author", t.NEXT, id=template["id"]))["number"] == 2
     refused = await team.refused("Author", t.NEXT, id=template["id"])
     assert (refused.code, refused.path) == ("CONFLICT", ["addTemplateVersion"])
-    assert f"latest version is {WORDS[status if status != 'PUBLISHED' else 'DRAFT']}" in refused.message
+    assert f"latest version is {STATUS_NAMES[status if status != 'PUBLISHED' else 'DRAFT']}" in refused.message
     assert len((await read(team, template["id"]))["versions"]) == (2 if status == "PUBLISHED" else 1)
 
 
@@ -183,7 +183,7 @@ async def test_an_edit_replaces_all_steps_of_the_revision_that_it_was_made_from(
 
 @pytest.mark.parametrize("act", ["submit", "approve", "reject", "publish"])
 async def test_a_move_that_names_its_revision_is_refused_after_an_edit(team: Team, act: str) -> None:
-    """Whoever approves has read something: when it was sent back and edited meanwhile, that does not count."""
+    """An approval is for the text that was read: if it was edited meanwhile, the approval does not count."""
     status = next(status for status, name in LEADS if name == act)
     draft = (await add_template(team))["latestVersion"]
     await team.ask("Author", t.EDIT, id=draft["id"], input={"revision": 1, "steps": [{"title": "New"}]})

@@ -20,7 +20,7 @@ PATH = "/api/client/files"
 
 @pytest.fixture
 async def narrow(app: App, monkeypatch: pytest.MonkeyPatch) -> App:
-    """Room for five files a client, and none there: no test records its files anywhere."""
+    """A quota of five files a client, and none stored: no test records its files anywhere."""
     app.clock.advance(86_400 + 1)
     await sweep_files(app)
     narrow_quota(monkeypatch, app, 5 * SIZE)

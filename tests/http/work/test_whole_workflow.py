@@ -48,7 +48,7 @@ async def publish_first_version(team: Team) -> dict[str, Any]:
     await team.ask("Author", t.SUBMIT, id=version, comment="Please look at it")
     await forbidden(team, ["Author", "Publisher", "Operator", "Viewer", "User Admin"], t.APPROVE, id=version)
     assert "submitted" in await conflict(team, "Publisher", t.PUBLISH, id=version)
-    await team.ask("Approver", t.REJECT, id=version, comment="Nobody reads the gauge")
+    await team.ask("Approver", t.REJECT, id=version, comment="No one reads the gauge")
     mended = await team.ask("Author", t.EDIT, id=version, input={"revision": 1, "steps": FIRST})
     await team.ask("Author", t.SUBMIT, id=version, revision=mended["revision"])
     await team.ask("Approver", t.APPROVE, id=version, comment="Good", revision=mended["revision"])
@@ -126,7 +126,7 @@ async def test_the_whole_story(team: Team) -> None:
         "CREATED", "ASSIGNED", "STARTED", "STEP_COMPLETED", "STEP_COMPLETED", "COMPLETED"
     ]  # fmt: skip
     told = (await team.ask("Viewer", t.HISTORY, id=template["id"]))["history"]
-    assert [event["comment"] for event in told if event["move"] == "REJECTED"] == ["Nobody reads the gauge"]
+    assert [event["comment"] for event in told if event["move"] == "REJECTED"] == ["No one reads the gauge"]
     names = {(await team.member(role)).id: role for role in ("Author", "Approver", "Publisher")}
     assert [names[event["by"]["id"]] for event in told[:7]] == [
         "Author", "Author", "Approver", "Author", "Author", "Approver", "Publisher"

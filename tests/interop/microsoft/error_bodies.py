@@ -11,7 +11,7 @@ from tests.support.oidc_socket import Answer
 
 GRAPH_RESOURCE = "00000003-0000-0000-c000-000000000000"
 LOGIN = "https://login.microsoftonline.com"
-#: AADSTS number → what the token endpoint calls it, status, and its own words (shortened).
+#: AADSTS number → what the token endpoint calls it, status, and its own text (shortened).
 AADSTS: dict[int, tuple[str, int, str]] = {
     50013: ("invalid_grant", 400, "Assertion failed signature validation."),
     50027: ("invalid_grant", 400, "JWT token is invalid or malformed."),
@@ -39,11 +39,11 @@ def guid() -> str:
 
 def aadsts(number: int, now_ms: int) -> Answer:
     """A refusal of the login service."""
-    error, status, words = AADSTS[number]
+    error, status, text = AADSTS[number]
     stamp, trace, correlation = f"{_utc(now_ms):%Y-%m-%d %H:%M:%SZ}", guid(), guid()
     body: dict[str, Any] = {
         "error": error,
-        "error_description": f"AADSTS{number}: {words} Trace ID: {trace} Correlation ID: {correlation} "
+        "error_description": f"AADSTS{number}: {text} Trace ID: {trace} Correlation ID: {correlation} "
         f"Timestamp: {stamp}",
         "error_codes": [number],
         "timestamp": stamp,
@@ -78,8 +78,8 @@ def graph(code: str, message: str, now_ms: int, status: int = 401, **headers: st
 
 def throttled(seconds: int | str, now_ms: int = 0) -> Answer:
     """Graph's 429."""
-    code, words = "TooManyRequests", "Too many requests"
-    return graph(code, words, now_ms, 429, **{"Retry-After": str(seconds)})
+    code, text = "TooManyRequests", "Too many requests"
+    return graph(code, text, now_ms, 429, **{"Retry-After": str(seconds)})
 
 
 def unavailable(now_ms: int = 0, **headers: str) -> Answer:

@@ -124,7 +124,7 @@ class Login:
         return [shared, *sorted(own, key=lambda one: directory is not None and directory.id in one["issuer"])]
 
     def authorize(self, directory: Directory | None, query: dict[str, str]) -> Answer:
-        """Whoever :attr:`Standin.user` is signs in without being asked. No ``iss``; ``session_state`` instead."""
+        """Signs :attr:`Standin.user` in without a page. No ``iss`` in the redirect; ``session_state`` instead."""
         app = query.get("client_id", "")
         registered = self.registrations.get(app)
         if registered is None:

@@ -73,7 +73,7 @@ class Provider:
 
 @dataclass
 class MicrosoftSetup:
-    """The application, and Microsoft as it is told of it."""
+    """The application and the stand-in that it takes for Microsoft."""
 
     app: App
     microsoft: Standin
@@ -81,7 +81,7 @@ class MicrosoftSetup:
     open: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)  # until the next :meth:`clear`
 
     async def clear(self) -> None:
-        """Microsoft behaves well and has no memory; no client is bound to a directory any more."""
+        """Resets Microsoft; no client claims a directory any more."""
         await self.open.aclose()
         self.microsoft.reset()
         for provider in self.providers:
@@ -92,7 +92,7 @@ class MicrosoftSetup:
         await self.forgive()
 
     async def forgive(self) -> None:
-        """No failure is counted any more: a test may make many."""
+        """Resets the throttle: a test may make many failures."""
         await self.app.services.store.write(lambda unit: unit.change(_NO_THROTTLES))
 
     async def entra(

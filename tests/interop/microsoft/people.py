@@ -14,7 +14,7 @@ GRAPH = "00000003-0000-0000-c000-000000000000"
 OURS = "0a0a0a0a-1111-4111-8111-0000000000aa"
 OUR_URI = "api://manifest.contoso.example"
 OUR_SECRET = "w8Q~our/secret+of öurs"
-#: The Power App of the customer, and an app of someone else that many people signed in to.
+#: The customer's Power App, and another vendor's app that many people signed in to.
 POWER_APP = "0b0b0b0b-2222-4222-8222-0000000000bb"
 OTHER_APP = "0c0c0c0c-3333-4333-8333-0000000000cc"
 
@@ -85,7 +85,7 @@ def contoso() -> Directory:
 
 
 def fabrikam() -> Directory:
-    """Someone else's directory. Mallory owns it and wrote Alice's address into the own ``mail`` attribute (nOAuth)."""
+    """A foreign directory. Mallory owns it and wrote Alice's address into her own ``mail`` attribute (nOAuth)."""
     found = Directory("fafafafa-2222-4222-8222-222222222222", "fabrikam.example")
     found.people = {
         "mallory": Person(

@@ -32,15 +32,15 @@ def graph(owner: Standin, asked: Asked) -> Answer:
     if not found["nbf"] - 300 <= now / 1000 < found["exp"]:
         return error_bodies.graph(_INVALID, "Access token has expired or is not yet valid.", now)
     if not found.get("scp"):
-        words = "The token contains no permissions, or permissions can not be understood."
-        return error_bodies.graph("NoPermissionsInAccessToken", words, now, 403)
+        text = "The token contains no permissions, or permissions can not be understood."
+        return error_bodies.graph("NoPermissionsInAccessToken", text, now, 403)
     if "User.Read" not in found["scp"].split():
-        words = "Insufficient privileges to complete the operation."
-        return error_bodies.graph("Authorization_RequestDenied", words, now, 403)
+        text = "Insufficient privileges to complete the operation."
+        return error_bodies.graph("Authorization_RequestDenied", text, now, 403)
     person = _person(directory, found)
     if person is None:
-        words = f"Resource '{found.get('oid')}' does not exist or one of its queried reference-property objects are not"
-        return error_bodies.graph("Request_ResourceNotFound", f"{words} present.", now, 404)
+        text = f"Resource '{found.get('oid')}' does not exist or one of its queried reference-property objects are not"
+        return error_bodies.graph("Request_ResourceNotFound", f"{text} present.", now, 404)
     return Answer.json(_selected(_profile(person) | owner.profile, asked.query.get("$select", "")))
 
 

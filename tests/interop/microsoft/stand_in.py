@@ -45,13 +45,13 @@ class Standin:
         self.asked.clear()
         self.user = "alice"  # who sits in front of the browser
         self.refuses: str | None = None  # the authorize endpoint redirects with this error
-        self.redirect: dict[str, Any] = {}  # last word on the redirect's query; None: left out
-        self.id_claims: dict[str, Any] = {}  # last word on an ID token's claims; None: left out
+        self.redirect: dict[str, Any] = {}  # replaces parameters of the redirect; None: left out
+        self.id_claims: dict[str, Any] = {}  # replaces claims of the ID token; None: left out
         self.id_key: str | None = None  # whose key signs ID tokens, when not the directory's
-        self.token: dict[str, Any] = {}  # last word on what the token endpoint gives
-        self.profile: dict[str, Any] = {}  # last word on what Graph says of a person
-        self.who_am_i: dict[str, Any] = {}  # last word on what Dataverse says of a person
-        self.announced: dict[str, Any] = {}  # last word on discovery documents
+        self.token: dict[str, Any] = {}  # replaces members of the token endpoint's answer
+        self.profile: dict[str, Any] = {}  # replaces members of Graph's answer about a person
+        self.who_am_i: dict[str, Any] = {}  # replaces members of Dataverse's answer about a person
+        self.announced: dict[str, Any] = {}  # replaces members of discovery documents
         self.answers: dict[str, Answer] = {}  # by endpoint: this very answer
         self.delay: dict[str, float] = {}  # by endpoint: seconds
         self.gates = Gates()  # by endpoint, or by the id of the directory whose tokens Graph is shown
@@ -69,7 +69,7 @@ class Standin:
         return sum(asked.endpoint == endpoint for asked in self.asked)
 
     def find(self, name: str) -> Directory | None:
-        """A directory by id, by domain, or by the first word of the domain."""
+        """A directory by id, by domain, or by the first part of the domain."""
         names = {"consumers": self.directories[-1]}
         for one in self.directories:
             names |= {one.id: one, one.domain: one, one.domain.partition(".")[0]: one}
@@ -82,7 +82,7 @@ class Standin:
         return found
 
     def home_of(self, address: str) -> Directory:
-        """Which directory ``common`` and ``organizations`` send someone to: the one of the address's domain."""
+        """The directory that ``common`` and ``organizations`` choose for an address: the one of its domain."""
         found = self.find(address.rpartition("@")[2]) if address else None
         return found or next(one for one in self.directories if self.user in one.people)
 
@@ -100,7 +100,7 @@ class Standin:
     ) -> str:
         """A token: ``graph``, ``dataverse``, ``api`` and ``api-v1`` (for our own application), or ``id``.
 
-        ``claims`` and ``header`` have the last word, None takes a member away; ``key_of``: another directory's, or
+        ``claims`` and ``header`` replace members, None takes one away; ``key_of``: another directory's, or
         ``shared``.
         """
         home = self.named(directory)

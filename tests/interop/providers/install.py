@@ -1,7 +1,7 @@
 """Installs the providers by package name into ``.work/peers``, each once; a second run finds them there.
 
 Nothing is installed into the system: npm packages into a folder, PyPI packages into an environment of their own,
-Debian packages unpacked, whoever runs the tests. What cannot be installed fails: see :class:`PeerMissing`.
+Debian packages unpacked, without root. What cannot be installed fails: see :class:`ProviderMissing`.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def libraries(root: Path) -> str:
 
 
 def program(name: str, advice: str) -> str:
-    """Where a program of the machine is; :class:`PeerMissing` when it is nowhere."""
+    """The path of a program of the machine. Raises ProviderMissing when there is none."""
     found = shutil.which(name)
     if found is None:
         raise ProviderMissing(f"{name} is missing: {advice}")

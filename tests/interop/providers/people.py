@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 PASSWORD = "correct horse battery"
-#: Whoever is in this group has no right to use us, and the provider heeds it.
+#: Members of this group may not use our server, and the provider refuses them.
 BARRED = "Barred"
 
 
 @dataclass(frozen=True)
 class Person:
-    """Someone, as their company's directory knows them."""
+    """A person, as their company's directory knows them."""
 
     login: str
     first_name: str

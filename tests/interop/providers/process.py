@@ -68,7 +68,7 @@ class Process:
             process.wait()
 
     def kill(self) -> None:
-        """``kill -9``: it has no time to say good-bye to anybody."""
+        """``kill -9``: it cannot close connections in good order."""
         process, self._process = self._process, None
         assert process is not None
         process.kill()

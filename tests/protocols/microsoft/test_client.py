@@ -38,7 +38,7 @@ KINDS = pytest.mark.parametrize("kind", ["api", "api-v1"])
 
 @dataclass
 class Caller:
-    """Microsoft, and who calls it, with a clock that both go by."""
+    """Microsoft and our client for it, with one clock."""
 
     microsoft: Standin
     calls: Microsoft

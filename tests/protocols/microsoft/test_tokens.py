@@ -41,7 +41,7 @@ def good(kind: str, **claims: Any) -> dict[str, Any]:
 
 
 def why_not(payload: dict[str, Any], now_ms: int = NOW_MS, **accepted: Any) -> str:
-    """The first word of why it is refused; empty for a token that is accepted."""
+    """The first word of the refusal's reason; empty for a token that is accepted."""
     try:
         check(payload, ACCEPTED._replace(**accepted), now_ms)
     except Refused as refused:

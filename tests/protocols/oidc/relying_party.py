@@ -43,7 +43,7 @@ class RelyingParty:
         return await self.client.discover(issuer, self.outgoing.deadline(TENANT))
 
     async def redeem(self, answer: Answer, wants: frozenset[str] = NOTHING, **changes: Any) -> dict[str, Any]:
-        """The claims that an answer is worth."""
+        """The claims that an answer gives."""
         return await self.client.redeem(self.registration(**changes), answer, wants, self.outgoing.deadline(TENANT))
 
     async def begin(self, **changes: Any) -> Answer:

@@ -94,7 +94,7 @@ LEGAL = {
     "not before now": {"nbf": 1_800_000_000},
     "expired within the skew": {"exp": 1_799_999_941},
     "issued in the future within the skew": {"iat": 1_800_000_060, "nbf": 1_800_000_060},
-    "claims that nobody asked for": {"acr": "1", "sid": "s", "client_id": "manifest", "c_hash": "x", "amr": ["pwd"]},
+    "claims that were not asked for": {"acr": "1", "sid": "s", "client_id": "manifest", "c_hash": "x", "amr": ["pwd"]},
     "a subject in another script": {"sub": "Ἀγάπη-東京-🗝"},
     "a subject of the greatest length": {"sub": "ü" * 255},
     "claims without a value": {"email": None, "name": None},
@@ -113,7 +113,7 @@ HEADERS = {
     "type in small letters": {"typ": "jwt"},
     "type as a media type": {"typ": "application/JWT"},
     "a long certificate chain": {"x5c": ["M" * 3000]},
-    "members that nobody knows": {"x-vendor": {"a": [1]}},
+    "unknown members": {"x-vendor": {"a": [1]}},
 }
 
 

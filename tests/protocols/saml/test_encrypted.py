@@ -200,15 +200,15 @@ def test_the_clear_text_passes_the_same_checks_as_any_assertion() -> None:
 
 
 def test_encryption_is_no_signature() -> None:
-    """Anybody has our certificate."""
+    """Everyone has our certificate."""
     refuse(sealed(sign="none"), "nothing is signed")
     refuse(sealed(idp=Idp(number=1)), "no pinned certificate")
 
 
 def test_both_signatures_count_around_and_inside() -> None:
-    stranger = Idp(number=1)
+    other_provider = Idp(number=1)
     assert verdict(sealed(Encryption(clear=signed_assertion(IDP)), sign="response"))
-    refuse(sealed(Encryption(clear=signed_assertion(stranger)), sign="response"), "no pinned certificate")
+    refuse(sealed(Encryption(clear=signed_assertion(other_provider)), sign="response"), "no pinned certificate")
 
 
 def test_a_cipher_text_put_under_a_foreign_envelope_signature() -> None:

@@ -210,7 +210,7 @@ def test_only_the_bytes_of_the_very_element_are_ever_handed_on() -> None:
 
 @pytest.mark.parametrize("sign", ["assertion", "response"])
 def test_what_is_read_is_what_was_verified_and_not_what_came(sign: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Security bar 74: were the two ever to differ, the verified bytes are believed and nothing else."""
+    """If the two ever differed, only the verified bytes would be believed."""
 
     def another(*given: Any) -> Element:
         found = verified(*given)

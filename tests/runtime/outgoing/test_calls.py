@@ -25,7 +25,7 @@ MIB = 1024 * 1024
 
 @dataclass
 class Site:
-    """A server whose answers a test sets by path; others get 404."""
+    """A server whose answers a test sets by path; other paths get 404."""
 
     socket: Socket
     answers: dict[str, Answer] = field(default_factory=dict)

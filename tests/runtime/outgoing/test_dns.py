@@ -91,7 +91,7 @@ async def test_the_address_that_was_checked_is_the_one_that_is_called(
 ) -> None:
     socket, asked, shown = secure
     monkeypatch.setenv("SSL_CERT_FILE", str(shown))
-    names = Names(["127.0.0.1"], ["203.0.113.9"])  # another answer for whoever asks twice
+    names = Names(["127.0.0.1"], ["203.0.113.9"])  # a second look-up would get another answer
     outgoing = Outgoing(PRIVATE, resolve=names)
     reply = await get(outgoing, f"https://{NAME}:{socket.port}/x")
     await outgoing.close()

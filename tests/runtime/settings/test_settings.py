@@ -159,7 +159,7 @@ def test_environment_over_file_over_default(tmp_path: Path) -> None:
     assert loaded.access_token_ttl == 24 * 3600
 
 
-def test_the_defaults_are_those_of_the_contract() -> None:
+def test_the_defaults_are_these() -> None:
     loaded = load({})
     day = 24 * 3600
     assert (loaded.access_token_ttl, loaded.refresh_token_ttl, loaded.session_idle_ttl) == (day, 30 * day, 7 * day)

@@ -90,5 +90,5 @@ def test_longer_shorter_or_otherwise_written_it_is_no_token(change: object) -> N
 
 def test_members_do_not_run_into_each_other() -> None:
     """Two different contents never share a text, whatever their bytes."""
-    nobody = mint(KEY, SESSION, OWN, None, 5000)
-    assert len({TOKEN, nobody, mint(KEY, SESSION, PARENT, OWN, 5000), mint(KEY, SESSION, OWN, PARENT, 5001)}) == 4
+    first_token = mint(KEY, SESSION, OWN, None, 5000)
+    assert len({TOKEN, first_token, mint(KEY, SESSION, PARENT, OWN, 5000), mint(KEY, SESSION, OWN, PARENT, 5001)}) == 4

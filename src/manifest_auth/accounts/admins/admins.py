@@ -1,5 +1,5 @@
-"""System admins and their sessions. They run the installation and are users of no tenant; their tokens have keys,
-audience and table of their own, so nothing of theirs opens the client plane, nor the reverse."""
+"""System admins and their sessions. They run the installation and belong to no tenant. Their tokens have separate keys,
+audience and tables, so they open no route for users, nor the reverse."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Admin(NamedTuple):
 
 
 class AdminSession(NamedTuple):
-    """A session with its admin, dead or alive."""
+    """A session with its admin, ended or not."""
 
     session_id: str
     admin_id: int
@@ -91,7 +91,7 @@ def find(unit: SystemUnit, username: str) -> Admin | None:
 
 
 def addresses_of(unit: SystemUnit, admin_id: int) -> list[str]:
-    """Where that admin signed in from lately, newest first."""
+    """The addresses of the admin's last sessions, newest first."""
     return unit.all(_ADDRESSES, of_id=admin_id)
 
 
@@ -124,7 +124,7 @@ def rehash(unit: SystemUnit, admin_id: int, old_hash: str, new_hash: str) -> boo
 def open_session(
     unit: SystemUnit, request: Request, admin_id: int, *, random: Random, most_s: int
 ) -> tuple[str, str, int]:
-    """Session id, id of its first refresh token, and when it ends."""
+    """Opens a session: its id, the id of its first refresh token, and when it ends (milliseconds)."""
     now = request.now
     session_id, refresh_id = random.text(16), random.text(12)
     ends_at = now + most_s * 1000
@@ -153,5 +153,5 @@ def advance(unit: SystemUnit, session_id: str, before: str, after: str, now: int
 
 
 def end(unit: SystemUnit, session_id: str, reason: str, now: int) -> bool:
-    """Every request of an admin asks the store, so other nodes know at once."""
+    """Ends a session. Every request of an admin reads the store, so all nodes know at once."""
     return unit.change(_END, sid=session_id, reason=reason, now=now) == 1

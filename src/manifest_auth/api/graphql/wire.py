@@ -1,4 +1,4 @@
-"""The wire of GraphQL over HTTP (the specification of that name): its path, media types, and the form of a refusal."""
+"""GraphQL over HTTP (the specification of that name): path, media types, and the format of a refusal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import orjson
 
 from manifest_auth.errors import Refusal
 from manifest_auth.http import NO_STORE, Answer, Head, Header, refusal_headers
+from manifest_auth.http.accept import weights
+from manifest_auth.services import RequestContext
 
 PATH = "/api/client/graphql"
 _CODES = {"VALIDATION_ERROR": "BAD_USER_INPUT"}
@@ -17,29 +19,15 @@ _GRAPHQL_TYPE = "application/graphql-response+json"
 
 
 def media_type(head: Head) -> Header:
-    """``application/graphql-response+json`` for those who prefer it, ``application/json`` for all others."""
-    accept = head.accept
-    if accept is None or _GRAPHQL_TYPE not in accept.lower():
+    """The media type of the answer: ``application/graphql-response+json`` for callers that prefer it, else
+    ``application/json``."""
+    if head.accept is None or _GRAPHQL_TYPE not in head.accept.lower():
         return _JSON
-    wanted = {"application/json": 0.0, _GRAPHQL_TYPE: 0.0}
-    for item in accept.lower().split(","):
-        kind, *parameters = (part.strip() for part in item.split(";"))
-        if kind in wanted:
-            wanted[kind] = max([wanted[kind], _quality(parameters)])
-    better = wanted[_GRAPHQL_TYPE] > 0 and wanted[_GRAPHQL_TYPE] >= wanted["application/json"]
+    wanted = weights(head.accept)
+    better = wanted.get(_GRAPHQL_TYPE, 0.0) > 0 and wanted.get(_GRAPHQL_TYPE, 0.0) >= wanted.get(
+        "application/json", 0.0
+    )
     return GRAPHQL if better else _JSON
-
-
-def _quality(parameters: list[str]) -> float:
-    """``q`` of a media range (RFC 9110, section 12.4.2); what is no number does not count."""
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return min(max(float(value), 0.0), 1.0)
-            except ValueError:
-                return 0.0
-    return 1.0
 
 
 def in_graphql(refusal: Refusal, request_id: str) -> dict[str, Any]:
@@ -49,7 +37,7 @@ def in_graphql(refusal: Refusal, request_id: str) -> dict[str, Any]:
     return {"message": refusal.message, "extensions": extensions}
 
 
-def refused(refusal: Refusal, request_id: str, head: Head) -> Answer[None]:
-    """A refusal before anything ran, as a GraphQL error body with the refusal's own status."""
-    body = {"errors": [in_graphql(refusal, request_id)]}
+async def refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
+    """The answer to a request that is refused before execution: a GraphQL error body with the refusal's status."""
+    body = {"errors": [in_graphql(refusal, ctx.request_id)]}
     return Answer(refusal.status, orjson.dumps(body), (media_type(head), NO_STORE, *refusal_headers(refusal)))

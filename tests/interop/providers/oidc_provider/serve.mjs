@@ -47,7 +47,7 @@ const provider = new Provider(`http://127.0.0.1:${PROVIDER_PORT}`, {
     return claims && { accountId: sub, claims: () => ({ sub, ...claims }) }
   },
 })
-// What is registered may change while it runs. It still counts letter by letter.
+// What is registered may change while it runs. It still counts character by character.
 provider.Client.prototype.redirectUriAllowed = (uri) => state().redirectUris.includes(uri)
 provider.on('server_error', (ctx, error) => console.error(error))
 provider.listen(Number(PROVIDER_PORT), '127.0.0.1')

@@ -85,10 +85,10 @@ class SamlIdp(RealSamlProvider):
         ]
         run += ["--host", "127.0.0.1", "--port", str(self.port), "--conf", str(packages / "form.js")]
         run += ["--cert", str(self.certificate), "--key", str(self.key), "--issuer", self.entity_id]
-        return [*run, "--acs", "http://127.0.0.1:9/", "--aud", "urn:nobody"]
+        return [*run, "--acs", "http://127.0.0.1:9/", "--aud", "urn:none"]
 
     def put(self, person: Person) -> None:
-        """Knows no one: its form asks for everything each time."""
+        """Has no accounts: its form asks for everything each time."""
 
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
         [form] = [form for form in shown.page.forms if "userName" in form.fields]

@@ -1,0 +1,86 @@
+"""Stylesheet, modules and icon, under addresses that name their content: browsers keep them for good.
+
+Read, hashed and compressed once, with the first page or the first request for one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from manifest_auth.errors import NotFound
+from manifest_auth.http import Access, Answer, Call, Head, Header, Route
+from manifest_auth.http.accept import weights
+from manifest_auth.services import RequestContext
+
+FOLDER = Path(__file__).parent / "assets"
+_TYPES = {
+    ".css": b"text/css; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+    ".svg": b"image/svg+xml",
+}
+_FOR_GOOD = b"public, max-age=31536000, immutable"
+#: Two releases may answer side by side for a while: a page of one may ask the other.
+_SHORTLY = b"public, max-age=60"
+ICON = "icon.svg"
+
+
+class Asset(NamedTuple):
+    kind: bytes
+    body: bytes
+    compressed: bytes
+    digest: str
+
+
+@cache
+def all_assets() -> dict[str, Asset]:
+    """By file name."""
+    found = {}
+    for path in sorted(FOLDER.iterdir()):
+        if path.suffix in _TYPES:
+            body = path.read_bytes()
+            digest = hashlib.sha256(body).hexdigest()[:16]
+            found[path.name] = Asset(_TYPES[path.suffix], body, gzip.compress(body, 9, mtime=0), digest)
+    return found
+
+
+def address(name: str) -> str:
+    """The path of a file by its name."""
+    stem, _, ending = name.rpartition(".")
+    return f"/assets/{stem}.{all_assets()[name].digest}.{ending}"
+
+
+def _answer(head: Head, asset: Asset, caching: bytes) -> Answer[None]:
+    headers: list[Header] = [(b"content-type", asset.kind), (b"cache-control", caching), (b"vary", b"Accept-Encoding")]
+    if weights(head.line(b"accept-encoding")).get("gzip", 0.0) > 0:
+        return Answer(200, asset.compressed, (*headers, (b"content-encoding", b"gzip")))
+    return Answer(200, asset.body, headers)
+
+
+async def _asset(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    stem, _, rest = call.path["name"].partition(".")
+    digest, _, ending = rest.partition(".")
+    found = (await asyncio.to_thread(all_assets)).get(f"{stem}.{ending}")
+    if found is None:
+        raise NotFound()
+    return _answer(call.head, found, _FOR_GOOD if digest == found.digest else _SHORTLY)
+
+
+async def _favicon(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    return _answer(call.head, (await asyncio.to_thread(all_assets))[ICON], b"public, max-age=86400")
+
+
+async def _robots(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    body = b"User-agent: *\nDisallow: /\n"
+    return Answer(200, body, ((b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"max-age=86400")))
+
+
+ROUTES = (
+    Route("GET", "/assets/{name}", _asset, Access.PAGE, "A stylesheet, module or picture of the pages"),
+    Route("GET", "/favicon.ico", _favicon, Access.PAGE, "The icon"),
+    Route("GET", "/robots.txt", _robots, Access.PAGE, "Asks search engines to stay away"),
+)

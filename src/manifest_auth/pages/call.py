@@ -1,0 +1,97 @@
+"""One request for a page as its handler sees it, and what the handler hands back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
+
+from manifest_auth.context import Principal
+from manifest_auth.http import NO_STORE, Answer, Head, Header
+
+F = TypeVar("F")
+
+
+class Problem(NamedTuple):
+    """Something wrong with what was posted. ``field``: of the form, empty for the whole of it; ``text``: in the
+    reader's language."""
+
+    field: str
+    text: str
+
+
+class Refused(NamedTuple):
+    """Why a form was refused. ``retry_after``: seconds, 0 where waiting does not help; ``retry_at``: that moment, in
+    milliseconds since 1970."""
+
+    problems: tuple[Problem, ...]
+    retry_after: int = 0
+    retry_at: int = 0
+
+    def about(self, name: str) -> str:
+        """What is wrong with a field; empty: nothing."""
+        return " ".join(problem.text for problem in self.problems if problem.field == name)
+
+
+class Brand(NamedTuple):
+    """Whose page it is. ``stylesheet``: address of the client's own colours; ``logo``: of its picture; both may be
+    empty."""
+
+    name: str
+    stylesheet: str = ""
+    logo: str = ""
+
+    @property
+    def is_product(self) -> bool:
+        """Whether it is no client's page."""
+        return self == PRODUCT
+
+
+PRODUCT = Brand("Manifest")
+
+
+@dataclass(slots=True)
+class View:
+    """What a template shows. ``model``: a plain struct whose members the template reads as ``view``; ``template``: in
+    place of the route's own."""
+
+    model: object = None
+    status: int = 200
+    headers: Sequence[Header] = ()
+    template: str = ""
+    brand: Brand = PRODUCT
+
+
+@dataclass(slots=True)
+class PageCall(Generic[F]):
+    """``fields``: of the query for a GET, of the form for a POST, as the handler's model has them. ``here``: the
+    page's own path, with the query that leads back to it. ``form_cookie``: by which this browser's forms are known;
+    ``user``: who is signed in here, None for no one."""
+
+    head: Head
+    fields: F
+    path: dict[str, str]
+    here: str
+    language: str
+    form_cookie: str
+    user: Principal | None
+    headers: list[Header] = field(default_factory=list)  # for the answer, whatever it shows
+
+    @property
+    def session_id(self) -> str:
+        """Of the session that the browser brought; empty for none."""
+        return self.user.session_id if self.user is not None else ""
+
+
+def see_other(path: str, headers: Sequence[Header] = ()) -> Answer[None]:
+    """After a change: the browser shows another page of ours, and a reload changes nothing again. ``path``: ASCII."""
+    return _to(303, path, headers)
+
+
+def found(address: str) -> Answer[None]:
+    """In place of a page: another address. ASCII, and checked by the caller."""
+    return _to(302, address, ())
+
+
+def _to(status: int, address: str, headers: Sequence[Header]) -> Answer[None]:
+    return Answer(status, b"", (NO_STORE, (b"location", address.encode("ascii")), *headers))

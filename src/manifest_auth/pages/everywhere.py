@@ -1,0 +1,46 @@
+"""What stands beside every page: the way in, the choice of language, and where password managers look."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.http import Answer, Call, Route
+from manifest_auth.http.routes import Access
+from manifest_auth.pages import errors, languages
+from manifest_auth.pages.call import PageCall, View, found, see_other
+from manifest_auth.pages.routing import SIGN_IN, page
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.return_addresses import ACCOUNT, is_own_page
+
+
+class LanguageForm(msgspec.Struct, frozen=True):
+    """``here``: the page that the person is on."""
+
+    lang: Literal["en", "es", "pt", "de", "fr", "ja"] = "en"
+    here: Annotated[str, Meta(max_length=8000)] = "/"
+
+
+async def _start(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return found(ACCOUNT if call.user is not None else SIGN_IN)
+
+
+async def _choose(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | Answer[None]:
+    form = call.fields
+    line = languages.cookie_line(form.lang, ctx.services.settings)
+    return see_other(form.here if is_own_page(form.here) else "/", (line,))
+
+
+async def _change_password(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    """A Well-Known URL for Changing Passwords (W3C)."""
+    return found(f"{ACCOUNT}/password")
+
+
+ROUTES = (
+    page("GET", "/", _start, "", "The account, or the way in"),
+    page("POST", "/language", _choose, "", "Choose a language"),
+    Route("GET", "/.well-known/change-password", _change_password, Access.PAGE, "Where a password is changed",
+          refused=errors.page_or_envelope),
+)  # fmt: skip

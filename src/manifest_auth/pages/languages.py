@@ -1,0 +1,54 @@
+"""Six languages: which one a reader gets, and the words in it. Catalogues are loaded in a thread, when first asked
+for."""
+
+from __future__ import annotations
+
+import gettext
+from functools import cache
+from pathlib import Path
+
+from manifest_auth.http import Head, Header, host_cookie, host_name
+from manifest_auth.http.accept import weights
+from manifest_auth.runtime.settings import Settings
+
+#: Tag (RFC 5646) → what its readers call it.
+LANGUAGES = {
+    "en": "English",
+    "es": "Español",
+    "pt": "Português",
+    "de": "Deutsch",
+    "fr": "Français",
+    "ja": "日本語",
+}
+FOLDER = Path(__file__).parent / "catalogues"
+_COOKIE = "lang"
+_COOKIE_S = 365 * 86_400
+
+
+def choose(head: Head, settings: Settings, asked: str = "") -> str:
+    """The language that the address asks for, else the cookie's, else the one that the browser's owner likes best, else
+    English."""
+    for wanted in (asked, head.cookie(host_name(_COOKIE, settings)) or ""):
+        if wanted in LANGUAGES:
+            return wanted
+    liked = weights(head.line(b"accept-language"))
+    found = [(weight, -place, tag.partition("-")[0]) for place, (tag, weight) in enumerate(liked.items()) if weight > 0]
+    return next((tag for _, _, tag in sorted(found, reverse=True) if tag in LANGUAGES), "en")
+
+
+def cookie_line(language: str, settings: Settings) -> Header:
+    return host_cookie(_COOKIE, language, _COOKIE_S, settings)
+
+
+@cache
+def catalogue(language: str) -> gettext.NullTranslations:
+    """The words; those of English are the code's own."""
+    if language == "en":
+        return gettext.NullTranslations()
+    with (FOLDER / f"{language}.mo").open("rb") as file:
+        return gettext.GNUTranslations(file)
+
+
+def marked(text: str) -> str:
+    """Says that a text is translated where it is shown."""
+    return text

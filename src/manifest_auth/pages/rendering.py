@@ -1,0 +1,132 @@
+"""Templates to bytes. Jinja2, the catalogues and each template are loaded with the first page that needs them, in a
+thread: neither the start nor another request waits for that."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from manifest_auth.errors import Refusal
+from manifest_auth.http import NO_STORE, Answer, Header, public_origin, refusal_headers
+from manifest_auth.http.answers import HTML
+from manifest_auth.pages import asset_files, languages, security, words
+from manifest_auth.pages.call import PageCall, View
+from manifest_auth.services import RequestContext
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class SignedInUser(NamedTuple):
+    """What every page may say of who is signed in."""
+
+    email: str
+
+
+_lock = threading.Lock()
+_environment: Environment | None = None
+_templates: dict[tuple[str, str], Template] = {}
+
+
+async def render(
+    ctx: RequestContext, call: PageCall[Any], view: View, refusal: Refusal | None = None, *, forms: bool = True
+) -> Answer[None]:
+    """A page. ``refusal``: why its form is shown again. ``forms``: False for a page that must show without the
+    store."""
+    settings = ctx.services.settings
+    template = await prepare(view.template, call.language)
+    headers: list[Header] = [HTML, NO_STORE, *call.headers, *view.headers]
+    status = view.status
+    if forms:
+        await ctx.services.keys.ensure_current()
+        headers.append(security.cookie_line(call.form_cookie, settings))
+    if refusal is not None:
+        status = refusal.status
+        headers.extend(refusal_headers(refusal))
+    t = languages.catalogue(call.language)
+    text = template.render(
+        view=view.model,
+        brand=view.brand,
+        user=None if call.user is None else SignedInUser(call.user.email),
+        refused=None if refusal is None else words.refused(ctx, refusal, t),
+        t=t,
+        lang=call.language,
+        languages=languages.LANGUAGES if forms else {},
+        here=call.here,
+        request_id=ctx.request_id,
+        origin=public_origin(settings),
+        token_for=lambda path: security.token_for(ctx, call, path),
+    )
+    return Answer(status, text.encode(), headers, security=security.headers(settings))
+
+
+async def prepare(name: str, language: str) -> Template:
+    """The compiled template, with the words of the language at hand."""
+    found = _templates.get((name, language))
+    return await asyncio.to_thread(_load, name, language) if found is None else found
+
+
+def _load(name: str, language: str) -> Template:
+    global _environment
+    with _lock:
+        languages.catalogue(language)
+        if _environment is None:
+            _environment = environment()
+            for shared in sorted(TEMPLATES.glob("_*.html")):
+                _environment.get_template(shared.name)
+        template = _environment.get_template(name)
+        _templates[name, language] = template
+        gc.freeze()  # it lives as long as the process: the collector need not walk it again and again
+    return template
+
+
+def environment() -> Environment:
+    """Autoescape everywhere; a name that a view does not have is a bug and no empty text."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
+    )
+
+    @pass_context
+    def one(context: Any, message: str) -> str:
+        return str(context["t"].gettext(message))
+
+    @pass_context
+    def several(context: Any, singular: str, plural: str, count: int) -> str:
+        return str(context["t"].ngettext(singular, plural, count))
+
+    made.policies["ext.i18n.trimmed"] = True
+    install: Callable[..., None] = made.install_gettext_callables  # type: ignore[attr-defined]
+    install(one, several, newstyle=True)
+    made.globals["asset"] = asset_files.address
+    made.filters["iso"] = _iso
+    made.filters["utc"] = _utc
+    made.filters["utc_time"] = _utc_time
+    return made
+
+
+def _iso(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _utc(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _utc_time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%H:%M:%S UTC")

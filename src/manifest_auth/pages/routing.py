@@ -1,0 +1,196 @@
+"""How a page is declared, and what happens before its handler runs: the one host, who is signed in, the form's mark."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, get_args, get_type_hints
+from urllib.parse import quote
+
+import msgspec
+
+from manifest_auth.context import Principal
+from manifest_auth.errors import (
+    AccountDisabled,
+    Forbidden,
+    InternalError,
+    InvalidToken,
+    LicenseExpired,
+    LicenseRequired,
+    NotFound,
+    Refusal,
+    TokenExpired,
+    Unauthenticated,
+    ValidationError,
+)
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Head, Route, identification, parse_form
+from manifest_auth.http.body import check_form_type
+from manifest_auth.http.routes import query_values
+from manifest_auth.pages import errors, languages, rendering, security
+from manifest_auth.pages.call import PageCall, View, found, see_other
+from manifest_auth.pages.security import NoFormCookie
+from manifest_auth.permissions import Permission, permissions_of
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.return_addresses import is_own_path
+from manifest_auth.text.models import from_texts
+
+Handler = Callable[[RequestContext, PageCall[Any]], Awaitable[View | Answer[None]]]
+MOST_FIELDS = 100
+SIGN_IN = "/sign-in"
+_CALL = "page"  # where a request keeps its call, for the page that shows a refusal
+#: A page of their own: the form that was posted would not help.
+_NOT_AGAIN = (
+    AccountDisabled, Forbidden, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound,
+)  # fmt: skip
+
+
+class Audience(enum.Enum):
+    """Whom a page is for. ``SIGNED_IN``: others are sent to sign in, and come back."""
+
+    EVERYONE = "everyone"
+    SIGNED_IN = "signed in"
+
+
+@dataclass(slots=True, frozen=True)
+class _Page:
+    """``again``: what shows a form once more that was refused; the view of its GET, usually."""
+
+    method: str
+    path: str
+    show: Handler
+    audience: Audience
+    template: str
+    fields: type[msgspec.Struct] | None
+    permission: Permission | None
+    again: Handler | None
+    english: bool
+
+    async def handle(self, ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
+        head, settings = call.head, ctx.services.settings
+        path = self.path.format_map(call.path)
+        if (address := security.elsewhere(ctx, head, path, call.query)) is not None:
+            if self.method != "GET":
+                raise ValidationError(details=[("Host", "Pages answer at the public address alone")])
+            return found(address)
+        if head.authorization is not None:
+            raise ValidationError(details=[("Authorization", "Pages know cookies alone")])
+        ctx.client_header = None
+        user = await _signed_in(ctx, head)
+        cookie = security.shown_cookie(head, settings)
+        texts = {} if self.method != "GET" else query_values(call.query)
+        query = call.query.decode("latin-1")
+        page_call: PageCall[Any] = PageCall(
+            head=head,
+            fields=None,
+            path=call.path,
+            here=f"{path}?{query}" if query and self.method == "GET" else path,
+            language="en" if self.english else languages.choose(head, settings, texts.get("lang", "")),
+            form_cookie=cookie or security.new_cookie(ctx),
+            user=user,
+        )
+        if self.method == "POST":
+            security.check_posted_here(ctx, head)
+            check_form_type(head)
+            texts = parse_form(call.body, MOST_FIELDS)
+            token = texts.pop(security.TOKEN_FIELD, "")
+        if self.audience is Audience.SIGNED_IN and user is None:
+            return see_other(f"{SIGN_IN}?returnTo={_coming_back_to(page_call.here, path)}")
+        if self.method == "POST":
+            if not cookie:
+                raise NoFormCookie(reason="no form cookie")
+            await security.check_token(ctx, page_call, path, token)
+        if self.permission is not None and (user is None or self.permission not in permissions_of(user.roles)):
+            raise NotFound(reason=f"needs {self.permission.value}")
+        ctx.loaded[_CALL] = page_call
+        if self.fields is not None:
+            page_call.fields = _as_typed(self.fields, texts)
+            page_call.fields = from_texts(texts, self.fields)
+        shown = await self.show(ctx, page_call)
+        if isinstance(shown, Answer):
+            shown.headers = (*shown.headers, *page_call.headers)
+            return shown
+        return await self._render(ctx, page_call, shown)
+
+    async def refused(self, ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
+        """The same form again, with what is wrong with it, where that helps; else a page that says what happened."""
+        call: PageCall[Any] | None = ctx.loaded.get(_CALL)
+        if call is not None and self.again is not None and not isinstance(refusal, _NOT_AGAIN):
+            try:
+                view = await self.again(ctx, call)
+            except Refusal:
+                return await errors.page_of(ctx, refusal, head, english=self.english)
+            return view if isinstance(view, Answer) else await self._render(ctx, call, view, refusal)
+        return await errors.page_of(ctx, refusal, head, english=self.english)
+
+    async def _render(
+        self, ctx: RequestContext, call: PageCall[Any], view: View, refusal: Refusal | None = None
+    ) -> Answer[None]:
+        view.template = view.template or self.template
+        return await rendering.render(ctx, call, view, refusal)
+
+
+def _as_typed(model: type[msgspec.Struct], texts: dict[str, str]) -> msgspec.Struct:
+    """The fields as they came, for the form that shows them again where they are refused."""
+    named = msgspec.structs.fields(model)
+    return model(**{each.name: texts[each.encode_name] for each in named if each.encode_name in texts})
+
+
+def _coming_back_to(here: str, path: str) -> str:
+    return quote(here if is_own_path(here) else path, safe="")
+
+
+async def _signed_in(ctx: RequestContext, head: Head) -> Principal | None:
+    """The user of the session cookie, who is then the request's caller; None for no one."""
+    try:
+        user = await identification.by_cookie(ctx, head, ctx.now)
+    except (Unauthenticated, InvalidToken, TokenExpired):
+        return None
+    ctx.caller, ctx.by_cookie = user, True
+    return user
+
+
+def page(
+    method: str,
+    path: str,
+    show: Handler,
+    template: str,
+    summary: str,
+    *,
+    audience: Audience = Audience.EVERYONE,
+    permission: Permission | None = None,
+    again: Handler | None = None,
+    english: bool = False,
+) -> Route:
+    """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
+    query or form. ``template``: that shows it. ``permission``: whom it is for; to all others it is not there.
+    ``again``: for a POST, shows the form once more when it was refused. ``english``: consoles, which have no other
+    language."""
+    hints = list(get_type_hints(show).values())
+    [fields] = get_args(hints[1])
+    own = _Page(
+        method=method,
+        path=path,
+        show=show,
+        audience=audience,
+        template=template,
+        fields=None if fields is type(None) else fields,
+        permission=permission,
+        again=again,
+        english=english,
+    )
+    posts = method == "POST"
+    return Route(
+        method,
+        path,
+        own.handle,
+        Access.PAGE,
+        summary,
+        permission=permission,
+        limit=AUTH_LIMIT,
+        raw=posts,
+        refused=own.refused,
+        form=own.fields if posts else None,
+        template=template,
+        audience=permission.value if permission else audience.value,
+    )

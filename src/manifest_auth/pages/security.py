@@ -1,0 +1,138 @@
+"""What makes a page safe to show and a form safe to take: headers, the one host, and forms that no other site can
+post."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from functools import lru_cache
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from manifest_auth.errors import Forbidden, ValidationError
+from manifest_auth.http import Head, Header, host_cookie, host_name, public_origin
+from manifest_auth.pages.call import PageCall
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.text import base64url
+
+FORM_COOKIE = "form"
+FORM_COOKIE_S = 86_400
+TOKEN_FIELD = "form"  # noqa: S105 - the name of a field
+_SIZE = hashlib.sha256().digest_size
+_COOKIE_BYTES = 16
+
+
+class NoFormCookie(ValidationError):
+    """The browser keeps no cookies, or the page was open for longer than its cookie lives."""
+
+
+@lru_cache(maxsize=8)
+def headers(settings: Settings) -> tuple[Header, ...]:
+    """The security headers of a page, in place of those of other answers.
+
+    ``same-origin``, not ``no-referrer``: with that browsers send ``Origin: null`` with form posts (Fetch, 3.2), and
+    nothing would tell our own from foreign ones.
+    """
+    assets = f"{public_origin(settings)}/assets/"
+    policy = (
+        f"default-src 'none'; script-src {assets}; style-src {assets}; img-src {assets}; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+        "trusted-types 'none'"
+    )
+    return (
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", policy.encode()),
+        (b"referrer-policy", b"same-origin"),
+        (b"cross-origin-opener-policy", b"same-origin"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+        (
+            b"permissions-policy",
+            b"publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), microphone=(), "
+            b"geolocation=()",
+        ),
+        (b"x-frame-options", b"DENY"),
+        (b"x-robots-tag", b"noindex"),
+    )
+
+
+def elsewhere(ctx: RequestContext, head: Head, path: str, query: bytes) -> str | None:
+    """Where a request goes that came to another host than the public one: the same page there, with the client of its
+    subdomain; None: it is at the right place. A poisoned ``Host`` so reaches no link, and cookies are not split."""
+    settings = ctx.services.settings
+    origin = public_origin(settings)
+    if f"{urlsplit(origin).scheme}://{_without_implied_port((head.host or '').lower(), origin)}" == origin:
+        return None
+    client = ctx.client_hint.subdomain
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    if client is not None and "client" not in dict(pairs):
+        pairs.append(("client", client))
+    return f"{origin}{path}?{urlencode(pairs)}" if pairs else f"{origin}{path}"
+
+
+def _without_implied_port(host: str, origin: str) -> str:
+    return host.removesuffix(":443" if origin.startswith("https:") else ":80")
+
+
+def check_posted_here(ctx: RequestContext, head: Head) -> None:
+    """A browser says where a post comes from; what comes from elsewhere, or from nowhere, is refused, whatever the
+    client lists for its applications. Raises Forbidden."""
+    site, origin = head.fetch_site, head.origin
+    if site is None and origin is None:
+        raise Forbidden(reason="form post without Sec-Fetch-Site and Origin")
+    if site not in (None, "same-origin"):
+        raise Forbidden(reason=f"form post with Sec-Fetch-Site {site!r}")
+    if origin is not None and origin != public_origin(ctx.services.settings):
+        raise Forbidden(reason=f"form post from origin {origin!r}")
+
+
+def shown_cookie(head: Head, settings: Settings) -> str:
+    """The form cookie that came along; empty where there is none, or one that is not ours."""
+    value = head.cookie(host_name(FORM_COOKIE, settings)) or ""
+    try:
+        return value if len(base64url.decode(value)) == _COOKIE_BYTES else ""
+    except ValueError:
+        return ""
+
+
+def new_cookie(ctx: RequestContext) -> str:
+    """A browser's mark before anyone is signed in; drawn anew with each sign-in."""
+    return ctx.services.random.text(_COOKIE_BYTES)
+
+
+def cookie_line(value: str, settings: Settings) -> Header:
+    return host_cookie(FORM_COOKIE, value, FORM_COOKIE_S, settings)
+
+
+async def check_token(ctx: RequestContext, call: PageCall[object], path: str, token: str) -> None:
+    """Refuses a form that this browser was not shown at this page, in this session. Raises Forbidden."""
+    await ctx.services.keys.ensure_current()
+    shown = _unmasked(token)
+    for key in ctx.services.keys.verifying(Purpose.FORMS):
+        if shown is not None and hmac.compare_digest(shown, _mac(key.raw, call.form_cookie, call.session_id, path)):
+            return
+    raise Forbidden(reason="form token: missing, foreign or old")
+
+
+def token_for(ctx: RequestContext, call: PageCall[object], path: str) -> str:
+    """What a form that posts to ``path`` brings along. Masked anew each time: a page that a proxy compresses tells
+    nothing of it to someone who makes the browser ask again and again and counts bytes (BREACH)."""
+    mac = _mac(ctx.services.keys.signing(Purpose.FORMS).raw, call.form_cookie, call.session_id, path)
+    mask = ctx.services.random.bytes(_SIZE)
+    return base64url.encode(mask + _xor(mac, mask))
+
+
+def _unmasked(token: str) -> bytes | None:
+    try:
+        raw = base64url.decode(token)
+    except ValueError:
+        return None
+    return _xor(raw[:_SIZE], raw[_SIZE:]) if len(raw) == 2 * _SIZE else None
+
+
+def _mac(key: bytes, cookie: str, session_id: str, path: str) -> bytes:
+    return hmac.digest(key, f"{cookie}\0{session_id}\0{path}".encode(), "sha256")
+
+
+def _xor(one: bytes, other: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(one, other, strict=True))

@@ -1,0 +1,132 @@
+"""Refusals in the reader's words, by their code and the rule that was broken. The JSON message stays English."""
+
+from __future__ import annotations
+
+import gettext
+from typing import NamedTuple
+
+from manifest_auth.errors import Refusal, ValidationError
+from manifest_auth.pages.call import Problem, Refused
+from manifest_auth.pages.languages import marked as _
+from manifest_auth.services import RequestContext
+
+_S = 60
+
+
+class Sentence(NamedTuple):
+    """``title``: what happened; ``advice``: what to do."""
+
+    title: str
+    advice: str
+
+
+#: By code: a page of its own.
+PAGES = {
+    "NOT_FOUND": Sentence(
+        _("This page does not exist"),
+        _("The address may be mistyped or out of date, or the page is not for your account."),
+    ),
+    "METHOD_NOT_ALLOWED": Sentence(
+        _("This page cannot be opened like that"), _("Go to the start page and find your way from there.")
+    ),
+    "VALIDATION_ERROR": Sentence(
+        _("This address or form is not complete"), _("Go back and start again from the application that sent you here.")
+    ),
+    "FORBIDDEN": Sentence(
+        _("This form is out of date"),
+        _("It was sent from another site, from another session, or after too long a time. Nothing was changed."),
+    ),
+    "ACCOUNT_DISABLED": Sentence(
+        _("This account is switched off"), _("Ask the people who manage your account to let you in again.")
+    ),
+    "LICENSE_REQUIRED": Sentence(
+        _("This installation has no licence yet"), _("Ask the people who run this server to install one.")
+    ),
+    "LICENSE_EXPIRED": Sentence(
+        _("The licence of this installation has ended"), _("Ask the people who run this server to renew it.")
+    ),
+    "SSO_FAILED": Sentence(
+        _("Sign-in did not work"), _("Start again. If it happens again, tell the people who manage your account.")
+    ),
+    "PROVIDER_UNAVAILABLE": Sentence(
+        _("The sign-in service of your organisation does not answer"), _("Try again in a few minutes.")
+    ),
+    "RATE_LIMITED": Sentence(_("Too many attempts"), _("Wait a little, then try again.")),
+    "OVERLOADED": Sentence(_("The server is busy"), _("Wait a moment, then try again.")),
+    "PAYLOAD_TOO_LARGE": Sentence(_("That was too much at once"), _("Shorten what you entered, and send it again.")),
+    "CONFLICT": Sentence(
+        _("That is not possible at the moment"), _("Something changed in the meantime. Go back and look again.")
+    ),
+    "INTERNAL_ERROR": Sentence(
+        _("Something went wrong on our side"),
+        _("It was written down. Try again; if it stays, tell the people who run this server the number below."),
+    ),
+}
+OTHERWISE = Sentence(_("That did not work"), _("Go back and try again."))
+NO_COOKIES = Sentence(
+    _("Your browser kept no cookie for this form"),
+    _("Either cookies are switched off for this site, or the page was open for more than a day. Begin again."),
+)
+
+START = _("Go to the start page")
+
+#: By code: above the form that is shown again.
+FORMS = {
+    "INVALID_CREDENTIALS": _("The e-mail address or the password is not right. Check both and try again."),
+    "INVALID_TOKEN": _("This link or code does not work any more. Ask for a new one."),
+    "TOKEN_EXPIRED": _("This took too long. Begin again."),
+    "RATE_LIMITED": _("There were too many attempts. Wait a little, then try again."),
+    "OVERLOADED": _("The server is busy. Nothing was changed; try again in a moment."),
+    "CONFLICT": _("That is not possible at the moment."),
+    "VALIDATION_ERROR": _("Check what you entered."),
+    "UNSUPPORTED_MEDIA_TYPE": _("Check what you entered."),
+    "SSO_FAILED": _("Sign-in did not work. Start again."),
+    "PROVIDER_UNAVAILABLE": _("The sign-in service of your organisation does not answer. Try again in a few minutes."),
+}
+
+#: Sentences of refusals that programs get in English, and people in their language.
+_KNOWN = (
+    _("Not a valid e-mail address"),
+    _("Too easy to guess: it is common, or made of common or known words"),
+    _("Was used before"),
+    _("Must differ from the current one"),
+    _("Required"),
+)
+
+
+def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) -> Refused:
+    """What stands above a form that was refused, and beside its fields."""
+    wait = refusal.retry_after or 0
+    at = ctx.now + wait * 1000 if wait else 0
+    if isinstance(refusal, ValidationError) and refusal.details:
+        return Refused(tuple(Problem(field, _said(t, refusal, text)) for field, text in refusal.details), wait, at)
+    text = FORMS.get(refusal.code)
+    specific = refusal.code == "CONFLICT" and refusal.message != refusal.sentence
+    said = t.gettext(refusal.message if specific or text is None else text)
+    return Refused((Problem("", said),), wait, at)
+
+
+def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
+    if refusal.rule is None:
+        return t.gettext(text)
+    name, number = refusal.rule
+    one = {
+        "at_least": t.ngettext(
+            "Must have at least %(number)d character", "Must have at least %(number)d characters", number
+        ),
+        "at_most": t.ngettext(
+            "Must have at most %(number)d character", "Must have at most %(number)d characters", number
+        ),
+        "kinds": t.ngettext(
+            "Must have characters of %(number)d kind among: lower case, upper case, digits, others",
+            "Must have characters of %(number)d kinds among: lower case, upper case, digits, others",
+            number,
+        ),
+    }[name]
+    return one % {"number": number}
+
+
+def sentence_of(refusal: Refusal, t: gettext.NullTranslations) -> Sentence:
+    """Title and advice of the page that shows a refusal."""
+    found = PAGES.get(refusal.code, OTHERWISE)
+    return Sentence(t.gettext(found.title), t.gettext(found.advice))

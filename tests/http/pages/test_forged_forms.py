@@ -1,0 +1,172 @@
+"""No other site, and no one who reads along, can post a form of ours: every page that takes a POST, each variant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.application import App
+from tests.support.routes import PAGES, Route, filled
+from tests.support.statements import counted_statements
+from tests.support.visitor import Visitor
+
+POST = [route for route in PAGES if route.method == "POST"]
+LANGUAGE = "/language"
+
+
+class Variant(NamedTuple):
+    """``headers``: in place of those of our own page; ``token``: makes another one of the right one."""
+
+    headers: dict[str, str]
+    token: Callable[[str], str] | None = None
+    status: int = 403
+
+
+def changed(token: str) -> str:
+    return token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1]
+
+
+FOREIGN = {
+    "no headers at all": Variant({"Origin": "", "Sec_Fetch_Site": ""}),
+    **{f"site {site}": Variant({"Sec_Fetch_Site": site}) for site in ("cross-site", "same-site", "none", "Same")},
+    **{f"site {site} alone": Variant({"Origin": "", "Sec_Fetch_Site": site}) for site in ("cross-site", "same-site")},
+    **{
+        f"origin {origin}": Variant({"Origin": origin})
+        for origin in (
+            "null", "http://evil.example", "http://127.0.0.1", "http://127.0.0.1:8081", "https://127.0.0.1:8080",
+            "http://acme.127.0.0.1:8080", "http://127.0.0.1:8080/", "http://127.0.0.1:8080.evil.example",
+            "http://127.0.0.1:8080@evil.example", "HTTP://127.0.0.1:8080", "http://localhost:8080", "file://",
+        )
+    },
+    **{f"origin {origin} alone": Variant({"Origin": origin, "Sec_Fetch_Site": ""}) for origin in ("null", "http://x.example")},
+    "no token": Variant({}, lambda token: ""),
+    "a changed token": Variant({}, changed),
+    "half a token": Variant({}, lambda token: token[: len(token) // 2]),
+    "a longer token": Variant({}, lambda token: token + "AAAA"),
+    "no base64": Variant({}, lambda token: "ä!" * 20),
+    "padding": Variant({}, lambda token: token + "=="),
+}  # fmt: skip
+FORMS = {
+    "json": Variant({"Content_Type": "application/json"}, status=415),
+    "text": Variant({"Content_Type": "text/plain"}, status=415),
+    "several parts": Variant({"Content_Type": "multipart/form-data; boundary=x"}, status=415),
+    "no type": Variant({"Content_Type": "a"}, status=415),
+    "compressed": Variant({"Content_Encoding": "gzip"}, status=415),
+}
+
+
+async def token_for(visitor: Visitor, route: Route) -> str:
+    """A right token for a page: the one for the language, where the page itself shows no form of its own now."""
+    page = await visitor.get("/sign-out")
+    path = filled(route.path)
+    found = [form.get("action") for form in page.tree.xpath("//form")]
+    return page.form(path if path in found else LANGUAGE).fields["form"]
+
+
+def test_there_is_something_to_try() -> None:
+    assert len(POST) >= 2
+    assert len(FOREIGN) + len(FORMS) >= 30
+
+
+@pytest.mark.parametrize("variant", [*FOREIGN, *FORMS])
+@pytest.mark.parametrize("route", POST, ids=lambda route: route.path)
+async def test_a_forged_post_changes_nothing(app: App, route: Route, variant: str) -> None:
+    chosen = (FOREIGN | FORMS)[variant]
+    visitor = await Visitor(app).signed_in()
+    token = await token_for(visitor, route)
+    fields = dict.fromkeys(route.members, "x")
+    before = dict(visitor.cookies)
+    page = await visitor.post(
+        filled(route.path), fields | {"form": chosen.token(token) if chosen.token else token}, **chosen.headers
+    )
+    assert page.status == chosen.status, page.reply.text
+    assert visitor.cookies == before
+    assert (await app.me(cookie=visitor.cookies["session"])).status == 200
+
+
+@pytest.mark.parametrize("route", POST, ids=lambda route: route.path)
+async def test_without_the_form_cookie_a_page_says_so(app: App, route: Route) -> None:
+    visitor = await Visitor(app).signed_in()
+    token = await token_for(visitor, route)
+    del visitor.cookies["form"]
+    page = await visitor.post(filled(route.path), {"form": token})
+    assert (page.status, page.heading) == (400, "Your browser kept no cookie for this form")
+    assert (await app.me(cookie=visitor.cookies["session"])).status == 200
+
+
+async def signs_out(app: App, visitor: Visitor, token: str, status: int) -> None:
+    session = visitor.cookies["session"]
+    page = await visitor.post("/sign-out", {"form": token})
+    assert page.status == status
+    assert ((await app.me(cookie=session)).status == 200) == (status != 303)
+
+
+async def test_a_token_is_good_for_its_page_its_browser_and_its_session_alone(app: App) -> None:
+    visitor, other = await Visitor(app).signed_in(), await Visitor(app).signed_in("viewer@acme.example")
+    page = await visitor.get("/sign-out")
+    token = page.form("/sign-out").fields["form"]
+    await signs_out(app, visitor, page.form(LANGUAGE).fields["form"], 403)  # of another page
+    other.cookies["form"] = visitor.cookies["form"]
+    await signs_out(app, other, token, 403)  # of another session
+    visitor.cookies["form"] = (await Visitor(app).get("/sign-out")).reply.cookie("form")
+    await signs_out(app, visitor, token, 403)  # of another browser
+
+
+async def test_a_token_looks_different_each_time_and_stays_good(app: App) -> None:
+    visitor = await Visitor(app).signed_in()
+    tokens = [(await visitor.get("/sign-out")).form("/sign-out").fields["form"] for _ in range(5)]
+    halves = [token[at : at + 43] for token in tokens for at in (0, 43)]
+    assert len(set(halves)) == 10
+    await signs_out(app, visitor, tokens[0], 303)
+
+
+async def test_a_token_outlives_the_rotation_of_its_key_and_not_its_end(app: App) -> None:
+    visitor, admin = await Visitor(app).signed_in(), await app.admin_token()
+    token = (await visitor.get("/sign-out")).form("/sign-out").fields["form"]
+    await app.post("/api/admin/keys/rotate", {"purpose": "forms"}, token=admin)
+    await signs_out(app, visitor, token, 303)
+    visitor = await Visitor(app).signed_in()
+    token = (await visitor.get("/sign-out")).form("/sign-out").fields["form"]
+    keys = (await app.get("/api/admin/keys?purpose=forms&state=signing", token=admin)).data["items"]
+    await app.post(f"/api/admin/keys/{keys[0]['id']}/retire", {"atOnce": True}, token=admin)
+    await signs_out(app, visitor, token, 403)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"form=a&form=b", 400),
+        (b"here=a%00b", 400),
+        (b"here=%ED%A0%80", 400),  # a lone surrogate
+        (b"here=%FF", 400),
+        ("here=ä".encode(), 400),
+        (b"&".join(b"f%d=x" % number for number in range(101)), 400),
+        (b"here=" + b"x" * 64 * 1024, 413),
+    ],
+)
+async def test_a_body_is_a_form_of_64_kib_and_100_fields(app: App, body: bytes, status: int) -> None:
+    visitor = Visitor(app)
+    token = (await visitor.get("/sign-out")).form(LANGUAGE).fields["form"]
+    headers = {
+        "Content_Type": "application/x-www-form-urlencoded", "Origin": app.public_url, "Sec_Fetch_Site": "same-origin",
+    }  # fmt: skip
+    page = await visitor.send("POST", LANGUAGE, content=body + b"&form=" + token.encode(), **headers)
+    assert page.status == status
+    assert "lang" not in visitor.cookies
+
+
+async def test_a_hundred_fields_are_read(app: App) -> None:
+    visitor = Visitor(app)
+    token = (await visitor.get("/sign-out")).form(LANGUAGE).fields["form"]
+    page = await visitor.post(LANGUAGE, {"form": token, "lang": "fr"} | {f"f{n}": "x" for n in range(98)})
+    assert (page.status, visitor.cookies["lang"]) == (303, "fr")
+
+
+async def test_an_anonymous_form_that_is_forged_writes_nothing(app: App) -> None:
+    visitor = Visitor(app)
+    await visitor.get("/sign-out")
+    with counted_statements() as seen:
+        await visitor.post("/sign-out", {"form": "x"}, Origin="http://evil.example")
+    assert not [one for one in seen if one.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE"))]

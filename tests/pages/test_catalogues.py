@@ -1,0 +1,78 @@
+"""The words of the pages: all there in each language, and compiled as they are written."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from manifest_auth.pages import languages
+from tests.support import catalogues
+
+LANGUAGES = list(catalogues.PLURALS)
+_PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%")
+_FORMS = {"es": 2, "pt": 2, "de": 2, "fr": 2, "ja": 1}
+
+
+def test_the_languages_are_those_that_pages_offer() -> None:
+    assert {"en", *LANGUAGES} == set(languages.LANGUAGES)
+    assert len(catalogues.messages()) > 20
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_message_is_translated_and_none_is_left_over(language: str) -> None:
+    written = catalogues.read(language)
+    assert {message.id for message in written if message.id} == set(catalogues.messages())
+    for message in written:
+        strings = message.string if isinstance(message.string, tuple) else (message.string,)
+        assert all(strings), message.id
+        assert not message.fuzzy, message.id
+        if message.id:
+            assert len(strings) == (_FORMS[language] if isinstance(message.id, tuple) else 1)
+
+
+def _texts(of: object) -> tuple[str, ...]:
+    return tuple(map(str, of)) if isinstance(of, tuple | list) else (str(of),)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_put_into_a_message_is_the_same_in_every_language(language: str) -> None:
+    for message in catalogues.read(language):
+        if not message.id:
+            continue
+        ids, strings = _texts(message.id), _texts(message.string)
+        expected = set(_PLACEHOLDER.findall(ids[-1]))
+        for string in strings:
+            assert set(_PLACEHOLDER.findall(string)) == expected, string
+            assert not re.search(r"%(?!\(\w+\)[sd]|%)", string), string
+            assert string[:1].isspace() == ids[0][:1].isspace()
+            assert string[-1:].isspace() == ids[0][-1:].isspace()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_compiled_file_is_made_from_the_written_one(language: str) -> None:
+    assert (catalogues.FOLDER / f"{language}.po").read_bytes() == catalogues.text_of(catalogues.current(language))
+    compiled = (catalogues.FOLDER / f"{language}.mo").read_bytes()
+    assert compiled == catalogues.compiled(catalogues.read(language))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_plurals_are_those_of_the_language(language: str) -> None:
+    one, many = "in %(num)s second", "in %(num)s seconds"
+    t = languages.catalogue(language)
+    said = [t.ngettext(one, many, number) for number in (0, 1, 2, 5, 1_000_000)]
+    singular, plural = said[1], said[2]
+    assert (singular == plural) is (language == "ja")
+    assert said[3:] == [plural, plural]
+    assert said[0] == (singular if language in ("fr", "pt") else plural)
+
+
+def test_two_languages_rarely_say_the_same() -> None:
+    """A text that was forgotten in one is the English one."""
+    for language in LANGUAGES:
+        same = [
+            message.id
+            for message in catalogues.read(language)
+            if message.id == message.string and len(str(message.id).split()) > 1
+        ]
+        assert same == []

@@ -1,0 +1,67 @@
+"""Rules that every template keeps: what is written by others is never taken for markup."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from jinja2 import StrictUndefined, UndefinedError, nodes
+
+from manifest_auth.app import ROUTES
+from manifest_auth.http import Access
+from manifest_auth.pages import languages, rendering
+
+PAGES = Path(rendering.__file__).parent
+NAMES = sorted(path.relative_to(rendering.TEMPLATES).as_posix() for path in rendering.TEMPLATES.rglob("*.html"))
+_UNSAFE = re.compile(r"\|\s*safe\b|autoescape|\bMarkup\b|xmlattr|\burlize\b|\btojson\b")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_template_takes_nothing_for_markup_and_has_nothing_inline(name: str) -> None:
+    text = (rendering.TEMPLATES / name).read_text("utf-8")
+    assert not _UNSAFE.search(text)
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]*\ssrc=)|javascript:", text)
+    assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", text)
+
+
+def test_no_code_makes_markup() -> None:
+    found = [path.name for path in PAGES.rglob("*.py") if re.search(r"\bMarkup\b|autoescape=False", path.read_text())]
+    assert found == []
+
+
+def test_every_template_compiles_and_escapes() -> None:
+    environment = rendering.environment()
+    assert environment.autoescape is True
+    assert environment.undefined is StrictUndefined
+    for name in NAMES:
+        environment.get_template(name)
+    shown = environment.from_string("{{ x }}").render(x="<b>&\"'")
+    assert shown == "&lt;b&gt;&amp;&#34;&#39;"
+    with pytest.raises(UndefinedError):
+        environment.from_string("{{ nothing }}").render()
+
+
+def test_translations_escape_what_is_put_into_them() -> None:
+    environment = rendering.environment()
+    text = '{{ _("You are signed in at %(client)s.", client=x) }}'
+    for language in ("en", "de"):
+        shown = environment.from_string(text).render(x="<b>", t=languages.catalogue(language))
+        assert "&lt;b&gt;" in shown
+        assert "<b>" not in shown
+
+
+def test_every_template_is_a_pages_or_a_part_of_one() -> None:
+    used = {route.template for route in ROUTES if route.access is Access.PAGE} | {"error.html"}
+    assert used - {""} <= set(NAMES)
+    environment, ahead = rendering.environment(), [name for name in used if name]
+    reached = set[str]()
+    while ahead:
+        name = ahead.pop()
+        if name not in reached:
+            reached.add(name)
+            tree = environment.parse((rendering.TEMPLATES / name).read_text("utf-8"))
+            for node in tree.find_all((nodes.Extends, nodes.FromImport, nodes.Import, nodes.Include)):
+                ahead += [found.value for found in [node.template] if isinstance(found, nodes.Const)]  # type: ignore[attr-defined]
+    spare = set(NAMES) - reached - {"_menu.html", "_parts.html"}
+    assert not spare

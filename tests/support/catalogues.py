@@ -1,0 +1,105 @@
+"""The catalogues of the pages: which messages there are, and their translations. ``python -m tests.support.catalogues``
+brings the ``.po`` files up to date and compiles them (``./dev messages``).
+
+Pages under ``console`` and ``installation`` are English alone; what only they say is in no catalogue.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from babel.messages import Catalog
+from babel.messages.extract import extract_from_file
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+PAGES = Path(__file__).parents[2] / "src" / "manifest_auth" / "pages"
+FOLDER = PAGES / "catalogues"
+PLURALS = {
+    "es": "nplurals=2; plural=(n != 1);",
+    "pt": "nplurals=2; plural=(n > 1);",
+    "de": "nplurals=2; plural=(n != 1);",
+    "fr": "nplurals=2; plural=(n > 1);",
+    "ja": "nplurals=1; plural=0;",
+}
+_ONE_FORM = ("ja",)
+_ENGLISH_ONLY = ("console", "installation")
+_KEYWORDS: dict[str, tuple[int, ...] | None] = {"_": None, "gettext": None, "ngettext": (1, 2)}
+_OPTIONS = {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}
+_NEVER = datetime(2026, 1, 1, tzinfo=UTC)  # files are the same on every machine, at every hour
+Message = str | tuple[str, str]
+
+
+def messages() -> dict[Message, list[str]]:
+    """By message, or by singular and plural: the files that it stands in."""
+    found: dict[Message, list[str]] = {}
+    for path in sorted((*PAGES.rglob("*.py"), *PAGES.rglob("*.html"))):
+        name = path.relative_to(PAGES)
+        if set(name.parts) & set(_ENGLISH_ONLY):
+            continue
+        method = "python" if path.suffix == ".py" else "jinja2.ext:babel_extract"
+        for _, message, _, _ in extract_from_file(method, str(path), _KEYWORDS, options=_OPTIONS):
+            places = found.setdefault(message if isinstance(message, str) else (message[0], message[1]), [])
+            if name.as_posix() not in places:
+                places.append(name.as_posix())
+    return found
+
+
+def read(language: str) -> Catalog:
+    """A language's translations as they are written down; none where there is no file."""
+    path = FOLDER / f"{language}.po"
+    if not path.exists():
+        return Catalog(language)
+    with path.open("rb") as file:
+        return read_po(file, language)
+
+
+def current(language: str) -> Catalog:
+    """The translations of all messages that there are, and no others."""
+    before = read(language)
+    made = Catalog(language, project="Manifest Auth", creation_date=_NEVER, revision_date=_NEVER, fuzzy=False)
+    made.header_comment = "# The words of the pages. ./dev messages keeps the list of messages."
+    made.mime_headers = [("Plural-Forms", PLURALS[language])]
+    for message, places in sorted(messages().items(), key=lambda item: (item[1][0], str(item[0]))):
+        known = before.get(message if isinstance(message, str) else message[0])
+        string = known.string if known is not None and known.string else ""
+        if not isinstance(message, str) and not string:
+            string = ("",) if language in _ONE_FORM else ("", "")
+        made.add(message, string, locations=[(place, 0) for place in places])
+    return made
+
+
+def text_of(catalog: Catalog) -> bytes:
+    """As a ``.po`` file."""
+    file = io.BytesIO()
+    write_po(file, catalog, width=120, include_lineno=False)
+    return file.getvalue()
+
+
+def compiled(catalog: Catalog) -> bytes:
+    """As a ``.mo`` file."""
+    file = io.BytesIO()
+    write_mo(file, catalog)
+    return file.getvalue()
+
+
+def main() -> int:
+    """Writes all files. Exit status 1: something is not translated."""
+    FOLDER.mkdir(exist_ok=True)
+    missing = 0
+    for language in PLURALS:
+        catalog = current(language)
+        (FOLDER / f"{language}.po").write_bytes(text_of(catalog))
+        (FOLDER / f"{language}.mo").write_bytes(compiled(catalog))
+        for message in catalog:
+            if message.id and not (all(message.string) if isinstance(message.string, tuple) else message.string):
+                missing += 1
+                sys.stderr.write(f"{language}: {message.id!r} has no translation\n")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""A browser without scripts, over the application in this process: it keeps cookies, reads pages and posts their
+forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from lxml import html
+
+from tests.support.application import PASSWORD, App, Reply
+
+
+class Form(NamedTuple):
+    """A form of a page. ``fields``: names and values as the page gives them; ``buttons``: texts of its buttons."""
+
+    action: str
+    fields: dict[str, str]
+    buttons: tuple[str, ...]
+
+
+@dataclass
+class Page:
+    """An answer, read as a page."""
+
+    reply: Reply
+
+    @property
+    def status(self) -> int:
+        return self.reply.status
+
+    @property
+    def location(self) -> str:
+        return str(self.reply.headers["location"])
+
+    @property
+    def tree(self) -> Any:
+        return html.fromstring(self.reply.text)
+
+    @property
+    def title(self) -> str:
+        return str(self.tree.findtext(".//title"))
+
+    @property
+    def heading(self) -> str:
+        [heading] = self.tree.xpath("//h1")
+        return str(heading.text_content()).strip()
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.tree.find("body").text_content().split())
+
+    @property
+    def problems(self) -> list[str]:
+        """What the summary says, in order."""
+        return [" ".join(item.text_content().split()) for item in self.tree.xpath("//*[@role='alert']//li")]
+
+    def links(self) -> dict[str, str]:
+        """Addresses by their texts."""
+        return {" ".join(a.text_content().split()): a.get("href") for a in self.tree.xpath("//main//a")}
+
+    def form(self, action: str) -> Form:
+        """The page's form that posts there."""
+        [found] = [form for form in self.tree.xpath("//form") if form.get("action") == action]
+        fields = {
+            each.get("name"): (each.get("value") if each.tag == "input" else each.text) or ""
+            for each in found.xpath(".//input|.//textarea")
+            if each.get("type") not in ("checkbox", "radio") or each.get("checked") is not None
+        }
+        return Form(action, fields, tuple(" ".join(b.text_content().split()) for b in found.xpath(".//button")))
+
+
+@dataclass
+class Visitor:
+    """``accept``: of all requests; ``headers``: that go along with each."""
+
+    app: App
+    cookies: dict[str, str] = field(default_factory=dict)
+    language: str = "en"
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def send(self, method: str, path: str, *, content: bytes = b"", **headers: str) -> Page:
+        """Any request; a header's name has underscores in place of hyphens."""
+        return await self._send(method, path, content, headers)
+
+    async def _send(self, method: str, path: str, content: bytes, headers: dict[str, str]) -> Page:
+        lines = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("Accept-Language", self.language)]
+        lines += list(self.headers.items())
+        lines += [(name.replace("_", "-"), value) for name, value in headers.items() if value]
+        if self.cookies:
+            lines.append(("Cookie", "; ".join(f"{name}={value}" for name, value in self.cookies.items())))
+        reply = await self.app.send(method, path, headers=lines, content=content or None)
+        for line in reply.headers.get_list("set-cookie"):
+            name, _, value = line.partition(";")[0].partition("=")
+            if "Max-Age=0;" in line:
+                self.cookies.pop(name, None)
+            else:
+                self.cookies[name] = value
+        return Page(reply)
+
+    async def get(self, path: str, **headers: str) -> Page:
+        return await self._send("GET", path, b"", headers)
+
+    async def post(self, path: str, fields: dict[str, str], **headers: str) -> Page:
+        """A form as a browser posts it from our own page; a header of ``""`` is left out."""
+        ours = {
+            "Content_Type": "application/x-www-form-urlencoded",
+            "Origin": self.app.public_url.rstrip("/"),
+            "Sec_Fetch_Site": "same-origin",
+        }
+        return await self._send("POST", path, urlencode(fields).encode(), ours | headers)
+
+    async def submit(self, page: Page, action: str, **typed: str) -> Page:
+        """The form of a page that posts there, with what was typed."""
+        return await self.post(action, page.form(action).fields | typed)
+
+    async def follow(self, page: Page) -> Page:
+        """Where an answer sends the browser, as long as it stays here."""
+        while page.status in (302, 303) and page.location.startswith(("/", self.app.public_url)):
+            page = await self.get(page.location.removeprefix(self.app.public_url.rstrip("/")))
+        return page
+
+    async def signed_in(self, email: str = "author@acme.example") -> Visitor:
+        """Signed in by the API, as an application would do it."""
+        reply = await self.app.sign_in(email, PASSWORD)
+        self.cookies["session"] = reply.cookie("session")
+        return self
