@@ -79,7 +79,7 @@ async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | 
 
     Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
     """
-    ctx.services.hasher.check_room()
+    ctx.services.hasher.check_capacity()
     admin, counters = await _find_and_count(ctx, username)
     while True:
         try:
