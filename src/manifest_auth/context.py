@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from manifest_auth.errors import ReauthenticationRequired
 from manifest_auth.runtime.clock import Clock
 
 
@@ -84,12 +85,15 @@ class AdminCaller:
     admin_id: int
     username: str
     limited: bool = False  # may only enrol a second factor
+    proved_at: int | None = None  # on a page: when password and code were verified last; None: by a bearer
 
     @property
     def actor(self) -> str:
         return f"admin:{self.admin_id}"
 
 
+#: For how long password and code of a system admin count as fresh on a page, milliseconds.
+RECENT_MS = 10 * 60_000
 Caller = Anonymous | Principal | AdminCaller
 ANONYMOUS = Anonymous()
 
@@ -127,3 +131,13 @@ class Request:
         """The signed-in system admin. Only in routes for system admins."""
         assert isinstance(self.caller, AdminCaller)
         return self.caller
+
+
+def require_recent(acting: Acting) -> None:
+    """For what a stolen cookie must not do by itself: of a system admin on a page, password and code were right within
+    the last ten minutes. Whoever shows a bearer, and the command line, is not asked. Raises
+    ReauthenticationRequired."""
+    if isinstance(acting, Request) and isinstance(acting.caller, AdminCaller):
+        proved_at = acting.caller.proved_at
+        if proved_at is not None and acting.now - proved_at >= RECENT_MS:
+            raise ReauthenticationRequired()

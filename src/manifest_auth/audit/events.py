@@ -81,6 +81,8 @@ class Event(enum.Enum):
     DOMAIN_RELEASED = "domain_released"
     ASSERTION_REPLAYED = "assertion_replayed"
     SIGN_IN_CODE_REUSED = "sign_in_code_reused"
+    SETUP_CODE_MADE = "setup_code_made"
+    SETUP_CODE_FAILED = "setup_code_failed"
     ADMIN_CREATED = "admin_created"
     ADMIN_DISABLED = "admin_disabled"
     ADMIN_ENABLED = "admin_enabled"

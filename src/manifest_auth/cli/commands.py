@@ -85,9 +85,13 @@ def _check_address(field: str, host: str, port: int) -> None:
 
 async def _try_out(loaded: Settings) -> None:
     """Opens the services once. What is wrong stops the start with one line, and several web processes find the schema
-    up to date; left to them, each would fail by itself and be started again and again."""
-    async with opened(build_services(loaded), hashing=False):
-        pass
+    up to date; left to them, each would fail by itself and be started again and again. So is a setup code printed
+    once."""
+    from manifest_auth.cli import setup_code
+
+    async with opened(build_services(loaded), hashing=False) as services:
+        if told := await setup_code.at_start(services):
+            print(told, file=sys.stderr, flush=True)  # to the terminal alone: a log is kept, and read by others
 
 
 async def _demo(loaded: Settings) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
+from manifest_auth.accounts.admins import console
 from manifest_auth.errors import (
     Forbidden,
     InternalError,
@@ -55,6 +56,7 @@ Unrouted = Callable[[RequestContext, Refusal, Head, str], Awaitable[Answer[None]
 WHOLE = "manifest_auth.whole"
 _MAX_AGENT = 200
 _ADMIN = "/api/admin"
+_PLANE = (_ADMIN, console.PATH)
 _OWN = f"{_ADMIN}/auth/"  # what concerns the system admin who asks, and nobody else
 _UNROUTED = "(none)"
 _SESSION = f"{SESSION}=".encode()
@@ -71,6 +73,7 @@ class Pipeline:
         self._proxies = proxy_networks(services.settings)
         always = (*SECURITY, HSTS) if services.settings.secure_cookies else SECURITY
         self._always: tuple[Header, ...] = always
+        self._console = console.is_served(services.settings)
         self._log_all = services.settings.log_requests == "all"
         self._log_changes = services.settings.log_requests != "none"
 
@@ -92,9 +95,8 @@ class Pipeline:
         route: Route | None = None
         try:
             _check_target(scope, head)
-            if scope["path"].startswith(_ADMIN) and not await services.admin_networks.allows(ctx.address):
-                # To everybody else nothing is there, so that nobody sees what to come back for.
-                raise NotFound(reason="the admin plane is not for that address")
+            if scope["path"].startswith(_PLANE):
+                await self._check_plane(ctx, scope["path"])
             route, path = self._table.find(method, scope["path"])
             pattern = route.path
             head.check()  # once the route is known: it says in which form a refusal is answered
@@ -131,6 +133,14 @@ class Pipeline:
         if self._log_all or (self._log_changes and method not in ("GET", "HEAD") and pattern != "/api/client/graphql"):
             services.log.info("request", request_id=ctx.request_id, method=method, route=pattern, status=answer.status,
                            ms=round(seconds * 1000, 2), caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
+
+    async def _check_plane(self, ctx: RequestContext, path: str) -> None:
+        """To whom the plane of system admins is not open nothing is there, so that no one sees what to come back for.
+        Raises NotFound."""
+        if path.startswith(console.PATH) and not self._console:
+            raise NotFound(reason="a cookie for the pages of the installation needs https")
+        if not await self._services.admin_networks.allows(ctx.address):
+            raise NotFound(reason="the admin plane is not for that address")
 
     async def _handle(
         self, ctx: RequestContext, route: Route, path: dict[str, str], head: Head, scope: Any, receive: Receive

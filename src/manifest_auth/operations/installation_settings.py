@@ -8,7 +8,7 @@ from typing import NamedTuple
 from manifest_auth import audit
 from manifest_auth.accounts.admins import management, networks, second_factor
 from manifest_auth.audit import Event
-from manifest_auth.context import Request
+from manifest_auth.context import Request, require_recent
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.settings import is_listed, networks_of
 from manifest_auth.store import SystemUnit
@@ -28,8 +28,9 @@ def read(unit: SystemUnit) -> InstallationSettings:
 
 
 def change(unit: SystemUnit, ctx: Request, required: bool | None, addresses: str | None) -> InstallationSettings:
-    """Changes the settings; None leaves a value. Raises InvalidToken, and Conflict for a change that would lock out the
-    acting admin."""
+    """Changes the settings; None leaves a value. Raises InvalidToken, ReauthenticationRequired, and Conflict for a
+    change that would lock out the acting admin."""
+    require_recent(ctx)
     management.lock_active_admins(unit, ctx)
     before = read(unit)
     if required is not None and required != before.second_factor_required:

@@ -32,7 +32,7 @@ class Credentials(NamedTuple):
     otp: str | None
 
 
-async def _proven(ctx: RequestContext, credentials: Credentials, work: Callable[[SystemUnit, Admin], T]) -> T:
+async def proven(ctx: RequestContext, credentials: Credentials, work: Callable[[SystemUnit, Admin], T]) -> T:
     """Runs ``work`` for the caller after password and code are verified. Attempts are counted as at sign-in.
 
     Raises InvalidCredentials, RateLimited, Overloaded, and InvalidToken when the admin's access ended meanwhile.
@@ -90,7 +90,7 @@ def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | N
 
 
 async def change_password(ctx: RequestContext, credentials: Credentials, new: str) -> None:
-    """Sets a new password and ends the admin's other sessions. Raises as :func:`_proven`, and ValidationError."""
+    """Sets a new password and ends the admin's other sessions. Raises as :func:`proven`, and ValidationError."""
     password_rules.check(new, PasswordRules(), (ctx.admin.username,), "newPassword")
     if new == credentials.password:
         raise ValidationError(details=[("newPassword", "Must differ from the current one")])
@@ -101,23 +101,23 @@ async def change_password(ctx: RequestContext, credentials: Credentials, new: st
         ended = management.end_all(unit, me.id, "password_changed", ctx.now, but=ctx.admin.session_id)
         audit.record_installation(unit, ctx, Event.PASSWORD_CHANGED, f"admin:{me.id}", sessions_ended=ended)
 
-    await _proven(ctx, credentials, work)
+    await proven(ctx, credentials, work)
 
 
 async def enrol(ctx: RequestContext, credentials: Credentials) -> str:
-    """A new TOTP secret; it takes effect with its first code. Raises as :func:`_proven`, and Conflict."""
+    """A new TOTP secret; it takes effect with its first code. Raises as :func:`proven`, and Conflict."""
     services = ctx.services
 
     def work(unit: SystemUnit, me: Admin) -> str:
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_BEGUN, f"admin:{me.id}")
         return second_factor.start(unit, services.sealer, services.random, me.id, ctx.now)
 
-    return await _proven(ctx, credentials, work)
+    return await proven(ctx, credentials, work)
 
 
 async def confirm(ctx: RequestContext, password: str, otp: str) -> tuple[str, ...]:
     """Turns the second factor on; the recovery codes. The other sessions end, since no code opened them. A wrong code
-    counts as a failed attempt, like a wrong password. Raises as :func:`_proven`, and Conflict, ValidationError."""
+    counts as a failed attempt, like a wrong password. Raises as :func:`proven`, and Conflict, ValidationError."""
     services = ctx.services
 
     def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
@@ -132,11 +132,11 @@ async def confirm(ctx: RequestContext, password: str, otp: str) -> tuple[str, ..
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_ENROLLED, f"admin:{me.id}", sessions_ended=ended)
         return codes
 
-    return await _proven(ctx, Credentials(password, None), work)
+    return await proven(ctx, Credentials(password, None), work)
 
 
 async def new_codes(ctx: RequestContext, credentials: Credentials) -> tuple[str, ...]:
-    """Ten new recovery codes, which replace the previous ones. Raises as :func:`_proven`, and Conflict."""
+    """Ten new recovery codes, which replace the previous ones. Raises as :func:`proven`, and Conflict."""
 
     def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
         if not second_factor.has_one(unit, me.id):
@@ -144,11 +144,11 @@ async def new_codes(ctx: RequestContext, credentials: Credentials) -> tuple[str,
         audit.record_installation(unit, ctx, Event.RECOVERY_CODES_MADE, f"admin:{me.id}")
         return second_factor.new_codes(unit, ctx.services.random, me.id)
 
-    return await _proven(ctx, credentials, work)
+    return await proven(ctx, credentials, work)
 
 
 async def remove(ctx: RequestContext, credentials: Credentials) -> None:
-    """Removes the caller's second factor. Raises as :func:`_proven`, and Conflict where one is required."""
+    """Removes the caller's second factor. Raises as :func:`proven`, and Conflict where one is required."""
 
     def work(unit: SystemUnit, me: Admin) -> None:
         if second_factor.is_required(unit):
@@ -157,4 +157,4 @@ async def remove(ctx: RequestContext, credentials: Credentials) -> None:
             raise Conflict("There is no second factor")
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_REMOVED, f"admin:{me.id}")
 
-    await _proven(ctx, credentials, work)
+    await proven(ctx, credentials, work)

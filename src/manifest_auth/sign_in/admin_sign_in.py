@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeVar
 
 from manifest_auth import audit
 from manifest_auth.accounts import admins
@@ -21,6 +22,20 @@ from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
 METHOD: Literal["admin"] = "admin"
+T = TypeVar("T")
+
+
+class Session(NamedTuple):
+    """A session that was opened just now. ``refresh_id``: of its first refresh token, where it has tokens."""
+
+    admin: Admin
+    id: str
+    refresh_id: str
+    ends_at: int
+
+
+#: What a sign-in hands out: made of the session, in the unit of work that opens it.
+Give = Callable[[SystemUnit, RequestContext, Session], T]
 
 
 class SignedIn(NamedTuple):
@@ -28,8 +43,26 @@ class SignedIn(NamedTuple):
     pair: TokenPair
 
 
-@counts(METHOD)
+def _tokens(unit: SystemUnit, ctx: RequestContext, session: Session) -> SignedIn:
+    services, holder = ctx.services, tokens.Subject(session.id, session.admin.id, "", session.ends_at)
+    kind = tokens.admins_kind(services.tokens)
+    return SignedIn(session.admin, tokens.pair(services.tokens, kind, holder, session.refresh_id, None, ctx.now))
+
+
 async def continue_sign_in(ctx: RequestContext, text: str, otp: str) -> SignedIn:
+    """As :func:`prove_code`; gives tokens."""
+    await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
+    return await prove_code(ctx, text, otp, _tokens)
+
+
+async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | None = None) -> SignedIn:
+    """As :func:`prove`; gives tokens."""
+    await ctx.services.keys.ensure_current()
+    return await prove(ctx, username, password, otp, _tokens)
+
+
+@counts(METHOD)
+async def prove_code(ctx: RequestContext, text: str, otp: str, give: Give[T]) -> T:
     """Completes a sign-in with the challenge of ``MFA_REQUIRED`` (``text``) and a code. The throttle counts it as any
     other attempt.
 
@@ -40,12 +73,11 @@ async def continue_sign_in(ctx: RequestContext, text: str, otp: str) -> SignedIn
     if found is None:
         raise InvalidToken(reason="the challenge is over")
 
-    def work(unit: SystemUnit) -> SignedIn:
+    def work(unit: SystemUnit) -> T:
         fresh = admins.get_locked(unit, found.id)
         admin_challenge.check(presented, fresh)
-        return _complete(unit, ctx, counters, fresh, otp, text)
+        return give(unit, ctx, _complete(unit, ctx, counters, fresh, otp, text))
 
-    await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
     return await ctx.services.store.write(work)
 
 
@@ -74,8 +106,9 @@ async def _find_and_count(ctx: RequestContext, username: str) -> tuple[Admin | N
 
 
 @counts(METHOD)
-async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | None = None) -> SignedIn:
-    """``otp``: a code of the second factor, where the admin has one.
+async def prove(ctx: RequestContext, username: str, password: str, otp: str | None, give: Give[T]) -> T:
+    """Opens a session, and hands out what ``give`` makes of it. ``otp``: a code of the second factor, where the admin
+    has one.
 
     Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
     """
@@ -83,15 +116,15 @@ async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | 
     admin, counters = await _find_and_count(ctx, username)
     while True:
         try:
-            return await _prove_and_complete(ctx, counters, admin, password, otp)
+            return await _prove_and_complete(ctx, counters, admin, password, otp, give)
         except PasswordReplaced as replaced:
             # Replaced while this one hashed: a parallel sign-in may have hashed the same password again.
             admin = admin._replace(password_hash=replaced.stored) if admin and replaced.stored else None
 
 
 async def _prove_and_complete(
-    ctx: RequestContext, counters: Counters, admin: Admin | None, password: str, otp: str | None
-) -> SignedIn:
+    ctx: RequestContext, counters: Counters, admin: Admin | None, password: str, otp: str | None, give: Give[T]
+) -> T:
     services = ctx.services
     proof = await throttle.prove(
         ctx.services.hasher, ctx.services.store, counters, admin.password_hash if admin else None, password
@@ -105,13 +138,12 @@ async def _prove_and_complete(
         raise InvalidCredentials("Invalid username or password")
     found = admin
 
-    def work(unit: SystemUnit) -> SignedIn:
+    def work(unit: SystemUnit) -> T:
         fresh = admins.get_locked(unit, found.id)
         if fresh.password_hash != found.password_hash:
             raise PasswordReplaced(fresh.password_hash)
-        return _complete(unit, ctx, counters, fresh, otp)
+        return give(unit, ctx, _complete(unit, ctx, counters, fresh, otp))
 
-    await services.keys.ensure_current()
     signed_in = await services.store.write(work)
     if proof.outdated:
         await _rehash(ctx, found, password)
@@ -120,10 +152,10 @@ async def _prove_and_complete(
 
 def _complete(
     unit: SystemUnit, ctx: RequestContext, counters: Counters, admin: Admin, otp: str | None, issued: str = ""
-) -> SignedIn:
-    """Opens the session after the password was verified. ``challenge``: the one that was sent; a retry returns the same
-    one, so that its lifetime is not extended. Without a right code the attempt stays counted. Raises AccountDisabled,
-    MfaRequired."""
+) -> Session:
+    """Opens the session after the password was verified. ``issued``: the challenge that was sent; a retry returns the
+    same one, so that its lifetime is not extended. Without a right code the attempt stays counted. Raises
+    AccountDisabled, MfaRequired."""
     services, subject = ctx.services, f"admin:{admin.id}"
     if admin.disabled_at is not None:
         audit.record_installation(unit, ctx, Event.SIGN_IN_REFUSED, subject, method="admin")
@@ -139,10 +171,7 @@ def _complete(
     admins.signed_in(unit, admin.id, ctx.now)
     detail = {"method": "admin", "session": session_id, "second_factor": factor}
     audit.record_installation(unit, ctx, Event.SIGNED_IN, subject, **detail)
-    holder = tokens.Subject(session_id, admin.id, "", ends_at)
-    return SignedIn(
-        admin, tokens.pair(services.tokens, tokens.admins_kind(services.tokens), holder, refresh_id, None, ctx.now)
-    )
+    return Session(admin, session_id, refresh_id, ends_at)
 
 
 async def _rehash(ctx: RequestContext, admin: Admin, password: str) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, insert, select, update
 
+from manifest_auth.accounts.admins import setup_code
 from manifest_auth.accounts.admins.second_factor import HAS_ONE, IS_REQUIRED
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, ValidationError
@@ -99,7 +100,9 @@ def get_locked(unit: SystemUnit, admin_id: int) -> Admin:
 
 
 def create(unit: SystemUnit, username: str, password_hash: str, now: int) -> int:
-    """The new admin's id. Raises ValidationError, Conflict when the name is taken."""
+    """The new admin's id; a setup code is void from then on. Raises ValidationError, Conflict when the name is
+    taken."""
+    setup_code.void(unit)
     if not 1 <= len(username) <= 64 or username != username.strip():
         raise ValidationError(details=[("username", "1 to 64 characters, no space around")])
     check_name(username, "username")

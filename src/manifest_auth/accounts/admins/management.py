@@ -15,7 +15,7 @@ from manifest_auth.accounts.admins import admins, second_factor
 from manifest_auth.accounts.admins.admins import Admin, get_locked, read
 from manifest_auth.accounts.admins.second_factor import HAS_ONE
 from manifest_auth.audit import Event
-from manifest_auth.context import Acting, AdminCaller, Request
+from manifest_auth.context import Acting, AdminCaller, Request, require_recent
 from manifest_auth.errors import Conflict, InvalidToken, NotFound
 from manifest_auth.store import Listing, SystemUnit, global_
 from manifest_auth.store.tables import admin_sessions, system_admins
@@ -89,8 +89,9 @@ def lock_active_admins(unit: SystemUnit, ctx: Request) -> list[int]:
 def get_managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "") -> Admin:
     """The admin, locked. ``own``: the message where an admin may not do this to the own account.
 
-    Raises NotFound, InvalidToken, Conflict.
+    Raises NotFound, InvalidToken, Conflict, ReauthenticationRequired.
     """
+    require_recent(ctx)
     lock_active_admins(unit, ctx)
     get_listed(unit, admin_id)
     if own and admin_id == ctx.admin.admin_id:
@@ -99,15 +100,18 @@ def get_managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "")
 
 
 def create(unit: SystemUnit, by: Acting, username: str, password_hash: str) -> int:
-    """Creates an admin; the id. Raises ValidationError, and Conflict when the name is taken."""
+    """Creates an admin; the id. Raises ValidationError, ReauthenticationRequired, and Conflict when the name is
+    taken."""
+    require_recent(by)
     admin_id = admins.create(unit, username, password_hash, by.origin.at)
     audit.record_installation(unit, by, Event.ADMIN_CREATED, f"admin:{admin_id}", name=username)
     return admin_id
 
 
 def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
-    """Disables an admin and ends the sessions. Raises NotFound, InvalidToken, and Conflict for an admin who is disabled
-    already and for the last active one."""
+    """Disables an admin and ends the sessions. Raises NotFound, InvalidToken, ReauthenticationRequired, and Conflict
+    for an admin who is disabled already and for the last active one."""
+    require_recent(ctx)
     active = lock_active_admins(unit, ctx)
     if get_listed(unit, admin_id).disabled_at is not None:
         raise Conflict("The system admin is disabled already")

@@ -10,7 +10,7 @@ Method = Literal["password", "link", "code", "admin"]
 #: Results of an attempt; docs/operations.md explains them.
 Result = Literal["ok", "code", "linked", "failed", "refused", "throttled", "second_factor", "busy"]
 #: Entry points that the throttle limits, as its counters name them; and which of its three counters refused an attempt.
-EntryPoint = Literal["client", "forgot", "link", "change", "admin", "admin-own", "sso", "entra"]
+EntryPoint = Literal["client", "forgot", "link", "change", "admin", "admin-own", "setup", "sso", "entra"]
 Limit = Literal["address", "account", "origin"]
 #: Units of work of the store, and key reads.
 Unit = Literal["write", "read", "look_up"]
