@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from manifest_auth.api import connector
+from manifest_auth.api import connector, docs_site
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
 from manifest_auth.http import (
     NO_STORE,
@@ -82,7 +82,7 @@ def describe(table: RouteTable, services: Services) -> None:
     key = _connector_key(services)
     _connectors[key] = orjson.dumps(connector.build(table.routes, *key))
     _public["openapi"] = orjson.dumps(document)
-    _public["docs"] = docs_page.render(document).encode()
+    _public["docs"] = docs_page.render(document, docs_site.PATH if docs_site.is_there() else "").encode()
 
 
 async def _openapi(ctx: RequestContext, call: Call[None]) -> Answer[None]:
