@@ -24,7 +24,7 @@ OUTSIDE = {
     "CHANGELOG.md": "changelog.md",
     "bench/README.md": "benchmarks.md",
 }
-DECISIONS = "decisions/index.md"
+DECISIONS = "decisions.md"
 #: Parts of the theme that this site has no use for: other languages of the search, and what finds pages for robots.
 _LEFT_OUT = ("sitemap.xml", "sitemap.xml.gz", "404.html", "search/search_index.json.gz")
 _BEHIND = ("decisions/", "changelog", "tests", "benchmarks", "contributing", "glossary")
@@ -47,6 +47,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Diagrams as tables, and links as they are in the site. The search ranks guides before what is behind them."""
+    if page.file.src_uri == "architecture.md":
+        page.meta["hide"] = ["toc"]  # its picture is wide
     page.meta["search"] = {"boost": 0.3 if page.file.src_uri.startswith(_BEHIND) else 1}
     place = _place(page.file.src_uri)
     drawn = _MERMAID.sub(lambda found: _diagram(found[1]), markdown)
@@ -74,7 +76,7 @@ def _decisions() -> str:
     lines = ["# Decisions", "", "What was decided, why, and at which price. Half a page each.", ""]
     for path in sorted((ROOT / "docs" / "decisions").glob("*.md")):
         title = path.read_text("utf-8").partition("\n")[0].lstrip("# ")
-        lines.append(f"- [{title}]({path.name})")
+        lines.append(f"- [{title}](decisions/{path.name})")
     return "\n".join(lines) + "\n"
 
 
