@@ -1,4 +1,4 @@
-"""``python -m tests.store.record``: writes a used store of today's schema to ``store_SCHEMA.json`` for upgrade tests."""
+"""``python -m tests.store.record``: a used store of today's schema, in ``store_SCHEMA.json`` for tests of upgrades."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Answer(Generic[D]):
         security: tuple[Header, ...] | None = None,
     ) -> None:
         self.parts: AsyncIterator[bytes] | None = None
-        self.size = len(body)
+        self.size: int | None = len(body)
         self.status = status
         self.body = body
         self.headers = headers
@@ -70,8 +70,9 @@ def page(body: bytes, policy: str, *, headers: Sequence[Header] = ()) -> Answer[
     return Answer(200, body, (HTML, NO_STORE, *headers), policy)
 
 
-def stream(parts: AsyncIterator[bytes], size: int, headers: Sequence[Header], policy: str) -> Answer[None]:
-    """A body of ``size`` bytes that is sent part by part, so that a large one takes no memory."""
+def stream(parts: AsyncIterator[bytes], size: int | None, headers: Sequence[Header], policy: str) -> Answer[None]:
+    """A body of ``size`` bytes that is sent part by part, so that a large one takes no memory. ``size`` None: nobody
+    knows before it is sent; the last chunk says that it is whole."""
     answer: Answer[None] = Answer(200, b"", headers, policy)
     answer.parts, answer.size = parts, size
     return answer

@@ -26,7 +26,7 @@ async def _listed(app: App, by: Member, of: Member, query: str = "") -> list[dic
     return items
 
 
-@pytest.mark.parametrize("who", ["boss", "clerk"])
+@pytest.mark.parametrize("who", ["client_admin", "clerk"])
 async def test_those_who_manage_users_see_their_sessions_and_nothing_that_opens_one(app: App, who: str) -> None:
     own = await own_client(app)
     viewer = await member(app, own.identifier)
@@ -39,7 +39,7 @@ async def test_those_who_manage_users_see_their_sessions_and_nothing_that_opens_
     assert len(await _listed(app, manager, viewer, "?first=1")) == 1
 
 
-@pytest.mark.parametrize("who", ["boss", "clerk"])
+@pytest.mark.parametrize("who", ["client_admin", "clerk"])
 async def test_one_is_ended_and_the_other_stays(app: App, who: str) -> None:
     own = await own_client(app)
     viewer = await member(app, own.identifier)
@@ -48,9 +48,9 @@ async def test_one_is_ended_and_the_other_stays(app: App, who: str) -> None:
     newest = (await _listed(app, manager, viewer))[0]["id"]
     ended = await app.send("DELETE", f"{path_of(viewer)}/{newest}", token=manager.token)
     assert check_success(ended) == {"ended": 1}
+    event = (await trail(app, own.identifier))[-1]
     assert await opened_by(app, keys) == []
     assert (await app.me(viewer.token)).status == 200
-    event = (await trail(app, own.identifier))[-1]
     assert (event.event, event.actor, event.subject) == ("session_ended", f"user:{manager.id}", f"user:{viewer.id}")
     assert event.members == {"session": newest}
     again = await app.send("DELETE", f"{path_of(viewer)}/{newest}", token=manager.token)

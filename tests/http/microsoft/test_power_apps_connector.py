@@ -17,7 +17,8 @@ UNKNOWN = {"oneOf", "anyOf", "not", "const", "nullable", "$defs", "components", 
            "allOf", "discriminator", "collectionFormat", "patternProperties", "if", "propertyNames"}  # fmt: skip
 #: Of a signed-in person's routes, those that need a password or a browser, take files, or manage a client.
 NOT_FOR_APPS = re.compile(
-    r"/password\Z|/email\Z|/identities\b|\A/api/client/(?:audit|directories|domains|providers|users|files)\b"
+    r"/password\Z|/email\Z|/identities\b"
+    r"|\A/api/client/(?:audit|branding|directories|domains|files|providers|settings|users)\b"
 )
 
 

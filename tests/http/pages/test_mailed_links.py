@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import App
-from tests.support.email_changes import ask_own, person, quiet, told
+from tests.support.email_changes import ask_own, mails_by_recipient, person, until_idle
 from tests.support.mail_server import MailServer
 from tests.support.team import Team, new_team
 from tests.support.visitor import Page, Visitor
@@ -16,7 +16,7 @@ OVER = "This link or code does not work any more. Ask for a new one."
 
 @pytest.fixture
 async def team(app: App, mail_server: MailServer, another_day: None) -> Team:
-    await quiet(app)
+    await until_idle(app)
     mail_server.mails.clear()
     return await new_team(app)
 
@@ -28,7 +28,7 @@ async def looked(visitor: Visitor, token: str) -> Page:
 async def test_a_new_address_is_confirmed_and_put_back(team: Team, mail_server: MailServer) -> None:
     _, old, token = await person(team)
     await ask_own(team.app, token, f"other@{team.client}.example")
-    mails = await told(team.app, mail_server)
+    mails = await mails_by_recipient(team.app, mail_server)
     new = f"other@{team.client}.example"
     visitor = Visitor(team.app)
     page = await looked(visitor, mails[new].token)
@@ -36,7 +36,7 @@ async def test_a_new_address_is_confirmed_and_put_back(team: Team, mail_server: 
     page = await visitor.follow(await visitor.submit(page, "/welcome"))
     assert page.heading == "Your address is confirmed"
     assert new in page.text
-    mails = await told(team.app, mail_server)
+    mails = await mails_by_recipient(team.app, mail_server)
     assert f"enter this code:\n\n{mails[old].token}\n" in mails[old].text
     page = await looked(visitor, mails[old].token)
     assert page.heading == "Put your old address back"
@@ -49,7 +49,7 @@ async def test_a_new_address_is_confirmed_and_put_back(team: Team, mail_server: 
 
 async def test_a_forgotten_password_is_answered_alike_and_replaced(team: Team, mail_server: MailServer) -> None:
     _, own, _ = await person(team)
-    await quiet(team.app)
+    await until_idle(team.app)
     mail_server.mails.clear()
     answers = []
     for email in (own, f"nobody@{team.client}.example"):
@@ -61,7 +61,7 @@ async def test_a_forgotten_password_is_answered_alike_and_replaced(team: Team, m
         assert page.heading == "Look into your mailbox"
         answers.append(page.text.replace(email, "EMAIL"))
     assert answers[0] == answers[1]
-    mails = await told(team.app, mail_server)
+    mails = await mails_by_recipient(team.app, mail_server)
     assert list(mails) == [own]
     [mail] = mails.values()
     page = await looked(visitor, mail.token)

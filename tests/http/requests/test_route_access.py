@@ -27,6 +27,7 @@ OPEN = {
     ("POST", "/api/admin/auth/sign-in/continue"),
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/.well-known/jwks.json"),
     ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/explorer"), ("GET", "/power-apps.json"),
+    ("GET", "/assets/brand/{client}/{file}"),
 }  # fmt: skip
 CLIENT = [route for route in ROUTES if route.who == "client"]
 ADMIN = [route for route in ROUTES if route.who == "admin"]

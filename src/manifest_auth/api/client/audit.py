@@ -1,23 +1,50 @@
-"""``/api/client/audit``: the trail of one's client, for whoever holds ``audit:read``."""
+"""``/api/client/audit``: the audit trail of the caller's client, with the permission ``audit:read``."""
 
 from __future__ import annotations
 
-from manifest_auth.audit.query import page
-from manifest_auth.audit.wire import AuditEventsData, AuditQuery, place_of, wanted, wire
+from typing import Annotated
+
+from msgspec import Meta
+
+from manifest_auth.audit import AuditEventsData, AuditFilters, AuditQuery, Format, event_filter, page, position_of, wire
 from manifest_auth.errors import ValidationError
-from manifest_auth.http import Access, Call, Route
+from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, stream
+from manifest_auth.operations import export_audit
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
+
+_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
+_TYPES: dict[Format, bytes] = {"csv": b"text/csv; charset=utf-8", "jsonl": b"application/jsonl; charset=utf-8"}
+
+
+class ExportQuery(AuditFilters, frozen=True, kw_only=True, rename={"since": "from", "until": "to", "form": "format"}):
+    """The filters of the list, and the format of the file."""
+
+    form: Annotated[Format, Meta(description="`jsonl`: one event per line, as JSON.")]
 
 
 async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
     query: AuditQuery = call.parameters
-    asked = wanted(query)
-    found, goes_on = await page(ctx.store, asked, query.first, place_of(query.after, query.direction))
+    asked = event_filter(query)
+    found, goes_on = await page(ctx.store, asked, query.first, position_of(query.after, query.direction))
     return wire(found, goes_on, query.direction)
 
 
+async def _export(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    query: ExportQuery = call.parameters
+    parts = await export_audit.start(ctx, query, query.form)
+    headers = (
+        (b"content-type", _TYPES[query.form]),
+        (b"content-disposition", f'attachment; filename="{export_audit.file_name(ctx, query.form)}"'.encode()),
+        NO_STORE,
+    )
+    return stream(parts, None, headers, _POLICY)
+
+
+_BASE = "/api/client/audit"
 ROUTES = (
-    Route("GET", "/api/client/audit", _list, Access.CLIENT, "The audit trail of one's client",
+    Route("GET", _BASE, _list, Access.CLIENT, "The audit trail of your client",
           permission=Permission.AUDIT_READ, query=AuditQuery, refusals=(ValidationError,)),
+    Route("GET", f"{_BASE}/export", _export, Access.CLIENT, "The audit trail of your client as a file",
+          permission=Permission.AUDIT_READ, query=ExportQuery, sends=True, refusals=(ValidationError,)),
 )  # fmt: skip

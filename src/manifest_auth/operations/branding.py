@@ -1,0 +1,67 @@
+"""A client's branding: sets and deletes the logo. Name and colour change with the client's other settings."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import rank
+from manifest_auth.audit import Event
+from manifest_auth.errors import NotFound, ValidationError
+from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import Tenant, accent_colours, logos, png
+from manifest_auth.tenants.logos import Logo
+
+
+class Brand(NamedTuple):
+    """The branding that a page needs. ``logo`` and ``stylesheet``: paths on this server; None: there is none."""
+
+    name: str
+    logo: str | None
+    width: int
+    height: int
+    stylesheet: str | None
+
+
+def brand_of(unit: TenantUnit, tenant: Tenant) -> Brand:
+    """The branding of ``tenant``, whose unit this is."""
+    logo, accent = logos.find(unit), tenants.settings_of(tenant.settings).branding.accent
+    base = f"/assets/brand/{tenant.identifier}/"
+    sheet = f"{base}{accent_colours.stylesheet(accent).hash}.css" if accent else None
+    name = tenants.shown_name(tenant)
+    if logo is None:
+        return Brand(name, None, 0, 0, sheet)
+    return Brand(name, f"{base}{logo.hash}.png", logo.width, logo.height, sheet)
+
+
+def put_logo(unit: TenantUnit, ctx: RequestContext, data: bytes) -> Logo:
+    """Sets the logo. ``data``: a PNG. Raises ValidationError for an invalid one, and Forbidden."""
+    try:
+        picture = png.clean(data)
+    except png.InvalidPng as error:
+        raise ValidationError(details=[("logo", str(error))]) from None
+    rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
+    before = logos.find(unit)
+    after = logos.put(unit, picture)
+    _record(unit, ctx, before, after)
+    return after
+
+
+def drop_logo(unit: TenantUnit, ctx: RequestContext) -> None:
+    """Deletes the logo. Raises NotFound when there is none, and Forbidden."""
+    rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
+    before = logos.find(unit)
+    if not logos.drop(unit):
+        raise NotFound()
+    _record(unit, ctx, before, None)
+
+
+def _record(unit: TenantUnit, ctx: RequestContext, before: Logo | None, after: Logo | None) -> None:
+    detail = {"before": _detail(before), "after": _detail(after)}
+    audit.record(unit, ctx, Event.BRANDING_CHANGED, f"client:{unit.tenant_id}", **detail)
+
+
+def _detail(logo: Logo | None) -> dict[str, object]:
+    return {"logo": None if logo is None else logo._asdict()}
