@@ -31,7 +31,7 @@ async def own(app: App) -> OwnClient:
     return made
 
 
-async def _export(own: OwnClient, query: str, by: str = "boss") -> Reply:
+async def _export(own: OwnClient, query: str, by: str = "client_admin") -> Reply:
     return await own.app.get(f"{EXPORT}?{query}", token=getattr(own, by).token)
 
 
