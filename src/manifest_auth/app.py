@@ -14,7 +14,7 @@ from typing import Any
 from manifest_auth import __version__
 from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminNetworks
-from manifest_auth.api import operational_routes
+from manifest_auth.api import docs_site, operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
@@ -64,7 +64,7 @@ from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.runtime import logs
 from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.files import open_keeper
+from manifest_auth.runtime.files import open_storage
 from manifest_auth.runtime.hashing import Hasher
 from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics, listen
@@ -114,6 +114,7 @@ ROUTES = (
     *admin_licence.ROUTES,
     *admin_audit.ROUTES,
     *operational_routes.ROUTES,
+    *docs_site.ROUTES,
     *page_everywhere.ROUTES,
     *page_sign_out.ROUTES,
     *page_account.ROUTES,
@@ -157,7 +158,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         entra=EntraTokens(),
         # A large response takes some 15 ms, and anyone may send one: 32 are half a second of work.
         saml_thread=BoundedThread("saml", 32),
-        files=open_keeper(settings),
+        files=open_storage(settings),
         mail=mail,
         mail_queue=mail_queue,
         throttle=throttle,
@@ -242,7 +243,7 @@ class Application:
     async def running(self) -> AsyncIterator[None]:
         """The services opened, and the background work under way."""
         settings = self.services.settings
-        async with self.services.metrics.shown(several=settings.workers > 1), opened(self.services):
+        async with self.services.metrics.serving(several=settings.workers > 1), opened(self.services):
             if settings.metrics_listen and settings.workers == 1:
                 listen(settings.metrics_listen, self.services.metrics.registry)
             self.services.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")

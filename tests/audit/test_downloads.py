@@ -1,4 +1,4 @@
-"""A download of any length holds a bounded number of events, and asks for more only when those were sent."""
+"""Audit downloads: a download of any length holds a bounded number of events in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever colour a client chooses, what is written on it and links in it can be read."""
+"""Client colours: text and links on any chosen colour stay readable."""
 
 from __future__ import annotations
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy.util.concurrency import await_only
 
 from manifest_auth.errors import Conflict
-from manifest_auth.store import Store, TenantUnit, open_store
+from manifest_auth.store import Store, TenantUnit
 from manifest_auth.work import Actor, steps, template_log, template_operations, templates, versions
 from manifest_auth.work.steps import NewStep
 from manifest_auth.work.template_operations import VersionSnapshot
@@ -90,15 +90,6 @@ class TemplateRace(NamedTuple):
             return after
 
         return winner, await self.stores[0].of(self.tenant_id).read(read)
-
-
-@pytest.fixture(scope="module")
-async def other(store: Store, database_url: str) -> AsyncIterator[Store]:
-    """The same store, as another process has it open."""
-    opened = open_store(database_url, 8)
-    await opened.open()
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

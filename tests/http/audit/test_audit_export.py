@@ -1,4 +1,4 @@
-"""``/api/client/audit/export``: the filtered trail as a file that no spreadsheet runs."""
+"""``/api/client/audit/export``: the filtered audit trail as a file without spreadsheet formulas."""
 
 from __future__ import annotations
 
