@@ -41,6 +41,7 @@ from manifest_auth.api.client import files as client_files
 from manifest_auth.api.client import identities as client_identities
 from manifest_auth.api.client import link_start as client_link_start
 from manifest_auth.api.client import one_time_links as client_one_time_links
+from manifest_auth.api.client import profile as client_profile
 from manifest_auth.api.client import settings as client_settings
 from manifest_auth.api.client import single_sign_on as client_single_sign_on
 from manifest_auth.api.graphql import explorer as graphql_explorer
@@ -98,6 +99,7 @@ ROUTES = (
     *graphql_explorer.ROUTES,
     *client_files.ROUTES,
     *client_audit.ROUTES,
+    *client_profile.ROUTES,
     *client_settings.ROUTES,
     *admin_auth.ROUTES,
     *admin_clients.ROUTES,

@@ -65,7 +65,10 @@ class WireMeSession(Wire, frozen=True):
 
 
 class WireMeUser(WireUser, frozen=True):
+    """``language``: that the user chose, null where none is."""
+
     title: str
+    language: str | None
 
 
 class MeData(Wire, frozen=True):
@@ -148,6 +151,7 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
             first_name=user.first_name,
             last_name=user.last_name,
             title=user.title,
+            language=user.language,
             roles=roles,
             client_id=user.client,
         ),
