@@ -14,7 +14,7 @@ from typing import Any
 from manifest_auth import __version__
 from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminNetworks
-from manifest_auth.api import operational_routes
+from manifest_auth.api import docs_site, operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
@@ -112,6 +112,7 @@ ROUTES = (
     *admin_licence.ROUTES,
     *admin_audit.ROUTES,
     *operational_routes.ROUTES,
+    *docs_site.ROUTES,
     *page_everywhere.ROUTES,
     *page_sign_out.ROUTES,
     *page_account.ROUTES,

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from manifest_auth.api import power_apps_connector
+from manifest_auth.api import docs_site, power_apps_connector
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
 from manifest_auth.http import (
     NO_STORE,
@@ -85,7 +85,7 @@ def describe(table: RouteTable, services: Services) -> None:
     key = _connector_key(services)
     _connectors[key] = orjson.dumps(power_apps_connector.build(table.routes, *key))
     _public["openapi"] = orjson.dumps(document)
-    _public["docs"] = docs_page.render(document).encode()
+    _public["docs"] = docs_page.render(document, docs_site.PATH if docs_site.is_there() else "").encode()
 
 
 async def _openapi(ctx: RequestContext, call: Call[None]) -> Answer[None]:

@@ -70,7 +70,7 @@ Handler = Callable[[RequestContext, Call[Any]], Awaitable[Answer[Any] | msgspec.
 Refused = Callable[[RequestContext, Refusal, Head], Awaitable[Answer[None]]]
 
 #: Paths of pages that work without a licence, so that a licence can be installed and its absence shown.
-_UNGATED = ("/assets/", "/installation", "/favicon.ico", "/robots.txt")
+_UNGATED = ("/assets/", "/docs/", "/installation", "/favicon.ico", "/robots.txt")
 
 
 async def refuse_in_envelope(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
