@@ -63,7 +63,7 @@ from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.runtime import logs
 from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.files import open_keeper
+from manifest_auth.runtime.files import open_storage
 from manifest_auth.runtime.hashing import Hasher
 from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics, listen
@@ -156,7 +156,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         entra=EntraTokens(),
         # A large response takes some 15 ms, and anyone may send one: 32 are half a second of work.
         saml_thread=BoundedThread("saml", 32),
-        files=open_keeper(settings),
+        files=open_storage(settings),
         mail=mail,
         mail_queue=mail_queue,
         throttle=throttle,
@@ -241,7 +241,7 @@ class Application:
     async def running(self) -> AsyncIterator[None]:
         """The services opened, and the background work under way."""
         settings = self.services.settings
-        async with self.services.metrics.shown(several=settings.workers > 1), opened(self.services):
+        async with self.services.metrics.serving(several=settings.workers > 1), opened(self.services):
             if settings.metrics_listen and settings.workers == 1:
                 listen(settings.metrics_listen, self.services.metrics.registry)
             self.services.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")

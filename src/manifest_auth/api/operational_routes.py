@@ -44,7 +44,7 @@ async def _readyz(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
         await ctx.services.store.ping()
     except StoreUnavailable as error:
         raise Overloaded("The store is not reachable", retry_after=1, reason=str(error)) from error
-    if ctx.services.sealer.look_again() is not None:
+    if ctx.services.sealer.reload() is not None:
         return ok({"status": "ready", "warnings": ["The secret key file was replaced and cannot be read: see the log"]})
     return ok({"status": "ready"})
 
@@ -61,7 +61,7 @@ async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     elif not settings.is_loopback:
         raise NotFound()
     body = await asyncio.to_thread(
-        ctx.services.metrics.render, everybody=settings.workers > 1
+        ctx.services.metrics.render, all_processes=settings.workers > 1
     )  # takes about ten milliseconds
     return Answer(200, body, (_TEXT, NO_STORE))
 

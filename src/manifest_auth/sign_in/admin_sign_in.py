@@ -112,7 +112,7 @@ async def prove(ctx: RequestContext, username: str, password: str, otp: str | No
 
     Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
     """
-    ctx.services.hasher.check_room()
+    ctx.services.hasher.check_capacity()
     admin, counters = await _find_and_count(ctx, username)
     while True:
         try:

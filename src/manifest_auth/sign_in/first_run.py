@@ -39,7 +39,7 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
     RateLimited, Overloaded.
     """
     services = ctx.services
-    services.hasher.check_room()
+    services.hasher.check_capacity()
     counters = throttle.counters(ENTRY_POINT, "", ctx.address, None)._replace(account=None)
 
     def begin(unit: SystemUnit) -> throttle.Wait | None:

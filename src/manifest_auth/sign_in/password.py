@@ -58,7 +58,7 @@ class Attempt(NamedTuple):
 async def sign_in(ctx: RequestContext, credentials: Credentials) -> completion.SignedIn:
     """Signs a user in. Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
     services = ctx.services
-    services.hasher.check_room()  # before counting: an attempt that is not tried must not count
+    services.hasher.check_capacity()  # before counting: an attempt that is not tried must not count
     attempt = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, credentials.claim, ENTRY_POINT))
     if attempt.wait is not None:
         raise ctx.services.throttle.refusal(ENTRY_POINT, attempt.wait)

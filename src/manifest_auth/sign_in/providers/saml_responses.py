@@ -51,7 +51,7 @@ async def finish(
 ) -> tuple[Flow | None, Outcome]:
     """Verifies a response and completes the sign-in. Raises SsoFailed, AccountDisabled, RateLimited, Overloaded, and
     ValidationError for one that is not base64."""
-    with ctx.services.saml_thread.place():  # before counting: an attempt that is not tried must not count
+    with ctx.services.saml_thread.slot():  # before counting: an attempt that is not tried must not count
         return await _finish(ctx, received, cookie_of, browser)
 
 
