@@ -22,9 +22,9 @@ def session_cookie(value: str, max_age: int, settings: Settings) -> Header:
 
 
 def device_cookies(value: str, settings: Settings) -> tuple[Header, Header]:
-    """``Set-Cookie`` of the marker by which the throttle recognises a device that signed in before, on pages and by the API;
-    and of the one below the API alone, which servers before this one set, to take it away: of two values under one name
-    neither counts."""
+    """Two ``Set-Cookie`` headers: the marker by which the throttle recognises a device that signed in before, for pages
+    and API; and the end of the one below the API alone that older servers set, since two values under one name count
+    as none."""
     return _line(DEVICE, value, _DEVICE_AGE, settings, "/"), _line(DEVICE, "", 0, settings, _FLOW_PATH)
 
 
