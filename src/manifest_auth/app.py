@@ -52,17 +52,8 @@ from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.domains import watch
-from manifest_auth.pages import asset_files as page_assets
-from manifest_auth.pages import brand_files
-from manifest_auth.pages import everywhere as page_everywhere
-from manifest_auth.pages.account import home as page_account
+from manifest_auth.pages import mounted as mounted_pages
 from manifest_auth.pages.errors import where_no_route_is
-from manifest_auth.pages.sign_in import ending as page_sign_in_ending
-from manifest_auth.pages.sign_in import forgot as page_forgot
-from manifest_auth.pages.sign_in import out as page_sign_out
-from manifest_auth.pages.sign_in import password as page_sign_in_password
-from manifest_auth.pages.sign_in import start as page_sign_in
-from manifest_auth.pages.sign_in import welcome as page_welcome
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.runtime import logs
@@ -118,16 +109,7 @@ ROUTES = (
     *admin_audit.ROUTES,
     *operational_routes.ROUTES,
     *docs_site.ROUTES,
-    *page_everywhere.ROUTES,
-    *page_sign_in.ROUTES,
-    *page_sign_in_password.ROUTES,
-    *page_sign_in_ending.ROUTES,
-    *page_sign_out.ROUTES,
-    *page_forgot.ROUTES,
-    *page_welcome.ROUTES,
-    *page_account.ROUTES,
-    *page_assets.ROUTES,
-    *brand_files.ROUTES,
+    *mounted_pages.ROUTES,
 )
 
 Scope = MutableMapping[str, Any]
