@@ -75,8 +75,8 @@ async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback 
 def return_address(
     tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie", roles: int = 0
 ) -> str:
-    """Where the browser ends, as ``choose`` of return_addresses says. ``roles``: of who is signed in already. Raises
-    ValidationError."""
+    """Where the browser ends, by the rules of the module ``return_addresses``. ``roles``: of who is signed in already.
+    Raises ValidationError."""
     safe = _listed(tenant, provider, Role.ADMIN.bit)
     return return_addresses.choose(_listed(tenant, provider, roles), safe, asked, response)
 
