@@ -7,6 +7,7 @@ from manifest_auth.tenants.addresses import origins_for, return_addresses_for, s
 from manifest_auth.tenants.checks import check, check_lengths, for_admins
 from manifest_auth.tenants.lengths import Lengths, installations, lengths_of
 from manifest_auth.tenants.rules import (
+    BrandingChange,
     PasswordRules,
     StoredSettings,
     TenantSettings,
