@@ -40,12 +40,12 @@ class Standing(NamedTuple):
     @property
     def seats_free(self) -> Seats | None:
         """None where no licence is asked for, or none is installed."""
-        held, used = self.licence.standing.licence, self.licence.used
+        held, used = self.licence.status.licence, self.licence.used
         return licence.free(held.seats, used) if held is not None and used is not None else None
 
     @property
     def is_licence_over(self) -> bool:
-        return self.licence.standing.state in (State.MISSING, State.GRACE, State.EXPIRED)
+        return self.licence.status.state in (State.MISSING, State.GRACE, State.EXPIRED)
 
 
 async def read(ctx: RequestContext) -> Standing:
@@ -67,7 +67,7 @@ def _read(unit: TenantUnit, ctx: RequestContext, overview: Overview) -> Standing
         admins=len(admins),
         sends_mail=ctx.services.mail_queue.is_set_up,
         licence=overview,
-        licence_warning=licence.warning(overview.standing, ctx.now),
+        licence_warning=licence.warning(overview.status, ctx.now),
     )
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from manifest_auth import accounts, tenants
-from manifest_auth.accounts import Admitted, Draft, Made
-from manifest_auth.accounts.invitations import Handed
+from manifest_auth.accounts import Draft, NewLink, UserWithAccessLink
+from manifest_auth.accounts.invitations import DeliveredLink
 from manifest_auth.accounts.users import User
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
@@ -24,26 +24,26 @@ class Entered(NamedTuple):
     link: str | None
 
 
-async def invite(ctx: RequestContext, draft: Draft) -> Handed:
+async def invite(ctx: RequestContext, draft: Draft) -> DeliveredLink:
     """Makes a user and a link to come in for the first time. Raises Forbidden, ValidationError, Conflict."""
     tools = ctx.services.account_tools
 
-    def work(unit: TenantUnit) -> Made:
+    def work(unit: TenantUnit) -> NewLink:
         return accounts.invite(unit, ctx, tools, accounts.add(unit, ctx, tools, draft).id)
 
-    return await _hand_over(ctx, await ctx.store.write(work))
+    return await _deliver(ctx, await ctx.store.write(work))
 
 
-async def renew_invitation(ctx: RequestContext, user_id: int) -> Handed:
+async def renew_invitation(ctx: RequestContext, user_id: int) -> DeliveredLink:
     """As :func:`accounts.invite`."""
     tools = ctx.services.account_tools
-    return await _hand_over(ctx, await ctx.store.write(lambda unit: accounts.invite(unit, ctx, tools, user_id)))
+    return await _deliver(ctx, await ctx.store.write(lambda unit: accounts.invite(unit, ctx, tools, user_id)))
 
 
-async def start_reset(ctx: RequestContext, user_id: int) -> Handed:
+async def start_reset(ctx: RequestContext, user_id: int) -> DeliveredLink:
     """As :func:`accounts.start_reset`, by the rules of the caller's client."""
     tools, by_password = ctx.services.account_tools, tenants.settings_of(ctx.user.tenant_settings).password_sign_in
-    return await _hand_over(
+    return await _deliver(
         ctx,
         await ctx.store.write(lambda unit: accounts.start_reset(unit, ctx, tools, user_id, by_password=by_password)),
     )
@@ -69,10 +69,10 @@ async def restore(ctx: RequestContext, user_id: int) -> Entered:
     return await _entered(ctx, await ctx.store.write(lambda unit: accounts.restore(unit, ctx, tools, user_id)))
 
 
-async def _entered(ctx: RequestContext, admitted: Admitted) -> Entered:
-    link = None if admitted.made is None else (await _hand_over(ctx, admitted.made)).link
+async def _entered(ctx: RequestContext, admitted: UserWithAccessLink) -> Entered:
+    link = None if admitted.new_link is None else (await _deliver(ctx, admitted.new_link)).link
     return Entered(admitted.user, link)
 
 
-async def _hand_over(ctx: RequestContext, made: Made) -> Handed:
-    return await accounts.hand_over(ctx, ctx.services.account_tools, made)
+async def _deliver(ctx: RequestContext, new_link: NewLink) -> DeliveredLink:
+    return await accounts.deliver_link(ctx, ctx.services.account_tools, new_link)

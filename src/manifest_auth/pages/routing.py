@@ -13,7 +13,6 @@ import msgspec
 from manifest_auth.context import Principal
 from manifest_auth.errors import (
     AccountDisabled,
-    Forbidden,
     InternalError,
     InvalidToken,
     LicenseExpired,
@@ -40,9 +39,9 @@ Handler = Callable[[RequestContext, PageCall[Any]], Awaitable[View | Answer[None
 MOST_FIELDS = 100
 SIGN_IN = "/sign-in"
 _CALL = "page"  # where a request keeps its call, for the page that shows a refusal
-#: A page of their own: the form that was posted would not help.
+#: A page of their own: the form that was posted would not help. So has a forged or old form, of which no call is noted.
 _NOT_AGAIN = (
-    AccountDisabled, Forbidden, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound,
+    AccountDisabled, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound,
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from manifest_auth import audit
 from manifest_auth.accounts import users
-from manifest_auth.audit import AuditFilters, Wanted
+from manifest_auth.audit import AuditFilters, EventFilter
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View, found
@@ -90,10 +90,10 @@ def _day(text: str, field: str) -> int:
 async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answer[None]:
     asked = call.fields
     try:
-        wanted = audit.wanted(await _filters(ctx, asked))
-        place = audit.place_of(asked.after, wanted.order)
+        wanted = audit.event_filter(await _filters(ctx, asked))
+        place = audit.position_of(asked.after, wanted.order)
     except ValidationError as refusal:
-        view = await _view(ctx, asked, Wanted(), (), "", refusal.details)
+        view = await _view(ctx, asked, EventFilter(), (), "", refusal.details)
         view.status = refusal.status
         return view
     events, goes_on = await audit.page(ctx.store, wanted, _SIZE, place)
@@ -103,8 +103,8 @@ async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answe
 async def _view(
     ctx: RequestContext,
     asked: TrailQuery,
-    wanted: Wanted,
-    events: tuple[audit.Found, ...],
+    wanted: EventFilter,
+    events: tuple[audit.FoundEvent, ...],
     goes_on: str,
     problems: tuple[tuple[str, str], ...],
 ) -> View:

@@ -17,7 +17,7 @@ from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import BrandingChange, TenantSettingsChange, accents
+from manifest_auth.tenants import BrandingChange, TenantSettingsChange, accent_colours
 from manifest_auth.tenants.png import MOST_BYTES
 
 PATH = "/console/branding"
@@ -79,7 +79,7 @@ def _view(unit: TenantUnit, typed: BrandingForm | None, *, done: str = "", is_pr
         logo=brand.logo or "",
         width=brand.width,
         height=brand.height,
-        sample=Sample(*accents.look_of(accent)) if _ACCENT.match(accent) else None,
+        sample=Sample(*accent_colours.palette_of(accent)) if _ACCENT.match(accent) else None,
         is_preview=is_preview,
         done=done,
     )
@@ -109,7 +109,7 @@ async def _save(ctx: RequestContext, call: PageCall[BrandingForm]) -> str:
 async def _preview(ctx: RequestContext, call: PageCall[BrandingForm]) -> View:
     def work(unit: TenantUnit) -> BrandingView:
         stored = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
-        client_settings.settled(unit, ctx, stored, _change(call.fields))
+        client_settings.checked(unit, ctx, stored, _change(call.fields))
         return _view(unit, call.fields, is_preview=True)
 
     return await frame.shown(ctx, work)

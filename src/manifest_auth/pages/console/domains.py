@@ -160,7 +160,9 @@ async def _check(ctx: RequestContext, call: PageCall[DomainsForm], form: Domains
     claim, why = await watch.check_now(ctx, ctx.user.tenant_id, form.domain)
     if claim.counts and not why:
         return "proved"
-    return await _view(ctx, looked=claim.domain, why=domains.HELD if claim.contested and not claim.counts else why)
+    return await _view(
+        ctx, looked=claim.domain, why=domains.CLAIMED_ELSEWHERE if claim.contested and not claim.counts else why
+    )
 
 
 async def _release(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from manifest_auth import audit
-from manifest_auth.audit import Event, Wanted
+from manifest_auth.audit import Event, EventFilter
 from manifest_auth.http import Answer
 from manifest_auth.operations import client_standing
 from manifest_auth.operations.client_standing import Standing
@@ -20,7 +20,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants.claims.domain_rows import FAILING, LAPSED, PENDING
 
-_LOOKED_AT, _LISTED = 100, 6
+_READ, _LISTED = 100, 6
 _COMING_AND_GOING = {
     event.value
     for event in (
@@ -55,7 +55,7 @@ class OverviewView(msgspec.Struct, frozen=True):
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     standing = await client_standing.read(ctx)
     sees_trail = Permission.AUDIT_READ in permissions_of(ctx.user.roles)
-    found = (await audit.page(ctx.store, Wanted(), _LOOKED_AT))[0] if sees_trail else []
+    found = (await audit.page(ctx.store, EventFilter(), _READ))[0] if sees_trail else []
     concerns = sorted(_concerns(standing), key=lambda one: not one.is_bad)
 
     def work(unit: TenantUnit) -> OverviewView:

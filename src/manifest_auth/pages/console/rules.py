@@ -120,7 +120,7 @@ def _save(unit: SystemUnit, ctx: RequestContext, form: RulesForm) -> None:
 
 def _preview(unit: TenantUnit, ctx: RequestContext, form: RulesForm) -> RulesView:
     old = _stored(unit)
-    new = client_settings.settled(unit, ctx, old, _change(form, old, _is_admin(unit, ctx)))
+    new = client_settings.checked(unit, ctx, old, _change(form, old, _is_admin(unit, ctx)))
     said = tuple(rule_words.changes(old, new, rule_effects.count(unit, ctx, old, new)))
     sent = tuple((name, text) for name, text in msgspec.to_builtins(form).items() if text and name != "act")
     return msgspec.structs.replace(_view(unit, ctx, form), changes=said, hidden=sent)
@@ -167,7 +167,7 @@ def _number(text: str, field: str) -> int:
 
 
 def _view(unit: TenantUnit, ctx: RequestContext, typed: RulesForm | None, done: str = "") -> RulesView:
-    stored, most = _stored(unit), tenants.installations(ctx.services.settings)
+    stored, most = _stored(unit), tenants.installation_lengths(ctx.services.settings)
     return RulesView(
         form=typed or _form(stored),
         by_admin=_is_admin(unit, ctx),

@@ -11,8 +11,8 @@ import orjson
 
 from manifest_auth import audit, providers
 from manifest_auth.accounts import users
-from manifest_auth.audit import Found
-from manifest_auth.audit.chain import Link
+from manifest_auth.audit import FoundEvent
+from manifest_auth.audit.chain_walk import Link
 from manifest_auth.pages.console.event_words import words_of
 from manifest_auth.store import TenantUnit
 
@@ -78,9 +78,9 @@ class Names:
         return Part(_ACTORS.get(kind) or rest or text, strong=kind not in _ACTORS)
 
 
-def all_shown(unit: TenantUnit, found: list[Found]) -> tuple[Shown, ...]:
+def all_shown(unit: TenantUnit, found: list[FoundEvent]) -> tuple[Shown, ...]:
     """Events of the unit's client, with the names of those who are in them."""
-    links = [audit.legible(one.link).link for one in found]
+    links = [audit.readable(one.link).link for one in found]
     names = Names(unit, links)
     return tuple(_shown(link, names) for link in links)
 

@@ -120,7 +120,7 @@ async def _view(
         user = users.get(unit, user_id)
         by, why_not = rank.manager(unit, ctx), ""
         try:
-            accounts.looked_at(unit, ctx, user_id)
+            accounts.get_readable(unit, ctx, user_id)
         except Forbidden as refusal:
             why_not = refusal.message
         settings = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
@@ -130,7 +130,7 @@ async def _view(
             name=f"{user.first_name} {user.last_name}".strip() or user.email,
             user=typed if typed is not None and typed.act == "details" else _form(user),
             email=user.email,
-            pending_email=users.email_changes.pending_of(unit, [user.id], ctx.now).get(user.id) or "",
+            pending_email=users.email_changes.pending_addresses(unit, [user.id], ctx.now).get(user.id) or "",
             is_proved=user.email_proved_at is not None,
             roles=role_names(user.roles),
             boxes=boxes(ticked, admin=by.is_admin),
