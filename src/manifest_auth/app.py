@@ -62,6 +62,7 @@ from manifest_auth.pages.console import domains as page_console_domains
 from manifest_auth.pages.console import invite as page_console_invite
 from manifest_auth.pages.console import overview as page_console_overview
 from manifest_auth.pages.console import rules as page_console_rules
+from manifest_auth.pages.console import usage as page_console_usage
 from manifest_auth.pages.console import user as page_console_user
 from manifest_auth.pages.console import users as page_console_users
 from manifest_auth.pages.errors import where_no_route_is
@@ -131,6 +132,7 @@ ROUTES = (
     *page_console_rules.ROUTES,
     *page_console_branding.ROUTES,
     *page_console_audit.ROUTES,
+    *page_console_usage.ROUTES,
     *page_assets.ROUTES,
     *brand_files.ROUTES,
 )
