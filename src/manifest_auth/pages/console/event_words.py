@@ -74,6 +74,8 @@ WORDS: dict[Event, Words] = {
     Event.DOMAIN_RELEASED: Words(_DOM, "%(who)s released the domain %(what)s"),
     Event.ASSERTION_REPLAYED: Words(_IN, "An answer of a provider was shown twice and refused", True),
     Event.SIGN_IN_CODE_REUSED: Words(_IN, "A used sign-in code of %(whom)s came back; the session was ended", True),
+    Event.SETUP_CODE_MADE: Words(_SRV, "A setup code for the first system admin was made"),
+    Event.SETUP_CODE_FAILED: Words(_SRV, "A wrong setup code was entered", True),
     Event.ADMIN_CREATED: Words(_SRV, "%(who)s made a system admin"),
     Event.ADMIN_DISABLED: Words(_SRV, "%(who)s disabled a system admin"),
     Event.ADMIN_ENABLED: Words(_SRV, "%(who)s enabled a system admin"),
