@@ -50,7 +50,7 @@ WORDS: dict[Event, Words] = {
     Event.USER_RESTORED: Words(_USERS, "%(who)s let %(whom)s in again"),
     Event.USER_INVITED: Words(_USERS, "%(who)s invited %(whom)s"),
     Event.INVITATION_ACCEPTED: Words(_USERS, "%(whom)s accepted the invitation"),
-    Event.PASSWORD_RESET_STARTED: Words(_IN, "%(whom)s was sent a link to choose a new password"),
+    Event.PASSWORD_RESET_STARTED: Words(_IN, "A link to choose a new password was made for %(whom)s"),
     Event.PASSWORD_RESET: Words(_IN, "%(whom)s chose a new password by a link"),
     Event.EMAIL_CHANGE_STARTED: Words(_USERS, "A new e-mail address of %(whom)s waits to be confirmed"),
     Event.EMAIL_CHANGED: Words(_USERS, "%(whom)s has a new e-mail address"),

@@ -18,15 +18,16 @@ def fresh() -> str:
     return f"invited-{next(_numbers)}@acme.example"
 
 
-async def inviting(app: App, people: str, email: str = "admin@acme.example", **roles: str) -> Page:
-    visitor = await Visitor(app).signed_in(email)
-    return await visitor.submit(await visitor.get(PATH), PATH, people=people, **roles)
+async def inviting(app: App, people: str, **roles: str) -> Page:
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    return await visitor.submit(await visitor.get(PATH), PATH, None, people=people, **roles)
 
 
 def results(page: Page) -> list[tuple[str, str]]:
     """The line, and what became of it."""
     rows = page.tree.xpath("//table//tbody/tr")
-    return [tuple(" ".join(cell.text_content().split()) for cell in row) for row in rows]
+    texts = [[" ".join(cell.text_content().split()) for cell in row] for row in rows]
+    return [(line, result) for line, result in texts]
 
 
 async def user(app: App, email: str) -> dict[str, object]:
