@@ -14,7 +14,7 @@ from typing import Any
 from manifest_auth import __version__
 from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminNetworks
-from manifest_auth.api import operational_routes
+from manifest_auth.api import docs_site, operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
@@ -41,6 +41,7 @@ from manifest_auth.api.client import files as client_files
 from manifest_auth.api.client import identities as client_identities
 from manifest_auth.api.client import link_start as client_link_start
 from manifest_auth.api.client import one_time_links as client_one_time_links
+from manifest_auth.api.client import profile as client_profile
 from manifest_auth.api.client import settings as client_settings
 from manifest_auth.api.client import single_sign_on as client_single_sign_on
 from manifest_auth.api.graphql import explorer as graphql_explorer
@@ -66,13 +67,18 @@ from manifest_auth.pages.console import usage as page_console_usage
 from manifest_auth.pages.console import user as page_console_user
 from manifest_auth.pages.console import users as page_console_users
 from manifest_auth.pages.errors import where_no_route_is
+from manifest_auth.pages.sign_in import ending as page_sign_in_ending
+from manifest_auth.pages.sign_in import forgot as page_forgot
 from manifest_auth.pages.sign_in import out as page_sign_out
+from manifest_auth.pages.sign_in import password as page_sign_in_password
+from manifest_auth.pages.sign_in import start as page_sign_in
+from manifest_auth.pages.sign_in import welcome as page_welcome
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.runtime import logs
 from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.files import open_keeper
+from manifest_auth.runtime.files import open_storage
 from manifest_auth.runtime.hashing import Hasher
 from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics, listen
@@ -102,6 +108,7 @@ ROUTES = (
     *graphql_explorer.ROUTES,
     *client_files.ROUTES,
     *client_audit.ROUTES,
+    *client_profile.ROUTES,
     *client_settings.ROUTES,
     *admin_auth.ROUTES,
     *admin_clients.ROUTES,
@@ -121,8 +128,14 @@ ROUTES = (
     *admin_licence.ROUTES,
     *admin_audit.ROUTES,
     *operational_routes.ROUTES,
+    *docs_site.ROUTES,
     *page_everywhere.ROUTES,
+    *page_sign_in.ROUTES,
+    *page_sign_in_password.ROUTES,
+    *page_sign_in_ending.ROUTES,
     *page_sign_out.ROUTES,
+    *page_forgot.ROUTES,
+    *page_welcome.ROUTES,
     *page_account.ROUTES,
     *page_console_overview.ROUTES,
     *page_console_users.ROUTES,
@@ -173,7 +186,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         entra=EntraTokens(),
         # A large response takes some 15 ms, and anyone may send one: 32 are half a second of work.
         saml_thread=BoundedThread("saml", 32),
-        files=open_keeper(settings),
+        files=open_storage(settings),
         mail=mail,
         mail_queue=mail_queue,
         throttle=throttle,
@@ -258,7 +271,7 @@ class Application:
     async def running(self) -> AsyncIterator[None]:
         """The services opened, and the background work under way."""
         settings = self.services.settings
-        async with self.services.metrics.shown(several=settings.workers > 1), opened(self.services):
+        async with self.services.metrics.serving(several=settings.workers > 1), opened(self.services):
             if settings.metrics_listen and settings.workers == 1:
                 listen(settings.metrics_listen, self.services.metrics.registry)
             self.services.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")

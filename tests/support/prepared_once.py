@@ -34,7 +34,7 @@ class _Resting(HashPool):
 
     @property
     def _kind(self) -> tuple[object, ...]:
-        return (*self._folders, self._kept_kib)
+        return (*self._folders, self._buffer_kib)
 
     def _spawn(self) -> None:
         while _resting[self._kind] and not self._closing:

@@ -22,7 +22,7 @@ from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import Store, SystemUnit, open_store
 from manifest_auth.store.migrate import HEAD, check, current_version
-from manifest_auth.text.canonical import moment
+from manifest_auth.text.canonical import parse_time
 
 MOST_TOLD = 100  # unreadable events, line by line
 
@@ -50,7 +50,7 @@ def _client(command: argparse.ArgumentParser) -> None:
 
 def _time(text: str) -> int:
     try:
-        return moment(text, "")
+        return parse_time(text, "")
     except Exception as error:
         raise argparse.ArgumentTypeError("must be a date or time like 2026-01-31T09:30:00Z") from error
 

@@ -56,7 +56,7 @@ def test_the_hosts_of_a_cloud_are_together(name: str) -> None:
     assert (cloud.issuer_v2(DIRECTORY), cloud.issuer_v1(DIRECTORY)) == (issuer_v2, issuer_v1)
     assert cloud.is_organization(environment)
     assert cloud.is_organization(f"{environment}/")
-    assert cloud.called_at(f"{environment}/") == environment
+    assert cloud.api_address(f"{environment}/") == environment
     for audience in (GRAPH_ID, f"{GRAPH_ID}/", graph, f"{graph}/"):
         assert cloud.is_graph(audience)
 
@@ -151,7 +151,7 @@ class TestOfOnesOwn:
         assert cloud.is_graph("https://graph.gateway.example")
         assert cloud.is_graph(GRAPH_ID)
         assert not cloud.is_graph("https://graph.microsoft.com")
-        assert cloud.called_at("https://contoso.crm.dynamics.com") == "https://crm.gateway.example"
+        assert cloud.api_address("https://contoso.crm.dynamics.com") == "https://crm.gateway.example"
 
     def test_slashes_and_spaces_do_not_matter(self) -> None:
         spaced = "  ".join(f"{word}/" for word in OWN.split())
