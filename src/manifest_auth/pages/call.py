@@ -35,11 +35,13 @@ class Refused(NamedTuple):
 
 class Brand(NamedTuple):
     """Whose page it is. ``stylesheet``: address of the client's own colours; ``logo``: of its picture; both may be
-    empty."""
+    empty, and a logo of None is looked up where the page is rendered. ``client``: its identifier."""
 
     name: str
     stylesheet: str = ""
-    logo: str = ""
+    logo: str | None = ""
+    client: str = ""
+    tenant_id: int = 0
 
     @property
     def is_product(self) -> bool:

@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
+from manifest_auth.context import Principal
 from manifest_auth.errors import Refusal
 from manifest_auth.http import Answer, Head, refuse
 from manifest_auth.http.accept import prefers_html
-from manifest_auth.pages import languages, rendering, words
-from manifest_auth.pages.call import PRODUCT, Brand, PageCall, View
+from manifest_auth.pages import brands, languages, rendering, words
+from manifest_auth.pages.call import Brand, PageCall, View
 from manifest_auth.services import RequestContext
 
 TEMPLATE = "error.html"
@@ -43,10 +44,12 @@ async def page_of(
     way: Way | None = None,
     others: tuple[Way, ...] = (),
     title: str = "",
-    brand: Brand = PRODUCT,
+    brand: Brand | None = None,
 ) -> Answer[None]:
     """The page of a refusal. ``way``: where to go from it, the start page if nothing is said; ``title``: in place of
-    the usual one. Asks the store for nothing: it must show when that is gone."""
+    the usual one; ``brand``: in place of that of who is signed in. It shows when the store is gone, too."""
+    if brand is None:
+        brand = brands.of_user(ctx.caller if isinstance(ctx.caller, Principal) else None)
     language = "en" if english else languages.choose(head, ctx.services.settings)
     await rendering.prepare(TEMPLATE, language)
     t = languages.catalogue(language)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from manifest_auth.errors import Refusal
 from manifest_auth.http import NO_STORE, Answer, Header, public_origin, refusal_headers
 from manifest_auth.http.answers import HTML
-from manifest_auth.pages import asset_files, languages, security, words
+from manifest_auth.pages import asset_files, brands, languages, security, words
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.menu import Entry, entries, section_of
 from manifest_auth.services import RequestContext
@@ -53,9 +53,10 @@ async def render(
         status = refusal.status
         headers.extend(refusal_headers(refusal))
     t = languages.catalogue(call.language)
+    brand = await brands.with_logo(ctx, view.brand)
     text = template.render(
         view=view.model,
-        brand=view.brand,
+        brand=brand,
         user=None if call.user is None else SignedInUser(call.user.email, entries(call.user.roles)),
         refused=None if refusal is None else words.refused(ctx, refusal, t),
         t=t,
