@@ -45,5 +45,7 @@ def _logo(unit: TenantUnit, client: str) -> str:
 
 
 def _brand(tenant_id: int, client: str, name: str, settings: str) -> Brand:
-    shown = tenants.settings_of(settings).branding.name or name
-    return Brand(shown, branding.stylesheet_of(client, settings) or "", None, client, tenant_id)
+    own = tenants.settings_of(settings)
+    return Brand(
+        own.branding.name or name, branding.stylesheet_of(client, settings) or "", None, client, tenant_id, own.language
+    )

@@ -48,9 +48,9 @@ async def page_of(
 ) -> Answer[None]:
     """The page of a refusal. ``way``: where to go from it, the start page if nothing is said; ``title``: in place of
     the usual one; ``brand``: in place of that of who is signed in. It shows when the store is gone, too."""
-    if brand is None:
-        brand = brands.of_user(ctx.caller if isinstance(ctx.caller, Principal) else None)
-    language = "en" if english else languages.choose(head, ctx.services.settings)
+    user = ctx.caller if isinstance(ctx.caller, Principal) else None
+    brand = brands.of_user(user) if brand is None else brand
+    language = "en" if english else language_of(ctx, head, brand)
     await rendering.prepare(TEMPLATE, language)
     t = languages.catalogue(language)
     said = words.sentence_of(refusal, t)
@@ -67,6 +67,12 @@ async def page_of(
         head=head, fields=None, path={}, here="/", language=language, form_cookie="", user=None
     )
     return await rendering.render(ctx, call, View(view, template=TEMPLATE, brand=brand), refusal, forms=False)
+
+
+def language_of(ctx: RequestContext, head: Head, brand: Brand) -> str:
+    """That of a page which no handler makes: the reader's, else the usual one of the client whose looks it has."""
+    own = ctx.caller.language if isinstance(ctx.caller, Principal) else None
+    return languages.choose(head, ctx.services.settings, own=own) or brand.language
 
 
 async def where_no_route_is(ctx: RequestContext, refusal: Refusal, head: Head, path: str) -> Answer[None]:

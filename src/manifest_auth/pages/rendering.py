@@ -43,7 +43,8 @@ async def render(
     """A page. ``refusal``: why its form is shown again. ``forms``: False for a page that must show without the
     store."""
     settings = ctx.services.settings
-    template = await prepare(view.template, call.language)
+    language = call.language or view.brand.language
+    template = await prepare(view.template, language)
     headers: list[Header] = [HTML, NO_STORE, *call.headers, *view.headers]
     status = view.status
     if forms:
@@ -52,7 +53,7 @@ async def render(
     if refusal is not None:
         status = refusal.status
         headers.extend(refusal_headers(refusal))
-    t = languages.catalogue(call.language)
+    t = languages.catalogue(language)
     brand = await brands.with_logo(ctx, view.brand)
     text = template.render(
         view=view.model,
@@ -60,7 +61,7 @@ async def render(
         user=None if call.user is None else SignedInUser(call.user.email, entries(call.user.roles)),
         refused=None if refusal is None else words.refused(ctx, refusal, t),
         t=t,
-        lang=call.language,
+        lang=language,
         languages=languages.LANGUAGES if forms else {},
         here=call.here,
         request_id=ctx.request_id,

@@ -59,7 +59,7 @@ def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> Con
         s=states.seal(ctx, call.form_cookie, state),
         name=f"{user.first_name} {user.last_name}".strip() or user.email,
         email=user.email,
-        client=user.client_name,
+        client=brands.of_user(user).name,
         other=ways.address(SIGN_IN, states.seal(ctx, call.form_cookie, anew)),
     )
 

@@ -128,7 +128,7 @@ async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:
     token = call.fields.token
     change = await ctx.services.store.read(lambda unit: email_change.find(unit, ctx, token))
     if change is not None:
-        view = AddressView(token, change.kind, change.email, change.tenant.name)
+        view = AddressView(token, change.kind, change.email, tenants.shown_name(change.tenant))
         return View(view, template=ADDRESS, brand=brands.of_client(change.tenant))
     looked = await set_password.look(ctx, token)
     brand = brands.of_client(looked.found.tenant)
@@ -145,7 +145,7 @@ def _choose_view(ctx: RequestContext, call: PageCall[Any], token: str, looked: L
         token=token,
         invited=found.purpose is Purpose.INVITATION,
         email=found.user.email,
-        client=found.tenant.name,
+        client=tenants.shown_name(found.tenant),
         password=not found.why_no_password,
         why_not=found.why_no_password,
         min_length=rules.min_length,
