@@ -47,5 +47,11 @@ def _logo(unit: TenantUnit, client: str) -> str:
 def _brand(tenant_id: int, client: str, name: str, settings: str) -> Brand:
     own = tenants.settings_of(settings)
     return Brand(
-        own.branding.name or name, branding.stylesheet_of(client, settings) or "", None, client, tenant_id, own.language
+        name=own.branding.name or name,
+        stylesheet=branding.stylesheet_of(client, settings) or "",
+        logo=None,
+        client=client,
+        tenant_id=tenant_id,
+        language=own.language,
+        contact=own.contact,
     )

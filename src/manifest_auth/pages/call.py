@@ -36,7 +36,8 @@ class Refused(NamedTuple):
 class Brand(NamedTuple):
     """Whose page it is. ``stylesheet``: address of the client's own colours; ``logo``: of its picture; both may be
     empty, and a logo of None is looked up where the page is rendered. ``client``: its
-    identifier; ``language``: where the reader has said none."""
+    identifier; ``language``: where the reader has said none; ``contact``: the line that
+    says whom to ask."""
 
     name: str
     stylesheet: str = ""
@@ -44,6 +45,7 @@ class Brand(NamedTuple):
     client: str = ""
     tenant_id: int = 0
     language: str = "en"
+    contact: str = ""
 
     @property
     def is_product(self) -> bool:

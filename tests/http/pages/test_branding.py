@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.store import StoreUnavailable
 from tests.support.accounts import settle
 from tests.support.application import PASSWORD, App
-from tests.support.faults import store_has_a_bug
+from tests.support.faults import logos_cannot_be_read, store_is_gone
 from tests.support.pictures import Picture
 from tests.support.visitor import Page, Visitor
 
@@ -63,12 +62,8 @@ async def test_a_page_of_no_client_has_the_looks_of_none(app: App) -> None:
 async def test_without_the_store_the_name_stands_for_the_logo(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     visitor = await Visitor(app).signed_in(ADMIN)
     page = await visitor.get("/sign-out")
-    store_has_a_bug(monkeypatch, app, StoreUnavailable("gone"), "write", "write_quickly")
-    monkeypatch.setattr("manifest_auth.pages.brands.logos.find", _gone)
+    store_is_gone(monkeypatch, app, "gone")
+    logos_cannot_be_read(monkeypatch)
     refused = await visitor.submit(page, "/sign-out")
     assert refused.status == 503
     await check(visitor, refused, logo=False)
-
-
-def _gone(_unit: object) -> None:
-    raise StoreUnavailable("gone")
