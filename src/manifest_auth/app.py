@@ -41,6 +41,7 @@ from manifest_auth.api.client import files as client_files
 from manifest_auth.api.client import identities as client_identities
 from manifest_auth.api.client import link_start as client_link_start
 from manifest_auth.api.client import one_time_links as client_one_time_links
+from manifest_auth.api.client import profile as client_profile
 from manifest_auth.api.client import settings as client_settings
 from manifest_auth.api.client import single_sign_on as client_single_sign_on
 from manifest_auth.api.graphql import explorer as graphql_explorer
@@ -52,12 +53,8 @@ from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.domains import watch
-from manifest_auth.pages import asset_files as page_assets
-from manifest_auth.pages import brand_files
-from manifest_auth.pages import everywhere as page_everywhere
-from manifest_auth.pages.account import home as page_account
+from manifest_auth.pages import all_pages as pages
 from manifest_auth.pages.errors import where_no_route_is
-from manifest_auth.pages.sign_in import out as page_sign_out
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.runtime import logs
@@ -93,6 +90,7 @@ ROUTES = (
     *graphql_explorer.ROUTES,
     *client_files.ROUTES,
     *client_audit.ROUTES,
+    *client_profile.ROUTES,
     *client_settings.ROUTES,
     *admin_auth.ROUTES,
     *admin_clients.ROUTES,
@@ -113,11 +111,7 @@ ROUTES = (
     *admin_audit.ROUTES,
     *operational_routes.ROUTES,
     *docs_site.ROUTES,
-    *page_everywhere.ROUTES,
-    *page_sign_out.ROUTES,
-    *page_account.ROUTES,
-    *page_assets.ROUTES,
-    *brand_files.ROUTES,
+    *pages.ROUTES,
 )
 
 Scope = MutableMapping[str, Any]

@@ -57,6 +57,7 @@ class Principal(NamedTuple):
     first_name: str
     last_name: str
     title: str
+    language: str | None  # that the user chose, see text/languages.py
     roles: int
     deactivated_at: int | None
     client: str

@@ -14,6 +14,7 @@ from manifest_auth.permissions import Role
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped
 from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
 from manifest_auth.text.canonical import check_email, check_name, email_key
+from manifest_auth.text.languages import Language
 
 
 class User(NamedTuple):
@@ -33,6 +34,7 @@ class User(NamedTuple):
     last_sign_in_at: int | None
     description: str
     email_proved_at: int | None
+    language: str | None  # that the user chose
 
     @property
     def is_admin(self) -> bool:
@@ -95,6 +97,7 @@ _CHANGED = ("email", "email_key", "first_name", "last_name", "title", "descripti
 _CHANGE = tenant_scoped(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
+_SET_LANGUAGE = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(language=bindparam("language")))
 _SIGNED_IN = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
 # Locks the tenant's active Admins, so that two who remove each other cannot both succeed.
 ACTIVE_ADMINS = tenant_scoped(
@@ -137,6 +140,12 @@ def find_without_client(unit: SystemUnit, email: str, device: str) -> User | Non
     sign-ins by creating an account for the address."""
     key = email_key(email)
     return unit.first(_NO_CLIENT, email_key=key, domain=key.rpartition("@")[2], device=device)
+
+
+def set_language(unit: TenantUnit, user_id: int, language: Language | None) -> None:
+    """The user's language of pages and e-mails; None: none is chosen."""
+    unit.announce("user", user_id)
+    unit.change(_SET_LANGUAGE, id=user_id, language=language)
 
 
 def create(

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.api.client.sign_in_answer import SignInData, WireUser, browser_of, signed_in_answer
+from manifest_auth.api.client.sign_in_answer import SignInData, WireUser, signed_in_answer
 from manifest_auth.errors import (
     AccountDisabled,
     Forbidden,
@@ -19,6 +19,7 @@ from manifest_auth.errors import (
     TokenExpired,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, TopLevelTokens, Wire, ok, session_cookie
+from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password, session_lifecycle
@@ -64,7 +65,10 @@ class WireMeSession(Wire, frozen=True):
 
 
 class WireMeUser(WireUser, frozen=True):
+    """``language``: that the user chose, null where none is."""
+
     title: str
+    language: str | None
 
 
 class MeData(Wire, frozen=True):
@@ -147,6 +151,7 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
             first_name=user.first_name,
             last_name=user.last_name,
             title=user.title,
+            language=user.language,
             roles=roles,
             client_id=user.client,
         ),

@@ -203,7 +203,7 @@ async def _unsolicited_return_address(ctx: RequestContext, provider: Provider, r
     is_address = not is_plain or any(mark in relay_state for mark in ":/\\.%@")
     asked = relay_state if is_address else ""
     tenant = await ctx.services.store.read(lambda unit: tenants.get(unit, provider.tenant_id))
-    return provider_flow.unsolicited_return_address(ctx, tenant, provider, asked)
+    return provider_flow.unsolicited_return_address(tenant, provider, asked)
 
 
 def policy_of(ctx: RequestContext, provider: Provider, client: str) -> Policy:
