@@ -57,7 +57,12 @@ from manifest_auth.pages import brand_files
 from manifest_auth.pages import everywhere as page_everywhere
 from manifest_auth.pages.account import home as page_account
 from manifest_auth.pages.errors import where_no_route_is
+from manifest_auth.pages.sign_in import ending as page_sign_in_ending
+from manifest_auth.pages.sign_in import forgot as page_forgot
 from manifest_auth.pages.sign_in import out as page_sign_out
+from manifest_auth.pages.sign_in import password as page_sign_in_password
+from manifest_auth.pages.sign_in import start as page_sign_in
+from manifest_auth.pages.sign_in import welcome as page_welcome
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.runtime import logs
@@ -113,7 +118,12 @@ ROUTES = (
     *admin_audit.ROUTES,
     *operators.ROUTES,
     *page_everywhere.ROUTES,
+    *page_sign_in.ROUTES,
+    *page_sign_in_password.ROUTES,
+    *page_sign_in_ending.ROUTES,
     *page_sign_out.ROUTES,
+    *page_forgot.ROUTES,
+    *page_welcome.ROUTES,
     *page_account.ROUTES,
     *page_assets.ROUTES,
     *brand_files.ROUTES,

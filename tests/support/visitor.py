@@ -93,7 +93,9 @@ class Visitor:
         reply = await self.app.send(method, path, headers=lines, content=content or None)
         for line in reply.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
-            if "Max-Age=0;" in line:
+            if "; Path=/;" not in line:
+                continue  # of the API alone
+            if "; Max-Age=0;" in line:
                 self.cookies.pop(name, None)
             else:
                 self.cookies[name] = value

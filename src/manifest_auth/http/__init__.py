@@ -20,7 +20,7 @@ from manifest_auth.http.cookies import (
     DEVICE,
     SESSION,
     check_same_site,
-    device_cookie,
+    device_cookies,
     flow_cookie,
     host_cookie,
     host_name,

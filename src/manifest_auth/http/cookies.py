@@ -21,9 +21,11 @@ def session_cookie(value: str, max_age: int, settings: Settings) -> Header:
     return _line(SESSION, value, max_age, settings, "/")
 
 
-def device_cookie(value: str, settings: Settings) -> Header:
-    """``Set-Cookie`` of the marker by which the throttle knows a device that signed in before."""
-    return _line(DEVICE, value, _DEVICE_AGE, settings, "/api/client/auth")
+def device_cookies(value: str, settings: Settings) -> tuple[Header, Header]:
+    """``Set-Cookie`` of the marker by which the throttle knows a device that signed in before, on pages and by the API;
+    and of the one below the API alone, which servers before this one set, to take it away: of two values under one name
+    neither counts."""
+    return _line(DEVICE, value, _DEVICE_AGE, settings, "/"), _line(DEVICE, "", 0, settings, _FLOW_PATH)
 
 
 def flow_cookie(name: str, value: str, max_age: int, settings: Settings, *, cross_site: bool) -> Header:

@@ -29,7 +29,7 @@ from manifest_auth.http.body import check_form_type
 from manifest_auth.http.routes import query_values
 from manifest_auth.pages import errors, languages, rendering, security
 from manifest_auth.pages.call import PageCall, View, found, see_other
-from manifest_auth.pages.security import NoFormCookie
+from manifest_auth.pages.refusals import NoFormCookie
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.return_addresses import is_own_path

@@ -69,7 +69,7 @@ async def begin(ctx: RequestContext, directory: str, return_to: str) -> Started:
         return claim, tenant, _application(bound, ctx, directory)
 
     claim, tenant, application = await ctx.services.store.read(look)
-    address = return_address(ctx, tenant, application.provider, return_to, roles=ctx.user.roles)
+    address = return_address(tenant, application.provider, return_to, roles=ctx.user.roles)
     registration = _registration(ctx, claim, application)
     try:
         found = await ctx.services.oidc.discover(

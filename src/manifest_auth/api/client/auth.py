@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.api.client.sign_in_answer import SignInData, WireUser, browser_of, signed_in_answer
+from manifest_auth.api.client.sign_in_answer import SignInData, WireUser, signed_in_answer
 from manifest_auth.errors import (
     AccountDisabled,
     Forbidden,
@@ -19,6 +19,7 @@ from manifest_auth.errors import (
     TokenExpired,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, TokensBeside, Wire, ok, session_cookie
+from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password, session_lifecycle

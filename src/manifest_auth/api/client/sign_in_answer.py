@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from manifest_auth import tenants
-from manifest_auth.http import DEVICE, SESSION, Answer, Head, Header, Wire, device_cookie, ok, session_cookie
+from manifest_auth.http import Answer, Header, Wire, ok
+from manifest_auth.http.sign_in_cookies import cookies_of
 from manifest_auth.permissions import role_names
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import devices
-from manifest_auth.sign_in.completion import Browser, SignedIn
+from manifest_auth.sign_in.completion import SignedIn
 
 
 class WireUser(Wire, frozen=True):
@@ -27,21 +26,6 @@ class SignInData(Wire, frozen=True):
     expires_in: int
     user: WireUser
     password_change_due: bool | msgspec.UnsetType = msgspec.UNSET
-
-
-def browser_of(head: Head) -> Browser:
-    """The cookies that came along with a sign-in."""
-    return Browser(head.cookie(SESSION), devices.shaped(head.cookie(DEVICE)))
-
-
-def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
-    """``Set-Cookie`` lines of a session that began."""
-    settings = ctx.services.settings
-    idle_s = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), settings).idle_s
-    headers = [session_cookie(signed_in.cookie, idle_s, settings)]
-    if signed_in.device:
-        headers.append(device_cookie(signed_in.device, settings))
-    return tuple(headers)
 
 
 def signed_in_answer(ctx: RequestContext, signed_in: SignedIn, headers: tuple[Header, ...] = ()) -> Answer[SignInData]:

@@ -18,7 +18,7 @@ from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Begun, Flow, Wish
 from manifest_auth.runtime.metrics import Result
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import completion, exchange_codes
+from manifest_auth.sign_in import completion, exchange_codes, return_addresses
 from manifest_auth.sign_in.completion import Browser, Identity, SignedIn
 from manifest_auth.sign_in.known_refusals import LONGEST_WHY
 from manifest_auth.sign_in.providers import account_matching
@@ -72,20 +72,12 @@ async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) 
 
 
 def return_address(
-    ctx: RequestContext, tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie", roles: int = 0
+    tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie", roles: int = 0
 ) -> str:
-    """Where the browser ends: the address asked for, which must be listed letter by letter; without one the first that
-    counts for every user, else the page that says who one is. ``roles``: of who is signed in already. Raises
+    """Where the browser ends, see :func:`.return_addresses.choose`. ``roles``: of who is signed in already. Raises
     ValidationError."""
-    listed = _listed(tenant, provider, Role.ADMIN.bit)
-    if asked and asked not in _listed(tenant, provider, roles):
-        raise ValidationError(details=[("returnTo", "Not among the listed return addresses")])
-    if asked and response == "cookie" and not is_web(asked):
-        raise ValidationError(details=[("response", "An app's own address needs response=code")])
-    address = asked or next((a for a in listed if response == "code" or is_web(a)), "")
-    if response == "code" and not address:
-        raise ValidationError(details=[("returnTo", "Required: no return address is listed")])
-    return address or _who_am_i(ctx)
+    safe = _listed(tenant, provider, Role.ADMIN.bit)
+    return return_addresses.choose(_listed(tenant, provider, roles), safe, asked, response)
 
 
 def _listed(tenant: Tenant, provider: Provider | None, roles: int) -> tuple[str, ...]:
@@ -94,18 +86,10 @@ def _listed(tenant: Tenant, provider: Provider | None, roles: int) -> tuple[str,
     return (*of_provider, *tenants.return_addresses_for(tenants.settings_of(tenant.settings), roles))
 
 
-def _who_am_i(ctx: RequestContext) -> str:
-    return f"{ctx.services.settings.public_url.rstrip('/')}/api/client/auth/me"
-
-
-def is_web(address: str) -> bool:
-    return address.startswith(("https://", "http://"))
-
-
-def unasked_address(ctx: RequestContext, tenant: Tenant, provider: Provider, asked: str) -> str:
+def unasked_address(tenant: Tenant, provider: Provider, asked: str) -> str:
     """As :func:`return_address`, for a sign-in that began at the provider. Raises SsoFailed."""
     try:
-        return return_address(ctx, tenant, provider, asked)
+        return return_address(tenant, provider, asked)
     except ValidationError as error:
         raise SsoFailed(reason=f"RelayState: {asked[:200]!r} is not a listed return address") from error
 
@@ -139,10 +123,10 @@ async def complete(
                 suspended = AccountDisabled(reason=SUSPENDED)
                 record(bound, ctx, provider, suspended)
                 raise suspended
-            if flow is not None and flow.return_to not in (*_listed(tenant, provider, 0), _who_am_i(ctx)):
+            if flow is not None and not return_addresses.is_allowed(_listed(tenant, provider, 0), flow.return_to):
                 raise SsoFailed(reason="the return address was taken off the list meanwhile")
             user = account_matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow))
-            if return_to and return_to not in (*_listed(tenant, provider, user.roles), _who_am_i(ctx)):
+            if return_to and not return_addresses.is_allowed(_listed(tenant, provider, user.roles), return_to):
                 raise SsoFailed(reason="no Admin has saved the return address, which a User Admin added")
         except SsoFailed as refusal:
             record(bound, ctx, provider, refusal, proved=True)

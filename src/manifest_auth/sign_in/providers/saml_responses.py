@@ -196,7 +196,7 @@ async def _unasked_return(ctx: RequestContext, provider: Provider, relay_state: 
     is_address = not is_plain or any(mark in relay_state for mark in ":/\\.%@")
     asked = relay_state if is_address else ""
     tenant = await ctx.services.store.read(lambda unit: tenants.get(unit, provider.tenant_id))
-    return provider_flow.unasked_address(ctx, tenant, provider, asked)
+    return provider_flow.unasked_address(tenant, provider, asked)
 
 
 def policy_of(ctx: RequestContext, provider: Provider, client: str) -> Policy:
