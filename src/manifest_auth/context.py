@@ -56,6 +56,7 @@ class Principal(NamedTuple):
     first_name: str
     last_name: str
     title: str
+    language: str | None
     roles: int
     deactivated_at: int | None
     client: str

@@ -153,13 +153,15 @@ class _Asked(NamedTuple):
 Page = tuple[list[Found], Place | None]
 
 
-async def page(store: TenantStore, wanted: Wanted, first: int, after: Place | None = None) -> Page:
+async def page(
+    store: TenantStore, wanted: Wanted, first: int, after: Place | None = None, *, steps: int = STEPS
+) -> Page:
     """At most ``first`` events of the store's client, and where the next page begins; None: this is the last. A page
-    may hold fewer than asked for, or none, and yet not be the last."""
+    may hold fewer than asked for, or none, and yet not be the last. ``steps``: after so many it ends as it is."""
     newest = wanted.order == NEWEST_FIRST
     rows, far = (_MINE_NEWEST, _MINE_FAR_NEWEST) if newest else (_MINE_OLDEST, _MINE_FAR_OLDEST)
     asked = _Asked(wanted, rows, far)
-    return await _paged(store, asked, first, after)
+    return await _paged(store, asked, first, after, steps)
 
 
 async def page_across(store: Store, wanted: Wanted, first: int, after: Place | None = None) -> Page:
@@ -188,14 +190,14 @@ async def place_of_number(store: TenantStore, number: int) -> Place | None:
     return await store.read(lambda unit: unit.first(_PLACE, number=number))
 
 
-async def _paged(store: Any, asked: _Asked, first: int, after: Place | None) -> Page:
+async def _paged(store: Any, asked: _Asked, first: int, after: Place | None, steps: int = STEPS) -> Page:
     newest = asked.newest_first
     low, high = asked.wanted.span
     if after is not None:
         low, high = (low, min(high, after)) if newest else (max(low, after), high)
     here = _Range(low, high)
     found: list[Found] = []
-    for _ in range(STEPS):
+    for _ in range(steps):
         limit = first + 1 - len(found)
         rows, left = await store.read(lambda unit: _step(unit, asked, here, limit))  # noqa: B023 - awaited at once
         found += rows

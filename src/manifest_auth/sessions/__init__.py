@@ -18,6 +18,7 @@ from manifest_auth.sessions.sessions import (
     SessionRow,
     advance,
     advance_at_once,
+    begun_before,
     end,
     end_all,
     end_provider,

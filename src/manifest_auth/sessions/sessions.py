@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, Update, bindparam, delete, insert, select, update
+from sqlalchemy import Table, Update, bindparam, delete, func, insert, select, update
 
 from manifest_auth.context import Request
 from manifest_auth.runtime.clock import Random
@@ -96,6 +96,9 @@ _LIST = tenant_scoped(
     .order_by(_S.created_at.desc(), _S.id)
     .limit(bindparam("limit")),
     SessionRow,
+)
+_BEFORE = tenant_scoped(
+    select(func.max(_S.created_at)).where(_S.user_id == bindparam("of_user"), _S.created_at < bindparam("before")), int
 )
 _TOUCH = tenant_scoped(
     update(sessions)
@@ -212,6 +215,11 @@ def end_shown(unit: SystemUnit, shown_cookie: str, now: int) -> None:
 def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[SessionRow]:
     """The open sessions of a user, newest first."""
     return unit.all(_LIST, of_user=user_id, now=now, limit=limit)
+
+
+def begun_before(unit: TenantUnit, user_id: int, before: int) -> int | None:
+    """When the user's session began that came before that moment; None: none did, or it is swept away."""
+    return unit.first(_BEFORE, of_user=user_id, before=before)
 
 
 def touch(unit: TenantUnit, session_id: str, now: int) -> None:

@@ -17,7 +17,8 @@ from manifest_auth.text.canonical import check_email, check_name, email_key, lik
 
 
 class User(NamedTuple):
-    """``email_proved_at``: when a link in an e-mail to this very address was followed; None: never."""
+    """``email_proved_at``: when a link in an e-mail to this very address was followed; None: never. ``language``: that
+    the user chose; None: none."""
 
     id: int
     tenant_id: int
@@ -33,6 +34,7 @@ class User(NamedTuple):
     last_sign_in_at: int | None
     description: str
     email_proved_at: int | None
+    language: str | None
 
     @property
     def is_admin(self) -> bool:
@@ -95,6 +97,7 @@ _CHANGED = ("email", "email_key", "first_name", "last_name", "title", "descripti
 _CHANGE = tenant_scoped(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
+_SET_LANGUAGE = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(language=bindparam("language")))
 _SIGNED_IN = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
 # Locks the tenant's active Admins, so that two who each remove the other cannot both succeed.
 ACTIVE_ADMINS = tenant_scoped(
@@ -216,6 +219,13 @@ def change(
     unit.announce("user", user.id)
     changed = user._replace(email=email, first_name=first_name, last_name=last_name, title=title, description=about)
     return changed._replace(email_proved_at=proved_at)
+
+
+def set_language(unit: TenantUnit, user: User, language: str | None) -> User:
+    """Of pages and e-mails; None: the user chooses none."""
+    unit.change(_SET_LANGUAGE, id=user.id, language=language)
+    unit.announce("user", user.id)
+    return user._replace(language=language)
 
 
 def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:

@@ -66,6 +66,7 @@ class WireMeSession(Wire, frozen=True):
 
 class WireMeUser(WireUser, frozen=True):
     title: str
+    language: Annotated[str | None, Meta(description="That the user chose; null: none.")]
 
 
 class MeData(Wire, frozen=True):
@@ -123,6 +124,10 @@ def _without_cookie(ctx: RequestContext, data: D) -> Answer[D]:
     return ok(data, headers=(session_cookie("", 0, ctx.services.settings),))
 
 
+async def _sign_out_others(ctx: RequestContext, call: Call[None]) -> EndedData:
+    return EndedData(await session_lifecycle.sign_out_others(ctx))
+
+
 async def _sessions(ctx: RequestContext, call: Call[None]) -> SessionsData:
     own, rows = ctx.user.session_id, await session_lifecycle.list_sessions(ctx)
     return SessionsData(tuple(WireSession.of(row, current=row.id == own) for row in rows))
@@ -148,6 +153,7 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
             first_name=user.first_name,
             last_name=user.last_name,
             title=user.title,
+            language=user.language,
             roles=roles,
             client_id=user.client,
         ),
@@ -168,6 +174,8 @@ ROUTES = (
           limit=AUTH_LIMIT, refusals=_REFUSED_SESSION),
     Route("POST", f"{_BASE}/sign-out", _sign_out, Access.CLIENT, "End this session", limit=AUTH_LIMIT),
     Route("POST", f"{_BASE}/sign-out-all", _sign_out_all, Access.CLIENT, "End all of one's sessions",
+          limit=AUTH_LIMIT),
+    Route("POST", f"{_BASE}/sign-out-others", _sign_out_others, Access.CLIENT, "End all of one's sessions but this one",
           limit=AUTH_LIMIT),
     Route("GET", f"{_BASE}/sessions", _sessions, Access.CLIENT, "One's open sessions"),
     Route("DELETE", f"{_BASE}/sessions/{{id}}", _end_session, Access.CLIENT, "End one of one's sessions",
