@@ -11,15 +11,14 @@ from msgspec import Meta
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, Header
 from manifest_auth.http.sign_in_cookies import cookies_of
-from manifest_auth.pages import security
-from manifest_auth.pages.brands import of_user
+from manifest_auth.pages import brands, security
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in import ways
 from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import return_addresses
+from manifest_auth.sign_in import exchange_codes, return_addresses
 from manifest_auth.sign_in.completion import SignedIn
 
 PATH = f"{SIGN_IN}/done"
@@ -89,22 +88,36 @@ def _go_on(
     return see_other(ways.address(PATH, s), headers)
 
 
+def handed_over(ctx: RequestContext, form_cookie: str, client: str, end: str, code: str) -> Answer[None]:
+    """An app gets a one-time code at its own address; no session begins here."""
+    state = State(client=client, return_to=end, response="code", code=code)
+    return see_other(ways.address(PATH, states.seal(ctx, form_cookie, state)))
+
+
 async def _show(ctx: RequestContext, call: PageCall[DoneQuery]) -> View | Answer[None]:
+    state = await states.unseal(ctx, call.form_cookie, call.fields.s) or State()
+    if state.code:
+        tenant = await ways.client_of(ctx, state)
+        end = ways.end_of(tenant.settings if tenant is not None else "{}", state)
+        address = f"{end}{'&' if '?' in end else '?'}code={state.code}"
+        return View(DoneView(address, return_addresses.is_web(end)), brand=brands.of_client(tenant))
     if call.user is None:
         return see_other(SIGN_IN)
-    state = await states.unseal(ctx, call.form_cookie, call.fields.s) or State()
     end = _end(call.user.tenant_settings, call.user.roles, state)
     if return_addresses.is_own_path(end):
         return see_other(end)
-    return View(DoneView(end, return_addresses.is_web(end)), brand=of_user(call.user))
+    return View(DoneView(end, return_addresses.is_web(end)), brand=brands.of_user(call.user))
 
 
 async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View | Answer[None]:
-    """The press of "Continue as …"."""
-    state = await states.unseal(ctx, call.form_cookie, call.fields.s)
-    if call.user is None or state is None:
+    """The press of "Continue as …": no code is ever given without one, since apps may share a scheme."""
+    user, state = call.user, await states.unseal(ctx, call.form_cookie, call.fields.s)
+    if user is None or state is None:
         return see_other(SIGN_IN if state is None else ways.address(SIGN_IN, call.fields.s))
-    user = call.user
+    if state.response == "code":
+        end = ways.end_of(user.tenant_settings, state, user.roles)
+        code = await exchange_codes.of_session(ctx, state.challenge)
+        return handed_over(ctx, call.form_cookie, user.client, end, code)
     return _go_on(ctx, call.form_cookie, state, _end(user.tenant_settings, user.roles, state))
 
 

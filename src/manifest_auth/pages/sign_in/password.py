@@ -63,8 +63,12 @@ async def _sign_in(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | 
         raise ValidationError(details=missing)
     browser = browser_of(call.head)
     claim = Claim(form.email, state.client or None, browser.device)
-    signed_in = await password.sign_in(ctx, Credentials(claim, form.password, browser.cookie))
-    return ending.signed_in_here(ctx, state, signed_in)
+    credentials = Credentials(claim, form.password, browser.cookie)
+    if state.response == "code":
+        coded = await password.sign_in_for_code(ctx, credentials, state.challenge)
+        end = ways.end_of(coded.tenant.settings, state, coded.user.roles)
+        return ending.handed_over(ctx, call.form_cookie, coded.tenant.identifier, end, coded.code)
+    return ending.signed_in_here(ctx, state, await password.sign_in(ctx, credentials))
 
 
 ROUTES = (
