@@ -41,6 +41,7 @@ from manifest_auth.api.client import files as client_files
 from manifest_auth.api.client import identities as client_identities
 from manifest_auth.api.client import link_start as client_link_start
 from manifest_auth.api.client import one_time_links as client_one_time_links
+from manifest_auth.api.client import profile as client_profile
 from manifest_auth.api.client import settings as client_settings
 from manifest_auth.api.client import single_sign_on as client_single_sign_on
 from manifest_auth.api.graphql import explorer as graphql_explorer
@@ -55,7 +56,13 @@ from manifest_auth.operations.domains import watch
 from manifest_auth.pages import asset_files as page_assets
 from manifest_auth.pages import brand_files
 from manifest_auth.pages import everywhere as page_everywhere
+from manifest_auth.pages.account import email as page_account_email
 from manifest_auth.pages.account import home as page_account
+from manifest_auth.pages.account import identities as page_account_identities
+from manifest_auth.pages.account import language as page_account_language
+from manifest_auth.pages.account import password as page_account_password
+from manifest_auth.pages.account import profile as page_account_profile
+from manifest_auth.pages.account import sessions as page_account_sessions
 from manifest_auth.pages.errors import where_no_route_is
 from manifest_auth.pages.sign_in import ending as page_sign_in_ending
 from manifest_auth.pages.sign_in import forgot as page_forgot
@@ -87,6 +94,7 @@ from manifest_auth.throttle import AnonymousLimits, Throttle
 
 ROUTES = (
     *client_auth.ROUTES,
+    *client_profile.ROUTES,
     *client_single_sign_on.ROUTES,
     *client_callbacks.ROUTES,
     *client_identities.ROUTES,
@@ -125,6 +133,12 @@ ROUTES = (
     *page_forgot.ROUTES,
     *page_welcome.ROUTES,
     *page_account.ROUTES,
+    *page_account_profile.ROUTES,
+    *page_account_email.ROUTES,
+    *page_account_password.ROUTES,
+    *page_account_sessions.ROUTES,
+    *page_account_identities.ROUTES,
+    *page_account_language.ROUTES,
     *page_assets.ROUTES,
     *brand_files.ROUTES,
 )

@@ -98,9 +98,22 @@ _KNOWN = (
     _("Was used before"),
     _("Must differ from the current one"),
     _("Required"),
+    _("Control characters are not allowed"),
+    _("Is your address already"),
+    _("No mail is set up here: ask those who manage your account"),
+    _("Your account has no password: ask those who manage it"),
+    _("The account was made through this identity: only an administrator unlinks it"),
+    _("It is the last way into the account: link another one first, or ask for a password"),
+    _("No one signs in at this provider"),
     _("Passwords are not used here: sign in through your organisation's provider"),
     _("The account has a password already: sign in with it, or ask for a new one"),
 )
+
+
+#: Where a sentence of the refusal's own says more than that of its code.
+_SAYS_WHY = ("CONFLICT", "INVALID_CREDENTIALS")
+#: The field that such a sentence is about, where there is one.
+_FIELDS = {_("The current password is not right"): "currentPassword"}
 
 
 def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) -> Refused:
@@ -110,9 +123,9 @@ def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) 
     if isinstance(refusal, ValidationError) and refusal.details:
         return Refused(tuple(Problem(field, _said(t, refusal, text)) for field, text in refusal.details), wait, at)
     text = FORMS.get(refusal.code)
-    specific = refusal.code == "CONFLICT" and refusal.message != refusal.sentence
+    specific = refusal.code in _SAYS_WHY and refusal.message != refusal.sentence
     said = t.gettext(refusal.message if specific or text is None else text)
-    return Refused((Problem("", said),), wait, at)
+    return Refused((Problem(_FIELDS.get(refusal.message, ""), said),), wait, at)
 
 
 def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
@@ -131,8 +144,9 @@ def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
             "Must have characters of %(number)d kinds among: lower case, upper case, digits, others",
             number,
         ),
+        "invisible": t.gettext("Has a character that no one can see: %(number)s"),
     }[name]
-    return one % {"number": number}
+    return one % {"number": f"U+{number:04X}" if name == "invisible" else number}
 
 
 def sentence_of(refusal: Refusal, t: gettext.NullTranslations) -> Sentence:
