@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
+from msgspec.structs import replace
 
 from manifest_auth import providers, sessions
 from manifest_auth.accounts import users
@@ -23,7 +26,7 @@ from manifest_auth.store import TenantUnit
 
 
 class EventView(msgspec.Struct, frozen=True):
-    """``text``, ``method``: messages of the catalogue; ``is_bad``: it may be someone else's doing; ``by_others``: by
+    """``at``: the last time, of ``times`` in a row that were alike. ``text``, ``method``: messages of the catalogue; ``is_bad``: it may be someone else's doing; ``by_others``: by
     those who manage accounts; ``email``: the address that it is about; ``roles``: messages, those that the user has
     since."""
 
@@ -35,6 +38,7 @@ class EventView(msgspec.Struct, frozen=True):
     method: str = ""
     email: str = ""
     roles: tuple[str, ...] = ()
+    times: int = 1
 
 
 class HomeView(AccountView, frozen=True, kw_only=True):
@@ -78,6 +82,18 @@ def _event(one: Happened) -> EventView:
     )
 
 
+def _together(events: Iterable[EventView]) -> tuple[EventView, ...]:
+    """Those that follow each other and say the same are one."""
+    found: list[EventView] = []
+    for event in events:
+        last = found[-1] if found else None
+        if last is not None and replace(event, at=last.at, times=last.times) == last:
+            found[-1] = replace(last, times=last.times + 1)
+        else:
+            found.append(event)
+    return tuple(found)
+
+
 async def _home(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     since = await since_last_here.events(ctx)
     return await shown(ctx, lambda unit: _view(unit, ctx, since))
@@ -85,7 +101,7 @@ async def _home(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
 
 def _view(unit: TenantUnit, ctx: RequestContext, since: Since) -> HomeView:
     user, me = users.get(unit, ctx.user.user_id), ctx.user
-    events = tuple(map(_event, since.events))
+    events = _together(map(_event, since.events))
     return HomeView(
         name=f"{user.first_name} {user.last_name}".strip(),
         email=user.email,
@@ -96,7 +112,7 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: Since) -> HomeView:
         again=since.again,
         is_all=since.all_of_it,
         events=events,
-        failed=sum(event.is_bad for event in events),
+        failed=sum(event.times for event in events if event.is_bad),
         pending=users.email_changes.pending_of(unit, [user.id], ctx.now).get(user.id, ""),
         password_is_due=completion.password_is_due(user, me.tenant_settings, ctx.now),
         has_password=user.password_hash is not None,
