@@ -187,6 +187,7 @@ async def test_me_says_who_where_what_and_how(app: App) -> None:
         "firstName": "User-Admin",
         "lastName": "Tester",
         "title": "User Admin",
+        "language": None,
         "roles": ["User Admin"],
         "clientId": "acme",
     }

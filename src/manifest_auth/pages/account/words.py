@@ -30,13 +30,13 @@ ROLES = {
     Role.VIEWER: RoleWords(_("Viewer"), _("Reads templates and jobs.")),
 }
 
-#: By the method of a session.
+#: By the method of a session. Names of products are the same in all languages.
 METHODS = {
     "password": _("Password"),
     "oidc": _("Single sign-on"),
     "saml": _("Single sign-on"),
-    "dynamics": _("Microsoft Dynamics 365"),
-    "entra": _("Microsoft"),
+    "dynamics": "Microsoft Dynamics 365",
+    "entra": "Microsoft",
 }
 
 #: By the word of :mod:`..said`.
