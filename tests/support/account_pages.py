@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
@@ -21,7 +21,7 @@ class Person(NamedTuple):
     visitor: Visitor
 
 
-async def person(app: App, client: str = "", *, user_agent: str = "", **members: object) -> Person:
+async def person(app: App, client: str = "", *, user_agent: str = "", **members: Any) -> Person:
     """A new user who is signed in, of a new client unless it is named."""
     client = client or await new_client(app)
     user_id, email = await new_user(app, client, password=PASSWORD, **members)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import accounts
 from manifest_auth.accounts.own_profile import MOST, Profile
@@ -20,10 +20,10 @@ Text = Annotated[str, Meta(max_length=MOST)]
 class ProfileBody(msgspec.Struct, frozen=True, rename="camel"):
     """What is left out stays as it is. ``language``: empty for none."""
 
-    first_name: Text | None = None
-    last_name: Text | None = None
-    title: Text | None = None
-    language: Language | Literal[""] | None = None
+    first_name: Text | UnsetType = UNSET
+    last_name: Text | UnsetType = UNSET
+    title: Text | UnsetType = UNSET
+    language: Language | Literal[""] | UnsetType = UNSET
 
 
 class ProfileData(Wire, frozen=True):
@@ -34,7 +34,7 @@ class ProfileData(Wire, frozen=True):
 
 
 async def _change(ctx: RequestContext, call: Call[ProfileBody]) -> ProfileData:
-    wanted = Profile(**msgspec.structs.asdict(call.body))
+    wanted = Profile(**{name: text for name, text in msgspec.structs.asdict(call.body).items() if text is not UNSET})
     return ProfileData.of(await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, wanted)))
 
 

@@ -26,9 +26,9 @@ from manifest_auth.store import TenantUnit
 
 
 class EventView(msgspec.Struct, frozen=True):
-    """``at``: the last time, of ``times`` in a row that were alike. ``text``, ``method``: messages of the catalogue; ``is_bad``: it may be someone else's doing; ``by_others``: by
-    those who manage accounts; ``email``: the address that it is about; ``roles``: messages, those that the user has
-    since."""
+    """``at``: the last time, of ``times`` in a row that were alike. ``text``, ``method``: messages of the catalogue;
+    ``is_bad``: it may be someone else's doing; ``by_others``: by those who manage accounts; ``email``: the address that
+    it is about; ``roles``: messages, those that the user has since."""
 
     at: int
     text: str
