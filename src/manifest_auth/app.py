@@ -13,8 +13,8 @@ from typing import Any
 
 from manifest_auth import __version__
 from manifest_auth.accounts import AccountTools
-from manifest_auth.accounts.admins import AdminRange
-from manifest_auth.api import operators
+from manifest_auth.accounts.admins import AdminNetworks
+from manifest_auth.api import docs_site, operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
@@ -53,29 +53,14 @@ from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.domains import watch
-from manifest_auth.pages import asset_files as page_assets
-from manifest_auth.pages import brand_files
-from manifest_auth.pages import everywhere as page_everywhere
-from manifest_auth.pages.account import email as page_account_email
-from manifest_auth.pages.account import home as page_account
-from manifest_auth.pages.account import identities as page_account_identities
-from manifest_auth.pages.account import language as page_account_language
-from manifest_auth.pages.account import password as page_account_password
-from manifest_auth.pages.account import profile as page_account_profile
-from manifest_auth.pages.account import sessions as page_account_sessions
+from manifest_auth.pages import mounted as mounted_pages
 from manifest_auth.pages.errors import where_no_route_is
-from manifest_auth.pages.sign_in import ending as page_sign_in_ending
-from manifest_auth.pages.sign_in import forgot as page_forgot
-from manifest_auth.pages.sign_in import out as page_sign_out
-from manifest_auth.pages.sign_in import password as page_sign_in_password
-from manifest_auth.pages.sign_in import start as page_sign_in
-from manifest_auth.pages.sign_in import welcome as page_welcome
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.runtime import logs
 from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.files import open_keeper
+from manifest_auth.runtime.files import open_storage
 from manifest_auth.runtime.hashing import Hasher
 from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics, listen
@@ -124,23 +109,9 @@ ROUTES = (
     *admin_installation.ROUTES,
     *admin_licence.ROUTES,
     *admin_audit.ROUTES,
-    *operators.ROUTES,
-    *page_everywhere.ROUTES,
-    *page_sign_in.ROUTES,
-    *page_sign_in_password.ROUTES,
-    *page_sign_in_ending.ROUTES,
-    *page_sign_out.ROUTES,
-    *page_forgot.ROUTES,
-    *page_welcome.ROUTES,
-    *page_account.ROUTES,
-    *page_account_profile.ROUTES,
-    *page_account_email.ROUTES,
-    *page_account_password.ROUTES,
-    *page_account_sessions.ROUTES,
-    *page_account_identities.ROUTES,
-    *page_account_language.ROUTES,
-    *page_assets.ROUTES,
-    *brand_files.ROUTES,
+    *operational_routes.ROUTES,
+    *docs_site.ROUTES,
+    *mounted_pages.ROUTES,
 )
 
 Scope = MutableMapping[str, Any]
@@ -171,7 +142,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         tokens=TokenTools(settings, keys, random),
         verified=VerifiedTokens(keys, settings.issuer, metrics),
         principals=Principals(store, metrics, clock),
-        admin_range=AdminRange(settings, store),
+        admin_networks=AdminNetworks(settings, store),
         licence=licence,
         outgoing=outgoing,
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
@@ -179,7 +150,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         entra=EntraTokens(),
         # A large response takes some 15 ms, and anyone may send one: 32 are half a second of work.
         saml_thread=BoundedThread("saml", 32),
-        files=open_keeper(settings),
+        files=open_storage(settings),
         mail=mail,
         mail_queue=mail_queue,
         throttle=throttle,
@@ -216,7 +187,7 @@ async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[S
     starting = asyncio.create_task(services.hasher.start()) if hashing else None
     try:
         await services.keys.load()
-        await last_backup.record_noted(services.store, services.clock.now_ms())
+        await last_backup.record_restore_and_upgrade(services.store, services.clock.now_ms())
         if starting is not None:
             await starting
         yield services
@@ -236,7 +207,7 @@ class Application:
     def __init__(self, services: Services) -> None:
         self.services = services
         table = RouteTable(ROUTES)
-        operators.describe(table, services)
+        operational_routes.describe(table, services)
         self._pipeline = Pipeline(services, table, where_no_route_is)
 
     async def __call__(
@@ -264,7 +235,7 @@ class Application:
     async def running(self) -> AsyncIterator[None]:
         """The services opened, and the background work under way."""
         settings = self.services.settings
-        async with self.services.metrics.shown(several=settings.workers > 1), opened(self.services):
+        async with self.services.metrics.serving(several=settings.workers > 1), opened(self.services):
             if settings.metrics_listen and settings.workers == 1:
                 listen(settings.metrics_listen, self.services.metrics.registry)
             self.services.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")

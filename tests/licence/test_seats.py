@@ -28,7 +28,7 @@ from tests.support.secret_keys import SECRET_KEY
 from tests.support.single_sign_on import failures, saml_provider
 
 SSO = ("by SAML", "by OpenID", "by Dynamics", "by Entra ID")
-SSO_SENTENCE = "This installation's license has no free seat for you; an administrator can make room"
+SSO_SENTENCE = "This installation's license has no free seat for you; an administrator can free one"
 NONE = {"full": 0, "operate": 0, "connect": 0}
 
 
@@ -291,7 +291,7 @@ def test_the_least_type_that_allows_all_roles() -> None:
         ([r.VIEWER], 2), ([r.OPERATOR], 1), ([r.OPERATOR, r.VIEWER], 1), ([r.VIEWER, r.AUTHOR], 0), ([r.ADMIN], 0),
         ([r.USER_ADMIN], 0), ([r.APPROVER], 0), ([r.PUBLISHER], 0), ([], 3),
     ):  # fmt: skip
-        assert seats.place(mask_of(roles)) == expected, roles
+        assert seats.type_index(mask_of(roles)) == expected, roles
 
 
 def test_a_greater_seat_that_is_free_serves_a_lesser_user() -> None:

@@ -14,7 +14,7 @@ from manifest_auth.operations import signing_keys
 from manifest_auth.operations.reencrypt import Report, reencrypt
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.sealing import put_new_key_first, secret_keys
+from manifest_auth.runtime.sealing import add_newest_key, secret_keys
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import SystemUnit
 
@@ -66,7 +66,7 @@ def _new_key(loaded: Settings) -> None:
     keys = secret_keys(loaded, Random())  # a first start has made one, or this does
     if keys.path is None:
         raise Refused("the key is in MANIFEST_SECRET_KEY: put the new one there, see docs/operations.md, Secret key")
-    put_new_key_first(keys.path, Random())
+    add_newest_key(keys.path, Random())
     print(f"A new key stands first in {keys.path}; servers that run use it from now on.")
 
 

@@ -25,8 +25,8 @@ POLICY = (
 )
 
 
-def render(document: dict[str, Any]) -> str:
-    """The whole page."""
+def render(document: dict[str, Any], guides: str = "") -> str:
+    """The whole page. ``guides``: where the docs are as a site, or empty."""
     groups: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -35,6 +35,8 @@ def render(document: dict[str, Any]) -> str:
     order = [g for g in ("Client", "Admin", "Operations") if g in groups]
     body = "".join(f'<h2 id="{g.lower()}">{g}</h2>{"".join(groups[g])}' for g in order)
     links = " · ".join(f'<a href="#{g.lower()}">{g}</a>' for g in order)
+    if guides:
+        links += f' · <a href="{guides}">Guides</a>'
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'

@@ -70,7 +70,7 @@ Handler = Callable[[RequestContext, Call[Any]], Awaitable[Answer[Any] | msgspec.
 Refused = Callable[[RequestContext, Refusal, Head], Awaitable[Answer[None]]]
 
 #: What answers without a licence, so that one can be installed, and its lack be shown.
-_UNGATED = ("/assets/", "/installation", "/favicon.ico", "/robots.txt")
+_UNGATED = ("/assets/", "/docs/", "/installation", "/favicon.ico", "/robots.txt")
 
 
 async def in_the_envelope(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:

@@ -7,13 +7,13 @@ from manifest_auth.http.answers import Header
 from manifest_auth.http.cookies import DEVICE, SESSION, device_cookies, session_cookie
 from manifest_auth.http.head import Head
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import devices
-from manifest_auth.sign_in.completion import Browser, SignedIn
+from manifest_auth.sign_in import device_cookies as device_markers
+from manifest_auth.sign_in.completion import BrowserCookies, SignedIn
 
 
-def browser_of(head: Head) -> Browser:
+def browser_of(head: Head) -> BrowserCookies:
     """The cookies that came along with a sign-in."""
-    return Browser(head.cookie(SESSION), devices.shaped(head.cookie(DEVICE)))
+    return BrowserCookies(head.cookie(SESSION), device_markers.shaped(head.cookie(DEVICE)))
 
 
 def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:

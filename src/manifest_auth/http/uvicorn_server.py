@@ -17,7 +17,7 @@ from manifest_auth.http.answers import SECURITY, Header, refuse
 from manifest_auth.http.pipeline import WHOLE
 from manifest_auth.runtime import logs
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.metrics import everybody, listen, share
+from manifest_auth.runtime.metrics import all_processes, listen, share
 from manifest_auth.runtime.settings import Settings, check_listener
 
 MAX_HEAD = 32 * 1024  # bytes of address and header lines
@@ -173,7 +173,7 @@ def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; requests under way get ``shutdown_grace`` seconds to end. Raises SettingsError
     for a listener that must not be reached by others."""
     check_listener(settings)
-    logging.basicConfig(handlers=[logs.Forward(logs.build(settings.log_level))], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[logs.ForwardToLog(logs.build(settings.log_level))], level=logging.WARNING, force=True)
     # uvicorn raises the signal again once it has stopped in good order: that is a success.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     if settings.workers == 1:
@@ -181,7 +181,8 @@ def run(settings: Settings) -> None:
         return
     with share():
         if settings.metrics_listen:
-            listen(settings.metrics_listen, everybody())  # one for all processes; a single one has its own, see app.py
+            # One for all processes; a single one has its own, see app.py.
+            listen(settings.metrics_listen, all_processes())
         _run(settings)
 
 

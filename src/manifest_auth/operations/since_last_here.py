@@ -67,14 +67,14 @@ async def events(ctx: RequestContext) -> Since:
 
     last = await ctx.store.read(before)
     since = max(last or 0, earliest)
-    wanted = audit.Wanted(subject=f"user:{user.user_id}", since=since + 1)
+    wanted = audit.EventFilter(subject=f"user:{user.user_id}", since=since + 1)
     found, goes_on = await audit.page(ctx.store, wanted, _LOOKED_AT, steps=_STEPS)
     told = [one for each in found if (one := _happened(each, user)) is not None]
     return Since(since, last is not None, told[:MOST], goes_on is None and len(told) <= MOST and since != earliest)
 
 
-def _happened(found: audit.Found, user: Principal) -> Happened | None:
-    link = audit.legible(found.link).link
+def _happened(found: audit.FoundEvent, user: Principal) -> Happened | None:
+    link = audit.readable(found.link).link
     event, detail = _NAMED.get(link.event), orjson.loads(link.detail)
     if event is None or (event is Event.SIGNED_IN and detail.get("session") == user.session_id):
         return None

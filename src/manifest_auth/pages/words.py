@@ -91,6 +91,9 @@ FORMS = {
     "PROVIDER_UNAVAILABLE": _("The sign-in service of your organisation does not answer. Try again in a few minutes."),
 }
 
+#: A field that the page's own form would not have sent.
+NOT_SO = _("Too long, or not of the right form")
+
 #: Sentences of refusals that programs get in English, and people in their language.
 _KNOWN = (
     _("Not a valid e-mail address"),
@@ -104,7 +107,8 @@ _KNOWN = (
     _("Your account has no password: ask those who manage it"),
     _("The account was made through this identity: only an administrator unlinks it"),
     _("It is the last way into the account: link another one first, or ask for a password"),
-    _("No one signs in at this provider"),
+    _("This provider has no sign-in page"),
+    _("A user with this e-mail exists"),
     _("Passwords are not used here: sign in through your organisation's provider"),
     _("The account has a password already: sign in with it, or ask for a new one"),
 )

@@ -1,8 +1,8 @@
-"""Sign-ins that are under way at a provider: a row that is used once, bound to the browser that began it.
+"""Pending sign-ins at a provider: a row is used once, and bound to the browser that started it.
 
-The row is found by ``state`` (OIDC), or by ``RelayState`` and the id of our request (SAML); the browser must bring the
-cookie that it was given. All of them have 128 random bits or more, and the store keeps only hashes. A row that was used
-stays until its time is over, so that what is shown a second time is told from what was made up, and counted.
+A row is found by ``state`` (OIDC), or by ``RelayState`` and the request's id (SAML), and the browser must send its
+cookie. All have 128 random bits or more; the store has only hashes. A used row stays until it expires, so that a replay
+can be told from an invented value, and counted.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 _USED = ""  # in place of the hash of a browser's cookie
 
 
-class Wish(NamedTuple):
-    """What the person who begins a sign-in asks for; ``device``: the cookie of a browser that signed in before."""
+class FlowRequest(NamedTuple):
+    """Options of a sign-in. ``device``: the device cookie."""
 
     return_to: str
     response: str = "cookie"
@@ -36,7 +36,7 @@ class Wish(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """A sign-in under way, as it is stored."""
+    """A stored row."""
 
     key: str
     tenant_id: int
@@ -54,12 +54,12 @@ class Flow(NamedTuple):
 
     @property
     def callback(self) -> Callback:
-        """Where the answer of an OpenID provider must come to, by the rule that held when the sign-in began."""
+        """The callback address where an OpenID provider must answer, as of the start of the sign-in."""
         return Callback(self.redirect_uri, bool(self.iss_required))
 
     @property
     def is_used(self) -> bool:
-        """Whether it was taken already. No browser's cookie fits it then."""
+        """Whether it was used. Then no browser's cookie matches."""
         return not self.browser
 
     @property
@@ -67,13 +67,13 @@ class Flow(NamedTuple):
         return cookie_name("sso", self.key)
 
     def is_from(self, browser: str | None) -> bool:
-        """Whether the browser brought the cookie back."""
+        """Whether the browser sent the flow's cookie."""
         return is_hash_of(self.browser, browser)
 
 
-class Begun(NamedTuple):
-    """``key``: of the row; the rest leaves the server: ``state``, ``nonce`` and the verifier's challenge for the
-    provider, or ``request_id``, and ``browser`` as a cookie."""
+class StartedFlow(NamedTuple):
+    """The secrets of a new flow. ``key``: of the row; the provider gets ``state``, ``nonce`` and the verifier's
+    challenge, or ``request_id``; the browser gets ``browser`` as a cookie."""
 
     key: str
     state: str
@@ -108,7 +108,7 @@ _ADD = tenant_scoped(
 _TAKE = tenant_scoped(
     update(sign_in_flows).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED)
 )
-# Those that were used stay, so that an answer shown again is noticed.
+# Used rows stay, so that a replayed answer is noticed.
 _END = tenant_scoped(
     delete(sign_in_flows).where(
         _C.browser != _USED,
@@ -125,20 +125,20 @@ def hash_of(text: str) -> str:
 
 
 def is_hash_of(stored: str, text: str | None) -> bool:
-    """Whether a stored hash is of that text."""
+    """Whether the stored hash is that of the text."""
     return text is not None and hmac.compare_digest(hash_of(text), stored)
 
 
 def cookie_name(prefix: str, key: str) -> str:
-    """One cookie for each sign-in, so that two tabs do not disturb each other."""
+    """The cookie's name, one for each sign-in, so that two tabs do not conflict."""
     return f"{prefix}-{key[:16]}"
 
 
-def fresh(random: Random, prefix: str) -> Begun:
-    """All that is drawn for a sign-in, whatever it is for. ``prefix``: of its cookie's name."""
+def new_values(random: Random, prefix: str) -> StartedFlow:
+    """New random values of a sign-in. ``prefix``: of its cookie's name."""
     state, browser = random.text(24), random.text(24)
     key, request_id = hash_of(state), "_" + random.bytes(20).hex()
-    return Begun(
+    return StartedFlow(
         key=key,
         state=state,
         request_id=request_id,
@@ -149,7 +149,7 @@ def fresh(random: Random, prefix: str) -> Begun:
     )
 
 
-def seal(sealer: Sealer, begun: Begun, row: str) -> bytes:
+def seal(sealer: Sealer, begun: StartedFlow, row: str) -> bytes:
     """Nonce and PKCE verifier, encrypted for one row."""
     return sealer.seal(msgspec.json.encode(_Secrets(begun.nonce, begun.verifier)), row)
 
@@ -163,16 +163,16 @@ def unseal(sealer: Sealer, sealed: bytes, row: str) -> tuple[str, str]:
 def begin(
     unit: TenantUnit,
     provider_id: int,
-    wish: Wish,
+    request: FlowRequest,
     callback: Callback | None,
     *,
     random: Random,
     sealer: Sealer,
     now: int,
-) -> Begun:  # fmt: skip
-    """A new sign-in. ``callback``: where an OpenID provider answers; None: a SAML request with an id of its own is
-    sent, and no OpenID answer fits."""
-    begun = fresh(random, "sso")
+) -> StartedFlow:  # fmt: skip
+    """Stores a new flow. ``callback``: where an OpenID provider answers; None: a SAML request is sent, and an OpenID
+    answer does not match."""
+    begun = new_values(random, "sso")
     unit.change(
         _ADD,
         key=begun.key,
@@ -180,11 +180,11 @@ def begin(
         browser=hash_of(begun.browser),
         request_id=begun.request_id if callback is None else None,
         secrets=seal(sealer, begun, _row(begun.key)),
-        return_to=wish.return_to,
-        response=wish.response,
-        challenge=wish.challenge,
-        link_session_id=wish.link_session_id,
-        invitation_id=wish.invitation_id,
+        return_to=request.return_to,
+        response=request.response,
+        challenge=request.challenge,
+        link_session_id=request.link_session_id,
+        invitation_id=request.invitation_id,
         redirect_uri=callback.redirect_uri if callback else "",
         iss_required=int(callback is not None and callback.iss_required),
         expires_at=now + FLOW_LIFE_S * 1000,
@@ -201,18 +201,18 @@ def find_by_request(unit: SystemUnit, request_id: str, now: int) -> Flow | None:
 
 
 def has_state(flow: Flow, state: str) -> bool:
-    """Whether this is the state of that sign-in."""
+    """Whether the state is that of the flow."""
     return hmac.compare_digest(flow.key, hash_of(state))
 
 
 def take(unit: TenantUnit, flow: Flow) -> bool:
-    """Uses the row up. False when somebody else did."""
+    """Marks the flow as used. False when it was used before."""
     return unit.change(_TAKE, of_key=flow.key) == 1
 
 
-def end_of(unit: TenantUnit, user_id: int) -> int:
-    """Takes away what would lead into the account of a user: linking that one of its sessions asked for, and sign-ins
-    with an invitation to it. How many there were."""
+def delete_of_user(unit: TenantUnit, user_id: int) -> int:
+    """Deletes the unused flows that would give access to a user's account: links that its sessions requested, and
+    sign-ins with its invitations. Returns how many there were."""
     return unit.change(_END, of_user=user_id)
 
 

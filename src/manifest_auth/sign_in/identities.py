@@ -1,4 +1,4 @@
-"""Identities at providers are taken from an account, and confirmed by an Admin. Both open or close a way into it."""
+"""Unlinking of identities at providers from an account, and their confirmation by an Admin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from manifest_auth import accounts, audit, providers, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict
-from manifest_auth.providers import How
+from manifest_auth.providers import LinkedBy
 from manifest_auth.providers.identities import IdentityRow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
@@ -33,7 +33,7 @@ def own(unit: TenantUnit, ctx: RequestContext) -> list[Own]:
     switched_off = {provider.name for provider in providers.list_all(unit) if provider.disabled_at is not None}
 
     def why(row: IdentityRow) -> str:
-        if row.how == How.CREATED_UNVOUCHED.value:
+        if row.how == LinkedBy.CREATED_UNVOUCHED.value:
             return MADE_THE_ACCOUNT
         others = any(other.id != row.id and other.provider not in switched_off for other in rows)
         return "" if by_password or others else LAST_WAY_IN
@@ -42,8 +42,8 @@ def own(unit: TenantUnit, ctx: RequestContext) -> list[Own]:
 
 
 def unlink_own(unit: TenantUnit, ctx: RequestContext, identity: int) -> None:
-    """From the caller's account, whose other sessions at that provider end. Raises NotFound, and Conflict for the one
-    that the account was made through, and for the last way in."""
+    """Unlinks an identity from the caller's account and ends the caller's other sessions of that provider. Raises
+    NotFound, and Conflict for the identity that created the account and for the last way in."""
     user = ctx.user
     users.get(unit, user.user_id, lock=True, admins=True)  # of two who are unlinked at once, one stays
     why = {one.row.id: one.why_it_stays for one in own(unit, ctx)}.get(identity)
@@ -52,21 +52,22 @@ def unlink_own(unit: TenantUnit, ctx: RequestContext, identity: int) -> None:
     gone = group_roles.unlink(unit, ctx, user.user_id, identity)
     providers.drop_tokens(unit, user.user_id)
     reason = "identity_unlinked"
-    ended = sessions.end_users_at(unit, user.user_id, gone.provider_id, reason, ctx.now, but=user.session_id)
+    ended = sessions.end_users_at_provider(unit, user.user_id, gone.provider_id, reason, ctx.now, but=user.session_id)
     _unlinked(unit, ctx, user.user_id, identity, ended)
 
 
 def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int) -> None:
-    """From the account of a user whom the caller manages, and whose sessions end. Raises NotFound, Forbidden."""
-    user = accounts.managed(unit, ctx, user_id)
+    """Unlinks an identity from a user whom the caller manages, and ends all of the user's sessions. Raises NotFound,
+    Forbidden."""
+    user = accounts.get_managed(unit, ctx, user_id)
     group_roles.unlink(unit, ctx, user.id, identity)
     providers.drop_tokens(unit, user.id)
     _unlinked(unit, ctx, user.id, identity, sessions.end_all(unit, user.id, "identity_unlinked", ctx.now))
 
 
 def confirm(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int) -> None:
-    """An Admin says that it is the user's. Raises NotFound, Forbidden."""
-    user = accounts.managed(unit, ctx, user_id, own="Nobody confirms an identity of their own")
+    """Records that an Admin confirms the identity as the user's. Raises NotFound, Forbidden."""
+    user = accounts.get_managed(unit, ctx, user_id, own="Your own identities are confirmed by another Admin")
     accounts.check_is_admin(unit, ctx, "Only an Admin confirms an identity")
     providers.confirm(unit, user.id, identity, ctx.caller.actor, ctx.now)
     audit.record(unit, ctx, Event.IDENTITY_CONFIRMED, f"user:{user.id}", identity=identity)

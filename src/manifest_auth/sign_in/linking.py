@@ -11,10 +11,10 @@ from typing import NamedTuple
 from manifest_auth import providers, tenants
 from manifest_auth.errors import Conflict, SsoFailed
 from manifest_auth.providers import Provider
-from manifest_auth.providers.sign_in_flows import Begun, Wish
+from manifest_auth.providers.sign_in_flows import FlowRequest, StartedFlow
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers.flow import Chosen, return_address
 from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
 from manifest_auth.store import SystemUnit, TenantUnit
 
 
@@ -22,7 +22,7 @@ class Started(NamedTuple):
     """``address``: where the browser goes on; ``cross_site``: it comes back by a form of the provider's page."""
 
     address: str
-    begun: Begun
+    begun: StartedFlow
     cross_site: bool
 
 
@@ -36,17 +36,17 @@ async def begin(ctx: RequestContext, name: str, return_to: str) -> Started:
     address that is not listed."""
     user = ctx.user
 
-    def work(unit: SystemUnit) -> Chosen:
+    def work(unit: SystemUnit) -> ProviderChoice:
         provider = providers.get(unit.of(user.tenant_id), name)
         if provider.disabled_at is not None:
             raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
         tenant = tenants.get(unit, user.tenant_id)
         address = return_address(tenant, provider, return_to, roles=user.roles)
-        return Chosen(tenant, provider, Wish(address, link_session_id=user.session_id))
+        return ProviderChoice(tenant, provider, FlowRequest(address, link_session_id=user.session_id))
 
     chosen = await ctx.services.store.read(work)
     kind = KINDS[chosen.provider.kind]
     if not kind.start:
-        raise Conflict("No one signs in at this provider")
+        raise Conflict("This provider has no sign-in page")
     beginning = await kind.begin(ctx, chosen, "")
     return Started(beginning.address, beginning.begun, kind.cross_site)

@@ -1,4 +1,4 @@
-"""``/api/client/auth/identities``: one's own identities at providers, and linking another by consent."""
+"""``/api/client/auth/identities``: the caller's identities at providers, and linking another one by consent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import providers
-from manifest_auth.api.client.single_sign_on import bind
+from manifest_auth.api.client.single_sign_on import set_flow_cookie
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -40,8 +40,8 @@ class LinkData(Wire, frozen=True):
 
 
 class IdentityData(Wire, frozen=True):
-    """``vouched``: the provider said at the last sign-in that ``email`` is verified, and speaks for its domain.
-    ``confirmedBy``: the Admin who said that the identity is the user's, as the audit trail names one."""
+    """``vouched``: at the last sign-in, the provider sent ``email`` as verified and listed its domain. ``confirmedBy``:
+    the Admin who confirmed that the identity is the user's, as in the audit trail."""
 
     id: int
     provider: str
@@ -74,7 +74,7 @@ async def _list(ctx: RequestContext, call: Call[None]) -> IdentitiesData:
 
 async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer[LinkData]:
     started = await linking.begin(ctx, call.body.provider, call.body.return_to)
-    return ok(LinkData(started.address), headers=(bind(ctx, started.begun, cross_site=started.cross_site),))
+    return ok(LinkData(started.address), headers=(set_flow_cookie(ctx, started.begun, cross_site=started.cross_site),))
 
 
 async def _link_by_token(ctx: RequestContext, call: Call[TokenBody]) -> Linked:
@@ -89,12 +89,14 @@ async def _unlink(ctx: RequestContext, call: Call[None]) -> Unlinked:
 
 _BASE = "/api/client/auth/identities"
 ROUTES = (
-    Route("GET", _BASE, _list, Access.CLIENT, "One's identities at providers"),
-    Route("POST", _BASE, _link, Access.CLIENT, "Link another identity to one's account: where to send the browser",
+    Route("GET", _BASE, _list, Access.CLIENT, "Your identities at providers"),
+    Route("POST", _BASE, _link, Access.CLIENT, "Link another identity to your account: the address to send the "
+                                               "browser to",
           limit=AUTH_LIMIT, refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
-    Route("POST", f"{_BASE}/token", _link_by_token, Access.CLIENT, "Link whom an Entra ID token names to one's account",
+    Route("POST", f"{_BASE}/token", _link_by_token, Access.CLIENT, "Link the person of an Entra ID token to your "
+                                                                   "account",
           limit=AUTH_LIMIT,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, AccountDisabled, ProviderUnavailable)),
-    Route("DELETE", f"{_BASE}/{{id}}", _unlink, Access.CLIENT, "Unlink one of one's identities",
+    Route("DELETE", f"{_BASE}/{{id}}", _unlink, Access.CLIENT, "Unlink one of your identities",
           limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
 )  # fmt: skip

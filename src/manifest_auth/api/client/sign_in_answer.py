@@ -1,4 +1,4 @@
-"""The answer of every sign-in, whatever the method: the seed page's members and ours, and the cookies."""
+"""The answer of every sign-in, for all methods: tokens, user and cookies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SignInData(Wire, frozen=True):
 
 
 def signed_in_answer(ctx: RequestContext, signed_in: SignedIn, headers: tuple[Header, ...] = ()) -> Answer[SignInData]:
-    """Tokens and user in the envelope, and the cookies (contract, section 3)."""
+    """Tokens and user in the envelope, and the cookies."""
     user = signed_in.user
     shown = WireUser.of(user, roles=role_names(user.roles), client_id=signed_in.tenant.identifier)
     due = True if signed_in.password_due else msgspec.UNSET

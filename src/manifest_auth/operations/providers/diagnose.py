@@ -1,4 +1,4 @@
-"""Talks to a provider and says in words what is wrong."""
+"""Tests a provider and reports the findings."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Literal
 
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider
-from manifest_auth.runtime.outgoing import Discreet, Outgoing, Withheld
+from manifest_auth.runtime.outgoing import DetailsWithheld, LimitedOutgoing, Outgoing
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
 
 
 async def diagnose(ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool) -> AsyncIterator[Finding]:
-    """The findings, one after the other. Changes nothing. ``client``: identifier of the provider's client.
-    ``by_admin``: an Admin or a system admin asks; anyone else is told of addresses that are not public only whether a
-    server answers there, since a test must not be a look around in the operator's network."""
+    """Yields the findings, one after the other. Changes nothing. ``client``: identifier of the provider's client.
+    ``by_admin``: the caller ranks as an Admin; other callers learn of addresses that are not public only whether a
+    server answers, since a test must not be a scan of the operator's network."""
     services = ctx.services
-    outgoing = services.outgoing if by_admin else Discreet(services.settings, services.outgoing)
+    outgoing = services.outgoing if by_admin else LimitedOutgoing(services.settings, services.outgoing)
     try:
         async for found in _diagnose(ctx, client, provider, outgoing):
             yield found
-    except Withheld as withheld:
-        level: Literal["note", "bad"] = "note" if withheld.reached else "bad"
-        yield Finding(level, f"{withheld}. Of a server that is not on the public Internet an Admin is told more.")
+    except DetailsWithheld as error:
+        level: Literal["note", "bad"] = "note" if error.reached else "bad"
+        yield Finding(level, f"{error}. Only an Admin sees details of a server that is not on the public Internet.")
     finally:
         if outgoing is not services.outgoing:
             await outgoing.close()

@@ -39,7 +39,7 @@ class EmailView(AccountView, frozen=True, kw_only=True):
 
 def _view(unit: TenantUnit, ctx: RequestContext, done: str = "", typed: str = "") -> EmailView:
     user = users.get(unit, ctx.user.user_id)
-    waiting = users.email_changes.waiting_of(unit, [user.id]).get(user.id)
+    waiting = users.email_changes.pending_rows(unit, [user.id]).get(user.id)
     pending = waiting if waiting is not None and waiting.is_pending(ctx.now) else None
     return EmailView(
         said=done,

@@ -113,7 +113,7 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: Since) -> HomeView:
         is_all=since.all_of_it,
         events=events,
         failed=sum(event.times for event in events if event.is_bad),
-        pending=users.email_changes.pending_of(unit, [user.id], ctx.now).get(user.id, ""),
+        pending=users.email_changes.pending_addresses(unit, [user.id], ctx.now).get(user.id, ""),
         password_is_due=completion.password_is_due(user, me.tenant_settings, ctx.now),
         has_password=user.password_hash is not None,
         password_changed_at=user.password_changed_at or 0,

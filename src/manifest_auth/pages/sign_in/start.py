@@ -17,7 +17,7 @@ from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes
-from manifest_auth.sign_in.providers import discovery
+from manifest_auth.sign_in.providers import home_realm_discovery
 from manifest_auth.tenants import Tenant
 from manifest_auth.text.canonical import check_email
 
@@ -99,7 +99,7 @@ async def _email(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answe
     if not form.email:
         raise ValidationError(details=[("email", "Required")])
     check_email(form.email)
-    ways_in = await discovery.discover(ctx, form.email, None)
+    ways_in = await home_realm_discovery.discover(ctx, form.email, None)
     state = msgspec.structs.replace(state, email=form.email, client=ways_in.client, anew=True)
     path = SIGN_IN if ways_in.client else PASSWORD
     return see_other(ways.address(path, states.seal(ctx, call.form_cookie, state)))

@@ -52,7 +52,7 @@ def seal(ctx: RequestContext, form_cookie: str, state: State) -> str:
 
 async def unseal(ctx: RequestContext, form_cookie: str, text: str) -> State | None:
     """None for one that was changed, is another browser's, or is older than an hour."""
-    await ctx.services.keys.look()
+    await ctx.services.keys.ensure_current()
     try:
         raw = base64url.decode(text) if len(text) <= _MOST else b""
     except ValueError:

@@ -15,7 +15,7 @@ from manifest_auth.pages.sign_in.state import State
 from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import return_addresses
-from manifest_auth.sign_in.providers import discovery
+from manifest_auth.sign_in.providers import home_realm_discovery
 from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.tenants import Tenant
 
@@ -83,7 +83,7 @@ async def view_of(
             change=address("/sign-in", others),
             forgot=address("/forgot", s),
         )
-    found = await discovery.discover(ctx, state.email, tenant.identifier)
+    found = await home_realm_discovery.discover(ctx, state.email, tenant.identifier)
     ways = (
         (start_address(ctx, tenant.identifier, way.kind, way.name), way.display_name or way.name)
         for way in found.providers

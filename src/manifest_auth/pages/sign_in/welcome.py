@@ -28,7 +28,7 @@ from manifest_auth.pages.sign_in.ways import Way
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, set_password
 from manifest_auth.sign_in.providers.kinds import start_address
-from manifest_auth.sign_in.set_password import Looked
+from manifest_auth.sign_in.set_password import LinkInfo
 
 CODE = "sign_in/welcome_code.html"
 CHOOSE = "sign_in/welcome_choose.html"
@@ -126,7 +126,7 @@ async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:
     return View(_choose_view(ctx, call, token, looked), template=CHOOSE, brand=brand)
 
 
-def _choose_view(ctx: RequestContext, call: PageCall[Any], token: str, looked: Looked) -> ChooseView:
+def _choose_view(ctx: RequestContext, call: PageCall[Any], token: str, looked: LinkInfo) -> ChooseView:
     found, client = looked.found, looked.found.tenant.identifier
     state = State(client=client, email=found.user.email, anew=True)
     invited = states.seal(ctx, call.form_cookie, msgspec.structs.replace(state, invitation_id=found.link.id))

@@ -47,7 +47,7 @@ async def callback_state(
     challenge = base64url.encode(hashlib.sha256(random.bytes(32)).digest())
     asked = Authorization(random.text(), random.text(), challenge, redirect_uri, prompt="none")
     try:
-        reply = await outgoing.look(authorization.address(found, registration, asked), deadline=deadline)
+        reply = await outgoing.get_with_redirects(authorization.address(found, registration, asked), deadline=deadline)
     except Unreachable as error:
         return CallbackState("unknown", str(error))
     location = reply.headers.get("location", "")

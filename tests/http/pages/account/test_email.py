@@ -7,7 +7,7 @@ import pytest
 from tests.support.account_pages import person
 from tests.support.accounts import settle
 from tests.support.application import PASSWORD, App
-from tests.support.email_changes import confirm, quiet
+from tests.support.email_changes import confirm, until_idle
 from tests.support.mail_server import MailServer
 
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.mail, pytest.mark.still]
@@ -25,7 +25,7 @@ async def test_a_link_is_sent_and_the_address_waits(app: App, mail_server: MailS
     assert "We sent a link to the new address." in page.text
     assert f"We sent a link to {new}." in page.text
     assert f"We sent a link to {new}." in (await ada.visitor.get("/account")).text
-    await quiet(app)
+    await until_idle(app)
     [mail] = [mail for mail in mail_server.mails if mail.recipients == [new]]
     assert (await confirm(app, mail.token)).status == 200
     page = await ada.visitor.get(PATH)
