@@ -10,7 +10,7 @@ from tests.browser import axe
 from tests.browser.account_states import STATES, WITH_MAIL, linked
 from tests.browser.driver import Chromium
 from tests.browser.looking import LANGUAGES, WIDTHS, faults
-from tests.browser.pages import Setup, set_up
+from tests.browser.pages import Setup, forget, set_up
 from tests.support.server import served
 
 
@@ -26,6 +26,7 @@ def test_a_page_in_each_state(setup: Setup, browser: Chromium, state: str) -> No
 
 
 def test_the_page_of_a_linked_identity(setup: Setup, browser: Chromium) -> None:
+    forget(browser)
     STATES["GET /account/identities"](setup, browser)
     with linked(setup, browser):
         assert axe.findings(browser) == []
