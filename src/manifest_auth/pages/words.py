@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gettext
+import re
 from typing import NamedTuple
 
-from manifest_auth.errors import Refusal, ValidationError
+from manifest_auth.errors import Conflict, Forbidden, InvalidCredentials, Refusal, ValidationError
 from manifest_auth.pages.call import Problem, Refused
 from manifest_auth.pages.languages import marked as _
 from manifest_auth.pages.refusals import NoFormCookie, UnknownClient
@@ -115,7 +116,7 @@ _KNOWN = (
 
 
 #: Where a sentence of the refusal's own says more than that of its code.
-_SAYS_WHY = ("CONFLICT", "INVALID_CREDENTIALS")
+_SAYS_WHY = (Conflict, Forbidden, InvalidCredentials)
 #: The field that such a sentence is about, where there is one.
 _FIELDS = {_("The current password is not right"): "currentPassword"}
 
@@ -124,18 +125,39 @@ def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) 
     """What stands above a form that was refused, and beside its fields."""
     wait = refusal.retry_after or 0
     at = ctx.now + wait * 1000 if wait else 0
-    if isinstance(refusal, ValidationError) and refusal.details:
+    if isinstance(refusal, (ValidationError, Forbidden)) and refusal.details:
         return Refused(tuple(Problem(field, _said(t, refusal, text)) for field, text in refusal.details), wait, at)
     text = FORMS.get(refusal.code)
-    specific = refusal.code in _SAYS_WHY and refusal.message != refusal.sentence
+    specific = isinstance(refusal, _SAYS_WHY) and refusal.message != refusal.sentence
     said = t.gettext(refusal.message if specific or text is None else text)
     return Refused((Problem(_FIELDS.get(refusal.message, ""), said),), wait, at)
 
 
+#: What is said of a member that does not fit its type, and the rule that is broken by it.
+_LIMITS = (
+    (re.compile(r"Expected str of length <= (\d+)\Z"), "at_most"),
+    (re.compile(r"Expected str of length >= (\d+)\Z"), "at_least"),
+)
+_NUMBERS = (
+    (re.compile(r"Expected int >= (\d+)\Z"), "Must be %s or more"),
+    (re.compile(r"Expected int <= (\d+)\Z"), "Must be %s or less"),
+    (re.compile(r"(?s)Invalid enum value .*"), "Choose one of the list"),
+)
+
+
 def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
-    if refusal.rule is None:
-        return t.gettext(text)
-    name, number = refusal.rule
+    if refusal.rule is not None:
+        return _of_rule(t, *refusal.rule)
+    for pattern, rule in _LIMITS:
+        if found := pattern.match(text):
+            return _of_rule(t, rule, int(found[1]))
+    for pattern, sentence in _NUMBERS:
+        if found := pattern.match(text):
+            return sentence % found.groups()
+    return t.gettext(text)
+
+
+def _of_rule(t: gettext.NullTranslations, name: str, number: int) -> str:
     one = {
         "at_least": t.ngettext(
             "Must have at least %(number)d character", "Must have at least %(number)d characters", number

@@ -92,15 +92,16 @@ _SHORTEN = tenant_scoped(
     .where(_S.ended_at.is_(None), _S.ends_at > _S.created_at + bindparam("most"))
     .values(ends_at=_S.created_at + bindparam("most"))
 )
+_OLDER = tenant_scoped(
+    select(func.count()).select_from(sessions).where(*_OPEN_ONES, _S.created_at <= bindparam("before")),
+    int,
+)
 _LIST = tenant_scoped(
     select(*(_S[name] for name in SessionRow._fields))
     .where(_S.user_id == bindparam("of_user"), *_OPEN_ONES)
     .order_by(_S.created_at.desc(), _S.id)
     .limit(bindparam("limit")),
     SessionRow,
-)
-_BEFORE = tenant_scoped(
-    select(func.max(_S.created_at)).where(_S.user_id == bindparam("of_user"), _S.created_at < bindparam("before")), int
 )
 _TOUCH = tenant_scoped(
     update(sessions)
@@ -194,6 +195,11 @@ def shorten(unit: TenantUnit, most_s: int) -> int:
     return unit.change(_SHORTEN, most=most_s * 1000)
 
 
+def older(unit: TenantUnit, most_s: int, now: int) -> int:
+    """How many open sessions of the tenant :func:`shorten` would end at once."""
+    return unit.one(_OLDER, before=now - most_s * 1000, now=now)
+
+
 def end_provider(unit: TenantUnit, provider_id: int, reason: str, now: int) -> int:
     """Ends all sessions that a provider of the tenant opened; the number of sessions that ended."""
     unit.announce("tenant", unit.tenant_id)
@@ -220,11 +226,6 @@ def end_by_cookie(unit: SystemUnit, cookie: str, now: int) -> None:
 def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[SessionRow]:
     """The open sessions of a user, newest first."""
     return unit.all(_LIST, of_user=user_id, now=now, limit=limit)
-
-
-def begun_before(unit: TenantUnit, user_id: int, before: int) -> int | None:
-    """When the user's session began that came before that moment; None: none did, or it is swept away."""
-    return unit.first(_BEFORE, of_user=user_id, before=before)
 
 
 def touch(unit: TenantUnit, session_id: str, now: int) -> None:

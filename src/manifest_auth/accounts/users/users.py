@@ -14,6 +14,7 @@ from manifest_auth.permissions import Role
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped
 from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
 from manifest_auth.text.canonical import check_email, check_name, email_key, like
+from manifest_auth.text.languages import Language
 
 
 class User(NamedTuple):
@@ -34,7 +35,7 @@ class User(NamedTuple):
     last_sign_in_at: int | None
     description: str
     email_proved_at: int | None
-    language: str | None
+    language: str | None  # that the user chose
 
     @property
     def is_admin(self) -> bool:
@@ -148,6 +149,12 @@ def list_page(unit: TenantUnit, after: int, limit: int, q: str = "") -> list[Use
     return LISTING.page(unit, first=limit, sort="ID", after=After(after, after), filters=names, like=like(q))
 
 
+def set_language(unit: TenantUnit, user_id: int, language: Language | None) -> None:
+    """The user's language of pages and e-mails; None: none is chosen."""
+    unit.announce("user", user_id)
+    unit.change(_SET_LANGUAGE, id=user_id, language=language)
+
+
 def create(
     unit: TenantUnit,
     counter: SeatCounter,
@@ -219,13 +226,6 @@ def change(
     unit.announce("user", user.id)
     changed = user._replace(email=email, first_name=first_name, last_name=last_name, title=title, description=about)
     return changed._replace(email_proved_at=proved_at)
-
-
-def set_language(unit: TenantUnit, user: User, language: str | None) -> User:
-    """Of pages and e-mails; None: the user chooses none."""
-    unit.change(_SET_LANGUAGE, id=user.id, language=language)
-    unit.announce("user", user.id)
-    return user._replace(language=language)
 
 
 def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:

@@ -18,7 +18,7 @@ from manifest_auth.errors import (
     RateLimited,
     TokenExpired,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, TokensBeside, Wire, ok, session_cookie
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, TopLevelTokens, Wire, ok, session_cookie
 from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.services import RequestContext
@@ -65,8 +65,10 @@ class WireMeSession(Wire, frozen=True):
 
 
 class WireMeUser(WireUser, frozen=True):
+    """``language``: that the user chose, null where none is."""
+
     title: str
-    language: Annotated[str | None, Meta(description="That the user chose; null: none.")]
+    language: str | None
 
 
 class MeData(Wire, frozen=True):
@@ -108,7 +110,7 @@ async def _sign_in(ctx: RequestContext, call: Call[SignInBody]) -> Answer[SignIn
 
 async def _refresh(ctx: RequestContext, call: Call[RefreshBody]) -> Answer[RefreshData]:
     pair = await session_lifecycle.refresh(ctx, call.body.refresh_token)
-    return ok(RefreshData(*pair), beside=TokensBeside(pair.token, pair.refresh_token))
+    return ok(RefreshData(*pair), top_level=TopLevelTokens(pair.token, pair.refresh_token))
 
 
 async def _sign_out(ctx: RequestContext, call: Call[None]) -> Answer[Nothing]:

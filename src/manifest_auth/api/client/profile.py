@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, cast
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth import accounts
-from manifest_auth.accounts.own_profile import MOST, Profile
+from manifest_auth.accounts import profile
+from manifest_auth.accounts.profile import ProfileChange
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Wire
 from manifest_auth.services import RequestContext
 from manifest_auth.text.languages import Language
 
-Text = Annotated[str, Meta(max_length=MOST)]
+Name = Annotated[str, Meta(max_length=profile.LONGEST)]
 
 
 class ProfileBody(msgspec.Struct, frozen=True, rename="camel"):
-    """What is left out stays as it is. ``language``: empty for none."""
+    """Members that are left out stay as they are. ``language`` null: the client's default counts."""
 
-    first_name: Text | UnsetType = UNSET
-    last_name: Text | UnsetType = UNSET
-    title: Text | UnsetType = UNSET
-    language: Language | Literal[""] | UnsetType = UNSET
+    first_name: Name | UnsetType = UNSET
+    last_name: Name | UnsetType = UNSET
+    title: Name | UnsetType = UNSET
+    language: Language | UnsetType | None = UNSET
 
 
 class ProfileData(Wire, frozen=True):
@@ -34,11 +34,13 @@ class ProfileData(Wire, frozen=True):
 
 
 async def _change(ctx: RequestContext, call: Call[ProfileBody]) -> ProfileData:
-    wanted = Profile(**{name: text for name, text in msgspec.structs.asdict(call.body).items() if text is not UNSET})
-    return ProfileData.of(await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, wanted)))
+    body = call.body
+    given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
+    work = cast(ProfileChange, given)
+    return ProfileData.of(await ctx.store.write(lambda unit: profile.change_own(unit, ctx, work)))
 
 
 ROUTES = (
-    Route("PATCH", "/api/client/auth/me", _change, Access.CLIENT, "Change one's own names, title and language",
+    Route("PATCH", "/api/client/auth/me", _change, Access.CLIENT, "Change one's own names, title or language",
           limit=AUTH_LIMIT, refusals=(ValidationError,)),
 )  # fmt: skip

@@ -9,9 +9,11 @@ from msgspec.structs import replace
 
 from manifest_auth import providers, sessions
 from manifest_auth.accounts import users
+from manifest_auth.audit import Event
+from manifest_auth.context import ANONYMOUS
 from manifest_auth.http import Answer
 from manifest_auth.operations import since_last_here
-from manifest_auth.operations.since_last_here import Happened, Since
+from manifest_auth.operations.since_last_here import Happened, SinceLastHere
 from manifest_auth.pages import languages
 from manifest_auth.pages.account import words
 from manifest_auth.pages.account.frame import AccountView, shown
@@ -43,7 +45,7 @@ class EventView(msgspec.Struct, frozen=True):
 
 class HomeView(AccountView, frozen=True, kw_only=True):
     """``name``: empty for a user without one. Times in milliseconds since 1970, 0 for never. ``since``: of what is
-    listed; ``again``: whether the user was here before that; ``is_all``: nothing was left out; ``failed``: how many of
+    listed; ``is_all``: nothing was left out; ``failed``: how many of
     the events may be someone else's doing; ``pending``: an address that waits to be confirmed."""
 
     name: str
@@ -52,7 +54,6 @@ class HomeView(AccountView, frozen=True, kw_only=True):
     client: str
     roles: tuple[RoleWords, ...]
     since: int
-    again: bool
     is_all: bool
     events: tuple[EventView, ...]
     failed: int
@@ -65,8 +66,9 @@ class HomeView(AccountView, frozen=True, kw_only=True):
     language: str
 
 
-def _event(one: Happened) -> EventView:
-    text, is_bad = words.EVENTS[one.event]
+def _event(one: Happened, own: str) -> EventView:
+    """``own``: the user, as the trail names an actor."""
+    text, is_bad = words.EVENTS[Event(one.event)]
     after = one.detail.get("after")
     roles = one.detail.get("after") if isinstance(after, list) else ()
     known = {role.value: words.ROLES[role].name for role in Role}
@@ -74,7 +76,7 @@ def _event(one: Happened) -> EventView:
         at=one.at,
         text=text,
         is_bad=is_bad,
-        by_others=one.by == "others",
+        by_others=one.actor not in (own, ANONYMOUS.actor),
         address=one.address,
         method=words.method(str(one.detail["method"])) if "method" in one.detail else "",
         email=str(after["email"]) if isinstance(after, dict) and after.get("email") else "",
@@ -95,22 +97,22 @@ def _together(events: Iterable[EventView]) -> tuple[EventView, ...]:
 
 
 async def _home(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    since = await since_last_here.events(ctx)
+    since = await since_last_here.look(ctx)
     return await shown(ctx, lambda unit: _view(unit, ctx, since))
 
 
-def _view(unit: TenantUnit, ctx: RequestContext, since: Since) -> HomeView:
+def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> HomeView:
     user, me = users.get(unit, ctx.user.user_id), ctx.user
-    events = _together(map(_event, since.events))
+    before = (since.since, Event.SIGNED_IN.value)  # the sign-in of the last time itself is nothing new
+    events = _together(_event(one, me.actor) for one in since.events if (one.at, one.event) != before)
     return HomeView(
         name=f"{user.first_name} {user.last_name}".strip(),
         email=user.email,
         title=user.title,
         client=me.client_name,
         roles=tuple(words.ROLES[role] for role in roles_of(user.roles)),
-        since=since.since,
-        again=since.again,
-        is_all=since.all_of_it,
+        since=since.since or 0,
+        is_all=since.is_all,
         events=events,
         failed=sum(event.times for event in events if event.is_bad),
         pending=users.email_changes.pending_addresses(unit, [user.id], ctx.now).get(user.id, ""),

@@ -6,9 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from manifest_auth import accounts
-from manifest_auth.accounts import users
-from manifest_auth.accounts.own_profile import Profile
+from manifest_auth.accounts import profile, users
+from manifest_auth.accounts.profile import ProfileChange
 from manifest_auth.http import Answer
 from manifest_auth.pages import languages, said
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
@@ -50,7 +49,7 @@ async def _again(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | An
 async def _save(ctx: RequestContext, call: PageCall[LanguageForm]) -> View | Answer[None]:
     """This browser's own choice, which comes first, follows it."""
     wanted = call.fields.language
-    await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, Profile(language=wanted)))
+    await ctx.store.write(lambda unit: profile.change_own(unit, ctx, ProfileChange(language=wanted or None)))
     return said.after(ctx, PATH, "language", (languages.cookie_line(wanted, ctx.services.settings),))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
-from manifest_auth import accounts
-from manifest_auth.accounts import users
-from manifest_auth.accounts.own_profile import MOST, Profile
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.accounts import profile, users
+from manifest_auth.accounts.profile import LONGEST, ProfileChange
 from manifest_auth.http import Answer
 from manifest_auth.pages import said
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
@@ -19,10 +21,13 @@ PATH = "/account/profile"
 TEMPLATE = "account/profile.html"
 
 
+Name = Annotated[str, Meta(max_length=LONGEST)]
+
+
 class ProfileForm(msgspec.Struct, frozen=True, rename="camel"):
-    first_name: str = ""
-    last_name: str = ""
-    title: str = ""
+    first_name: Name = ""
+    last_name: Name = ""
+    title: Name = ""
 
 
 class ProfileView(AccountView, frozen=True, kw_only=True):
@@ -31,7 +36,7 @@ class ProfileView(AccountView, frozen=True, kw_only=True):
     first_name: str
     last_name: str
     title: str
-    most: int = MOST
+    most: int = LONGEST
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -49,8 +54,9 @@ async def _again(ctx: RequestContext, call: PageCall[ProfileForm]) -> View | Ans
 
 
 async def _save(ctx: RequestContext, call: PageCall[ProfileForm]) -> View | Answer[None]:
-    wanted = Profile(**msgspec.structs.asdict(call.fields))
-    await ctx.store.write(lambda unit: accounts.change_own(unit, ctx, wanted))
+    form = call.fields
+    given = ProfileChange(first_name=form.first_name, last_name=form.last_name, title=form.title)
+    await ctx.store.write(lambda unit: profile.change_own(unit, ctx, given))
     return said.after(ctx, PATH, "profile")
 
 

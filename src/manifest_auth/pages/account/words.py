@@ -75,6 +75,7 @@ EVENTS: dict[Event, tuple[str, bool]] = {
     Event.USER_CHANGED: (_("Profile changed"), False),
     Event.USER_ROLES_CHANGED: (_("Roles changed"), False),
     Event.ADMIN_GAINED: (_("You became an Admin"), False),
+    Event.USER_DEACTIVATED: (_("Your account was switched off"), False),
     Event.USER_RESTORED: (_("Your account was switched on again"), False),
 }
 

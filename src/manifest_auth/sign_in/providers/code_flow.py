@@ -113,7 +113,7 @@ async def open_flow(
         raise await early_refusals.refuse(ctx, method, *owner, refusal)
     bound = services.store.of(flow.tenant_id)
     provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
-    if not flow.callback.fits(returned.callback_address, returned.iss, lambda: issuer_of(provider)):
+    if not flow.callback.matches(returned.callback_address, returned.iss, lambda: issuer_of(provider)):
         raise await provider_flow.refuse(ctx, provider, _ELSEWHERE)
     if not await bound.write_quickly(lambda unit: sign_in_flows.take(unit, flow)):
         refusal = SsoFailed(START_AGAIN, reason="state: used meanwhile", replay="oidc_state")
