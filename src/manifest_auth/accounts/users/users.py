@@ -18,7 +18,8 @@ from manifest_auth.text.languages import Language
 
 
 class User(NamedTuple):
-    """``email_proved_at``: when a link in an e-mail to this address was followed; None: never."""
+    """``email_proved_at``: when a link in an e-mail to this address was followed; None: never. ``language``: chosen by
+    the user; None: none."""
 
     id: int
     tenant_id: int
