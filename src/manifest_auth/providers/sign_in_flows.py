@@ -22,10 +22,13 @@ from manifest_auth.store.tables import invitations, sealed_for, sessions, sign_i
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 
 _USED = ""  # in place of the hash of a browser's cookie
+#: The response of a sign-in that is but tried out: it opens no session, and nothing is kept of it but its own row.
+TRY = "try"
 
 
 class Wish(NamedTuple):
-    """What the person who begins a sign-in asks for; ``device``: the cookie of a browser that signed in before."""
+    """What the person who begins a sign-in asks for; ``link_session_id``: of who is signed in already, and links an
+    identity or tries a provider; ``device``: the cookie of a browser that signed in before."""
 
     return_to: str
     response: str = "cookie"
@@ -33,6 +36,10 @@ class Wish(NamedTuple):
     link_session_id: str | None = None
     invitation_id: int | None = None
     device: str | None = None
+
+    @property
+    def is_link(self) -> bool:
+        return self.link_session_id is not None and self.response != TRY
 
 
 class Flow(NamedTuple):
@@ -56,6 +63,11 @@ class Flow(NamedTuple):
     def callback(self) -> Callback:
         """Where the answer of an OpenID provider must come to, by the rule that held when the sign-in began."""
         return Callback(self.redirect_uri, bool(self.iss_required))
+
+    @property
+    def is_try(self) -> bool:
+        """Whether it may have no effect but to be told of."""
+        return self.response == TRY
 
     @property
     def is_used(self) -> bool:
@@ -108,6 +120,14 @@ _ADD = tenant_scoped(
 _TAKE = tenant_scoped(
     update(sign_in_flows).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED)
 )
+_OF_TRY = (_C.response == TRY, _C.provider_id == bindparam("of_provider"), _C.link_session_id == bindparam("session"))
+_CLOSE_TRY = tenant_scoped(
+    update(sign_in_flows)
+    .where(_C.key == bindparam("of_key"), _C.response == TRY)
+    .values(browser=_USED, secrets=bindparam("found"), expires_at=bindparam("until"))
+)
+_FORGET_TRY = tenant_scoped(delete(sign_in_flows).where(*_OF_TRY))
+_FIND_TRY = tenant_scoped(_ALL.where(*_OF_TRY, _C.browser == _USED, _C.expires_at > bindparam("now")), Flow)
 # Those that were used stay, so that an answer shown again is noticed.
 _END = tenant_scoped(
     delete(sign_in_flows).where(
@@ -208,6 +228,23 @@ def has_state(flow: Flow, state: str) -> bool:
 def take(unit: TenantUnit, flow: Flow) -> bool:
     """Uses the row up. False when somebody else did."""
     return unit.change(_TAKE, of_key=flow.key) == 1
+
+
+def close_try(unit: TenantUnit, sealer: Sealer, flow: Flow, found: bytes, now: int) -> None:
+    """Uses the row of a try up, and keeps what was found in place of its secrets, for those who began it."""
+    sealed = sealer.seal(found, _row(flow.key))
+    unit.change(_CLOSE_TRY, of_key=flow.key, found=sealed, until=now + FLOW_LIFE_S * 1000)
+
+
+def forget_try(unit: TenantUnit, provider_id: int, session_id: str) -> None:
+    """A session has one try of a provider at a time."""
+    unit.change(_FORGET_TRY, of_provider=provider_id, session=session_id)
+
+
+def found_by_try(unit: TenantUnit, sealer: Sealer, provider_id: int, session_id: str, now: int) -> bytes | None:
+    """What :func:`close_try` kept for that session. Raises CannotOpen."""
+    flow = unit.first(_FIND_TRY, of_provider=provider_id, session=session_id, now=now)
+    return None if flow is None else sealer.open(flow.secrets, _row(flow.key))
 
 
 def end_of(unit: TenantUnit, user_id: int) -> int:

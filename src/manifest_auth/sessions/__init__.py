@@ -11,7 +11,7 @@ from manifest_auth.sessions.external_tokens import (
     refuse_foreign,
 )
 from manifest_auth.sessions.last_seen import LISTING, find_seen
-from manifest_auth.sessions.principal import Chain, chain_of, look_up, read
+from manifest_auth.sessions.principal import Chain, chain_of, cookie_hash, look_up, read
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.sessions import (
     TOUCH_EVERY_MS,

@@ -8,7 +8,7 @@ from typing import Literal
 #: Ways in, beside those of providers, which have a word for each kind. ``code``: exchanges of one-time codes.
 Method = Literal["password", "link", "code", "admin"]
 #: How an attempt ended, see docs/operations.md.
-Result = Literal["ok", "code", "linked", "failed", "refused", "throttled", "second_factor", "busy"]
+Result = Literal["ok", "code", "linked", "tried", "failed", "refused", "throttled", "second_factor", "busy"]
 #: Where the throttle stands, as its counters name it; and which of its three counters held somebody back.
 EntryPoint = Literal["client", "forgot", "link", "change", "admin", "admin-own", "sso", "entra"]
 Limit = Literal["address", "account", "origin"]

@@ -8,6 +8,7 @@ domain, vouches for the address; else an account is made, where the provider may
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from manifest_auth import audit, providers
@@ -39,6 +40,15 @@ _NO_ROLE = "Your account at the identity provider gives you no role here"
 _NO_GROUPS = "Your account at the identity provider is in more groups than it tells us"
 
 
+class Proof(NamedTuple):
+    """How the provider says that it made sure: ``amr``, ``acr`` and ``auth_time`` (OpenID Connect Core, section 2), or
+    the authentication context and its instant (SAML core, section 2.7.2); empty: it does not say."""
+
+    amr: tuple[str, ...] = ()
+    acr: str = ""
+    auth_time: str = ""
+
+
 class Person(NamedTuple):
     """Whom the provider says it is. ``vouched``: True, the provider verified the address; False, it says that it did
     not; None, it says nothing of it. ``groups``: None where there are some, and the provider does not say which."""
@@ -51,7 +61,8 @@ class Person(NamedTuple):
     groups: tuple[str, ...] | None
     directory: str = ""  # of Microsoft: its id, within which the subject is the same at every provider
     aliases: tuple[str, ...] = ()  # other subjects of the same person at the same provider
-    told: tuple[str, ...] = ()  # the names of the claims or attributes that arrived
+    told: Mapping[str, Any] = MappingProxyType({})  # the claims or attributes that arrived
+    proof: Proof = Proof()
 
 
 class Ticket(NamedTuple):
@@ -240,6 +251,14 @@ def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     if isinstance(value, str):
         return (value,)
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def proof_of(claims: Mapping[str, Any]) -> Proof:
+    """What verified claims say of how the person signed in. Whatever has another type says nothing."""
+    amr, acr, at = claims.get("amr"), claims.get("acr"), claims.get("auth_time")
+    methods = tuple(one for one in amr if isinstance(one, str)) if isinstance(amr, list) else ()
+    is_number = isinstance(at, int | float) and not isinstance(at, bool)
+    return Proof(methods, acr if isinstance(acr, str) else "", str(at) if is_number else "")
 
 
 def _no_role(person: Person) -> str:

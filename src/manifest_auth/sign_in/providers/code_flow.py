@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 from manifest_auth import providers
@@ -18,9 +18,11 @@ from manifest_auth.providers.sign_in_flows import Begun, Flow
 from manifest_auth.runtime.outgoing import Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import known_refusals
+from manifest_auth.sign_in.completion import Browser
 from manifest_auth.sign_in.known_refusals import START_AGAIN
 from manifest_auth.sign_in.providers import flow as provider_flow
-from manifest_auth.sign_in.providers.flow import Chosen
+from manifest_auth.sign_in.providers import tries
+from manifest_auth.sign_in.providers.flow import Chosen, Outcome
 from manifest_auth.sign_in.providers.kind import Beginning, CookieOf
 from manifest_auth.text import base64url
 
@@ -85,7 +87,32 @@ async def asking(ctx: RequestContext, provider: Provider) -> AsyncIterator[None]
         raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
 
 
-async def open_flow(
+async def end_at(
+    ctx: RequestContext,
+    method: str,
+    issuer_of: Callable[[Provider], str],
+    returned: Returned,
+    cookie_of: CookieOf,
+    browser: Browser,
+    judge: Callable[[Flow, Provider], Awaitable[Outcome]],
+) -> tuple[Flow, Outcome]:
+    """What comes of an answer: ``judge`` says it of a code that the provider gave for a sign-in of this browser. Raises
+    what that does, SsoFailed."""
+    flow, provider = await _open_flow(ctx, method, issuer_of, returned, cookie_of)
+
+    async def judged() -> Outcome:
+        if provider.disabled_at is not None and not flow.is_try:
+            raise await provider_flow.refuse(ctx, provider, "provider is switched off")
+        if returned.error or not returned.code:
+            sentence = oidc.sentence_for(returned.error)
+            why = oidc.with_number(returned.error[:100] or "no code", returned.description)
+            raise await provider_flow.refuse(ctx, provider, f"redirect: {why}", sentence)
+        return await judge(flow, provider)
+
+    return flow, await tries.told(ctx, flow, provider, browser, judged, Outcome.of_try(flow))
+
+
+async def _open_flow(
     ctx: RequestContext,
     method: str,
     issuer_of: Callable[[Provider], str],
@@ -115,10 +142,4 @@ async def open_flow(
     if not await bound.write_quickly(lambda unit: sign_in_flows.take(unit, flow)):
         refusal = SsoFailed(START_AGAIN, reason="state: used meanwhile", replay="oidc_state")
         raise await known_refusals.refuse(ctx, method, *whose, refusal)
-    if provider.disabled_at is not None:
-        raise await provider_flow.refuse(ctx, provider, "provider is switched off")
-    if returned.error or not returned.code:
-        sentence = oidc.sentence_for(returned.error)
-        why = oidc.with_number(returned.error[:100] or "no code", returned.description)
-        raise await provider_flow.refuse(ctx, provider, f"redirect: {why}", sentence)
     return flow, provider

@@ -96,19 +96,20 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, Returned]):
     async def _end(
         self, ctx: RequestContext, returned: Returned, cookie_of: CookieOf, browser: Browser
     ) -> tuple[Flow, Outcome]:
-        flow, provider = await code_flow.open_flow(
-            ctx, self.name, lambda asked: registration_of(ctx, asked).issuer, returned, cookie_of
-        )
-        own = provider.own(DynamicsSettings)
-        person, tokens = await _ask(ctx, provider, own, flow, returned)
+        async def judge(flow: Flow, provider: Provider) -> Outcome:
+            own = provider.own(DynamicsSettings)
+            person, tokens = await _ask(ctx, provider, own, flow, returned)
 
-        def also(unit: TenantUnit, user_id: int) -> None:
-            if own.keep_tokens:
-                providers.keep_tokens(unit, ctx.services.sealer, provider, user_id, tokens, ctx.now)
+            def also(unit: TenantUnit, user_id: int) -> None:
+                if own.keep_tokens:
+                    providers.keep_tokens(unit, ctx.services.sealer, provider, user_id, tokens, ctx.now)
 
-        return flow, await provider_flow.complete(
-            ctx, provider, person, browser, flow=flow, return_to=flow.return_to, also=also
-        )
+            return await provider_flow.complete(
+                ctx, provider, person, browser, flow=flow, return_to=flow.return_to, also=also
+            )
+
+        issuer_of = lambda asked: registration_of(ctx, asked).issuer  # noqa: E731
+        return await code_flow.end_at(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
 
 
 KIND = _Dynamics()

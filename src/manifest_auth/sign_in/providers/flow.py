@@ -21,7 +21,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, exchange_codes
 from manifest_auth.sign_in.completion import Browser, Identity, SignedIn
 from manifest_auth.sign_in.known_refusals import LONGEST_WHY
-from manifest_auth.sign_in.providers import account_matching
+from manifest_auth.sign_in.providers import account_matching, tries
 from manifest_auth.sign_in.providers.account_matching import Person, Ticket
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
@@ -39,16 +39,24 @@ class Chosen(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a sign-in at a provider ended. Neither ``signed_in`` nor ``code``: an identity was linked."""
+    """How a sign-in at a provider ended. Neither ``signed_in`` nor ``code``: an identity was linked, or the provider was
+    but tried."""
 
     return_to: str
     signed_in: SignedIn | None = None
     code: str | None = None
+    is_try: bool = False
 
     @property
     def result(self) -> Result:
         """How it is counted."""
+        if self.is_try:
+            return "tried"
         return "ok" if self.signed_in is not None else "code" if self.code is not None else "linked"
+
+    @classmethod
+    def of_try(cls, flow: Flow) -> Outcome:
+        return cls(flow.return_to, is_try=True)
 
 
 async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) -> Begun:
@@ -122,10 +130,14 @@ async def complete(
     also: Callable[[TenantUnit, int], None] | None = None,
 ) -> Outcome:
     """The tail. ``use`` takes flow and assertion away, in the same unit of work, or raises SsoFailed; ``also`` is what
-    else is stored of the user whose id it gets.
+    else is stored of the user whose id it gets. Of a try nothing else is.
 
     Raises SsoFailed, AccountDisabled.
     """
+
+    if flow is not None and flow.is_try:
+        await tries.complete(ctx, provider, person, flow, browser, use)
+        return Outcome.of_try(flow)
 
     def matched(unit: SystemUnit) -> int:
         bound = unit.of(provider.tenant_id)

@@ -150,7 +150,8 @@ def person_of(claims: Mapping[str, Any], settings: MicrosoftSettings, profile: P
         vouched=True if verified or settings.trust_email else None,
         first_name=names[0],
         last_name=names[1],
-        told=tuple(claims),
+        told=claims,
+        proof=account_matching.proof_of(claims),
         groups=account_matching.groups_of(claims, settings.group_claim),
         directory=settings.directory,
     )

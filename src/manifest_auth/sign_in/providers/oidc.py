@@ -161,11 +161,12 @@ class _Oidc(Kind[OidcSettings, Returned]):
     async def _end(
         self, ctx: RequestContext, returned: Returned, cookie_of: CookieOf, browser: Browser
     ) -> tuple[Flow, Outcome]:
-        flow, provider = await code_flow.open_flow(
-            ctx, self.name, lambda asked: asked.own(OidcSettings).issuer, returned, cookie_of
-        )
-        person = await _redeem(ctx, provider, flow, returned)
-        return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
+        async def judge(flow: Flow, provider: Provider) -> Outcome:
+            person = await _redeem(ctx, provider, flow, returned)
+            return await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
+
+        issuer_of = lambda asked: asked.own(OidcSettings).issuer  # noqa: E731
+        return await code_flow.end_at(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
 
 
 KIND = _Oidc()
@@ -187,7 +188,7 @@ async def _redeem(ctx: RequestContext, provider: Provider, flow: Flow, returned:
     settings = provider.own(OidcSettings)
     nonce, verifier = sign_in_flows.open_secrets(ctx.services.sealer, flow)
     answer = oidc.Answer(returned.code, verifier, nonce, flow.redirect_uri)
-    wants = {"email", *([settings.group_claim] if provider.rules.group_roles else ())}
+    wants = {"email", *([settings.group_claim] if provider.rules.group_roles or flow.is_try else ())}
     async with code_flow.asking(ctx, provider):
         registration, deadline = registration_of(ctx, provider), ctx.services.outgoing.deadline(provider.tenant_id)
         claims = await ctx.services.oidc.redeem(registration, answer, frozenset(wants - {""}), deadline)
@@ -211,7 +212,8 @@ def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
         first_name=first,
         last_name=last,
         groups=account_matching.groups_of(claims, settings.group_claim),
-        told=tuple(claims),
+        told=claims,
+        proof=account_matching.proof_of(claims),
     )
 
 

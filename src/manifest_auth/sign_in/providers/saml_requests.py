@@ -25,7 +25,7 @@ FORM = f"{START}/form"
 async def begin(ctx: RequestContext, chosen: Chosen) -> Beginning:
     """An address to go to, and by the POST binding a page that posts by itself. Raises RateLimited, and Conflict where
     an identity is to be linked: that takes an address at the provider."""
-    own, is_link = chosen.provider.own(SamlSettings), chosen.wish.link_session_id is not None
+    own, is_link = chosen.provider.own(SamlSettings), chosen.wish.is_link
     if is_link and not own.redirect_url:
         raise Conflict("Linking needs the provider's redirect binding")
     started = await provider_flow.begin(ctx, chosen, None)

@@ -78,11 +78,11 @@ sign_in_flows = Table(
     _provider(),
     Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must bring back
     Column("request_id", Text, unique=True),  # of a SAML request
-    sealed("secrets", "sign_in_flows/{key}/secrets"),  # nonce and PKCE verifier
+    sealed("secrets", "sign_in_flows/{key}/secrets"),  # nonce and PKCE verifier; of a try that is over, what was found
     Column("return_to", Text, nullable=False),
-    Column("response", Text, nullable=False),  # `cookie` or `code`
+    Column("response", Text, nullable=False),  # `cookie`, `code`, or `try`: nothing comes of it but an account of it
     Column("challenge", Text, nullable=False),  # the app's own PKCE challenge for its one-time code, or empty
-    Column("link_session_id", Text),  # a signed-in user links a provider to the own account
+    Column("link_session_id", Text),  # of the user who links a provider to the own account, or tries one
     Column("invitation_id", BigInt),
     Column("redirect_uri", Text, nullable=False, server_default=""),  # where the answer must come to
     Column("iss_required", Integer, nullable=False, server_default="0"),  # 1: and it must name its issuer (RFC 9207)
