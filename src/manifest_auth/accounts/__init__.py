@@ -17,5 +17,5 @@ from manifest_auth.accounts.accounts import (
     set_roles,
 )
 from manifest_auth.accounts.invitations import Made, hand_over, invite, make_link, start_reset
-from manifest_auth.accounts.rank import check_is_admin, looked_at, managed
+from manifest_auth.accounts.rank import check_is_admin, is_admin, looked_at, managed
 from manifest_auth.accounts.tools import AccountTools

@@ -64,6 +64,11 @@ def _checked(unit: TenantUnit, who: Who, user: User) -> Manager:
     return by
 
 
+def is_admin(who: Request) -> bool:
+    """Whether the caller ranks as an Admin, as of the start of the request: a system admin does."""
+    return isinstance(who.caller, AdminCaller) or bool(who.user.roles & Role.ADMIN.bit)
+
+
 def check_is_admin(unit: TenantUnit, who: Who, sentence: str) -> None:
     """For what only an Admin does, or somebody above the users of the client. Raises Forbidden."""
     if not manager(unit, who).is_admin:

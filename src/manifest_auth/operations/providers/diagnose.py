@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Literal
 
@@ -16,14 +17,22 @@ async def diagnose(ctx: RequestContext, client: str, provider: Provider, *, by_a
     """The findings, one after the other. Changes nothing. ``client``: identifier of the provider's client.
     ``by_admin``: an Admin or a system admin asks; anyone else is told of addresses that are not public only whether a
     server answers there, since a test must not be a look around in the operator's network."""
-    services = ctx.services
-    outgoing = services.outgoing if by_admin else Discreet(services.settings, services.outgoing)
     try:
-        async for found in _diagnose(ctx, client, provider, outgoing):
-            yield found
+        async with outgoing_for(ctx, by_admin=by_admin) as outgoing:
+            async for found in _diagnose(ctx, client, provider, outgoing):
+                yield found
     except Withheld as withheld:
         level: Literal["note", "bad"] = "note" if withheld.reached else "bad"
         yield Finding(level, f"{withheld}. Of a server that is not on the public Internet an Admin is told more.")
+
+
+@contextlib.asynccontextmanager
+async def outgoing_for(ctx: RequestContext, *, by_admin: bool) -> AsyncIterator[Outgoing]:
+    """Calls for who sets a provider up, which raise Withheld for what only an Admin is told."""
+    services = ctx.services
+    outgoing = services.outgoing if by_admin else Discreet(services.settings, services.outgoing)
+    try:
+        yield outgoing
     finally:
         if outgoing is not services.outgoing:
             await outgoing.close()

@@ -17,7 +17,7 @@ from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Cloud, NoMember, Organization, Refused, diagnose
 from manifest_auth.protocols.oidc import Finding
-from manifest_auth.providers import Provider, Secrets, sign_in_flows
+from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.completion import Browser
@@ -76,7 +76,7 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, Returned]):
             )
             raise ValidationError(details=[("dynamics.organization", sentence)])
 
-    def ourselves(self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets) -> OurselvesData:
+    def addresses(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
         return OurselvesData(callback_url=callback_of(ctx))
 
     async def diagnose_at(

@@ -134,9 +134,14 @@ class Kind(ABC, Generic[S, R]):
         """The certificates that are pinned."""
         return ()
 
-    def ourselves(self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets) -> OurselvesData:
-        """What to type in at the provider. ``client``: identifier of the provider's client."""
+    def addresses(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
+        """What to type in at a provider of that name, known before it is made here. ``client``: identifier of its
+        client."""
         return OurselvesData()
+
+    def ourselves(self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets) -> OurselvesData:
+        """What to type in at a provider that is made."""
+        return self.addresses(ctx, client, provider.name)
 
     async def callback_state(self, ctx: RequestContext, client: str, provider: Provider) -> CallbackState:
         """What ``provider callbacks`` prints of one."""

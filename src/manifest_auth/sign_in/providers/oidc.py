@@ -129,6 +129,9 @@ class _Oidc(Kind[OidcSettings, Returned]):
         except ValueError as error:
             raise ValidationError(details=[("oidc.issuer", f"The address {error}")]) from error
 
+    def addresses(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
+        return OurselvesData(callback_url=own_callback(ctx, client, name))
+
     def ourselves(self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets) -> OurselvesData:
         addresses = callbacks_of(ctx, client, provider)
         return OurselvesData(callback_url=addresses.own, shared_callback_url=addresses.shared or UNSET)

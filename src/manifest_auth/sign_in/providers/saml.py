@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 
 from manifest_auth import providers
@@ -96,9 +97,13 @@ class _Saml(Kind[SamlSettings, Received]):
             for fact in found
         )
 
-    def ourselves(self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets) -> OurselvesData:
+    def addresses(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
         entity = entity_id(ctx, client)
-        return OurselvesData(entity_id=entity, acs_url=acs(ctx), metadata_url=entity, certificates=secrets.certificates)
+        return OurselvesData(entity_id=entity, acs_url=acs(ctx), metadata_url=entity)
+
+    def ourselves(self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets) -> OurselvesData:
+        known = self.addresses(ctx, client, provider.name)
+        return msgspec.structs.replace(known, certificates=secrets.certificates)
 
     async def diagnose(
         self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing
