@@ -56,6 +56,9 @@ from manifest_auth.pages import asset_files as page_assets
 from manifest_auth.pages import brand_files
 from manifest_auth.pages import everywhere as page_everywhere
 from manifest_auth.pages.account import home as page_account
+from manifest_auth.pages.console import provider as page_console_provider
+from manifest_auth.pages.console import provider_acts as page_console_provider_acts
+from manifest_auth.pages.console import providers as page_console_providers
 from manifest_auth.pages.errors import where_no_route_is
 from manifest_auth.pages.sign_in import out as page_sign_out
 from manifest_auth.protocols import oidc
@@ -115,6 +118,9 @@ ROUTES = (
     *page_everywhere.ROUTES,
     *page_sign_out.ROUTES,
     *page_account.ROUTES,
+    *page_console_providers.ROUTES,
+    *page_console_provider.ROUTES,
+    *page_console_provider_acts.ROUTES,
     *page_assets.ROUTES,
     *brand_files.ROUTES,
 )

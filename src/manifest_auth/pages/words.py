@@ -93,6 +93,9 @@ _KNOWN = (
     _("Required"),
 )
 
+#: What the wire models say of a field that was left empty.
+_EMPTY = ("Expected str of length >= 1", "Expected array of length >= 1")
+
 
 def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) -> Refused:
     """What stands above a form that was refused, and beside its fields."""
@@ -108,7 +111,7 @@ def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) 
 
 def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
     if refusal.rule is None:
-        return t.gettext(text)
+        return t.gettext("Required" if text in _EMPTY else text)
     name, number = refusal.rule
     one = {
         "at_least": t.ngettext(

@@ -103,7 +103,9 @@ async def _rotate_key(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
 
 
 async def _delete(ctx: RequestContext, call: Call[None]) -> Deleted:
-    await delete(ctx, lambda unit: client_of(unit, ctx, call)[0], call.path["provider"], by_admin=accounts.is_admin(ctx))
+    await delete(
+        ctx, lambda unit: client_of(unit, ctx, call)[0], call.path["provider"], by_admin=accounts.is_admin(ctx)
+    )
     return Deleted()
 
 

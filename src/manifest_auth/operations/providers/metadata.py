@@ -25,7 +25,9 @@ async def fetch(ctx: RequestContext, address: str, *, by_admin: bool) -> str:
     except ValueError as error:
         raise _refused(f"The address {error}") from error
     except Withheld as withheld:
-        raise _refused(f"{withheld}. Of a server that is not on the public Internet only an Admin may fetch it") from None
+        raise _refused(
+            f"{withheld}. Of a server that is not on the public Internet only an Admin may fetch it"
+        ) from None
     except Unreachable as error:
         raise _refused(f"The document cannot be fetched: {error}") from error
     if reply.status != 200:

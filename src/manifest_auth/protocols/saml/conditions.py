@@ -138,8 +138,8 @@ def _read_name_id(subject: etree._Element) -> tuple[str, str]:
 
 
 def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, str | None, str | None]:
-    """SessionIndex, AuthnInstant and context class of the first AuthnStatement; there must be one, and no session may be
-    over."""
+    """SessionIndex, AuthnInstant and context class of the first AuthnStatement; there must be one, and no session may
+    be over."""
     statements = element.findall(assertion("AuthnStatement"))
     if not statements:
         raise Refused("no AuthnStatement")

@@ -39,8 +39,8 @@ class Chosen(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a sign-in at a provider ended. Neither ``signed_in`` nor ``code``: an identity was linked, or the provider was
-    but tried."""
+    """How a sign-in at a provider ended. Neither ``signed_in`` nor ``code``: an identity was linked, or a provider
+    tried."""
 
     return_to: str
     signed_in: SignedIn | None = None

@@ -59,7 +59,9 @@ class Tried(msgspec.Struct, frozen=True):
         return not self.why
 
 
-class _AsIfItWere(Exception):  # noqa: N818 - carries a result out of a transaction, which it rolls back
+class _AsIfItWere(Exception):
+    """Carries what was found out of a transaction, which it rolls back."""
+
     def __init__(self, user_id: int, email: str, roles: int, refusal: Refusal | None) -> None:
         super().__init__()
         self.user_id, self.email, self.roles, self.refusal = user_id, email, roles, refusal
@@ -139,7 +141,7 @@ async def _as_if(ctx: RequestContext, provider: Provider, person: Person) -> _As
 
 
 def _manager(unit: SystemUnit, ctx: RequestContext, flow: Flow, browser: Browser) -> Principal:
-    """Whose try it is. A browser brings no session cookie along with a form that the provider's page makes it post: then
+    """Whose try it is. With a form that the provider's page makes a browser post no session cookie comes along: then
     the flow's own cookie tells the browser, and what is found is shown to the session alone. Raises SsoFailed."""
     session = sessions.read(unit, flow.link_session_id or "")
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != flow.tenant_id:
