@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin, Point
-from manifest_auth.audit.chain_macs import Head, made
+from manifest_auth.audit.chain_macs import Head, with_mac
 from manifest_auth.store import Store, SystemUnit, cell, cross_tenant, open_store, row_list, rows
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import audit_events, audit_heads
@@ -90,7 +90,7 @@ async def fill(store: Store, count: int) -> None:
 
     def head(unit: SystemUnit) -> None:
         after = begun._replace(sequence=last["sequence"], hash=last["hash"], at=last["at"])
-        unit.change(_HEAD, **made(MACS, CHAIN, after)._asdict())
+        unit.change(_HEAD, **with_mac(MACS, CHAIN, after)._asdict())
 
     await store.write(head)
 

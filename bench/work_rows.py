@@ -11,7 +11,7 @@ import asyncpg
 from sqlalchemy import Table
 
 from manifest_auth.permissions import Role
-from manifest_auth.store.tables import people, work
+from manifest_auth.store.tables import accounts, work
 from manifest_auth.store.tables.installation import tenants
 
 NOW = 1_790_000_000_000
@@ -117,7 +117,7 @@ def rows_of(client: Client) -> Iterator[tuple[Table, Iterator[tuple[Any, ...]]]]
             yield (j + n, t, at, at, 1, name(n), name(n).lower(), asset, priority, status, STEPS, done, records,
                    4, u + n % users, NOW - n, changed_at(n), NOW - n, None, None)  # fmt: skip
 
-    yield people.users, user_rows()
+    yield accounts.users, user_rows()
     yield work.templates, template_rows()
     yield work.template_versions, version_rows()
     yield (
@@ -191,7 +191,7 @@ async def fill_postgres(url: str, clients: Iterable[Client]) -> None:
         for table, rows in rows_of(client):
             columns = [column.name for column in table.c]
             await raw.copy_records_to_table(table.name, records=rows, columns=columns)
-    for table in (tenants, people.users, work.templates, work.template_versions, work.jobs):
+    for table in (tenants, accounts.users, work.templates, work.template_versions, work.jobs):
         await raw.execute(
             f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), (SELECT max(id) FROM {table.name}))"
         )

@@ -13,8 +13,8 @@ from typing import Any
 
 from manifest_auth import __version__
 from manifest_auth.accounts import AccountTools
-from manifest_auth.accounts.admins import AdminRange
-from manifest_auth.api import operators
+from manifest_auth.accounts.admins import AdminNetworks
+from manifest_auth.api import operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
@@ -114,7 +114,7 @@ ROUTES = (
     *admin_installation.ROUTES,
     *admin_licence.ROUTES,
     *admin_audit.ROUTES,
-    *operators.ROUTES,
+    *operational_routes.ROUTES,
     *page_everywhere.ROUTES,
     *page_sign_out.ROUTES,
     *page_account.ROUTES,
@@ -153,7 +153,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         tokens=TokenTools(settings, keys, random),
         verified=VerifiedTokens(keys, settings.issuer, metrics),
         principals=Principals(store, metrics, clock),
-        admin_range=AdminRange(settings, store),
+        admin_networks=AdminNetworks(settings, store),
         licence=licence,
         outgoing=outgoing,
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
@@ -198,7 +198,7 @@ async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[S
     starting = asyncio.create_task(services.hasher.start()) if hashing else None
     try:
         await services.keys.load()
-        await last_backup.record_noted(services.store, services.clock.now_ms())
+        await last_backup.record_restore_and_upgrade(services.store, services.clock.now_ms())
         if starting is not None:
             await starting
         yield services
@@ -218,7 +218,7 @@ class Application:
     def __init__(self, services: Services) -> None:
         self.services = services
         table = RouteTable(ROUTES)
-        operators.describe(table, services)
+        operational_routes.describe(table, services)
         self._pipeline = Pipeline(services, table, where_no_route_is)
 
     async def __call__(

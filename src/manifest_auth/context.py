@@ -1,15 +1,16 @@
-"""What is known of a request, and who makes it. The domain takes these; it names neither the services nor HTTP."""
+"""A request and its caller, as the domain sees them: without the services and without HTTP."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from manifest_auth.errors import ReauthenticationRequired
 from manifest_auth.runtime.clock import Clock
 
 
 class Origin(NamedTuple):
-    """Who acts, when (milliseconds since 1970) and from where, as the audit trail has it."""
+    """Actor, time (milliseconds since 1970) and source of an act, as the audit trail records them."""
 
     at: int
     actor: str
@@ -22,7 +23,7 @@ class Origin(NamedTuple):
 
 
 class Acting(Protocol):
-    """Whatever has an origin: a request, or the command line's :class:`Origin` itself."""
+    """Anything with an origin: a request, or the command line's :class:`Origin` itself."""
 
     @property
     def origin(self) -> Origin: ...
@@ -30,7 +31,7 @@ class Acting(Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Anonymous:
-    """No credential was shown, or the route asks for none."""
+    """A caller without a credential, or on a route that asks for none."""
 
     @property
     def actor(self) -> str:
@@ -38,7 +39,7 @@ class Anonymous:
 
 
 class Principal(NamedTuple):
-    """A user who calls: the session with its user and tenant, dead or alive, as one read of the store has them."""
+    """A session with its user and tenant, alive or not, as one read of the store returns them."""
 
     session_id: str
     tenant_id: int
@@ -63,10 +64,10 @@ class Principal(NamedTuple):
     tenant_settings: str
     suspended_at: int | None
     keys: str | None  # the stamp of the signing keys, as of this read
-    claims: int  # on whose standing the judgement of an external token rests; 0 for all others
+    claims: int  # stamp of the claims on an external token's directory; 0 for sessions
 
     def is_alive(self, now: int) -> bool:
-        """Whether session, user and tenant all let it in."""
+        """Whether session, user and tenant are all active."""
         return (
             self.ended_at is None and self.ends_at > now and self.deactivated_at is None and self.suspended_at is None
         )
@@ -78,25 +79,29 @@ class Principal(NamedTuple):
 
 @dataclass(slots=True, frozen=True)
 class AdminCaller:
-    """A system admin; a user of no tenant."""
+    """A system admin, who belongs to no tenant."""
 
     session_id: str
     admin_id: int
     username: str
-    limited: bool = False  # may do nothing but enrol a second factor
+    limited: bool = False  # may only enrol a second factor
+    proved_at: int | None = None  # on a page: when password and code were verified last; None: by a bearer
 
     @property
     def actor(self) -> str:
         return f"admin:{self.admin_id}"
 
 
+#: For how long password and code of a system admin count as fresh on a page, milliseconds.
+RECENT_MS = 10 * 60_000
 Caller = Anonymous | Principal | AdminCaller
 ANONYMOUS = Anonymous()
 
 
 @dataclass(slots=True)
 class Request:
-    """Who asks, and from where. ``address``: of the caller, as text; ``user_agent``: as the caller sends it."""
+    """A request: who calls, and from where. ``address``: the caller's IP address; ``user_agent``: the header as
+    sent."""
 
     clock: Clock
     request_id: str
@@ -104,7 +109,7 @@ class Request:
     user_agent: str
     caller: Caller
     by_cookie: bool = False  # the session cookie is the credential
-    mail_until: float | None = None  # the loop's time until which the request waits for its e-mails
+    mail_until: float | None = None  # loop time until which the request waits for its e-mails
 
     @property
     def now(self) -> int:
@@ -117,12 +122,22 @@ class Request:
 
     @property
     def user(self) -> Principal:
-        """The signed-in user. Only behind a route that admits users alone."""
+        """The signed-in user. Only in routes for users."""
         assert isinstance(self.caller, Principal)
         return self.caller
 
     @property
     def admin(self) -> AdminCaller:
-        """The signed-in system admin. Only behind a route that admits system admins alone."""
+        """The signed-in system admin. Only in routes for system admins."""
         assert isinstance(self.caller, AdminCaller)
         return self.caller
+
+
+def require_recent(acting: Acting) -> None:
+    """For what a stolen cookie must not do by itself: of a system admin on a page, password and code were right within
+    the last ten minutes. Whoever shows a bearer, and the command line, is not asked. Raises
+    ReauthenticationRequired."""
+    if isinstance(acting, Request) and isinstance(acting.caller, AdminCaller):
+        proved_at = acting.caller.proved_at
+        if proved_at is not None and acting.now - proved_at >= RECENT_MS:
+            raise ReauthenticationRequired()

@@ -105,6 +105,14 @@ class MfaRequired(Refusal):
         self.challenge = challenge
 
 
+class ReauthenticationRequired(Refusal):
+    code, status, sentence = "REAUTHENTICATION_REQUIRED", 403, "Password and code are needed again"
+    when = (
+        "On the pages of the installation alone: what a system admin does there wants password and code, right within "
+        "the last ten minutes."
+    )
+
+
 class LicenseRequired(Refusal):
     code, status, sentence = "LICENSE_REQUIRED", 403, "A license is required"
     when = "On-premise mode and no valid licence is installed."
@@ -196,6 +204,7 @@ REFUSALS: tuple[type[Refusal], ...] = (
     Forbidden,
     AccountDisabled,
     MfaRequired,
+    ReauthenticationRequired,
     LicenseRequired,
     LicenseExpired,
     LicenseInvalid,

@@ -1,7 +1,7 @@
-"""Seven roles, the permissions of the contract's section 7, and the one table between them. Pure.
+"""Roles, permissions, and the one table between them.
 
-A user's roles are stored as a bit mask (``Role.bit``), so that the row that proves a session alive also says what its
-user may do: roles are read at use and a change counts at once.
+A user's roles are stored as a bit mask (``Role.bit``) and read with the session on every request, so that a change
+counts at once.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 
 class Role(enum.Enum):
-    """Value: the name on the wire. Order is the order of the bits, so new roles go to the end."""
+    """Value: the name on the wire. The order is that of the bits, so new roles go to the end."""
 
     ADMIN = "Admin"
     USER_ADMIN = "User Admin"
@@ -43,25 +43,25 @@ class Permission(enum.Enum):
 
 
 P, R = Permission, Role
-_EVERYBODY = frozenset(Role)
+_ALL_ROLES = frozenset(Role)
 
-#: Which roles hold a permission (contract, section 7). What is not listed is refused.
+#: The roles that hold a permission.
 HOLDERS: dict[Permission, frozenset[Role]] = {
-    P.USERS_READ: _EVERYBODY,
+    P.USERS_READ: _ALL_ROLES,
     P.USERS_MANAGE: frozenset({R.ADMIN, R.USER_ADMIN}),
     P.SETTINGS_MANAGE: frozenset({R.ADMIN, R.USER_ADMIN}),
     P.AUDIT_READ: frozenset({R.ADMIN, R.USER_ADMIN}),
-    P.TEMPLATES_READ: _EVERYBODY,
+    P.TEMPLATES_READ: _ALL_ROLES,
     P.TEMPLATES_EDIT: frozenset({R.ADMIN, R.AUTHOR}),
     P.TEMPLATES_APPROVE: frozenset({R.ADMIN, R.APPROVER}),
     P.TEMPLATES_PUBLISH: frozenset({R.ADMIN, R.PUBLISHER}),
-    P.JOBS_READ: _EVERYBODY,
+    P.JOBS_READ: _ALL_ROLES,
     P.JOBS_EXECUTE: frozenset({R.ADMIN, R.OPERATOR}),
 }
 
 
 def mask_of(roles: frozenset[Role] | set[Role] | list[Role]) -> int:
-    """The bit mask that is stored for a set of roles."""
+    """The stored bit mask of a set of roles."""
     return sum(role.bit for role in set(roles))
 
 
@@ -78,7 +78,7 @@ def role_names(mask: int) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << len(Role))
 def permissions_of(mask: int) -> frozenset[Permission]:
-    """What the roles of a mask allow, added up."""
+    """The permissions of all roles of a mask."""
     held = set(roles_of(mask))
     return frozenset(p for p, holders in HOLDERS.items() if holders & held)
 

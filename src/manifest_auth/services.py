@@ -1,5 +1,5 @@
-"""The services of a process, and a request that carries them. Named by ``sign_in`` and what stands above it, by nothing
-below: the domain's other packages take the few things that they use."""
+"""The services of a process, and a request that carries them. Only ``sign_in`` and the layers above it use them;
+packages below take the few things that they need as arguments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from structlog.typing import FilteringBoundLogger
 
 from manifest_auth.accounts import AccountTools
-from manifest_auth.accounts.admins import AdminRange
+from manifest_auth.accounts.admins import AdminNetworks
 from manifest_auth.audit.refusals import Refusals
 from manifest_auth.context import ANONYMOUS, Caller, Principal, Request
 from manifest_auth.licence import Gate
@@ -36,7 +36,7 @@ ExternalKey = tuple[bytes, str | None]
 
 
 class EntraBearers(Protocol):
-    """Judges Microsoft's access tokens, and remembers its verdicts (:mod:`.sign_in.providers.entra_bearer`)."""
+    """Verifies Microsoft's access tokens, and caches the verdicts (:mod:`.sign_in.providers.entra_bearer`)."""
 
     def key_of(self, ctx: RequestContext, token: str) -> ExternalKey | None: ...
 
@@ -47,7 +47,7 @@ class EntraBearers(Protocol):
 
 @dataclass(slots=True)
 class Services:
-    """What lives as long as the process. Built once, in ``app.py``."""
+    """The objects that live as long as the process. Built once, in ``app.py``."""
 
     settings: Settings
     clock: Clock
@@ -61,7 +61,7 @@ class Services:
     tokens: TokenTools
     verified: VerifiedTokens
     principals: Principals
-    admin_range: AdminRange
+    admin_networks: AdminNetworks
     licence: Gate
     outgoing: Outgoing
     oidc: OidcClient
@@ -76,15 +76,15 @@ class Services:
     account_tools: AccountTools
     domain_records: DomainRecords
     refusals: Refusals
-    started_at: int  # when this process built it
+    started_at: int  # start of this process, milliseconds
 
 
 class RequestContext(Request):
     """One request, with the services to answer it.
 
-    ``client_header``: its ``X-Client-ID``; ``host``: the header of that name; ``renewed_cookie``: the session cookie
-    whose idle time this request begins anew, and that time in seconds; ``license_warning``: what the answer says of the
-    licence; ``loaded``: what GraphQL has read for this request.
+    ``client_header``: ``X-Client-ID``; ``host``: ``Host``; ``renewed_cookie``: the session cookie whose idle time this
+    request renews, and that time in seconds; ``license_warning``: of the answer's header; ``loaded``: rows that GraphQL
+    has loaded for this request.
     """
 
     __slots__ = ("client_header", "host", "license_warning", "loaded", "renewed_cookie", "services")
@@ -109,7 +109,7 @@ class RequestContext(Request):
 
     @property
     def client_hint(self) -> ClientHint:
-        """The client that the request names by itself."""
+        """The client that header and host of the request name."""
         return ClientHint(self.client_header, self.host, self.services.settings.public_url)
 
     @property

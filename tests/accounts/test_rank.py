@@ -36,7 +36,7 @@ OPERATIONS: dict[str, Callable[[TenantUnit, RequestContext, int], Any]] = {
     "start_reset": lambda unit, ctx, user: accounts.start_reset(
         unit, ctx, ctx.services.account_tools, user, by_password=True
     ),
-    "managed": lambda unit, ctx, user: accounts.managed(unit, ctx, user),
+    "managed": lambda unit, ctx, user: accounts.get_managed(unit, ctx, user),
 }
 
 
@@ -121,4 +121,4 @@ async def test_system_admins_and_the_command_line_stand_above(app: App, ids: dic
             lambda unit: accounts.add(unit, who, tools, draft)  # noqa: B023 - awaited at once
         )
         assert made.roles == Role.ADMIN.bit
-    assert (await store.write(lambda unit: accounts.managed(unit, line, ids["admin"]))).id == ids["admin"]
+    assert (await store.write(lambda unit: accounts.get_managed(unit, line, ids["admin"]))).id == ids["admin"]

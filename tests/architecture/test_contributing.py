@@ -50,7 +50,7 @@ def test_the_places_of_its_recipes_are_there() -> None:
         "src/manifest_auth/api/client/files.py": ["async def _add(", "files.add("],
         "tests/audit/test_every_event.py": ["async def _users("],
         "src/manifest_auth/sign_in/providers/kinds.py": ["KINDS"],
-        "src/manifest_auth/store/tables/people.py": ['Column("title", Text'],
+        "src/manifest_auth/store/tables/accounts.py": ['Column("title", Text'],
         "tests/http/requests/test_route_access.py": ["OPEN"],
     }
     for name, pieces in places.items():

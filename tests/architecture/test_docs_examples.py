@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from graphql import parse, validate
 
-from manifest_auth.api import connector
+from manifest_auth.api import power_apps_connector
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.app import ROUTES
 from manifest_auth.cli.main import parser
@@ -90,7 +90,7 @@ def test_every_call_of_the_admin_plane_stands_on_its_page() -> None:
 
 def test_the_formulas_for_power_apps_call_what_the_connector_has() -> None:
     text = docs_pages.text_of("providers/power-apps.md")
-    definition = connector.build(ROUTES, "https://auth.example.com", CLOUDS["global"])
+    definition = power_apps_connector.build(ROUTES, "https://auth.example.com", CLOUDS["global"])
     operations = {found["operationId"] for path in definition["paths"].values() for found in path.values()}
     named = set(re.findall(r"\b((?:Get|Post|Delete)Api\w+)", text))
     assert named
@@ -106,7 +106,7 @@ def test_the_formulas_for_power_apps_call_what_the_connector_has() -> None:
 
 
 def test_the_scope_to_expose_is_the_one_that_the_connector_asks_for() -> None:
-    definition = connector.build(ROUTES, "https://auth.example.com", CLOUDS["global"])
+    definition = power_apps_connector.build(ROUTES, "https://auth.example.com", CLOUDS["global"])
     [scope] = definition["securityDefinitions"]["entra"]["scopes"]
     bodies = [body for page, body in docs_pages.provider_bodies() if page == "power-apps.md"]
     assert scope.rpartition("/")[2] in bodies[0]["entra"]["scopes"]

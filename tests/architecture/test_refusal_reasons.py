@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from manifest_auth.sign_in.reasons import REASONS
+from manifest_auth.sign_in.refusal_reasons import REASONS
 
 SRC = Path("src/manifest_auth")
 #: Where a call has the reason: by keyword, or as which argument.
@@ -31,7 +31,7 @@ NO_SIGN_IN = {
     "protocols/saml/metadata.py",
     "protocols/saml/certificates.py",
     "protocols/microsoft/tokens.py",
-    "sign_in/providers/discovery.py",
+    "sign_in/providers/home_realm_discovery.py",
     "sign_in/providers/entra_bearer.py",
     "api/client/one_time_links.py",
     "api/client/identities.py",

@@ -1,4 +1,4 @@
-"""A download of any length holds a bounded number of events, and asks for more only when those were sent."""
+"""Audit downloads: a download of any length holds a bounded number of events in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import bindparam, insert
 
 from manifest_auth import tenants
-from manifest_auth.audit import Wanted, download
+from manifest_auth.audit import EventFilter, download
 from manifest_auth.audit.downloads import AT_ONCE
 from manifest_auth.store import Store, SystemUnit, TenantStore, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import audit_events
@@ -53,7 +53,7 @@ class Counting:
 async def test_it_comes_in_parts_each_of_which_is_asked_for(full: TenantStore, form: Any) -> None:
     store: Any = Counting(full)
     sizes, reads = [], []
-    async for part in download(store, Wanted(), form):
+    async for part in download(store, EventFilter(), form):
         sizes.append(part.count(b"\n"))
         reads.append(store.reads)
     if form == "csv":
@@ -65,11 +65,11 @@ async def test_it_comes_in_parts_each_of_which_is_asked_for(full: TenantStore, f
 async def test_a_rare_event_is_found_among_many(full: TenantStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("manifest_auth.audit.query.STEP", 10)
     monkeypatch.setattr("manifest_auth.audit.query.STEPS", 2)  # pages that end before they are full, and go on
-    found = b"".join([part async for part in download(full, Wanted(event="signed_out"), "jsonl")])
+    found = b"".join([part async for part in download(full, EventFilter(event="signed_out"), "jsonl")])
     assert found.count(b"\n") == MANY // 100
 
 
 async def test_a_client_without_events_gives_an_empty_file(store: Store) -> None:
     bound = store.of(987654)
-    assert [part async for part in download(bound, Wanted(), "jsonl")] == []
-    assert [part.count(b"\n") async for part in download(bound, Wanted(), "csv")] == [1]
+    assert [part async for part in download(bound, EventFilter(), "jsonl")] == []
+    assert [part.count(b"\n") async for part in download(bound, EventFilter(), "csv")] == [1]

@@ -36,6 +36,7 @@ from tests.licence import test_replaced_licences as licences
 from tests.mail_queue import test_mail_queue as mails
 from tests.operations import test_last_backup as backups
 from tests.operations import test_upgrade_event as upgrades
+from tests.sign_in import test_first_run as first_runs
 from tests.support.accounts import keys_of, new_user
 from tests.support.application import FAST, PASSWORD, App
 from tests.support.system_admins import ADMINS, AUTH, SystemAdmin, another, enrolled, events, signed_in_admin
@@ -58,6 +59,8 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.EMAIL_CHANGED: addresses.test_it_takes_effect_when_the_new_mailbox_confirms,
     Event.EMAIL_CHANGE_UNDONE: addresses.test_the_old_mailbox_undoes_it,
     Event.MAIL_FAILED: mails.test_after_an_hour_it_is_given_up_and_the_trail_says_so,
+    Event.SETUP_CODE_MADE: first_runs.test_the_code_has_sixteen_letters_and_is_stored_as_a_hash,
+    Event.SETUP_CODE_FAILED: first_runs.test_a_wrong_code_makes_none_and_is_recorded,
     Event.AUDIT_EXPORTED: exports.test_each_export_stands_in_the_trail_with_its_filters,
     Event.LICENSE_INSTALLED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
     Event.LICENSE_REFUSED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
@@ -280,9 +283,9 @@ async def _keys(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     old = next(key["id"] for key in keys if key["purpose"] == "refresh" and key["state"] == "verifying")
     async with story.expects(Event.KEY_RETIRED, root, f"key:{old}", 0):
         await story.do("POST", f"/api/admin/keys/{old}/retire", {"atOnce": True})
-    given = {**FAST, "MANIFEST_DATA_DIR": settings.data_dir, "MANIFEST_DATABASE_URL": settings.database}
-    for name, value in given.items():
+    for name, value in {**FAST, "MANIFEST_DATABASE_URL": settings.database}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MANIFEST_DATA_DIR", settings.data_dir)
     async with story.expects(Event.SECRETS_REENCRYPTED, "system", "", 0):
         assert await key_commands.reencrypt_all(parser().parse_args(["keys", "reencrypt"])) in (0, 1)
 

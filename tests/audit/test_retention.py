@@ -6,7 +6,7 @@ import pytest
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, retention
-from manifest_auth.operations.background_jobs import sweep_trail
+from manifest_auth.operations.background_jobs import sweep_audit
 from manifest_auth.store import Store
 from tests.audit.conftest import Chain, begun
 from tests.support.accounts import new_client, new_user
@@ -125,16 +125,16 @@ async def test_the_setting_says_how_long_and_the_default_is_for_ever(database_ur
     async with running(database_url) as app:
         client = await new_client(app)
         app.clock.advance(3650 * DAY)
-        await sweep_trail(app.services)
+        await sweep_audit(app.services)
         assert [event.event for event in await events_of(app, client)] == ["client_created"]
     async with running(database_url, MANIFEST_AUDIT_DAYS="30") as app:
         client = await new_client(app)
         app.clock.advance(29 * DAY)
         await new_user(app, client)
-        await sweep_trail(app.services)
+        await sweep_audit(app.services)
         assert [event.event for event in await events_of(app, client)] == ["client_created", "user_created"]
         app.clock.advance(2 * DAY)
-        await sweep_trail(app.services)
+        await sweep_audit(app.services)
         assert [event.event for event in await events_of(app, client)] == ["user_created", Event.AUDIT_SWEPT.value]
         verdicts = [
             await audit.verify(app.services.store, n, lambda _: None)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from manifest_auth import audit
-from manifest_auth.audit import Wanted
+from manifest_auth.audit import EventFilter
 from manifest_auth.store import Store
 from tests.audit.conftest import Chain, begun
 from tests.support.application import App
@@ -41,7 +41,7 @@ async def _page(store: Store, chain: int, order: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     after = None
     while True:
-        some, after = await audit.page(store.of(chain), Wanted(order=order), 3, after)
+        some, after = await audit.page(store.of(chain), EventFilter(order=order), 3, after)
         found += json.loads(msgspec.json.encode(audit.wire(some, after, order)))["items"]
         if after is None:
             return found

@@ -54,12 +54,6 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         yield Setup(server, mail_server)
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with Chromium(tmp_path_factory.mktemp("profile")) as chromium:
-        yield chromium
-
-
 def test_a_new_address_is_confirmed_and_the_old_one_put_back(setup: Setup, browser: Chromium) -> None:
     old, new = "author@acme.example", "arthur@acme.example"
     setup.ask(old, new)

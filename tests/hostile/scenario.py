@@ -15,7 +15,7 @@ from typing import Any
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.accounts import new_user
 from tests.support.application import PASSWORD, App, Reply
-from tests.support.email_changes import quiet
+from tests.support.email_changes import until_idle
 from tests.support.mail_server import MailServer, Received
 from tests.support.oidc_op import Op, provider
 from tests.support.people import Member, OidcProvider, member
@@ -114,7 +114,7 @@ class Scenario:
 
     async def mails_to(self, email: str) -> list[Received]:
         """The e-mails that came to an address, once no more are on their way."""
-        await quiet(self.app)
+        await until_idle(self.app)
         return [one for one in self.mail.mails if email in one.recipients]
 
     async def user(self, tenant: Tenant | None = None, email: str = "", **members: Any) -> tuple[int, str]:

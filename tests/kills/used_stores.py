@@ -14,7 +14,7 @@ import asyncpg
 from sqlalchemy import Connection, MetaData, insert, text
 
 from manifest_auth import audit
-from manifest_auth.audit.chain_macs import Head, made
+from manifest_auth.audit.chain_macs import Head, with_mac
 from tests.store import old_stores
 from tests.support.postgres import Databases, database_of
 from tests.support.secret_keys import MACS
@@ -78,7 +78,7 @@ def _fill(connection: Connection, old: old_stores.OldStore) -> None:
     connection.execute(insert(there.tables["audit_events"]), events)
     before = next(row for row in old.named("audit_heads") if row["tenant_id"] == 1)
     end = {name: events[-1][name] for name in ("sequence", "hash", "at")}
-    head = made(MACS, 1, Head(**{name: before[name] for name in Head._fields})._replace(**end))
+    head = with_mac(MACS, 1, Head(**{name: before[name] for name in Head._fields})._replace(**end))
     heads = there.tables["audit_heads"]
     connection.execute(heads.update().where(heads.c.tenant_id == 1).values(head._asdict()))
     if connection.dialect.name == "postgresql":

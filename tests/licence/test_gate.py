@@ -76,7 +76,7 @@ async def test_a_clock_set_back_does_not_revive_it(premise: App) -> None:
     await install(premise, key(premise, expires_at=began // 1000 + DAY, grace_days=1))
     premise.clock.advance(3 * DAY)
     assert await state(premise) == "expired"
-    await premise.services.licence.note_time()  # the background job of every 20 seconds
+    await premise.services.licence.record_time()  # the background job of every 20 seconds
     premise.clock.ms = began + 1000
     assert await state(premise) == "expired"
     assert (await premise.sign_in(client="acme")).code == "LICENSE_EXPIRED"
@@ -106,7 +106,7 @@ async def test_no_key_that_had_expired_is_installed_by_a_clock_set_back(premise:
     await install(premise, key(premise, id="first"))
     short = key(premise, id="short", expires_at=premise.clock.ms // 1000 + 90 * DAY)
     premise.clock.advance(130 * DAY)
-    await premise.services.licence.note_time()
+    await premise.services.licence.record_time()
     premise.clock.advance(-130 * DAY)
     assert (await install(premise, short)).code == "LICENSE_INVALID"
     assert (await premise.get(PATH, token=await premise.admin_token())).data["licenseId"] == "first"
@@ -115,7 +115,7 @@ async def test_no_key_that_had_expired_is_installed_by_a_clock_set_back(premise:
 async def test_a_clock_that_ran_ahead_is_forgiven_by_the_vendor_once(premise: App) -> None:
     await install(premise, key(premise, id="first"))
     premise.clock.advance(40_000 * DAY)
-    await premise.services.licence.note_time()
+    await premise.services.licence.record_time()
     premise.clock.advance(-40_000 * DAY)
     assert await state(premise) == "expired"
     assert (await install(premise, key(premise, id="second"))).code == "LICENSE_INVALID"
@@ -125,7 +125,7 @@ async def test_a_clock_that_ran_ahead_is_forgiven_by_the_vendor_once(premise: Ap
     assert (data["state"], data["warning"]) == ("valid", None)
     assert (await premise.sign_in(client="acme")).status == 200
     premise.clock.advance(100 * DAY)
-    await premise.services.licence.note_time()
+    await premise.services.licence.record_time()
     premise.clock.advance(-100 * DAY)
     assert (await install(premise, reset)).code == "LICENSE_INVALID"
     assert (await premise.get(PATH, token=await premise.admin_token())).data["warning"].endswith("seen here")

@@ -89,9 +89,9 @@ async def test_a_clock_set_back_is_told(premise: App) -> None:
     await watch(premise.services)
     assert (await shown(premise))["warning"] is None
     premise.clock.advance(-DAY)
-    premise.services.licence.said_set_back = False
+    premise.services.licence.reported_set_back = False
     await watch(premise.services)
-    assert premise.services.licence.said_set_back
+    assert premise.services.licence.reported_set_back
     assert "the clock is behind" in (await shown(premise))["warning"]
 
 

@@ -93,7 +93,7 @@ async def test_the_demo_fills_a_store_without_a_licence_and_counts_from_then_on(
     async with opened(build_services(load(settings))) as services:
         assert await demo.fill(services)
         found = await services.licence.overview()
-        assert found.standing.state is State.MISSING
+        assert found.status.state is State.MISSING
         assert found.used == Seats(full=6, operate=1, connect=1)
     async with on_premise(url) as app:
         assert (await app.sign_in(client="acme")).code == "LICENSE_REQUIRED"

@@ -291,7 +291,7 @@ def test_the_least_type_that_allows_all_roles() -> None:
         ([r.VIEWER], 2), ([r.OPERATOR], 1), ([r.OPERATOR, r.VIEWER], 1), ([r.VIEWER, r.AUTHOR], 0), ([r.ADMIN], 0),
         ([r.USER_ADMIN], 0), ([r.APPROVER], 0), ([r.PUBLISHER], 0), ([], 3),
     ):  # fmt: skip
-        assert seats.place(mask_of(roles)) == expected, roles
+        assert seats.type_index(mask_of(roles)) == expected, roles
 
 
 def test_a_greater_seat_that_is_free_serves_a_lesser_user() -> None:

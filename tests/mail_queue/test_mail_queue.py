@@ -15,7 +15,7 @@ from manifest_auth.store import cross_tenant
 from manifest_auth.store.tables import queued_mails
 from tests.support.accounts import act_on, trail
 from tests.support.application import App, running
-from tests.support.email_changes import quiet
+from tests.support.email_changes import until_idle
 from tests.support.envelope import check_success
 from tests.support.mail_server import MailServer
 from tests.support.team import Team, new_team
@@ -53,7 +53,7 @@ async def app(database_url: str, mail_server: MailServer, monkeypatch: pytest.Mo
     )  # the tests themselves say when the background job has its turn
     async with running(database_url, **mail_server.settings) as application:
         yield application
-        await quiet(application)
+        await until_idle(application)
         application.clock.advance(2 * HOUR)
         await application.services.mail_queue.sweep()  # leaves nothing to the next test of this store
 
@@ -175,7 +175,7 @@ async def test_a_server_that_is_slow_gets_each_e_mail_once_and_no_one_waits_for_
     handed = await invite(team)
     mail_server.is_holding = False
     assert (handed["link"], handed["sent"]) == (None, False)
-    await quiet(team.app)
+    await until_idle(team.app)
     assert len(mail_server.mails) == 1
     assert await waiting(team.app) == []  # taken after the answer, so it is not tried again
 

@@ -16,7 +16,7 @@ from manifest_auth.operations.archive import MANIFEST, NotPossible
 from manifest_auth.operations.backup import back_up
 from manifest_auth.operations.restore import restore
 from manifest_auth.runtime.files import path_of
-from manifest_auth.store import copying
+from manifest_auth.store import sqlite_copy
 from tests.operations.used_installation import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import done, run
 from tests.support.secret_keys import SECRET_KEY
@@ -92,7 +92,7 @@ def test_the_secret_key_is_in_it_only_when_asked_for(folder: Path) -> None:
 def test_it_is_one_moment_though_others_write_between_its_steps(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite would begin anew with each of these commits, and never end while they come."""
     store = folder / "data" / "manifest-auth.db"
-    monkeypatch.setattr(copying, "PAGES", 4)
+    monkeypatch.setattr(sqlite_copy, "PAGES", 4)
     writer = sqlite3.connect(store, isolation_level=None)
     before, steps = dump(store), []
 

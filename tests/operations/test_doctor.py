@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.operations.doctor import places
+from manifest_auth.operations.doctor import storage
 from manifest_auth.runtime.settings import load
 from tests.support.commands import Result, done, run
 from tests.support.oidc_op import provider
@@ -178,8 +178,10 @@ def test_a_damaged_store_is_bad(folder: Path) -> None:
 def test_a_disk_that_is_almost_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, level in ((100, "bad"), (500, "note"), (5000, "ok")):
         usage = shutil._ntuple_diskusage(10**12, 1, free * 2**20)
-        monkeypatch.setattr(places.shutil, "disk_usage", lambda _, usage=usage: usage)
-        [found] = [f for f in places.places(load({"MANIFEST_DATA_DIR": str(tmp_path)})) if f[1].startswith("disk")]
+        monkeypatch.setattr(storage.shutil, "disk_usage", lambda _, usage=usage: usage)
+        [found] = [
+            f for f in storage.storage_findings(load({"MANIFEST_DATA_DIR": str(tmp_path)})) if f[1].startswith("disk")
+        ]
         assert found[0] == level
         assert f"{free} MiB are free" in found[1]
         assert ("make room" in found[1]) == (level != "ok")

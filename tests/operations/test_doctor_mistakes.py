@@ -17,7 +17,7 @@ import pytest
 from manifest_auth.operations.doctor import clock, examine
 from manifest_auth.operations.doctor import run as doctor_run
 from manifest_auth.operations.doctor.address import address
-from manifest_auth.operations.doctor.places import unusable
+from manifest_auth.operations.doctor.storage import unusable
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import load
 from tests.runtime.outgoing.test_dns import certificate

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, insert
 
 from manifest_auth.cli.main import main
 from manifest_auth.operations import background_jobs, last_backup
-from manifest_auth.operations.backup_log import note_backup
+from manifest_auth.operations.backup_log import record_backup
 from manifest_auth.store import StoreUnavailable, global_
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import installation
@@ -111,7 +111,7 @@ def test_a_restore_stands_in_the_trail_once(how: list[str], command: Command, mo
 async def test_of_processes_that_start_together_one_records_a_restore(app: App, written: str, told: Any) -> None:
     put = global_(insert(installation).values(name=last_backup.RESTORED, value=bindparam("value")))
     await app.services.store.write(lambda unit: unit.change(put, value=written))
-    await asyncio.gather(*(last_backup.record_noted(app.services.store, 5) for _ in range(3)))
+    await asyncio.gather(*(last_backup.record_restore_and_upgrade(app.services.store, 5) for _ in range(3)))
     found = [detail for event, _, _, detail in await events(app) if event == "restored"]
     assert found[-1] == {"note": told}
     assert len([detail for detail in found if detail == {"note": told}]) == 1
@@ -131,7 +131,7 @@ async def test_a_full_disk_refuses_the_note(tmp_path: Path) -> None:
     await upgrade(settings.database, the_keys)
     store = tmp_path / "data" / "manifest-auth.db"
     with room_for(store.stat().st_size // 2), pytest.raises(StoreUnavailable):
-        await note_backup(settings, 5, by="x" * store.stat().st_size)
+        await record_backup(settings, 5, by="x" * store.stat().st_size)
 
 
 @pytest.mark.parametrize("schema", ["9999", "0005"])
@@ -156,10 +156,10 @@ def test_of_a_schema_that_could_not_be_restored_no_backup_is_made(command: Comma
 async def test_the_status_and_the_metrics_say_when_it_was(app: App) -> None:
     assert (await app.get(STATUS, token=await app.admin_token())).data["lastBackupAt"] is None
     name = "manifest_last_backup_timestamp_seconds"
-    await background_jobs.watch_backups(app.services)
+    await background_jobs.update_backup_metric(app.services)
     assert app.services.metrics.registry.get_sample_value(name) == 0
-    await note_backup(app.services.settings, app.clock.ms, by="note")
-    await background_jobs.watch_backups(app.services)
+    await record_backup(app.services.settings, app.clock.ms, by="note")
+    await background_jobs.update_backup_metric(app.services)
     assert app.services.metrics.registry.get_sample_value(name) == app.clock.ms / 1000
     status = (await app.get(STATUS, token=await app.admin_token())).data
     assert status["lastBackupAt"] == status["now"]

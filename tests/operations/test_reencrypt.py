@@ -68,9 +68,9 @@ def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
     if table.name == "signing_keys":
         return  # the ring has made some; a row that is no key would stop it
     add_as_it_is(unit, part, tenant_id, b"?")
-    statement = select(*(table.c[name] for name in part.shown)).where(part.column == bindparam("mark"))
+    statement = select(*(table.c[name] for name in part.columns)).where(part.column == bindparam("mark"))
     [found] = [
-        dict(zip(part.shown, row, strict=True)) for row in unit.all(cross_tenant(statement, because=_WHY), mark=b"?")
+        dict(zip(part.columns, row, strict=True)) for row in unit.all(cross_tenant(statement, because=_WHY), mark=b"?")
     ]
     value = one(OLD).seal(b"value of " + part.name.encode(), sealed_for(part.column, **found))
     change = update(table).where(part.column == bindparam("mark")).values({part.column: bindparam("value")})
@@ -94,9 +94,9 @@ async def opening(app: App, *keys: bytes) -> dict[str, list[bool]]:
     """For every sealed column, which of its rows open with these keys alone."""
     found: dict[str, list[bool]] = {}
     for part in SEALED:
-        statement = select(*(part.column.table.c[name] for name in part.shown)).where(part.column.is_not(None))
+        statement = select(*(part.column.table.c[name] for name in part.columns)).where(part.column.is_not(None))
         for row in await app.services.store.read(lambda unit, s=statement: unit.all(cross_tenant(s, because=_WHY))):  # type: ignore[misc]
-            values = dict(zip(part.shown, row, strict=True))
+            values = dict(zip(part.columns, row, strict=True))
             try:
                 one(*keys).open(values[part.column.name], sealed_for(part.column, **values))
                 found.setdefault(part.name, []).append(True)
@@ -214,7 +214,7 @@ async def test_what_no_key_opens_is_named_and_left_alone(app: App, sealed: list[
     def spoil(unit: Any) -> None:
         first = unit.all(part.first)[0]
         change = update(table).where(table.c.key == bindparam("of")).values(secrets=bindparam("value"))
-        mark["key"] = dict(zip(part.shown, first, strict=True))["key"]
+        mark["key"] = dict(zip(part.columns, first, strict=True))["key"]
         unit.change(cross_tenant(change, because=_WHY), of=mark["key"], value=mark["value"])
 
     await app.services.store.write(spoil)
@@ -248,7 +248,7 @@ async def test_a_user_who_changed_a_value_meanwhile_keeps_it(app: App, sealed: l
     """The change asks for the very value that was read."""
     part = next(p for p in SEALED if p.column.table.name == "sign_in_flows")
     rows_before = await app.services.store.read(lambda unit: unit.all(part.first))
-    row = dict(zip(part.shown, rows_before[0], strict=True))
+    row = dict(zip(part.columns, rows_before[0], strict=True))
     changed = await app.services.store.write(
         lambda unit: unit.change(part.change, before=b"another", renewed=b"lost", **part.key_of(row, "of"))
     )

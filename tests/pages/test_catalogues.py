@@ -1,4 +1,4 @@
-"""The words of the pages: all there in each language, and compiled as they are written."""
+"""The message catalogues of the pages: complete in each language, and compiled from their sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules that every template keeps: what is written by others is never taken for markup."""
+"""Rules for every template: text from others is never taken for markup."""
 
 from __future__ import annotations
 

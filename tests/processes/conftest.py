@@ -1,4 +1,4 @@
-"""Fixtures: installations of two processes on one store."""
+"""Fixtures: two processes on one store, and a store of two clients for commands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes.node_client import NODE, Node
+from tests.support.commands import done
 from tests.support.server import start, stop
 
 
@@ -19,3 +20,11 @@ def nodes(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield Node(servers[0]), Node(servers[1])
     for server in servers:
         stop(server)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a store of two clients, for commands."""
+    for client in ("acme", "globex"):
+        done(tmp_path, "client", "create", client)
+    return tmp_path

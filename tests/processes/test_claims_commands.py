@@ -5,19 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.support.commands import done, run
 
 DOMAIN = ("acme.example", "--client", "acme")
 REASON = ("--reason", "their contract says so")
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for client in ("acme", "globex"):
-        done(tmp_path, "client", "create", client)
-    return tmp_path
 
 
 def lines(folder: Path, *options: str) -> list[list[str]]:

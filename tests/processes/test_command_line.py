@@ -27,6 +27,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("db", "upgrade"),
     ("admin",),
     ("admin", "create"),
+    ("setup-code",),
     ("client", "create"),
     ("user", "create"),
     ("keys", "rotate"),
@@ -82,7 +83,7 @@ def test_the_host_and_port_of_the_command_line_count(tmp_path: Path) -> None:
     )
     try:
         assert process.stderr is not None
-        assert '"event":"started"' in process.stderr.readline()
+        assert any('"event":"started"' in line for line in process.stderr)
         busy = run(tmp_path, "serve", "--port", str(port))
         for _ in range(20):  # it listens right after that line
             if busy.status == 1:

@@ -13,13 +13,6 @@ DIRECTORY = "c0c0c0c0-1111-4111-8111-111111111111"
 WHY = ("--reason", "the contract says so, and their IT was called")
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for client in ("acme", "globex"):
-        done(tmp_path, "client", "create", client)
-    return tmp_path
-
-
 def vouch(folder: Path, client: str = "acme", directory: str = DIRECTORY, *more: str) -> tuple[int, str]:
     """Exit status, and what it said."""
     result = run(folder, "directory", "vouch", directory, "--client", client, *(more or WHY))

@@ -55,6 +55,12 @@ class OldStore:
         await within(url, self._make)
         assert await migrate.current_version(url) == self.schema
 
+    async def upgraded(self, url: str) -> Rows:
+        """Makes the store in an empty database and upgrades it; the rows of its tables afterwards."""
+        await self.make(url)
+        assert await migrate.upgrade(url, the_keys) is True
+        return await self.found(url)
+
     async def found(self, url: str) -> Rows:
         """What is in those tables now, by their columns of today."""
         found: Rows = await within(url, self._found)

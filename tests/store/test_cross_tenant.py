@@ -19,21 +19,21 @@ CROSS_TENANT = {
     "audit/chain_links.py": 1,  # what the installation's chain says of the ends of all others
     "audit/chains.py": 1,  # which chains there are, for who proves them
     "audit/query.py": 2,  # system admins read the trail of all clients
-    "audit/resign.py": 1,  # the installation's key signs the ends of all chains
+    "audit/mac_renewal.py": 1,  # the installation's key signs the ends of all chains
     "audit/retention.py": 1,  # retention looks at all chains in turn
     "mail_queue/rows.py": 1,  # e-mails that were not taken are sent again, whatever tenant they belong to
     "operations/counts.py": 2,  # a system admin is told how many users and sessions there are
     "operations/domains/watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
     "operations/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
     "operations/sweep_expired.py": 1,  # rows past their time are dropped, whatever tenant they belong to
-    "providers/by_claim.py": 2,  # by e-mail domain: an address names no tenant yet; by a bearer's directory
+    "providers/claimed_providers.py": 2,  # by e-mail domain: an address names no tenant yet; by a bearer's directory
     "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
     "sessions/external_tokens.py": 2,  # another system's token names an identity; whose claims count
     "sessions/principal.py": 2,  # by session id, by cookie: the credential names the session, the session the tenant
     "sessions/sessions.py": 1,  # a cookie that comes with a sign-in: its session ends, of whatever tenant
     "sign_in/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
     "sign_in/exchange_codes.py": 1,  # a one-time code names the tenant
-    "tenants/claims/every_claim.py": 1,  # the operator settles claims of all clients
+    "tenants/claims/all_claims.py": 1,  # the operator settles claims of all clients
     "work/files.py": 1,  # files that no one recorded anywhere, whatever tenant they belong to
 }
 

@@ -12,10 +12,10 @@ import pytest
 from manifest_auth.store import CrossTenant, Global, Listing, Store, TenantScoped
 from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.store.statements import _MISSING, TENANT, Compiled, Statement
-from tests.support.statements import every_statement, held
+from tests.support.statements import every_statement, module_members
 
 ALL: dict[str, Statement[Any]] = every_statement()
-LISTINGS: dict[str, Listing[Any]] = held(Listing)
+LISTINGS: dict[str, Listing[Any]] = module_members(Listing)
 
 
 def test_the_walk_finds_the_statements() -> None:

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, select
 
-from manifest_auth.store import Store, TenantUnit, among_pairs, mine, pairs, tenant_scoped
+from manifest_auth.store import Store, TenantUnit, among_pairs, pairs, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import sessions, template_versions, users
 from tests.store.conftest import Pair
 from tests.store.rows import add
 
 _V = template_versions.c
 _PAIRS = tenant_scoped(select(_V.template_id, _V.number).where(among_pairs(_V.template_id, _V.number, "keys")))
-_SIGNED_IN = tenant_scoped(select(users.c.id).where(users.c.id.in_(select(sessions.c.user_id).where(mine(sessions)))))
+_SIGNED_IN = tenant_scoped(
+    select(users.c.id).where(users.c.id.in_(select(sessions.c.user_id).where(tenant_condition(sessions))))
+)
 
 
 async def test_only_pairs_that_were_asked_for_are_found(store: Store, pair: Pair) -> None:
@@ -53,7 +55,9 @@ async def test_a_sub_query_sees_the_units_tenant_alone(store: Store, pair: Pair)
 
 
 def test_what_a_sub_query_must_carry_has_a_name() -> None:
-    tenant_scoped(select(users.c.id).where(users.c.id.in_(select(sessions.c.user_id).where(mine(sessions)))))
+    tenant_scoped(
+        select(users.c.id).where(users.c.id.in_(select(sessions.c.user_id).where(tenant_condition(sessions))))
+    )
     with pytest.raises(Exception, match="not scoped"):
         tenant_scoped(
             select(users.c.id).where(users.c.id.in_(select(sessions.c.user_id).where(sessions.c.id == bindparam("x"))))

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy.util.concurrency import await_only
 
 from manifest_auth.accounts import users
+from manifest_auth.accounts.credential_voiding import no_gain
 from manifest_auth.accounts.users import User
-from manifest_auth.accounts.voiding import no_gain
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role

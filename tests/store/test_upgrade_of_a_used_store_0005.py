@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from manifest_auth.store import migrate
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.stand_in import Standin, standin
 from tests.store import old_stores
@@ -25,7 +24,6 @@ from tests.store.old_stores import OldStore, Rows
 from tests.support.application import App, running
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
-from tests.support.secret_keys import the_keys
 from tests.support.single_sign_on import ACS, BASE, Browser, entity_id
 
 OLD = old_stores.read("0005")
@@ -56,11 +54,9 @@ def old(issuers: dict[str, Op]) -> OldStore:
 
 
 @pytest.fixture(scope="module")
-async def kept(empty_url: str, old: OldStore) -> Rows:
+async def upgraded(empty_url: str, old: OldStore) -> Rows:
     """The rows of the upgraded store, before anybody uses it."""
-    await old.make(empty_url)
-    assert await migrate.upgrade(empty_url, the_keys) is True
-    return await old.found(empty_url)
+    return await old.upgraded(empty_url)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +66,7 @@ def microsoft() -> Iterator[Standin]:
 
 
 @pytest.fixture(scope="module")
-async def app(empty_url: str, kept: Any, microsoft: Standin, issuers: dict[str, Op]) -> AsyncIterator[App]:
+async def app(empty_url: str, upgraded: Any, microsoft: Standin, issuers: dict[str, Op]) -> AsyncIterator[App]:
     """The application of today on it."""
     async with running(empty_url, **microsoft.settings) as application:
         microsoft.clock = application.clock
@@ -80,19 +76,19 @@ async def app(empty_url: str, kept: Any, microsoft: Standin, issuers: dict[str, 
 
 
 @pytest.mark.parametrize("table", sorted(OLD.rows.keys() - DROPPED))
-def test_every_row_is_there_as_it_was(kept: Rows, old: OldStore, table: str) -> None:
-    old.is_as_it_was(table, kept[table])
+def test_every_row_is_there_as_it_was(upgraded: Rows, old: OldStore, table: str) -> None:
+    old.is_as_it_was(table, upgraded[table])
 
 
-def test_openid_providers_keep_the_shared_callback_address_but_those_that_had_their_own(kept: Rows) -> None:
-    settings = {row["name"]: json.loads(row["settings"]) for row in kept["providers"] if row["kind"] == "oidc"}
+def test_openid_providers_keep_the_shared_callback_address_but_those_that_had_their_own(upgraded: Rows) -> None:
+    settings = {row["name"]: json.loads(row["settings"]) for row in upgraded["providers"] if row["kind"] == "oidc"}
     marks = {name: found["oidc"].get("sharedCallback") for name, found in settings.items()}
     assert marks == {"corp": True, "quiet": True, "own": None}
     assert all("ownCallback" not in found["oidc"] for found in settings.values())
 
 
-def test_identities_keep_whether_their_provider_vouched(kept: Rows) -> None:
-    vouched = {row["how"]: row["vouched"] for row in kept["identities"]}
+def test_identities_keep_whether_their_provider_vouched(upgraded: Rows) -> None:
+    vouched = {row["how"]: row["vouched"] for row in upgraded["identities"]}
     assert vouched["domain"] == 1
     assert vouched.get("created-unvouched", 0) == 0
 

@@ -18,40 +18,38 @@ from manifest_auth.store.tables import audit_events, audit_heads
 from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.application import App, running
-from tests.support.secret_keys import the_keys
 
 OLD = old_stores.read("0005_accounts")
 KEYS = OLD.keys
 
 
 @pytest.fixture(scope="module")
-async def kept(empty_url: str) -> Rows:
+async def upgraded(empty_url: str) -> Rows:
     """The rows of the upgraded store, before anybody uses it."""
-    await OLD.make(empty_url)
-    assert await migrate.upgrade(empty_url, the_keys) is True
+    rows = await OLD.upgraded(empty_url)
     assert await migrate.current_version(empty_url) == migrate.HEAD
-    return await OLD.found(empty_url)
+    return rows
 
 
 @pytest.fixture(scope="module")
-async def app(empty_url: str, kept: Any) -> AsyncIterator[App]:
+async def app(empty_url: str, upgraded: Any) -> AsyncIterator[App]:
     """The application of today on it."""
     async with running(empty_url) as application:
         yield application
 
 
 @pytest.mark.parametrize("table", OLD.rows)
-def test_every_row_is_there_as_it_was(kept: Rows, table: str) -> None:
-    OLD.is_as_it_was(table, kept[table])
+def test_every_row_is_there_as_it_was(upgraded: Rows, table: str) -> None:
+    OLD.is_as_it_was(table, upgraded[table])
 
 
-def test_the_store_was_used(kept: Any) -> None:
+def test_the_store_was_used(upgraded: Any) -> None:
     """The test above would say nothing of empty tables."""
     assert all(OLD.rows.values())
 
 
-def test_no_one_signed_in_through_a_provider(kept: Rows) -> None:
-    assert {row["provider_id"] for row in kept["sessions"]} == {None}
+def test_no_one_signed_in_through_a_provider(upgraded: Rows) -> None:
+    assert {row["provider_id"] for row in upgraded["sessions"]} == {None}
 
 
 async def test_its_sessions_still_open_by_all_three_keys(app: App) -> None:

@@ -26,7 +26,7 @@ KEYS = OLD.keys
 
 
 @pytest.fixture(scope="module")
-async def kept(empty_url: str) -> Rows:
+async def upgraded(empty_url: str) -> Rows:
     """The rows of the upgraded store, before anybody uses it. Of two nodes that upgrade at once one does it."""
     await OLD.make(empty_url)
     if empty_url.startswith("sqlite"):
@@ -38,20 +38,20 @@ async def kept(empty_url: str) -> Rows:
 
 
 @pytest.fixture(scope="module")
-async def app(empty_url: str, kept: Any) -> AsyncIterator[App]:
+async def app(empty_url: str, upgraded: Any) -> AsyncIterator[App]:
     """The application of today on it."""
     async with running(empty_url) as application:
         yield application
 
 
 @pytest.mark.parametrize("table", OLD.rows)
-def test_every_row_is_there_as_it_was(kept: Rows, table: str) -> None:
-    OLD.is_as_it_was(table, kept[table])
+def test_every_row_is_there_as_it_was(upgraded: Rows, table: str) -> None:
+    OLD.is_as_it_was(table, upgraded[table])
 
 
-def test_the_ends_are_signed_and_tied_to_each_other(kept: Rows) -> None:
-    assert [(row["tenant_id"], row["previous_chain"]) for row in kept["audit_heads"]] == [(0, 2), (1, 0), (2, 1)]
-    assert all(len(row["mac"]) == 64 for table in ("audit_heads", "audit_anchors") for row in kept[table])
+def test_the_ends_are_signed_and_tied_to_each_other(upgraded: Rows) -> None:
+    assert [(row["tenant_id"], row["previous_chain"]) for row in upgraded["audit_heads"]] == [(0, 2), (1, 0), (2, 1)]
+    assert all(len(row["mac"]) == 64 for table in ("audit_heads", "audit_anchors") for row in upgraded[table])
 
 
 async def test_the_trail_is_whole_and_goes_on(app: App) -> None:

@@ -15,14 +15,13 @@ from sqlalchemy import select
 
 from manifest_auth import audit
 from manifest_auth.operations.reencrypt import SEALED
-from manifest_auth.store import cross_tenant, migrate
+from manifest_auth.store import cross_tenant
 from manifest_auth.store.tables import sealed_for
 from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.application import App, running
 from tests.support.envelope import check_success
 from tests.support.saml_idp import Idp
-from tests.support.secret_keys import the_keys
 from tests.support.single_sign_on import Browser, SamlProvider
 from tests.support.user_management import NEW
 
@@ -33,23 +32,21 @@ _WHY = "the test reads everything"
 
 
 @pytest.fixture(scope="module")
-async def kept(empty_url: str) -> Rows:
+async def upgraded(empty_url: str) -> Rows:
     """The rows of the upgraded store, before anybody uses it."""
-    await OLD.make(empty_url)
-    assert await migrate.upgrade(empty_url, the_keys) is True
-    return await OLD.found(empty_url)
+    return await OLD.upgraded(empty_url)
 
 
 @pytest.fixture(scope="module")
-async def app(empty_url: str, kept: Any) -> AsyncIterator[App]:
+async def app(empty_url: str, upgraded: Any) -> AsyncIterator[App]:
     """The application of today on it."""
     async with running(empty_url) as application:
         yield application
 
 
 @pytest.mark.parametrize("table", sorted(OLD.rows.keys() - {"sign_in_flows"}))
-def test_every_row_is_there_as_it_was(kept: Rows, table: str) -> None:
-    OLD.is_as_it_was(table, kept[table])
+def test_every_row_is_there_as_it_was(upgraded: Rows, table: str) -> None:
+    OLD.is_as_it_was(table, upgraded[table])
 
 
 def test_the_store_was_used() -> None:
@@ -61,9 +58,9 @@ def test_the_store_was_used() -> None:
 async def test_everything_sealed_opens(app: App) -> None:
     seen = set()
     for part in SEALED:
-        statement = cross_tenant(select(*(part.column.table.c[name] for name in part.shown)), because=_WHY)
+        statement = cross_tenant(select(*(part.column.table.c[name] for name in part.columns)), because=_WHY)
         for row in await app.services.store.read(lambda unit, s=statement: unit.all(s)):  # type: ignore[misc]
-            values = dict(zip(part.shown, row, strict=True))
+            values = dict(zip(part.columns, row, strict=True))
             if values[part.column.name] is not None:
                 assert app.services.sealer.open(values[part.column.name], sealed_for(part.column, **values))
                 seen.add(part.name)

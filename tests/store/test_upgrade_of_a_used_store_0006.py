@@ -11,39 +11,35 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.store import migrate
 from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.application import App, running
-from tests.support.secret_keys import the_keys
 
 OLD = old_stores.read("0006")
 KEYS = OLD.keys
 
 
 @pytest.fixture(scope="module")
-async def kept(empty_url: str) -> Rows:
+async def upgraded(empty_url: str) -> Rows:
     """The rows of the upgraded store, before anybody uses it."""
-    await OLD.make(empty_url)
-    assert await migrate.upgrade(empty_url, the_keys) is True
-    return await OLD.found(empty_url)
+    return await OLD.upgraded(empty_url)
 
 
 @pytest.fixture(scope="module")
-async def app(empty_url: str, kept: Any) -> AsyncIterator[App]:
+async def app(empty_url: str, upgraded: Any) -> AsyncIterator[App]:
     """The application of today on it."""
     async with running(empty_url) as application:
         yield application
 
 
 @pytest.mark.parametrize("table", OLD.rows)
-def test_every_row_is_there_as_it_was(kept: Rows, table: str) -> None:
-    OLD.is_as_it_was(table, kept[table])
+def test_every_row_is_there_as_it_was(upgraded: Rows, table: str) -> None:
+    OLD.is_as_it_was(table, upgraded[table])
 
 
-def test_no_user_chose_a_language_and_no_admin_session_has_a_cookie(kept: Rows) -> None:
-    assert {row["language"] for row in kept["users"]} == {None}
-    shown = {(row["cookie_hash"], row["cookie_seen_at"], row["proved_at"]) for row in kept["admin_sessions"]}
+def test_no_user_chose_a_language_and_no_admin_session_has_a_cookie(upgraded: Rows) -> None:
+    assert {row["language"] for row in upgraded["users"]} == {None}
+    shown = {(row["cookie_hash"], row["cookie_seen_at"], row["proved_at"]) for row in upgraded["admin_sessions"]}
     assert shown == {(None, None, None)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.sign_in import unverified_responses
+from manifest_auth.sign_in import response_limits
 from manifest_auth.throttle import anonymous_limits
 
 #: How long a budget of audit events lasts, in seconds.
@@ -20,9 +20,9 @@ def few_events(patch: pytest.MonkeyPatch, from_address: int, in_client: int | No
 
 def few_beginnings(patch: pytest.MonkeyPatch, free: int) -> None:
     """So many sign-ins may be begun and not finished before the next one waits."""
-    patch.setattr(anonymous_limits, "BEGINNINGS", anonymous_limits.BEGINNINGS._replace(free=free))
+    patch.setattr(anonymous_limits, "STARTED_FLOWS", anonymous_limits.STARTED_FLOWS._replace(free=free))
 
 
 def few_responses(patch: pytest.MonkeyPatch, free: int) -> None:
     """So many SAML responses may be wrong before the next one waits."""
-    patch.setattr(unverified_responses, "RESPONSES", unverified_responses.RESPONSES._replace(free=free))
+    patch.setattr(response_limits, "RESPONSES", response_limits.RESPONSES._replace(free=free))

@@ -30,7 +30,7 @@ async def sweep_files(app: App) -> None:
 
 async def sweep_broken_uploads(app: App) -> None:
     """What broken uploads left in the folder of files goes."""
-    await background_jobs.sweep_halves(app.services)
+    await background_jobs.sweep_partial_uploads(app.services)
 
 
 async def check_domains(app: App) -> int:

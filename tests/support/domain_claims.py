@@ -115,14 +115,14 @@ async def upgraded(app: App, claim: Claimed) -> None:
 
 def after_each_look(patch: pytest.MonkeyPatch, app: App, act: Callable[[], Awaitable[None]]) -> None:
     """Something happens each time when a record was looked for, before the server goes on."""
-    look = app.services.domain_records.look
+    look = app.services.domain_records.look_up
 
     async def slow(*given: Any) -> Any:
         verdict = await look(*given)
         await act()
         return verdict
 
-    patch.setattr(app.services.domain_records, "look", slow)
+    patch.setattr(app.services.domain_records, "look_up", slow)
 
 
 @contextlib.contextmanager

@@ -19,15 +19,15 @@ DAY = 86_400
 PENDING = "query($id: Int!) { user(id: $id) { email pendingEmail } }"
 
 
-async def quiet(app: App) -> None:
+async def until_idle(app: App) -> None:
     """Waits until nothing is under way in the background."""
     while app.services.mail._chores:
         await asyncio.sleep(0.01)
 
 
-async def told(app: App, mail_server: MailServer) -> dict[str, Received]:
+async def mails_by_recipient(app: App, mail_server: MailServer) -> dict[str, Received]:
     """The e-mails that came since the last time, by their recipient."""
-    await quiet(app)
+    await until_idle(app)
     found = {received.recipients[0]: received for received in mail_server.mails}
     assert len(found) == len(mail_server.mails)
     mail_server.mails.clear()
@@ -72,6 +72,6 @@ async def is_proved(team: Team, user_id: int) -> tuple[bool, bool]:
 async def changed(team: Team, mail_server: MailServer, token: str, new: str) -> str:
     """Changes one's own address to ``new``; the token that undoes it."""
     check_success(await ask_own(team.app, token, new))
-    check_success(await confirm(team.app, (await told(team.app, mail_server))[new].token))
-    [received] = (await told(team.app, mail_server)).values()
+    check_success(await confirm(team.app, (await mails_by_recipient(team.app, mail_server))[new].token))
+    [received] = (await mails_by_recipient(team.app, mail_server)).values()
     return received.token

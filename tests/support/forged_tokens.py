@@ -28,6 +28,7 @@ def b64(raw: bytes | str) -> str:
 
 
 def unb64(text: str) -> bytes:
+    """As lenient as .NET's reader: unused bits of the last character are ignored."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 

@@ -102,14 +102,14 @@ async def many_templates(team: Team, count: int, versions: int = 1) -> None:
 
     def publish(unit: TenantUnit, template: Template) -> None:
         for operation in (template_operations.submit, template_operations.approve, template_operations.publish):
-            operation(unit, by, template_operations.see_latest(unit, template.id), "")
+            operation(unit, by, template_operations.read_latest(unit, template.id), "")
 
     def fill(unit: TenantUnit) -> None:
         for number in range(count):
             template = template_operations.add(unit, by, f"Template {number:03d}", "", steps)
             for _ in range(versions - 1):
                 publish(unit, template)
-                template_operations.add_version(unit, by, template_operations.see_latest(unit, template.id))
+                template_operations.add_version(unit, by, template_operations.read_latest(unit, template.id))
 
     await within(team, fill)
 

@@ -39,4 +39,4 @@ async def on_premise(url: str, public: str = PUBLIC) -> AsyncIterator[App]:
 
 async def note_time(app: App) -> None:
     """The store remembers what time it is, as it does now and then."""
-    await app.services.licence.note_time()
+    await app.services.licence.record_time()

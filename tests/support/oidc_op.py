@@ -28,7 +28,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from manifest_auth.runtime.clock import Clock
-from tests.support.oidc_socket import Answer, Asked, Gates, Socket
+from tests.support.oidc_socket import Answer, Asked, Gates, Socket, with_changes
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 _MAKING = threading.Lock()  # requests come in many threads: they make one key, not each its own
@@ -160,7 +160,7 @@ class Op:
             "at_hash": access_token and half_hash(self._hash, access_token),
         }
         header = {"alg": self.alg, "kid": self.key.kid, "typ": "JWT"}
-        return signed(_last_word(header, self.header), _last_word(claims, self.claims), self.key, self.alg)
+        return signed(with_changes(header, self.header), with_changes(claims, self.claims), self.key, self.alg)
 
     @property
     def _hash(self) -> str:
@@ -204,7 +204,7 @@ class Op:
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": None if self.without_iss else True,
         }
-        return Answer.json(_last_word(document, self.announced))
+        return Answer.json(with_changes(document, self.announced))
 
     def _keys(self, asked: Asked) -> Answer:
         _ = self.key
@@ -226,7 +226,7 @@ class Op:
             code = self.code(query["redirect_uri"], query["code_challenge"], query.get("nonce"))
             self.grants[code].scope = query["scope"]
             usual["code"] = code
-        address = f"{query['redirect_uri']}?{urlencode(_last_word(usual, self.redirect))}"
+        address = f"{query['redirect_uri']}?{urlencode(with_changes(usual, self.redirect))}"
         return Answer(302, {"Location": address})
 
     def _token(self, asked: Asked) -> Answer:
@@ -249,7 +249,7 @@ class Op:
             "expires_in": 300,
             "id_token": self.id_token or self.mint(grant.nonce, access, user),
         }
-        return Answer.json(_last_word(usual, self.token))
+        return Answer.json(with_changes(usual, self.token))
 
     def _is_our_client(self, asked: Asked) -> bool:
         scheme, _, coded = asked.headers.get("authorization", "").partition(" ")
@@ -267,10 +267,6 @@ class Op:
         if asked.headers.get("authorization", "").removeprefix("Bearer ") not in self.access_tokens:
             return Answer(401, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
         return Answer.json(self.user if self.userinfo is None else self.userinfo)
-
-
-def _last_word(usual: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in {**usual, **last}.items() if value is not None}
 
 
 @contextlib.contextmanager

@@ -14,6 +14,11 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 
+def with_changes(usual: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``usual`` with other members; None leaves one out."""
+    return {name: value for name, value in {**usual, **changes}.items() if value is not None}
+
+
 @dataclass
 class Asked:
     """A request: names of headers in lower case, the last of equal names counts."""

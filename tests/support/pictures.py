@@ -1,4 +1,4 @@
-"""PNG pictures as a test wants them: good ones, and what others would hide in one."""
+"""PNG images for tests: good ones, and ones with hidden content."""
 
 from __future__ import annotations
 

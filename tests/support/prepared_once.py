@@ -7,25 +7,25 @@ from functools import cache
 from types import SimpleNamespace
 
 from manifest_auth import app
-from manifest_auth.api import operators
+from manifest_auth.api import operational_routes
 from manifest_auth.http.routes import RouteTable
 from manifest_auth.runtime.hashing import builds, hasher
 from manifest_auth.runtime.hashing.pool import HashPool, _Worker
 from manifest_auth.services import Services
 
-_describe = operators.describe
+_describe = operational_routes.describe
 _resting: dict[tuple[object, ...], list[_Worker]] = defaultdict(list)
 
 
 def prepare() -> None:
     """From now on, in this process."""
     app.settle_garbage = lambda: None  # the loaded modules are not all that lives on here
-    operators.describe = _describe_once
+    operational_routes.describe = _describe_once
     vars(hasher).update(HashPool=_Resting, builds=SimpleNamespace(choose=cache(builds.choose)))
 
 
 def _describe_once(table: RouteTable, services: Services) -> None:
-    if operators._connector_key(services) not in operators._connectors:
+    if operational_routes._connector_key(services) not in operational_routes._connectors:
         _describe(table, services)
 
 

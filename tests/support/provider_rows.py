@@ -6,7 +6,7 @@ from typing import Any
 
 from manifest_auth import providers, tenants
 from manifest_auth.errors import Conflict
-from manifest_auth.providers import Address, How, Provider, Secrets
+from manifest_auth.providers import LinkedBy, Provider, ProviderEmail, Secrets
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.sign_in.providers.kinds import settings_of
 from manifest_auth.store import TenantUnit
@@ -60,7 +60,7 @@ async def add_past_the_server(app: App, name: str, like: Provider) -> bool:
 
 async def link(team: Team, provider_id: int, subject: str, user_id: int) -> int:
     """The id of a new identity of a user."""
-    nowhere = Address("", vouched=False)
+    nowhere = ProviderEmail("", vouched=False)
     return await within(
-        team, lambda unit: providers.link(unit, provider_id, subject, user_id, How.CREATED, nowhere, 0, 1).id
+        team, lambda unit: providers.link(unit, provider_id, subject, user_id, LinkedBy.CREATED, nowhere, 0, 1).id
     )

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from manifest_auth import app
-from manifest_auth.api import connector
+from manifest_auth.api import power_apps_connector
 from manifest_auth.http import Access, openapi
 from manifest_auth.protocols.microsoft import CLOUDS
 
@@ -64,4 +64,4 @@ def connector_of_everything() -> Any:
         for number, route in enumerate(app.ROUTES)
         if route.status < 300
     ]
-    return orjson.loads(orjson.dumps(connector.build(every, "https://auth.example.com", CLOUDS["global"])))
+    return orjson.loads(orjson.dumps(power_apps_connector.build(every, "https://auth.example.com", CLOUDS["global"])))

@@ -72,7 +72,7 @@ def look_ups(patch: pytest.MonkeyPatch, app: App) -> list[dict[str, Any]]:
     return seen
 
 
-def held(kind: type[T]) -> dict[str, T]:
+def module_members(kind: type[T]) -> dict[str, T]:
     """All things of a kind that modules of ours hold, by module and name."""
     found: dict[str, T] = {}
     for module_info in pkgutil.walk_packages(manifest_auth.__path__, "manifest_auth."):
@@ -87,4 +87,4 @@ def held(kind: type[T]) -> dict[str, T]:
 
 def every_statement() -> dict[str, Statement[Any]]:
     """Those of the whole code base, but for lists, which make theirs when asked."""
-    return held(Statement)
+    return module_members(Statement)

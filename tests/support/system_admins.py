@@ -104,4 +104,4 @@ async def events(app: App, client: int = 0) -> list[tuple[str, str, str, dict[st
 
 async def store_networks(app: App, text: str) -> None:
     """The store says that the admin plane is open to these networks, whatever that text is."""
-    await app.services.store.write(lambda unit: networks.limit(unit, text))
+    await app.services.store.write(lambda unit: networks.set_addresses(unit, text))

@@ -23,13 +23,13 @@ class Sum(NamedTuple):
     size: int
 
 
-async def held(app: App) -> Sum:
+async def stored_files(app: App) -> Sum:
     """What the store says of all files."""
     sizes = [size for (size,) in await rows(app, "files", "size")]
     return Sum(len(sizes), sum(sizes))
 
 
-def kept(app: App, folder: str = "files") -> list[Path]:
+def files_on_disk(app: App, folder: str = "files") -> list[Path]:
     """What lies in the place for files, or in the one for what still comes in."""
     return [path for path in (data_folder(app) / folder).rglob("*") if path.is_file()]
 

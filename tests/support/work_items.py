@@ -11,7 +11,7 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.work import Actor, job_operations, template_operations, templates
 from manifest_auth.work.jobs import Job
 from manifest_auth.work.steps import NewStep
-from manifest_auth.work.template_operations import Seen
+from manifest_auth.work.template_operations import VersionSnapshot
 from manifest_auth.work.templates import Template
 from manifest_auth.work.versions import Version
 
@@ -50,15 +50,15 @@ def published(unit: TenantUnit, by: Actor, *steps: NewStep, name: str = "Valve c
 def publish_latest(unit: TenantUnit, by: Actor, template_id: int) -> Version:
     """The latest version's way from draft to published."""
     for move in (template_operations.submit, template_operations.approve):
-        move(unit, by, template_operations.see_latest(unit, template_id))
-    return template_operations.publish(unit, by, template_operations.see_latest(unit, template_id))
+        move(unit, by, template_operations.read_latest(unit, template_id))
+    return template_operations.publish(unit, by, template_operations.read_latest(unit, template_id))
 
 
 def next_version(unit: TenantUnit, by: Actor, template_id: int, *steps: NewStep) -> Version:
     """Another version, published at once; with the steps of the one before unless some are given."""
-    draft = template_operations.add_version(unit, by, template_operations.see_latest(unit, template_id))
+    draft = template_operations.add_version(unit, by, template_operations.read_latest(unit, template_id))
     if steps:
-        seen: Seen = template_operations.see_latest(unit, template_id)
+        seen: VersionSnapshot = template_operations.read_latest(unit, template_id)
         template_operations.edit(unit, by, seen, draft.revision, steps)
     return publish_latest(unit, by, template_id)
 

@@ -9,7 +9,7 @@ from graphql import parse, validate
 
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.work import steps, template_operations
-from manifest_auth.work.template_rules import LEADS, TemplateMove
+from manifest_auth.work.template_rules import TRANSITIONS, TemplateMove
 from tests.architecture.links import ROOT
 
 PAGE = (ROOT / "docs" / "work.md").read_text("utf-8")
@@ -23,7 +23,7 @@ ROWS = [
 def test_the_diagram_of_versions_is_the_machine() -> None:
     drawn = set(re.findall(r"^ +(\w+) --> (\w+): ", TEMPLATES, re.MULTILINE))
     assert drawn == {
-        (source.value.lower(), leads.to.value.lower()) for leads in LEADS.values() for source in leads.sources
+        (source.value.lower(), leads.to.value.lower()) for leads in TRANSITIONS.values() for source in leads.sources
     }
 
 
@@ -35,7 +35,7 @@ def test_the_table_of_moves_is_the_machine_and_the_schema() -> None:
         field = mutations.fields[call.strip("`")]
         assert field.extensions["permission"].value == needs.strip("`")
         moves = [TemplateMove(name) for name in re.findall(r"`(\w+)`", log)]
-        leads = LEADS.get(moves[0])
+        leads = TRANSITIONS.get(moves[0])
         if leads is not None:
             assert source.split(", ") == [status.value.lower() for status in leads.sources]
             assert to == leads.to.value.lower()

@@ -34,7 +34,7 @@ def completes(number: int, *, is_evident: bool = True) -> Move:
 
 
 #: Of each move: from which states it leads where, for a job of two steps with one of them done and one user assigned.
-LEADS: dict[str, tuple[Move, dict[JobStatus, JobStatus]]] = {
+TRANSITIONS: dict[str, tuple[Move, dict[JobStatus, JobStatus]]] = {
     "changed": (job_rules.changed, {s: s for s in (S.UNASSIGNED, S.ASSIGNED, S.IN_PROGRESS)}),
     "assigned": (
         job_rules.assigned,
@@ -49,9 +49,9 @@ LEADS: dict[str, tuple[Move, dict[JobStatus, JobStatus]]] = {
 
 
 @pytest.mark.parametrize("status", list(S))
-@pytest.mark.parametrize("name", LEADS)
+@pytest.mark.parametrize("name", TRANSITIONS)
 def test_each_move_from_each_state(name: str, status: JobStatus) -> None:
-    move, leads = LEADS[name]
+    move, leads = TRANSITIONS[name]
     before = State(status, steps=2, done=1, assigned=0 if status is S.UNASSIGNED else 1)
     if status in leads:
         assert move(before).status is leads[status]
@@ -112,7 +112,7 @@ def test_the_last_user_who_goes_leaves_a_job_unassigned_unless_it_is_in_progress
 
 
 MOVES = st.one_of(
-    st.sampled_from([move for name, (move, _) in LEADS.items() if name != "step completed"]),
+    st.sampled_from([move for name, (move, _) in TRANSITIONS.items() if name != "step completed"]),
     st.builds(completes, st.integers(-1, 6), is_evident=st.booleans()),
 )
 

@@ -23,7 +23,7 @@ def archive(unit: TenantUnit, by: Actor, template_id: int) -> None:
 
 
 def publish(unit: TenantUnit, by: Actor, template_id: int) -> Version:
-    return template_operations.publish(unit, by, template_operations.see_latest(unit, template_id))
+    return template_operations.publish(unit, by, template_operations.read_latest(unit, template_id))
 
 
 async def test_no_template_is_archived_while_a_job_is_made_of_it(race: WorkRace) -> None:
@@ -56,9 +56,9 @@ async def test_no_template_is_archived_while_a_job_is_made_of_it(race: WorkRace)
 async def test_a_job_is_made_of_one_version_while_the_next_is_published(race: WorkRace) -> None:
     def prepare(unit: TenantUnit) -> int:
         template = work_items.published(unit, race.one)
-        template_operations.add_version(unit, race.one, template_operations.see_latest(unit, template.id))
+        template_operations.add_version(unit, race.one, template_operations.read_latest(unit, template.id))
         for move in (template_operations.submit, template_operations.approve):
-            move(unit, race.one, template_operations.see_latest(unit, template.id))
+            move(unit, race.one, template_operations.read_latest(unit, template.id))
         return template.id
 
     for _ in range(ROUNDS):

@@ -11,17 +11,17 @@ from manifest_auth.errors import Conflict
 from manifest_auth.store import Store, TenantUnit, rows
 from manifest_auth.work import Actor, steps, template_log, template_operations, versions
 from manifest_auth.work.steps import NewStep
-from manifest_auth.work.template_operations import Seen
+from manifest_auth.work.template_operations import VersionSnapshot
 from manifest_auth.work.template_rules import VersionStatus
 from tests.store.conftest import Pair
 from tests.support import work_items
 
-Everything = tuple[Seen, list[steps.Step], list[versions.Version], list[template_log.Event]]
+Everything = tuple[VersionSnapshot, list[steps.Step], list[versions.Version], list[template_log.Event]]
 
 
 def everything(unit: TenantUnit, version_id: int) -> Everything:
     """All that a version is, and its template with it."""
-    seen = template_operations.see(unit, version_id)
+    seen = template_operations.read_snapshot(unit, version_id)
     ids = [seen.template.id]
     return (
         seen,
@@ -31,23 +31,23 @@ def everything(unit: TenantUnit, version_id: int) -> Everything:
     )
 
 
-async def version_at(store: Store, pair: Pair, state: str) -> Seen:
+async def version_at(store: Store, pair: Pair, state: str) -> VersionSnapshot:
     """A version that is published, or that another one has retired."""
 
-    def make(unit: TenantUnit) -> Seen:
+    def make(unit: TenantUnit) -> VersionSnapshot:
         by = Actor(work_items.user(unit), 5)
         template = work_items.published(unit, by)
-        seen = template_operations.see_latest(unit, template.id)
+        seen = template_operations.read_latest(unit, template.id)
         if state == "retired":
             work_items.next_version(unit, by, template.id)
-        return template_operations.see(unit, seen.version.id)
+        return template_operations.read_snapshot(unit, seen.version.id)
 
     return await store.of(pair[0]).write(make)
 
 
 STATUSES = ["DRAFT", "SUBMITTED", "APPROVED"]
 #: What the operations refuse, with the current version.
-OPERATIONS: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
+OPERATIONS: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
     "edit": lambda unit, by, seen: template_operations.edit(unit, by, seen, seen.version.revision, [NewStep("New")]),
     "submit": lambda unit, by, seen: template_operations.submit(unit, by, seen),
     "approve": lambda unit, by, seen: template_operations.approve(unit, by, seen),
@@ -55,7 +55,7 @@ OPERATIONS: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
     "publish": lambda unit, by, seen: template_operations.publish(unit, by, seen),
 }
 #: What the statements refuse, even when the caller believes that the version is a draft.
-WRITES: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
+WRITES: dict[str, Callable[[TenantUnit, Actor, VersionSnapshot], Any]] = {
     "other steps": lambda unit, by, seen: steps.put(unit, seen.version.id, [NewStep("New")]),
     "another status": lambda unit, by, seen: versions.change(
         unit, seen.version, seen.version._replace(status=VersionStatus.DRAFT)
@@ -111,7 +111,9 @@ async def test_the_next_version_begins_with_its_steps_and_leaves_them(store: Sto
     def go_on(unit: TenantUnit) -> versions.Version:
         draft = template_operations.add_version(unit, by, published)
         assert [s[1:] for s in steps.of_versions(unit, [draft.id])] == [s[1:] for s in before[1]]
-        return template_operations.edit(unit, by, template_operations.see(unit, draft.id), 1, [NewStep("Other")])
+        return template_operations.edit(
+            unit, by, template_operations.read_snapshot(unit, draft.id), 1, [NewStep("Other")]
+        )
 
     draft = await tenant.write(go_on)
     after = await tenant.read(lambda unit: everything(unit, published.version.id))

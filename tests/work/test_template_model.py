@@ -21,7 +21,7 @@ from manifest_auth.tenants import TenantSettings
 from manifest_auth.text import invisible
 from manifest_auth.work import Actor, steps, template_log, template_operations, templates, versions
 from manifest_auth.work.steps import NewStep
-from manifest_auth.work.template_operations import Seen
+from manifest_auth.work.template_operations import VersionSnapshot
 from tests.support import work_items
 from tests.support.sync_store import SyncStore
 
@@ -34,7 +34,7 @@ TEXTS = (
     .filter(lambda text: not invisible.misplaced(text))
 )
 STEPS = st.lists(st.builds(NewStep, TEXTS, TEXTS, st.booleans()), max_size=3)
-LEADS = {
+TRANSITIONS = {
     "edit": {"DRAFT": "DRAFT"},
     "submit": {"DRAFT": "SUBMITTED"},
     "approve": {"SUBMITTED": "APPROVED"},
@@ -73,7 +73,7 @@ class View(NamedTuple):
     """What a user saw of a template and one of its versions; ``at``: how long the log was then."""
 
     model: Model
-    seen: Seen
+    seen: VersionSnapshot
     at: int
 
     @property
@@ -127,9 +127,9 @@ class Story(RuleBasedStateMachine):
         return model
 
     def look_at(self, model: Model, number: int) -> View:
-        def see(unit: TenantUnit) -> Seen:
+        def see(unit: TenantUnit) -> VersionSnapshot:
             [version] = versions.numbered(unit, [model.id], number - 1, 1)
-            return template_operations.see(unit, version.id)
+            return template_operations.read_snapshot(unit, version.id)
 
         return View(model, self.sync_store.read(self.tenant, see), len(model.log))
 
@@ -142,11 +142,18 @@ class Story(RuleBasedStateMachine):
     def look(self, model: Model, which: int) -> View:
         return self.look_at(model, len(model.versions) - which % len(model.versions))
 
-    @rule(view=views, who=WHO, move=st.sampled_from(sorted(LEADS)), comment=COMMENTS, given=STEPS, stale=st.booleans())
+    @rule(
+        view=views,
+        who=WHO,
+        move=st.sampled_from(sorted(TRANSITIONS)),
+        comment=COMMENTS,
+        given=STEPS,
+        stale=st.booleans(),
+    )
     def move(self, view: View, who: int, move: str, comment: str, given: list[NewStep], stale: bool) -> None:
         """``stale``: the caller names another revision than the one that there is."""
         version = view.version
-        to = LEADS[move].get(version.status) if view.allows else None
+        to = TRANSITIONS[move].get(version.status) if view.allows else None
         fits = to is not None and not stale and not (move == "submit" and not version.steps)
         expected: type[Refusal] | None = None if fits else Conflict
         revision = view.seen.version.revision - stale
@@ -261,6 +268,6 @@ def test_the_store_goes_as_the_model(sync_store: SyncStore) -> None:
 def test_what_is_not_there_is_not_seen(sync_store: SyncStore) -> None:
     create = sync_store.store.write(lambda unit: tenants.create(unit, "nobody-x", "T", TenantSettings(), 1))
     tenant = sync_store.loop.run_until_complete(create).id
-    for see in (template_operations.see, template_operations.see_latest):
+    for see in (template_operations.read_snapshot, template_operations.read_latest):
         with pytest.raises(NotFound):
             sync_store.read(tenant, lambda unit, s=see: s(unit, 1))  # type: ignore[misc]

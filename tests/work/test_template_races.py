@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy.util.concurrency import await_only
 
 from manifest_auth.errors import Conflict
-from manifest_auth.store import Store, TenantUnit, open_store
+from manifest_auth.store import Store, TenantUnit
 from manifest_auth.work import Actor, steps, template_log, template_operations, templates, versions
 from manifest_auth.work.steps import NewStep
-from manifest_auth.work.template_operations import Seen
+from manifest_auth.work.template_operations import VersionSnapshot
 from tests.store.conftest import Pair
 from tests.support import work_items
 
 ROUNDS = 3
-Operation = Callable[[TenantUnit, Actor, Seen], Any]
+Operation = Callable[[TenantUnit, Actor, VersionSnapshot], Any]
 WAY = {
     "SUBMITTED": template_operations.submit,
     "APPROVED": template_operations.approve,
@@ -33,23 +33,23 @@ class TemplateRace(NamedTuple):
     tenant_id: int
     people: tuple[int, ...]
 
-    async def template(self, status: str) -> Seen:
+    async def template(self, status: str) -> VersionSnapshot:
         """A new template whose version is in this state."""
 
-        def make(unit: TenantUnit) -> Seen:
+        def make(unit: TenantUnit) -> VersionSnapshot:
             by = Actor(self.people[0], 5)
             template = template_operations.add(unit, by, "Valve check", "", work_items.STEPS)
             for reached, move in WAY.items():
                 if status == "DRAFT":
                     break
-                move(unit, by, template_operations.see_latest(unit, template.id))
+                move(unit, by, template_operations.read_latest(unit, template.id))
                 if reached == status:
                     break
-            return template_operations.see_latest(unit, template.id)
+            return template_operations.read_latest(unit, template.id)
 
         return await self.stores[0].of(self.tenant_id).write(make)
 
-    async def at_once(self, seen: Seen, *operations: Operation) -> list[Any]:
+    async def at_once(self, seen: VersionSnapshot, *operations: Operation) -> list[Any]:
         """The outcome of each; a Conflict counts as one. All act on the same view. On PostgreSQL all of them are
         in a transaction before the first one acts; SQLite has one writer at a time, so that the others wait."""
         met = [asyncio.Event() for _ in operations]
@@ -72,12 +72,12 @@ class TemplateRace(NamedTuple):
 
         return list(await asyncio.gather(*(actor(number, operation) for number, operation in enumerate(operations))))
 
-    async def check(self, before: Seen, outcomes: list[Any]) -> tuple[int, Seen]:
+    async def check(self, before: VersionSnapshot, outcomes: list[Any]) -> tuple[int, VersionSnapshot]:
         """Which one succeeded, and the new state: the log has the winner's entries only."""
         [winner] = [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, Conflict)]
 
-        def read(unit: TenantUnit) -> Seen:
-            after = template_operations.see(unit, before.version.id)
+        def read(unit: TenantUnit) -> VersionSnapshot:
+            after = template_operations.read_snapshot(unit, before.version.id)
             log = template_log.numbered(unit, [after.template.id], before.template.events, 100)
             assert {entry.by for entry in log} == {self.people[winner]}
             assert len(log) == after.template.events - before.template.events > 0
@@ -92,34 +92,25 @@ class TemplateRace(NamedTuple):
         return winner, await self.stores[0].of(self.tenant_id).read(read)
 
 
-@pytest.fixture(scope="module")
-async def other(store: Store, database_url: str) -> AsyncIterator[Store]:
-    """The same store, as another process has it open."""
-    opened = open_store(database_url, 8)
-    await opened.open()
-    yield opened
-    await opened.close()
-
-
 @pytest.fixture
 async def race(store: Store, other: Store, pair: Pair) -> TemplateRace:
     people = await store.of(pair[0]).write(lambda unit: tuple(work_items.user(unit) for _ in range(6)))
     return TemplateRace((store, other), pair[0], people)
 
 
-def edit(unit: TenantUnit, by: Actor, seen: Seen) -> Any:
+def edit(unit: TenantUnit, by: Actor, seen: VersionSnapshot) -> Any:
     return template_operations.edit(unit, by, seen, seen.version.revision, [NewStep(f"by {by.user_id}")])
 
 
-def reject(unit: TenantUnit, by: Actor, seen: Seen) -> Any:
+def reject(unit: TenantUnit, by: Actor, seen: VersionSnapshot) -> Any:
     return template_operations.reject(unit, by, seen, "No")
 
 
-def rename(unit: TenantUnit, by: Actor, seen: Seen) -> Any:
+def rename(unit: TenantUnit, by: Actor, seen: VersionSnapshot) -> Any:
     return template_operations.rename(unit, by, seen.template, name=f"by {by.user_id}")
 
 
-def archive(unit: TenantUnit, by: Actor, seen: Seen) -> Any:
+def archive(unit: TenantUnit, by: Actor, seen: VersionSnapshot) -> Any:
     return template_operations.archive(unit, by, seen.template)
 
 
@@ -159,12 +150,12 @@ async def test_the_steps_are_the_winners(race: TemplateRace) -> None:
 async def test_a_version_is_published_once_and_retires_one(race: TemplateRace) -> None:
     before = await race.template("PUBLISHED")
 
-    def second(unit: TenantUnit) -> Seen:
+    def second(unit: TenantUnit) -> VersionSnapshot:
         by = Actor(race.people[0], 6)
         template_operations.add_version(unit, by, before)
         for move in (template_operations.submit, template_operations.approve):
-            move(unit, by, template_operations.see_latest(unit, before.template.id))
-        return template_operations.see_latest(unit, before.template.id)
+            move(unit, by, template_operations.read_latest(unit, before.template.id))
+        return template_operations.read_latest(unit, before.template.id)
 
     seen = await race.stores[0].of(race.tenant_id).write(second)
     _, after = await race.check(seen, await race.at_once(seen, *[template_operations.publish] * 3))

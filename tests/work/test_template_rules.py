@@ -13,7 +13,7 @@ from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.errors import Conflict
 from manifest_auth.work.template_rules import (
     FINAL,
-    LEADS,
+    TRANSITIONS,
     TemplateMove,
     VersionStatus,
     after,
@@ -76,19 +76,19 @@ def test_nothing_but_the_next_version_moves_what_was_published(word: str, more: 
 @pytest.mark.parametrize("move", LETTERS.values())
 @pytest.mark.parametrize("status", VersionStatus)
 def test_a_refusal_says_where_the_version_stands(status: VersionStatus, move: TemplateMove) -> None:
-    if status in LEADS[move].sources:
-        assert after(status, move) is LEADS[move].to
+    if status in TRANSITIONS[move].sources:
+        assert after(status, move) is TRANSITIONS[move].to
         return
     with pytest.raises(Conflict) as refused:
         after(status, move)
     word = "a draft" if status is VersionStatus.DRAFT else status.value.lower()
     assert refused.value.message.startswith(f"The version is {word}: to be {move.value.lower()} it must be ")
-    for source in LEADS[move].sources:
+    for source in TRANSITIONS[move].sources:
         assert source.value.lower() in refused.value.message
 
 
 def test_the_moves_of_a_version_are_those() -> None:
-    assert set(LEADS) == set(LETTERS.values())
+    assert set(TRANSITIONS) == set(LETTERS.values())
     assert FINAL == (VersionStatus.PUBLISHED, VersionStatus.RETIRED)
 
 

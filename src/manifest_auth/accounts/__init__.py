@@ -1,13 +1,14 @@
-"""What those who manage accounts may do with them: users, invitations, one-time links, ranks; system admins too.
+"""Management of accounts: users, invitations, one-time links, ranks; and system admins.
 
-Every function takes who acts, judges ranks, acts and records, in the unit of work that it is given; GraphQL, the admin
-plane and the command line call the same ones. Owns ``invitations``. Never signs anyone in, never chooses a password.
+Every function takes the acting party, checks ranks, writes and records, in the caller's unit of work. GraphQL, REST and
+the command line call the same functions. Owns ``invitations``. Never signs a user in, never chooses a password.
 """
 
+from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.accounts import (
-    Admitted,
     Changed,
     Draft,
+    UserWithAccessLink,
     add,
     change,
     deactivate,
@@ -16,6 +17,5 @@ from manifest_auth.accounts.accounts import (
     restore,
     set_roles,
 )
-from manifest_auth.accounts.invitations import Made, hand_over, invite, make_link, start_reset
-from manifest_auth.accounts.rank import check_is_admin, is_admin, looked_at, managed
-from manifest_auth.accounts.tools import AccountTools
+from manifest_auth.accounts.invitations import NewLink, deliver_link, invite, make_link, start_reset
+from manifest_auth.accounts.rank import check_is_admin, get_managed, get_readable, is_admin

@@ -1,4 +1,4 @@
-"""Users as those who manage them see them: made, changed, kept out, let in again."""
+"""Operations of administrators on users: create, change, set roles, deactivate, restore."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from manifest_auth import audit, providers, sessions
-from manifest_auth.accounts import email_change_start, invitations, one_time_links, rank, users, voiding
-from manifest_auth.accounts.invitations import Made
-from manifest_auth.accounts.rank import Who
-from manifest_auth.accounts.tools import AccountTools
+from manifest_auth.accounts import credential_voiding, email_change_start, invitations, one_time_links, rank, users
+from manifest_auth.accounts.account_tools import AccountTools
+from manifest_auth.accounts.invitations import NewLink
+from manifest_auth.accounts.rank import RequestOrOrigin
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import AdminCaller, Request
@@ -18,12 +18,12 @@ from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import role_names
 from manifest_auth.store import TenantUnit
 
-#: What :func:`change` may change.
+#: The members that :func:`change` may change.
 CHANGEABLE = ("email", "first_name", "last_name", "title", "description")
 
 
 class Draft(NamedTuple):
-    """A user who is to be made. ``roles``: a mask."""
+    """The data of a new user. ``roles``: a bit mask."""
 
     email: str
     roles: int
@@ -34,29 +34,32 @@ class Draft(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """``mails``: to send after the commit."""
+    """The changed user. ``mails``: to send after the commit."""
 
     user: User
     mails: tuple[Queued | None, ...]
 
 
-class Admitted(NamedTuple):
-    """``made``: the link with which a new Admin comes in, where no other way is left; to be handed over."""
+class UserWithAccessLink(NamedTuple):
+    """The user. ``new_link``: a link for a new Admin who has no other way to sign in, to be delivered after the
+    commit."""
 
     user: User
-    made: Made | None
+    new_link: NewLink | None
 
 
-def _path(who: Who) -> str:
-    """How somebody gives roles."""
+def _gain_path(who: RequestOrOrigin) -> str:
+    """How roles are granted, for the audit trail."""
     if isinstance(who, Origin):
         return "command_line"
     return "admin_plane" if isinstance(who.caller, AdminCaller) else "set_user_roles"
 
 
-def add(unit: TenantUnit, who: Who, tools: AccountTools, draft: Draft, password_hash: str | None = None) -> User:
-    """Raises Forbidden, ValidationError, Conflict when the address is taken or
-    no seat is left."""
+def add(
+    unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, draft: Draft, password_hash: str | None = None
+) -> User:
+    """Creates a user. ``password_hash``: None for a user without a password. Raises Forbidden, ValidationError,
+    Conflict when the address is taken or no seat is left."""
     _check_roles(draft.roles)
     rank.check_grants(unit, who, 0, draft.roles)
     user = users.create(unit, tools.seats, **draft._asdict(), password_hash=password_hash, now=who.origin.at)
@@ -66,10 +69,10 @@ def add(unit: TenantUnit, who: Who, tools: AccountTools, draft: Draft, password_
 
 
 def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, given: Mapping[str, str]) -> Changed:
-    """Changes what is given (:data:`CHANGEABLE`), leaves the rest. Another address takes effect when its mailbox
-    confirms; where no mail is set up, at once: it is not proved then, and closes the links that went to the one before.
-    Raises NotFound, Forbidden, ValidationError, RateLimited, Conflict when the address is taken."""
-    user = rank.managed(unit, who, user_id)
+    """Changes the ``given`` members (:data:`CHANGEABLE`). A new address takes effect when its mailbox confirms it;
+    where no mail is set up, at once: it is then not verified, and links that were sent to the old one close. Raises
+    NotFound, Forbidden, ValidationError, RateLimited, Conflict when the address is taken."""
+    user = rank.get_managed(unit, who, user_id)
     other = given.get("email", user.email)
     started: email_change_start.Started | None = None
     if other != user.email:
@@ -79,7 +82,7 @@ def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, gi
             started = email_change_start.start(unit, who, tools, user, other)
             given = {name: value for name, value in given.items() if name != "email"}
     elif "email" in given and rank.manager(unit, who).is_admin:
-        users.email_changes.close_all(unit, user.id, who.now)  # an Admin says that the present address is right
+        users.email_changes.close_all(unit, user.id, who.now)  # an Admin confirms the present address
     before = {name: getattr(user, name) for name in CHANGEABLE}
     after = users.change(unit, user, **{**before, **given})
     if after.email != user.email:
@@ -92,34 +95,39 @@ def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, gi
     return Changed(after, started.mails if started else ())
 
 
-def set_roles(unit: TenantUnit, who: Who, tools: AccountTools, user_id: int, roles: int) -> Admitted:
-    """Counts from the user's next request on; who gains the role Admin by it comes in anew. Raises NotFound,
-    Forbidden, ValidationError, Conflict for the client's last active Admin, or when no seat is left for these roles."""
+def set_roles(
+    unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user_id: int, roles: int
+) -> UserWithAccessLink:
+    """Sets a user's roles, from the user's next request on. A user who gains the role Admin has to sign in again.
+    Raises NotFound, Forbidden, ValidationError, Conflict for the client's last active Admin, or when no seat is left
+    for these roles."""
     _check_roles(roles)
-    user = rank.managed(unit, who, user_id, admins=True, own="Nobody changes their own roles")
+    user = rank.get_managed(unit, who, user_id, admins=True, own="You cannot change your own roles")
     rank.check_grants(unit, who, user.roles, roles)
-    gain = voiding.Gain(who, _path(who), who.origin.actor)
+    gain = credential_voiding.AdminGain(who, _gain_path(who), who.origin.actor)
     after = users.set_roles(unit, tools.seats, user, roles, gain)
     detail = {"before": role_names(user.roles), "after": role_names(after.roles)}
     audit.record(unit, who, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
-    return _admitted(unit, who, tools, after, gain)
+    return _with_access_link(unit, who, tools, after, gain)
 
 
-def _admitted(unit: TenantUnit, who: Who, tools: AccountTools, user: User, gain: voiding.Gain) -> Admitted:
-    return Admitted(user, invitations.way_in(unit, who, tools, user) if gain.shuts_out else None)
+def _with_access_link(
+    unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user: User, gain: credential_voiding.AdminGain
+) -> UserWithAccessLink:
+    return UserWithAccessLink(user, invitations.access_link(unit, who, tools, user) if gain.leaves_no_access else None)
 
 
 def _check_roles(roles: int) -> None:
     if not roles:
-        raise ValidationError(details=[("roles", "One role at least")])
+        raise ValidationError(details=[("roles", "At least one role is required")])
 
 
 def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
-    """Keeps the user out, at once: sessions end, links close. Raises NotFound, Forbidden, Conflict."""
-    user = rank.managed(unit, who, user_id, admins=True, own="Nobody deactivates themselves")
+    """Deactivates a user at once: sessions end, links close. Raises NotFound, Forbidden, Conflict."""
+    user = rank.get_managed(unit, who, user_id, admins=True, own="You cannot deactivate yourself")
     if not users.deactivate(unit, user, who.now):
         raise Conflict("The user is deactivated already")
-    # A code is told that the account is disabled, and used up by that; one that is not shown is void after a restore.
+    # One-time codes stay, so that their exchange answers that the account is disabled; a restore voids them.
     ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, codes=False)
     one_time_links.close(unit, user.id, who.now)
     users.email_changes.close_pending(unit, user.id, who.now)
@@ -129,22 +137,23 @@ def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
     return user._replace(deactivated_at=who.now)
 
 
-def restore(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int) -> Admitted:
-    """An Admin who is let in again comes in anew. Raises NotFound, Forbidden, Conflict, also when no seat is left."""
-    user = rank.managed(unit, who, user_id)
+def restore(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int) -> UserWithAccessLink:
+    """Restores a deactivated user. A restored Admin has to sign in again. Raises NotFound, Forbidden, Conflict, also
+    when no seat is left."""
+    user = rank.get_managed(unit, who, user_id)
     if user.deactivated_at is None:
         raise Conflict("The user is not deactivated")
-    gain = voiding.Gain(who, "restored", who.origin.actor)
+    gain = credential_voiding.AdminGain(who, "restored", who.origin.actor)
     after = users.restore(unit, tools.seats, user, gain)
-    sessions.take_codes_back(unit, user.id)
+    sessions.void_codes(unit, user.id)
     change = {"before": {"deactivated": True}, "after": {"deactivated": False}}
     audit.record(unit, who, Event.USER_RESTORED, f"user:{user.id}", **change)
-    return _admitted(unit, who, tools, after, gain)
+    return _with_access_link(unit, who, tools, after, gain)
 
 
 def end_sessions(unit: TenantUnit, who: Request, user_id: int) -> int:
-    """How many sessions there were. Raises NotFound, Forbidden."""
-    user = rank.managed(unit, who, user_id)
+    """Ends all sessions of a user; how many there were. Raises NotFound, Forbidden."""
+    user = rank.get_managed(unit, who, user_id)
     ended = sessions.end_all(unit, user.id, "ended_by_admin", who.now)
     audit.record(unit, who, Event.SIGNED_OUT_ALL, f"user:{user.id}", sessions=ended)
     return ended
@@ -152,8 +161,8 @@ def end_sessions(unit: TenantUnit, who: Request, user_id: int) -> int:
 
 def end_session(unit: TenantUnit, who: Request, user_id: int, session_id: str) -> None:
     """Ends one session of the user. Raises NotFound, also for a session of another user, and Forbidden."""
-    user = rank.managed(unit, who, user_id)
-    found = sessions.find_seen(unit, session_id)
+    user = rank.get_managed(unit, who, user_id)
+    found = sessions.find_listed(unit, session_id)
     if found is None or found.user_id != user.id or not sessions.end(unit, session_id, "ended_by_admin", who.now):
         raise NotFound()
     audit.record(unit, who, Event.SESSION_ENDED, f"user:{user.id}", session=session_id)

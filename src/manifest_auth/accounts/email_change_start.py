@@ -1,4 +1,4 @@
-"""Asks for another e-mail address of a user: the new mailbox confirms it, and the old one is told."""
+"""Start of an e-mail change: the new mailbox gets a link to confirm it, and the old one a notice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import one_time_links, users
-from manifest_auth.accounts.tools import AccountTools
+from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.users import User, email_changes
 from manifest_auth.audit import Event
 from manifest_auth.context import Request
@@ -20,13 +20,13 @@ from manifest_auth.text.canonical import check_email, email_key, when
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait
 
-#: How often a day a client may ask for another address for one user, and for one address: a mailbox is no target for
-#: floods. Each client is counted by itself, so that none uses up what another may.
+#: How many changes a day a client may start for one user, and for one address: a mailbox must not be flooded. Each
+#: client has its own counters, so that none uses up another's attempts.
 FLOOD = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY * 1000, ceiling=20)
 
 
 class Started(NamedTuple):
-    """A change that waits for its new mailbox."""
+    """A change that waits for confirmation."""
 
     email: str
     expires_at: int
@@ -36,8 +36,8 @@ class Started(NamedTuple):
 def start(
     unit: TenantUnit, request: Request, tools: AccountTools, user: User, email: str, *, own: bool = False
 ) -> Started:
-    """Asks both mailboxes; an earlier change that waits closes. ``user``: locked. ``own``: asked by the user, who is
-    not told whether the address is taken: its mailbox is. Where mail is set up only.
+    """Queues e-mails to both mailboxes; an earlier pending change closes. Only where mail is set up. ``user``: locked.
+    ``own``: requested by the user, whose answer does not reveal that the address is taken; its mailbox is told.
 
     Raises ValidationError, RateLimited, Conflict for a deactivated user, and for a taken address that is not ``own``.
     """
@@ -55,7 +55,7 @@ def start(
     change = {"before": {"email": user.email}, "after": {"email": email}}
     audit.record(unit, request, Event.EMAIL_CHANGE_STARTED, subject, taken=taken, expires=when(expires_at), **change)
     asking = mail.email_confirm(email, client, one_time_links.address(tools.settings.public_url, token))
-    mails = (  # a taken address gets no token, so nothing confirms that change
+    mails = (  # a taken address gets no token, so that change cannot be confirmed
         tools.mail_queue.add(unit, mail.email_taken(email, client) if taken else asking, "email_confirm", subject),
         tools.mail_queue.add(unit, mail.email_asked(user.email, client), "email_asked", subject),
     )
@@ -70,6 +70,6 @@ def _count(unit: TenantUnit, request: Request, tools: AccountTools, user: User, 
         throttle.span_key("email_change", *of, now=request.now, span_s=DAY)
         for of in (("of", unit.tenant_id, user.id), ("to", unit.tenant_id, to))
     )
-    held = throttle.count_each(unit, [Counter(key, FLOOD) for key in sorted(keys)], request.now)
-    if held is not None:
-        raise tools.throttle.refusal("change", Wait(held.ms, "account"))
+    blocked = throttle.count_each(unit, [Counter(key, FLOOD) for key in sorted(keys)], request.now)
+    if blocked is not None:
+        raise tools.throttle.refusal("change", Wait(blocked.ms, "account"))

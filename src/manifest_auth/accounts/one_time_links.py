@@ -1,7 +1,7 @@
-"""One-time links: whoever holds one comes in for the first time, or chooses a new password, once. Owns ``invitations``.
+"""One-time links, stored in ``invitations``: each allows a first sign-in, or a new password, once.
 
-A link is the address of a page with a random token behind ``#``, which browsers send to nobody. Only the token's hash
-is kept. What a link is good for besides its time (the user, the client, ranks) is judged by those who take it.
+A link is the address of a page with a random token in the fragment (``#``), which browsers never send. Only the token's
+hash is stored. Callers check everything except the link's own state: user, client, ranks.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ PAGE = "/welcome"
 
 
 class Purpose(enum.Enum):
-    """``INVITATION``: to come in for the first time, through a provider or with a first password. ``RESET``: to choose
-    a new password, and nothing else."""
+    """``INVITATION``: a first sign-in, through a provider or with a first password. ``RESET``: only a new password."""
 
     INVITATION = "invitation"
     RESET = "reset"
@@ -31,9 +30,8 @@ LIFE_S = {Purpose.INVITATION: 72 * HOUR, Purpose.RESET: 30 * MINUTE}
 
 
 class Link(NamedTuple):
-    """``invited_by``: as the audit trail names who made it (``user:5``, ``admin:1``); the user itself, for one that was
-    asked for at its own address. ``emailed``: 1 where it went to the user's address and was shown to no one, so that
-    who follows it reads that mailbox."""
+    """``invited_by``: the actor who made it, as in the audit trail (``user:5``, ``admin:1``); the user for "forgot
+    password". ``emailed``: 1 where it was only mailed to the user's address, so that using it proves the mailbox."""
 
     id: int
     tenant_id: int
@@ -45,7 +43,7 @@ class Link(NamedTuple):
     emailed: int
 
     def is_open(self, purpose: Purpose, now: int) -> bool:
-        """Whether it is good for that, now."""
+        """Whether it can be used for that purpose now."""
         return self.purpose == purpose.value and self.used_at is None and self.expires_at > now
 
 
@@ -61,7 +59,7 @@ _FIND = tenant_scoped(_ALL.where(_C.key == bindparam("key")), Link)
 _ANYWHERE = cross_tenant(
     _ALL.where(_C.key == bindparam("key")),
     Link,
-    because="whoever follows a link shows its token and nothing else; the token names the tenant",
+    because="a request with a link has only its token; the token names the tenant",
 )
 _BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), Link)
 _USE = tenant_scoped(update(invitations).where(_C.id == bindparam("id"), *_OPEN).values(used_at=bindparam("now")))
@@ -75,9 +73,9 @@ def make(
     unit: TenantUnit, user_id: int, purpose: Purpose, token: str, made_by: str, now: int, *, emailed: bool,
     life_s: int | None = None,
 ) -> int:  # fmt: skip
-    """Opens a link under a random token; earlier ones of the user for the same purpose close. ``emailed``: whether it
-    goes to the user's own address and nowhere else. ``life_s``: in place of the purpose's own. When it expires, in
-    milliseconds."""
+    """Stores a link with a random token; earlier ones of the user for the same purpose close. ``emailed``: it is only
+    mailed to the user's own address. ``life_s``: lifetime in seconds, in place of the purpose's. Returns when it
+    expires, in milliseconds."""
     close(unit, user_id, now, purpose)
     expires_at = now + (life_s or LIFE_S[purpose]) * 1000
     unit.first(
@@ -98,7 +96,7 @@ def find(unit: TenantUnit, token: str) -> Link | None:
     return unit.first(_FIND, key=_key(token))
 
 
-def find_anywhere(unit: SystemUnit, token: str) -> Link | None:
+def find_in_any_tenant(unit: SystemUnit, token: str) -> Link | None:
     """A link of any tenant, open or not."""
     return unit.first(_ANYWHERE, key=_key(token))
 
@@ -109,17 +107,17 @@ def find_by_id(unit: TenantUnit, link_id: int) -> Link | None:
 
 
 def use(unit: TenantUnit, link: Link, now: int) -> bool:
-    """Uses a link up. False when it is not open any more: of those who race, one is told True."""
+    """Marks a link as used. False when it is no longer open: of concurrent calls, one gets True."""
     return unit.change(_USE, id=link.id, now=now) == 1
 
 
 def close(unit: TenantUnit, user_id: int, now: int, purpose: Purpose | None = None) -> int:
-    """Closes the open links of a user, of one purpose or of all. How many there were."""
+    """Closes the open links of a user, of one purpose or of all; how many there were."""
     if purpose is None:
         return unit.change(_CLOSE_ALL, of_user=user_id, now=now)
     return unit.change(_CLOSE, of_user=user_id, of_purpose=purpose.value, now=now)
 
 
 def address(public_url: str, token: str) -> str:
-    """Where the link leads."""
+    """The link's address."""
     return f"{public_url.rstrip('/')}{PAGE}#{token}"

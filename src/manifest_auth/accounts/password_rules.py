@@ -1,8 +1,8 @@
-"""Which new passwords are good enough (contract, section 3; security bar, part 1).
+"""Rules for new passwords.
 
-Length in Unicode characters, as received: nothing is trimmed, folded or normalised, and what was set is what is
-verified. Guessable ones are found with zxcvbn, which knows some 30,000 common passwords, names, keyboard walks, dates
-and repetitions; the words of the user, the client and the product count as known to an attacker.
+Length counts Unicode characters as received: nothing is trimmed, folded or normalised. zxcvbn refuses guessable
+passwords: it knows some 30,000 common passwords, names, keyboard walks, dates and repetitions. Words of the user, the
+client and the product count as known to an attacker.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from manifest_auth.tenants import PasswordRules
 
 MOST = 256
 LEAST_GUESSES = 10**8  # "safely unguessable" by zxcvbn's own scale; eight random characters just reach it
-LEAST_BESIDE_WORDS = 8  # characters beside the known words: a full name and a digit are no password
+LEAST_BESIDE_WORDS = 8  # characters besides known words: a full name and a digit are not enough
 PRODUCT_WORDS = ("manifest", "manifest auth", "taqtile")
-_ZXCVBN_LONGEST = 100  # more characters change no verdict, only the time that it takes
+_ZXCVBN_LONGEST = 100  # more characters only take longer and change no result
 
 
 def check(password: str, rules: PasswordRules, words: Sequence[str], field: str = "password") -> None:
-    """Raises ValidationError that says what is wrong. ``words``: the user's names, address and client."""
+    """Raises ValidationError that names the fault. ``words``: the user's names, address and client."""
     if len(password) < rules.min_length:
         sentence = f"Must have at least {rules.min_length} characters"
         raise ValidationError(details=[(field, sentence)], rule=("at_least", rules.min_length))
@@ -37,8 +37,8 @@ def check(password: str, rules: PasswordRules, words: Sequence[str], field: str 
 
 
 def is_guessable(password: str, words: Sequence[str]) -> bool:
-    """Whether an attacker who knows ``words`` would find it soon."""
-    from zxcvbn_rs_py import zxcvbn  # loaded on first use: most processes never set a password
+    """Whether an attacker who knows ``words`` would guess the password soon."""
+    from zxcvbn_rs_py import zxcvbn  # imported on first use: most processes never set a password
 
     inputs = [w for w in (*PRODUCT_WORDS, *words) if w]
     if _has_little_beside(password, inputs):
@@ -47,7 +47,7 @@ def is_guessable(password: str, words: Sequence[str]) -> bool:
 
 
 def _has_little_beside(password: str, words: Sequence[str]) -> bool:
-    """Whether known words make up the password: zxcvbn takes three words in a row for safe, whatever they are."""
+    """Whether the password consists of known words: zxcvbn accepts any three words in a row."""
     rest = password.casefold()
     parts = {part for word in words for part in re.split(r"[\W_]+", word.casefold()) if len(part) >= 4}
     for part in sorted(parts, key=len, reverse=True):

@@ -1,11 +1,11 @@
-"""Who may manage whom (contract, section 7), in one place.
+"""The rules of rank: who may manage which users.
 
-* Only an Admin manages an Admin's account, or grants or takes the role Admin.
-* Nobody changes their own roles, deactivates themselves, or resets their own password without the current one.
-* A client's last active Admin stays: ``users`` sees to that, for everybody.
+* Only an Admin manages an Admin's account, or grants or removes the role Admin. * No user changes their own roles,
+deactivates themselves, or resets their own password without the current one. * A client keeps its last active Admin;
+``users`` enforces that for every caller.
 
-System admins and the command line stand above the first two. A user's own roles are read anew in the transaction: of
-two who take each other's role away, the second is no Admin any more when the turn comes.
+System admins and the command line are exempt from the first two. The acting user's roles are read again in the
+transaction: of two Admins who remove each other's role, the second one is refused.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Permission, Role, permissions_of
 from manifest_auth.store import TenantUnit
 
-#: Who acts: a request, or the command line.
-Who = Request | Origin
+#: The acting party: a request, or the command line.
+RequestOrOrigin = Request | Origin
 
 
 class Manager(NamedTuple):
-    """``user_id`` None: somebody above the users of the client."""
+    """``user_id``: None for a system admin or the command line."""
 
     user_id: int | None
     is_admin: bool
 
 
-def manager(unit: TenantUnit, who: Who, permission: Permission = Permission.USERS_MANAGE) -> Manager:
-    """Who acts, as of this transaction. Raises Forbidden for a user without the permission, or not any more."""
+def manager(unit: TenantUnit, who: RequestOrOrigin, permission: Permission = Permission.USERS_MANAGE) -> Manager:
+    """The acting party, as of this transaction. Raises Forbidden for a user without ``permission``, or who lost it."""
     if isinstance(who, Origin) or isinstance(who.caller, AdminCaller):
         return Manager(None, True)
     me = users.find(unit, who.user.user_id)
@@ -41,23 +41,23 @@ def manager(unit: TenantUnit, who: Who, permission: Permission = Permission.USER
     return Manager(me.id, bool(me.roles & Role.ADMIN.bit))
 
 
-def managed(unit: TenantUnit, who: Who, user_id: int, *, admins: bool = False, own: str = "") -> User:
-    """The user, locked, whom ``who`` may manage. ``admins``: as for :func:`users.get`. ``own``: the sentence for those
-    who would do it to themselves, where nobody may. Raises NotFound, Forbidden."""
+def get_managed(unit: TenantUnit, who: RequestOrOrigin, user_id: int, *, admins: bool = False, own: str = "") -> User:
+    """The user, locked, whom ``who`` may manage. ``admins``: as for :func:`users.get`. ``own``: the message where users
+    may not do this to themselves. Raises NotFound, Forbidden."""
     user = users.get(unit, user_id, lock=True, admins=admins)
     if _checked(unit, who, user).user_id == user.id and own:
         raise Forbidden(own)
     return user
 
 
-def looked_at(unit: TenantUnit, who: Who, user_id: int) -> User:
-    """The user whom ``who`` may manage, for who only reads. Raises NotFound, Forbidden."""
+def get_readable(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> User:
+    """The user, not locked, whom ``who`` may manage. Raises NotFound, Forbidden."""
     user = users.get(unit, user_id)
     _checked(unit, who, user)
     return user
 
 
-def _checked(unit: TenantUnit, who: Who, user: User) -> Manager:
+def _checked(unit: TenantUnit, who: RequestOrOrigin, user: User) -> Manager:
     by = manager(unit, who)
     if user.roles & Role.ADMIN.bit and not by.is_admin:
         raise Forbidden("Only an Admin manages an Admin's account")
@@ -65,18 +65,18 @@ def _checked(unit: TenantUnit, who: Who, user: User) -> Manager:
 
 
 def is_admin(who: Request) -> bool:
-    """Whether the caller ranks as an Admin, as of the start of the request: a system admin does."""
+    """Whether the caller ranks as an Admin, as system admins do; as of the start of the request."""
     return isinstance(who.caller, AdminCaller) or bool(who.user.roles & Role.ADMIN.bit)
 
 
-def check_is_admin(unit: TenantUnit, who: Who, sentence: str) -> None:
-    """For what only an Admin does, or somebody above the users of the client. Raises Forbidden."""
+def check_is_admin(unit: TenantUnit, who: RequestOrOrigin, sentence: str) -> None:
+    """Raises Forbidden with ``sentence``, unless an Admin, a system admin or the command line acts."""
     if not manager(unit, who).is_admin:
         raise Forbidden(sentence)
 
 
-def check_grants(unit: TenantUnit, who: Who, before: int, after: int) -> None:
-    """Whether ``who`` may give and take what differs between two masks of roles. Raises Forbidden."""
+def check_grants(unit: TenantUnit, who: RequestOrOrigin, before: int, after: int) -> None:
+    """Checks whether ``who`` may grant and remove the roles that differ between two bit masks. Raises Forbidden."""
     by = manager(unit, who)
     if (before ^ after) & Role.ADMIN.bit and not by.is_admin:
         raise Forbidden("Only an Admin grants or takes the role Admin")

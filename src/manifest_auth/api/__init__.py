@@ -1,5 +1,5 @@
-"""What other programs talk to: the client plane, the admin plane, GraphQL and the operators' routes.
+"""The interfaces for other programs: REST for users, REST for system admins, GraphQL, and operational routes.
 
-A module here owns its routes and their wire models: it reads a request, calls the domain once, and says what came of
-it. Never holds a rule of the product.
+A module owns its routes and their wire models: it reads a request, calls the domain once and returns the result. It
+never contains a rule of the product.
 """

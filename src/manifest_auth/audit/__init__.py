@@ -1,6 +1,6 @@
-"""The audit trail: written in the transaction of each act, proved, listed, exported, and cut back by retention.
+"""The audit trail: written in the transaction of each act; verified, listed, exported, and shortened by retention.
 
-Owns ``audit_events``, ``audit_heads`` and ``audit_anchors``. Never changes an event, and knows no HTTP: who acts comes
+Owns ``audit_events``, ``audit_heads`` and ``audit_anchors``. Never changes an event, and knows no HTTP: the actor comes
 as an :class:`Origin`.
 """
 
@@ -24,15 +24,15 @@ from manifest_auth.audit.exports import Span, export
 from manifest_auth.audit.query import (
     NEWEST_FIRST,
     OLDEST_FIRST,
-    Found,
-    Place,
-    Wanted,
+    EventFilter,
+    FoundEvent,
+    Position,
     page,
     page_across,
-    place_of_number,
+    position_of_number,
     total,
 )
-from manifest_auth.audit.readable import legible
+from manifest_auth.audit.readable_links import readable
 from manifest_auth.audit.retention import cut, sweep
 from manifest_auth.audit.verification import Verdict, verify, verify_all
 from manifest_auth.audit.verify_export import verify_export
@@ -41,10 +41,10 @@ from manifest_auth.audit.wire import (
     AuditFilters,
     AuditQuery,
     cursor,
+    event_filter,
     event_named,
-    place_of,
+    position_of,
     user_named,
-    wanted,
     wire,
 )
 from manifest_auth.context import Origin

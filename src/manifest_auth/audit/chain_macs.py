@@ -1,8 +1,8 @@
-"""The heads of the audit trail's chains, and their MACs: what shows that only who has the secret key wrote them. Pure.
+"""Heads of audit chains and their MACs, which prove that a holder of the secret key wrote them.
 
-An event's hash needs no key, so whoever can write the store could cut a chain's end off, or write it anew, and mend its
-head. The head's MAC takes that away. A head that none of the keys made is never taken for good: its successor carries
-it along as a doubt, under its own MAC, until somebody with the right key finds that it was right after all.
+An event's hash needs no key, so an attacker who can write to the store could cut a chain's end off, or rewrite it, and
+adapt the head; the head's MAC prevents that. A head without a valid MAC is never accepted: its successor carries it
+along as a doubt, under its own MAC, until it is verified with the right key.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import orjson
 
 from manifest_auth.runtime.sealing import Macs
 
-MOST_DOUBTS = 8  # carried along; a chain that has more stays in doubt
-LONGEST_DOUBTS = 10_000  # characters: far more than so many take
+MOST_DOUBTS = 8  # carried along; a chain with more stays in doubt
+LONGEST_DOUBTS = 10_000  # characters: more than that many take
 
 
 class Head(NamedTuple):
-    """Where a chain has come to. ``previous_chain``: the one that was begun before it; of the installation's chain, the
-    one that was begun last. ``doubts``: JSON, see above; empty: none."""
+    """The tip of a chain. ``previous_chain``: the chain that was created before it; for the installation's chain, the
+    newest one. ``doubts``: JSON, see above; empty: none."""
 
     sequence: int
     hash: str
@@ -34,55 +34,55 @@ class Head(NamedTuple):
 NOTHING = Head(0, "0" * 64)
 
 
-def made(macs: Macs, chain: int, head: Head) -> Head:
+def with_mac(macs: Macs, chain: int, head: Head) -> Head:
     """The head with its MAC."""
     return head._replace(mac=macs.make(_message(chain, head)))
 
 
-def is_ours(macs: Macs, chain: int, head: Head) -> bool:
-    """Whether one of the keys made the MAC. What stands before it, see :func:`in_doubt`."""
+def has_valid_mac(macs: Macs, chain: int, head: Head) -> bool:
+    """Whether one of the keys made the MAC. Earlier heads: see :func:`in_doubt`."""
     try:
         return macs.fits(_message(chain, head), head.mac)
-    except TypeError:  # something that we never write
+    except TypeError:  # a value that this server never writes
         return False
 
 
 def is_newest(macs: Macs, chain: int, head: Head) -> bool:
-    """Whether the newest key made it, and nothing is in doubt."""
+    """Whether the newest key made the MAC, and nothing is in doubt."""
     return not head.doubts and macs.is_newest(_message(chain, head), head.mac)
 
 
-def followed(macs: Macs, chain: int, head: Head, after: Head) -> Head:
-    """``after``, which follows ``head`` in the store, with what is in doubt and its MAC."""
-    if not is_ours(macs, chain, head):
+def successor_of(macs: Macs, chain: int, head: Head, after: Head) -> Head:
+    """``after``, which follows ``head`` in the store, with its doubts and MAC."""
+    if not has_valid_mac(macs, chain, head):
         doubts = _doubted(head)
     elif head.doubts and in_doubt(macs, chain, head):
         doubts = head.doubts
     else:
         doubts = ""
-    return made(macs, chain, after._replace(doubts=doubts))
+    return with_mac(macs, chain, after._replace(doubts=doubts))
 
 
 def in_doubt(macs: Macs, chain: int, head: Head) -> list[int]:
-    """Numbers of those earlier heads, carried along by one that is ours, that none of the keys made."""
+    """The numbers of earlier heads, carried along by a valid one, that no key made; -1 where unknown."""
     found = []
     states = orjson.loads(head.doubts) if head.doubts else []
     for place, state in enumerate(states):
         before = orjson.dumps(states[:place]).decode() if place else ""
         if state is None:  # there were too many to carry along
             found.append(-1)
-        elif not is_ours(macs, chain, Head._make([*state[:5], before, state[5]])):
+        elif not has_valid_mac(macs, chain, Head._make([*state[:5], before, state[5]])):
             found.append(state[0] if isinstance(state[0], int) else -1)
     return found
 
 
 def anchor_mac(macs: Macs, chain: int, sequence: int, hashed: str) -> str:
-    """The MAC of the point where what retention left of a chain begins."""
+    """The MAC of an anchor: the point after which retention left a chain's events."""
     return macs.make(_anchor(chain, sequence, hashed))
 
 
-def is_our_anchor(macs: Macs, chain: int, sequence: int, hashed: str, mac: str) -> bool:
-    """Whether retention put it there."""
+def has_valid_anchor_mac(macs: Macs, chain: int, sequence: int, hashed: str, mac: str) -> bool:
+    """Whether one of the keys made the anchor's MAC."""
     try:
         return macs.fits(_anchor(chain, sequence, hashed), mac)
     except TypeError:
@@ -90,7 +90,7 @@ def is_our_anchor(macs: Macs, chain: int, sequence: int, hashed: str, mac: str) 
 
 
 def is_newest_anchor(macs: Macs, chain: int, sequence: int, hashed: str, mac: str) -> bool:
-    """Whether its MAC is of the newest key."""
+    """Whether the newest key made the anchor's MAC."""
     return macs.is_newest(_anchor(chain, sequence, hashed), mac)
 
 
@@ -103,7 +103,7 @@ def _anchor(chain: int, sequence: int, hashed: str) -> bytes:
 
 
 def _doubted(head: Head) -> str:
-    """The doubts of the one behind a head that is not ours. Those that it carries itself are part of its own MAC."""
+    """The doubts of the successor of a head without a valid MAC. The head's own doubts are part of its MAC."""
     states: list[Any] = []
     try:
         if head.doubts:
@@ -114,7 +114,7 @@ def _doubted(head: Head) -> str:
         if len(states) > MOST_DOUBTS:
             states = [None, states[-1]]
         return orjson.dumps(states).decode()
-    except (ValueError, TypeError):  # something that we never write
+    except (ValueError, TypeError):  # a value that this server never writes
         return orjson.dumps([None, [*NOTHING[:5], ""]]).decode()
 
 

@@ -1,15 +1,15 @@
-"""A chain's events in the order of their numbers, some at a time."""
+"""Reads a chain's events in order of their numbers, in batches."""
 
 from __future__ import annotations
 
 from sqlalchemy import bindparam, select
 
-from manifest_auth.audit.chain import Link
+from manifest_auth.audit.chain_walk import Link
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import audit_events
 
 BATCH = 2000
-BEFORE_ALL, MOST = -(2**63), 2**63 - 1  # numbers that a column takes
+BEFORE_ALL, MOST = -(2**63), 2**63 - 1  # the range of the column
 
 _E = audit_events.c
 _NEXT = tenant_scoped(
@@ -22,6 +22,6 @@ _NEXT = tenant_scoped(
 
 
 def links_after(unit: TenantUnit, sequence: int) -> tuple[list[Link], bool]:
-    """The next ``BATCH`` events behind that number, and whether there may be more."""
+    """The next ``BATCH`` events after that number, and whether there may be more."""
     found = unit.all(_NEXT, after=sequence, limit=BATCH)
     return found, len(found) == BATCH

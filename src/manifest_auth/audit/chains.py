@@ -1,4 +1,4 @@
-"""Chains and whose they are: each client has one, and the installation has number 0."""
+"""Which client an audit chain belongs to: each client has one, and the installation has number 0."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ class _Named(NamedTuple):
 
 
 def _next(column: Column[int]) -> CrossTenant[int]:
-    """The lowest number behind another; each look-up is one step into an index. Texts, which SQLite lets in, are above
-    all numbers."""
+    """The lowest number after another, by one step in an index. Texts, which SQLite permits, sort after all numbers."""
     query = select(func.min(column)).where(column > bindparam("after"), column <= MOST)
-    return cross_tenant(query, int, because="who proves the trail asks which chains there are")
+    return cross_tenant(query, int, because="verification lists all chains")
 
 
-#: A chain whose head somebody deleted still has events, and the reverse; a client whose chain is gone is still there.
+#: A chain may have events without a head, or the reverse; a client may exist without its chain.
 _IN = tuple(_next(table.c.tenant_id) for table in (audit_heads, audit_events, audit_anchors))
 _CLIENTS = global_(select(func.min(_T.id)).where(_T.id > bindparam("after")), int)
 _BY_IDENTIFIER = global_(select(_T.id, _T.identifier).where(_T.identifier == bindparam("identifier")), _Named)
@@ -40,19 +39,19 @@ _NAMES = global_(select(_T.id, _T.identifier).where(among(_T.id, "ids")), _Named
 
 
 def chain_after(unit: SystemUnit, chain: int) -> int | None:
-    """The next chain behind that one, of which something is in the store, or should be; None: it was the last."""
+    """The next chain after that one which has any row, or should; None: it was the last."""
     rows = (*(unit.first(behind, after=chain) for behind in _IN), unit.first(_CLIENTS, after=chain))
     return min((row for row in rows if row is not None), default=None)
 
 
 def chain_named(unit: SystemUnit, name: str) -> int:
-    """The chain of a client by identifier or number, deleted ones too by number; 0: the installation's. Raises
+    """The chain of a client by identifier, or by number (including deleted ones); 0: the installation's. Raises
     NotFound."""
     if name.isascii() and name.isdigit() and len(name) < 19:
         chain = int(name)
         if chain == INSTALLATION or chain_after(unit, chain - 1) == chain:
             return chain
-        raise NotFound(f"There is no client {name}, and no trail of one")
+        raise NotFound(f"There is no client {name}, and no audit trail of one")
     found = unit.first(_BY_IDENTIFIER, identifier=name)
     if found is None:
         raise NotFound(f"There is no client {name}")

@@ -1,4 +1,4 @@
-"""A client's events as a file: those that filters choose, as CSV (RFC 4180) or JSON Lines, some at a time."""
+"""A client's events as a file, selected by filters: CSV (RFC 4180) or JSON Lines, read in batches."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from typing import Literal
 import orjson
 
 from manifest_auth.audit.exports import line_of
-from manifest_auth.audit.query import Found, Wanted, page
-from manifest_auth.audit.readable import legible
+from manifest_auth.audit.query import EventFilter, FoundEvent, page
+from manifest_auth.audit.readable_links import readable
 from manifest_auth.store import TenantStore
 
 Format = Literal["csv", "jsonl"]
 AT_ONCE = 200
 COLUMNS = ("sequence", "at", "event", "actor", "subject", "address", "requestId", "detail", "hash")
-#: Spreadsheets take a cell that begins so for a formula, which may run programs and send the rest of the sheet away.
+#: A spreadsheet takes a cell with such a start for a formula, which may run programs and send the sheet's data away.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-async def download(store: TenantStore, wanted: Wanted, form: Format) -> AsyncIterator[bytes]:
-    """The events in the order that is wanted. Holds no more than ``AT_ONCE`` of them, and nothing open in the store
-    while they are sent. Raises StoreUnavailable."""
+async def download(store: TenantStore, event_filter: EventFilter, form: Format) -> AsyncIterator[bytes]:
+    """The bytes of the file, in the order of the filter. At most ``AT_ONCE`` events are in memory, and no transaction
+    is open while they are sent. Raises StoreUnavailable."""
     write = _csv if form == "csv" else _lines
     if form == "csv":
         yield _rows([COLUMNS])
     after = None
     while True:
-        found, after = await page(store, wanted, AT_ONCE, after)
+        found, after = await page(store, event_filter, AT_ONCE, after)
         if found:
             yield write(found)
         if after is None:
             return
 
 
-def _lines(found: Iterable[Found]) -> bytes:
-    return b"".join(orjson.dumps(line_of(one.chain, one.client, legible(one.link))) + b"\n" for one in found)
+def _lines(found: Iterable[FoundEvent]) -> bytes:
+    return b"".join(orjson.dumps(line_of(one.chain, one.client, readable(one.link))) + b"\n" for one in found)
 
 
-def _csv(found: Iterable[Found]) -> bytes:
-    return _rows(_cells(line_of(one.chain, one.client, legible(one.link))) for one in found)
+def _csv(found: Iterable[FoundEvent]) -> bytes:
+    return _rows(_cells(line_of(one.chain, one.client, readable(one.link))) for one in found)
 
 
 def _cells(line: dict[str, object]) -> list[str]:

@@ -1,7 +1,7 @@
-"""The audit trail: what happened, in the same transaction as the act, chained so that a removed or altered event shows.
+"""Recording of audit events, in the transaction of the act, chained so that a removed or altered event is noticed.
 
-Each tenant has a chain of its own; the installation's acts stand in chain 0. An event's hash covers its members and the
-hash of the event before it; the chain's head carries a MAC (:mod:`.chain_macs`). Secrets never go into ``detail``.
+Each tenant has its own chain; chain 0 is the installation's. An event's hash covers its members and the previous
+event's hash; the chain's head has a MAC (:mod:`.chain_macs`). ``detail`` never contains secrets.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import bindparam, insert, select, update
 
-from manifest_auth.audit.chain_macs import NOTHING, Head, followed, is_ours, made
+from manifest_auth.audit.chain_macs import NOTHING, Head, has_valid_mac, successor_of, with_mac
 from manifest_auth.context import Acting
 from manifest_auth.store import SystemUnit, TenantUnit, tenant_scoped, upsert
 from manifest_auth.store.tables import audit_events, audit_heads
 
 INSTALLATION = 0
-#: A clock that is set back by less gives the time of the chain's last event, so that the order of times is that of the
-#: numbers on nodes whose clocks differ. One that was ahead by more was wrong: then true times are worth more.
+#: Where a node's clock is behind the chain's last event by less than this, the event gets that event's time, so that
+#: times and numbers have the same order on nodes whose clocks differ. A larger difference means that the earlier clock
+#: was wrong: then the true time is recorded.
 MOST_SKEW_MS = 60_000
 
 
@@ -81,6 +82,8 @@ class Event(enum.Enum):
     DOMAIN_RELEASED = "domain_released"
     ASSERTION_REPLAYED = "assertion_replayed"
     SIGN_IN_CODE_REUSED = "sign_in_code_reused"
+    SETUP_CODE_MADE = "setup_code_made"
+    SETUP_CODE_FAILED = "setup_code_failed"
     ADMIN_CREATED = "admin_created"
     ADMIN_DISABLED = "admin_disabled"
     ADMIN_ENABLED = "admin_enabled"
@@ -113,7 +116,7 @@ class Event(enum.Enum):
 
 
 class Point(NamedTuple):
-    """Where a chain has come to: its last event's number and hash."""
+    """A position in a chain: an event's number and hash."""
 
     sequence: int
     hash: str
@@ -123,25 +126,25 @@ class Point(NamedTuple):
 BEGINNING = Point(NOTHING.sequence, NOTHING.hash)
 
 _H = audit_heads.c
-_GIVEN: dict[str, Any] = {name: bindparam(name) for name in Head._fields}
+_VALUES: dict[str, Any] = {name: bindparam(name) for name in Head._fields}
 _HEAD = tenant_scoped(select(*(_H[name] for name in Head._fields)).with_for_update(), Head)
-_START = tenant_scoped(  # of two who begin a chain at once, the second waits for the first
-    upsert(audit_heads).values(_GIVEN).on_conflict_do_nothing(index_elements=["tenant_id"])
+_START = tenant_scoped(  # of two transactions that create a chain at once, the second waits
+    upsert(audit_heads).values(_VALUES).on_conflict_do_nothing(index_elements=["tenant_id"])
 )
-_ADVANCE = tenant_scoped(update(audit_heads).where(_H.sequence == bindparam("before")).values(_GIVEN))
+_ADVANCE = tenant_scoped(update(audit_heads).where(_H.sequence == bindparam("before")).values(_VALUES))
 COLUMNS = ("sequence", "at", "event", "actor", "subject", "address", "request_id", "detail", "previous_hash", "hash")
 _APPEND = tenant_scoped(insert(audit_events).values({name: bindparam(name) for name in COLUMNS}))
 
 
 def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **detail: Any) -> None:
-    """Appends one event to the chain of the unit's tenant. ``subject``: whom it concerns, like ``user:7``.
+    """Appends one event to the chain of the unit's tenant. ``subject``: what it concerns, like ``user:7``.
 
-    The chain's head is locked until the transaction ends, so events of one tenant are in one order on every node; the
-    time is taken behind the lock.
+    The chain's head is locked until the transaction ends, so events of one tenant have one order on all nodes; the time
+    is taken while the lock is held.
     """
     head = lock(unit)
-    if head.gone_at is not None and is_ours(unit.macs, unit.tenant_id, head):
-        return  # the client was deleted with its trail while this request was under way
+    if head.gone_at is not None and has_valid_mac(unit.macs, unit.tenant_id, head):
+        return  # the client was deleted with its audit trail during this request
     who = acting.origin
     at = head.at if who.at < head.at <= who.at + MOST_SKEW_MS else who.at
     values: dict[str, Any] = {
@@ -161,45 +164,45 @@ def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **
 
 
 def record_creation(unit: SystemUnit, tenant_id: int, acting: Acting, **detail: Any) -> None:
-    """Begins the chain of a client that was created in this transaction, with that event.
+    """Starts the chain of a client that was created in this transaction, with that event.
 
-    Chains are tied to each other in the order in which they began, so that none can be taken away whole. A chain that
-    begins in any other way stays in doubt.
+    Each chain names its predecessor, so that the deletion of a whole chain is noticed. A chain that starts in any other
+    way stays in doubt.
     """
     installation, own = unit.of(INSTALLATION), unit.of(tenant_id)
     newest = lock(installation)
-    begun = made(own.macs, tenant_id, NOTHING._replace(previous_chain=newest.previous_chain))
-    own.change(_START, **begun._asdict())
+    started = with_mac(own.macs, tenant_id, NOTHING._replace(previous_chain=newest.previous_chain))
+    own.change(_START, **started._asdict())
     _put(installation, newest, newest._replace(previous_chain=tenant_id))
     record(own, acting, Event.CLIENT_CREATED, f"client:{tenant_id}", **detail)
 
 
 def end(unit: TenantUnit, now: int) -> None:
-    """Says of a chain that its events went with its client; its head stays."""
+    """Marks a chain whose events were deleted with its client; its head stays."""
     head = lock(unit)
     _put(unit, head, head._replace(gone_at=now))
 
 
 def lock(unit: TenantUnit) -> Head:
-    """The head of the unit's chain, which nobody else changes until the transaction ends."""
+    """The head of the unit's chain, locked until the transaction ends."""
     head = unit.first(_HEAD)
     if head is None:
-        unit.change(_START, **NOTHING._asdict())  # without a MAC: nobody begins a chain but record_creation
+        unit.change(_START, **NOTHING._asdict())  # without a MAC: only record_creation starts a valid chain
         head = unit.first(_HEAD)
         assert head is not None
     return head
 
 
 def _put(unit: TenantUnit, head: Head, after: Head) -> None:
-    unit.change(_ADVANCE, before=head.sequence, **followed(unit.macs, unit.tenant_id, head, after)._asdict())
+    unit.change(_ADVANCE, before=head.sequence, **successor_of(unit.macs, unit.tenant_id, head, after)._asdict())
 
 
 def record_installation(unit: SystemUnit, acting: Acting, event: Event, subject: str = "", **detail: Any) -> None:
-    """As :func:`record`, in the installation's own chain."""
+    """As :func:`record`, in the installation's chain."""
     record(unit.of(INSTALLATION), acting, event, subject, **detail)
 
 
 def digest(chain: int, values: dict[str, Any]) -> str:
-    """The hash of an event: SHA-256 over its members in fixed order, the hash before it among them."""
+    """The hash of an event: SHA-256 over its members in fixed order, including the previous hash."""
     members = [chain, *(values[name] for name in COLUMNS if name != "hash")]
     return hashlib.sha256(orjson.dumps(members)).hexdigest()

@@ -1,8 +1,8 @@
-"""Pages of the trail, of one client or across all of them, by time. Bounded, however long the trail is.
+"""Pages of the audit trail, of one client or of all, by time. The cost of a page is bounded, however long the trail is.
 
-The order is that of (time, chain, number), for which there is an index. Other filters have none: with them a page is
-found in steps, each a read of its own that looks at ``STEP`` events, and after ``STEPS`` of them it ends as it is, with
-a cursor to go on from. Indexes for them would be paid for at every sign-in. A total is counted in the same steps.
+The order is (time, chain, number), for which there is an index. Other filters have none, since an index would slow down
+every sign-in: a filtered page is found in steps, each a separate read of ``STEP`` events, and ends after ``STEPS``
+steps with a cursor to continue. Totals are counted in the same steps.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam, func, or_, select, tuple_
 
-from manifest_auth.audit.chain import Link
 from manifest_auth.audit.chain_rows import BEFORE_ALL, MOST
+from manifest_auth.audit.chain_walk import Link
 from manifest_auth.audit.chains import names_of
 from manifest_auth.store import CrossTenant, Store, TenantScoped, TenantStore, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import audit_events
@@ -22,16 +22,16 @@ STEPS = 200
 NEWEST_FIRST, OLDEST_FIRST = "newest", "oldest"
 
 
-class Place(NamedTuple):
-    """Where an event stands among all: a page begins behind one."""
+class Position(NamedTuple):
+    """The position of an event in the order of all events."""
 
     at: int
     chain: int
     sequence: int
 
 
-class Wanted(NamedTuple):
-    """Which events. Empty texts: any. ``user``: who acted or whom it concerns; ``until`` is no part of the time."""
+class EventFilter(NamedTuple):
+    """Which events to list. Empty texts: any. ``user``: as actor or subject; ``until``: exclusive."""
 
     event: str = ""
     actor: str = ""
@@ -47,29 +47,31 @@ class Wanted(NamedTuple):
 
     @property
     def texts(self) -> dict[str, str]:
-        """Parameters of the conditions for which there is no index."""
+        """Parameters of the conditions without an index."""
         return {"event": self.event, "actor": self.actor, "subject": self.subject, "user": self.user}
 
     @property
     def span(self) -> _Range:
-        """Where they lie."""
+        """The range of positions of the span of time."""
         low = (
-            Place(self.since - 1, MOST, MOST) if self.since > BEFORE_ALL else Place(BEFORE_ALL, BEFORE_ALL, BEFORE_ALL)
+            Position(self.since - 1, MOST, MOST)
+            if self.since > BEFORE_ALL
+            else Position(BEFORE_ALL, BEFORE_ALL, BEFORE_ALL)
         )
-        high = Place(MOST, MOST, MOST) if self.until == MOST else Place(self.until, BEFORE_ALL, BEFORE_ALL)
+        high = Position(MOST, MOST, MOST) if self.until == MOST else Position(self.until, BEFORE_ALL, BEFORE_ALL)
         return _Range(low, high)
 
 
-class Found(NamedTuple):
-    """An event, and the client that it belongs to; None: the installation, or a client that is gone."""
+class FoundEvent(NamedTuple):
+    """An event with its client; None: the installation, or a deleted client."""
 
     chain: int
     client: str | None
     link: Link
 
     @property
-    def place(self) -> Place:
-        return Place(self.link.at, self.chain, self.link.sequence)
+    def position(self) -> Position:
+        return Position(self.link.at, self.chain, self.link.sequence)
 
 
 _E = audit_events.c
@@ -93,8 +95,8 @@ def _between(query: Select[Any], *, newest_first: bool) -> Select[Any]:
 
 
 def _is(name: str, *columns: str) -> ColumnElement[bool]:
-    wanted = bindparam(name, type_=Text())
-    return or_(wanted == "", *(_E[column] == wanted for column in columns or (name,)))
+    event_filter = bindparam(name, type_=Text())
+    return or_(event_filter == "", *(_E[column] == event_filter for column in columns or (name,)))
 
 
 _MATCHES = (_is("event"), _is("actor"), _is("subject"), _is("user", "actor", "subject"))
@@ -105,25 +107,25 @@ def _page(*, newest_first: bool) -> Select[Any]:
 
 
 def _horizon(*, newest_first: bool) -> Select[Any]:
-    """The event that is so many steps away."""
+    """The position of the event at that offset."""
     return _between(select(*_KEY), newest_first=newest_first).offset(bindparam("offset"))
 
 
-_MINE_NEWEST, _MINE_OLDEST = tenant_scoped(_page(newest_first=True)), tenant_scoped(_page(newest_first=False))
-_MINE_FAR_NEWEST, _MINE_FAR_OLDEST = (tenant_scoped(_horizon(newest_first=newest), Place) for newest in (True, False))
+_OWN_NEWEST, _OWN_OLDEST = tenant_scoped(_page(newest_first=True)), tenant_scoped(_page(newest_first=False))
+_OWN_FAR_NEWEST, _OWN_FAR_OLDEST = (tenant_scoped(_horizon(newest_first=newest), Position) for newest in (True, False))
 _ALL_NEWEST, _ALL_OLDEST = (cross_tenant(_page(newest_first=newest), because=_WHY) for newest in (True, False))
 _ALL_FAR_NEWEST, _ALL_FAR_OLDEST = (
-    cross_tenant(_horizon(newest_first=newest), Place, because=_WHY) for newest in (True, False)
+    cross_tenant(_horizon(newest_first=newest), Position, because=_WHY) for newest in (True, False)
 )
 _COUNT = tenant_scoped(select(func.count()).select_from(audit_events).where(_inside(), *_MATCHES), int)
-_PLACE = tenant_scoped(select(*_KEY).where(_E.sequence == bindparam("number")), Place)
+_POSITION = tenant_scoped(select(*_KEY).where(_E.sequence == bindparam("number")), Position)
 
 
 class _Range(NamedTuple):
-    """Events between two places, neither of them among it."""
+    """The events between two positions, both exclusive."""
 
-    low: Place
-    high: Place
+    low: Position
+    high: Position
 
     @property
     def values(self) -> dict[str, int]:
@@ -138,42 +140,42 @@ class _Range(NamedTuple):
         }
 
 
-class _Asked(NamedTuple):
-    """Events of a client, or of all; with the statements for it."""
+class _Query(NamedTuple):
+    """A filter with the statements for one client, or for all."""
 
-    wanted: Wanted
+    event_filter: EventFilter
     rows: TenantScoped[Any] | CrossTenant[Any]
-    horizon: TenantScoped[Place] | CrossTenant[Place]
+    horizon: TenantScoped[Position] | CrossTenant[Position]
 
     @property
     def newest_first(self) -> bool:
-        return self.wanted.order == NEWEST_FIRST
+        return self.event_filter.order == NEWEST_FIRST
 
 
-Page = tuple[list[Found], Place | None]
+Page = tuple[list[FoundEvent], Position | None]
 
 
-async def page(store: TenantStore, wanted: Wanted, first: int, after: Place | None = None) -> Page:
-    """At most ``first`` events of the store's client, and where the next page begins; None: this is the last. A page
-    may hold fewer than asked for, or none, and yet not be the last."""
-    newest = wanted.order == NEWEST_FIRST
-    rows, far = (_MINE_NEWEST, _MINE_FAR_NEWEST) if newest else (_MINE_OLDEST, _MINE_FAR_OLDEST)
-    asked = _Asked(wanted, rows, far)
+async def page(store: TenantStore, event_filter: EventFilter, first: int, after: Position | None = None) -> Page:
+    """At most ``first`` events of the store's client, and the position where the next page starts; None: this is the
+    last page. A page may have fewer events than requested, or none, without being the last."""
+    newest = event_filter.order == NEWEST_FIRST
+    rows, far = (_OWN_NEWEST, _OWN_FAR_NEWEST) if newest else (_OWN_OLDEST, _OWN_FAR_OLDEST)
+    asked = _Query(event_filter, rows, far)
     return await _paged(store, asked, first, after)
 
 
-async def page_across(store: Store, wanted: Wanted, first: int, after: Place | None = None) -> Page:
+async def page_across(store: Store, event_filter: EventFilter, first: int, after: Position | None = None) -> Page:
     """As :func:`page`, of all clients and the installation."""
-    newest = wanted.order == NEWEST_FIRST
+    newest = event_filter.order == NEWEST_FIRST
     rows, far = (_ALL_NEWEST, _ALL_FAR_NEWEST) if newest else (_ALL_OLDEST, _ALL_FAR_OLDEST)
-    asked = _Asked(wanted, rows, far)
+    asked = _Query(event_filter, rows, far)
     return await _paged(store, asked, first, after)
 
 
-async def total(store: TenantStore, wanted: Wanted) -> int | None:
-    """How many there are; None: more events than ``STEP * STEPS`` would have to be looked at."""
-    asked = _Asked(wanted._replace(order=OLDEST_FIRST), _MINE_OLDEST, _MINE_FAR_OLDEST)
-    found, here = 0, wanted.span
+async def total(store: TenantStore, event_filter: EventFilter) -> int | None:
+    """The number of events; None where more than ``STEP * STEPS`` would have to be read."""
+    asked = _Query(event_filter._replace(order=OLDEST_FIRST), _OWN_OLDEST, _OWN_FAR_OLDEST)
+    found, here = 0, event_filter.span
     for _ in range(STEPS):
         counted, left = await store.read(lambda unit: _count(unit, asked, here))  # noqa: B023 - awaited at once
         found += counted
@@ -183,46 +185,46 @@ async def total(store: TenantStore, wanted: Wanted) -> int | None:
     return None
 
 
-async def place_of_number(store: TenantStore, number: int) -> Place | None:
-    """Where the event with that number stands; None: it is gone, or never was."""
-    return await store.read(lambda unit: unit.first(_PLACE, number=number))
+async def position_of_number(store: TenantStore, number: int) -> Position | None:
+    """The position of the event with that number; None: it does not exist."""
+    return await store.read(lambda unit: unit.first(_POSITION, number=number))
 
 
-async def _paged(store: Any, asked: _Asked, first: int, after: Place | None) -> Page:
+async def _paged(store: Any, asked: _Query, first: int, after: Position | None) -> Page:
     newest = asked.newest_first
-    low, high = asked.wanted.span
+    low, high = asked.event_filter.span
     if after is not None:
         low, high = (low, min(high, after)) if newest else (max(low, after), high)
     here = _Range(low, high)
-    found: list[Found] = []
+    found: list[FoundEvent] = []
     for _ in range(STEPS):
         limit = first + 1 - len(found)
         rows, left = await store.read(lambda unit: _step(unit, asked, here, limit))  # noqa: B023 - awaited at once
         found += rows
         if len(found) > first:
-            return found[:first], found[first - 1].place
+            return found[:first], found[first - 1].position
         if left is None:
             return found, None
         here = left
     return found, here.high if newest else here.low
 
 
-def _step(unit: Any, asked: _Asked, whole: _Range, limit: int) -> tuple[list[Found], _Range | None]:
-    """What the next step finds, and what is left behind it. ``unit``: of the kind that the statements are for."""
-    here, left = (whole, None) if asked.wanted.is_any else _split(unit, asked, whole)
-    rows = unit.all(asked.rows, **here.values, **asked.wanted.texts, limit=limit)
+def _step(unit: Any, asked: _Query, whole: _Range, limit: int) -> tuple[list[FoundEvent], _Range | None]:
+    """The events of the next step, and the remaining range. ``unit``: of the kind that the statements need."""
+    here, left = (whole, None) if asked.event_filter.is_any else _split(unit, asked, whole)
+    rows = unit.all(asked.rows, **here.values, **asked.event_filter.texts, limit=limit)
     names = names_of(unit, [row[0] for row in rows])
-    return [Found(row[0], names.get(row[0]), Link(*row[1:])) for row in rows], left
+    return [FoundEvent(row[0], names.get(row[0]), Link(*row[1:])) for row in rows], left
 
 
-def _count(unit: TenantUnit, asked: _Asked, whole: _Range) -> tuple[int, _Range | None]:
+def _count(unit: TenantUnit, asked: _Query, whole: _Range) -> tuple[int, _Range | None]:
     here, left = _split(unit, asked, whole)
-    return unit.first(_COUNT, **here.values, **asked.wanted.texts) or 0, left
+    return unit.first(_COUNT, **here.values, **asked.event_filter.texts) or 0, left
 
 
-def _split(unit: Any, asked: _Asked, whole: _Range) -> tuple[_Range, _Range | None]:
-    """The next ``STEP`` events, and those behind them."""
-    far: Place | None = unit.first(asked.horizon, **whole.values, limit=1, offset=STEP)
+def _split(unit: Any, asked: _Query, whole: _Range) -> tuple[_Range, _Range | None]:
+    """The range of the next ``STEP`` events, and the remaining range."""
+    far: Position | None = unit.first(asked.horizon, **whole.values, limit=1, offset=STEP)
     if far is None:
         return whole, None
     if asked.newest_first:

@@ -1,8 +1,8 @@
-"""Refusals of known callers, in the audit trail: a permission that is missing, a credential shown on the wrong plane, a
-seat that is not there. The act was rolled back, so each is a unit of work of its own.
+"""Records refusals of known callers in the audit trail: a missing permission, a credential for the wrong kind of route,
+a missing seat. The act was rolled back, so each is recorded in its own unit of work.
 
-Bounded, since whoever is refused can ask again: of one caller and one kind there is one event in a minute, which tells
-how many there were since the one before. Never asked by a request that succeeds.
+The number is bounded, since a refused caller can repeat: one event a minute for each caller and kind, with the number
+of refusals since the previous one. Successful requests never call this.
 """
 
 from __future__ import annotations
@@ -18,38 +18,41 @@ from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import Store, StoreUnavailable
 
 EVERY_MS = 60_000
-MOST = 10_000  # callers and kinds that are remembered
+MOST = 10_000  # remembered callers and kinds
 
 
-class _Told(NamedTuple):
+class _Recorded(NamedTuple):
     at: int
     kept_back: int
 
 
 class Refusals:
-    """What this process has recorded in the last minute."""
+    """The refusals that this process recorded in the last minute."""
 
     def __init__(self, clock: Clock, store: Store) -> None:
         self._clock = clock
         self._store = store
-        self._told: dict[tuple[Any, ...], _Told] = {}
+        self._recorded: dict[tuple[Any, ...], _Recorded] = {}
 
     def count(self, *key: Any) -> int | None:
-        """How many were kept back since the last event of this kind; None: so is this one."""
+        """How many refusals were not recorded since the last event of this key; None: this one is not recorded
+        either."""
         now = self._clock.now_ms()
-        found = self._told.get(key)
+        found = self._recorded.get(key)
         if found is not None and 0 <= now - found.at < EVERY_MS:
-            self._told[key] = found._replace(kept_back=found.kept_back + 1)
+            self._recorded[key] = found._replace(kept_back=found.kept_back + 1)
             return None
-        if found is None and len(self._told) >= MOST:
-            self._told = {one: told for one, told in self._told.items() if 0 <= now - told.at < EVERY_MS}
-            if len(self._told) >= MOST:
+        if found is None and len(self._recorded) >= MOST:
+            self._recorded = {
+                one: recorded for one, recorded in self._recorded.items() if 0 <= now - recorded.at < EVERY_MS
+            }
+            if len(self._recorded) >= MOST:
                 return None
-        self._told[key] = _Told(now, 0)
+        self._recorded[key] = _Recorded(now, 0)
         return found.kept_back if found is not None else 0
 
-    async def note(self, request: Request, refusal: Refusal, route: str) -> None:
-        """Records what is a refusal of a known caller; of anything else nothing."""
+    async def record_refusal(self, request: Request, refusal: Refusal, route: str) -> None:
+        """Records a refusal of a known caller; ignores all others."""
         if isinstance(refusal, NoSeat):
             event = Event.SEAT_REFUSED
         elif isinstance(refusal, Forbidden):
@@ -65,8 +68,8 @@ class Refusals:
         await self.put(request, chain, request.caller.actor, event, refusal.reason or refusal.message, route)
 
     async def put(self, request: Request, chain: int, actor: str, event: Event, why: str, route: str) -> None:
-        """Records one in that chain, unless there was one of this caller, event and route a moment ago. A store
-        that does not work makes no other answer of it."""
+        """Records a refusal in that chain, unless one of this caller, event and route was recorded within a minute. An
+        unavailable store does not change the answer."""
         kept_back = self.count(chain, actor, event, route)
         if kept_back is None:
             return

@@ -1,7 +1,7 @@
-"""Retention: removes a chain's oldest events and keeps the rest provable.
+"""Retention: removes a chain's oldest events, and keeps the rest verifiable.
 
-What is removed is always the chain's beginning. In the same transaction the anchor is put on the last event that went,
-with a MAC, and an event says so: who moves the anchor by hand, in order to hide what was cut off, lacks the key.
+Only the beginning of a chain is removed. In the same transaction, the anchor is set to the last removed event, with a
+MAC, and an event is recorded: an attacker who moves the anchor to hide removed events lacks the key.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ _CHAINS = cross_tenant(
     .order_by(audit_heads.c.tenant_id)
     .limit(CHAINS),
     int,
-    because="retention looks at all chains in turn",
+    because="retention processes all chains, one after another",
 )
 
 
 async def sweep(store: Store, before: int, now: int) -> int:
-    """Removes the events of all chains that happened before that time, some at a time. How many there were."""
+    """Removes events of all chains before that time, in batches; how many there were."""
     removed, after = 0, -1
     origin = Origin(now, "system", "", "sweeping")
     while True:
@@ -65,19 +65,20 @@ async def sweep(store: Store, before: int, now: int) -> int:
 
 
 async def cut(store: Store, chain: int, before: int, now: int) -> int:
-    """One step of that, of one chain. How many events went; 0 once nothing is left but what tells of such steps."""
+    """One batch of :func:`sweep`, of one chain; how many events were removed. 0 once only events of retention itself
+    are left."""
     origin = Origin(now, "system", "", "sweeping")
     return await store.of(chain).write(lambda unit: _cut(unit, origin, before))
 
 
 def _look(unit: SystemUnit, after: int, before: int) -> tuple[list[int], list[int]]:
-    """The next chains, and those of them that begin with an old event."""
+    """The next chains, and those of them that start with an old event."""
     chains = unit.all(_CHAINS, after=after)
     return chains, [chain for chain in chains if any(old.at < before for old in unit.of(chain).all(_OLDEST, limit=1))]
 
 
 def _cut(unit: TenantUnit, origin: Origin, before: int) -> int:
-    """Removes at most ``BATCH`` events. Those that tell of nothing but earlier retention wait until there are more."""
+    """Removes at most ``BATCH`` events. Events of earlier retention alone are not worth a batch."""
     events.lock(unit)
     gone = list(takewhile(lambda old: old.at < before, unit.all(_OLDEST, limit=BATCH)))
     if len(gone) < BATCH and all(old.event == Event.AUDIT_SWEPT.value for old in gone):

@@ -1,7 +1,7 @@
-"""Proves the audit trail as it stands in the store, in memory that does not grow with it, while others write to it.
+"""Verifies the audit trail in the store, with constant memory, while the server writes to it.
 
-Each step reads some events together with the chain's head and anchor, all of one moment; what was added or swept in
-between is met by the next step.
+Each step reads some events together with the chain's head and anchor in one transaction; the next step sees events that
+were added or removed in between.
 """
 
 from __future__ import annotations
@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from manifest_auth.audit.chain import Fault, Walk
-from manifest_auth.audit.chain_links import chains_found
+from manifest_auth.audit.chain_links import find_chains
 from manifest_auth.audit.chain_rows import BEFORE_ALL, links_after
-from manifest_auth.audit.chain_tips import ends
+from manifest_auth.audit.chain_tips import read_tips
+from manifest_auth.audit.chain_walk import Fault, Walk
 from manifest_auth.audit.chains import names_of
 from manifest_auth.audit.events import INSTALLATION, Point
 from manifest_auth.store import Store, SystemUnit
 
 
 class Verdict(NamedTuple):
-    """What was found of a chain. ``client``: None for the installation's, or when the client is gone. ``events``: that
-    were proved, the last of them is ``end``. ``faults``: the first broken link, and what is wrong with the records of
-    the chain's end and beginning."""
+    """The result for a chain. ``client``: None for the installation, or a deleted client. ``events``: number of
+    verified events, up to ``end``. ``faults``: the first broken link, and faults of head and anchor."""
 
     chain: int
     client: str | None
@@ -35,7 +34,7 @@ Step = Callable[[int], None]
 
 
 class _Step(NamedTuple):
-    """What one step did. ``after``: where the next one begins; None: this was the last."""
+    """The result of one step. ``after``: where the next one starts; None: this was the last."""
 
     walk: Walk
     looked_at: int
@@ -45,19 +44,19 @@ class _Step(NamedTuple):
 
 
 async def verify_all(store: Store, step: Step, known: Mapping[int, Point]) -> list[Verdict]:
-    """Walks along all chains: those that are there, those that should be, and those of which an end was noted."""
-    chains, missing = await chains_found(store)
-    told = []
+    """Verifies all chains: those that exist, those that should, and those with a recorded tip (``known``)."""
+    chains, missing = await find_chains(store)
+    verdicts = []
     for chain in sorted({*chains, *known}):
         verdict = await verify(store, chain, step, known.get(chain))
         if chain in missing:
             verdict = verdict._replace(faults=[missing[chain], *verdict.faults])
-        told.append(verdict)
-    return told
+        verdicts.append(verdict)
+    return verdicts
 
 
 async def verify(store: Store, chain: int, step: Step, known: Point | None = None) -> Verdict:
-    """Walks along a chain. ``step`` is told how many events were looked at; ``known``: an end noted earlier."""
+    """Verifies a chain. ``step`` gets the number of events read; ``known``: a tip recorded earlier."""
     after, walk = BEFORE_ALL, None
     while True:
         done = await store.read(lambda unit: _walk(unit, chain, walk, after, known))  # noqa: B023 - awaited at once
@@ -73,11 +72,11 @@ async def verify(store: Store, chain: int, step: Step, known: Point | None = Non
 
 
 def _walk(unit: SystemUnit, chain: int, walk: Walk | None, after: int, known: Point | None) -> _Step:
-    mine, client = unit.of(chain), names_of(unit, [chain]).get(chain)
-    found = ends(mine)
-    if walk is None or found.start.sequence > walk.last.sequence:  # the first step, or retention was here meanwhile
+    own, client = unit.of(chain), names_of(unit, [chain]).get(chain)
+    found = read_tips(own)
+    if walk is None or found.start.sequence > walk.last.sequence:  # the first step, or retention ran meanwhile
         walk = Walk(chain, found.start, known)
-    links, goes_on = links_after(mine, after)
+    links, goes_on = links_after(own, after)
     for link in links:
         walk.take(link)
     if goes_on and walk.fault is None:

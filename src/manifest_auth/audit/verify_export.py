@@ -1,4 +1,4 @@
-"""Proves an export by itself, without a store or a key: nothing in between is missing, altered, or there twice."""
+"""Verifies an export without a store or a key: no event between its ends is missing, altered or duplicated."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 
 import orjson
 
-from manifest_auth.audit.chain import Link, Walk
+from manifest_auth.audit.chain_walk import Link, Walk
 from manifest_auth.audit.events import Event, Point
 from manifest_auth.audit.exports import line_of
-from manifest_auth.audit.readable import legible
+from manifest_auth.audit.readable_links import readable
 from manifest_auth.audit.verification import Step, Verdict
 from manifest_auth.errors import ValidationError
 from manifest_auth.text.canonical import moment
 
 
 def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]) -> list[Verdict]:
-    """What was found of each chain in what ``audit export`` wrote. Whether it begins and ends where it should, an
-    export does not know. Raises ValueError for what is none."""
+    """The result for each chain in the lines of ``audit export``. Whether a chain starts and ends where it should, an
+    export cannot show. Raises ValueError for a file that is not an export."""
     walks: dict[int, Walk] = {}
     names: dict[int, str | None] = {}
     for number, line in enumerate(lines, 1):
@@ -30,10 +30,10 @@ def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]
             start = Point(link.sequence - 1, link.previous_hash)
             walks[chain], names[chain] = Walk(chain, start, known.get(chain)), client
         walk = walks[chain]
-        # A member that stands twice in a line is read once: so a line counts only as it would be written again.
-        if orjson.dumps(line_of(chain, client, legible(link))) != line.removesuffix(b"\n"):
+        # JSON parsers ignore duplicate members, so the line must equal what would be written again.
+        if orjson.dumps(line_of(chain, client, readable(link))) != line.removesuffix(b"\n"):
             walk.stop(link.sequence, "its line is not as `audit export` writes it")
-        # The name is no part of the hash: it stands in each line until the client is gone, and in its first event.
+        # The name is not part of the hash: each line has it until the client is deleted, and so has the first event.
         created = orjson.loads(link.detail).get("identifier") if link.event == Event.CLIENT_CREATED.value else None
         if client is not None and len({client, names[chain], created} - {None}) > 1:
             walk.stop(link.sequence, "its line names another client than other lines of the chain")
@@ -41,7 +41,7 @@ def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]
         walk.take(link)
         step(1)
     if not walks:
-        raise ValueError("there is no event in it, so nothing is proved")
+        raise ValueError("there is no event in it, so nothing is verified")
     return [_verdict(chain, names[chain], walk) for chain, walk in walks.items()]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from manifest_auth import audit
 from manifest_auth.accounts import admins
-from manifest_auth.accounts.admins import managing, networks, second_factor
+from manifest_auth.accounts.admins import management, networks, second_factor
 from manifest_auth.app import build_services, opened
 from manifest_auth.audit import Event
 from manifest_auth.cli.commands import Refused, origin_of
@@ -39,7 +39,7 @@ def add_to(actions: Any) -> None:
 async def admin_addresses(given: argparse.Namespace) -> None:
     """Says what holds now. A running server follows within a second."""
     try:
-        wanted = networks.written(given.networks.strip()) if given.networks is not None else None
+        wanted = networks.normalised(given.networks.strip()) if given.networks is not None else None
     except ValueError as error:
         raise Refused(f"networks: {error}") from None
     if wanted == "":
@@ -50,7 +50,7 @@ async def admin_addresses(given: argparse.Namespace) -> None:
         def work(unit: SystemUnit) -> str:
             before, after = networks.addresses(unit), "" if given.anywhere else wanted
             if after is not None and after != before:
-                networks.limit(unit, after)
+                networks.set_addresses(unit, after)
                 change = {"before": before, "after": after}
                 audit.record_installation(unit, origin, Event.INSTALLATION_CHANGED, "", adminAddresses=change)
             return networks.addresses(unit)
@@ -73,16 +73,16 @@ async def admin_reset(given: argparse.Namespace) -> None:
             if found is None:
                 raise Refused(f"there is no system admin {given.name}")
             admin, subject, done = admins.get_locked(unit, found.id), f"admin:{found.id}", []
-            ended = managing.end_all(unit, admin.id, "reset", origin.at)
+            ended = management.end_all(unit, admin.id, "reset", origin.at)
             if second_factor.remove(unit, admin.id):
                 audit.record_installation(unit, origin, Event.SECOND_FACTOR_REMOVED, subject, sessions_ended=ended)
                 done.append("the second factor is gone")
             if stored:
-                managing.set_password(unit, admin.id, stored)
+                management.set_password(unit, admin.id, stored)
                 audit.record_installation(unit, origin, Event.ADMIN_PASSWORD_RESET, subject, sessions_ended=ended)
                 done.append("the password is a new one")
             if given.enable and admin.disabled_at is not None:
-                managing.enable(unit, origin, admin)
+                management.enable(unit, origin, admin)
                 done.append("the account is enabled")
             known = admins.addresses_of(unit, admin.id)
             blocked.clear_admin(unit, given.name, known, None)

@@ -15,7 +15,7 @@ from manifest_auth.cli.commands import Refused
 from manifest_auth.cli.progress import Progress
 from manifest_auth.operations.archive import FILES, KEY, NotPossible
 from manifest_auth.operations.backup import back_up
-from manifest_auth.operations.backup_log import note_backup
+from manifest_auth.operations.backup_log import record_backup
 from manifest_auth.operations.restore import Proof, restore
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock
@@ -66,7 +66,7 @@ def _backup(given: argparse.Namespace) -> int:
         print("The secret key is NOT in it: keep that apart; without it signing keys and providers' secrets are lost.")
     detail = {"by": "backup", "file": given.file.name[:200], "lost": len(manifest.lost)}
     try:
-        asyncio.run(note_backup(loaded, manifest.made_at, **detail))
+        asyncio.run(record_backup(loaded, manifest.made_at, **detail))
     except (NotPossible, SchemaRefused, StoreUnavailable) as error:  # one that takes nothing any more is backed up too
         print(f"The backup is whole, but it could not be noted in the store: {error}")
     return 1 if manifest.lost else 0
@@ -90,7 +90,7 @@ def _tidy() -> Iterator[None]:
 def _note(loaded: settings.Settings) -> int:
     now = Clock().now_ms()
     try:
-        asyncio.run(note_backup(loaded, now, by="note"))
+        asyncio.run(record_backup(loaded, now, by="note"))
     except NotPossible as error:
         raise Refused(str(error)) from error
     print(f"Noted: a backup of {when(now)}.")

@@ -11,7 +11,7 @@ from manifest_auth.cli.commands import Refused, origin_of
 from manifest_auth.runtime import settings
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import domains
-from manifest_auth.tenants.claims.every_claim import EveryClaim, every_claim
+from manifest_auth.tenants.claims.all_claims import ClaimOverview, list_all_claims
 
 
 def add_to(groups: Any) -> None:
@@ -63,12 +63,12 @@ async def _release(given: argparse.Namespace) -> None:
 async def _list(given: argparse.Namespace) -> None:
     """Prints one line for each claim."""
     async with opened(build_services(settings.load()), hashing=False) as services:
-        found = await services.store.read(lambda unit: list(every_claim(unit, to_settle=given.open)))
+        found = await services.store.read(lambda unit: list(list_all_claims(unit, to_settle=given.open)))
     for claim in found:
         print("\t".join(_columns(claim)))
 
 
-def _columns(claim: EveryClaim) -> tuple[str, ...]:
+def _columns(claim: ClaimOverview) -> tuple[str, ...]:
     contested = "contested" if claim.contested else ""
     return (claim.kind, claim.what, claim.client, claim.state, claim.proof or "", contested, claim.reason)
 

@@ -15,8 +15,8 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import Admitted, Draft, add, hand_over, password_rules, set_roles, users
-from manifest_auth.accounts.admins import managing
+from manifest_auth.accounts import Draft, UserWithAccessLink, add, deliver_link, password_rules, set_roles, users
+from manifest_auth.accounts.admins import management
 from manifest_auth.app import build_services, opened, settle_garbage
 from manifest_auth.audit import Event, Origin
 from manifest_auth.errors import NoSeat
@@ -85,9 +85,13 @@ def _check_address(field: str, host: str, port: int) -> None:
 
 async def _try_out(loaded: Settings) -> None:
     """Opens the services once. What is wrong stops the start with one line, and several web processes find the schema
-    up to date; left to them, each would fail by itself and be started again and again."""
-    async with opened(build_services(loaded), hashing=False):
-        pass
+    up to date; left to them, each would fail by itself and be started again and again. So is a setup code printed
+    once."""
+    from manifest_auth.cli import setup_code
+
+    async with opened(build_services(loaded), hashing=False) as services:
+        if told := await setup_code.at_start(services):
+            print(told, file=sys.stderr, flush=True)  # to the terminal alone: a log is kept, and read by others
 
 
 async def _demo(loaded: Settings) -> None:
@@ -120,7 +124,7 @@ async def admin_create(given: argparse.Namespace) -> None:
         stored = await services.hasher.hash(password)
 
         def work(unit: SystemUnit) -> int:
-            return managing.create(unit, origin_of(services), given.name, stored)
+            return management.create(unit, origin_of(services), given.name, stored)
 
         print(f"System admin {given.name} has number {await services.store.write(work)}.")
 
@@ -163,7 +167,7 @@ async def user_roles(given: argparse.Namespace) -> None:
         if tenant is None:
             raise Refused(f"there is no client {given.client}")
 
-        def work(unit: TenantUnit) -> Admitted:
+        def work(unit: TenantUnit) -> UserWithAccessLink:
             user = users.find_by_email(unit, given.email)
             if user is None:
                 raise Refused(f"client {given.client} has no user {given.email}")
@@ -171,9 +175,9 @@ async def user_roles(given: argparse.Namespace) -> None:
 
         admitted = await _or_refused(services, tenant.id, services.store.of(tenant.id).write(work))
         print(f"User {given.email} has the roles {', '.join(role_names(admitted.user.roles))}.")
-        if admitted.made is not None:
-            handed = await hand_over(
-                RequestContext(services, "command-line", "", ""), services.account_tools, admitted.made
+        if admitted.new_link is not None:
+            handed = await deliver_link(
+                RequestContext(services, "command-line", "", ""), services.account_tools, admitted.new_link
             )
             where = handed.link or "in an e-mail to the user"
             print(f"All ways into the account ended. The new one, good for 72 hours: {where}")

@@ -117,7 +117,7 @@ async def _install(_given: argparse.Namespace) -> None:
     async with opened(build_services(settings.load()), hashing=False) as services:
         try:
             await services.store.write(
-                lambda unit: licence.put_in_force(unit, services.licence, origin_of(services), text)
+                lambda unit: licence.install_licence(unit, services.licence, origin_of(services), text)
             )
         except LicenseInvalid as refusal:
             raise Refused(f"this licence is not accepted here: {refusal.reason}") from refusal

@@ -22,13 +22,15 @@ async def user_link(given: argparse.Namespace) -> None:
             raise Refused(f"there is no client {given.client}")
         by_password = tenants.settings_of(tenant.settings).password_sign_in
 
-        def work(unit: TenantUnit) -> accounts.Made:
+        def work(unit: TenantUnit) -> accounts.NewLink:
             found = users.find_by_email(unit, given.email)
             if found is None:
                 raise Refused(f"{given.client} has no user {given.email}")
             user = users.get(unit, found.id, lock=True)
             purpose = Purpose.RESET if user.password_hash and by_password else Purpose.INVITATION
-            return accounts.make_link(unit, origin_of(services), services.account_tools, user, purpose, is_shown=True)
+            return accounts.make_link(
+                unit, origin_of(services), services.account_tools, user, purpose, is_returned=True
+            )
 
         made = await services.store.of(tenant.id).write(work)
         print(one_time_links.address(services.settings.public_url, made.token or ""))

@@ -30,6 +30,7 @@ _ELSEWHERE = {
     "doctor": "doctor",
     "domain": "claims",
     "claims": "claims",
+    "setup-code": "setup_code",
 }
 
 

@@ -15,7 +15,7 @@ from manifest_auth.cli import callbacks
 from manifest_auth.cli.commands import Refused, origin_of
 from manifest_auth.http import parse
 from manifest_auth.operations.providers.diagnose import diagnose
-from manifest_auth.operations.providers.models import ProviderBody, shown
+from manifest_auth.operations.providers.models import ProviderBody, provider_data
 from manifest_auth.operations.providers.save import prepare
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
@@ -93,7 +93,7 @@ async def add(given: argparse.Namespace) -> None:
             tenant = _tenant(unit, given.client)
             return tenant.identifier, make(unit.of(tenant.id), origin_of(services), True)
 
-        made = msgspec.to_builtins(shown(ctx, *await services.store.write(work)))
+        made = msgspec.to_builtins(provider_data(ctx, *await services.store.write(work)))
     there = {name: value for name, value in made["serviceProvider"].items() if isinstance(value, str)}
     print(f"Provider {given.name} has number {made['id']}.{' Type in there:' if there else ''}")
     for name, value in there.items():

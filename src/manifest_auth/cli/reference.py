@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from manifest_auth.api.graphql.reference import graphql_page
+from manifest_auth.api.graphql.reference_page import graphql_page
 from manifest_auth.cli import reference_routes
 from manifest_auth.cli.reference_of_pages import pages_page
 from manifest_auth.cli.reference_pages import errors_page, settings_page
-from manifest_auth.sign_in.reasons import reasons_page
+from manifest_auth.sign_in.refusal_reasons import reasons_page
 
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,

@@ -39,4 +39,4 @@ from manifest_auth.http.routes import (
     Route,
     RouteTable,
 )
-from manifest_auth.http.wire import Items, Time, TokensBeside, Wire, given
+from manifest_auth.http.wire import Items, Time, TokensBeside, Wire, or_none

@@ -1,4 +1,4 @@
-"""What a caller prefers: lists of choices with weights (RFC 9110, sections 12.4.2 and 12.5)."""
+"""``Accept`` headers: lists of choices with weights (RFC 9110, sections 12.4.2 and 12.5)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _JSON, _HTML = "application/json", "text/html"
 
 def weights(header: str) -> dict[str, float]:
     """The choices of an ``Accept`` or ``Accept-Language`` header, in lower case and without parameters, each with its
-    best weight; a weight that is none counts as 0."""
+    best weight; an invalid weight counts as 0."""
     found: dict[str, float] = {}
     for item in header.lower().split(","):
         choice, *parameters = (part.strip() for part in item.split(";"))
@@ -28,7 +28,7 @@ def _weight(parameters: list[str]) -> float:
 
 
 def prefers_html(header: str | None) -> bool:
-    """Whether ``text/html`` ranks above JSON: browsers say so, programs do not."""
+    """Whether ``text/html`` ranks above JSON, as in browsers' requests. ``header``: ``Accept``."""
     if not header:
         return False
     found = weights(header)
@@ -36,6 +36,6 @@ def prefers_html(header: str | None) -> bool:
 
 
 def _of(found: dict[str, float], kind: str) -> float:
-    """The most specific range that fits decides."""
+    """The weight of the most specific range that matches."""
     group = kind.partition("/")[0]
     return next((found[name] for name in (kind, f"{group}/*", "*/*") if name in found), 0.0)

@@ -62,7 +62,7 @@ async def admin(ctx: RequestContext, head: Head) -> AdminCaller:
     if head.authorization is None:
         raise Unauthenticated()
     token, now = bearer(head.authorization), ctx.now
-    await ctx.services.keys.look()
+    await ctx.services.keys.ensure_current()
     try:
         verified = await ctx.services.verified.verify(Purpose.ADMIN_ACCESS, token, now)
     except InvalidToken:

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
+from manifest_auth.accounts.admins import console
 from manifest_auth.errors import (
     Forbidden,
     InternalError,
@@ -55,6 +56,7 @@ Unrouted = Callable[[RequestContext, Refusal, Head, str], Awaitable[Answer[None]
 WHOLE = "manifest_auth.whole"
 _MAX_AGENT = 200
 _ADMIN = "/api/admin"
+_PLANE = (_ADMIN, console.PATH)
 _OWN = f"{_ADMIN}/auth/"  # what concerns the system admin who asks, and nobody else
 _UNROUTED = "(none)"
 _SESSION = f"{SESSION}=".encode()
@@ -71,6 +73,7 @@ class Pipeline:
         self._proxies = proxy_networks(services.settings)
         always = (*SECURITY, HSTS) if services.settings.secure_cookies else SECURITY
         self._always: tuple[Header, ...] = always
+        self._console = console.is_served(services.settings)
         self._log_all = services.settings.log_requests == "all"
         self._log_changes = services.settings.log_requests != "none"
 
@@ -92,15 +95,14 @@ class Pipeline:
         route: Route | None = None
         try:
             _check_target(scope, head)
-            if scope["path"].startswith(_ADMIN) and not await services.admin_range.admits(ctx.address):
-                # To everybody else nothing is there, so that nobody sees what to come back for.
-                raise NotFound(reason="the admin plane is not for that address")
+            if scope["path"].startswith(_PLANE):
+                await self._check_plane(ctx, scope["path"])
             route, path = self._table.find(method, scope["path"])
             pattern = route.path
             head.check()  # once the route is known: it says in which form a refusal is answered
             answer = await self._handle(ctx, route, path, head, scope, receive)
         except Refusal as refusal:
-            await ctx.services.refusals.note(ctx, refusal, pattern)
+            await ctx.services.refusals.record_refusal(ctx, refusal, pattern)
             answer = await self._refused(ctx, scope, pattern, refusal, route, head)
         except StoreUnavailable as error:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")
@@ -131,6 +133,14 @@ class Pipeline:
         if self._log_all or (self._log_changes and method not in ("GET", "HEAD") and pattern != "/api/client/graphql"):
             services.log.info("request", request_id=ctx.request_id, method=method, route=pattern, status=answer.status,
                            ms=round(seconds * 1000, 2), caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
+
+    async def _check_plane(self, ctx: RequestContext, path: str) -> None:
+        """To whom the plane of system admins is not open nothing is there, so that no one sees what to come back for.
+        Raises NotFound."""
+        if path.startswith(console.PATH) and not self._console:
+            raise NotFound(reason="a cookie for the pages of the installation needs https")
+        if not await self._services.admin_networks.allows(ctx.address):
+            raise NotFound(reason="the admin plane is not for that address")
 
     async def _handle(
         self, ctx: RequestContext, route: Route, path: dict[str, str], head: Head, scope: Any, receive: Receive
@@ -209,8 +219,7 @@ class Pipeline:
 
 def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
     """Nothing that we serve needs percent-encoding in its path. Refusing it means that the rules of a proxy in front
-    see the very path that is served (security bar 91), and that no NUL gets further. HTTP/1.1 requires Host.
-    """
+    see the very path that is served (security bar 91), and that no NUL gets further. HTTP/1.1 requires Host."""
     if b"%" in scope.get("raw_path", b""):
         raise NotFound(reason="percent-encoded path")
     if head.host is None and scope["http_version"] == "1.1":

@@ -18,7 +18,7 @@ D = TypeVar("D")
 Time = Annotated[str, "milliseconds"]
 
 
-def given(value: D | UnsetType) -> D | None:
+def or_none(value: D | UnsetType) -> D | None:
     """A member of a body; None where it was left out."""
     return None if value is UNSET else value
 
@@ -55,13 +55,13 @@ class Items(Wire, Generic[D], frozen=True):
 
 @cache
 def _reader(
-    model: type[Wire], given: tuple[str, ...]
+    model: type[Wire], or_none: tuple[str, ...]
 ) -> tuple[list[str], Callable[[object], tuple[Any, ...]], list[tuple[str, Callable[[Any], Any]]]]:
     """The members that come from a row, what reads them, and what brings some of them into the form of the wire: SQLite
     has numbers for flags."""
     hints = get_type_hints(model, include_extras=True)
     required = model.__struct_fields__[: len(model.__struct_fields__) - len(model.__struct_defaults__)]
-    names = [name for name in required if name not in given]
+    names = [name for name in required if name not in or_none]
     read = attrgetter(*names) if len(names) > 1 else lambda row: tuple(getattr(row, name) for name in names)
     return names, read, [(name, show) for name in names if (show := _shown(hints[name]))]
 

@@ -1,7 +1,7 @@
 """On-premise licences: keys, the gate before every client route, and seats.
 
-Owns ``licences``, ``revoked_licences`` and ``seats_taken``. Never counts anything in hosted mode, which asks for no
-licence, and never asks anyone over the network.
+Owns ``licences``, ``revoked_licences`` and ``seats_taken``. Never counts seats in hosted mode, which needs no licence,
+and never uses the network.
 """
 
 from manifest_auth.licence.gate import Gate, Overview, State, warning
@@ -17,5 +17,5 @@ from manifest_auth.licence.licence import (
     sign,
     verify,
 )
-from manifest_auth.licence.licence_events import put_in_force
-from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, free, overdrawn
+from manifest_auth.licence.licence_events import install_licence
+from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, SeatCounter, free, overdrawn

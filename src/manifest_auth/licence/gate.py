@@ -1,5 +1,5 @@
-"""The licence gate of on-premise mode: which state the installed licence is in, asked before every client route, and
-whether a seat is left, asked in the transaction in which somebody appears."""
+"""The licence gate of on-premise mode: checks the state of the licence before every route for users, and free seats in
+the transaction that adds or changes a user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from manifest_auth.store import Store, SystemUnit, TenantUnit, global_, installa
 from manifest_auth.store.tables import licences, revoked_licences
 from manifest_auth.text.canonical import when
 
-_NUMBER = "id"  # the value of the installation that a licence may be bound to
+_NUMBER = "id"  # the installation value that a licence may be bound to
 SKEW_MS = 5 * 60_000
 LOOK_EVERY_MS = 1000
 SOON_MS = 30 * DAY_MS
@@ -41,8 +41,8 @@ class _Row(NamedTuple):
 _L = licences.c
 _IN_FORCE = select(_L.license_key, _L.installed_at, _L.latest_seen_at).where(_L.id == 1)
 _FIND = global_(_IN_FORCE, _Row)
-# Held until the transaction ends: of those who appear at once, each counts those before it (SQLite has one writer).
-_HOLD = global_(_IN_FORCE.with_for_update(), _Row)
+# Locked until the transaction ends: of concurrent additions, each one counts those before it (SQLite has one writer).
+_LOCK = global_(_IN_FORCE.with_for_update(), _Row)
 _PUT = global_(
     upsert(licences)
     .values(id=1, license_key=bindparam("license_key"), installed_at=bindparam("now"), latest_seen_at=bindparam("now"))
@@ -68,8 +68,8 @@ _REVOKE = global_(
 )
 
 
-class Standing(NamedTuple):
-    """``is_set_back``: the clock is behind the newest time that was ever seen."""
+class LicenceStatus(NamedTuple):
+    """The state of the licence. ``is_set_back``: the clock is behind the newest recorded time."""
 
     state: State
     licence: Licence | None = None
@@ -77,16 +77,16 @@ class Standing(NamedTuple):
 
 
 class Installed(NamedTuple):
-    """``replaced``: the id of the licence that was in force before."""
+    """``replaced``: the id of the previous licence."""
 
     licence: Licence
     replaced: str | None
 
 
 class Overview(NamedTuple):
-    """What system admins see. ``used`` None: nobody counts, since no licence is asked for."""
+    """The overview for system admins. ``used``: None where no licence is needed."""
 
-    standing: Standing
+    status: LicenceStatus
     used: Seats | None
     installation: str
 
@@ -96,8 +96,8 @@ class Gate:
         self._needed = settings.deployment == "on-premise"
         self._store, self._clock = store, clock
         self._keys: list[Ed25519PublicKey] = []
-        self._known: tuple[int, Standing] | None = None
-        self.said_set_back = False
+        self._known: tuple[int, LicenceStatus] | None = None
+        self.reported_set_back = False
         for text in filter(None, (k.strip() for k in settings.license_public_key.split(","))):
             try:
                 self._keys.append(public_key(text))
@@ -111,73 +111,75 @@ class Gate:
         return self._needed
 
     async def check(self) -> str:
-        """Lets a client's request pass, with the warning that its answer carries (empty: none). Raises LicenseRequired,
+        """Checks the licence for a user's request; the warning for its answer (empty: none). Raises LicenseRequired,
         LicenseExpired."""
-        standing = await self.standing()
-        _require(standing)
-        return warning(standing, self._clock.now_ms()) if standing.state is State.GRACE else ""
+        status = await self.status()
+        _require(status)
+        return warning(status, self._clock.now_ms()) if status.state is State.GRACE else ""
 
     async def warning(self) -> str:
-        """What system admins are told of beforehand, and when nothing works any more."""
-        return warning(await self.standing(), self._clock.now_ms())
+        """The warning for system admins, also before the licence ends."""
+        return warning(await self.status(), self._clock.now_ms())
 
     def seat(self, unit: TenantUnit, before: int, after: int) -> None:
-        """See :class:`seats.Counter`. Costs nothing where no licence is needed, or no greater seat than before."""
+        """See :class:`.seats.SeatCounter`. Reads nothing where no licence is needed, or no greater seat than before."""
         if not self._needed:
             return
-        old, new = seats.place(before), seats.place(after)
+        old, new = seats.type_index(before), seats.type_index(after)
         if new >= old:
             return
-        row = unit.first(_HOLD)
-        standing = Standing(State.MISSING) if row is None else self._judge(row, self._clock.now_ms())
-        _require(standing)
-        assert standing.licence is not None
-        seats.check(standing.licence.seats, seats.taken(unit), old, new)
+        row = unit.first(_LOCK)
+        status = LicenceStatus(State.MISSING) if row is None else self._status_of(row, self._clock.now_ms())
+        _require(status)
+        assert status.licence is not None
+        seats.check(status.licence.seats, seats.taken(unit), old, new)
 
-    async def standing(self, *, fresh: bool = False) -> Standing:
+    async def status(self, *, fresh: bool = False) -> LicenceStatus:
         """The state of the installed licence, at most a second old."""
         if not self._needed:
-            return Standing(State.NOT_NEEDED)
+            return LicenceStatus(State.NOT_NEEDED)
         now = self._clock.now_ms()
         if self._known is not None and not fresh and 0 <= now - self._known[0] < LOOK_EVERY_MS:
             return self._known[1]
         row = await self._store.look_up(_FIND)
-        standing = Standing(State.MISSING) if row is None else self._judge(row, now)
-        self._known = (now, standing)
-        return standing
+        status = LicenceStatus(State.MISSING) if row is None else self._status_of(row, now)
+        self._known = (now, status)
+        return status
 
     async def overview(self) -> Overview:
-        """The state, who takes seats, and the number of the installation that a licence may be bound to."""
+        """The licence's state, the used seats, and the installation's id."""
 
         def work(unit: SystemUnit) -> Overview:
             number = installation_values.get(unit, _NUMBER) or ""
             if not self._needed:
-                return Overview(Standing(State.NOT_NEEDED), None, number)
+                return Overview(LicenceStatus(State.NOT_NEEDED), None, number)
             row = unit.first(_FIND)
-            standing = Standing(State.MISSING) if row is None else self._judge(row, self._clock.now_ms())
-            return Overview(standing, seats.taken(unit), number)
+            status = LicenceStatus(State.MISSING) if row is None else self._status_of(row, self._clock.now_ms())
+            return Overview(status, seats.taken(unit), number)
 
         return await self._store.read(work)
 
-    async def note_time(self) -> None:
-        """Remembers how late it is, so that a clock set back does not revive a licence."""
+    async def record_time(self) -> None:
+        """Records the current time, so that setting the clock back does not revive a licence."""
         if self._needed:
             now = self._clock.now_ms()
             await self._store.write(lambda unit: unit.change(_SEEN, now=now))
 
     def install(self, unit: SystemUnit, text: str, now: int) -> Installed:
-        """Checks a key and puts it in force in place of any other. Raises LicenseInvalid and changes nothing.
+        """Checks a key and installs it in place of any other. Raises LicenseInvalid and changes nothing.
 
-        What counts is the newest time that was ever seen, so that a clock set back lets no expired key in. A key that
-        resets the clock is for a clock that once ran ahead: it counts from now, and is taken once."""
+        The newest recorded time counts, so that setting the clock back makes no expired key valid. A key that resets
+        the clock is for a clock that once ran ahead: it counts from now, and works once.
+        """
         try:
             licence = verify(text, self._keys)
         except BadLicence as error:
             raise LicenseInvalid(reason=str(error)) from None
-        # Installs wait for one another, be it that no licence is there yet: what one revokes, the other sees.
+        # Concurrent installations wait for one another, even where there is no licence yet, so that each sees what the
+        # other revoked.
         number = installation_values.lock(unit, _NUMBER)
-        held = unit.first(_FIND)
-        latest = now if held is None or licence.resets_clock else max(now, held.latest_seen_at)
+        current = unit.first(_FIND)
+        latest = now if current is None or licence.resets_clock else max(now, current.latest_seen_at)
         if licence.issued_at * 1000 > latest + SKEW_MS or licence.expires_ms <= latest:
             raise LicenseInvalid(reason="not valid at this time")
         if licence.installation is not None and number != licence.installation:
@@ -193,36 +195,36 @@ class Gate:
             unit.change(_RESET, now=now)
             unit.change(_REVOKE, license_id=licence.id, revoked_by=licence.id, now=now)
         self._known = None
-        before = self._judge(held, now).licence if held is not None else None
+        before = self._status_of(current, now).licence if current is not None else None
         return Installed(licence, before.id if before is not None else None)
 
-    def _judge(self, row: _Row, now: int) -> Standing:
+    def _status_of(self, row: _Row, now: int) -> LicenceStatus:
         try:
             licence = verify(row.license_key, self._keys)
         except BadLicence:  # the public key was changed
-            return Standing(State.MISSING)
+            return LicenceStatus(State.MISSING)
         latest = max(now, row.latest_seen_at)
         is_set_back = row.latest_seen_at > now + SKEW_MS
         if latest < licence.expires_ms:
-            return Standing(State.VALID, licence, is_set_back)
-        return Standing(State.GRACE if latest < licence.ends_ms else State.EXPIRED, licence, is_set_back)
+            return LicenceStatus(State.VALID, licence, is_set_back)
+        return LicenceStatus(State.GRACE if latest < licence.ends_ms else State.EXPIRED, licence, is_set_back)
 
 
-def _require(standing: Standing) -> None:
-    if standing.state is State.MISSING:
+def _require(status: LicenceStatus) -> None:
+    if status.state is State.MISSING:
         raise LicenseRequired()
-    if standing.state is State.EXPIRED:
+    if status.state is State.EXPIRED:
         raise LicenseExpired()
 
 
-def warning(standing: Standing, now: int) -> str:
-    """One line for the header ``X-License-Warning``; empty when there is nothing to say."""
-    licence = standing.licence
-    if standing.state is State.MISSING:
+def warning(status: LicenceStatus, now: int) -> str:
+    """The line for the header ``X-License-Warning``; empty when there is no warning."""
+    licence = status.licence
+    if status.state is State.MISSING:
         return "no license is installed"
-    if licence is None or (standing.state is State.VALID and licence.expires_ms > now + SOON_MS):
+    if licence is None or (status.state is State.VALID and licence.expires_ms > now + SOON_MS):
         return ""
-    if standing.state is State.VALID:
+    if status.state is State.VALID:
         return f"license expires at {when(licence.expires_ms)}"
-    ended = "ended" if standing.state is State.EXPIRED else "ends"
+    ended = "ended" if status.state is State.EXPIRED else "ends"
     return f"license expired at {when(licence.expires_ms)}; access {ended} at {when(licence.ends_ms)}"

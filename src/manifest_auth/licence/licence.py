@@ -1,7 +1,7 @@
-"""Licence keys: compact, signed, readable; checked offline with the vendor's public key (contract, section 10).
+"""Licence keys: signed texts, verified offline with the vendor's public key.
 
 Text: ``MANIFEST1.`` base64url(JSON members) ``.`` base64url(Ed25519 signature over all before the last dot). The
-algorithm is part of the version in front, so a key cannot choose it. ``docs/on-premise.md`` documents the members.
+version prefix fixes the algorithm, so a key cannot choose it. ``docs/on-premise.md`` documents the members.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ MAX_LENGTH = 8192
 GRACE_DAYS = 14
 DAY_MS = 86_400_000
 MAX_SEATS = 10**9
-_LATEST = 250_000_000_000  # the year 9892: with its grace time still a date
+_LATEST = 250_000_000_000  # the year 9892: the end of the grace time is still a valid date
 _Count = Annotated[int, Meta(ge=0, le=MAX_SEATS)]
 
 
 class BadLicence(Exception):
-    """The key is not one of the vendor's, or not for now and here. The text is for the log."""
+    """The key is invalid. The text is for the log."""
 
 
 class Seats(msgspec.Struct, frozen=True):
@@ -39,8 +39,8 @@ class Seats(msgspec.Struct, frozen=True):
 
 
 class Licence(msgspec.Struct, frozen=True, rename="camel"):
-    """What a key grants. Times in seconds since 1970 UTC. ``revokes``: ids of licences that are accepted no longer.
-    ``resets_clock``: the newest time that the installation ever saw was wrong, and is forgotten."""
+    """The content of a key. Times in seconds since 1970 UTC. ``revokes``: ids of licences that are no longer accepted.
+    ``resets_clock``: the newest time that the installation recorded was wrong, and is reset."""
 
     id: Annotated[str, Meta(min_length=1, max_length=100)]
     customer: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -59,18 +59,18 @@ class Licence(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def ends_ms(self) -> int:
-        """When the grace time is over, too."""
+        """When the grace time ends."""
         return self.expires_ms + self.grace_days * DAY_MS
 
 
 def sign(licence: Licence, private: Ed25519PrivateKey) -> str:
-    """The key's text."""
+    """The text of a licence key."""
     signed = f"{VERSION}.{encode(msgspec.json.encode(licence))}"
     return f"{signed}.{encode(private.sign(signed.encode()))}"
 
 
 def verify(text: str, public_keys: list[Ed25519PublicKey]) -> Licence:
-    """The content of a genuine key, whatever its times. Raises BadLicence."""
+    """The content of a genuine key; its times are not checked. Raises BadLicence."""
     if len(text) > MAX_LENGTH or not text.isascii():
         raise BadLicence("length or characters")
     signed, _, signature = text.rpartition(".")
@@ -89,7 +89,7 @@ def verify(text: str, public_keys: list[Ed25519PublicKey]) -> Licence:
     except (msgspec.MsgspecError, ValueError) as error:
         raise BadLicence(f"members: {error}") from None
     if found.resets_clock and found.installation is None:
-        raise BadLicence("members: what resets the clock must be bound to an installation")
+        raise BadLicence("members: a key that resets the clock must be bound to an installation")
     return found
 
 

@@ -1,5 +1,5 @@
-"""What the audit trail is told of licences: that one was installed or refused, and, once for all nodes, that one comes
-into its grace or ends, or that the clock was set back."""
+"""Audit events of licences: installed, refused, and, once for all nodes, changes of state such as grace, expiry, or a
+clock that was set back."""
 
 from __future__ import annotations
 
@@ -9,39 +9,40 @@ import msgspec
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
-from manifest_auth.context import Acting
+from manifest_auth.context import Acting, require_recent
 from manifest_auth.errors import LicenseInvalid
-from manifest_auth.licence.gate import Gate, Standing, State
+from manifest_auth.licence.gate import Gate, LicenceStatus, State
 from manifest_auth.store import Store, SystemUnit, installation_values
 from manifest_auth.text.canonical import when
 
 _NAME = "license_state"
-_QUIET = (State.VALID.value, State.MISSING.value)  # as an installation begins, which nobody need be told
+_QUIET = (State.VALID.value, State.MISSING.value)  # the initial states, which are not recorded
 
 
-async def tell(store: Store, standing: Standing, now: int) -> None:
-    """Records what became of the licence since it was last told."""
-    text = f"{standing.state.value}{' set-back' if standing.is_set_back else ''}"
-    told = await installation_values.look_up(store, _NAME)
-    if text != (told or "") and (told is not None or text not in _QUIET):
-        await store.write(lambda unit: _tell(unit, standing, text, now))
+async def record_change(store: Store, status: LicenceStatus, now: int) -> None:
+    """Records a change of the licence's state since the last recorded one."""
+    text = f"{status.state.value}{' set-back' if status.is_set_back else ''}"
+    recorded = await installation_values.look_up(store, _NAME)
+    if text != (recorded or "") and (recorded is not None or text not in _QUIET):
+        await store.write(lambda unit: _record_change(unit, status, text, now))
 
 
-def _tell(unit: SystemUnit, standing: Standing, text: str, now: int) -> None:
-    before = installation_values.lock(unit, _NAME) or State.VALID.value  # the second node finds it
+def _record_change(unit: SystemUnit, status: LicenceStatus, text: str, now: int) -> None:
+    before = installation_values.lock(unit, _NAME) or State.VALID.value  # a second node finds it recorded
     if before == text:
         return
     installation_values.put(unit, _NAME, text)
     detail: dict[str, Any] = {
-        "license": standing.licence.id if standing.licence else None,
+        "license": status.licence.id if status.licence else None,
         "before": {"state": before.partition(" ")[0], "clockSetBack": before.endswith("set-back")},
-        "after": {"state": standing.state.value, "clockSetBack": standing.is_set_back},
+        "after": {"state": status.state.value, "clockSetBack": status.is_set_back},
     }
     audit.record_installation(unit, Origin(now, "system", "", "licence"), Event.LICENSE_STATE_CHANGED, **detail)
 
 
-def put_in_force(unit: SystemUnit, gate: Gate, by: Acting, text: str) -> None:
-    """Installs a key, and records that it was or why it was not. Raises LicenseInvalid."""
+def install_licence(unit: SystemUnit, gate: Gate, by: Acting, text: str) -> None:
+    """Installs a key, and records success or refusal. Raises LicenseInvalid, and ReauthenticationRequired."""
+    require_recent(by)
     try:
         made, replaced = gate.install(unit, text, by.origin.at)
     except LicenseInvalid as refusal:

@@ -1,7 +1,7 @@
 """Seats: which licence type allows which roles, and whether one is left (docs/decisions/0027-seats.md).
 
-A seat is taken by every user of the installation who is not deactivated and has a role, whichever client it is. A type
-allows what the types after it allow, so a greater seat that is free serves where a lesser one is missing.
+Every active user with a role takes a seat, of all clients together. A type includes the types after it, so a free seat
+of a greater type can serve for a lesser one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from manifest_auth.permissions import Role, roles_of
 from manifest_auth.store import SystemUnit, TenantUnit, global_
 from manifest_auth.store.tables import seats_taken
 
-#: The types, the greatest first, and the roles that each allows.
+#: The licence types, the greatest first, with the roles that each allows.
 ALLOWED: dict[str, frozenset[Role]] = {
     "full": frozenset(Role),
     "operate": frozenset({Role.OPERATOR, Role.VIEWER}),
@@ -28,21 +28,21 @@ TYPES = tuple(ALLOWED)
 _NO_SEAT = len(TYPES)
 
 
-class Counter(Protocol):
-    """Whoever lets users appear is handed one: the installation's gate, or :data:`UNCOUNTED`."""
+class SeatCounter(Protocol):
+    """Counts seats where users are added or changed: the installation's gate, or :data:`UNCOUNTED`."""
 
     def seat(self, unit: TenantUnit, before: int, after: int) -> None:
-        """Takes the seat that ``after`` needs in place of the one that ``before`` needed, both masks of roles; 0: of
-        nobody, or of somebody who is deactivated. Raises NoSeat, LicenseRequired, LicenseExpired."""
+        """Checks for the seat that the roles ``after`` need in place of those ``before``, both bit masks; 0: no user,
+        or a deactivated one. Raises NoSeat, LicenseRequired, LicenseExpired."""
 
 
 class _Uncounted:
     def seat(self, unit: TenantUnit, before: int, after: int) -> None:
-        """Every seat is free."""
+        """Allows every seat."""
 
 
-#: For what fills a store that nobody uses yet: the demo, tests.
-UNCOUNTED: Counter = _Uncounted()
+#: For code that fills an unused store: the demo, tests.
+UNCOUNTED: SeatCounter = _Uncounted()
 
 
 class _Taken(NamedTuple):
@@ -50,42 +50,42 @@ class _Taken(NamedTuple):
     users: int
 
 
-# A view: numbers of the whole installation, and no row of any client's.
+# A view: numbers of the whole installation, without any client's rows.
 _TAKEN = global_(select(seats_taken.c.roles, seats_taken.c.users), _Taken)
 
 
 @lru_cache(maxsize=1 << len(Role))
-def place(roles: int) -> int:
-    """Where in :data:`TYPES` the least type stands that allows all roles of a mask; behind the last for no role."""
-    held = set(roles_of(roles))
-    return max(n for n, allowed in enumerate(ALLOWED.values()) if held <= allowed) if held else _NO_SEAT
+def type_index(roles: int) -> int:
+    """The index in :data:`TYPES` of the least type that allows all roles of a mask; ``len(TYPES)`` for no role."""
+    current = set(roles_of(roles))
+    return max(n for n, allowed in enumerate(ALLOWED.values()) if current <= allowed) if current else _NO_SEAT
 
 
 def taken(unit: TenantUnit | SystemUnit) -> Seats:
-    """How many users need each type at least, over the whole installation."""
+    """The number of users of the installation by the least type that each needs."""
     counts = [0] * (_NO_SEAT + 1)
     for row in unit.all(_TAKEN):
-        counts[place(row.roles)] += row.users
+        counts[type_index(row.roles)] += row.users
     return Seats(*counts[:_NO_SEAT])
 
 
 def free(granted: Seats, used: Seats) -> Seats:
-    """How many more users of each type may come, of one type alone: a greater type's seats serve the lesser ones."""
+    """How many users of each type could be added, if no other type is: seats of greater types serve for lesser ones."""
     left = [have - need for have, need in zip(_summed(granted), _summed(used), strict=True)]
     return Seats(*(max(0, min(left[n:])) for n in range(len(TYPES))))
 
 
 def overdrawn(granted: Seats, used: Seats) -> list[str]:
-    """The types of which more users are there than seats, those of greater types counted in."""
+    """The types with more users than seats, greater types included."""
     pairs = zip(TYPES, _summed(granted), _summed(used), strict=True)
     return [kind for kind, have, need in pairs if need > have]
 
 
 def check(granted: Seats, used: Seats, before: int, after: int) -> None:
-    """Whether somebody may go from one place to another, 'behind the last' being none. Raises NoSeat.
+    """Checks whether a user may change from one type index to another, ``len(TYPES)`` being none. Raises NoSeat.
 
-    Looks only at what gets worse by it: where a smaller licence left more users than seats, those who are there may
-    still move to a lesser type.
+    Checks only types that get more users: where a smaller licence has fewer seats than users, existing users may still
+    change to a lesser type.
     """
     have, need = _summed(granted), _summed(used)
     for n in range(after, before):
@@ -97,5 +97,5 @@ def check(granted: Seats, used: Seats, before: int, after: int) -> None:
 
 
 def _summed(seats: Seats) -> list[int]:
-    """Seats of each type and of those above it."""
+    """Seats of each type, including the greater ones."""
     return list(accumulate((seats.full, seats.operate, seats.connect)))

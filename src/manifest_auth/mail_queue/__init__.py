@@ -1,6 +1,7 @@
-"""E-mails that wait to be sent. Owns ``queued_mails``: written with the act, sent after it, tried again for a while.
+"""The queue of outgoing e-mails. Owns ``queued_mails``: written in the transaction of the act, sent after it, retried
+for a while.
 
-Never decides who is written to, nor what.
+Never decides on recipients or texts.
 """
 
 from manifest_auth.mail_queue.mail_queue import MailQueue, Queued

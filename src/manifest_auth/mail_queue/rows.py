@@ -1,4 +1,4 @@
-"""The table of the queue. Each row is tried by one process at a time: who tries it first moves its next try on."""
+"""Rows of the e-mail queue. One process at a time tries a row: it advances the row's next attempt first."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_sco
 from manifest_auth.store.tables import queued_mails, sealed_for, tenants
 from manifest_auth.text.canonical import when
 
-LEASE_MS = 15_000  # for the first try, by the process that made the e-mail
+LEASE_MS = 15_000  # for the first attempt, by the process that queued the e-mail
 LIFE_MS = 3_600_000
 _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 60_000, 900_000
-_OF_ONE_CLIENT = 2  # in one batch, so that a client whose e-mails fail keeps no other waiting
+_OF_ONE_CLIENT = 2  # in one batch, so that one client's failing e-mails do not delay others
 
 
 class Row(NamedTuple):
@@ -41,7 +41,7 @@ _TAKE = tenant_scoped(update(queued_mails).where(*_AS_SEEN).values(next_try_at=b
 _GIVE_UP = tenant_scoped(delete(queued_mails).where(*_AS_SEEN))
 _DROP = tenant_scoped(delete(queued_mails).where(_C.id == bindparam("of_id")))
 _place = func.row_number().over(partition_by=_C.tenant_id, order_by=_C.next_try_at).label("place")
-_ready = (  # what a suspended client wrote waits until it is restored, or its time is over
+_ready = (  # e-mails of a suspended client wait until it is restored, or they expire
     select(*(_C[name] for name in Row._fields), _place)
     .join(tenants, tenants.c.id == _C.tenant_id)
     .where(_C.next_try_at <= bindparam("now"), or_(tenants.c.suspended_at.is_(None), _C.expires_at <= bindparam("now")))
@@ -53,7 +53,7 @@ _DUE = cross_tenant(
     .order_by(_ready.c.next_try_at)
     .limit(bindparam("limit")),
     Row,
-    because="e-mails that were not taken are sent again, whatever client they belong to",
+    because="e-mails of all clients are retried",
 )
 
 
@@ -62,18 +62,18 @@ def add(unit: TenantUnit, row: Row) -> None:
 
 
 def due(unit: SystemUnit, now: int, limit: int) -> list[Row]:
-    """E-mails whose next try has come, of each client a few."""
+    """E-mails whose next attempt is due, a few of each client."""
     return unit.all(_DUE, now=now, limit=limit)
 
 
 def take(unit: TenantUnit, row: Row, now: int) -> bool:
-    """Whether this process tries it now: none other does before the next try."""
+    """Reserves the row for this process until the next attempt. False when another process was first."""
     pause = min(_FIRST_PAUSE_MS << min(row.tries - 1, 10), _LONGEST_PAUSE_MS)
     return unit.change(_TAKE, of_id=row.id, seen=row.next_try_at, until=now + pause) == 1
 
 
 def give_up(unit: TenantUnit, row: Row, now: int) -> bool:
-    """Drops an e-mail whose time is over, and records that no one got it."""
+    """Deletes an expired e-mail, and records that it was not delivered."""
     if unit.change(_GIVE_UP, of_id=row.id, seen=row.next_try_at) == 0:
         return False
     detail = {"purpose": row.purpose, "tries": row.tries, "since": when(row.created_at)}
@@ -82,10 +82,10 @@ def give_up(unit: TenantUnit, row: Row, now: int) -> bool:
 
 
 def drop(unit: TenantUnit, key: str) -> None:
-    """The mail server took it."""
+    """Deletes an e-mail that the mail server accepted."""
     unit.change(_DROP, of_id=key)
 
 
-def sealed_place(tenant_id: int, key: str) -> str:
-    """What the e-mail of a row is sealed for, so that it opens in no other row."""
+def row_name(tenant_id: int, key: str) -> str:
+    """The name that the e-mail of a row is sealed for, so that it opens in no other row."""
     return sealed_for(_C.mail, tenant_id=tenant_id, id=key)

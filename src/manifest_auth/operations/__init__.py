@@ -1,4 +1,4 @@
-"""For those who run the server: backup, restore, doctor, re-encryption, background jobs, deletion, demo data.
+"""Operations on the installation: backup, restore, doctor, re-encryption, background jobs, deletion, demo data.
 
-Owns archives and the order of background jobs. Never answers a request: routes and commands call it.
+Owns archives and the schedule of background jobs. Never answers a request: routes and commands call it.
 """

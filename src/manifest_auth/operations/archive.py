@@ -1,4 +1,4 @@
-"""What a backup is: one tar with the store, the uploaded files, and a manifest that says what must be in them."""
+"""The format of a backup: one tar with the store, the uploaded files, and a manifest of their contents."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import IO
 
 import msgspec
 
-from manifest_auth.store.copying import Contents, Head
+from manifest_auth.store.sqlite_copy import Contents, Head
 
 FORMAT = 1
-#: What a manifest may be: backups with more are not made, and archives with more are not read.
+#: The largest manifest: larger backups are not made, and larger archives are not read.
 MOST_MANIFEST = 1024 * 1024 * 1024
-MOST_FILES = MOST_MANIFEST // 320  # a file has 200 bytes in it, and 80 more when it was lost
+MOST_FILES = MOST_MANIFEST // 320  # a file takes 200 bytes of it, and 80 more when it was lost
 STORE, MANIFEST, KEY, FILES = "manifest-auth.db", "manifest.json", "secret.key", "files"
 NAME = re.compile(rf"{STORE}|{MANIFEST}|{KEY}|{FILES}/[a-z0-9_-]{{2}}/[A-Za-z0-9_-]{{8,64}}")
 
@@ -25,18 +25,18 @@ Progress = Callable[[str, int, int | None], None]
 
 
 class NotPossible(Exception):
-    """A backup or restore cannot be done; the text says why. Nothing was changed."""
+    """A backup or restore is not possible; the text says why. Nothing was changed."""
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A file of the archive."""
+    """A file in the archive."""
 
     size: int
     sha256: str
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``lost``: keys of uploaded files whose bytes were gone, or not what was uploaded."""
+    """The manifest. ``lost``: keys of uploaded files whose bytes were missing or different."""
 
     format: int
     release: str
@@ -44,7 +44,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: str
     rows: dict[str, int]
     chains: dict[str, Head]
-    files: str  # `here`, or where they are kept otherwise
+    files: str  # `here`, or where they are stored otherwise
     lost: list[str]
     members: dict[str, Member]
 
@@ -54,7 +54,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Hashed:
-    """So many bytes of a file, hashed while they are read."""
+    """Reads ``size`` bytes of a file, and hashes them."""
 
     def __init__(self, source: IO[bytes], size: int, progress: Callable[[int], None] = lambda _: None) -> None:
         self._source, self._left, self._progress = source, size, progress
@@ -70,12 +70,12 @@ class Hashed:
 
     @property
     def member(self) -> Member:
-        """What was read so far."""
+        """Size and hash of what was read so far."""
         return Member(self._read, self._digest.hexdigest())
 
 
 def add(archive: tarfile.TarFile, name: str, path: Path, progress: Callable[[int], None] = lambda _: None) -> Member:
-    """Puts a file into the archive. Raises OSError, also when it gets shorter meanwhile."""
+    """Adds a file to the archive. Raises OSError, also when the file shrinks meanwhile."""
     with path.open("rb") as source:
         head = tarfile.TarInfo(name)
         head.size, head.mode, head.mtime = os.fstat(source.fileno()).st_size, 0o600, 0

@@ -1,5 +1,5 @@
-"""Reads a backup. What can be refused without unpacking is refused first: what does not belong into one, another
-format, a manifest that does not fit. Nothing in it is taken into memory unbounded: whoever made it may mean harm."""
+"""Reads a backup. Faults that need no unpacking are refused first: unexpected members, another format, a manifest that
+does not match. Memory use is bounded, since an attacker may have made the archive."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from manifest_auth.operations.archive import (
     Progress,
 )
 
-_MOST_AT_ONCE = 1024 * 1024  # the library takes an extended header as a whole; ours have some bytes
+_MOST_AT_ONCE = 1024 * 1024  # the library reads an extended header as a whole; valid ones have a few bytes
 
 
 class _Bounded:
-    """A file that is read in parts only."""
+    """A file that refuses large reads."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         self.seek, self.tell, self._raw = raw.seek, raw.tell, raw
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= _MOST_AT_ONCE:
-            raise NotPossible("this is no backup of ours: it has a header of more than 1 MiB")
+            raise NotPossible("this is no backup of this server: it has a header of more than 1 MiB")
         return self._raw.read(size)
 
 
-class _Where(NamedTuple):
+class _Location(NamedTuple):
     at: int
     size: int
 
@@ -49,7 +49,7 @@ class _Format(msgspec.Struct, frozen=True):
 
 
 class Archive:
-    """A backup whose manifest fits what is in it, by name and by size. Raises NotPossible, OSError."""
+    """A backup whose manifest matches its members, by name and size. Raises NotPossible, OSError."""
 
     def __init__(self, raw: IO[bytes], progress: Progress) -> None:
         if not raw.seekable():
@@ -58,17 +58,17 @@ class Archive:
         self._where = dict(_index(raw, progress))
         self.manifest = self._manifest()
         for name in sorted(self._where.keys() | self.manifest.members.keys()):
-            member, where = self.manifest.members.get(name), self._where.get(name)
-            if member is None or where is None or member.size != where.size:
+            member, location = self.manifest.members.get(name), self._where.get(name)
+            if member is None or location is None or member.size != location.size:
                 raise _different(name)
 
     def put(self, name: str, target: Path) -> None:
-        """Unpacks a member into a new file, on the disk when this returns. Raises NotPossible when its hash differs."""
+        """Unpacks a member into a new file, synced to the disk. Raises NotPossible when its hash differs."""
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(target, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as made:
-            where = self._where[name]
-            self._raw.seek(where.at)
-            reader = Hashed(self._raw, where.size)
+            location = self._where[name]
+            self._raw.seek(location.at)
+            reader = Hashed(self._raw, location.size)
             shutil.copyfileobj(reader, made, _MOST_AT_ONCE)
             made.flush()
             os.fsync(made.fileno())
@@ -76,15 +76,15 @@ class Archive:
             raise _different(name)
 
     def _manifest(self) -> Manifest:
-        where = self._where.pop(MANIFEST, None)
-        if where is None or STORE not in self._where:
+        location = self._where.pop(MANIFEST, None)
+        if location is None or STORE not in self._where:
             raise NotPossible("this is no backup, or it was cut off: it has no manifest")
-        if where.size > MOST_MANIFEST:
+        if location.size > MOST_MANIFEST:
             raise NotPossible(f"{MANIFEST}: more than {MOST_MANIFEST} bytes")
-        self._raw.seek(where.at)
-        text = self._raw.read(where.size)
+        self._raw.seek(location.at)
+        text = self._raw.read(location.size)
         try:
-            found = msgspec.json.decode(text, type=_Format).format  # first: other formats have other members
+            found = msgspec.json.decode(text, type=_Format).format  # read first: other formats have other members
             if found != FORMAT:
                 raise NotPossible(f"the backup has format {found}, this release knows {FORMAT}: upgrade the program")
             return msgspec.json.decode(text, type=Manifest)
@@ -92,20 +92,20 @@ class Archive:
             raise NotPossible(f"{MANIFEST}: {error}") from error
 
 
-def _index(raw: IO[bytes], progress: Progress) -> Iterator[tuple[str, _Where]]:
-    """Where each member lies."""
+def _index(raw: IO[bytes], progress: Progress) -> Iterator[tuple[str, _Location]]:
+    """The location of each member."""
     seen: set[str] = set()
     try:
         with tarfile.open(fileobj=_Bounded(raw), mode="r:") as archive:  # type: ignore[call-overload]
             while (member := archive.next()) is not None:
-                archive.members.clear()  # it would remember all of them
+                archive.members.clear()  # the library would keep all of them in memory
                 name = member.name
                 is_plain = member.isreg() and not member.issparse()
                 if not NAME.fullmatch(name) or not is_plain or name in seen or MANIFEST in seen:
-                    raise NotPossible(f"this is no backup of ours: {name!r} does not belong into one")
+                    raise NotPossible(f"this is no backup of this server: {name!r} does not belong into one")
                 seen.add(name)
                 progress("reading the list", len(seen), None)
-                yield name, _Where(member.offset_data, member.size)
+                yield name, _Location(member.offset_data, member.size)
     except tarfile.TarError as error:
         raise NotPossible(f"this is no backup, or it was cut off: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Background chores of a process: look for new keys, note the time for the licence, drop rows nobody needs. Bounded."""
+"""Background jobs of a process: refresh keys, watch the licence, update metrics, and delete expired rows and files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from manifest_auth.store import StoreUnavailable
 from manifest_auth.work import files
 
 EVERY_S = 20.0
-GO_ON_S = 5.0  # where more had expired than one round could drop
+GO_ON_S = 5.0  # where more rows had expired than one round could delete
 SWEEP_EVERY = 15  # rounds
 UNUSED_MS = 86_400_000
 
 
 async def sweep_files(services: Services) -> None:
-    """Drops files that were uploaded a day ago and recorded nowhere: the row first, so that no row is left without its
-    bytes."""
+    """Deletes files that were uploaded a day ago and not recorded in a job: the row first, so that no row is left
+    without its bytes."""
     before = services.clock.now_ms() - UNUSED_MS
     while found := await services.store.read(lambda unit: files.unused(unit, before)):
         for file in found:
@@ -30,43 +30,43 @@ async def sweep_files(services: Services) -> None:
                 services.metrics.swept("files", 1)
 
 
-async def sweep_halves(services: Services) -> None:
-    """Drops what a process left of uploads that were under way when it was killed, a day ago or more."""
+async def sweep_partial_uploads(services: Services) -> None:
+    """Deletes partial uploads of processes that were killed a day ago or more."""
     before = (services.clock.now_ms() - UNUSED_MS) / 1000
     await asyncio.to_thread(drop_older, arriving(services.settings), before)
     await services.files.tidy(before)
 
 
-async def sweep_trail(services: Services) -> None:
-    """Drops audit events that are kept no longer, where a setting says how long."""
+async def sweep_audit(services: Services) -> None:
+    """Deletes audit events that are older than the setting allows, where it is set."""
     if days := services.settings.audit_days:
         now = services.clock.now_ms()
         services.metrics.swept("audit_events", await audit.sweep(services.store, now - days * 86_400_000, now))
 
 
-async def watch_backups(services: Services) -> None:
-    """Tells the metrics of which moment the last backup is."""
+async def update_backup_metric(services: Services) -> None:
+    """Updates the metric of the last backup's time."""
     services.metrics.backed_up(await last_backup.moment(services.store) or 0)
 
 
 async def run(services: Services) -> None:
-    """Until cancelled. A store that cannot be reached is tried again in the next round. Licence and last
-    backup are looked at in the first moment, too, so that the metrics know of them."""
+    """Runs all jobs until cancelled. After a store failure, the next round tries again. Licence and last backup are
+    read in the first round too, for the metrics."""
     turn = 0
     while True:
         is_clean = True
         try:
             services.sealer.look_again()
             await licence_watch.watch(services)
-            await watch_backups(services)
+            await update_backup_metric(services)
             if turn:
                 await services.keys.refresh()
                 is_clean = await sweep_expired(services)
                 await sweep_clients(services)
             if turn and turn % SWEEP_EVERY == 0:
                 await sweep_files(services)
-                await sweep_halves(services)
-                await sweep_trail(services)
+                await sweep_partial_uploads(services)
+                await sweep_audit(services)
         except StoreUnavailable as error:
             services.log.warning("sweeping_failed", error=str(error))
         except Exception:

@@ -1,4 +1,4 @@
-"""Backs up an installation on SQLite while it serves: one moment of the store, the files that it names, a manifest."""
+"""Backs up an installation on SQLite while it serves: a copy of the store, the files that it names, and a manifest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from manifest_auth.runtime.files import folder_of, path_of
 from manifest_auth.runtime.sealing import secret_keys
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.runtime.temp_folder import own_folder, sync
-from manifest_auth.store import copying
+from manifest_auth.store import sqlite_copy
 from manifest_auth.store.migrate import check
 
 _HALF = ".manifest-auth-backup-"
@@ -41,12 +41,12 @@ ON_POSTGRES = (
 
 
 def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret_key: bool = False) -> Manifest:
-    """Makes ``target``, for this user's eyes alone, whole or not at all.
+    """Creates ``target``, readable by this user alone, complete or not at all.
 
-    Raises NotPossible, SchemaRefused (of a schema that could not be restored), StoreUnavailable, OSError.
+    Raises NotPossible, SchemaRefused (for a schema that could not be restored), StoreUnavailable, OSError.
 
-    The store is copied first and then the files that it names. A file is kept before its row is written, so all of them
-    are there, but for those that nobody used and that were dropped meanwhile.
+    The store is copied first, then the files that it names. A file is stored before its row, so all of them exist,
+    except unused ones that were deleted meanwhile.
     """
     source = _source(settings)
     if target.exists():
@@ -55,9 +55,9 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
     began = Clock().now_ms()
     with own_folder(_HALF, target.absolute().parent) as folder:
         copy = folder / STORE
-        copying.copy(source, copy, lambda done, of: progress("copying the store, pages", done, of))
+        sqlite_copy.copy(source, copy, lambda done, of: progress("copying the store, pages", done, of))
         progress("checking the copy", 0, None)
-        if found := copying.damage(copy):
+        if found := sqlite_copy.damage(copy):
             raise NotPossible(f"the store is damaged: {found[0]}; see docs/operations.md, Backup")
         (folder / "tar").touch(mode=0o600)
         with (folder / "tar").open("wb") as made:
@@ -79,7 +79,7 @@ def _source(settings: Settings) -> Path:
 
 
 def _check_space(settings: Settings, source: Path, target: Path) -> None:
-    """Copy and archive lie side by side for a while."""
+    """Checks the disk: copy and archive exist together for a while."""
     log = Path(f"{source}-wal")
     needed = 2 * (source.stat().st_size + (log.stat().st_size if log.exists() else 0))
     folder = folder_of(settings)
@@ -94,7 +94,7 @@ def _write(
     settings: Settings, made: io.BufferedWriter, copy: Path, folder: Path, progress: Progress, began: int,
     with_secret_key: bool,
 ) -> Manifest:  # fmt: skip
-    found = copying.contents(copy)
+    found = sqlite_copy.contents(copy)
     check(found.schema, may_be_newer=True)
     members: dict[str, Member] = {}
     lost: list[str] = []
@@ -103,7 +103,7 @@ def _write(
         members[STORE] = add(archive, STORE, copy, lambda done: progress("writing the store, bytes", done, size))
         place = folder_of(settings)
         if place is not None:
-            rows = copying.files(copy)
+            rows = sqlite_copy.files(copy)
             if len(rows) > MOST_FILES:
                 raise NotPossible(f"{len(rows):,} uploaded files are more than the {MOST_FILES:,} of one backup")
             _add_files(archive, place, rows, members, lost, progress)
@@ -124,7 +124,7 @@ def _write(
 
 
 def _add_files(
-    archive: tarfile.TarFile, place: Path, rows: list[copying.Row], members: dict[str, Member], lost: list[str],
+    archive: tarfile.TarFile, place: Path, rows: list[sqlite_copy.Row], members: dict[str, Member], lost: list[str],
     progress: Progress,
 ) -> None:  # fmt: skip
     for number, row in enumerate(rows):
@@ -138,4 +138,4 @@ def _add_files(
                 lost.append(row.key)
             continue
         if members[name] != Member(row.size, row.sha256):
-            lost.append(row.key)  # it goes along as it is: what is left of it may be worth something
+            lost.append(row.key)  # included as it is: what is left may be useful

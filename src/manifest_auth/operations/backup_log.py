@@ -1,4 +1,4 @@
-"""Notes in the store that it was backed up, and says how long ago that was."""
+"""Records in the store that it was backed up, and reports how long ago that was."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from manifest_auth.text.canonical import when
 _MAKE = "make one with manifest-auth backup, or note it with backup --note"
 
 
-async def note_backup(settings: Settings, at: int, **detail: Any) -> None:
-    """``at``: of which moment the backup is, milliseconds. A store of an older schema is left as it is, since one backs
-    up before an upgrade.
+async def record_backup(settings: Settings, at: int, **detail: Any) -> None:
+    """Records a backup. ``at``: its moment, milliseconds. A store with an older schema is not changed, since backups
+    precede upgrades.
 
-    Raises NotPossible, SchemaRefused, StoreUnavailable, which say nothing against the backup itself.
+    Raises NotPossible, SchemaRefused, StoreUnavailable; the backup itself is still valid.
     """
     version = await current_version(settings.database)
     if version is None:
@@ -38,7 +38,7 @@ async def note_backup(settings: Settings, at: int, **detail: Any) -> None:
     await store.open()
     try:
         origin = Origin(Clock().now_ms(), "system", "", "command-line")
-        await store.write(lambda unit: last_backup.note(unit, origin, at, **detail))
+        await store.write(lambda unit: last_backup.record(unit, origin, at, **detail))
     finally:
         await store.close()
 

@@ -1,4 +1,4 @@
-"""What a client's pages look like: its logo is set and taken away here, its name and colour with its other settings."""
+"""A client's branding: sets and deletes the logo. Name and colour change with the client's other settings."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
-from manifest_auth.tenants import Tenant, accents, logos, png
+from manifest_auth.tenants import Tenant, accent_colours, logos, png
 from manifest_auth.tenants.logos import Logo
 
 
 class Brand(NamedTuple):
-    """What a page of the client needs. ``logo`` and ``stylesheet``: paths of ours; None: there is none."""
+    """The branding that a page needs. ``logo`` and ``stylesheet``: paths on this server; None: there is none."""
 
     name: str
     logo: str | None
@@ -26,10 +26,10 @@ class Brand(NamedTuple):
 
 
 def brand_of(unit: TenantUnit, tenant: Tenant) -> Brand:
-    """``tenant``: whose unit it is."""
+    """The branding of ``tenant``, whose unit this is."""
     logo, accent = logos.find(unit), tenants.settings_of(tenant.settings).branding.accent
     base = f"/assets/brand/{tenant.identifier}/"
-    sheet = f"{base}{accents.stylesheet(accent).hash}.css" if accent else None
+    sheet = f"{base}{accent_colours.stylesheet(accent).hash}.css" if accent else None
     name = tenants.shown_name(tenant)
     if logo is None:
         return Brand(name, None, 0, 0, sheet)
@@ -37,10 +37,10 @@ def brand_of(unit: TenantUnit, tenant: Tenant) -> Brand:
 
 
 def put_logo(unit: TenantUnit, ctx: RequestContext, data: bytes) -> Logo:
-    """Raises ValidationError for what is no PNG that we take, and Forbidden."""
+    """Sets the logo. ``data``: a PNG. Raises ValidationError for an invalid one, and Forbidden."""
     try:
         picture = png.clean(data)
-    except png.NoPng as error:
+    except png.InvalidPng as error:
         raise ValidationError(details=[("logo", str(error))]) from None
     rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
     before = logos.find(unit)
@@ -50,7 +50,7 @@ def put_logo(unit: TenantUnit, ctx: RequestContext, data: bytes) -> Logo:
 
 
 def drop_logo(unit: TenantUnit, ctx: RequestContext) -> None:
-    """Raises NotFound where there is none, and Forbidden."""
+    """Deletes the logo. Raises NotFound when there is none, and Forbidden."""
     rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
     before = logos.find(unit)
     if not logos.drop(unit):
@@ -59,9 +59,9 @@ def drop_logo(unit: TenantUnit, ctx: RequestContext) -> None:
 
 
 def _record(unit: TenantUnit, ctx: RequestContext, before: Logo | None, after: Logo | None) -> None:
-    detail = {"before": _told(before), "after": _told(after)}
+    detail = {"before": _detail(before), "after": _detail(after)}
     audit.record(unit, ctx, Event.BRANDING_CHANGED, f"client:{unit.tenant_id}", **detail)
 
 
-def _told(logo: Logo | None) -> dict[str, object]:
+def _detail(logo: Logo | None) -> dict[str, object]:
     return {"logo": None if logo is None else logo._asdict()}

@@ -1,4 +1,5 @@
-"""System admins let go whom the throttle holds back: everyone, an account, or an address; the audit trail has it."""
+"""Clears counters of the throttle for system admins: all, or those of an account or an address; recorded in the audit
+trail."""
 
 from __future__ import annotations
 
@@ -14,19 +15,19 @@ from manifest_auth.throttle import blocked
 
 
 def clear_all(unit: SystemUnit, by: Acting) -> int:
-    """How many counters there were."""
+    """Clears all counters; how many there were."""
     cleared = blocked.clear_all(unit)
     audit.record_installation(unit, by, Event.THROTTLES_CLEARED, cleared=cleared, all=True)
     return cleared
 
 
 def check(named: dict[str, str]) -> None:
-    """``named``: an account by ``client`` and ``email``, a system admin by ``username``, and an ``address``, which gets
-    its plain form. Raises ValidationError."""
+    """Checks ``named``: an account by ``client`` and ``email``, a system admin by ``username``, and an ``address``,
+    which is normalised in place. Raises ValidationError."""
     if ("client" in named) != ("email" in named) or ("email" in named and "username" in named):
         raise ValidationError(details=[("email", "An account is named by client and email, or by username")])
     if not named:
-        raise ValidationError(details=[("address", "Name an account or an address; DELETE lets all go")])
+        raise ValidationError(details=[("address", "Name an account or an address; DELETE clears all")])
     if address := named.get("address"):
         plain = plain_address(address)
         if plain is None:
@@ -35,7 +36,8 @@ def check(named: dict[str, str]) -> None:
 
 
 def clear(unit: SystemUnit, by: Acting, named: dict[str, str]) -> int:
-    """Lets go who is named, see :func:`check`. How many counters there were. Raises NotFound for the client."""
+    """Clears the counters that ``named`` selects, see :func:`check`; how many there were. Raises NotFound for the
+    client."""
     address, chain, subject = named.get("address"), unit.of(audit.INSTALLATION), ""
     if "username" in named:
         admin = admins.find(unit, named["username"])

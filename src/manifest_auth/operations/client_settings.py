@@ -1,4 +1,4 @@
-"""How a client's settings change: the same rule for system admins and for the client's own Admin and User Admin."""
+"""Changes a client's settings: one rule for system admins and for the client's own Admin and User Admin."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def change(
     change: TenantSettingsChange | None,
     under: str = "",
 ) -> Tenant:
-    """``before``: locked. What is None stays as it is. ``under``: what stands before the names of members in a refusal.
-    A session that is older than the new length of sessions ends at once.
+    """Changes name and settings. ``before``: locked. None leaves a value as it is. ``under``: prefix of the names of
+    members in a refusal. A session that is older than a new, shorter length ends at once.
 
-    Raises ValidationError, and Forbidden for what only an Admin changes.
+    Raises ValidationError, and Forbidden for a change that only an Admin may make.
     """
     bound, old = unit.of(before.id), tenants.settings_of(before.settings)
-    new = old if change is None else _settled(bound, ctx, old, change, under)
+    new = old if change is None else _checked(bound, ctx, old, change, under)
     named = before.name if name is None else check_line(name, "name", LONGEST_NAME)
     after = tenants.change(unit, before, named, new)
     most = tenants.lengths_of(new, ctx.services.settings).most_s
@@ -44,19 +44,19 @@ def change(
 
 
 def check(ctx: RequestContext, settings: TenantSettings, under: str) -> None:
-    """For settings of a new client. Raises ValidationError."""
-    tenants.check_lengths(settings.sessions, tenants.installations(ctx.services.settings), under)
+    """Checks the settings of a new client. Raises ValidationError."""
+    tenants.check_lengths(settings.sessions, tenants.installation_lengths(ctx.services.settings), under)
 
 
-def _settled(
+def _checked(
     unit: TenantUnit, ctx: RequestContext, old: StoredSettings, change: TenantSettingsChange, under: str
 ) -> StoredSettings:
     by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
-    new = tenants.settle(old, change, by_admin=by.is_admin)
+    new = tenants.apply_change(old, change, by_admin=by.is_admin)
     tenants.check(new, under)
     if new.sessions != old.sessions:
-        tenants.check_lengths(new.sessions, tenants.installations(ctx.services.settings), under)
-    if not by.is_admin and (members := tenants.for_admins(old, new)):
+        tenants.check_lengths(new.sessions, tenants.installation_lengths(ctx.services.settings), under)
+    if not by.is_admin and (members := tenants.admin_only_members(old, new)):
         raise Forbidden(
             "Only an Admin changes what protects Admins",
             details=[(f"{under}{name}", "Only an Admin changes it so") for name in members],
@@ -68,7 +68,7 @@ def _record(unit: TenantUnit, ctx: RequestContext, before: Tenant, after: Tenant
     old, new = tenants.settings_of(before.settings), tenants.settings_of(after.settings)
     subject = f"client:{after.id}"
     if old.branding != new.branding:
-        looks = {"before": _look(old), "after": _look(new)}
+        looks = {"before": _branding(old), "after": _branding(new)}
         audit.record(unit, ctx, Event.BRANDING_CHANGED, subject, **looks)
         if after.name == before.name and msgspec.structs.replace(new, branding=old.branding) == old:
             return
@@ -78,5 +78,5 @@ def _record(unit: TenantUnit, ctx: RequestContext, before: Tenant, after: Tenant
     audit.record(unit, ctx, Event.CLIENT_CHANGED, subject, **detail)
 
 
-def _look(settings: StoredSettings) -> dict[str, str]:
+def _branding(settings: StoredSettings) -> dict[str, str]:
     return {"name": settings.branding.name, "accent": settings.branding.accent}

@@ -1,4 +1,4 @@
-"""How many there are in the whole installation, for system admins."""
+"""Numbers of clients, users, sessions and admins of the installation, for system admins."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _where(condition: Any) -> Any:
     return func.count().filter(condition)
 
 
-_WHY = "a system admin is told how many there are in the whole installation"
+_WHY = "system admins see the numbers of the whole installation"
 _SUSPENDED, _TO_DELETE = _where(tenants.c.suspended_at.is_not(None)), _where(tenants.c.delete_at.is_not(None))
 _CLIENTS = global_(select(func.count(), _SUSPENDED, _TO_DELETE).select_from(tenants), _Clients)
 _USERS = cross_tenant(
@@ -64,7 +64,7 @@ _ADMIN_SESSIONS = global_(
 
 
 def read(unit: SystemUnit, now: int) -> CountsData:
-    """As of ``now``, milliseconds."""
+    """The numbers as of ``now``, milliseconds."""
     [clients], [people], [admins] = unit.all(_CLIENTS), unit.all(_USERS), unit.all(_ADMINS)
     [opened], [of_admins] = unit.all(_SESSIONS, now=now), unit.all(_ADMIN_SESSIONS, now=now)
     return CountsData(

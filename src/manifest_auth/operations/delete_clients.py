@@ -1,8 +1,8 @@
-"""Takes clients away whose time is over: all rows of all their tables, their files, their audit trail if so set.
+"""Deletes clients whose deletion is due: all their rows, their files, and their audit trail if so configured.
 
-A few rows at a time, so that nobody waits for it, and for some seconds in each round. Rows are looked for in reads that
-hold nobody up, and deleted by their keys. Whatever is left, for a server that was killed, the next round finds; several
-processes may do it at once. The client's own row goes last, and with it the identifier is free again.
+Works in small steps, so that no request waits long, and for some seconds in each round. Rows are found in reads that
+block no writer, and deleted by key. The next round continues where a killed server stopped; several processes may work
+at once. The client's own row is deleted last; then its identifier is free again.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ MOST = 1000
 _LONG_S, _SHORT_S = 0.2, 0.05  # a step that took longer is halved, a shorter one doubled
 
 
-class _Walk(NamedTuple):
-    """How a table is emptied of one client: the keys of some rows, of those behind them, and away with them. Where an
-    index leads to the client's rows, the first ones are asked for again and again; else all rows are looked through in
-    the order of their keys, once."""
+class _TableWalk(NamedTuple):
+    """The statements that delete one client's rows of a table: read the first keys, read the next keys, delete by key.
+    Where an index starts with the client, the first rows are read again and again; otherwise all rows are scanned once,
+    in order of their keys."""
 
     table: Table
     width: int  # of a key
@@ -39,7 +39,7 @@ class _Walk(NamedTuple):
     drop: TenantScoped[Any]
 
 
-def _walk(table: Table) -> _Walk:
+def _walk(table: Table) -> _TableWalk:
     key = list(table.primary_key.columns)
     leads = any(next(iter(index.columns)).name == "tenant_id" for index in table.indexes)
     found = select(*key, *([files.c.key] if table is files else [])).limit(bindparam("limit"))
@@ -47,32 +47,31 @@ def _walk(table: Table) -> _Walk:
         found = found.order_by(*key)
     behind = tuple_(*(bindparam(f"after_{place}", type_=column.type) for place, column in enumerate(key)))
     listed = row_list("keys")
-    theirs = select(*(cell(listed, place, column) for place, column in enumerate(key))).select_from(listed)
-    return _Walk(
+    selected = select(*(cell(listed, place, column) for place, column in enumerate(key))).select_from(listed)
+    return _TableWalk(
         table,
         len(key),
         tenant_scoped(found),
         None if leads else tenant_scoped(found.where(tuple_(*key) > behind)),
-        tenant_scoped(delete(table).where(tuple_(*key).in_(theirs))),
+        tenant_scoped(delete(table).where(tuple_(*key).in_(selected))),
     )
 
 
-_TRAIL = (audit_events, audit_anchors)  # the head stays: it tells that there was a chain, and that it may be gone
+_TRAIL = (audit_events, audit_anchors)  # the head stays: it proves that there was a chain, and that it may be gone
 _DROP_TRAIL = [tenant_scoped(delete(table)) for table in _TRAIL]
 
 
 @cache
-def _walks() -> list[_Walk]:
-    """Tables of clients, those first that point at others. Some fifty statements, made when a client is taken away:
-    few processes ever do."""
+def _walks() -> list[_TableWalk]:
+    """The tables of clients, referencing tables first. Some fifty statements, built only when a client is deleted."""
     left = TENANT_OWNED - {*_TRAIL, audit_heads}
     return [_walk(table) for table in reversed(metadata.sorted_tables) if table in left]
 
 
 async def sweep_clients(services: Services) -> None:
-    """Goes on with the clients whose time is over, for at most :data:`ROUND_S` seconds."""
+    """Continues the deletion of due clients, for at most :data:`ROUND_S` seconds."""
     until = time.monotonic() + ROUND_S
-    for tenant in await services.store.read(lambda unit: tenants.due(unit, services.clock.now_ms())):
+    for tenant in await services.store.read(lambda unit: tenants.due_for_deletion(unit, services.clock.now_ms())):
         if not await _was_ordered(services, tenant):
             services.log.error("client_deletion_unexplained", client=tenant.identifier, reason="no event begins it")
             continue
@@ -91,8 +90,8 @@ _BEGINS_LATER = tenant_scoped(select(audit_anchors.c.hash), str)
 
 
 async def _was_ordered(services: Services, tenant: Tenant) -> bool:
-    """Whether the installation's trail tells of it, or retention may have taken that away: a mark that somebody put
-    into the row by hand takes no client away."""
+    """Whether the installation's audit trail has the order, or retention may have removed it: a mark that was written
+    into the row by hand deletes no client."""
 
     def work(unit: TenantUnit) -> bool:
         found = unit.first(_ORDER, subject=f"client:{tenant.id}")
@@ -104,25 +103,26 @@ async def _was_ordered(services: Services, tenant: Tenant) -> bool:
 
 
 async def _empty(services: Services, tenant: Tenant, until: float) -> bool:
-    """False when the time was over before everything was gone."""
+    """Deletes a client's rows. False when the time ended before all were deleted."""
     size = MOST // 10
     for walk in _walks():
         after: Sequence[Any] | None = None
-        while found := await _look(services, tenant, walk, after, size):
+        while found := await _find_rows(services, tenant, walk, after, size):
             began = time.monotonic()
             for row in found if walk.table is files else ():
-                await services.files.drop(row[-1])  # before the row: nothing of a client is left that no row names
+                await services.files.drop(row[-1])  # before the row: no file may be left that no row names
             keys = [row[: walk.width] for row in found]
             await services.store.of(tenant.id).write(lambda unit: unit.change(walk.drop, keys=rows(keys)))  # noqa: B023
-            if (ended := time.monotonic()) > until:  # asked after a step, so that each round brings it on
+            if (ended := time.monotonic()) > until:  # checked after a step, so that each round makes progress
                 return False
             took, after = ended - began, keys[-1]
             size = max(1, size // 2) if took > _LONG_S else min(MOST, size * 2) if took < _SHORT_S else size
-    return _keeps(services) or await _cut_trail(services, tenant, until)
+    return _keeps_audit(services) or await _remove_audit_events(services, tenant, until)
 
 
-async def _cut_trail(services: Services, tenant: Tenant, until: float) -> bool:
-    """As retention cuts it, so that what is left is provable at any time. False when the time was over before."""
+async def _remove_audit_events(services: Services, tenant: Tenant, until: float) -> bool:
+    """Removes the client's events like retention, so that the rest stays verifiable at any time. False when the time
+    ended before."""
     now = services.clock.now_ms()
     while await trail.cut(services.store, tenant.id, now + 1, now):
         if time.monotonic() > until:
@@ -130,29 +130,31 @@ async def _cut_trail(services: Services, tenant: Tenant, until: float) -> bool:
     return True
 
 
-def _keeps(services: Services) -> bool:
+def _keeps_audit(services: Services) -> bool:
     return services.settings.client_deletion_audit == "keep"
 
 
-async def _look(services: Services, tenant: Tenant, walk: _Walk, after: Sequence[Any] | None, size: int) -> list[Any]:
+async def _find_rows(
+    services: Services, tenant: Tenant, walk: _TableWalk, after: Sequence[Any] | None, size: int
+) -> list[Any]:
     statement = walk.begin if after is None or walk.go_on is None else walk.go_on
     values = {f"after_{place}": value for place, value in enumerate(after or ())}
     return await services.store.of(tenant.id).read(lambda unit: unit.all(statement, limit=size, **values))
 
 
 def _drop(unit: SystemUnit, services: Services, tenant: Tenant) -> None:
-    """The client's own row. The installation's trail keeps how far the client's had come."""
+    """Deletes the client's own row. The installation's audit trail records the tip of the client's chain."""
     now = services.clock.now_ms()
     if not tenants.drop(unit, tenant, now):
         return  # another process was first
     own = unit.of(tenant.id)
     end = audit.lock(own)
-    if not _keeps(services):
-        for statement in _DROP_TRAIL:  # what the last cut left
+    if not _keeps_audit(services):
+        for statement in _DROP_TRAIL:  # what the last batch left
             own.change(statement)
         audit.end(own, now)
     detail = {"identifier": tenant.identifier, "name": tenant.name, "events": end.sequence, "hash": end.hash}
     origin = Origin(now, "system", "", "sweeping")
     audit.record_installation(
-        unit, origin, Event.CLIENT_DELETED, f"client:{tenant.id}", audit_kept=_keeps(services), **detail
+        unit, origin, Event.CLIENT_DELETED, f"client:{tenant.id}", audit_kept=_keeps_audit(services), **detail
     )

@@ -1,7 +1,7 @@
 """``serve --demo``: fills an empty store with two clients and a user for each role, and prints how to sign in.
 
-Refuses a store that holds anything else and a public address that others can reach. Passwords are random and printed
-once, or one for all is taken from ``MANIFEST_DEMO_PASSWORD``.
+Refuses a store with other data, and a public address that other machines can reach. Passwords are random and printed
+once, or ``MANIFEST_DEMO_PASSWORD`` for all.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from manifest_auth import audit
 from manifest_auth.accounts import users
-from manifest_auth.accounts.admins import managing
+from manifest_auth.accounts.admins import management
 from manifest_auth.audit import Event, Origin
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
@@ -38,7 +38,7 @@ _NAMES = {
 
 
 class NotEmpty(Exception):
-    """The store holds something that the demo did not put there."""
+    """The store contains data that is not from the demo."""
 
 
 _CLIENTS = global_(select(func.count()).select_from(tenants_table), int)
@@ -64,9 +64,9 @@ async def fill(services: Services) -> dict[str, str] | None:
     check_allowed(services.settings)
     if await services.store.read(_is_filled):
         return None
-    given = services.settings.demo_password.reveal() if services.settings.demo_password else None
+    password = services.settings.demo_password.reveal() if services.settings.demo_password else None
     names = [email for _, email, _ in accounts()] + [ADMIN]
-    passwords = {name: given or services.random.text(15) for name in names}
+    passwords = {name: password or services.random.text(15) for name in names}
     hashes = {name: await services.hasher.hash(password) for name, password in passwords.items()}
 
     def work(unit: SystemUnit) -> bool:
@@ -77,7 +77,7 @@ async def fill(services: Services) -> dict[str, str] | None:
 
     try:
         return passwords if await services.store.write(work) else None
-    except Conflict:  # another process filled it between this one's look and its insert
+    except Conflict:  # another process filled it between the check and the insert
         return None
 
 
@@ -101,7 +101,7 @@ def _write(unit: SystemUnit, hashes: dict[str, str], random: Random, now: int) -
                 first, last = _NAMES[role]
                 user = users.create(
                     bound,
-                    UNCOUNTED,  # no licence is there yet; from then on they count
+                    UNCOUNTED,  # no licence exists yet; from then on they count
                     email=email,
                     first_name=first,
                     last_name=last,
@@ -111,13 +111,13 @@ def _write(unit: SystemUnit, hashes: dict[str, str], random: Random, now: int) -
                     now=now,
                 )
                 audit.record(bound, origin, Event.USER_CREATED, f"user:{user.id}", email=email)
-        # Else nobody who tries a provider out would be recognised by an address: no DNS knows these names.
+        # Otherwise no e-mail address could link an account when a provider is tried out: these domains are not in DNS.
         domains.vouch(bound, origin, f"{identifier}.example", "a made-up name of the demo", random)
-    managing.create(unit, origin, ADMIN, hashes[ADMIN])
+    management.create(unit, origin, ADMIN, hashes[ADMIN])
 
 
 def welcome(base: str, passwords: dict[str, str] | None) -> str:
-    """What the terminal shows: accounts, and lines to paste."""
+    """The text for the terminal: accounts, and commands to paste."""
     lines = ["", "Manifest Auth with demo data", ""]
     if passwords is None:
         lines += ["The store was filled before; its passwords were shown then.", ""]

@@ -1,34 +1,37 @@
-"""What system admins settle for the installation: whether they need a second factor, and from where they may come."""
+"""Settings of the installation by system admins: whether they need a second factor, and the networks of the admin
+routes."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from manifest_auth import audit
-from manifest_auth.accounts.admins import managing, networks, second_factor
+from manifest_auth.accounts.admins import management, networks, second_factor
 from manifest_auth.audit import Event
-from manifest_auth.context import Request
+from manifest_auth.context import Request, require_recent
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.settings import is_listed, networks_of
 from manifest_auth.store import SystemUnit
 
-_NAMES = ("secondFactorRequired", "adminAddresses")  # of the members of `Settled`, in the audit trail
+_NAMES = ("secondFactorRequired", "adminAddresses")  # of the members, in the audit trail
 
 
-class Settled(NamedTuple):
-    """``admin_addresses``: networks that may reach the admin plane, comma separated; empty: all."""
+class InstallationSettings(NamedTuple):
+    """``admin_addresses``: networks that may call the admin routes, comma separated; empty: all."""
 
     second_factor_required: bool
     admin_addresses: str
 
 
-def read(unit: SystemUnit) -> Settled:
-    return Settled(second_factor.is_required(unit), networks.addresses(unit))
+def read(unit: SystemUnit) -> InstallationSettings:
+    return InstallationSettings(second_factor.is_required(unit), networks.addresses(unit))
 
 
-def change(unit: SystemUnit, ctx: Request, required: bool | None, addresses: str | None) -> Settled:
-    """What is None stays as it is. Nobody shuts out whoever changes it. Raises InvalidToken, and Conflict."""
-    managing.acting(unit, ctx)
+def change(unit: SystemUnit, ctx: Request, required: bool | None, addresses: str | None) -> InstallationSettings:
+    """Changes the settings; None leaves a value. Raises InvalidToken, ReauthenticationRequired, and Conflict for a
+    change that would lock out the acting admin."""
+    require_recent(ctx)
+    management.lock_active_admins(unit, ctx)
     before = read(unit)
     if required is not None and required != before.second_factor_required:
         if required and not second_factor.has_one(unit, ctx.admin.admin_id):
@@ -36,8 +39,8 @@ def change(unit: SystemUnit, ctx: Request, required: bool | None, addresses: str
         second_factor.require(unit, required)
     if addresses is not None and addresses != before.admin_addresses:
         if addresses and not is_listed(ctx.address, networks_of(addresses)):
-            raise Conflict(f"Your own address ({ctx.address}) is not in these networks: you would be shut out")
-        networks.limit(unit, addresses)
+            raise Conflict(f"Your own address ({ctx.address}) is not in these networks: you would be locked out")
+        networks.set_addresses(unit, addresses)
     after = read(unit)
     pairs = zip(_NAMES, before, after, strict=True)
     if changes := {name: {"before": was, "after": now} for name, was, now in pairs if was != now}:

@@ -1,7 +1,5 @@
-"""When the installation was backed up last, and that it was restored or upgraded. Each is done from outside:
-who does it notes it. Such a store may have an older schema and no key yet, so a restore and an upgrade are noted in a
-row, of which the next start makes an event of the audit trail.
-"""
+"""The time of the last backup, and the recording of restores and upgrades. During a restore or an upgrade the store may
+have an older schema and no key, so each is stored in a row, from which the next start makes an audit event."""
 
 from __future__ import annotations
 
@@ -15,44 +13,43 @@ from manifest_auth.store import Store, SystemUnit, installation_values
 from manifest_auth.store.migrate import UPGRADED
 
 DAY_MS = 86_400_000
-OLD_MS = 2 * DAY_MS  # daily backups, and one that failed
+OLD_MS = 2 * DAY_MS  # daily backups, of which one may fail
 _NAME = "last_backup"
 RESTORED = "restored"
 
 
-#: Values of the installation that the next start makes an event of.
+#: Installation values from which the next start makes events.
 _EVENTS = {RESTORED: Event.RESTORED, UPGRADED: Event.SCHEMA_UPGRADED}
 
 
 async def moment(store: Store) -> int | None:
-    """Of which moment the last backup is, milliseconds; None: none was ever noted."""
-    noted = await installation_values.look_up(store, _NAME)
-    return None if noted is None else int(noted)
+    """The moment of the last recorded backup, milliseconds; None: there is none."""
+    stored = await installation_values.look_up(store, _NAME)
+    return None if stored is None else int(stored)
 
 
-async def record_noted(store: Store, now: int) -> None:
-    """Records a restore and an upgrade that were noted since the last start. Of processes that start together one
-    does."""
+async def record_restore_and_upgrade(store: Store, now: int) -> None:
+    """Records a restore and an upgrade since the last start. Of processes that start together, one does."""
 
-    def work(unit: SystemUnit, name: str, noted: str) -> None:
+    def work(unit: SystemUnit, name: str, stored: str) -> None:
         if installation_values.take(unit, name):
             origin = Origin(now, "system", "", "start")
-            audit.record_installation(unit, origin, _EVENTS[name], "", note=_read(noted))
+            audit.record_installation(unit, origin, _EVENTS[name], "", record=_read(stored))
 
     for name in _EVENTS:
-        if (noted := await installation_values.look_up(store, name)) is not None:
-            await store.write(lambda unit: work(unit, name, noted))  # noqa: B023 - awaited at once
+        if (stored := await installation_values.look_up(store, name)) is not None:
+            await store.write(lambda unit: work(unit, name, stored))  # noqa: B023 - awaited at once
 
 
-def _read(noted: str) -> Any:
-    """What was noted; written by hand on PostgreSQL, so it may be anything."""
+def _read(stored: str) -> Any:
+    """The stored value; operators write it by hand on PostgreSQL, so it may be anything."""
     try:
-        return msgspec.json.decode(noted, type=dict[str, int | str | bool | None])
+        return msgspec.json.decode(stored, type=dict[str, int | str | bool | None])
     except msgspec.MsgspecError:
-        return noted[:200]
+        return stored[:200]
 
 
-def note(unit: SystemUnit, origin: Origin, at: int, **detail: Any) -> None:
-    """Notes that a backup is complete. ``at``: of which moment it is, milliseconds; ``detail``: for the audit trail."""
+def record(unit: SystemUnit, origin: Origin, at: int, **detail: Any) -> None:
+    """Records a complete backup. ``at``: its moment, milliseconds; ``detail``: for the audit event."""
     installation_values.put(unit, _NAME, str(at))
     audit.record_installation(unit, origin, Event.BACKED_UP, "", **detail)

@@ -1,7 +1,7 @@
-"""Seals anew, with the newest secret key, whatever an older one sealed: in small units of work, while servers run.
+"""Re-encrypts all sealed values with the newest secret key, in small units of work, while servers run.
 
-Every column that is sealed says so in its table (``store/tables/columns.py``), so none is forgotten; MACs of the audit
-trail are made anew beside. Whoever is broken off begins again and finds less to do.
+Sealed columns are marked in their tables (``store/tables/columns.py``), so none is missed; MACs of the audit trail are
+renewed as well. An interrupted run is simply repeated.
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Select, bindparam, select, tuple_, update
 
-from manifest_auth.audit.resign import ANCHORS, HEADS, Signed, sign_some
+from manifest_auth.audit.mac_renewal import ANCHORS, HEADS, SignedTable, renew_some
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
 
-STEP = 100  # rows in one unit of work: some milliseconds, for which SQLite keeps other writers waiting
+STEP = 100  # rows in one unit of work: some milliseconds, during which other writers of SQLite wait
 ROUNDS = 10
 
 
 class Sealed:
-    """A sealed column and the statements that walk through its table by its key."""
+    """A sealed column, with statements that page through its table by key."""
 
     def __init__(self, column: Column[Any]) -> None:
         self.column = column
         self.name = f"{column.table.name}.{column.name}"
         self._keys = list(column.table.primary_key.columns)
         named = [name for _, name, _, _ in Formatter().parse(column.info["sealed"]) if name]
-        self.shown = list(dict.fromkeys([*(key.name for key in self._keys), *named, column.name]))
-        rows = select(*(column.table.c[name] for name in self.shown)).where(column.is_not(None))
+        self.columns = list(dict.fromkeys([*(key.name for key in self._keys), *named, column.name]))
+        rows = select(*(column.table.c[name] for name in self.columns)).where(column.is_not(None))
         rows = rows.order_by(*self._keys).limit(STEP)
         after = tuple_(*self._keys) > tuple_(*(bindparam(f"after_{key.name}", type_=key.type) for key in self._keys))
-        self.first, self.next = self._made(rows), self._made(rows.where(after))
+        self.first, self.next = self._statement(rows), self._statement(rows.where(after))
         same = [key == bindparam(f"of_{key.name}") for key in self._keys]
-        # Whoever changed the row meanwhile sealed it anew: that value stays.
+        # A row that changed meanwhile has a newly sealed value, which stays.
         change = update(column.table).where(*same, column == bindparam("before")).values({column: bindparam("renewed")})
-        self.change = self._made(change)
+        self.change = self._statement(change)
 
     def key_of(self, row: dict[str, Any], prefix: str) -> dict[str, Any]:
         """The row's key, as parameters of a statement."""
         return {f"{prefix}_{key.name}": row[key.name] for key in self._keys}
 
-    def _made(self, source: Select[Any] | Any) -> Any:
+    def _statement(self, source: Select[Any] | Any) -> Any:
         if self.column.table not in TENANT_OWNED:
             return global_(source)
-        return cross_tenant(source, because="the installation's key seals what is secret of every tenant")
+        return cross_tenant(source, because="the installation's key encrypts the secrets of all tenants")
 
 
 SEALED = tuple(
@@ -58,12 +58,12 @@ SEALED = tuple(
 
 @dataclass
 class Report:
-    """What was done. ``renewed``: by column; ``lost``: rows that none of the keys opens, left as they were."""
+    """The result. ``renewed``: numbers by column; ``lost``: rows that no key opens, which are unchanged."""
 
     seen: int = 0
     renewed: dict[str, int] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
-    is_unfinished: bool = False  # some server goes on sealing with an older key
+    is_unfinished: bool = False  # a server still seals with an older key
 
 
 class _Step(NamedTuple):
@@ -73,11 +73,11 @@ class _Step(NamedTuple):
 
 
 async def reencrypt(services: Services, progress: Callable[[str, int], None]) -> Report:
-    """Walks through all that is sealed until nothing is left that an older key sealed. ``progress`` is told of each
-    step: the column, and how many of its rows were looked at.
+    """Re-encrypts until no value of an older key is left. ``progress`` gets the column and the number of its checked
+    rows.
 
-    A server may have sealed something with the older key just before it learnt of the new one, behind the place that
-    was looked at: so all is looked at again until there was nothing to do.
+    A server may seal a value with the older key just before it reads the new one, in a part that was already checked:
+    so everything is checked again until nothing was renewed.
     """
     report = Report()
     for _ in range(ROUNDS):
@@ -109,7 +109,7 @@ async def _walk(services: Services, sealed: Sealed, report: Report, progress: Ca
 
 def _step(unit: SystemUnit, services: Services, sealed: Sealed, after: dict[str, Any] | None) -> _Step:
     found = unit.all(sealed.first) if after is None else unit.all(sealed.next, **after)
-    rows = [dict(zip(sealed.shown, row, strict=True)) for row in found]
+    rows = [dict(zip(sealed.columns, row, strict=True)) for row in found]
     renewed, lost = 0, []
     for row in rows:
         name, before = sealed_for(sealed.column, **row), row[sealed.column.name]
@@ -123,10 +123,10 @@ def _step(unit: SystemUnit, services: Services, sealed: Sealed, after: dict[str,
     return _Step(rows, renewed, lost)
 
 
-async def _sign(services: Services, table: Signed, report: Report, progress: Callable[[str, int], None]) -> None:
+async def _sign(services: Services, table: SignedTable, report: Report, progress: Callable[[str, int], None]) -> None:
     after, count = -1, 0
     while True:
-        step = await sign_some(services.store, table, after)
+        step = await renew_some(services.store, table, after)
         count += len(step.chains)
         report.seen += len(step.chains)
         report.renewed[table.name] = report.renewed.get(table.name, 0) + step.renewed

@@ -1,4 +1,4 @@
-"""Restores a backup into an empty place, and proves that it is what was backed up."""
+"""Restores a backup into an empty installation, and verifies that it is what was backed up."""
 
 from __future__ import annotations
 
@@ -19,171 +19,172 @@ from manifest_auth.runtime.files import folder_of, path_of
 from manifest_auth.runtime.sealing import KEY_FILE
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.runtime.temp_folder import sync
-from manifest_auth.store import copying
+from manifest_auth.store import sqlite_copy
 from manifest_auth.store.migrate import check
 
 
 class Proof(NamedTuple):
-    """What was restored: all that the manifest says."""
+    """The result of a restore."""
 
     manifest: Manifest
     ended_sessions: int
     needs_key: bool
 
 
-class _Places(NamedTuple):
-    """Where the parts of an installation lie, and where they wait until all is proved: beside or inside the place that
-    each is for, which may be a mount point of its own. ``store_proved``: the store's name while the other parts are put
-    into their places. Who finds it knows that this was broken off: the store comes last."""
+class _Paths(NamedTuple):
+    """The final paths of an installation's parts, and the temporary paths of unpacked ones: on the same file system as
+    each final path, which may be a mount point. ``verified_store``: the store's name while the other parts are moved;
+    if it exists later, the restore was interrupted, since the store is moved last."""
 
     store: Path
-    store_waits: Path
-    store_proved: Path
+    unpacked_store: Path
+    verified_store: Path
     key: Path
-    key_waits: Path
+    unpacked_key: Path
     files: Path | None
-    files_wait: Path
+    unpacked_files: Path
 
     @property
     def folders(self) -> list[Path]:
-        """That something is put into."""
+        """The folders that receive files."""
         return [self.store.parent, self.key.parent, *([self.files] if self.files else [])]
 
 
-def _places(settings: Settings) -> _Places:
+def _paths(settings: Settings) -> _Paths:
     def beside(path: Path, how: str) -> Path:
         return path.with_name(f".{path.name}.{how}")
 
     store, key = Path(settings.database.removeprefix("sqlite:///")), Path(settings.data_dir) / KEY_FILE
     files = folder_of(settings)
     waits = (files or key.parent) / ".restoring"
-    return _Places(
+    return _Paths(
         store=store,
-        store_waits=beside(store, "restoring"),
-        store_proved=beside(store, "proved"),
+        unpacked_store=beside(store, "restoring"),
+        verified_store=beside(store, "proved"),
         key=key,
-        key_waits=beside(key, "restoring"),
+        unpacked_key=beside(key, "restoring"),
         files=files,
-        files_wait=waits,
+        unpacked_files=waits,
     )
 
 
 def restore(settings: Settings, source: Path, progress: Progress, *, end_sessions: bool = False) -> Proof:
-    """Unpacks, verifies every hash, the schema, the integrity and the counts, and only then puts all into its place.
+    """Unpacks, verifies hashes, schema, integrity and row counts, and only then moves everything into place.
 
-    Raises NotPossible, SchemaRefused, StoreUnavailable, OSError; then nothing is there that was not there before. What
-    a restore left that was killed, at any moment, is cleared by the next one.
+    Raises NotPossible, SchemaRefused, StoreUnavailable, OSError; then nothing was changed. The next restore removes
+    what a killed one left.
     """
     if settings.on_postgres:
         raise NotPossible(ON_POSTGRES)
-    places = _places(settings)
-    for path in (places.store, Path(f"{places.store}-wal"), Path(f"{places.store}-shm")):
+    paths = _paths(settings)
+    for path in (paths.store, Path(f"{paths.store}-wal"), Path(f"{paths.store}-shm")):
         if path.exists():
-            raise NotPossible(f"{path} is there already: a backup is restored into an empty place only")
+            raise NotPossible(f"{path} exists already: a backup is only restored into an empty installation")
     with source.open("rb") as raw:
         archive = Archive(raw, progress)
         manifest = archive.manifest
         check(manifest.schema, "the backup's schema")
-        with _unpacking(places):
-            _unpack(archive, places, progress)
-            ended = copying.end_sessions(places.store_waits) if end_sessions else None
-            told = {"at": Clock().now_ms(), "backup_of": manifest.made_at, "sessions_ended": ended}
-            copying.note(places.store_waits, RESTORED, json.dumps(told))
-            _put_into_place(places)
-    return Proof(manifest, ended or 0, settings.secret_key is None and not places.key.exists())
+        with _unpacking(paths):
+            _unpack(archive, paths, progress)
+            ended = sqlite_copy.end_sessions(paths.unpacked_store) if end_sessions else None
+            detail = {"at": Clock().now_ms(), "backup_of": manifest.made_at, "sessions_ended": ended}
+            sqlite_copy.write_value(paths.unpacked_store, RESTORED, json.dumps(detail))
+            _move_into_place(paths)
+    return Proof(manifest, ended or 0, settings.secret_key is None and not paths.key.exists())
 
 
 @contextlib.contextmanager
-def _unpacking(places: _Places) -> Iterator[None]:
-    """Whatever waits is gone afterwards; what an earlier restore left that was killed, before."""
-    new = [path for path in places.folders if not path.exists()]
+def _unpacking(paths: _Paths) -> Iterator[None]:
+    """Removes temporary files: of an earlier, killed restore before, and of this one after."""
+    new = [path for path in paths.folders if not path.exists()]
     for path in new:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _give(path, path.parent)
-    _clear(places)
+        _set_owner(path, path.parent)
+    _clear(paths)
     try:
-        if places.files is not None and any(path.name != "lost+found" for path in places.files.iterdir()):
-            raise NotPossible(f"{places.files} is not empty: a backup is restored into an empty place only")
+        if paths.files is not None and any(path.name != "lost+found" for path in paths.files.iterdir()):
+            raise NotPossible(f"{paths.files} is not empty: a backup is only restored into an empty installation")
         yield
     finally:
-        _clear(places)
+        _clear(paths)
         for path in reversed(new):
             with contextlib.suppress(OSError):
-                path.rmdir()  # where nothing was put into it
+                path.rmdir()  # if it stayed empty
 
 
-def _clear(places: _Places) -> None:
-    if places.store_proved.exists() and not places.store.exists():
-        _take_back(places)
-    for path in (places.store_waits, places.key_waits, places.store_proved):
+def _clear(paths: _Paths) -> None:
+    if paths.verified_store.exists() and not paths.store.exists():
+        _undo(paths)
+    for path in (paths.unpacked_store, paths.unpacked_key, paths.verified_store):
         path.unlink(missing_ok=True)
-    if places.files_wait.exists():
-        shutil.rmtree(places.files_wait)
+    if paths.unpacked_files.exists():
+        shutil.rmtree(paths.unpacked_files)
 
 
-def _take_back(places: _Places) -> None:
-    """Takes out of their places what was put there before the store: nothing but that."""
-    if places.files is not None:
-        for row in copying.files(places.store_proved):
-            path = path_of(places.files, row.key)
+def _undo(paths: _Paths) -> None:
+    """Removes the files and the key that an interrupted restore had moved, and nothing else."""
+    if paths.files is not None:
+        for row in sqlite_copy.files(paths.verified_store):
+            path = path_of(paths.files, row.key)
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
-                path.parent.rmdir()  # it is empty, or not there
-    if places.key_waits.exists() and places.key.exists() and places.key.samefile(places.key_waits):
-        places.key.unlink()
+                path.parent.rmdir()  # it is empty, or missing
+    if paths.unpacked_key.exists() and paths.key.exists() and paths.key.samefile(paths.unpacked_key):
+        paths.key.unlink()
 
 
-def _unpack(archive: Archive, places: _Places, progress: Progress) -> None:
-    archive.put(STORE, places.store_waits)
+def _unpack(archive: Archive, paths: _Paths, progress: Progress) -> None:
+    archive.put(STORE, paths.unpacked_store)
     progress("checking the store", 0, None)
-    _prove(archive.manifest, places.store_waits)
+    _verify(archive.manifest, paths.unpacked_store)
     if KEY in archive.manifest.members:
-        archive.put(KEY, places.key_waits)
-        if places.key.exists() and places.key.read_bytes() != places.key_waits.read_bytes():
-            raise NotPossible(f"{places.key} is there already and is another key")
+        archive.put(KEY, paths.unpacked_key)
+        if paths.key.exists() and paths.key.read_bytes() != paths.unpacked_key.read_bytes():
+            raise NotPossible(f"{paths.key} exists already and is another key")
     names = [name for name in archive.manifest.members if name.startswith(f"{FILES}/")]
-    if names and places.files is None:
+    if names and paths.files is None:
         raise NotPossible("the backup holds uploaded files, and MANIFEST_FILES names no folder to put them into")
     for number, name in enumerate(names):
         progress("unpacking uploaded files", number, len(names))
-        archive.put(name, places.files_wait / name.removeprefix(f"{FILES}/"))
+        archive.put(name, paths.unpacked_files / name.removeprefix(f"{FILES}/"))
 
 
-def _prove(manifest: Manifest, store: Path) -> None:
-    if found := copying.damage(store):
+def _verify(manifest: Manifest, store: Path) -> None:
+    if found := sqlite_copy.damage(store):
         raise NotPossible(f"integrity_check: {found[0]}")
-    if copying.contents(store) != manifest.contents:
+    if sqlite_copy.contents(store) != manifest.contents:
         raise NotPossible("schema, counts of rows or heads of audit chains are not those of the manifest")
     if manifest.files == "here":
         there = {name.rpartition("/")[2]: member for name, member in manifest.members.items()}
-        for row in copying.files(store):
+        for row in sqlite_copy.files(store):
             named = row.key in manifest.lost or (not row.is_used and row.key not in there)
             if not named and there.get(row.key) != Member(row.size, row.sha256):
                 raise NotPossible(f"the uploaded file {row.key} is not in the backup as the store names it")
 
 
-def _put_into_place(places: _Places) -> None:
-    """Each step is on the disk before the next one begins. Who the folders belong to gets what is put into them."""
-    _give(places.store_waits, places.store.parent)
-    places.store_waits.rename(places.store_proved)
-    sync(places.store.parent)
-    if places.files is not None and places.files_wait.exists():
-        for path in places.files_wait.rglob("*"):
-            _give(path, places.files)
-        for shelf in list(places.files_wait.iterdir()):
+def _move_into_place(paths: _Paths) -> None:
+    """Moves the parts; each step is synced to the disk before the next one starts. The folders' owners get the
+    files."""
+    _set_owner(paths.unpacked_store, paths.store.parent)
+    paths.unpacked_store.rename(paths.verified_store)
+    sync(paths.store.parent)
+    if paths.files is not None and paths.unpacked_files.exists():
+        for path in paths.unpacked_files.rglob("*"):
+            _set_owner(path, paths.files)
+        for shelf in list(paths.unpacked_files.iterdir()):
             sync(shelf)
-            shelf.rename(places.files / shelf.name)
-        sync(places.files)
-    if places.key_waits.exists() and not places.key.exists():
-        _give(places.key_waits, places.key.parent)
-        os.link(places.key_waits, places.key)  # both names: a broken-off restore knows that it is its own
-        sync(places.key.parent)
-    places.store_proved.rename(places.store)
-    sync(places.store.parent)
+            shelf.rename(paths.files / shelf.name)
+        sync(paths.files)
+    if paths.unpacked_key.exists() and not paths.key.exists():
+        _set_owner(paths.unpacked_key, paths.key.parent)
+        os.link(paths.unpacked_key, paths.key)  # a hard link: an interrupted restore recognises its own key
+        sync(paths.key.parent)
+    paths.verified_store.rename(paths.store)
+    sync(paths.store.parent)
 
 
-def _give(path: Path, like: Path) -> None:
-    """Root restores for the user that the server runs as, who must be able to read it."""
+def _set_owner(path: Path, like: Path) -> None:
+    """When root restores, the files get the owner of the folder, so that the server's user can read them."""
     if os.geteuid() == 0:
         owner = like.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

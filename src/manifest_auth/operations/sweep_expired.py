@@ -1,9 +1,9 @@
-"""Drops rows whose time is over, of every table that has such rows, whatever client they belong to.
+"""Deletes expired rows of all tables that have them, of all clients.
 
-In small steps, each a unit of work that takes the oldest rows first: a step that took long makes the next ones smaller,
-and after each the store belongs to others for as long. All tables take turns: a flood in one keeps no other waiting. A
-round ends when nothing is left, or after some seconds; the next one goes on. Several processes may sweep at once: on
-PostgreSQL each passes over rows that another one, or a sign-in, holds.
+Works in small steps, each a unit of work that deletes the oldest rows: a long step makes the next ones smaller, and
+each is followed by a pause of the same length. Tables take turns, so that a flood in one does not delay the others. A
+round ends when nothing is left, or after some seconds. Several processes may sweep at once: on PostgreSQL each skips
+rows that another transaction has locked.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ FIRST, MOST = 100, 1000  # rows in a step
 _LONG_S, _SHORT_S = 0.05, 0.01  # a step that took longer is halved, a shorter one doubled
 _PAUSE_S = 0.002  # at least
 _DAY_MS = 86_400_000
-_WHY = "rows past their time are dropped whatever tenant they belong to"
+_WHY = "expired rows of all tenants are deleted"
 
 
 class Expiring:
-    """A table whose rows go ``kept_ms`` after the time in ``column``, which an index leads to."""
+    """A table whose rows are deleted ``kept_ms`` after the time in ``column``, which has an index."""
 
     def __init__(self, what: Swept, column: Column[Any], kept_ms: int = 0) -> None:
         self.what, self.kept_ms = what, kept_ms
@@ -50,18 +50,21 @@ class Expiring:
         key = list(table.primary_key.columns)
         old = select(*key).where(column < bindparam("before")).order_by(column).limit(bindparam("limit"))
         listed = row_list("keys")
-        theirs = select(*(cell(listed, place, part) for place, part in enumerate(key))).select_from(listed)
-        drop = delete(table).where(tuple_(*key).in_(theirs))
-        # What is locked is being used: it may not be old any more in a moment.
-        self.find, self.drop = self._made(table, old.with_for_update(skip_locked=True)), self._made(table, drop)
+        selected = select(*(cell(listed, place, part) for place, part in enumerate(key))).select_from(listed)
+        drop = delete(table).where(tuple_(*key).in_(selected))
+        # A locked row is in use, and may be renewed in a moment.
+        self.find, self.drop = (
+            self._statement(table, old.with_for_update(skip_locked=True)),
+            self._statement(table, drop),
+        )
 
     def step(self, unit: SystemUnit, now: int, limit: int) -> int:
-        """Drops the oldest rows, at most that many. How many there were."""
+        """Deletes at most ``limit`` of the oldest rows; how many there were."""
         found = unit.all(self.find, before=now - self.kept_ms, limit=limit)
         return unit.change(self.drop, keys=rows(found)) if found else 0
 
     @staticmethod
-    def _made(table: Any, source: Any) -> Any:
+    def _statement(table: Any, source: Any) -> Any:
         return cross_tenant(source, because=_WHY) if table in TENANT_OWNED else global_(source)
 
 
@@ -81,7 +84,7 @@ EXPIRING = (
 
 
 async def sweep_expired(services: Services) -> bool:
-    """One round. True when nothing is left, False when its time was over before. Raises StoreUnavailable."""
+    """One round. True when nothing is left, False when its time ended before. Raises StoreUnavailable."""
     until = time.monotonic() + ROUND_S
     left, size = list(EXPIRING), FIRST
     while left:

@@ -13,7 +13,7 @@ from manifest_auth.errors import NotFound
 from manifest_auth.http import Access, Answer, Call, Route
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
-from manifest_auth.tenants import accents, logos
+from manifest_auth.tenants import accent_colours, logos
 
 _NAME = re.compile(r"([0-9a-f]{16})\.(png|css)\Z")
 _TYPES = {"png": b"image/png", "css": b"text/css; charset=utf-8"}
@@ -32,7 +32,7 @@ async def _file(ctx: RequestContext, call: Call[None]) -> Answer[None]:
             found = logos.bytes_of(unit.of(tenant.id))
         else:
             accent = tenants.settings_of(tenant.settings).branding.accent
-            sheet = accents.stylesheet(accent) if accent else None
+            sheet = accent_colours.stylesheet(accent) if accent else None
             found = (sheet.hash, sheet.text) if sheet is not None else None
         if found is None:
             raise NotFound()

@@ -47,7 +47,7 @@ async def render(
     headers: list[Header] = [HTML, NO_STORE, *call.headers, *view.headers]
     status = view.status
     if forms:
-        await ctx.services.keys.look()
+        await ctx.services.keys.ensure_current()
         headers.append(security.cookie_line(call.form_cookie, settings))
     if refusal is not None:
         status = refusal.status

@@ -106,7 +106,7 @@ def cookie_line(value: str, settings: Settings) -> Header:
 
 async def check_token(ctx: RequestContext, call: PageCall[object], path: str, token: str) -> None:
     """Refuses a form that this browser was not shown at this page, in this session. Raises Forbidden."""
-    await ctx.services.keys.look()
+    await ctx.services.keys.ensure_current()
     shown = _unmasked(token)
     for key in ctx.services.keys.verifying(Purpose.FORMS):
         if shown is not None and hmac.compare_digest(shown, _mac(key.raw, call.form_cookie, call.session_id, path)):

@@ -1,34 +1,32 @@
-"""A client's identity providers as data, the identities linked to them, and sign-ins under way at them.
+"""A client's identity providers as data, the identities linked to them, and pending sign-ins at them.
 
-Owns ``providers``, ``provider_domains``, ``identities``, ``kept_tokens`` and ``sign_in_flows``. Hands over what a
-provider is told to be (:class:`Provider`, :class:`Settings`, :class:`Secrets`), who its people are here
-(:class:`Identity`), and which roles its groups give. Never calls a provider, opens no session, and knows no kind of
-provider: each is a module of ``sign_in/providers``.
+Owns ``providers``, ``provider_domains``, ``identities``, ``kept_tokens`` and ``sign_in_flows``. Never calls a provider,
+opens no session, and knows no kind of provider: each is a module of ``sign_in/providers``.
 """
 
-from manifest_auth.providers.by_claim import Offered, find_by_directory, find_by_domain
+from manifest_auth.providers.claimed_providers import ProviderOption, find_by_directory, find_by_domain
 from manifest_auth.providers.identities import (
     ALIAS,
     IDENTITIES,
-    Address,
-    Given,
-    How,
+    GrantingIdentity,
     Identity,
+    LinkedBy,
+    ProviderEmail,
     Unlinked,
-    claims_unvouched,
     find_identity,
     find_in_directory,
-    given_by,
     granted_by_others,
     granted_to,
+    granting_identities,
     has_subject,
     is_linked,
     link,
     list_identities,
-    seen,
+    record_sign_in,
     unlink,
+    was_created_unvouched,
 )
-from manifest_auth.providers.proved import confirm, is_proved, unlink_unproved
+from manifest_auth.providers.proved_identities import confirm, is_proved, unlink_unproved
 from manifest_auth.providers.providers import (
     LISTING,
     Provider,
@@ -52,4 +50,4 @@ from manifest_auth.providers.settings import (
     Settings,
     check_provider_name,
 )
-from manifest_auth.providers.upstream_tokens import drop_tokens, keep_tokens
+from manifest_auth.providers.upstream_tokens import drop_tokens, store_tokens

@@ -1,4 +1,5 @@
-"""Who a provider's people are here: (provider, subject) is a user, and nothing else is (contract, section 5)."""
+"""Identities: rows that link (provider, subject) to a user. Nothing else, such as an e-mail address, identifies a
+person."""
 
 from __future__ import annotations
 
@@ -12,20 +13,20 @@ from manifest_auth.store import Listing, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import identities, providers
 
 
-class How(enum.Enum):
-    """How an identity came to its user."""
+class LinkedBy(enum.Enum):
+    """How an identity was linked to its user."""
 
-    CREATED = "created"  # just in time, with an address that the provider vouched for
-    CREATED_UNVOUCHED = "created-unvouched"  # just in time, with an address that nobody vouched for
+    CREATED = "created"  # account created just in time, with an address that the provider vouched for
+    CREATED_UNVOUCHED = "created-unvouched"  # account created just in time, with an unverified address
     INVITATION = "invitation"
-    CONSENT = "consent"  # the signed-in user asked for it
+    CONSENT = "consent"  # the signed-in user requested it
     DIRECTORY = "directory"  # another provider of the same Microsoft directory knows the person
     DOMAIN = "domain"  # the provider owns the address's domain and vouched for it
 
 
-class Address(NamedTuple):
-    """What a provider says now of a person's address; ``email`` may be empty. ``vouched``: it is verified, and of a
-    domain that the provider speaks for."""
+class ProviderEmail(NamedTuple):
+    """A person's e-mail address as the provider sends it now; may be empty. ``vouched``: it is verified, and of a
+    domain that the provider lists."""
 
     email: str
     vouched: bool
@@ -41,7 +42,7 @@ class Identity(NamedTuple):
 
 
 class IdentityRow(NamedTuple):
-    """An identity as people read it in a list."""
+    """An identity in a list."""
 
     id: int
     provider: str
@@ -58,34 +59,36 @@ class IdentityRow(NamedTuple):
 
 
 class Unlinked(NamedTuple):
-    """What went with an identity: its provider, how it had come to its user, and the mask of the roles that it gave."""
+    """An unlinked identity. ``how``: a :class:`LinkedBy` value; ``granted``: bit mask of the roles that its groups
+    granted."""
 
     provider_id: int
     how: str
     granted: int
 
     @property
-    def made_the_account(self) -> bool:
-        """Whether the account was made through it, with an address that nobody vouched for."""
-        return self.how == How.CREATED_UNVOUCHED.value
+    def created_account(self) -> bool:
+        """Whether it created the account, with an unverified address."""
+        return self.how == LinkedBy.CREATED_UNVOUCHED.value
 
 
-class Elsewhere(NamedTuple):
-    """Whom another provider knows by a subject."""
+class OtherIdentity(NamedTuple):
+    """The user of a subject at another provider."""
 
     provider_id: int
     user_id: int
 
 
-class Given(NamedTuple):
-    """An identity whose groups gave roles."""
+class GrantingIdentity(NamedTuple):
+    """An identity whose groups granted roles."""
 
     id: int
     user_id: int
     granted: int
 
 
-#: How a second subject of a Dynamics provider's person begins. It comes and goes with the first, and nobody reads it.
+#: Prefix of the second subject of a Dynamics provider's person. It is linked and unlinked with the first, and never
+#: listed.
 ALIAS = "dataverse:"
 
 _C = identities.c
@@ -112,7 +115,7 @@ _IN_DIRECTORY = tenant_scoped(
     )
     .order_by(_C.id)
     .limit(1),
-    Elsewhere,
+    OtherIdentity,
 )
 _NEW = ("provider_id", "subject", "user_id", "how", "email", "vouched", "granted", "created_at", "last_sign_in_at")
 _ADD = tenant_scoped(insert(identities).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
@@ -132,14 +135,14 @@ _HAS_SUBJECT = tenant_scoped(
     .limit(1),
     int,
 )
-_DOUBT = tenant_scoped(
+_RESET_VERIFICATION = tenant_scoped(
     update(identities)
     .where(_C.provider_id == bindparam("of_provider"))
     .values(vouched=0, confirmed_at=None, confirmed_by=None)
 )
 _OTHERS = tenant_scoped(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), int)
 _UNVOUCHED = tenant_scoped(
-    select(func.count()).where(_C.user_id == bindparam("of_user"), _C.how == How.CREATED_UNVOUCHED.value), int
+    select(func.count()).where(_C.user_id == bindparam("of_user"), _C.how == LinkedBy.CREATED_UNVOUCHED.value), int
 )
 _OF_USER = (
     select(
@@ -150,7 +153,7 @@ _OF_USER = (
     .where(_C.user_id == bindparam("of_user"), not_(IS_ALIAS))
 )  # fmt: skip
 _LIST = tenant_scoped(_OF_USER.order_by(_C.id).limit(100), IdentityRow)
-#: Those of one user; ``of_user`` is to be given. Filters take ``like``, see :func:`manifest_auth.text.canonical.like`.
+#: The identities of one user (``of_user``). Filters take ``like``, see :func:`manifest_auth.text.canonical.like`.
 IDENTITIES = Listing(
     _OF_USER,
     IdentityRow,
@@ -173,53 +176,60 @@ _UNLINK = tenant_scoped(
 _UNLINK_ALIASES = tenant_scoped(
     delete(identities).where(_C.provider_id == bindparam("of_provider"), _C.user_id == bindparam("of_user"), IS_ALIAS)
 )
-# The mark is the account's and not the identity's: it stays as long as anybody may come in by another one.
+# The mark belongs to the account, not to the identity: it moves to the remaining ones.
 _MARK = tenant_scoped(
-    update(identities).where(_C.user_id == bindparam("of_user")).values(how=How.CREATED_UNVOUCHED.value)
+    update(identities).where(_C.user_id == bindparam("of_user")).values(how=LinkedBy.CREATED_UNVOUCHED.value)
 )
 _MADE_BY = tenant_scoped(
     select(_C.user_id)
-    .where(_C.provider_id == bindparam("of_provider"), _C.how == How.CREATED_UNVOUCHED.value)
+    .where(_C.provider_id == bindparam("of_provider"), _C.how == LinkedBy.CREATED_UNVOUCHED.value)
     .correlate(None)
 ).source
 _MARK_ALL = tenant_scoped(
-    update(identities).where(_C.user_id.in_(cast("Select[Any]", _MADE_BY))).values(how=How.CREATED_UNVOUCHED.value)
+    update(identities).where(_C.user_id.in_(cast("Select[Any]", _MADE_BY))).values(how=LinkedBy.CREATED_UNVOUCHED.value)
 )
 _GIVEN = tenant_scoped(
     select(_C.id, _C.user_id, _C.granted)
     .where(_C.provider_id == bindparam("of_provider"), _C.granted.op("&")(bindparam("mask", type_=Integer())) != 0)
     .order_by(_C.user_id, _C.id)
     .limit(bindparam("limit")),
-    Given,
+    GrantingIdentity,
 )
 _FORGET = tenant_scoped(delete(identities).where(_C.provider_id == bindparam("of_provider")))
 
 
 def find_identity(unit: TenantUnit, provider_id: int, subject: str) -> Identity | None:
-    """Locked until the transaction ends."""
+    """The identity of a subject, locked until the transaction ends."""
     return unit.first(_FIND, provider_id=provider_id, subject=subject)
 
 
 def is_linked(unit: TenantUnit, provider_id: int, subject: str) -> bool:
-    """Whether the subject is anybody's. Waits for nobody."""
+    """Whether the subject is linked to a user. Takes no lock."""
     return unit.first(_IS_LINKED, provider_id=provider_id, subject=subject) is not None
 
 
 def has_subject(unit: TenantUnit, provider_id: int, user_id: int) -> bool:
-    """Whether the provider knows the user by some subject already."""
+    """Whether the user has an identity at the provider."""
     return unit.first(_HAS_SUBJECT, of_provider=provider_id, of_user=user_id) is not None
 
 
-def find_in_directory(unit: TenantUnit, directory: str, subject: str) -> Elsewhere | None:
-    """Whom any provider of a Microsoft directory knows by that subject."""
+def find_in_directory(unit: TenantUnit, directory: str, subject: str) -> OtherIdentity | None:
+    """The user of that subject at any provider of a Microsoft directory."""
     return unit.first(_IN_DIRECTORY, directory=directory, subject=subject)
 
 
 def link(
-    unit: TenantUnit, provider_id: int, subject: str, user_id: int, how: How, address: Address, granted: int, now: int
+    unit: TenantUnit,
+    provider_id: int,
+    subject: str,
+    user_id: int,
+    how: LinkedBy,
+    address: ProviderEmail,
+    granted: int,
+    now: int,
 ) -> Identity:
-    """From now on this subject is that user. ``granted``: mask of the roles that the provider's groups gave already.
-    Raises Conflict when somebody else was faster."""
+    """Links a subject to a user. ``granted``: bit mask of roles that the provider's groups granted. Raises Conflict
+    when a concurrent sign-in was faster."""
     added = unit.one(
         _ADD, provider_id=provider_id, subject=subject, user_id=user_id, how=how.value, email=address.email,
         vouched=int(address.vouched), granted=granted, created_at=now, last_sign_in_at=now,
@@ -227,38 +237,38 @@ def link(
     return Identity(added, provider_id, subject, user_id, granted)
 
 
-def seen(unit: TenantUnit, identity: Identity, address: Address, granted: int, now: int) -> None:
-    """The person signed in; ``granted``: mask of the roles that this provider's groups added."""
+def record_sign_in(unit: TenantUnit, identity: Identity, address: ProviderEmail, granted: int, now: int) -> None:
+    """Records a sign-in. ``granted``: bit mask of the roles that this provider's groups added."""
     vouched = int(address.vouched)
     unit.change(_SEEN, id=identity.id, new_email=address.email, new_vouched=vouched, new_granted=granted, now=now)
 
 
 def granted_by_others(unit: TenantUnit, identity: Identity) -> int:
-    """Mask of the roles that the user's other identities added."""
+    """Bit mask of the roles that the user's other identities added."""
     return granted_to(unit, identity.user_id, but=identity.id)
 
 
 def granted_to(unit: TenantUnit, user_id: int, *, but: int = 0) -> int:
-    """Mask of the roles that the user's identities added, ``but`` one."""
+    """Bit mask of the roles that the user's identities added, except ``but``."""
     mask = 0
     for granted in unit.all(_OTHERS, of_user=user_id, but=but):
         mask |= granted
     return mask
 
 
-def given_by(unit: TenantUnit, provider_id: int, limit: int, mask: int = ~0) -> list[Given]:
-    """Some of a provider's identities whose groups gave roles, or those of a mask; by user."""
+def granting_identities(unit: TenantUnit, provider_id: int, limit: int, mask: int = ~0) -> list[GrantingIdentity]:
+    """At most ``limit`` identities of a provider whose groups granted roles of ``mask``, in order of users."""
     return unit.all(_GIVEN, of_provider=provider_id, mask=mask, limit=limit)
 
 
-def doubt_all(unit: TenantUnit, provider_id: int) -> None:
-    """What the provider vouched for, and what an Admin confirmed of its people, counts no more: it speaks for another
-    issuer from now on, or reads another attribute. The next sign-in of each person tells anew."""
-    unit.change(_DOUBT, of_provider=provider_id)
+def reset_verification(unit: TenantUnit, provider_id: int) -> None:
+    """Removes all verifications and confirmations of a provider's identities, after its issuer or attributes changed.
+    The next sign-in of each person sets them again."""
+    unit.change(_RESET_VERIFICATION, of_provider=provider_id)
 
 
-def claims_unvouched(unit: TenantUnit, user_id: int) -> bool:
-    """Whether the account was made with an address that nobody vouched for: its owner may be somebody else."""
+def was_created_unvouched(unit: TenantUnit, user_id: int) -> bool:
+    """Whether the account was created with an unverified address, whose owner may be another person."""
     return unit.one(_UNVOUCHED, of_user=user_id) > 0
 
 
@@ -267,24 +277,24 @@ def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityRow]:
 
 
 def unlink(unit: TenantUnit, user_id: int, identity_id: int) -> Unlinked:
-    """With the second subjects that the user has at that provider; one that is still somebody's is linked again at the
-    next sign-in. Raises NotFound."""
+    """Unlinks an identity, with the user's second subjects at that provider; the next sign-in links those again where
+    needed. Raises NotFound."""
     gone = unit.first(_UNLINK, id=identity_id, of_user=user_id)
     if gone is None:
         raise NotFound()
-    unit.announce("user", user_id)  # who calls with a token of that provider's is looked for anew
+    unit.announce("user", user_id)  # callers with that provider's tokens are verified again
     forget_aliases(unit, gone.provider_id, user_id)
-    if gone.made_the_account:
+    if gone.created_account:
         unit.change(_MARK, of_user=user_id)
     return gone
 
 
 def forget_aliases(unit: TenantUnit, provider_id: int, user_id: int) -> None:
-    """Takes the second subjects away that a user has at a provider."""
+    """Removes a user's second subjects at a provider."""
     unit.change(_UNLINK_ALIASES, of_provider=provider_id, of_user=user_id)
 
 
 def forget_all(unit: TenantUnit, provider_id: int) -> None:
-    """Takes all identities of a provider away."""
+    """Removes all identities of a provider."""
     unit.change(_MARK_ALL, of_provider=provider_id)
     unit.change(_FORGET, of_provider=provider_id)

@@ -1,4 +1,4 @@
-"""Identity providers as data of a tenant: made, found, changed, switched off and on, deleted."""
+"""Identity providers of a tenant: created, looked up, changed, switched off and on, deleted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import func as sql
 
 from manifest_auth import tenants
 from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
-from manifest_auth.providers.identities import doubt_all, forget_all
+from manifest_auth.providers.identities import forget_all, reset_verification
 from manifest_auth.providers.settings import (
     KindSettings,
     Rules,
@@ -116,7 +116,7 @@ def find(unit: TenantUnit, name: str) -> Provider | None:
 
 
 def get(unit: TenantUnit, name: str, *, lock: bool = False) -> Provider:
-    """``lock``: nobody else changes it until the transaction ends. Raises NotFound."""
+    """The provider of that name. ``lock``: locks the row until the transaction ends. Raises NotFound."""
     found = unit.first(_BY_NAME, name=name)
     if found is not None and lock:
         found = unit.first(_LOCKED, id=found.id)
@@ -126,7 +126,7 @@ def get(unit: TenantUnit, name: str, *, lock: bool = False) -> Provider:
 
 
 def find_by_id(unit: TenantUnit, provider_id: int, *, shared: bool = False, lock: bool = False) -> Provider | None:
-    """``lock``, ``shared``: it stays as it is until the transaction ends, for one alone or for all who share it."""
+    """``lock``, ``shared``: an exclusive or a shared lock on the row until the transaction ends."""
     return unit.first(_LOCKED if lock else _SHARED if shared else _BY_ID, id=provider_id)
 
 
@@ -144,7 +144,7 @@ def list_all(unit: TenantUnit) -> list[Provider]:
 
 
 def find_with_issuer(unit: TenantUnit, kind: str, issuer: str) -> Provider | None:
-    """The tenant's provider of that name, of a kind that has no two of one name."""
+    """The tenant's provider of an issuer, for kinds whose issuers are unique in a tenant."""
     return unit.first(_SAME_ISSUER, issuer=issuer, kind=kind)
 
 
@@ -152,13 +152,13 @@ def create(
     unit: TenantUnit, sealer: Sealer, name: str, display_name: str, settings: Settings, secrets: Secrets,
     *, by_admin: bool, now: int,
 ) -> Provider:  # fmt: skip
-    """``by_admin``: an Admin or a system admin makes it, see :func:`change`. Raises ValidationError, Conflict,
-    Forbidden."""
+    """Creates a provider. ``by_admin``: an Admin or a system admin does, see :func:`change`. Raises ValidationError,
+    Conflict, Forbidden."""
     check_provider_name(name)
     settings.check()
     own = settings.own
     own.check_rank(None, by_admin)
-    _one_by_one(unit)
+    _lock_client(unit)
     if unit.one(_COUNT) >= MOST:
         raise Conflict(f"A client has at most {MOST} providers")
     if find(unit, name):
@@ -178,9 +178,9 @@ def change(
 ) -> Provider:
     """Replaces the settings.
 
-    Whoever can change a provider decides whom it says people are. So one whose settings a User Admin changed reaches no
-    Admin's account until an Admin has confirmed it (``docs/decisions/0018-providers-and-rank.md``). Raises
-    ValidationError, Forbidden.
+    Who changes a provider decides which users its people are. So a provider whose settings a User Admin changed signs
+    no Admin in until an Admin saves it (``docs/decisions/0018-providers-and-rank.md``). Raises ValidationError,
+    Forbidden.
     """
     settings.check()
     own, before = settings.own, settings_of(provider.settings, type(settings))
@@ -190,7 +190,7 @@ def change(
     _check_unique(unit, own, provider.id)
     text = msgspec.json.encode(settings).decode()
     reaches = by_admin or (bool(provider.reaches_admins) and settings == before)
-    # A sign-in that began under the old settings finds another `changed_at`, even within the same millisecond.
+    # A sign-in that started with the old settings must find another `changed_at`, even within the same millisecond.
     changed_at = max(now, provider.changed_at + 1)
     unit.change(
         _CHANGE, id=provider.id, new_display_name=display_name, new_issuer=own.identifier, new_settings=text,
@@ -199,11 +199,11 @@ def change(
     unit.change(_CLEAR_DOMAINS, of_provider=provider.id)
     _set_domains(unit, provider.id, settings)
     if own != before.own:
-        # An answer on its way from the provider of before, code and verifier, is nothing for the one of now.
+        # A pending answer of the old provider must not reach the new one.
         unit.change(_CLEAR_FLOWS, of_provider=provider.id)
-        unit.change(_CLEAR_TOKENS, of_provider=provider.id)  # nor are tokens kept that nobody asks for any more
-        doubt_all(unit, provider.id)  # nor does what the one of before vouched for count
-    unit.announce("tenant", unit.tenant_id)  # what callers with its tokens may do is judged anew
+        unit.change(_CLEAR_TOKENS, of_provider=provider.id)  # stored tokens of the old provider are useless
+        reset_verification(unit, provider.id)  # the old provider's verifications no longer count
+    unit.announce("tenant", unit.tenant_id)  # callers with its tokens are verified again
     return get_by_id(unit, provider.id)
 
 
@@ -215,7 +215,7 @@ def replace_secrets(unit: TenantUnit, sealer: Sealer, provider: Provider, secret
 
 
 def open_secrets(sealer: Sealer, provider: Provider) -> Secrets:
-    """The secrets again. Raises CannotOpen, which names the provider."""
+    """The decrypted secrets. Raises CannotOpen, which names the provider."""
     if provider.secrets is None:
         return Secrets()
     opened = sealer.open(provider.secrets, _row(provider.tenant_id, provider.id), f"provider {provider.name}")
@@ -223,8 +223,8 @@ def open_secrets(sealer: Sealer, provider: Provider) -> Secrets:
 
 
 def switch(unit: TenantUnit, provider: Provider, *, on: bool, by_admin: bool, now: int) -> Provider:
-    """Switches it on or off; ending its sessions is the caller's. ``by_admin``: as for :func:`create`; what an Admin
-    switched off only an Admin switches on. Raises Forbidden."""
+    """Switches a provider on or off; the caller ends its sessions. ``by_admin``: as for :func:`create`; only an Admin
+    switches on what an Admin switched off. Raises Forbidden."""
     if on and provider.disabled_by_admin and not by_admin:
         raise Forbidden("Only an Admin switches on what an Admin switched off")
     unit.announce("tenant", unit.tenant_id)
@@ -234,7 +234,7 @@ def switch(unit: TenantUnit, provider: Provider, *, on: bool, by_admin: bool, no
 
 
 def remove(unit: TenantUnit, provider: Provider) -> None:
-    """Takes the provider away with all that it knew of people here."""
+    """Deletes the provider with its flows, codes, tokens and identities."""
     for statement in _CLEAR:
         unit.change(statement, of_provider=provider.id)
     forget_all(unit, provider.id)
@@ -242,14 +242,14 @@ def remove(unit: TenantUnit, provider: Provider) -> None:
     unit.change(_DELETE, id=provider.id)
 
 
-def _one_by_one(unit: TenantUnit) -> None:
-    """Whoever makes a provider of this client waits until the one before has done so, in whichever process: what may
-    be there depends on what is there. (The entity id of one that is there does not change.)"""
+def _lock_client(unit: TenantUnit) -> None:
+    """Serializes the creation of providers of one client, since limits and uniqueness depend on the existing ones. (The
+    entity id of an existing provider does not change.)"""
     tenants.get(unit, unit.tenant_id, lock=True)
 
 
 def _check_unique(unit: TenantUnit, own: KindSettings, own_id: int | None) -> None:
-    """Raises Conflict where another provider of the client has what of this kind only one may have."""
+    """Raises Conflict where another provider of the client has the same unique identifier."""
     others = unit.all(_SAME_ISSUER, issuer=own.identifier, kind=own.kind) if own.unique else []
     for other in others:
         if other.id != own_id:

@@ -1,7 +1,7 @@
-"""What a tenant settles for one of its providers: the stored form, which is the wire's form too, and its rules.
+"""The settings of a provider, as stored and as on the wire, and their validation.
 
-What all kinds have is here. What one kind has beside it is a :class:`KindSettings` in the module of that kind, and
-stands in the text under the kind's name.
+Settings of all kinds are here. Those of one kind are a :class:`KindSettings` in that kind's module, stored under the
+kind's name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Address = Annotated[str, Meta(min_length=1, max_length=2000)]
 
 
 class Directory(NamedTuple):
-    """A Microsoft directory that a provider speaks for, and the client id of our application there, or empty."""
+    """The Microsoft directory of a provider, and the client id of this server's application there, or empty."""
 
     cloud: str
     id: str
@@ -35,85 +35,86 @@ class Directory(NamedTuple):
 
 
 class KindSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """What is settled for providers of one kind alone. ``kind``: its name; ``unique``: what no two providers of a
-    client have in common, in words, where responses say that and nothing else of whose they are."""
+    """Settings of one kind of providers. ``kind``: its name; ``unique``: the label of ``identifier`` for kinds where
+    two providers of a client must not share it."""
 
     kind: ClassVar[str]
     unique: ClassVar[str] = ""
 
     @property
     def identifier(self) -> str:
-        """What the provider calls itself; a Microsoft directory's id."""
+        """The provider's issuer, entity id, or Microsoft directory id."""
         raise NotImplementedError
 
     @property
     def secret_for(self) -> tuple[str, ...]:
-        """Whom the client secret is shown to: another one needs another secret."""
+        """Where the client secret is sent to: a change of it needs a new secret."""
         return (self.identifier,)
 
     def check(self) -> None:
-        """What types cannot say. Raises ValidationError that names the member."""
+        """Checks what types cannot express. Raises ValidationError that names the member."""
 
     def check_change(self, before: Self) -> None:
-        """What cannot be changed. Raises ValidationError."""
+        """Refuses changes that are not allowed. Raises ValidationError."""
 
     def check_rank(self, before: Self | None, by_admin: bool) -> None:
-        """What only an Admin or a system admin settles. Raises Forbidden."""
+        """Refuses settings that only an Admin or a system admin may set. Raises Forbidden."""
 
     def microsoft_directory(self, clouds: Clouds) -> Directory | None:
-        """The directory that the provider speaks for; its client claims it."""
+        """The Microsoft directory of the provider, which its client must claim."""
         return None
 
 
 class GroupRoles(msgspec.Struct, frozen=True):
-    """One line of the table from the provider's groups to roles."""
+    """The roles of one group."""
 
-    group: Annotated[str, Meta(min_length=1, max_length=512, description="As the provider writes it, exactly.")]
+    group: Annotated[str, Meta(min_length=1, max_length=512, description="Exactly as the provider sends it.")]
     roles: Annotated[tuple[Role, ...], Meta(min_length=1, max_length=7)]
 
 
 class Rules(msgspec.Struct, frozen=True, rename="camel"):
-    """What is settled for providers of every kind."""
+    """Settings of providers of every kind."""
 
     domains: Annotated[
         tuple[str, ...], Meta(max_length=100, description="E-mail domains that this provider owns and vouches for.")
     ] = ()
-    create_users: Annotated[bool, Meta(description="People who are not known yet get an account.")] = False
+    create_users: Annotated[bool, Meta(description="Creates accounts for people without one.")] = False
     group_roles: Annotated[tuple[GroupRoles, ...], Meta(max_length=500)] = ()
     default_roles: Annotated[
-        tuple[Role, ...], Meta(max_length=7, description="Roles of everybody who signs in through this provider.")
+        tuple[Role, ...], Meta(max_length=7, description="Roles of every user who signs in through this provider.")
     ] = ()
     group_separator: Annotated[
         str, Meta(max_length=1, description="Splits a text that holds several groups; empty: one text is one group.")
     ] = ""
     return_addresses: Annotated[
-        tuple[Address, ...], Meta(max_length=50, description="Where a sign-in may end, beside the client's own list.")
+        tuple[Address, ...],
+        Meta(max_length=50, description="Where a sign-in may return to, in addition to the client's own list."),
     ] = ()
 
     def roles_of(self, groups: Iterable[str]) -> int:
-        """The bit mask of roles that a person with those groups gets.
+        """The bit mask of roles for a person with those groups.
 
-        A group counts as it is written, case and all: one that merely resembles a listed one gives nothing. White space
-        around either does not count, since providers wrap texts; a separator counts only where the provider has one.
+        Groups are compared exactly and case-sensitively. White space around them is ignored, since providers wrap
+        texts; a separator splits only where the provider has one.
         """
         split = [text.split(self.group_separator) if self.group_separator else [text] for text in groups]
-        held = {part.strip() for parts in split for part in parts} - {""}
-        given = (line.roles for line in self.group_roles if line.group.strip() in held)
-        return mask_of(set(self.default_roles).union(*given))
+        present = {part.strip() for parts in split for part in parts} - {""}
+        granted = (line.roles for line in self.group_roles if line.group.strip() in present)
+        return mask_of(set(self.default_roles).union(*granted))
 
 
 class Settings(Rules, frozen=True, rename="camel"):
-    """Everything but the secrets. The registry of kinds makes the one subclass, which has a member for each kind, named
-    like it; exactly one of them is there."""
+    """All settings except the secrets. The registry of kinds makes the one subclass, with a member for each kind, of
+    which exactly one is set."""
 
     @property
     def own(self) -> KindSettings:
-        """Those of the provider's kind."""
-        return next(iter(self._given()))
+        """The settings of the provider's kind."""
+        return next(iter(self._own_settings()))
 
     def check(self) -> None:
-        """What types cannot say. Raises ValidationError that names the member."""
-        if len(self._given()) != 1:
+        """Checks what types cannot express. Raises ValidationError that names the member."""
+        if len(self._own_settings()) != 1:
             kinds = self._kinds()
             raise ValidationError(details=[(kinds[0], f"Exactly one of {', '.join(kinds)} is needed")])
         for number, domain in enumerate(self.domains):
@@ -124,18 +125,19 @@ class Settings(Rules, frozen=True, rename="camel"):
             check_return_address(address, f"returnAddresses[{number}]")
         groups = [line.group for line in self.group_roles]
         if len(groups) != len(set(groups)):
-            raise ValidationError(details=[("groupRoles", "Each group may stand there once")])
+            raise ValidationError(details=[("groupRoles", "Each group may be listed once")])
         self.own.check()
 
     def _kinds(self) -> tuple[str, ...]:
         return self.__struct_fields__[len(Rules.__struct_fields__) :]
 
-    def _given(self) -> list[KindSettings]:
+    def _own_settings(self) -> list[KindSettings]:
         return [own for kind in self._kinds() if (own := getattr(self, kind)) is not None]
 
 
 class Secrets(msgspec.Struct, frozen=True):
-    """What is stored encrypted. ``keys`` and ``certificates``: our own pairs for SAML, newest first (PEM, base64)."""
+    """The encrypted part. ``keys`` and ``certificates``: this server's key pairs for SAML, newest first (PEM,
+    base64)."""
 
     client_secret: str | None = None
     keys: tuple[str, ...] = ()
@@ -152,20 +154,20 @@ def _read(text: str, model: type[Any]) -> Any:
 
 
 @cache
-def _holder(model: type[KindSettings]) -> type[msgspec.Struct]:
+def _stored_model(model: type[KindSettings]) -> type[msgspec.Struct]:
     return msgspec.defstruct("Stored", [("own", model, msgspec.field(name=model.kind))])
 
 
 def settings_of(text: str, model: type[R]) -> R:
-    """The settings of a stored text, as much as the model has of them."""
+    """The members of ``model`` in a stored text."""
     return cast("R", _read(text, model))
 
 
 def own_settings_of(text: str, kind: str, model: type[S]) -> S:
-    """Those of its kind. Raises SsoFailed where the stored ``kind`` is another one."""
+    """The settings of the kind. Raises SsoFailed where the stored ``kind`` is another one."""
     if kind != model.kind:
         raise SsoFailed(reason="the provider is of another kind")
-    return cast("S", _read(text, _holder(model)).own)
+    return cast("S", _read(text, _stored_model(model)).own)
 
 
 def check_provider_name(name: str) -> None:

@@ -1,8 +1,8 @@
-"""Sign-ins that are under way at a provider: a row that is used once, bound to the browser that began it.
+"""Pending sign-ins at a provider: a row is used once, and bound to the browser that started it.
 
-The row is found by ``state`` (OIDC), or by ``RelayState`` and the id of our request (SAML); the browser must bring the
-cookie that it was given. All of them have 128 random bits or more, and the store keeps only hashes. A row that was used
-stays until its time is over, so that what is shown a second time is told from what was made up, and counted.
+A row is found by ``state`` (OIDC), or by ``RelayState`` and the request's id (SAML), and the browser must send its
+cookie. All have 128 random bits or more; the store has only hashes. A used row stays until it expires, so that a replay
+can be told from an invented value, and counted.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from manifest_auth.store.tables import invitations, sealed_for, sessions, sign_i
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 
 _USED = ""  # in place of the hash of a browser's cookie
-#: The response of a sign-in that is but tried out: it opens no session, and nothing is kept of it but its own row.
+#: The response of a sign-in that only tries a provider: it opens no session and changes nothing but its own row.
 TRY = "try"
 
 
-class Wish(NamedTuple):
-    """What the person who begins a sign-in asks for; ``link_session_id``: of who is signed in already, and links an
-    identity or tries a provider; ``device``: the cookie of a browser that signed in before."""
+class FlowRequest(NamedTuple):
+    """Options of a sign-in. ``link_session_id``: the session that links an identity to its user, or tries the
+    provider; ``device``: the device cookie."""
 
     return_to: str
     response: str = "cookie"
@@ -43,7 +43,7 @@ class Wish(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """A sign-in under way, as it is stored."""
+    """A stored row."""
 
     key: str
     tenant_id: int
@@ -61,17 +61,17 @@ class Flow(NamedTuple):
 
     @property
     def callback(self) -> Callback:
-        """Where the answer of an OpenID provider must come to, by the rule that held when the sign-in began."""
+        """The callback address where an OpenID provider must answer, as of the start of the sign-in."""
         return Callback(self.redirect_uri, bool(self.iss_required))
 
     @property
     def is_try(self) -> bool:
-        """Whether it may have no effect but to be told of."""
+        """Whether it only tries the provider."""
         return self.response == TRY
 
     @property
     def is_used(self) -> bool:
-        """Whether it was taken already. No browser's cookie fits it then."""
+        """Whether it was used. Then no browser's cookie matches."""
         return not self.browser
 
     @property
@@ -79,13 +79,13 @@ class Flow(NamedTuple):
         return cookie_name("sso", self.key)
 
     def is_from(self, browser: str | None) -> bool:
-        """Whether the browser brought the cookie back."""
+        """Whether the browser sent the flow's cookie."""
         return is_hash_of(self.browser, browser)
 
 
-class Begun(NamedTuple):
-    """``key``: of the row; the rest leaves the server: ``state``, ``nonce`` and the verifier's challenge for the
-    provider, or ``request_id``, and ``browser`` as a cookie."""
+class StartedFlow(NamedTuple):
+    """The secrets of a new flow. ``key``: of the row; the provider gets ``state``, ``nonce`` and the verifier's
+    challenge, or ``request_id``; the browser gets ``browser`` as a cookie."""
 
     key: str
     state: str
@@ -124,11 +124,11 @@ _OF_TRY = (_C.response == TRY, _C.provider_id == bindparam("of_provider"), _C.li
 _CLOSE_TRY = tenant_scoped(
     update(sign_in_flows)
     .where(_C.key == bindparam("of_key"), _C.response == TRY)
-    .values(browser=_USED, secrets=bindparam("found"), expires_at=bindparam("until"))
+    .values(browser=_USED, secrets=bindparam("result"), expires_at=bindparam("until"))
 )
-_FORGET_TRY = tenant_scoped(delete(sign_in_flows).where(*_OF_TRY))
+_DELETE_TRY = tenant_scoped(delete(sign_in_flows).where(*_OF_TRY))
 _FIND_TRY = tenant_scoped(_ALL.where(*_OF_TRY, _C.browser == _USED, _C.expires_at > bindparam("now")), Flow)
-# Those that were used stay, so that an answer shown again is noticed.
+# Used rows stay, so that a replayed answer is noticed.
 _END = tenant_scoped(
     delete(sign_in_flows).where(
         _C.browser != _USED,
@@ -145,20 +145,20 @@ def hash_of(text: str) -> str:
 
 
 def is_hash_of(stored: str, text: str | None) -> bool:
-    """Whether a stored hash is of that text."""
+    """Whether the stored hash is that of the text."""
     return text is not None and hmac.compare_digest(hash_of(text), stored)
 
 
 def cookie_name(prefix: str, key: str) -> str:
-    """One cookie for each sign-in, so that two tabs do not disturb each other."""
+    """The cookie's name, one for each sign-in, so that two tabs do not conflict."""
     return f"{prefix}-{key[:16]}"
 
 
-def fresh(random: Random, prefix: str) -> Begun:
-    """All that is drawn for a sign-in, whatever it is for. ``prefix``: of its cookie's name."""
+def new_values(random: Random, prefix: str) -> StartedFlow:
+    """New random values of a sign-in. ``prefix``: of its cookie's name."""
     state, browser = random.text(24), random.text(24)
     key, request_id = hash_of(state), "_" + random.bytes(20).hex()
-    return Begun(
+    return StartedFlow(
         key=key,
         state=state,
         request_id=request_id,
@@ -169,7 +169,7 @@ def fresh(random: Random, prefix: str) -> Begun:
     )
 
 
-def seal(sealer: Sealer, begun: Begun, row: str) -> bytes:
+def seal(sealer: Sealer, begun: StartedFlow, row: str) -> bytes:
     """Nonce and PKCE verifier, encrypted for one row."""
     return sealer.seal(msgspec.json.encode(_Secrets(begun.nonce, begun.verifier)), row)
 
@@ -183,16 +183,16 @@ def unseal(sealer: Sealer, sealed: bytes, row: str) -> tuple[str, str]:
 def begin(
     unit: TenantUnit,
     provider_id: int,
-    wish: Wish,
+    request: FlowRequest,
     callback: Callback | None,
     *,
     random: Random,
     sealer: Sealer,
     now: int,
-) -> Begun:  # fmt: skip
-    """A new sign-in. ``callback``: where an OpenID provider answers; None: a SAML request with an id of its own is
-    sent, and no OpenID answer fits."""
-    begun = fresh(random, "sso")
+) -> StartedFlow:  # fmt: skip
+    """Stores a new flow. ``callback``: where an OpenID provider answers; None: a SAML request is sent, and an OpenID
+    answer does not match."""
+    begun = new_values(random, "sso")
     unit.change(
         _ADD,
         key=begun.key,
@@ -200,11 +200,11 @@ def begin(
         browser=hash_of(begun.browser),
         request_id=begun.request_id if callback is None else None,
         secrets=seal(sealer, begun, _row(begun.key)),
-        return_to=wish.return_to,
-        response=wish.response,
-        challenge=wish.challenge,
-        link_session_id=wish.link_session_id,
-        invitation_id=wish.invitation_id,
+        return_to=request.return_to,
+        response=request.response,
+        challenge=request.challenge,
+        link_session_id=request.link_session_id,
+        invitation_id=request.invitation_id,
         redirect_uri=callback.redirect_uri if callback else "",
         iss_required=int(callback is not None and callback.iss_required),
         expires_at=now + FLOW_LIFE_S * 1000,
@@ -221,35 +221,35 @@ def find_by_request(unit: SystemUnit, request_id: str, now: int) -> Flow | None:
 
 
 def has_state(flow: Flow, state: str) -> bool:
-    """Whether this is the state of that sign-in."""
+    """Whether the state is that of the flow."""
     return hmac.compare_digest(flow.key, hash_of(state))
 
 
 def take(unit: TenantUnit, flow: Flow) -> bool:
-    """Uses the row up. False when somebody else did."""
+    """Marks the flow as used. False when it was used before."""
     return unit.change(_TAKE, of_key=flow.key) == 1
 
 
-def close_try(unit: TenantUnit, sealer: Sealer, flow: Flow, found: bytes, now: int) -> None:
-    """Uses the row of a try up, and keeps what was found in place of its secrets, for those who began it."""
-    sealed = sealer.seal(found, _row(flow.key))
-    unit.change(_CLOSE_TRY, of_key=flow.key, found=sealed, until=now + FLOW_LIFE_S * 1000)
+def close_try(unit: TenantUnit, sealer: Sealer, flow: Flow, result: bytes, now: int) -> None:
+    """Marks the row of a try as used, and stores the result in place of its secrets."""
+    sealed = sealer.seal(result, _row(flow.key))
+    unit.change(_CLOSE_TRY, of_key=flow.key, result=sealed, until=now + FLOW_LIFE_S * 1000)
 
 
-def forget_try(unit: TenantUnit, provider_id: int, session_id: str) -> None:
-    """A session has one try of a provider at a time."""
-    unit.change(_FORGET_TRY, of_provider=provider_id, session=session_id)
+def delete_try(unit: TenantUnit, provider_id: int, session_id: str) -> None:
+    """Deletes a session's try of a provider: it has one at a time."""
+    unit.change(_DELETE_TRY, of_provider=provider_id, session=session_id)
 
 
-def found_by_try(unit: TenantUnit, sealer: Sealer, provider_id: int, session_id: str, now: int) -> bytes | None:
-    """What :func:`close_try` kept for that session. Raises CannotOpen."""
+def result_of_try(unit: TenantUnit, sealer: Sealer, provider_id: int, session_id: str, now: int) -> bytes | None:
+    """What :func:`close_try` stored for that session. Raises CannotOpen."""
     flow = unit.first(_FIND_TRY, of_provider=provider_id, session=session_id, now=now)
     return None if flow is None else sealer.open(flow.secrets, _row(flow.key))
 
 
-def end_of(unit: TenantUnit, user_id: int) -> int:
-    """Takes away what would lead into the account of a user: linking that one of its sessions asked for, and sign-ins
-    with an invitation to it. How many there were."""
+def delete_of_user(unit: TenantUnit, user_id: int) -> int:
+    """Deletes the unused flows that would give access to a user's account: links that its sessions requested, and
+    sign-ins with its invitations. Returns how many there were."""
     return unit.change(_END, of_user=user_id)
 
 

@@ -1,4 +1,5 @@
-"""Microsoft's tokens of a user, kept where a client asks for it, encrypted for one provider and user."""
+"""Microsoft's tokens of a user, stored where the provider's settings ask for it, encrypted for one provider and
+user."""
 
 from __future__ import annotations
 
@@ -24,14 +25,14 @@ _DROP_ONE = tenant_scoped(
 )
 
 
-def keep_tokens(unit: TenantUnit, sealer: Sealer, provider: Provider, user_id: int, tokens: bytes, now: int) -> None:
-    """Stores the tokens in place of earlier ones of the user."""
+def store_tokens(unit: TenantUnit, sealer: Sealer, provider: Provider, user_id: int, tokens: bytes, now: int) -> None:
+    """Stores the tokens, replacing the user's earlier ones."""
     row = sealed_for(_C.tokens, provider_id=provider.id, user_id=user_id)
     unit.change(_KEEP, provider_id=provider.id, user_id=user_id, tokens=sealer.seal(tokens, row), kept_at=now)
 
 
 def drop_tokens(unit: TenantUnit, user_id: int, provider_id: int | None = None) -> None:
-    """Forgets all tokens of the user, or those of one provider."""
+    """Deletes all tokens of the user, or those of one provider."""
     if provider_id is None:
         unit.change(_DROP, of_user=user_id)
     else:

@@ -1,18 +1,18 @@
-"""Sessions of users: opened, found, touched and ended; and tokens of other systems that were signed out.
+"""Sessions of users: opened, looked up, renewed and ended; and signed-out tokens of other systems.
 
-Owns ``sessions`` and ``refused_tokens``. Knows no way to sign in, and no HTTP; what is signed is in ``tokens``.
+Owns ``sessions`` and ``refused_tokens``. Knows no sign-in method and no HTTP; ``tokens`` signs and verifies.
 """
 
 from manifest_auth.sessions.external_tokens import (
-    Foreign,
+    ExternalCaller,
     claims_stamp,
-    foreign_key,
+    external_key,
     is_refused,
-    refuse_foreign,
+    refuse_external_token,
 )
-from manifest_auth.sessions.last_seen import LISTING, find_seen
 from manifest_auth.sessions.principal import Chain, chain_of, cookie_hash, look_up, read
 from manifest_auth.sessions.principals import Principals
+from manifest_auth.sessions.session_list import LISTING, find_listed
 from manifest_auth.sessions.sessions import (
     TOUCH_EVERY_MS,
     SessionRow,
@@ -20,13 +20,13 @@ from manifest_auth.sessions.sessions import (
     advance_at_once,
     end,
     end_all,
+    end_by_cookie,
     end_provider,
-    end_shown,
     end_tenant,
-    end_users_at,
+    end_users_at_provider,
     list_open,
     open_session,
     shorten,
-    take_codes_back,
     touch,
+    void_codes,
 )

@@ -1,7 +1,8 @@
-"""Callers with a token that another system issued: no session of ours, but the same look at user, client and state.
+"""Callers with a token of another system: they have no session row, but user, client and state are read as for a
+session.
 
-They are read as a :class:`Principal` whose session id is made of a hash of what the token says, so that one memory and
-one set of announcements serves all callers. Owns ``refused_tokens``: the tokens that were signed out.
+They are read as a :class:`Principal` whose session id is a hash of the token's payload, so that one cache and one set
+of announcements serve all callers. Owns ``refused_tokens``: tokens that were signed out.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ _D, _I, _P, _R, _T, _U = directory_claims.c, identities.c, providers.c, refused_
 _APART = 1_000_003
 
 
-class Foreign(NamedTuple):
-    """Whose token it was found to be. ``key``: in place of a session id. ``claims``: what :func:`claims_stamp` said of
-    its directory; None where the request named the client, which is judged alone. Times in milliseconds."""
+class ExternalCaller(NamedTuple):
+    """The identity that a verified token belongs to. ``key``: in place of a session id. ``claims``: the
+    :func:`claims_stamp` of its directory; None where the request named the client. Times in milliseconds."""
 
     key: str
     method: str
     identity_id: int
     provider_changed_at: int
-    judged_at: int
+    verified_at: int
     until: int
     claims: int | None
 
@@ -41,16 +42,16 @@ def _text(name: str) -> Any:
 
 
 def _stamp(directory: Any) -> Any:
-    """Another number whenever a claim on the directory begins or stops to count."""
+    """A number that changes whenever a claim on the directory starts or stops to count."""
     counting = (_D.directory == directory, _D.state == "proved")
-    each = _D.proved_at + _D.tenant_id * _APART  # of two that change places in one millisecond, too
+    each = _D.proved_at + _D.tenant_id * _APART  # differs even when two change places in one millisecond
     return select(cast(func.coalesce(func.sum(each), 0), BigInteger)).where(*counting)
 
 
 _CLAIMS = cross_tenant(
     _stamp(bindparam("directory")),
     int,
-    because="a bearer token that names no client is anybody's whose claim on its directory counts",
+    because="a bearer token without a client belongs to the clients whose claim on its directory counts",
 )
 _REFUSED = select(_R.refused_at).where(_R.key == bindparam("key")).scalar_subquery()
 _SELECT: Any = (
@@ -59,7 +60,7 @@ _SELECT: Any = (
         tenant_id=_U.tenant_id,
         user_id=_U.id,
         method=_text("method"),
-        created_at=cast(bindparam("judged_at"), BigInteger),
+        created_at=cast(bindparam("verified_at"), BigInteger),
         ends_at=cast(bindparam("until"), BigInteger),
         ended_at=_REFUSED,
         cookie_hash=literal(""),
@@ -67,7 +68,7 @@ _SELECT: Any = (
         refresh_current=literal(""),
         refresh_previous=null(),
         refresh_changed_at=literal(0),
-        keys=null(),  # of ours, which sign nothing of others
+        keys=null(),  # this server's keys, which sign no external token
         claims=_stamp(_P.issuer).scalar_subquery(),
     )
     .select_from(
@@ -79,14 +80,14 @@ _SELECT: Any = (
         _I.id == bindparam("identity_id"),
         _P.changed_at == bindparam("provider_changed_at"),
         _P.disabled_at.is_(None),
-        # No session can be ended when somebody becomes an Admin (docs/decisions/0018-providers-and-rank.md).
+        # There is no session to end when a user becomes an Admin (docs/decisions/0018-providers-and-rank.md).
         or_(_P.reaches_admins != 0, _U.roles.bitwise_and(Role.ADMIN.bit) == 0),
     )
 )
-BY_FOREIGN = cross_tenant(
+BY_EXTERNAL_TOKEN = cross_tenant(
     _SELECT,
     Principal,
-    because="the token names the identity that it was found to be, and the identity the tenant",
+    because="the verified token names the identity, and the identity the tenant",
 )
 _REFUSE = tenant_scoped(
     upsert(refused_tokens)
@@ -99,14 +100,14 @@ _IS_REFUSED = tenant_scoped(select(_R.refused_at).where(_R.key == bindparam("key
 
 
 def claims_stamp(unit: SystemUnit, directory: str) -> int:
-    """What tells whether the claims on a directory that count are still the same ones."""
+    """A stamp that changes when the claims that count for a directory change."""
     return unit.first(_CLAIMS, directory=directory) or 0
 
 
-def foreign_key(method: str, tenant_id: int, token: str) -> str:
-    """What stands in place of a session id: made of the payload alone, which is signed as it stands and which no two
-    tokens share. A header or a signature may be written in another way by whoever signed the token out. And of the
-    tenant: one token may be good at several, and is another caller at each."""
+def external_key(method: str, tenant_id: int, token: str) -> str:
+    """The key in place of a session id: a hash of the tenant and the payload. The payload is signed and unique; header
+    and signature are left out, since the holder of a signed-out token could spell them in another way. The tenant,
+    since one token may be valid at several, as a different caller."""
     payload = token.split(".")[1]
     return f"{method}:{hashlib.sha256(f'{tenant_id}:{payload}'.encode()).hexdigest()}"
 
@@ -116,7 +117,8 @@ def is_refused(unit: TenantUnit, key: str) -> bool:
     return unit.first(_IS_REFUSED, key=key) is not None
 
 
-def refuse_foreign(unit: TenantUnit, key: str, now: int, until: int) -> bool:
-    """Signs a token out on every node; ``until``: when it ends by itself, milliseconds. False when it was already."""
+def refuse_external_token(unit: TenantUnit, key: str, now: int, until: int) -> bool:
+    """Signs a token out on every node; ``until``: when it expires, milliseconds. False when it was signed out
+    before."""
     unit.announce("session", key)
     return unit.change(_REFUSE, key=key, refused_at=now, expires_at=until) == 1

@@ -1,4 +1,5 @@
-"""What one read says of a session: its row, its user and its client. It is all that a request needs of its caller."""
+"""The read of a principal: a session with its user and client in one statement, all that a request needs of its
+caller."""
 
 from __future__ import annotations
 
@@ -15,14 +16,15 @@ _S, _U, _T = sessions.c, users.c, tenants.c
 
 
 class Chain(NamedTuple):
-    """What a session's row says of its refresh tokens: the one in force, the one before, and since when."""
+    """The refresh tokens of a session: the current one, the previous one, and when that changed."""
 
     current: str
     previous: str | None
     changed_at: int
 
 
-#: The signing keys' stamp (:mod:`manifest_auth.sessions.tokens.keys`): read here, it costs no statement of its own.
+#: The signing keys' stamp (:mod:`manifest_auth.sessions.tokens.keys`): read here, so that it costs no statement of its
+#: own.
 KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_subquery().label("keys")
 _WHO = {name: _U[name] for name in ("email", "first_name", "last_name", "title", "roles", "deactivated_at")} | {
     "client": _T.identifier, "client_name": _T.name, "tenant_settings": _T.settings, "suspended_at": _T.suspended_at,
@@ -30,7 +32,7 @@ _WHO = {name: _U[name] for name in ("email", "first_name", "last_name", "title",
 
 
 def select_principal(**columns: Any) -> Select[Any]:
-    """A read of principals. ``columns``: by their names, those that user and tenant do not have."""
+    """A select of principals. ``columns``: by name, those that user and tenant do not have."""
     found = {**_WHO, **columns}
     return select(*(found[name] for name in Principal._fields))
 
@@ -46,12 +48,12 @@ BY_COOKIE = cross_tenant(_PRINCIPAL.where(_S.cookie_hash == bindparam("cookie_ha
 
 
 def chain_of(principal: Principal) -> Chain:
-    """The state of its refresh tokens. Only as fresh as the read: rotation reads it inside its unit of work."""
+    """The state of the session's refresh tokens, as of the read: rotation reads it inside its unit of work."""
     return Chain(principal.refresh_current, principal.refresh_previous, principal.refresh_changed_at)
 
 
 def cookie_hash(value: str) -> str:
-    """What is stored of a cookie's value: it has 256 random bits, so a plain SHA-256 keeps it."""
+    """The stored hash of a cookie's value, which has 256 random bits, so a plain SHA-256 is enough."""
     return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -61,5 +63,5 @@ def read(unit: SystemUnit, session_id: str) -> Principal | None:
 
 
 async def look_up(store: Store, session_id: str) -> Principal | None:
-    """As :func:`read`, on the shortest way and never from memory."""
+    """As :func:`read`, in one statement without a transaction, and never from a cache."""
     return await store.look_up(BY_ID, id=session_id)

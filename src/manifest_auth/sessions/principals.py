@@ -1,9 +1,8 @@
-"""Who is behind a session, on the shortest safe way.
+"""The cache of principals: who calls with a session, without reading the store on every request where that is safe.
 
-A principal is remembered for as long as the store can tell that it still holds. SQLite: until anybody commits anything,
-in whatever process, which is seen at once; then it is read anew on the event loop itself. PostgreSQL: every change to a
-principal is announced in the transaction that makes it; while this node cannot prove that it hears announcements, it
-asks the store (``docs/decisions/0005-revocation.md``).
+A principal is cached while the store can tell that it is current. SQLite: until the next commit of any process, which
+is noticed at once. PostgreSQL: every change to a principal is announced in its transaction; while this node cannot
+prove that it receives announcements, it reads the store (``docs/decisions/0005-revocation.md``).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any
 from manifest_auth.context import Principal
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.metrics import Metrics
-from manifest_auth.sessions.external_tokens import BY_FOREIGN, Foreign
+from manifest_auth.sessions.external_tokens import BY_EXTERNAL_TOKEN, ExternalCaller
 from manifest_auth.sessions.principal import BY_COOKIE, BY_ID, cookie_hash
 from manifest_auth.store import Announcement, Store
 
@@ -25,7 +24,7 @@ class Principals:
         self._store = store
         self._clock = clock
         self._by_id: dict[str, Principal] = {}
-        self._by_cookie: dict[str, str] = {}  # session ids by the cookies' values, and the other way round
+        self._by_cookie: dict[str, str] = {}  # session ids by cookie values, and the reverse
         self._cookie_of: dict[str, str] = {}
         self._of_user: dict[int, set[str]] = {}
         self._generation = 0
@@ -36,26 +35,27 @@ class Principals:
             store.on_announcement(self.forget)
 
     async def by_session(self, session_id: str) -> Principal | None:
-        """The principal of a session id, dead or alive; None when there is no such session."""
-        if self._holds():
+        """The principal of a session id, alive or not; None when there is no such session."""
+        if self._is_current():
             found = self._by_id.get(session_id)
             if found is not None:
                 self._remembered.inc()
                 return found
         return await self._ask(BY_ID, id=session_id)
 
-    async def by_foreign(self, foreign: Foreign) -> Principal | None:
-        """The principal behind another system's token; None when what it was judged by has changed since."""
-        if self._holds():
-            found = self._by_id.get(foreign.key)
-            if found is not None and found.ends_at >= foreign.until:  # of this judgement, or of a later one
+    async def by_external_token(self, external: ExternalCaller) -> Principal | None:
+        """The principal of another system's token; None when provider, identity or claims have changed since its
+        verification."""
+        if self._is_current():
+            found = self._by_id.get(external.key)
+            if found is not None and found.ends_at >= external.until:  # of this verification, or of a later one
                 self._remembered.inc()
-                return _if_the_same_claims_count(found, foreign)
-        return _if_the_same_claims_count(await self._ask(BY_FOREIGN, **foreign._asdict()), foreign)
+                return _with_same_claims(found, external)
+        return _with_same_claims(await self._ask(BY_EXTERNAL_TOKEN, **external._asdict()), external)
 
     async def by_cookie(self, value: str) -> Principal | None:
         """As :meth:`by_session`, by the value of a session cookie."""
-        if self._holds():
+        if self._is_current():
             found = self._by_id.get(self._by_cookie.get(value, ""))
             if found is not None:
                 self._remembered.inc()
@@ -63,7 +63,7 @@ class Principals:
         return await self.fresh_by_cookie(value)
 
     async def fresh_by_cookie(self, value: str) -> Principal | None:
-        """As :meth:`by_cookie`, from the store itself: another node may have seen the cookie used later."""
+        """As :meth:`by_cookie`, from the store: another node may have renewed the cookie later."""
         found = await self._ask(BY_COOKIE, cookie_hash=cookie_hash(value))
         if found is not None and found.session_id in self._by_id:
             self._by_cookie[value] = found.session_id
@@ -71,13 +71,13 @@ class Principals:
         return found
 
     def touched(self, principal: Principal, now: int) -> None:
-        """This node stored that the cookie was used."""
-        kept = self._by_id.get(principal.session_id)
-        if kept is not None:
-            self._by_id[principal.session_id] = kept._replace(cookie_seen_at=now)
+        """Updates the cache after this node stored that the cookie was used."""
+        cached = self._by_id.get(principal.session_id)
+        if cached is not None:
+            self._by_id[principal.session_id] = cached._replace(cookie_seen_at=now)
 
-    def _holds(self) -> bool:
-        """Whether what is remembered may be used; drops what may not."""
+    def _is_current(self) -> bool:
+        """Whether the cache may be used; clears it where it is outdated."""
         version = self._store.version()
         if version is None:
             return False
@@ -88,15 +88,15 @@ class Principals:
 
     async def _ask(self, statement: Any, **values: Any) -> Principal | None:
         self._asked.inc()
-        holds, version, generation = self._holds(), self._version, self._generation
+        holds, version, generation = self._is_current(), self._version, self._generation
         found: Principal | None = await self._store.look_up(statement, **values)
-        # Nothing is kept that was read while something changed: it may be what was changed.
+        # A principal that was read during a change is not cached: it may be the old one.
         unchanged = holds and generation == self._generation and version == self._store.version()
         if found is not None and unchanged and found.is_alive(self._clock.now_ms()):
-            self._keep(found)
+            self._remember(found)
         return found
 
-    def _keep(self, principal: Principal) -> None:
+    def _remember(self, principal: Principal) -> None:
         while len(self._by_id) >= MOST:
             self._drop(next(iter(self._by_id)))
         self._by_id[principal.session_id] = principal
@@ -112,7 +112,7 @@ class Principals:
                 self._of_user.pop(principal.user_id, None)
 
     def forget(self, announcement: Announcement) -> None:
-        """Drops what an announcement is about: a session, a user's sessions, or everything."""
+        """Drops from the cache what an announcement names: a session, a user's sessions, or everything."""
         self._generation += 1
         if announcement.kind == "session":
             self._drop(announcement.key)
@@ -129,6 +129,7 @@ class Principals:
         self._of_user.clear()
 
 
-def _if_the_same_claims_count(found: Principal | None, foreign: Foreign) -> Principal | None:
-    """One token may have been judged with a client named and without: what is remembered serves both."""
-    return found if found is not None and foreign.claims in (None, found.claims) else None
+def _with_same_claims(found: Principal | None, external: ExternalCaller) -> Principal | None:
+    """The principal, unless the claims changed. A token may be used with a named client and without: the cache serves
+    both."""
+    return found if found is not None and external.claims in (None, found.claims) else None

@@ -1,4 +1,5 @@
-"""Sessions of users: opened by a sign-in, advanced by a refresh, ended by many. One row under three keys."""
+"""Rows of sessions: opened by a sign-in, advanced by a refresh, ended. One row has three keys: id, cookie, refresh
+token."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ _S = sessions.c
 
 
 class SessionRow(NamedTuple):
-    """A session as its owner sees it in a list."""
+    """A session in its user's list."""
 
     id: str
     method: str
@@ -37,7 +38,8 @@ _ENDING: dict[str, Any] = {"ended_at": bindparam("now"), "end_reason": bindparam
 
 
 def advancing(table: Table) -> Update:
-    """The next refresh token of a session of users or of system admins. Of two who show the same one, one gets it."""
+    """The statement that advances the refresh token of a session, of users or of system admins. Of two concurrent uses
+    of one token, only one succeeds."""
     session = table.c
     return (
         update(table)
@@ -53,7 +55,7 @@ def advancing(table: Table) -> Update:
 
 
 def ending(table: Table) -> Update:
-    """The end of one, unless it was over before."""
+    """The statement that ends a session, unless it ended before."""
     return update(table).where(table.c.id == bindparam("sid"), table.c.ended_at.is_(None)).values(_ENDING)
 
 
@@ -66,11 +68,11 @@ _END_USER = tenant_scoped(
     .returning(_S.id),
     str,
 )
-# A one-time code that was shown stays known, so that whoever shows it again is noticed.
-_TAKE_BACK = tenant_scoped(
+# Used one-time codes stay, so that a second use is noticed.
+_VOID_CODES = tenant_scoped(
     delete(sign_in_codes).where(sign_in_codes.c.user_id == bindparam("of_user"), sign_in_codes.c.used_at.is_(None))
 )
-_TAKE_ALL_BACK = tenant_scoped(delete(sign_in_codes).where(sign_in_codes.c.used_at.is_(None)))
+_VOID_ALL_CODES = tenant_scoped(delete(sign_in_codes).where(sign_in_codes.c.used_at.is_(None)))
 _END_TENANT = tenant_scoped(update(sessions).where(_S.ended_at.is_(None)).values(_ENDING))
 _END_PROVIDER = tenant_scoped(
     update(sessions).where(_S.provider_id == bindparam("of_provider"), _S.ended_at.is_(None)).values(_ENDING)
@@ -104,12 +106,12 @@ _TOUCH = tenant_scoped(
 )
 _OTHER = cross_tenant(
     select(_S.id, _S.tenant_id, _S.user_id).where(_S.cookie_hash == bindparam("cookie_hash"), _S.ended_at.is_(None)),
-    because="a cookie that came with a sign-in is ended whatever tenant it belongs to",
+    because="the session of a cookie that came with a sign-in ends, whichever tenant it belongs to",
 )
 
 
 class Opened(NamedTuple):
-    """A new session and the value of its cookie, which is stored nowhere."""
+    """A new session, and its cookie's value, which is not stored."""
 
     session_id: str
     cookie: str
@@ -121,7 +123,7 @@ def open_session(
     unit: TenantUnit, request: Request, user_id: int, method: str, provider_id: int | None = None, *, random: Random,
     most_s: int,
 ) -> Opened:  # fmt: skip
-    """A new session with new values under all three keys; nothing that the client sent is adopted."""
+    """Opens a session with three new random keys; no value from the request is adopted (session fixation)."""
     now = request.now
     opened = Opened(random.text(16), random.text(32), random.text(12), now + most_s * 1000)
     unit.change(
@@ -144,66 +146,69 @@ def open_session(
 
 
 def advance(unit: TenantUnit, session_id: str, before: str, after: str, now: int) -> bool:
-    """``after`` becomes the refresh token in force, if ``before`` still is: of those who race, one is told True."""
+    """Makes ``after`` the current refresh token, if ``before`` still is: of concurrent calls, one gets True."""
     return unit.change(_ADVANCE, sid=session_id, before=before, after=after, now=now) == 1
 
 
 async def advance_at_once(store: TenantStore, session_id: str, before: str, after: str, now: int) -> bool:
-    """As :func:`advance`, as a unit of work of its own."""
+    """As :func:`advance`, in its own unit of work."""
     return await store.change_one(_ADVANCE, sid=session_id, before=before, after=after, now=now) == 1
 
 
 def end(unit: TenantUnit, session_id: str, reason: str, now: int) -> bool:
-    """Ends one session under all its keys, on every node. False when it had ended already."""
+    """Ends one session, with all its keys, on every node. False when it had ended before."""
     unit.announce("session", session_id)
     return unit.change(_END, sid=session_id, reason=reason, now=now) == 1
 
 
 def end_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str = "", codes: bool = True) -> int:
-    """Ends all sessions of a user, ``but`` one, and with ``codes`` those that one-time codes would begin. Number of
-    sessions that were ended."""
+    """Ends all sessions of a user, except ``but``; ``codes``: voids unused one-time codes too. Returns the number of
+    sessions that ended."""
     unit.announce("user", user_id)
     if codes:
-        take_codes_back(unit, user_id)
+        void_codes(unit, user_id)
     return len(unit.all(_END_USER, of_user=user_id, but=but, reason=reason, now=now))
 
 
-def take_codes_back(unit: TenantUnit, user_id: int | None = None) -> None:
-    """Voids the one-time codes that were not exchanged yet: of a user, or of all users of the tenant."""
+def void_codes(unit: TenantUnit, user_id: int | None = None) -> None:
+    """Voids the unused one-time codes of a user, or of all users of the tenant."""
     if user_id is None:
-        unit.change(_TAKE_ALL_BACK)
+        unit.change(_VOID_ALL_CODES)
     else:
-        unit.change(_TAKE_BACK, of_user=user_id)
+        unit.change(_VOID_CODES, of_user=user_id)
 
 
 def end_tenant(unit: TenantUnit, reason: str, now: int) -> int:
-    """Ends all sessions of the tenant. Number of sessions that were ended."""
+    """Ends all sessions of the tenant; the number of sessions that ended."""
     unit.announce("tenant", unit.tenant_id)
     return unit.change(_END_TENANT, reason=reason, now=now)
 
 
 def shorten(unit: TenantUnit, most_s: int) -> int:
-    """No open session of the tenant lives longer than that from its sign-in on. Number of sessions that would have."""
+    """Limits every open session of the tenant to ``most_s`` seconds from its sign-in. The number of sessions that got
+    shorter."""
     unit.announce("tenant", unit.tenant_id)
     return unit.change(_SHORTEN, most=most_s * 1000)
 
 
 def end_provider(unit: TenantUnit, provider_id: int, reason: str, now: int) -> int:
-    """Ends all sessions that a provider of the tenant began. Number of sessions that were ended."""
+    """Ends all sessions that a provider of the tenant opened; the number of sessions that ended."""
     unit.announce("tenant", unit.tenant_id)
     return unit.change(_END_PROVIDER, of_provider=provider_id, reason=reason, now=now)
 
 
-def end_users_at(unit: TenantUnit, user_id: int, provider_id: int, reason: str, now: int, *, but: str = "") -> int:
-    """As :func:`end_all`, of the sessions that a provider began."""
+def end_users_at_provider(
+    unit: TenantUnit, user_id: int, provider_id: int, reason: str, now: int, *, but: str = ""
+) -> int:
+    """As :func:`end_all`, for sessions that one provider opened."""
     unit.announce("user", user_id)
-    unit.change(_TAKE_BACK, of_user=user_id)
+    unit.change(_VOID_CODES, of_user=user_id)
     return unit.change(_END_USER_AT_PROVIDER, of_user=user_id, of_provider=provider_id, but=but, reason=reason, now=now)
 
 
-def end_shown(unit: SystemUnit, shown_cookie: str, now: int) -> None:
-    """Ends the session of a cookie that was sent along with a sign-in, if it is one (contract, section 4)."""
-    row = unit.first(_OTHER, cookie_hash=cookie_hash(shown_cookie))
+def end_by_cookie(unit: SystemUnit, cookie: str, now: int) -> None:
+    """Ends the session of a cookie that was sent with a sign-in, if it is valid."""
+    row = unit.first(_OTHER, cookie_hash=cookie_hash(cookie))
     if row is not None:
         session_id, tenant_id, _ = row
         end(unit.of(tenant_id), session_id, "replaced", now)
@@ -215,5 +220,5 @@ def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[Sess
 
 
 def touch(unit: TenantUnit, session_id: str, now: int) -> None:
-    """The cookie was used: its idle time starts anew."""
+    """Renews the idle time of the session's cookie."""
     unit.change(_TOUCH, sid=session_id, now=now)

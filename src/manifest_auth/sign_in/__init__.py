@@ -1,5 +1,5 @@
-"""Ways in and out: password, identity providers, one-time links, refresh, sign-out; for users and for system admins.
+"""Sign-in and sign-out of users and system admins: password, identity providers, one-time links, refresh.
 
-Owns ``sign_in_codes`` and ``directory_proofs``. A way in proves whose account is meant; :mod:`.completion` alone opens
-a user's session. Never speaks HTTP: routes hand in what was sent, and get what is to be answered.
+Owns ``sign_in_codes`` and ``directory_proofs``. Each method proves which account is meant; :mod:`.completion` alone
+opens a user's session. Knows no HTTP: routes pass in what was sent and send the result.
 """

@@ -1,6 +1,8 @@
-"""What continues a system admin's sign-in whose password was right and whose code is due (contract, section 2,
-``MFA_REQUIRED``). Nothing of it is stored: it is sealed, names the admin, and ends by itself, with the next sign-in and
-with a new password. It opens nothing without a code."""
+"""The challenge of ``MFA_REQUIRED``: it continues a system admin's sign-in after the right password, with a code.
+
+The challenge is a sealed text that names the admin; no row stores it. It ends after :data:`LIFE_S` seconds, with the
+next sign-in and with a new password. Without a code it opens nothing.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ _SEALED_FOR = "admin_sign_in/challenge"
 
 
 class Challenge(NamedTuple):
-    """``proof``: of the password hash that was found right; ``since``: the sign-in before, ``until``: its end."""
+    """``proof``: SHA-256 of the password hash that matched; ``since``: time of the previous sign-in; ``until``: when
+    the challenge expires, milliseconds."""
 
     admin_id: int
     username: str
@@ -30,14 +33,14 @@ class Challenge(NamedTuple):
     until: int
 
 
-def give(ctx: RequestContext, admin: Admin) -> str:
-    """A challenge for one whose password was found right just now."""
+def issue(ctx: RequestContext, admin: Admin) -> str:
+    """A new challenge for an admin whose password was just verified."""
     made = Challenge(*_state(admin), ctx.now + LIFE_S * 1000)
     return base64url.encode(ctx.services.sealer.seal(orjson.dumps(list(made)), _SEALED_FOR))
 
 
 def take(ctx: RequestContext, text: str) -> Challenge:
-    """Raises InvalidToken for what is none of ours, TokenExpired."""
+    """Reads a challenge. Raises InvalidToken for a text that this server did not issue, TokenExpired."""
     try:
         found = Challenge(*orjson.loads(ctx.services.sealer.open(base64url.decode(text), _SEALED_FOR)))
     except (ValueError, CannotOpen):
@@ -48,7 +51,7 @@ def take(ctx: RequestContext, text: str) -> Challenge:
 
 
 def check(challenge: Challenge, admin: Admin) -> None:
-    """Raises InvalidToken when it was used, or the password is another one now."""
+    """Raises InvalidToken when the challenge was used, or the password was changed since."""
     if challenge[:-1] != _state(admin):
         raise InvalidToken(reason="the challenge is over")
 

@@ -1,5 +1,8 @@
-"""What a system admin does to the own account: a new password, a second factor. The password is asked for again, and a
-code where there is a second factor, so that a token that was copied does not take the account over."""
+"""Changes of a system admin to their own account: a new password, a second factor.
+
+Each change asks for the password again, and for a code where the admin has a second factor, so that a stolen token
+cannot take the account over.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from manifest_auth import audit
 from manifest_auth.accounts import admins, password_rules
-from manifest_auth.accounts.admins import Admin, managing, second_factor
+from manifest_auth.accounts.admins import Admin, management, second_factor
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, InvalidCredentials, ValidationError
 from manifest_auth.runtime.metrics import EntryPoint
@@ -23,16 +26,16 @@ ENTRY_POINT: EntryPoint = "admin-own"
 
 
 class Credentials(NamedTuple):
-    """What proves again who asks."""
+    """The password and the code that an admin enters again."""
 
     password: str
     otp: str | None
 
 
-async def _proven(ctx: RequestContext, credentials: Credentials, work: Callable[[SystemUnit, Admin], T]) -> T:
-    """Runs ``work`` for the caller, once password and code were found right. Attempts are counted as at sign-in.
+async def proven(ctx: RequestContext, credentials: Credentials, work: Callable[[SystemUnit, Admin], T]) -> T:
+    """Runs ``work`` for the caller after password and code are verified. Attempts are counted as at sign-in.
 
-    Raises InvalidCredentials, RateLimited, Overloaded, InvalidToken for one who was put out meanwhile.
+    Raises InvalidCredentials, RateLimited, Overloaded, and InvalidToken when the admin's access ended meanwhile.
     """
     services, me = ctx.services, ctx.admin
     services.hasher.check_room()
@@ -55,20 +58,21 @@ async def _proven(ctx: RequestContext, credentials: Credentials, work: Callable[
         raise InvalidCredentials("The password is not right")
 
     def then(unit: SystemUnit) -> T:
-        managing.acting(unit, ctx)
+        management.lock_active_admins(unit, ctx)
         fresh = admins.get_locked(unit, me.admin_id)
         if fresh.password_hash != stored:
             raise InvalidCredentials("The password was changed meanwhile", keeps_writes=False)
         check_code(unit, ctx, fresh, credentials.otp)
         done = work(unit, fresh)
-        throttle.succeeded(unit, counters)  # not where the work itself finds something wrong
+        throttle.succeeded(unit, counters)  # not where ``work`` itself raises
         return done
 
     return await services.store.write(then)
 
 
 def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | None) -> str:
-    """With what the second factor was shown, empty where the admin has none. To be asked after the password alone.
+    """Verifies the second factor; the method that was used, empty where the admin has none. To be called only after the
+    password was verified.
 
     Raises InvalidCredentials, whose details name ``otp``.
     """
@@ -86,34 +90,34 @@ def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | N
 
 
 async def change_password(ctx: RequestContext, credentials: Credentials, new: str) -> None:
-    """Ends the other sessions. Raises as :func:`_proven`, and ValidationError."""
+    """Sets a new password and ends the admin's other sessions. Raises as :func:`proven`, and ValidationError."""
     password_rules.check(new, PasswordRules(), (ctx.admin.username,), "newPassword")
     if new == credentials.password:
         raise ValidationError(details=[("newPassword", "Must differ from the current one")])
     stored = await ctx.services.hasher.hash(new)
 
     def work(unit: SystemUnit, me: Admin) -> None:
-        managing.set_password(unit, me.id, stored)
-        ended = managing.end_all(unit, me.id, "password_changed", ctx.now, but=ctx.admin.session_id)
+        management.set_password(unit, me.id, stored)
+        ended = management.end_all(unit, me.id, "password_changed", ctx.now, but=ctx.admin.session_id)
         audit.record_installation(unit, ctx, Event.PASSWORD_CHANGED, f"admin:{me.id}", sessions_ended=ended)
 
-    await _proven(ctx, credentials, work)
+    await proven(ctx, credentials, work)
 
 
 async def enrol(ctx: RequestContext, credentials: Credentials) -> str:
-    """A new secret that waits for its first code. Raises as :func:`_proven`, and Conflict."""
+    """A new TOTP secret; it takes effect with its first code. Raises as :func:`proven`, and Conflict."""
     services = ctx.services
 
     def work(unit: SystemUnit, me: Admin) -> str:
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_BEGUN, f"admin:{me.id}")
         return second_factor.start(unit, services.sealer, services.random, me.id, ctx.now)
 
-    return await _proven(ctx, credentials, work)
+    return await proven(ctx, credentials, work)
 
 
 async def confirm(ctx: RequestContext, password: str, otp: str) -> tuple[str, ...]:
-    """The recovery codes. The other sessions, which no code opened, end. A wrong code is an attempt like a wrong
-    password. Raises as :func:`_proven`, and Conflict, ValidationError."""
+    """Turns the second factor on; the recovery codes. The other sessions end, since no code opened them. A wrong code
+    counts as a failed attempt, like a wrong password. Raises as :func:`proven`, and Conflict, ValidationError."""
     services = ctx.services
 
     def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
@@ -124,15 +128,15 @@ async def confirm(ctx: RequestContext, password: str, otp: str) -> tuple[str, ..
             why = "wrong first code"
             audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, f"admin:{me.id}", why=why)
             raise
-        ended = managing.end_all(unit, me.id, "second_factor_enrolled", ctx.now, but=ctx.admin.session_id)
+        ended = management.end_all(unit, me.id, "second_factor_enrolled", ctx.now, but=ctx.admin.session_id)
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_ENROLLED, f"admin:{me.id}", sessions_ended=ended)
         return codes
 
-    return await _proven(ctx, Credentials(password, None), work)
+    return await proven(ctx, Credentials(password, None), work)
 
 
 async def new_codes(ctx: RequestContext, credentials: Credentials) -> tuple[str, ...]:
-    """Ten recovery codes in place of those before. Raises as :func:`_proven`, and Conflict."""
+    """Ten new recovery codes, which replace the previous ones. Raises as :func:`proven`, and Conflict."""
 
     def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
         if not second_factor.has_one(unit, me.id):
@@ -140,11 +144,11 @@ async def new_codes(ctx: RequestContext, credentials: Credentials) -> tuple[str,
         audit.record_installation(unit, ctx, Event.RECOVERY_CODES_MADE, f"admin:{me.id}")
         return second_factor.new_codes(unit, ctx.services.random, me.id)
 
-    return await _proven(ctx, credentials, work)
+    return await proven(ctx, credentials, work)
 
 
 async def remove(ctx: RequestContext, credentials: Credentials) -> None:
-    """Takes the own second factor away. Raises as :func:`_proven`, and Conflict where one is required."""
+    """Removes the caller's second factor. Raises as :func:`proven`, and Conflict where one is required."""
 
     def work(unit: SystemUnit, me: Admin) -> None:
         if second_factor.is_required(unit):
@@ -153,4 +157,4 @@ async def remove(ctx: RequestContext, credentials: Credentials) -> None:
             raise Conflict("There is no second factor")
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_REMOVED, f"admin:{me.id}")
 
-    await _proven(ctx, credentials, work)
+    await proven(ctx, credentials, work)

@@ -1,8 +1,9 @@
-"""How a system admin signs in, stays signed in and signs out: the users' rules, on a plane of their own."""
+"""Sign-in, refresh and sign-out of system admins: the same rules as for users, with tables and keys of their own."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple, TypeVar
 
 from manifest_auth import audit
 from manifest_auth.accounts import admins
@@ -11,45 +12,77 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, MfaRequired, Overloaded
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
-from manifest_auth.sessions.tokens import Pair, Shown
+from manifest_auth.sessions.tokens import RefreshToken, TokenPair
 from manifest_auth.sign_in import admin_challenge
 from manifest_auth.sign_in.admin_own_account import check_code
-from manifest_auth.sign_in.completion import Replaced
+from manifest_auth.sign_in.completion import PasswordReplaced
 from manifest_auth.sign_in.sign_in_metrics import counts, counts_refreshes
 from manifest_auth.store import SystemUnit
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
 METHOD: Literal["admin"] = "admin"
+T = TypeVar("T")
+
+
+class Session(NamedTuple):
+    """A session that was opened just now. ``refresh_id``: of its first refresh token, where it has tokens."""
+
+    admin: Admin
+    id: str
+    refresh_id: str
+    ends_at: int
+
+
+#: What a sign-in hands out: made of the session, in the unit of work that opens it.
+Give = Callable[[SystemUnit, RequestContext, Session], T]
 
 
 class SignedIn(NamedTuple):
     admin: Admin
-    pair: Pair
+    pair: TokenPair
+
+
+def _tokens(unit: SystemUnit, ctx: RequestContext, session: Session) -> SignedIn:
+    services, holder = ctx.services, tokens.Subject(session.id, session.admin.id, "", session.ends_at)
+    kind = tokens.admins_kind(services.tokens)
+    return SignedIn(session.admin, tokens.pair(services.tokens, kind, holder, session.refresh_id, None, ctx.now))
+
+
+async def continue_sign_in(ctx: RequestContext, text: str, otp: str) -> SignedIn:
+    """As :func:`prove_code`; gives tokens."""
+    await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
+    return await prove_code(ctx, text, otp, _tokens)
+
+
+async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | None = None) -> SignedIn:
+    """As :func:`prove`; gives tokens."""
+    await ctx.services.keys.ensure_current()
+    return await prove(ctx, username, password, otp, _tokens)
 
 
 @counts(METHOD)
-async def go_on(ctx: RequestContext, text: str, otp: str) -> SignedIn:
-    """Finishes a sign-in by the challenge that it was given and a code. An attempt like any other for the throttle.
+async def prove_code(ctx: RequestContext, text: str, otp: str, give: Give[T]) -> T:
+    """Completes a sign-in with the challenge of ``MFA_REQUIRED`` (``text``) and a code. The throttle counts it as any
+    other attempt.
 
     Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited.
     """
-    shown = admin_challenge.take(ctx, text)
-    found, counters = await _counted(ctx, shown.username)
+    presented = admin_challenge.take(ctx, text)
+    found, counters = await _find_and_count(ctx, presented.username)
     if found is None:
         raise InvalidToken(reason="the challenge is over")
 
-    def work(unit: SystemUnit) -> SignedIn:
+    def work(unit: SystemUnit) -> T:
         fresh = admins.get_locked(unit, found.id)
-        admin_challenge.check(shown, fresh)
-        return _complete(unit, ctx, counters, fresh, otp, text)
+        admin_challenge.check(presented, fresh)
+        return give(unit, ctx, _complete(unit, ctx, counters, fresh, otp, text))
 
-    await ctx.services.keys.look()  # what is given out is signed with a key that counts
     return await ctx.services.store.write(work)
 
 
-async def _counted(ctx: RequestContext, username: str) -> tuple[Admin | None, Counters]:
-    """Who that is, once the attempt is counted. Raises RateLimited."""
+async def _find_and_count(ctx: RequestContext, username: str) -> tuple[Admin | None, Counters]:
+    """The admin of that name, or None, after the attempt was counted. Raises RateLimited."""
     services = ctx.services
 
     def find_and_count(unit: SystemUnit) -> tuple[Admin | None, Counters, Wait | None]:
@@ -73,24 +106,25 @@ async def _counted(ctx: RequestContext, username: str) -> tuple[Admin | None, Co
 
 
 @counts(METHOD)
-async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | None = None) -> SignedIn:
-    """``otp``: a code of the second factor, where the admin has one.
+async def prove(ctx: RequestContext, username: str, password: str, otp: str | None, give: Give[T]) -> T:
+    """Opens a session, and hands out what ``give`` makes of it. ``otp``: a code of the second factor, where the admin
+    has one.
 
     Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
     """
     ctx.services.hasher.check_room()
-    admin, counters = await _counted(ctx, username)
+    admin, counters = await _find_and_count(ctx, username)
     while True:
         try:
-            return await _prove_and_complete(ctx, counters, admin, password, otp)
-        except Replaced as replaced:
-            # While we hashed; a sign-in beside this one may have hashed the same password anew.
+            return await _prove_and_complete(ctx, counters, admin, password, otp, give)
+        except PasswordReplaced as replaced:
+            # Replaced while this one hashed: a parallel sign-in may have hashed the same password again.
             admin = admin._replace(password_hash=replaced.stored) if admin and replaced.stored else None
 
 
 async def _prove_and_complete(
-    ctx: RequestContext, counters: Counters, admin: Admin | None, password: str, otp: str | None
-) -> SignedIn:
+    ctx: RequestContext, counters: Counters, admin: Admin | None, password: str, otp: str | None, give: Give[T]
+) -> T:
     services = ctx.services
     proof = await throttle.prove(
         ctx.services.hasher, ctx.services.store, counters, admin.password_hash if admin else None, password
@@ -104,13 +138,12 @@ async def _prove_and_complete(
         raise InvalidCredentials("Invalid username or password")
     found = admin
 
-    def work(unit: SystemUnit) -> SignedIn:
+    def work(unit: SystemUnit) -> T:
         fresh = admins.get_locked(unit, found.id)
         if fresh.password_hash != found.password_hash:
-            raise Replaced(fresh.password_hash)
-        return _complete(unit, ctx, counters, fresh, otp)
+            raise PasswordReplaced(fresh.password_hash)
+        return give(unit, ctx, _complete(unit, ctx, counters, fresh, otp))
 
-    await services.keys.look()
     signed_in = await services.store.write(work)
     if proof.outdated:
         await _rehash(ctx, found, password)
@@ -118,10 +151,11 @@ async def _prove_and_complete(
 
 
 def _complete(
-    unit: SystemUnit, ctx: RequestContext, counters: Counters, admin: Admin, otp: str | None, held: str = ""
-) -> SignedIn:
-    """For one whose password was right. ``held``: the challenge that was shown, which another one does not outlive.
-    Without a right code the attempt stays counted. Raises AccountDisabled, MfaRequired."""
+    unit: SystemUnit, ctx: RequestContext, counters: Counters, admin: Admin, otp: str | None, issued: str = ""
+) -> Session:
+    """Opens the session after the password was verified. ``issued``: the challenge that was sent; a retry returns the
+    same one, so that its lifetime is not extended. Without a right code the attempt stays counted. Raises
+    AccountDisabled, MfaRequired."""
     services, subject = ctx.services, f"admin:{admin.id}"
     if admin.disabled_at is not None:
         audit.record_installation(unit, ctx, Event.SIGN_IN_REFUSED, subject, method="admin")
@@ -129,7 +163,7 @@ def _complete(
     try:
         factor = check_code(unit, ctx, admin, otp)
     except InvalidCredentials as due:
-        raise MfaRequired(held or admin_challenge.give(ctx, admin), due.details, due.reason, due.replay) from None
+        raise MfaRequired(issued or admin_challenge.issue(ctx, admin), due.details, due.reason, due.replay) from None
     throttle.succeeded(unit, counters)
     session_id, refresh_id, ends_at = admins.open_session(
         unit, ctx, admin.id, random=services.random, most_s=services.settings.admin_session_ttl
@@ -137,17 +171,14 @@ def _complete(
     admins.signed_in(unit, admin.id, ctx.now)
     detail = {"method": "admin", "session": session_id, "second_factor": factor}
     audit.record_installation(unit, ctx, Event.SIGNED_IN, subject, **detail)
-    holder = tokens.Subject(session_id, admin.id, "", ends_at)
-    return SignedIn(
-        admin, tokens.pair(services.tokens, tokens.admins_kind(services.tokens), holder, refresh_id, None, ctx.now)
-    )
+    return Session(admin, session_id, refresh_id, ends_at)
 
 
 async def _rehash(ctx: RequestContext, admin: Admin, password: str) -> None:
     try:
         fresh = await ctx.services.hasher.hash(password)
     except Overloaded:
-        return  # the sign-in stands; the next one will do it
+        return  # the sign-in succeeds; the next one rehashes
 
     def work(unit: SystemUnit) -> None:
         if admins.rehash(unit, admin.id, admin.password_hash, fresh):
@@ -157,12 +188,12 @@ async def _rehash(ctx: RequestContext, admin: Admin, password: str) -> None:
 
 
 @counts_refreshes
-async def refresh(ctx: RequestContext, text: str) -> Pair:
+async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     """As the users' refresh. Raises InvalidToken, TokenExpired."""
     services, now = ctx.services, ctx.now
     kind = tokens.admins_kind(services.tokens)
-    shown = await tokens.read_refresh(services.tokens, kind.refresh, text, now)
-    session, ids = await services.store.write(lambda unit: _rotate(unit, ctx, shown, now))
+    presented = await tokens.read_refresh(services.tokens, kind.refresh, text, now)
+    session, ids = await services.store.write(lambda unit: _rotate(unit, ctx, presented, now))
     if ids is None:
         raise InvalidToken(reason="refresh token was replaced", replay="admin_refresh_token")
     holder = tokens.Subject(session.session_id, session.admin_id, "", session.ends_at)
@@ -176,19 +207,19 @@ def _alive(session: admins.AdminSession | None, now: int) -> admins.AdminSession
 
 
 def _rotate(
-    unit: SystemUnit, ctx: RequestContext, shown: Shown, now: int
+    unit: SystemUnit, ctx: RequestContext, presented: RefreshToken, now: int
 ) -> tuple[admins.AdminSession, tuple[str, str | None] | None]:
-    session = _alive(admins.read(unit, shown.session_id), now)
+    session = _alive(admins.read(unit, presented.session_id), now)
     rotation = tokens.Rotation(
-        lambda: _alive(admins.read(unit, shown.session_id), now).chain,
-        lambda before, after: admins.advance(unit, shown.session_id, before, after, now),
+        lambda: _alive(admins.read(unit, presented.session_id), now).chain,
+        lambda before, after: admins.advance(unit, presented.session_id, before, after, now),
         strict=False,
     )
-    ids = tokens.rotate(ctx.services.tokens, shown, rotation, now)
+    ids = tokens.rotate(ctx.services.tokens, presented, rotation, now)
     if ids is None:
-        admins.end(unit, shown.session_id, "refresh_token_reused", now)
+        admins.end(unit, presented.session_id, "refresh_token_reused", now)
         subject = f"admin:{session.admin_id}"
-        audit.record_installation(unit, ctx, Event.REFRESH_TOKEN_REUSED, subject, session=shown.session_id)
+        audit.record_installation(unit, ctx, Event.REFRESH_TOKEN_REUSED, subject, session=presented.session_id)
     return session, ids
 
 

@@ -1,6 +1,6 @@
-"""The completion of every way in: look at user and client, open the session, give its keys, record it.
+"""The completion of every kind of sign-in: check user and client, open the session, issue its tokens, record it.
 
-A way in proves which user it is and hands in an :class:`Identity`; nothing else opens a session.
+A sign-in method proves which user it is and hands in an :class:`Identity`. Only this module opens sessions of users.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
-from manifest_auth.sessions.tokens import Pair
-from manifest_auth.sign_in import devices
+from manifest_auth.sessions.tokens import TokenPair
+from manifest_auth.sign_in import device_cookies
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.throttle import networks, origins, throttle
 
 
 class Identity(NamedTuple):
-    """What a method proved. ``proof``: the password hash it was proved against; it must still be the user's.
-    ``provider_id``: the provider that said so."""
+    """What a method proved. ``proof``: the password hash that matched, which must still be the user's; ``provider_id``:
+    the provider that vouched."""
 
     method: str
     user_id: int
@@ -32,15 +32,16 @@ class Identity(NamedTuple):
     provider_id: int | None = None
 
 
-class Browser(NamedTuple):
-    """What came along with an attempt: the session's cookie, and the marker of a device that signed in before."""
+class BrowserCookies(NamedTuple):
+    """Cookies that came with an attempt: of a session, and of a device that signed in before."""
 
     cookie: str | None
     device: str | None
 
 
-class Replaced(Exception):
-    """The stored hash is no longer the one that was proved: a new password, or the same one hashed anew."""
+class PasswordReplaced(Exception):
+    """The stored hash is no longer the one that matched: a new password, or the same one hashed again. ``stored``: the
+    hash now."""
 
     def __init__(self, stored: str | None) -> None:
         super().__init__()
@@ -50,9 +51,9 @@ class Replaced(Exception):
 class SignedIn(NamedTuple):
     user: User
     tenant: Tenant
-    pair: Pair
+    pair: TokenPair
     cookie: str
-    device: str | None  # a new marker to set, None when the shown one is kept
+    device: str | None  # a new device cookie to set; None: the one that was sent stays
     password_due: bool
     session_id: str
 
@@ -60,20 +61,20 @@ class SignedIn(NamedTuple):
 def complete_sign_in(
     unit: SystemUnit, ctx: RequestContext, tenant_id: int, identity: Identity, cookie: str | None, device: str | None
 ) -> SignedIn:
-    """Runs in the unit of work that makes the sign-in true. Raises AccountDisabled, Replaced."""
+    """Opens the session. Runs in the unit of work of the sign-in. Raises AccountDisabled, Replaced."""
     services, bound = ctx.services, unit.of(tenant_id)
-    tenant, user = check_in(unit, ctx, tenant_id, identity.user_id, identity.method, identity.proof)
+    tenant, user = active_account(unit, ctx, tenant_id, identity.user_id, identity.method, identity.proof)
     if cookie:
-        sessions.end_shown(unit, cookie, ctx.now)
+        sessions.end_by_cookie(unit, cookie, ctx.now)
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
     opened = sessions.open_session(
         bound, ctx, user.id, identity.method, identity.provider_id, random=services.random,
         most_s=lengths.most_s,
     )  # fmt: skip
     users.signed_in(bound, user.id, ctx.now)
-    new_device = None if device and devices.is_ours(bound, ctx, device) else devices.new(ctx)
+    new_device = None if device and device_cookies.is_genuine(bound, ctx, device) else device_cookies.new(ctx)
     origins.remember(bound, user.id, throttle.device_origin(new_device or device or ""), ctx.now)
-    if networks.is_somewhere(ctx.address):
+    if networks.is_ip_address(ctx.address):
         origins.remember(bound, user.id, throttle.address_origin(ctx.address), ctx.now)
     detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id}
     if identity.provider_id is not None:
@@ -93,16 +94,18 @@ def complete_sign_in(
     )
 
 
-def check_in(
+def active_account(
     unit: SystemUnit, ctx: RequestContext, tenant_id: int, user_id: int, method: str, proof: str | None = None
 ) -> tuple[Tenant, User]:
-    """Client and user of somebody who proved to be that user. Raises AccountDisabled, Replaced."""
+    """Client and user of a proved sign-in; the user's row stays locked until the transaction ends. Raises
+    AccountDisabled, Replaced."""
     bound = unit.of(tenant_id)
     tenant = tenants.get(unit, tenant_id)
-    # Locked: a deactivation or a new password that commits first is seen, one that comes later ends the session.
+    # Locked: this sign-in sees a deactivation or new password that commits first; one that commits later ends the
+    # session.
     user = users.get(bound, user_id, lock=True)
     if proof is not None and user.password_hash != proof:
-        raise Replaced(user.password_hash)
+        raise PasswordReplaced(user.password_hash)
     if user.deactivated_at is not None or tenant.suspended_at is not None:
         ctx.services.anonymous_limits.record(
             bound, ctx, Event.SIGN_IN_REFUSED, f"user:{user.id}", method=method, why="disabled"
@@ -113,7 +116,7 @@ def check_in(
 
 async def run(ctx: RequestContext, method: str, work: Callable[[SystemUnit], SignedIn]) -> SignedIn:
     """Runs the unit of work that completes a sign-in, and logs it."""
-    await ctx.services.keys.look()  # what is given out is signed with a key that counts
+    await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
     signed_in = await ctx.services.store.write_quickly(work)
     ctx.services.log.info("signed_in", request_id=ctx.request_id, client=signed_in.tenant.identifier,
                        user=signed_in.user.id, method=method, address=ctx.address)  # fmt: skip

@@ -1,6 +1,6 @@
-"""The current password, asked for again before a signed-in user changes what opens the account.
+"""Verification of the current password, before a signed-in user changes a credential of the account.
 
-Throttled, with the same counters whatever it is asked for: to guess at one change is to guess at all of them.
+It is throttled with the same counters for every kind of change, so that no change allows more guesses than another.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _WRONG = "The current password is not right"
 
 
 class Proved(NamedTuple):
-    """The caller, whose password was right a moment ago."""
+    """The caller, whose password was just verified."""
 
     user: User
     counters: Counters
 
     def check_again(self, unit: SystemUnit, now_user: User) -> None:
-        """In the transaction of the change: the password is still the one that was proved. Raises
+        """Checks, in the transaction of the change, that the password is still the one that was verified. Raises
         InvalidCredentials."""
         if now_user.password_hash != self.user.password_hash:
             raise InvalidCredentials(_WRONG)

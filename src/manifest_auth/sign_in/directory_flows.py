@@ -1,5 +1,5 @@
-"""Sign-ins of a directory's administrator that are under way: a row that is used once, bound to the browser that began
-it and to the session of whoever began it."""
+"""Pending sign-ins of a directory's administrator, for the proof that a directory is the client's. A row is used once,
+and bound to the browser and to the session that started it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.providers import sign_in_flows
-from manifest_auth.providers.sign_in_flows import Begun
+from manifest_auth.providers.sign_in_flows import StartedFlow
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
@@ -20,7 +20,7 @@ _COOKIE = "directory"  # how the name of its cookie begins
 
 
 class Flow(NamedTuple):
-    """As it is stored. ``provider_id``: whose application is used; None: the operator's."""
+    """A stored row. ``provider_id``: the provider whose application is used; None: the operator's application."""
 
     key: str
     tenant_id: int
@@ -60,9 +60,11 @@ _TAKE = tenant_scoped(
 )
 
 
-def begin(unit: TenantUnit, ctx: RequestContext, directory: str, provider_id: int | None, return_to: str) -> Begun:
-    """A new one, of the session that the request was made with."""
-    begun = sign_in_flows.fresh(ctx.services.random, _COOKIE)
+def begin(
+    unit: TenantUnit, ctx: RequestContext, directory: str, provider_id: int | None, return_to: str
+) -> StartedFlow:
+    """A new flow of the caller's session."""
+    begun = sign_in_flows.new_values(ctx.services.random, _COOKIE)
     unit.change(
         _ADD,
         key=begun.key,
@@ -82,7 +84,7 @@ def find(unit: SystemUnit, state: str, now: int) -> Flow | None:
 
 
 def take(unit: TenantUnit, flow: Flow) -> bool:
-    """Uses the row up. False when that was done already."""
+    """Marks the flow as used. False when it was used before."""
     return unit.change(_TAKE, of_key=flow.key) == 1
 
 

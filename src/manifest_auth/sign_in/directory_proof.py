@@ -1,8 +1,7 @@
 """A client proves that a Microsoft directory is its own: an administrator of the directory signs in there.
 
-The code flow at the directory's own authority, as for any sign-in with Microsoft; what counts is the verified ID token
-and the roles in it. The address to which Microsoft's page for consent redirects is text that anybody can write, and
-proves nothing.
+It is the code flow at the directory's own authority, as for any sign-in with Microsoft. The proof is the verified ID
+token and the roles in it. The redirect of Microsoft's admin consent page proves nothing: anyone can write that address.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from manifest_auth.protocols import microsoft, oidc
 from manifest_auth.protocols.microsoft import Accepted, Cloud
 from manifest_auth.protocols.oidc import Redeemed
 from manifest_auth.providers import Provider
-from manifest_auth.providers.sign_in_flows import Begun
+from manifest_auth.providers.sign_in_flows import StartedFlow
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_flows
-from manifest_auth.sign_in.providers.code_flow import Returned, authorization_of
-from manifest_auth.sign_in.providers.flow import return_address
+from manifest_auth.sign_in.providers.code_flow import CallbackParams, authorization_of
 from manifest_auth.sign_in.providers.kinds import own_settings_of
+from manifest_auth.sign_in.providers.provider_flow import return_address
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.tenants.claims import administrators, directories
+from manifest_auth.tenants.claims import directories, directory_administrators
 
 CALLBACK = "/api/client/auth/directory/callback"
 _SCOPES = ("openid", "profile")
@@ -37,16 +36,18 @@ _NO_APPLICATION = (
 
 
 class Started(NamedTuple):
-    """Where the browser goes, the cookie that it gets, and what whoever signs in there speaks for."""
+    """``location``: where the browser goes; ``begun``: holds its cookie; ``application``: client id of the
+    application."""
 
     location: str
-    begun: Begun
+    begun: StartedFlow
     tenant: Tenant
     application: str
 
 
 class _Application(NamedTuple):
-    """As whom this server is known at the directory. ``provider``: whose that is; None: the operator's."""
+    """The registration of this server at the directory. ``provider``: whose registration it is; None: the
+    operator's."""
 
     client_id: str
     secret: str
@@ -54,13 +55,13 @@ class _Application(NamedTuple):
 
 
 def callback_of(ctx: RequestContext) -> str:
-    """The redirect address to register at the application: one for all clients, since all of them share one
-    authorisation server."""
+    """The redirect address to register at the application. All clients share it, since all use the same authorization
+    server."""
     return ctx.services.settings.public_url.rstrip("/") + CALLBACK
 
 
 async def begin(ctx: RequestContext, directory: str, return_to: str) -> Started:
-    """For the caller, a user of the client. Raises NotFound, Conflict, ValidationError, SsoFailed,
+    """Starts a proof for the caller, a user of the client. Raises NotFound, Conflict, ValidationError, SsoFailed,
     ProviderUnavailable."""
 
     def look(unit: SystemUnit) -> tuple[directories.Claim, Tenant, _Application]:
@@ -88,8 +89,10 @@ async def begin(ctx: RequestContext, directory: str, return_to: str) -> Started:
     return Started(location, begun, tenant, registration.client_id)
 
 
-async def end(ctx: RequestContext, returned: Returned, cookie_of: Callable[[str], str | None]) -> directory_flows.Flow:
-    """Judges what came back, and writes the proof down. Raises SsoFailed, Conflict, ProviderUnavailable."""
+async def end(
+    ctx: RequestContext, returned: CallbackParams, cookie_of: Callable[[str], str | None]
+) -> directory_flows.Flow:
+    """Verifies the answer and stores the proof. Raises SsoFailed, Conflict, ProviderUnavailable."""
     flow = await _open(ctx, returned.state, cookie_of)
     try:
         person, role = await _administrator(ctx, flow, returned)
@@ -102,7 +105,7 @@ async def end(ctx: RequestContext, returned: Returned, cookie_of: Callable[[str]
 
 
 async def _open(ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> directory_flows.Flow:
-    """The sign-in that an answer belongs to, used up. Until state and browser were found right nothing is."""
+    """The flow that an answer belongs to, marked as used. Nothing is marked before state and browser are verified."""
     flow = await ctx.services.store.read(lambda unit: directory_flows.find(unit, state, ctx.now))
     if flow is None:
         raise SsoFailed(reason="directory: state: unknown or expired")
@@ -115,9 +118,9 @@ async def _open(ctx: RequestContext, state: str, cookie_of: Callable[[str], str 
     return flow
 
 
-async def _administrator(ctx: RequestContext, flow: directory_flows.Flow, returned: Returned) -> tuple[str, str]:
-    """``oid`` of who signed in, and the role by which they speak for the directory. Raises SsoFailed,
-    ProviderUnavailable."""
+async def _administrator(ctx: RequestContext, flow: directory_flows.Flow, returned: CallbackParams) -> tuple[str, str]:
+    """``oid`` of the person who signed in, and the role by which that person administers the directory. Raises
+    SsoFailed, ProviderUnavailable."""
     if returned.error or not returned.code:
         why = oidc.with_number(returned.error[:100] or "no code", returned.description)
         raise SsoFailed(oidc.sentence_for(returned.error), reason=f"redirect: {why}")
@@ -130,38 +133,38 @@ async def _administrator(ctx: RequestContext, flow: directory_flows.Flow, return
     registration = _registration(ctx, claim, application)
     nonce, verifier = directory_flows.open_secrets(ctx.services.sealer, flow)
     if not oidc.Callback(callback_of(ctx), iss_required=False).fits(
-        returned.came_to, returned.iss, lambda: registration.issuer
+        returned.callback_address, returned.iss, lambda: registration.issuer
     ):
         raise SsoFailed(reason="the answer came to another callback address")
     answer = oidc.Answer(returned.code, verifier, nonce, callback_of(ctx))
     deadline = ctx.services.outgoing.deadline(flow.tenant_id)
     try:
         redeemed = await ctx.services.oidc.redeem_tokens(registration, answer, frozenset(), deadline)
-        told = microsoft.directory_of(redeemed.claims)
-        if told != claim.directory:
-            raise SsoFailed(administrators.ELSEWHERE, reason=f"tid: {told or 'missing'}")
+        directory = microsoft.directory_of(redeemed.claims)
+        if directory != claim.directory:
+            raise SsoFailed(directory_administrators.OTHER_DIRECTORY, reason=f"tid: {directory or 'missing'}")
         person = redeemed.claims.get("oid")
         if not isinstance(person, str) or not microsoft.GUID.match(person.lower()):
             raise SsoFailed(oidc.SET_UP, reason="oid: missing")
         wids = [redeemed.claims.get("wids")]
         if not isinstance(wids[0], list):
-            wids = [await _of_access_token(ctx, claim, registration, redeemed, deadline)]
+            wids = [await _wids_of_access_token(ctx, claim, registration, redeemed, deadline)]
     except Unreachable as error:
         raise ProviderUnavailable(reason=str(error)) from error
     except oidc.Refused as error:
         raise SsoFailed(error.sentence, reason=error.reason) from error
-    return person.lower(), administrators.role_of(wids)
+    return person.lower(), directory_administrators.role_of(wids)
 
 
-async def _of_access_token(
+async def _wids_of_access_token(
     ctx: RequestContext,
     claim: directories.Claim,
     registration: oidc.Registration,
     redeemed: Redeemed,
     deadline: Deadline,
 ) -> Any:
-    """``wids`` of the access token that came with the ID token, if it is for our own application, genuine, and of the
-    same person. Raises Unreachable."""
+    """``wids`` of the access token that came with the ID token, if it is genuine, for this server's application, and of
+    the same person. Raises Unreachable."""
     ours = registration.client_id
     cloud = _cloud(ctx, claim)
     accepted = Accepted(
@@ -176,7 +179,7 @@ async def _of_access_token(
     try:
         checked = microsoft.check(microsoft.read(redeemed.access_token) or {}, accepted, ctx.now)
         await ctx.services.microsoft.verify(redeemed.access_token, checked, cloud, deadline)
-    except microsoft.Refused:  # for another service, most often: then it is not for us to read
+    except microsoft.Refused:  # usually a token for another service, which this server must not read
         return None
     is_theirs = checked.person == redeemed.claims["oid"].lower()
     return checked.everything.get("wids") if is_theirs and checked.expires_at * 1000 > ctx.now else None
@@ -203,7 +206,7 @@ def _record(unit: TenantUnit, ctx: RequestContext, flow: directory_flows.Flow, w
 
 
 def _application(unit: TenantUnit, ctx: RequestContext, directory: str) -> _Application:
-    """The operator's, else that of a provider of the directory which has a secret. Raises Conflict."""
+    """The operator's application, else that of a provider of the directory that has a secret. Raises Conflict."""
     if ours := _operators(ctx):
         return ours
     for provider in providers.list_all(unit):
@@ -213,7 +216,7 @@ def _application(unit: TenantUnit, ctx: RequestContext, directory: str) -> _Appl
 
 
 def _same_application(unit: TenantUnit, ctx: RequestContext, flow: directory_flows.Flow) -> _Application:
-    """The one with which it began. Raises SsoFailed."""
+    """The application that the flow started with. Raises SsoFailed."""
     provider = providers.find_by_id(unit, flow.provider_id) if flow.provider_id is not None else None
     found = _of_provider(ctx, provider, flow.directory) if provider is not None else _operators(ctx)
     if found is None or (found.provider is None) != (flow.provider_id is None):

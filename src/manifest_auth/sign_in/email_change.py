@@ -1,7 +1,7 @@
-"""Another e-mail address for a user: it takes effect when the new mailbox confirms, and the old one can undo it.
+"""Change of a user's e-mail address: it takes effect when the new mailbox confirms it, and the old mailbox can undo it.
 
-The old address is told twice: when the change is asked for, and when it takes effect, then with a link that puts it
-back. So a session that was stolen for a minute does not become an account by way of "forgot password".
+The old address gets two e-mails: at the request, and when the change takes effect, with a link to undo it. So a stolen
+session cannot become a stolen account through "forgot password".
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from manifest_auth import audit, sessions, tenants
-from manifest_auth.accounts import one_time_links, users, voiding
+from manifest_auth.accounts import credential_voiding, one_time_links, users
 from manifest_auth.accounts.email_change_start import Started, start
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.users import EmailChange, User, email_changes
@@ -27,8 +27,8 @@ from manifest_auth.text.canonical import check_email, when
 Kind = Literal["email", "email-undo"]
 
 
-class Found(NamedTuple):
-    """A change whose link works, now, and whose it is."""
+class PendingChange(NamedTuple):
+    """An e-mail change whose link works now, with its client and user."""
 
     change: EmailChange
     kind: Kind
@@ -37,7 +37,7 @@ class Found(NamedTuple):
 
     @property
     def email(self) -> str:
-        """The address that is in force once the link is used."""
+        """The address that applies after the link is used."""
         return self.change.new_email if self.kind == "email" else self.change.old_email
 
     @property
@@ -45,7 +45,7 @@ class Found(NamedTuple):
         return self.change.expires_at if self.kind == "email" else self.change.undo_expires_at or 0
 
 
-class Undone(NamedTuple):
+class UndoneChange(NamedTuple):
     """``resets``: whether a link to choose a new password goes to the old address."""
 
     email: str
@@ -53,8 +53,8 @@ class Undone(NamedTuple):
 
 
 async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
-    """For the caller, who shows the current password. Raises ValidationError, InvalidCredentials, RateLimited,
-    Overloaded, Conflict where no mail is set up or the caller has no password."""
+    """Starts a change for the caller, who enters the current password. Raises ValidationError, InvalidCredentials,
+    RateLimited, Overloaded, Conflict where no mail is set up or the caller has no password."""
     caller = ctx.user
     check_email(email, "newEmail")
     if not ctx.services.mail.is_set_up:
@@ -79,10 +79,10 @@ async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
 
 def find(
     unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind | None = None, *, lock: bool = False
-) -> Found | None:
-    """The change that a token confirms or undoes; None where there is none, or none of that ``kind``. Raises
-    InvalidToken, always the same, for one that does not work any more. ``lock``: the user stays as it is."""
-    change = email_changes.find_anywhere(unit, token)
+) -> PendingChange | None:
+    """The change that a token confirms or undoes; None where there is none, or none of that ``kind``. ``lock``: locks
+    the user's row. Raises InvalidToken, always the same, for a token that no longer works."""
+    change = email_changes.find_in_any_tenant(unit, token)
     if change is None:
         return None
     own_kind: Kind = "email" if change.key == email_changes.key_of(token) else "email-undo"
@@ -90,7 +90,7 @@ def find(
         return None
     tenant, bound = tenants.get(unit, change.tenant_id), unit.of(change.tenant_id)
     user = users.get(bound, change.user_id, lock=lock)
-    change = email_changes.get(bound, change.key)  # as of now, the user being locked
+    change = email_changes.get(bound, change.key)  # read again, now that the user is locked
     works = change.is_pending(ctx.now) if own_kind == "email" else change.can_be_undone(ctx.now)
     if not works:
         done = change.closed_at is not None or (own_kind == "email" and change.confirmed_at is not None)
@@ -98,12 +98,12 @@ def find(
     if tenant.suspended_at is not None or user.deactivated_at is not None:
         raise InvalidToken(reason="link: client or user is switched off")
     is_admins = user.roles & Role.ADMIN.bit
-    if own_kind == "email" and is_admins and not voiding.is_an_admins(bound, change.started_by):
+    if own_kind == "email" and is_admins and not credential_voiding.is_admin_actor(bound, change.started_by):
         raise InvalidToken(reason="link: an Admin's account by now, and a User Admin asked for the address")
-    return Found(change, own_kind, tenant, user)
+    return PendingChange(change, own_kind, tenant, user)
 
 
-def _get(unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind) -> Found:
+def _get(unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind) -> PendingChange:
     found = find(unit, ctx, token, kind, lock=True)
     if found is None:
         raise InvalidToken(reason="link: unknown")
@@ -112,8 +112,8 @@ def _get(unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind) -> Found
 
 
 async def confirm(ctx: RequestContext, token: str) -> str:
-    """The new address takes effect, and is proved; links that went to the old one close. Raises InvalidToken,
-    Forbidden, and Conflict when another account has the address by now."""
+    """Puts the new address in force, as verified, and closes links that were sent to the old one. Raises InvalidToken,
+    Forbidden, and Conflict when another account has the address now."""
     services = ctx.services
 
     def work(unit: SystemUnit) -> tuple[str, Queued | None]:
@@ -124,20 +124,19 @@ async def confirm(ctx: RequestContext, token: str) -> str:
         after = users.set_email(bound, user, change.new_email, ctx.now)
         email_changes.close_pending(bound, user.id, ctx.now)
         one_time_links.close(bound, user.id, ctx.now)
-        told = mail.email_changed(user.email, tenant.name, one_time_links.address(services.settings.public_url, undo))
+        email = mail.email_changed(user.email, tenant.name, one_time_links.address(services.settings.public_url, undo))
         detail = {"before": {"email": user.email}, "after": {"email": after.email}, "started_by": change.started_by}
         audit.record(bound, ctx, Event.EMAIL_CHANGED, subject, **detail)
-        return after.email, services.mail_queue.add(bound, told, "email_changed", subject)
+        return after.email, services.mail_queue.add(bound, email, "email_changed", subject)
 
     email, queued = await services.store.write(work)
     services.mail_queue.send_soon(ctx.request_id, queued)
     return email
 
 
-async def undo(ctx: RequestContext, token: str) -> Undone:
-    """Puts the old address back, ends all sessions, voids the password, and closes every link and every later change.
-    Where the old address was the user's beyond doubt it gets a link to choose a new password. Raises as
-    :func:`confirm`."""
+async def undo(ctx: RequestContext, token: str) -> UndoneChange:
+    """Restores the old address, ends all sessions, voids the password, and closes every link and every later change.
+    Where the old address was verified, it gets a link to choose a new password. Raises as :func:`confirm`."""
     services = ctx.services
 
     def work(unit: SystemUnit) -> tuple[str, Queued | None]:
@@ -154,14 +153,14 @@ async def undo(ctx: RequestContext, token: str) -> Undone:
 
     email, queued = await services.store.write(work)
     services.mail_queue.send_soon(ctx.request_id, queued)
-    return Undone(email, queued is not None)
+    return UndoneChange(email, queued is not None)
 
 
 def _new_password(
     unit: TenantUnit, ctx: RequestContext, change: EmailChange, tenant: Tenant, user: User
 ) -> Queued | None:
-    """A link for a new password, where there was one and the old address was proved, or its owner asked for the change.
-    Else a mistyped address that was put right would give the account to the owner of that mailbox."""
+    """Mails a link for a new password, where the user had one and the old address was verified, or its owner asked for
+    the change. Otherwise a mistyped address, once corrected, would hand the account to the owner of that mailbox."""
     services, subject = ctx.services, f"user:{user.id}"
     is_owners = change.old_proved_at is not None or change.started_by == subject
     by_password = user.password_hash is not None and tenants.settings_of(tenant.settings).password_sign_in
@@ -170,5 +169,7 @@ def _new_password(
     token = services.random.text(24)
     expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, subject, ctx.now, emailed=True)
     audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, subject, expires=when(expires_at), by="mail")
-    told = mail.email_undone(change.old_email, tenant.name, one_time_links.address(services.settings.public_url, token))
-    return services.mail_queue.add(unit, told, Purpose.RESET.value, subject, useful_ms=expires_at - ctx.now)
+    email = mail.email_undone(
+        change.old_email, tenant.name, one_time_links.address(services.settings.public_url, token)
+    )
+    return services.mail_queue.add(unit, email, Purpose.RESET.value, subject, useful_ms=expires_at - ctx.now)

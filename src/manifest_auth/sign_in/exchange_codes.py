@@ -1,10 +1,9 @@
-"""One-time codes for apps: what an app gets at its return address, and exchanges for tokens (contract, section 5).
+"""One-time codes for apps: an app gets a code at its return address and exchanges it for tokens.
 
-A code lives 60 seconds and works once. Shown a second time it ends the session that it was exchanged for: one of the
-two who showed it stole it (RFC 6749, section 4.1.2). An app that began with a PKCE challenge of its own (RFC 7636), as
-it must where its return address is of its own scheme, has to bring the verifier, so a code that another app caught on
-its way is worth nothing there. An app that brings one takes no code that was asked for without a challenge, which
-somebody else may have slipped in (RFC 9700, section 2.1.1).
+A code lives 60 seconds and works once. A second use ends the session of the first one: one of the two stole the code
+(RFC 6749, section 4.1.2). An app that started with a PKCE challenge (RFC 7636), which a return address with a private
+scheme requires, must send the verifier: a code that another app intercepted is then useless. A verifier with a code
+that was issued without a challenge is refused, since an attacker may have injected the code (RFC 9700, section 2.1.1).
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ _ALIVE = select(*(_C[name] for name in Code._fields)).where(
     _C.key == bindparam("key"), _C.expires_at > bindparam("now")
 )
 _FIND = cross_tenant(_ALIVE, Code, because="an app shows a code and nothing else; the code names the tenant")
-_HOLD = tenant_scoped(_ALIVE.with_for_update(), Code)
+_LOCK = tenant_scoped(_ALIVE.with_for_update(), Code)
 _NEW = ("key", "provider_id", "user_id", "method", "challenge", "expires_at")
 _ADD = tenant_scoped(insert(sign_in_codes).values({name: bindparam(name) for name in _NEW}))
 _USE = tenant_scoped(
@@ -62,8 +61,8 @@ _USE = tenant_scoped(
 
 
 def check_challenge(challenge: str, *, is_needed: bool) -> str:
-    """Raises ValidationError for what is no S256 challenge; empty: none is used. ``is_needed``: where the code ends at
-    an app's own scheme, which every app of the device may register (RFC 8252, section 8.1)."""
+    """The challenge, which may be empty. Raises ValidationError for one that is not S256. ``is_needed``: the return
+    address has a private scheme, which every app of the device may register (RFC 8252, section 8.1)."""
     if is_needed and not challenge:
         raise ValidationError(details=[("codeChallenge", "Required: an app's own address needs PKCE (S256)")])
     if challenge and not _CHALLENGE.match(challenge):
@@ -72,7 +71,7 @@ def check_challenge(challenge: str, *, is_needed: bool) -> str:
 
 
 def issue(unit: TenantUnit, ctx: RequestContext, identity: completion.Identity, challenge: str) -> str:
-    """A new code; only its hash is kept."""
+    """A new code; only its hash is stored."""
     code = ctx.services.random.text(32)
     unit.change(
         _ADD,
@@ -87,15 +86,17 @@ def issue(unit: TenantUnit, ctx: RequestContext, identity: completion.Identity, 
 
 
 @counts(METHOD)
-async def exchange(ctx: RequestContext, code: str, verifier: str, browser: completion.Browser) -> completion.SignedIn:
-    """The session that the code stands for begins. Raises SsoFailed, AccountDisabled, Forbidden."""
+async def exchange(
+    ctx: RequestContext, code: str, verifier: str, browser: completion.BrowserCookies
+) -> completion.SignedIn:
+    """Opens the session that the code stands for. Raises SsoFailed, AccountDisabled, Forbidden."""
     return await completion.run(ctx, METHOD, lambda unit: _exchange(unit, ctx, code, verifier, browser))
 
 
 def _exchange(
-    unit: SystemUnit, ctx: RequestContext, code: str, verifier: str, browser: completion.Browser
+    unit: SystemUnit, ctx: RequestContext, code: str, verifier: str, browser: completion.BrowserCookies
 ) -> completion.SignedIn:
-    tenant, found = _held(unit, ctx, code)
+    tenant, found = _get_locked(unit, ctx, code)
     if found.used_at is not None:
         if found.session_id:
             sessions.end(tenant, found.session_id, "sign_in_code_reused", ctx.now)
@@ -105,9 +106,9 @@ def _exchange(
         )
         raise SsoFailed(_OVER, reason="one-time code: shown a second time", replay="one_time_code")
     ctx.client_hint.check(tenants.get(unit, found.tenant_id).identifier, found.tenant_id, "one-time code")
-    # Used up before anything is judged: whoever shows it and is refused is not the app that asked for it.
+    # Marked as used before any check: a sender who is refused is not the app that asked for the code.
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=None)
-    if why := _why_not(tenant, found, verifier):
+    if why := _refusal_reason(tenant, found, verifier):
         detail = {"method": found.method, "provider": found.provider_id, "why": f"one-time code: {why}"}
         audit.record(tenant, ctx, Event.SIGN_IN_FAILED, f"user:{found.user_id}", **detail)
         raise SsoFailed(_OVER, reason=f"one-time code: {why}")
@@ -117,21 +118,21 @@ def _exchange(
     return signed_in
 
 
-def _held(unit: SystemUnit, ctx: RequestContext, code: str) -> tuple[TenantUnit, Code]:
-    """The code, held alone until the end; and before it its user, as everybody does who takes codes back. Raises
-    SsoFailed."""
+def _get_locked(unit: SystemUnit, ctx: RequestContext, code: str) -> tuple[TenantUnit, Code]:
+    """The code, with its row locked; its user's row is locked first, in the same order as where codes are revoked.
+    Raises SsoFailed."""
     found = unit.first(_FIND, key=_key(code), now=ctx.now)
     if found is not None:
         tenant = unit.of(found.tenant_id)
         users.get(tenant, found.user_id, lock=True)
-        found = tenant.first(_HOLD, key=found.key, now=ctx.now)
+        found = tenant.first(_LOCK, key=found.key, now=ctx.now)
     if found is None:
         raise SsoFailed(_OVER, reason="one-time code: unknown or expired")
     return tenant, found
 
 
-def _why_not(tenant: TenantUnit, found: Code, verifier: str) -> str:
-    """Why no session begins; empty: one does."""
+def _refusal_reason(tenant: TenantUnit, found: Code, verifier: str) -> str:
+    """Why the code is refused; empty: it is accepted."""
     if not hmac.compare_digest(_challenge_of(verifier) if verifier else "", found.challenge):
         return "verifier does not fit its challenge"
     provider = providers.find_by_id(tenant, found.provider_id, shared=True)

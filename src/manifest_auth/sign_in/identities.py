@@ -1,4 +1,4 @@
-"""Identities at providers are taken from an account, and confirmed by an Admin. Both open or close a way into it."""
+"""Unlinking of identities at providers from an account, and their confirmation by an Admin."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from manifest_auth.store import TenantUnit
 
 
 def unlink_own(unit: TenantUnit, ctx: RequestContext, identity: int) -> None:
-    """From the caller's account, whose other sessions at that provider end. Raises NotFound, and Conflict for the one
-    that the account was made through."""
+    """Unlinks an identity from the caller's account and ends the caller's other sessions of that provider. Raises
+    NotFound, and Conflict for the identity that created the account."""
     user = ctx.user
     gone = group_roles.unlink(unit, ctx, user.user_id, identity)
-    if gone.made_the_account:
+    if gone.created_account:
         raise Conflict("The account was made through this identity: only an administrator unlinks it")
     providers.drop_tokens(unit, user.user_id)
     reason = "identity_unlinked"
-    ended = sessions.end_users_at(unit, user.user_id, gone.provider_id, reason, ctx.now, but=user.session_id)
+    ended = sessions.end_users_at_provider(unit, user.user_id, gone.provider_id, reason, ctx.now, but=user.session_id)
     _unlinked(unit, ctx, user.user_id, identity, ended)
 
 
 def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int) -> None:
-    """From the account of a user whom the caller manages, and whose sessions end. Raises NotFound, Forbidden."""
-    user = accounts.managed(unit, ctx, user_id)
+    """Unlinks an identity from a user whom the caller manages, and ends all of the user's sessions. Raises NotFound,
+    Forbidden."""
+    user = accounts.get_managed(unit, ctx, user_id)
     group_roles.unlink(unit, ctx, user.id, identity)
     providers.drop_tokens(unit, user.id)
     _unlinked(unit, ctx, user.id, identity, sessions.end_all(unit, user.id, "identity_unlinked", ctx.now))
 
 
 def confirm(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int) -> None:
-    """An Admin says that it is the user's. Raises NotFound, Forbidden."""
-    user = accounts.managed(unit, ctx, user_id, own="Nobody confirms an identity of their own")
+    """Records that an Admin confirms the identity as the user's. Raises NotFound, Forbidden."""
+    user = accounts.get_managed(unit, ctx, user_id, own="Your own identities are confirmed by another Admin")
     accounts.check_is_admin(unit, ctx, "Only an Admin confirms an identity")
     providers.confirm(unit, user.id, identity, ctx.caller.actor, ctx.now)
     audit.record(unit, ctx, Event.IDENTITY_CONFIRMED, f"user:{user.id}", identity=identity)

@@ -1,4 +1,4 @@
-"""The hash of a new password, after all rules of the client: one way for everybody who chooses one."""
+"""Checks a new password by the client's rules and hashes it, for every place where a user chooses one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from manifest_auth.services import RequestContext
 
 
 async def hash_of(ctx: RequestContext, user: User, client: str, settings: str, new: str, field: str) -> str:
-    """``client``: its identifier; ``settings``: its settings as stored; ``field``: what the body calls the password.
+    """The hash of ``new``. ``client``: its identifier; ``settings``: its settings as stored; ``field``: name of the
+    password in the body, for the error's details.
 
     Raises ValidationError by the client's rules, Overloaded.
     """

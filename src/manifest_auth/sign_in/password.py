@@ -1,7 +1,7 @@
-"""Signing in with e-mail and password: throttle, prove, then the completion that all ways in share.
+"""Sign-in with e-mail and password: throttle, verify, complete.
 
-Exactly one password hash is computed for each attempt that the throttle lets through, whatever was found: a stored one,
-or a decoy for an account that does not exist, has no password or belongs elsewhere (:mod:`.decoys`).
+Exactly one password hash is computed for each attempt that the throttle lets through: a stored one, or a decoy for an
+account that does not exist or has no password (:mod:`.decoy_hashes`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidCredentials, Overloaded
 from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import completion, decoys
+from manifest_auth.sign_in import completion, decoy_hashes
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -28,7 +28,7 @@ ENTRY_POINT: EntryPoint = "client"
 
 
 class Claim(NamedTuple):
-    """Whose account somebody says is meant, and from which device."""
+    """The account that an attempt names, and the device cookie that it came with."""
 
     email: str
     client: str | None
@@ -36,7 +36,7 @@ class Claim(NamedTuple):
 
 
 class Credentials(NamedTuple):
-    """What came with the attempt."""
+    """The inputs of an attempt."""
 
     claim: Claim
     password: str
@@ -44,8 +44,8 @@ class Credentials(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """What was found and counted. ``user``: one who may have a password; None for all others. ``decoy``: a hash that is
-    done the work of where there is none to verify."""
+    """An attempt after it was counted. ``user``: None where there is no user who may sign in with a password;
+    ``decoy``: the hash whose work is done where there is none to verify."""
 
     tenant: Tenant | None
     user: User | None
@@ -56,9 +56,9 @@ class Attempt(NamedTuple):
 
 @counts(METHOD)
 async def sign_in(ctx: RequestContext, credentials: Credentials) -> completion.SignedIn:
-    """Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
+    """Signs a user in. Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
     services = ctx.services
-    services.hasher.check_room()  # before the attempt is counted: an attempt that was never tried is none
+    services.hasher.check_room()  # before counting: an attempt that is not tried must not count
     attempt = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, credentials.claim, ENTRY_POINT))
     if attempt.wait is not None:
         raise ctx.services.throttle.refusal(ENTRY_POINT, attempt.wait)
@@ -66,8 +66,8 @@ async def sign_in(ctx: RequestContext, credentials: Credentials) -> completion.S
     while True:
         try:
             return await _prove_and_complete(ctx, credentials, attempt, stored)
-        except completion.Replaced as replaced:
-            # While we hashed; a sign-in beside this one may have hashed the same password anew.
+        except completion.PasswordReplaced as replaced:
+            # Replaced while this one hashed: a parallel sign-in may have hashed the same password again.
             stored = replaced.stored
 
 
@@ -96,8 +96,8 @@ async def _prove_and_complete(
 
 
 def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_point: EntryPoint) -> Attempt:
-    """Looks for the account and counts the attempt on it, one that does not exist like one that does. Each entry point
-    has counters of its own."""
+    """Looks for the account and counts the attempt, in the same way whether the account exists or not. Each entry point
+    has its own counters."""
     tenant, user = _find(unit, claim)
     if tenant is not None and not tenants.settings_of(tenant.settings).password_sign_in:
         user = None  # answered, counted and timed like an account that does not exist
@@ -110,7 +110,7 @@ def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_po
         ctx.services.anonymous_limits.record(
             chain, ctx, Event.THROTTLED, f"user:{user.id}" if user else "", wait_ms=wait.ms
         )
-    decoy = decoys.pick(unit, ctx, tenant.id if tenant else None, account)
+    decoy = decoy_hashes.pick(unit, ctx, tenant.id if tenant else None, account)
     return Attempt(tenant, user, decoy, counters, wait)
 
 
@@ -125,7 +125,7 @@ def _find(unit: SystemUnit, claim: Claim) -> tuple[Tenant | None, User | None]:
 def _known_origin(
     unit: SystemUnit, tenant: Tenant | None, user: User | None, device: str | None, address: str
 ) -> str | None:
-    """Asked for nobody as well: the time that it takes says nothing of whether there is such an account."""
+    """Runs for missing accounts too, so that the time does not reveal whether an account exists."""
     bound, user_id = unit.of(tenant.id if tenant else audit.INSTALLATION), user.id if user else 0
     candidates = [throttle.device_origin(device)] if device else []
     for origin in (*candidates, throttle.address_origin(address)):
@@ -143,11 +143,11 @@ def _failed(unit: SystemUnit, ctx: RequestContext, attempt: Attempt, credentials
 
 
 async def _rehash(ctx: RequestContext, tenant_id: int, user_id: int, stored: str, password: str) -> None:
-    """A hash of other settings or another system is replaced, now that the password is known."""
+    """Replaces a hash of older settings or of another system, now that the password is known."""
     try:
         fresh = await ctx.services.hasher.hash(password)
     except Overloaded:
-        return  # the sign-in stands; the next one will do it
+        return  # the sign-in succeeds; the next one rehashes
 
     def work(unit: SystemUnit) -> None:
         bound = unit.of(tenant_id)

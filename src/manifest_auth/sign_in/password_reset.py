@@ -1,8 +1,8 @@
-"""Somebody forgot the password: a reset link goes to the account's own address, if there is such an account.
+""" "Forgot password": a reset link is mailed to the account's address, if there is such an account.
 
-The answer is given before the account is looked at any closer, so it is the same, as fast, for every address. It is
-throttled by the rule of a sign-in, with counters of its own: nobody locks a sign-in by asking for links, or gets
-guesses back. A password is replaced, never made: an account that gets in through a provider alone gets none by mail.
+The answer is sent before the account is examined, so that it is the same, and as fast, for every address. Requests are
+throttled like sign-ins, with separate counters: they neither block a sign-in nor reset its counters. A reset replaces a
+password and never creates one: an account without a password gets no link.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENTRY_POINT: EntryPoint = "forgot"
 
 
 async def forgot(ctx: RequestContext, claim: Claim) -> None:
-    """Sends a link in the background. Raises RateLimited."""
+    """Mails a link in the background. Raises RateLimited."""
     services = ctx.services
     attempt = await services.store.write_quickly(lambda unit: password.find_and_count(unit, ctx, claim, ENTRY_POINT))
     if attempt.wait is not None:
@@ -44,12 +44,12 @@ async def _send(ctx: RequestContext, attempt: Attempt) -> None:
         now_user = users.get(unit, user.id, lock=True)
         if now_user.deactivated_at is not None or now_user.password_hash is None:
             return None
-        # At the account's own address, so as good as made by its owner.
+        # It goes to the account's own address, so it counts as made by the user.
         maker = f"user:{user.id}"
         expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, maker, ctx.now, emailed=True)
         audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, f"user:{user.id}", expires=when(expires_at), by="mail")
-        letter = mail.reset(now_user.email, tenant.name, one_time_links.address(services.settings.public_url, token))
-        return services.mail_queue.add(unit, letter, Purpose.RESET.value, maker, useful_ms=expires_at - ctx.now)
+        email = mail.reset(now_user.email, tenant.name, one_time_links.address(services.settings.public_url, token))
+        return services.mail_queue.add(unit, email, Purpose.RESET.value, maker, useful_ms=expires_at - ctx.now)
 
     queued = await services.store.of(tenant.id).write(work)
     if queued is None:

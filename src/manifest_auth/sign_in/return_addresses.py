@@ -1,6 +1,6 @@
-"""Where a sign-in may end: at an address that the client listed, letter by letter, or at a page of our own.
+"""Where a browser may return after a sign-in: to an address that equals a listed one, or to a page of this server.
 
-Everything else is refused at once, so no sign-in of ours sends a person to an address that someone else chose.
+Everything else is refused at once, so a sign-in never sends a user to an address that an attacker chose.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ ACCOUNT = "/account"
 _REST = r"(?:[/?][A-Za-z0-9/_.\-?=&]*)?\Z"
 _OWN = re.compile(r"/(?:account|console|device)" + _REST)
 _PAGE = re.compile(r"/(?:account|console|device|forgot|installation|pair|sign-in|sign-out|welcome)" + _REST)
-_LONGEST = 6000  # an address that holds what a sign-in under way knows is long
+_LONGEST = 6000  # the state of a running sign-in makes an address long
 
 
 def is_own_path(address: str) -> bool:
-    """Whether it is a path of our own pages. What browsers read in other ways than it looks is none: a second slash,
-    a backslash, dots that go up, anything encoded."""
+    """Whether the address is a path of a page of this server where a sign-in may end. Texts that browsers interpret
+    otherwise are refused: a second slash, a backslash, ``..``, anything encoded."""
     return _is(_OWN, address)
 
 
 def is_own_page(address: str) -> bool:
-    """The same of every page, for what only shows the page again that a person was on."""
+    """As :func:`is_own_path`, for all pages: for links back to the page where the user was."""
     return _is(_PAGE, address)
 
 

@@ -1,4 +1,4 @@
-"""Staying signed in and signing out: refresh, the list of one's sessions, ending one or all, a new password."""
+"""Refresh, sign-out, the caller's sessions, and the change of the caller's password."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from manifest_auth.context import Principal
 from manifest_auth.errors import InvalidToken, NotFound, ValidationError
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import SessionRow, chain_of, tokens
-from manifest_auth.sessions.tokens import Pair, Shown
-from manifest_auth.sessions.tokens.refresh import Verdict, judge
+from manifest_auth.sessions.tokens import RefreshToken, TokenPair
+from manifest_auth.sessions.tokens.refresh import Decision, decide
 from manifest_auth.sign_in import current_password, new_password
 from manifest_auth.sign_in.providers import entra_bearer
 from manifest_auth.sign_in.sign_in_metrics import counts_refreshes
@@ -21,15 +21,15 @@ LIST_LIMIT = 100
 
 
 @counts_refreshes
-async def refresh(ctx: RequestContext, text: str) -> Pair:
+async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     """A new pair for a refresh token. Raises InvalidToken, TokenExpired, Forbidden.
 
-    User, tenant and session are looked at anew. The token in force costs no write; the rest is decided inside one unit
-    of work, and a reuse ends the session there.
+    User, client and session are read again. A refresh with the current token costs no write. Everything else is decided
+    inside one unit of work, and a reuse ends the session there.
     """
     services, now = ctx.services, ctx.now
-    shown = await tokens.read_refresh(services.tokens, tokens.Purpose.REFRESH, text, now)
-    seen = await sessions.look_up(services.store, shown.session_id)
+    presented = await tokens.read_refresh(services.tokens, tokens.Purpose.REFRESH, text, now)
+    seen = await sessions.look_up(services.store, presented.session_id)
     if seen is not None and now < seen.ends_at and not seen.is_alive(now):
         actor, why = f"user:{seen.user_id}", "refresh: session, user or client is not alive"
         await ctx.services.refusals.put(
@@ -40,13 +40,13 @@ async def refresh(ctx: RequestContext, text: str) -> Pair:
         ctx.client_hint.check(principal.client, principal.tenant_id, "refresh token")
     rules = tenants.settings_of(principal.tenant_settings)
     grace_ms = services.settings.refresh_grace * 1000
-    verdict = judge(shown, chain_of(principal), now, grace_ms, strict=rules.refresh_strict)
-    ids = await _next(ctx, shown, verdict, principal, now)
+    decision = decide(presented, chain_of(principal), now, grace_ms, strict=rules.refresh_strict)
+    ids = await _next(ctx, presented, decision, principal, now)
     if ids is None:
         services.log.warning("refresh_token_reused", request_id=ctx.request_id, client=principal.client,
-                          user=principal.user_id, session=shown.session_id, address=ctx.address)  # fmt: skip
+                          user=principal.user_id, session=presented.session_id, address=ctx.address)  # fmt: skip
         raise InvalidToken(reason="refresh token was replaced", replay="refresh_token")
-    holder = tokens.Subject(shown.session_id, principal.user_id, principal.client, principal.ends_at)
+    holder = tokens.Subject(presented.session_id, principal.user_id, principal.client, principal.ends_at)
     kind = tokens.users_kind(services.tokens, tenants.lengths_of(rules, services.settings).refresh_s)
     return tokens.pair(services.tokens, kind, holder, ids[0], ids[1], now)
 
@@ -58,35 +58,35 @@ def _alive(principal: Principal | None, now: int) -> Principal:
 
 
 async def _next(
-    ctx: RequestContext, shown: Shown, verdict: Verdict, seen: Principal, now: int
+    ctx: RequestContext, presented: RefreshToken, decision: Decision, seen: Principal, now: int
 ) -> tuple[str, str | None] | None:
-    """Own id and parent of the token to give, or None for a reuse. The usual cases are one conditional statement, which
-    does nothing when session or chain are no longer as they were ``seen``; then all is judged anew."""
+    """Id and parent id of the token to issue, or None for a reuse. The usual cases are one conditional statement, which
+    changes nothing when session or chain are no longer as ``seen``; then everything is decided again."""
     store, child = ctx.services.store.of(seen.tenant_id), ctx.services.random.text(12)
     strict = tenants.settings_of(seen.tenant_settings).refresh_strict
-    if verdict is Verdict.CHILD:
-        return child, shown.own
-    commits, succeeds = verdict is Verdict.COMMIT and not strict, verdict is Verdict.SUCCEED
-    if commits and await sessions.advance_at_once(store, shown.session_id, shown.parent, shown.own, now):
-        return child, shown.own
-    if succeeds and await sessions.advance_at_once(store, shown.session_id, shown.own, child, now):
-        return child, shown.own
-    return await ctx.services.store.write_quickly(lambda unit: _rotate(unit, ctx, shown, now))
+    if decision is Decision.CHILD:
+        return child, presented.own
+    commits, succeeds = decision is Decision.COMMIT and not strict, decision is Decision.SUCCEED
+    if commits and await sessions.advance_at_once(store, presented.session_id, presented.parent, presented.own, now):
+        return child, presented.own
+    if succeeds and await sessions.advance_at_once(store, presented.session_id, presented.own, child, now):
+        return child, presented.own
+    return await ctx.services.store.write_quickly(lambda unit: _rotate(unit, ctx, presented, now))
 
 
-def _rotate(unit: SystemUnit, ctx: RequestContext, shown: Shown, now: int) -> tuple[str, str | None] | None:
-    principal = _alive(sessions.read(unit, shown.session_id), now)
+def _rotate(unit: SystemUnit, ctx: RequestContext, presented: RefreshToken, now: int) -> tuple[str, str | None] | None:
+    principal = _alive(sessions.read(unit, presented.session_id), now)
     bound = unit.of(principal.tenant_id)
     rotation = tokens.Rotation(
-        lambda: chain_of(_alive(sessions.read(unit, shown.session_id), now)),
-        lambda before, after: sessions.advance(bound, shown.session_id, before, after, now),
+        lambda: chain_of(_alive(sessions.read(unit, presented.session_id), now)),
+        lambda before, after: sessions.advance(bound, presented.session_id, before, after, now),
         tenants.settings_of(principal.tenant_settings).refresh_strict,
     )
-    ids = tokens.rotate(ctx.services.tokens, shown, rotation, now)
+    ids = tokens.rotate(ctx.services.tokens, presented, rotation, now)
     if ids is None:
-        sessions.end(bound, shown.session_id, "refresh_token_reused", now)
+        sessions.end(bound, presented.session_id, "refresh_token_reused", now)
         subject = f"user:{principal.user_id}"
-        audit.record(bound, ctx, Event.REFRESH_TOKEN_REUSED, subject, session=shown.session_id)
+        audit.record(bound, ctx, Event.REFRESH_TOKEN_REUSED, subject, session=presented.session_id)
     return ids
 
 
@@ -104,7 +104,7 @@ async def sign_out(ctx: RequestContext) -> None:
 
 
 async def sign_out_all(ctx: RequestContext) -> int:
-    """Ends all sessions of the caller, this one too. Number of sessions that were ended."""
+    """Ends all sessions of the caller, the current one too; the number of sessions that ended."""
     user = ctx.user
 
     def work(unit: TenantUnit) -> int:
@@ -136,7 +136,8 @@ async def end_one(ctx: RequestContext, session_id: str) -> None:
 
 
 async def change_password(ctx: RequestContext, current: str, new: str) -> None:
-    """Sets a new password and ends all other sessions of the caller. The current one is asked for and throttled.
+    """Sets a new password and ends all other sessions of the caller. ``current`` is verified, and its attempts are
+    throttled.
 
     Raises InvalidCredentials, ValidationError by the tenant's rules, RateLimited, Overloaded.
     """

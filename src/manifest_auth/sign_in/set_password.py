@@ -1,8 +1,8 @@
-"""Choosing a password with a one-time link: a first one by an invitation, a new one by a reset.
+"""Setting a password with a one-time link: the first one by an invitation, a new one by a reset.
 
-Whoever holds the link is in afterwards, and every session that was there ends: one of them may be the reason for the
-reset. All links that do not work are answered alike, whatever the reason; the log has it. A link is used up together
-with what it was used for, and a password that the rules refuse leaves it open.
+The user is signed in afterwards, and all existing sessions end: one of them may be the reason for the reset. All links
+that do not work get the same answer; the log has the reason. A link is used up in the transaction that sets the
+password; a password that the rules refuse leaves it open.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from manifest_auth import audit, providers, sessions, tenants
-from manifest_auth.accounts import one_time_links, users, voiding
+from manifest_auth.accounts import credential_voiding, one_time_links, users
 from manifest_auth.accounts.one_time_links import Link, Purpose
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
@@ -20,7 +20,7 @@ from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, new_password
-from manifest_auth.sign_in.completion import Browser, Identity, SignedIn
+from manifest_auth.sign_in.completion import BrowserCookies, Identity, SignedIn
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -34,7 +34,7 @@ _EVENTS = {Purpose.INVITATION: Event.INVITATION_ACCEPTED, Purpose.RESET: Event.P
 
 
 class Credentials(NamedTuple):
-    """What came along. ``field``: what the body calls the password."""
+    """The inputs. ``field``: name of the password in the body, for the error's details."""
 
     purpose: Purpose
     token: str
@@ -42,8 +42,8 @@ class Credentials(NamedTuple):
     field: str
 
 
-class Found(NamedTuple):
-    """A link that works, now, and whose it is."""
+class OpenLink(NamedTuple):
+    """A link that works now, with its client and user."""
 
     link: Link
     tenant: Tenant
@@ -55,7 +55,7 @@ class Found(NamedTuple):
 
     @property
     def why_no_password(self) -> str:
-        """Why no password can be chosen with it; empty: one can."""
+        """Why the link cannot set a password; empty: it can."""
         if not tenants.settings_of(self.tenant.settings).password_sign_in:
             return "Passwords are not used here: sign in through your organisation's provider"
         if self.purpose is Purpose.INVITATION and self.user.password_hash is not None:
@@ -63,24 +63,24 @@ class Found(NamedTuple):
         return ""
 
 
-class Looked(NamedTuple):
-    """What a link is good for. ``ways``: providers through which an invited person may come in instead."""
+class LinkInfo(NamedTuple):
+    """What a link allows. ``ways``: providers through which an invited person may sign in instead."""
 
-    found: Found
+    found: OpenLink
     ways: list[Provider]
 
 
 def find(
     unit: SystemUnit, ctx: RequestContext, token: str, purpose: Purpose | None = None, *, lock: bool = False
-) -> Found:
-    """The link of a token, for that purpose or for any. Raises InvalidToken, always the same, for one that does not
-    work. ``lock``: the user stays as it is until the transaction ends."""
-    link = one_time_links.find_anywhere(unit, token)
+) -> OpenLink:
+    """The link of a token, for that purpose or for any. ``lock``: locks the user's row. Raises InvalidToken, always the
+    same, for a link that does not work."""
+    link = one_time_links.find_in_any_tenant(unit, token)
     if link is None:
         raise InvalidToken(reason="link: unknown")
     tenant, bound = tenants.get(unit, link.tenant_id), unit.of(link.tenant_id)
     user = users.get(bound, link.user_id, lock=lock)
-    link = one_time_links.find_by_id(bound, link.id) or link  # as of now, the user being locked
+    link = one_time_links.find_by_id(bound, link.id) or link  # read again, now that the user is locked
     if not link.is_open(purpose or Purpose(link.purpose), ctx.now):
         raise InvalidToken(
             reason=f"link: used up, expired or closed, or no {purpose and purpose.value}",
@@ -88,30 +88,30 @@ def find(
         )
     if tenant.suspended_at is not None or user.deactivated_at is not None:
         raise InvalidToken(reason="link: client or user is switched off")
-    if user.roles & Role.ADMIN.bit and not voiding.is_an_admins(bound, link.invited_by):
+    if user.roles & Role.ADMIN.bit and not credential_voiding.is_admin_actor(bound, link.invited_by):
         raise InvalidToken(reason="link: an Admin's account by now, and a User Admin made the link")
-    return Found(link, tenant, user)
+    return OpenLink(link, tenant, user)
 
 
-async def look(ctx: RequestContext, token: str) -> Looked:
-    """What a link is good for; uses nothing up. Raises InvalidToken."""
+async def look(ctx: RequestContext, token: str) -> LinkInfo:
+    """What a link allows; leaves it unused. Raises InvalidToken."""
 
-    def work(unit: SystemUnit) -> Looked:
+    def work(unit: SystemUnit) -> LinkInfo:
         found = find(unit, ctx, token)
-        return Looked(found, ways(unit, found))
+        return LinkInfo(found, ways(unit, found))
 
     return await ctx.services.store.read(work)
 
 
-def ways(unit: SystemUnit, found: Found) -> list[Provider]:
-    """The providers through which an invited person may come in."""
+def ways(unit: SystemUnit, found: OpenLink) -> list[Provider]:
+    """The providers through which an invited person may sign in."""
     listed = providers.list_all(unit.of(found.tenant.id)) if found.purpose is Purpose.INVITATION else []
     return [provider for provider in listed if provider.disabled_at is None]
 
 
 @counts(METHOD)
-async def choose_password(ctx: RequestContext, credentials: Credentials, browser: Browser) -> SignedIn:
-    """Sets the password, ends all sessions, opens one.
+async def choose_password(ctx: RequestContext, credentials: Credentials, browser: BrowserCookies) -> SignedIn:
+    """Sets the password, ends all sessions and opens a new one.
 
     Raises InvalidToken, Forbidden, Conflict, ValidationError by the client's rules, RateLimited, Overloaded.
     """
@@ -142,15 +142,14 @@ async def choose_password(ctx: RequestContext, credentials: Credentials, browser
 
 
 async def _refusals_recorded(ctx: RequestContext, credentials: Credentials, work: Awaitable[T]) -> T:
-    """Writes down that a link was shown which does not work any more, where there is such a link: one that was made up
-    is nobody's."""
+    """Records that a link was used which no longer works. A made-up link belongs to no client and is not recorded."""
     try:
         return await work
     except InvalidToken as refusal:
         why = refusal.reason
 
         def record(unit: SystemUnit) -> None:
-            if link := one_time_links.find_anywhere(unit, credentials.token):
+            if link := one_time_links.find_in_any_tenant(unit, credentials.token):
                 bound, subject = unit.of(link.tenant_id), f"user:{link.user_id}"
                 ctx.services.anonymous_limits.record(bound, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, why=why)
 
@@ -158,9 +157,9 @@ async def _refusals_recorded(ctx: RequestContext, credentials: Credentials, work
         raise
 
 
-async def _count(ctx: RequestContext, found: Found) -> Counters:
-    """Hashes cost: whoever holds a link has as many tries as somebody who guesses passwords. These counters are the
-    link's own; those of the account are not touched, neither here nor when it succeeds. Raises RateLimited."""
+async def _count(ctx: RequestContext, found: OpenLink) -> Counters:
+    """Throttles the attempts with one link, since each costs a password hash. The link has its own counters; those of
+    the account do not change. Raises RateLimited."""
     counters = throttle.counters(METHOD, str(found.link.id), ctx.address, None)
     if not ctx.services.throttle.is_on:
         return counters
@@ -176,7 +175,7 @@ async def _count(ctx: RequestContext, found: Found) -> Counters:
     return counters
 
 
-def _set(unit: SystemUnit, ctx: RequestContext, found: Found, fresh: str) -> None:
+def _set(unit: SystemUnit, ctx: RequestContext, found: OpenLink, fresh: str) -> None:
     bound, user = unit.of(found.tenant.id), found.user
     if not one_time_links.use(bound, found.link, ctx.now):
         raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")

@@ -1,6 +1,6 @@
-"""Every attempt to sign in is counted once, by method and result: here, and nowhere else.
+"""Counts every attempt to sign in once, by method and result.
 
-What was asked wrongly is no attempt: a body or an address that does not fit, a new password against the rules.
+A malformed request is not an attempt: an invalid body or address, a new password that the rules refuse.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ P = ParamSpec("P")
 _Step = Callable[Concatenate[RequestContext, P], Awaitable[T]]
 _Counted = Callable[Concatenate[RequestContext, P], Coroutine[Any, Any, T]]
 
-#: The reason of a refusal that asks for the second factor: the password was right.
+#: The reason of a refusal that asks for the second factor, after the right password.
 NO_CODE = "no code"
 _FAILED = (InvalidCredentials, MfaRequired, InvalidToken, TokenExpired, SsoFailed, ProviderUnavailable, Forbidden)
 _RESULTS: tuple[tuple[tuple[type[Exception], ...], Result], ...] = (
@@ -44,7 +44,8 @@ _RESULTS: tuple[tuple[tuple[type[Exception], ...], Result], ...] = (
 async def counted(
     ctx: RequestContext, method: str, work: Awaitable[T], result_of: Callable[[T], Result | None] = lambda _: "ok"
 ) -> T:
-    """The outcome of ``work``, counted. ``result_of``: how a success is counted; None: not yet."""
+    """The result of ``work``, after it was counted. ``result_of``: the metric's label for a success; None: not counted
+    yet."""
     try:
         done = await work
     except Exception as error:
@@ -85,8 +86,8 @@ def counts_refreshes(step: _Step[P, T]) -> _Counted[P, T]:
     return one
 
 
-def begun(_: object) -> None:
-    """For a step after which a sign-in goes on elsewhere: only its failure is an end."""
+def no_result_yet(_: object) -> None:
+    """For a step after which a sign-in continues at the provider: only a failure is counted."""
 
 
 def _result(error: Exception) -> Result | None:

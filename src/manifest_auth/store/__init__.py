@@ -1,7 +1,7 @@
 """The store: tables, statements bound to a tenant, units of work, two databases behind one code path, migrations.
 
-Hands over :class:`Store` with its units of work, and the three ways to write a statement. Never hands over a
-connection, a cursor or SQL text, and knows no rule of the product.
+Exports :class:`Store` with its units of work, and the three kinds of statements. Never exports a connection, a cursor
+or SQL text, and knows no rule of the product.
 """
 
 from manifest_auth.runtime.metrics import Metrics
@@ -17,7 +17,7 @@ from manifest_auth.store.statements import (
     UnscopedStatement,
     cross_tenant,
     global_,
-    mine,
+    tenant_condition,
     tenant_scoped,
     upsert,
 )
@@ -28,7 +28,7 @@ from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
 def open_store(url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> Store:
     """The store of a database address; not connected yet. PostgreSQL's driver is loaded only when it is used.
 
-    ``macs``: of the secret key, without which nothing is recorded in the audit trail.
+    ``macs``: of the secret key; needed to record audit events.
     """
     if url.startswith("sqlite:"):
         from manifest_auth.store.sqlite import SqliteStore

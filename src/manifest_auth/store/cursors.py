@@ -1,7 +1,7 @@
-"""Cursors of lists: where the next page begins, opaque to callers. One form for all lists, REST's and GraphQL's.
+"""Cursors of lists, opaque to callers: one format for all lists of REST and GraphQL.
 
-A cursor holds the sort value and the id of the last row of its page, so it goes on from there though the row was
-changed meanwhile or is gone. It names its list and order, and fits no other.
+A cursor contains the sort value and the id of the last row of its page, so it works even if that row was changed or
+deleted. It names its list and order, and is refused for any other.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _MOST = 2**63
 
 
 class After(NamedTuple):
-    """Where a page begins: behind the row with this sort value and id."""
+    """The start of a page: after the row with this sort value and id."""
 
     value: Any
     id: Any
 
 
 def write(of: str, order: str, *place: Any) -> str:
-    """``of``: the list; ``order``: the name of its order; ``place``: behind what the page begins."""
+    """A cursor. ``of``: the list; ``order``: the name of its order; ``place``: the values of the last row."""
     return base64url.encode(orjson.dumps([_VERSION, of, order, *place]))
 
 
 def read(text: str, of: str, order: str, *kinds: type) -> list[Any]:
-    """The place. ``kinds``: ``int`` or ``str``, of each of its members. Raises ValidationError for what is no cursor of
-    this list and order."""
+    """The values of a cursor. ``kinds``: ``int`` or ``str`` for each of them. Raises ValidationError for a cursor of
+    another list or order."""
     try:
         found = orjson.loads(base64url.decode(text)) if len(text) <= _LONGEST else None
     except ValueError:
@@ -44,7 +44,7 @@ def read(text: str, of: str, order: str, *kinds: type) -> list[Any]:
 
 
 def _is(value: object, kind: type) -> bool:
-    """Whether a store takes it: no NUL in a text, no number beyond 64 bits."""
+    """Whether the stores accept the value: no NUL in a text, no number beyond 64 bits."""
     if type(value) is not kind:
         return False
     return "\0" not in value if isinstance(value, str) else -_MOST <= value < _MOST  # type: ignore[operator]

@@ -1,5 +1,5 @@
-"""Values of the whole installation, by name. All that read or write the table ``installation`` do it here, but for
-conditions inside other statements, and for stores whose schema is not today's."""
+"""Values of the whole installation, by name. Other code reads the table ``installation`` only in conditions inside
+other statements, and in stores with an older schema."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def get(unit: SystemUnit, name: str) -> str | None:
 
 
 async def look_up(store: Store, name: str) -> str | None:
-    """As :func:`get`, on the store's shortest way."""
+    """As :func:`get`, with a key read of the store."""
     return await store.look_up(_GET, name=name)
 
 
 def lock(unit: SystemUnit, name: str) -> str:
-    """The value, which nobody else changes until the transaction ends; empty where there was none."""
+    """The value, locked until the transaction ends; empty where there was none."""
     unit.change(_BEGIN, name=name, value="")
     return unit.first(_LOCK, name=name) or ""
 
 
 def put(unit: SystemUnit, name: str, value: str) -> None:
-    """Writes it in place of any other."""
+    """Sets the value."""
     unit.change(_PUT, name=name, value=value)
 
 
 def take(unit: SystemUnit, name: str) -> bool:
-    """Takes the value away. Of those who do so at once, one is told that it did."""
+    """Deletes the value. Of concurrent calls, one gets True."""
     return unit.change(_TAKE, name=name) > 0

@@ -1,9 +1,8 @@
-"""Lists of rows, a tenant's or the installation's: filtered, sorted, and walked through by key, so that a page costs
-the same wherever it is.
+"""Lists of rows of a tenant or of the installation: filtered, sorted, and paged by key (keyset pagination), so that
+every page costs the same.
 
-A page begins after the sort value and the id of the last row of the page before, never at an offset. For each mix of
-sort and filters there is a statement of its own, with the very conditions that are asked for, so that a store can use
-the index that fits them.
+A page starts after the sort value and the id of the previous page's last row, never at an offset. Each combination of
+sort and filters has its own statement, so that a store can use the matching index.
 """
 
 from __future__ import annotations
@@ -28,23 +27,22 @@ R = TypeVar("R")
 
 
 class Filters:
-    """Names of conditions of a :class:`Listing`, and the values of their parameters."""
+    """The conditions of a :class:`Listing` that apply, by name, and the values of their parameters."""
 
     def __init__(self, *names: str | None, **values: Any) -> None:
         self.names = frozenset(name for name in names if name)
         self.values = values
 
     def search(self, text: str) -> Filters:
-        """Narrowed to what the text is found in."""
+        """The filters, narrowed to rows that contain the text."""
         return Filters(*self.names, "search", **self.values, like=like(text)) if text else self
 
 
 class Listing(Generic[R]):
     """One kind of list, named after its table. ``sorts``: columns by name, each unique together with ``key``;
-    ``filters``: conditions by name, on parameters of their own; ``narrow``: those that leave few rows of a tenant,
-    whatever their parameter. What they find is sorted, where a store would else walk through all of the tenant's rows
-    in order to meet them. ``owned``: the rows are a tenant's; else they belong to the installation.
-    """
+    ``filters``: conditions by name, on their own parameters; ``narrow``: filters that always leave few rows of a
+    tenant, so that the store sorts those instead of scanning all of the tenant's rows in order; ``owned``: the rows
+    belong to a tenant, else to the installation."""
 
     def __init__(
         self,
@@ -74,16 +72,16 @@ class Listing(Generic[R]):
         filters: frozenset[str] = frozenset(),
         **values: Any,
     ) -> list[R]:
-        """At most ``first`` rows. ``filters``: names of those that apply; ``values``: of their parameters."""
+        """At most ``first`` rows. ``filters``: names of conditions; ``values``: of their parameters."""
         where = {} if after is None else {"after_value": after.value, "after_id": after.id}
         statement = self._page(sort, descending, after is not None, tuple(sorted(filters)))
-        return self._mine(unit).all(statement, limit=first, **where, **values)
+        return self._tenant_unit(unit).all(statement, limit=first, **where, **values)
 
     def read(
         self, unit: TenantUnit | SystemUnit, first: int, after: str, order: str, filters: Filters
     ) -> tuple[list[R], str | None]:
-        """A page, and the cursor of the next one. ``after``: the cursor of the page before, or empty; ``order``: a name
-        of ``sorts``, with ``_DESC`` for the other way round. Raises ValidationError for a cursor of another list or
+        """A page, and the cursor of the next one. ``after``: the previous page's cursor, or empty; ``order``: a name of
+        ``sorts``, with ``_DESC`` for the reverse order. Raises ValidationError for a cursor of another list or
         order."""
         sort = order.removesuffix("_DESC")
         rows = self.page(
@@ -98,13 +96,13 @@ class Listing(Generic[R]):
         return rows[:first], self._cursor(order, rows[first - 1]) if len(rows) > first else None
 
     def _cursor(self, order: str, last: Any) -> str:
-        """The sort value stands in a row under the column's name, the key as ``id``."""
+        """A row has the sort value under the column's name, and the key as ``id``."""
         sort = self.sorts[order.removesuffix("_DESC")]
         return cursors.write(self.name, order, last.id if sort is self._key else getattr(last, sort.name), last.id)
 
     def after(self, cursor: str, order: str) -> After | None:
-        """Where a page begins; None for an empty text: at the beginning. Where the order is by a number that is the
-        id, that alone will do. Raises ValidationError for what is no cursor of this list and order."""
+        """The start of a page; None for an empty text. Where the list is ordered by a numeric id, a plain number is
+        accepted too. Raises ValidationError for a cursor of another list or order."""
         if not cursor:
             return None
         sort = self.sorts[order.removesuffix("_DESC")]
@@ -114,11 +112,11 @@ class Listing(Generic[R]):
         return After._make(cursors.read(cursor, self.name, order, _kind(sort), _kind(self._key)))
 
     def total(self, unit: TenantUnit | SystemUnit, filters: Filters) -> int:
-        """How many rows there are on all pages: reads all of them."""
-        return self._mine(unit).one(self._count(tuple(sorted(filters.names))), **filters.values)
+        """The number of rows on all pages; reads all of them."""
+        return self._tenant_unit(unit).one(self._count(tuple(sorted(filters.names))), **filters.values)
 
-    def _mine(self, unit: TenantUnit | SystemUnit) -> TenantUnit:
-        """A unit that runs the statements of this list: of what no tenant owns, any does."""
+    def _tenant_unit(self, unit: TenantUnit | SystemUnit) -> TenantUnit:
+        """The unit that runs the statements of this list; for rows of the installation, any unit does."""
         if isinstance(unit, TenantUnit):
             return unit
         if self._owned:
@@ -126,7 +124,7 @@ class Listing(Generic[R]):
         return unit.of(0)
 
     def every_statement(self) -> Iterator[TenantScoped[Any] | Global[Any]]:
-        """All statements that there can be, for tests."""
+        """All possible statements, for tests."""
         for size in range(len(self.filters) + 1):
             for names in itertools.combinations(sorted(self.filters), size):
                 yield self._count(names)
@@ -144,7 +142,8 @@ class Listing(Generic[R]):
             order[0] = _by_value(column)
         query = self._rows.where(*(self.filters[name] for name in names))
         if goes_on:
-            kind = BigInteger() if isinstance(column.type, Integer) else column.type  # a cursor's number may be any
+            # The cursor's number may be larger than an Integer.
+            kind = BigInteger() if isinstance(column.type, Integer) else column.type
             given = [bindparam("after_value", type_=kind), bindparam("after_id", type_=self._key.type)]
             here, there = tuple_(*order), tuple_(*given[-len(order) :])
             query = query.where(here < there if descending else here > there)
@@ -168,7 +167,7 @@ def _kind(column: Column[Any]) -> type:
 
 
 class _by_value(FunctionElement[Any]):  # noqa: N801 - a function of SQL
-    """The column's value, as an expression for which there is no index."""
+    """The column's value as an expression, so that no index applies."""
 
     inherit_cache = True
     name = "by_value"
@@ -190,9 +189,9 @@ def _value_in_postgres(element: _by_value, compiler: SQLCompiler, **options: Any
 
 
 class _among(FunctionElement[Any]):  # noqa: N801 - a function of SQL
-    """``among(column, parameter)``: the two databases read a JSON array each in its own way."""
+    """``among(column, parameter)``: each database reads a JSON array in its own way."""
 
-    type = NULLTYPE  # as a boolean it would become `… = 1`, for which there is no index
+    type = NULLTYPE  # as a boolean it would become `… = 1`, which uses no index
     inherit_cache = True
     name = "among"
 
@@ -211,8 +210,8 @@ def _in_postgres(element: _among, compiler: SQLCompiler, **options: Any) -> str:
 
 
 def _any_of(value: str, given: str, kind: str = "") -> str:
-    """Any of a JSON array's numbers. As an array of PostgreSQL's own, made once, each is looked up in an index; as a
-    sub-query they would be joined with the whole table, once there is much in it."""
+    """Any of a JSON array's numbers. As a PostgreSQL array, each is looked up in an index; a sub-query would be joined
+    with the whole table once that is large."""
     numbers_of = f"SELECT CAST({value} AS BIGINT) FROM json_array_elements{kind}(CAST({given} AS JSON))"  # noqa: S608 - compiled parts
     return f"ANY (ARRAY({numbers_of}))"
 
@@ -241,21 +240,21 @@ def _pairs_in_postgres(element: _pairs_among, compiler: SQLCompiler, **options: 
 
 
 def among(column: Column[Any], name: str) -> ColumnElement[bool]:
-    """Whether a number is in the list that the parameter ``name`` holds, see :func:`numbers`. One statement for lists
-    of any length, which both stores keep prepared."""
+    """Whether a number is in the list of the parameter ``name``, see :func:`numbers`. It is one statement for lists of
+    any length, which both stores cache as prepared."""
     return _among(column, bindparam(name, type_=Text()))
 
 
 def numbers(values: Any) -> str:
-    """What a parameter of :func:`among` takes."""
+    """The value of a parameter of :func:`among`."""
     return f"[{','.join(str(int(value)) for value in values)}]"
 
 
 def among_pairs(one: Column[Any], other: Column[Any], name: str) -> ColumnElement[bool]:
-    """As :func:`among`, for two numbers that belong together. The parameter takes what :func:`pairs` makes."""
+    """As :func:`among`, for pairs of numbers. The parameter's value comes from :func:`pairs`."""
     return _pairs_among(one, other, bindparam(name, type_=Text()))
 
 
 def pairs(values: Any) -> str:
-    """What a parameter of :func:`among_pairs` takes."""
+    """The value of a parameter of :func:`among_pairs`."""
     return f"[{','.join(f'[{int(one)},{int(other)}]' for one, other in values)}]"

@@ -1,9 +1,9 @@
-"""Brings the schema up to date, exactly once however many processes start together.
+"""Migrates the schema, exactly once even if many processes start together.
 
-SQLite: ``BEGIN EXCLUSIVE`` is taken before the version is read. PostgreSQL: an advisory lock in the transaction. All
-revisions and the new version commit together, so a process killed in the middle leaves the old schema whole. A schema
-that is newer than the program, or older than the first revision, is refused. Alembic is loaded only when there is
-something to do, and so is the secret key, which a new store wants.
+SQLite: ``BEGIN EXCLUSIVE`` precedes the read of the version. PostgreSQL: an advisory lock in the transaction. All
+revisions and the new version commit together, so a process that is killed leaves the old schema whole. A schema that is
+newer than the program, or older than the first revision, is refused. Alembic and the secret key, which a new store
+needs, are loaded only when there is something to do.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 SCHEMAS = tuple(sorted(path.name[1:5] for path in (_MIGRATIONS / "versions").glob("v????_*.py")))
 HEAD = SCHEMAS[-1]
 LOCK = 0x6D616E69  # any number, the same in every process
-#: The row of ``installation`` that tells of an upgrade until it stands in the audit trail.
+#: The row of ``installation`` that stores an upgrade until it is recorded in the audit trail.
 UPGRADED = "schema_upgraded"
 _VERSION = "SELECT version_num FROM alembic_version"
 
 
 class SchemaRefused(Exception):
-    """The schema is newer than this release, or older than any that it upgrades; the text says what to do."""
+    """The schema is newer than this release, or too old for it; the text names the remedy."""
 
 
 def check(schema: str, what: str = "the store's schema", *, may_be_newer: bool = False) -> None:
-    """Raises :class:`SchemaRefused` for a schema that is none of :data:`SCHEMAS`. ``may_be_newer``: for who only copies
-    or reads what all schemas have."""
+    """Raises :class:`SchemaRefused` for a schema that is not in :data:`SCHEMAS`. ``may_be_newer``: for code that only
+    copies, or reads what all schemas have."""
     if schema < SCHEMAS[0]:
-        advice = f"bring it to {SCHEMAS[0]} with a program that knows both, or begin with an empty store"
+        advice = f"bring it to {SCHEMAS[0]} with a program that knows both, or start with an empty store"
         raise SchemaRefused(f"{what}: {schema} is older than {SCHEMAS[0]}, from which this release upgrades; {advice}")
     if schema not in SCHEMAS and not may_be_newer:
         raise SchemaRefused(f"{what}: {schema} is newer than this release, which knows {HEAD}; upgrade the program")
@@ -47,7 +47,7 @@ _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 
 async def server_clock(url: str) -> int | None:
-    """What time PostgreSQL thinks it is, in milliseconds since 1970; None on SQLite. Raises StoreUnavailable."""
+    """The time of the PostgreSQL server, in milliseconds since 1970; None on SQLite. Raises StoreUnavailable."""
     if url.startswith("sqlite:"):
         return None
     raw = await _connected(url)
@@ -98,7 +98,7 @@ async def _connected(url: str) -> Any:
 
 
 async def upgrade(url: str, keys: Callable[[], SecretKeys]) -> bool:
-    """Upgrades the store. True when there was something to do. ``keys``: asked only then.
+    """Upgrades the store. True when there was something to do. ``keys``: called only then.
 
     Raises :class:`SchemaRefused`, `StoreUnavailable`, and what ``keys`` raises; then nothing was done.
     """
@@ -109,8 +109,7 @@ async def upgrade(url: str, keys: Callable[[], SecretKeys]) -> bool:
     import asyncpg
     from sqlalchemy.ext.asyncio import create_async_engine
 
-    # The driver reads the address itself, as the store's does: it knows parameters like `sslmode` that SQLAlchemy's
-    # reading of it does not.
+    # The driver parses the address, as in the store: it knows parameters like `sslmode` that SQLAlchemy does not.
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool
     )
@@ -130,7 +129,8 @@ def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys]) -> bool:
     path = url.removeprefix("sqlite:///")
     try:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not Path(path).exists():  # for its owner alone, whatever the umask; SQLite gives the log files the same mode
+        # Readable by its owner alone, independent of the umask; SQLite gives the log files the same mode.
+        if not Path(path).exists():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connect(path).close()
     except (OSError, sqlite3.Error) as error:
@@ -139,8 +139,8 @@ def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys]) -> bool:
 
     @event.listens_for(engine, "begin")
     def _exclusive(connection: Connection) -> None:
-        # sqlite3 runs in autocommit mode; the lock is taken before anybody looks at the version. Another process may
-        # be upgrading a large store meanwhile, so this waits longer than a request would.
+        # sqlite3 runs in autocommit mode; the lock is taken before the version is read. Another process may be
+        # upgrading a large store, so this waits longer than a request would.
         connection.exec_driver_sql("PRAGMA busy_timeout=120000")
         connection.exec_driver_sql("BEGIN EXCLUSIVE")
 

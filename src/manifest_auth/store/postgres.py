@@ -1,9 +1,9 @@
-"""PostgreSQL through asyncpg: the same plain functions, run in a greenlet that waits for the driver where they ask.
+"""PostgreSQL through asyncpg: units of work are plain functions, run in a greenlet that waits for the driver.
 
-Announcements travel with ``NOTIFY`` inside the transaction that causes them, so they arrive if and only if it commits.
-The listener proves every ``BEAT`` seconds that it still hears; a node that has not heard for ``DEAF_AFTER`` seconds
-asks the store for everything until it hears again, so a change elsewhere is felt within a second whatever happens to
-the network between.
+Announcements are sent with ``NOTIFY`` in the transaction that causes them, so they arrive if and only if it commits.
+The listener checks its connection every ``HEARTBEAT`` seconds; a node whose check is older than ``STALE_AFTER`` seconds
+reads everything from the store until it is connected again, so a change on another node takes effect within a second,
+whatever happens to the network.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 CHANNEL = "manifest_auth"
-BEAT = 0.25
-DEAF_AFTER = 0.8
+HEARTBEAT = 0.25
+STALE_AFTER = 0.8
 STATEMENT_TIMEOUT_MS = 15_000
 ACQUIRE_TIMEOUT = 10.0
 ATTEMPTS = 4
-#: Nothing was done: the server broke this transaction off so that another could go on.
+#: Nothing was written: the server aborted this transaction so that another could continue.
 _LOST_TO_ANOTHER = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _NOTIFY = "SELECT pg_notify($1, $2)"
-#: No connection was free in time, or STATEMENT_TIMEOUT_MS was over.
+#: No connection was free in time, or STATEMENT_TIMEOUT_MS passed.
 _BUSY = (TimeoutError, asyncpg.QueryCanceledError)
 _GONE = (
     OSError,
@@ -47,14 +47,14 @@ _GONE = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.ReadOnlySQLTransactionError,  # a standby
-    asyncpg.InsufficientResourcesError,  # its disk is full, or it has no connection left
+    asyncpg.InsufficientResourcesError,  # its disk is full, or no connection is left
     asyncpg.QueryCanceledError,
-    asyncpg.InternalClientError,  # a connection that was told of the shutdown and is not closed yet
+    asyncpg.InternalClientError,  # a connection that is being shut down
 )
 
 
 class PostgresConnection(Connection):
-    """The transaction that is open on one asyncpg connection. Its methods run inside a greenlet."""
+    """An open transaction on one asyncpg connection. Its methods run inside a greenlet."""
 
     def __init__(self, raw: Any, macs: Macs | None) -> None:
         super().__init__(macs)
@@ -82,7 +82,7 @@ class PostgresConnection(Connection):
 
 
 class PostgresStore(Store):
-    """A pool of connections and one more that listens."""
+    """A pool of connections, and one more that listens."""
 
     remembers = True
 
@@ -91,7 +91,7 @@ class PostgresStore(Store):
         self._url = url
         self._size = pool_size
         self._pool: Any = None
-        self._ear: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
         self._heard_at = 0.0
 
     async def open(self) -> None:
@@ -101,7 +101,7 @@ class PostgresStore(Store):
                 min_size=min(2, self._size),
                 max_size=self._size,
                 statement_cache_size=512,
-                # Each acquire ends in a commit or rollback of ours, so there is nothing to reset: saves a round trip.
+                # Each use ends with a commit or rollback, so there is nothing to reset: saves a round trip.
                 reset=_nothing_to_reset,
                 server_settings={
                     "application_name": "manifest-auth",
@@ -112,13 +112,13 @@ class PostgresStore(Store):
             )
         except (*_GONE, asyncpg.PostgresError) as error:
             raise StoreUnavailable(f"PostgreSQL: {error}") from error
-        self._ear = asyncio.create_task(self._listen(), name="store-listen")
+        self._listening = asyncio.create_task(self._listen(), name="store-listen")
 
     async def close(self) -> None:
-        if self._ear is not None:
-            self._ear.cancel()
+        if self._listening is not None:
+            self._listening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._ear
+                await self._listening
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), 5)
@@ -127,7 +127,7 @@ class PostgresStore(Store):
 
     @contextlib.asynccontextmanager
     async def _acquire(self) -> AsyncIterator[Any]:
-        """A connection. A server that cannot be reached, or that breaks off, is StoreUnavailable."""
+        """A connection. Raises StoreUnavailable when the server cannot be reached or aborts."""
         try:
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as raw:
                 yield raw
@@ -164,7 +164,7 @@ class PostgresStore(Store):
         return result
 
     async def _change_one(self, work: Work[int]) -> int:
-        async with self._acquire() as raw:  # no BEGIN: PostgreSQL makes a transaction of a lone statement by itself
+        async with self._acquire() as raw:  # no BEGIN: a single statement is its own transaction
             return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw, self.macs)))
 
     async def _read(self, work: Work[T]) -> T:
@@ -188,7 +188,7 @@ class PostgresStore(Store):
         return True if self.is_listening() else None
 
     def is_listening(self) -> bool:
-        return time.monotonic() - self._heard_at < DEAF_AFTER
+        return time.monotonic() - self._heard_at < STALE_AFTER
 
     async def _listen(self) -> None:
         while True:
@@ -197,23 +197,23 @@ class PostgresStore(Store):
                 raw = await asyncpg.connect(
                     self._url, timeout=5, server_settings={"application_name": "manifest-auth-ear"}
                 )
-                raw.add_termination_listener(self._on_deaf)
+                raw.add_termination_listener(self._on_disconnect)
                 await raw.add_listener(CHANNEL, self._on_notify)
-                # What was said while nobody listened is unknown: everything remembered so far goes.
+                # Announcements were missed while nothing listened: all caches are dropped.
                 self._deliver([Announcement("all", "")])
                 while True:
                     asked_at = time.monotonic()
-                    await raw.fetchval("SELECT 1", timeout=DEAF_AFTER)
+                    await raw.fetchval("SELECT 1", timeout=STALE_AFTER)
                     self._heard_at = asked_at
-                    await asyncio.sleep(BEAT)
+                    await asyncio.sleep(HEARTBEAT)
             except (*_GONE, asyncpg.PostgresError):
                 self._heard_at = 0.0
-                await asyncio.sleep(BEAT)
+                await asyncio.sleep(HEARTBEAT)
             finally:
                 if raw is not None:
                     raw.terminate()
 
-    def _on_deaf(self, _connection: Any) -> None:
+    def _on_disconnect(self, _connection: Any) -> None:
         self._heard_at = 0.0
 
     def _on_notify(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:

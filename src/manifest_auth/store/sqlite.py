@@ -1,10 +1,10 @@
-"""SQLite: units of work in one writer thread or, when they are short, on the event loop; key reads on the loop itself.
+"""SQLite: units of work run in one writer thread or, when they are short, on the event loop; key reads run on the loop.
 
-Durability: WAL, and every commit is on the disk before its answer leaves (contract, section 12). The writer thread's
-connection does that with ``synchronous=FULL``. Short units (:meth:`.store.Store.write_quickly`) commit on the loop with
+Durability: WAL mode, and every commit is on the disk before its answer is sent. The writer thread's connection does
+that with ``synchronous=FULL``. Short units (:meth:`.store.Store.write_quickly`) commit on the loop with
 ``synchronous=NORMAL`` and are answered after an ``fdatasync`` of the write-ahead log by :mod:`.sqlite_threads`: the
-same bytes are on the disk at the same point, but one sync serves all that committed while the last one ran, and no
-statement hands the interpreter lock to and fro (``docs/decisions/0011-group-commit.md``).
+same bytes are on the disk at the same point, but one sync serves all units that committed during the previous one, and
+no statement switches threads (``docs/decisions/0011-group-commit.md``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ R = TypeVar("R")
 
 BUSY_MS = 5000
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_THE_STORE = _BUSY | frozenset(
+_STORE_ERRORS = _BUSY | frozenset(
     {
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_IOERR,
@@ -42,7 +42,7 @@ _THE_STORE = _BUSY | frozenset(
 
 
 class SqliteConnection(Connection):
-    """The transaction that is open on one sqlite3 connection."""
+    """An open transaction on one sqlite3 connection."""
 
     def __init__(self, raw: sqlite3.Connection, macs: Macs | None) -> None:
         super().__init__(macs)
@@ -54,7 +54,7 @@ class SqliteConnection(Connection):
         except sqlite3.OperationalError as error:
             if not str(error).startswith("Could not decode to UTF-8"):
                 raise _unavailable(error) from error
-        # Somebody put bytes that are no UTF-8 into a text, by hand. They come as what no text of ours can be.
+        # A text was altered by hand to bytes that are not UTF-8: they become surrogates, which no valid text has.
         self._raw.text_factory = _any_text
         try:
             return self._execute(statement, values).fetchall()
@@ -77,9 +77,9 @@ class SqliteConnection(Connection):
 
 
 def _unavailable(error: sqlite3.Error) -> Exception:
-    """A disk that is full or broken, or a lock that is held for too long, is the store's; anything else is a bug."""
+    """StoreUnavailable for a full or broken disk or a lock that takes too long; any other error is a bug and stays."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
-    if code not in _THE_STORE:
+    if code not in _STORE_ERRORS:
         return error
     return StoreUnavailable(str(error), "busy" if code in _BUSY else "unavailable")
 
@@ -95,7 +95,7 @@ def _lower(text: str | None) -> str | None:
 def connect(
     path: str, *, readonly: bool = False, synchronous: str = "FULL", busy_ms: int = BUSY_MS
 ) -> sqlite3.Connection:
-    """A connection with the pragmas that every one of ours has."""
+    """A connection with the pragmas of all connections."""
     raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     raw.execute(f"PRAGMA busy_timeout={BUSY_MS}")
     raw.execute("PRAGMA journal_mode=WAL")
@@ -103,14 +103,14 @@ def connect(
     raw.execute("PRAGMA foreign_keys=ON")
     raw.execute("PRAGMA trusted_schema=OFF")
     raw.execute(f"PRAGMA busy_timeout={busy_ms}")
-    raw.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII only
+    raw.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own function knows only ASCII
     if readonly:
         raw.execute("PRAGMA query_only=ON")
     return raw
 
 
 class SqliteStore(Store):
-    """One file. Other processes may use it at the same time; each commit is seen by the next read of each."""
+    """A store in one file. Several processes may use it; each commit is visible to the next read of all."""
 
     def __init__(self, url: str, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         super().__init__(metrics, macs)
@@ -188,15 +188,15 @@ class SqliteStore(Store):
             raise StoreUnavailable(str(error)) from error
 
     def _run_group(self) -> None:
-        """Commits all short units that came in since the last turn of the loop, and has the log synced."""
+        """Commits all short units that arrived since the last turn of the loop, then syncs the log."""
         group, self._group = self._group, []
         try:
             announced = _run(self._quick, group, self.macs)
-        except StoreUnavailable:  # somebody else is writing: the writer thread can wait for them, the loop cannot
+        except StoreUnavailable:  # another connection is writing: the writer thread can wait, the loop cannot
             for job in group:
                 self._writer.jobs.put(job)
             return
-        except Exception as error:  # noqa: BLE001 - handed to those who wait
+        except Exception as error:  # noqa: BLE001 - passed to the waiting callers
             for job in group:
                 job.error = error
             announced = []
@@ -213,17 +213,17 @@ class SqliteStore(Store):
             raw.execute("BEGIN")
             try:
                 job.result = job.work(SystemUnit(SqliteConnection(raw, self.macs)))
-            except BaseException as error:  # noqa: BLE001 - handed to the one who waits for this unit
+            except BaseException as error:  # noqa: BLE001 - passed to the waiting caller
                 job.error = error
             finally:
                 raw.execute("ROLLBACK")
 
 
 def _run(raw: sqlite3.Connection, group: list[Job], macs: Macs | None) -> list[Announcement]:
-    """One transaction for all of a group. When one of several units has to be rolled back, the group runs again with a
-    savepoint for each, so that it takes nothing of the others with it: units are plain functions and can run twice.
+    """Runs a group in one transaction. When one of several units has to be rolled back, the group runs again with a
+    savepoint for each, so that the others stay: units are plain functions and can run twice.
 
-    Raises StoreUnavailable, and nothing was done, when another connection holds the lock.
+    Raises StoreUnavailable, without any write, when another connection has the lock.
     """
     announced = _attempt(raw, group, macs, savepoints=False)
     return _attempt(raw, group, macs, savepoints=True) or [] if announced is None else announced
@@ -247,7 +247,7 @@ def _attempt(
                 job.result = job.work(SystemUnit(connection))
             except BaseException as error:
                 job.error = error
-                if not raw.in_transaction:  # a full disk: SQLite rolled all of it back by itself
+                if not raw.in_transaction:  # a full disk: SQLite rolled back by itself
                     raise
                 if not getattr(error, "keeps_writes", False):
                     connection.announced.clear()

@@ -1,4 +1,4 @@
-"""The threads of the SQLite store: workers that run units of work, and the one that syncs the write-ahead log."""
+"""The threads of the SQLite store: workers for units of work, sync of the write-ahead log, and checkpoints."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from manifest_auth.store.store import StoreUnavailable, Work
 T = TypeVar("T")
 
 CHECKPOINT_EVERY = 200  # units of work on the event loop; a sign-in changes some ten pages of 4 KiB
-GROUP = 256  # units of work in one commit, so that the first of them is not kept waiting
+GROUP = 256  # units of work in one commit, so that the first one does not wait too long
 
 
 class Job:
-    """A unit of work and the one who waits for it."""
+    """A unit of work and the future of its caller."""
 
     __slots__ = ("error", "future", "result", "work")
 
@@ -32,7 +32,7 @@ class Job:
 
 
 def settle(group: list[Job]) -> None:
-    """Tells those who wait. On the event loop only."""
+    """Resolves the futures. On the event loop only."""
     for job in group:
         if job.future.cancelled():
             continue
@@ -43,7 +43,7 @@ def settle(group: list[Job]) -> None:
 
 
 class Worker(threading.Thread):
-    """A thread with a connection and a queue of units; whatever queued up is handed to ``run_group`` together."""
+    """A thread with a connection and a queue of units; ``run_group`` gets all queued units together."""
 
     def __init__(
         self, name: str, raw: sqlite3.Connection, run_group: Callable[[sqlite3.Connection, list[Job]], None]
@@ -81,20 +81,20 @@ class Worker(threading.Thread):
             if group:
                 try:
                     self._run_group(self._raw, group)
-                except BaseException as error:  # noqa: BLE001 - the waiting requests must hear of it
+                except BaseException as error:  # noqa: BLE001 - the waiting requests must get the error
                     for waiting in group:
                         waiting.error = error
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits
                     self._loop.call_soon_threadsafe(settle, group)
             if job is None:
                 return
 
 
 class Syncer(threading.Thread):
-    """Syncs the write-ahead log after commits that did not, and only then lets them be answered.
+    """Syncs the write-ahead log after commits that did not, and only then resolves their futures.
 
-    One sync serves every group that committed before it began. SQLite takes no lock on the log file itself, so a
-    descriptor of our own on it disturbs nothing.
+    One sync serves every group that committed before it started. SQLite takes no lock on the log file, so a second
+    descriptor on it is safe.
     """
 
     def __init__(self, log: str) -> None:
@@ -107,13 +107,13 @@ class Syncer(threading.Thread):
         self._syncing: list[Job] = []
 
     def settle_after_sync(self, group: list[Job]) -> None:
-        """Takes a group that has just committed. On the event loop only."""
+        """Queues a group that has just committed. On the event loop only."""
         self._waiting += group
         if not self._syncing:
             self._start()
 
     def stop(self) -> None:
-        """Syncs what waits, then ends. Blocks."""
+        """Syncs what is queued, then ends. Blocks."""
         self._go.put(False)
         self.join(10)
         os.close(self._descriptor)
@@ -144,8 +144,8 @@ class Syncer(threading.Thread):
 
 
 class Checkpointer(threading.Thread):
-    """Moves what is in the write-ahead log into the database, so that no commit on the event loop has to: with its two
-    syncs it takes some milliseconds. It does not keep writers out."""
+    """Moves the write-ahead log into the database, so that no commit on the event loop has to: its two syncs take some
+    milliseconds. It does not block writers."""
 
     def __init__(self, raw: sqlite3.Connection) -> None:
         super().__init__(name="store-checkpoint", daemon=True)
@@ -154,14 +154,14 @@ class Checkpointer(threading.Thread):
         self._units = 0
 
     def count(self, units: int) -> None:
-        """That many units were committed; now and then it is time. On the event loop only."""
+        """Counts committed units, and starts a checkpoint every :data:`CHECKPOINT_EVERY`. On the event loop only."""
         self._units += units
         if self._units >= CHECKPOINT_EVERY:
             self._units = 0
             self._go.put(True)
 
     def stop(self) -> None:
-        """Ends after the checkpoint that is under way. Blocks."""
+        """Ends after the running checkpoint. Blocks."""
         self._go.put(False)
         self.join(10)
         self._raw.close()
@@ -169,5 +169,5 @@ class Checkpointer(threading.Thread):
     def run(self) -> None:
         """The thread."""
         while self._go.get():
-            with contextlib.suppress(sqlite3.Error):  # tried again soon; whoever writes will hear of a broken disk
+            with contextlib.suppress(sqlite3.Error):  # tried again soon; writers report a broken disk
                 self._raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

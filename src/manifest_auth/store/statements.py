@@ -1,12 +1,12 @@
 """Statements: written once with SQLAlchemy Core, compiled once for each store, bound to a tenant by construction.
 
-There are three ways to make one, and each yields a type that only the right unit of work accepts:
+There are three kinds, each with a type that only the right unit of work accepts:
 
 * :func:`tenant_scoped` - adds ``tenant_id = <the unit's tenant>`` for every tenant-owned table it names; the unit of
-  work fills the value in, no caller can. What cannot be scoped that way (an outer join, a sub-query that was not scoped
-  itself) is refused when the module is imported.
-* :func:`global_` - touches only tables that belong to no tenant; refuses any other.
-* :func:`cross_tenant` - reads or writes tenants' tables across tenants. Says why; grep finds the handful of them.
+work sets the value, no caller can. A statement that cannot be scoped that way (an outer join, a sub-query that is not
+scoped itself) is refused when the module is imported. * :func:`global_` - uses only tables that belong to no tenant;
+refuses any other. * :func:`cross_tenant` - reads or writes tables of tenants across tenants, and states why; there are
+only a few.
 
 See ``docs/decisions/0003-statements.md`` for why this is not left to SQLAlchemy's own execution layer.
 """
@@ -32,7 +32,7 @@ TENANT: Final = "_tenant"
 Source = Select[Any] | Insert | Update | Delete
 _MISSING: Final = object()
 _SQLITE = sqlite.dialect()
-#: An insert that may say what to do where the row is there already, for both stores.
+#: An insert with ``ON CONFLICT``, for both stores.
 upsert: Final = insert
 
 R = TypeVar("R")
@@ -44,10 +44,10 @@ class UnscopedStatement(Exception):
 
 @cache
 def _dialect_of_postgres() -> Any:
-    # Loaded when PostgreSQL is used: two megabytes and some twenty milliseconds of every start on SQLite.
+    # Imported only for PostgreSQL: it takes 2 MB and some 20 ms of a start.
     from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
-    # Upserts are SQLite's, which name columns; what PostgreSQL's compiler asks for besides is the name of a constraint.
+    # Upserts are built with SQLite's dialect, which names columns; PostgreSQL's compiler reads this attribute as well.
     dml.OnConflictClause.constraint_target = None  # type: ignore[attr-defined]
     return dialect()  # type: ignore[no-untyped-call]
 
@@ -66,7 +66,7 @@ class Compiled:
         self.order = tuple((name, _MISSING if name in required else constants.get(name)) for name in names)
 
     def values(self, given: Mapping[str, Any]) -> list[Any]:
-        """Positional values. A parameter that was not given is a KeyError, an unknown one is ignored."""
+        """Positional values. A missing parameter is a KeyError, an unknown one is ignored."""
         return [given[name] if default is _MISSING else default for name, default in self.order]
 
 
@@ -101,13 +101,13 @@ class TenantScoped(Statement[R]):
 
 
 class Global(Statement[R]):
-    """Touches no tenant's table."""
+    """Uses no table of tenants."""
 
     __slots__ = ()
 
 
 class CrossTenant(Statement[R]):
-    """Crosses tenants on purpose; ``because`` says why."""
+    """Crosses tenants on purpose; ``because`` states why."""
 
     __slots__ = ("because",)
 
@@ -117,7 +117,7 @@ class CrossTenant(Statement[R]):
 
 
 def _row(row: type[R] | None) -> Callable[[Any], Any]:
-    """``row`` is a NamedTuple class, or that of the one column that a row has; without one, rows are plain tuples."""
+    """``row``: a NamedTuple class, or the type of the only column; without it, rows are plain tuples."""
     if row is None:
         return tuple
     return row._make if issubclass(row, tuple) else itemgetter(0)  # type: ignore[attr-defined]
@@ -128,19 +128,19 @@ def tenant_scoped(source: Source) -> TenantScoped[Any]: ...
 @overload
 def tenant_scoped(source: Source, row: type[R]) -> TenantScoped[R]: ...
 def tenant_scoped(source: Source, row: type[R] | None = None) -> TenantScoped[R] | TenantScoped[Any]:
-    """Binds a statement to the tenant of whichever unit of work will run it. Raises :class:`UnscopedStatement`."""
-    me = bindparam(TENANT, type_=BigInteger(), required=True)
+    """Binds a statement to the tenant of the unit of work that runs it. Raises :class:`UnscopedStatement`."""
+    tenant = bindparam(TENANT, type_=BigInteger(), required=True)
     if isinstance(source, Insert):
         if source.table not in TENANT_OWNED:
             raise UnscopedStatement(f"{source.table} belongs to no tenant")
-        source = _scoped_insert(source, me)
+        source = _scoped_insert(source, tenant)
     else:
-        _check_moves(source)
+        _check_tenant_unchanged(source)
         tables = [t for t in _from(source) if t in TENANT_OWNED]
         if not tables:
             raise UnscopedStatement("no tenant's table in the statement")
         for table in tables:
-            source = source.where(table.c.tenant_id == me)
+            source = source.where(table.c.tenant_id == tenant)
     _check_nested(source)
     return TenantScoped(source, _row(row))
 
@@ -165,8 +165,8 @@ def cross_tenant(source: Source, row: type[R] | None = None, *, because: str) ->
     return CrossTenant(source, _row(row), because)
 
 
-def mine(table: Table) -> ColumnElement[bool]:
-    """The condition that a sub-query inside a tenant-scoped statement carries for each tenant's table that it reads."""
+def tenant_condition(table: Table) -> ColumnElement[bool]:
+    """The condition that a sub-query inside a tenant-scoped statement needs for each tenant-owned table it reads."""
     return table.c.tenant_id == bindparam(TENANT, type_=BigInteger(), required=True)
 
 
@@ -174,9 +174,9 @@ def _parameters(source: Source) -> list[BindParameter[Any]]:
     return [e for e in visitors.iterate(source) if isinstance(e, BindParameter)]
 
 
-def _scoped_insert(source: Insert, me: BindParameter[Any]) -> Insert:
-    """An upsert changes the row that it meets only if it is the tenant's own."""
-    source = source.values(tenant_id=me) if source.select is None else _scoped_copy(source, source.select, me)
+def _scoped_insert(source: Insert, tenant: BindParameter[Any]) -> Insert:
+    """An upsert changes an existing row only if it belongs to the tenant."""
+    source = source.values(tenant_id=tenant) if source.select is None else _scoped_copy(source, source.select, tenant)
     clause = source._post_values_clause
     if not isinstance(clause, dml.OnConflictClause | None):
         raise UnscopedStatement("upserts are made with store.upsert")
@@ -185,23 +185,23 @@ def _scoped_insert(source: Insert, me: BindParameter[Any]) -> Insert:
             raise UnscopedStatement("a row never moves to another tenant")
         clause = copy.copy(clause)
         given = true() if clause.update_whereclause is None else clause.update_whereclause
-        clause.update_whereclause = and_(source.table.c.tenant_id == me, given)
+        clause.update_whereclause = and_(source.table.c.tenant_id == tenant, given)
         source._post_values_clause = clause
     return source
 
 
-def _scoped_copy(source: Insert, found: Any, me: BindParameter[Any]) -> Insert:
-    """What is found is the tenant's own, and the new rows are too."""
+def _scoped_copy(source: Insert, found: Any, tenant: BindParameter[Any]) -> Insert:
+    """An INSERT … SELECT that reads and writes only rows of the tenant."""
     names = list(source._select_names or ())
     if not isinstance(found, Select):
         raise UnscopedStatement("a union cannot be scoped to a tenant; write two statements")
     if "tenant_id" in names:
-        raise UnscopedStatement("whose a new row is, is not for the statement to say")
-    own = [mine(table) for table in _from(found) if table in TENANT_OWNED]
-    return source.from_select([*names, "tenant_id"], found.where(*own).add_columns(me), include_defaults=False)
+        raise UnscopedStatement("a statement must not set the tenant of a new row")
+    own = [tenant_condition(table) for table in _from(found) if table in TENANT_OWNED]
+    return source.from_select([*names, "tenant_id"], found.where(*own).add_columns(tenant), include_defaults=False)
 
 
-def _check_moves(source: Source) -> None:
+def _check_tenant_unchanged(source: Source) -> None:
     if isinstance(source, Update) and any(getattr(c, "name", c) == "tenant_id" for c in source._values or ()):
         raise UnscopedStatement("a row never moves to another tenant")
 
@@ -215,7 +215,7 @@ def _owned(source: Any) -> set[Table]:
 
 
 def _own_level(source: Source) -> Iterator[Any]:
-    """All elements of a statement but those inside its sub-queries."""
+    """All elements of a statement except those inside its sub-queries."""
     pending = list(source.get_children())
     while pending:
         element = pending.pop()

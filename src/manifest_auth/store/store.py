@@ -1,4 +1,4 @@
-"""What the domain knows of a store: units of work for writing and reading, and the key read of the hot path."""
+"""The interface of a store: units of work for writes and reads, and key reads for the hot path."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Work = Callable[[SystemUnit], T]
 
 
 class StoreUnavailable(Exception):
-    """The store cannot be reached or refuses to work. ``why``: it is too busy, or anything else."""
+    """The store cannot be reached or does not work. ``why``: ``busy``, or ``unavailable`` for anything else."""
 
     def __init__(self, text: str, why: Failure = "unavailable") -> None:
         super().__init__(text)
@@ -26,9 +26,9 @@ class StoreUnavailable(Exception):
 
 
 class Store(ABC):
-    """A database of one of the two kinds. A unit of work is a plain function; it never awaits."""
+    """A database, SQLite or PostgreSQL. A unit of work is a plain function; it never awaits."""
 
-    #: Whether changes of what was read before are announced; otherwise :meth:`version` alone tells of them.
+    #: Whether changes are announced; otherwise only :meth:`version` shows them.
     remembers: bool = False
 
     def __init__(self, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
@@ -52,12 +52,13 @@ class Store(ABC):
         return await self._timed("write", self._write, work)
 
     async def write_quickly(self, work: Work[T]) -> T:
-        """As :meth:`write`, for a unit of a few key statements whose cost does not grow with the tenant: SQLite runs it
-        on the event loop. Everything else goes through :meth:`write`."""
+        """As :meth:`write`, for a few key statements whose cost does not grow with the tenant: SQLite runs them on the
+        event loop. All other work uses :meth:`write`."""
         return await self._timed("write", self._write_quickly, work)
 
     async def change_one(self, tenant_id: int, statement: TenantScoped[Any], **values: Any) -> int:
-        """One statement as a unit of work of its own: rows changed, durable on return. On PostgreSQL one round trip."""
+        """One statement as its own unit of work: the number of changed rows, durable on return. On PostgreSQL one round
+        trip."""
         return await self._timed("write", self._change_one, lambda unit: unit.of(tenant_id).change(statement, **values))
 
     async def read(self, work: Work[T]) -> T:
@@ -65,7 +66,7 @@ class Store(ABC):
         return await self._timed("read", self._read, work)
 
     async def look_up(self, statement: CrossTenant[R] | Global[R], **values: Any) -> R | None:
-        """One key read on the shortest way: on the event loop itself with SQLite, one round trip with PostgreSQL."""
+        """One key read without a transaction: on the event loop with SQLite, one round trip with PostgreSQL."""
         began = time.perf_counter()
         try:
             return await self._look_up(statement, values)
@@ -91,7 +92,7 @@ class Store(ABC):
     async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None: ...
 
     async def _timed(self, kind: Unit, run: Callable[[Work[T]], Awaitable[T]], work: Work[T]) -> T:
-        """Runs a unit and observes how long it took, and how long until it began."""
+        """Runs a unit and measures how long it took, and how long until it started."""
         began, waited = time.perf_counter(), -1.0
 
         def work_and_time(unit: SystemUnit) -> T:
@@ -112,11 +113,11 @@ class Store(ABC):
 
     @abstractmethod
     async def ping(self) -> None:
-        """Answers when the store works. Raises :class:`StoreUnavailable`."""
+        """Checks that the store works. Raises :class:`StoreUnavailable`."""
 
     def version(self) -> object | None:
-        """Equal values mean that what was read before still holds, or that a change of it will be announced. None: that
-        cannot be told now, so the store has to be asked."""
+        """Equal values mean that earlier reads are still current, or that a change will be announced. None: unknown
+        now, so the store must be read."""
         return None
 
     def is_listening(self) -> bool:
@@ -124,7 +125,7 @@ class Store(ABC):
         return False
 
     def on_announcement(self, listener: Callable[[Announcement], None]) -> None:
-        """Registers who is told of announcements, from this process at commit and from others on arrival."""
+        """Registers a listener for announcements, of this process at commit and of others on arrival."""
         self._listeners.append(listener)
 
     def _deliver(self, announcements: Sequence[Announcement]) -> None:
@@ -138,7 +139,7 @@ class Store(ABC):
 
 
 class TenantStore:
-    """A store bound to one tenant: the only one that code for a tenant's request is handed."""
+    """A store bound to one tenant: the only one that code for a tenant's request gets."""
 
     __slots__ = ("_store", "tenant_id")
 

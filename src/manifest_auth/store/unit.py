@@ -1,8 +1,8 @@
-"""The unit of work: what a plain function gets to run its statements with, the same on both stores.
+"""Units of work, with which plain functions run statements, the same for both stores.
 
-A unit is handed out by a store (:mod:`.sqlite`, :mod:`.postgres`) for the time of one transaction. ``SystemUnit``
-belongs to no tenant and runs global and cross-tenant statements; ``SystemUnit.of(tenant_id)`` is the one way to a
-``TenantUnit``, which runs tenant-scoped and global ones. Neither runs the other's.
+A store (:mod:`.sqlite`, :mod:`.postgres`) creates a unit for one transaction. ``SystemUnit`` belongs to no tenant and
+runs global and cross-tenant statements; ``SystemUnit.of(tenant_id)`` is the only way to a ``TenantUnit``, which runs
+tenant-scoped and global ones.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ R = TypeVar("R")
 
 
 class Announcement(NamedTuple):
-    """Tells every node to forget what it remembers of a session, user or tenant. ``kind`` is one of these words."""
+    """Tells every node to drop something from its caches. ``kind``: like ``session``, ``user`` or ``tenant``."""
 
     kind: str
     key: str
 
 
-class WithoutKey(Exception):
-    """Somebody would write what wants the secret key. A programming error."""
+class SecretKeyMissing(Exception):
+    """A write needs the secret key, and the store was opened without it. A programming error."""
 
 
 class Connection(ABC):
@@ -74,9 +74,9 @@ class _Unit:
 
     @property
     def macs(self) -> Macs:
-        """What the store was opened with, to sign rows that must be ours."""
+        """The MACs that the store was opened with. Raises SecretKeyMissing."""
         if self._connection.macs is None:
-            raise WithoutKey("this store was opened without the secret key")
+            raise SecretKeyMissing("this store was opened without the secret key")
         return self._connection.macs
 
     def announce(self, kind: str, key: object) -> None:
@@ -103,7 +103,7 @@ class TenantUnit(_Unit):
         return self._first(statement, values)
 
     def one(self, statement: TenantScoped[R] | Global[R], **values: Any) -> R:
-        """The one row that there is, as of an insert or a count."""
+        """The only row, as of an insert or a count."""
         return self._one(statement, values)
 
     def all(self, statement: TenantScoped[R] | Global[R], **values: Any) -> list[R]:
@@ -132,7 +132,7 @@ class SystemUnit(_Unit):
         return self._first(statement, values)
 
     def one(self, statement: CrossTenant[R] | Global[R], **values: Any) -> R:
-        """The one row that there is, as of an insert or a count."""
+        """The only row, as of an insert or a count."""
         return self._one(statement, values)
 
     def all(self, statement: CrossTenant[R] | Global[R], **values: Any) -> list[R]:
@@ -144,5 +144,5 @@ class SystemUnit(_Unit):
         return self._change(statement, values)
 
     def of(self, tenant_id: int) -> TenantUnit:
-        """Steps into one tenant, within the same transaction."""
+        """The same transaction, bound to one tenant."""
         return TenantUnit(self._connection, tenant_id)

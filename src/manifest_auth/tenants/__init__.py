@@ -1,31 +1,31 @@
-"""Clients of the installation (in code: tenants). Owns ``tenants`` and what a client settles for itself.
+"""Clients of the installation (tenants, in code) and their settings. Owns ``tenants``.
 
 Knows no users, and never decides who may change a client.
 """
 
-from manifest_auth.tenants.addresses import origins_for, return_addresses_for, settle
-from manifest_auth.tenants.checks import check, check_lengths, for_admins
-from manifest_auth.tenants.lengths import Lengths, installations, lengths_of
-from manifest_auth.tenants.rules import (
+from manifest_auth.tenants.listed_addresses import apply_change, origins_for, return_addresses_for
+from manifest_auth.tenants.session_lengths import Lengths, installation_lengths, lengths_of
+from manifest_auth.tenants.settings import (
     PasswordRules,
     StoredSettings,
     TenantSettings,
     TenantSettingsChange,
     settings_of,
 )
+from manifest_auth.tenants.settings_checks import admin_only_members, check, check_lengths
 from manifest_auth.tenants.tenants import (
     LISTING,
     Tenant,
     change,
     create,
     drop,
-    due,
+    due_for_deletion,
     find,
     find_only,
     get,
     get_named,
     list_page,
-    mark,
+    mark_for_deletion,
     restore,
     shown_name,
     suspend,

@@ -1,4 +1,4 @@
-"""The client that a request names: in ``X-Client-ID``, by the host that it came to, or in its body or query."""
+"""The client that a request names: in ``X-Client-ID``, by its host, or in its body or query."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from manifest_auth.errors import Forbidden, ValidationError
 
 
 class ClientHint(NamedTuple):
-    """``header``: the ``X-Client-ID``; ``host``: the header of that name; ``public_url``: this server's address."""
+    """``header``: ``X-Client-ID``; ``host``: the ``Host`` header; ``public_url``: this server's address."""
 
     header: str | None
     host: str | None
@@ -22,22 +22,22 @@ class ClientHint(NamedTuple):
 
     @property
     def subdomain(self) -> str | None:
-        """The label before the public host name, where the request came to such a host."""
+        """The label before the public host name, where the host is such a subdomain."""
         public = urlsplit(self.public_url).hostname or ""
         name, _, port = (self.host or "").rpartition(":")
         name = (name if port.isdigit() else self.host or "").lower()
         label = name.removesuffix(f".{public}")
         return label if public and label != name and "." not in label else None
 
-    def or_given(self, given: str) -> str | None:
-        """The client of a body or query, else :attr:`client`. Raises ValidationError when two are named."""
+    def resolve(self, given: str) -> str | None:
+        """The client of a body or query (``given``), else :attr:`client`. Raises ValidationError when the two
+        differ."""
         other = self.client
         if given and other is not None and given != other:
             raise ValidationError(details=[("client", "Another client is named by header or host")])
         return given or other
 
     def check(self, client: str, tenant_id: int, credential: str) -> None:
-        """Beside a credential, which names its client, the header may only agree, by identifier or number. Raises
-        Forbidden."""
+        """Checks that the header, by identifier or number, agrees with the client of a credential. Raises Forbidden."""
         if self.header is not None and self.header != client and self.header != str(tenant_id):
             raise Forbidden(reason=f"X-Client-ID disagrees with the {credential}")

@@ -1,4 +1,4 @@
-"""A client's logo, kept as the bytes that are served. Owns ``client_logos``."""
+"""A client's logo, stored as the bytes that are served. Owns ``client_logos``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Logo(NamedTuple):
     height: int
 
 
-_SEEN = tenant_scoped(select(*(_L[name] for name in Logo._fields)), Logo)
+_LOGO = tenant_scoped(select(*(_L[name] for name in Logo._fields)), Logo)
 _PNG = tenant_scoped(select(_L.hash, _L.png))
 _MEMBERS = ("hash", "png", "width", "height")
 _PUT = tenant_scoped(
@@ -34,23 +34,23 @@ _DROP = tenant_scoped(delete(client_logos))
 
 
 def find(unit: TenantUnit) -> Logo | None:
-    """Without its bytes."""
-    return unit.first(_SEEN)
+    """The logo without its bytes; None without a logo."""
+    return unit.first(_LOGO)
 
 
 def bytes_of(unit: TenantUnit) -> tuple[str, bytes] | None:
-    """Hash and bytes."""
+    """Hash and bytes of the logo; None without a logo."""
     found = unit.first(_PNG)
     return None if found is None else (found[0], bytes(found[1]))
 
 
 def put(unit: TenantUnit, png: Png) -> Logo:
-    """In place of any other."""
+    """Stores a logo. Replaces an earlier one."""
     logo = Logo(hashlib.sha256(png.data).hexdigest()[:16], png.width, png.height)
     unit.change(_PUT, hash=logo.hash, png=png.data, width=png.width, height=png.height)
     return logo
 
 
 def drop(unit: TenantUnit) -> bool:
-    """False when there was none."""
+    """Deletes the logo. False when there was none."""
     return unit.change(_DROP) == 1

@@ -1,9 +1,9 @@
-"""A PNG picture, taken apart and put together anew, never decoded.
+"""A PNG picture, split into chunks and rebuilt, never decoded.
 
-No decoder runs in the process that holds every client's keys. Width and height come from the header; what is kept are
-the five chunks that a picture needs, each with a right checksum (PNG, third edition, sections 5 and 11). Other chunks
-hold texts, times, colour profiles, animations, or whatever else another format is hidden in: the optional ones are left
-out, any other is refused, and so are bytes behind the end.
+No image decoder runs in the process that has every client's keys. Width and height come from the header. The result has
+only the five chunk types that a picture needs, each with a valid checksum (PNG, third edition, sections 5 and 11).
+Other chunks contain texts, times, colour profiles, animations, or hidden data of another format: optional ones are
+removed; any other, and bytes after the end, are refused.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Bits of a sample that each type of colour allows: grey, RGB, palette, grey and RGB with alpha.
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _PALETTE = 3
-_OPTIONAL = 0x20  # in the first letter of a chunk's name: small letters are for chunks that one may leave out
+_OPTIONAL = 0x20  # in the first letter of a chunk's name: small letters mean that the chunk is optional
 
 
-class NoPng(Exception):
-    """It is none that we take; the text says why."""
+class InvalidPng(Exception):
+    """The data is not an acceptable PNG; the text says why."""
 
 
 class Png(NamedTuple):
@@ -39,17 +39,17 @@ class _Chunk(NamedTuple):
 
 
 def clean(data: bytes) -> Png:
-    """The picture without all that it does not need. Raises :class:`NoPng`."""
+    """The picture with only the chunks it needs. Raises :class:`InvalidPng`."""
     if len(data) > MOST_BYTES:
-        raise NoPng(f"Must have at most {MOST_BYTES // 1024} KiB")
+        raise InvalidPng(f"Must have at most {MOST_BYTES // 1024} KiB")
     if not data.startswith(_SIGNATURE):
-        raise NoPng("Must be a PNG picture")
+        raise InvalidPng("Must be a PNG picture")
     kept: list[_Chunk] = []
     for chunk in _chunks(data):
         _check_place(chunk.name, [one.name for one in kept])
         kept.append(chunk)
     if not kept or kept[-1].name != b"IEND":
-        raise NoPng("The picture breaks off")
+        raise InvalidPng("The picture breaks off")
     header = kept[0].body
     _check_parts(header, kept)
     width, height = struct.unpack(">II", header[:8])
@@ -57,51 +57,51 @@ def clean(data: bytes) -> Png:
 
 
 def _chunks(data: bytes) -> Iterator[_Chunk]:
-    """Those that are kept, up to the end."""
+    """The chunks of the result, up to the end."""
     at = len(_SIGNATURE)
     while at < len(data):
         if at + 12 > len(data):
-            raise NoPng("The picture breaks off")
+            raise InvalidPng("The picture breaks off")
         length, name = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if end > len(data):
-            raise NoPng("The picture breaks off")
+            raise InvalidPng("The picture breaks off")
         if name in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"):
             body = data[at + 8 : end - 4]
             if zlib.crc32(data[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
-                raise NoPng("A checksum in the picture is wrong")
+                raise InvalidPng("A checksum in the picture is wrong")
             yield _Chunk(name, body, data[at:end])
         elif not name.isalpha() or not name[0] & _OPTIONAL:
-            raise NoPng("The picture holds a part that is unknown")
+            raise InvalidPng("The picture holds a part that is unknown")
         at = end
         if name == b"IEND" and at != len(data):
-            raise NoPng("Something follows the end of the picture")
+            raise InvalidPng("Something follows the end of the picture")
 
 
 def _check_place(name: bytes, before: list[bytes]) -> None:
-    """The order of section 5.6."""
+    """Checks the order of chunks (section 5.6)."""
     first = name == b"IHDR"
     again = name in before and not (name == b"IDAT" and before[-1] == b"IDAT")
     late = name in (b"PLTE", b"tRNS") and b"IDAT" in before
     if first != (not before) or again or late or (name == b"PLTE" and b"tRNS" in before):
-        raise NoPng("The parts of the picture are in a wrong order")
+        raise InvalidPng("The parts of the picture are in a wrong order")
 
 
 def _check_parts(header: bytes, kept: list[_Chunk]) -> None:
     if len(header) != 13:
-        raise NoPng("The header of the picture is wrong")
+        raise InvalidPng("The header of the picture is wrong")
     width, height, depth, colour, compression, filters, interlaced = struct.unpack(">IIBBBBB", header)
     if depth not in _DEPTHS.get(colour, ()) or (compression, filters) != (0, 0) or interlaced > 1:
-        raise NoPng("The header of the picture is wrong")
+        raise InvalidPng("The header of the picture is wrong")
     if not (1 <= width <= WIDEST and 1 <= height <= HIGHEST):
-        raise NoPng(f"Must be at most {WIDEST} pixels wide and {HIGHEST} high")
+        raise InvalidPng(f"Must be at most {WIDEST} pixels wide and {HIGHEST} high")
     parts = {chunk.name: len(chunk.body) for chunk in kept}
     entries, left = divmod(parts.get(b"PLTE", 0), 3)
     wanted = {0: False, 2: b"PLTE" in parts, _PALETTE: True, 4: False, 6: b"PLTE" in parts}[colour]
     if left or entries > 2 ** min(depth, 8) or (b"PLTE" in parts) != wanted or (wanted and not entries):
-        raise NoPng("The palette of the picture is wrong")
+        raise InvalidPng("The palette of the picture is wrong")
     clear = parts.get(b"tRNS")
     if clear is not None and not {0: clear == 2, 2: clear == 6, _PALETTE: 1 <= clear <= entries}.get(colour, False):
-        raise NoPng("The transparency of the picture is wrong")
+        raise InvalidPng("The transparency of the picture is wrong")
     if parts[b"IEND"] or not sum(len(chunk.body) for chunk in kept if chunk.name == b"IDAT"):
-        raise NoPng("The picture breaks off")
+        raise InvalidPng("The picture breaks off")

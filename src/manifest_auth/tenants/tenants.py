@@ -1,4 +1,4 @@
-"""Clients, as the wire calls them: who they are, what they settled for themselves, suspended or not."""
+"""Rows of tenants (clients, on the wire): look-up, list, create, change, suspend, delete."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sqlalchemy import bindparam, case, delete, func, insert, or_, select, updat
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, global_
 from manifest_auth.store.tables import tenants
-from manifest_auth.tenants.checks import check
-from manifest_auth.tenants.rules import StoredSettings, TenantSettings, settings_of
+from manifest_auth.tenants.settings import StoredSettings, TenantSettings, settings_of
+from manifest_auth.tenants.settings_checks import check
 from manifest_auth.text.canonical import like
 
 _IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
@@ -25,7 +25,7 @@ class Tenant(NamedTuple):
     settings: str
     created_at: int
     suspended_at: int | None
-    delete_at: int | None = None  # when it goes for good, if nobody takes that back
+    delete_at: int | None = None  # when it is deleted for good, unless restored before
 
 
 _C = tenants.c
@@ -33,7 +33,7 @@ _ALL = select(*(_C[name] for name in Tenant._fields))
 _BY_IDENTIFIER = global_(_ALL.where(_C.identifier == bindparam("identifier")), Tenant)
 _BY_ID = global_(_ALL.where(_C.id == bindparam("id")), Tenant)
 _ONLY = global_(_ALL.order_by(_C.id).limit(2), Tenant)
-# key_share: as strong as the update that follows, so that sign-ins, whose rows refer to the tenant's, need not wait.
+# key_share: as strong as the update that follows, so that sign-ins, whose rows reference the tenant, need not wait.
 _LOCKED = global_(_ALL.where(_C.id == bindparam("id")).with_for_update(key_share=True), Tenant)
 #: The clients. ``search`` takes ``like``, see :func:`manifest_auth.text.canonical.like`.
 LISTING = Listing(
@@ -95,7 +95,7 @@ _DROP = global_(delete(tenants).where(_C.id == bindparam("id"), _C.delete_at <= 
 
 
 def find(unit: SystemUnit, name: str) -> Tenant | None:
-    """By identifier, or by number (an identifier never consists of digits alone), each in its one spelling."""
+    """A client by identifier or by number (an identifier never consists of digits alone), each in its only spelling."""
     if name.isascii() and name.isdigit():
         return unit.first(_BY_ID, id=int(name)) if len(name) < 19 and name[0] != "0" else None
     return unit.first(_BY_IDENTIFIER, identifier=name) if _IDENTIFIER.match(name) else None
@@ -110,7 +110,7 @@ def get_named(unit: SystemUnit, name: str, *, lock: bool = False) -> Tenant:
 
 
 def get(unit: SystemUnit | TenantUnit, tenant_id: int, *, lock: bool = False) -> Tenant:
-    """``lock``: nobody else changes the row until the transaction ends. Raises NotFound."""
+    """The client. ``lock``: locks the row until the transaction ends. Raises NotFound."""
     found = unit.first(_LOCKED if lock else _BY_ID, id=tenant_id)
     if found is None:
         raise NotFound()
@@ -130,7 +130,7 @@ def list_page(unit: SystemUnit, after: int, limit: int, q: str) -> list[Tenant]:
 
 
 def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSettings, now: int) -> Tenant:
-    """Raises ValidationError, Conflict when the identifier is taken."""
+    """Creates a client. Raises ValidationError, Conflict when the identifier is taken."""
     if not _IDENTIFIER.match(identifier) or identifier.isdigit():
         sentence = "2 to 63 lower-case letters, digits and inner hyphens, not digits alone"
         raise ValidationError(details=[("identifier", sentence)])
@@ -143,7 +143,7 @@ def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSetting
 
 
 def change(unit: SystemUnit, tenant: Tenant, name: str, settings: StoredSettings) -> Tenant:
-    """Replaces name and settings, which were checked; every node forgets what it remembers of the client."""
+    """Replaces name and settings, which were checked; every node drops the client from its caches."""
     text = encode(settings)
     unit.change(_CHANGE, id=tenant.id, new_name=name, new_settings=text)
     unit.announce("tenant", tenant.id)
@@ -151,33 +151,34 @@ def change(unit: SystemUnit, tenant: Tenant, name: str, settings: StoredSettings
 
 
 def suspend(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
-    """False when it was suspended already. Its users are refused at once; ending their sessions is the caller's."""
+    """Suspends a client: its users are refused at once; the caller ends their sessions. False when it was suspended
+    already."""
     unit.announce("tenant", tenant.id)
     return unit.change(_SUSPEND, id=tenant.id, now=now) == 1
 
 
 def restore(unit: SystemUnit, tenant: Tenant) -> Tenant:
-    """Takes a deletion back, and the suspension that came with it; one from before stays. What is not marked for
-    deletion is let in again."""
+    """Takes a mark for deletion back, with the suspension that came with it, but not an earlier one. A client that is
+    not marked for deletion is no longer suspended."""
     unit.change(_RESTORE if tenant.delete_at is None else _TAKE_BACK, id=tenant.id)
     unit.announce("tenant", tenant.id)
     return get(unit, tenant.id)
 
 
-def mark(unit: SystemUnit, tenant: Tenant, delete_at: int, now: int) -> Tenant:
-    """It goes for good then, and is suspended meanwhile."""
+def mark_for_deletion(unit: SystemUnit, tenant: Tenant, delete_at: int, now: int) -> Tenant:
+    """Marks a client for deletion at ``delete_at``, and suspends it until then."""
     unit.change(_MARK, id=tenant.id, until=delete_at, now=now)
     unit.announce("tenant", tenant.id)
     return tenant._replace(delete_at=delete_at, suspended_at=tenant.suspended_at or now)
 
 
-def due(unit: SystemUnit, now: int) -> list[Tenant]:
-    """Some of those whose time is over, oldest first."""
+def due_for_deletion(unit: SystemUnit, now: int) -> list[Tenant]:
+    """At most ten clients whose deletion is due, oldest first."""
     return unit.all(_DUE, now=now)
 
 
 def drop(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
-    """Takes the row of a client away whose time is over. False when it is gone, or was taken back."""
+    """Deletes the row of a client whose deletion is due. False when it is gone, or was restored."""
     unit.announce("tenant", tenant.id)
     return unit.change(_DROP, id=tenant.id, now=now) == 1
 

@@ -1,7 +1,7 @@
-"""Counters of attempts, by account, address and network, and what anonymous callers may leave in the store.
+"""Counters of attempts, by account, address and network, and limits on what anonymous callers may write.
 
-Owns ``throttles`` and ``known_origins``; :class:`Throttle` alone knows whether limits are on. Never judges a
-credential, and never locks an account for good.
+Owns ``throttles`` and ``known_origins``; :class:`Throttle` alone knows whether limits are on. Never verifies a
+credential, and never locks an account permanently.
 """
 
 from manifest_auth.throttle.anonymous_limits import AnonymousLimits

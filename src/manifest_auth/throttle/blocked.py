@@ -1,5 +1,5 @@
-"""Whom the throttle holds back now, for system admins: seen as counters, since their keys are hashes, and let go: all,
-or those of an account or address that is named."""
+"""Counters of the throttle that block attempts now, for system admins: listed (keys are hashes), and cleared, all or
+those of an account or address."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _ACCOUNT_ENTRY_POINTS: tuple[EntryPoint, ...] = ("client", "forgot")
 _T, _O = throttles.c, known_origins.c
 
 
-class Held(NamedTuple):
-    """A counter. ``id``: its key, a hash of what was typed and from where; ``allowed_at``: when the next attempt may
-    come."""
+class BlockedCounter(NamedTuple):
+    """A blocking counter. ``id``: its key, a hash of account and address; ``allowed_at``: when the next attempt is
+    allowed."""
 
     id: str
     failures: int
@@ -29,10 +29,10 @@ class Held(NamedTuple):
 
 
 _ALL = select(_T.key, _T.failures, _T.allowed_at, _T.updated_at)
-#: Those that hold somebody back; ``now`` is to be given.
+#: The counters that block attempts at ``now``.
 LISTING = Listing(
     _ALL.where(_T.allowed_at > bindparam("now", type_=BigInteger())),
-    Held,
+    BlockedCounter,
     key=_T.key,
     sorts={"ID": _T.key, "ALLOWED": _T.allowed_at, "FAILURES": _T.failures},
     filters={},
@@ -44,13 +44,13 @@ _ORIGINS = tenant_scoped(select(_O.origin).where(_O.user_id == bindparam("user_i
 
 
 def clear_all(unit: SystemUnit) -> int:
-    """Every counter starts anew. How many there were."""
+    """Clears every counter; how many there were."""
     return unit.change(_CLEAR_ALL)
 
 
 def clear_account(unit: SystemUnit, tenant_id: int, email_key: str, origins: Iterable[str], address: str | None) -> int:
-    """Lets those go who try an account of a client: from everywhere as strangers, from its known ``origins``, and from
-    ``address`` where one is given. How many counters there were."""
+    """Clears the counters of an account of a client: of anonymous callers, of its known ``origins``, and of ``address``
+    where one is given. Returns how many there were."""
     names = (f"{tenant_id}:{email_key}", f"0:{email_key}")
     return sum(_clear_names(unit, entry_point, names, origins, address) for entry_point in _ACCOUNT_ENTRY_POINTS)
 
@@ -62,13 +62,13 @@ def clear_admin(unit: SystemUnit, username: str, addresses: Iterable[str], addre
 
 
 def clear_address(unit: SystemUnit, address: str) -> int:
-    """Lets an address go, whatever accounts it tried, and the networks around it. How many counters there were."""
+    """Clears the counters of an address and the networks around it, for all accounts; how many there were."""
     entry_points: tuple[EntryPoint, ...] = get_args(EntryPoint)
     return _clear(unit, {c.key for point in entry_points for c in throttle.address_counters(point, address)})
 
 
 def origins_of(unit: TenantUnit, user_id: int) -> list[str]:
-    """Where the user signed in from before."""
+    """The origins from which the user signed in before."""
     return unit.all(_ORIGINS, user_id=user_id)
 
 
@@ -78,10 +78,10 @@ def _clear_names(
     keys = set()
     for name in names:
         account = throttle.counters(entry_point, name, "", None).account
-        assert account is not None  # nobody is known here
+        assert account is not None  # no known origin was passed
         keys.add(account.key)
-        whence = [*origins, *([throttle.address_origin(address)] if address else [])]
-        keys |= {throttle.counters(entry_point, name, "", origin).origin.key for origin in whence}
+        source = [*origins, *([throttle.address_origin(address)] if address else [])]
+        keys |= {throttle.counters(entry_point, name, "", origin).origin.key for origin in source}
     return _clear(unit, keys)
 
 

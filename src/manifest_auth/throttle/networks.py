@@ -1,4 +1,4 @@
-"""The networks around an address, by which anonymous callers are counted and known."""
+"""The networks of an address, by which callers are counted and recognised."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import ipaddress
 
 from manifest_auth.runtime.settings import plain_address
 
-#: IPv6 is counted by each of these. A subscriber has a /64 at least, a household usually a /56 and a company a /48
-#: (RIPE-690), so a counter of the narrowest alone would leave one of them 65,536 budgets.
+#: IPv6 is counted by each of these prefixes. A subscriber has at least a /64, a private customer usually a /56 and a
+#: company a /48 (RIPE-690), so a counter of the narrowest alone would give a company 65,536 budgets.
 PREFIXES = (64, 56, 48)
 
 
 def networks_of(address: str) -> tuple[str, ...]:
-    """What an address is counted by, the narrowest first: itself, or of IPv6 the networks around it. What is no address
-    is counted as it is: all who come from none that can be read, together."""
+    """The networks by which an address is counted, the narrowest first: IPv4 by itself, IPv6 by the networks around it.
+    A text that is not an address is counted as it is."""
     plain = plain_address(address)
     if plain is None:
         return (address,)
@@ -23,16 +23,16 @@ def networks_of(address: str) -> tuple[str, ...]:
 
 
 def network_of(address: str) -> str:
-    """The narrowest network that an address is counted by: where one subscriber is."""
+    """The narrowest network of an address, which belongs to one subscriber."""
     return networks_of(address)[0]
 
 
 def widened(free: int, step: int) -> int:
-    """The budget of a network that is ``step`` wider than the narrowest: half as much again for each. More people
-    may share it, and many fewer than it has narrow ones: what it has without end are addresses, not people."""
+    """The budget of a network that is ``step`` levels wider than the narrowest: 50 % more for each level. More users
+    may share it, but far fewer than its number of addresses suggests."""
     return free * (2 + step) // 2
 
 
-def is_somewhere(address: str) -> bool:
-    """Whether it tells anything of where somebody is: callers whose address cannot be read share one name."""
+def is_ip_address(address: str) -> bool:
+    """Whether the text is an IP address, and so identifies a caller's network."""
     return plain_address(address) is not None

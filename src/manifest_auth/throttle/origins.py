@@ -1,4 +1,5 @@
-"""Devices and networks from which a user signed in before: there the owner of an account gets in while others wait."""
+"""Origins: devices and networks from which a user signed in before, where the user can sign in while anonymous callers
+wait."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ _FORGET = tenant_scoped(delete(known_origins).where(_O.user_id == bindparam("use
 
 
 def is_known(unit: TenantUnit, user_id: int, origin: str) -> bool:
-    """Whether that user signed in from there before."""
+    """Whether the user signed in from that origin before."""
     return unit.first(_KNOWN, user_id=user_id, device=origin, address=origin) is not None
 
 
@@ -35,10 +36,10 @@ def is_known_device(unit: TenantUnit, device: str) -> bool:
 
 
 def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:
-    """That user signed in from there."""
+    """Stores that the user signed in from that origin."""
     unit.change(_REMEMBER, user_id=user_id, origin=origin, now=now)
 
 
 def forget(unit: TenantUnit, user_id: int) -> int:
-    """Where that user signed in from counts for nothing any more. How many there were."""
+    """Deletes the user's origins; how many there were."""
     return unit.change(_FORGET, user_id=user_id)

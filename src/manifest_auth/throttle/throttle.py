@@ -1,14 +1,14 @@
-"""Counts attempts in the store before the hash is computed, so that parallel guesses cannot race the count.
+"""The throttle: counts attempts in the store before a password hash is computed, so that parallel guesses cannot outrun
+the count.
 
-Three counters can be asked, each with free attempts and then growing pauses that decay; none ever locks for good:
+Up to three counters apply, each with free attempts and then growing pauses that decay; none locks permanently:
 
-* the address, whatever accounts it tries: IPv6 by the networks around it, /64, /56 and /48, each with a counter;
-* the account as strangers try it, from everywhere together;
-* the account from this one origin: a stranger's address, or a device or address that signed in to it before.
+* the address, for all accounts: IPv6 by the networks around it, /64, /56 and /48, each with a counter; * the account,
+for all anonymous callers together; * the account from one origin: an address, or a device that signed in to it before.
 
-An origin that signed in before is not asked for the account's counter, and a device not for the address's either, so
-the owner of an account under attack gets in while strangers wait, be they behind the same address. Keys are hashes of
-what was typed, so accounts that do not exist are counted exactly like those that do.
+The account's counter does not apply to an origin that signed in before, and the address's not to such a device, so the
+owner of an account under attack can sign in while anonymous callers wait, even behind the same address. Keys are hashes
+of the input, so missing accounts are counted exactly like existing ones.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from manifest_auth.runtime.metrics import EntryPoint, Limit, Metrics
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import Store, SystemUnit, TenantUnit, global_, upsert
 from manifest_auth.store.tables import throttles
-from manifest_auth.throttle.networks import is_somewhere, network_of, networks_of, widened
+from manifest_auth.throttle.networks import is_ip_address, network_of, networks_of, widened
 
 DAY_MS = 86_400_000
-KEPT_MS = 2 * DAY_MS  # without a touch: longer than any counter remembers
-HARD_CEILING = 100  # NIST SP 800-63B-4, 3.2.2: no more consecutive failures than that without a long pause
+KEPT_MS = 2 * DAY_MS  # after the last change: longer than any counter's memory
+HARD_CEILING = 100  # NIST SP 800-63B-4, 3.2.2: at most this many consecutive failures without a long pause
 
 
 class Policy(NamedTuple):
-    """``free`` attempts, then pauses of 1, 2, 4 … seconds up to ``longest``; forgotten after ``memory`` of silence."""
+    """``free`` attempts, then pauses of 1, 2, 4 … seconds up to ``longest``; reset after ``memory`` without an
+    attempt."""
 
     free: int
     longest_ms: int
@@ -41,7 +42,7 @@ class Policy(NamedTuple):
     ceiling: int | None = HARD_CEILING
 
     def pause_ms(self, failures: int) -> int:
-        """How long after the latest of ``failures`` attempts the next one may come."""
+        """How long to wait after the last of ``failures`` attempts."""
         if failures < self.free:
             return 0
         if self.ceiling is not None and failures >= self.ceiling:
@@ -51,7 +52,7 @@ class Policy(NamedTuple):
 
 ORIGIN = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY_MS)
 ACCOUNT = Policy(free=10, longest_ms=15 * 60_000, memory_ms=DAY_MS)
-# No ceiling: many people may share an address, and one of them must not shut the others out.
+# No ceiling: many users may share an address, and one must not block the others.
 ADDRESS = Policy(free=50, longest_ms=60_000, memory_ms=60 * 60_000, ceiling=None)
 
 
@@ -61,45 +62,45 @@ class Counter(NamedTuple):
 
 
 class Counters(NamedTuple):
-    """The counters of one attempt; ``account`` is absent for an origin that signed in before, ``address``, which are
-    those of the networks around it, for a device that did."""
+    """The counters of one attempt. ``address``: one for each network; empty for a device that signed in before;
+    ``account``: None for an origin that signed in before."""
 
     address: tuple[Counter, ...]
     origin: Counter
     account: Counter | None
 
     def all(self) -> list[Counter]:
-        """In their one order, see :func:`in_order`."""
+        """All counters, :func:`in_order`."""
         return in_order((*self.address, self.origin, *([self.account] if self.account else [])))
 
 
-class Held(NamedTuple):
-    """For how long a counter holds an attempt back, in milliseconds."""
+class Pause(NamedTuple):
+    """How long a counter blocks an attempt, in milliseconds."""
 
     ms: int
     by: Counter
 
 
 class Wait(NamedTuple):
-    """How long an attempt has to wait, and by which counter: the one that holds longest."""
+    """How long an attempt has to wait, in milliseconds, and because of which counter: the longest."""
 
     ms: int
     limit: Limit
 
 
 class Throttle:
-    """Whether attempts are limited in this installation, and the refusal of one that has to wait."""
+    """Knows whether rate limits are on, and makes the refusals of blocked attempts."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.is_on = settings.rate_limits == "on"
         self._metrics = metrics
 
     def count(self, unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
-        """As :func:`count`; None where attempts are not limited."""
+        """As :func:`count`; None where rate limits are off."""
         return count(unit, counters, now) if self.is_on else None
 
     def refusal(self, entry: EntryPoint, wait: Wait) -> RateLimited:
-        """For an attempt at ``entry`` that has to wait; counts it."""
+        """The refusal of an attempt at ``entry`` that has to wait; counted in the metrics."""
         self._metrics.throttled(entry, wait.limit)
         return RateLimited(retry_after=-(-wait.ms // 1000))
 
@@ -115,7 +116,7 @@ _FIND = global_(
     select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")).with_for_update(), _Row
 )
 _LOOK = global_(select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")), _Row)
-# A counter that does not exist cannot be locked: it is made first, or parallel guesses would find none and all pass.
+# A missing row cannot be locked: it is created first, otherwise parallel guesses would all pass.
 _START = global_(
     upsert(throttles)
     .values(key=bindparam("key"), failures=0, allowed_at=0, updated_at=bindparam("now"))
@@ -144,13 +145,13 @@ _FORGIVE = global_(
 
 
 def key_of(*parts: object) -> str:
-    """A counter's key: a hash of what it counts."""
+    """The key of a counter: a hash of what it counts."""
     return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def by_address(policy: Policy, key_of: Callable[[str], str], address: str) -> tuple[Counter, ...]:
-    """The counters of an address, one for each of its networks: ``key_of`` gives each its key. A wider one has more
-    free attempts and shorter pauses, since more people who did nothing wait for it."""
+    """The counters of an address, one for each of its networks; ``key_of``: makes the keys. A wider network has more
+    free attempts and shorter pauses, since more innocent users share it."""
     return tuple(
         Counter(
             key_of(network),
@@ -161,13 +162,13 @@ def by_address(policy: Policy, key_of: Callable[[str], str], address: str) -> tu
 
 
 def in_order(counters: Iterable[Counter]) -> list[Counter]:
-    """In one order everywhere, so that two transactions never wait for each other."""
+    """The counters in one global order, so that two transactions never deadlock."""
     return sorted(counters, key=lambda c: c.key)
 
 
 def is_among(address: str, addresses: Iterable[str]) -> bool:
-    """Whether the address counts as one of those."""
-    return is_somewhere(address) and network_of(address) in map(network_of, addresses)
+    """Whether the address belongs to the network of one of those."""
+    return is_ip_address(address) and network_of(address) in map(network_of, addresses)
 
 
 def device_origin(device: str) -> str:
@@ -179,48 +180,49 @@ def address_origin(address: str) -> str:
 
 
 def counters(entry_point: EntryPoint, account: str, address: str, known: str | None) -> Counters:
-    """``account``: what was typed, in canonical form; ``known``: an origin seen before."""
+    """The counters of an attempt. ``account``: the input in canonical form; ``known``: an origin that signed in
+    before."""
     here = address_origin(address)
-    whence = known or here
+    source = known or here
     return Counters(
-        address_counters(entry_point, address) if whence == here else (),
-        Counter(key_of(entry_point, "pair", account, whence), ORIGIN),
+        address_counters(entry_point, address) if source == here else (),
+        Counter(key_of(entry_point, "pair", account, source), ORIGIN),
         None if known else Counter(key_of(entry_point, "account", account), ACCOUNT),
     )
 
 
 def address_counters(entry_point: EntryPoint, address: str, policy: Policy = ADDRESS) -> tuple[Counter, ...]:
-    """Those of an address at an entry point, whatever accounts it tries."""
+    """The counters of an address at an entry point, for all accounts."""
     return by_address(policy, lambda network: key_of(entry_point, "from", network), address)
 
 
 def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
-    """Counts an attempt as failed until :func:`succeeded` says otherwise.
+    """Counts an attempt as failed, until :func:`succeeded`.
 
-    None, or how long to wait, in which case nothing was counted.
+    Returns None, or how long to wait, in which case nothing was counted.
     """
-    held = count_each(unit, counters.all(), now)
-    if held is None:
+    blocked = count_each(unit, counters.all(), now)
+    if blocked is None:
         return None
     limit: Limit = "origin"
-    if held.by == counters.account:
+    if blocked.by == counters.account:
         limit = "account"
-    elif held.by in counters.address:
+    elif blocked.by in counters.address:
         limit = "address"
-    return Wait(held.ms, limit)
+    return Wait(blocked.ms, limit)
 
 
-def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: int) -> Held | None:
-    """As :func:`count`; the counters are :func:`in_order`."""
-    held: Held | None = None
+def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: int) -> Pause | None:
+    """As :func:`count`, for counters that are :func:`in_order`."""
+    blocked: Pause | None = None
     for counter in counters:
         row = unit.first(_FIND, key=counter.key) or unit.first(_START, key=counter.key, now=now)
         if row is not None and row.updated_at >= now - counter.policy.memory_ms:
             wait = row.allowed_at - now
-            if wait > (held.ms if held is not None else 0):
-                held = Held(wait, counter)
-    if held is not None:
-        return held
+            if wait > (blocked.ms if blocked is not None else 0):
+                blocked = Pause(wait, counter)
+    if blocked is not None:
+        return blocked
     for counter in counters:
         failures = tally(unit, counter.key, now, forget_before=now - max(counter.policy.memory_ms, 0))
         if pause := counter.policy.pause_ms(failures):
@@ -228,35 +230,35 @@ def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: 
     return None
 
 
-def held(unit: SystemUnit | TenantUnit, counter: Counter, now: int) -> Held | None:
-    """Whether a counter holds attempts back now; counts nothing."""
+def blocked(unit: SystemUnit | TenantUnit, counter: Counter, now: int) -> Pause | None:
+    """Whether a counter blocks attempts now; counts nothing."""
     row = unit.first(_LOOK, key=counter.key)
     if row is None or row.updated_at < now - counter.policy.memory_ms or row.allowed_at <= now:
         return None
-    return Held(row.allowed_at - now, counter)
+    return Pause(row.allowed_at - now, counter)
 
 
 def tally(unit: SystemUnit | TenantUnit, key: str, now: int, *, forget_before: int = 0) -> int:
-    """Counts one more, and asks for no pause. How many there are now."""
+    """Increments a counter, without a pause; the new number."""
     row = unit.one(_COUNT, key=key, first_allowed=0, now=now, forget_before=forget_before)
     return row.failures
 
 
-def forgive(unit: SystemUnit | TenantUnit, key: str) -> None:
-    """Takes one back."""
+def decrement(unit: SystemUnit | TenantUnit, key: str) -> None:
+    """Decrements a counter."""
     unit.change(_FORGIVE, of_key=key)
 
 
 def span_key(*parts: object, now: int, span_s: int) -> str:
-    """The key of a counter that begins anew with each span of time. Swept like all others."""
+    """The key of a counter that restarts with each span of time."""
     return key_of(*parts, "span", now // (span_s * 1000))
 
 
 def succeeded(unit: SystemUnit, counters: Counters) -> None:
-    """The attempt was right: its counters start anew; the address keeps what it owes for other accounts."""
+    """After a successful attempt: resets its counters; those of the address lose only this attempt."""
     for counter in counters.all():
         if counter in counters.address:
-            forgive(unit, counter.key)
+            decrement(unit, counter.key)
         else:
             unit.change(_CLEAR, key=counter.key)
 
@@ -264,7 +266,7 @@ def succeeded(unit: SystemUnit, counters: Counters) -> None:
 async def prove(
     hasher: Hasher, store: Store, counters: Counters, stored: str | None, password: str, decoy: str | None = None
 ) -> Proof:
-    """The verdict of the hash on a counted attempt. One that found the queue full was never tried, and is no failure.
+    """Verifies the password of a counted attempt. Where the hasher's queue is full, the attempt is not counted.
     ``decoy``: see :meth:`.hasher.Hasher.verify`.
 
     Raises Overloaded.
@@ -278,4 +280,4 @@ async def prove(
 
 def _uncount(unit: SystemUnit, counters: Counters) -> None:
     for counter in counters.all():
-        forgive(unit, counter.key)
+        decrement(unit, counter.key)

@@ -1,8 +1,7 @@
-"""The work that roles guard: templates with their versions and steps, jobs with what is recorded in them.
+"""The work domain: templates with versions and steps, jobs with records and files.
 
 Owns the tables of ``store/tables/work.py``. The rules (``template_rules``, ``job_rules``) are pure and know no store.
-The operations beside them run inside one unit of work and get an :class:`Actor`; the caller has asked for the
-permission. Each part is a module of its own, like ``work.templates.get``.
+The operations run inside one unit of work and get an :class:`Actor`; the caller has checked the permission.
 """
 
 from manifest_auth.work import (

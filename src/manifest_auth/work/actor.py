@@ -1,4 +1,4 @@
-"""What all operations of the package share: who acts, and how much is read at once."""
+"""Shared by all operations of the package: the actor, and the limit on rows read at once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from manifest_auth.errors import ValidationError
 
 R = TypeVar("R")
 
-#: Rows that one statement may read for a whole page of parents. Statements ask for one more, see :func:`few`.
+#: Rows that one statement may read for a whole page of parents. Statements read one more, see :func:`check_row_count`.
 MOST_ROWS = 5000
 
 
 class Actor(NamedTuple):
-    """Who acts, and when."""
+    """The acting user, and the time."""
 
     user_id: int
     at: int
@@ -24,8 +24,8 @@ def actor_of(ctx: Request) -> Actor:
     return Actor(ctx.user.user_id, ctx.now)
 
 
-def few(rows: list[R]) -> list[R]:
-    """The rows of a statement with ``LIMIT MOST_ROWS + 1``. Raises ValidationError when it found too many."""
+def check_row_count(rows: list[R]) -> list[R]:
+    """The rows of a statement with ``LIMIT MOST_ROWS + 1``. Raises ValidationError when there are too many."""
     if len(rows) > MOST_ROWS:
         raise ValidationError(f"More than {MOST_ROWS} rows at once: ask for a smaller page")
     return rows

@@ -1,4 +1,4 @@
-"""Who is assigned to a job."""
+"""Assignments of users to jobs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import job_assignments
 from manifest_auth.work import job_rules, jobs
-from manifest_auth.work.actor import MOST_ROWS, Actor, few
-from manifest_auth.work.job_log import Note
+from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count
+from manifest_auth.work.job_log import LogDetails
 from manifest_auth.work.job_rules import JobMove
 from manifest_auth.work.jobs import Job
 
@@ -38,13 +38,13 @@ _REMOVE = tenant_scoped(delete(job_assignments).where(_C.job_id == bindparam("jo
 
 
 def of_jobs(unit: TenantUnit, job_ids: Sequence[int]) -> list[Assignment]:
-    """Each job's by the users' numbers. Raises ValidationError when that is too much at once."""
-    return few(unit.all(_OF, ids=numbers(job_ids)))
+    """The assignments of these jobs, ordered by user id. Raises ValidationError for too many rows."""
+    return check_row_count(unit.all(_OF, ids=numbers(job_ids)))
 
 
 def check_able(unit: TenantUnit, user_ids: Sequence[int], field: str) -> None:
-    """Jobs are assigned to those who can execute them. Raises NotFound for a user that the client does not have,
-    ValidationError for one who is deactivated or may not."""
+    """Checks that the users may execute jobs. Raises NotFound for a user of no or another client, ValidationError for
+    one who is deactivated or lacks the permission."""
     found = users.get_many(unit, user_ids)
     if len(found) < len(set(user_ids)):
         raise NotFound()
@@ -56,34 +56,35 @@ def check_able(unit: TenantUnit, user_ids: Sequence[int], field: str) -> None:
 
 
 def assign(unit: TenantUnit, by: Actor, job_id: int, user_id: int) -> Job:
-    """Raises NotFound for job or user, ValidationError for a user who cannot execute jobs, Conflict: ended, assigned
-    already, or as many as there may be."""
+    """Assigns a user. Raises NotFound for job or user, ValidationError for a user who cannot execute jobs, Conflict for
+    an ended job, a user who is assigned already, or too many users."""
     job = jobs.get(unit, job_id, lock=True)
     check_able(unit, [user_id], "userId")
     return put(unit, by, job, user_id)
 
 
 def put(unit: TenantUnit, by: Actor, job: Job, user_id: int) -> Job:
-    """One more user of a job whose row is locked. Raises Conflict, see :func:`assign`."""
+    """Assigns a user to a job whose row is locked. Raises Conflict, see :func:`assign`."""
     before = _user_ids(unit, job)
     state = job_rules.assigned(jobs.state_of(job, len(before)))
     if user_id in before:
         raise Conflict("The user is assigned already")
     unit.change(_ADD, job_id=job.id, user_id=user_id, assigned_by=by.user_id, assigned_at=by.at)
-    note = Note(changes={"assignedUserIds": (before, sorted([*before, user_id]))})
-    return jobs.move(unit, by, job, JobMove.ASSIGNED, state, note)
+    details = LogDetails(changes={"assignedUserIds": (before, sorted([*before, user_id]))})
+    return jobs.move(unit, by, job, JobMove.ASSIGNED, state, details)
 
 
 def unassign(unit: TenantUnit, by: Actor, job_id: int, user_id: int) -> Job:
-    """Raises NotFound for job or user, Conflict: ended, or the user is not assigned."""
+    """Removes an assignment. Raises NotFound for job or user, Conflict for an ended job or a user who is not
+    assigned."""
     job = jobs.get(unit, job_id, lock=True)
     users.get(unit, user_id)
     before = _user_ids(unit, job)
     state = job_rules.unassigned(jobs.state_of(job, len(before)))
     if unit.change(_REMOVE, job=job.id, user=user_id) != 1:
         raise Conflict("The user is not assigned")
-    note = Note(changes={"assignedUserIds": (before, [one for one in before if one != user_id])})
-    return jobs.move(unit, by, job, JobMove.UNASSIGNED, state, note)
+    details = LogDetails(changes={"assignedUserIds": (before, [one for one in before if one != user_id])})
+    return jobs.move(unit, by, job, JobMove.UNASSIGNED, state, details)
 
 
 def _user_ids(unit: TenantUnit, job: Job) -> list[int]:

@@ -1,4 +1,4 @@
-"""Files that were uploaded as evidence: their rows. The bytes lie elsewhere."""
+"""Rows of uploaded evidence files. The bytes are in the file storage."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from manifest_auth.store.tables import file_totals, files
 from manifest_auth.work.actor import Actor
 
 PATH = "/api/client/files"
-NO_ROOM = "The client's files would take more room than they may"
+QUOTA_EXCEEDED = "The client's files would exceed their quota"
 
 
 class File(NamedTuple):
-    """``used_at``: when it was first recorded in a job. Until then it may go."""
+    """``used_at``: when it was first recorded in a job. Until then it may be deleted."""
 
     id: int
     key: str
@@ -31,12 +31,12 @@ class File(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Where it can be fetched from."""
+        """The path of the download."""
         return f"{PATH}/{self.id}"
 
 
 class Unused(NamedTuple):
-    """A file that may go."""
+    """A file that may be deleted."""
 
     id: int
     tenant_id: int
@@ -52,7 +52,7 @@ _ADD = tenant_scoped(insert(files).values({name: bindparam(name) for name in _NE
 _UNUSED = cross_tenant(
     select(_C.id, _C.tenant_id, _C.key).where(_C.used_at.is_(None), _C.uploaded_at < bindparam("before")).limit(100),
     Unused,
-    because="files that nobody used are dropped whatever tenant they belong to",
+    because="unused files of all tenants are deleted",
 )
 _DROP = tenant_scoped(delete(files).where(_C.id == bindparam("id"), _C.used_at.is_(None)).returning(_C.size), int)
 _T = file_totals.c
@@ -71,16 +71,16 @@ _USE = tenant_scoped(
 
 
 def bytes_left(unit: TenantUnit, quota: int) -> int:
-    """How many bytes the tenant's files may still grow by."""
+    """How many more bytes the tenant may upload."""
     return max(quota - (unit.first(_TOTAL) or 0), 0)
 
 
 def add(
     unit: TenantUnit, by: Actor, *, key: str, name: str, media_type: str, size: int, sha256: str, quota: int
 ) -> File:
-    """The row of a file whose bytes are kept already, counted in the tenant's total. Raises PayloadTooLarge."""
+    """Adds the row of a file whose bytes are stored, and counts it in the tenant's total. Raises PayloadTooLarge."""
     if size > quota or not unit.change(_COUNT, size=size, quota=quota):
-        raise PayloadTooLarge(NO_ROOM)
+        raise PayloadTooLarge(QUOTA_EXCEEDED)
     added = unit.one(
         _ADD, key=key, name=name, media_type=media_type, size=size, sha256=sha256, uploaded_by=by.user_id,
         uploaded_at=by.at,
@@ -89,12 +89,12 @@ def add(
 
 
 def unused(unit: SystemUnit, before: int) -> list[Unused]:
-    """Files that nobody recorded anywhere since they were uploaded, some at a time."""
+    """Some files that were not recorded in a job since their upload."""
     return unit.all(_UNUSED, before=before)
 
 
 def drop_unused(unit: TenantUnit, file_id: int) -> bool:
-    """Takes the row away. False when somebody recorded the file meanwhile."""
+    """Deletes the row. False when the file was recorded in a job meanwhile."""
     dropped = unit.first(_DROP, id=file_id)
     if dropped is None:
         return False
@@ -111,12 +111,12 @@ def get(unit: TenantUnit, file_id: int) -> File:
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[File]:
-    """Those of the tenant's files that have one of these ids, in no order."""
+    """The tenant's files with these ids, in no order."""
     return unit.all(_MANY, ids=numbers(ids))
 
 
 def use(unit: TenantUnit, by: Actor, file_id: int) -> File:
-    """The file, which stays from now on. It is marked before it is looked for, so that whoever sweeps files that nobody
-    uses either sees the mark or was there first. Raises NotFound."""
+    """Marks a file as used, so that it is kept, and returns it. The mark comes before the read, so that a concurrent
+    sweep of unused files either sees it or came first. Raises NotFound."""
     unit.change(_USE, of=file_id, now=by.at)
     return get(unit, file_id)

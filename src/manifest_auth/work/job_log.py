@@ -1,5 +1,5 @@
-"""What happened to a job: an entry for each move, numbered from 1 by the counter in the job's row. Entries are only
-ever added."""
+"""The history of jobs: an entry for each move, numbered from 1 by the counter in the job's row. Entries are never
+changed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sqlalchemy import BigInteger, bindparam, insert, select
 
 from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import job_events
-from manifest_auth.work.actor import MOST_ROWS, Actor, few
+from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count
 from manifest_auth.work.job_rules import JobMove
 
 
 class Event(NamedTuple):
-    """``detail``: JSON; by the wire's name of what changed, ``before`` and ``after``."""
+    """An entry. ``detail``: JSON; ``before`` and ``after`` by the wire name of each changed member."""
 
     job_id: int
     number: int
@@ -28,15 +28,15 @@ class Event(NamedTuple):
     at: int
 
 
-class Note(NamedTuple):
-    """What an entry says beside who, when and which move. ``changes``: before and after, by the wire's name."""
+class LogDetails(NamedTuple):
+    """The rest of an entry besides actor, time and move. ``changes``: before and after, by wire name."""
 
     step: int | None = None
     comment: str = ""
     changes: Mapping[str, tuple[Any, Any]] = {}
 
 
-PLAIN = Note()
+PLAIN = LogDetails()
 _C = job_events.c
 _APPEND = tenant_scoped(insert(job_events).values({name: bindparam(name) for name in Event._fields}))
 _NUMBERED = tenant_scoped(
@@ -52,16 +52,16 @@ _NUMBERED = tenant_scoped(
 )
 
 
-def append(unit: TenantUnit, by: Actor, job_id: int, number: int, move: JobMove, note: Note) -> None:
-    """One entry. Raises Conflict when its number is taken."""
-    detail = {name: {"before": before, "after": after} for name, (before, after) in note.changes.items()}
+def append(unit: TenantUnit, by: Actor, job_id: int, number: int, move: JobMove, details: LogDetails) -> None:
+    """Adds an entry. Raises Conflict when its number is taken."""
+    detail = {name: {"before": before, "after": after} for name, (before, after) in details.changes.items()}
     unit.change(
         _APPEND,
         job_id=job_id,
         number=number,
         move=move.value,
-        step=note.step,
-        comment=note.comment,
+        step=details.step,
+        comment=details.comment,
         detail=orjson.dumps(detail).decode(),
         by=by.user_id,
         at=by.at,
@@ -69,6 +69,6 @@ def append(unit: TenantUnit, by: Actor, job_id: int, number: int, move: JobMove,
 
 
 def numbered(unit: TenantUnit, job_ids: Sequence[int], after: int, first: int) -> list[Event]:
-    """Of each job at most ``first`` entries after the number ``after``, in order. Raises ValidationError when that is
-    too much at once."""
-    return few(unit.all(_NUMBERED, ids=numbers(job_ids), after=after, until=after + first))
+    """Of each job, at most ``first`` entries after the number ``after``, in order. Raises ValidationError for too many
+    rows."""
+    return check_row_count(unit.all(_NUMBERED, ids=numbers(job_ids), after=after, until=after + first))

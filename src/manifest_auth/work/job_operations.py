@@ -1,4 +1,4 @@
-"""The moves of a whole job: made, changed, started, completed, canceled."""
+"""Operations on jobs: add, change, start, complete, cancel."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from manifest_auth.store.tables import templates
 from manifest_auth.text.canonical import check_line, check_prose
 from manifest_auth.work import assignments, job_rules, jobs, steps, template_operations, versions
 from manifest_auth.work.actor import Actor
-from manifest_auth.work.job_log import Note
+from manifest_auth.work.job_log import LogDetails
 from manifest_auth.work.job_rules import MOST_ASSIGNED, JobMove, JobStatus, Priority
 from manifest_auth.work.jobs import Job
 
-#: As of templates, whose name a job may take over.
+#: As for templates, since a job may have the template's name.
 NAME_LIMIT, COMMENT_LIMIT = template_operations.NAME_LIMIT, template_operations.COMMENT_LIMIT
 ASSET_LIMIT = 200
 
@@ -28,8 +28,8 @@ class _Template(NamedTuple):
     archived_at: int | None
 
 
-# Nobody archives the template or publishes another version of it until the job is there; many may make jobs of it.
-_HELD = tenant_scoped(
+# A shared lock: no transaction archives the template or publishes another version meanwhile; several may add jobs.
+_LOCKED_TEMPLATE = tenant_scoped(
     select(*(templates.c[name] for name in _Template._fields))
     .where(templates.c.id == bindparam("id"))
     .with_for_update(read=True),
@@ -53,7 +53,7 @@ def add(
     or a user, Conflict for a template that is archived or has no published version.
     """
     _check_texts(name, asset_id)
-    template = unit.first(_HELD, id=template_id)
+    template = unit.first(_LOCKED_TEMPLATE, id=template_id)
     if template is None:
         raise NotFound()
     wanted = list(dict.fromkeys(assigned_user_ids))
@@ -101,8 +101,8 @@ def change(
     asset_id: str | None = None,
     priority: Priority | None = None,
 ) -> Job:
-    """Changes what is given, leaves the rest; an empty ``asset_id`` takes it away. What changes nothing
-    is not logged. Raises ValidationError, NotFound, Conflict once the job has ended."""
+    """Changes the given members; an empty ``asset_id`` removes it. A change to the same values is not logged. Raises
+    ValidationError, NotFound, Conflict once the job has ended."""
     _check_texts(name, asset_id)
     job = jobs.get(unit, job_id, lock=True)
     state = job_rules.changed(jobs.state_of(job))
@@ -119,7 +119,7 @@ def change(
 
 
 def start(unit: TenantUnit, by: Actor, job_id: int) -> Job:
-    """Whoever starts a job that is assigned to nobody is assigned to it. Raises NotFound, Conflict."""
+    """Starts a job. A user who starts an unassigned job is assigned to it. Raises NotFound, Conflict."""
     job = jobs.get(unit, job_id, lock=True)
     if job.status == JobStatus.UNASSIGNED:
         job = assignments.put(unit, by, job, by.user_id)
@@ -128,18 +128,18 @@ def start(unit: TenantUnit, by: Actor, job_id: int) -> Job:
 
 
 def complete(unit: TenantUnit, by: Actor, job_id: int) -> Job:
-    """Raises NotFound, Conflict: not in progress, or a step is left."""
+    """Completes a job. Raises NotFound, Conflict for a job that is not in progress or has steps left."""
     job = jobs.get(unit, job_id, lock=True)
     state = job_rules.completed(jobs.state_of(job))
     return jobs.move(unit, by, job, JobMove.COMPLETED, state, completed_at=by.at)
 
 
 def cancel(unit: TenantUnit, by: Actor, job_id: int, comment: str = "") -> Job:
-    """What was recorded stays. Raises ValidationError, NotFound, Conflict once the job has ended."""
+    """Cancels a job; its records stay. Raises ValidationError, NotFound, Conflict once the job has ended."""
     check_prose(comment, "comment", COMMENT_LIMIT)
     job = jobs.get(unit, job_id, lock=True)
     state = job_rules.canceled(jobs.state_of(job))
-    return jobs.move(unit, by, job, JobMove.CANCELED, state, Note(comment=comment), canceled_at=by.at)
+    return jobs.move(unit, by, job, JobMove.CANCELED, state, LogDetails(comment=comment), canceled_at=by.at)
 
 
 def _check_texts(name: str | None, asset_id: str | None) -> None:

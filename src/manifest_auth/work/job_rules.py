@@ -1,7 +1,7 @@
-"""The life of a job, as a pure state machine: what may happen in which state, and what comes of it.
+"""The state machine of a job, as pure functions: which move is allowed in which state, and the state after it.
 
-Nothing here knows a store, a clock or a caller. Verbs ask these rules under a lock on the job's row, so whoever comes
-second is judged by what the first one left.
+Operations call these rules while the job's row is locked, so that the second of two concurrent moves sees the state
+after the first.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from manifest_auth.text.canonical import check_line, check_prose
 
 MOST_ASSIGNED = 20  # users of one job
 MOST_RECORDS = 100  # of one step
-TEXT_LIMIT, CHOICE_LIMIT, UNIT_LIMIT = 10_000, 200, 40  # characters of what is recorded
+TEXT_LIMIT, CHOICE_LIMIT, UNIT_LIMIT = 10_000, 200, 40  # characters of a record's value
 
 
 class JobStatus(enum.StrEnum):
-    """The wire's names; stored as such."""
+    """Wire names, stored as such."""
 
     UNASSIGNED = "UNASSIGNED"
     ASSIGNED = "ASSIGNED"
@@ -29,7 +29,7 @@ class JobStatus(enum.StrEnum):
 
 
 class JobMove(enum.StrEnum):
-    """What can happen to a job, as its history names it."""
+    """The moves of a job, as in its history."""
 
     CREATED = "CREATED"
     CHANGED = "CHANGED"
@@ -42,7 +42,7 @@ class JobMove(enum.StrEnum):
 
 
 class Priority(enum.IntEnum):
-    """Stored as numbers, so that what is urgent sorts first."""
+    """Stored as numbers, so that urgent jobs sort first."""
 
     HIGH = 1
     MEDIUM = 2
@@ -50,7 +50,7 @@ class Priority(enum.IntEnum):
 
 
 class RecordKind(enum.StrEnum):
-    """What kind of value was recorded."""
+    """The kind of a record's value."""
 
     TEXT = "TEXT"
     NUMBER = "NUMBER"
@@ -60,7 +60,7 @@ class RecordKind(enum.StrEnum):
 
 
 ENDED = frozenset({JobStatus.COMPLETED, JobStatus.CANCELED})
-_WORDS = {
+_STATUS_TEXT = {
     JobStatus.UNASSIGNED: "assigned to nobody",
     JobStatus.ASSIGNED: "not started",
     JobStatus.IN_PROGRESS: "in progress",
@@ -70,8 +70,8 @@ _WORDS = {
 
 
 class State(NamedTuple):
-    """All that the rules look at. ``done``: how many of the ``steps`` are completed, always the first ones;
-    ``assigned``: how many users are."""
+    """The part of a job that the rules read. ``done``: how many of the ``steps`` are completed, always the first ones;
+    ``assigned``: number of users."""
 
     status: JobStatus
     steps: int
@@ -80,18 +80,18 @@ class State(NamedTuple):
 
 
 def created(steps: int) -> State:
-    """A new job."""
+    """The state of a new job."""
     return State(JobStatus.UNASSIGNED, steps)
 
 
 def changed(state: State) -> State:
-    """Name, thing or priority get other values. Raises Conflict once the job has ended."""
+    """Name, asset or priority change. Raises Conflict once the job has ended."""
     _not_ended(state)
     return state
 
 
 def assigned(state: State) -> State:
-    """One more user. Raises Conflict: ended, or as many as there may be."""
+    """One more user. Raises Conflict for an ended job, or too many users."""
     _not_ended(state)
     if state.assigned >= MOST_ASSIGNED:
         raise Conflict(f"A job has at most {MOST_ASSIGNED} users")
@@ -100,8 +100,8 @@ def assigned(state: State) -> State:
 
 
 def unassigned(state: State) -> State:
-    """One user less; a job that is not started goes back to unassigned with its last one. Raises Conflict: ended, or
-    nobody was assigned."""
+    """One user less; without users, a job that is not started is unassigned again. Raises Conflict for an ended job, or
+    one without users."""
     _not_ended(state)
     if not state.assigned:
         raise Conflict("The job is assigned to nobody")
@@ -111,15 +111,15 @@ def unassigned(state: State) -> State:
 
 
 def started(state: State) -> State:
-    """Assigned to in progress. Raises Conflict: whoever starts an unassigned job is assigned first."""
+    """Assigned to in progress. Raises Conflict in any other state."""
     if state.status is not JobStatus.ASSIGNED:
-        raise Conflict(f"The job is {_WORDS[state.status]}")
+        raise Conflict(f"The job is {_STATUS_TEXT[state.status]}")
     return state._replace(status=JobStatus.IN_PROGRESS)
 
 
 def step_completed(state: State, number: int, *, is_evident: bool) -> State:
-    """The step that is next is completed. ``is_evident``: the step asks for no evidence, or something is recorded for
-    it. Raises NotFound, Conflict: not in progress, another step is next, no evidence."""
+    """The next step is completed. ``is_evident``: the step needs no evidence, or has a record. Raises NotFound,
+    Conflict for a job that is not in progress, another step, or missing evidence."""
     is_next(state, number)
     if not is_evident:
         raise Conflict(f"Step {number} needs something recorded as evidence first")
@@ -127,15 +127,15 @@ def step_completed(state: State, number: int, *, is_evident: bool) -> State:
 
 
 def recorded(state: State, number: int, records: int) -> None:
-    """Something may be recorded for step ``number``, which has ``records`` already. Raises NotFound, Conflict: not in
-    progress, another step is next, as many as there may be."""
+    """Checks that a record may be added to step ``number``, which has ``records``. Raises NotFound, Conflict for a job
+    that is not in progress, another step, or too many records."""
     is_next(state, number)
     if records >= MOST_RECORDS:
         raise Conflict(f"A step has at most {MOST_RECORDS} records")
 
 
 def completed(state: State) -> State:
-    """In progress to completed. Raises Conflict: not in progress, or a step is left."""
+    """In progress to completed. Raises Conflict for a job that is not in progress or has steps left."""
     _in_progress(state)
     if state.done < state.steps:
         raise Conflict(f"Step {state.done + 1} of {state.steps} is not completed")
@@ -143,14 +143,14 @@ def completed(state: State) -> State:
 
 
 def canceled(state: State) -> State:
-    """The end of a job that is not completed. Raises Conflict."""
+    """The job is canceled. Raises Conflict once it has ended."""
     _not_ended(state)
     return state._replace(status=JobStatus.CANCELED)
 
 
 def is_next(state: State, number: int) -> None:
-    """Steps go in order. Raises NotFound for a step that the job does not have, Conflict: not in progress, or another
-    step is next."""
+    """Checks that the step is the next one. Raises NotFound for a step that the job does not have, Conflict for a job
+    that is not in progress, or another step."""
     if not 1 <= number <= state.steps:
         raise NotFound()
     _in_progress(state)
@@ -162,17 +162,17 @@ def is_next(state: State, number: int) -> None:
 
 def _not_ended(state: State) -> None:
     if state.status in ENDED:
-        raise Conflict(f"The job is {_WORDS[state.status]}")
+        raise Conflict(f"The job is {_STATUS_TEXT[state.status]}")
 
 
 def _in_progress(state: State) -> None:
     if state.status is not JobStatus.IN_PROGRESS:
-        raise Conflict(f"The job is {_WORDS[state.status]}")
+        raise Conflict(f"The job is {_STATUS_TEXT[state.status]}")
 
 
 class Value(NamedTuple):
-    """What is recorded: the member of its kind is set, the others are None. A boolean is 0 or 1 in ``value``, a choice
-    stands in ``text``."""
+    """The value of a record: the member of its kind is set, the others are None. A boolean is 0 or 1 in ``value``, a
+    choice is in ``text``."""
 
     kind: RecordKind
     text: str | None = None
@@ -190,8 +190,8 @@ def value_of(
     boolean: bool | None = None,
     file_id: int | None = None,
 ) -> Value:
-    """The one value that was given. Raises ValidationError: none, several, too long, nothing to read, a unit of
-    nothing, no finite number."""
+    """The one given value. Raises ValidationError for none, several, a text that is empty or too long, a unit without a
+    number, or a number that is not finite."""
     given = [
         Value(RecordKind.TEXT, text=check_prose(text, "text", TEXT_LIMIT, empty=False)) if text is not None else None,
         Value(RecordKind.NUMBER, value=_finite(value), unit=_unit(unit)) if value is not None else None,

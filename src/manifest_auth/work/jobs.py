@@ -1,4 +1,4 @@
-"""Jobs: their rows, their list, and the one statement that moves one on."""
+"""Rows of jobs: look-up, list, and the one statement that changes a job."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Integer, Text, bindparam, insert, select, update
 
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.store import Listing, TenantUnit, among, mine, numbers, tenant_scoped
+from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import job_assignments, jobs
 from manifest_auth.work import job_log
 from manifest_auth.work.actor import Actor
-from manifest_auth.work.job_log import PLAIN, Note
+from manifest_auth.work.job_log import PLAIN, LogDetails
 from manifest_auth.work.job_rules import JobMove, JobStatus, Priority, State
 
 
 class Job(NamedTuple):
-    """``version``: the number of the one it was made from. ``done``: how many of its ``steps`` are completed, always
-    the first ones. ``records``, ``events``: how many there are. ``priority``: see ``Priority``."""
+    """``version``: number of the template's version. ``done``: how many of its ``steps`` are completed, always the
+    first ones. ``records``, ``events``: how many there are. ``priority``: see ``Priority``."""
 
     id: int
     template_id: int
@@ -41,7 +41,7 @@ class Job(NamedTuple):
 
     @property
     def name_key(self) -> str:
-        """What lists are ordered by."""
+        """The key that lists are ordered by."""
         return self.name.lower()
 
 
@@ -64,27 +64,29 @@ LISTING = Listing(
         "template": _C.template_id == bindparam("template", type_=BigInteger()),
         "asset": _C.asset_id == bindparam("asset", type_=Text()),
         "assigned": _C.id.in_(
-            select(_A.job_id).where(mine(job_assignments), _A.user_id == bindparam("assigned", type_=BigInteger()))
+            select(_A.job_id).where(
+                tenant_condition(job_assignments), _A.user_id == bindparam("assigned", type_=BigInteger())
+            )
         ),
     },
     narrow=("template", "asset", "assigned"),
 )
 _INSERTED = ("name_key", *(name for name in Job._fields if name != "id"))
 _ADD = tenant_scoped(insert(jobs).values({name: bindparam(name) for name in _INSERTED}).returning(_C.id), int)
-#: What was read and judged; whoever changed it meanwhile is not overwritten.
-_JUDGED = ("status", "done", "records", "events")
+#: Columns that must not have changed since the rules read them.
+_CHECKED = ("status", "done", "records", "events")
 _CHANGED = (
-    "name", "name_key", "asset_id", "priority", *_JUDGED, "changed_at", "started_at", "completed_at", "canceled_at",
+    "name", "name_key", "asset_id", "priority", *_CHECKED, "changed_at", "started_at", "completed_at", "canceled_at",
 )  # fmt: skip
 _SAVE = tenant_scoped(
     update(jobs)
-    .where(_C.id == bindparam("of"), *(_C[name] == bindparam(f"old_{name}") for name in _JUDGED))
+    .where(_C.id == bindparam("of"), *(_C[name] == bindparam(f"old_{name}") for name in _CHECKED))
     .values({name: bindparam(f"new_{name}") for name in _CHANGED})
 )
 
 
 def get(unit: TenantUnit, job_id: int, *, lock: bool = False) -> Job:
-    """``lock``: the job and what is in it stay as they are until the transaction ends. Raises NotFound."""
+    """The job. ``lock``: locks the job and its parts until the transaction ends. Raises NotFound."""
     found = unit.first(_LOCKED if lock else _BY_ID, id=job_id)
     if found is None:
         raise NotFound()
@@ -92,12 +94,12 @@ def get(unit: TenantUnit, job_id: int, *, lock: bool = False) -> Job:
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Job]:
-    """Those of the tenant's jobs that have one of these ids, in no order."""
+    """The tenant's jobs with these ids, in no order."""
     return unit.all(_MANY, ids=numbers(ids))
 
 
 def insert_new(unit: TenantUnit, by: Actor, job: Job) -> Job:
-    """A new row, and the first entry of its log. Its id is the database's."""
+    """Adds a row, and the first entry of its history. The database assigns the id."""
     added = unit.one(_ADD, name_key=job.name.lower(), **job._asdict())
     made = job._replace(id=added)
     job_log.append(unit, by, made.id, made.events, JobMove.CREATED, PLAIN)
@@ -105,37 +107,39 @@ def insert_new(unit: TenantUnit, by: Actor, job: Job) -> Job:
 
 
 def state_of(job: Job, assigned: int = 0) -> State:
-    """What the rules look at. ``assigned``: how many users are, where a rule asks for it."""
+    """The state for the rules. ``assigned``: number of users, where a rule needs it."""
     return State(JobStatus(job.status), job.steps, job.done, assigned)
 
 
-def move(unit: TenantUnit, by: Actor, job: Job, kind: JobMove, state: State, note: Note = PLAIN, **members: Any) -> Job:
-    """The job after a move, with an entry in its log. ``job``: as it was read under its lock; ``members``: of the row,
-    that change beside the state. Raises Conflict when somebody else was faster."""
+def move(
+    unit: TenantUnit, by: Actor, job: Job, kind: JobMove, state: State, details: LogDetails = PLAIN, **members: Any
+) -> Job:
+    """Moves a job, with an entry in its history. ``job``: as read while locked; ``members``: columns that change
+    besides the state. Raises Conflict when the row has changed."""
     after = job._replace(status=state.status.value, done=state.done, events=job.events + 1, **members)
-    changes = {**_changes(job, after), **note.changes}
+    changes = {**_changes(job, after), **details.changes}
     after = save(unit, by, job, after)
-    job_log.append(unit, by, job.id, after.events, kind, note._replace(changes=changes))
+    job_log.append(unit, by, job.id, after.events, kind, details._replace(changes=changes))
     return after
 
 
 def save(unit: TenantUnit, by: Actor, before: Job, after: Job) -> Job:
-    """Raises Conflict when the row is not any more what was read."""
+    """Writes the row. Raises Conflict when it has changed since it was read."""
     after = after._replace(changed_at=by.at)
-    old = {f"old_{name}": getattr(before, name) for name in _JUDGED}
+    old = {f"old_{name}": getattr(before, name) for name in _CHECKED}
     new = {f"new_{name}": value for name, value in after._asdict().items()}
     if unit.change(_SAVE, of=before.id, new_name_key=after.name.lower(), **old, **new) != 1:
-        raise Conflict("Somebody else changed the job first")
+        raise Conflict("Another user changed the job first")
     return after
 
 
 def _changes(before: Job, after: Job) -> dict[str, tuple[Any, Any]]:
-    pairs = zip(_shown(before).items(), _shown(after).values(), strict=True)
+    pairs = zip(_logged_values(before).items(), _logged_values(after).values(), strict=True)
     return {name: (old, new) for (name, old), new in pairs if old != new}
 
 
-def _shown(job: Job) -> dict[str, Any]:
-    """What the log tells the changes of, by the wire's names."""
+def _logged_values(job: Job) -> dict[str, Any]:
+    """The members whose changes are logged, by wire name."""
     return {
         "name": job.name,
         "assetId": job.asset_id,

@@ -1,4 +1,4 @@
-"""What is recorded in a job: numbered from 1 by the counter in the job's row, never changed, never removed."""
+"""Records of jobs: numbered from 1 by the counter in the job's row, never changed or removed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sqlalchemy import BigInteger, bindparam, func, insert, select
 from manifest_auth.store import TenantUnit, among, among_pairs, numbers, pairs, tenant_scoped
 from manifest_auth.store.tables import job_records
 from manifest_auth.work import files, job_rules, jobs
-from manifest_auth.work.actor import MOST_ROWS, Actor, few
+from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count
 from manifest_auth.work.job_rules import Value
 
 
 class Record(NamedTuple):
-    """``step``: its number. The value as in :class:`manifest_auth.work.job_rules.Value`."""
+    """``step``: its number. The value is as in :class:`manifest_auth.work.job_rules.Value`."""
 
     job_id: int
     number: int
@@ -46,13 +46,13 @@ _NUMBERED = tenant_scoped(
     .limit(MOST_ROWS + 1),
     Record,
 )
-# In no order: asked for one, SQLite reads all records of the jobs instead of those of the steps.
+# Without an order: with one, SQLite reads all records of the jobs instead of those of the steps.
 _OF_STEPS = tenant_scoped(_ALL.where(among_pairs(_C.job_id, _C.step, "keys")).limit(MOST_ROWS + 1), Record)
 
 
 def add(unit: TenantUnit, by: Actor, job_id: int, step: int, value: Value) -> Record:
-    """Raises NotFound for job, step or file, Conflict: not in progress, another step is next, or as many as there may
-    be."""
+    """Adds a record. Raises NotFound for job, step or file, Conflict for a job that is not in progress, another step,
+    or too many records."""
     job = jobs.get(unit, job_id, lock=True)
     job_rules.recorded(jobs.state_of(job), step, count(unit, job_id, step))
     if value.file_id is not None:
@@ -75,17 +75,18 @@ def add(unit: TenantUnit, by: Actor, job_id: int, step: int, value: Value) -> Re
 
 
 def count(unit: TenantUnit, job_id: int, step: int) -> int:
-    """How many there are for a step."""
+    """The number of records of a step."""
     return unit.one(_COUNT, job=job_id, step=step)
 
 
 def numbered(unit: TenantUnit, job_ids: Sequence[int], after: int, first: int) -> list[Record]:
-    """Of each job at most ``first`` records after the number ``after``, in order. Raises ValidationError when that is
-    too much at once."""
-    return few(unit.all(_NUMBERED, ids=numbers(job_ids), after=after, until=after + first))
+    """Of each job, at most ``first`` records after the number ``after``, in order. Raises ValidationError for too many
+    rows."""
+    return check_row_count(unit.all(_NUMBERED, ids=numbers(job_ids), after=after, until=after + first))
 
 
 def of_steps(unit: TenantUnit, keys: Sequence[tuple[int, int]]) -> list[Record]:
-    """All records of these steps, each a job's id and a step's number; a job's in order. Raises ValidationError when
-    that is too much at once."""
-    return sorted(few(unit.all(_OF_STEPS, keys=pairs(keys))), key=lambda record: (record.job_id, record.number))
+    """All records of these steps (job id, step number), in order. Raises ValidationError for too many rows."""
+    return sorted(
+        check_row_count(unit.all(_OF_STEPS, keys=pairs(keys))), key=lambda record: (record.job_id, record.number)
+    )

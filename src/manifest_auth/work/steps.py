@@ -1,4 +1,4 @@
-"""Steps of a version: what may be written into one, and the one statement that writes them all into a draft."""
+"""Steps of template versions: validation, rows, and the statement that writes all steps of a draft."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, insert, select
 
 from manifest_auth.errors import Conflict, ValidationError
-from manifest_auth.store import TenantUnit, among, cell, mine, numbers, row_list, rows, tenant_scoped
+from manifest_auth.store import TenantUnit, among, cell, numbers, row_list, rows, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import template_steps, template_versions
 from manifest_auth.text.canonical import check_line, check_prose
-from manifest_auth.work.actor import MOST_ROWS, few
+from manifest_auth.work.actor import MOST_ROWS, check_row_count
 from manifest_auth.work.template_rules import VersionStatus
 
 MOST_STEPS = 200
@@ -20,7 +20,7 @@ INSTRUCTIONS_LIMIT = 10_000
 
 
 class NewStep(NamedTuple):
-    """A step to be, see :func:`check`."""
+    """A new step, see :func:`check`."""
 
     title: str
     instructions: str = ""
@@ -46,19 +46,21 @@ _OF = tenant_scoped(
     Step,
 )
 _V = template_versions.c
-_GIVEN = row_list("steps")
+_NEW_STEPS = row_list("steps")
 _WRITTEN = ("number", "title", "instructions", "requires_evidence")
-# Both reach a draft alone, whatever their caller believes: what is published never changes.
+# Both statements only change drafts, whatever the caller passes: published versions never change.
 _CLEAR = tenant_scoped(
     delete(template_steps).where(
         _C.version_id == bindparam("id"),
-        _C.version_id.in_(select(_V.id).where(mine(template_versions), _V.status == VersionStatus.DRAFT.value)),
+        _C.version_id.in_(
+            select(_V.id).where(tenant_condition(template_versions), _V.status == VersionStatus.DRAFT.value)
+        ),
     )
 )
 _PUT = tenant_scoped(
     insert(template_steps).from_select(
         ["version_id", *_WRITTEN],
-        select(_V.id, *(cell(_GIVEN, position, _C[name]) for position, name in enumerate(_WRITTEN))).where(
+        select(_V.id, *(cell(_NEW_STEPS, position, _C[name]) for position, name in enumerate(_WRITTEN))).where(
             _V.id == bindparam("id"), _V.status == VersionStatus.DRAFT.value
         ),
     )
@@ -67,17 +69,18 @@ _COUNT = tenant_scoped(select(func.count()).select_from(template_steps).where(_C
 
 
 def of_versions(unit: TenantUnit, version_ids: Sequence[int]) -> list[Step]:
-    """The steps of these versions, each version's in order. Raises ValidationError when that is too much at once."""
-    return few(unit.all(_OF, ids=numbers(version_ids)))
+    """The steps of these versions, in order. Raises ValidationError for too many rows."""
+    return check_row_count(unit.all(_OF, ids=numbers(version_ids)))
 
 
 def count(unit: TenantUnit, version_id: int) -> int:
-    """How many steps a version has."""
+    """The number of steps of a version."""
     return unit.one(_COUNT, id=version_id)
 
 
 def check(steps: Sequence[NewStep], field: str = "steps") -> Sequence[NewStep]:
-    """The steps as given. Raises ValidationError, which names the step: too many, no title, too long."""
+    """The steps, checked. Raises ValidationError that names the step, for too many steps, a missing title or a too long
+    text."""
     if len(steps) > MOST_STEPS:
         raise ValidationError(details=[(field, f"At most {MOST_STEPS} steps")])
     for number, step in enumerate(steps):
@@ -87,7 +90,7 @@ def check(steps: Sequence[NewStep], field: str = "steps") -> Sequence[NewStep]:
 
 
 def put(unit: TenantUnit, version_id: int, steps: Sequence[NewStep]) -> None:
-    """Steps in the place of those before. Raises Conflict when the version is no draft."""
+    """Replaces all steps. Raises Conflict when the version is not a draft."""
     unit.change(_CLEAR, id=version_id)
     written = [(number, s.title, s.instructions, int(s.requires_evidence)) for number, s in enumerate(steps, 1)]
     if unit.change(_PUT, id=version_id, steps=rows(written)) != len(written):

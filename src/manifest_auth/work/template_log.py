@@ -1,4 +1,4 @@
-"""What happened to a template and its versions: who, when, and with which words. Entries are only ever added."""
+"""The history of templates and their versions: actor, time, move and comment. Entries are never changed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from sqlalchemy import BigInteger, bindparam, insert, select
 
 from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import template_events
-from manifest_auth.work.actor import MOST_ROWS, Actor, few
+from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count
 from manifest_auth.work.template_rules import TemplateMove
 
 
 class Entry(NamedTuple):
-    """What is to be logged. ``version``: number of the version that it is about."""
+    """A new entry. ``version``: number of the version."""
 
     move: TemplateMove
     version: int | None = None
@@ -22,7 +22,7 @@ class Entry(NamedTuple):
 
 
 class Event(NamedTuple):
-    """``version``: number of the version that it is about."""
+    """A stored entry. ``version``: number of the version."""
 
     template_id: int
     number: int
@@ -49,7 +49,7 @@ _APPEND = tenant_scoped(insert(template_events).values({name: bindparam(name) fo
 
 
 def append(unit: TenantUnit, by: Actor, template_id: int, after: int, entries: Sequence[Entry]) -> None:
-    """Adds entries behind the number ``after``, which the caller has counted up in the template's row."""
+    """Adds entries after the number ``after``; the caller has increased the counter in the template's row."""
     for number, entry in enumerate(entries, after + 1):
         event = Event(
             template_id=template_id,
@@ -64,6 +64,6 @@ def append(unit: TenantUnit, by: Actor, template_id: int, after: int, entries: S
 
 
 def numbered(unit: TenantUnit, template_ids: Sequence[int], after: int, first: int) -> list[Event]:
-    """Of each template at most ``first`` entries after the number ``after``, in order. Raises ValidationError when
-    that is too much at once."""
-    return few(unit.all(_NUMBERED, ids=numbers(template_ids), after=after, until=after + first))
+    """Of each template, at most ``first`` entries after the number ``after``, in order. Raises ValidationError for too
+    many rows."""
+    return check_row_count(unit.all(_NUMBERED, ids=numbers(template_ids), after=after, until=after + first))

@@ -1,8 +1,8 @@
-"""What people do with templates: write, submit, approve, reject, publish, archive.
+"""Operations on templates: add, edit, submit, approve, reject, publish, archive.
 
-Each verb acts on what its caller has **seen** of the template, read before the unit of work was opened. Its first
-statement counts the template's log up from there; when anything happened meanwhile, it changes nothing and the caller
-gets CONFLICT. So of two who act at once one wins, and the log has exactly the winners.
+Each operation acts on a snapshot of the template, read before the unit of work was opened. Its first statement
+increases the template's event counter from the snapshot's value; when anything happened meanwhile, it changes nothing
+and raises Conflict. So of two concurrent operations one succeeds, and only that one is logged.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ DESCRIPTION_LIMIT = 10_000
 COMMENT_LIMIT = 2000
 
 
-class Seen(NamedTuple):
-    """A version, and its template, as somebody saw them who wants to act on them."""
+class VersionSnapshot(NamedTuple):
+    """A version and its template, as read before an operation."""
 
     template: Template
     version: Version
 
 
-def see(unit: TenantUnit, version_id: int) -> Seen:
-    """Raises NotFound."""
+def read_snapshot(unit: TenantUnit, version_id: int) -> VersionSnapshot:
+    """The snapshot of a version. Raises NotFound."""
     version = versions.get(unit, version_id)
-    return Seen(templates.get(unit, version.template_id), version)
+    return VersionSnapshot(templates.get(unit, version.template_id), version)
 
 
-def see_latest(unit: TenantUnit, template_id: int) -> Seen:
-    """Raises NotFound."""
+def read_latest(unit: TenantUnit, template_id: int) -> VersionSnapshot:
+    """The snapshot of a version. Raises NotFound."""
     template = templates.get(unit, template_id)
     [version] = versions.latest_of(unit, [template_id])
-    return Seen(template, version)
+    return VersionSnapshot(template, version)
 
 
 def add(unit: TenantUnit, by: Actor, name: str, description: str = "", of: Sequence[NewStep] = ()) -> Template:
-    """A template with its first version, a draft. Raises ValidationError."""
+    """Adds a template with its first version, a draft. Raises ValidationError."""
     check_line(name, "name", NAME_LIMIT)
     check_prose(description, "description", DESCRIPTION_LIMIT)
     steps.check(of)
@@ -60,8 +60,8 @@ def add(unit: TenantUnit, by: Actor, name: str, description: str = "", of: Seque
 def rename(
     unit: TenantUnit, by: Actor, seen: Template, *, name: str | None = None, description: str | None = None
 ) -> Template:
-    """Another name or description; None leaves it. What changes nothing is not logged. Raises ValidationError,
-    Conflict."""
+    """Changes name or description; None leaves a value. A change to the same values is not logged. Raises
+    ValidationError, Conflict."""
     changed = seen._replace(
         name=seen.name if name is None else check_line(name, "name", NAME_LIMIT),
         description=seen.description
@@ -70,12 +70,12 @@ def rename(
     )
     template_rules.check_archive(seen.archived_at is not None, TemplateMove.CHANGED)
     if changed == seen:
-        return templates.check_seen(unit, seen)
+        return templates.check_unchanged(unit, seen)
     return templates.move(unit, by, seen, changed, Entry(TemplateMove.CHANGED))
 
 
-def add_version(unit: TenantUnit, by: Actor, seen: Seen) -> Version:
-    """The next version, a draft that begins with the steps of the latest one, which ``seen`` holds. Raises Conflict."""
+def add_version(unit: TenantUnit, by: Actor, seen: VersionSnapshot) -> Version:
+    """Adds the next version, a draft with the steps of the latest one, ``seen.version``. Raises Conflict."""
     template, latest = seen
     template_rules.check_archive(template.archived_at is not None, TemplateMove.VERSION_ADDED)
     template_rules.check_next(VersionStatus(latest.status))
@@ -88,34 +88,40 @@ def add_version(unit: TenantUnit, by: Actor, seen: Seen) -> Version:
     return draft
 
 
-def edit(unit: TenantUnit, by: Actor, seen: Seen, revision: int, to: Sequence[NewStep]) -> Version:
-    """A draft's steps anew. ``revision``: of the draft that they were made from. Raises ValidationError, Conflict."""
+def edit(unit: TenantUnit, by: Actor, seen: VersionSnapshot, revision: int, to: Sequence[NewStep]) -> Version:
+    """Replaces a draft's steps. ``revision``: of the draft that was edited. Raises ValidationError, Conflict."""
     steps.check(to)
     changed = _moved(unit, by, seen, TemplateMove.EDITED, revision=revision)
     steps.put(unit, changed.id, to)
     return changed
 
 
-def submit(unit: TenantUnit, by: Actor, seen: Seen, comment: str = "", revision: int | None = None) -> Version:
-    """Draft to submitted. As for the other moves, ``revision`` is the one that the caller has read, if they say so; a
-    version that was edited since is not moved. Raises ValidationError, Conflict."""
+def submit(
+    unit: TenantUnit, by: Actor, seen: VersionSnapshot, comment: str = "", revision: int | None = None
+) -> Version:
+    """Draft to submitted. As for the other moves, ``revision`` is optional: the one that the caller read; a version
+    that was edited since is refused. Raises ValidationError, Conflict."""
     moved = _moved(unit, by, seen, TemplateMove.SUBMITTED, comment, revision)
     template_rules.check_submission(steps.count(unit, moved.id))
     return moved
 
 
-def approve(unit: TenantUnit, by: Actor, seen: Seen, comment: str = "", revision: int | None = None) -> Version:
+def approve(
+    unit: TenantUnit, by: Actor, seen: VersionSnapshot, comment: str = "", revision: int | None = None
+) -> Version:
     """Submitted to approved. Raises ValidationError, Conflict."""
     return _moved(unit, by, seen, TemplateMove.APPROVED, comment, revision)
 
 
-def reject(unit: TenantUnit, by: Actor, seen: Seen, comment: str, revision: int | None = None) -> Version:
-    """Submitted or approved back to draft, with words that say why. Raises ValidationError, Conflict."""
+def reject(unit: TenantUnit, by: Actor, seen: VersionSnapshot, comment: str, revision: int | None = None) -> Version:
+    """Submitted or approved back to draft, with a required comment. Raises ValidationError, Conflict."""
     check_prose(comment, "comment", COMMENT_LIMIT, empty=False)
     return _moved(unit, by, seen, TemplateMove.REJECTED, comment, revision)
 
 
-def publish(unit: TenantUnit, by: Actor, seen: Seen, comment: str = "", revision: int | None = None) -> Version:
+def publish(
+    unit: TenantUnit, by: Actor, seen: VersionSnapshot, comment: str = "", revision: int | None = None
+) -> Version:
     """Approved to published; the version that was published before is retired. Raises ValidationError, Conflict."""
     template, version = seen
     changed = _checked(seen, TemplateMove.PUBLISHED, comment, revision)._replace(published_at=by.at)
@@ -129,25 +135,30 @@ def publish(unit: TenantUnit, by: Actor, seen: Seen, comment: str = "", revision
 
 
 def archive(unit: TenantUnit, by: Actor, seen: Template, comment: str = "") -> Template:
-    """No new jobs and no moves from now on. Raises ValidationError, Conflict."""
-    return _shelved(unit, by, seen, TemplateMove.ARCHIVED, comment)
+    """Archives a template: no new jobs and no moves. Raises ValidationError, Conflict."""
+    return _archive_or_restore(unit, by, seen, TemplateMove.ARCHIVED, comment)
 
 
 def restore(unit: TenantUnit, by: Actor, seen: Template, comment: str = "") -> Template:
-    """Takes it out of the archive. Raises ValidationError, Conflict."""
-    return _shelved(unit, by, seen, TemplateMove.RESTORED, comment)
+    """Restores a template from the archive. Raises ValidationError, Conflict."""
+    return _archive_or_restore(unit, by, seen, TemplateMove.RESTORED, comment)
 
 
 def _moved(
-    unit: TenantUnit, by: Actor, seen: Seen, move: TemplateMove, comment: str = "", revision: int | None = None
+    unit: TenantUnit,
+    by: Actor,
+    seen: VersionSnapshot,
+    move: TemplateMove,
+    comment: str = "",
+    revision: int | None = None,
 ) -> Version:
     changed = _checked(seen, move, comment, revision)
     templates.move(unit, by, seen.template, seen.template, Entry(move, seen.version.number, comment))
     return versions.change(unit, seen.version, changed)
 
 
-def _checked(seen: Seen, move: TemplateMove, comment: str, revision: int | None) -> Version:
-    """The version as the move leaves it."""
+def _checked(seen: VersionSnapshot, move: TemplateMove, comment: str, revision: int | None) -> Version:
+    """The version after the move. Raises ValidationError, Conflict."""
     check_prose(comment, "comment", COMMENT_LIMIT)
     template, version = seen
     template_rules.check_archive(template.archived_at is not None, move)
@@ -158,7 +169,7 @@ def _checked(seen: Seen, move: TemplateMove, comment: str, revision: int | None)
     return version._replace(status=status, revision=version.revision + edited)
 
 
-def _shelved(unit: TenantUnit, by: Actor, seen: Template, move: TemplateMove, comment: str) -> Template:
+def _archive_or_restore(unit: TenantUnit, by: Actor, seen: Template, move: TemplateMove, comment: str) -> Template:
     check_prose(comment, "comment", COMMENT_LIMIT)
     template_rules.check_archive(seen.archived_at is not None, move)
     changed = seen._replace(archived_at=by.at if move is TemplateMove.ARCHIVED else None)

@@ -1,4 +1,4 @@
-"""Templates: their rows, their list, and the one statement that moves one on."""
+"""Rows of templates: look-up, list, and the one statement that changes a template."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Text, bindparam, insert, select, update
 
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.store import Listing, TenantUnit, among, mine, numbers, tenant_scoped
+from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import template_versions, templates
 from manifest_auth.work import template_log
 from manifest_auth.work.actor import Actor
@@ -16,8 +16,8 @@ from manifest_auth.work.template_log import Entry
 
 
 class Template(NamedTuple):
-    """``versions``: how many there are, the latest one's number. ``published``: number of the published one.
-    ``events``: how many stand in the log."""
+    """``versions``: how many there are, which is the latest one's number. ``published``: number of the published one.
+    ``events``: number of history entries."""
 
     id: int
     name: str
@@ -32,11 +32,11 @@ class Template(NamedTuple):
 
     @property
     def name_key(self) -> str:
-        """What lists are ordered by."""
+        """The key that lists are ordered by."""
         return self.name.lower()
 
 
-_MOVED_ON = "Somebody else has just changed this template: look at it again"
+_MOVED_ON = "Another user has just changed this template: read it again"
 _C, _V = templates.c, template_versions.c
 _ALL = select(*(_C[name] for name in Template._fields))
 _BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), Template)
@@ -51,7 +51,9 @@ LISTING = Listing(
     filters={
         "search": _C.name_key.like(bindparam("like"), escape="\\"),
         "status": _C.id.in_(
-            select(_V.template_id).where(mine(template_versions), _V.status == bindparam("status", type_=Text()))
+            select(_V.template_id).where(
+                tenant_condition(template_versions), _V.status == bindparam("status", type_=Text())
+            )
         ),
         "archived": _C.archived_at.is_not(None),
         "open": _C.archived_at.is_(None),
@@ -64,7 +66,7 @@ _ADD = tenant_scoped(
     .returning(_C.id),
     int,
 )
-# The count of what happened is the template's revision: whoever acts on what has moved meanwhile changes no row.
+# The event counter is the template's revision: an operation on an outdated snapshot changes no row.
 _MOVE = tenant_scoped(
     update(templates)
     .where(_C.id == bindparam("of"), _C.events == bindparam("seen"))
@@ -73,7 +75,7 @@ _MOVE = tenant_scoped(
 
 
 def get(unit: TenantUnit, template_id: int, *, lock: bool = False) -> Template:
-    """``lock``: the template and its versions stay as they are until the transaction ends. Raises NotFound."""
+    """The template. ``lock``: locks the template and its versions until the transaction ends. Raises NotFound."""
     found = unit.first(_LOCKED if lock else _BY_ID, id=template_id)
     if found is None:
         raise NotFound()
@@ -81,12 +83,12 @@ def get(unit: TenantUnit, template_id: int, *, lock: bool = False) -> Template:
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Template]:
-    """Those of the tenant's templates that have one of these ids, in no order."""
+    """The tenant's templates with these ids, in no order."""
     return unit.all(_MANY, ids=numbers(ids))
 
 
 def add(unit: TenantUnit, by: Actor, name: str, description: str, *entries: Entry) -> Template:
-    """A new template with one version, which the caller adds, and the first entries of its log."""
+    """Adds a template with one version, which the caller adds, and the first entries of its history."""
     made = Template(
         id=0,
         name=name,
@@ -105,8 +107,9 @@ def add(unit: TenantUnit, by: Actor, name: str, description: str, *entries: Entr
 
 
 def move(unit: TenantUnit, by: Actor, seen: Template, changed: Template, *entries: Entry) -> Template:
-    """Changes a template from what was ``seen`` of it, and logs why: the first statement of each verb that moves it or
-    one of its versions, so that what was seen of those holds too. Raises Conflict when anything happened since."""
+    """Changes a template from the snapshot ``seen``, and logs it. It is the first statement of each operation on the
+    template or its versions, so that the snapshot of those is current too. Raises Conflict when anything happened
+    since."""
     changed = changed._replace(events=seen.events + len(entries), changed_at=by.at)
     values = {f"new_{name}": value for name, value in _stored(changed).items()}
     if unit.change(_MOVE, of=seen.id, seen=seen.events, **values) != 1:
@@ -115,8 +118,8 @@ def move(unit: TenantUnit, by: Actor, seen: Template, changed: Template, *entrie
     return changed
 
 
-def check_seen(unit: TenantUnit, seen: Template) -> Template:
-    """For what changes nothing: raises Conflict when the template is not as it was seen."""
+def check_unchanged(unit: TenantUnit, seen: Template) -> Template:
+    """For an operation that changes nothing: raises Conflict when the template has changed since it was read."""
     if get(unit, seen.id) != seen:
         raise Conflict(_MOVED_ON)
     return seen

@@ -1,4 +1,4 @@
-"""Versions of templates: their rows. What is published never changes, and the statements see to that as well."""
+"""Rows of template versions. The statements themselves prevent changes of published versions."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sqlalchemy import BigInteger, bindparam, insert, select, update
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import template_versions, templates
-from manifest_auth.work.actor import MOST_ROWS, Actor, few
+from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count
 from manifest_auth.work.template_rules import FINAL, VersionStatus
 
 
 class Version(NamedTuple):
-    """``number``: within the template. ``status``: a word of ``VersionStatus``. ``revision``: counts the edits."""
+    """``number``: within the template. ``status``: a value of ``VersionStatus``. ``revision``: counts the edits."""
 
     id: int
     template_id: int
@@ -46,7 +46,7 @@ _NUMBERED = tenant_scoped(
 )
 _NEW = ("template_id", "number", "status", "revision", "created_by", "created_at", "published_at")
 _ADD = tenant_scoped(insert(template_versions).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
-# What was published never changes, whatever the caller believes: no statement but _RETIRE reaches it.
+# Published versions never change, whatever the caller passes: only _RETIRE updates them.
 _CHANGE = tenant_scoped(
     update(template_versions)
     .where(
@@ -77,7 +77,7 @@ def get(unit: TenantUnit, version_id: int) -> Version:
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Version]:
-    """Those of the tenant's versions that have one of these ids, in no order."""
+    """The tenant's versions with these ids, in no order."""
     return unit.all(_MANY, ids=numbers(ids))
 
 
@@ -92,18 +92,18 @@ def published_of(unit: TenantUnit, template_ids: Sequence[int]) -> list[Version]
 
 
 def find_published(unit: TenantUnit, template_id: int) -> Version | None:
-    """The version that jobs are made from."""
+    """The published version, from which jobs are made; None: there is none."""
     return next(iter(published_of(unit, [template_id])), None)
 
 
 def numbered(unit: TenantUnit, template_ids: Sequence[int], after: int, first: int) -> list[Version]:
-    """Of each template at most ``first`` versions after the number ``after``, in order. Raises ValidationError when
-    that is too much at once."""
-    return few(unit.all(_NUMBERED, ids=numbers(template_ids), after=after, until=after + first))
+    """Of each template, at most ``first`` versions after the number ``after``, in order. Raises ValidationError for too
+    many rows."""
+    return check_row_count(unit.all(_NUMBERED, ids=numbers(template_ids), after=after, until=after + first))
 
 
 def add(unit: TenantUnit, by: Actor, template_id: int, number: int) -> Version:
-    """A new draft without steps."""
+    """Adds a draft without steps."""
     made = Version(
         id=0,
         template_id=template_id,
@@ -119,15 +119,15 @@ def add(unit: TenantUnit, by: Actor, template_id: int, number: int) -> Version:
 
 
 def change(unit: TenantUnit, seen: Version, changed: Version) -> Version:
-    """Changes status, revision or time of publication from what was ``seen``. Raises Conflict when that holds no more,
-    and for a version that was published already."""
+    """Changes status, revision or time of publication from the snapshot ``seen``. Raises Conflict when the version has
+    changed, or was published already."""
     values = {f"new_{name}": getattr(changed, name) for name in ("status", "revision", "published_at")}
     if unit.change(_CHANGE, of=seen.id, seen_status=seen.status, seen_revision=seen.revision, **values) != 1:
-        raise Conflict("Somebody else has just changed this version: look at it again")
+        raise Conflict("Another user has just changed this version: read it again")
     return changed
 
 
 def retire(unit: TenantUnit, template_id: int, number: int) -> None:
-    """The published version makes place for the next. Raises Conflict when it is not published."""
+    """Retires the published version. Raises Conflict when it is not published."""
     if unit.change(_RETIRE, of=template_id, at=number) != 1:
         raise Conflict("The version is not published")

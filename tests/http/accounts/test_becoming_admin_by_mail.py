@@ -10,7 +10,7 @@ import pytest
 from tests.support import commands
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
-from tests.support.email_changes import quiet
+from tests.support.email_changes import until_idle
 from tests.support.mail_server import MailServer
 from tests.support.people import oidc_provider, user_of
 from tests.support.planted_accounts import CHOSEN, PATHS, PlantedAccount, planted_account
@@ -41,7 +41,7 @@ async def test_who_keeps_an_identity_is_sent_no_link(app: App, mail_server: Mail
     await domain_counts(app, client)
     async with oidc_provider(app, client, vouches=True) as company:
         await PATHS["set_user_roles"](await planted_account(Team(app, client), company), tmp_path)
-        await quiet(app)
+        await until_idle(app)
         assert mail_server.mails == []
 
 

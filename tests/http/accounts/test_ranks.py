@@ -106,9 +106,9 @@ async def test_an_admin_does_all_of_it_to_another_admin(team: Team) -> None:
 async def test_no_one_changes_their_own_roles_or_deactivates_or_resets_themselves(shared: Team, role: str) -> None:
     me, before = await shared.member(role), await directory(shared, (await shared.member(role)).id)
     for document, arguments, sentence in (
-        (SET_ROLES, {"roles": [role, "Author"]}, "Nobody changes their own roles"),
-        (SET_ROLES, {"roles": [role]}, "Nobody changes their own roles"),
-        (DEACTIVATE, {}, "Nobody deactivates themselves"),
+        (SET_ROLES, {"roles": [role, "Author"]}, "You cannot change your own roles"),
+        (SET_ROLES, {"roles": [role]}, "You cannot change your own roles"),
+        (DEACTIVATE, {}, "You cannot deactivate yourself"),
         (RESET, {}, "Change your own password with the current one"),
     ):
         refused = await shared.refused(role, document, id=me.id, **arguments)

@@ -1,4 +1,4 @@
-"""``/api/client/audit/export``: the filtered trail as a file that no spreadsheet runs."""
+"""``/api/client/audit/export``: the filtered audit trail as a file without spreadsheet formulas."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def own(app: App) -> OwnClient:
     return made
 
 
-async def _export(own: OwnClient, query: str, by: str = "boss") -> Reply:
+async def _export(own: OwnClient, query: str, by: str = "client_admin") -> Reply:
     return await own.app.get(f"{EXPORT}?{query}", token=getattr(own, by).token)
 
 

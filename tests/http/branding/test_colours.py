@@ -1,4 +1,4 @@
-"""A client's colour is served as a stylesheet of custom properties, and its name in place of the client's."""
+"""A client's colour is served as a stylesheet of custom properties; and its display name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client's logo: a PNG whose needed parts alone are kept and served, under an address that names its content."""
+"""A client's logo: a PNG reduced to its needed parts, served under an address that holds its hash."""
 
 from __future__ import annotations
 

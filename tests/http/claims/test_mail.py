@@ -10,7 +10,7 @@ from tests.support.accounts import act_on, new_client, new_user
 from tests.support.application import App, running
 from tests.support.background_jobs import check_domains, domain_checks_stand_still
 from tests.support.domain_claims import Claimed, claimed
-from tests.support.email_changes import quiet
+from tests.support.email_changes import until_idle
 from tests.support.mail_server import MailServer
 from tests.support.name_servers import NameServer, txt
 
@@ -37,7 +37,7 @@ async def admins_of(app: App, client: str) -> list[str]:
 
 async def came(app: App, mail_server: MailServer, number: int) -> dict[str, tuple[str, str]]:
     """Subject and text of the e-mails that came since the last time, by recipient."""
-    await quiet(app)
+    await until_idle(app)
     found = {one.recipients[0]: (str(one.message["Subject"]), one.text) for one in mail_server.mails}
     assert len(found) == len(mail_server.mails) == number
     mail_server.mails.clear()
@@ -63,7 +63,7 @@ async def test_a_missing_record_is_told_on_the_first_the_seventh_and_the_last_da
     told: dict[int, dict[str, tuple[str, str]]] = {}
     for hour in range(0, 16 * 24, 6):
         await check_domains(app)
-        await quiet(app)
+        await until_idle(app)
         if mail_server.mails:
             told[round(hour / 24)] = await came(app, mail_server, 2)
         app.clock.advance(DAY / 4)
@@ -101,5 +101,5 @@ async def test_both_clients_and_the_operator_are_told_of_a_domain_that_two_claim
     for _ in range(3):
         app.clock.advance(DAY)
         await check_domains(app)
-    await quiet(app)
+    await until_idle(app)
     assert mail_server.mails == []

@@ -97,12 +97,12 @@ async def test_no_sign_in_of_an_admin_ends_at_a_user_admins_address(app: App, op
     await own.changed(own.clerk, returnAddresses=[BACK, APP])
     _, reply = await provider.attempt("viewer", viewer.email, query=query)
     assert (reply.status, reply.headers["location"].partition("?")[0]) == (302, query["returnTo"])
-    browser, reply = await provider.attempt("boss", own.client_admin.email, query=query)
+    browser, reply = await provider.attempt("client_admin", own.client_admin.email, query=query)
     check_refusal(reply, 401, "SSO_FAILED")
     assert "session" not in browser.cookies
     assert "a User Admin added" in await last_reason(app, own.identifier)
     await settle(app, own.identifier, returnAddresses=[BACK, APP])
-    _, reply = await provider.attempt("boss", own.client_admin.email, query=query)
+    _, reply = await provider.attempt("client_admin", own.client_admin.email, query=query)
     assert reply.headers["location"].partition("?")[0] == query["returnTo"]
 
 
@@ -111,10 +111,10 @@ async def test_it_is_no_default_until_an_admin_saves_it(app: App, op: Op) -> Non
     own = await own_client(app)
     provider = await _at_provider(app, op, own)
     await own.changed(own.clerk, returnAddresses=[BACK])
-    _, reply = await provider.attempt("boss", own.client_admin.email)
+    _, reply = await provider.attempt("client_admin", own.client_admin.email)
     assert reply.headers["location"] == f"{app.public_url}/api/client/auth/me"
     await settle(app, own.identifier, returnAddresses=[BACK])
-    _, reply = await provider.attempt("boss", own.client_admin.email)
+    _, reply = await provider.attempt("client_admin", own.client_admin.email)
     assert reply.headers["location"] == BACK
 
 

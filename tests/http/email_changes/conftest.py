@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.application import App, running
 from tests.support.background_jobs import nothing_by_itself
-from tests.support.email_changes import quiet
+from tests.support.email_changes import until_idle
 from tests.support.mail_server import MailServer
 from tests.support.team import Team, new_team
 
@@ -24,7 +24,7 @@ async def app(database_url: str, mail_server: MailServer) -> AsyncIterator[App]:
 @pytest.fixture
 async def team(app: App, mail_server: MailServer, another_day: None) -> Team:
     """A client for one test, once all earlier e-mails are sent."""
-    await quiet(app)
+    await until_idle(app)
     mail_server.mails.clear()
     mail_server.refuses = ""
     return await new_team(app)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from tests.support.accounts import new_user, trail
 from tests.support.application import PASSWORD, App, running
-from tests.support.email_changes import DAY, ask_own, changed, confirm, person, quiet, stored, told, undo
+from tests.support.email_changes import (
+    DAY,
+    ask_own,
+    changed,
+    confirm,
+    mails_by_recipient,
+    person,
+    stored,
+    undo,
+    until_idle,
+)
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
 from tests.support.one_time_links import random_texts
@@ -18,7 +28,7 @@ async def test_those_who_manage_a_user_ask_for_it_too(team: Team, mail_server: M
     document = UPDATE.replace("title", "title pendingEmail")
     found = await team.ask("User Admin", document, id=user_id, input={"email": new, "title": "Chief"})
     assert (found["email"], found["title"], found["pendingEmail"]) == (old, "Chief", new)
-    mails = await told(team.app, mail_server)
+    mails = await mails_by_recipient(team.app, mail_server)
     assert set(mails) == {old, new}
     [event] = await events(team, "user_changed")
     assert event.members["after"] == {"title": "Chief"}
@@ -36,7 +46,7 @@ async def test_a_system_admin_asks_for_it_too(team: Team, mail_server: MailServe
     assert (data["email"], data["pendingEmail"], data["emailProvedAt"]) == (old, new, None)
     listed = check_success(await team.app.get(f"/api/admin/clients/{team.client}/users?q={old}", token=admin))
     assert [user["pendingEmail"] for user in listed["items"]] == [new]
-    check_success(await confirm(team.app, (await told(team.app, mail_server))[new].token))
+    check_success(await confirm(team.app, (await mails_by_recipient(team.app, mail_server))[new].token))
     data = check_success(await team.app.get(path, token=admin))
     assert (data["email"], data["pendingEmail"]) == (new, None)
     assert data["emailProvedAt"]
@@ -48,12 +58,12 @@ async def test_a_mistyped_address_that_was_put_right_gives_its_mailbox_no_passwo
     user_id, wrong = await new_user(team.app, team.client, password=PASSWORD)
     right = f"right@{team.client}.example"
     await team.ask("Admin", UPDATE, id=user_id, input={"email": right})
-    check_success(await confirm(team.app, (await told(team.app, mail_server))[right].token))
-    back = (await told(team.app, mail_server))[wrong].token
+    check_success(await confirm(team.app, (await mails_by_recipient(team.app, mail_server))[right].token))
+    back = (await mails_by_recipient(team.app, mail_server))[wrong].token
     await team.ask("User Admin", RESET, id=user_id)
-    link = (await told(team.app, mail_server))[right].token
+    link = (await mails_by_recipient(team.app, mail_server))[right].token
     assert check_success(await undo(team.app, back)) == {"email": wrong, "resets": False}
-    assert await told(team.app, mail_server) == {}
+    assert await mails_by_recipient(team.app, mail_server) == {}
     check_refusal(await reset(team.app, link), 401, "INVALID_TOKEN")  # it went to the address that was taken back
 
 
@@ -64,7 +74,7 @@ async def test_a_user_admin_never_changes_an_admins_address(team: Team, mail_ser
     user_id, old, _ = await person(team)
     new = f"planted@{team.client}.example"
     await team.ask("User Admin", UPDATE, id=user_id, input={"email": new})
-    link = (await told(team.app, mail_server))[new].token
+    link = (await mails_by_recipient(team.app, mail_server))[new].token
     await team.ask("Admin", SET_ROLES, id=user_id, roles=["Admin"])
     check_refusal(await confirm(team.app, link), 401, "INVALID_TOKEN")
     assert (await stored(team, user_id)).email == old
@@ -77,8 +87,8 @@ async def test_an_address_that_a_user_admin_gave_is_an_admins_to_confirm_before_
     user_id, planted, _ = await person(team)
     client_admin = f"boss@{team.client}.example"
     await team.ask("User Admin", UPDATE, id=user_id, input={"email": client_admin})
-    check_success(await confirm(team.app, (await told(team.app, mail_server))[client_admin].token))
-    back = (await told(team.app, mail_server))[planted].token
+    check_success(await confirm(team.app, (await mails_by_recipient(team.app, mail_server))[client_admin].token))
+    back = (await mails_by_recipient(team.app, mail_server))[planted].token
     refused = await team.refused("Admin", SET_ROLES, id=user_id, roles=["Admin"])
     assert (refused.code, "an Admin sets the address first" in refused.message) == ("CONFLICT", True)
     await team.ask("User Admin", UPDATE, id=user_id, input={"email": client_admin})
@@ -93,7 +103,7 @@ async def test_after_a_week_the_address_is_no_ones_to_undo_and_in_no_doubt(team:
     user_id, _, _ = await person(team)
     other = f"other-{user_id}@{team.client}.example"
     await team.ask("User Admin", UPDATE, id=user_id, input={"email": other})
-    check_success(await confirm(team.app, (await told(team.app, mail_server))[other].token))
+    check_success(await confirm(team.app, (await mails_by_recipient(team.app, mail_server))[other].token))
     team.app.clock.advance(7 * DAY + 1)
     team.members.clear()
     await team.ask("Admin", SET_ROLES, id=user_id, roles=["Admin"])
@@ -126,7 +136,7 @@ async def test_no_answer_and_no_event_holds_a_token(team: Team, mail_server: Mai
         assert not [secret for secret in secrets if secret in reply.text]
     details = "".join(event.detail for event in await trail(team.app, team.client))
     assert not [secret for secret in secrets if secret in details]
-    await quiet(team.app)
+    await until_idle(team.app)
 
 
 async def test_without_mail_those_who_manage_change_it_at_once_and_it_is_not_proved(

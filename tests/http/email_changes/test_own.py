@@ -11,11 +11,11 @@ from tests.support.email_changes import (
     changed,
     confirm,
     is_proved,
+    mails_by_recipient,
     person,
-    quiet,
     stored,
-    told,
     undo,
+    until_idle,
 )
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
@@ -31,7 +31,7 @@ async def test_it_takes_effect_when_the_new_mailbox_confirms(team: Team, mail_se
     assert data["pendingEmail"] == new
     assert (await team.app.me(token)).data["user"]["email"] == old
     assert (await team.ask("Admin", PENDING, id=user_id)) == {"email": old, "pendingEmail": new}
-    mails = await told(team.app, mail_server)
+    mails = await mails_by_recipient(team.app, mail_server)
     assert set(mails) == {old, new}
     assert "another e-mail address was asked for" in mails[old].message["Subject"]
     assert "welcome#" not in mails[old].text
@@ -43,7 +43,7 @@ async def test_it_takes_effect_when_the_new_mailbox_confirms(team: Team, mail_se
     assert (await team.ask("Admin", PENDING, id=user_id)) == {"email": new, "pendingEmail": None}
     assert (await team.app.sign_in(new, client=team.client)).status == 200
     check_refusal(await team.app.sign_in(old, client=team.client), 401, "INVALID_CREDENTIALS")
-    mails = await told(team.app, mail_server)
+    mails = await mails_by_recipient(team.app, mail_server)
     assert set(mails) == {old}
     assert "7 days" in mails[old].text
     assert await is_proved(team, user_id) == (
@@ -63,7 +63,7 @@ async def test_the_old_mailbox_undoes_it(team: Team, mail_server: MailServer) ->
     back = await changed(team, mail_server, token, new)
     keys = await keys_of(team.app, new, client=team.client)
     await team.app.post("/api/client/auth/password/forgot", {"email": new, "client": team.client})
-    stolen = (await told(team.app, mail_server))[new].token
+    stolen = (await mails_by_recipient(team.app, mail_server))[new].token
     looked = check_success(await team.app.post(LOOK, {"token": back}))
     assert (looked["purpose"], looked["email"]) == ("email-undo", old)
     team.app.clock.advance(6.9 * DAY)
@@ -72,7 +72,7 @@ async def test_the_old_mailbox_undoes_it(team: Team, mail_server: MailServer) ->
     for email in (old, new):
         check_refusal(await team.app.sign_in(email, client=team.client), 401, "INVALID_CREDENTIALS")
     check_refusal(await reset(team.app, stolen), 401, "INVALID_TOKEN")
-    mails = await told(team.app, mail_server)
+    mails = await mails_by_recipient(team.app, mail_server)
     assert set(mails) == {old}
     check_success(await reset(team.app, mails[old].token))
     assert (await team.app.sign_in(old, NEW, team.client)).status == 200
@@ -88,7 +88,7 @@ async def test_a_new_password_by_forgot_leaves_the_way_back_open(team: Team, mai
     new = f"thief@{team.client}.example"
     back = await changed(team, mail_server, token, new)
     await team.app.post("/api/client/auth/password/forgot", {"email": new, "client": team.client})
-    check_success(await reset(team.app, (await told(team.app, mail_server))[new].token))
+    check_success(await reset(team.app, (await mails_by_recipient(team.app, mail_server))[new].token))
     assert check_success(await undo(team.app, back))["email"] == old
     check_refusal(await team.app.sign_in(old, NEW, team.client), 401, "INVALID_CREDENTIALS")
 
@@ -100,7 +100,7 @@ async def test_the_first_mailbox_undoes_all_that_came_after(team: Team, mail_ser
     team.app.clock.advance(1)
     second_back = await changed(team, mail_server, token, third)
     check_success(await ask_own(team.app, token, f"fourth@{team.client}.example"))
-    pending = (await told(team.app, mail_server))[f"fourth@{team.client}.example"].token
+    pending = (await mails_by_recipient(team.app, mail_server))[f"fourth@{team.client}.example"].token
     assert check_success(await undo(team.app, first_back))["email"] == old
     for reply in (await undo(team.app, second_back), await confirm(team.app, pending)):
         check_refusal(reply, 401, "INVALID_TOKEN")
@@ -123,7 +123,7 @@ async def test_a_taken_address_is_answered_like_a_free_one(team: Team, mail_serv
     for who, new in ((token, f"free@{team.client}.example"), (other_token, taken)):
         with counted_statements() as seen:
             replies.append(await ask_own(team.app, who, new))
-            await quiet(team.app)
+            await until_idle(team.app)
         # Counters may be there already; what is deleted are e-mails that were taken meanwhile.
         writes = [sql for sql in seen if sql.startswith(("INSERT", "UPDATE")) or "FROM users" in sql]
         work.append([sql for sql in writes if "throttles" not in sql])
@@ -131,7 +131,7 @@ async def test_a_taken_address_is_answered_like_a_free_one(team: Team, mail_serv
     assert (free.status, set(free.data)) == (refused.status, set(refused.data))
     assert work[0] == work[1]
     assert refused.data["pendingEmail"] == taken
-    mails = await told(team.app, mail_server)
+    mails = await mails_by_recipient(team.app, mail_server)
     assert "belongs to\nanother account" in mails[taken].text
     assert "welcome#" not in mails[taken].text
     me = "{ me { email pendingEmail } }"
@@ -144,6 +144,6 @@ async def test_a_taken_address_is_answered_like_a_free_one(team: Team, mail_serv
 async def test_links_that_went_to_the_old_address_close(team: Team, mail_server: MailServer) -> None:
     _, old, token = await person(team)
     await team.app.post("/api/client/auth/password/forgot", {"email": old, "client": team.client})
-    link = (await told(team.app, mail_server))[old].token
+    link = (await mails_by_recipient(team.app, mail_server))[old].token
     await changed(team, mail_server, token, f"other@{team.client}.example")
     check_refusal(await reset(team.app, link), 401, "INVALID_TOKEN")

@@ -8,7 +8,19 @@ import pytest
 
 from tests.support.accounts import act_on, new_user, settle
 from tests.support.application import PASSWORD
-from tests.support.email_changes import DAY, LOOK, PENDING, ask_own, changed, confirm, person, quiet, stored, told, undo
+from tests.support.email_changes import (
+    DAY,
+    LOOK,
+    PENDING,
+    ask_own,
+    changed,
+    confirm,
+    mails_by_recipient,
+    person,
+    stored,
+    undo,
+    until_idle,
+)
 from tests.support.envelope import check_refusal, check_success
 from tests.support.faults import meanwhile
 from tests.support.mail_server import MailServer
@@ -25,7 +37,7 @@ async def test_the_current_password_is_asked_for_and_throttled(team: Team, mail_
     body = {"currentPassword": PASSWORD, "newPassword": NEW}
     guess = await team.app.post("/api/client/auth/password", body, token=token)
     check_refusal(guess, 429, "RATE_LIMITED")  # the other route allows no further guesses
-    assert await told(team.app, mail_server) == {}
+    assert await mails_by_recipient(team.app, mail_server) == {}
 
 
 async def test_a_password_that_was_replaced_meanwhile_starts_nothing(team: Team, mail_server: MailServer) -> None:
@@ -34,7 +46,7 @@ async def test_a_password_that_was_replaced_meanwhile_starts_nothing(team: Team,
     with meanwhile(team.app, lambda: team.app.post("/api/client/auth/password", body, token=token)):
         reply = await ask_own(team.app, token, f"other@{team.client}.example")
     check_refusal(reply, 401, "INVALID_CREDENTIALS")
-    assert f"other@{team.client}.example" not in await told(team.app, mail_server)
+    assert f"other@{team.client}.example" not in await mails_by_recipient(team.app, mail_server)
 
 
 async def test_what_is_no_address_or_ones_own_is_refused(team: Team) -> None:
@@ -56,7 +68,7 @@ async def test_a_mailbox_is_no_target_for_floods(team: Team, mail_server: MailSe
     for _ in range(3):
         for _, _, token in people:
             statuses.append((await ask_own(team.app, token, victim)).status)
-    await quiet(team.app)
+    await until_idle(team.app)
     assert statuses.count(200) <= 6
     assert statuses[-1] == 429
     assert len([received for received in mail_server.mails if received.recipients == [victim]]) == statuses.count(200)
@@ -73,7 +85,7 @@ async def test_asking_again_closes_what_was_asked_before(team: Team, mail_server
     links = []
     for name in ("one", "two"):
         check_success(await ask_own(team.app, token, f"{name}@{team.client}.example"))
-        links.append((await told(team.app, mail_server))[f"{name}@{team.client}.example"].token)
+        links.append((await mails_by_recipient(team.app, mail_server))[f"{name}@{team.client}.example"].token)
     check_refusal(await confirm(team.app, links[0]), 401, "INVALID_TOKEN")
     check_success(await confirm(team.app, links[1]))
     check_refusal(await confirm(team.app, links[1]), 401, "INVALID_TOKEN")
@@ -84,13 +96,13 @@ async def test_what_stops_a_change_that_waits(team: Team, mail_server: MailServe
     user_id, old, token = await person(team)
     new = f"other@{team.client}.example"
     check_success(await ask_own(team.app, token, new))
-    link = (await told(team.app, mail_server))[new].token
+    link = (await mails_by_recipient(team.app, mail_server))[new].token
     if stop == "password":
         body = {"currentPassword": PASSWORD, "newPassword": NEW}
         check_success(await team.app.post("/api/client/auth/password", body, token=token))
     elif stop == "reset":
         await team.app.post("/api/client/auth/password/forgot", {"email": old, "client": team.client})
-        check_success(await reset(team.app, (await told(team.app, mail_server))[old].token))
+        check_success(await reset(team.app, (await mails_by_recipient(team.app, mail_server))[old].token))
     elif stop == "deactivate":
         await act_on(team.app, f"{team.client}/users/{user_id}/deactivate")
         check_refusal(await confirm(team.app, link), 401, "INVALID_TOKEN")
@@ -126,12 +138,12 @@ async def test_a_token_is_good_for_its_own_purpose_and_client(team: Team, mail_s
     _, _, token = await person(team)
     new = f"other@{team.client}.example"
     check_success(await ask_own(team.app, token, new))
-    link = (await told(team.app, mail_server))[new].token
+    link = (await mails_by_recipient(team.app, mail_server))[new].token
     for reply in (await undo(team.app, link), await accept(team.app, link), await reset(team.app, link)):
         check_refusal(reply, 401, "INVALID_TOKEN")
     check_refusal(await confirm(team.app, link, headers={"X-Client-ID": "globex"}), 403, "FORBIDDEN")
     check_success(await confirm(team.app, link, headers={"X-Client-ID": team.client}))
-    [received] = (await told(team.app, mail_server)).values()
+    [received] = (await mails_by_recipient(team.app, mail_server)).values()
     check_refusal(await confirm(team.app, received.token), 401, "INVALID_TOKEN")
     check_refusal(await undo(team.app, "made-up"), 401, "INVALID_TOKEN")
 
@@ -140,18 +152,18 @@ async def test_of_many_who_confirm_at_once_one_does(team: Team, mail_server: Mai
     _, _, token = await person(team)
     new = f"other@{team.client}.example"
     check_success(await ask_own(team.app, token, new))
-    link = (await told(team.app, mail_server))[new].token
+    link = (await mails_by_recipient(team.app, mail_server))[new].token
     replies = await asyncio.gather(*(confirm(team.app, link) for _ in range(8)))
     assert sorted(reply.status for reply in replies) == [200] + [401] * 7
     assert len(await events(team, "email_changed")) == 1
-    assert len(await told(team.app, mail_server)) == 1
+    assert len(await mails_by_recipient(team.app, mail_server)) == 1
 
 
 async def test_an_address_that_was_taken_meanwhile_stays_whose_it_is(team: Team, mail_server: MailServer) -> None:
     user_id, old, token = await person(team)
     new = f"other@{team.client}.example"
     check_success(await ask_own(team.app, token, new))
-    link = (await told(team.app, mail_server))[new].token
+    link = (await mails_by_recipient(team.app, mail_server))[new].token
     await new_user(team.app, team.client, new)
     check_refusal(await confirm(team.app, link), 409, "CONFLICT")
     assert (await stored(team, user_id)).email == old
@@ -162,7 +174,7 @@ async def test_of_two_users_who_confirm_one_address_at_once_one_gets_it(team: Te
     for _ in range(2):
         _, _, token = await person(team)
         check_success(await ask_own(team.app, token, new))
-        links.append((await told(team.app, mail_server))[new].token)
+        links.append((await mails_by_recipient(team.app, mail_server))[new].token)
     replies = await asyncio.gather(*(confirm(team.app, link) for link in links))
     assert sorted(reply.status for reply in replies) == [200, 409]
 

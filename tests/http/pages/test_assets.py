@@ -1,4 +1,4 @@
-"""Stylesheet, modules and icon: named by what is in them, so that browsers keep them for good."""
+"""Stylesheets, scripts and icons of the pages: their names hold a hash, so that browsers cache them for ever."""
 
 from __future__ import annotations
 

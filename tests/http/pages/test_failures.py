@@ -1,4 +1,4 @@
-"""When a page is not there or does not work: a page where a browser asks, the envelope for programs."""
+"""Pages that do not exist or fail: a browser gets a page, a program gets the envelope."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No other site, and no one who reads along, can post a form of ours: every page that takes a POST, each variant."""
+"""No other site and no eavesdropper can post a form of ours: every page that takes a POST, each variant."""
 
 from __future__ import annotations
 

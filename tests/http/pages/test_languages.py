@@ -1,4 +1,4 @@
-"""Which language a page is in, and how a reader chooses another one."""
+"""The language of a page, and how a reader chooses another one."""
 
 from __future__ import annotations
 

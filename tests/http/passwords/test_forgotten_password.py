@@ -9,7 +9,7 @@ import pytest
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by, settle, trail
 from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.attempt_limits import ACCOUNT, ORIGIN
-from tests.support.email_changes import quiet
+from tests.support.email_changes import until_idle
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.mail_server import MailServer
 from tests.support.password_guesses import PROXY
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.mail, pytest.mark.still
 @pytest.fixture(autouse=True)
 async def another_day(app: App, mail_server: MailServer) -> None:
     app.clock.advance(3 * 86_400)
-    await quiet(app)
+    await until_idle(app)
     mail_server.mails.clear()
 
 
@@ -76,7 +76,7 @@ async def test_the_answer_is_the_same_whatever_is_found(app: App, mail_server: M
             replies[name] = await forgot(app, email, client, f"203.0.113.{number}")
             work[name] = len(seen)
         mail_server.is_holding = False
-        await quiet(app)
+        await until_idle(app)
     for reply in replies.values():
         check_success(reply)
         same_but_request_id(replies["known"], reply)
@@ -93,7 +93,7 @@ async def test_it_is_throttled_like_a_sign_in_and_alike_for_everybody(app: App, 
     known, unknown = await story(email, "198.51.100.9"), await story("still-nobody@acme.example", "198.51.100.10")
     assert known == unknown
     assert [status for status, _ in known] == [200] * ORIGIN.free + [429] * 2
-    await quiet(app)
+    await until_idle(app)
     assert len(mail_server.mails) == ORIGIN.free
     check_refusal(await forgot(app, email, address="198.51.100.9"), 429, "RATE_LIMITED")
     assert [event.event for event in await trail(app, "acme")][-1] == "throttled"
@@ -103,7 +103,7 @@ async def test_no_one_fills_a_mailbox_from_many_addresses(app: App, mail_server:
     _, email = await new_user(app, password=PASSWORD)
     replies = [await forgot(app, email, address=f"203.0.113.{number}") for number in range(ACCOUNT.free + 5)]
     assert [reply.status for reply in replies] == [200] * ACCOUNT.free + [429] * 5
-    await quiet(app)
+    await until_idle(app)
     assert len(mail_server.mails) == ACCOUNT.free
 
 
@@ -179,12 +179,12 @@ async def test_a_body_of_another_shape_is_refused(app: App, body: Any) -> None:
 async def test_without_a_mail_server_the_answer_is_the_same_and_no_link_is_made(database_url: str, app: App) -> None:
     _, email = await new_user(app, password=PASSWORD)
     expected = await forgot(app, email)
-    await quiet(app)
+    await until_idle(app)
     before = len([event for event in await trail(app, "acme") if event.event == "password_reset_started"])
     async with running(database_url) as other:
         reply = await other.post(FORGOT, {"email": email}, headers={"X-Client-ID": "acme"})
         same_but_request_id(expected, reply)
-        await quiet(other)
+        await until_idle(other)
         after = [event for event in await trail(other, "acme") if event.event == "password_reset_started"]
         assert len(after) == before
 

@@ -14,8 +14,14 @@ from tests.support.system_admins import another, enrolled, sign_in, signed_in_ad
 
 Test = Callable[[App], Awaitable[None]]
 CODES: dict[str, tuple[int, Test]] = {}
-#: Produced with settings of their own: tests/http/licence and test_overload.py.
-ELSEWHERE = {"LICENSE_REQUIRED": 403, "LICENSE_EXPIRED": 403, "LICENSE_INVALID": 400, "OVERLOADED": 503}
+#: Produced with settings of their own (tests/http/licence, test_overload.py), or on pages (tests/sign_in/test_console).
+ELSEWHERE = {
+    "REAUTHENTICATION_REQUIRED": 403,
+    "LICENSE_REQUIRED": 403,
+    "LICENSE_EXPIRED": 403,
+    "LICENSE_INVALID": 400,
+    "OVERLOADED": 503,
+}
 
 
 def produces(code: str, status: int) -> Callable[[Test], Test]:

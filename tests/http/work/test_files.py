@@ -16,7 +16,7 @@ from tests.support.disk import room_for
 from tests.support.envelope import check_refusal
 from tests.support.faults import files_are_gone
 from tests.support.roles import HOLDERS, Permission, Role
-from tests.support.uploads import FILE_KINDS, data_folder, kept, narrow_files
+from tests.support.uploads import FILE_KINDS, data_folder, files_on_disk, narrow_files
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
 STARTS = {
@@ -42,7 +42,7 @@ async def upload(app: App, token: str, data: bytes = PNG, kind: str = "image/png
 
 
 def left(app: App) -> list[Path]:
-    return kept(app, "uploads")
+    return files_on_disk(app, "uploads")
 
 
 async def test_a_file_comes_back_as_it_was_sent(app: App) -> None:
@@ -204,7 +204,7 @@ async def test_a_file_that_no_one_recorded_goes_after_a_day(app: App) -> None:
     await sweep_files(app)
     token = await token_of(app)
     check_refusal(await app.get(made.data["url"], token=token), 404, "NOT_FOUND")
-    assert kept(app) == []
+    assert files_on_disk(app) == []
 
 
 async def test_what_a_killed_process_left_of_an_upload_goes_after_a_day(app: App) -> None:

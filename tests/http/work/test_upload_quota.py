@@ -11,7 +11,7 @@ from tests.support.accounts import token_of
 from tests.support.application import App, Reply
 from tests.support.background_jobs import sweep_files
 from tests.support.envelope import check_refusal
-from tests.support.uploads import Sum, held, kept, narrow_quota
+from tests.support.uploads import Sum, files_on_disk, narrow_quota, stored_files
 
 SIZE = 4096
 PDF = b"%PDF-1.7\n" + bytes(SIZE - 9)
@@ -42,16 +42,16 @@ async def test_the_last_byte_fits_and_the_one_after_it_is_refused(narrow: App) -
     refused = await upload(narrow, token, b"%PDF-")
     check_refusal(refused, 413, "PAYLOAD_TOO_LARGE")
     assert "client" in refused.json["error"]["message"]
-    assert await held(narrow) == Sum(5, 5 * SIZE)
-    assert len(kept(narrow)) == 5
+    assert await stored_files(narrow) == Sum(5, 5 * SIZE)
+    assert len(files_on_disk(narrow)) == 5
 
 
 async def test_twenty_at_the_same_moment_get_exactly_what_fits(narrow: App) -> None:
     token = await token_of(narrow)
     replies = await asyncio.gather(*(upload(narrow, token) for _ in range(20)))
     assert sorted(reply.status for reply in replies) == [201] * 5 + [413] * 15
-    assert await held(narrow) == Sum(5, 5 * SIZE)
-    assert len(kept(narrow)) == 5  # what was refused left no bytes
+    assert await stored_files(narrow) == Sum(5, 5 * SIZE)
+    assert len(files_on_disk(narrow)) == 5  # what was refused left no bytes
 
 
 async def test_one_client_takes_no_quota_of_another(narrow: App) -> None:
@@ -95,4 +95,4 @@ async def test_a_body_that_does_not_fit_is_refused_before_it_is_read(narrow: App
     answer = await narrow.client.post(f"{PATH}?name=a.pdf", content=parts(), headers=headers)  # says no length
     assert answer.status_code == 413
     assert sent < 5 * SIZE
-    assert len(kept(narrow)) == 4
+    assert len(files_on_disk(narrow)) == 4

@@ -27,7 +27,7 @@ from tests.interop.microsoft import error_bodies, resources, tokens
 from tests.interop.microsoft.login import Login, endpoint_of
 from tests.interop.microsoft.people import POWER_APP, Directory, consumers, contoso, fabrikam
 from tests.interop.microsoft.tokens import ISSUER, SHARED, STS
-from tests.support.oidc_socket import Answer, Asked, Gates, Socket
+from tests.support.oidc_socket import Answer, Asked, Gates, Socket, with_changes
 
 
 class Standin:
@@ -107,8 +107,8 @@ class Standin:
         name = home.id if key_of is None else SHARED if key_of == SHARED else self.named(key_of).id
         now = self.clock.now_ms() // 1000
         usual = tokens.claims_of(kind, home, user, app, now, lifetime)
-        told = _last_word(tokens.header_of(kind, name), header or {})
-        return tokens.signed(told, _last_word(usual, claims or {}), name)
+        told = with_changes(tokens.header_of(kind, name), header or {})
+        return tokens.signed(told, with_changes(usual, claims or {}), name)
 
     def is_genuine(self, token: str) -> bool:
         """Whether the directory that it names signed it, or the key that all may use did."""
@@ -158,10 +158,6 @@ def _directory_of(asked: Asked) -> str:
     """Whose token Graph was shown."""
     token = asked.headers.get("authorization", "").removeprefix("Bearer ")
     return str(tokens.parts(token)[1].get("tid"))
-
-
-def _last_word(usual: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in {**usual, **last}.items() if value is not None}
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
 from tests.interop.microsoft.people import GRAPH, ORGANIZATION, OURS, Directory
+from tests.support.forged_tokens import unb64
 
 ISSUER, STS = "https://login.microsoftonline.com", "https://sts.windows.net"
 SHARED = "shared"  # the key with which every directory may sign, as most of Microsoft's are
@@ -40,11 +41,6 @@ def published(name: str, issuer: str) -> dict[str, Any]:
 
 def b64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def unb64(text: str) -> bytes:
-    """As lenient as .NET's reader: what is left over in the last character is no one's."""
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def coded(part: Any) -> str:

@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from manifest_auth.runtime import logs, mail
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.mail import Letter, Mail, server_of
+from manifest_auth.runtime.mail import Email, Mail, server_of
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.settings import load
 from tests.support.mail_server import MailServer
 
 NAME = "mail.example"  # not this machine, by its name
-LETTER = Letter("ada@engines.example", "Acme: your account is ready", "Hello,\n\nhttps://a.example/welcome#abc\n")
+LETTER = Email("ada@engines.example", "Acme: your account is ready", "Hello,\n\nhttps://a.example/welcome#abc\n")
 USER = {"ma:il@x": "p/ss w@rd%"}
 
 
@@ -51,7 +51,7 @@ def mail_of(settings: dict[str, str], log: Any = None, random: Random | None = N
     return Mail(server, Clock(), random or Random(), log or logs.build("error"), Metrics())
 
 
-async def sent(mail: Mail, letter: Letter = LETTER, seconds: float = 5.0) -> bool:
+async def sent(mail: Mail, letter: Email = LETTER, seconds: float = 5.0) -> bool:
     try:
         return await mail.send(letter, mail.deadline(seconds), "request-1")
     finally:
@@ -240,7 +240,7 @@ async def test_mails_of_one_request_share_its_time(log: Log) -> None:
         LETTER._replace(to="ada@engines.example, eve@evil.example"),
     ],
 )
-async def test_no_one_adds_headers_or_recipients(log: Log, letter: Letter) -> None:
+async def test_no_one_adds_headers_or_recipients(log: Log, letter: Email) -> None:
     with MailServer() as server:
         await sent(mail_of(server.settings, log), letter)
         for taken in server.mails:
@@ -251,7 +251,7 @@ async def test_no_one_adds_headers_or_recipients(log: Log, letter: Letter) -> No
 
 
 async def test_an_international_address_and_subject_arrive() -> None:
-    letter = Letter("zoë@bücher.example", "Über Größe: 日本", "Grüße\n" + "x" * 2000 + "\n")
+    letter = Email("zoë@bücher.example", "Über Größe: 日本", "Grüße\n" + "x" * 2000 + "\n")
     with MailServer() as server:
         assert await sent(mail_of(server.settings), letter)
         [taken] = server.mails

@@ -18,8 +18,8 @@ from hypothesis.stateful import (
 from manifest_auth.app import build_services
 from manifest_auth.runtime.settings import load
 from manifest_auth.sessions import Chain
-from manifest_auth.sessions.tokens import Rotation, Shown, rotate
-from manifest_auth.sessions.tokens.refresh import Verdict, judge
+from manifest_auth.sessions.tokens import RefreshToken, Rotation, rotate
+from manifest_auth.sessions.tokens.refresh import Decision, decide
 from tests.support.application import FAST
 
 GRACE = 10_000
@@ -32,17 +32,17 @@ class Story(RuleBasedStateMachine):
     committed and when, and never looks at the server's decision."""
 
     strict = False
-    tokens: Bundle[Shown] = Bundle("tokens")
+    tokens: Bundle[RefreshToken] = Bundle("tokens")
 
     @initialize(target=tokens)
-    def sign_in(self) -> Shown:
+    def sign_in(self) -> RefreshToken:
         self.now = 1_800_000_000_000
         self.chain = Chain("first", None, self.now)
         self.committed = ["first"]
         self.changed_at = self.now
         self.alive = True
         self.reused = False
-        return Shown("session", "first", "-", 0)
+        return RefreshToken("session", "first", "-", 0)
 
     def advance(self, before: str, after: str) -> bool:
         """The store's conditional update."""
@@ -55,7 +55,7 @@ class Story(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.now += int(seconds * 1000)
 
-    def is_good(self, shown: Shown) -> bool:
+    def is_good(self, shown: RefreshToken) -> bool:
         """The documented rule, written with the history of commits."""
         in_force = self.committed[-1]
         if shown.own == in_force:
@@ -68,7 +68,7 @@ class Story(RuleBasedStateMachine):
 
     @precondition(lambda self: self.alive)
     @rule(target=tokens, shown=tokens)
-    def show(self, shown: Shown) -> Shown:
+    def show(self, shown: RefreshToken) -> RefreshToken:
         good = self.is_good(shown)
         was = self.chain
         rotation = Rotation(lambda: self.chain, self.advance, self.strict)
@@ -81,7 +81,7 @@ class Story(RuleBasedStateMachine):
         if self.chain != was:
             self.committed.append(self.chain.current)
             self.changed_at = self.now
-        return Shown("session", given_ids[0], given_ids[1] or "-", 0)
+        return RefreshToken("session", given_ids[0], given_ids[1] or "-", 0)
 
     @invariant()
     def the_chain_says_what_was_committed(self) -> None:
@@ -106,30 +106,30 @@ def test_every_history_follows_the_rule(machine: type[RuleBasedStateMachine]) ->
 def test_what_is_neither_in_force_nor_its_child_lives_ten_seconds_at_most(
     own: str, parent: str, current: str, previous: str | None, age: int, strict: bool
 ) -> None:
-    verdict = judge(Shown("s", own, parent, 0), Chain(current, previous, 0), age, GRACE, strict=strict)
+    verdict = decide(RefreshToken("s", own, parent, 0), Chain(current, previous, 0), age, GRACE, strict=strict)
     if current not in (own, parent):
         relative = previous is not None and previous in (own, parent)
-        assert verdict is (Verdict.AGAIN if relative and age <= GRACE else Verdict.REUSED)
+        assert verdict is (Decision.AGAIN if relative and age <= GRACE else Decision.REUSED)
     else:
-        assert verdict not in (Verdict.AGAIN, Verdict.REUSED)
+        assert verdict not in (Decision.AGAIN, Decision.REUSED)
 
 
 @given(own=NAMES, previous=st.none() | NAMES, age=st.integers(0, 10**12))
 def test_the_token_in_force_never_grows_old_by_itself(own: str, previous: str | None, age: int) -> None:
     chain = Chain(own, previous, 0)
-    assert judge(Shown("s", own, "p", 0), chain, age, GRACE, strict=False) is Verdict.CHILD
-    assert judge(Shown("s", own, "p", 0), chain, age, GRACE, strict=True) is Verdict.SUCCEED
+    assert decide(RefreshToken("s", own, "p", 0), chain, age, GRACE, strict=False) is Decision.CHILD
+    assert decide(RefreshToken("s", own, "p", 0), chain, age, GRACE, strict=True) is Decision.SUCCEED
 
 
 def test_without_grace_nothing_replaced_is_answered_a_moment_later() -> None:
     chain = Chain("b", "a", 1000)
-    for shown in (Shown("s", "a", "-", 0), Shown("s", "c", "a", 0)):
-        assert judge(shown, chain, 1001, 0, strict=False) is Verdict.REUSED
+    for shown in (RefreshToken("s", "a", "-", 0), RefreshToken("s", "c", "a", 0)):
+        assert decide(shown, chain, 1001, 0, strict=False) is Decision.REUSED
 
 
 def test_a_grandparent_has_no_mercy_at_all() -> None:
     chain = Chain("c", "b", 1000)
-    assert judge(Shown("s", "a", "-", 0), chain, 1000, GRACE, strict=False) is Verdict.REUSED
+    assert decide(RefreshToken("s", "a", "-", 0), chain, 1000, GRACE, strict=False) is Decision.REUSED
 
 
 def test_of_all_children_exactly_one_commits_in_any_order() -> None:
@@ -146,12 +146,12 @@ def test_of_all_children_exactly_one_commits_in_any_order() -> None:
 
     row = Row()
     rotation = Rotation(lambda: row.chain, row.advance, False)
-    first = Shown("s", "first", "-", 0)
+    first = RefreshToken("s", "first", "-", 0)
     children = []
     for _ in range(20):
         ids = rotate(TOOLS, first, rotation, 0)
         assert ids is not None
-        children.append(Shown("s", ids[0], ids[1] or "-", 0))
+        children.append(RefreshToken("s", ids[0], ids[1] or "-", 0))
     assert row.commits == 0
     answers = [rotate(TOOLS, child, rotation, 0) for child in children]
     assert row.commits == 1
@@ -163,4 +163,4 @@ def test_a_lost_race_is_judged_by_what_the_winner_left() -> None:
     """Between the look and the update another child commits: the loser is a sibling then, and gets what it got."""
     looks = [Chain("first", None, 0), Chain("winner", "first", 0)]
     rotation = Rotation(lambda: looks.pop(0) if len(looks) > 1 else looks[0], lambda before, after: False, False)
-    assert rotate(TOOLS, Shown("s", "loser", "first", 0), rotation, 0) == ("winner", "first")
+    assert rotate(TOOLS, RefreshToken("s", "loser", "first", 0), rotation, 0) == ("winner", "first")

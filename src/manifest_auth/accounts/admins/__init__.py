@@ -1,9 +1,10 @@
-"""System admins: who they are, their sessions and second factors, and from which networks they may come.
+"""System admins: their accounts, sessions and second factors, and the networks that may call the admin routes.
 
-Owns ``system_admins``, ``admin_sessions``, ``admin_second_factors`` and ``admin_recovery_codes``. Knows no client.
+Owns ``system_admins``, ``admin_sessions``, ``admin_second_factors`` and ``admin_recovery_codes``. Never reads a
+client's data.
 """
 
-from manifest_auth.accounts.admins import managing, networks, second_factor
+from manifest_auth.accounts.admins import console, management, networks, second_factor, setup_code
 from manifest_auth.accounts.admins.admins import (
     BY_SESSION,
     Admin,
@@ -19,4 +20,4 @@ from manifest_auth.accounts.admins.admins import (
     rehash,
     signed_in,
 )
-from manifest_auth.accounts.admins.networks import AdminRange
+from manifest_auth.accounts.admins.networks import AdminNetworks

@@ -1,5 +1,5 @@
-"""System admins and their sessions. They run the installation and are users of no tenant; their tokens have keys,
-audience and table of their own, so nothing of theirs opens the client plane, nor the reverse."""
+"""System admins and their sessions. They run the installation and belong to no tenant. Their tokens have separate keys,
+audience and tables, so they open no route for users, nor the reverse."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import and_, bindparam, insert, select, update
 
+from manifest_auth.accounts.admins import setup_code
 from manifest_auth.accounts.admins.second_factor import HAS_ONE, IS_REQUIRED
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, ValidationError
@@ -30,7 +31,7 @@ class Admin(NamedTuple):
 
 
 class AdminSession(NamedTuple):
-    """A session with its admin, dead or alive."""
+    """A session with its admin, ended or not."""
 
     session_id: str
     admin_id: int
@@ -90,7 +91,7 @@ def find(unit: SystemUnit, username: str) -> Admin | None:
 
 
 def addresses_of(unit: SystemUnit, admin_id: int) -> list[str]:
-    """Where that admin signed in from lately, newest first."""
+    """The addresses of the admin's last sessions, newest first."""
     return unit.all(_ADDRESSES, of_id=admin_id)
 
 
@@ -99,7 +100,9 @@ def get_locked(unit: SystemUnit, admin_id: int) -> Admin:
 
 
 def create(unit: SystemUnit, username: str, password_hash: str, now: int) -> int:
-    """The new admin's id. Raises ValidationError, Conflict when the name is taken."""
+    """The new admin's id; a setup code is void from then on. Raises ValidationError, Conflict when the name is
+    taken."""
+    setup_code.void(unit)
     if not 1 <= len(username) <= 64 or username != username.strip():
         raise ValidationError(details=[("username", "1 to 64 characters, no space around")])
     check_name(username, "username")
@@ -121,7 +124,7 @@ def rehash(unit: SystemUnit, admin_id: int, old_hash: str, new_hash: str) -> boo
 def open_session(
     unit: SystemUnit, request: Request, admin_id: int, *, random: Random, most_s: int
 ) -> tuple[str, str, int]:
-    """Session id, id of its first refresh token, and when it ends."""
+    """Opens a session: its id, the id of its first refresh token, and when it ends (milliseconds)."""
     now = request.now
     session_id, refresh_id = random.text(16), random.text(12)
     ends_at = now + most_s * 1000
@@ -150,5 +153,5 @@ def advance(unit: SystemUnit, session_id: str, before: str, after: str, now: int
 
 
 def end(unit: SystemUnit, session_id: str, reason: str, now: int) -> bool:
-    """Every request of an admin asks the store, so other nodes know at once."""
+    """Ends a session. Every request of an admin reads the store, so all nodes know at once."""
     return unit.change(_END, sid=session_id, reason=reason, now=now) == 1

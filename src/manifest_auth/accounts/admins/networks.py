@@ -1,8 +1,9 @@
-"""From where the admin plane can be reached: the environment's networks, and those that a system admin has set. An
-address must be in both, where there are both, so nobody lifts over HTTP what the environment says.
+"""The networks that may call the admin routes: those of the environment, and those that a system admin has set.
 
-What was set is remembered as a principal is (``sessions/principals.py``): with SQLite until anybody commits anything,
-with PostgreSQL until it is announced to have changed, and not at all while announcements may not arrive.
+Where both are set, an address must be in both, so no request can lift the environment's limit.
+
+The setting is cached like a principal (``sessions/principals.py``): with SQLite until the next commit, with PostgreSQL
+until a change is announced, and not at all while announcements may be lost.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from manifest_auth.runtime.settings import Network, Settings, admin_networks, is
 from manifest_auth.store import Announcement, Store, SystemUnit, installation_values
 
 _NAME = "admin_addresses"
-_NOBODY = (ipaddress.IPv6Network("::/128"),)  # the address of nobody (RFC 4291, 2.5.2)
+_NO_ADDRESS = (ipaddress.IPv6Network("::/128"),)  # the unspecified address (RFC 4291, 2.5.2), which no caller has
 
 
 def addresses(unit: SystemUnit) -> str:
@@ -21,14 +22,14 @@ def addresses(unit: SystemUnit) -> str:
     return installation_values.get(unit, _NAME) or ""
 
 
-def written(text: str) -> str:
-    """A list of networks as it is stored. Raises ValueError."""
+def normalised(text: str) -> str:
+    """A list of networks in its stored form. Raises ValueError."""
     return ", ".join(str(network) for network in networks_of(text))
 
 
-def limit(unit: SystemUnit, text: str) -> None:
-    """Leaves the plane to the networks, as :func:`written` has them, from the commit on; empty: to all that the
-    environment lets in. On other nodes within a second."""
+def set_addresses(unit: SystemUnit, text: str) -> None:
+    """Limits the admin routes to the networks (as from :func:`normalised`), from the commit on; other nodes follow
+    within a second. Empty: only the environment's limit."""
     if text:
         installation_values.put(unit, _NAME, text)
     else:
@@ -36,19 +37,19 @@ def limit(unit: SystemUnit, text: str) -> None:
     unit.announce(_NAME, "")
 
 
-class AdminRange:
-    """Who is let near the admin plane, asked on every request."""
+class AdminNetworks:
+    """Checks a caller's address against both lists, on every admin request."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._always = admin_networks(settings)
         self._store = store
-        self._set: tuple[Network, ...] | None = None  # of `_version`; None: to be asked for
+        self._set: tuple[Network, ...] | None = None  # as of `_version`; None: to be read
         self._version: object | None = None
         self._generation = 0
         store.on_announcement(self._forget)
 
-    async def admits(self, address: str) -> bool:
-        """Whether somebody of that address may see that there is a plane at all. Raises StoreUnavailable."""
+    async def allows(self, address: str) -> bool:
+        """Whether the address may call the admin routes, and learn that they exist. Raises StoreUnavailable."""
         if self._always and not is_listed(address, self._always):
             return False
         version = self._store.version()
@@ -61,7 +62,7 @@ class AdminRange:
         generation = self._generation
         value = await installation_values.look_up(self._store, _NAME)
         found = () if value is None else _read(value)
-        # Nothing is kept that was read while something changed: it may be what was changed.
+        # A value that was read during a change is not cached: it may be the old one.
         if version is not None and generation == self._generation and version == self._store.version():
             self._set, self._version = found, version
         return found
@@ -73,8 +74,8 @@ class AdminRange:
 
 
 def _read(value: str) -> tuple[Network, ...]:
-    """What somebody wrote into the store by hand, and is no list, lets nobody in: ``admin addresses`` mends it."""
+    """An invalid value, written into the store by hand, allows no address; ``admin addresses`` repairs it."""
     try:
-        return networks_of(value) or _NOBODY
+        return networks_of(value) or _NO_ADDRESS
     except ValueError:
-        return _NOBODY
+        return _NO_ADDRESS

@@ -1,8 +1,8 @@
-"""The second factor of a system admin: one-time codes of an app (TOTP, RFC 6238), and ten recovery codes.
+"""The second factor of system admins: one-time codes of an app (TOTP, RFC 6238), and ten recovery codes.
 
-A secret is asked for at sign-in once a first code showed that the app has it. A code works once: the step of time that
-it was made for is kept, and no code of that step or an earlier one is taken again (RFC 6238, section 5.2). One step of
-thirty seconds to either side is granted to clocks that differ. Recovery codes are random, so their hash keeps them.
+Sign-in asks for codes once a first code has confirmed the secret. A code works once: its time step is stored, and no
+code of that step or an earlier one is accepted again (RFC 6238, section 5.2). Clocks may differ by one step of 30
+seconds. Recovery codes are random, so a plain hash protects them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from manifest_auth.store.tables import admin_recovery_codes, admin_second_factor
 STEP_S = 30
 CODES = 10
 ISSUER = "Manifest Auth"
-_SECRET_BYTES, _CODE_BYTES = 20, 10  # RFC 4226, section 4: 160 bits; 80 bits cannot be tried out
+_SECRET_BYTES, _CODE_BYTES = 20, 10  # RFC 4226, section 4: 160 bits; 80 bits cannot be guessed
 _SWITCH = "second_factor"
 _REQUIRED = "required"
 _F, _R = admin_second_factors.c, admin_recovery_codes.c
@@ -36,8 +36,8 @@ class Factor(NamedTuple):
     last_step: int
 
 
-class Used(NamedTuple):
-    """``how``: ``app`` or ``recovery code``; empty: the code does not work. ``replay``: it did, once."""
+class CodeCheck(NamedTuple):
+    """``how``: ``app`` or ``recovery code``; empty: the code is wrong. ``replay``: it was used before."""
 
     how: str = ""
     replay: Replay | None = None
@@ -78,7 +78,7 @@ _CODES_LEFT = global_(
     select(func.count()).select_from(admin_recovery_codes).where(_R.admin_id == bindparam("of"), _R.used_at.is_(None)),
     int,
 )
-#: Conditions for statements on admins: whether one has a factor, and whether all must.
+#: Conditions for statements on admins: which ones have a factor, and whether all must.
 HAS_ONE = select(_F.admin_id).where(_F.confirmed_at.is_not(None))
 IS_REQUIRED = (
     select(installation.c.name).where(installation.c.name == _SWITCH, installation.c.value == _REQUIRED).exists()
@@ -86,8 +86,8 @@ IS_REQUIRED = (
 
 
 def start(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, now: int) -> str:
-    """A new secret in base32, to be told once; it counts from :func:`confirm` on. One that was never confirmed is
-    replaced. Raises Conflict when there is a confirmed one."""
+    """A new secret in base32, to be text once; it takes effect with :func:`confirm`. Replaces an unconfirmed one.
+    Raises Conflict when there is a confirmed one."""
     if has_one(unit, admin_id):
         raise Conflict("There is a second factor already; remove it first")
     remove(unit, admin_id)
@@ -98,8 +98,8 @@ def start(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, now: 
 
 
 def confirm(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, code: str, now: int) -> tuple[str, ...]:
-    """The factor counts from now on; the recovery codes, to be told once. Raises Conflict when there is none to
-    confirm, ValidationError for a code that does not fit."""
+    """Puts the factor in force; the recovery codes, to be text once. Raises Conflict when there is none to confirm,
+    ValidationError for a wrong code."""
     found = unit.first(_FIND, admin_id=admin_id)
     if found is None or found.confirmed_at is not None:
         raise Conflict("There is no second factor that waits for its first code")
@@ -110,17 +110,17 @@ def confirm(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, cod
     return new_codes(unit, random, admin_id)
 
 
-def use(unit: SystemUnit, sealer: Sealer, admin_id: int, shown: str, now: int) -> Used:
-    """Uses up a code of the app or a recovery code."""
+def use(unit: SystemUnit, sealer: Sealer, admin_id: int, text: str, now: int) -> CodeCheck:
+    """Checks a code of the app or a recovery code, and marks it as used."""
     found = unit.first(_FIND, admin_id=admin_id)
     if found is None or found.confirmed_at is None:
-        return Used()
-    code = _normal(shown)
+        return CodeCheck()
+    code = _normal(text)
     if step := _step_of(sealer, found, code, now):
-        return Used("app") if _use_step(unit, found, step) else Used(replay="totp")
+        return CodeCheck("app") if _use_step(unit, found, step) else CodeCheck(replay="totp")
     if unit.change(_USE_CODE, of=admin_id, of_key=_key(admin_id, code), now=now) == 1:
-        return Used("recovery code")
-    return Used(replay="recovery_code" if unit.first(_CODE, of=admin_id, of_key=_key(admin_id, code)) else None)
+        return CodeCheck("recovery code")
+    return CodeCheck(replay="recovery_code" if unit.first(_CODE, of=admin_id, of_key=_key(admin_id, code)) else None)
 
 
 def has_one(unit: SystemUnit, admin_id: int) -> bool:
@@ -130,12 +130,12 @@ def has_one(unit: SystemUnit, admin_id: int) -> bool:
 
 
 def is_enrolled(unit: SystemUnit, admin_id: int) -> bool:
-    """As :func:`has_one`, for who only looks."""
+    """As :func:`has_one`, without a lock."""
     return unit.first(_ENROLLED, of=admin_id) == 1
 
 
 def new_codes(unit: SystemUnit, random: Random, admin_id: int) -> tuple[str, ...]:
-    """Ten recovery codes in place of all before, to be told once."""
+    """Ten new recovery codes, to be text once, which replace all previous ones."""
     unit.change(_DROP_CODES, of=admin_id)
     codes = tuple(base64.b32encode(random.bytes(_CODE_BYTES)).decode().lower() for _ in range(CODES))
     for code in codes:
@@ -148,7 +148,7 @@ def codes_left(unit: SystemUnit, admin_id: int) -> int:
 
 
 def remove(unit: SystemUnit, admin_id: int) -> bool:
-    """Takes factor and recovery codes away. False when there was no factor."""
+    """Removes the factor and the recovery codes. False when there was no factor."""
     unit.change(_DROP_CODES, of=admin_id)
     return unit.change(_DROP, of=admin_id) == 1
 
@@ -164,16 +164,16 @@ def require(unit: SystemUnit, required: bool) -> None:
 
 def address(secret: str, username: str, host: str) -> str:
     """The ``otpauth://`` address that apps read from a QR code."""
-    import pyotp  # loaded where a second factor is used
+    import pyotp  # imported only where a second factor is used
 
     return pyotp.TOTP(secret).provisioning_uri(name=f"{username}@{host}", issuer_name=ISSUER)
 
 
 def _step_of(sealer: Sealer, factor: Factor, code: str, now: int) -> int:
-    """For which step of time the app shows this code, used or not; 0: for none that counts now."""
+    """The time step of the code, used or not; 0 for a wrong code."""
     try:
         secret = sealer.open(factor.secret, sealed_for(_F.secret, admin_id=factor.admin_id)).decode()
-    except CannotOpen:  # no code fits; recovery codes, and a reset by another admin, still work
+    except CannotOpen:  # no code can match; recovery codes, and a reset by another admin, still work
         return 0
     import pyotp
 
@@ -192,7 +192,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _normal(code: str) -> str:
-    """Without the spaces and hyphens that are there for reading."""
+    """The code without spaces and hyphens."""
     return code.replace(" ", "").replace("-", "").lower()
 
 

@@ -1,6 +1,6 @@
 """The users of a client. Owns ``users``, ``password_history`` and ``email_changes``.
 
-Never computes a hash, never opens a session, and never judges who may change whom.
+Never computes a hash, never opens a session, and never checks ranks.
 """
 
 from manifest_auth.accounts.users import email_changes
@@ -15,7 +15,7 @@ from manifest_auth.accounts.users.credentials import (
     void_password,
 )
 from manifest_auth.accounts.users.email_changes import EmailChange
-from manifest_auth.accounts.users.roles import Voids, deactivate, is_last_admin, restore, set_roles
+from manifest_auth.accounts.users.roles import VoidAccount, deactivate, is_last_admin, restore, set_roles
 from manifest_auth.accounts.users.users import (
     LISTING,
     User,

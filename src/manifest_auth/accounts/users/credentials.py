@@ -1,4 +1,4 @@
-"""A user's password and address as credentials: what is stored, what was stored before, and what is proved."""
+"""Password and verified e-mail address of a user: the hash, former hashes, and what is verified."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REHASH = tenant_scoped(
     .where(_C.id == bindparam("id"), _C.password_hash == bindparam("old_hash"))
     .values(password_hash=bindparam("new_hash"))
 )
-_KEEP_OLD = tenant_scoped(
+_ADD_FORMER = tenant_scoped(
     insert(password_history).values(
         user_id=bindparam("user_id"), password_hash=bindparam("password_hash"), replaced_at=bindparam("now")
     )
@@ -38,14 +38,14 @@ _FORMER = tenant_scoped(
 
 
 def set_email(unit: TenantUnit, user: User, email: str, now: int) -> User:
-    """Another address, whose mailbox was just proved. Raises Conflict when it is taken in this tenant."""
+    """Sets an address that its mailbox just confirmed. Raises Conflict when it is taken in this tenant."""
     names = {"first_name": user.first_name, "last_name": user.last_name, "title": user.title}
     return prove_email(unit, change(unit, user, email=email, **names), now)
 
 
 def prove_email(unit: TenantUnit, user: User, now: int) -> User:
-    """A link in an e-mail to the user's present address was followed, and no password chosen with it. An address that
-    was proved before stays proved since then."""
+    """Marks the user's address as verified, after a link in an e-mail to it was followed and no password was set with
+    it. An earlier verification keeps its time."""
     if user.email_proved_at is not None:
         return user
     proved_at = _apart(now, user.password_changed_at)
@@ -54,8 +54,8 @@ def prove_email(unit: TenantUnit, user: User, now: int) -> User:
 
 
 def password_is_proved(user: User) -> bool:
-    """Whether the password was chosen by a link that was e-mailed to the user's present address. The two moments are
-    one then, and never otherwise: what sets one of them alone keeps apart from the other."""
+    """Whether the password was set with a link that was mailed to the user's present address. Exactly then the two
+    times are equal: all other writes keep them different (:func:`_apart`)."""
     return user.password_hash is not None and user.password_changed_at == user.email_proved_at
 
 
@@ -64,30 +64,30 @@ def _apart(now: int, other: int | None) -> int:
 
 
 def set_password(unit: TenantUnit, user: User, password_hash: str, now: int, *, by_emailed_link: bool = False) -> None:
-    """Stores the new hash and keeps the old one for the history rule. ``by_emailed_link``: see
+    """Stores the new hash, and the old one for the history rule. ``by_emailed_link``: see
     :func:`password_is_proved`."""
-    _keep_former(unit, user, now)
+    _store_former_hash(unit, user, now)
     proved_at = now if by_emailed_link else user.email_proved_at
     changed_at = now if by_emailed_link else _apart(now, proved_at)
     unit.change(_SET_PASSWORD, id=user.id, new_hash=password_hash, changed_at=changed_at, proved_at=proved_at)
 
 
 def void_password(unit: TenantUnit, user: User, now: int) -> None:
-    """Leaves the user without a password; the old one stays in the history."""
-    _keep_former(unit, user, now)
+    """Removes the password; the old hash stays in the history."""
+    _store_former_hash(unit, user, now)
     unit.change(_SET_PASSWORD, id=user.id, new_hash=None, changed_at=None, proved_at=user.email_proved_at)
 
 
 def drop_password(unit: TenantUnit, user: User) -> User:
-    """Takes the password away with all those before it."""
+    """Removes the password and the history."""
     unit.change(_SET_PASSWORD, id=user.id, new_hash=None, changed_at=None, proved_at=user.email_proved_at)
     unit.change(_DROP_FORMER, user_id=user.id)
     return user._replace(password_hash=None, password_changed_at=None)
 
 
-def _keep_former(unit: TenantUnit, user: User, now: int) -> None:
+def _store_former_hash(unit: TenantUnit, user: User, now: int) -> None:
     if user.password_hash:
-        unit.change(_KEEP_OLD, user_id=user.id, password_hash=user.password_hash, now=now)
+        unit.change(_ADD_FORMER, user_id=user.id, password_hash=user.password_hash, now=now)
 
 
 def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
@@ -97,5 +97,5 @@ def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
 
 
 def rehash(unit: TenantUnit, user_id: int, old_hash: str, new_hash: str) -> bool:
-    """Same password, today's settings. False when the password was changed meanwhile."""
+    """Stores a new hash of the same password. False when the password was changed meanwhile."""
     return unit.change(_REHASH, id=user_id, old_hash=old_hash, new_hash=new_hash) == 1

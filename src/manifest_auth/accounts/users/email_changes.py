@@ -1,8 +1,7 @@
-"""Another address for a user: asked for, confirmed from the new mailbox, undone from the old one. Owns
-``email_changes``.
+"""Rows of ``email_changes``: a change is requested, confirmed from the new mailbox, and undone from the old one.
 
-A change is known by the hash of a token that went to the new address; to undo it, by that of another that went to the
-old one. Whether client and user may still be served is judged by those who take the token.
+The key is the hash of the token that was mailed to the new address; ``undo_key`` that of another token, mailed to the
+old one. Callers check whether client and user are still active.
 """
 
 from __future__ import annotations
@@ -23,7 +22,8 @@ UNDO_S = 7 * DAY
 
 
 class EmailChange(NamedTuple):
-    """``started_by``: as the audit trail names an actor. ``closed_at``: it confirms and undoes nothing from then on."""
+    """``started_by``: the actor, as in the audit trail. ``closed_at``: from then on it can be neither confirmed nor
+    undone."""
 
     tenant_id: int
     key: str
@@ -44,7 +44,7 @@ class EmailChange(NamedTuple):
         return self.confirmed_at is None and self.closed_at is None and self.expires_at > now
 
     def can_be_undone(self, now: int) -> bool:
-        """Whether the old address may be put back."""
+        """Whether the old address may be restored."""
         return self.confirmed_at is not None and self.closed_at is None and (self.undo_expires_at or 0) > now
 
 
@@ -59,9 +59,9 @@ _BY_KEY = tenant_scoped(_ALL.where(_C.key == bindparam("key")), EmailChange)
 _ANYWHERE = cross_tenant(
     _ALL.where(or_(_C.key == bindparam("key"), _C.undo_key == bindparam("key"))),
     EmailChange,
-    because="who follows a link shows its token and nothing else; the token names the tenant",
+    because="a request with a link has only its token; the token names the tenant",
 )
-_WAITING = tenant_scoped(
+_PENDING_CHANGES = tenant_scoped(
     _ALL.where(among(_C.user_id, "ids"), _C.confirmed_at.is_(None), _C.closed_at.is_(None)), EmailChange
 )
 _CONFIRM = tenant_scoped(
@@ -89,12 +89,12 @@ _CLOSE_ALL = tenant_scoped(_CLOSING)
 
 
 def key_of(token: str) -> str:
-    """What is stored of a token."""
+    """The stored hash of a token."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def add(unit: TenantUnit, user: User, new_email: str, token: str, started_by: str, now: int) -> int:
-    """A change that waits to be confirmed; one that waited before closes. When it expires, in milliseconds."""
+    """Stores a pending change; an earlier pending one closes. Returns when it expires, in milliseconds."""
     close_pending(unit, user.id, now)
     expires_at = now + CONFIRM_S * 1000
     unit.change(
@@ -112,56 +112,56 @@ def add(unit: TenantUnit, user: User, new_email: str, token: str, started_by: st
 
 
 def add_done(unit: TenantUnit, user: User, new_email: str, token: str, started_by: str, now: int) -> None:
-    """A change that took effect at once, where no mail is set up: no one holds a link to undo it. ``user``: as before.
-    ``token``: random, known to no one."""
+    """Stores a change that took effect at once, where no mail is set up; it has no link to undo it. ``user``: as
+    before. ``token``: random, sent to no one."""
     add(unit, user, new_email, token, started_by, now)
     unit.change(_DONE, of_key=key_of(token), until=now + UNDO_S * 1000, now=now)
 
 
 def latest(unit: TenantUnit, user_id: int, now: int) -> EmailChange | None:
-    """What gave the user the present address, if that was within the last week and nothing closed it since."""
+    """The change that set the user's present address, if it is less than a week old and was not closed."""
     return unit.first(_LATEST, of_user=user_id, now=now)
 
 
-def find_anywhere(unit: SystemUnit, token: str) -> EmailChange | None:
+def find_in_any_tenant(unit: SystemUnit, token: str) -> EmailChange | None:
     """A change of any tenant, open or not, by the token that confirms it or by the one that undoes it."""
     return unit.first(_ANYWHERE, key=key_of(token))
 
 
 def get(unit: TenantUnit, key: str) -> EmailChange:
-    """A change that is there, as it is now."""
+    """An existing change, as it is now."""
     found = unit.first(_BY_KEY, key=key)
     assert found is not None
     return found
 
 
-def waiting_of(unit: TenantUnit, ids: Sequence[int]) -> dict[int, EmailChange]:
-    """What waits to be confirmed, by the user's id, one at most for each; its time may be over."""
-    return {row.user_id: row for row in unit.all(_WAITING, ids=numbers(ids))}
+def pending_rows(unit: TenantUnit, ids: Sequence[int]) -> dict[int, EmailChange]:
+    """The unconfirmed changes by user id, at most one each; they may be expired."""
+    return {row.user_id: row for row in unit.all(_PENDING_CHANGES, ids=numbers(ids))}
 
 
-def pending_of(unit: TenantUnit, ids: Sequence[int], now: int) -> dict[int, str]:
-    """The addresses that may still be confirmed, by the user's id."""
-    return {user_id: row.new_email for user_id, row in waiting_of(unit, ids).items() if row.is_pending(now)}
+def pending_addresses(unit: TenantUnit, ids: Sequence[int], now: int) -> dict[int, str]:
+    """The addresses that may still be confirmed, by user id."""
+    return {user_id: row.new_email for user_id, row in pending_rows(unit, ids).items() if row.is_pending(now)}
 
 
 def confirm(unit: TenantUnit, change: EmailChange, undo_token: str, now: int) -> bool:
-    """False when it does not wait any more: of those who race, one is told True."""
+    """Confirms a change. False when it is no longer pending: of concurrent calls, one gets True."""
     until = now + UNDO_S * 1000
     return unit.change(_CONFIRM, of_key=change.key, undo=key_of(undo_token), until=until, now=now) == 1
 
 
 def close_pending(unit: TenantUnit, user_id: int, now: int) -> int:
-    """Closes what waits to be confirmed. What took effect can still be undone. How many there were."""
+    """Closes pending changes; those in force can still be undone. Returns how many there were."""
     return unit.change(_CLOSE_PENDING, of_user=user_id, now=now)
 
 
 def close_since(unit: TenantUnit, change: EmailChange, now: int) -> int:
-    """Closes a change that took effect, every later one, and what waits to be confirmed: who got the first address in
-    gets none of the others in, and undoes nothing with them."""
+    """Closes a change in force, every later one, and pending ones: an attacker who set the first address can neither
+    confirm nor undo any of the others."""
     return unit.change(_CLOSE_SINCE, of_user=change.user_id, since=change.confirmed_at, now=now)
 
 
 def close_all(unit: TenantUnit, user_id: int, now: int) -> int:
-    """Closes every change of a user: none is confirmed or undone any more. How many there were."""
+    """Closes every change of a user: none can be confirmed or undone. Returns how many there were."""
     return unit.change(_CLOSE_ALL, of_user=user_id, now=now)

@@ -1,5 +1,5 @@
-"""The people of a tenant. Every verb here runs in a unit of work that is bound to the tenant; the two look-ups by
-e-mail across tenants serve sign-in, which has no tenant yet."""
+"""The users of a tenant: rows, lists, and look-up by e-mail. All functions but :func:`find_without_client`, for
+sign-ins that name no client, run in a unit of work that is bound to the tenant."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Integer, bindparam, case, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.licence import Counter
+from manifest_auth.licence import SeatCounter
 from manifest_auth.permissions import Role
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped
 from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
@@ -17,7 +17,7 @@ from manifest_auth.text.canonical import check_email, check_name, email_key, lik
 
 
 class User(NamedTuple):
-    """``email_proved_at``: when a link in an e-mail to this very address was followed; None: never."""
+    """``email_proved_at``: when a link in an e-mail to this address was followed; None: never."""
 
     id: int
     tenant_id: int
@@ -41,7 +41,7 @@ class User(NamedTuple):
 
     @property
     def email_key(self) -> str:
-        """What lists are ordered by."""
+        """The key that lists are ordered by."""
         return email_key(self.email)
 
 
@@ -68,7 +68,7 @@ _NO_CLIENT = cross_tenant(
     because="a sign-in that names no client goes to one that has the address: by device, by proof, by age",
 )
 _MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), User)
-#: The directory: filters take ``like`` (see :func:`manifest_auth.text.canonical.like`) and ``role`` (a bit).
+#: The list of users. Filters take ``like`` (see :func:`manifest_auth.text.canonical.like`) and ``role`` (a bit).
 LISTING = Listing(
     _ALL,
     User,
@@ -96,7 +96,7 @@ _CHANGE = tenant_scoped(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
 _SIGNED_IN = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
-# Locks the tenant's active Admins, so that two who each remove the other cannot both succeed.
+# Locks the tenant's active Admins, so that two who remove each other cannot both succeed.
 ACTIVE_ADMINS = tenant_scoped(
     select(_C.id)
     .where(_C.roles.bitwise_and(Role.ADMIN.bit) != 0, _C.deactivated_at.is_(None))
@@ -111,8 +111,8 @@ def find(unit: TenantUnit, user_id: int) -> User | None:
 
 
 def get(unit: TenantUnit, user_id: int, *, lock: bool = False, admins: bool = False) -> User:
-    """``lock``: nobody else changes the row until the transaction ends. ``admins``: nor those of the active Admins,
-    locked first and in one order, so that two who each remove the other wait for one another. Raises NotFound."""
+    """``lock``: locks the row until the transaction ends. ``admins``: also the rows of the active Admins, first and in
+    one order, so that two who remove each other wait for one another. Raises NotFound."""
     if admins:
         unit.all(ACTIVE_ADMINS)
     found = unit.first(_LOCKED if lock else _BY_ID, id=user_id)
@@ -122,7 +122,7 @@ def get(unit: TenantUnit, user_id: int, *, lock: bool = False, admins: bool = Fa
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[User]:
-    """Those of the tenant's users that have one of these ids, in no order."""
+    """The tenant's users with these ids, in no order."""
     return unit.all(_MANY, ids=numbers(ids))
 
 
@@ -131,11 +131,10 @@ def find_by_email(unit: TenantUnit, email: str) -> User | None:
 
 
 def find_without_client(unit: SystemUnit, email: str, device: str) -> User | None:
-    """Across tenants: the account of that address which a sign-in that names no client means. First the one of the
-    client whose people used the ``device`` last, as the throttle knows origins; else, of those whose address is proved
-    (a link in an e-mail to it was followed, or its domain counts for the client), the one that signed in last; else the
-    oldest. So nobody draws a person's sign-ins to a client of theirs by making an account for the address there,
-    whatever that account does."""
+    """The account that a sign-in without a client means, across tenants: first, of the client where the ``device`` (an
+    origin of the throttle) was used last; else, of the accounts with a verified address (by a link, or because the
+    domain counts for the client), the one that signed in last; else the oldest. So a client cannot attract a person's
+    sign-ins by creating an account for the address."""
     key = email_key(email)
     return unit.first(_NO_CLIENT, email_key=key, domain=key.rpartition("@")[2], device=device)
 
@@ -148,7 +147,7 @@ def list_page(unit: TenantUnit, after: int, limit: int, q: str = "") -> list[Use
 
 def create(
     unit: TenantUnit,
-    counter: Counter,
+    counter: SeatCounter,
     *,
     email: str,
     first_name: str,
@@ -159,11 +158,11 @@ def create(
     now: int,
     description: str = "",
 ) -> User:
-    """``counter``: of the licence's seats. Raises ValidationError, Conflict when the address is taken in this tenant,
-    NoSeat."""
+    """Creates a user. ``counter``: counts the licence's seats. Raises ValidationError, Conflict when the address is
+    taken in this tenant, NoSeat."""
     check_email(email)
     _check_names(first_name, last_name, title)
-    counter.seat(unit, 0, roles)  # first, so that nobody who waits for it holds what the one before is after
+    counter.seat(unit, 0, roles)  # first, so that a transaction that waits for it holds no other lock
     if find_by_email(unit, email):
         raise Conflict("A user with this e-mail exists")
     changed_at = now if password_hash else None
@@ -193,7 +192,8 @@ def change(
     title: str,
     description: str | None = None,
 ) -> User:
-    """Another address is not proved. Raises ValidationError, Conflict when it is taken in this tenant."""
+    """Changes address and names; a new address is not verified. Raises ValidationError, Conflict when it is taken in
+    this tenant."""
     _check_names(first_name, last_name, title)
     proved_at = user.email_proved_at if email == user.email else None
     about = user.description if description is None else description

@@ -1,4 +1,5 @@
-"""``/api/admin/admins``: system admins create, find, disable, enable, reset each other; the last active one stays."""
+"""``/api/admin/admins``: system admins create, list, disable, enable and reset each other. The last active one cannot
+be disabled."""
 
 from __future__ import annotations
 
@@ -9,10 +10,10 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.accounts import password_rules
-from manifest_auth.accounts.admins import managing
+from manifest_auth.accounts.admins import management
 from manifest_auth.api.admin import lists
 from manifest_auth.errors import Conflict, NotFound, Overloaded
-from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, given
+from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_none
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import PasswordRules
@@ -24,7 +25,7 @@ class AdminBody(msgspec.Struct, frozen=True):
     username: Annotated[str, Meta(min_length=1, max_length=64)]
     password: (
         Annotated[
-            str, Meta(min_length=1, max_length=256, description="Left out: a random one is made, and shown once.")
+            str, Meta(min_length=1, max_length=256, description="Left out: a random one is made and returned once.")
         ]
         | UnsetType
     ) = UNSET
@@ -50,7 +51,7 @@ class AdminsData(Items[AdminData], frozen=True): ...
 
 
 class AdminMadeData(Wire, frozen=True):
-    """``password``: the random one, shown this once; null where it was given."""
+    """``password``: the random one, returned only here; null where the body had one."""
 
     admin: AdminData
     password: str | None
@@ -64,25 +65,25 @@ async def _list(ctx: RequestContext, call: Call[None]) -> AdminsData:
     asked: AdminsQuery = call.parameters
     filters = Filters(asked.state).search(asked.q.casefold())
     return await ctx.services.store.read(
-        lambda unit: lists.page(AdminsData, AdminData.of, unit, managing.LISTING, asked, filters)
+        lambda unit: lists.page(AdminsData, AdminData.of, unit, management.LISTING, asked, filters)
     )
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> AdminData:
     admin_id = call.id("admin")
-    return AdminData.of(await ctx.services.store.read(lambda unit: managing.get_listed(unit, admin_id)))
+    return AdminData.of(await ctx.services.store.read(lambda unit: management.get_listed(unit, admin_id)))
 
 
 async def _create(ctx: RequestContext, call: Call[AdminBody]) -> AdminMadeData:
-    body, services, password = call.body, ctx.services, given(call.body.password)
+    body, services, password = call.body, ctx.services, or_none(call.body.password)
     made = services.random.text(_PASSWORD_BYTES) if password is None else None
     if password is not None:
         password_rules.check(password, PasswordRules(), (body.username,))
     stored = await services.hasher.hash(made or password or "")
 
-    def work(unit: SystemUnit) -> managing.Listed:
-        managing.acting(unit, ctx)
-        return managing.get_listed(unit, managing.create(unit, ctx, body.username, stored))
+    def work(unit: SystemUnit) -> management.AdminRow:
+        management.lock_active_admins(unit, ctx)
+        return management.get_listed(unit, management.create(unit, ctx, body.username, stored))
 
     return AdminMadeData(AdminData.of(await services.store.write(work)), made)
 
@@ -90,42 +91,42 @@ async def _create(ctx: RequestContext, call: Call[AdminBody]) -> AdminMadeData:
 async def _write(
     ctx: RequestContext, call: Call[None], act: Callable[[SystemUnit, RequestContext, int], None]
 ) -> AdminData:
-    """Does something to the admin of the path; that one as it is afterwards."""
+    """Runs ``act`` on the admin of the path; the admin afterwards."""
     admin_id = call.id("admin")
 
-    def work(unit: SystemUnit) -> managing.Listed:
+    def work(unit: SystemUnit) -> management.AdminRow:
         act(unit, ctx, admin_id)
-        return managing.get_listed(unit, admin_id)
+        return management.get_listed(unit, admin_id)
 
     return AdminData.of(await ctx.services.store.write(work))
 
 
 async def _disable(ctx: RequestContext, call: Call[None]) -> AdminData:
-    return await _write(ctx, call, managing.disable)
+    return await _write(ctx, call, management.disable)
 
 
 async def _enable(ctx: RequestContext, call: Call[None]) -> AdminData:
     return await _write(
-        ctx, call, lambda unit, ctx, admin: managing.enable(unit, ctx, managing.managed(unit, ctx, admin))
+        ctx, call, lambda unit, ctx, admin: management.enable(unit, ctx, management.get_managed(unit, ctx, admin))
     )
 
 
 async def _reset_password(ctx: RequestContext, call: Call[None]) -> AdminMadeData:
     services, admin_id = ctx.services, call.id("admin")
-    await services.store.read(lambda unit: managing.get_listed(unit, admin_id))
+    await services.store.read(lambda unit: management.get_listed(unit, admin_id))
     made = services.random.text(_PASSWORD_BYTES)
     stored = await services.hasher.hash(made)
-    shown = await _write(ctx, call, lambda unit, ctx, admin: managing.reset_password(unit, ctx, admin, stored))
+    shown = await _write(ctx, call, lambda unit, ctx, admin: management.reset_password(unit, ctx, admin, stored))
     return AdminMadeData(shown, made)
 
 
 async def _reset_second_factor(ctx: RequestContext, call: Call[None]) -> AdminData:
-    return await _write(ctx, call, managing.reset_second_factor)
+    return await _write(ctx, call, management.reset_second_factor)
 
 
 async def _end_sessions(ctx: RequestContext, call: Call[None]) -> AdminSessionsEnded:
     admin_id = call.id("admin")
-    return AdminSessionsEnded(await ctx.services.store.write(lambda unit: managing.sign_out_all(unit, ctx, admin_id)))
+    return AdminSessionsEnded(await ctx.services.store.write(lambda unit: management.sign_out_all(unit, ctx, admin_id)))
 
 
 _BASE = "/api/admin/admins"
@@ -135,11 +136,12 @@ ROUTES = (
     Route("POST", _BASE, _create, Access.ADMIN, "Create a system admin", status=201, refusals=(Conflict, Overloaded)),
     Route("GET", _ONE, _get, Access.ADMIN, "One system admin", refusals=(NotFound,)),
     Route("POST", f"{_ONE}/disable", _disable, Access.ADMIN,
-          "Keep a system admin out and end the sessions; the last active one stays", refusals=(NotFound, Conflict)),
-    Route("POST", f"{_ONE}/enable", _enable, Access.ADMIN, "Let a disabled system admin in again",
+          "Disable a system admin and end the sessions; the last active one stays enabled",
+          refusals=(NotFound, Conflict)),
+    Route("POST", f"{_ONE}/enable", _enable, Access.ADMIN, "Enable a disabled system admin again",
           refusals=(NotFound, Conflict)),
     Route("POST", f"{_ONE}/reset-password", _reset_password, Access.ADMIN,
-          "A new random password, shown once, for another system admin; ends the sessions",
+          "A new random password, returned once, for another system admin; ends the sessions",
           refusals=(NotFound, Conflict, Overloaded)),
     Route("POST", f"{_ONE}/reset-second-factor", _reset_second_factor, Access.ADMIN,
           "Take the second factor from another system admin; ends the sessions", refusals=(NotFound, Conflict)),

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from manifest_auth import audit
-from manifest_auth.audit import AuditEventsData, AuditQuery, place_of, wanted, wire
+from manifest_auth.audit import AuditEventsData, AuditQuery, event_filter, position_of, wire
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Access, Call, Route
 from manifest_auth.services import RequestContext
@@ -21,7 +21,7 @@ class AdminAuditQuery(AuditQuery, frozen=True):
 
 async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
     query: AdminAuditQuery = call.parameters
-    asked, after, store = wanted(query), place_of(query.after, query.direction), ctx.services.store
+    asked, after, store = event_filter(query), position_of(query.after, query.direction), ctx.services.store
     if query.client:
         chain = await store.read(lambda unit: audit.chain_named(unit, query.client))
         found, goes_on = await audit.page(store.of(chain), asked, query.first, after)

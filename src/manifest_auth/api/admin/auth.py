@@ -1,4 +1,4 @@
-"""``/api/admin/auth``: a system admin signs in, refreshes, signs out and asks who it is."""
+"""``/api/admin/auth``: sign-in, refresh, sign-out and ``me`` of system admins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from manifest_auth.errors import (
     RateLimited,
     TokenExpired,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, TokensBeside, Wire, given, ok
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, TokensBeside, Wire, ok, or_none
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_sign_in
 
@@ -26,7 +26,7 @@ Otp = Annotated[
 
 
 class AdminSignInBody(msgspec.Struct, frozen=True):
-    """``otp``: for those with a second factor; without it, or with a wrong one, a right password is answered
+    """``otp``: for admins with a second factor. A right password with a missing or wrong code is answered
     `MFA_REQUIRED`."""
 
     username: Annotated[str, Meta(min_length=1, max_length=64)]
@@ -72,11 +72,11 @@ class AdminNothing(Wire, frozen=True): ...
 
 async def _sign_in(ctx: RequestContext, call: Call[AdminSignInBody]) -> AdminSignInData:
     body = call.body
-    return _answer(await admin_sign_in.sign_in(ctx, body.username, body.password, given(body.otp)))
+    return _answer(await admin_sign_in.sign_in(ctx, body.username, body.password, or_none(body.otp)))
 
 
-async def _go_on(ctx: RequestContext, call: Call[AdminChallengeBody]) -> AdminSignInData:
-    return _answer(await admin_sign_in.go_on(ctx, call.body.challenge, call.body.otp))
+async def _continue(ctx: RequestContext, call: Call[AdminChallengeBody]) -> AdminSignInData:
+    return _answer(await admin_sign_in.continue_sign_in(ctx, call.body.challenge, call.body.otp))
 
 
 def _answer(signed_in: admin_sign_in.SignedIn) -> AdminSignInData:
@@ -101,11 +101,11 @@ _BASE = "/api/admin/auth"
 ROUTES = (
     Route("POST", f"{_BASE}/sign-in", _sign_in, Access.OPEN, "Sign in as a system admin",
           limit=AUTH_LIMIT, refusals=(InvalidCredentials, MfaRequired, AccountDisabled, RateLimited, Overloaded)),
-    Route("POST", f"{_BASE}/sign-in/continue", _go_on, Access.OPEN,
-          "Finish a sign-in as a system admin by a code of the second factor", limit=AUTH_LIMIT,
+    Route("POST", f"{_BASE}/sign-in/continue", _continue, Access.OPEN,
+          "Complete a sign-in as a system admin with a code of the second factor", limit=AUTH_LIMIT,
           refusals=(MfaRequired, InvalidToken, TokenExpired, AccountDisabled, RateLimited)),
     Route("POST", f"{_BASE}/refresh", _refresh, Access.OPEN, "Get new tokens for a system admin's refresh token",
           limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired)),
     Route("POST", f"{_BASE}/sign-out", _sign_out, Access.ADMIN, "End this session", limit=AUTH_LIMIT),
-    Route("GET", f"{_BASE}/me", _me, Access.ADMIN, "Which system admin one is"),
+    Route("GET", f"{_BASE}/me", _me, Access.ADMIN, "The signed-in system admin"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""``branding`` of a client, for system admins and for those of its users who manage its settings."""
+"""``…/branding``: a client's branding, for system admins and for users who manage the client's settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from manifest_auth.tenants.png import MOST_BYTES
 
 class BrandData(Wire, frozen=True):
     """``name``: as pages show it. ``logo``, with its size in pixels, and ``stylesheet``: addresses below the public
-    one, null where there is none; they change with what they hold."""
+    one, null where there is none; they change with their content."""
 
     name: str
     logo: str | None
@@ -32,12 +32,12 @@ class BrandData(Wire, frozen=True):
     stylesheet: str | None
 
 
-def _shown(unit: TenantUnit) -> BrandData:
+def _data(unit: TenantUnit) -> BrandData:
     return BrandData.of(branding.brand_of(unit, tenants.get(unit, unit.tenant_id)))
 
 
-async def _show(ctx: RequestContext, call: Call[None]) -> BrandData:
-    return await client_scope.read(ctx, call, _shown)
+async def _read(ctx: RequestContext, call: Call[None]) -> BrandData:
+    return await client_scope.read(ctx, call, _data)
 
 
 async def _put(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> BrandData:
@@ -49,7 +49,7 @@ async def _put(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> BrandDa
 
     def work(unit: TenantUnit) -> BrandData:
         branding.put_logo(unit, ctx, data)
-        return _shown(unit)
+        return _data(unit)
 
     return await client_scope.write(ctx, call, work)
 
@@ -57,7 +57,7 @@ async def _put(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> BrandDa
 async def _drop(ctx: RequestContext, call: Call[None]) -> BrandData:
     def work(unit: TenantUnit) -> BrandData:
         branding.drop_logo(unit, ctx)
-        return _shown(unit)
+        return _data(unit)
 
     return await client_scope.write(ctx, call, work)
 
@@ -66,11 +66,11 @@ def _routes(path: str, access: Access) -> tuple[Route, ...]:
     refusals = (NotFound, Forbidden) if access is Access.CLIENT else (NotFound,)
     logo = f"{path}/logo"
     return (
-        Route("GET", path, _show, access, "What a client's pages look like", refusals=refusals),
-        Route("PUT", logo, _put, access, "Set a client's logo; the body is the picture itself", streams=True,
+        Route("GET", path, _read, access, "Get a client's branding", refusals=refusals),
+        Route("PUT", logo, _put, access, "Set a client's logo; the body is the PNG", streams=True,
               limit=MOST_BYTES, refusals=(*refusals, ValidationError, PayloadTooLarge, UnsupportedMediaType)),
-        Route("DELETE", logo, _drop, access, "Take a client's logo away", refusals=refusals),
+        Route("DELETE", logo, _drop, access, "Delete a client's logo", refusals=refusals),
     )  # fmt: skip
 
 
-ROUTES = client_scope.both(_routes, "/branding", Permission.SETTINGS_MANAGE)
+ROUTES = client_scope.for_admins_and_users(_routes, "/branding", Permission.SETTINGS_MANAGE)

@@ -1,5 +1,8 @@
-"""Which client a request of the admin plane is about. Much of it is there twice, with the same handlers: for system
-admins, who name a client in the path, and for a client's own Admin and User Admin."""
+"""Which client an administrative request is about.
+
+Many routes exist twice with the same handlers: for system admins, who name a client in the path, and for a client's own
+Admin and User Admin.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +35,13 @@ async def read(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit]
 
 
 async def write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], T]) -> T:
-    """As :func:`read`, for what changes something."""
+    """As :func:`read`, for work that writes."""
     return await ctx.services.store.write(lambda unit: work(client_of(unit, ctx, call)[0]))
 
 
-def both(routes: Callable[[str, Access], tuple[Route, ...]], path: str, permission: Permission) -> tuple[Route, ...]:
-    """The routes below ``path`` for system admins, and for those of the client's users who have the permission."""
+def for_admins_and_users(
+    routes: Callable[[str, Access], tuple[Route, ...]], path: str, permission: Permission
+) -> tuple[Route, ...]:
+    """The routes below ``path``: for system admins, and for the client's users who have the permission."""
     of_users = routes(f"/api/client{path}", Access.CLIENT)
     return *routes(OF_CLIENT + path, Access.ADMIN), *(replace(route, permission=permission) for route in of_users)

@@ -1,5 +1,5 @@
-"""``/api/admin/clients/{client}/sessions``: system admins see who of a client is signed in, and sign them out. Those of
-one user also stand below ``/api/client/users``, for the client's own Admin and User Admin."""
+"""``/api/admin/clients/{client}/sessions``: system admins list and end the sessions of a client's users. The routes for
+one user also exist below ``/api/client/users``, for the client's own Admin and User Admin."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SessionsQuery(Paging, frozen=True):
     q: Annotated[str, Meta(max_length=200, description="Only those whose address or browser contains this.")] = ""
     sort: Annotated[Literal["CREATED", "CREATED_DESC", "ID", "ID_DESC"], Meta(description="Order.")] = "CREATED_DESC"
     state: Annotated[Literal["open", "over", "all"], Meta(description="Only those.")] = "open"
-    method: Annotated[str, Meta(max_length=40, description="Only those that were opened so.")] = ""
+    method: Annotated[str, Meta(max_length=40, description="Only sessions of this sign-in method.")] = ""
 
 
 class ClientSessionData(Wire, frozen=True):
@@ -67,7 +67,7 @@ async def _list(ctx: RequestContext, call: Call[None]) -> ClientSessionsData:
 async def _list_users(ctx: RequestContext, call: Call[None]) -> ClientSessionsData:
     user_id = call.id("user")
     return await client_scope.read(
-        ctx, call, lambda unit: _page(ctx, unit, call.parameters, accounts.looked_at(unit, ctx, user_id).id)
+        ctx, call, lambda unit: _page(ctx, unit, call.parameters, accounts.get_readable(unit, ctx, user_id).id)
     )
 
 
@@ -112,5 +112,5 @@ ROUTES = (
     Route("GET", _BASE, _list, Access.ADMIN, "List a client's sessions", query=SessionsQuery, refusals=(NotFound,)),
     Route("DELETE", _BASE, _end_all, Access.ADMIN, "End all sessions of a client", refusals=(NotFound,)),
     Route("DELETE", f"{_BASE}/{{session}}", _end, Access.ADMIN, "End one session of a client", refusals=(NotFound,)),
-    *client_scope.both(_of_user, "/users/{user}/sessions", Permission.USERS_MANAGE),
+    *client_scope.for_admins_and_users(_of_user, "/users/{user}/sessions", Permission.USERS_MANAGE),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from manifest_auth import tenants
 from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, given
+from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_none
 from manifest_auth.operations import client_lifecycle, client_settings
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
@@ -62,14 +62,14 @@ class ClientsQuery(Page, frozen=True):
 class ClientsData(Items[ClientData], frozen=True): ...
 
 
-def _shown(tenant: Tenant) -> ClientData:
+def _data(tenant: Tenant) -> ClientData:
     return ClientData.of(tenant, settings=tenants.settings_of(tenant.settings))
 
 
 async def _create(ctx: RequestContext, call: Call[ClientBody]) -> ClientData:
     body = call.body
     client_settings.check(ctx, body.settings, _MEMBER)
-    return _shown(
+    return _data(
         await ctx.services.store.write(
             lambda unit: client_lifecycle.create(unit, ctx, body.identifier, body.name, body.settings)
         )
@@ -80,19 +80,19 @@ async def _list(ctx: RequestContext, call: Call[None]) -> ClientsData:
     asked: ClientsQuery = call.parameters
     filters = Filters(asked.state).search(asked.q)
     return await ctx.services.store.read(
-        lambda unit: lists.page(ClientsData, _shown, unit, tenants.LISTING, asked, filters)
+        lambda unit: lists.page(ClientsData, _data, unit, tenants.LISTING, asked, filters)
     )
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> ClientData:
-    return _shown(await ctx.services.store.read(lambda unit: tenants.get_named(unit, call.path["client"])))
+    return _data(await ctx.services.store.read(lambda unit: tenants.get_named(unit, call.path["client"])))
 
 
 async def _write(
     ctx: RequestContext, call: Call[Any], work: Callable[[SystemUnit, RequestContext, Tenant], Tenant]
 ) -> ClientData:
     """Runs ``work`` with the client of the path, locked; the client as it is afterwards."""
-    return _shown(
+    return _data(
         await ctx.services.store.write(
             lambda unit: work(unit, ctx, tenants.get_named(unit, call.path["client"], lock=True))
         )
@@ -100,7 +100,7 @@ async def _write(
 
 
 async def _change(ctx: RequestContext, call: Call[ClientChange]) -> ClientData:
-    name, settings = given(call.body.name), given(call.body.settings)
+    name, settings = or_none(call.body.name), or_none(call.body.settings)
     return await _write(
         ctx, call, lambda unit, ctx, before: client_settings.change(unit, ctx, before, name, settings, _MEMBER)
     )
@@ -128,9 +128,9 @@ ROUTES = (
     Route("POST", f"{OF_CLIENT}/suspend", _suspend, Access.ADMIN, "Suspend a client: its users are refused at once",
           refusals=(NotFound, Conflict)),
     Route("POST", f"{OF_CLIENT}/restore", _restore, Access.ADMIN,
-          "Let a suspended client in again; of one marked for deletion, take that back alone",
+          "Restore a suspended client; for one marked for deletion, only take the mark back",
           refusals=(NotFound, Conflict)),
     Route("DELETE", OF_CLIENT, _delete, Access.ADMIN,
-          "Suspend a client, and delete it for good once the time to take that back is over",
+          "Suspend a client, and delete it for good after the time in which this can be taken back",
           refusals=(NotFound, Conflict)),
 )  # fmt: skip

@@ -1,5 +1,7 @@
-"""Microsoft directories that a client claims, for its own Admin and User Admin and for system admins alike; and what
-system admins alone decide: whose one is, and who else may have it."""
+"""Microsoft directories that a client claims, for system admins and for the client's own Admin and User Admin.
+
+Only system admins vouch for a claim, and grant a directory to a second client.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ CloudName = Annotated[
     Literal["", "global", "us-gov", "us-dod", "china", "custom"],
     Meta(description="Microsoft cloud; empty: the installation's."),
 ]
-Reason = Annotated[str, Meta(min_length=10, max_length=500, description="Stands in the audit trail.")]
+Reason = Annotated[str, Meta(min_length=10, max_length=500, description="Recorded in the audit trail.")]
 
 
 class DirectoryBody(msgspec.Struct, frozen=True):
@@ -36,7 +38,7 @@ class ReasonBody(msgspec.Struct, frozen=True):
 
 
 class DirectoryData(Wire, frozen=True):
-    """``proof``: how it came to count, null while it does not; ``provedBy``: ``oid`` of the administrator."""
+    """``proof``: how the claim was proved, null while it is not; ``provedBy``: ``oid`` of the administrator."""
 
     directory: str
     cloud: str
@@ -64,7 +66,7 @@ class DirectoriesQuery(Page, frozen=True):
 class DirectoryNothing(Wire, frozen=True): ...
 
 
-def _shown(claim: directories.Claim) -> DirectoryData:
+def _data(claim: directories.Claim) -> DirectoryData:
     return DirectoryData.of(claim, by=claim.claimed_by)
 
 
@@ -84,19 +86,19 @@ async def _claim(ctx: RequestContext, call: Call[DirectoryBody]) -> DirectoryDat
             raise Conflict("The client has claimed this directory already")
         return directories.get(unit, directory)
 
-    return _shown(await client_scope.write(ctx, call, work))
+    return _data(await client_scope.write(ctx, call, work))
 
 
 async def _list(ctx: RequestContext, call: Call[None]) -> DirectoriesData:
     asked: DirectoriesQuery = call.parameters
     filters = Filters("state" if asked.state else None, of_state=asked.state).search(asked.q)
     return await client_scope.read(
-        ctx, call, lambda unit: lists.page(DirectoriesData, _shown, unit, directories.LISTING, asked, filters)
+        ctx, call, lambda unit: lists.page(DirectoriesData, _data, unit, directories.LISTING, asked, filters)
     )
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> DirectoryData:
-    return _shown(await client_scope.read(ctx, call, lambda unit: directories.get(unit, _directory(call))))
+    return _data(await client_scope.read(ctx, call, lambda unit: directories.get(unit, _directory(call))))
 
 
 async def _release(ctx: RequestContext, call: Call[None]) -> DirectoryNothing:
@@ -106,20 +108,20 @@ async def _release(ctx: RequestContext, call: Call[None]) -> DirectoryNothing:
 
 async def _vouch(ctx: RequestContext, call: Call[ReasonBody]) -> DirectoryData:
     directory, reason = _directory(call), check_line(call.body.reason, "reason", 500)
-    return _shown(await client_scope.write(ctx, call, lambda u: directories.vouch(u, ctx, directory, reason)))
+    return _data(await client_scope.write(ctx, call, lambda u: directories.vouch(u, ctx, directory, reason)))
 
 
 async def _grant(ctx: RequestContext, call: Call[ReasonBody]) -> DirectoryData:
     reason, directory = check_line(call.body.reason, "reason", 500), _directory(call)
 
     def work(unit: SystemUnit) -> directories.Claim:
-        held_by = directories.owner(unit, directory)
-        cloud = directories.get(unit.of(held_by), directory).cloud if held_by is not None else ""
+        owner_id = directories.owner(unit, directory)
+        cloud = directories.get(unit.of(owner_id), directory).cloud if owner_id is not None else ""
         return directories.grant(
             unit.of(tenants.get_named(unit, call.path["client"]).id), ctx, directory, reason, cloud
         )
 
-    return _shown(await ctx.services.store.write(work))
+    return _data(await ctx.services.store.write(work))
 
 
 async def _revoke(ctx: RequestContext, call: Call[None]) -> DirectoryNothing:
@@ -135,17 +137,17 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
         Route("GET", base, _list, access, "A client's Microsoft directories", query=DirectoriesQuery,
               refusals=(NotFound,)),
         Route("GET", one, _get, access, "One Microsoft directory", refusals=(NotFound,)),
-        Route("DELETE", one, _release, access, "Claim a Microsoft directory no more", refusals=(NotFound,)),
+        Route("DELETE", one, _release, access, "Release a Microsoft directory", refusals=(NotFound,)),
     )  # fmt: skip
 
 
 _GRANT = "/api/admin/directories/{directory}/clients/{client}"
 ROUTES = (
-    *client_scope.both(_routes, "/directories", Permission.SETTINGS_MANAGE),
+    *client_scope.for_admins_and_users(_routes, "/directories", Permission.SETTINGS_MANAGE),
     Route("POST", f"{OF_CLIENT}/directories/{{directory}}/vouch", _vouch, Access.ADMIN,
-          "Say that a Microsoft directory is the client's: its claim counts from now on",
+          "Vouch that a Microsoft directory is the client's: its claim counts from now on",
           refusals=(ValidationError, NotFound, Conflict)),
-    Route("PUT", _GRANT, _grant, Access.ADMIN, "Grant a directory that another client holds to this one as well",
+    Route("PUT", _GRANT, _grant, Access.ADMIN, "Grant a directory of another client to this one as well",
           refusals=(ValidationError, NotFound, Conflict)),
-    Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Take such a grant back", refusals=(NotFound,)),
+    Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Revoke such a grant", refusals=(NotFound,)),
 )  # fmt: skip

@@ -35,7 +35,9 @@ class DomainBody(msgspec.Struct, frozen=True):
 
 
 class VouchBody(msgspec.Struct, frozen=True):
-    reason: Annotated[str, Meta(min_length=10, max_length=500, description="How you know; it stands in the trail.")]
+    reason: Annotated[
+        str, Meta(min_length=10, max_length=500, description="How you know; recorded in the audit trail.")
+    ]
 
 
 class RecordData(Wire, frozen=True):
@@ -47,7 +49,7 @@ class RecordData(Wire, frozen=True):
 
 
 class DomainData(Wire, frozen=True):
-    """A claim. It counts while it is `proved` or `failing`. ``message``: what is known to stand in its way."""
+    """A claim. It counts while it is `proved` or `failing`. ``message``: why it is not proved, if known."""
 
     domain: str
     state: State
@@ -66,8 +68,8 @@ class DomainsData(Items[DomainData], frozen=True): ...
 
 
 def wire(claim: Claim, why: str = "") -> DomainData:
-    """``why``: what the look did not find that was just taken."""
-    message = domains.HELD if claim.contested and not claim.counts else why
+    """``why``: what the check that just ran did not find."""
+    message = domains.CLAIMED_ELSEWHERE if claim.contested and not claim.counts else why
     record = RecordData.of(claims.record_of(claim.domain, claim.token), type="TXT")
     return DomainData.of(claim, by=claim.claimed_by, record=record, message=message or UNSET)
 
@@ -115,13 +117,13 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
         Route("GET", base, _list, access, "Domains that a client claims", query=DomainsQuery, refusals=(NotFound,)),
         Route("GET", one, _get, access, "One claimed domain, with the record that proves it", refusals=(NotFound,)),
         Route("DELETE", one, _delete, access, "Release a domain; it proves nothing from then on", refusals=(NotFound,)),
-        Route("POST", f"{one}/check", _check, access, "Look at the record now, once in ten seconds",
+        Route("POST", f"{one}/check", _check, access, "Check the record now, once in ten seconds",
               refusals=(NotFound, Conflict, RateLimited)),
     )  # fmt: skip
 
 
 ROUTES = (
-    *client_scope.both(_routes, "/domains", Permission.SETTINGS_MANAGE),
+    *client_scope.for_admins_and_users(_routes, "/domains", Permission.SETTINGS_MANAGE),
     Route("POST", f"{OF_CLIENT}/domains/{{domain}}/vouch", _vouch, Access.ADMIN,
-          "Vouch for a domain: it counts without end and without checks", refusals=(NotFound, Conflict)),
+          "Vouch for a domain: it counts without checks, until it is released", refusals=(NotFound, Conflict)),
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """Identities and invitations of a client's users, for system admins and for the client's own Admin and User Admin.
 
-Both open or close a way into the account, so only an Admin (or a system admin) does that to an Admin's.
+Both can give access to the account, so only an Admin or a system admin changes them for an Admin's account.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from manifest_auth.store import Filters, TenantUnit
 
 
 class InvitationData(Wire, frozen=True):
-    """``link``: where the user chooses a first password or a provider; ``token``: the same, for the address that begins
-    a sign-in at a provider, as ``invitation=``. Shown once; both null wherever mail is set up. ``sent``: whether the
-    mail server took the e-mail with the link; one that it did not take is tried again for an hour."""
+    """``link``: where the user chooses a first password or a provider; ``token``: the same, as ``invitation=`` for the
+    address that starts a sign-in at a provider. Returned once; both null where mail is set up. ``sent``: whether the
+    mail server accepted the e-mail with the link; delivery is retried for an hour."""
 
     token: str | None
     link: str | None
@@ -41,7 +41,7 @@ class IdentitiesQuery(Page, frozen=True):
     sort: Annotated[Literal["ID", "ID_DESC", "CREATED", "CREATED_DESC"], Meta(description="Order.")] = "ID"
     how: Annotated[
         Literal["", "created", "created-unvouched", "invitation", "consent", "directory", "domain"],
-        Meta(description="Only those that came to be linked so."),
+        Meta(description="Only identities that were linked in this way."),
     ] = ""
 
 
@@ -74,7 +74,7 @@ async def _confirm(ctx: RequestContext, call: Call[None]) -> Confirmed:
 async def _invite(ctx: RequestContext, call: Call[None]) -> InvitationData:
     user_id, tools = call.id("user"), ctx.services.account_tools
     made = await client_scope.write(ctx, call, lambda unit: accounts.invite(unit, ctx, tools, user_id))
-    return InvitationData.of(await accounts.hand_over(ctx, tools, made))
+    return InvitationData.of(await accounts.deliver_link(ctx, tools, made))
 
 
 def _routes(base: str, access: Access) -> tuple[Route, ...]:
@@ -84,12 +84,12 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
         Route("DELETE", f"{base}/identities/{{identity}}", _unlink, access,
               "Unlink an identity from a user; ends the user's sessions", refusals=(NotFound,)),
         Route("POST", f"{base}/identities/{{identity}}/confirm", _confirm, access,
-              "Say as an Admin that an identity is the user's: it stays when the user becomes an Admin, and its groups "
-              "may give that role", refusals=(NotFound,)),
+              "Confirm as an Admin that an identity is the user's, so that its groups may grant the role Admin",
+              refusals=(NotFound,)),
         Route("POST", f"{base}/invitation", _invite, access,
-              "Invite somebody to come into the account, by a first password or a provider", status=201,
+              "Invite the user to sign in with a first password or a provider", status=201,
               refusals=(NotFound, Conflict, RateLimited)),
     )  # fmt: skip
 
 
-ROUTES = client_scope.both(_routes, "/users/{user}", Permission.USERS_MANAGE)
+ROUTES = client_scope.for_admins_and_users(_routes, "/users/{user}", Permission.USERS_MANAGE)

@@ -1,4 +1,5 @@
-"""``/api/admin/status`` and ``/api/admin/settings``: how the installation is, and what system admins settle for it."""
+"""``/api/admin/status`` and ``/api/admin/settings``: status of the installation, and the settings that system admins
+change."""
 
 from __future__ import annotations
 
@@ -8,12 +9,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import __version__
-from manifest_auth.accounts.admins.networks import written
+from manifest_auth.accounts.admins.networks import normalised
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
 from manifest_auth.operations import counts, installation_settings, last_backup
 from manifest_auth.operations.counts import CountsData
-from manifest_auth.operations.installation_settings import Settled
+from manifest_auth.operations.installation_settings import InstallationSettings
 from manifest_auth.runtime.settings import variable
 from manifest_auth.services import RequestContext
 from manifest_auth.store.migrate import HEAD
@@ -21,8 +22,8 @@ from manifest_auth.text.canonical import when
 
 
 class StatusData(Wire, frozen=True):
-    """``uptime``: seconds of the process that answers; ``lastBackupAt``: of which moment the last backup is that was
-    noted, null when none was."""
+    """``uptime``: of the answering process, in seconds; ``lastBackupAt``: the moment of the last recorded backup, null
+    when there is none."""
 
     version: str
     schema: str
@@ -41,9 +42,9 @@ class StatusData(Wire, frozen=True):
 
 
 class InstallationBody(msgspec.Struct, frozen=True, rename="camel"):
-    """Members that are left out stay as they are. ``adminAddresses``: networks that may reach the admin plane, comma
-    separated, your own among them; empty: no limit but the environment's. The environment's settings may be sent as
-    they were read, and are not changed here."""
+    """Members that are left out stay as they are. ``adminAddresses``: networks that may call the admin routes, comma
+    separated, your own included; empty: only the environment's limit. The environment's settings may be sent unchanged,
+    and cannot be changed here."""
 
     second_factor_required: bool | UnsetType = UNSET
     admin_addresses: Annotated[str, Meta(max_length=2000)] | UnsetType = UNSET
@@ -53,8 +54,8 @@ class InstallationBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class InstallationData(Wire, frozen=True):
-    """``adminAddresses``: as system admins settled it. ``environmentAdminAddresses``, which holds beside it,
-    ``clientDeletionDays`` and ``clientDeletionAudit`` are settings of the environment, shown here."""
+    """``adminAddresses``: set by system admins. ``environmentAdminAddresses``, which applies as well,
+    ``clientDeletionDays`` and ``clientDeletionAudit`` are settings of the environment."""
 
     second_factor_required: bool
     admin_addresses: str
@@ -72,13 +73,13 @@ _ENVIRONMENT = {
 
 async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
     services, settings = ctx.services, ctx.services.settings
-    standing = await services.licence.standing()
+    status = await services.licence.status()
     backup = await last_backup.moment(services.store)
-    services.metrics.backed_up(backup or 0)  # looked at every 20 seconds otherwise
+    services.metrics.backed_up(backup or 0)  # otherwise updated every 20 seconds
     counted = await services.store.read(lambda unit: counts.read(unit, ctx.now))
     return StatusData(
         version=__version__,
-        schema=HEAD,  # the start brings a store to it, or fails
+        schema=HEAD,  # the server migrates the store to it at start, or fails
         store="postgresql" if settings.on_postgres else "sqlite",
         public_url=settings.public_url,
         now=when(ctx.now),
@@ -87,51 +88,51 @@ async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
         workers=settings.workers,
         hash_workers=services.hasher.workers,
         deployment=settings.deployment,
-        license_state=standing.state.value,
+        license_state=status.state.value,
         mail=services.mail.is_set_up,
         last_backup_at=None if backup is None else when(backup),
         counts=counted,
     )
 
 
-def _shown(ctx: RequestContext, settled: Settled) -> InstallationData:
+def _data(ctx: RequestContext, settled: InstallationSettings) -> InstallationData:
     environment = {name: getattr(ctx.services.settings, setting) for name, setting in _ENVIRONMENT.items()}
     return InstallationData(*settled, **environment)
 
 
-async def _show(ctx: RequestContext, call: Call[None]) -> InstallationData:
-    return _shown(ctx, await ctx.services.store.read(installation_settings.read))
+async def _read(ctx: RequestContext, call: Call[None]) -> InstallationData:
+    return _data(ctx, await ctx.services.store.read(installation_settings.read))
 
 
 async def _change(ctx: RequestContext, call: Call[InstallationBody]) -> InstallationData:
     required, networks = _asked(ctx, call.body)
-    return _shown(
+    return _data(
         ctx, await ctx.services.store.write(lambda unit: installation_settings.change(unit, ctx, required, networks))
     )
 
 
 def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, str | None]:
-    """Whether a second factor is required, and the networks as they are stored; None: as it is. Raises ValidationError,
-    also for a body by which nothing could change: an answer that all is well would tell somebody that it has."""
+    """Whether a second factor is required, and the networks as they are stored; None: unchanged. Raises
+    ValidationError, also for a body that can change nothing: a success would suggest that something changed."""
     given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
     if not given:
-        raise ValidationError("Name something to settle: secondFactorRequired or adminAddresses")
+        raise ValidationError("Name a setting to change: secondFactorRequired or adminAddresses")
     for name, setting in _ENVIRONMENT.items():
         if name in given and given[name] != getattr(ctx.services.settings, setting):
             wire = InstallationBody.__struct_encode_fields__[InstallationBody.__struct_fields__.index(name)]
             raise ValidationError(details=[(wire, f"Is set in the environment: {variable(setting)}")])
     networks = given.get("admin_addresses")
     try:
-        return given.get("second_factor_required"), None if networks is None else written(networks.strip())
+        return given.get("second_factor_required"), None if networks is None else normalised(networks.strip())
     except ValueError as error:
         raise ValidationError(details=[("adminAddresses", str(error))]) from None
 
 
 ROUTES = (
     Route("GET", "/api/admin/status", _status, Access.ADMIN,
-          "How the installation is: release, store, licence, counts"),
-    Route("GET", "/api/admin/settings", _show, Access.ADMIN, "What is settled for the installation"),
+          "Status of the installation: release, store, licence, counts"),
+    Route("GET", "/api/admin/settings", _read, Access.ADMIN, "The installation's settings"),
     Route("PATCH", "/api/admin/settings", _change, Access.ADMIN,
-          "Settle whether system admins need a second factor, and from where they may come",
+          "Change whether system admins need a second factor, and from which networks they may call",
           limit=AUTH_LIMIT, refusals=(Conflict,)),
 )  # fmt: skip

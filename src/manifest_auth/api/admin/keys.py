@@ -1,4 +1,4 @@
-"""``/api/admin/keys``: system admins see the signing keys, never their secrets, rotate and retire them."""
+"""``/api/admin/keys``: system admins list, rotate and retire the signing keys. Secrets are never returned."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.api.admin import lists
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire, given
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire, or_none
 from manifest_auth.operations import signing_keys
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
-from manifest_auth.sessions.tokens import KeySeen, Purpose
+from manifest_auth.sessions.tokens import ListedKey, Purpose
 from manifest_auth.store import Filters
 
 PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh", "forms", "page-state"]
@@ -32,13 +32,13 @@ class RotateBody(msgspec.Struct, frozen=True):
 
 
 class RetireBody(msgspec.Struct, frozen=True, rename="camel"):
-    """``atOnce``: what the key signed is void from now on, for a key that may have been stolen."""
+    """``atOnce``: tokens that the key signed are void from now on; for a key that may be stolen."""
 
     at_once: bool = False
 
 
 class KeyData(Wire, frozen=True):
-    """``state``: `signing`; `verifying` what it signed before; `expired`, good for nothing."""
+    """``state``: `signing`; `verifying`, only for what it signed before; `expired`."""
 
     id: str
     purpose: PurposeName
@@ -56,7 +56,7 @@ class KeysRotated(Wire, frozen=True):
     rotated: tuple[PurposeName, ...]
 
 
-#: Of keys that sign no JWT.
+#: Algorithms of keys that sign no JWT.
 _ALGORITHMS = {
     "refresh": tokens.REFRESH_ALGORITHM,
     "admin-refresh": tokens.REFRESH_ALGORITHM,
@@ -65,7 +65,7 @@ _ALGORITHMS = {
 }
 
 
-def _shown(ctx: RequestContext, key: KeySeen) -> KeyData:
+def _data(ctx: RequestContext, key: ListedKey) -> KeyData:
     over = key.expires_at is not None and key.expires_at <= ctx.now
     return KeyData.of(
         key,
@@ -78,12 +78,12 @@ async def _list(ctx: RequestContext, call: Call[None]) -> KeysData:
     asked: KeysQuery = call.parameters
     filters = Filters("purpose" if asked.purpose else None, asked.state, of_purpose=asked.purpose, now=ctx.now)
     return await ctx.services.store.read(
-        lambda unit: lists.page(KeysData, lambda key: _shown(ctx, key), unit, tokens.LISTING, asked, filters)
+        lambda unit: lists.page(KeysData, lambda key: _data(ctx, key), unit, tokens.LISTING, asked, filters)
     )
 
 
 async def _rotate(ctx: RequestContext, call: Call[RotateBody]) -> KeysRotated:
-    purpose, ring = given(call.body.purpose), ctx.services.keys
+    purpose, ring = or_none(call.body.purpose), ctx.services.keys
     purposes: tuple[PurposeName, ...] = get_args(PurposeName) if purpose is None else (purpose,)
     wanted = [Purpose(name) for name in purposes]
     await ctx.services.store.write(lambda unit: signing_keys.rotate(unit, ctx, ring, wanted))
@@ -95,7 +95,7 @@ async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> KeyData:
     key_id, at_once, ring = call.path["key"], call.body.at_once, ctx.services.keys
     retired = await ctx.services.store.write(lambda unit: signing_keys.retire(unit, ctx, ring, key_id, at_once=at_once))
     await ring.refresh()
-    return _shown(ctx, retired)
+    return _data(ctx, retired)
 
 
 _BASE = "/api/admin/keys"
@@ -104,6 +104,6 @@ ROUTES = (
     Route("POST", f"{_BASE}/rotate", _rotate, Access.ADMIN, "Sign with new keys; the old ones verify what they signed",
           limit=AUTH_LIMIT),
     Route("POST", f"{_BASE}/{{key}}/retire", _retire, Access.ADMIN,
-          "Let a key sign nothing more, and with `atOnce` verify nothing more either", limit=AUTH_LIMIT,
+          "Retire a key: it signs no more, and with `atOnce` verifies no more", limit=AUTH_LIMIT,
           refusals=(NotFound, Conflict)),
 )  # fmt: skip

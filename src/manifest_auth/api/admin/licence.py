@@ -1,4 +1,4 @@
-"""``/api/admin/license-on-prem``: install a licence key, and see which state it is in."""
+"""``/api/admin/license-on-prem``: installation of a licence key, and its state."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from msgspec import Meta
 from manifest_auth import licence
 from manifest_auth.errors import LicenseInvalid
 from manifest_auth.http import Access, Call, Route, Wire
-from manifest_auth.licence import Overview, Seats, put_in_force
+from manifest_auth.licence import Overview, Seats, install_licence
 from manifest_auth.operations import licence_watch
 from manifest_auth.services import RequestContext
 from manifest_auth.text.canonical import when
 
 
 class LicenceBody(msgspec.Struct, frozen=True, rename="camel"):
-    """Whatever is no key gets the same answer, so its length is bounded by the body alone."""
+    """Every invalid key gets the same answer, so only the body's limit bounds its length."""
 
     license_key: Annotated[str, Meta(min_length=1)]
 
@@ -31,8 +31,8 @@ class SeatsData(Wire, frozen=True):
 
 
 class LicenceData(Wire, frozen=True):
-    """``seatsUsed``: active users of all clients by the type that they need at least; ``seatsFree``: how many more may
-    come, of one type alone. ``installationId``: what the vendor may bind a licence to."""
+    """``seatsUsed``: active users of all clients, by the type that each needs at least; ``seatsFree``: how many users
+    of each type could be added, if no other type is. ``installationId``: the vendor may bind a licence to it."""
 
     state: Literal["not-needed", "missing", "valid", "grace", "expired"]
     customer: str | None
@@ -48,25 +48,25 @@ class LicenceData(Wire, frozen=True):
     warning: str | None
 
 
-def wire(found: Overview, now: int) -> LicenceData:
-    standing, used = found.standing, found.used
-    held = standing.licence
-    said = licence.warning(standing, now)
-    if standing.is_set_back:
-        said = "; ".join(filter(None, (said, "the clock is behind the newest time that was seen here")))
+def wire(overview: Overview, now: int) -> LicenceData:
+    status, used = overview.status, overview.used
+    current = status.licence
+    warning = licence.warning(status, now)
+    if status.is_set_back:
+        warning = "; ".join(filter(None, (warning, "the clock is behind the newest time that this server recorded")))
     return LicenceData(
-        state=standing.state.value,
-        customer=held.customer if held else None,
-        license_id=held.id if held else None,
-        seats=_seats(held.seats if held else None),
+        state=status.state.value,
+        customer=current.customer if current else None,
+        license_id=current.id if current else None,
+        seats=_seats(current.seats if current else None),
         seats_used=_seats(used),
-        seats_free=_seats(licence.free(held.seats, used) if held and used is not None else None),
-        features=held.features if held else None,
-        issued_at=when(held.issued_at * 1000) if held else None,
-        expires_at=when(held.expires_ms) if held else None,
-        grace_ends_at=when(held.ends_ms) if held else None,
-        installation_id=found.installation,
-        warning=said or None,
+        seats_free=_seats(licence.free(current.seats, used) if current and used is not None else None),
+        features=current.features if current else None,
+        issued_at=when(current.issued_at * 1000) if current else None,
+        expires_at=when(current.expires_ms) if current else None,
+        grace_ends_at=when(current.ends_ms) if current else None,
+        installation_id=overview.installation,
+        warning=warning or None,
     )
 
 
@@ -76,19 +76,19 @@ def _seats(seats: Seats | None) -> SeatsData | None:
 
 async def _install(ctx: RequestContext, call: Call[LicenceBody]) -> LicenceData:
     text, gate = call.body.license_key.strip(), ctx.services.licence
-    await ctx.services.store.write(lambda unit: put_in_force(unit, gate, ctx, text))
-    await gate.standing(fresh=True)
-    found = await gate.overview()
-    licence_watch.measure(ctx.services, found)
-    return wire(found, ctx.now)
+    await ctx.services.store.write(lambda unit: install_licence(unit, gate, ctx, text))
+    await gate.status(fresh=True)
+    overview = await gate.overview()
+    licence_watch.measure(ctx.services, overview)
+    return wire(overview, ctx.now)
 
 
-async def _show(ctx: RequestContext, call: Call[None]) -> LicenceData:
+async def _read(ctx: RequestContext, call: Call[None]) -> LicenceData:
     return wire(await ctx.services.licence.overview(), ctx.now)
 
 
 _PATH = "/api/admin/license-on-prem"
 ROUTES = (
     Route("POST", _PATH, _install, Access.ADMIN, "Install an on-premise licence key", refusals=(LicenseInvalid,)),
-    Route("GET", _PATH, _show, Access.ADMIN, "The state of the licence"),
+    Route("GET", _PATH, _read, Access.ADMIN, "The state of the licence"),
 )

@@ -1,4 +1,4 @@
-"""Lists of the admin plane: a page of a :class:`Listing` in the form of the wire."""
+"""Lists for administrators: a page of a :class:`Listing` as a wire model."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ R = TypeVar("R")
 I = TypeVar("I", bound=Items[Any])  # noqa: E741
 
 
-class Asked(Protocol):
-    """Query parameters of a list. ``after``: the cursor of the page before, or nothing; ``sort``: a name of the
-    listing's sorts, with ``_DESC`` for the other way round."""
+class ListQuery(Protocol):
+    """Query parameters of a list. ``after``: the previous page's cursor, or empty; ``sort``: a name of the listing's
+    sorts, with ``_DESC`` for the reverse order."""
 
     @property
     def first(self) -> int: ...
@@ -25,7 +25,7 @@ class Asked(Protocol):
 
 
 def read(
-    unit: TenantUnit | SystemUnit, listing: Listing[R], asked: Asked, filters: Filters
+    unit: TenantUnit | SystemUnit, listing: Listing[R], asked: ListQuery, filters: Filters
 ) -> tuple[list[R], str | None]:
     """See :meth:`Listing.read`."""
     return listing.read(unit, asked.first, asked.after, asked.sort, filters)
@@ -36,9 +36,9 @@ def page(
     of: Callable[[R], Any],
     unit: TenantUnit | SystemUnit,
     listing: Listing[R],
-    asked: Asked,
+    asked: ListQuery,
     filters: Filters,
 ) -> I:
-    """As :func:`read`, in the form of the wire; ``of``: that of a row."""
+    """As :func:`read`, as the wire model; ``of``: makes the wire model of a row."""
     rows, next_cursor = read(unit, listing, asked, filters)
     return model(items=tuple(map(of, rows)), next_cursor=next_cursor)

@@ -1,5 +1,7 @@
-"""``/api/admin/auth``: a system admin's own password and second factor. The one part of the plane that is open to those
-who have no second factor where one is required."""
+"""``/api/admin/auth``: a system admin's own password and second factor.
+
+Where a second factor is required, admins without one may call only these routes.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth.accounts.admins import second_factor
 from manifest_auth.api.admin.auth import Otp
 from manifest_auth.errors import Conflict, InvalidCredentials, Overloaded, RateLimited
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Wire, given
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Wire, or_none
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_own_account
 from manifest_auth.sign_in.admin_own_account import Credentials
@@ -21,7 +23,7 @@ Password = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
 class ProofBody(msgspec.Struct, frozen=True):
-    """``otp``: required where there is a second factor."""
+    """``otp``: required where the admin has a second factor."""
 
     password: Password
     otp: Otp | UnsetType = UNSET
@@ -39,7 +41,7 @@ class FirstCodeBody(msgspec.Struct, frozen=True):
 
 
 class SecondFactorData(Wire, frozen=True):
-    """``required``: of every system admin; those without one may do nothing but enrol."""
+    """``required``: every system admin needs one; those without one may only enrol."""
 
     enrolled: bool
     required: bool
@@ -47,14 +49,15 @@ class SecondFactorData(Wire, frozen=True):
 
 
 class SecretData(Wire, frozen=True):
-    """Shown once. ``uri``: what a QR code for apps holds; ``secret``: the same for typing, in base32."""
+    """Returned once. ``uri``: the content of the QR code for authenticator apps; ``secret``: the same to type, in
+    base32."""
 
     secret: str
     uri: str
 
 
 class RecoveryCodesData(Wire, frozen=True):
-    """Shown once. Each one signs in once in place of the app's code."""
+    """Returned once. Each signs in once, in place of the app's code."""
 
     recovery_codes: tuple[str, ...]
 
@@ -63,16 +66,18 @@ class OwnNothing(Wire, frozen=True): ...
 
 
 def _proof(body: ProofBody) -> Credentials:
-    return Credentials(body.password, given(body.otp))
+    return Credentials(body.password, or_none(body.otp))
 
 
 async def _password(ctx: RequestContext, call: Call[AdminPasswordBody]) -> OwnNothing:
     body = call.body
-    await admin_own_account.change_password(ctx, Credentials(body.current_password, given(body.otp)), body.new_password)
+    await admin_own_account.change_password(
+        ctx, Credentials(body.current_password, or_none(body.otp)), body.new_password
+    )
     return OwnNothing()
 
 
-async def _show(ctx: RequestContext, call: Call[None]) -> SecondFactorData:
+async def _read(ctx: RequestContext, call: Call[None]) -> SecondFactorData:
     me = ctx.admin.admin_id
     return await ctx.services.store.read(
         lambda unit: SecondFactorData(
@@ -104,16 +109,17 @@ _BASE = "/api/admin/auth"
 _FACTOR = f"{_BASE}/second-factor"
 _PROOF = (InvalidCredentials, RateLimited, Overloaded)
 ROUTES = (
-    Route("POST", f"{_BASE}/password", _password, Access.ADMIN, "Set a new password; ends one's other sessions",
+    Route("POST", f"{_BASE}/password", _password, Access.ADMIN, "Set your own new password; ends your other sessions",
           limit=AUTH_LIMIT, refusals=_PROOF),
-    Route("GET", _FACTOR, _show, Access.ADMIN, "Whether one has a second factor"),
-    Route("POST", _FACTOR, _enrol, Access.ADMIN, "Begin to enrol a second factor (TOTP); its secret is shown once",
+    Route("GET", _FACTOR, _read, Access.ADMIN, "Whether you have a second factor"),
+    Route("POST", _FACTOR, _enrol, Access.ADMIN, "Start to enrol a second factor (TOTP); its secret is returned once",
           limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict)),
     Route("POST", f"{_FACTOR}/confirm", _confirm, Access.ADMIN,
-          "Confirm it by a first code; ten recovery codes are shown once, one's other sessions end",
+          "Confirm it with a first code; returns ten recovery codes once, and ends your other sessions",
           limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict)),
-    Route("POST", f"{_FACTOR}/recovery-codes", _codes, Access.ADMIN, "Ten new recovery codes in place of those before",
+    Route("POST", f"{_FACTOR}/recovery-codes", _codes, Access.ADMIN, "Ten new recovery codes, which replace the "
+                                                                     "previous ones",
           limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict)),
-    Route("POST", f"{_FACTOR}/remove", _remove, Access.ADMIN, "Remove one's second factor, unless one is required",
+    Route("POST", f"{_FACTOR}/remove", _remove, Access.ADMIN, "Remove your second factor, unless one is required",
           limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict)),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""``/api/admin/provider-names``: whose provider a name means for those who name no client."""
+"""``/api/admin/provider-names``: which client a provider's name means in requests that name no client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Access, Call, Items, Page, Route, Wire
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
-from manifest_auth.tenants.claims import names
+from manifest_auth.tenants.claims import pinned_names
 
 
 class PinBody(msgspec.Struct, frozen=True):
@@ -41,28 +41,28 @@ async def _list(ctx: RequestContext, call: Call[None]) -> PinsData:
     asked: PinsQuery = call.parameters
     filters = Filters().search(asked.q)
     return await ctx.services.store.read(
-        lambda unit: lists.page(PinsData, PinData.of, unit, names.LISTING, asked, filters)
+        lambda unit: lists.page(PinsData, PinData.of, unit, pinned_names.LISTING, asked, filters)
     )
 
 
 async def _pin(ctx: RequestContext, call: Call[PinBody]) -> PinData:
-    def work(unit: SystemUnit) -> names.Pin:
-        return names.pin(unit, ctx, call.path["name"], tenants.get_named(unit, call.body.client))
+    def work(unit: SystemUnit) -> pinned_names.Pin:
+        return pinned_names.pin(unit, ctx, call.path["name"], tenants.get_named(unit, call.body.client))
 
     return PinData.of(await ctx.services.store.write(work))
 
 
 async def _unpin(ctx: RequestContext, call: Call[None]) -> Unpinned:
-    await ctx.services.store.write(lambda unit: names.unpin(unit, ctx, call.path["name"]))
+    await ctx.services.store.write(lambda unit: pinned_names.unpin(unit, ctx, call.path["name"]))
     return Unpinned()
 
 
 _BASE = "/api/admin/provider-names"
 ROUTES = (
-    Route("GET", _BASE, _list, Access.ADMIN, "Names of providers that mean one client's where no client is named",
+    Route("GET", _BASE, _list, Access.ADMIN, "Provider names that are pinned to a client",
           query=PinsQuery),
     Route("PUT", f"{_BASE}/{{name}}", _pin, Access.ADMIN, "Pin a provider's name to a client",
           refusals=(ValidationError, NotFound)),
-    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Access.ADMIN, "Let a provider's name mean nobody's",
+    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Access.ADMIN, "Unpin a provider's name",
           refusals=(NotFound,)),
 )  # fmt: skip

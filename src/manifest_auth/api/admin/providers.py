@@ -1,5 +1,5 @@
 """Providers of a client, for system admins under ``/api/admin/clients/{client}/providers`` and for the client's own
-Admin and User Admin under ``/api/client/providers``: the same verbs, the same answers."""
+Admin and User Admin under ``/api/client/providers``, with the same handlers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from manifest_auth.operations.providers.models import (
     ProviderChange,
     ProviderData,
     ProvidersData,
-    shown,
+    provider_data,
 )
 from manifest_auth.operations.providers.save import change, draft_of, prepare, prepare_key, switch
 from manifest_auth.permissions import Permission
@@ -40,7 +40,7 @@ class ProvidersQuery(Page, frozen=True):
 
     sort: Annotated[Literal["ID", "ID_DESC", "NAME", "NAME_DESC"], Meta(description="Order.")] = "ID"
     kind: Annotated[KindName, Meta(description="Only those.")] = ""
-    state: Annotated[Literal["", "on", "off"], Meta(description="Only those that are switched so.")] = ""
+    state: Annotated[Literal["", "on", "off"], Meta(description="Only providers in this state.")] = ""
 
 
 class Deleted(Wire, frozen=True): ...
@@ -52,7 +52,7 @@ async def _write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUni
         return work(bound), client
 
     provider, client = await ctx.services.store.write(whole)
-    return shown(ctx, client, provider)
+    return provider_data(ctx, client, provider)
 
 
 async def _read(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], T]) -> tuple[T, str]:
@@ -74,12 +74,12 @@ async def _list(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
     filters = Filters(asked.state, "kind" if asked.kind else None, of_kind=asked.kind).search(asked.q)
     read = await _read(ctx, call, lambda unit: lists.read(unit, providers.LISTING, asked, filters))
     (rows, next_cursor), client = read
-    return ProvidersData(items=tuple(shown(ctx, client, row) for row in rows), next_cursor=next_cursor)
+    return ProvidersData(items=tuple(provider_data(ctx, client, row) for row in rows), next_cursor=next_cursor)
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
     found, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
-    return shown(ctx, client, found)
+    return provider_data(ctx, client, found)
 
 
 async def _change(ctx: RequestContext, call: Call[Any]) -> msgspec.Struct:
@@ -125,18 +125,19 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
         Route("GET", base, _list, access, "A client's identity providers", data=ProvidersData, query=ProvidersQuery,
               refusals=found),
         Route("GET", one, _get, access, "One identity provider", refusals=found, data=ProviderData),
-        Route("PATCH", one, _change, access, "Change an identity provider; what is left out stays",
+        Route("PATCH", one, _change, access, "Change an identity provider; members that are left out stay",
               body=ProviderChange, refusals=conflict, data=ProviderData),
         Route("POST", f"{one}/switch-off", _switch_off, access, "Switch an identity provider off; ends its sessions",
               refusals=conflict, data=ProviderData),
         Route("POST", f"{one}/switch-on", _switch_on, access, "Switch an identity provider on again",
               refusals=conflict, data=ProviderData),
-        Route("POST", f"{one}/rotate-key", _rotate_key, access, "A new key of ours for a SAML provider; the last one "
-              "still opens what was encrypted for it", refusals=conflict, data=ProviderData),
-        Route("POST", f"{one}/test", _test, access, "Talk to the provider and say what is wrong", refusals=found),
-        Route("DELETE", one, _delete, access, "Delete an identity provider, its links and the roles that its "
-              "groups gave; ends its sessions", refusals=found),
+        Route("POST", f"{one}/rotate-key", _rotate_key, access,
+              "A new key of this server for a SAML provider; the last one still decrypts",
+              refusals=conflict, data=ProviderData),
+        Route("POST", f"{one}/test", _test, access, "Test a provider, with a list of findings", refusals=found),
+        Route("DELETE", one, _delete, access,
+              "Delete a provider, its identities and the roles of its groups; ends its sessions", refusals=found),
     )  # fmt: skip
 
 
-ROUTES = client_scope.both(_routes, "/providers", Permission.SETTINGS_MANAGE)
+ROUTES = client_scope.for_admins_and_users(_routes, "/providers", Permission.SETTINGS_MANAGE)

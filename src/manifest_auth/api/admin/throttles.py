@@ -1,4 +1,4 @@
-"""``/api/admin/throttles``: system admins see how many are held back now, and let them go."""
+"""``/api/admin/throttles``: system admins list and clear the throttle's active counters."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class ThrottlesQuery(Paging, frozen=True):
 
 
 class ClearBody(msgspec.Struct, frozen=True):
-    """Whom to let go: an account of a client (`client` and `email`), a system admin (`username`), an `address`, or an
-    account as it was tried from an address."""
+    """What to clear: an account of a client (`client` and `email`), a system admin (`username`), an `address`, or the
+    attempts on an account from an address."""
 
     client: Annotated[str, Meta(min_length=1, max_length=63)] | UnsetType = UNSET
     email: Annotated[str, Meta(min_length=3, max_length=254)] | UnsetType = UNSET
@@ -35,7 +35,7 @@ class ClearBody(msgspec.Struct, frozen=True):
 
 
 class ThrottleData(Wire, frozen=True):
-    """A counter that holds somebody back. ``id`` is a hash: who or where it is, is not stored."""
+    """A counter that blocks attempts now. ``id`` is a hash: account and address are not stored."""
 
     id: str
     failures: int
@@ -70,8 +70,9 @@ async def _clear(ctx: RequestContext, call: Call[ClearBody]) -> Cleared:
 
 _BASE = "/api/admin/throttles"
 ROUTES = (
-    Route("GET", _BASE, _list, Access.ADMIN, "Counters that hold somebody back now", query=ThrottlesQuery),
-    Route("DELETE", _BASE, _clear_all, Access.ADMIN, "Let everybody go whom the throttle holds back"),
-    Route("POST", f"{_BASE}/clear", _clear, Access.ADMIN, "Let an account or an address go", limit=AUTH_LIMIT,
+    Route("GET", _BASE, _list, Access.ADMIN, "Counters that block attempts now", query=ThrottlesQuery),
+    Route("DELETE", _BASE, _clear_all, Access.ADMIN, "Clear all counters of the throttle"),
+    Route("POST", f"{_BASE}/clear", _clear, Access.ADMIN, "Clear the counters of an account or an address",
+          limit=AUTH_LIMIT,
           refusals=(NotFound,)),
 )  # fmt: skip

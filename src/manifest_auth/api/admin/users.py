@@ -1,7 +1,7 @@
-"""``/api/admin/clients/{client}/users``: system admins create, find, change and deactivate a client's users.
+"""``/api/admin/clients/{client}/users``: system admins create, list, change and deactivate a client's users.
 
-Everything after the client was found runs in a unit of work that is bound to it, so a user of another client is
-``NOT_FOUND``, exactly like one that never existed.
+The work runs in a unit of work that is bound to the client, so a user of another client is ``NOT_FOUND``, exactly like
+one that never existed.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import accounts, tenants
-from manifest_auth.accounts import Admitted, Draft, password_rules, users
+from manifest_auth.accounts import Draft, UserWithAccessLink, password_rules, users
 from manifest_auth.accounts.users import User
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.errors import Conflict, LicenseExpired, LicenseRequired, NotFound, Overloaded, RateLimited
-from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, given
+from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_none
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
@@ -68,13 +68,13 @@ class UsersQuery(Page, frozen=True):
     state: Annotated[Literal["", "active", "inactive"], Meta(description="Only those.")] = ""
     role: Annotated[
         Literal["", "Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer"],
-        Meta(description="Only those who have it."),
+        Meta(description="Only users who have it."),
     ] = ""
 
 
 class UserData(Wire, frozen=True):
-    """``emailProvedAt``: since when the address is known to be the user's: a link was followed from its mailbox.
-    ``pendingEmail``: another address, which waits until its mailbox confirms it."""
+    """``emailProvedAt``: when the user followed a link from the address's mailbox. ``pendingEmail``: a new address that
+    waits for its mailbox to confirm it."""
 
     id: int
     email: str
@@ -91,8 +91,8 @@ class UserData(Wire, frozen=True):
 
 
 class AdmittedData(UserData, frozen=True):
-    """``link``: with which a new Admin comes in, where no proved identity was left; null when it was mailed to the
-    user, or nobody became an Admin. Shown once."""
+    """``link``: a one-time link for a new Admin who has no proved identity left; null when it was mailed to the user,
+    or the user did not become an Admin. Returned once."""
 
     link: str | None
 
@@ -101,17 +101,17 @@ class UsersData(Items[UserData], frozen=True): ...
 
 
 class ResetData(Wire, frozen=True):
-    """``link``: with which the user chooses a new password; null wherever mail is set up. ``sent``: whether the mail
-    server took the e-mail with the link; one that it did not take is tried again for an hour."""
+    """``link``: where the user chooses a new password; null where mail is set up. ``sent``: whether the mail server
+    accepted the e-mail with the link; delivery is retried for an hour."""
 
     link: str | None
     sent: bool
     expires_at: Time
 
 
-def _shown(unit: TenantUnit, ctx: RequestContext, found: Sequence[User]) -> tuple[UserData, ...]:
-    """Users with the addresses that wait to be confirmed."""
-    pending = users.email_changes.pending_of(unit, [user.id for user in found], ctx.now)
+def _data(unit: TenantUnit, ctx: RequestContext, found: Sequence[User]) -> tuple[UserData, ...]:
+    """Users with their pending addresses."""
+    pending = users.email_changes.pending_addresses(unit, [user.id for user in found], ctx.now)
     return tuple(_user(user, pending.get(user.id)) for user in found)
 
 
@@ -126,8 +126,8 @@ async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
     tenant = await services.store.read(lambda unit: tenants.get_named(unit, call.path["client"]))
     stored = await password_rules.first_hash(
         services.hasher,
-        given(body.password),
-        given(body.password_hash),
+        or_none(body.password),
+        or_none(body.password_hash),
         tenants.settings_of(tenant.settings).password,
         (body.email, body.first_name, body.last_name, tenant.identifier),
     )
@@ -143,14 +143,14 @@ async def _list(ctx: RequestContext, call: Call[None]) -> UsersData:
 
     def work(unit: TenantUnit) -> UsersData:
         rows, next_cursor = lists.read(unit, users.LISTING, asked, filters)
-        return UsersData(_shown(unit, ctx, rows), next_cursor)
+        return UsersData(_data(unit, ctx, rows), next_cursor)
 
     return await client_scope.read(ctx, call, work)
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> UserData:
     user_id = call.id("user")
-    return await client_scope.read(ctx, call, lambda unit: _shown(unit, ctx, [users.get(unit, user_id)])[0])
+    return await client_scope.read(ctx, call, lambda unit: _data(unit, ctx, [users.get(unit, user_id)])[0])
 
 
 async def _change(ctx: RequestContext, call: Call[UserChange]) -> UserData:
@@ -159,23 +159,27 @@ async def _change(ctx: RequestContext, call: Call[UserChange]) -> UserData:
 
     def work(unit: TenantUnit) -> tuple[UserData, accounts.Changed]:
         changed = accounts.change(unit, ctx, ctx.services.account_tools, user_id, changes)
-        return _shown(unit, ctx, [changed.user])[0], changed
+        return _data(unit, ctx, [changed.user])[0], changed
 
     shown, changed = await client_scope.write(ctx, call, work)
     ctx.services.mail_queue.send_soon(ctx.request_id, *changed.mails)
     return shown
 
 
-async def _admit(ctx: RequestContext, call: Call[Any], act: Callable[[TenantUnit, int], Admitted]) -> AdmittedData:
-    """Does what may make somebody an Admin, and hands the link over that one may need."""
+async def _admit(
+    ctx: RequestContext, call: Call[Any], act: Callable[[TenantUnit, int], UserWithAccessLink]
+) -> AdmittedData:
+    """Runs ``act``, which may make the user an Admin, and delivers the link that a new Admin may need."""
     user_id = call.id("user")
 
-    def work(unit: TenantUnit) -> tuple[UserData, accounts.Made | None]:
+    def work(unit: TenantUnit) -> tuple[UserData, accounts.NewLink | None]:
         admitted = act(unit, user_id)
-        return _shown(unit, ctx, [admitted.user])[0], admitted.made
+        return _data(unit, ctx, [admitted.user])[0], admitted.new_link
 
-    shown, made = await client_scope.write(ctx, call, work)
-    link = (await accounts.hand_over(ctx, ctx.services.account_tools, made)).link if made is not None else None
+    shown, new_link = await client_scope.write(ctx, call, work)
+    link = (
+        (await accounts.deliver_link(ctx, ctx.services.account_tools, new_link)).link if new_link is not None else None
+    )
     return AdmittedData(**msgspec.structs.asdict(shown), link=link)
 
 
@@ -187,7 +191,7 @@ async def _set_roles(ctx: RequestContext, call: Call[RolesBody]) -> AdmittedData
 async def _deactivate(ctx: RequestContext, call: Call[None]) -> UserData:
     user_id = call.id("user")
     return await client_scope.write(
-        ctx, call, lambda unit: _shown(unit, ctx, [accounts.deactivate(unit, ctx, user_id)])[0]
+        ctx, call, lambda unit: _data(unit, ctx, [accounts.deactivate(unit, ctx, user_id)])[0]
     )
 
 
@@ -199,17 +203,17 @@ async def _restore(ctx: RequestContext, call: Call[None]) -> AdmittedData:
 async def _reset(ctx: RequestContext, call: Call[None]) -> ResetData:
     user_id, tools = call.id("user"), ctx.services.account_tools
 
-    def work(unit: SystemUnit) -> accounts.Made:
+    def work(unit: SystemUnit) -> accounts.NewLink:
         tenant = tenants.get_named(unit, call.path["client"])
         by_password = tenants.settings_of(tenant.settings).password_sign_in
         return accounts.start_reset(unit.of(tenant.id), ctx, tools, user_id, by_password=by_password)
 
-    return ResetData.of(await accounts.hand_over(ctx, tools, await ctx.services.store.write(work)))
+    return ResetData.of(await accounts.deliver_link(ctx, tools, await ctx.services.store.write(work)))
 
 
 _BASE = f"{OF_CLIENT}/users"
 _ONE = f"{_BASE}/{{user}}"
-_SEATS = (LicenseRequired, LicenseExpired)  # on premise: whoever needs a seat needs a licence in force
+_SEATS = (LicenseRequired, LicenseExpired)  # on-premise: a user who needs a seat needs a valid licence
 ROUTES = (
     Route("POST", _BASE, _create, Access.ADMIN, "Create a user of a client", status=201,
           refusals=(NotFound, Conflict, Overloaded, *_SEATS)),
@@ -222,7 +226,7 @@ ROUTES = (
           refusals=(NotFound, Conflict, *_SEATS)),
     Route("POST", f"{_ONE}/deactivate", _deactivate, Access.ADMIN, "Deactivate a user and end all sessions",
           refusals=(NotFound, Conflict)),
-    Route("POST", f"{_ONE}/restore", _restore, Access.ADMIN, "Let a deactivated user in again",
+    Route("POST", f"{_ONE}/restore", _restore, Access.ADMIN, "Restore a deactivated user",
           refusals=(NotFound, Conflict, *_SEATS)),
     Route("POST", f"{_ONE}/password-reset", _reset, Access.ADMIN, "A one-time link for a user who needs a new password",
           status=201, refusals=(NotFound, Conflict, RateLimited)),

@@ -1,4 +1,4 @@
-"""``/api/client/audit``: the trail of one's client, for whoever holds ``audit:read``."""
+"""``/api/client/audit``: the audit trail of the caller's client, with the permission ``audit:read``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from manifest_auth import audit
-from manifest_auth.audit import AuditEventsData, AuditFilters, AuditQuery, Format, place_of, wanted, wire
+from manifest_auth.audit import AuditEventsData, AuditFilters, AuditQuery, Format, event_filter, page, position_of, wire
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, stream
-from manifest_auth.operations import export_trail
+from manifest_auth.operations import export_audit
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 
@@ -19,24 +18,24 @@ _TYPES: dict[Format, bytes] = {"csv": b"text/csv; charset=utf-8", "jsonl": b"app
 
 
 class ExportQuery(AuditFilters, frozen=True, kw_only=True, rename={"since": "from", "until": "to", "form": "format"}):
-    """The filters of the list, and the kind of file."""
+    """The filters of the list, and the format of the file."""
 
-    form: Annotated[Format, Meta(description="`jsonl`: an event a line, as JSON.")]
+    form: Annotated[Format, Meta(description="`jsonl`: one event per line, as JSON.")]
 
 
 async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
     query: AuditQuery = call.parameters
-    asked = wanted(query)
-    found, goes_on = await audit.page(ctx.store, asked, query.first, place_of(query.after, query.direction))
+    asked = event_filter(query)
+    found, goes_on = await page(ctx.store, asked, query.first, position_of(query.after, query.direction))
     return wire(found, goes_on, query.direction)
 
 
 async def _export(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     query: ExportQuery = call.parameters
-    parts = await export_trail.start(ctx, query, query.form)
+    parts = await export_audit.start(ctx, query, query.form)
     headers = (
         (b"content-type", _TYPES[query.form]),
-        (b"content-disposition", f'attachment; filename="{export_trail.name_of(ctx, query.form)}"'.encode()),
+        (b"content-disposition", f'attachment; filename="{export_audit.file_name(ctx, query.form)}"'.encode()),
         NO_STORE,
     )
     return stream(parts, None, headers, _POLICY)
@@ -44,8 +43,8 @@ async def _export(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 _BASE = "/api/client/audit"
 ROUTES = (
-    Route("GET", _BASE, _list, Access.CLIENT, "The audit trail of one's client",
+    Route("GET", _BASE, _list, Access.CLIENT, "The audit trail of your client",
           permission=Permission.AUDIT_READ, query=AuditQuery, refusals=(ValidationError,)),
-    Route("GET", f"{_BASE}/export", _export, Access.CLIENT, "The audit trail of one's client as a file",
+    Route("GET", f"{_BASE}/export", _export, Access.CLIENT, "The audit trail of your client as a file",
           permission=Permission.AUDIT_READ, query=ExportQuery, sends=True, refusals=(ValidationError,)),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""``/api/client/auth``: sign in, refresh, sign out, one's own sessions, ``me``."""
+"""``/api/client/auth``: sign-in, refresh, sign-out, the caller's sessions, ``me``."""
 
 from __future__ import annotations
 
@@ -166,13 +166,13 @@ ROUTES = (
     Route("POST", f"{_BASE}/refresh", _refresh, Access.OPEN, "Get new tokens for a refresh token",
           limit=AUTH_LIMIT, refusals=_REFUSED_SESSION),
     Route("POST", f"{_BASE}/sign-out", _sign_out, Access.CLIENT, "End this session", limit=AUTH_LIMIT),
-    Route("POST", f"{_BASE}/sign-out-all", _sign_out_all, Access.CLIENT, "End all of one's sessions",
+    Route("POST", f"{_BASE}/sign-out-all", _sign_out_all, Access.CLIENT, "End all of your sessions",
           limit=AUTH_LIMIT),
-    Route("GET", f"{_BASE}/sessions", _sessions, Access.CLIENT, "One's open sessions"),
-    Route("DELETE", f"{_BASE}/sessions/{{id}}", _end_session, Access.CLIENT, "End one of one's sessions",
+    Route("GET", f"{_BASE}/sessions", _sessions, Access.CLIENT, "Your open sessions"),
+    Route("DELETE", f"{_BASE}/sessions/{{id}}", _end_session, Access.CLIENT, "End one of your sessions",
           limit=AUTH_LIMIT, refusals=(NotFound,)),
     Route("POST", f"{_BASE}/password", _change_password, Access.CLIENT,
-          "Change one's password; ends the other sessions", limit=AUTH_LIMIT,
+          "Change your password; ends your other sessions", limit=AUTH_LIMIT,
           refusals=(InvalidCredentials, RateLimited, Overloaded)),
-    Route("GET", f"{_BASE}/me", _me, Access.CLIENT, "Who one is, and what one may do"),
+    Route("GET", f"{_BASE}/me", _me, Access.CLIENT, "The signed-in user, with roles and permissions"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Where OpenID providers, Microsoft's among them, send the browser back to."""
+"""Callback routes, to which OpenID providers and Microsoft send the browser back."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.api.client.sign_in_answer import browser_of
-from manifest_auth.api.client.single_sign_on import ENDS, sent_on, unbind
+from manifest_auth.api.client.single_sign_on import END_REFUSALS, clear_flow_cookie, redirect_outcome
 from manifest_auth.http import Access, Answer, Call, Route
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers.code_flow import Returned
+from manifest_auth.sign_in.providers.code_flow import CallbackParams
 from manifest_auth.sign_in.providers.kind import Kind
 from manifest_auth.sign_in.providers.kinds import KINDS
 
@@ -25,11 +25,16 @@ class CallbackQuery(msgspec.Struct, frozen=True):
     error_description: str = ""
 
 
-def returned_to(call: Call[None], came_to: str) -> Returned:
-    """What the browser brought to a callback address."""
+def callback_params(call: Call[None], callback_address: str) -> CallbackParams:
+    """The parameters that came to a callback address."""
     q: CallbackQuery = call.parameters
-    return Returned(
-        state=q.state, code=q.code, iss=q.iss, error=q.error, came_to=came_to, description=q.error_description
+    return CallbackParams(
+        state=q.state,
+        code=q.code,
+        iss=q.iss,
+        error=q.error,
+        callback_address=callback_address,
+        description=q.error_description,
     )
 
 
@@ -37,12 +42,12 @@ def _routes(kind: Kind[Any, Any]) -> Iterator[Route]:
     for path, summary in kind.callbacks:
 
         async def end(ctx: RequestContext, call: Call[None], path: str = path) -> Answer[None]:
-            came_to = ctx.services.settings.public_url.rstrip("/") + path.format_map(call.path)
-            returned = returned_to(call, came_to)
+            callback_address = ctx.services.settings.public_url.rstrip("/") + path.format_map(call.path)
+            returned = callback_params(call, callback_address)
             flow, outcome = await kind.end(ctx, returned, call.head.cookie, browser_of(call.head))
-            return sent_on(ctx, outcome, 302, unbind(ctx, flow, cross_site=kind.cross_site))
+            return redirect_outcome(ctx, outcome, 302, clear_flow_cookie(ctx, flow, cross_site=kind.cross_site))
 
-        yield Route("GET", path, end, Access.OPEN, summary, status=302, query=CallbackQuery, refusals=ENDS)
+        yield Route("GET", path, end, Access.OPEN, summary, status=302, query=CallbackQuery, refusals=END_REFUSALS)
 
 
 ROUTES = tuple(route for kind in KINDS.values() for route in _routes(kind))

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.api.client.callbacks import CallbackQuery, returned_to
+from manifest_auth.api.client.callbacks import CallbackQuery, callback_params
 from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, SsoFailed, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire, flow_cookie, ok, redirect
 from manifest_auth.permissions import Permission
@@ -17,13 +17,13 @@ from manifest_auth.sign_in import directory_flows, directory_proof
 
 class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
     return_to: Annotated[
-        str, Meta(max_length=2000, description="A listed return address, letter by letter; empty: the first one.")
+        str, Meta(max_length=2000, description="A listed return address, exactly as listed; empty: the first one.")
     ] = ""
 
 
 class ProveData(Wire, frozen=True):
-    """Where to send the browser. A page that does so first says for which client who signs in there speaks for which
-    directory."""
+    """``location``: where to send the browser. A page should first show for which client and directory the
+    administrator signs in."""
 
     location: str
     client: str
@@ -42,7 +42,7 @@ async def _prove(ctx: RequestContext, call: Call[ProveBody]) -> Answer[ProveData
 
 
 async def _callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    returned = returned_to(call, directory_proof.callback_of(ctx))
+    returned = callback_params(call, directory_proof.callback_of(ctx))
     flow = await directory_proof.end(ctx, returned, call.head.cookie)
     gone = flow_cookie(flow.cookie, "", 0, ctx.services.settings, cross_site=False)
     return redirect(flow.return_to, headers=(gone,))
@@ -50,7 +50,7 @@ async def _callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 ROUTES = (
     Route("POST", "/api/client/directories/{directory}/prove", _prove, Access.CLIENT,
-          "Prove a directory: where an administrator of it signs in", limit=AUTH_LIMIT,
+          "Prove a directory: the address where its administrator signs in", limit=AUTH_LIMIT,
           permission=Permission.SETTINGS_MANAGE,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
     Route("GET", directory_proof.CALLBACK, _callback, Access.OPEN,

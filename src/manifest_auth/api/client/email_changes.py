@@ -1,4 +1,4 @@
-"""``/api/client/auth/email``: another address for oneself, and the links that confirm and undo one."""
+"""``/api/client/auth/email``: change of the caller's e-mail address, and the links that confirm and undo it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ class AddressBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class PendingData(Wire, frozen=True):
-    """The address waits until its mailbox confirms. The answer is the same for one that another account has."""
+    """The address waits for its mailbox to confirm it. The answer is the same for an address that another account
+    has."""
 
     pending_email: str
     expires_at: Time
 
 
 class ConfirmedData(Wire, frozen=True):
-    """``email``: the address that is in force now."""
+    """``email``: the address that applies now."""
 
     email: str
 
@@ -70,6 +71,6 @@ ROUTES = (
     Route("POST", f"{_BASE}/confirm", _confirm, Access.OPEN, "Confirm a new address with the link that it was sent",
           limit=AUTH_LIMIT, refusals=_BY_LINK),
     Route("POST", f"{_BASE}/undo", _undo, Access.OPEN,
-          "Put the old address back with the link that it was sent; sessions end, and the password is void",
+          "Restore the old address with the link that it was sent; sessions end, and the password is void",
           limit=AUTH_LIMIT, refusals=_BY_LINK),
 )  # fmt: skip

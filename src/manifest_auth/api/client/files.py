@@ -1,7 +1,8 @@
-"""``/api/client/files``: evidence is uploaded before it is recorded in a job, and fetched by whoever may read jobs.
+"""``/api/client/files``: upload of evidence files, before they are recorded in a job, and download by users who may
+read jobs.
 
-The body is the file itself, sent part by part to a file of this machine, so that a large one takes no memory. The bytes
-are kept before the row is: a row never names bytes that are not there.
+The body is the file itself, streamed to the local disk, so that a large file takes no memory. The bytes are stored
+before the row is, so a row never names missing bytes.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from manifest_auth.work import files
 from manifest_auth.work.actor import actor_of
 from manifest_auth.work.files import PATH, File
 
-#: Nothing of a file is ever run: not by the browser that shows it, not by a page that frames it.
-_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+#: Content of a file must never run, neither in the browser that opens it nor in a page that frames it.
+_BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 
 
@@ -50,13 +51,13 @@ class FileData(Wire, frozen=True):
 
 
 class _Limit(NamedTuple):
-    """Bytes that a file may have, and what is said of one that has more."""
+    """The largest size in bytes, and the message for a larger file."""
 
     size: int
     sentence: str
 
 
-class _Arrived(NamedTuple):
+class _Received(NamedTuple):
     size: int
     sha256: str
 
@@ -71,11 +72,11 @@ async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> File
     key = ctx.services.random.bytes(20).hex()
     try:
         arrived = await _take(ctx, call.body, media_type, key, limit)
-    except (FilesUnavailable, OSError) as error:  # of the place for files, and of this machine's own disk
-        raise Overloaded("Files cannot be kept at the moment", retry_after=5, reason=f"files: {error}") from error
+    except (FilesUnavailable, OSError) as error:  # the file storage, and the local disk
+        raise Overloaded("Files cannot be stored at the moment", retry_after=5, reason=f"files: {error}") from error
     try:
         added = await _add(ctx, arrived, key, name, media_type)
-    except PayloadTooLarge:  # others took the room meanwhile
+    except PayloadTooLarge:  # others used up the quota meanwhile
         await _drop(ctx, key)
         raise
     return FileData.of(added, url=added.path)
@@ -86,11 +87,11 @@ async def _limit(ctx: RequestContext) -> _Limit:
     settings = ctx.services.settings
     left = await ctx.store.read(lambda unit: files.bytes_left(unit, settings.upload_quota))
     if left < settings.file_limit:
-        return _Limit(left, files.NO_ROOM)
+        return _Limit(left, files.QUOTA_EXCEEDED)
     return _Limit(settings.file_limit, PayloadTooLarge.sentence)
 
 
-async def _add(ctx: RequestContext, arrived: _Arrived, key: str, name: str, media_type: str) -> File:
+async def _add(ctx: RequestContext, arrived: _Received, key: str, name: str, media_type: str) -> File:
     by, quota = actor_of(ctx), ctx.services.settings.upload_quota
     return await ctx.store.write(
         lambda unit: files.add(
@@ -107,8 +108,8 @@ async def _drop(ctx: RequestContext, key: str) -> None:
 
 
 def _name(given: str) -> str:
-    """The name as given. Raises ValidationError: what turns the direction of writing makes `exe.png` of `gnp.exe`."""
-    if _TURNS & set(given):
+    """The name. Raises ValidationError for bidirectional control characters, which display `gnp.exe` as `exe.png`."""
+    if _BIDI_CONTROLS & set(given):
         raise ValidationError(details=[("name", "Characters that turn the direction of writing are not allowed")])
     return check_line(given, "name", 200)
 
@@ -118,12 +119,12 @@ def _media_type(call: Call[Any]) -> str:
     if call.head.content_encoding not in (None, "", "identity"):
         raise UnsupportedMediaType("Content-Encoding is not supported")
     if kind not in KINDS:
-        raise UnsupportedMediaType(f"Files are taken of these kinds: {', '.join(KINDS)}")
+        raise UnsupportedMediaType(f"Files of these kinds are accepted: {', '.join(KINDS)}")
     return kind
 
 
-async def _take(ctx: RequestContext, body: AsyncIterator[bytes], media_type: str, key: str, limit: _Limit) -> _Arrived:
-    """The body, whole on this machine first, then kept under its key. Raises OSError and FilesUnavailable."""
+async def _take(ctx: RequestContext, body: AsyncIterator[bytes], media_type: str, key: str, limit: _Limit) -> _Received:
+    """Receives the whole body on the local disk, then stores it under its key. Raises OSError, FilesUnavailable."""
     folder = arriving(ctx.services.settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, path = tempfile.mkstemp(dir=folder)
@@ -137,8 +138,8 @@ async def _take(ctx: RequestContext, body: AsyncIterator[bytes], media_type: str
     return arrived
 
 
-async def _receive(body: AsyncIterator[bytes], out: Any, media_type: str, limit: _Limit) -> _Arrived:
-    """Writes what comes, and holds it to its limit and kind as it comes."""
+async def _receive(body: AsyncIterator[bytes], out: Any, media_type: str, limit: _Limit) -> _Received:
+    """Writes the parts as they arrive, and checks size and media type on the way."""
     digest, size, start, looked = hashlib.sha256(), 0, b"", False
     async for part in body:
         size += len(part)
@@ -155,7 +156,7 @@ async def _receive(body: AsyncIterator[bytes], out: Any, media_type: str, limit:
         raise ValidationError("The file is empty")
     if not looked:
         check_start(media_type, start)
-    return _Arrived(size, digest.hexdigest())
+    return _Received(size, digest.hexdigest())
 
 
 async def _download(ctx: RequestContext, call: Call[None]) -> Answer[None]:

@@ -1,7 +1,7 @@
-"""``/api/client/auth/identities``: one's own identities at providers, and linking another by consent.
+"""``/api/client/auth/identities``: the caller's identities at providers, and linking another one by consent.
 
-Linking begins with a signed-in POST, which the cross-site rule guards, and not with an address that anybody could send
-somebody to: who follows such an address would give a stranger the key to the own account.
+Linking starts with a signed-in POST, which the cross-site check protects. A GET address could be sent to a victim, who
+would link the attacker's identity to their own account by opening it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import providers, tenants
-from manifest_auth.api.client.single_sign_on import bind
+from manifest_auth.api.client.single_sign_on import set_flow_cookie
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -22,12 +22,12 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok
-from manifest_auth.providers.sign_in_flows import Wish
+from manifest_auth.providers.sign_in_flows import FlowRequest
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities
 from manifest_auth.sign_in.providers import entra_verify
-from manifest_auth.sign_in.providers.flow import Chosen, return_address
 from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
 from manifest_auth.store import SystemUnit
 
 
@@ -48,8 +48,8 @@ class LinkData(Wire, frozen=True):
 
 
 class IdentityData(Wire, frozen=True):
-    """``vouched``: the provider said at the last sign-in that ``email`` is verified, and speaks for its domain.
-    ``confirmedBy``: the Admin who said that the identity is the user's, as the audit trail names one."""
+    """``vouched``: at the last sign-in, the provider sent ``email`` as verified and listed its domain. ``confirmedBy``:
+    the Admin who confirmed that the identity is the user's, as in the audit trail."""
 
     id: int
     provider: str
@@ -83,20 +83,20 @@ async def _list(ctx: RequestContext, call: Call[None]) -> IdentitiesData:
 async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer[LinkData]:
     user = ctx.user
 
-    def work(unit: SystemUnit) -> Chosen:
+    def work(unit: SystemUnit) -> ProviderChoice:
         provider = providers.get(unit.of(user.tenant_id), call.body.provider)
         if provider.disabled_at is not None:
             raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
         tenant = tenants.get(unit, user.tenant_id)
         address = return_address(ctx, tenant, provider, call.body.return_to, roles=user.roles)
-        return Chosen(tenant, provider, Wish(address, link_session_id=user.session_id))
+        return ProviderChoice(tenant, provider, FlowRequest(address, link_session_id=user.session_id))
 
     chosen = await ctx.services.store.read(work)
     kind = KINDS[chosen.provider.kind]
     if not kind.start:
-        raise Conflict("Nobody signs in at this provider")
+        raise Conflict("This provider has no sign-in page")
     beginning = await kind.begin(ctx, chosen, "")
-    return ok(LinkData(beginning.address), headers=(bind(ctx, beginning.begun, cross_site=kind.cross_site),))
+    return ok(LinkData(beginning.address), headers=(set_flow_cookie(ctx, beginning.begun, cross_site=kind.cross_site),))
 
 
 async def _link_by_token(ctx: RequestContext, call: Call[TokenBody]) -> Linked:
@@ -111,12 +111,14 @@ async def _unlink(ctx: RequestContext, call: Call[None]) -> Unlinked:
 
 _BASE = "/api/client/auth/identities"
 ROUTES = (
-    Route("GET", _BASE, _list, Access.CLIENT, "One's identities at providers"),
-    Route("POST", _BASE, _link, Access.CLIENT, "Link another identity to one's account: where to send the browser",
+    Route("GET", _BASE, _list, Access.CLIENT, "Your identities at providers"),
+    Route("POST", _BASE, _link, Access.CLIENT, "Link another identity to your account: the address to send the "
+                                               "browser to",
           limit=AUTH_LIMIT, refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
-    Route("POST", f"{_BASE}/token", _link_by_token, Access.CLIENT, "Link whom an Entra ID token names to one's account",
+    Route("POST", f"{_BASE}/token", _link_by_token, Access.CLIENT, "Link the person of an Entra ID token to your "
+                                                                   "account",
           limit=AUTH_LIMIT,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, AccountDisabled, ProviderUnavailable)),
-    Route("DELETE", f"{_BASE}/{{id}}", _unlink, Access.CLIENT, "Unlink one of one's identities",
+    Route("DELETE", f"{_BASE}/{{id}}", _unlink, Access.CLIENT, "Unlink one of your identities",
           limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
 )  # fmt: skip

@@ -1,6 +1,6 @@
-"""``/api/client/auth/link/start``: an invited person goes on at a provider.
+"""``/api/client/auth/link/start``: an invited person signs in at a provider.
 
-The token comes in a body, so that it stands in no address, no log and no redirect.
+The token is sent in a body, so that no address, log or redirect contains it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.api.client.identities import LinkData
 from manifest_auth.api.client.one_time_links import Token
 from manifest_auth.api.client.sign_in_answer import browser_of
-from manifest_auth.api.client.single_sign_on import bind
+from manifest_auth.api.client.single_sign_on import set_flow_cookie
 from manifest_auth.errors import (
     Forbidden,
     InvalidToken,
@@ -28,8 +28,8 @@ from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import set_password
 from manifest_auth.sign_in.providers import saml_requests
-from manifest_auth.sign_in.providers.choice import Asked, choose
 from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.sign_in.providers.provider_choice import StartRequest, choose
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 
@@ -40,7 +40,7 @@ class StartBody(msgspec.Struct, frozen=True):
 
 
 class FormQuery(msgspec.Struct, frozen=True):
-    state: Annotated[str, Meta(max_length=500, description="Of the sign-in that this browser began.")] = ""
+    state: Annotated[str, Meta(max_length=500, description="Of the sign-in that this browser started.")] = ""
 
 
 async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer[LinkData]:
@@ -57,7 +57,7 @@ async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer[LinkData]
     kind = KINDS[provider.kind] if provider is not None else None
     if provider is None or kind is None or not kind.start:
         raise NotFound(reason="no such provider for an invited person")
-    asked = Asked(
+    asked = StartRequest(
         provider=provider.name,
         client=tenant.identifier,
         return_to="",
@@ -67,7 +67,7 @@ async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer[LinkData]
         device=browser_of(head).device,
     )
     beginning = await kind.begin(ctx, await choose(ctx, kind, asked), "")
-    return ok(LinkData(beginning.address), headers=(bind(ctx, beginning.begun, cross_site=kind.cross_site),))
+    return ok(LinkData(beginning.address), headers=(set_flow_cookie(ctx, beginning.begun, cross_site=kind.cross_site),))
 
 
 async def _form(ctx: RequestContext, call: Call[None]) -> Answer[None]:
@@ -77,7 +77,7 @@ async def _form(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 ROUTES = (
     Route("POST", "/api/client/auth/link/start", _start, Access.OPEN,
-          "Go on at a provider with an invitation: where to send the browser", limit=AUTH_LIMIT,
+          "Sign in at a provider with an invitation: the address to send the browser to", limit=AUTH_LIMIT,
           refusals=(ValidationError, InvalidToken, Forbidden, NotFound, SsoFailed, ProviderUnavailable)),
     Route("GET", saml_requests.FORM, _form, Access.OPEN,
           "The page that posts a request to a provider, see `link/start`", query=FormQuery,

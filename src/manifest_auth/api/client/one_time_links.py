@@ -1,4 +1,4 @@
-"""One-time links: the page that they lead to, what they are good for, and the password that is chosen with one."""
+"""One-time links: their page, what a link allows, and the password that is set with one."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, password_reset, set_password
 from manifest_auth.sign_in.password import Claim
 from manifest_auth.sign_in.providers.kinds import start_address
-from manifest_auth.sign_in.set_password import Looked
+from manifest_auth.sign_in.set_password import LinkInfo
 from manifest_auth.tenants import StoredSettings
 from manifest_auth.text.canonical import when
 
-Token = Annotated[str, Meta(min_length=1, max_length=100, description="What stands behind `#` in the link.")]
+Token = Annotated[str, Meta(min_length=1, max_length=100, description="The part after `#` in the link.")]
 
 
 class OneTimeLinkBody(msgspec.Struct, frozen=True):
@@ -65,10 +65,10 @@ class WireLinkProvider(Wire, frozen=True):
 
 
 class OneTimeLinkData(Wire, frozen=True):
-    """``purpose``: ``invitation``, ``reset``; ``email`` for a new address to confirm, ``email-undo`` for an old one to
-    put back: then ``email`` is the address that is in force afterwards. ``password``: the rules for one that is chosen,
-    null when none can be: ``message`` says why. ``providers``: where an invited person may come in instead, by ``name``
-    at ``link/start``. ``returnTo``: where to go afterwards."""
+    """``purpose``: ``invitation``, ``reset``; ``email`` to confirm a new address, ``email-undo`` to restore an old one:
+    then ``email`` is the address that applies afterwards. ``password``: the rules for a new one, null when none can be
+    set, then ``message`` says why. ``providers``: where an invited person may sign in instead, by ``name`` at
+    ``link/start``. ``returnTo``: where to go afterwards."""
 
     purpose: str
     email: str
@@ -80,8 +80,8 @@ class OneTimeLinkData(Wire, frozen=True):
     return_to: str | None
 
 
-def _shown(ctx: RequestContext, looked: Looked) -> OneTimeLinkData:
-    found = looked.found
+def _data(ctx: RequestContext, link_info: LinkInfo) -> OneTimeLinkData:
+    found = link_info.found
     settings, client = tenants.settings_of(found.tenant.settings), found.tenant.identifier
     rules = WireLinkRules.of(settings.password, max_length=MOST)
     return OneTimeLinkData(
@@ -93,7 +93,7 @@ def _shown(ctx: RequestContext, looked: Looked) -> OneTimeLinkData:
         message=found.why_no_password,
         providers=tuple(
             WireLinkProvider.of(way, url=url)
-            for way in looked.ways
+            for way in link_info.ways
             if (url := start_address(ctx, client, way.kind, way.name))
         ),
         return_to=_return_to(settings),
@@ -105,7 +105,7 @@ def _return_to(settings: StoredSettings) -> str | None:
     return next((a for a in listed if a.startswith(("https://", "http://"))), None)
 
 
-def _shown_change(found: email_change.Found) -> OneTimeLinkData:
+def _change_data(found: email_change.PendingChange) -> OneTimeLinkData:
     return OneTimeLinkData(
         purpose=found.kind,
         email=found.email,
@@ -121,24 +121,24 @@ def _shown_change(found: email_change.Found) -> OneTimeLinkData:
 async def _look(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> OneTimeLinkData:
     token = call.body.token
     if found := await ctx.services.store.read(lambda unit: email_change.find(unit, ctx, token)):
-        return _shown_change(found)
-    return _shown(ctx, await set_password.look(ctx, token))
+        return _change_data(found)
+    return _data(ctx, await set_password.look(ctx, token))
 
 
 async def _accept(ctx: RequestContext, call: Call[AcceptBody]) -> Answer[SignInData]:
     body = call.body
-    shown = set_password.Credentials(Purpose.INVITATION, body.token, body.password, "password")
-    return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
+    credentials = set_password.Credentials(Purpose.INVITATION, body.token, body.password, "password")
+    return signed_in_answer(ctx, await set_password.choose_password(ctx, credentials, browser_of(call.head)))
 
 
 async def _reset(ctx: RequestContext, call: Call[ResetBody]) -> Answer[SignInData]:
     body = call.body
-    shown = set_password.Credentials(Purpose.RESET, body.token, body.new_password, "newPassword")
-    return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
+    credentials = set_password.Credentials(Purpose.RESET, body.token, body.new_password, "newPassword")
+    return signed_in_answer(ctx, await set_password.choose_password(ctx, credentials, browser_of(call.head)))
 
 
 async def _forgot(ctx: RequestContext, call: Call[ForgotBody]) -> Nothing:
-    client = ctx.client_hint.or_given(call.body.client)
+    client = ctx.client_hint.resolve(call.body.client)
     await password_reset.forgot(ctx, Claim(call.body.email, client, browser_of(call.head).device))
     return Nothing()
 
@@ -148,18 +148,18 @@ async def _page(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 _BASE = "/api/client/auth"
-_CHOOSES = (InvalidToken, Forbidden, Conflict, ValidationError, RateLimited, Overloaded)
+_PASSWORD_REFUSALS = (InvalidToken, Forbidden, Conflict, ValidationError, RateLimited, Overloaded)
 ROUTES = (
     Route("GET", one_time_links.PAGE, _page, Access.OPEN, "The page that one-time links lead to"),
-    Route("POST", f"{_BASE}/link", _look, Access.OPEN, "What a one-time link is good for; uses nothing up",
+    Route("POST", f"{_BASE}/link", _look, Access.OPEN, "What a one-time link allows; the link stays unused",
           limit=AUTH_LIMIT, refusals=(InvalidToken,)),
     Route("POST", f"{_BASE}/invitations/accept", _accept, Access.OPEN,
-          "Choose one's first password with an invitation, and be signed in", limit=AUTH_LIMIT,
-          refusals=_CHOOSES),
+          "Set your first password with an invitation, and be signed in", limit=AUTH_LIMIT,
+          refusals=_PASSWORD_REFUSALS),
     Route("POST", f"{_BASE}/password/reset", _reset, Access.OPEN,
-          "Choose a new password with a reset link, and be signed in; all other sessions end",
-          limit=AUTH_LIMIT, refusals=_CHOOSES),
+          "Set a new password with a reset link, and be signed in; all other sessions end",
+          limit=AUTH_LIMIT, refusals=_PASSWORD_REFUSALS),
     Route("POST", f"{_BASE}/password/forgot", _forgot, Access.OPEN,
-          "Have a reset link mailed to the account's address; the answer never says whether there is such an account",
+          "Mail a reset link to the account's address; the answer never reveals whether there is such an account",
           limit=AUTH_LIMIT, refusals=(RateLimited,)),
 )  # fmt: skip

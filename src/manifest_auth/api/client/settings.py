@@ -1,4 +1,4 @@
-"""``/api/client/settings``: what a client settles for itself, for those of its users who manage its settings."""
+"""``/api/client/settings``: the settings of the caller's client, for users who manage them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import StoredSettings, TenantSettingsChange
 
 
-async def _show(ctx: RequestContext, call: Call[None]) -> StoredSettings:
+async def _read(ctx: RequestContext, call: Call[None]) -> StoredSettings:
     tenant = await ctx.services.store.read(lambda unit: tenants.get(unit, ctx.user.tenant_id))
     return tenants.settings_of(tenant.settings)
 
@@ -26,8 +26,8 @@ async def _change(ctx: RequestContext, call: Call[TenantSettingsChange]) -> Stor
 
 
 ROUTES = (
-    Route("GET", "/api/client/settings", _show, Access.CLIENT, "What one's client settled for itself",
+    Route("GET", "/api/client/settings", _read, Access.CLIENT, "Get your client's settings",
           permission=Permission.SETTINGS_MANAGE),
-    Route("PATCH", "/api/client/settings", _change, Access.CLIENT, "Change what one's client settled for itself",
+    Route("PATCH", "/api/client/settings", _change, Access.CLIENT, "Change your client's settings",
           permission=Permission.SETTINGS_MANAGE, refusals=(ValidationError, Forbidden)),
 )  # fmt: skip

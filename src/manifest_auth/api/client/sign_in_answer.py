@@ -1,4 +1,4 @@
-"""The answer of every sign-in, whatever the method: the seed page's members and ours, and the cookies."""
+"""The answer of every sign-in, for all methods: tokens, user and cookies."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from manifest_auth import tenants
 from manifest_auth.http import DEVICE, SESSION, Answer, Head, Header, Wire, device_cookie, ok, session_cookie
 from manifest_auth.permissions import role_names
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import devices
-from manifest_auth.sign_in.completion import Browser, SignedIn
+from manifest_auth.sign_in import device_cookies
+from manifest_auth.sign_in.completion import BrowserCookies, SignedIn
 
 
 class WireUser(Wire, frozen=True):
@@ -29,13 +29,13 @@ class SignInData(Wire, frozen=True):
     password_change_due: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-def browser_of(head: Head) -> Browser:
-    """The cookies that came along with a sign-in."""
-    return Browser(head.cookie(SESSION), devices.shaped(head.cookie(DEVICE)))
+def browser_of(head: Head) -> BrowserCookies:
+    """The session and device cookies of a request."""
+    return BrowserCookies(head.cookie(SESSION), device_cookies.shaped(head.cookie(DEVICE)))
 
 
 def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
-    """``Set-Cookie`` lines of a session that began."""
+    """The ``Set-Cookie`` headers of a new session."""
     settings = ctx.services.settings
     idle_s = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), settings).idle_s
     headers = [session_cookie(signed_in.cookie, idle_s, settings)]
@@ -45,7 +45,7 @@ def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
 
 
 def signed_in_answer(ctx: RequestContext, signed_in: SignedIn, headers: tuple[Header, ...] = ()) -> Answer[SignInData]:
-    """Tokens and user in the envelope, and the cookies (contract, section 3)."""
+    """Tokens and user in the envelope, and the cookies."""
     user = signed_in.user
     shown = WireUser.of(user, roles=role_names(user.roles), client_id=signed_in.tenant.identifier)
     due = True if signed_in.password_due else msgspec.UNSET

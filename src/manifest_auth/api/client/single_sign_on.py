@@ -1,4 +1,4 @@
-"""``/api/client/auth``: the ways in through identity providers, and the exchange of one-time codes."""
+"""``/api/client/auth``: sign-in through identity providers, and the exchange of one-time codes."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ from manifest_auth.http import (
     redirect,
 )
 from manifest_auth.http.routes import query_values
-from manifest_auth.providers.sign_in_flows import Begun, Flow
+from manifest_auth.providers.sign_in_flows import Flow, StartedFlow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes
-from manifest_auth.sign_in.providers import discovery, saml, saml_settings
-from manifest_auth.sign_in.providers.choice import Asked, choose
-from manifest_auth.sign_in.providers.flow import Outcome
+from manifest_auth.sign_in.providers import home_realm_discovery, saml, saml_settings
 from manifest_auth.sign_in.providers.kind import Kind
 from manifest_auth.sign_in.providers.kinds import KINDS, start_address
-from manifest_auth.sign_in.providers.saml_responses import Received
+from manifest_auth.sign_in.providers.provider_choice import StartRequest, choose
+from manifest_auth.sign_in.providers.provider_flow import Outcome
+from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.models import convert
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
@@ -60,11 +60,11 @@ Text = Annotated[str, Meta(max_length=2000)]
 
 
 class StartQuery(msgspec.Struct, frozen=True, rename="camel"):
-    """How a sign-in begins."""
+    """Query parameters of the start of a sign-in."""
 
-    provider: Annotated[Name, Meta(description="Name of the provider; not needed where there is one alone.")] = ""
+    provider: Annotated[Name, Meta(description="Name of the provider; optional where the client has only one.")] = ""
     client: Annotated[Name, Meta(description="Client; else `X-Client-ID`, else the host.")] = ""
-    return_to: Annotated[Text, Meta(description="A listed return address, letter by letter.")] = ""
+    return_to: Annotated[Text, Meta(description="A listed return address, exactly as listed.")] = ""
     response: Annotated[
         Literal["cookie", "code"], Meta(description="`code`: the return address gets a one-time code for `exchange`.")
     ] = "cookie"
@@ -72,7 +72,7 @@ class StartQuery(msgspec.Struct, frozen=True, rename="camel"):
         str, Meta(max_length=43, description="S256 challenge (RFC 7636) for `exchange`; an app's own scheme needs it.")
     ] = ""
     invitation: Annotated[str, Meta(max_length=100, description="Token of an open invitation.")] = ""
-    login_hint: Annotated[str, Meta(max_length=254, description="Handed on to the provider.")] = ""
+    login_hint: Annotated[str, Meta(max_length=254, description="Passed on to the provider.")] = ""
 
 
 class SamlBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -112,23 +112,23 @@ class DiscoverData(Wire, frozen=True):
     providers: tuple[WireWayIn, ...]
 
 
-def _elsewhere(ctx: RequestContext, call: Call[Any], path: str) -> Answer[None] | None:
-    """A browser on a client's own subdomain goes to the public address first: providers answer there, so the cookie
-    that binds the sign-in must be set there."""
-    settings, client = ctx.services.settings, ctx.client_hint.or_given(call.parameters.client)
+def _redirect_to_public_address(ctx: RequestContext, call: Call[Any], path: str) -> Answer[None] | None:
+    """Redirects a browser on a client's subdomain to the public address: providers answer there, so the cookie that
+    binds the sign-in must be set there."""
+    settings, client = ctx.services.settings, ctx.client_hint.resolve(call.parameters.client)
     if not client or ctx.client_hint.subdomain is None:
         return None
-    if call.parameters.invitation:  # the redirect would hold it, and logs on the way
+    if call.parameters.invitation:  # the redirect, and logs on the way, would contain it
         raise ValidationError(details=[("invitation", f"Begin at {settings.public_url}, where providers answer")])
     query = urlencode({**query_values(call.query), "client": client})
     return redirect(f"{settings.public_url.rstrip('/')}{path}?{query}")
 
 
-def _asked(ctx: RequestContext, call: Call[Any]) -> Asked:
+def _start_request(ctx: RequestContext, call: Call[Any]) -> StartRequest:
     q: StartQuery = call.parameters
-    return Asked(
+    return StartRequest(
         provider=q.provider or None,
-        client=ctx.client_hint.or_given(q.client),
+        client=ctx.client_hint.resolve(q.client),
         return_to=q.return_to,
         response=q.response,
         challenge=q.code_challenge,
@@ -137,18 +137,18 @@ def _asked(ctx: RequestContext, call: Call[Any]) -> Asked:
     )
 
 
-def bind(ctx: RequestContext, begun: Begun, *, cross_site: bool) -> Header:
-    """The cookie by which the browser is known when it comes back."""
+def set_flow_cookie(ctx: RequestContext, begun: StartedFlow, *, cross_site: bool) -> Header:
+    """The cookie that binds the flow to the browser."""
     return flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, ctx.services.settings, cross_site=cross_site)
 
 
-def unbind(ctx: RequestContext, flow: Flow | None, *, cross_site: bool) -> tuple[Header, ...]:
-    """Takes that cookie away."""
+def clear_flow_cookie(ctx: RequestContext, flow: Flow | None, *, cross_site: bool) -> tuple[Header, ...]:
+    """Removes that cookie."""
     return (flow_cookie(flow.cookie, "", 0, ctx.services.settings, cross_site=cross_site),) if flow else ()
 
 
-def sent_on(ctx: RequestContext, outcome: Outcome, status: int, headers: tuple[Header, ...]) -> Answer[None]:
-    """The browser goes where the sign-in ends; tokens never travel in an address."""
+def redirect_outcome(ctx: RequestContext, outcome: Outcome, status: int, headers: tuple[Header, ...]) -> Answer[None]:
+    """Redirects the browser to the return address, which never contains tokens."""
     if outcome.code is not None:
         mark = "&" if "?" in outcome.return_to else "?"
         return redirect(f"{outcome.return_to}{mark}code={outcome.code}", status=status, headers=headers)
@@ -159,22 +159,24 @@ def sent_on(ctx: RequestContext, outcome: Outcome, status: int, headers: tuple[H
 
 def _start(kind: Kind[Any, Any]) -> Route:
     async def begin(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-        if (answer := _elsewhere(ctx, call, kind.start)) is not None:
+        if (answer := _redirect_to_public_address(ctx, call, kind.start)) is not None:
             return answer
-        chosen = await choose(ctx, kind, _asked(ctx, call))
+        chosen = await choose(ctx, kind, _start_request(ctx, call))
         beginning = await kind.begin(ctx, chosen, call.parameters.login_hint)
-        headers = (bind(ctx, beginning.begun, cross_site=kind.cross_site),)
+        headers = (set_flow_cookie(ctx, beginning.begun, cross_site=kind.cross_site),)
         if beginning.page is None:
             return redirect(beginning.address, headers=headers)
         return page(*beginning.page, headers=headers)
 
-    return Route("GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery, refusals=_BEGINS)
+    return Route(
+        "GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery, refusals=_START_REFUSALS
+    )
 
 
 async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
-    """The seed page's JSON call and the browser's form post, at one address."""
+    """A SAML response: the browser's form post, or a JSON body, at the same address."""
     kind = (call.head.content_type or "").partition(";")[0].strip().lower()
-    client = ctx.client_hint.or_given(call.parameters.client)
+    client = ctx.client_hint.resolve(call.parameters.client)
     cookie_of: Callable[[str], str | None] = call.head.cookie
     if kind == _FORM:
         if call.head.content_encoding not in (None, "", "identity"):
@@ -182,21 +184,21 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
         fields = parse_form(call.body)
         if not fields.get("SAMLResponse"):
             raise ValidationError(details=[("SAMLResponse", "Required")])
-        received = Received(fields["SAMLResponse"], fields.get("RelayState", ""), client)
+        received = ReceivedResponse(fields["SAMLResponse"], fields.get("RelayState", ""), client)
         flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(call.head))
-        return sent_on(ctx, outcome, 303, unbind(ctx, flow, cross_site=True))
+        return redirect_outcome(ctx, outcome, 303, clear_flow_cookie(ctx, flow, cross_site=True))
     check_media_type(call.head)
     body = convert(parse(call.body), SamlBody)
-    received = Received(body.saml_response, body.relay_state, client)
+    received = ReceivedResponse(body.saml_response, body.relay_state, client)
     flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(call.head))
     if outcome.signed_in is not None:
-        return signed_in_answer(ctx, outcome.signed_in, unbind(ctx, flow, cross_site=True))
-    return sent_on(ctx, outcome, 303, unbind(ctx, flow, cross_site=True))
+        return signed_in_answer(ctx, outcome.signed_in, clear_flow_cookie(ctx, flow, cross_site=True))
+    return redirect_outcome(ctx, outcome, 303, clear_flow_cookie(ctx, flow, cross_site=True))
 
 
 async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     q: MetadataQuery = call.parameters
-    client = ctx.client_hint.or_given(q.client)
+    client = ctx.client_hint.resolve(q.client)
     if client is None:
         raise ValidationError(details=[("client", "Required")])
 
@@ -220,8 +222,8 @@ async def _exchange(ctx: RequestContext, call: Call[ExchangeBody]) -> Answer[Sig
 
 
 async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> DiscoverData:
-    client = ctx.client_hint.or_given(call.parameters.client)
-    found = await discovery.discover(ctx, call.body.email, client)
+    client = ctx.client_hint.resolve(call.parameters.client)
+    found = await home_realm_discovery.discover(ctx, call.body.email, client)
     ways = tuple(
         WireWayIn.of(way, client_id=way.client, url=start_address(ctx, way.client, way.kind, way.name))
         for way in found.providers
@@ -230,16 +232,17 @@ async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> DiscoverDa
 
 
 _BASE = "/api/client/auth"
-_BEGINS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLimited, ProviderUnavailable)
-ENDS = (ValidationError, SsoFailed, AccountDisabled, ProviderUnavailable)
+_START_REFUSALS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLimited, ProviderUnavailable)
+END_REFUSALS = (ValidationError, SsoFailed, AccountDisabled, ProviderUnavailable)
 ROUTES = (
-    Route("POST", f"{_BASE}/discover", _discover, Access.OPEN, "Which ways in an e-mail address has",
+    Route("POST", f"{_BASE}/discover", _discover, Access.OPEN, "How an e-mail address can sign in",
           limit=AUTH_LIMIT, query=ClientQuery),
     *(_start(kind) for kind in KINDS.values() if kind.start),
     Route("POST", saml_settings.START, _saml_response, Access.OPEN,
           "Sign in with a SAML response: JSON, or the provider's form post", body=SamlBody, data=SignInData,
-          limit=SAML_LIMIT, raw=True, query=ClientQuery, refusals=(*ENDS, RateLimited, Overloaded)),
-    Route("GET", f"{saml_settings.START}/metadata", _saml_metadata, Access.OPEN, "Our SAML metadata for a client",
+          limit=SAML_LIMIT, raw=True, query=ClientQuery, refusals=(*END_REFUSALS, RateLimited, Overloaded)),
+    Route("GET", f"{saml_settings.START}/metadata", _saml_metadata, Access.OPEN, "This server's SAML metadata for a "
+                                                                                 "client",
           query=MetadataQuery, refusals=(ValidationError, NotFound)),
     Route("POST", f"{_BASE}/exchange", _exchange, Access.OPEN, "Get tokens for a one-time code",
           limit=AUTH_LIMIT, refusals=(SsoFailed, AccountDisabled, Forbidden)),

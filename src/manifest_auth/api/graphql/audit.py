@@ -1,4 +1,4 @@
-"""The client's audit trail: a plain list, and the same pages as at ``/api/client/audit``."""
+"""Queries on the client's audit trail: a list, and pages as at ``/api/client/audit``."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from manifest_auth.api.graphql.lists import Paged
 from manifest_auth.audit import (
     NEWEST_FIRST,
     OLDEST_FIRST,
-    Found,
-    Place,
-    Wanted,
+    EventFilter,
+    FoundEvent,
+    Position,
     cursor,
     event_named,
-    legible,
-    place_of,
-    place_of_number,
+    position_of,
+    position_of_number,
+    readable,
     user_named,
 )
-from manifest_auth.audit.chain import Link
+from manifest_auth.audit.chain_walk import Link
 from manifest_auth.errors import ValidationError
 from manifest_auth.services import RequestContext
 from manifest_auth.text.canonical import moment
@@ -30,27 +30,27 @@ _ORDERS = {"NEWEST": NEWEST_FIRST, "OLDEST": OLDEST_FIRST}
 
 
 class AuditEvent(Link):
-    """An event as the schema shows it. ``unreadable``: names of members that hold what no event holds."""
+    """An event as in the schema. ``unreadable``: names of members whose stored value is invalid."""
 
     unreadable: tuple[str, ...] = ()
 
 
-def _event(found: Found) -> AuditEvent:
-    link, unreadable = legible(found.link)
+def _event(found: FoundEvent) -> AuditEvent:
+    link, unreadable = readable(found.link)
     event = AuditEvent._make(link)
     event.unreadable = unreadable
     return event
 
 
 class _Asked(NamedTuple):
-    """Arguments of the list and of its page twin."""
+    """Arguments of the list and of its pages."""
 
-    wanted: Wanted
+    event_filter: EventFilter
     first: int
-    after: Place | None
+    after: Position | None
 
 
-def _wanted(given: dict[str, Any], order: str) -> Wanted:
+def _event_filter(given: dict[str, Any], order: str) -> EventFilter:
     """Raises ValidationError."""
     filters = {name: value for name, value in (given.get("filter") or {}).items() if value is not None}
     for name, field in (("since", "filter.since"), ("until", "filter.until")):
@@ -59,20 +59,20 @@ def _wanted(given: dict[str, Any], order: str) -> Wanted:
     event_named(filters.get("event", ""), "filter.event")
     if "userId" in filters:
         filters["user"] = user_named(arguments.number(filters.pop("userId"), "filter.userId"))
-    return Wanted(**filters, order=order)
+    return EventFilter(**filters, order=order)
 
 
 async def _asked(ctx: RequestContext, given: dict[str, Any]) -> _Asked:
     """Raises ValidationError."""
     first, order = arguments.size(given.get("first")), _ORDERS[given.get("order") or "NEWEST"]
-    wanted, text = _wanted(given, order), given.get("after") or ""
+    event_filter, text = _event_filter(given, order), given.get("after") or ""
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        return _Asked(wanted, first, place_of(text, order))
-    # The plain list tells no cursor: there the last event's number serves.
-    place = await place_of_number(ctx.store, int(text))
-    if place is None:
-        raise ValidationError(details=[("after", "There is no event of this number any more")])
-    return _Asked(wanted, first, place)
+        return _Asked(event_filter, first, position_of(text, order))
+    # The plain list returns no cursor: there the last event's number is used.
+    position = await position_of_number(ctx.store, int(text))
+    if position is None:
+        raise ValidationError(details=[("after", "There is no event with this number any more")])
+    return _Asked(event_filter, first, position)
 
 
 async def _list(_source: Any, info: Any, **given: Any) -> list[AuditEvent]:
@@ -87,7 +87,7 @@ async def _page(_source: Any, info: Any, **given: Any) -> Paged:
     asked = await _asked(ctx, given)
     found, goes_on = await audit.page(ctx.store, *asked)
     items = [_event(one) for one in found]
-    return Paged(items, cursor(goes_on, asked.wanted.order), lambda: audit.total(ctx.store, asked.wanted))
+    return Paged(items, cursor(goes_on, asked.event_filter.order), lambda: audit.total(ctx.store, asked.event_filter))
 
 
 RESOLVERS: dict[str, Callable[..., Any]] = {

@@ -1,5 +1,5 @@
-"""Loading what a whole list needs with one statement: the keys that resolvers ask for in one turn of the event loop are
-read together. So a list of a hundred costs as many statements as a list of one."""
+"""Batch loading (the DataLoader pattern): keys that resolvers ask for in one turn of the event loop are read with one
+statement, so a list of a hundred costs as many statements as a list of one."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ R = TypeVar("R")
 
 
 class Loader(Generic[K, V]):
-    """A way to read many at once: ``read`` gets the keys and answers with what it found by key. What it did not find is
-    ``missing``. Made once for the process; what a request loaded is kept for that request alone."""
+    """Loads rows by key. ``read`` gets the keys and returns the rows by key; ``missing`` is the value of the others.
+    One loader serves the whole process; loaded rows are cached for one request alone."""
 
     def __init__(self, read: Callable[[TenantUnit, Sequence[K]], dict[K, V]], missing: Any = None) -> None:
         self._read, self._missing = read, missing
 
     def load(self, ctx: RequestContext, key: K) -> asyncio.Future[Any]:
-        """What is under the key, once the loop turns. Shielded: the executor cancels fields beside one that failed, and
-        a cancelled task cancels what it waits for, while others wait for the same."""
+        """The value of the key, after the next turn of the loop. Shielded: when a field fails, the executor cancels its
+        siblings, and a cancelled task would cancel a future that others wait for as well."""
         batches: dict[Any, _Batch] = ctx.loaded
         batch = batches.get(self)
         if batch is None:
@@ -33,7 +33,7 @@ class Loader(Generic[K, V]):
 
 
 class _Batch:
-    """What one request asks one loader for."""
+    """The keys that one request asks one loader for."""
 
     def __init__(self, ctx: RequestContext, read: Callable[..., dict[Any, Any]], missing: Any) -> None:
         self._ctx, self._read, self._missing = ctx, read, missing
@@ -58,7 +58,7 @@ class _Batch:
         keys, self._wanted = self._wanted, []
         try:
             found = await self._ctx.store.read(lambda unit: self._read(unit, keys))
-        except BaseException as error:  # noqa: BLE001 - whoever waits for a key is told
+        except BaseException as error:  # noqa: BLE001 - all waiting fields get the error
             for key in keys:
                 self._fail(key, error)
             return
@@ -75,10 +75,10 @@ class _Batch:
             future.cancel()
         else:
             future.set_exception(error)
-            future.exception()  # somebody else's failure may have ended the wait for this one
+            future.exception()  # marks it as read: the waiting field may be cancelled already
 
 
-#: Where a list that is numbered within its parent goes on: the parent's id, the number before the first one, how many.
+#: A part of a list that is numbered within its parent: the parent's id, the number before the first item, the count.
 Part = tuple[int, int, int]
 
 
@@ -86,7 +86,8 @@ def parts(
     read: Callable[[TenantUnit, Sequence[int], int, int], list[R]],
     parent: Callable[[R], int],
 ) -> Callable[[TenantUnit, Sequence[Part]], dict[Part, list[R]]]:
-    """Reads parts of many parents' lists with one statement for each pair of arguments."""
+    """Makes the ``read`` of a loader that reads parts of many parents' lists: one statement for each pair of
+    arguments."""
 
     def read_parts(unit: TenantUnit, keys: Sequence[Part]) -> dict[Part, list[R]]:
         found: dict[Part, list[R]] = {}

@@ -1,8 +1,8 @@
-"""What a document may cost: the fields that answering it can resolve, lists counted at the size that is asked for.
+"""The cost limit of documents: the number of fields that can be resolved, with lists at the requested size.
 
-A field counts one, a text that may be long as many as ``@weight`` in the schema text says, and what is below a field
-once for each item: as many as ``first`` says, or ``@size``. Fragments are followed. It is counted before anything runs,
-with the request's variables.
+A field counts one, a possibly long text its ``@weight`` from the schema, and the selection below a field counts once
+for each item: ``first``, or ``@size``. Fragments are followed. The cost is computed with the request's variables,
+before execution.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ MAX_COST = 10_000
 
 
 def check(schema: GraphQLSchema, document: DocumentNode, operation: str | None, variables: dict[str, Any]) -> None:
-    """Counts a validated document's operation. Raises GraphQLError when it costs more than may be."""
+    """Computes the cost of a validated document's operation. Raises GraphQLError above :data:`MAX_COST`."""
     found = get_operation_ast(document, operation)
     root = schema.get_root_type(found.operation) if found else None
     if found is None or root is None:
         return
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     defaults = {d.variable.name.value: d.default_value for d in found.variable_definitions or ()}
-    given = {
+    wanted = {
         name: int(default.value) for name, default in defaults.items() if isinstance(default, IntValueNode)
     } | variables
-    cost = _Counter(schema, fragments, given).of(root, found.selection_set)
+    cost = _Counter(schema, fragments, wanted).of(root, found.selection_set)
     if cost > MAX_COST:
         raise GraphQLError(f"The document costs {cost}, more than {MAX_COST}: ask for fewer fields or smaller pages")
 
@@ -70,20 +70,19 @@ class _Counter:
         return cost
 
     def _items(self, node: FieldNode, field: GraphQLField) -> int:
-        """How many items the field can have. What is no valid number of items is counted as the most: it is refused
-        anyway when it comes to be used."""
+        """How many items the field can have. An invalid number counts as the maximum; the resolver refuses it later."""
         argument = field.args.get("first")
         if argument is None:
             size: int = field.extensions.get("size", 1)
             return size
         node_of = argument.ast_node.default_value if argument.ast_node else None
         usual = int(node_of.value) if isinstance(node_of, IntValueNode) else MOST
-        given: Any = usual
+        wanted: Any = usual
         for one in node.arguments or ():
             if one.name.value == "first":
                 if isinstance(one.value, IntValueNode):
-                    given = int(one.value.value)
+                    wanted = int(one.value.value)
                 elif isinstance(one.value, VariableNode):
-                    given = self._variables.get(one.value.name.value)
-                    given = usual if given is None else given
-        return given if type(given) is int and 1 <= given <= MOST else MOST
+                    wanted = self._variables.get(one.value.name.value)
+                    wanted = usual if wanted is None else wanted
+        return wanted if type(wanted) is int and 1 <= wanted <= MOST else MOST

@@ -1,4 +1,4 @@
-"""Documents: parsed, limited and validated once, then remembered by their very text, within a bound."""
+"""Cache of GraphQL documents: each is parsed, limited and validated once, then cached by its text, within bounds."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ from manifest_auth.api.graphql.plan import build as build_plan
 from manifest_auth.api.graphql.schema import SCHEMA
 
 MAX_CACHED = 1000
-#: A parsed document takes some 250 bytes for each character of its text: all of them together stay below 32 MiB.
+#: A parsed document takes about 250 bytes per character, so the whole cache stays below 32 MiB.
 MAX_CACHED_TEXT = 128 * 1024
 MAX_CACHED_LENGTH = 8 * 1024
 MAX_ERRORS = 5
 
 
 class Prepared(NamedTuple):
-    """``document`` may be executed when there are no errors; it is None when it could not even be parsed."""
+    """``document``: None when parsing failed; it may be executed when there are no ``errors``."""
 
     document: DocumentNode | None
     errors: list[GraphQLError]
-    plan: Plan | None = None  # the short way, where there is one
+    plan: Plan | None = None  # the fast plan, where there is one
 
     def operation(self, name: str | None) -> OperationType | None:
-        """What the named, or the only, operation does; None when there is no such one."""
+        """The type of the named, or the only, operation; None when there is no such operation."""
         found = get_operation_ast(self.document, name) if self.document else None
         return found.operation if found else None
 
 
 class Documents:
-    """What one process remembers. Only what is valid: rubbish must not push out what clients send every second."""
+    """The cache of one process. Only valid documents: invalid ones must not evict those that clients send all the
+    time."""
 
     def __init__(self, *, introspects: bool) -> None:
         self._introspects = introspects
@@ -53,23 +54,23 @@ class Documents:
 
     @property
     def text(self) -> int:
-        """Characters of all remembered documents."""
+        """Characters of all cached documents."""
         return self._text
 
     def knows(self, query: str) -> bool:
-        """Whether it was prepared before."""
+        """Whether the document is cached."""
         return query in self._known
 
     def prepare(self, query: str) -> Prepared:
-        """Parsed, limited and validated."""
+        """The document, parsed, limited and validated."""
         found = self._known.get(query)
         if found is None:
             found = _prepare(query, self._introspects)
             if not found.errors and len(query) <= MAX_CACHED_LENGTH:
-                self._keep(query, found)
+                self._remember(query, found)
         return found
 
-    def _keep(self, query: str, found: Prepared) -> None:
+    def _remember(self, query: str, found: Prepared) -> None:
         while self._known and (len(self._known) >= MAX_CACHED or self._text + len(query) > MAX_CACHED_TEXT):
             oldest = next(iter(self._known))
             del self._known[oldest]

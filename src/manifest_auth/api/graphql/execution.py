@@ -1,7 +1,7 @@
-"""Runs what a request asks for, on graphql-core.
+"""Execution of GraphQL requests with graphql-core.
 
-A document is parsed, limited and validated once and remembered by its text. Mutations never run by GET. Errors are
-masked unless they are refusals or faults of the document; all carry ``extensions.code`` and the request id.
+Mutations never run by GET. Errors are masked unless they are refusals or faults of the document; all carry
+``extensions.code`` and the request id.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ async def get(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 
 
 def _from_members(members: Any) -> _Request:
-    """Raises ValidationError: batches, a query that is no text, variables or extensions that are no object."""
+    """Raises ValidationError for batches, a query that is not a string, and variables or extensions that are not
+    objects."""
     if not isinstance(members, dict):
         raise ValidationError("The body must be one JSON object; batches are not supported")
     query, operation = members.get("query"), members.get("operationName")
@@ -102,19 +103,19 @@ async def _run(ctx: RequestContext, head: Head, request: _Request, *, by_get: bo
         operation_name=request.operation,
         max_coercion_errors=MAX_ERRORS,
         hide_suggestions=not introspects,
-        is_awaitable=_is_awaitable,  # coroutines, and futures of loaders: the general test costs twice as much
+        is_awaitable=_is_awaitable,  # only coroutines and futures of loaders: the general check costs twice as much
     )
-    if inspect.isawaitable(result) and (result := await _in_time(result)) is None:
+    if inspect.isawaitable(result) and (result := await _before_deadline(result)) is None:
         return _answer(200, {"data": None, "errors": [_wire(_too_slow(), ctx)]}, kind)
     if not isinstance(result, ExecutionResult):
         return _request_error([result], kind, ctx)
     if result.data is None and result.errors and all(not e.path for e in result.errors):
-        return _request_error(result.errors, kind, ctx)  # variables that do not fit, before anything ran
+        return _request_error(result.errors, kind, ctx)  # invalid variables, before anything ran
     body: dict[str, Any] = {"data": result.data}
     if result.errors:
-        for found in result.errors:
-            if isinstance(found.original_error, Refusal):
-                await ctx.services.refusals.note(ctx, found.original_error, f"{PATH} {_field(found)}")
+        for failed in result.errors:
+            if isinstance(failed.original_error, Refusal):
+                await ctx.services.refusals.record_refusal(ctx, failed.original_error, f"{PATH} {_field(failed)}")
         body["errors"] = [_wire(error, ctx) for error in result.errors]
     return _answer(200, body, kind)
 
@@ -127,8 +128,8 @@ def _is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
     return type(value) is CoroutineType or type(value) is asyncio.Future
 
 
-async def _in_time(result: Awaitable[Any]) -> Any:
-    """The result, or None when it took too long; what was under way is cancelled."""
+async def _before_deadline(result: Awaitable[Any]) -> Any:
+    """The result, or None when the deadline passed; the work is cancelled."""
     try:
         return await asyncio.wait_for(asyncio.ensure_future(result), DEADLINE_S)
     except TimeoutError:
@@ -136,7 +137,7 @@ async def _in_time(result: Awaitable[Any]) -> Any:
 
 
 def _field(error: GraphQLError) -> str:
-    """The field of the schema, not what a document calls it: callers could make up as many names as they like."""
+    """The field's name in the schema, not its alias: callers could invent any number of aliases."""
     node = error.nodes[0] if error.nodes else None
     return str(node.name.value) if isinstance(node, FieldNode) else ""
 
@@ -146,7 +147,7 @@ def _too_slow() -> GraphQLError:
 
 
 def _request_error(errors: list[GraphQLError], kind: Header, ctx: RequestContext) -> Answer[None]:
-    """A document that did not run: 400, but 200 for ``application/json``, whose clients expect that."""
+    """The answer for a document that did not run: 400, but 200 for ``application/json``, whose clients expect that."""
     return _answer(400 if kind is GRAPHQL else 200, {"errors": [_wire(error, ctx) for error in errors]}, kind)
 
 
@@ -161,10 +162,10 @@ def _wire(error: GraphQLError, ctx: RequestContext) -> dict[str, Any]:
         ctx.services.log.error("internal_error", request_id=ctx.request_id, route=PATH, exc_info=original)
         extensions = {"code": "INTERNAL_ERROR", "requestId": ctx.request_id}
         return {"message": "Internal error", "path": error.path, "extensions": extensions}
-    found: dict[str, Any] = {"message": error.message}
+    failed: dict[str, Any] = {"message": error.message}
     if error.locations:
-        found["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
+        failed["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
     if error.path:
-        found["path"] = error.path
-    found["extensions"] = {"code": "BAD_USER_INPUT", **(error.extensions or {}), "requestId": ctx.request_id}
-    return found
+        failed["path"] = error.path
+    failed["extensions"] = {"code": "BAD_USER_INPUT", **(error.extensions or {}), "requestId": ctx.request_id}
+    return failed

@@ -1,6 +1,5 @@
-"""The page at ``/explorer``: try queries and read the schema, in a browser, without internet. It is there where
-introspection is, and asks the same routes as every caller: it knows nothing that its visitor may not know.
-"""
+"""The page at ``/explorer``, to try queries and read the schema in a browser, without internet. It exists where
+introspection is on, and calls the same routes as every caller, with the visitor's rights."""
 
 from __future__ import annotations
 

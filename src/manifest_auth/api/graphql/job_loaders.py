@@ -1,4 +1,4 @@
-"""Jobs, their steps, records, files and log entries, loaded for whole lists with one statement each."""
+"""Batch loaders of jobs' assignments, steps, records, files and history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from manifest_auth.work.steps import Step
 
 
 class JobStep(NamedTuple):
-    """A step of a job: that of the job's version, and its completion, if any."""
+    """A step of a job: the step of the job's version, and its completion, if any."""
 
     job: Job
     step: Step
@@ -47,7 +47,7 @@ def _read_of_steps(unit: TenantUnit, keys: Sequence[StepKey]) -> dict[StepKey, l
     return found
 
 
-#: By job: ids of the users who are assigned, and the completed steps by number. By step: its records. Files by id.
+#: By job: ids of the assigned users, and completed steps by number. By step: its records. Files by id.
 ASSIGNED: Loader[int, list[int]] = Loader(_read_assigned, missing=())
 COMPLETIONS: Loader[int, dict[int, job_steps.Completion]] = Loader(_read_completions, missing={})
 STEP_RECORDS: Loader[StepKey, list[Record]] = Loader(_read_of_steps, missing=())

@@ -1,4 +1,4 @@
-"""Jobs, what is recorded in them, what happened to them, and the moves. The rules are in ``work.job_rules``."""
+"""Queries and mutations on jobs: steps, records, history. The rules are in ``work.job_rules``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from manifest_auth.api.graphql.job_loaders import (
     JobStep,
 )
 from manifest_auth.api.graphql.lists import ListOf
-from manifest_auth.api.graphql.people import PEOPLE
 from manifest_auth.api.graphql.template_loaders import PUBLISHED, STEPS, TEMPLATES, VERSIONS
+from manifest_auth.api.graphql.users import USERS
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text.canonical import check_line
@@ -27,7 +27,7 @@ from manifest_auth.work.jobs import Job
 from manifest_auth.work.records import Record
 
 _PER_PAGE = 20
-#: Members of ``JobFilter`` that are compared as they are: the names of the condition and of its parameter.
+#: Members of ``JobFilter`` that are compared for equality, with the names of the condition and its parameter.
 _SAME = {"status": "status", "templateId": "template", "assetId": "asset", "assignedUserId": "assigned"}
 
 
@@ -63,7 +63,7 @@ async def _newer_version(job: Job, info: Any) -> Any:
 
 async def _assigned_users(job: Job, info: Any) -> list[Any]:
     user_ids = await ASSIGNED.load(info.context, job.id)
-    return [await found for found in [PEOPLE.load(info.context, user_id) for user_id in user_ids]]
+    return [await found for found in [USERS.load(info.context, user_id) for user_id in user_ids]]
 
 
 async def _steps(job: Job, info: Any) -> list[JobStep]:
@@ -88,11 +88,11 @@ async def _history(job: Job, info: Any, first: int | None = None, after: int | N
 
 
 async def _created_by(job: Job, info: Any) -> Any:
-    return await PEOPLE.load(info.context, job.created_by)
+    return await USERS.load(info.context, job.created_by)
 
 
 async def _completed_by(step: JobStep, info: Any) -> Any:
-    return None if step.completion is None else await PEOPLE.load(info.context, step.completion.completed_by)
+    return None if step.completion is None else await USERS.load(info.context, step.completion.completed_by)
 
 
 async def _step_records(step: JobStep, info: Any) -> Any:
@@ -104,7 +104,7 @@ def _of_step(member: str) -> Callable[[JobStep, Any], Any]:
 
 
 def _value_of(member: str, kind: job_rules.RecordKind) -> Callable[[Record, Any], Any]:
-    """The member that holds the value of records of a kind; null for those of any other."""
+    """The value of records of one kind; null for records of another kind."""
     return lambda record, _info: getattr(record, member) if record.kind == kind.value else None
 
 
@@ -113,26 +113,26 @@ async def _file(record: Record, info: Any) -> Any:
 
 
 async def _recorded_by(record: Record, info: Any) -> Any:
-    return await PEOPLE.load(info.context, record.recorded_by)
+    return await USERS.load(info.context, record.recorded_by)
 
 
 async def _uploaded_by(file: File, info: Any) -> Any:
-    return await PEOPLE.load(info.context, file.uploaded_by)
+    return await USERS.load(info.context, file.uploaded_by)
 
 
 async def _event_by(event: job_log.Event, info: Any) -> Any:
-    return await PEOPLE.load(info.context, event.by)
+    return await USERS.load(info.context, event.by)
 
 
-async def _write(ctx: RequestContext, verb: Callable[..., jobs.Job], *given: Any, **named: Any) -> Job:
+async def _write(ctx: RequestContext, operation: Callable[..., jobs.Job], *given: Any, **named: Any) -> Job:
     def work(unit: TenantUnit) -> jobs.Job:
-        return verb(unit, actor_of(ctx), *given, **named)
+        return operation(unit, actor_of(ctx), *given, **named)
 
     return await ctx.store.write(work)
 
 
 def _details(members: dict[str, Any]) -> dict[str, Any]:
-    """An input as the operations on jobs take it: null counts as left out."""
+    """An input as keyword arguments of the operations on jobs; null counts as left out."""
     found = {arguments.snake_case(name): value for name, value in members.items() if value is not None}
     if "priority" in found:
         found["priority"] = job_rules.Priority[found["priority"]]

@@ -1,8 +1,8 @@
-"""What a request may ask for, counted before anything of it is built: the body before it is parsed, the document's text
-before it is, and the document before it is validated or executed, following fragments (security bar 94, 95).
+"""Limits of GraphQL requests: on the body before it is parsed, on the document's text before it is parsed, and on the
+document before it is validated or executed, with fragments followed.
 
-The walk visits each fragment once for each place that spreads it, but stops at the limits themselves, so a bomb costs
-no more than the limit; a fragment that spreads itself is left to validation, which refuses it.
+The walk visits a fragment once for each place that spreads it, and stops at the limits, so a fragment bomb costs no
+more than the limit. A fragment that spreads itself is left to validation, which refuses it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from graphql import (
 
 from manifest_auth.errors import ValidationError
 
-MAX_VALUES = 2000  # in the variables; the largest that make sense are the steps of a version, with 800
-MAX_LENGTH = 32 * 1024  # characters; texts belong into variables
+MAX_VALUES = 2000  # in the variables; the largest useful input, the steps of a version, has 800
+MAX_LENGTH = 32 * 1024  # characters; long texts belong in variables
 MAX_TOKENS = 2000
-MAX_NUMBER = 400  # characters; every finite number fits, and Python reads no whole one of more than 4,300 digits
+MAX_NUMBER = 400  # characters; enough for every finite number, and Python parses no integer of more than 4,300 digits
 MAX_DEPTH = 12
 MAX_FIELDS = 500
 MAX_ALIASES = 30
@@ -35,13 +35,12 @@ MAX_ARGUMENTS = 200
 MAX_VARIABLES = 100
 MAX_DIRECTIVES = 50
 MAX_DEFINITIONS = 20
-MAX_INTROSPECTIONS = 2  # how often `__schema` and `__type` may be asked for
-MAX_INTROSPECTION_DEPTH = 16  # the tools' usual query has 15 levels, and the engine knows bounds of its own
-MAX_REPEATS = 20  # of names already asked for at the same place: validation compares each pair of them
+MAX_INTROSPECTIONS = 2  # how often `__schema` and `__type` may be selected
+MAX_INTROSPECTION_DEPTH = 16  # the usual introspection query has 15 levels
+MAX_REPEATS = 20  # of fields already selected at the same place: validation compares each pair of them
 
 
-# A string that has begun is matched to its end, or to that of the text, and never again: so counting takes as long as
-# the text, whatever it is.
+# A string is matched to its end, or to the end of the text, without backtracking: counting is linear in the text.
 _TOKEN = re.compile(
     r'"""(?:\\"""|[^"]|"(?!""))*+(?:""")?|"[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+"?|#[^\r\n]*+|\.\.\.|[-\d][-+.\w]*+|\w++|[^\s,\ufeff]'
 )
@@ -58,21 +57,22 @@ Fragments = dict[str, FragmentDefinitionNode]
 
 
 def check_body(body: bytes) -> None:
-    """Counts the values of a JSON text by what parts them: commas and opening brackets, outside strings. Raises
-    ValidationError for too many: to parse them, and to fit them to their types, would take a hundred times as long."""
-    if _parted(body) <= MAX_VALUES:
+    """Counts the values of a JSON text by its commas and opening brackets outside strings. Raises ValidationError for
+    too many: parsing and coercing them would take a hundred times as long."""
+    if _separators(body) <= MAX_VALUES:
         return
-    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # now each quote begins or ends a string
-    if plain.count(b'"') > 4 * MAX_VALUES or _parted(b"".join(plain.split(b'"')[::2])) > MAX_VALUES:
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # now each quote starts or ends a string
+    if plain.count(b'"') > 4 * MAX_VALUES or _separators(b"".join(plain.split(b'"')[::2])) > MAX_VALUES:
         raise ValidationError(f"More than {MAX_VALUES} values")
 
 
-def _parted(body: bytes) -> int:
+def _separators(body: bytes) -> int:
     return body.count(b",") + body.count(b"[") + body.count(b"{")
 
 
 def check_text(text: str) -> GraphQLError | None:
-    """The limit that the text breaks, or None. Comments count as tokens: they cost as much."""
+    """The error of the first limit that the text exceeds, or None. Comments count as tokens, since they cost as
+    much."""
     if len(text) > MAX_LENGTH:
         return GraphQLError(f"More than {MAX_LENGTH} characters")
     for count, token in enumerate(_TOKEN.finditer(text)):
@@ -84,8 +84,8 @@ def check_text(text: str) -> GraphQLError | None:
 
 
 def check(document: DocumentNode) -> GraphQLError | None:
-    """The first limit that the document breaks, or None. Fragments that nobody spreads count too: validation reads
-    them before it says that they are not used."""
+    """The error of the first limit that the document exceeds, or None. Unused fragments count too, since validation
+    reads them before it refuses them."""
     if len(document.definitions) > MAX_DEFINITIONS:
         return GraphQLError(f"More than {MAX_DEFINITIONS} definitions")
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
@@ -129,7 +129,7 @@ def _walk(
     names: set[str],
     deepest: int,
 ) -> None:
-    """``names``: what was asked for at this place so far, fragments included."""
+    """``names``: response names selected at this place so far, fragments included."""
     if depth > deepest:
         raise GraphQLError(f"Nested deeper than {deepest} levels")
     for selection in selections.selections:

@@ -1,4 +1,4 @@
-"""Lists and their page twins: one reading for both. The twin's total is counted only where it is asked for."""
+"""Resolvers of lists and their page types. The total of a page is counted only where it is selected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 class Paged(NamedTuple):
-    """The source of a page type. ``read_total`` counts."""
+    """The source of a page type. ``read_total`` counts all items."""
 
     items: list[Any]
     next_cursor: str | None
@@ -21,7 +21,7 @@ class Paged(NamedTuple):
 
 
 class ListOf(Generic[R]):
-    """A kind of list as resolvers use it."""
+    """The resolvers of one listing."""
 
     def __init__(self, listing: Listing[R], filters: Callable[[dict[str, Any]], Filters]) -> None:
         self._listing, self._filters = listing, filters
@@ -32,7 +32,7 @@ class ListOf(Generic[R]):
         return rows
 
     async def page(self, _source: Any, info: Any, **given: Any) -> Paged:
-        """Resolver of the page twin."""
+        """Resolver of the page type."""
         ctx: RequestContext = info.context
         filters = self._narrowed(given)
         rows, next_cursor = await self._read(ctx, given, filters)
@@ -51,6 +51,6 @@ class ListOf(Generic[R]):
 
 
 async def total(paged: Paged, _info: Any) -> int | None:
-    """Resolver of ``total`` of every page type; None where it is too much to count."""
+    """Resolver of ``total`` of every page type; None where there are too many to count."""
     found: int | None = await paged.read_total()
     return found

@@ -1,9 +1,9 @@
-"""A short way for documents that only name fields: no variables, arguments, fragments or directives.
+"""Fast execution of documents that only name fields, without variables, arguments, fragments or directives.
 
-Most calls are of that kind (`{ me { id email } }`), and graphql-core's general executor spends many times as long on
-one as its resolvers do. A plan is made once from the validated document and calls the very same resolvers; whatever it
-cannot do (an asynchronous resolver, a refusal, a null, a value of an unexpected type) it leaves to the executor, which
-then starts afresh. So a plan is never a second opinion, and resolvers of planned fields must have no effects.
+Most calls are of that kind (`{ me { id email } }`), and graphql-core's executor takes many times as long as their
+resolvers. A plan is made once from the validated document and calls the same resolvers. What it cannot do (an
+asynchronous resolver, a refusal, a null, a value of an unexpected type) it leaves to the executor, which starts again.
+So resolvers of planned fields must have no side effects.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Unplanned(Exception):
 
 
 class _Info:
-    """All that a planned resolver may read of ``info``."""
+    """The only part of ``info`` that a planned resolver may read."""
 
     __slots__ = ("context",)
 
@@ -87,7 +87,7 @@ def _steps(kind: GraphQLObjectType, selections: SelectionSetNode) -> Plan | None
         if step is None:
             return None
         steps.append(step)
-    if len({step.key for step in steps}) != len(steps):  # fields of one key would have to be merged
+    if len({step.key for step in steps}) != len(steps):  # fields with the same key would have to be merged
         return None
     return tuple(steps)
 

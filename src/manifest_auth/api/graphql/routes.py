@@ -1,7 +1,7 @@
 """The routes of GraphQL.
 
-What runs a query is :mod:`.execution`. A thread loads it with the first query: schema, engine and resolvers take eight
-megabytes and some 120 ms, which neither the start nor another request waits for.
+:mod:`.execution` runs queries. A thread imports it with the first query: schema, engine and resolvers take 8 MB and
+about 120 ms, which must delay neither the start nor other requests.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _import() -> tuple[_Handler, _Handler]:
 async def _load() -> tuple[_Handler, _Handler]:
     global _handlers
     _handlers = await asyncio.to_thread(_import)
-    gc.freeze()  # it lives as long as the process: the collector need not walk it again and again
+    gc.freeze()  # the imported objects are permanent: the garbage collector need not traverse them
     return _handlers
 
 

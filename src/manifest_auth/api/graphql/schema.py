@@ -1,8 +1,8 @@
-"""The schema: ``schema.graphql`` as it stands, bound to resolvers. Resolvers call the same verbs as REST does.
+"""The schema: ``schema.graphql``, bound to resolvers. Resolvers call the same functions as REST.
 
-Who may ask for a field stands in the schema text itself (``@needs``, ``@anyone``) and nowhere else: the permission is
-checked before the resolver runs, and written into the field's description. A field at the root that says neither, a
-resolver without a field and a list whose size nobody knows let no schema be built.
+Only the schema's text states who may select a field (``@needs``, ``@anyone``): the permission is checked before the
+resolver runs, and added to the field's description. The build fails for a root field with neither, a resolver without a
+field, and a list without a size.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from graphql import (
     is_introspection_type,
 )
 
-from manifest_auth.api.graphql import accounts, audit, jobs, people, templates
+from manifest_auth.api.graphql import audit, jobs, templates, user_mutations, users
 from manifest_auth.api.graphql.arguments import snake_case
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Permission, permissions_of
@@ -38,8 +38,8 @@ Resolver = Callable[..., Any]
 
 #: By type and field, like ``Query.users``.
 RESOLVERS: dict[str, Resolver] = {
-    **people.RESOLVERS,
-    **accounts.RESOLVERS,
+    **users.RESOLVERS,
+    **user_mutations.RESOLVERS,
     **templates.RESOLVERS,
     **jobs.RESOLVERS,
     **audit.RESOLVERS,
@@ -49,7 +49,7 @@ TEXT = Path(__file__).parent / "schema.graphql"
 
 
 def _build() -> GraphQLSchema:
-    # That the text is a valid schema is for a test to say, not for each start; where in it a thing stands nobody asks.
+    # A test validates the schema's text, so a start need not; locations in it are not used.
     schema = build_schema(TEXT.read_text("utf-8"), assume_valid_sdl=True, no_location=True)
     unused = dict(RESOLVERS)
     for kind in schema.type_map.values():
@@ -112,7 +112,7 @@ def _member(name: str) -> Resolver:
 
 
 def _guarded(permission: Permission, resolve: Resolver) -> Resolver:
-    """Raises Forbidden before the resolver runs, when the caller's roles do not allow the field."""
+    """Wraps a resolver: raises Forbidden before it runs, when the caller's roles do not allow the field."""
 
     def guarded(source: Any, info: Info, **arguments: Any) -> Any:
         if permission not in permissions_of(info.context.user.roles):
@@ -123,7 +123,7 @@ def _guarded(permission: Permission, resolve: Resolver) -> Resolver:
 
 
 def _mutation(resolve: Resolver) -> Resolver:
-    """What was loaded for the mutation before this one does not hold any more."""
+    """Wraps a mutation: rows loaded for the previous mutation are outdated and dropped."""
 
     def fresh(source: Any, info: Info, **arguments: Any) -> Any:
         info.context.loaded.clear()

@@ -1,4 +1,4 @@
-"""Templates, versions, steps and log entries, loaded for whole lists with one statement each."""
+"""Batch loaders of templates, versions, steps and history."""
 
 from __future__ import annotations
 

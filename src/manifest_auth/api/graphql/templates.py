@@ -1,4 +1,4 @@
-"""Templates, their versions with steps, what happened to them, and the moves. The rules are in
+"""Queries and mutations on templates, their versions, steps and history. The rules are in
 ``work.template_operations``."""
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from typing import Any
 
 from manifest_auth.api.graphql import arguments, lists
 from manifest_auth.api.graphql.lists import ListOf
-from manifest_auth.api.graphql.people import PEOPLE
 from manifest_auth.api.graphql.template_loaders import (
     HISTORY,
     LATEST,
@@ -17,6 +16,7 @@ from manifest_auth.api.graphql.template_loaders import (
     STEPS,
     TEMPLATES,
 )
+from manifest_auth.api.graphql.users import USERS
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.work import Actor, actor_of, template_log, template_operations, templates, versions
@@ -45,11 +45,11 @@ async def _version(_root: Any, info: Any, id: int) -> versions.Version:  # noqa:
 
 
 async def _created_by(source: templates.Template | versions.Version, info: Any) -> Any:
-    return await PEOPLE.load(info.context, source.created_by)
+    return await USERS.load(info.context, source.created_by)
 
 
 async def _event_by(event: template_log.Event, info: Any) -> Any:
-    return await PEOPLE.load(info.context, event.by)
+    return await USERS.load(info.context, event.by)
 
 
 async def _latest(template: templates.Template, info: Any) -> Any:
@@ -94,7 +94,7 @@ async def _add(_root: Any, info: Any, input: dict[str, Any]) -> templates.Templa
 async def _on_template(
     ctx: RequestContext, template_id: int, act: Callable[[TenantUnit, Actor, templates.Template], templates.Template]
 ) -> Any:
-    """A verb on a template as it was when the request came: what happens until it is its turn makes it a CONFLICT."""
+    """Runs ``act`` on the template as it was when the request came; a change in between makes it a CONFLICT."""
     seen = await ctx.store.read(lambda unit: templates.get(unit, template_id))
     return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
 
@@ -122,8 +122,8 @@ async def _restore(_root: Any, info: Any, id: int, comment: str | None = None) -
 
 async def _on_version(
     ctx: RequestContext,
-    see: Callable[[TenantUnit], template_operations.Seen],
-    act: Callable[[TenantUnit, Actor, template_operations.Seen], versions.Version],
+    see: Callable[[TenantUnit], template_operations.VersionSnapshot],
+    act: Callable[[TenantUnit, Actor, template_operations.VersionSnapshot], versions.Version],
 ) -> versions.Version:
     """As :func:`_on_template`, for a version."""
     seen = await ctx.store.read(see)
@@ -132,7 +132,7 @@ async def _on_version(
 
 async def _add_version(_root: Any, info: Any, templateId: int) -> versions.Version:  # noqa: N803 - the wire's name
     return await _on_version(
-        info.context, lambda unit: template_operations.see_latest(unit, templateId), template_operations.add_version
+        info.context, lambda unit: template_operations.read_latest(unit, templateId), template_operations.add_version
     )
 
 
@@ -140,13 +140,13 @@ async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> versio
     revision, steps = input["revision"], _new_steps(input["steps"])
     return await _on_version(
         info.context,
-        lambda unit: template_operations.see(unit, id),
+        lambda unit: template_operations.read_snapshot(unit, id),
         lambda unit, by, seen: template_operations.edit(unit, by, seen, revision, steps),
     )
 
 
-def _move(verb: Callable[..., versions.Version]) -> Callable[..., Any]:
-    """The resolver of a move that takes a comment and a revision."""
+def _move(operation: Callable[..., versions.Version]) -> Callable[..., Any]:
+    """The resolver of a change of state that takes a comment and a revision."""
 
     async def resolve(
         _root: Any,
@@ -157,8 +157,8 @@ def _move(verb: Callable[..., versions.Version]) -> Callable[..., Any]:
     ) -> versions.Version:
         return await _on_version(
             info.context,
-            lambda unit: template_operations.see(unit, id),
-            lambda unit, by, seen: verb(unit, by, seen, comment or "", revision),
+            lambda unit: template_operations.read_snapshot(unit, id),
+            lambda unit, by, seen: operation(unit, by, seen, comment or "", revision),
         )
 
     return resolve

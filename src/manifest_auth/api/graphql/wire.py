@@ -1,4 +1,4 @@
-"""The wire of GraphQL over HTTP (the specification of that name): its path, media types, and the form of a refusal."""
+"""GraphQL over HTTP (the specification of that name): path, media types, and the format of a refusal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _GRAPHQL_TYPE = "application/graphql-response+json"
 
 
 def media_type(head: Head) -> Header:
-    """``application/graphql-response+json`` for those who prefer it, ``application/json`` for all others."""
+    """The media type of the answer: ``application/graphql-response+json`` for callers that prefer it, else
+    ``application/json``."""
     if head.accept is None or _GRAPHQL_TYPE not in head.accept.lower():
         return _JSON
     wanted = weights(head.accept)
@@ -37,6 +38,6 @@ def in_graphql(refusal: Refusal, request_id: str) -> dict[str, Any]:
 
 
 async def refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """A refusal before anything ran, as a GraphQL error body with the refusal's own status."""
+    """The answer to a request that is refused before execution: a GraphQL error body with the refusal's status."""
     body = {"errors": [in_graphql(refusal, ctx.request_id)]}
     return Answer(refusal.status, orjson.dumps(body), (media_type(head), NO_STORE, *refusal_headers(refusal)))

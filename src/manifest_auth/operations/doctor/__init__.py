@@ -1,6 +1,6 @@
-"""``manifest-auth doctor``: one module for each thing that is looked at; :mod:`.run` asks them all.
+"""``manifest-auth doctor``: one module for each area; :mod:`.run` calls them all.
 
-Never changes anything, and never shows a secret.
+Never changes anything, and never prints a secret.
 """
 
 from manifest_auth.operations.doctor.run import Finding, examine

@@ -1,4 +1,4 @@
-"""What ``doctor`` says of the public address: whether it is safe, and who answers there."""
+"""``doctor``: checks whether the public address is safe, and which server answers there."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from manifest_auth.runtime.outgoing import Outgoing, Reply, Unreachable
 from manifest_auth.runtime.settings import Settings, admin_networks, is_loopback_host, proxy_networks
 
 _ALIVE = {"success": True, "data": {"status": "alive"}}
-_LEAST_PREFIX = {4: 8, 6: 16}  # 10.0.0.0/8 is somebody's own network, and so is an IPv6 /16 or smaller
+_LEAST_PREFIX = {4: 8, 6: 16}  # a single organisation may have 10.0.0.0/8, or an IPv6 /16 or smaller
 _NO_SERVER = (502, 503, 504)
 
 
 async def address(settings: Settings) -> list[tuple[str, str]]:
-    """Levels and texts. An https address is called once, for as long as a sign-in's calls to providers may take."""
+    """Levels and texts of the findings. An https address is called once, with the time limit of calls to providers."""
     url = settings.public_url
     if settings.secure_cookies:
-        found = [await _reached(settings)]
+        found = [await _reachable(settings)]
         if not settings.trusted_proxies:
             advice = "name that in it, 127.0.0.1 for one on this machine"
             found.append(("note", "proxy: MANIFEST_TRUSTED_PROXIES is empty; behind a proxy, every caller seems to "
                                   f"come from its address: {advice}"))  # fmt: skip
-        return [*found, *_everybody(settings), *_proxy_in_range(settings)]
+        return [*found, *_too_wide(settings), *_proxy_among_admins(settings)]
     if settings.is_loopback and not is_loopback_host(settings.host):
         return [("bad", f"public address: {url} is for this machine, and others reach the listener on {settings.host}: "
                         "/metrics and introspection are open to them. Set MANIFEST_PUBLIC_URL to https://…; serve "
@@ -33,17 +33,18 @@ async def address(settings: Settings) -> list[tuple[str, str]]:
                     "and set MANIFEST_PUBLIC_URL to https://…")]  # fmt: skip
 
 
-def _everybody(settings: Settings) -> list[tuple[str, str]]:
-    """Networks of strangers: they are larger than any network that somebody has for himself."""
+def _too_wide(settings: Settings) -> list[tuple[str, str]]:
+    """Findings for proxy networks that are larger than any single organisation's."""
     wide = [str(one) for one in proxy_networks(settings) if one.prefixlen < _LEAST_PREFIX[one.version]]
     if not wide:
         return []
-    return [("bad", f"proxy: MANIFEST_TRUSTED_PROXIES holds {', '.join(wide)}: callers from there say themselves where "
-                    "they come from, and throttles hold nobody. Name your proxies")]  # fmt: skip
+    return [("bad", f"proxy: MANIFEST_TRUSTED_PROXIES holds {', '.join(wide)}: callers from there can forge their "
+                    "address, and throttles have no effect. Name your proxies")]  # fmt: skip
 
 
-def _proxy_in_range(settings: Settings) -> list[tuple[str, str]]:
-    """What a proxy sends without naming somebody comes from itself."""
+def _proxy_among_admins(settings: Settings) -> list[tuple[str, str]]:
+    """A finding for proxies that are also admin addresses: a request without X-Forwarded-For counts as from the
+    proxy."""
     proxies, admins = proxy_networks(settings), admin_networks(settings)
     if not any(one.version == other.version and one.overlaps(other) for one in proxies for other in admins):
         return []
@@ -51,17 +52,18 @@ def _proxy_in_range(settings: Settings) -> list[tuple[str, str]]:
                      "without X-Forwarded-For passes. Leave them out")]  # fmt: skip
 
 
-async def _reached(settings: Settings) -> tuple[str, str]:
-    """Not reached is no more than a note: it may not be served yet, and not every network leads back to itself."""
+async def _reachable(settings: Settings) -> tuple[str, str]:
+    """Calls the public address. A failure is only a note: the server may not run yet, and not every network routes back
+    to itself."""
     name = f"public address: {settings.public_url}"
-    # The operator's own address, wherever it leads.
+    # The operator's own address may be private.
     outgoing = Outgoing(msgspec.structs.replace(settings, outgoing_private="on"))
     try:
         reply = await outgoing.get(f"{settings.public_url}/healthz", deadline=outgoing.deadline(INSTALLATION))
     except Unreachable as error:
         if "TLS: " in str(error):
-            return "bad", f"{name}: browsers will refuse it ({error}); mend the proxy's certificate"
-        return "note", f"{name} is not reached from here ({error}); see that name, firewall and proxy lead people here"
+            return "bad", f"{name}: browsers will refuse it ({error}); fix the proxy's certificate"
+        return "note", f"{name} is not reached from here ({error}); check name, firewall and proxy"
     finally:
         await outgoing.close()
     if _is_alive(reply):
@@ -69,9 +71,9 @@ async def _reached(settings: Settings) -> tuple[str, str]:
     if reply.status in _NO_SERVER:
         return (
             "note",
-            f"{name}: its proxy reaches no server (status {reply.status}); start it, or see where it sends to",
+            f"{name}: its proxy reaches no server (status {reply.status}); start it, or check the proxy's target",
         )
-    return "bad", f"{name}: something else answers there (status {reply.status}); see where the proxy sends to"
+    return "bad", f"{name}: something else answers there (status {reply.status}); check the proxy's target"
 
 
 def _is_alive(reply: Reply) -> bool:

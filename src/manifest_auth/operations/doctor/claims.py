@@ -1,41 +1,41 @@
-"""What ``doctor`` says of claims on domains and directories that the operator has to settle."""
+"""``doctor``: claims on domains and directories that the operator has to decide about."""
 
 from __future__ import annotations
 
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import Store
-from manifest_auth.tenants.claims import PENDING, UPGRADE, EveryClaim, every_claim
+from manifest_auth.tenants.claims import PENDING, UPGRADE, ClaimOverview, list_all_claims
 
 _MOST = 20  # lines
 
 
 async def claim_findings(settings: Settings, store: Store) -> list[tuple[str, str]]:
-    """Level and text of each."""
-    every = await store.read(lambda unit: list(every_claim(unit, to_settle=True)))
+    """Levels and texts of the findings."""
+    every = await store.read(lambda unit: list(list_all_claims(unit, to_settle=True)))
     found = [claim for claim in every if settings.domain_proof == "vouch" or _is_the_operators(claim)]
     if not found:
         return [("ok", "claims: none waits for the operator")]
-    said = [("note", f"claims: {_sentence(claim)}") for claim in found[:_MOST]]
+    results = [("note", f"claims: {_sentence(claim)}") for claim in found[:_MOST]]
     left = len(found) - _MOST
-    return [*said, ("note", f"claims: {left} more; see manifest-auth claims list --open")] if left > 0 else said
+    return [*results, ("note", f"claims: {left} more; see manifest-auth claims list --open")] if left > 0 else results
 
 
-def _is_the_operators(claim: EveryClaim) -> bool:
-    """Else the client itself proves it, or lets it be."""
+def _is_the_operators(claim: ClaimOverview) -> bool:
+    """Whether the operator, not the client, has to act."""
     return claim.contested == 1 or claim.proof == UPGRADE or claim.claimed_by == "system"
 
 
-def _sentence(claim: EveryClaim) -> str:
+def _sentence(claim: ClaimOverview) -> str:
     name, keep, release = f"{claim.kind} {claim.what} of client {claim.client}", *_ways(claim)
     if claim.contested:
         return f"{name} is {claim.state}, and another client claims it too; the wrong one of them goes with: {release}"
     if claim.state == PENDING:
-        return f"{name} is not proved, so it does not count; where you know that it is theirs: {keep}"
+        return f"{name} is not proved, so it does not count; if you know that it belongs to them: {keep}"
     return f"{name} counts since the upgrade, unproved; keep it: {keep}; or release it: {release}"
 
 
-def _ways(claim: EveryClaim) -> tuple[str, str]:
-    """What to do in order to keep it, and to take it away."""
+def _ways(claim: ClaimOverview) -> tuple[str, str]:
+    """The commands to keep the claim, and to release it."""
     command = f"{claim.what} --client {claim.client}"
     return (
         f"manifest-auth {claim.kind} vouch {command} --reason …",

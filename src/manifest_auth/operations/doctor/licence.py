@@ -1,4 +1,4 @@
-"""What ``manifest-auth doctor`` says of an on-premise licence."""
+"""``doctor``: the state of an on-premise licence and its seats."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LEVELS = {State.VALID: "ok", State.GRACE: "note", State.EXPIRED: "bad", State.M
 
 
 async def licence_findings(settings: Settings, store: Store) -> list[tuple[str, str]]:
-    """Levels and texts; none in hosted mode."""
+    """Levels and texts of the findings; none in hosted mode."""
     clock = Clock()
     try:
         gate = Gate(settings, store, clock)
@@ -24,16 +24,16 @@ async def licence_findings(settings: Settings, store: Store) -> list[tuple[str, 
     if not gate.is_needed:
         return []
     found = await gate.overview()
-    standing, held, used = found.standing, found.standing.licence, found.used
-    if held is None or used is None:
-        return [("bad", f"licence: none is installed, so nobody can sign in; {_INSTALL}")]
-    said = warning(standing, clock.now_ms())
-    level = "note" if said and standing.state is State.VALID else _LEVELS[standing.state]
-    results = [(level, f"licence: {said}; {_INSTALL}" if said else f"licence: {held.id}, valid")]
-    if over := overdrawn(held.seats, used):
-        results.append(("note", f"seats: more are taken than granted ({', '.join(over)}); nobody new is let in"))
-    elif not any(msgspec.structs.astuple(free(held.seats, used))):
-        results.append(("note", "seats: all are taken; nobody new is let in"))
-    if standing.is_set_back:
+    status, current, used = found.status, found.status.licence, found.used
+    if current is None or used is None:
+        return [("bad", f"licence: none is installed, so no user can sign in; {_INSTALL}")]
+    text = warning(status, clock.now_ms())
+    level = "note" if text and status.state is State.VALID else _LEVELS[status.state]
+    results = [(level, f"licence: {text}; {_INSTALL}" if text else f"licence: {current.id}, valid")]
+    if over := overdrawn(current.seats, used):
+        results.append(("note", f"seats: more are taken than granted ({', '.join(over)}); no user can be added"))
+    elif not any(msgspec.structs.astuple(free(current.seats, used))):
+        results.append(("note", "seats: all are taken; no user can be added"))
+    if status.is_set_back:
         results.append(("bad", f"clock: it is behind the newest time that was seen here; {_BEHIND}"))
     return results

@@ -1,4 +1,4 @@
-"""``manifest-auth doctor``: looks at what commonly goes wrong and says, one line each, what to do."""
+"""``manifest-auth doctor``: checks for common faults, and prints a line with the remedy for each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from manifest_auth.operations.doctor.address import address
 from manifest_auth.operations.doctor.claims import claim_findings
 from manifest_auth.operations.doctor.clock import compared, plausible
 from manifest_auth.operations.doctor.licence import licence_findings
-from manifest_auth.operations.doctor.places import integrity, places, unusable, who
-from manifest_auth.operations.doctor.sealed import sealed_findings
+from manifest_auth.operations.doctor.sealed_values import sealed_findings
+from manifest_auth.operations.doctor.storage import integrity, storage_findings, unusable, user_name
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.files import FilesUnavailable, open_keeper
 from manifest_auth.runtime.hashing import builds
@@ -35,15 +35,15 @@ class Finding(NamedTuple):
     text: str
 
 
-def _unseen(_what: str, _done: int) -> None:
-    """Nobody looks."""
+def _no_progress(_what: str, _done: int) -> None:
+    """Ignores progress."""
 
 
-async def examine(settings: Settings, show: Callable[[str, int], None] = _unseen) -> AsyncIterator[Finding]:
-    """The findings, one after the other. Changes nothing. ``show`` is told how far long looks have come."""
+async def examine(settings: Settings, show: Callable[[str, int], None] = _no_progress) -> AsyncIterator[Finding]:
+    """Yields the findings, one after the other. Changes nothing. ``show``: gets the progress of long checks."""
     yield Finding(*plausible())
     why = unusable(settings)
-    if why:  # what lies in there would be found missing or wrong for this reason alone
+    if why:  # the checks of its contents would fail for this reason alone
         yield Finding("bad", f"data folder: {why}")
     else:
         for finding in _secret(settings):
@@ -56,7 +56,7 @@ async def examine(settings: Settings, show: Callable[[str, int], None] = _unseen
     yield await _mail(settings)
     if not why:
         yield await _files(settings)
-        for level, text in places(settings):
+        for level, text in storage_findings(settings):
             yield Finding(level, text)
     elif not settings.on_postgres:
         return
@@ -68,9 +68,10 @@ def _secret(settings: Settings) -> list[Finding]:
     path = Path(settings.data_dir) / KEY_FILE
     if settings.secret_key is None and not path.exists():
         return [Finding("note", f"secret key: {path} does not exist yet; the first start on an empty store makes it")]
-    me = who(os.getuid())
+    me = user_name(os.getuid())
     if settings.secret_key is None and not os.access(path, os.R_OK):
-        return [Finding("bad", f"secret key: {path} belongs to {who(path.stat().st_uid)}, and {me} cannot read it; "
+        return [Finding("bad", f"secret key: {path} belongs to {user_name(path.stat().st_uid)}, and {me} cannot read "
+                               f"it; "
                                f"run: chown {me} {path}")]  # fmt: skip
     try:
         secret_keys(settings, Random(), make=False)
@@ -80,7 +81,9 @@ def _secret(settings: Settings) -> list[Finding]:
     if settings.secret_key is None and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         found.append(Finding("bad", f"secret key: others can read {path}; run: chmod 600 {path}"))
     if settings.secret_key is None and path.stat().st_uid != os.getuid():
-        found.append(Finding("bad", f"secret key: {path} belongs to {who(path.stat().st_uid)}; run: chown {me} {path}"))
+        found.append(
+            Finding("bad", f"secret key: {path} belongs to {user_name(path.stat().st_uid)}; run: chown {me} {path}")
+        )
     return found
 
 
@@ -98,14 +101,15 @@ async def _mail(settings: Settings) -> Finding:
     try:
         server = server_of(settings)
         if server is None:
-            return Finding("note", "mail: no server is set up; one-time links are shown to whoever asks for them")
+            return Finding("note", "mail: no server is set up; one-time links are returned to the administrator")
         await asyncio.to_thread(try_out, server, _MAIL_SECONDS)
     except ValueError as error:
         return Finding("bad", f"mail: {error}")
     except NotSent as error:
-        return Finding("bad", f"mail: the server of MANIFEST_SMTP_URL does not take mail ({error}); see its address, "
+        return Finding("bad", f"mail: the server of MANIFEST_SMTP_URL does not accept mail ({error}); check its "
+                              f"address, "
                               "user and password, and whether a firewall lets it out")  # fmt: skip
-    return Finding("ok", f"mail: {server.host}:{server.port} takes mail")
+    return Finding("ok", f"mail: {server.host}:{server.port} accepts mail")
 
 
 async def _files(settings: Settings) -> Finding:
@@ -120,9 +124,9 @@ async def _store(settings: Settings, show: Callable[[str, int], None]) -> AsyncI
     try:
         version = await current_version(settings.database)
     except StoreUnavailable as error:
-        advice = "see that it runs, and MANIFEST_DATABASE_URL"
+        advice = "check that it runs, and MANIFEST_DATABASE_URL"
         if not settings.on_postgres:
-            advice = "see MANIFEST_DATABASE_URL; of a store that is damaged keep the file, and restore a backup"
+            advice = "see MANIFEST_DATABASE_URL; if the store is damaged, keep the file, and restore a backup"
         yield Finding("bad", f"store: {error}; {advice}")
         return
     if version is None:
@@ -143,16 +147,20 @@ async def _store(settings: Settings, show: Callable[[str, int], None]) -> AsyncI
     store = open_store(settings.database, 2)
     await store.open()
     try:
-        said = [*await compared(settings, store), await backup_finding(store), *await licence_findings(settings, store)]
-        said += await claim_findings(settings, store)
-        for level, text in said:
+        results = [
+            *await compared(settings, store),
+            await backup_finding(store),
+            *await licence_findings(settings, store),
+        ]
+        results += await claim_findings(settings, store)
+        for level, text in results:
             yield Finding(level, text)
         sealer = Sealer(secret_keys(settings, Random(), make=False), Random())
         for level, text in await sealed_findings(store, sealer, show):
             yield Finding(level, text)
     except SettingsError as error:
         if settings.secret_key is None and not (Path(settings.data_dir) / KEY_FILE).exists():
-            yield Finding("bad", f"secret key: {error}; put it back, as it stands in a backup")
-        # Else the secret key is no key, as was said before.
+            yield Finding("bad", f"secret key: {error}; restore it from a backup")
+        # Otherwise the key is invalid, which was reported above.
     finally:
         await store.close()

@@ -1,4 +1,4 @@
-"""Background work on claims of domains: DNS records are looked at again, and those concerned are written to.
+"""Background checks of claims on domains: DNS records are looked up again, and Admins get e-mails about failures.
 
-Owns the times at which a claim is checked. Never decides what a claim is worth: ``tenants.claims`` does.
+Owns the schedule of checks. Rules of claims are in ``tenants.claims``.
 """

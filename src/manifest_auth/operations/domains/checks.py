@@ -1,8 +1,7 @@
-"""What a look at a domain's record means for its claim.
+"""Applies the result of a DNS check to a claim on a domain.
 
-Pure of DNS: the verdict comes from outside, and what follows is written in one transaction. Nothing moves while the
-owner's record is seen; a record that is missing takes the domain away after two weeks only, so that an hour of forged
-or broken DNS takes nothing.
+The DNS verdict is an argument, and its consequences are written in one transaction. A claim keeps the domain while its
+record is seen, and loses it only after two weeks without, so that an hour of forged or broken DNS has no effect.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from manifest_auth.operations.domains import notices
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import domain_rows
-from manifest_auth.tenants.claims.domain_records import Verdict
+from manifest_auth.tenants.claims.dns_lookup import Verdict
 from manifest_auth.tenants.claims.domain_rows import (
     DNS,
     FAILING,
@@ -29,18 +28,18 @@ from manifest_auth.tenants.claims.domain_rows import (
 )
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
-NOTICES_MS: Final = (DAY_MS, 7 * DAY_MS)  # and one when it lapses
+NOTICES_MS: Final = (DAY_MS, 7 * DAY_MS)  # and one more when it lapses
 
 
 class Checked(NamedTuple):
-    """The claim as it is now, and the e-mails that tell of it."""
+    """The claim after a check, and the e-mails about it."""
 
     claim: Claim
     mails: list[Queued | None]
 
 
 class _Case(NamedTuple):
-    """One check: the claim as it was, and whose claim counted."""
+    """One check: the claim before it, and the owner of the domain."""
 
     unit: SystemUnit
     who: Origin
@@ -55,17 +54,17 @@ class _Case(NamedTuple):
         return domain_rows.put(self.unit.of(self.claim.tenant_id), self.claim._replace(**changes))  # type: ignore[arg-type]
 
     def next_check(self, failing_since: int | None = None) -> int:
-        """A day from now, give or take two hours, so that the checks of many claims spread; earlier where a notice or
-        the end is due before."""
+        """About a day from now, with a random spread of two hours either way; earlier where a notice or the lapse is
+        due."""
         usual = self.who.at + 22 * HOUR_MS + int.from_bytes(self.services.random.bytes(4)) % (4 * HOUR_MS)
         due = [failing_since + after for after in (*NOTICES_MS, LAPSES_MS)] if failing_since is not None else []
         return min([usual, *(at for at in due if at > self.who.at)])
 
 
-def settle(
+def apply_verdict(
     unit: SystemUnit, services: Services, who: Origin, tenant_id: int, domain: str, verdict: Verdict
 ) -> Checked | None:
-    """Writes what the verdict means. None: the claim is gone."""
+    """Applies the verdict. None: the claim does not exist any more."""
     owner = domain_rows.owner_of(unit, domain, lock=True)
     claim = domain_rows.find(unit.of(tenant_id), domain, lock=True)
     if claim is None:
@@ -74,11 +73,11 @@ def settle(
         return Checked(claim, [])
     case = _Case(unit, who, services, claim, owner)
     if verdict.proved:
-        return _seen(case)
+        return _record_found(case)
     return _missing_at_owner(case) if owner == tenant_id else _missing(case)
 
 
-def _seen(case: _Case) -> Checked:
+def _record_found(case: _Case) -> Checked:
     claim, own = case.claim, case.unit.of(case.claim.tenant_id)
     if domain_rows.own(own, claim.domain) != claim.tenant_id:
         return _contest(case)
@@ -96,7 +95,8 @@ def _seen(case: _Case) -> Checked:
 
 
 def _contest(case: _Case) -> Checked:
-    """Another client's claim counts. Looked at each hour, so that the domain comes soon after it is free."""
+    """The record of a claim exists, but another client owns the domain. Checked every hour, so that the claim counts
+    soon after the domain is free."""
     claim = case.claim
     mails: list[Queued | None] = []
     owner = domain_rows.owner_of(case.unit, claim.domain)
@@ -105,7 +105,7 @@ def _contest(case: _Case) -> Checked:
     if not claim.contested:
         for tenant_id in sorted((claim.tenant_id, owner)):
             case.record(tenant_id, Event.DOMAIN_CONTESTED, holds=tenant_id == owner)
-        if case.services.domain_records.tells_of(claim.domain, claim.tenant_id):
+        if case.services.domain_records.should_notify(claim.domain, claim.tenant_id):
             mails = notices.contested(case.unit, case.services, claim.domain, owner, claim.tenant_id)
     after = case.put(contested=1, failing_since=None, next_check_at=case.who.at + HOUR_MS)
     return Checked(after, mails)
@@ -113,7 +113,7 @@ def _contest(case: _Case) -> Checked:
 
 def _missing_at_owner(case: _Case) -> Checked:
     claim, now = case.claim, case.who.at
-    if claim.proof == UPGRADE:  # counts without end; a record would only make it one that is checked
+    if claim.proof == UPGRADE:  # counts without checks until a record is found
         return Checked(claim, [])
     since = claim.failing_since if claim.failing_since is not None else now
     unit = case.unit.of(claim.tenant_id)
@@ -131,7 +131,7 @@ def _missing_at_owner(case: _Case) -> Checked:
 
 
 def _missing(case: _Case) -> Checked:
-    """A claim that does not count. One that contests the domain does so until it failed for two weeks."""
+    """The record of a claim that does not count is missing. A contest ends after two weeks without the record."""
     claim = case.claim
     if not claim.contested:
         return Checked(claim, [])

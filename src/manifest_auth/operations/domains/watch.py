@@ -1,4 +1,4 @@
-"""Looks at domain records: when a client asks, and once a day by whichever process comes first."""
+"""Schedules checks of domain records: on a client's request, and once a day by one of the processes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import domain_claims, provider_domains
 from manifest_auth.tenants.claims import domain_rows, domains
+from manifest_auth.tenants.claims.dns_lookup import LOOKUP_INTERVAL_MS, Verdict
 from manifest_auth.tenants.claims.domain_names import record_of
-from manifest_auth.tenants.claims.domain_records import APART_MS, Verdict
 from manifest_auth.tenants.claims.domain_rows import PENDING, VOUCHED, Claim
 
 PENDING_MS: Final = 30 * DAY_MS
@@ -35,7 +35,7 @@ _NOW = bindparam("now", type_=BigInteger())
 _DUE = cross_tenant(
     select(_C.tenant_id, _C.domain).where(_C.next_check_at <= _NOW).order_by(_C.next_check_at).limit(_MOST),
     _Key,
-    because="records of all clients' domains are looked at once a day",
+    because="records of all clients' domains are checked once a day",
 )
 _TAKE = tenant_scoped(
     update(domain_claims)
@@ -48,13 +48,13 @@ _OLD = cross_tenant(
     .where(_C.state == PENDING, _C.contested == 0, _C.claimed_at < bindparam("before", type_=BigInteger()), ~_NAMED)
     .limit(_MOST),
     _Key,
-    because="claims of all clients that nobody proved in time go, unless a provider names the domain",
+    because="unproved claims of all clients expire, unless a provider lists the domain",
 )
 
 
 async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[Claim, str]:
-    """The claim after a look at its record, and why that proved nothing. One that an operator vouched for is not looked
-    at. Raises NotFound, RateLimited, and Conflict where this installation asks no name server."""
+    """The claim after a check of its record, and why it is not proved. Claims that the operator vouched for are not
+    checked. Raises NotFound, RateLimited, and Conflict where DNS is off."""
     services, own = ctx.services, ctx.services.store.of(tenant_id)
     claim = await own.read(lambda unit: domains.get(unit, domain))
     if claim.proof == VOUCHED:
@@ -63,14 +63,14 @@ async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[C
 
     def begin(unit: TenantUnit) -> Claim:
         found = domains.get(unit, domain, lock=True)
-        if not domain_rows.looked(unit, domain, ctx.now, APART_MS):
-            wait = (found.checked_at or 0) + APART_MS - ctx.now
+        if not domain_rows.mark_checked(unit, domain, ctx.now, LOOKUP_INTERVAL_MS):
+            wait = (found.checked_at or 0) + LOOKUP_INTERVAL_MS - ctx.now
             raise RateLimited(retry_after=max(1, -(-wait // 1000)), keeps_writes=False)
         return found
 
     claim = await own.write(begin)
-    verdict = await services.domain_records.look(record_of(domain, claim.token), tenant_id)
-    checked = await _settle(services, ctx.origin, tenant_id, domain, verdict)
+    verdict = await services.domain_records.look_up(record_of(domain, claim.token), tenant_id)
+    checked = await _apply_verdict(services, ctx.origin, tenant_id, domain, verdict)
     if checked is None:
         raise NotFound()
     notices.send(services, checked.mails, ctx.request_id)
@@ -78,7 +78,7 @@ async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[C
 
 
 async def run(services: Services) -> None:
-    """Until cancelled: looks at what is due. A store that cannot be reached is tried again in the next round."""
+    """Checks due claims until cancelled. After a store failure, the next round tries again."""
     while True:
         try:
             await drop_old(services)
@@ -91,7 +91,7 @@ async def run(services: Services) -> None:
 
 
 async def check_due(services: Services) -> int:
-    """One round. How many records were looked at."""
+    """One round; the number of checked records."""
     if not services.domain_records.is_on:
         return 0
     now = services.clock.now_ms()
@@ -106,30 +106,34 @@ async def check_due(services: Services) -> int:
 
 
 async def _check(services: Services, key: _Key) -> bool:
-    """Whether this process was the one to look."""
+    """Checks one claim; False when another process did."""
     now, own = services.clock.now_ms(), services.store.of(key.tenant_id)
 
     def take(unit: TenantUnit) -> Claim | None:
         if unit.change(_TAKE, domain=key.domain, now=now, later=now + DAY_MS):
             return domain_rows.find(unit, key.domain)
-        return None  # another process was first, or it was vouched for, or released
+        return None  # another process was first, or it was vouched for or released
 
     claim = await own.write(take)
     if claim is None:
         return False
-    verdict = await services.domain_records.look_in_turn(record_of(key.domain, claim.token))
-    checked = await _settle(services, system(services), key.tenant_id, key.domain, verdict)
+    verdict = await services.domain_records.look_up_in_turn(record_of(key.domain, claim.token))
+    checked = await _apply_verdict(services, system(services), key.tenant_id, key.domain, verdict)
     if checked is not None:
         notices.send(services, checked.mails, "domain-check")
     return True
 
 
-async def _settle(services: Services, who: Origin, tenant_id: int, domain: str, verdict: Verdict) -> Checked | None:
-    return await services.store.write(lambda unit: checks.settle(unit, services, who, tenant_id, domain, verdict))
+async def _apply_verdict(
+    services: Services, who: Origin, tenant_id: int, domain: str, verdict: Verdict
+) -> Checked | None:
+    return await services.store.write(
+        lambda unit: checks.apply_verdict(unit, services, who, tenant_id, domain, verdict)
+    )
 
 
 async def drop_old(services: Services) -> None:
-    """Drops claims that stayed pending for too long."""
+    """Removes claims that were pending for too long."""
     before = services.clock.now_ms() - PENDING_MS
     old = await services.store.read(lambda unit: unit.all(_OLD, before=before))
     for key in old:
@@ -144,5 +148,5 @@ def _drop(unit: SystemUnit, services: Services, key: _Key, before: int) -> None:
 
 
 def system(services: Services) -> Origin:
-    """The server itself, as the audit trail names it."""
+    """The server as the actor in the audit trail."""
     return Origin(services.clock.now_ms(), "system", "", "domain-check")

@@ -1,7 +1,7 @@
-"""How a provider goes: with its sessions, its links to people, and the roles that its groups gave them.
+"""Deletes a provider with its sessions, its identities, and the roles that its groups granted.
 
-One that gave roles to many goes in steps, each a transaction of its own. First it is switched off, so that nobody comes
-any more; whoever finds it half gone deletes it again, and that goes on where it was.
+A provider that granted roles to many users is deleted in steps, each in its own transaction. It is switched off first,
+so that no user signs in any more; repeating an interrupted deletion continues it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.store import SystemUnit, TenantUnit
 
-STEP = 100  # people in a transaction
+STEP = 100  # identities in one transaction
 
 
 async def delete(ctx: RequestContext, client: Callable[[SystemUnit], TenantUnit], name: str, *, by_admin: bool) -> None:
-    """``client``: the unit of the client that is meant; ``by_admin``: whether an Admin does it. Raises NotFound, and
-    Forbidden for a User Admin where its groups gave the role Admin, which only an Admin takes."""
+    """Deletes the provider. ``client``: returns the client's unit; ``by_admin``: the caller ranks as an Admin. Raises
+    NotFound, and Forbidden for a User Admin where its groups granted the role Admin, which only an Admin removes."""
 
     def work(unit: SystemUnit) -> bool:
         bound = client(unit)
@@ -33,11 +33,11 @@ async def delete(ctx: RequestContext, client: Callable[[SystemUnit], TenantUnit]
 
 
 def _step(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, by_admin: bool) -> bool:
-    """Whether it is gone."""
-    if not by_admin and providers.given_by(unit, provider.id, 1, Role.ADMIN.bit):
+    """Does one step; True when the provider is deleted."""
+    if not by_admin and providers.granting_identities(unit, provider.id, 1, Role.ADMIN.bit):
         raise Forbidden("Only an Admin deletes a provider whose groups gave the role Admin")
     ended = sessions.end_provider(unit, provider.id, "provider_deleted", ctx.now)
-    given = providers.given_by(unit, provider.id, STEP + 1)
+    given = providers.granting_identities(unit, provider.id, STEP + 1)
     is_last = len(given) <= STEP
     if not is_last and provider.disabled_at is None:
         providers.switch(unit, provider, on=False, by_admin=by_admin, now=ctx.now)
@@ -45,7 +45,7 @@ def _step(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, by_admin
         event = Event.PROVIDER_SWITCHED_OFF
         audit.record(unit, ctx, event, f"provider:{provider.id}", name=provider.name, **change)
         return False
-    group_roles.take_back(unit, ctx, given[:STEP])
+    group_roles.unlink_all(unit, ctx, given[:STEP])
     if is_last:
         providers.remove(unit, provider)
         before = {

@@ -1,4 +1,4 @@
-"""Talks to a provider and says in words what is wrong."""
+"""Tests a provider and reports the findings."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from manifest_auth.sign_in.providers.kinds import KINDS
 
 
 async def diagnose(ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool) -> AsyncIterator[Finding]:
-    """The findings, one after the other. Changes nothing. ``client``: identifier of the provider's client.
-    ``by_admin``: an Admin or a system admin asks; anyone else is told of addresses that are not public only whether a
-    server answers there, since a test must not be a look around in the operator's network."""
+    """Yields the findings, one after the other. Changes nothing. ``client``: identifier of the provider's client.
+    ``by_admin``: the caller ranks as an Admin; other callers learn of addresses that are not public only whether a
+    server answers, since a test must not be a scan of the operator's network."""
     try:
         async with outgoing_for(ctx, by_admin=by_admin) as outgoing:
             async for found in _diagnose(ctx, client, provider, outgoing):
                 yield found
     except Withheld as withheld:
         level: Literal["note", "bad"] = "note" if withheld.reached else "bad"
-        yield Finding(level, f"{withheld}. Of a server that is not on the public Internet an Admin is told more.")
+        yield Finding(level, f"{withheld}. Only an Admin sees details of a server that is not on the public Internet.")
 
 
 @contextlib.asynccontextmanager
 async def outgoing_for(ctx: RequestContext, *, by_admin: bool) -> AsyncIterator[Outgoing]:
-    """Calls for who sets a provider up, which raise Withheld for what only an Admin is told."""
+    """Calls on behalf of who sets a provider up; they raise Withheld for what only an Admin may see."""
     services = ctx.services
     outgoing = services.outgoing if by_admin else Discreet(services.settings, services.outgoing)
     try:

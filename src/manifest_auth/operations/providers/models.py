@@ -1,4 +1,4 @@
-"""Wire models of providers. A body may leave any member out: what is left out stays as it is, or gets its default."""
+"""Wire models of providers. Members that a body leaves out stay as they are, or get their default."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ else:
 Name = Annotated[str, Meta(min_length=1, max_length=63, description="In addresses; unique within the client.")]
 DisplayName = Annotated[str, Meta(max_length=200)]
 _VOUCH = Annotated[
-    bool, Meta(description="System admins only: the domains count without proof, on the operator's word.")
+    bool, Meta(description="System admins only: the operator vouches for the domains, which count without proof.")
 ]
 _ENABLED = Annotated[bool, Meta(description="`false`: it is made switched off, and lets no one in yet.")]
 
@@ -35,8 +35,8 @@ ProviderChange = optional(
     **{kind.name: kind.body() for kind in KINDS.values()},
 )
 ProviderBody = msgspec.defstruct(
-    "ProviderBody", [("name", Name), ("enabled", _ENABLED, True)], bases=(ProviderChange,), rename="camel", frozen=True, kw_only=True,
-    module=__name__,
+    "ProviderBody", [("name", Name), ("enabled", _ENABLED, True)], bases=(ProviderChange,), rename="camel", frozen=True,
+    kw_only=True, module=__name__,
 )  # fmt: skip
 _SETTINGS = [(field.name, field.type, field.default) for field in msgspec.structs.fields(kinds.Settings)]
 ProviderData = msgspec.defstruct(
@@ -83,7 +83,7 @@ class ExaminedData(msgspec.Struct, frozen=True):
     findings: tuple[FindingData, ...]
 
 
-def shown(ctx: RequestContext, client: str, provider: Provider) -> msgspec.Struct:
+def provider_data(ctx: RequestContext, client: str, provider: Provider) -> msgspec.Struct:
     """The provider as :data:`ProviderData`, without secrets. ``client``: identifier of the provider's client."""
     kind, settings = KINDS[provider.kind], kinds.settings_of(provider)
     secrets = providers.open_secrets(ctx.services.sealer, provider)
@@ -97,7 +97,7 @@ def shown(ctx: RequestContext, client: str, provider: Provider) -> msgspec.Struc
         **msgspec.structs.asdict(settings),
         has_client_secret=secrets.client_secret is not None,
         signing_certificates=kind.certificates(settings.own),
-        service_provider=kind.ourselves(ctx, client, provider, secrets),
+        service_provider=kind.registration_values(ctx, client, provider, secrets),
         start_url=kinds.start_address(ctx, client, provider.kind, provider.name) or UNSET,
         created_at=when(provider.created_at),
         changed_at=when(provider.changed_at),

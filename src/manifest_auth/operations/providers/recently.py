@@ -7,7 +7,7 @@ from typing import NamedTuple
 import orjson
 
 from manifest_auth import audit
-from manifest_auth.audit import Event, Wanted
+from manifest_auth.audit import Event, EventFilter
 from manifest_auth.services import RequestContext
 
 _LOOKED_AT = 200
@@ -26,7 +26,7 @@ async def recently(ctx: RequestContext) -> dict[int, Recently]:
     """By provider's id, of the last events of the caller's client alone: however long the trail is, it costs the
     same."""
     found: dict[int, Recently] = {}
-    events, _ = await audit.page(ctx.store, Wanted(), _LOOKED_AT)
+    events, _ = await audit.page(ctx.store, EventFilter(), _LOOKED_AT)
     for link in (one.link for one in events if one.link.event in _ENDS):
         detail = orjson.loads(link.detail)
         provider_id = detail.get("provider")

@@ -1,4 +1,4 @@
-"""How a provider is made and changed: a body is merged into what is stored, judged, and saved."""
+"""Creates and changes providers: a body is merged into the stored settings, validated, and saved."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.text.canonical import check_name
 from manifest_auth.text.models import convert
 
-_KEPT_KEYS = 2  # the key in use and the one before it: providers need time to take the new certificate over
+_KEPT_KEYS = 2  # the current key and the previous one: providers need time to switch to the new certificate
 
-#: Writes it, in a transaction of the client. Who does it; whether that ranks as an Admin. Raises ValidationError,
-#: Conflict.
+#: Creates the provider in a transaction of the client. Arguments: unit, actor, whether the actor ranks as an Admin.
+#: Raises ValidationError, Conflict.
 Make = Callable[[TenantUnit, RequestContext | Origin, bool], Provider]
 
 
 class Draft(NamedTuple):
-    """What a body gives: members to merge in, whether a client secret was among them, and whether what the provider
-    claims is vouched for."""
+    """A parsed body. ``members``: to merge; ``has_secret``: whether it sets the client secret; ``vouch``: vouch for the
+    provider's claims."""
 
     members: dict[str, Any]
     has_secret: bool
@@ -38,14 +38,14 @@ class Draft(NamedTuple):
 
     @property
     def is_about_people(self) -> bool:
-        """Whether it gives what decides who people are, or nothing at all, which confirms what is there: a new display
-        name or client secret alone says nothing of the rest."""
+        """Whether it sets anything that decides which users people are, or nothing at all, which confirms the present
+        settings. A display name or client secret alone confirms nothing."""
         settles = any(value != {} for name, value in self.members.items() if name not in ("name", "displayName"))
         return settles or not (self.members or self.has_secret)
 
 
 def draft_of(body: msgspec.Struct) -> Draft:
-    """Reads what the kinds have a reader for, such as metadata. Raises ValidationError."""
+    """Parses a body; kinds convert members such as metadata. Raises ValidationError."""
     members: dict[str, Any] = msgspec.to_builtins(body)
     vouch = members.pop("vouch", False)
     members.pop("enabled", None)  # of a new one, see :func:`prepare`
@@ -58,7 +58,7 @@ def draft_of(body: msgspec.Struct) -> Draft:
 
 
 def merged(before: Provider | None, draft: Draft) -> Settings:
-    """The settings with what the draft gives. Raises ValidationError."""
+    """The settings with the draft merged in. Raises ValidationError."""
     members = {k: v for k, v in draft.members.items() if k not in ("name", "displayName")}
     stored = kinds.settings_of(before) if before is not None else None
     kept: dict[str, Any] = msgspec.to_builtins(stored) if stored is not None else {}
@@ -70,8 +70,8 @@ def merged(before: Provider | None, draft: Draft) -> Settings:
 
 
 async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
-    """Judges a body, and makes the key that SAML needs, while nothing is open in the store. ``client``: its identifier.
-    Raises ValidationError."""
+    """Validates a body, and makes the key that SAML needs, outside of a transaction. ``client``: its identifier. Raises
+    ValidationError."""
     draft = draft_of(body)
     settings = merged(None, draft)
     kind = KINDS[settings.own.kind]
@@ -96,7 +96,7 @@ async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
 
 
 def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by_admin: bool) -> Provider:
-    """``by_admin``: whether the one who does it ranks as an Admin. Raises NotFound, ValidationError, Conflict,
+    """Changes a provider. ``by_admin``: the caller ranks as an Admin. Raises NotFound, ValidationError, Conflict,
     Forbidden."""
     services = ctx.services
     before = providers.get(unit, name, lock=True)
@@ -108,7 +108,7 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
     secrets = providers.open_secrets(services.sealer, before)
     elsewhere = settings.own.secret_for != settings_of(before).own.secret_for
     if secrets.client_secret is not None and elsewhere and not draft.has_secret:
-        # Else whoever may change a provider, but not read its secret, points it to himself and is sent the secret.
+        # Otherwise a User Admin, who cannot read the secret, could point the provider to an own server and receive it.
         raise ValidationError(details=[(f"{before.kind}.clientSecret", "Needed anew for another issuer")])
     if draft.has_secret:
         fresh = msgspec.structs.replace(secrets, client_secret=draft.secret)
@@ -124,7 +124,7 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
 
 
 def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_admin: bool) -> Provider:
-    """Switches it on, or off, which ends its sessions. Raises NotFound, Conflict, Forbidden."""
+    """Switches a provider on, or off, which ends its sessions. Raises NotFound, Conflict, Forbidden."""
     provider = providers.get(unit, name, lock=True)
     if (provider.disabled_at is None) == on:
         raise Conflict(f"The provider is switched {'on' if on else 'off'} already")
@@ -137,11 +137,11 @@ def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_adm
 
 
 async def prepare_key(ctx: RequestContext, client: str, provider: Provider) -> Callable[[TenantUnit], Provider]:
-    """A new key of ours, made while nothing is open in the store; what is handed back stores it. Raises Conflict for a
-    kind that has none."""
+    """Makes a new key outside of a transaction; returns the function that stores it. Raises Conflict for a kind without
+    a key."""
     pair = await KINDS[provider.kind].new_key(ctx, _key_name(client, provider.name))
     if pair is None:
-        raise Conflict("Only SAML providers have a key of ours")
+        raise Conflict("Only SAML providers have a key of this server")
 
     def rotate(unit: TenantUnit) -> Provider:
         now = providers.get(unit, provider.name, lock=True)
@@ -168,12 +168,12 @@ def _with_key(secrets: Secrets, pair: tuple[str, str]) -> Secrets:
 def _claim(
     unit: TenantUnit, services: Services, who: RequestContext | Origin, provider: Provider, *, vouch: bool
 ) -> None:
-    """What a provider claims by being saved, for its client: the domains that it names, and the Microsoft directory
-    that it belongs to.
+    """Adds the claims of a saved provider for its client: its domains and its Microsoft directory.
 
-    Claims prove nothing. A system admin, or the operator at the command line, may vouch for them in the same breath; no
-    save does so by itself. Raises ValidationError for what nobody can claim, Conflict for what cannot be vouched for,
-    and Forbidden where anybody but the operator would vouch."""
+    Claims alone do not count. ``vouch``: a system admin, or the operator at the command line, vouches for them at the
+    same time. Raises ValidationError for a name that cannot be claimed, Conflict for one of another owner, and
+    Forbidden for other callers that vouch.
+    """
     if vouch and isinstance(who, RequestContext) and not isinstance(who.caller, AdminCaller):
         raise Forbidden("Only a system admin vouches")
     named = list(dict.fromkeys(provider.rules.domains))

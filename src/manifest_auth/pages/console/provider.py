@@ -147,11 +147,11 @@ async def _test(ctx: RequestContext, found: Loaded, head: Head) -> View:
 
 
 async def _try(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    return view(ctx, try_view(head, await trying.found(ctx, found.provider)), "console/provider_try.html")
+    return view(ctx, try_view(head, await trying.result(ctx, found.provider)), "console/provider_try.html")
 
 
 async def _live(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    tried = await trying.found(ctx, found.provider)
+    tried = await trying.result(ctx, found.provider)
     model = LiveView(head, found.data.start_url or "", tried, found.provider.rules.domains)
     return view(ctx, model, "console/provider_live.html")
 
@@ -166,8 +166,20 @@ _STEPS: dict[str, Show] = {
 }
 ROUTES = (
     settings_page("GET", ONE, _show, "console/provider.html", "One provider: its settings, a step each"),
-    settings_page("POST", f"{ONE}/theirs", _save_theirs, "console/provider_theirs.html", "Change what is known of a provider",
-         again=_theirs_again),
-    settings_page("POST", f"{ONE}/rules", _save_rules, "console/provider_rules.html", "Change who gets in through a provider",
-         again=_rules_again),
-)  # fmt: skip
+    settings_page(
+        "POST",
+        f"{ONE}/theirs",
+        _save_theirs,
+        "console/provider_theirs.html",
+        "Change what is known of a provider",
+        again=_theirs_again,
+    ),
+    settings_page(
+        "POST",
+        f"{ONE}/rules",
+        _save_rules,
+        "console/provider_rules.html",
+        "Change who gets in through a provider",
+        again=_rules_again,
+    ),
+)

@@ -17,7 +17,7 @@ from manifest_auth.pages.console.provider import ONE, overview
 from manifest_auth.pages.console.provider_load import load, settings_page, view
 from manifest_auth.pages.console.provider_views import LIST, DeleteView, Finding, TestView, path_of, try_view
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers.tries import Tried
+from manifest_auth.sign_in.providers.provider_tries import Tried
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 
 
@@ -51,11 +51,11 @@ async def _try(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]
     if isinstance(started, Tried):
         one = await load(ctx, name)
         return view(ctx, try_view(one.head("try"), started))
-    begun, settings = started.beginning.begun, ctx.services.settings
+    begun, settings = started.start.begun, ctx.services.settings
     cookie = flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, settings, cross_site=started.cross_site)
-    if started.beginning.page is not None:
-        return with_policy(*started.beginning.page, headers=(cookie,))
-    return redirect(started.beginning.address, headers=(cookie,))
+    if started.start.page is not None:
+        return with_policy(*started.start.page, headers=(cookie,))
+    return redirect(started.start.address, headers=(cookie,))
 
 
 async def _switch_on(ctx: RequestContext, call: PageCall[BackForm]) -> View | Answer[None]:
@@ -103,15 +103,33 @@ async def _overview_again(ctx: RequestContext, call: PageCall[BackForm]) -> View
 
 
 ROUTES = (
-    settings_page("POST", f"{ONE}/test", _test, "console/provider_test.html", "Talk to a provider and say what is wrong"),
-    settings_page("GET", f"{ONE}/try", _try, "console/provider_try.html", "Try a provider: sign in there, to no effect"),
-    settings_page("POST", f"{ONE}/switch-on", _switch_on, "console/provider.html", "Switch a provider on",
-         again=_overview_again),
-    settings_page("POST", f"{ONE}/switch-off", _switch_off, "console/provider.html", "Switch a provider off",
-         again=_overview_again),
-    settings_page("POST", f"{ONE}/rotate-key", _rotate, "console/provider.html", "A new key of ours for a provider",
-         again=_overview_again),
+    settings_page(
+        "POST", f"{ONE}/test", _test, "console/provider_test.html", "Talk to a provider and say what is wrong"
+    ),
+    settings_page(
+        "GET", f"{ONE}/try", _try, "console/provider_try.html", "Try a provider: sign in there, to no effect"
+    ),
+    settings_page(
+        "POST", f"{ONE}/switch-on", _switch_on, "console/provider.html", "Switch a provider on", again=_overview_again
+    ),
+    settings_page(
+        "POST",
+        f"{ONE}/switch-off",
+        _switch_off,
+        "console/provider.html",
+        "Switch a provider off",
+        again=_overview_again,
+    ),
+    settings_page(
+        "POST",
+        f"{ONE}/rotate-key",
+        _rotate,
+        "console/provider.html",
+        "A new key of ours for a provider",
+        again=_overview_again,
+    ),
     settings_page("GET", f"{ONE}/delete", _ask, "console/provider_delete.html", "Asks whether to delete a provider"),
-    settings_page("POST", f"{ONE}/delete", _delete, "console/provider_delete.html", "Delete a provider",
-                  again=_ask_again),
-)  # fmt: skip
+    settings_page(
+        "POST", f"{ONE}/delete", _delete, "console/provider_delete.html", "Delete a provider", again=_ask_again
+    ),
+)

@@ -13,7 +13,7 @@ import msgspec
 from manifest_auth import accounts, providers
 from manifest_auth.errors import ValidationError
 from manifest_auth.operations.providers import metadata
-from manifest_auth.operations.providers.models import ProviderChange, shown
+from manifest_auth.operations.providers.models import ProviderChange, provider_data
 from manifest_auth.operations.providers.save import change, draft_of
 from manifest_auth.pages.call import Brand, View
 from manifest_auth.pages.console import provider_forms
@@ -57,7 +57,7 @@ class Loaded(NamedTuple):
 async def load(ctx: RequestContext, name: str) -> Loaded:
     """Raises NotFound."""
     provider = await ctx.store.read(lambda unit: providers.get(unit, name))
-    data = shown(ctx, ctx.user.client, provider)
+    data = provider_data(ctx, ctx.user.client, provider)
     return Loaded(provider, data, msgspec.to_builtins(data))
 
 

@@ -54,8 +54,8 @@ else:
 
 
 def body_of(form: RulesForm, shown: Iterable[str], listed: Iterable[str]) -> dict[str, Any]:
-    """The members of a body. ``shown``: domains that the form offered; ``listed``: those of the provider, of which others
-    than the shown ones stay."""
+    """The members of a body. ``shown``: domains that the form offered; ``listed``: those of the provider, of which
+    others than the shown ones stay."""
     groups: dict[str, list[str]] = {}
     for role in Role:
         for line in getattr(form, groups_of(role)).splitlines():

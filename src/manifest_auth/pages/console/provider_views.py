@@ -10,7 +10,7 @@ from manifest_auth.operations.providers.recently import Recently
 from manifest_auth.pages.console.provider_forms import Shown
 from manifest_auth.pages.console.provider_presets import Preset
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.sign_in.providers.tries import Tried
+from manifest_auth.sign_in.providers.provider_tries import Tried
 
 LIST = "/console/providers"
 NEW = f"{LIST}/new"

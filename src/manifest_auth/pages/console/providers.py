@@ -72,7 +72,7 @@ async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[N
         values = _beginning(preset)
         shown = provider_forms.shown(preset.kind, values, has_secret=False)
         return view(ctx, _theirs(preset, name, preset.title, shown), "console/provider_theirs.html")
-    ours = our_values(preset, KINDS[preset.kind].addresses(ctx, ctx.user.client, name))
+    ours = our_values(preset, KINDS[preset.kind].values_by_name(ctx, ctx.user.client, name))
     return view(ctx, OursView(_head(preset, name, "ours"), ours), "console/provider_ours.html")
 
 
@@ -131,6 +131,7 @@ def _theirs(preset: Preset, name: str, display_name: str, shown: tuple[provider_
 ROUTES = (
     settings_page("GET", LIST, _list, "console/providers.html", "A client's identity providers"),
     settings_page("GET", NEW, _new, "console/provider_choose.html", "Choose a provider, and our values for it"),
-    settings_page("POST", NEW, _make, "console/provider_theirs.html", "Make a provider, switched off",
-                  again=_make_again),
-)  # fmt: skip
+    settings_page(
+        "POST", NEW, _make, "console/provider_theirs.html", "Make a provider, switched off", again=_make_again
+    ),
+)

@@ -5,7 +5,8 @@ it.
 """
 
 from manifest_auth.runtime.mail.emails import (
-    Letter,
+    Email,
+    access_link,
     domain_contested,
     domain_contested_between,
     domain_failing,
@@ -17,7 +18,6 @@ from manifest_auth.runtime.mail.emails import (
     email_undone,
     invitation,
     reset,
-    way_in,
 )
 from manifest_auth.runtime.mail.mail import LEISURE_S, Mail, try_out
 from manifest_auth.runtime.mail.server import NotSent, Server, server_of

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Letter(NamedTuple):
+class Email(NamedTuple):
     to: str
     subject: str
     text: str
 
 
-def invitation(to: str, client: str, link: str) -> Letter:
+def invitation(to: str, client: str, link: str) -> Email:
     """To somebody who shall come in for the first time."""
-    return Letter(
+    return Email(
         to,
         f"{client}: your account is ready",
         f"""\
@@ -36,9 +36,9 @@ If you did not expect this, you need not do anything.
     )
 
 
-def reset(to: str, client: str, link: str) -> Letter:
+def reset(to: str, client: str, link: str) -> Email:
     """To somebody who shall choose a new password."""
-    return Letter(
+    return Email(
         to,
         f"{client}: choose a new password",
         f"""\
@@ -58,9 +58,9 @@ it is. Do not pass the link on to anybody.
     )
 
 
-def way_in(to: str, client: str, link: str) -> Letter:
+def access_link(to: str, client: str, link: str) -> Email:
     """To somebody who became an Admin, and whose ways in ended with that."""
-    return Letter(
+    return Email(
         to,
         f"{client}: sign in anew",
         f"""\
@@ -77,9 +77,9 @@ account for a new one. Do not pass the link on to anybody.
     )
 
 
-def email_confirm(to: str, client: str, link: str) -> Letter:
+def email_confirm(to: str, client: str, link: str) -> Email:
     """To the new address of a user, which takes effect when the link is followed."""
-    return Letter(
+    return Email(
         to,
         f"{client}: confirm your new address",
         f"""\
@@ -97,9 +97,9 @@ If you did not expect this, you need not do anything.
     )
 
 
-def email_taken(to: str, client: str) -> Letter:
+def email_taken(to: str, client: str) -> Email:
     """To an address that a user asked for and that another account has."""
-    return Letter(
+    return Email(
         to,
         f"{client}: this address has an account already",
         f"""\
@@ -114,9 +114,9 @@ not you, you need not do anything.
     )
 
 
-def email_asked(to: str, client: str) -> Letter:
+def email_asked(to: str, client: str) -> Email:
     """To the present address of a user for whom another one was asked for."""
-    return Letter(
+    return Email(
         to,
         f"{client}: another e-mail address was asked for",
         f"""\
@@ -131,9 +131,9 @@ your account: until it is confirmed, a new password stops it.
     )
 
 
-def email_changed(to: str, client: str, link: str) -> Letter:
+def email_changed(to: str, client: str, link: str) -> Email:
     """To the address that a user had until now."""
-    return Letter(
+    return Email(
         to,
         f"{client}: your e-mail address was changed",
         f"""\
@@ -154,9 +154,9 @@ If you know of the change, you need not do anything.
     )
 
 
-def email_undone(to: str, client: str, link: str) -> Letter:
+def email_undone(to: str, client: str, link: str) -> Email:
     """To the old address of a user, which was put back; the password is void."""
-    return Letter(
+    return Email(
         to,
         f"{client}: choose a new password",
         f"""\
@@ -172,9 +172,9 @@ The link works once, within 30 minutes. Do not pass it on.
     )
 
 
-def domain_failing(to: str, client: str, domain: str, name: str, value: str, until: str) -> Letter:
+def domain_failing(to: str, client: str, domain: str, name: str, value: str, until: str) -> Email:
     """To an Admin of the client that holds a domain whose record is not seen any more."""
-    return Letter(
+    return Email(
         to,
         f"{client}: the DNS record of {domain} is missing",
         f"""\
@@ -192,9 +192,9 @@ People who have signed in before are not affected.
     )
 
 
-def domain_lapsed(to: str, client: str, domain: str, name: str, value: str) -> Letter:
+def domain_lapsed(to: str, client: str, domain: str, name: str, value: str) -> Email:
     """To an Admin of the client that held a domain."""
-    return Letter(
+    return Email(
         to,
         f"{client}: {domain} is not proved any more",
         f"""\
@@ -213,7 +213,7 @@ Value: {value}
     )
 
 
-def domain_contested(to: str, client: str, domain: str, *, holds: bool) -> Letter:
+def domain_contested(to: str, client: str, domain: str, *, holds: bool) -> Email:
     """To an Admin of either client. Neither is told who the other is."""
     if holds:
         what = f"""\
@@ -229,12 +229,12 @@ installation holds this domain, so nothing changes yet: the domain becomes
 yours when the other client releases it, or loses its record for two weeks.
 
 If the domain is yours alone, tell the operator of this installation."""
-    return Letter(to, f"{client}: two clients claim {domain}", f"Hello,\n\n{what}\n")
+    return Email(to, f"{client}: two clients claim {domain}", f"Hello,\n\n{what}\n")
 
 
-def domain_contested_between(to: str, domain: str, owner: str, contester: str) -> Letter:
+def domain_contested_between(to: str, domain: str, owner: str, contester: str) -> Email:
     """To those who run the installation."""
-    return Letter(
+    return Email(
         to,
         f"Two clients claim {domain}",
         f"""\

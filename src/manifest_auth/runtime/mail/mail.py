@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.mail.emails import Letter
+from manifest_auth.runtime.mail.emails import Email
 from manifest_auth.runtime.mail.server import NotSent, Server
 from manifest_auth.runtime.metrics import Metrics
 
@@ -53,13 +53,13 @@ class Mail:
         """For letters that begin now, as time of the event loop."""
         return asyncio.get_running_loop().time() + seconds
 
-    async def send(self, letter: Letter, deadline: float, request_id: str, message: str = "") -> bool:
+    async def send(self, email: Email, deadline: float, request_id: str, message: str = "") -> bool:
         """Whether the server took it in time. Why not stands in the log, under the request's id. ``message``: a random
         name of the e-mail, the same each time it is tried, by which mailboxes know a second copy."""
         if self._server is None:
             return False
         try:
-            await self._send(self._server, letter, deadline, message or self._random.text(16))
+            await self._send(self._server, email, deadline, message or self._random.text(16))
         except NotSent as error:
             self._metrics.mailed("failed")
             self._log.warning("mail_failed", request_id=request_id, reason=str(error))
@@ -67,7 +67,7 @@ class Mail:
         self._metrics.mailed("ok")
         return True
 
-    async def _send(self, server: Server, letter: Letter, deadline: float, name: str) -> None:
+    async def _send(self, server: Server, email: Email, deadline: float, name: str) -> None:
         from manifest_auth.runtime.mail.smtp import send
 
         loop = asyncio.get_running_loop()
@@ -77,14 +77,12 @@ class Mail:
         if self._waiting >= MOST_WAITING:
             raise NotSent("too many letters wait already")
         try:
-            message = self._message(server, letter, name)
+            message = self._message(server, email, name)
         except ValueError as error:  # a line break in a header is refused by the library
             raise NotSent(f"no letter can be made of it: {error}") from error
         given_up = threading.Event()
         self._waiting += 1
-        work = loop.run_in_executor(
-            self._threads, send, server, letter.to, message, left, lambda: not given_up.is_set()
-        )
+        work = loop.run_in_executor(self._threads, send, server, email.to, message, left, lambda: not given_up.is_set())
         work.add_done_callback(self._done)
         try:
             await asyncio.wait_for(asyncio.shield(work), left)
@@ -98,7 +96,7 @@ class Mail:
         if not work.cancelled():
             work.exception()  # whoever waited may be gone
 
-    def _message(self, server: Server, letter: Letter, own_name: str) -> EmailMessage:
+    def _message(self, server: Server, email: Email, own_name: str) -> EmailMessage:
         """RFC 5322. Raises ValueError."""
         from email.headerregistry import Address
         from email.message import EmailMessage
@@ -107,13 +105,13 @@ class Mail:
 
         message = EmailMessage(SMTP)
         message["From"] = server.sender
-        name, _, domain = letter.to.rpartition("@")
+        name, _, domain = email.to.rpartition("@")
         message["To"] = Address(username=name, domain=domain)
-        message["Subject"] = letter.subject
+        message["Subject"] = email.subject
         message["Date"] = format_datetime(datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC))
         message["Message-ID"] = f"<{own_name}@{server.sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply, please
-        message.set_content(letter.text)
+        message.set_content(email.text)
         return message
 
     def in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

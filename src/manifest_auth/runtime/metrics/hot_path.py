@@ -33,7 +33,7 @@ class Tally:
         """One more."""
         self._count += 1
 
-    def hand_over(self) -> None:
+    def deliver_link(self) -> None:
         """Gives Prometheus what it does not have yet. For one thread at a time."""
         if (count := self._count) != self._given:
             self._kept.inc(count - self._given)
@@ -55,7 +55,7 @@ class Timing:
         self._sum += seconds  # before the count: what is handed over as counted is in the sum
         self._counts[bisect_left(self._bounds, seconds)] += 1
 
-    def hand_over(self) -> None:
+    def deliver_link(self) -> None:
         """As that of :class:`Tally`. By single buckets: the library has no public way to add many events at once."""
         if (counts := self._counts.copy()) == self._given:
             return
@@ -89,7 +89,7 @@ class Family(Collector, Generic[Part]):
 
     def collect(self) -> Iterable[Metric]:
         """What Prometheus reads."""
-        self._hot.hand_over()
+        self._hot.deliver_link()
         yield from self._kept.collect()
 
 
@@ -109,11 +109,11 @@ class HotPath:
         """Times, by ``labels``."""
         return self._family(Histogram(name, told, labels, buckets=buckets, registry=None), Timing)
 
-    def hand_over(self) -> None:
+    def deliver_link(self) -> None:
         """Gives Prometheus all that was counted so far: from any thread, and as often as one likes."""
         with self._lock:
             for part in self.parts:
-                part.hand_over()
+                part.deliver_link()
 
     @contextlib.asynccontextmanager
     async def shown_to_others(self) -> AsyncIterator[None]:
@@ -125,12 +125,12 @@ class HotPath:
             regularly.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await regularly
-            self.hand_over()
+            self.deliver_link()
 
     async def _regularly(self) -> None:
         while True:
             await asyncio.sleep(EVERY_S)
-            self.hand_over()
+            self.deliver_link()
 
     def _family(self, kept: Counter | Histogram, make: Callable[[Any], Part]) -> Family[Part]:
         family: Family[Part] = Family(kept, make, self)

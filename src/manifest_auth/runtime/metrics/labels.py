@@ -10,7 +10,7 @@ Method = Literal["password", "link", "code", "admin"]
 #: How an attempt ended, see docs/operations.md.
 Result = Literal["ok", "code", "linked", "tried", "failed", "refused", "throttled", "second_factor", "busy"]
 #: Where the throttle stands, as its counters name it; and which of its three counters held somebody back.
-EntryPoint = Literal["client", "forgot", "link", "change", "admin", "admin-own", "sso", "entra"]
+EntryPoint = Literal["client", "forgot", "link", "change", "admin", "admin-own", "setup", "sso", "entra"]
 Limit = Literal["address", "account", "origin"]
 #: Units of work of the store, and key reads.
 Unit = Literal["write", "read", "look_up"]

@@ -192,7 +192,7 @@ class Metrics:
         """The text exposition: of this process, or of all web processes of the server together. From any thread."""
         if not everybody:
             return export.render(self.registry)
-        self._hot.hand_over()
+        self._hot.deliver_link()
         return export.render(export.everybody())
 
     def shown(self, *, several: bool) -> contextlib.AbstractAsyncContextManager[None]:

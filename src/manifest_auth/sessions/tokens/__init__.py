@@ -1,13 +1,13 @@
-"""Access and refresh tokens: minted, verified, rotated; the keys that sign them. Owns ``signing_keys``.
+"""Access and refresh tokens: issued, verified, rotated; and their signing keys. Owns ``signing_keys``.
 
-Never reads a user or a request: whether a token's session is alive is for the caller to ask.
+Never reads a user or a request: the caller checks whether a token's session is alive.
 """
 
 from manifest_auth.sessions.tokens.access import VerifiedTokens
 from manifest_auth.sessions.tokens.issue import (
-    Pair,
     Rotation,
     Subject,
+    TokenPair,
     TokenTools,
     admins_kind,
     pair,
@@ -15,7 +15,7 @@ from manifest_auth.sessions.tokens.issue import (
     rotate,
     users_kind,
 )
-from manifest_auth.sessions.tokens.key_list import LISTING, KeySeen, seen_key
+from manifest_auth.sessions.tokens.key_list import LISTING, ListedKey, find_listed_key
 from manifest_auth.sessions.tokens.keys import KeyRing, Purpose, find_key
 from manifest_auth.sessions.tokens.refresh import ALGORITHM as REFRESH_ALGORITHM
-from manifest_auth.sessions.tokens.refresh import Shown
+from manifest_auth.sessions.tokens.refresh import RefreshToken

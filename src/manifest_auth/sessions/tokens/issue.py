@@ -1,6 +1,6 @@
-"""Gives tokens for a session, and rotates its refresh token: the same rule for users and for system admins.
+"""Issues tokens for a session, and rotates its refresh token, with the same rule for users and for system admins.
 
-The two differ in where the session's row stands; :class:`Rotation` is what they hand in.
+The two differ in the session's table; they pass in a :class:`Rotation`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from manifest_auth.runtime.settings import Settings
 from manifest_auth.sessions import Chain
 from manifest_auth.sessions.tokens import access, refresh
 from manifest_auth.sessions.tokens.keys import KeyRing, Purpose
-from manifest_auth.sessions.tokens.refresh import Shown, Verdict
+from manifest_auth.sessions.tokens.refresh import Decision, RefreshToken
 
 
-class Kind(NamedTuple):
-    """Purposes and lives (seconds) of one plane's tokens."""
+class TokenKind(NamedTuple):
+    """Purposes and lifetimes (seconds) of the tokens of users, or of system admins."""
 
     access: Purpose
     refresh: Purpose
@@ -26,8 +26,8 @@ class Kind(NamedTuple):
     refresh_ttl: int
 
 
-class Pair(NamedTuple):
-    """What a sign-in or refresh hands out; ``expires_in`` in seconds, of the access token."""
+class TokenPair(NamedTuple):
+    """The tokens of a sign-in or refresh; ``expires_in``: seconds, of the access token."""
 
     token: str
     refresh_token: str
@@ -35,7 +35,7 @@ class Pair(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """Whose session it is. ``client``: the tenant's identifier, empty for a system admin."""
+    """The session and its user. ``client``: the tenant's identifier, empty for a system admin."""
 
     session_id: str
     id: int
@@ -44,7 +44,7 @@ class Subject(NamedTuple):
 
 
 class TokenTools(NamedTuple):
-    """What tokens are made and judged with."""
+    """The services that issue and verify tokens."""
 
     settings: Settings
     keys: KeyRing
@@ -52,25 +52,25 @@ class TokenTools(NamedTuple):
 
 
 class Rotation(NamedTuple):
-    """How to read and advance the chain of the session's row within the open unit of work."""
+    """How to read and advance the session's refresh tokens within the open unit of work."""
 
     chain: Callable[[], Chain]
     advance: Callable[[str, str], bool]  # before, after -> did it happen
     strict: bool
 
 
-def users_kind(tools: TokenTools, refresh_s: int) -> Kind:
+def users_kind(tools: TokenTools, refresh_s: int) -> TokenKind:
     """``refresh_s``: as :class:`manifest_auth.tenants.Lengths` of the user's client has it."""
-    return Kind(Purpose.ACCESS, Purpose.REFRESH, tools.settings.access_token_ttl, refresh_s)
+    return TokenKind(Purpose.ACCESS, Purpose.REFRESH, tools.settings.access_token_ttl, refresh_s)
 
 
-def admins_kind(tools: TokenTools) -> Kind:
+def admins_kind(tools: TokenTools) -> TokenKind:
     s = tools.settings
-    return Kind(Purpose.ADMIN_ACCESS, Purpose.ADMIN_REFRESH, s.admin_access_token_ttl, s.admin_session_ttl)
+    return TokenKind(Purpose.ADMIN_ACCESS, Purpose.ADMIN_REFRESH, s.admin_access_token_ttl, s.admin_session_ttl)
 
 
-def pair(tools: TokenTools, kind: Kind, subject: Subject, own: str, parent: str | None, now: int) -> Pair:
-    """Tokens for a session, none of which outlives it."""
+def pair(tools: TokenTools, kind: TokenKind, subject: Subject, own: str, parent: str | None, now: int) -> TokenPair:
+    """Tokens for a session, which do not outlive it. ``own``, ``parent``: ids of the refresh token and its parent."""
     seconds = max(1, min(kind.access_ttl, (subject.ends_at - now) // 1000))
     issued = now // 1000
     claims: dict[str, Any] = {
@@ -86,44 +86,44 @@ def pair(tools: TokenTools, kind: Kind, subject: Subject, own: str, parent: str 
     token = access.mint(tools.keys, tools.settings.issuer, kind.access, claims)
     expires_at = min(now + kind.refresh_ttl * 1000, subject.ends_at)
     key = tools.keys.signing(kind.refresh).raw
-    return Pair(token, refresh.mint(key, subject.session_id, own, parent, expires_at), seconds)
+    return TokenPair(token, refresh.mint(key, subject.session_id, own, parent, expires_at), seconds)
 
 
-async def read_refresh(tools: TokenTools, purpose: Purpose, text: str, now: int) -> Shown:
-    """The content of a refresh token of that purpose. Raises InvalidToken, TokenExpired."""
-    await tools.keys.look()
+async def read_refresh(tools: TokenTools, purpose: Purpose, text: str, now: int) -> RefreshToken:
+    """The content of a refresh token of ``purpose``. Raises InvalidToken, TokenExpired."""
+    await tools.keys.ensure_current()
     keys = [key.raw for key in tools.keys.verifying(purpose)]
     try:
         return refresh.verify(keys, text, now)
     except InvalidToken:
-        if not await tools.keys.refresh():  # rotated elsewhere, and announced by a message that is still on its way
+        if not await tools.keys.refresh():  # another node rotated the keys, and its announcement is still on its way
             raise
     return refresh.verify([key.raw for key in tools.keys.verifying(purpose)], text, now)
 
 
-def rotate(tools: TokenTools, shown: Shown, rotation: Rotation, now: int) -> tuple[str, str | None] | None:
-    """Decides what a genuine token of a live session gets: own id and parent of the new token, or None for a reuse.
+def rotate(tools: TokenTools, presented: RefreshToken, rotation: Rotation, now: int) -> tuple[str, str | None] | None:
+    """Rotates a genuine token of a live session: id and parent id of the new token, or None for a reuse.
 
-    Runs inside a unit of work. A race that is lost is judged anew, by what the winner left.
+    Runs inside a unit of work. After a lost race, it decides again by the new state.
     """
     grace_ms = tools.settings.refresh_grace * 1000
     while True:
         chain = rotation.chain()
-        verdict = refresh.judge(shown, chain, now, grace_ms, strict=rotation.strict)
-        if verdict is Verdict.CHILD:
-            return tools.random.text(12), shown.own
-        if verdict is Verdict.AGAIN:
+        decision = refresh.decide(presented, chain, now, grace_ms, strict=rotation.strict)
+        if decision is Decision.CHILD:
+            return tools.random.text(12), presented.own
+        if decision is Decision.AGAIN:
             return chain.current, chain.previous
-        if verdict is Verdict.REUSED:
+        if decision is Decision.REUSED:
             return None
-        if verdict is Verdict.COMMIT:
+        if decision is Decision.COMMIT:
             if not rotation.strict:
-                if rotation.advance(shown.parent, shown.own):
-                    return tools.random.text(12), shown.own
+                if rotation.advance(presented.parent, presented.own):
+                    return tools.random.text(12), presented.own
                 continue
-            # Only a tenant that switched to `strict` meanwhile has uncommitted children.
-            rotation.advance(shown.parent, shown.own)
+            # Only after a switch to `strict` are there uncommitted children.
+            rotation.advance(presented.parent, presented.own)
             continue
         child = tools.random.text(12)
-        if rotation.advance(shown.own, child):
-            return child, shown.own
+        if rotation.advance(presented.own, child):
+            return child, presented.own

@@ -1,4 +1,4 @@
-"""What there is to see of signing keys; never their secrets."""
+"""The list of signing keys, without their secrets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from manifest_auth.store import Listing, SystemUnit, global_
 from manifest_auth.store.tables import signing_keys
 
 
-class KeySeen(NamedTuple):
+class ListedKey(NamedTuple):
     """A key without its secret."""
 
     id: str
@@ -22,11 +22,11 @@ class KeySeen(NamedTuple):
 
 
 _K = signing_keys.c
-_ALL_SEEN = select(*(_K[name] for name in KeySeen._fields))
-_SEEN = global_(_ALL_SEEN.where(_K.id == bindparam("id")), KeySeen)
+_ALL_LISTED = select(*(_K[name] for name in ListedKey._fields))
+_LISTED = global_(_ALL_LISTED.where(_K.id == bindparam("id")), ListedKey)
 LISTING = Listing(
-    _ALL_SEEN,
-    KeySeen,
+    _ALL_LISTED,
+    ListedKey,
     key=_K.id,
     sorts={"ID": _K.id, "CREATED": _K.created_at},
     filters={
@@ -39,6 +39,6 @@ LISTING = Listing(
 )
 
 
-def seen_key(unit: SystemUnit, key_id: str) -> KeySeen | None:
+def find_listed_key(unit: SystemUnit, key_id: str) -> ListedKey | None:
     """A key without its secret."""
-    return unit.first(_SEEN, id=key_id)
+    return unit.first(_LISTED, id=key_id)

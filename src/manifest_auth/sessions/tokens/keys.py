@@ -1,8 +1,8 @@
-"""Signing keys: kept sealed in the store, one purpose and one algorithm each, rotated without signing anyone out.
+"""Signing keys: sealed in the store, one purpose and one algorithm each, rotated without signing any user out.
 
-A key signs until it is retired and verifies until what it signed has expired. Whenever the keys change, so does their
-stamp, in the same transaction. A request reads it with the session that its token names, and everything else asks
-:meth:`KeyRing.look` first, so no process goes by keys from before, whether changes are announced to it or not.
+A key signs until it is retired, and verifies until everything it signed has expired. Every change of keys changes their
+stamp in the same transaction. A request reads the stamp with its session, and everything else calls
+:meth:`KeyRing.ensure_current` first, so no process uses old keys, even if it misses announcements.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from manifest_auth.store import Announcement, Store, SystemUnit, global_, instal
 from manifest_auth.store.tables import sealed_for, signing_keys
 
 if TYPE_CHECKING:
-    from joserfc.jwk import ECKey  # loaded where ES256 is used; HS256, the usual way, does without
+    from joserfc.jwk import ECKey  # imported only for ES256
 
 
 class Purpose(enum.Enum):
-    """Tokens of one purpose are good for nothing else: each has keys of its own."""
+    """Each purpose has its own keys, so that a token of one purpose is invalid for the others."""
 
     ACCESS = "access"
     REFRESH = "refresh"
@@ -49,7 +49,7 @@ class KeyRow(NamedTuple):
 
 
 class Key(NamedTuple):
-    """A key that can be used. HS256: ``raw``, for JWTs and codes of our own. ES256: ``jose``, for JWTs."""
+    """An opened key. HS256: ``raw``, for JWTs and refresh tokens. ES256: ``jose``, for JWTs."""
 
     id: str
     purpose: Purpose
@@ -61,8 +61,8 @@ class Key(NamedTuple):
     expires_at: int | None
 
 
-class _Seen(NamedTuple):
-    """All keys, and their stamp, of one moment."""
+class _Snapshot(NamedTuple):
+    """All keys and their stamp, from one read."""
 
     rows: list[KeyRow]
     stamp: str
@@ -97,8 +97,8 @@ def find_key(unit: SystemUnit, key_id: str) -> KeyRow | None:
     return unit.first(_LOCKED, id=key_id)
 
 
-def _read(unit: SystemUnit) -> _Seen:
-    return _Seen(unit.all(_ALL), installation_values.get(unit, _STAMP) or "")
+def _read(unit: SystemUnit) -> _Snapshot:
+    return _Snapshot(unit.all(_ALL), installation_values.get(unit, _STAMP) or "")
 
 
 class KeyRing:
@@ -112,18 +112,19 @@ class KeyRing:
         self._signing: dict[Purpose, Key] = {}
         self._stale = False
         self._version: object | None = None
-        self._reading: asyncio.Future[_Seen] | None = None
-        #: Grows whenever the keys change.
+        self._reading: asyncio.Future[_Snapshot] | None = None
+        #: Increases whenever the keys change.
         self.generation = 0
-        #: That of the keys that are known here.
+        #: The stamp of the keys in memory.
         self.stamp = ""
         store.on_announcement(self._on_announcement)
 
     async def load(self) -> None:
-        """Reads all keys, makes those that are missing. Raises CannotOpen under a wrong secret key."""
+        """Reads all keys, and makes missing ones. Raises CannotOpen with a wrong secret key."""
 
-        def work(unit: SystemUnit) -> _Seen:
-            installation_values.lock(unit, _STAMP)  # a second node waits for the commit and then finds the first keys
+        def work(unit: SystemUnit) -> _Snapshot:
+            # A second node waits for the commit and then finds the first node's keys.
+            installation_values.lock(unit, _STAMP)
             made: list[str] = []
             for purpose in Purpose:
                 rows = [r for r in unit.all(_ALL) if r.purpose == purpose.value and r.retired_at is None]
@@ -139,10 +140,10 @@ class KeyRing:
         self._take(await self._store.write(work))
 
     async def refresh(self) -> bool:
-        """Looks at the store again. True when it holds other keys than were known."""
+        """Reads the keys again. True when they changed."""
         before = self.generation
-        # Those who ask at the same time, with forged tokens say, share one look: not the one that is under way, which
-        # may have begun before the key that is looked for was there, but the next one.
+        # Concurrent callers, for instance with forged tokens, share one read: not the one in progress, which may have
+        # started before the wanted key was stored, but the next one.
         if self._reading is not None:
             await asyncio.wait([self._reading])
         if self._reading is None:
@@ -155,8 +156,9 @@ class KeyRing:
                 self._reading = None
         return self.generation != before
 
-    async def look(self) -> None:
-        """The keys are those of the store afterwards. One key read where the store cannot tell that nothing changed."""
+    async def ensure_current(self) -> None:
+        """Makes sure that the keys in memory are those of the store. Reads one value where the store cannot tell that
+        nothing changed."""
         version = self._store.version()
         if version is None or version != self._version or self._stale:
             stamp = await installation_values.look_up(self._store, _STAMP)
@@ -165,8 +167,8 @@ class KeyRing:
             self._version = version
 
     def rotate(self, unit: SystemUnit, purposes: Iterable[Purpose] = Purpose) -> dict[str, dict[str, Any]]:
-        """New keys. The old ones verify until everything that they signed has expired. By purpose, for the audit trail:
-        which signed before, and which signs now."""
+        """Makes new keys; the old ones verify until everything they signed has expired. Returns the ids before and
+        after by purpose, for the audit trail."""
         signing = [row for row in unit.all(_ALL) if row.retired_at is None]
         changes = {}
         for purpose in purposes:
@@ -177,8 +179,8 @@ class KeyRing:
         return changes
 
     def retire(self, unit: SystemUnit, row: KeyRow, *, at_once: bool) -> bool:
-        """The key signs nothing more, and ``at_once`` verifies nothing more either; where it signed, a new one is made
-        first. False when nothing was left to do."""
+        """Retires a key: it signs no more, and with ``at_once`` verifies no more; a new one replaces a signing key.
+        False when nothing changed."""
         now = self._clock.now_ms()
         if row.retired_at is None:
             self.rotate(unit, (Purpose(row.purpose),))
@@ -188,7 +190,7 @@ class KeyRing:
         return not at_once or unit.change(_EXPIRE, of_id=row.id, now=now) == 1
 
     def signing(self, purpose: Purpose) -> Key:
-        """The newest key of a purpose, of the algorithm that is set; of another while nodes are switched to it."""
+        """The newest key of a purpose with the configured algorithm; with another one while nodes switch to it."""
         found = self._signing.get(purpose)
         if found is None:
             usable = [key for key in reversed(self._keys) if key.purpose is purpose and key.retired_at is None]
@@ -198,14 +200,14 @@ class KeyRing:
         return found
 
     def verifying(self, purpose: Purpose) -> list[Key]:
-        """All keys whose signatures still count, newest first."""
+        """All keys whose signatures are still accepted, newest first."""
         now = self._clock.now_ms()
         return [
             k for k in reversed(self._keys) if k.purpose is purpose and (k.expires_at is None or k.expires_at > now)
         ]
 
     def published(self) -> list[dict[str, Any]]:
-        """The public halves, as a JWK set's members (RFC 7517); HS256 has none."""
+        """The public keys, as members of a JWK set (RFC 7517); HS256 has none."""
         return [
             {**k.jose.as_dict(private=False), "kid": k.id, "use": "sig", "alg": k.algorithm}
             for k in self.verifying(Purpose.ACCESS)
@@ -214,7 +216,7 @@ class KeyRing:
 
     @property
     def is_stale(self) -> bool:
-        """Whether another node announced new keys since the last look."""
+        """Whether another node announced new keys since the last read."""
         return self._stale
 
     def _on_announcement(self, announcement: Announcement) -> None:
@@ -237,12 +239,12 @@ class KeyRing:
         return (seconds[purpose] + 120) * 1000
 
     def _changed(self, unit: SystemUnit) -> None:
-        """Tells everybody: those who hear announcements, and those who read the stamp."""
+        """Tells all nodes: by an announcement, and by the stamp."""
         installation_values.put(unit, _STAMP, self._random.text(9))
         unit.announce("keys", "")
 
     def _rotate(self, unit: SystemUnit, purpose: Purpose) -> str:
-        """The new key's id."""
+        """Makes a new key in place of the current one; its id."""
         now = self._clock.now_ms()
         unit.change(_RETIRE, of_purpose=purpose.value, now=now, until=now + self._lifetime_ms(purpose))
         key_id, algorithm = self._random.text(9), self._algorithm(purpose)
@@ -263,14 +265,14 @@ class KeyRing:
         )
         return key_id
 
-    def _take(self, seen: _Seen) -> None:
-        self._stale, self.stamp = False, seen.stamp
-        if seen.rows == self._rows:
+    def _take(self, snapshot: _Snapshot) -> None:
+        self._stale, self.stamp = False, snapshot.stamp
+        if snapshot.rows == self._rows:
             return
-        self._rows = seen.rows
+        self._rows = snapshot.rows
         self.generation += 1
         self._signing.clear()
-        self._keys = [self._open(row) for row in seen.rows]
+        self._keys = [self._open(row) for row in snapshot.rows]
 
     def _open(self, row: KeyRow) -> Key:
         raw = self._sealer.open(row.secret, sealed_for(_K.secret, id=row.id))

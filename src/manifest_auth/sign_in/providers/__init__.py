@@ -1,5 +1,5 @@
-"""Ways in through identity providers: OpenID Connect, SAML, Dynamics, and Entra ID tokens that apps bring.
+"""Sign-in through identity providers: OpenID Connect, SAML, Dynamics, and Entra ID tokens that apps send.
 
-Brings protocols, a client's providers and its accounts together: what is proved becomes a ``Person``, matching
-says which user that is, and completion signs in. Never holds a transaction open across a call to a provider.
+Joins protocols, a client's providers and its accounts: a verified answer becomes a ``Person``, ``account_matching``
+finds the user, and ``completion`` signs in. Never keeps a transaction open during a call to a provider.
 """

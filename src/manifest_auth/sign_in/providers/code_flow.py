@@ -1,5 +1,5 @@
-"""The code flow with PKCE, state and nonce (OpenID Connect Core; RFC 9700), for every kind of provider that sends
-browsers back with ``state`` and ``code``."""
+"""The authorization code flow with PKCE, state and nonce (OpenID Connect Core; RFC 9700), for every kind of provider
+that sends browsers back with ``state`` and ``code``."""
 
 from __future__ import annotations
 
@@ -14,37 +14,40 @@ from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Throttled
 from manifest_auth.protocols.oidc import CallbackAddresses
 from manifest_auth.providers import Provider, sign_in_flows
-from manifest_auth.providers.sign_in_flows import Begun, Flow
+from manifest_auth.providers.sign_in_flows import Flow, StartedFlow
 from manifest_auth.runtime.outgoing import Unreachable
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import known_refusals
-from manifest_auth.sign_in.completion import Browser
-from manifest_auth.sign_in.known_refusals import START_AGAIN
-from manifest_auth.sign_in.providers import flow as provider_flow
-from manifest_auth.sign_in.providers import tries
-from manifest_auth.sign_in.providers.flow import Chosen, Outcome
-from manifest_auth.sign_in.providers.kind import Beginning, CookieOf
+from manifest_auth.sign_in import early_refusals
+from manifest_auth.sign_in.completion import BrowserCookies
+from manifest_auth.sign_in.early_refusals import START_AGAIN
+from manifest_auth.sign_in.providers import provider_flow, provider_tries
+from manifest_auth.sign_in.providers.kind import CookieOf, SignInStart
+from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.text import base64url
 
 _ELSEWHERE = "the answer came to another callback address"
 
 
-class Returned(NamedTuple):
-    """What the browser brought back; ``came_to``: the callback address that it brought it to; ``description``: the
-    provider's words about ``error``, which anybody can write."""
+class CallbackParams(NamedTuple):
+    """Parameters of the callback. ``callback_address``: the address that was called; ``description``:
+    ``error_description``, which anyone can write."""
 
     state: str
     code: str
     iss: str | None
     error: str
-    came_to: str
+    callback_address: str
     description: str = ""
 
 
-async def begin_at(
-    ctx: RequestContext, chosen: Chosen, registration: oidc.Registration, addresses: CallbackAddresses, login_hint: str
-) -> Beginning:
-    """The address at the provider to go to. Raises ProviderUnavailable, SsoFailed."""
+async def start_code_flow(
+    ctx: RequestContext,
+    chosen: ProviderChoice,
+    registration: oidc.Registration,
+    addresses: CallbackAddresses,
+    login_hint: str,
+) -> SignInStart:
+    """The address at the provider to send the browser to. Raises ProviderUnavailable, SsoFailed."""
     provider, services = chosen.provider, ctx.services
     try:
         found = await services.oidc.discover(registration.issuer, services.outgoing.deadline(provider.tenant_id))
@@ -55,13 +58,13 @@ async def begin_at(
     callback = addresses.chosen(found)
     started = await provider_flow.begin(ctx, chosen, callback)
     authorization = authorization_of(started, callback.redirect_uri, login_hint=login_hint or None)
-    return Beginning(started, services.oidc.authorization_address(found, registration, authorization))
+    return SignInStart(started, services.oidc.authorization_address(found, registration, authorization))
 
 
 def authorization_of(
-    begun: Begun, redirect_uri: str, *, login_hint: str | None = None, prompt: str | None = None
+    begun: StartedFlow, redirect_uri: str, *, login_hint: str | None = None, prompt: str | None = None
 ) -> oidc.Authorization:
-    """What the browser asks the provider for."""
+    """The parameters of the authorization request."""
     challenge = base64url.encode(hashlib.sha256(begun.verifier.encode()).digest())
     return oidc.Authorization(
         state=begun.state,
@@ -74,9 +77,8 @@ def authorization_of(
 
 
 @contextlib.asynccontextmanager
-async def asking(ctx: RequestContext, provider: Provider) -> AsyncIterator[None]:
-    """Calls to the provider while its answer is judged: what fails is recorded. Raises ProviderUnavailable,
-    SsoFailed."""
+async def calling_provider(ctx: RequestContext, provider: Provider) -> AsyncIterator[None]:
+    """Wraps calls to the provider: failures are recorded, and become ProviderUnavailable or SsoFailed."""
     try:
         yield
     except Unreachable as error:
@@ -87,17 +89,17 @@ async def asking(ctx: RequestContext, provider: Provider) -> AsyncIterator[None]
         raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
 
 
-async def end_at(
+async def end_code_flow(
     ctx: RequestContext,
     method: str,
     issuer_of: Callable[[Provider], str],
-    returned: Returned,
+    returned: CallbackParams,
     cookie_of: CookieOf,
-    browser: Browser,
+    browser: BrowserCookies,
     judge: Callable[[Flow, Provider], Awaitable[Outcome]],
 ) -> tuple[Flow, Outcome]:
-    """What comes of an answer: ``judge`` says it of a code that the provider gave for a sign-in of this browser. Raises
-    what that does, SsoFailed."""
+    """The flow of a callback, and its outcome: ``judge`` decides on a code that the provider issued for a sign-in of
+    this browser. Raises SsoFailed and what ``judge`` raises."""
     flow, provider = await _open_flow(ctx, method, issuer_of, returned, cookie_of)
 
     async def judged() -> Outcome:
@@ -109,37 +111,43 @@ async def end_at(
             raise await provider_flow.refuse(ctx, provider, f"redirect: {why}", sentence)
         return await judge(flow, provider)
 
-    return flow, await tries.told(ctx, flow, provider, browser, judged, Outcome.of_try(flow))
+    return flow, await provider_tries.recorded(ctx, flow, provider, browser, judged, Outcome.of_try(flow))
 
 
 async def _open_flow(
     ctx: RequestContext,
     method: str,
     issuer_of: Callable[[Provider], str],
-    returned: Returned,
+    returned: CallbackParams,
     cookie_of: CookieOf,
 ) -> tuple[Flow, Provider]:
-    """The sign-in that an answer belongs to, used up.
+    """The flow that an answer belongs to, marked as used, and its provider.
 
-    Raises SsoFailed. Until state, browser, callback address and issuer were found right nothing is used up and no call
-    goes out. The issuer is the one that was asked: with other settings of the provider the flow would be gone.
+    Raises SsoFailed. Before state, browser, callback address and issuer are verified, nothing is marked as used and no
+    request goes out. The issuer is the one of the start: changing it would have deleted the flow.
     """
     services = ctx.services
     flow = await services.store.read(lambda unit: sign_in_flows.find_by_state(unit, returned.state, ctx.now))
     if flow is None:
         raise SsoFailed(START_AGAIN, reason="state: unknown or expired")
-    whose = (flow.tenant_id, flow.provider_id)
+    owner = (flow.tenant_id, flow.provider_id)
     if flow.is_used:
         refusal = SsoFailed(START_AGAIN, reason="state: used before", replay="oidc_state")
-        raise await known_refusals.refuse(ctx, method, *whose, refusal)
+        raise await early_refusals.refuse(ctx, method, *owner, refusal)
     if not flow.is_from(cookie_of(flow.cookie)):
-        refusal = SsoFailed(known_refusals.other_browser(ctx), reason="state: of another browser")
-        raise await known_refusals.refuse(ctx, method, *whose, refusal)
+        refusal = SsoFailed(early_refusals.other_browser(ctx), reason="state: of another browser")
+        raise await early_refusals.refuse(ctx, method, *owner, refusal)
     bound = services.store.of(flow.tenant_id)
     provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
-    if not flow.callback.fits(returned.came_to, returned.iss, lambda: issuer_of(provider)):
+    if not flow.callback.fits(returned.callback_address, returned.iss, lambda: issuer_of(provider)):
         raise await provider_flow.refuse(ctx, provider, _ELSEWHERE)
     if not await bound.write_quickly(lambda unit: sign_in_flows.take(unit, flow)):
         refusal = SsoFailed(START_AGAIN, reason="state: used meanwhile", replay="oidc_state")
-        raise await known_refusals.refuse(ctx, method, *whose, refusal)
+        raise await early_refusals.refuse(ctx, method, *owner, refusal)
+    if provider.disabled_at is not None:
+        raise await provider_flow.refuse(ctx, provider, "provider is switched off")
+    if returned.error or not returned.code:
+        sentence = oidc.sentence_for(returned.error)
+        why = oidc.with_number(returned.error[:100] or "no code", returned.description)
+        raise await provider_flow.refuse(ctx, provider, f"redirect: {why}", sentence)
     return flow, provider

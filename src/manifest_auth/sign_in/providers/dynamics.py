@@ -1,7 +1,7 @@
-"""Microsoft Dynamics: the code flow at the client's directory, then Dataverse says who this is.
+"""Microsoft Dynamics: the code flow at the client's directory, then Dataverse names the user.
 
-The ID token is checked as any other (v2.0 issuer of the directory, audience, nonce). ``WhoAmI`` is asked with the token
-that came with it: only somebody who is a user of the organisation's environment gets further.
+The ID token is verified as any other (v2.0 issuer of the directory, audience, nonce). The access token then calls
+``WhoAmI``: only a user of the organisation's environment may sign in.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.completion import Browser
-from manifest_auth.sign_in.providers import code_flow, microsoft
-from manifest_auth.sign_in.providers import flow as provider_flow
+from manifest_auth.sign_in.completion import BrowserCookies
+from manifest_auth.sign_in.providers import code_flow, microsoft, provider_flow
 from manifest_auth.sign_in.providers.account_matching import Person
-from manifest_auth.sign_in.providers.code_flow import Returned
-from manifest_auth.sign_in.providers.flow import Chosen, Outcome
-from manifest_auth.sign_in.providers.kind import Beginning, Callback, CookieOf, OurselvesData
+from manifest_auth.sign_in.providers.code_flow import CallbackParams
+from manifest_auth.sign_in.providers.kind import Callback, CookieOf, OurselvesData, SignInStart
 from manifest_auth.sign_in.providers.microsoft import CloudName, Guid, MicrosoftKind, MicrosoftSettings, TrustEmail
 from manifest_auth.sign_in.providers.oidc import Audiences
+from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.store import TenantUnit
-from manifest_auth.tenants.claims import names
+from manifest_auth.tenants.claims import pinned_names
 
 START = "/api/client/auth/ms-dynamics"
 CALLBACK = f"{START}/callback"
@@ -50,23 +49,23 @@ class DynamicsSettings(MicrosoftSettings, frozen=True, rename="camel"):
     group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
     trust_email: TrustEmail = False
     audiences: Audiences = ()
-    keep_tokens: Annotated[bool, Meta(description="Microsoft's tokens are kept, encrypted.")] = False
+    keep_tokens: Annotated[bool, Meta(description="Microsoft's tokens are stored, encrypted.")] = False
 
     def check(self) -> None:
         self.check_guids(directory=self.directory, clientId=self.client_id)
 
 
 def callback_of(ctx: RequestContext) -> str:
-    """The redirect address to register in the app registration: one for all, since all of them have one authorisation
-    server."""
+    """The redirect address to register in the app registration. All providers share it, since all use the same
+    authorization server."""
     return ctx.services.settings.public_url.rstrip("/") + CALLBACK
 
 
-class _Dynamics(MicrosoftKind[DynamicsSettings, Returned]):
+class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
     settings = DynamicsSettings
     start = START
     summary = "Sign in with Microsoft Dynamics: redirects to the directory"
-    usual_name = names.DYNAMICS
+    usual_name = pinned_names.DYNAMICS
     callbacks = (Callback(CALLBACK, "Where Microsoft sends the browser back to"),)
 
     def check_cloud(self, cloud: Cloud, own: DynamicsSettings) -> None:
@@ -76,7 +75,7 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, Returned]):
             )
             raise ValidationError(details=[("dynamics.organization", sentence)])
 
-    def addresses(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
+    def values_by_name(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
         return OurselvesData(callback_url=callback_of(ctx))
 
     async def diagnose_at(
@@ -89,12 +88,14 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, Returned]):
         permission = "and the delegated permission user_impersonation of Dataverse (Dynamics CRM)"
         yield Finding("note", f"The app registration needs the redirect address {callback} {permission}.")
 
-    async def _begin(self, ctx: RequestContext, chosen: Chosen, login_hint: str) -> Beginning:
+    async def _begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:
         addresses = oidc.CallbackAddresses(callback_of(ctx))
-        return await code_flow.begin_at(ctx, chosen, registration_of(ctx, chosen.provider), addresses, login_hint)
+        return await code_flow.start_code_flow(
+            ctx, chosen, registration_of(ctx, chosen.provider), addresses, login_hint
+        )
 
     async def _end(
-        self, ctx: RequestContext, returned: Returned, cookie_of: CookieOf, browser: Browser
+        self, ctx: RequestContext, returned: CallbackParams, cookie_of: CookieOf, browser: BrowserCookies
     ) -> tuple[Flow, Outcome]:
         async def judge(flow: Flow, provider: Provider) -> Outcome:
             own = provider.own(DynamicsSettings)
@@ -102,27 +103,27 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, Returned]):
 
             def also(unit: TenantUnit, user_id: int) -> None:
                 if own.keep_tokens:
-                    providers.keep_tokens(unit, ctx.services.sealer, provider, user_id, tokens, ctx.now)
+                    providers.store_tokens(unit, ctx.services.sealer, provider, user_id, tokens, ctx.now)
 
             return await provider_flow.complete(
                 ctx, provider, person, browser, flow=flow, return_to=flow.return_to, also=also
             )
 
         issuer_of = lambda asked: registration_of(ctx, asked).issuer  # noqa: E731
-        return await code_flow.end_at(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
+        return await code_flow.end_code_flow(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
 
 
 KIND = _Dynamics()
 
 
 async def _ask(
-    ctx: RequestContext, provider: Provider, settings: DynamicsSettings, flow: Flow, returned: Returned
+    ctx: RequestContext, provider: Provider, settings: DynamicsSettings, flow: Flow, returned: CallbackParams
 ) -> tuple[Person, bytes]:
     services = ctx.services
     cloud, deadline = microsoft.cloud_of(ctx, settings), services.outgoing.deadline(provider.tenant_id)
     nonce, verifier = sign_in_flows.open_secrets(services.sealer, flow)
     answer = oidc.Answer(returned.code, verifier, nonce, flow.redirect_uri)
-    async with code_flow.asking(ctx, provider):
+    async with code_flow.calling_provider(ctx, provider):
         try:
             redeemed = await services.oidc.redeem_tokens(registration_of(ctx, provider), answer, frozenset(), deadline)
             if redeemed.claims.get("tid") != settings.directory:
@@ -134,12 +135,13 @@ async def _ask(
         except Refused as error:
             sentence = _NO_MEMBER if isinstance(error, NoMember) else oidc.SET_UP
             raise await provider_flow.refuse(ctx, provider, str(error), sentence) from error
-    kept = msgspec.json.encode({"access_token": redeemed.access_token, "refresh_token": redeemed.refresh_token})
-    return person._replace(aliases=(_alias(found),)), kept
+    stored = msgspec.json.encode({"access_token": redeemed.access_token, "refresh_token": redeemed.refresh_token})
+    return person._replace(aliases=(_alias(found),)), stored
 
 
 def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registration:
-    """How this server is known at the directory: its scope asks for a token for the organisation's environment."""
+    """The registration of this server at the directory; its scope asks for a token for the organisation's
+    environment."""
     settings = provider.own(DynamicsSettings)
     cloud: Cloud = microsoft.cloud_of(ctx, settings)
     scopes = ["openid", "profile", "email", f"{settings.organization.rstrip('/')}/user_impersonation"]
@@ -159,5 +161,5 @@ def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registratio
 
 
 def _alias(found: Organization) -> str:
-    """The Dataverse user, as a second subject of the same person."""
+    """The Dataverse user as a second subject of the same person."""
     return f"{providers.ALIAS}{found.organization_id}:{found.user_id}"

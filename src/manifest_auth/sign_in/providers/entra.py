@@ -1,5 +1,5 @@
-"""Power Apps and others that call with an Entra ID access token of their own: their settings. No one signs in at such a
-provider: how a token is judged is in :mod:`.entra_verify`."""
+"""Settings of providers whose apps, such as Power Apps, call with an Entra ID access token. No sign-in page belongs to
+them; :mod:`.entra_verify` verifies the tokens."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
     ask_graph: Annotated[
         bool, Meta(description="Graph is asked on behalf of the caller for the profile and the account's state.")
     ] = False
-    guests: Annotated[bool, Meta(description="Guests of the directory are let in.")] = False
+    guests: Annotated[bool, Meta(description="Guests of the directory may call.")] = False
     group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
     trust_email: TrustEmail = False
 
@@ -56,7 +56,7 @@ class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
         if not self.graph_tokens and not self.client_id:
             raise ValidationError(details=[("entra.clientId", "Needed when tokens for Graph do not count")])
         if not are_scopes(self.scopes):
-            raise ValidationError(details=[("entra.scopes", "Must be words without spaces")])
+            raise ValidationError(details=[("entra.scopes", "Must be reason without spaces")])
 
 
 class _Entra(MicrosoftKind[EntraSettings, None]):
@@ -73,7 +73,7 @@ class _Entra(MicrosoftKind[EntraSettings, None]):
         elif own.ask_graph:
             yield Finding("note", "askGraph changes nothing without clientId: about a token for Graph, Graph is asked.")
         if own.graph_tokens and provider.rules.group_roles:
-            text = "Tokens for Graph carry no groups: whoever comes with one has the default roles alone."
+            text = "Tokens for Graph carry no groups: their callers have the default roles alone."
             yield Finding("note", text)
 
 
@@ -102,8 +102,8 @@ async def _application(
     audiences = ", ".join(sorted(accepted_by(ctx, own).audiences))
     yield Finding("ok", f"Tokens for our application are those with the audience {audiences}.")
     if own.ask_graph and secret is None:
-        words = "the caller's token is exchanged for one for Graph, which takes our application's client secret"
-        yield Finding("bad", f"With askGraph {words}: without it every token for our application is refused.")
+        reason = "the caller's token is exchanged for one for Graph, which takes our application's client secret"
+        yield Finding("bad", f"With askGraph {reason}: without it every token for our application is refused.")
     elif own.ask_graph:
         yield await diagnose.application(
             ctx.services.outgoing,

@@ -1,7 +1,7 @@
-"""Entra ID access tokens as bearers: Power Apps and others call with a token that Microsoft issued.
+"""Entra ID access tokens as bearer tokens: Power Apps and other apps call with a token that Microsoft issued.
 
-A token is judged once and the verdict kept until its end, at most five minutes; who calls, and what they may do, is
-looked at on every request, as for our own tokens. How one is judged is in :mod:`.entra_verify`.
+A token is verified once (:mod:`.entra_verify`), and the verdict is cached until the token expires, at most five
+minutes. User and permissions are read on every request, as for this server's own tokens.
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ __all__ = ["METHOD", "EntraTokens", "sign_out"]
 
 MOST = 20_000
 MOST_TEXTS = 2000
-REFUSED_MS = 2 * 86_400_000  # for how long at least a token stays signed out: a day more than Microsoft's live
+REFUSED_MS = 2 * 86_400_000  # how long a token stays signed out at least: a day longer than Microsoft's tokens live
 
 
 class EntraTokens:
-    """The verdicts of one process."""
+    """The cached verdicts of one process."""
 
     def __init__(self) -> None:
         self._verdicts: dict[Key, Verdict] = {}
         self._under_way: dict[Key, asyncio.Task[Verdict]] = {}
         self._failures = Failures()
-        # SHA-256 of the tokens that were let in last: where the processor does not help, it takes as long as the rest.
+        # SHA-256 of the tokens accepted last: without processor support, hashing takes as long as the rest of the
+        # check.
         self._digests: dict[str, bytes] = {}
 
     def key_of(self, ctx: RequestContext, token: str) -> Key | None:
-        """What :meth:`principal` knows the token by; None when Microsoft did not issue it, going by its ``iss``: never
-        by whether another check failed. The client that the request names is part of it."""
+        """The cache key of a token, with the client that the request names; None when its ``iss`` is not Microsoft's.
+        Only ``iss`` decides this, never the failure of another check."""
         if ctx.services.verified.knows(token):
             return None
         key = (self._digests.get(token) or hashlib.sha256(token.encode()).digest(), ctx.client_header)
@@ -50,32 +51,32 @@ class EntraTokens:
         return key if isinstance(issuer, str) and ctx.services.microsoft.clouds.of_issuer(issuer) is not None else None
 
     async def principal(self, ctx: RequestContext, token: str, key: Key) -> Principal:
-        """Who calls.
+        """The caller of a token.
 
         Raises InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled, ProviderUnavailable, RateLimited.
         """
         for _ in range(2):
             verdict = self._verdicts.get(key)
-            is_known = verdict is not None and verdict.foreign.until > ctx.now
+            is_known = verdict is not None and verdict.external.until > ctx.now
             ctx.services.metrics.cache("entra", "hit" if is_known else "miss").inc()
             if verdict is None or not is_known:
-                verdict = await self._judged(ctx, token, key)
-            principal = await ctx.services.principals.by_foreign(verdict.foreign)
+                verdict = await self._judge_once(ctx, token, key)
+            principal = await ctx.services.principals.by_external_token(verdict.external)
             if principal is not None:
                 return _alive(principal, ctx.now)
-            self._verdicts.pop(key, None)  # the provider was changed since: judged by what holds now
+            self._verdicts.pop(key, None)  # the provider was changed since: verify again
         raise InvalidToken(reason="entra: the provider, or whose directory it is, changes all the time")
 
     def end_of(self, session_id: str) -> int:
-        """When the token ends that is known by this in place of a session id; 0 when it is not remembered."""
+        """When the token expires that has this key in place of a session id, milliseconds; 0 when it is not cached."""
         known = list(self._verdicts.values())
-        return max((verdict.ends_at for verdict in known if verdict.foreign.key == session_id), default=0)
+        return max((verdict.ends_at for verdict in known if verdict.external.key == session_id), default=0)
 
-    async def _judged(self, ctx: RequestContext, token: str, key: Key) -> Verdict:
-        """One judgement however many ask at once: those who come later wait for the first one's."""
+    async def _judge_once(self, ctx: RequestContext, token: str, key: Key) -> Verdict:
+        """Verifies a token once: concurrent requests with the same token wait for the first one's verdict."""
         task = self._under_way.get(key)
         if task is None:
-            task = asyncio.create_task(counted(ctx, METHOD, self._look_at(ctx, token, key)))
+            task = asyncio.create_task(counted(ctx, METHOD, self._verify(ctx, token, key)))
             self._under_way[key] = task
             task.add_done_callback(lambda done: self._forget(key, done))
         verdict = await asyncio.shield(task)
@@ -87,16 +88,16 @@ class EntraTokens:
         self._digests[token] = key[0]
         return verdict
 
-    async def _look_at(self, ctx: RequestContext, token: str, key: Key) -> Verdict:
+    async def _verify(self, ctx: RequestContext, token: str, key: Key) -> Verdict:
         directory = microsoft.directory_of(microsoft.read(token) or {})
         return await self._failures.guarded(
-            ctx, key, directory, lambda until: entra_verify.judge(ctx, token, key[1], until)
+            ctx, key, directory, lambda until: entra_verify.verify(ctx, token, key[1], until)
         )
 
     def _forget(self, key: Key, done: asyncio.Task[Verdict]) -> None:
         del self._under_way[key]
         if not done.cancelled():
-            done.exception()  # looked at, though all who asked may be gone
+            done.exception()  # read, though all callers may be gone
 
 
 def _alive(principal: Principal, now: int) -> Principal:
@@ -110,8 +111,8 @@ def _alive(principal: Principal, now: int) -> Principal:
 
 
 def sign_out(unit: TenantUnit, ctx: RequestContext) -> None:
-    """Refuses the caller's token from now on until its end, on every node."""
+    """Refuses the caller's token until it expires, on every node."""
     key = ctx.user.session_id
     until = max(ctx.services.entra.end_of(key), ctx.now + REFUSED_MS)
-    if sessions.refuse_foreign(unit, key, ctx.now, until):
+    if sessions.refuse_external_token(unit, key, ctx.now, until):
         audit.record(unit, ctx, Event.SIGNED_OUT, f"user:{ctx.user.user_id}", session=key[:22])

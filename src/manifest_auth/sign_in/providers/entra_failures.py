@@ -1,7 +1,8 @@
-"""What bearers that are not Microsoft's may cost: each is asked about once, few at a time, and ever more slowly.
+"""Limits for failing Entra ID bearer tokens: each is verified once, a few at a time, and with growing pauses.
 
-Failures are counted by address and directory, after a token was looked at: tokens that are good are never held up by
-their number. Only so many of one address and directory are looked at at once, so a flood is noticed before it gets far.
+Failures are counted by address and directory after verification, so valid tokens are never delayed by their number.
+Only :data:`AT_ONCE` tokens of one address and directory are verified at a time, which limits what a flood costs before
+it is counted.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from weakref import WeakValueDictionary
 
 from manifest_auth.errors import InvalidToken, ProviderUnavailable
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers.entra_verify import Misfit, NotGenuine, Verdict
+from manifest_auth.sign_in.providers.entra_verify import NoMatchingProvider, NotGenuine, Verdict
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait
 
-#: No ceiling, and short pauses: many people may share an address, such as those of a cloud that runs their apps.
+#: No ceiling, and short pauses: many users may share an address, such as that of a cloud that runs their apps.
 FAILURES = Policy(free=30, longest_ms=10_000, memory_ms=600_000, ceiling=None)
 AT_ONCE = 16
 REFUSED_MS = 60_000
 MOST_REFUSED = 20_000
 
-#: Under which a verdict is kept: the token's SHA-256, and the client that the request names.
+#: Key of a cached verdict: the token's SHA-256, and the client that the request names.
 Key = tuple[bytes, str | None]
 
 
@@ -33,16 +34,17 @@ class _Refused(NamedTuple):
 
 
 class Failures:
-    """Of one process. That a token is not genuine is remembered, for that depends on nothing that changes here."""
+    """The failures of one process. A token that is not genuine is remembered: no setting of this server changes
+    that."""
 
     def __init__(self) -> None:
         self._refused: dict[Key, _Refused] = {}
         self._turns: WeakValueDictionary[tuple[str, str | None], asyncio.Semaphore] = WeakValueDictionary()
 
     async def guarded(
-        self, ctx: RequestContext, key: Key, directory: str, judge: Callable[[float], Awaitable[Verdict]]
+        self, ctx: RequestContext, key: Key, directory: str, verify: Callable[[float], Awaitable[Verdict]]
     ) -> Verdict:
-        """The verdict of ``judge``, if it is asked, which gets the time of the event loop until when it may take.
+        """The verdict of ``verify``, which gets its deadline as time of the event loop.
 
         Raises as that does, InvalidToken, RateLimited and ProviderUnavailable.
         """
@@ -56,9 +58,9 @@ class Failures:
         except TimeoutError:
             raise ProviderUnavailable(reason="entra: no turn in time among the tokens of this address") from None
         try:
-            await _check_held(ctx, counters)
-            return await judge(until)
-        except Misfit as failure:
+            await _check_pause(ctx, counters)
+            return await verify(until)
+        except NoMatchingProvider as failure:
             if isinstance(failure, NotGenuine):
                 self._remember(key, failure.reason, ctx.now)
             await _count(ctx, counters)
@@ -83,12 +85,12 @@ def counters_of(address: str, directory: str) -> tuple[Counter, ...]:
     return throttle.by_address(FAILURES, lambda network: throttle.key_of("entra", network, directory), address)
 
 
-async def _check_held(ctx: RequestContext, counters: tuple[Counter, ...]) -> None:
+async def _check_pause(ctx: RequestContext, counters: tuple[Counter, ...]) -> None:
     """Raises RateLimited."""
     if not ctx.services.throttle.is_on:
         return
-    look = ctx.services.store.read(lambda unit: [throttle.held(unit, counter, ctx.now) for counter in counters])
-    if waits := [held.ms for held in await look if held is not None]:
+    look = ctx.services.store.read(lambda unit: [throttle.blocked(unit, counter, ctx.now) for counter in counters])
+    if waits := [blocked.ms for blocked in await look if blocked is not None]:
         raise ctx.services.throttle.refusal("entra", Wait(max(waits), "origin"))
 
 

@@ -1,7 +1,7 @@
-"""Roles that a provider's groups give and take away, and what ranks above them (contract, sections 5 and 7).
+"""Roles that a provider's groups grant and remove, and the rules of rank above them.
 
-Each identity remembers which roles its groups added, so that a group that is gone takes away those alone: what somebody
-gave by hand stays, and what another provider gives as well.
+Each identity stores which roles its groups added, so that leaving a group removes those alone: roles that an
+administrator or another provider granted stay.
 """
 
 from __future__ import annotations
@@ -9,91 +9,94 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from manifest_auth import audit, providers
-from manifest_auth.accounts import users, voiding
-from manifest_auth.accounts.users import User, Voids
+from manifest_auth.accounts import credential_voiding, users
+from manifest_auth.accounts.users import User, VoidAccount
 from manifest_auth.audit import Event
 from manifest_auth.errors import NoSeat, SsoFailed
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.providers import Address, Given, Identity, Provider, Unlinked
+from manifest_auth.providers import GrantingIdentity, Identity, Provider, ProviderEmail, Unlinked
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
 
-_NO_SEAT = "This installation's license has no free seat for you; an administrator can make room"
+_NO_SEAT = "This installation's license has no free seat for you; an administrator can free one"
 
 
 def check_rank(provider: Provider, roles: int) -> None:
-    """Comes before anything is written, since a refusal keeps what was: whoever rules a provider says whom its people
-    are, so a User Admin's neither makes an Admin nor touches one (docs/decisions/0018-providers-and-rank.md)."""
+    """Refuses Admin accounts at a provider that a User Admin changed last: who configures a provider decides who its
+    people are (docs/decisions/0018-providers-and-rank.md). Runs before any write, since a refusal keeps earlier
+    writes."""
     if roles & Role.ADMIN.bit and not provider.reaches_admins:
         raise SsoFailed(reason="an Admin's account, and the provider was last changed by a User Admin")
 
 
 def grant(
-    unit: TenantUnit, ctx: RequestContext, provider: Provider, identity: Identity, address: Address, mapped: int
+    unit: TenantUnit, ctx: RequestContext, provider: Provider, identity: Identity, address: ProviderEmail, mapped: int
 ) -> User:
-    """The user, with the roles that the provider's groups give now (``mapped``) and without those that they gave before
-    and do not give any more. Roles that somebody granted here, or another provider, stay. ``address``: as the provider
-    says now. Raises SsoFailed."""
+    """The user, with the roles that the provider's groups grant now (``mapped``), and without those that they granted
+    before and no longer do. Roles that an administrator or another provider granted stay. ``address``: as the provider
+    sends it now. Raises SsoFailed."""
     user = users.get(unit, identity.user_id, lock=True, admins=bool(identity.granted & ~mapped & Role.ADMIN.bit))
     check_rank(provider, user.roles)
-    mapped = _but_withheld(unit, ctx, provider, identity, address, user, mapped)
+    mapped = _without_withheld_admin(unit, ctx, provider, identity, address, user, mapped)
     gone = identity.granted & ~mapped
-    held = mapped & user.roles & ~identity.granted
-    others = providers.granted_by_others(unit, identity) if gone or held else 0
-    gone = _but_the_last_admin(unit, user, gone & ~others)
+    already = mapped & user.roles & ~identity.granted
+    others = providers.granted_by_others(unit, identity) if gone or already else 0
+    gone = _keep_last_admin(unit, user, gone & ~others)
     kept = identity.granted & user.roles & ~gone & ~others
-    # A role that another provider gave and this one gives too is both's: it goes when the last of them takes it away.
+    # A role that two providers grant goes when the last of them removes it.
     granted = mapped & (identity.granted | ~user.roles | others) | kept
-    gain = voiding.gain_by_groups(ctx, provider, identity)
+    gain = credential_voiding.gain_by_groups(ctx, provider, identity)
     after = _set_roles(unit, ctx, user, user.roles & ~gone | mapped, provider.id, gain)
-    providers.seen(unit, identity, address, granted, ctx.now)
+    providers.record_sign_in(unit, identity, address, granted, ctx.now)
     if gain.voided is not None and (gone := gain.voided.granted & ~mapped):
         after = _set_roles(unit, ctx, after, after.roles & ~gone, provider.id, gain)
     return after
 
 
-def begin_anew(unit: TenantUnit, ctx: RequestContext, provider: Provider, user_id: int) -> User:
-    """The user, before a person is linked to it by the address alone: what others had of the account ends, with the
-    roles that groups of theirs had added."""
+def reset_for_new_person(unit: TenantUnit, ctx: RequestContext, provider: Provider, user_id: int) -> User:
+    """The user, before a person is linked to it by the address: existing credentials end, and so do roles that groups
+    of other identities had added."""
     user = users.get(unit, user_id, lock=True, admins=True)
-    after, voided = voiding.drop_credentials(unit, ctx, provider, user)
-    roles = after.roles & ~_but_the_last_admin(unit, after, voided.granted)
-    return _set_roles(unit, ctx, after, roles, provider.id, voiding.no_gain)
+    after, voided = credential_voiding.drop_credentials(unit, ctx, provider, user)
+    roles = after.roles & ~_keep_last_admin(unit, after, voided.granted)
+    return _set_roles(unit, ctx, after, roles, provider.id, credential_voiding.no_gain)
 
 
-def _but_withheld(
+def _without_withheld_admin(
     unit: TenantUnit,
     ctx: RequestContext,
     provider: Provider,
     identity: Identity,
-    address: Address,
+    address: ProviderEmail,
     user: User,
     mapped: int,
 ) -> int:
-    """The roles that the groups may give: Admin only to whom is the user beyond doubt. Who is an Admin already gains
-    nothing by it."""
+    """The roles that the groups may grant: Admin only where the identity is proved to be the user's. An existing Admin
+    gains nothing by it."""
     if not mapped & ~user.roles & Role.ADMIN.bit:
         return mapped
     proved = providers.is_proved(unit, provider, identity, address, user.email, claims.domain_counts)
-    if proved and not voiding.address_is_in_doubt(unit, user, ctx.now):
+    if proved and not credential_voiding.address_is_in_doubt(unit, user, ctx.now):
         return mapped
     audit.record(unit, ctx, Event.ADMIN_ROLE_WITHHELD, f"user:{user.id}", provider=provider.id, identity=identity.id)
     return mapped & ~Role.ADMIN.bit
 
 
-def _but_the_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
-    """The roles that may go: somebody must be left who can let others in (contract, section 7)."""
+def _keep_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
+    """The roles that may be removed: a client keeps its last active Admin."""
     if user.roles & gone & Role.ADMIN.bit and users.is_last_admin(unit, user):
         return gone & ~Role.ADMIN.bit
     return gone
 
 
-def _set_roles(unit: TenantUnit, ctx: RequestContext, user: User, roles: int, provider_id: int, voids: Voids) -> User:
+def _set_roles(
+    unit: TenantUnit, ctx: RequestContext, user: User, roles: int, provider_id: int, void_account: VoidAccount
+) -> User:
     if roles == user.roles:
         return user
-    try:  # comes first, since a refusal keeps what was written
-        after = users.set_roles(unit, ctx.services.licence, user, roles, voids)
+    try:  # runs first, since a refusal keeps earlier writes
+        after = users.set_roles(unit, ctx.services.licence, user, roles, void_account)
     except NoSeat as error:
         raise no_seat(error) from error
     detail = {"before": role_names(user.roles), "after": role_names(roles), "provider": provider_id}
@@ -102,8 +105,8 @@ def _set_roles(unit: TenantUnit, ctx: RequestContext, user: User, roles: int, pr
 
 
 def check_seat(unit: TenantUnit, ctx: RequestContext, user: User, mapped: int) -> None:
-    """Whether the licence has a seat for a user who will have these roles, too. Comes before the link is written, since
-    a refusal keeps what was. Raises SsoFailed."""
+    """Checks that the licence has a seat for the user with these roles added. Runs before the link is written, since a
+    refusal keeps earlier writes. Raises SsoFailed."""
     if user.deactivated_at is None:
         try:
             ctx.services.licence.seat(unit, user.roles, user.roles | mapped)
@@ -112,12 +115,12 @@ def check_seat(unit: TenantUnit, ctx: RequestContext, user: User, mapped: int) -
 
 
 def no_seat(error: NoSeat) -> SsoFailed:
-    """The same for somebody who signs in: how many seats there are is not told."""
+    """The refusal for a person who signs in, without the number of seats."""
     return SsoFailed(_NO_SEAT, reason=f"no seat: {error.message}")
 
 
-def take_back(unit: TenantUnit, ctx: RequestContext, given: Sequence[Given]) -> None:
-    """As :func:`unlink`, for several, by user: the users are locked before anything is recorded."""
+def unlink_all(unit: TenantUnit, ctx: RequestContext, given: Sequence[GrantingIdentity]) -> None:
+    """As :func:`unlink`, for several, in order of users: all users are locked before anything is recorded."""
     for user_id in sorted({one.user_id for one in given}):
         users.get(unit, user_id, lock=True, admins=any(one.granted & Role.ADMIN.bit for one in given))
     for one in given:
@@ -125,10 +128,9 @@ def take_back(unit: TenantUnit, ctx: RequestContext, given: Sequence[Given]) -> 
 
 
 def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity_id: int) -> Unlinked:
-    """Takes an identity from a user, with the roles that its groups gave: whoever links it again begins anew, and a
-    group that is left meanwhile leaves nothing behind. Raises NotFound."""
+    """Unlinks an identity from a user, with the roles that its groups granted. Raises NotFound."""
     gone = providers.unlink(unit, user_id, identity_id)
     user = users.get(unit, user_id, lock=True, admins=bool(gone.granted & Role.ADMIN.bit))
-    roles = user.roles & ~_but_the_last_admin(unit, user, gone.granted & ~providers.granted_to(unit, user_id))
-    _set_roles(unit, ctx, user, roles, gone.provider_id, voiding.no_gain)
+    roles = user.roles & ~_keep_last_admin(unit, user, gone.granted & ~providers.granted_to(unit, user_id))
+    _set_roles(unit, ctx, user, roles, gone.provider_id, credential_voiding.no_gain)
     return gone

@@ -23,7 +23,7 @@ KINDS: dict[str, Kind[Any, Any]] = {
     )
 }
 
-#: With a member for each kind, as stored and as on the wire.
+#: A provider's settings, with a member for each kind, as stored and as on the wire.
 Settings: type[providers.Settings] = msgspec.defstruct(  # type: ignore[assignment]
     "Settings",
     [(kind.name, kind.settings | None, None) for kind in KINDS.values()],
@@ -40,11 +40,11 @@ def settings_of(provider: Provider) -> providers.Settings:
 
 
 def own_settings_of(provider: Provider) -> KindSettings:
-    """Those of its kind."""
+    """The settings of the provider's kind."""
     return settings_of(provider).own
 
 
 def start_address(ctx: RequestContext, client: str, kind: str, provider: str) -> str | None:
-    """Where a sign-in at a provider begins; None at those where no one signs in."""
+    """The address that starts a sign-in at a provider; None for kinds without one."""
     path = KINDS[kind].start
     return f"{ctx.services.settings.public_url.rstrip('/')}{path}?client={client}&provider={provider}" if path else None

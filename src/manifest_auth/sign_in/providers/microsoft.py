@@ -1,5 +1,7 @@
-"""What Microsoft's kinds have in common: the settings of a directory, and from what Microsoft says of a user to a
-person: (tid, oid), never an address (security bar, part 5)."""
+"""Code shared by Microsoft's kinds: the settings of a directory, and the person of a token's claims.
+
+A person is (``tid``, ``oid``), never an e-mail address: administrators of any directory can set addresses.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +37,11 @@ TrustEmail = Annotated[
 
 
 class MicrosoftSettings(KindSettings, frozen=True, rename="camel"):
-    """A directory, and how this server is known there."""
+    """A Microsoft directory, and this server's registration there."""
 
     directory: DirectoryId
 
-    if TYPE_CHECKING:  # members of both kinds, each in its own order
+    if TYPE_CHECKING:  # both kinds have these members, each in its own order
 
         @property
         def client_id(self) -> str: ...
@@ -72,7 +74,7 @@ M = TypeVar("M", bound=MicrosoftSettings)
 
 
 class MicrosoftKind(Kind[M, R]):
-    """A kind at Microsoft."""
+    """A kind of provider at Microsoft."""
 
     def check_here(self, services: Services, own: M) -> None:
         """Raises ValidationError."""
@@ -88,7 +90,7 @@ class MicrosoftKind(Kind[M, R]):
     async def diagnose(
         self, ctx: RequestContext, client: str, provider: Provider, outgoing: object
     ) -> AsyncIterator[Finding]:
-        """Where Microsoft's clouds are, the operator says: so all that ask are told the same of them."""
+        """The operator configures Microsoft's clouds, so every caller gets the same findings."""
         own = provider.own(self.settings)
         try:
             cloud = cloud_of(ctx, own)
@@ -106,12 +108,12 @@ class MicrosoftKind(Kind[M, R]):
     def diagnose_at(
         self, ctx: RequestContext, provider: Provider, own: M, cloud: Cloud, secret: str | None
     ) -> AsyncIterator[Finding]:
-        """What is peculiar to the kind."""
+        """The findings that only this kind has."""
         raise NotImplementedError
 
 
 def cloud_of(ctx: RequestContext, settings: MicrosoftSettings) -> Cloud:
-    """The cloud of a provider. Raises SsoFailed when the installation does not have it any more."""
+    """The cloud of a provider. Raises SsoFailed when the installation no longer has it."""
     try:
         return ctx.services.microsoft.clouds.get(settings.cloud)
     except ValueError as error:
@@ -119,16 +121,16 @@ def cloud_of(ctx: RequestContext, settings: MicrosoftSettings) -> Cloud:
 
 
 def subject_of(directory: str, person: str) -> str:
-    """The subject of an identity: the same at every provider of the client that is this directory's."""
+    """The subject of an identity: the same at every provider of the client for this directory."""
     return f"{directory}:{person}"
 
 
 def person_of(claims: Mapping[str, Any], settings: MicrosoftSettings, profile: Profile | None = None) -> Person:
-    """The person of claims that are known to be genuine. Raises SsoFailed when they name none.
+    """The person of verified claims. Raises SsoFailed when they name none.
 
-    ``email`` and the rest are for people to read, and for an account that is made. They link an account only where
-    Entra says that the domain's owner is verified (``xms_edov``, which is about the claim ``email`` and no other), or
-    the client said that its directory can be trusted.
+    E-mail address and names are for display, and for a new account. An address links an account only where Entra says
+    that the domain's owner is verified (``xms_edov``, which is about the claim ``email`` alone), or the client trusts
+    its directory (``trustEmail``).
     """
     person = claims.get("oid")
     if not isinstance(person, str) or not GUID.match(person.lower()):
@@ -147,10 +149,10 @@ def person_of(claims: Mapping[str, Any], settings: MicrosoftSettings, profile: P
     return Person(
         subject=subject_of(settings.directory, person.lower()),
         email=email,
-        vouched=True if verified or settings.trust_email else None,
+        email_verified=True if verified or settings.trust_email else None,
         first_name=names[0],
         last_name=names[1],
-        told=claims,
+        claims=claims,
         proof=account_matching.proof_of(claims),
         groups=account_matching.groups_of(claims, settings.group_claim),
         directory=settings.directory,

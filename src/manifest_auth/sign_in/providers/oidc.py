@@ -1,7 +1,7 @@
-"""OpenID providers: their settings, and signing in there.
+"""OpenID providers: their settings, and sign-in.
 
-The issuer comes from the stored provider, never from what comes back. What ``protocols.oidc`` hands over is verified;
-here it becomes a :class:`Person`.
+The issuer comes from the stored provider, never from the callback. ``protocols.oidc`` verifies the claims; this module
+makes a :class:`Person` of them.
 """
 
 from __future__ import annotations
@@ -22,28 +22,27 @@ from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import RequestContext, Services
-from manifest_auth.sign_in.completion import Browser
-from manifest_auth.sign_in.providers import account_matching, code_flow
-from manifest_auth.sign_in.providers import flow as provider_flow
+from manifest_auth.sign_in.completion import BrowserCookies
+from manifest_auth.sign_in.providers import account_matching, code_flow, provider_flow
 from manifest_auth.sign_in.providers.account_matching import Person
-from manifest_auth.sign_in.providers.code_flow import Returned
-from manifest_auth.sign_in.providers.flow import Chosen, Outcome
-from manifest_auth.sign_in.providers.kind import Beginning, Callback, CallbackState, CookieOf, Kind, OurselvesData
+from manifest_auth.sign_in.providers.code_flow import CallbackParams
+from manifest_auth.sign_in.providers.kind import Callback, CallbackState, CookieOf, Kind, OurselvesData, SignInStart
+from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.text.canonical import check_web_address
 
 START = "/api/client/auth/oidc"
 CALLBACK = f"{START}/callback"
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}\Z")
 
-Word = Annotated[str, Meta(min_length=1, max_length=256)]
+AudienceName = Annotated[str, Meta(min_length=1, max_length=256)]
 Audiences = Annotated[
-    tuple[Word, ...],
+    tuple[AudienceName, ...],
     Meta(max_length=20, description="Audiences besides `clientId` that its ID tokens may name (`aud`)."),
 ]
 
 
 class OidcSettings(KindSettings, frozen=True, rename="camel"):
-    """An OpenID provider and how this server is known there."""
+    """An OpenID provider, and this server's registration there."""
 
     kind: ClassVar[str] = "oidc"
 
@@ -52,7 +51,7 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
     scopes: Annotated[tuple[str, ...], Meta(max_length=30)] = ("openid", "profile", "email")
     client_authentication: Annotated[
         Literal["auto", "basic", "post", "none"],
-        Meta(description="How the client secret is sent; `auto`: as the provider says."),
+        Meta(description="How the client secret is sent; `auto`: as the provider announces."),
     ] = "auto"
     group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
     trust_email: Annotated[
@@ -78,7 +77,8 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
             raise ValidationError(details=[("oidc.scopes", "Must hold openid, and words without spaces")])
 
     def check_rank(self, before: Self | None, by_admin: bool) -> None:
-        """Only an Admin lets a provider use the shared callback address, and only for the issuer that it has then."""
+        """Only an Admin allows a provider the shared callback address, and only for the issuer that it has at that
+        time."""
         if by_admin or not self.shared_callback:
             return
         if before is None or not before.shared_callback or before.issuer != self.issuer:
@@ -86,25 +86,24 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
             raise Forbidden(sentence)
 
     def microsoft_directory(self, clouds: Clouds) -> Directory | None:
-        """Personal accounts have a directory of Microsoft's own: people may sign in from there, and nobody claims
-        it."""
+        """Personal accounts share one directory of Microsoft's: their users may sign in, but no client can claim it."""
         found = clouds.directory_of(self.issuer)
         return Directory(*found, self.client_id) if found is not None and found[1] != CONSUMERS else None
 
 
 def are_scopes(scopes: tuple[str, ...]) -> bool:
-    """Whether all of them are words of RFC 6749, section 3.3."""
+    """Whether all are scope tokens by RFC 6749, section 3.3."""
     return all(_SCOPE.match(scope) for scope in scopes)
 
 
 def shared_callback(ctx: RequestContext) -> str:
-    """The callback address of all providers that are marked for it and announce ``iss``."""
+    """The callback address of all providers that have ``sharedCallback`` set and announce ``iss``."""
     return ctx.services.settings.public_url.rstrip("/") + CALLBACK
 
 
 def own_callback(ctx: RequestContext, client: str, provider: str) -> str:
-    """The callback address of one provider of one client, made of their names, which never change: known before either
-    side is set up. From the configured public address, never from a header."""
+    """The callback address of one provider of one client. It is made of their names, which never change, so it is known
+    before either side is set up; and of the configured public address, never of a header."""
     return f"{shared_callback(ctx)}/{client}/{provider}"
 
 
@@ -114,7 +113,7 @@ def callbacks_of(ctx: RequestContext, client: str, provider: Provider) -> Callba
     return CallbackAddresses(own_callback(ctx, client, provider.name), shared)
 
 
-class _Oidc(Kind[OidcSettings, Returned]):
+class _Oidc(Kind[OidcSettings, CallbackParams]):
     settings = OidcSettings
     start = START
     summary = "Sign in at an OpenID provider: redirects to it"
@@ -129,10 +128,12 @@ class _Oidc(Kind[OidcSettings, Returned]):
         except ValueError as error:
             raise ValidationError(details=[("oidc.issuer", f"The address {error}")]) from error
 
-    def addresses(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
+    def values_by_name(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
         return OurselvesData(callback_url=own_callback(ctx, client, name))
 
-    def ourselves(self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets) -> OurselvesData:
+    def registration_values(
+        self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets
+    ) -> OurselvesData:
         addresses = callbacks_of(ctx, client, provider)
         return OurselvesData(callback_url=addresses.own, shared_callback_url=addresses.shared or UNSET)
 
@@ -144,7 +145,7 @@ class _Oidc(Kind[OidcSettings, Returned]):
         except (Unreachable, oidc.Refused, CannotOpen) as error:
             unsure = f"; if it announces no iss, register {addresses.own}" if addresses.shared else ""
             return CallbackState(addresses.own, f"unknown: {error}{unsure}")
-        return _judged(addresses, callback, state)
+        return _callback_state(addresses, callback, state)
 
     async def diagnose(
         self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing
@@ -156,26 +157,28 @@ class _Oidc(Kind[OidcSettings, Returned]):
         ):
             yield found
 
-    async def _begin(self, ctx: RequestContext, chosen: Chosen, login_hint: str) -> Beginning:
+    async def _begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:
         provider = chosen.provider
         addresses = callbacks_of(ctx, chosen.tenant.identifier, provider)
-        return await code_flow.begin_at(ctx, chosen, registration_of(ctx, provider), addresses, login_hint)
+        return await code_flow.start_code_flow(ctx, chosen, registration_of(ctx, provider), addresses, login_hint)
 
     async def _end(
-        self, ctx: RequestContext, returned: Returned, cookie_of: CookieOf, browser: Browser
+        self, ctx: RequestContext, returned: CallbackParams, cookie_of: CookieOf, browser: BrowserCookies
     ) -> tuple[Flow, Outcome]:
         async def judge(flow: Flow, provider: Provider) -> Outcome:
             person = await _redeem(ctx, provider, flow, returned)
             return await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
 
         issuer_of = lambda asked: asked.own(OidcSettings).issuer  # noqa: E731
-        return await code_flow.end_at(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
+        return await code_flow.end_code_flow(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
 
 
 KIND = _Oidc()
 
 
-def _judged(addresses: oidc.CallbackAddresses, callback: oidc.Callback, found: oidc.CallbackState) -> CallbackState:
+def _callback_state(
+    addresses: oidc.CallbackAddresses, callback: oidc.Callback, found: oidc.CallbackState
+) -> CallbackState:
     address = callback.redirect_uri
     which = "shared" if address == addresses.shared else "own"
     line = CallbackState(address, f"{which}, {found.state}" + (f": {found.why}" if found.why else ""))
@@ -187,12 +190,12 @@ def _judged(addresses: oidc.CallbackAddresses, callback: oidc.Callback, found: o
     return line._replace(act=f"register {address}") if found.state == "not registered" else line
 
 
-async def _redeem(ctx: RequestContext, provider: Provider, flow: Flow, returned: Returned) -> Person:
+async def _redeem(ctx: RequestContext, provider: Provider, flow: Flow, returned: CallbackParams) -> Person:
     settings = provider.own(OidcSettings)
     nonce, verifier = sign_in_flows.open_secrets(ctx.services.sealer, flow)
     answer = oidc.Answer(returned.code, verifier, nonce, flow.redirect_uri)
     wants = {"email", *([settings.group_claim] if provider.rules.group_roles or flow.is_try else ())}
-    async with code_flow.asking(ctx, provider):
+    async with code_flow.calling_provider(ctx, provider):
         registration, deadline = registration_of(ctx, provider), ctx.services.outgoing.deadline(provider.tenant_id)
         claims = await ctx.services.oidc.redeem(registration, answer, frozenset(wants - {""}), deadline)
     return person_of(claims, settings)
@@ -201,7 +204,7 @@ async def _redeem(ctx: RequestContext, provider: Provider, flow: Flow, returned:
 def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
     """The person of verified claims."""
     email, verified = claims.get("email"), claims.get("email_verified")
-    if isinstance(verified, str):  # some providers write booleans as text
+    if isinstance(verified, str):  # some providers send booleans as text
         verified = {"true": True, "false": False}.get(verified.lower())
     if not isinstance(verified, bool):
         verified = True if settings.trust_email and "email_verified" not in claims else None
@@ -211,17 +214,17 @@ def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
     return Person(
         subject=claims["sub"],
         email=email if isinstance(email, str) and email else None,
-        vouched=verified,
+        email_verified=verified,
         first_name=first,
         last_name=last,
         groups=account_matching.groups_of(claims, settings.group_claim),
-        told=claims,
+        claims=claims,
         proof=account_matching.proof_of(claims),
     )
 
 
 def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registration:
-    """How this server is known at the provider."""
+    """The registration of this server at the provider."""
     settings = provider.own(OidcSettings)
     secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
     return oidc.Registration(

@@ -1,6 +1,6 @@
-"""SAML providers: what is peculiar to setting one up. Requests and responses have modules of their own.
+"""SAML providers: configuration, metadata and tests of one. Requests and responses have their own modules.
 
-Whatever needs ``protocols.saml`` loads it by itself: it brings libraries that few installations need.
+Functions import ``protocols.saml`` when they need it: it loads libraries that few installations use.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from manifest_auth.providers import Provider, Secrets
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.services import RequestContext, Services
-from manifest_auth.sign_in.completion import Browser
+from manifest_auth.sign_in.completion import BrowserCookies
 from manifest_auth.sign_in.providers import saml_requests, saml_responses
-from manifest_auth.sign_in.providers.flow import Chosen, Outcome
 from manifest_auth.sign_in.providers.kind import (
-    Beginning,
     CertificateData,
     CookieOf,
     Kind,
     OurselvesData,
+    SignInStart,
     optional,
 )
-from manifest_auth.sign_in.providers.saml_responses import Received
+from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
+from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
 from manifest_auth.sign_in.providers.saml_settings import START, Attributes, SamlSettings, acs, entity_id
 from manifest_auth.text.canonical import when
 
@@ -42,7 +42,7 @@ _METADATA = Annotated[
 ]
 
 
-class _Saml(Kind[SamlSettings, Received]):
+class _Saml(Kind[SamlSettings, ReceivedResponse]):
     settings = SamlSettings
     start = START
     summary = "Sign in at a SAML provider: redirects to it, or posts to it"
@@ -70,7 +70,7 @@ class _Saml(Kind[SamlSettings, Received]):
             "postUrl": found.post_address or "",
             "binding": "redirect" if found.redirect_address else "post",
         }
-        if found.wants_signed_requests:  # a document can ask for more, never for less
+        if found.wants_signed_requests:  # metadata can turn signing on, never off
             imported["signRequests"] = True
         return imported | given
 
@@ -82,7 +82,7 @@ class _Saml(Kind[SamlSettings, Received]):
                 saml.check_address(address)
 
     async def new_key(self, ctx: RequestContext, name: str) -> tuple[str, str]:
-        """Made in a thread: it takes a fraction of a second."""
+        """Runs in a thread, since it takes a fraction of a second."""
         from manifest_auth.protocols import saml
 
         key, certificate = await asyncio.to_thread(saml.make_key, name, ctx.now)
@@ -97,13 +97,15 @@ class _Saml(Kind[SamlSettings, Received]):
             for fact in found
         )
 
-    def addresses(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
+    def values_by_name(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
         entity = entity_id(ctx, client)
         return OurselvesData(entity_id=entity, acs_url=acs(ctx), metadata_url=entity)
 
-    def ourselves(self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets) -> OurselvesData:
-        known = self.addresses(ctx, client, provider.name)
-        return msgspec.structs.replace(known, certificates=secrets.certificates)
+    def registration_values(
+        self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets
+    ) -> OurselvesData:
+        by_name = self.values_by_name(ctx, client, provider.name)
+        return msgspec.structs.replace(by_name, certificates=secrets.certificates)
 
     async def diagnose(
         self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing
@@ -113,13 +115,13 @@ class _Saml(Kind[SamlSettings, Received]):
             yield finding
         yield await _sign_on(outgoing, provider.tenant_id, own)
 
-    async def _begin(self, ctx: RequestContext, chosen: Chosen, login_hint: str) -> Beginning:
+    async def _begin(self, ctx: RequestContext, chosen: ProviderChoice, login_hint: str) -> SignInStart:
         return await saml_requests.begin(ctx, chosen)
 
     async def _end(
-        self, ctx: RequestContext, returned: Received, cookie_of: CookieOf, browser: Browser
+        self, ctx: RequestContext, returned: ReceivedResponse, cookie_of: CookieOf, browser: BrowserCookies
     ) -> tuple[Flow | None, Outcome]:
-        return await saml_responses.judge(ctx, returned, cookie_of, browser)
+        return await saml_responses.finish(ctx, returned, cookie_of, browser)
 
 
 KIND = _Saml()
@@ -127,7 +129,7 @@ KIND = _Saml()
 
 @contextlib.contextmanager
 def _refused_as(member: str) -> Iterator[None]:
-    """A refusal of what an administrator gave names the member. Raises ValidationError."""
+    """Turns a refusal of an administrator's input into a ValidationError that names the member."""
     from manifest_auth.protocols import saml
 
     try:
@@ -137,7 +139,8 @@ def _refused_as(member: str) -> Iterator[None]:
 
 
 def metadata(ctx: RequestContext, client: str, found: list[Provider]) -> bytes:
-    """Our metadata towards these providers of a client: one name, one address, the certificates of all their keys."""
+    """This server's SAML metadata for these providers of a client: one entity id, one address, the certificates of all
+    keys."""
     from manifest_auth.protocols import saml
 
     opened = [providers.open_secrets(ctx.services.sealer, provider) for provider in found]
@@ -182,7 +185,7 @@ async def _sign_on(outgoing: Outgoing, tenant_id: int, settings: SamlSettings) -
         if "redirect" in str(error):  # a sign-on page may well send the browser on
             return Finding("ok", f"The sign-on address answers; {where}")
         return Finding("note", f"The sign-on address cannot be reached from this server ({error}); {where}")
-    said = f"The sign-on address answers with status {reply.status}"  # it may well want more than it was sent
+    text = f"The sign-on address answers with status {reply.status}"  # it may well want more than it was sent
     if reply.status in (404, 410):
-        return Finding("note", f"{said}: is it the right one?")
-    return Finding("ok", said) if reply.status < 500 else Finding("note", said)
+        return Finding("note", f"{text}: is it the right one?")
+    return Finding("ok", text) if reply.status < 500 else Finding("note", text)

@@ -1,4 +1,4 @@
-"""The person of a SAML assertion: which attributes tell subject, address, names and groups."""
+"""The person of a SAML assertion: which attributes hold subject, e-mail address, names and groups."""
 
 from __future__ import annotations
 
@@ -32,33 +32,33 @@ _TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 
 
 def person_of(assertion: Assertion, settings: SamlSettings) -> Person:
-    """The person of a verified assertion. Raises SsoFailed when it names nobody for good."""
-    given, names = assertion.attributes, settings.attributes
+    """The person of a verified assertion. Raises SsoFailed when it has no permanent subject."""
+    attributes, names = assertion.attributes, settings.attributes
     subject = assertion.name_id
     if names.subject:
-        subject = _first(given, (names.subject,))
+        subject = _first(attributes, (names.subject,))
     elif assertion.name_id_format == _TRANSIENT:
         raise SsoFailed(reason="NameID is transient, and no attribute is set to identify the person by")
     if not subject:
         raise SsoFailed(reason="the assertion names no subject")
-    email = _first(given, (names.email,) if names.email else _EMAIL)
+    email = _first(attributes, (names.email,) if names.email else _EMAIL)
     if not email and not names.email and "@" in assertion.name_id:
         email = assertion.name_id
     return Person(
         subject=subject,
         email=email or None,
-        vouched=True,  # the provider is the domain's owner or it is not: that is asked where it counts
-        first_name=_first(given, (names.first_name,) if names.first_name else _FIRST),
-        last_name=_first(given, (names.last_name,) if names.last_name else _LAST),
-        groups=_all(given, (names.groups,) if names.groups else _GROUPS),
-        told=given,
+        email_verified=True,  # account_matching checks whether the provider may vouch for the domain
+        first_name=_first(attributes, (names.first_name,) if names.first_name else _FIRST),
+        last_name=_first(attributes, (names.last_name,) if names.last_name else _LAST),
+        groups=_all(attributes, (names.groups,) if names.groups else _GROUPS),
+        claims=attributes,
         proof=Proof((), assertion.authn_context or "", assertion.authn_instant or ""),
     )
 
 
-def _all(given: dict[str, tuple[str, ...]], names: Iterable[str]) -> tuple[str, ...]:
-    return next((given[name] for name in names if name in given), ())
+def _all(attributes: dict[str, tuple[str, ...]], names: Iterable[str]) -> tuple[str, ...]:
+    return next((attributes[name] for name in names if name in attributes), ())
 
 
-def _first(given: dict[str, tuple[str, ...]], names: Iterable[str]) -> str:
-    return next((value for name in names for value in given.get(name, ()) if value), "")
+def _first(attributes: dict[str, tuple[str, ...]], names: Iterable[str]) -> str:
+    return next((value for name in names for value in attributes.get(name, ()) if value), "")

@@ -1,7 +1,7 @@
-"""Our requests to SAML providers (SAML 2.0 profiles, section 4.1).
+"""Requests of this server to SAML providers (SAML 2.0 profiles, section 4.1).
 
-One that is posted, for a sign-in that began with a POST of ours, has a page with an address of its own, which only the
-browser that began may open: such an answer can name an address to go to, and no page.
+A posted request has a page with its own address, which only the browser that started the sign-in may open: the answer
+to a POST can name an address, but carry no page.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from manifest_auth.errors import Conflict, SsoFailed
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers import flow as provider_flow
-from manifest_auth.sign_in.providers.flow import Chosen
-from manifest_auth.sign_in.providers.kind import Beginning, CookieOf
+from manifest_auth.sign_in.providers import provider_flow
+from manifest_auth.sign_in.providers.kind import CookieOf, SignInStart
+from manifest_auth.sign_in.providers.provider_flow import ProviderChoice
 from manifest_auth.sign_in.providers.saml_settings import START, SamlSettings, acs, entity_id
 from manifest_auth.store import SystemUnit
 
 FORM = f"{START}/form"
 
 
-async def begin(ctx: RequestContext, chosen: Chosen) -> Beginning:
-    """An address to go to, and by the POST binding a page that posts by itself. Raises RateLimited, and Conflict where
-    an identity is to be linked: that takes an address at the provider."""
-    own, is_link = chosen.provider.own(SamlSettings), chosen.wish.is_link
+async def begin(ctx: RequestContext, chosen: ProviderChoice) -> SignInStart:
+    """The address to go to, and for the POST binding a page that posts the request. Raises RateLimited, and Conflict
+    where an identity is to be linked at a provider without a redirect address."""
+    own, is_link = chosen.provider.own(SamlSettings), chosen.request.is_link
     if is_link and not own.redirect_url:
         raise Conflict("Linking needs the provider's redirect binding")
     started = await provider_flow.begin(ctx, chosen, None)
@@ -34,14 +34,14 @@ async def begin(ctx: RequestContext, chosen: Chosen) -> Beginning:
         from manifest_auth.protocols import saml
 
         request, key, _ = _request(ctx, chosen.provider, client, request_id, own.redirect_url)
-        return Beginning(started, saml.redirect_address(own.redirect_url, request, state, key))
+        return SignInStart(started, saml.redirect_address(own.redirect_url, request, state, key))
     form = f"{ctx.services.settings.public_url.rstrip('/')}{FORM}?state={state}"
-    return Beginning(started, form, _page(ctx, chosen.provider, client, request_id, state))
+    return SignInStart(started, form, _page(ctx, chosen.provider, client, request_id, state))
 
 
 async def page_of(ctx: RequestContext, state: str, cookie_of: CookieOf) -> tuple[bytes, str]:
-    """The page that posts the request, and its content security policy. Raises SsoFailed for a sign-in that another
-    browser began, or that needs no page."""
+    """The page that posts the request, and its content security policy. Raises SsoFailed for a flow of another browser,
+    or one that needs no page."""
 
     def work(unit: SystemUnit) -> tuple[Flow, Provider, str]:
         flow = sign_in_flows.find_by_state(unit, state, ctx.now)
@@ -67,7 +67,7 @@ def _page(ctx: RequestContext, provider: Provider, client: str, request_id: str,
 def _request(
     ctx: RequestContext, provider: Provider, client: str, request_id: str, destination: str
 ) -> tuple[bytes, bytes | None, bytes | None]:
-    """And our key and certificate, where requests are signed."""
+    """The request, and this server's key and certificate where requests are signed."""
     from manifest_auth.protocols import saml
 
     request = saml.authn_request(request_id, ctx.now, destination, entity_id(ctx, client), acs(ctx))

@@ -1,8 +1,8 @@
-"""Responses of SAML providers (SAML 2.0 profiles, section 4.1; security bar, part 6).
+"""Responses of SAML providers (SAML 2.0 profiles, section 4.1).
 
-What a response says of itself only picks the provider whose pinned keys it is judged by: the request that it answers,
-else the client that was named, else the audience, or the Destination where the audience is encrypted. Everything after
-that is read from verified bytes alone, and every failure is one and the same answer.
+The unverified content of a response only picks the provider whose pinned keys verify it: by the request that it
+answers, else the client that was named, else the audience, or the Destination where the audience is encrypted.
+Everything else is read from verified bytes alone, and every failure gets the same answer.
 """
 
 from __future__ import annotations
@@ -17,25 +17,24 @@ from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import known_refusals, unverified_responses
-from manifest_auth.sign_in.completion import Browser
-from manifest_auth.sign_in.known_refusals import START_AGAIN, OfClient
-from manifest_auth.sign_in.providers import flow as provider_flow
-from manifest_auth.sign_in.providers import replays, tries
-from manifest_auth.sign_in.providers.flow import Outcome
+from manifest_auth.sign_in import early_refusals, response_limits
+from manifest_auth.sign_in.completion import BrowserCookies
+from manifest_auth.sign_in.early_refusals import START_AGAIN, ClientRefusal
+from manifest_auth.sign_in.providers import assertion_replays, provider_flow, provider_tries
 from manifest_auth.sign_in.providers.kind import CookieOf
+from manifest_auth.sign_in.providers.provider_flow import Outcome
 from manifest_auth.sign_in.providers.saml_person import person_of
 from manifest_auth.sign_in.providers.saml_settings import SamlSettings, acs, entity_id
-from manifest_auth.sign_in.unverified_responses import Taken
+from manifest_auth.sign_in.response_limits import CountedResponse
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 
-if TYPE_CHECKING:  # loaded when the first response arrives: it brings libraries that few installations need
+if TYPE_CHECKING:  # imported with the first response: it loads libraries that few installations use
     from manifest_auth.protocols.saml import Assertion, Policy, Shown
 
 
-class Received(NamedTuple):
-    """A response as it came; ``client``: the client that was named beside it."""
+class ReceivedResponse(NamedTuple):
+    """A response as received. ``client``: the client that the request names."""
 
     response: str
     relay_state: str
@@ -48,25 +47,26 @@ class _Candidate(NamedTuple):
     flow: Flow | None
 
 
-async def judge(
-    ctx: RequestContext, received: Received, cookie_of: CookieOf, browser: Browser
+async def finish(
+    ctx: RequestContext, received: ReceivedResponse, cookie_of: CookieOf, browser: BrowserCookies
 ) -> tuple[Flow | None, Outcome]:
-    """Raises SsoFailed, AccountDisabled, RateLimited, Overloaded, ValidationError when there is none in it."""
-    with ctx.services.saml_thread.place():  # before it is counted: what was never tried is no attempt
-        return await _judge(ctx, received, cookie_of, browser)
+    """Verifies a response and completes the sign-in. Raises SsoFailed, AccountDisabled, RateLimited, Overloaded, and
+    ValidationError for one that is not base64."""
+    with ctx.services.saml_thread.place():  # before counting: an attempt that is not tried must not count
+        return await _finish(ctx, received, cookie_of, browser)
 
 
-async def _judge(
-    ctx: RequestContext, received: Received, cookie_of: CookieOf, browser: Browser
+async def _finish(
+    ctx: RequestContext, received: ReceivedResponse, cookie_of: CookieOf, browser: BrowserCookies
 ) -> tuple[Flow | None, Outcome]:
-    taken = await unverified_responses.take(ctx, received.relay_state, cookie_of)
+    taken = await response_limits.take(ctx, received.relay_state, cookie_of)
     await ctx.services.saml_thread.run(_load)
     from manifest_auth.protocols import saml
 
     try:
         shown = await ctx.services.saml_thread.run(lambda: saml.read(received.response))
         reading = ctx.services.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
-        found = await known_refusals.told(ctx, SamlSettings.kind, reading)
+        found = await early_refusals.recorded(ctx, SamlSettings.kind, reading)
     except saml.NotBase64 as error:
         raise ValidationError(details=[("samlResponse", "Not base64")]) from error
     except saml.Refused as error:
@@ -78,17 +78,22 @@ async def _judge(
 
     if flow is None:
         return None, await judged()
-    return flow, await tries.told(ctx, flow, found[0].provider, browser, judged, Outcome.of_try(flow))
+    return flow, await provider_tries.recorded(ctx, flow, found[0].provider, browser, judged, Outcome.of_try(flow))
 
 
 async def _complete(
-    ctx: RequestContext, received: Received, browser: Browser, taken: Taken, candidate: _Candidate, assertion: Assertion
+    ctx: RequestContext,
+    received: ReceivedResponse,
+    browser: BrowserCookies,
+    taken: CountedResponse,
+    candidate: _Candidate,
+    assertion: Assertion,
 ) -> Outcome:
     provider, flow = candidate.provider, candidate.flow
     settings = provider.own(SamlSettings)
     try:
         person = person_of(assertion, settings)
-        return_to = flow.return_to if flow else await _unasked_return(ctx, provider, received.relay_state)
+        return_to = flow.return_to if flow else await _unsolicited_return_address(ctx, provider, received.relay_state)
     except SsoFailed as refusal:
         raise await provider_flow.refuse(ctx, provider, refusal.reason) from refusal
     if provider.disabled_at is not None and not (flow is not None and flow.is_try):
@@ -96,28 +101,28 @@ async def _complete(
 
     def use(unit: TenantUnit) -> None:
         if flow is not None and flow.is_try:  # with its row goes the only request that the assertion answers
-            taken.was_right(unit)
+            taken.succeeded(unit)
             return
         if flow is not None and not sign_in_flows.take(unit, flow):
             raise SsoFailed(START_AGAIN, reason="the request was answered before", replay="saml_response")
-        if not replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
+        if not assertion_replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
             detail: dict[str, Any] = {"provider": provider.id, "assertion": assertion.id[:256]}
             ctx.services.anonymous_limits.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
             raise SsoFailed(START_AGAIN, reason="replay: the assertion was used before", replay="saml_assertion")
-        taken.was_right(unit)
+        taken.succeeded(unit)
 
     return await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
 
 
 def _load() -> None:
-    """Reads the libraries in: hundreds of milliseconds, before the first response."""
+    """Imports the libraries, which takes hundreds of milliseconds."""
 
 
 def _candidates(
-    unit: SystemUnit, ctx: RequestContext, received: Received, shown: Shown, cookie_of: CookieOf
+    unit: SystemUnit, ctx: RequestContext, received: ReceivedResponse, shown: Shown, cookie_of: CookieOf
 ) -> list[_Candidate]:
-    """The providers that a response may be from, at least one; it is verified by the keys of each, and nothing here is
-    believed. Raises SsoFailed."""
+    """The providers that may have sent a response, at least one. Nothing is trusted here: the response is verified by
+    the keys of each. Raises SsoFailed."""
     named = None
     if received.client is not None:
         named = tenants.find(unit, received.client)
@@ -127,18 +132,18 @@ def _candidates(
         flow = sign_in_flows.find_by_request(unit, shown.in_response_to, ctx.now)
         if flow is None:
             unknown = SsoFailed(START_AGAIN, reason="InResponseTo: no open request of ours")
-            raise _whose(unit, ctx, named, shown, unknown)
-        if refusal := _unfit(ctx, received, named, flow, cookie_of(flow.cookie)):
-            raise OfClient(flow.tenant_id, flow.provider_id, refusal)
+            raise _with_client(unit, ctx, named, shown, unknown)
+        if refusal := _mismatch(ctx, received, named, flow, cookie_of(flow.cookie)):
+            raise ClientRefusal(flow.tenant_id, flow.provider_id, refusal)
         provider = providers.get_by_id(unit.of(flow.tenant_id), flow.provider_id)
         return [_Candidate(provider, tenants.get(unit, flow.tenant_id).identifier, flow)]
     asked = sign_in_flows.find_by_state(unit, received.relay_state, ctx.now) if received.relay_state else None
     if asked is not None and not asked.is_used:
         refusal = SsoFailed(reason="InResponseTo is missing, though we asked")
-        raise OfClient(asked.tenant_id, asked.provider_id, refusal)
+        raise ClientRefusal(asked.tenant_id, asked.provider_id, refusal)
     issuer = shown.issuer or ""
     candidates = []
-    for identifier in [named.identifier] if named else _clients_said(ctx, shown):
+    for identifier in [named.identifier] if named else _named_clients(ctx, shown):
         tenant = tenants.find(unit, identifier)
         fitting = (
             providers.find_with_issuer(unit.of(tenant.id), SamlSettings.kind, issuer) if tenant is not None else None
@@ -146,13 +151,15 @@ def _candidates(
         if tenant is not None and fitting is not None:
             candidates.append(_Candidate(fitting, tenant.identifier, None))
     if not candidates:
-        raise _whose(unit, ctx, named, shown, SsoFailed(reason="response: no provider with this issuer and audience"))
+        raise _with_client(
+            unit, ctx, named, shown, SsoFailed(reason="response: no provider with this issuer and audience")
+        )
     return candidates
 
 
-def _clients_said(ctx: RequestContext, shown: Shown) -> list[str]:
-    """The clients that a response names by itself: by its audiences, or by its Destination where those are encrypted.
-    Raises ValidationError where it names none by that."""
+def _named_clients(ctx: RequestContext, shown: Shown) -> list[str]:
+    """Identifiers of the clients that a response names in its audiences, or in its Destination where those are
+    encrypted. Raises ValidationError where an encrypted one names none."""
     if not shown.is_encrypted:
         prefix = entity_id(ctx, "")
         return [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)][:5]
@@ -162,18 +169,21 @@ def _clients_said(ctx: RequestContext, shown: Shown) -> list[str]:
     return [destination.removeprefix(prefix)]
 
 
-def _whose(unit: SystemUnit, ctx: RequestContext, named: Tenant | None, shown: Shown, refusal: SsoFailed) -> Exception:
-    """The refusal, of the client that the request or an audience of the response names: enough to tell its trail."""
+def _with_client(
+    unit: SystemUnit, ctx: RequestContext, named: Tenant | None, shown: Shown, refusal: SsoFailed
+) -> Exception:
+    """The refusal, with the client that the request or an audience of the response names, if any, so that its audit
+    trail records it."""
     prefix = entity_id(ctx, "")
     mine = [audience.removeprefix(prefix) for audience in shown.audiences[:1] if audience.startswith(prefix)]
     client = named or next((found for one in mine if (found := tenants.find(unit, one)) is not None), None)
-    return refusal if client is None else OfClient(client.id, None, refusal)
+    return refusal if client is None else ClientRefusal(client.id, None, refusal)
 
 
-def _unfit(
-    ctx: RequestContext, received: Received, named: Tenant | None, flow: Flow, cookie: str | None
+def _mismatch(
+    ctx: RequestContext, received: ReceivedResponse, named: Tenant | None, flow: Flow, cookie: str | None
 ) -> SsoFailed | None:
-    """Why a response is no answer to this request of ours."""
+    """Why a response does not answer this request; None: it does."""
     if flow.is_used:
         reason = "InResponseTo: the request was answered before"
         return SsoFailed(START_AGAIN, reason=reason, replay="saml_response")
@@ -182,7 +192,7 @@ def _unfit(
     if received.relay_state and not sign_in_flows.has_state(flow, received.relay_state):
         return SsoFailed(reason="RelayState: of another sign-in")
     if not flow.is_from(cookie):
-        return SsoFailed(known_refusals.other_browser(ctx), reason="the request was another browser's")
+        return SsoFailed(early_refusals.other_browser(ctx), reason="the request was another browser's")
     return None
 
 
@@ -205,18 +215,18 @@ async def _verify(ctx: RequestContext, shown: Shown, found: list[_Candidate]) ->
     raise SsoFailed(reason="response: " + "; ".join(reasons))
 
 
-async def _unasked_return(ctx: RequestContext, provider: Provider, relay_state: str) -> str:
-    """Where a sign-in ends that began at the provider. Its RelayState may be a listed address; one that looks like an
-    address and is none of those is refused, any other text is no address and means nothing."""
-    is_plain = relay_state.isascii() and relay_state.isprintable()  # what is not might be read as something else
+async def _unsolicited_return_address(ctx: RequestContext, provider: Provider, relay_state: str) -> str:
+    """The return address of a sign-in that started at the provider. Its RelayState may be a listed address; a text that
+    looks like another address is refused, any other text is ignored."""
+    is_plain = relay_state.isascii() and relay_state.isprintable()  # other texts might be parsed as an address
     is_address = not is_plain or any(mark in relay_state for mark in ":/\\.%@")
     asked = relay_state if is_address else ""
     tenant = await ctx.services.store.read(lambda unit: tenants.get(unit, provider.tenant_id))
-    return provider_flow.unasked_address(ctx, tenant, provider, asked)
+    return provider_flow.unsolicited_return_address(ctx, tenant, provider, asked)
 
 
 def policy_of(ctx: RequestContext, provider: Provider, client: str) -> Policy:
-    """What a response of the provider is judged by."""
+    """The rules by which a response of the provider is verified."""
     from manifest_auth.protocols import saml
 
     settings = provider.own(SamlSettings)

@@ -1,4 +1,4 @@
-"""What is settled for a SAML provider, and the addresses under which such providers know this server."""
+"""Settings of a SAML provider, and this server's addresses for such providers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Attributes(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SamlSettings(KindSettings, frozen=True, rename="camel"):
-    """A SAML identity provider and what is pinned of it."""
+    """A SAML identity provider and its pinned certificates."""
 
     kind: ClassVar[str] = "saml"
     unique: ClassVar[str] = "entity id"
@@ -42,7 +42,9 @@ class SamlSettings(KindSettings, frozen=True, rename="camel"):
     post_url: Annotated[str, Meta(max_length=2000, description="Sign-on address, HTTP-POST binding.")] = ""
     binding: Annotated[Literal["redirect", "post"], Meta(description="How requests are sent.")] = "redirect"
     sign_requests: bool = False
-    allow_idp_initiated: Annotated[bool, Meta(description="Responses that nobody asked for are accepted.")] = True
+    allow_idp_initiated: Annotated[
+        bool, Meta(description="Responses without a request of this server are accepted.")
+    ] = True
     expired_certificates: Annotated[
         Literal["refuse", "accept"], Meta(description="Whether a pinned certificate counts past its end.")
     ] = "refuse"
@@ -53,7 +55,7 @@ class SamlSettings(KindSettings, frozen=True, rename="camel"):
         return self.entity_id
 
     def addresses(self) -> list[tuple[str, str]]:
-        """Names and addresses of the bindings that are there."""
+        """Names and addresses of the configured bindings."""
         both = (("redirectUrl", self.redirect_url), ("postUrl", self.post_url))
         return [(name, address) for name, address in both if address]
 
@@ -70,11 +72,11 @@ class SamlSettings(KindSettings, frozen=True, rename="camel"):
 
 
 def entity_id(ctx: RequestContext, client: str) -> str:
-    """Our name towards the providers of a client: the address of our metadata for it."""
+    """This server's entity id for the providers of a client: the address of its metadata."""
     return f"{ctx.services.settings.public_url.rstrip('/')}{START}/metadata?client={client}"
 
 
 def acs(ctx: RequestContext, client: str = "") -> str:
-    """Our assertion consumer address. ``client``: as it may be typed in at a provider that encrypts, so that its
-    responses name the client even when nobody asked for them."""
+    """This server's assertion consumer service address. ``client``: appended for a provider that encrypts, so that its
+    unsolicited responses name the client."""
     return ctx.services.settings.public_url.rstrip("/") + START + (f"?client={client}" if client else "")

@@ -1,1 +1,1 @@
-"""Alembic's folder: its environment and the revisions of the schema. Loaded where the schema is not up to date."""
+"""Alembic's environment and the revisions of the schema. Imported only where the schema is not up to date."""

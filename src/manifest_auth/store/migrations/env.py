@@ -1,4 +1,4 @@
-"""Alembic's entry: the connection is handed in by :mod:`manifest_auth.store.migrate`."""
+"""Alembic's entry point; :mod:`manifest_auth.store.migrate` passes the connection."""
 
 from __future__ import annotations
 

@@ -1,10 +1,13 @@
-"""All tables, on a page for each part of the product.
+"""All tables, one module for each part of the product.
 
-Conventions: times are whole milliseconds since 1970 UTC (``…_at``), the same number in both stores; texts are UTF-8;
-a table that belongs to a tenant has a ``tenant_id`` and says so in ``info``, and :mod:`.statements` lets no statement
-touch it that is not bound to one tenant. Ids are never reused.
+Conventions: times are whole milliseconds since 1970 UTC (``…_at``), the same number in both stores; texts are UTF-8; a
+table of tenants has a ``tenant_id`` and is marked in ``info``, and :mod:`.statements` refuses statements on it that are
+not bound to one tenant. Ids are never reused.
 """
 
+from manifest_auth.store.tables.accounts import known_origins, password_history, sessions, users
+from manifest_auth.store.tables.audit import audit_anchors, audit_events, audit_heads
+from manifest_auth.store.tables.branding import client_logos
 from manifest_auth.store.tables.claims import (
     directory_claims,
     directory_owners,
@@ -25,9 +28,7 @@ from manifest_auth.store.tables.installation import (
     tenants,
     throttles,
 )
-from manifest_auth.store.tables.looks import client_logos
 from manifest_auth.store.tables.mailing import email_changes, queued_mails
-from manifest_auth.store.tables.people import known_origins, password_history, sessions, users
 from manifest_auth.store.tables.providers import (
     identities,
     invitations,
@@ -41,7 +42,6 @@ from manifest_auth.store.tables.providers import (
 )
 from manifest_auth.store.tables.quotas import file_totals
 from manifest_auth.store.tables.second_factor import admin_recovery_codes, admin_second_factors
-from manifest_auth.store.tables.trail import audit_anchors, audit_events, audit_heads
 from manifest_auth.store.tables.work import (
     files,
     job_assignments,

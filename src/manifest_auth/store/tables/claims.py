@@ -1,7 +1,7 @@
-"""Tables of what a client claims beyond itself: e-mail domains, Microsoft directories, the bare name of a provider.
+"""Tables of clients' claims on shared names: e-mail domains, Microsoft directories, provider names.
 
-A claim is the client's row. That it counts for the whole installation is another row, keyed by the domain or directory
-alone, so the database itself keeps two clients from owning one; that row goes with the claim.
+A claim is a row of the client. Whether it counts for the installation is another row, keyed by the domain or directory
+alone, so the database prevents two owners; that row is deleted with the claim.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ domain_claims = Table(
     Column("token", Text, nullable=False),  # of the DNS record; random, never changes
     Column("state", Text, nullable=False),  # `pending`, `proved`, `failing`, `lapsed`
     Column("proof", Text),  # `dns`, `vouched`, `upgrade`; null while there was none
-    Column("contested", Integer, nullable=False),  # 1: another client holds the domain, or shows its record as well
-    Column("claimed_by", Text, nullable=False),  # as the audit trail names an actor
+    Column("contested", Integer, nullable=False),  # 1: another client owns the domain, or has its record as well
+    Column("claimed_by", Text, nullable=False),  # the actor, as in the audit trail
     Column("reason", Text, nullable=False),  # of a vouching; else empty
     time("claimed_at"),
     time("proved_at", nullable=True),
     time("checked_at", nullable=True),
     time("failing_since", nullable=True),
-    Column("notices", Integer, nullable=False),  # how many e-mails told of the failing record
-    time("next_check_at", nullable=True),  # null: never checked by itself; moved on by the process that checks
+    Column("notices", Integer, nullable=False),  # how many e-mails were sent about the failing record
+    time("next_check_at", nullable=True),  # null: never checked automatically; advanced by the checking process
     Index(None, "domain"),
     Index(None, "next_check_at"),
     info=OWNED,
     sqlite_strict=True,
 )
 
-domain_owners = Table(  # whose claim on a domain counts
+domain_owners = Table(  # the client whose claim on a domain counts
     "domain_owners",
     metadata,
     Column("domain", Text, primary_key=True),
@@ -63,7 +63,7 @@ directory_claims = Table(
     sqlite_strict=True,
 )
 
-directory_owners = Table(  # whose own claim on a directory counts; a system admin grants it to others
+directory_owners = Table(  # the client whose own claim on a directory counts; a system admin may grant it to others
     "directory_owners",
     metadata,
     Column("directory", Text, primary_key=True),
@@ -77,15 +77,15 @@ directory_owners = Table(  # whose own claim on a directory counts; a system adm
     sqlite_strict=True,
 )
 
-directory_proofs = Table(  # a sign-in of a directory's administrator that is under way
+directory_proofs = Table(  # pending sign-ins of directory administrators
     "directory_proofs",
     metadata,
     tenant(primary_key=True),
     Column("key", Text, primary_key=True),  # SHA-256 of `state`
     Column("directory", Text, nullable=False),
-    Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must bring back; empty: used
-    Column("session_id", Text, nullable=False),  # who began it
-    Column("provider_id", BigInt),  # whose application is used; null: the operator's
+    Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must send; empty: used
+    Column("session_id", Text, nullable=False),  # of the user who started it
+    Column("provider_id", BigInt),  # the provider whose application is used; null: the operator's
     sealed("secrets", "directory_proofs/{key}/secrets"),  # nonce and PKCE verifier
     Column("return_to", Text, nullable=False),
     time("expires_at"),
@@ -95,7 +95,7 @@ directory_proofs = Table(  # a sign-in of a directory's administrator that is un
     sqlite_strict=True,
 )
 
-provider_names = Table(  # whose provider a sign-in means that names no client
+provider_names = Table(  # the client whose provider a sign-in without a client means
     "provider_names",
     metadata,
     Column("name", Text, primary_key=True),

@@ -1,12 +1,12 @@
-"""Tables of the installation: its facts, keys, admins, licence, and the list of its clients."""
+"""Tables of the installation: values, keys, system admins, licence, throttles, and clients."""
 
 from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, column, table
 
-from manifest_auth.store.tables.columns import BigInt, at, metadata, number, sealed
+from manifest_auth.store.tables.columns import BigInt, at, id_column, metadata, sealed
 
-installation = Table(  # facts about the whole installation: its id, whether it was filled by --demo
+installation = Table(  # values of the whole installation: its id, whether --demo filled it
     "installation",
     metadata,
     Column("name", Text, primary_key=True),
@@ -21,7 +21,7 @@ signing_keys = Table(
     Column("algorithm", Text, nullable=False),
     sealed("secret", "signing_keys/{id}/secret"),  # see sessions/tokens/keys.py
     at("created_at"),
-    at("retired_at", nullable=True),  # signs nothing new from then on
+    at("retired_at", nullable=True),  # signs nothing from then on
     at("expires_at", nullable=True),  # verifies nothing from then on
     Index(None, "purpose"),
 )
@@ -29,7 +29,7 @@ signing_keys = Table(
 system_admins = Table(
     "system_admins",
     metadata,
-    number(),
+    id_column(),
     Column("username", Text, nullable=False),
     Column("username_key", Text, nullable=False, unique=True),  # case-folded
     Column("password_hash", Text, nullable=False),
@@ -62,7 +62,7 @@ admin_sessions = Table(
     Index(None, "cookie_hash", unique=True),
 )
 
-throttles = Table(  # failures by key; a key is a hash, since it is made of addresses and e-mails that may not exist
+throttles = Table(  # failures by key, a hash of addresses and e-mails
     "throttles",
     metadata,
     Column("key", Text, primary_key=True),
@@ -75,14 +75,14 @@ throttles = Table(  # failures by key; a key is a hash, since it is made of addr
 tenants = Table(
     "tenants",
     metadata,
-    number(),
+    id_column(),
     Column("identifier", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("settings", Text, nullable=False),  # JSON, see tenants.TenantSettings
     at("created_at"),
     at("suspended_at", nullable=True),
-    at("delete_at", nullable=True),  # marked for deletion: from then on it is taken away for good
-    Column("suspended_by_deletion", Integer),  # 1: it was not suspended before it was marked; null: not marked
+    at("delete_at", nullable=True),  # when a client marked for deletion is deleted for good
+    Column("suspended_by_deletion", Integer),  # 1: the mark for deletion suspended it; null: not marked
     sqlite_autoincrement=True,
 )
 
@@ -92,10 +92,10 @@ licences = Table(  # one row: the licence in force
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("license_key", Text, nullable=False),
     at("installed_at"),
-    at("latest_seen_at"),  # the newest time ever seen: a clock set back does not revive a licence
+    at("latest_seen_at"),  # the newest time ever recorded: setting the clock back does not revive a licence
 )
 
-revoked_licences = Table(  # ids that a licence named which was in force once; they are never accepted again
+revoked_licences = Table(  # ids that an installed licence revoked; they are never accepted again
     "revoked_licences",
     metadata,
     Column("license_id", Text, primary_key=True),
@@ -103,6 +103,6 @@ revoked_licences = Table(  # ids that a licence named which was in force once; t
     at("revoked_at"),
 )
 
-# A view: how many active users hold which roles, over all clients. It belongs to the installation, shows numbers alone,
-# and so a tenant's unit of work may read it: seats are counted in the transaction in which somebody appears.
+# A view: how many active users have which roles, over all clients. It belongs to the installation and contains only
+# numbers, so a tenant's unit of work may read it: seats are counted in the transaction that adds a user.
 seats_taken = table("seats_taken", column("roles", Integer), column("users", Integer))

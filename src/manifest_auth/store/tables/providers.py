@@ -1,10 +1,10 @@
-"""Tables of single sign-on: a tenant's providers, who their people are here, and what is under way."""
+"""Tables of single sign-on: providers, identities, pending sign-ins, one-time codes and links."""
 
 from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, number, sealed, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, at, id_column, metadata, sealed, tenant
 
 
 def _provider() -> Column[int]:
@@ -18,7 +18,7 @@ def _user() -> Column[int]:
 providers = Table(
     "providers",
     metadata,
-    number(),
+    id_column(),
     tenant(),
     Column("name", Text, nullable=False),  # in addresses
     Column("display_name", Text, nullable=False),
@@ -30,7 +30,7 @@ providers = Table(
     at("created_at"),
     at("changed_at"),
     at("disabled_at", nullable=True),
-    Column("disabled_by_admin", Integer, nullable=True),  # 1: whoever ranks as an Admin switched it off
+    Column("disabled_by_admin", Integer, nullable=True),  # 1: an Admin or a system admin switched it off
     UniqueConstraint("tenant_id", "name"),
     Index(None, "issuer"),
     info=OWNED,
@@ -47,19 +47,19 @@ provider_domains = Table(  # e-mail domains that a provider vouches for
     info=OWNED,
 )
 
-identities = Table(  # (provider, subject) is a user; nothing else says who a provider's person is
+identities = Table(  # (provider, subject) is a user; nothing else identifies a provider's person
     "identities",
     metadata,
-    number(),
+    id_column(),
     tenant(),
     _provider(),
     Column("subject", Text, nullable=False),
     _user(),
-    Column("how", Text, nullable=False),  # how it was linked, see providers.How
-    Column("email", Text, nullable=False),  # as the provider said last; for people to read
+    Column("how", Text, nullable=False),  # how it was linked, see providers.LinkedBy
+    Column("email", Text, nullable=False),  # as the provider sent it last; for display
     Column("granted", Integer, nullable=False),  # bit mask of the roles that this provider's groups added
     Column("vouched", Integer, nullable=False, server_default="0"),  # 1: the provider vouched for `email`
-    at("confirmed_at", nullable=True),  # an Admin said that this is the user's
+    at("confirmed_at", nullable=True),  # an Admin confirmed that this is the user's
     Column("confirmed_by", Text),
     at("created_at"),
     at("last_sign_in_at"),
@@ -69,23 +69,24 @@ identities = Table(  # (provider, subject) is a user; nothing else says who a pr
     sqlite_autoincrement=True,
 )
 
-# A sign-in that is under way at a provider. `browser` is emptied once it is used; the row goes when its time is over.
+# A pending sign-in at a provider. `browser` is emptied once it is used; the row is deleted after it expires.
 sign_in_flows = Table(
     "sign_in_flows",
     metadata,
     Column("key", Text, primary_key=True),  # SHA-256 of `state` or `RelayState`
     tenant(),
     _provider(),
-    Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must bring back
+    Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must send
     Column("request_id", Text, unique=True),  # of a SAML request
-    sealed("secrets", "sign_in_flows/{key}/secrets"),  # nonce and PKCE verifier; of a try that is over, what was found
+    sealed("secrets", "sign_in_flows/{key}/secrets"),  # nonce and PKCE verifier; of a finished try, its result
     Column("return_to", Text, nullable=False),
-    Column("response", Text, nullable=False),  # `cookie`, `code`, or `try`: nothing comes of it but an account of it
+    Column("response", Text, nullable=False),  # `cookie`, `code`, or `try`
     Column("challenge", Text, nullable=False),  # the app's own PKCE challenge for its one-time code, or empty
-    Column("link_session_id", Text),  # of the user who links a provider to the own account, or tries one
+    Column("link_session_id", Text),  # the session that links an identity to its user, or tries the provider
     Column("invitation_id", BigInt),
-    Column("redirect_uri", Text, nullable=False, server_default=""),  # where the answer must come to
-    Column("iss_required", Integer, nullable=False, server_default="0"),  # 1: and it must name its issuer (RFC 9207)
+    Column("redirect_uri", Text, nullable=False, server_default=""),  # the callback address of the answer
+    # 1: the answer must name its issuer (RFC 9207).
+    Column("iss_required", Integer, nullable=False, server_default="0"),
     at("expires_at"),
     Index(None, "expires_at"),
     Index(None, "provider_id"),
@@ -113,22 +114,22 @@ sign_in_codes = Table(  # one-time codes for apps
     Column("challenge", Text, nullable=False),
     at("expires_at"),
     at("used_at", nullable=True),
-    Column("session_id", Text),  # what it was exchanged for
+    Column("session_id", Text),  # the session that it was exchanged for
     Index(None, "expires_at"),
     Index(None, "provider_id"),
     info=OWNED,
 )
 
-invitations = Table(  # one-time links: to come in for the first time, or to choose a new password
+invitations = Table(  # one-time links: for a first sign-in, or for a new password
     "invitations",
     metadata,
-    number(),
+    id_column(),
     tenant(),
     _user(),
     Column("purpose", Text, nullable=False, server_default="invitation"),  # or `reset`
     Column("key", Text, nullable=False, unique=True),  # SHA-256 of the invitation's token
     Column("invited_by", Text, nullable=False),
-    Column("emailed", Integer, nullable=False, server_default="0"),  # 1: shown to no one, e-mailed to the user
+    Column("emailed", Integer, nullable=False, server_default="0"),  # 1: only e-mailed to the user
     at("created_at"),
     at("expires_at"),
     at("used_at", nullable=True),
@@ -149,7 +150,7 @@ refused_tokens = Table(  # Entra tokens that were signed out
     info=OWNED,
 )
 
-kept_tokens = Table(  # Microsoft's own tokens, where a client asks for them
+kept_tokens = Table(  # Microsoft's tokens, stored where a provider's settings ask for it
     "kept_tokens",
     metadata,
     Column("provider_id", BigInt, ForeignKey("providers.id"), primary_key=True),

@@ -1,4 +1,4 @@
-"""Running totals of what a client may have only so much of: one row for each client."""
+"""Running totals for quotas: one row for each client."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import Column, Table
 
 from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, tenant
 
-file_totals = Table(  # how much a client's files take, changed in the transaction that adds or drops one
+file_totals = Table(  # size of a client's files, updated in the transaction that adds or drops one
     "file_totals",
     metadata,
     tenant(primary_key=True),

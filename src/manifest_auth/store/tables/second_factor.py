@@ -12,8 +12,8 @@ admin_second_factors = Table(  # TOTP (RFC 6238), see accounts/admins/second_fac
     Column("admin_id", BigInt, ForeignKey("system_admins.id"), primary_key=True, autoincrement=False),
     sealed("secret", "admin_second_factors/{admin_id}/secret"),
     at("created_at"),
-    at("confirmed_at", nullable=True),  # asked for at sign-in from then on
-    Column("last_step", BigInteger, nullable=False),  # of the code that was used last: no code works twice
+    at("confirmed_at", nullable=True),  # required at sign-in from then on
+    Column("last_step", BigInteger, nullable=False),  # of the last used code: no code works twice
 )
 
 admin_recovery_codes = Table(

@@ -1,17 +1,17 @@
-"""Tables of the work that roles guard: templates and their versions, jobs and what is recorded in them.
+"""Tables of templates and their versions, jobs and their records, and files.
 
-What can grow long in one template or job (events, records) is numbered from 1 within it, by a counter in its row: the
-counter's change makes two who act at once one winner and one loser, and a page of many lists is a range of numbers.
+Events and records are numbered from 1 within their template or job, by a counter in its row: of two concurrent changes
+only one increments the counter, and a page of such a list is a range of numbers.
 
-Clients differ in size by orders, so PostgreSQL is told to expect large ones (``n_distinct`` of ``tenant_id``): what it
-knows of the average one would let it look through all rows of the largest.
+Clients differ greatly in size, so PostgreSQL's statistics are set to expect large ones (``n_distinct`` of
+``tenant_id``): a plan for the average client would scan all rows of the largest.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, number, only, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, at, id_column, metadata, partial_index, tenant
 
 
 def _template(**options: bool) -> Column[int]:
@@ -23,21 +23,21 @@ def _job(**options: bool) -> Column[int]:
 
 
 def _by(name: str, nullable: bool = False) -> Column[int]:
-    """A user who did something."""
+    """The user who acted."""
     return Column(name, BigInt, ForeignKey("users.id"), nullable=nullable)
 
 
 templates = Table(
     "templates",
     metadata,
-    number(),
+    id_column(),
     tenant(),
     Column("name", Text, nullable=False),
     Column("name_key", Text, nullable=False),  # lower case, for order and search
     Column("description", Text, nullable=False),
-    Column("versions", Integer, nullable=False),  # how many there are: the latest one's number
+    Column("versions", Integer, nullable=False),  # how many there are: the number of the latest
     Column("published", Integer),  # number of the published version
-    Column("events", Integer, nullable=False),  # how many stand in the log
+    Column("events", Integer, nullable=False),  # how many events there are
     _by("created_by"),
     at("created_at"),
     at("changed_at"),
@@ -46,10 +46,10 @@ templates = Table(
     Index(None, "tenant_id", "changed_at", "id"),
     Index(None, "tenant_id", "id"),
     *(
-        only(f"ix_templates_archived_{name}", "archived_at", "tenant_id", name, "id")
+        partial_index(f"ix_templates_archived_{name}", "archived_at", "tenant_id", name, "id")
         for name in ("name_key", "changed_at")
     ),
-    only("ix_templates_archived", "archived_at", "tenant_id", "id"),
+    partial_index("ix_templates_archived", "archived_at", "tenant_id", "id"),
     info=OWNED,
     sqlite_autoincrement=True,
 )
@@ -57,7 +57,7 @@ templates = Table(
 template_versions = Table(
     "template_versions",
     metadata,
-    number(),
+    id_column(),
     tenant(),
     _template(),
     Column("number", Integer, nullable=False),  # 1, 2, 3 … within the template
@@ -67,7 +67,7 @@ template_versions = Table(
     at("created_at"),
     at("published_at", nullable=True),
     UniqueConstraint("template_id", "number"),
-    # Were the tenant first, SQLite would look among all of a tenant's versions for those of a few keys.
+    # With the tenant first, SQLite would scan all of a tenant's versions for those of a few keys.
     Index(None, "status", "tenant_id", "template_id"),
     info=OWNED,
     sqlite_autoincrement=True,
@@ -85,14 +85,14 @@ template_steps = Table(
     info=OWNED,
 )
 
-template_events = Table(  # who moved a template or one of its versions, when, and with which words
+template_events = Table(  # who changed the state of a template or version, when, and with which comment
     "template_events",
     metadata,
     tenant(),
     _template(primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("move", Text, nullable=False),  # see work.TemplateMove
-    Column("version", Integer),  # number of the version that it is about
+    Column("version", Integer),  # number of the version
     Column("comment", Text, nullable=False),
     _by("by"),
     at("at"),
@@ -102,18 +102,18 @@ template_events = Table(  # who moved a template or one of its versions, when, a
 jobs = Table(
     "jobs",
     metadata,
-    number(),
+    id_column(),
     tenant(),
     _template(),
     Column("version_id", BigInt, ForeignKey("template_versions.id"), nullable=False),
     Column("version", Integer, nullable=False),  # the version's number
     Column("name", Text, nullable=False),
     Column("name_key", Text, nullable=False),
-    Column("asset_id", Text),  # of another system; for people to read and to filter by
+    Column("asset_id", Text),  # id in another system, for display and filters
     Column("priority", Integer, nullable=False),  # see work.Priority
     Column("status", Text, nullable=False),  # see work.JobStatus
     Column("steps", Integer, nullable=False),  # how many the version has
-    Column("done", Integer, nullable=False),  # how many of them are completed: always the first ones
+    Column("done", Integer, nullable=False),  # how many of them are completed, always the first ones
     Column("records", Integer, nullable=False),
     Column("events", Integer, nullable=False),
     _by("created_by"),
@@ -175,10 +175,10 @@ job_events = Table(
     info=OWNED,
 )
 
-files = Table(  # evidence; the bytes lie in the file store under `key`
+files = Table(  # evidence; the bytes are in the file storage under `key`
     "files",
     metadata,
-    number(),
+    id_column(),
     tenant(),
     Column("key", Text, nullable=False, unique=True),  # random
     Column("name", Text, nullable=False),
@@ -187,7 +187,7 @@ files = Table(  # evidence; the bytes lie in the file store under `key`
     Column("sha256", Text, nullable=False),
     _by("uploaded_by"),
     at("uploaded_at"),
-    at("used_at", nullable=True),  # first recorded in a job; until then it is nobody's and goes after a day
+    at("used_at", nullable=True),  # when it was first recorded in a job; until then it is deleted after a day
     Index(None, "used_at", "uploaded_at"),
     info=OWNED,
     sqlite_autoincrement=True,

@@ -1,7 +1,8 @@
-"""Microsoft directories: which clients claim one, and for which of them the claim counts.
+"""Claims on Microsoft directories: which clients claim one, and for which of them the claim counts.
 
-A directory has one owner: the client whose proof, or whose system admin's word, came first. The database keeps it so. A
-system admin may grant it to further clients. Whatever changes is announced, and stands in the client's trail.
+A directory has one owner: the client that was first to prove it, or for which a system admin vouched first; the
+database enforces that. A system admin may grant it to further clients. Every change is announced, and recorded in the
+client's audit trail.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from manifest_auth.store.tables import directory_claims, directory_owners
 MOST = 100
 PENDING, PROVED = "pending", "proved"
 SIGN_IN, VOUCHED, GRANTED = "sign-in", "vouched", "granted"
-HELD = "Another client of this installation holds this directory"
+CLAIMED_ELSEWHERE = "Another client of this installation holds this directory"
 
 
 class Claim(NamedTuple):
-    """``proof``: how it came to count; ``proved_by``: the directory's administrator who signed in."""
+    """``proof``: how it was proved; ``proved_by``: ``oid`` of the directory's administrator who signed in."""
 
     directory: str
     cloud: str
@@ -44,7 +45,7 @@ class Claim(NamedTuple):
 
     @property
     def id(self) -> str:
-        """What a list goes on from."""
+        """The key that lists are ordered by."""
         return self.directory
 
 
@@ -77,7 +78,7 @@ _SET = tenant_scoped(
 )
 _DELETE = tenant_scoped(delete(directory_claims).where(_C.directory == bindparam("of_directory")))
 _OWNER = global_(select(_O.tenant_id).where(_O.directory == bindparam("directory")), int)
-_OWN = global_(  # of two clients that prove at once, the second waits for the first, and is not the owner
+_OWN = global_(  # of two clients that prove it at once, the second waits and does not become the owner
     upsert(directory_owners)
     .values(directory=bindparam("directory"), tenant_id=bindparam("owner"))
     .on_conflict_do_nothing(index_elements=["directory"])
@@ -89,7 +90,7 @@ def find(unit: TenantUnit, directory: str) -> Claim | None:
 
 
 def get(unit: TenantUnit, directory: str, *, lock: bool = False) -> Claim:
-    """``lock``: nobody else changes it until the transaction ends. Raises NotFound."""
+    """The client's claim. ``lock``: locks the row until the transaction ends. Raises NotFound."""
     found = unit.first(_LOCKED if lock else _FIND, directory=directory)
     if found is None:
         raise NotFound()
@@ -102,7 +103,7 @@ def owner(unit: SystemUnit | TenantUnit, directory: str) -> int | None:
 
 
 def check(directory: str, field: str = "directory") -> str:
-    """The directory's id as it is kept. Raises ValidationError."""
+    """The directory's id in its stored form. Raises ValidationError."""
     found = directory.lower()
     if not GUID.match(found):
         raise ValidationError(details=[(field, "Must be a GUID, the directory (tenant) id")])
@@ -112,12 +113,12 @@ def check(directory: str, field: str = "directory") -> str:
 
 
 def claim(unit: TenantUnit, who: Acting, directory: str, cloud: str) -> bool:
-    """The client claims a directory; it gives nothing yet. False when it has done so already. Raises ValidationError,
-    Conflict when it claims as many as it may."""
+    """Adds a claim, which does not count yet. False when the client has it already. Raises ValidationError, Conflict
+    when the client has :data:`MOST` claims."""
     directory, origin = check(directory), who.origin
     if find(unit, directory) is not None:
         return False
-    tenants.get(unit, unit.tenant_id, lock=True)  # one by one: how many there may be depends on how many there are
+    tenants.get(unit, unit.tenant_id, lock=True)  # serializes claims of one client, since they are counted
     if unit.one(_COUNT) >= MOST:
         raise Conflict(f"A client claims at most {MOST} directories")
     if not unit.change(_ADD, directory=directory, cloud=cloud, claimed_by=origin.actor, claimed_at=origin.at):
@@ -127,7 +128,7 @@ def claim(unit: TenantUnit, who: Acting, directory: str, cloud: str) -> bool:
 
 
 def prove(unit: TenantUnit, who: Acting, directory: str, *, person: str, role: str) -> Claim:
-    """An administrator of the directory signed in for the client. Raises NotFound, Conflict."""
+    """Marks a claim as proved by a sign-in of the directory's administrator. Raises NotFound, Conflict."""
     get(unit, directory, lock=True)
     _own(unit, directory)
     _set(unit, directory, PROVED, SIGN_IN, proved_by=person, at=who.origin.at)
@@ -136,7 +137,7 @@ def prove(unit: TenantUnit, who: Acting, directory: str, *, person: str, role: s
 
 
 def vouch(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str = "") -> Claim:
-    """A system admin's word that it is the client's; makes the claim where there is none. Raises ValidationError,
+    """Marks the claim as vouched for by a system admin; adds it where there is none. Raises ValidationError,
     Conflict."""
     directory = check(directory)
     claim(unit, who, directory, cloud)
@@ -148,13 +149,13 @@ def vouch(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str
 
 
 def grant(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str = "") -> Claim:
-    """A system admin's word that a directory which another client holds is this client's too. Raises ValidationError,
+    """Grants a directory that another client owns to this client as well, by a system admin. Raises ValidationError,
     Conflict."""
     directory = check(directory)
-    held_by = owner(unit, directory)
-    if held_by is None:
+    owner_id = owner(unit, directory)
+    if owner_id is None:
         raise Conflict("No client holds this directory yet: vouch for the first one")
-    if held_by == unit.tenant_id:
+    if owner_id == unit.tenant_id:
         raise Conflict("The client holds this directory itself")
     claim(unit, who, directory, cloud)
     get(unit, directory, lock=True)
@@ -164,7 +165,7 @@ def grant(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str
 
 
 def revoke(unit: TenantUnit, who: Acting, directory: str) -> None:
-    """Takes a grant back; the claim stays, and counts no more. Raises NotFound when there is no grant."""
+    """Revokes a grant; the claim stays, but no longer counts. Raises NotFound when there is no grant."""
     if get(unit, directory, lock=True).proof != GRANTED:
         raise NotFound()
     _set(unit, directory, PENDING, None, at=None)
@@ -172,7 +173,7 @@ def revoke(unit: TenantUnit, who: Acting, directory: str) -> None:
 
 
 def release(unit: TenantUnit, who: Acting, directory: str) -> None:
-    """The client claims it no more; another one may prove it then. Raises NotFound."""
+    """Removes the claim; another client may then prove the directory. Raises NotFound."""
     found = get(unit, directory, lock=True)
     unit.change(_DELETE, of_directory=directory)
     unit.announce("tenant", unit.tenant_id)
@@ -180,9 +181,9 @@ def release(unit: TenantUnit, who: Acting, directory: str) -> None:
 
 
 def _own(unit: TenantUnit, directory: str) -> None:
-    """Raises Conflict when another client does."""
+    """Makes the client the owner. Raises Conflict when another client is."""
     if not unit.change(_OWN, directory=directory, owner=unit.tenant_id) and owner(unit, directory) != unit.tenant_id:
-        raise Conflict(HELD)
+        raise Conflict(CLAIMED_ELSEWHERE)
 
 
 def _set(
@@ -193,7 +194,7 @@ def _set(
         _SET, of_directory=directory, new_state=state, new_proof=proof, new_reason=reason, new_proved_by=proved_by,
         new_proved_at=at,
     )  # fmt: skip
-    unit.announce("tenant", unit.tenant_id)  # verdicts on bearer tokens rest on whose claim counts
+    unit.announce("tenant", unit.tenant_id)  # verdicts on bearer tokens depend on which claims count
 
 
 def _subject(directory: str) -> str:

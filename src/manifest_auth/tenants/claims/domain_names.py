@@ -1,4 +1,4 @@
-"""Which names can be claimed as an e-mail domain, and the DNS record that proves one."""
+"""Names that can be claimed as an e-mail domain, and the DNS record that proves a claim."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def record_of(domain: str, token: str) -> Record:
 
 
 def check(domain: str, field: str = "domain") -> str:
-    """The domain as given. Raises ValidationError for what is no domain, and for one under which others register or
-    rent names of their own: whoever held ``co.uk`` would speak for every company below it."""
+    """The domain. Raises ValidationError for an invalid one, and for a public suffix: the owner of ``co.uk`` would
+    speak for every company below it."""
     if not DOMAIN.match(domain) or domain.rpartition(".")[2].isdigit():
         raise ValidationError(details=[(field, "Must be a domain in lower case, like acme.example")])
     if _suffixes().is_public(domain):
@@ -39,6 +39,6 @@ def check(domain: str, field: str = "domain") -> str:
 
 @cache
 def _suffixes() -> PublicSuffixList:
-    from publicsuffixlist import PublicSuffixList  # a list of ten thousand names, needed where a domain is claimed
+    from publicsuffixlist import PublicSuffixList  # a large list, needed only where a domain is claimed
 
     return PublicSuffixList()  # ICANN's part and the private one, as bundled with the library

@@ -1,6 +1,6 @@
 """Rows of ``domain_claims`` and ``domain_owners``.
 
-A claim counts exactly when ``domain_owners`` says so. Its key is the domain, so two clients cannot own one.
+A claim counts exactly while ``domain_owners`` has it. The key there is the domain, so two clients cannot own one.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ class Claim(NamedTuple):
 
     @property
     def counts(self) -> bool:
-        """As ``domain_owners`` has it."""
+        """Whether the claim counts, as in ``domain_owners``."""
         return self.state in (PROVED, FAILING)
 
     @property
     def lapses_at(self) -> int | None:
-        """When it counts no more, unless its record is seen before."""
+        """When the claim stops to count, unless its record is seen before."""
         return self.failing_since + LAPSES_MS if self.state == FAILING and self.failing_since is not None else None
 
     @property
     def id(self) -> str:
-        """What lists are ordered by."""
+        """The key that lists are ordered by."""
         return self.domain
 
 
@@ -96,8 +96,8 @@ _DISOWN = global_(delete(domain_owners).where(_O.domain == bindparam("domain"), 
 
 
 def owner_of(unit: SystemUnit | TenantUnit, domain: str, *, lock: bool = False) -> int | None:
-    """The client whose claim on the domain counts. ``lock``: it stays the owner until the transaction ends. It is
-    locked before any claim on the domain."""
+    """The client whose claim on the domain counts. ``lock``: locks the row until the transaction ends, always before
+    any claim on the domain."""
     return unit.first(_LOCK_OWNER if lock else _OWNER, domain=domain)
 
 
@@ -107,7 +107,7 @@ def domain_counts(unit: TenantUnit, domain: str) -> bool:
 
 
 def own(unit: TenantUnit, domain: str) -> int:
-    """The client's claim counts from now on, unless another's does. The owner, whoever it is."""
+    """Makes the client the owner, unless another is; the id of the owner."""
     unit.change(_OWN, domain=domain, owner=unit.tenant_id)
     owner = owner_of(unit, domain, lock=True)
     assert owner is not None
@@ -115,7 +115,7 @@ def own(unit: TenantUnit, domain: str) -> int:
 
 
 def disown(unit: TenantUnit, domain: str) -> None:
-    """The client's claim counts no more."""
+    """Ends the client's ownership."""
     unit.change(_DISOWN, domain=domain, owner=unit.tenant_id)
 
 
@@ -128,12 +128,12 @@ def count(unit: TenantUnit) -> int:
 
 
 def add(unit: TenantUnit, claim: Claim) -> bool:
-    """False when the client has such a claim already."""
+    """Adds a claim. False when the client has it already."""
     return unit.change(_ADD, **{k: v for k, v in claim._asdict().items() if k != "tenant_id"}) == 1
 
 
 def put(unit: TenantUnit, claim: Claim) -> Claim:
-    """Stores what changes of a claim; ``checked_at`` is set by :func:`looked` alone."""
+    """Stores the changing members of a claim; only :func:`mark_checked` sets ``checked_at``."""
     values = claim._asdict()
     unit.change(_PUT, domain=claim.domain, **{f"new_{name}": values[name] for name in _CHANGED})
     return claim
@@ -143,11 +143,11 @@ def mark_contested(unit: TenantUnit, domain: str, contested: bool) -> None:
     unit.change(_CONTEST, domain=domain, is_contested=int(contested))
 
 
-def looked(unit: TenantUnit, domain: str, now: int, apart: int) -> bool:
-    """Notes that the record is looked at now; False when that was less than ``apart`` milliseconds ago."""
-    return unit.change(_LOOKED, domain=domain, now=now, before=now - apart) == 1
+def mark_checked(unit: TenantUnit, domain: str, now: int, interval_ms: int) -> bool:
+    """Records that the record is looked up now; False when the last look-up was less than ``interval_ms`` ago."""
+    return unit.change(_LOOKED, domain=domain, now=now, before=now - interval_ms) == 1
 
 
 def remove(unit: TenantUnit, domain: str) -> bool:
-    """The claim goes, and with it that it counts."""
+    """Removes the claim."""
     return unit.change(_REMOVE, domain=domain) == 1

@@ -1,4 +1,4 @@
-"""Claims on e-mail domains: made, vouched for by a system admin, released."""
+"""Claims on e-mail domains: add, vouch, release."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from manifest_auth.tenants.claims import domain_names, domain_rows
 from manifest_auth.tenants.claims.domain_rows import LISTING, MOST, PENDING, PROVED, VOUCHED, Claim
 from manifest_auth.text.canonical import check_line
 
-__all__ = ["HELD", "LISTING", "claim", "claim_all", "find", "get", "new_token", "release", "vouch"]
+__all__ = ["CLAIMED_ELSEWHERE", "LISTING", "claim", "claim_all", "find", "get", "new_token", "release", "vouch"]
 
 
-#: All that a client is told of another client's claim.
-HELD: Final = "Another client of this installation holds this domain"
+#: All that a client learns about another client's claim.
+CLAIMED_ELSEWHERE: Final = "Another client of this installation holds this domain"
 SHORTEST_REASON, LONGEST_REASON = 10, 500
 
 
 def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
-    """A new claim, which proves nothing yet. Raises ValidationError, and Conflict where the client has it already."""
+    """A new claim, which does not count yet. Raises ValidationError, and Conflict where the client has it already."""
     domain_names.check(domain)
     if not _add(unit, who, domain, random):
         raise Conflict("This domain is claimed already")
@@ -33,7 +33,7 @@ def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
 
 
 def claim_all(unit: TenantUnit, who: Acting, domains: Sequence[str], random: Random) -> None:
-    """Claims those that a provider names and the client has not claimed. Raises ValidationError, Conflict."""
+    """Claims the domains that a provider lists and the client has not claimed yet. Raises ValidationError, Conflict."""
     for number, domain in enumerate(domains):
         if domain_rows.find(unit, domain) is None:
             domain_names.check(domain, f"domains[{number}]")
@@ -53,19 +53,19 @@ def get(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim:
 
 
 def vouch(unit: TenantUnit, who: Acting, domain: str, reason: str, random: Random, field: str = "domain") -> Claim:
-    """The claim counts without end and without checks, on the word of the installation's operator; it is made where
-    there is none. Raises ValidationError, and Conflict where another client's claim counts."""
+    """Makes a claim count without DNS checks, because the operator vouches for it; adds it where there is none. Raises
+    ValidationError, and Conflict where another client's claim counts."""
     check_line(reason, "reason", LONGEST_REASON)
     if len(reason.strip()) < SHORTEST_REASON:
         raise ValidationError(details=[("reason", f"Must be {SHORTEST_REASON} to {LONGEST_REASON} characters")])
     domain_names.check(domain, field)
     if domain_rows.owner_of(unit, domain, lock=True) not in (None, unit.tenant_id):
-        raise Conflict(HELD, details=[(field, HELD)])
+        raise Conflict(CLAIMED_ELSEWHERE, details=[(field, CLAIMED_ELSEWHERE)])
     if domain_rows.find(unit, domain) is None:
         _add(unit, who, domain, random)
     before = get(unit, domain, lock=True)
     if domain_rows.own(unit, domain) != unit.tenant_id:
-        raise Conflict(HELD, details=[(field, HELD)])
+        raise Conflict(CLAIMED_ELSEWHERE, details=[(field, CLAIMED_ELSEWHERE)])
     after = before._replace(
         state=PROVED, proof=VOUCHED, reason=reason, contested=0, proved_at=who.origin.at, failing_since=None,
         notices=0, next_check_at=None,
@@ -77,7 +77,7 @@ def vouch(unit: TenantUnit, who: Acting, domain: str, reason: str, random: Rando
 
 
 def release(unit: SystemUnit, tenant_id: int, who: Acting, domain: str) -> None:
-    """The claim goes; where it counted, it counts no more. Raises NotFound."""
+    """Removes a claim, and the ownership where it counted. Raises NotFound."""
     owner, own = domain_rows.owner_of(unit, domain, lock=True), unit.of(tenant_id)
     gone = get(own, domain, lock=True)
     domain_rows.disown(own, domain)

@@ -1,1 +1,2 @@
-"""One module for each revision of the schema. One that was released never changes, and imports no code that may."""
+"""One module for each revision of the schema. A released revision never changes, and imports no code that may
+change."""

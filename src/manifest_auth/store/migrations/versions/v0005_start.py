@@ -1,5 +1,4 @@
-"""The schema that everything starts from: one step in place of five that no release ever had
-(``docs/decisions/0037-first-schema.md``)."""
+"""The first schema, in one revision (``docs/decisions/0037-first-schema.md``)."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ _TYPES: dict[str, Any] = {
     "long": sa.BigInteger(),  # times, in milliseconds
     "real": sa.Double(),
 }
-#: Of these one client may have most. A plan made for the average client would look through all rows of that one.
+#: Tables in which one client may have most rows: a plan made for the average client would scan all of them.
 _GROWING = (
     "users", "templates", "template_versions", "template_steps", "template_events", "jobs", "job_assignments",
     "job_steps", "job_events", "job_records", "files",
@@ -247,7 +246,7 @@ def _jobs() -> None:
 
 
 def _first_rows() -> None:
-    """The installation's number, and its own audit chain, which begins here and never again."""
+    """The installation's id, and its audit chain, which can only start here."""
     number = sa.text("INSERT INTO installation (name, value) VALUES ('id', :value)")
     op.execute(number.bindparams(value=Random().bytes(16).hex()))
     nothing = "0" * 64
@@ -257,10 +256,10 @@ def _first_rows() -> None:
 
 
 def _table(name: str, columns: str, added: str = "", *, key: str = "id", unique: str = "", indexes: str = "") -> None:
-    """Creates a table. ``columns``: each ``name[:type][?][=default]``; without a type it is text, ``new`` numbers the
-    rows, ``id`` is a row's number, the name of a table is a foreign key to its ``id``; ``?``: it may be null.
-    ``added``: columns that the stores of this schema got later, so that SQLite has them behind the constraints.
-    ``indexes``: with commas between them."""
+    """Creates a table. ``columns``: each ``name[:type][?][=default]``; without a type it is text; ``new`` is an
+    identity column, ``id`` an id, the name of a table a foreign key to its ``id``; ``?``: nullable. ``added``: columns
+    that stores of this schema got later, so that SQLite has them after the constraints. ``indexes``: separated by
+    commas."""
     columns_and_tables = [_column(text) for text in columns.split()]
     points_at = sorted((column.name, table) for column, table in columns_and_tables if table)
     constraints: list[sa.Constraint] = [sa.PrimaryKeyConstraint(*key.split(), name=op.f(f"pk_{name}"))]
@@ -292,7 +291,7 @@ def _column(text: str) -> tuple[sa.Column[Any], str]:
 
 
 def _partial_index(table: str, name: str, *columns: str) -> None:
-    """An index of the rows alone that are archived or deactivated."""
+    """An index of only the archived or deactivated rows."""
     condition = sa.text(f"{name.partition('_')[0]}_at IS NOT NULL")
     names = ["tenant_id", *columns]
     op.create_index(op.f(f"ix_{table}_{name}"), table, names, sqlite_where=condition, postgresql_where=condition)

@@ -1,4 +1,5 @@
-"""Claims that are proved: domains, directories, bare names of providers, callback addresses, identities and e-mails."""
+"""Adds claims on domains, directories and provider names, own callback addresses, verified identities, and queued
+e-mails."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ revision = "0006"
 down_revision = "0005"
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-#: The addresses under which Microsoft issues ID tokens; the directory is the first part of the path.
+#: Microsoft's issuers of ID tokens; the directory is the first part of the path.
 _MICROSOFT = re.compile(
     r"https://(?:login\.microsoftonline\.(?:com|us)|login\.partner\.microsoftonline\.cn|sts\.windows\.net)/"
     r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(?:/|\Z)"
@@ -31,7 +32,7 @@ def upgrade() -> None:
     for provider, settings in store.execute(sa.text("SELECT id, settings FROM providers WHERE kind = 'oidc'")).all():
         changed = sa.text("UPDATE providers SET settings = :settings WHERE id = :id")
         store.execute(changed, {"id": provider, "settings": _own_address(settings)})
-    # A code on its way was asked for under an address that the flow does not remember; it lives for ten minutes.
+    # Pending flows lack the callback address; they live for only ten minutes.
     store.execute(
         sa.text("DELETE FROM sign_in_flows WHERE provider_id IN (SELECT id FROM providers WHERE kind <> 'saml')")
     )
@@ -44,7 +45,8 @@ def _columns() -> None:
     op.add_column("users", sa.Column("email_proved_at", sa.BigInteger(), nullable=True))
     op.drop_index(op.f("ix_users_tenant_id_id"), table_name="users")
     op.create_index(op.f("ix_users_tenant_id_id"), "users", ["tenant_id", "id"], unique=True)
-    # Of two indexes that fit alike SQLite takes the newer one: that of the few who are deactivated stays the newer.
+    # Of two equally good indexes, SQLite uses the newer one: the partial index of deactivated users stays the newer
+    # one.
     is_put_away = sa.text("deactivated_at IS NOT NULL")
     op.drop_index(op.f("ix_users_deactivated"), table_name="users")
     op.create_index(
@@ -157,8 +159,8 @@ def _file_totals() -> None:
 
 
 def _own_address(settings: str) -> str:
-    """The stored settings of an OpenID provider: it keeps the shared callback address where its issuer proves itself by
-    ``iss``. One that had an address of its own gets the new one, whatever its issuer announces."""
+    """The new settings of an OpenID provider: one that used the shared callback address keeps it; one with an own
+    address gets the new form of it."""
     read = json.loads(settings)
     had_its_own = read["oidc"].pop("ownCallback", False)
     if not had_its_own:
@@ -167,7 +169,7 @@ def _own_address(settings: str) -> str:
 
 
 def _claim_domains(store: Any, now: int) -> None:
-    """What one client alone claimed counts from now on; what several did counts for none until one proves it."""
+    """A domain that only one client lists counts for it; one that several list counts for none until one proves it."""
     found = store.execute(sa.text("SELECT DISTINCT tenant_id, domain FROM provider_domains ORDER BY tenant_id, domain"))
     rows, random = [(row.tenant_id, row.domain) for row in found], Random()
     claim = sa.text(
@@ -182,7 +184,7 @@ def _claim_domains(store: Any, now: int) -> None:
 
 
 def _claim_directories(store: Any, now: int) -> None:
-    """As for domains."""
+    """As :func:`_claim_domains`, for directories."""
     text = "SELECT DISTINCT tenant_id, kind, issuer FROM providers WHERE kind IN ('entra', 'dynamics', 'oidc')"
     found = [(row.tenant_id, directory_of(row.kind, row.issuer)) for row in store.execute(sa.text(text))]
     claim = sa.text(
@@ -197,7 +199,7 @@ def _claim_directories(store: Any, now: int) -> None:
 
 
 def _pin_names(store: Any) -> None:
-    """A name that one client alone used keeps its meaning for those who name no client."""
+    """A provider name that only one client uses keeps its meaning where no client is named."""
     text = "SELECT DISTINCT tenant_id, name, kind FROM providers WHERE kind <> 'entra'"
     found = [(row.tenant_id, row.name, row.kind) for row in store.execute(sa.text(text))]
     names = {(tenant, name) for tenant, name, _ in found}
@@ -209,7 +211,7 @@ def _pin_names(store: Any) -> None:
 
 
 def _counted(claims: list[tuple[int, str]], now: int) -> list[dict[str, Any]]:
-    """Each claim with its state: it is proved where no other client has the same."""
+    """Each claim with its state: proved where no other client has the same."""
     holders: dict[str, int] = {}
     for _, what in claims:
         holders[what] = holders.get(what, 0) + 1
@@ -222,7 +224,7 @@ def _counted(claims: list[tuple[int, str]], now: int) -> list[dict[str, Any]]:
 
 
 def directory_of(kind: str, issuer: str) -> str:
-    """The Microsoft directory that a provider speaks for; empty where it speaks for none."""
+    """The Microsoft directory of a provider; empty where it has none."""
     if kind != "oidc":
         return issuer
     found = _MICROSOFT.match(issuer)

@@ -1,0 +1,166 @@
+"""Management of system admins by other system admins: list, create, disable, enable, reset.
+
+The transaction locks all active admins and reads the acting one again: of two admins who disable each other at once,
+the second one is refused. The last active admin cannot be disabled.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, select, update
+
+from manifest_auth import audit
+from manifest_auth.accounts.admins import admins, second_factor
+from manifest_auth.accounts.admins.admins import Admin, get_locked, read
+from manifest_auth.accounts.admins.second_factor import HAS_ONE
+from manifest_auth.audit import Event
+from manifest_auth.context import Acting, AdminCaller, Request, require_recent
+from manifest_auth.errors import Conflict, InvalidToken, NotFound
+from manifest_auth.store import Listing, SystemUnit, global_
+from manifest_auth.store.tables import admin_sessions, system_admins
+
+_A, _S = system_admins.c, admin_sessions.c
+
+
+class AdminRow(NamedTuple):
+    """An admin in a list."""
+
+    id: int
+    username: str
+    created_at: int
+    disabled_at: int | None
+    last_sign_in_at: int | None
+    second_factor: bool
+
+    @property
+    def username_key(self) -> str:
+        """The key that lists are ordered by."""
+        return self.username.casefold()
+
+
+_SEEN = select(
+    _A.id, _A.username, _A.created_at, _A.disabled_at, _A.last_sign_in_at, _A.id.in_(HAS_ONE).label("second_factor")
+)
+_BY_ID = global_(_SEEN.where(_A.id == bindparam("id")), AdminRow)
+#: Filters take ``like``, see :func:`manifest_auth.text.canonical.like`.
+LISTING = Listing(
+    _SEEN,
+    AdminRow,
+    key=_A.id,
+    sorts={"ID": _A.id, "USERNAME": _A.username_key},
+    filters={
+        "search": _A.username_key.like(bindparam("like"), escape="\\"),
+        "active": _A.disabled_at.is_(None),
+        "disabled": _A.disabled_at.is_not(None),
+    },
+    owned=False,
+)
+_ACTIVE = global_(select(_A.id).where(_A.disabled_at.is_(None)).order_by(_A.id).with_for_update(), int)
+_SET_DISABLED = global_(update(system_admins).where(_A.id == bindparam("of_id")).values(disabled_at=bindparam("at")))
+_SET_PASSWORD = global_(
+    update(system_admins).where(_A.id == bindparam("of_id")).values(password_hash=bindparam("new_hash"))
+)
+_END_ALL = global_(
+    update(admin_sessions)
+    .where(_S.admin_id == bindparam("of_id"), _S.id != bindparam("but"), _S.ended_at.is_(None))
+    .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
+)
+
+
+def get_listed(unit: SystemUnit, admin_id: int) -> AdminRow:
+    """Raises NotFound."""
+    found = unit.first(_BY_ID, id=admin_id)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def lock_active_admins(unit: SystemUnit, ctx: Request) -> list[int]:
+    """The ids of all active admins, locked. Raises InvalidToken when the acting admin is no longer one of them."""
+    active = unit.all(_ACTIVE)
+    if isinstance(ctx.caller, AdminCaller):
+        session = read(unit, ctx.admin.session_id)
+        if ctx.admin.admin_id not in active or session is None or not session.is_alive(ctx.now):
+            raise InvalidToken(reason="the acting admin was disabled meanwhile")
+    return active
+
+
+def get_managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "") -> Admin:
+    """The admin, locked. ``own``: the message where an admin may not do this to the own account.
+
+    Raises NotFound, InvalidToken, Conflict, ReauthenticationRequired.
+    """
+    require_recent(ctx)
+    lock_active_admins(unit, ctx)
+    get_listed(unit, admin_id)
+    if own and admin_id == ctx.admin.admin_id:
+        raise Conflict(own)
+    return get_locked(unit, admin_id)
+
+
+def create(unit: SystemUnit, by: Acting, username: str, password_hash: str) -> int:
+    """Creates an admin; the id. Raises ValidationError, ReauthenticationRequired, and Conflict when the name is
+    taken."""
+    require_recent(by)
+    admin_id = admins.create(unit, username, password_hash, by.origin.at)
+    audit.record_installation(unit, by, Event.ADMIN_CREATED, f"admin:{admin_id}", name=username)
+    return admin_id
+
+
+def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
+    """Disables an admin and ends the sessions. Raises NotFound, InvalidToken, ReauthenticationRequired, and Conflict
+    for an admin who is disabled already and for the last active one."""
+    require_recent(ctx)
+    active = lock_active_admins(unit, ctx)
+    if get_listed(unit, admin_id).disabled_at is not None:
+        raise Conflict("The system admin is disabled already")
+    if active == [admin_id]:
+        raise Conflict("The last active system admin cannot be disabled")
+    unit.change(_SET_DISABLED, of_id=admin_id, at=ctx.now)
+    ended = end_all(unit, admin_id, "admin_disabled", ctx.now)
+    detail = {"before": {"disabled": False}, "after": {"disabled": True}, "sessions_ended": ended}
+    audit.record_installation(unit, ctx, Event.ADMIN_DISABLED, f"admin:{admin_id}", **detail)
+
+
+def enable(unit: SystemUnit, by: Acting, admin: Admin) -> None:
+    """Enables a disabled admin. Raises Conflict for one who is not disabled."""
+    if admin.disabled_at is None:
+        raise Conflict("The system admin is not disabled")
+    unit.change(_SET_DISABLED, of_id=admin.id, at=None)
+    detail = {"before": {"disabled": True}, "after": {"disabled": False}}
+    audit.record_installation(unit, by, Event.ADMIN_ENABLED, f"admin:{admin.id}", **detail)
+
+
+def reset_password(unit: SystemUnit, ctx: Request, admin_id: int, password_hash: str) -> None:
+    """Sets a new password for another admin, whose sessions end. Raises NotFound, InvalidToken, Conflict."""
+    get_managed(unit, ctx, admin_id, own="You cannot reset your own password; change it with the current one")
+    set_password(unit, admin_id, password_hash)
+    ended = end_all(unit, admin_id, "admin_password_reset", ctx.now)
+    audit.record_installation(unit, ctx, Event.ADMIN_PASSWORD_RESET, f"admin:{admin_id}", sessions_ended=ended)
+
+
+def reset_second_factor(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
+    """Removes another admin's second factor and ends the sessions. Raises NotFound, InvalidToken, Conflict."""
+    get_managed(unit, ctx, admin_id, own="You cannot reset your own second factor; remove it with a code")
+    if not second_factor.remove(unit, admin_id):
+        raise Conflict("The system admin has no second factor")
+    ended = end_all(unit, admin_id, "second_factor_removed", ctx.now)
+    audit.record_installation(unit, ctx, Event.SECOND_FACTOR_REMOVED, f"admin:{admin_id}", sessions_ended=ended)
+
+
+def sign_out_all(unit: SystemUnit, ctx: Request, admin_id: int) -> int:
+    """Ends all sessions of an admin; how many there were. Raises NotFound, InvalidToken."""
+    get_managed(unit, ctx, admin_id)
+    ended = end_all(unit, admin_id, "ended", ctx.now)
+    audit.record_installation(unit, ctx, Event.SIGNED_OUT_ALL, f"admin:{admin_id}", sessions=ended)
+    return ended
+
+
+def set_password(unit: SystemUnit, admin_id: int, password_hash: str) -> None:
+    unit.change(_SET_PASSWORD, of_id=admin_id, new_hash=password_hash)
+
+
+def end_all(unit: SystemUnit, admin_id: int, reason: str, now: int, *, but: str = "") -> int:
+    """Ends the open sessions of an admin, except ``but``; how many there were."""
+    return unit.change(_END_ALL, of_id=admin_id, but=but, reason=reason, now=now)

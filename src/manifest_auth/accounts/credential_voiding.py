@@ -1,0 +1,117 @@
+"""Voids credentials that another person may have planted in an account: before it becomes an Admin's, and before a
+provider's person is linked to it by address (docs/decisions/0034-gain-of-admin.md).
+
+All kinds of credentials are listed here once, so that a new kind joins both cases. The password is the exception:
+``users`` removes it together with the change of roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from manifest_auth import audit, providers, sessions
+from manifest_auth.accounts import one_time_links, users
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Event, Origin
+from manifest_auth.context import Request
+from manifest_auth.errors import Conflict
+from manifest_auth.providers import Identity, Provider, sign_in_flows
+from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import claims
+from manifest_auth.throttle import origins
+
+IN_DOUBT = (
+    "The user's e-mail address was changed within the last week, and not by an Admin: an Admin sets the address first, "
+    "to the same one if it is right"
+)
+
+
+class Voided(NamedTuple):
+    """What ended. ``kept``: ids of the identities that stay; ``granted``: bit mask of roles that only groups of the
+    unlinked identities had added."""
+
+    kept: Sequence[int]
+    granted: int
+    counts: dict[str, Any]
+
+
+def void(unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0, undo_ends: bool = False) -> Voided:
+    """Ends all credentials of the account except the password, proved identities, and the identity ``but``. ``user``:
+    locked. ``reason``: why its sessions ended. ``undo_ends``: e-mail changes in force can no longer be undone
+    either."""
+    changes = users.email_changes
+    unlinked = providers.unlink_unproved(unit, user.id, user.email, claims.domain_counts, but=but)
+    counts = {
+        "sessions": sessions.end_all(unit, user.id, reason, now),
+        "flows": sign_in_flows.delete_of_user(unit, user.id),
+        "links": one_time_links.close(unit, user.id, now),
+        "address_changes": (changes.close_all if undo_ends else changes.close_pending)(unit, user.id, now),
+        "devices": origins.forget(unit, user.id),
+        "identities": unlinked.gone,
+    }
+    return Voided(unlinked.kept, unlinked.granted, counts)
+
+
+@dataclass(slots=True)
+class AdminGain:
+    """Voids an account that gains the role Admin, and records it; passed to :func:`users.set_roles` and
+    :func:`users.restore`. ``path``: how the role is gained; ``by``: the granting actor, as in the audit trail; ``but``:
+    an identity that is proved. Raises Conflict where the address is in doubt."""
+
+    who: Request | Origin
+    path: str
+    by: str
+    but: int = 0
+    voided: Voided | None = None
+
+    def __call__(self, unit: TenantUnit, user: User) -> None:
+        now = self.who.origin.at
+        if address_is_in_doubt(unit, user, now):
+            raise Conflict(IN_DOUBT)
+        self.voided = void(unit, user, "became_admin", now, but=self.but, undo_ends=True)
+        void_of = {**self.voided.counts, "password": user.password_hash is not None}
+        detail = {"path": self.path, "by": self.by, "void": void_of, "identities_kept": len(self.voided.kept)}
+        audit.record(unit, self.who, Event.ADMIN_GAINED, f"user:{user.id}", **detail)
+
+    @property
+    def leaves_no_access(self) -> bool:
+        """Whether the role was gained, and the account has no credential left."""
+        return self.voided is not None and not self.voided.kept
+
+
+def address_is_in_doubt(unit: TenantUnit, user: User, now: int) -> bool:
+    """Whether a user who is not an Admin changed the account's address within the last week: it may be that user's
+    mailbox. An Admin who sets the address, even to the same one, ends the doubt."""
+    change = users.email_changes.latest(unit, user.id, now)
+    return change is not None and not is_admin_actor(unit, change.started_by)
+
+
+def is_admin_actor(unit: TenantUnit, actor: str) -> bool:
+    """Whether an actor (as in the audit trail) is a system admin, the command line, or an Admin of the client today:
+    only their acts count for an Admin's account."""
+    kind, _, number = actor.partition(":")
+    maker = users.find(unit, int(number)) if kind == "user" else None
+    return kind in ("admin", "system") or (maker is not None and maker.is_admin)
+
+
+def no_gain(unit: TenantUnit, user: User) -> None:
+    """For a change that only removes roles."""
+    raise AssertionError(f"user {user.id} gains the role Admin by a change that gives no role")
+
+
+def gain_by_groups(ctx: Request, provider: Provider, identity: Identity) -> AdminGain:
+    """For a sign-in whose groups grant the role; its identity stays."""
+    return AdminGain(ctx, "groups", f"provider:{provider.id}", but=identity.id)
+
+
+def drop_credentials(unit: TenantUnit, ctx: Request, provider: Provider, user: User) -> tuple[User, Voided]:
+    """Runs before a person is linked to the account by address: a previous holder of the account keeps no credential. A
+    password that was set with a link mailed to that address stays."""
+    drops = user.password_hash is not None and not users.password_is_proved(user)
+    after = users.drop_password(unit, user) if drops else user
+    voided = void(unit, user, "linked_by_domain", ctx.now)
+    detail = {"provider": provider.id, "void": {**voided.counts, "password": drops}}
+    audit.record(unit, ctx, Event.CREDENTIALS_DROPPED, f"user:{user.id}", **detail, identities_kept=len(voided.kept))
+    return after, voided

@@ -1,0 +1,146 @@
+"""Mutations on users. Each calls one function of ``accounts``, which checks ranks; the schema states the permission."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from manifest_auth import accounts, tenants
+from manifest_auth.accounts import Draft, NewLink, UserWithAccessLink
+from manifest_auth.accounts.invitations import DeliveredLink
+from manifest_auth.accounts.users import User
+from manifest_auth.api.graphql.users import WithLink, role_named
+from manifest_auth.errors import ValidationError
+from manifest_auth.permissions import Role, mask_of
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
+from manifest_auth.text.canonical import check_line, check_prose
+
+EMAIL_LIMIT, NAME_LIMIT, DESCRIPTION_LIMIT = 254, 100, 2000
+#: Wire name of an input's member, the parameter's name, and the limit.
+_LINES = (
+    ("firstName", "first_name", NAME_LIMIT),
+    ("lastName", "last_name", NAME_LIMIT),
+    ("title", "title", NAME_LIMIT),
+)
+
+
+def _checked_members(members: dict[str, Any]) -> dict[str, str]:
+    """The members of an input, checked; null counts as left out. Raises ValidationError."""
+    found = {}
+    if members.get("email") is not None:
+        if len(members["email"]) > EMAIL_LIMIT:
+            raise ValidationError(details=[("email", f"At most {EMAIL_LIMIT} characters")])
+        found["email"] = members["email"]
+    for wire, name, most in _LINES:
+        if members.get(wire) is not None:
+            found[name] = check_line(members[wire], wire, most, empty=True)
+    if members.get("description") is not None:
+        found["description"] = check_prose(members["description"], "description", DESCRIPTION_LIMIT)
+    return found
+
+
+def _roles(names: Sequence[str]) -> int:
+    """The bit mask of named roles. Raises ValidationError."""
+    if len(names) > len(Role):
+        raise ValidationError(details=[("roles", f"At most {len(Role)}")])
+    return mask_of([role_named(name, "roles") for name in names])
+
+
+def _draft(members: dict[str, Any]) -> Draft:
+    return Draft(roles=_roles(members["roles"]), **_checked_members(members))
+
+
+async def _deliver_link(ctx: RequestContext, new_link: NewLink) -> DeliveredLink:
+    return await accounts.deliver_link(ctx, ctx.services.account_tools, new_link)
+
+
+async def _with_link(ctx: RequestContext, admitted: UserWithAccessLink) -> User:
+    """The user, with the link that a new Admin may need."""
+    if admitted.new_link is None:
+        return admitted.user
+    user = WithLink(*admitted.user)
+    user.link = (await _deliver_link(ctx, admitted.new_link)).link
+    return user
+
+
+async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> DeliveredLink:  # noqa: A002 - the wire's name
+    ctx: RequestContext = info.context
+    draft = _draft(input)
+
+    def work(unit: TenantUnit) -> NewLink:
+        return accounts.invite(
+            unit, ctx, ctx.services.account_tools, accounts.add(unit, ctx, ctx.services.account_tools, draft).id
+        )
+
+    return await _deliver_link(ctx, await ctx.store.write(work))
+
+
+async def _renew(_root: Any, info: Any, userId: int) -> DeliveredLink:  # noqa: N803
+    ctx: RequestContext = info.context
+    return await _deliver_link(
+        ctx, await ctx.store.write(lambda unit: accounts.invite(unit, ctx, ctx.services.account_tools, userId))
+    )
+
+
+async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:  # noqa: A002
+    ctx: RequestContext = info.context
+    draft = _draft(input)
+    return await ctx.store.write(lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft))
+
+
+async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> User:  # noqa: A002
+    ctx: RequestContext = info.context
+    changes = _checked_members(input)
+    changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, ctx.services.account_tools, id, changes))
+    ctx.services.mail_queue.send_soon(ctx.request_id, *changed.mails)
+    return changed.user
+
+
+async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> User:  # noqa: N803
+    ctx: RequestContext = info.context
+    mask = _roles(roles)
+    return await _with_link(
+        ctx, await ctx.store.write(lambda unit: accounts.set_roles(unit, ctx, ctx.services.account_tools, userId, mask))
+    )
+
+
+async def _deactivate(_root: Any, info: Any, id: int) -> User:  # noqa: A002
+    ctx: RequestContext = info.context
+    return await ctx.store.write(lambda unit: accounts.deactivate(unit, ctx, id))
+
+
+async def _restore(_root: Any, info: Any, id: int) -> User:  # noqa: A002
+    ctx: RequestContext = info.context
+    return await _with_link(
+        ctx, await ctx.store.write(lambda unit: accounts.restore(unit, ctx, ctx.services.account_tools, id))
+    )
+
+
+async def _end_sessions(_root: Any, info: Any, userId: int) -> int:  # noqa: N803
+    ctx: RequestContext = info.context
+    return await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, userId))
+
+
+async def _reset(_root: Any, info: Any, userId: int) -> DeliveredLink:  # noqa: N803
+    ctx: RequestContext = info.context
+    by_password = tenants.settings_of(ctx.user.tenant_settings).password_sign_in
+    return await _deliver_link(
+        ctx,
+        await ctx.store.write(
+            lambda unit: accounts.start_reset(unit, ctx, ctx.services.account_tools, userId, by_password=by_password)
+        ),
+    )
+
+
+RESOLVERS: dict[str, Callable[..., Any]] = {
+    "Mutation.inviteUser": _invite,
+    "Mutation.renewInvitation": _renew,
+    "Mutation.addUser": _add,
+    "Mutation.updateUser": _update,
+    "Mutation.setUserRoles": _set_roles,
+    "Mutation.deactivateUser": _deactivate,
+    "Mutation.restoreUser": _restore,
+    "Mutation.endUserSessions": _end_sessions,
+    "Mutation.resetUserPassword": _reset,
+}

@@ -1,0 +1,120 @@
+"""Routes for operators and integrators: health, readiness, metrics, public keys, the API's description."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+from typing import Any
+
+import orjson
+
+from manifest_auth.api import power_apps_connector
+from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
+from manifest_auth.http import (
+    NO_STORE,
+    Access,
+    Answer,
+    Call,
+    Header,
+    Route,
+    RouteTable,
+    docs_page,
+    identification,
+    ok,
+    openapi,
+)
+from manifest_auth.protocols.microsoft import Cloud
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.store import StoreUnavailable
+
+_TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+_PLAIN_JSON: Header = (b"content-type", b"application/json; charset=utf-8")
+_HTML: Header = (b"content-type", b"text/html; charset=utf-8")
+
+
+async def _healthz(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
+    return ok({"status": "alive"})
+
+
+async def _readyz(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
+    """Ready: the store answers. Its schema is up to date, since the start migrates it. An unreadable key file is only a
+    warning: the keys in memory still open what they sealed."""
+    try:
+        await ctx.services.store.ping()
+    except StoreUnavailable as error:
+        raise Overloaded("The store is not reachable", retry_after=1, reason=str(error)) from error
+    if ctx.services.sealer.look_again() is not None:
+        return ok({"status": "ready", "warnings": ["The secret key file was replaced and cannot be read: see the log"]})
+    return ok({"status": "ready"})
+
+
+async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    """Where a token is configured, it is required. Where none is, only a loopback public address serves metrics."""
+    settings = ctx.services.settings
+    if settings.metrics_token is not None:
+        if call.head.authorization is None:
+            raise Unauthenticated()
+        token = identification.bearer(call.head.authorization)
+        if not hmac.compare_digest(token.encode(), settings.metrics_token.reveal().encode()):
+            raise InvalidToken(reason="metrics token")
+    elif not settings.is_loopback:
+        raise NotFound()
+    body = await asyncio.to_thread(
+        ctx.services.metrics.render, everybody=settings.workers > 1
+    )  # takes about ten milliseconds
+    return Answer(200, body, (_TEXT, NO_STORE))
+
+
+async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    """The key set (RFC 7517), empty while tokens are signed with HS256. It is read again, since another node may
+    already sign with a newer key."""
+    with contextlib.suppress(StoreUnavailable):  # the cached keys are better than none
+        await ctx.services.keys.refresh()
+    body = orjson.dumps({"keys": ctx.services.keys.published()})
+    return Answer(200, body, (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
+
+
+_public: dict[str, bytes] = {}
+_connectors: dict[tuple[str, Cloud], bytes] = {}  # by public address and cloud
+
+
+def describe(table: RouteTable, services: Services) -> None:
+    """Builds the OpenAPI document, the connector and the docs page from the routes, once at start."""
+    document = openapi.build(table.routes)
+    key = _connector_key(services)
+    _connectors[key] = orjson.dumps(power_apps_connector.build(table.routes, *key))
+    _public["openapi"] = orjson.dumps(document)
+    _public["docs"] = docs_page.render(document).encode()
+
+
+async def _openapi(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    return Answer(200, _public["openapi"], (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
+
+
+def _connector_key(services: Services) -> tuple[str, Cloud]:
+    return services.settings.public_url, services.microsoft.clouds.get("")
+
+
+async def _connector(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    return Answer(
+        200, _connectors[_connector_key(ctx.services)], (_PLAIN_JSON, (b"cache-control", b"public, max-age=300"))
+    )
+
+
+async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    headers = (_HTML, (b"cache-control", b"public, max-age=300"))
+    return Answer(200, _public["docs"], headers, policy=docs_page.POLICY)
+
+
+ROUTES = (
+    Route("GET", "/healthz", _healthz, Access.OPEN, "Alive"),
+    Route("GET", "/readyz", _readyz, Access.OPEN, "Ready: the store can be reached", refusals=(Overloaded,)),
+    Route("GET", "/metrics", _metrics, Access.OPEN, "Prometheus metrics", refusals=(NotFound,)),
+    Route("GET", "/.well-known/jwks.json", _jwks, Access.OPEN, "Public keys of ES256 access tokens"),
+    Route("GET", "/openapi.json", _openapi, Access.OPEN, "This description"),
+    Route(
+        "GET", "/power-apps.json", _connector, Access.OPEN, "Power Apps custom connector, OpenAPI 2.0, to be imported"
+    ),
+    Route("GET", "/docs", _docs, Access.OPEN, "This description as a page"),
+)

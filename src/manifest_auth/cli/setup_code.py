@@ -1,0 +1,50 @@
+"""``manifest-auth setup-code``, and what ``serve`` says while there is no system admin."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from manifest_auth.accounts.admins import console
+from manifest_auth.app import build_services, opened
+from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.services import Services
+from manifest_auth.sign_in import first_run
+from manifest_auth.sign_in.first_run import Told
+from manifest_auth.text.canonical import when
+
+_OTHERWISE = "Or on this machine: manifest-auth admin create NAME."
+
+
+def add_to(groups: Any) -> None:
+    """Adds the command to the grammar."""
+    command = groups.add_parser("setup-code", help="print a code with which a browser makes the first system admin")
+    command.set_defaults(run=_setup_code)
+
+
+async def _setup_code(_given: argparse.Namespace) -> None:
+    loaded = settings.load()
+    if not console.is_served(loaded):
+        raise Refused(f"pages of the installation need https, or a loopback address: {_OTHERWISE}")
+    async with opened(build_services(loaded), hashing=False) as services:
+        print(_text(loaded, await first_run.new_code(services, origin_of(services))))
+
+
+async def at_start(services: Services) -> str | None:
+    """What a start prints; None: nothing."""
+    if not console.is_served(services.settings):
+        return None
+    told = await first_run.at_start(services)
+    return None if told is None else f"No system admin exists yet. {_text(services.settings, told)}"
+
+
+def _text(loaded: Settings, told: Told) -> str:
+    page, end = f"{loaded.public_url.rstrip('/')}{console.PATH}/setup", f"{when(told.ends_at)[11:16]} UTC"
+    if told.code is None:
+        return (
+            f"The setup code that was printed before is good until {end} at {page}; "
+            f"manifest-auth setup-code prints a new one. {_OTHERWISE}"
+        )
+    return f"Make the first one at {page} with this setup code, good until {end}:\n\n    {told.code}\n\n{_OTHERWISE}"

@@ -1,0 +1,28 @@
+"""Exports the audit trail of the caller's client as a file. The export is recorded before the first byte is sent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from manifest_auth import audit
+from manifest_auth.audit import AuditFilters, Event, Format
+from manifest_auth.services import RequestContext
+from manifest_auth.text.canonical import when
+
+
+async def start(ctx: RequestContext, filters: AuditFilters, form: Format) -> AsyncIterator[bytes]:
+    """The bytes of a file with the events until now. Raises ValidationError."""
+    now, asked = ctx.now, audit.event_filter(filters)
+    asked = asked._replace(until=min(asked.until, now + 1))  # the file must not grow while it is written
+    chosen = {name: value for name, value in asked.texts.items() if value}
+    chosen |= {name: value for name, value in (("from", filters.since), ("to", filters.until)) if value}
+    subject = f"client:{ctx.user.tenant_id}"
+    await ctx.store.write(
+        lambda unit: audit.record(unit, ctx, Event.AUDIT_EXPORTED, subject, format=form, filters=chosen)
+    )
+    return audit.download(ctx.store, asked, form)
+
+
+def file_name(ctx: RequestContext, form: Format) -> str:
+    """The name of the file."""
+    return f"audit-{ctx.user.client}-{when(ctx.now)[:10]}.{form}"

@@ -1,0 +1,110 @@
+"""Which identities are proved to be the user's: they stay when the others are unlinked.
+
+An identity is proved when its provider is enabled, was saved last by an Admin, and vouched for the user's present
+address in a domain that counts for the client; or when an Admin confirmed it instead. A used invitation or a consent
+proves nothing: an attacker may have used the link or the session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, not_, select, update
+
+from manifest_auth.errors import NotFound
+from manifest_auth.providers.identities import IS_ALIAS, Identity, ProviderEmail, forget_aliases
+from manifest_auth.providers.providers import Provider
+from manifest_auth.providers.settings import Rules, settings_of
+from manifest_auth.providers.upstream_tokens import drop_tokens
+from manifest_auth.store import TenantUnit, tenant_scoped
+from manifest_auth.store.tables import identities, providers
+from manifest_auth.text.canonical import email_key
+
+#: Whether the client's claim on an e-mail domain counts; passed in, since ``claims`` is not imported here.
+DomainCounts = Callable[[TenantUnit, str], bool]
+
+
+class _IdentityFacts(NamedTuple):
+    id: int
+    email: str
+    vouched: int
+    confirmed_at: int | None
+    granted: int
+    disabled_at: int | None
+    reaches_admins: int
+    settings: str
+
+
+class UnlinkResult(NamedTuple):
+    """``kept``: ids of identities that stay; ``gone``: how many were unlinked; ``granted``: bit mask of the roles that
+    only groups of the unlinked ones had added."""
+
+    kept: Sequence[int]
+    gone: int
+    granted: int
+
+
+_C, _P = identities.c, providers.c
+_OF_USER = tenant_scoped(
+    select(_C.id, _C.email, _C.vouched, _C.confirmed_at, _C.granted, _P.disabled_at, _P.reaches_admins, _P.settings)
+    .select_from(identities.join(providers, _P.id == _C.provider_id))
+    .where(_C.user_id == bindparam("of_user"), not_(IS_ALIAS))
+    .order_by(_C.id),
+    _IdentityFacts,
+)
+_UNLINK = tenant_scoped(
+    delete(identities)
+    .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"), not_(IS_ALIAS))
+    .returning(_C.provider_id),
+    int,
+)
+_CONFIRM = tenant_scoped(
+    update(identities)
+    .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"), not_(IS_ALIAS))
+    .values(confirmed_at=bindparam("now"), confirmed_by=bindparam("by"))
+)
+
+
+def is_proved(
+    unit: TenantUnit, provider: Provider, identity: Identity, address: ProviderEmail, email: str, counts: DomainCounts
+) -> bool:
+    """Whether an identity is proved, by what its provider says now. ``email``: the user's address here."""
+    facts = _IdentityFacts(
+        id=identity.id, email=address.email, vouched=int(address.vouched), confirmed_at=identity.confirmed_at,
+        granted=identity.granted, disabled_at=provider.disabled_at, reaches_admins=provider.reaches_admins,
+        settings=provider.settings,
+    )  # fmt: skip
+    return _is_proved(unit, facts, email, counts)
+
+
+def unlink_unproved(unit: TenantUnit, user_id: int, email: str, counts: DomainCounts, *, but: int = 0) -> UnlinkResult:
+    """Unlinks the user's identities that are not proved, except ``but``, with their stored Microsoft tokens."""
+    kept, gone, stay, go = list[int](), 0, 0, 0
+    unit.announce("user", user_id)  # callers with their providers' tokens are verified again
+    for facts in unit.all(_OF_USER, of_user=user_id):
+        if facts.id == but or _is_proved(unit, facts, email, counts):
+            kept.append(facts.id)
+            stay |= facts.granted
+        elif provider_id := unit.first(_UNLINK, id=facts.id, of_user=user_id):
+            forget_aliases(unit, provider_id, user_id)
+            drop_tokens(unit, user_id, provider_id)
+            gone, go = gone + 1, go | facts.granted
+    return UnlinkResult(kept, gone, go & ~stay)
+
+
+def confirm(unit: TenantUnit, user_id: int, identity_id: int, by: str, now: int) -> None:
+    """Records that an Admin confirmed the identity. ``by``: the Admin, as in the audit trail. Raises NotFound."""
+    if unit.change(_CONFIRM, id=identity_id, of_user=user_id, now=now, by=by) != 1:
+        raise NotFound()
+
+
+def _is_proved(unit: TenantUnit, facts: _IdentityFacts, email: str, counts: DomainCounts) -> bool:
+    if facts.disabled_at is not None or not facts.reaches_admins:
+        return False
+    if facts.confirmed_at is not None:
+        return True
+    key = email_key(email)
+    domain = key.rpartition("@")[2]
+    speaks = domain in settings_of(facts.settings, Rules).domains
+    return bool(facts.vouched) and speaks and email_key(facts.email) == key and counts(unit, domain)

@@ -1,0 +1,85 @@
+"""How a system admin gets onto the pages of the installation: by a cookie that opens those and nothing else.
+
+The session has no tokens, so ``/api/admin``, which reads a bearer alone, cannot be asked with it, and no foreign page
+can make a browser act there. The cookie is for the same site alone and dies after half an hour without use.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manifest_auth.accounts import admins
+from manifest_auth.accounts.admins import Admin, console
+from manifest_auth.context import AdminCaller
+from manifest_auth.errors import InvalidToken, TokenExpired, Unauthenticated
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import admin_own_account, admin_sign_in
+from manifest_auth.sign_in.admin_own_account import Credentials
+from manifest_auth.sign_in.admin_sign_in import Session
+from manifest_auth.store import SystemUnit
+
+_MOST_COOKIE = 256
+
+
+class Opened(NamedTuple):
+    """``cookie``: 256 random bits, stored nowhere but as a hash."""
+
+    admin: Admin
+    cookie: str
+
+
+async def sign_in(
+    ctx: RequestContext, username: str, password: str, otp: str | None = None, shown: str | None = None
+) -> Opened:
+    """``otp``: a code of the second factor, where the admin has one. ``shown``: the cookie that came along, whose
+    session ends: it is never adopted.
+
+    Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
+    """
+    return await admin_sign_in.prove(ctx, username, password, otp, _giving(shown))
+
+
+async def continue_sign_in(ctx: RequestContext, challenge: str, otp: str, shown: str | None = None) -> Opened:
+    """Finishes a sign-in that was answered MfaRequired. Raises InvalidToken, TokenExpired, AccountDisabled,
+    MfaRequired, RateLimited."""
+    return await admin_sign_in.prove_code(ctx, challenge, otp, _giving(shown))
+
+
+def _giving(shown: str | None) -> admin_sign_in.Give[Opened]:
+    def give(unit: SystemUnit, ctx: RequestContext, session: Session) -> Opened:
+        if shown and (old := console.find(unit, shown)) is not None:
+            admins.end(unit, old.session_id, "replaced", ctx.now)
+        cookie = ctx.services.random.text(32)
+        console.begin(unit, session.id, cookie, ctx.now, min(session.ends_at, ctx.now + console.MOST_S * 1000))
+        return Opened(session.admin, cookie)
+
+    return give
+
+
+async def identify(ctx: RequestContext, cookie: str | None) -> AdminCaller:
+    """The system admin behind a request for a page, by the value of the cookie; its idle time starts anew. Raises
+    Unauthenticated, InvalidToken, TokenExpired."""
+    if cookie is None:
+        raise Unauthenticated()
+    if not cookie or len(cookie) > _MOST_COOKIE:
+        raise InvalidToken(reason="admin cookie: shape")
+    now, store = ctx.now, ctx.services.store
+    session = await console.look_up(store, cookie)
+    if session is None or session.ended_at is not None or session.disabled_at is not None:
+        raise InvalidToken(reason="admin cookie: session or admin is not alive")
+    if not session.is_alive(now):
+        raise TokenExpired(reason="admin cookie: too old, or idle for too long")
+    if console.is_to_touch(session, now):
+        await store.write_quickly(lambda unit: console.touch(unit, session.session_id, now))
+    return session.caller
+
+
+async def prove_again(ctx: RequestContext, password: str, otp: str | None) -> None:
+    """Password and code are fresh from now on, see :func:`manifest_auth.context.require_recent`. Attempts are counted
+    as at sign-in. Raises InvalidCredentials, RateLimited, Overloaded, InvalidToken."""
+    session_id = ctx.admin.session_id
+
+    def work(unit: SystemUnit, _me: Admin) -> None:
+        console.proved(unit, session_id, ctx.now)
+
+    await admin_own_account.proven(ctx, Credentials(password, otp), work)

@@ -1,0 +1,54 @@
+"""Refusals at the start of a sign-in at a provider, when the client is already known: they are recorded in the client's
+audit trail, within its budget of events."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+
+from manifest_auth.audit import Event
+from manifest_auth.errors import AccountDisabled, Refusal
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
+
+T = TypeVar("T")
+LONGEST_WHY = 1000
+START_AGAIN = "This sign-in is over, start again"
+
+
+def other_browser(ctx: RequestContext) -> str:
+    """The message for a callback without the cookie of the start."""
+    address = ctx.services.settings.public_url.rstrip("/")
+    return f"This sign-in began in another browser, or not at {address}; start again there, with cookies allowed"
+
+
+class ClientRefusal(Exception):
+    """A refusal raised in a unit of work that only reads, with the client whose audit trail records it."""
+
+    def __init__(self, tenant_id: int, provider_id: int | None, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.tenant_id, self.provider_id, self.refusal = tenant_id, provider_id, refusal
+
+
+async def recorded(ctx: RequestContext, method: str, reading: Awaitable[T]) -> T:
+    """The result of ``reading``. Where that raises :class:`ClientRefusal`, the refusal is recorded and raised."""
+    try:
+        return await reading
+    except ClientRefusal as known:
+        raise await refuse(ctx, method, known.tenant_id, known.provider_id, known.refusal) from known
+
+
+async def refuse(
+    ctx: RequestContext, method: str, tenant_id: int, provider_id: int | None, refusal: Refusal
+) -> Refusal:
+    """Records a refusal; returns it, for the caller to raise."""
+    event = Event.SIGN_IN_REFUSED if isinstance(refusal, AccountDisabled) else Event.SIGN_IN_FAILED
+    detail: dict[str, Any] = {"method": method, "why": refusal.reason[:LONGEST_WHY]}
+    if provider_id is not None:
+        detail["provider"] = provider_id
+
+    def work(unit: TenantUnit) -> None:
+        ctx.services.anonymous_limits.record(unit, ctx, event, "", **detail)
+
+    await ctx.services.store.of(tenant_id).write(work)
+    return refusal

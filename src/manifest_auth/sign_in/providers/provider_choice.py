@@ -1,0 +1,101 @@
+"""Which provider a request to start a sign-in means, and to which address the browser returns."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from manifest_auth import providers, tenants
+from manifest_auth.accounts import one_time_links
+from manifest_auth.accounts.one_time_links import Purpose
+from manifest_auth.errors import AccountDisabled, NotFound, Replay, SsoFailed, ValidationError
+from manifest_auth.providers import Provider
+from manifest_auth.providers.sign_in_flows import FlowRequest
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import early_refusals, exchange_codes
+from manifest_auth.sign_in.early_refusals import ClientRefusal
+from manifest_auth.sign_in.providers.kind import Kind
+from manifest_auth.sign_in.providers.provider_flow import SUSPENDED, ProviderChoice, is_web, return_address
+from manifest_auth.sign_in.sign_in_metrics import counted, no_result_yet
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.tenants.claims import pinned_names
+
+
+class StartRequest(NamedTuple):
+    """The parameters of a request to start a sign-in."""
+
+    provider: str | None
+    client: str | None
+    return_to: str
+    response: str
+    challenge: str
+    invitation: str
+    device: str | None
+
+
+async def choose(ctx: RequestContext, kind: Kind[Any, Any], asked: StartRequest) -> ProviderChoice:
+    """The provider that the request means. Raises NotFound, ValidationError, SsoFailed when it is switched off,
+    AccountDisabled when the client is suspended: before the login at the provider rather than after it."""
+    choosing = ctx.services.store.read(lambda unit: _choose(unit, ctx, kind, asked))
+    return await counted(ctx, kind.name, early_refusals.recorded(ctx, kind.name, choosing), no_result_yet)
+
+
+def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: StartRequest) -> ProviderChoice:
+    tenant = _client(unit, kind, asked)
+    found = _of_tenant(unit.of(tenant.id), kind.name, asked.provider)
+    if tenant.suspended_at is not None:
+        refusal = AccountDisabled("Sign-in is not possible at the moment: this client is suspended", reason=SUSPENDED)
+        raise ClientRefusal(tenant.id, found.id, refusal)
+    if found.disabled_at is not None:
+        off = SsoFailed("This way to sign in is switched off", reason="provider is switched off")
+        raise ClientRefusal(tenant.id, found.id, off)
+    bound = unit.of(tenant.id)
+    invitation = one_time_links.find(bound, asked.invitation) if asked.invitation else None
+    if asked.invitation and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
+        replay: Replay | None = "one_time_link" if invitation is not None and invitation.used_at is not None else None
+        why = "invitation: unknown, used or expired"
+        raise ClientRefusal(
+            tenant.id, found.id, SsoFailed("The invitation is not open any more", reason=why, replay=replay)
+        )
+    return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
+    challenge = exchange_codes.check_challenge(asked.challenge, is_needed=not is_web(return_to))
+    request = FlowRequest(
+        return_to=return_to,
+        response=asked.response,
+        challenge=challenge,
+        link_session_id=None,
+        invitation_id=invitation.id if invitation else None,
+        device=asked.device,
+    )
+    return ProviderChoice(tenant, found, request)
+
+
+def _client(unit: SystemUnit, kind: Kind[Any, Any], asked: StartRequest) -> Tenant:
+    """The client that the request names; else the one to which the provider's name, or the default name of the kind, is
+    pinned. Raises NotFound, ValidationError."""
+    if asked.client is not None:
+        named = tenants.find(unit, asked.client)
+        if named is None:
+            raise NotFound(reason="no such client")
+        return named
+    name = asked.provider or kind.usual_name
+    meant = pinned_names.client_of(unit, name) if name is not None else None
+    if meant is None and asked.provider is not None:
+        raise NotFound(reason="no client named, and the provider's name is not pinned")
+    if meant is None:
+        raise ValidationError(details=[("client", "Required")])
+    return meant
+
+
+def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
+    if name is None:
+        fitting = [p for p in providers.list_all(unit) if p.kind == kind and p.disabled_at is None]
+        if len(fitting) > 1:
+            raise ValidationError(details=[("provider", "Required: the client has several")])
+        if fitting:
+            return fitting[0]
+        raise NotFound(reason="the client has no such provider")
+    found = providers.find(unit, name)
+    if found is None or found.kind != kind:
+        raise NotFound(reason="no such provider")
+    return found

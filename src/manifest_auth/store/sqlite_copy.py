@@ -1,0 +1,119 @@
+"""Copies a SQLite store while servers write to it, and reads and changes such copies."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from manifest_auth.store.store import StoreUnavailable
+
+PAGES = 256  # in a step of some milliseconds, after which progress is reported
+
+
+class Head(NamedTuple):
+    """The tip of an audit chain."""
+
+    sequence: int
+    hash: str
+
+
+class Row(NamedTuple):
+    """An uploaded file, by its row."""
+
+    key: str
+    size: int
+    sha256: str
+    is_used: bool  # otherwise it is not recorded in a job, and dropped after a day
+
+
+class Contents(NamedTuple):
+    """``rows``: number of rows by table; ``chains``: tips of the audit chains, by client id."""
+
+    schema: str
+    rows: dict[str, int]
+    chains: dict[str, Head]
+
+
+def copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> None:
+    """Copies the store, as of one moment, to one file. ``progress``: pages copied, and their total. Raises
+    :class:`StoreUnavailable`.
+
+    SQLite's backup starts again whenever another process commits, and would never end on a busy store. An open read
+    transaction fixes the moment; in WAL mode it blocks no writer.
+    """
+    with _opened(f"{source.absolute().as_uri()}?mode=ro") as store, _opened(target.absolute().as_uri()) as made:
+        store.execute("PRAGMA busy_timeout=5000")
+        store.execute("BEGIN")
+        store.execute("SELECT version_num FROM alembic_version").fetchone()
+        store.backup(made, pages=PAGES, progress=lambda _, left, of: progress(of - left, of))
+        store.execute("ROLLBACK")
+        # The whole store is this file; the first start switches to WAL again.
+        made.execute("PRAGMA journal_mode=DELETE")
+
+
+def damage(store: Path, *, quick: bool = False) -> list[str]:
+    """The faults that SQLite finds in the file. ``quick``: without the contents of indexes."""
+    try:
+        with _opened(f"{store.absolute().as_uri()}?mode=ro") as found:
+            rows = found.execute("PRAGMA quick_check(10)" if quick else "PRAGMA integrity_check(10)").fetchall()
+            lost = [] if quick else found.execute("PRAGMA foreign_key_check").fetchmany(10)
+    except StoreUnavailable as error:
+        return [str(error)]
+    damages = [str(text) for (text,) in rows if text != "ok"]
+    return damages + [
+        f"{table}: row {row} points at a row of {other} that is not there" for table, row, other, _ in lost
+    ]
+
+
+def contents(store: Path) -> Contents:
+    """The contents of a copy. Raises :class:`StoreUnavailable`, also when the file is not a store."""
+    with _opened(f"{store.absolute().as_uri()}?mode=ro") as found:
+        [(schema,)] = found.execute("SELECT version_num FROM alembic_version").fetchall()
+        names = (
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY 1"
+        )
+        tables = [name for (name,) in found.execute(names)]
+        rows = {name: found.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}  # noqa: S608 - of the store itself
+        heads = found.execute("SELECT tenant_id, sequence, hash FROM audit_heads ORDER BY tenant_id")
+        return Contents(str(schema), rows, {str(tenant): Head(number, text) for tenant, number, text in heads})
+
+
+def files(store: Path) -> list[Row]:
+    """The uploaded files of a copy. Raises :class:`StoreUnavailable`."""
+    with _opened(f"{store.absolute().as_uri()}?mode=ro") as found:
+        rows = found.execute("SELECT key, size, sha256, used_at IS NOT NULL FROM files ORDER BY key")
+        return [Row(key, size, sha256, bool(used)) for key, size, sha256, used in rows]
+
+
+def end_sessions(store: Path) -> int:
+    """Ends all sessions in a copy: a session that ended after the copy was made is still open there. Returns their
+    number."""
+    with _opened(store.absolute().as_uri()) as found:
+        return sum(
+            found.execute(
+                f"UPDATE {table} SET ended_at = created_at, end_reason = 'restored' WHERE ended_at IS NULL"  # noqa: S608
+            ).rowcount
+            for table in ("sessions", "admin_sessions")
+        )
+
+
+def write_value(store: Path, name: str, value: str) -> None:
+    """Writes an installation value into a copy."""
+    with _opened(store.absolute().as_uri()) as found:
+        found.execute("INSERT OR REPLACE INTO installation (name, value) VALUES (?, ?)", (name, value))
+
+
+@contextlib.contextmanager
+def _opened(address: str) -> Iterator[sqlite3.Connection]:
+    try:
+        raw = sqlite3.connect(address, uri=True, isolation_level=None)
+        try:
+            yield raw
+        finally:
+            raw.close()
+    except (sqlite3.Error, ValueError) as error:  # ValueError: there is no schema version
+        path = address.removeprefix("file://").partition("?")[0]
+        raise StoreUnavailable(f"{path}: {error}") from error

@@ -1,0 +1,91 @@
+"""Tables of a tenant's users and their sessions."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+
+from manifest_auth.store.tables.columns import OWNED, BigInt, at, id_column, metadata, partial_index, tenant
+
+users = Table(
+    "users",
+    metadata,
+    id_column(),
+    tenant(),
+    Column("email", Text, nullable=False),
+    Column("email_key", Text, nullable=False),  # case-folded
+    Column("first_name", Text, nullable=False),
+    Column("last_name", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("roles", Integer, nullable=False),  # bit mask, see permissions.Role
+    Column("password_hash", Text),
+    at("password_changed_at", nullable=True),
+    at("created_at"),
+    at("deactivated_at", nullable=True),
+    at("last_sign_in_at", nullable=True),
+    at("email_proved_at", nullable=True),  # when a link in an e-mail to this address was followed
+    Column("language", Text),  # of pages and e-mails, chosen by the user; null: none was chosen
+    UniqueConstraint("tenant_id", "email_key"),
+    Index(None, "email_key"),
+    Index(None, "tenant_id", "id", unique=True),  # the target of foreign keys that start with the tenant
+    Index(None, "tenant_id", "last_name", "id"),
+    *(
+        partial_index(f"ix_users_deactivated_{name}", "deactivated_at", "tenant_id", name, "id")
+        for name in ("email_key", "last_name")
+    ),
+    partial_index("ix_users_deactivated", "deactivated_at", "tenant_id", "id"),
+    info=OWNED,
+    sqlite_autoincrement=True,
+)
+
+password_history = Table(
+    "password_history",
+    metadata,
+    id_column(),
+    tenant(),
+    Column("user_id", BigInt, ForeignKey("users.id"), nullable=False),
+    Column("password_hash", Text, nullable=False),
+    at("replaced_at"),
+    Index(None, "user_id"),
+    info=OWNED,
+    sqlite_autoincrement=True,
+)
+
+sessions = Table(  # one sign-in; access token, refresh token and cookie are three keys to this row
+    "sessions",
+    metadata,
+    Column("id", Text, primary_key=True),  # `sid`: 128 random bits
+    tenant(),
+    Column("user_id", BigInt, ForeignKey("users.id"), nullable=False),
+    Column("method", Text, nullable=False),
+    Column("provider_id", BigInt),  # of single sign-on; no foreign key, since it stays when the provider is deleted
+    at("created_at"),
+    at("ends_at"),
+    at("ended_at", nullable=True),
+    Column("end_reason", Text),
+    at("last_used_at"),
+    Column("address", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("cookie_hash", Text, nullable=False, unique=True),  # SHA-256 of the cookie's value
+    at("cookie_seen_at"),
+    Column("refresh_current", Text, nullable=False),
+    Column("refresh_previous", Text),
+    at("refresh_changed_at"),
+    Index(None, "user_id"),
+    Index(None, "ends_at"),
+    Index(None, "provider_id"),
+    Index(None, "tenant_id", "created_at", "id"),
+    info=OWNED,
+)
+
+known_origins = Table(  # devices and addresses from which a user signed in before, see throttle/origins.py
+    "known_origins",
+    metadata,
+    Column("user_id", BigInt, ForeignKey("users.id"), primary_key=True),
+    Column("origin", Text, primary_key=True),  # SHA-256 of the device's secret or of the address
+    tenant(),
+    at("seen_at"),
+    Index(None, "seen_at"),
+    Index(None, "origin"),  # read when anonymous callers have to wait
+    info=OWNED,
+)

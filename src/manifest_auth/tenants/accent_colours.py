@@ -1,0 +1,83 @@
+"""A client's accent colour on pages, with enough contrast for text, links and focus rings (WCAG 2.2, 1.4.3).
+
+Every colour is accepted. Text on it is black or white, whichever contrasts more, which is at least 4.58:1. Links and
+focus rings use the colour with its lightness changed until the contrast with the page is 4.5:1, separately for light
+and dark pages.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import hashlib
+from functools import lru_cache
+from typing import NamedTuple
+
+LEAST = 4.5
+#: Backgrounds of links: the darkest of light pages, the lightest of dark pages (``pages/assets``).
+LIGHT_PAGE, DARK_PAGE = "#f6f5f2", "#22252e"
+_STEPS = 200
+
+Rgb = tuple[int, int, int]
+
+
+class Palette(NamedTuple):
+    """Colours as ``#rrggbb``: of a button, of the text on it, of links on light pages and on dark pages."""
+
+    accent: str
+    on_accent: str
+    link: str
+    link_on_dark: str
+
+
+class Stylesheet(NamedTuple):
+    """``hash``: the first 16 hex digits of its SHA-256, part of its address."""
+
+    text: bytes
+    hash: str
+
+
+def palette_of(accent: str) -> Palette:
+    """The palette for an accent colour. ``accent``: from a client's settings, not empty."""
+    on_accent = max("#000000", "#ffffff", key=lambda colour: contrast(accent, colour))
+    return Palette(
+        accent, on_accent, _with_contrast(accent, LIGHT_PAGE, to=0.0), _with_contrast(accent, DARK_PAGE, to=1.0)
+    )
+
+
+@lru_cache(maxsize=256)
+def stylesheet(accent: str) -> Stylesheet:
+    """The stylesheet that a client's pages link in addition to the common one."""
+    look = palette_of(accent)
+    text = (
+        f":root{{--accent:{look.accent};--on-accent:{look.on_accent};--link:{look.link}}}\n"
+        f"@media (prefers-color-scheme:dark){{:root{{--link:{look.link_on_dark}}}}}\n"
+    ).encode()
+    return Stylesheet(text, hashlib.sha256(text).hexdigest()[:16])
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast of two colours, 1 to 21 (WCAG 2.2)."""
+    low, high = sorted((_luminance(_rgb(one)), _luminance(_rgb(other))))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _with_contrast(accent: str, page: str, *, to: float) -> str:
+    """The colour, or the nearest colour of its hue towards black (0) or white (1) with enough contrast on the page."""
+    if contrast(accent, page) >= LEAST:
+        return accent
+    hue, lightness, saturation = colorsys.rgb_to_hls(*(part / 255 for part in _rgb(accent)))
+    for step in range(1, _STEPS):
+        moved = colorsys.hls_to_rgb(hue, lightness + (to - lightness) * step / _STEPS, saturation)
+        text = "#" + "".join(f"{round(part * 255):02x}" for part in moved)
+        if contrast(text, page) >= LEAST:
+            return text
+    return "#ffffff" if to else "#000000"
+
+
+def _rgb(colour: str) -> Rgb:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _luminance(colour: Rgb) -> float:
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (p / 255 for p in colour))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -1,0 +1,178 @@
+"""Looks up the TXT record that proves a domain, at name servers.
+
+Over TCP, since an attacker who does not see the question can forge an answer over UDP. Any doubt proves nothing: an
+alias, a failure, servers that disagree, too many records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from manifest_auth.errors import Conflict, RateLimited
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.settings import Settings, dns_servers
+from manifest_auth.tenants.claims.domain_names import Record
+
+if TYPE_CHECKING:
+    from dns.message import Message
+    from structlog.typing import FilteringBoundLogger
+
+QUERY_S, ALL_SERVERS_S = 3.0, 5.0
+LOOKUP_INTERVAL_MS: Final = 10_000  # between two look-ups of one name that a client requests
+MOST_RECORDS, MOST_BYTES = 50, 16 * 1024
+_AT_ONCE: Final = 16
+_DAY_MS: Final = 86_400_000
+_PER_CLIENT: Final = 4  # look-ups of one client at a time, so that its dead name servers do not delay others
+_NO_ANSWER = "A name server failed or did not answer in time"
+
+
+class Verdict(NamedTuple):
+    """``why``: the message for the client where nothing was proved."""
+
+    proved: bool
+    why: str = ""
+
+
+class DomainRecords:
+    """The look-ups of one process."""
+
+    def __init__(self, settings: Settings, log: FilteringBoundLogger, clock: Clock) -> None:
+        self._clock = clock
+        self._last_lookups: dict[tuple[int, str], int] = {}  # time of the last look-up by client and name, oldest first
+        self._notified: dict[tuple[int, str], int] = {}  # time of the last notice of a contest, oldest first
+        self._configured, self._log = dns_servers(settings), log
+        self.is_on = settings.domain_proof == "dns"
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._under_way: Counter[int] = Counter()
+
+    def check_on(self) -> None:
+        """Raises Conflict where this installation calls no name server."""
+        if not self.is_on:
+            raise Conflict("This installation proves no domain by DNS: its operator vouches for a domain")
+
+    async def look_up(self, record: Record, tenant_id: int) -> Verdict:
+        """Whether all servers return the record. Raises RateLimited when the client has too many look-ups in progress,
+        and Conflict where DNS is off."""
+        if self._under_way[tenant_id] >= _PER_CLIENT:
+            raise RateLimited(retry_after=int(ALL_SERVERS_S))
+        self._check_interval(tenant_id, record.name)
+        self._under_way[tenant_id] += 1
+        try:
+            return await self.look_up_in_turn(record)
+        finally:
+            self._under_way[tenant_id] -= 1
+            if not self._under_way[tenant_id]:
+                del self._under_way[tenant_id]
+
+    def _check_interval(self, tenant_id: int, name: str) -> None:
+        """Limits look-ups of one name, even if its claim is released and added again. Raises RateLimited."""
+        now, key = self._clock.now_ms(), (tenant_id, name)
+        while self._last_lookups and next(iter(self._last_lookups.values())) <= now - LOOKUP_INTERVAL_MS:
+            del self._last_lookups[next(iter(self._last_lookups))]
+        if (left := self._last_lookups.get(key, 0) + LOOKUP_INTERVAL_MS - now) > 0:
+            raise RateLimited(retry_after=-(-left // 1000))
+        self._last_lookups[key] = now
+
+    def should_notify(self, domain: str, contester: int) -> bool:
+        """Whether to send notices of a contest: once a day for a domain and the client that contests it."""
+        now, key = self._clock.now_ms(), (contester, domain)
+        while self._notified and next(iter(self._notified.values())) <= now - _DAY_MS:
+            del self._notified[next(iter(self._notified))]
+        if key in self._notified:
+            return False
+        self._notified[key] = now
+        return True
+
+    async def look_up_in_turn(self, record: Record) -> Verdict:
+        """As :meth:`look_up`, for the server's own checks, without the client's limits. Raises Conflict where DNS is
+        off."""
+        self.check_on()
+        async with self._slots:
+            return await self._ask_all(record)
+
+    async def _ask_all(self, record: Record) -> Verdict:
+        servers = self._configured or await asyncio.to_thread(_system)
+        try:
+            async with asyncio.timeout(ALL_SERVERS_S):
+                verdicts = await asyncio.gather(*(self._ask(server, record) for server in servers))
+        except TimeoutError:
+            return Verdict(False, _NO_ANSWER)
+        refused = [verdict for verdict in verdicts if not verdict.proved]
+        if not verdicts:
+            return Verdict(False, "This installation knows no name server")
+        if refused and len(refused) < len(verdicts):
+            return Verdict(False, "The name servers that were asked do not agree")
+        return refused[0] if refused else Verdict(True)
+
+    async def _ask(self, server: tuple[str, int], record: Record) -> Verdict:
+        from dns.exception import DNSException
+
+        try:
+            async with asyncio.timeout(QUERY_S):
+                return await _exchange(server, record)
+        except (OSError, TimeoutError, EOFError, DNSException) as error:
+            self._log.info("dns_failed", server=server[0], name=record.name, error=f"{type(error).__name__}: {error}")
+            return Verdict(False, _NO_ANSWER)
+
+
+def _system() -> list[tuple[str, int]]:
+    """The name servers of the operating system."""
+    from dns.resolver import NoResolverConfiguration, Resolver
+
+    try:
+        found = Resolver()
+    except NoResolverConfiguration:
+        return []
+    return [(str(address), found.port) for address in found.nameservers]
+
+
+async def _exchange(server: tuple[str, int], record: Record) -> Verdict:
+    """One question over TCP (RFC 7766). Raises the errors of sockets and of the DNS library."""
+    import dns.message  # imported late: most processes never need it
+
+    question = dns.message.make_query(record.name, "TXT", want_dnssec=True)
+    reader, writer = await asyncio.open_connection(*server, limit=MOST_BYTES)
+    try:
+        wire = question.to_wire()
+        writer.write(struct.pack("!H", len(wire)) + wire)
+        await writer.drain()
+        (size,) = struct.unpack("!H", await reader.readexactly(2))
+        if size > MOST_BYTES:
+            return Verdict(False, f"The answer is longer than {MOST_BYTES} bytes")
+        answer = dns.message.from_wire(await reader.readexactly(size))
+    finally:
+        writer.close()
+    if not question.is_response(answer):
+        return Verdict(False, _NO_ANSWER)
+    return verdict_of(answer, record)
+
+
+def verdict_of(answer: Message, record: Record) -> Verdict:
+    """The verdict on an answer."""
+    import dns.flags
+    import dns.name
+    import dns.rcode
+    import dns.rdataclass
+    import dns.rdatatype
+
+    if answer.rcode() == dns.rcode.NXDOMAIN:
+        return Verdict(False, "There is no such record")
+    if answer.rcode() != dns.rcode.NOERROR or answer.flags & dns.flags.TC:
+        return Verdict(False, _NO_ANSWER)
+    if any(found.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME) for found in answer.answer):
+        return Verdict(False, "The name is an alias (CNAME or DNAME); the record must be at the name itself")
+    name = dns.name.from_text(record.name)
+    texts = [
+        b"".join(one.strings)
+        for found in answer.answer
+        if found.name == name and found.rdtype == dns.rdatatype.TXT and found.rdclass == dns.rdataclass.IN
+        for one in found
+    ]
+    if len(texts) > MOST_RECORDS:
+        return Verdict(False, f"There are more than {MOST_RECORDS} records")
+    if record.value.encode() in texts:
+        return Verdict(True)
+    return Verdict(False, "The record has another value" if texts else "There is no such record")

@@ -1,0 +1,30 @@
+"""How long sessions live: the installation's values, or shorter ones from a client's settings."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.tenants.settings import TenantSettings
+
+
+class Lengths(NamedTuple):
+    """Seconds: a cookie without use, a session in total, a refresh token."""
+
+    idle_s: int
+    most_s: int
+    refresh_s: int
+
+
+def installation_lengths(installation: Settings) -> Lengths:
+    """The installation's values."""
+    return Lengths(installation.session_idle_ttl, installation.session_max_ttl, installation.refresh_token_ttl)
+
+
+def lengths_of(settings: TenantSettings, installation: Settings) -> Lengths:
+    """A client's values, limited by the installation's."""
+    own = settings.sessions
+    asked = (own.idle_seconds, own.max_seconds, own.refresh_seconds)
+    return Lengths(
+        *(min(mine or most, most) for mine, most in zip(asked, installation_lengths(installation), strict=True))
+    )

@@ -1,0 +1,155 @@
+"""A client's settings, as stored, and partial changes to them. Members that a change leaves out stay, so no request can
+remove a rule by not knowing it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from manifest_auth.runtime.settings import DAY
+from manifest_auth.text.languages import Language
+
+S = TypeVar("S", bound=msgspec.Struct)
+MinLength = Annotated[int, Meta(ge=8, le=64, description="Minimum number of characters.")]
+CharacterClasses = Annotated[
+    int, Meta(ge=0, le=4, description="How many of lower case, upper case, digit and other are needed; 0: any.")
+]
+History = Annotated[int, Meta(ge=0, le=24, description="Number of former passwords that cannot be used again.")]
+MaxAgeDays = Annotated[
+    int, Meta(ge=0, le=3650, description="Days after which sign-in reports that a change is due; 0: never.")
+]
+RefreshStrict = Annotated[bool, Meta(description="A refresh token becomes invalid as soon as its successor is issued.")]
+AllowedOrigins = Annotated[
+    tuple[Annotated[str, Meta(max_length=300)], ...],
+    Meta(max_length=50, description="Sites whose pages may send requests with the session cookie."),
+]
+
+ReturnAddresses = Annotated[
+    tuple[Annotated[str, Meta(min_length=1, max_length=2000)], ...],
+    Meta(
+        max_length=50,
+        description="Where a sign-in through a provider may return to: exact addresses, including those of apps.",
+    ),
+]
+PasswordSignIn = Annotated[
+    bool, Meta(description="Whether users may sign in with a password; `false`: only with single sign-on.")
+]
+
+
+Contact = Annotated[str, Meta(max_length=200, description="A line of plain text: who helps users, as pages show it.")]
+DefaultLanguage = Annotated[Language, Meta(description="Default language of pages and e-mails.")]
+IdleSeconds = Annotated[
+    int, Meta(ge=0, le=400 * DAY, description="A session cookie expires after so many seconds without use.")
+]
+MaxSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="A session ends after so many seconds, even in use.")]
+RefreshSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="Lifetime of a refresh token, seconds.")]
+BrandName = Annotated[str, Meta(max_length=100, description="As pages show it; empty: the client's name.")]
+Accent = Annotated[str, Meta(max_length=7, description="Colour of pages, `#rrggbb` in lower case; empty: the default.")]
+
+
+class PasswordRules(msgspec.Struct, frozen=True, rename="camel"):
+    """A client's rules for new passwords."""
+
+    min_length: MinLength = 15
+    character_classes: CharacterClasses = 0
+    history: History = 0
+    max_age_days: MaxAgeDays = 0
+
+
+class SessionLengths(msgspec.Struct, frozen=True, rename="camel"):
+    """How long the client's sessions live, seconds: 0 for the installation's value, else from 300 up to that value."""
+
+    idle_seconds: IdleSeconds = 0
+    max_seconds: MaxSeconds = 0
+    refresh_seconds: RefreshSeconds = 0
+
+
+class Branding(msgspec.Struct, frozen=True, rename="camel"):
+    """A client's branding, except its logo."""
+
+    name: BrandName = ""
+    accent: Accent = ""
+
+
+class TenantSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """A client's settings."""
+
+    refresh_strict: RefreshStrict = False
+    allowed_origins: AllowedOrigins = ()
+    return_addresses: ReturnAddresses = ()
+    password_sign_in: PasswordSignIn = True
+    password: PasswordRules = PasswordRules()
+    sessions: SessionLengths = SessionLengths()
+    contact: Contact = ""
+    language: DefaultLanguage = "en"
+    branding: Branding = Branding()
+
+
+class Unconfirmed(msgspec.Struct, frozen=True, rename="camel"):
+    """Origins and return addresses that a User Admin added. They are not valid for Admins until an Admin saves the
+    list."""
+
+    allowed_origins: tuple[str, ...] = ()
+    return_addresses: tuple[str, ...] = ()
+
+
+class StoredSettings(TenantSettings, frozen=True, rename="camel"):
+    """:class:`TenantSettings` as stored, with the entries that no Admin has saved."""
+
+    unconfirmed: Unconfirmed = Unconfirmed()
+
+
+class PasswordRulesChange(msgspec.Struct, frozen=True, rename="camel"):
+    """A change of :class:`PasswordRules`."""
+
+    min_length: MinLength | UnsetType = UNSET
+    character_classes: CharacterClasses | UnsetType = UNSET
+    history: History | UnsetType = UNSET
+    max_age_days: MaxAgeDays | UnsetType = UNSET
+
+
+class SessionLengthsChange(msgspec.Struct, frozen=True, rename="camel"):
+    """A change of :class:`SessionLengths`."""
+
+    idle_seconds: IdleSeconds | UnsetType = UNSET
+    max_seconds: MaxSeconds | UnsetType = UNSET
+    refresh_seconds: RefreshSeconds | UnsetType = UNSET
+
+
+class BrandingChange(msgspec.Struct, frozen=True, rename="camel"):
+    """A change of :class:`Branding`."""
+
+    name: BrandName | UnsetType = UNSET
+    accent: Accent | UnsetType = UNSET
+
+
+class TenantSettingsChange(msgspec.Struct, frozen=True, rename="camel"):
+    """A change of :class:`TenantSettings`."""
+
+    refresh_strict: RefreshStrict | UnsetType = UNSET
+    allowed_origins: AllowedOrigins | UnsetType = UNSET
+    return_addresses: ReturnAddresses | UnsetType = UNSET
+    password_sign_in: PasswordSignIn | UnsetType = UNSET
+    password: PasswordRulesChange | UnsetType = UNSET
+    sessions: SessionLengthsChange | UnsetType = UNSET
+    contact: Contact | UnsetType = UNSET
+    language: DefaultLanguage | UnsetType = UNSET
+    branding: BrandingChange | UnsetType = UNSET
+
+
+def merge(settings: S, change: msgspec.Struct) -> S:
+    """The settings with the change applied."""
+    given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
+    for name, value in given.items():
+        if isinstance(value, msgspec.Struct):
+            given[name] = merge(getattr(settings, name), value)
+    return msgspec.structs.replace(settings, **given)
+
+
+@lru_cache(maxsize=1024)
+def settings_of(text: str) -> StoredSettings:
+    """The settings of a stored text."""
+    return msgspec.json.decode(text, type=StoredSettings)

@@ -1,0 +1,64 @@
+"""Rules for a client's settings that their types cannot express, and which changes only an Admin may make."""
+
+from __future__ import annotations
+
+import re
+
+from manifest_auth.errors import ValidationError
+from manifest_auth.tenants.session_lengths import Lengths
+from manifest_auth.tenants.settings import SessionLengths, TenantSettings
+from manifest_auth.text.canonical import check_line, check_return_address
+
+LEAST_S = 300
+_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+\Z")
+_ACCENT = re.compile(r"#[0-9a-f]{6}\Z")
+_LENGTHS = ("idleSeconds", "maxSeconds", "refreshSeconds")
+
+
+def check(settings: TenantSettings, under: str = "") -> None:
+    """Checks settings. ``under``: prefix of the names of members in a refusal. Raises ValidationError."""
+    for origin in settings.allowed_origins:
+        if not _ORIGIN.match(origin):
+            raise ValidationError(details=[(f"{under}allowedOrigins", "Must be scheme://host[:port], lower case")])
+    for number, address in enumerate(settings.return_addresses):
+        check_return_address(address, f"{under}returnAddresses[{number}]")
+    for name, seconds in zip(_LENGTHS, _seconds(settings.sessions), strict=True):
+        if 0 < seconds < LEAST_S:
+            raise ValidationError(details=[(f"{under}sessions.{name}", f"Must be 0 or at least {LEAST_S}")])
+    check_line(settings.contact, f"{under}contact", 200, empty=True)
+    check_line(settings.branding.name, f"{under}branding.name", 100, empty=True)
+    if settings.branding.accent and not _ACCENT.match(settings.branding.accent):
+        raise ValidationError(details=[(f"{under}branding.accent", "Must be #rrggbb in lower case, or empty")])
+
+
+def check_lengths(sessions: SessionLengths, most: Lengths, under: str = "") -> None:
+    """Raises ValidationError for a length above the installation's (``most``)."""
+    for name, seconds, limit in zip(_LENGTHS, _seconds(sessions), most, strict=True):
+        if seconds > limit:
+            raise ValidationError(details=[(f"{under}sessions.{name}", f"Must be at most {limit}")])
+
+
+def _seconds(sessions: SessionLengths) -> tuple[int, int, int]:
+    return sessions.idle_seconds, sessions.max_seconds, sessions.refresh_seconds
+
+
+def admin_only_members(before: TenantSettings, after: TenantSettings) -> list[str]:
+    """The changed members that only an Admin may change so: they weaken the protection of Admins' own accounts, or
+    decide whether Admins can sign in with a password."""
+    old, new = before.password, after.password
+    changed = {
+        "password.minLength": new.min_length < old.min_length,
+        "password.characterClasses": new.character_classes < old.character_classes,
+        "password.history": new.history < old.history,
+        "password.maxAgeDays": _is_longer(old.max_age_days, new.max_age_days),
+        "passwordSignIn": after.password_sign_in != before.password_sign_in,
+        "refreshStrict": before.refresh_strict and not after.refresh_strict,
+    }
+    lengths = zip(_LENGTHS, _seconds(before.sessions), _seconds(after.sessions), strict=True)
+    changed |= {f"sessions.{name}": _is_longer(was, now) for name, was, now in lengths}
+    return [name for name, is_so in changed.items() if is_so]
+
+
+def _is_longer(was: int, now: int) -> bool:
+    """Whether the limit became longer. 0: no own limit."""
+    return was != 0 and (now == 0 or now > was)

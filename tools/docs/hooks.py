@@ -1,0 +1,146 @@
+"""What the generator of the site does not do by itself: pages that lie outside ``docs``, links between them, diagrams
+without a script, and the list of files that the server serves."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[2]
+#: Pages from outside ``docs``: where they lie, and their name in the site.
+OUTSIDE = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security-policy.md",
+    "CHANGELOG.md": "changelog.md",
+    "bench/README.md": "benchmarks.md",
+}
+DECISIONS = "decisions/index.md"
+#: Parts of the theme that this site has no use for: other languages of the search, and what finds pages for robots.
+_LEFT_OUT = ("sitemap.xml", "sitemap.xml.gz", "404.html", "search/search_index.json.gz")
+_LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s]+)\)")
+_MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
+_MESSAGE = re.compile(r"^(\w+)\s*--?>>\s*(\w+)\s*:\s*(.*)$")
+_MOVE = re.compile(r"^(\[\*\]|\w+)\s*-->\s*(\[\*\]|\w+)\s*(?::\s*(.*))?$")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the pages from outside, the list of decisions, and the worker for files."""
+    for source, name in OUTSIDE.items():
+        files.append(File.generated(config, name, content=(ROOT / source).read_text("utf-8")))
+    files.append(File.generated(config, DECISIONS, content=_decisions()))
+    worker = (Path(__file__).parent / "iframe-worker.js").read_text("utf-8")
+    files.append(File.generated(config, "assets/iframe-worker.js", content=worker))
+    return files
+
+
+def on_nav(nav: Any, config: MkDocsConfig, files: Files) -> Any:
+    """Decisions stand in a list of their own, not in the navigation."""
+    for file in files.documentation_pages():
+        if file.src_uri.startswith("decisions/0"):
+            file.inclusion = file.inclusion.NOT_IN_NAV
+    return nav
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Diagrams as tables, and links as they are in the site."""
+    place = _place(page.file.src_uri)
+    drawn = _MERMAID.sub(lambda found: _diagram(found[1]), markdown)
+    parts = _CODE.split(drawn)
+    parts[::2] = [_LINK.sub(lambda found: _link(found, place, page.file.src_uri), part) for part in parts[::2]]
+    return "".join(parts)
+
+
+@event_priority(-200)  # when all other plugins are done
+def on_post_build(config: MkDocsConfig) -> None:
+    """Writes ``site.json``: the files that the server may serve, and the content security policy of the pages."""
+    site = Path(config.site_dir)
+    for name in _LEFT_OUT:
+        (site / name).unlink(missing_ok=True)
+    for path in (*site.rglob("*.map"), *site.glob("assets/javascripts/lunr/**/*.js")):
+        path.unlink()
+    found = {path.relative_to(site).as_posix(): path.read_bytes() for path in sorted(site.rglob("*")) if path.is_file()}
+    digests = {name: hashlib.sha256(data).hexdigest()[:32] for name, data in found.items() if name != "site.json"}
+    pages = [data.decode() for name, data in found.items() if name.endswith(".html")]
+    (site / "site.json").write_text(json.dumps({"policy": _policy(pages), "files": digests}, indent=1) + "\n", "utf-8")
+
+
+def _decisions() -> str:
+    """A list of all decisions, by their first lines."""
+    lines = ["# Decisions", "", "What was decided, why, and at which price. Half a page each.", ""]
+    for path in sorted((ROOT / "docs" / "decisions").glob("*.md")):
+        title = path.read_text("utf-8").partition("\n")[0].lstrip("# ")
+        lines.append(f"- [{title}]({path.name})")
+    return "\n".join(lines) + "\n"
+
+
+def _place(name: str) -> str:
+    """Where a page of the site lies in the repository."""
+    return next((source for source, page in OUTSIDE.items() if page == name), f"docs/{name}")
+
+
+def _link(found: re.Match[str], place: str, name: str) -> str:
+    text, target = found[1], found[2]
+    if re.match(r"[a-z][a-z0-9+.-]*:", target) or target.startswith("#"):
+        return found[0]
+    path, _, anchor = target.partition("#")
+    meant = posixpath.normpath(posixpath.join(posixpath.dirname(place), path))
+    if meant == "docs/decisions":
+        page = DECISIONS
+    elif meant in OUTSIDE:
+        page = OUTSIDE[meant]
+    elif meant.startswith("docs/"):
+        page = meant.removeprefix("docs/")
+    else:  # a file of the repository that is no page
+        return f"{text[1:-1]} (`{meant}`)"
+    to = posixpath.relpath(page, posixpath.dirname(name) or ".")
+    return f"{text}({to}{f'#{anchor}' if anchor else ''})"
+
+
+def _diagram(source: str) -> str:
+    """A sequence or a state machine as a table: it needs no script, and the search finds what it says."""
+    lines = [line.strip() for line in source.splitlines()]
+    names = dict(re.findall(r"^participant (\w+) as (.+)$", "\n".join(lines), re.MULTILINE))
+    if lines[0] == "sequenceDiagram":
+        steps = [found.groups() for line in lines if (found := _MESSAGE.match(line))]
+        rows = [f"| {number} | {_who(a, names)} | {_who(b, names) if a != b else ''} | {_cell(said)} |"
+                for number, (a, b, said) in enumerate(steps, 1)]  # fmt: skip
+        return "\n".join(("| | from | to | |", "| --- | --- | --- | --- |", *rows))
+    named = dict(re.findall(r"^(\w+): (.+)$", "\n".join(lines), re.MULTILINE))
+    moves = [found.groups() for line in lines if (found := _MOVE.match(line))]
+    rows = [f"| {_state(a, named)} | {_state(b, named)} | {_cell(by or '')} |" for a, b, by in moves]
+    return "\n".join(("| from | to | by |", "| --- | --- | --- |", *rows))
+
+
+def _who(name: str, names: dict[str, str]) -> str:
+    return names.get(name, name)
+
+
+def _state(name: str, named: dict[str, str]) -> str:
+    return "" if name == "[*]" else named.get(name, name)
+
+
+def _cell(text: str) -> str:
+    return text.replace("<br/>", " ").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _policy(pages: list[str]) -> str:
+    """The own files of the site, and inline scripts by their hashes."""
+    inline = {text for page in pages for text in re.findall(r"<script>(.*?)</script>", page, re.DOTALL)}
+    hashes = sorted(base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in inline)
+    scripts = " ".join(f"'sha256-{value}'" for value in hashes)
+    return (
+        f"default-src 'none'; script-src 'self' {scripts}; worker-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "style-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
