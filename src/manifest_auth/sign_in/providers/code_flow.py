@@ -103,6 +103,7 @@ async def end_code_flow(
     flow, provider = await _open_flow(ctx, method, issuer_of, returned, cookie_of)
 
     async def judged() -> Outcome:
+        await _check_address(ctx, flow, provider, issuer_of, returned)
         if provider.disabled_at is not None and not flow.is_try:
             raise await provider_flow.refuse(ctx, provider, "provider is switched off")
         if returned.error or not returned.code:
@@ -139,15 +140,21 @@ async def _open_flow(
         raise await early_refusals.refuse(ctx, method, *owner, refusal)
     bound = services.store.of(flow.tenant_id)
     provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
-    if not flow.callback.fits(returned.callback_address, returned.iss, lambda: issuer_of(provider)):
-        raise await provider_flow.refuse(ctx, provider, _ELSEWHERE)
+    if not flow.is_try:  # of a try it is a result
+        await _check_address(ctx, flow, provider, issuer_of, returned)
     if not await bound.write_quickly(lambda unit: sign_in_flows.take(unit, flow)):
         refusal = SsoFailed(START_AGAIN, reason="state: used meanwhile", replay="oidc_state")
         raise await early_refusals.refuse(ctx, method, *owner, refusal)
-    if provider.disabled_at is not None:
-        raise await provider_flow.refuse(ctx, provider, "provider is switched off")
-    if returned.error or not returned.code:
-        sentence = oidc.sentence_for(returned.error)
-        why = oidc.with_number(returned.error[:100] or "no code", returned.description)
-        raise await provider_flow.refuse(ctx, provider, f"redirect: {why}", sentence)
     return flow, provider
+
+
+async def _check_address(
+    ctx: RequestContext,
+    flow: Flow,
+    provider: Provider,
+    issuer_of: Callable[[Provider], str],
+    returned: CallbackParams,
+) -> None:
+    """Raises SsoFailed for an answer at another callback address, or of another issuer."""
+    if not flow.callback.fits(returned.callback_address, returned.iss, lambda: issuer_of(provider)):
+        raise await provider_flow.refuse(ctx, provider, _ELSEWHERE)
