@@ -56,6 +56,15 @@ from manifest_auth.pages import asset_files as page_assets
 from manifest_auth.pages import brand_files
 from manifest_auth.pages import everywhere as page_everywhere
 from manifest_auth.pages.account import home as page_account
+from manifest_auth.pages.console import audit as page_console_audit
+from manifest_auth.pages.console import branding as page_console_branding
+from manifest_auth.pages.console import domains as page_console_domains
+from manifest_auth.pages.console import invite as page_console_invite
+from manifest_auth.pages.console import overview as page_console_overview
+from manifest_auth.pages.console import rules as page_console_rules
+from manifest_auth.pages.console import usage as page_console_usage
+from manifest_auth.pages.console import user as page_console_user
+from manifest_auth.pages.console import users as page_console_users
 from manifest_auth.pages.console import provider as page_console_provider
 from manifest_auth.pages.console import provider_acts as page_console_provider_acts
 from manifest_auth.pages.console import providers as page_console_providers
@@ -118,6 +127,15 @@ ROUTES = (
     *page_everywhere.ROUTES,
     *page_sign_out.ROUTES,
     *page_account.ROUTES,
+    *page_console_overview.ROUTES,
+    *page_console_users.ROUTES,
+    *page_console_user.ROUTES,
+    *page_console_invite.ROUTES,
+    *page_console_domains.ROUTES,
+    *page_console_rules.ROUTES,
+    *page_console_branding.ROUTES,
+    *page_console_audit.ROUTES,
+    *page_console_usage.ROUTES,
     *page_console_providers.ROUTES,
     *page_console_provider.ROUTES,
     *page_console_provider_acts.ROUTES,

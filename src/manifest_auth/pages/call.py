@@ -64,8 +64,9 @@ class View:
 
 @dataclass(slots=True)
 class PageCall(Generic[F]):
-    """``fields``: of the query for a GET, of the form for a POST, as the handler's model has them. ``here``: the
-    page's own path, with the query that leads back to it. ``form_cookie``: by which this browser's forms are known;
+    """``fields``: of the query for a GET, of the form for a POST, as the handler's model has them; ``upload``: the file
+    in it, empty for none. ``here``: the page's own path, with the query that leads back to it.
+    ``form_cookie``: by which this browser's forms are known;
     ``user``: who is signed in here, None for no one."""
 
     head: Head
@@ -75,6 +76,7 @@ class PageCall(Generic[F]):
     language: str
     form_cookie: str
     user: Principal | None
+    upload: bytes = b""
     headers: list[Header] = field(default_factory=list)  # for the answer, whatever it shows
 
     @property

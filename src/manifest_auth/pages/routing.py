@@ -13,12 +13,12 @@ import msgspec
 from manifest_auth.context import Principal
 from manifest_auth.errors import (
     AccountDisabled,
-    Forbidden,
     InternalError,
     InvalidToken,
     LicenseExpired,
     LicenseRequired,
     NotFound,
+    PayloadTooLarge,
     Refusal,
     TokenExpired,
     Unauthenticated,
@@ -27,7 +27,7 @@ from manifest_auth.errors import (
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Head, Route, identification, parse_form
 from manifest_auth.http.body import check_form_type
 from manifest_auth.http.routes import query_values
-from manifest_auth.pages import errors, languages, rendering, security
+from manifest_auth.pages import errors, languages, multipart, rendering, security
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.security import NoFormCookie
 from manifest_auth.permissions import Permission, permissions_of
@@ -39,9 +39,9 @@ Handler = Callable[[RequestContext, PageCall[Any]], Awaitable[View | Answer[None
 MOST_FIELDS = 100
 SIGN_IN = "/sign-in"
 _CALL = "page"  # where a request keeps its call, for the page that shows a refusal
-#: A page of their own: the form that was posted would not help.
+#: A page of their own: the form that was posted would not help. So has a forged or old form, of which no call is noted.
 _NOT_AGAIN = (
-    AccountDisabled, Forbidden, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound,
+    AccountDisabled, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound,
 )  # fmt: skip
 
 
@@ -65,6 +65,7 @@ class _Page:
     permission: Permission | None
     again: Handler | None
     english: bool
+    upload: str
 
     async def handle(self, ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
         head, settings = call.head, ctx.services.settings
@@ -91,8 +92,7 @@ class _Page:
         )
         if self.method == "POST":
             security.check_posted_here(ctx, head)
-            check_form_type(head)
-            texts = parse_form(call.body, MOST_FIELDS)
+            texts = self._posted(page_call, call.body)
             token = texts.pop(security.TOKEN_FIELD, "")
         if self.audience is Audience.SIGNED_IN and user is None:
             return see_other(f"{SIGN_IN}?returnTo={_coming_back_to(page_call.here, path)}")
@@ -111,6 +111,16 @@ class _Page:
             shown.headers = (*shown.headers, *page_call.headers)
             return shown
         return await self._render(ctx, page_call, shown)
+
+    def _posted(self, call: PageCall[Any], body: bytes) -> dict[str, str]:
+        """The fields of a form. Raises UnsupportedMediaType, PayloadTooLarge, ValidationError."""
+        if self.upload and multipart.is_multipart(call.head):
+            texts, call.upload = multipart.read(call.head, body, self.upload)
+            return texts
+        check_form_type(call.head)
+        if len(body) > AUTH_LIMIT:
+            raise PayloadTooLarge()
+        return parse_form(body, MOST_FIELDS)
 
     async def refused(self, ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
         """The same form again, with what is wrong with it, where that helps; else a page that says what happened."""
@@ -161,11 +171,13 @@ def page(
     permission: Permission | None = None,
     again: Handler | None = None,
     english: bool = False,
+    upload: str = "",
+    upload_bytes: int = 0,
 ) -> Route:
     """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
     query or form. ``template``: that shows it. ``permission``: whom it is for; to all others it is not there.
     ``again``: for a POST, shows the form once more when it was refused. ``english``: consoles, which have no other
-    language."""
+    language. ``upload``: the field of a form that may have a file, of so many bytes at most."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     own = _Page(
@@ -178,6 +190,7 @@ def page(
         permission=permission,
         again=again,
         english=english,
+        upload=upload,
     )
     posts = method == "POST"
     return Route(
@@ -187,7 +200,7 @@ def page(
         Access.PAGE,
         summary,
         permission=permission,
-        limit=AUTH_LIMIT,
+        limit=AUTH_LIMIT + upload_bytes,
         raw=posts,
         refused=own.refused,
         form=own.fields if posts else None,

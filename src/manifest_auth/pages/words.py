@@ -5,7 +5,7 @@ from __future__ import annotations
 import gettext
 from typing import NamedTuple
 
-from manifest_auth.errors import Refusal, ValidationError
+from manifest_auth.errors import Conflict, Forbidden, Refusal, ValidationError
 from manifest_auth.pages.call import Problem, Refused
 from manifest_auth.pages.languages import marked as _
 from manifest_auth.services import RequestContext
@@ -101,10 +101,10 @@ def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) 
     """What stands above a form that was refused, and beside its fields."""
     wait = refusal.retry_after or 0
     at = ctx.now + wait * 1000 if wait else 0
-    if isinstance(refusal, ValidationError) and refusal.details:
+    if isinstance(refusal, (ValidationError, Forbidden)) and refusal.details:
         return Refused(tuple(Problem(field, _said(t, refusal, text)) for field, text in refusal.details), wait, at)
     text = FORMS.get(refusal.code)
-    specific = refusal.code == "CONFLICT" and refusal.message != refusal.sentence
+    specific = isinstance(refusal, (Conflict, Forbidden)) and refusal.message != refusal.sentence
     said = t.gettext(refusal.message if specific or text is None else text)
     return Refused((Problem("", said),), wait, at)
 

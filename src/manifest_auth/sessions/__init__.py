@@ -25,6 +25,7 @@ from manifest_auth.sessions.sessions import (
     end_tenant,
     end_users_at_provider,
     list_open,
+    older,
     open_session,
     shorten,
     touch,

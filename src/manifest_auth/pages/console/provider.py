@@ -68,18 +68,20 @@ async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
         groups=len(rules.group_roles),
         next=next(step for step in head.steps if step.key == following),
     )
-    return view(ctx, overview, "console/provider.html")
+    return await view(ctx, overview, "console/provider.html")
 
 
 async def _ours(ctx: RequestContext, found: Loaded, head: Head) -> View:
     ourselves = found.data.service_provider
     certificates = ourselves.certificates or ()
-    return view(ctx, OursView(head, our_values(head.preset, ourselves), certificates), "console/provider_ours.html")
+    return await view(
+        ctx, OursView(head, our_values(head.preset, ourselves), certificates), "console/provider_ours.html"
+    )
 
 
 async def _theirs(ctx: RequestContext, found: Loaded, head: Head) -> View:
     shown = provider_forms.shown(found.provider.kind, found.members, has_secret=found.data.has_client_secret)
-    return _theirs_view(ctx, found, head, found.provider.display_name, shown)
+    return await _theirs_view(ctx, found, head, found.provider.display_name, shown)
 
 
 async def _save_theirs(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
@@ -93,10 +95,10 @@ async def _theirs_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View
     found = await load(ctx, call.path["name"])
     kind, has_secret = found.provider.kind, found.data.has_client_secret
     shown = provider_forms.shown_again(kind, call.fields, has_secret=has_secret)
-    return _theirs_view(ctx, found, found.head("theirs"), call.fields.displayName, shown)
+    return await _theirs_view(ctx, found, found.head("theirs"), call.fields.displayName, shown)
 
 
-def _theirs_view(
+async def _theirs_view(
     ctx: RequestContext, found: Loaded, head: Head, display_name: str, shown: tuple[provider_forms.Shown, ...]
 ) -> View:
     pinned = tuple(Certificate(one.subject, one.not_after, one.fingerprint) for one in found.data.signing_certificates)
@@ -108,7 +110,7 @@ def _theirs_view(
         more=tuple(one for one in shown if one.field.is_more),
         certificates=pinned,
     )
-    return view(ctx, model, "console/provider_theirs.html")
+    return await view(ctx, model, "console/provider_theirs.html")
 
 
 async def _rules(ctx: RequestContext, found: Loaded, head: Head) -> View:
@@ -116,7 +118,7 @@ async def _rules(ctx: RequestContext, found: Loaded, head: Head) -> View:
     rules = found.provider.rules
     addresses = "\n".join(rules.return_addresses)
     model = RulesView(head, rules.create_users, role_rows(found.members), rows, rules.group_separator, addresses)
-    return view(ctx, model, "console/provider_rules.html")
+    return await view(ctx, model, "console/provider_rules.html")
 
 
 async def _save_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
@@ -134,7 +136,7 @@ async def _rules_again(ctx: RequestContext, call: PageCall[RulesForm]) -> View |
     model = RulesView(
         found.head("rules"), bool(form.createUsers), roles, rows, form.groupSeparator, form.returnAddresses
     )
-    return view(ctx, model)
+    return await view(ctx, model)
 
 
 async def _domains(ctx: RequestContext, found: Loaded) -> tuple[DomainRow, ...]:
@@ -143,17 +145,17 @@ async def _domains(ctx: RequestContext, found: Loaded) -> tuple[DomainRow, ...]:
 
 
 async def _test(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    return view(ctx, TestView(head), "console/provider_test.html")
+    return await view(ctx, TestView(head), "console/provider_test.html")
 
 
 async def _try(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    return view(ctx, try_view(head, await trying.result(ctx, found.provider)), "console/provider_try.html")
+    return await view(ctx, try_view(head, await trying.result(ctx, found.provider)), "console/provider_try.html")
 
 
 async def _live(ctx: RequestContext, found: Loaded, head: Head) -> View:
     tried = await trying.result(ctx, found.provider)
     model = LiveView(head, found.data.start_url or "", tried, found.provider.rules.domains)
-    return view(ctx, model, "console/provider_live.html")
+    return await view(ctx, model, "console/provider_live.html")
 
 
 _STEPS: dict[str, Show] = {

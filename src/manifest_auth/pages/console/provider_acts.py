@@ -37,7 +37,7 @@ async def _test(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
     """Shows at once what was found: nothing changes, so a reload may do it again."""
     one = await load(ctx, call.path["name"])
     findings = [each async for each in diagnose(ctx, ctx.user.client, one.provider, by_admin=accounts.is_admin(ctx))]
-    return view(ctx, TestView(one.head("test"), tuple(Finding(each.level, each.text) for each in findings)))
+    return await view(ctx, TestView(one.head("test"), tuple(Finding(each.level, each.text) for each in findings)))
 
 
 async def _try(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -50,7 +50,7 @@ async def _try(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]
     started = await trying.begin(ctx, name, back)
     if isinstance(started, Tried):
         one = await load(ctx, name)
-        return view(ctx, try_view(one.head("try"), started))
+        return await view(ctx, try_view(one.head("try"), started))
     begun, settings = started.start.begun, ctx.services.settings
     cookie = flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, settings, cross_site=started.cross_site)
     if started.start.page is not None:
@@ -80,7 +80,7 @@ async def _rotate(ctx: RequestContext, call: PageCall[None]) -> View | Answer[No
 
 
 async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return view(ctx, DeleteView((await load(ctx, call.path["name"])).head("delete")))
+    return await view(ctx, DeleteView((await load(ctx, call.path["name"])).head("delete")))
 
 
 async def _delete(ctx: RequestContext, call: PageCall[DeleteForm]) -> View | Answer[None]:
@@ -94,7 +94,7 @@ async def _delete(ctx: RequestContext, call: PageCall[DeleteForm]) -> View | Ans
 
 
 async def _ask_again(ctx: RequestContext, call: PageCall[DeleteForm]) -> View | Answer[None]:
-    return view(ctx, DeleteView((await load(ctx, call.path["name"])).head("delete")))
+    return await view(ctx, DeleteView((await load(ctx, call.path["name"])).head("delete")))
 
 
 async def _overview_again(ctx: RequestContext, call: PageCall[BackForm]) -> View | Answer[None]:

@@ -15,8 +15,8 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.operations.providers import metadata
 from manifest_auth.operations.providers.models import ProviderChange, provider_data
 from manifest_auth.operations.providers.save import change, draft_of
-from manifest_auth.pages.call import Brand, View
-from manifest_auth.pages.console import provider_forms
+from manifest_auth.pages.call import View
+from manifest_auth.pages.console import frame, provider_forms
 from manifest_auth.pages.console.provider_forms import TheirsForm
 from manifest_auth.pages.console.provider_presets import fitting
 from manifest_auth.pages.console.provider_views import Head, path_of, steps_of
@@ -76,8 +76,11 @@ async def theirs(ctx: RequestContext, kind: str, form: TheirsForm) -> dict[str, 
     return {**name, **provider_forms.body_of(kind, form, document)}
 
 
-def view(ctx: RequestContext, model: object, template: str = "") -> View:
-    return View(model, template=template, brand=Brand(ctx.user.client_name))
+async def view(ctx: RequestContext, model: object, template: str = "") -> View:
+    """A page in the looks of the caller's client."""
+    made = await frame.shown(ctx, lambda unit: model)
+    made.template = template
+    return made
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import msgspec
@@ -154,11 +155,13 @@ class TestView(msgspec.Struct, frozen=True):
 
 
 class TryView(msgspec.Struct, frozen=True):
-    """``tried``: None before the try; ``roles``: names of those that the person would have."""
+    """``tried``: None before the try; ``roles``: names of those that the person would have; ``auth_at``: milliseconds,
+    0 where ``auth_time`` is no number."""
 
     head: Head
     tried: Tried | None
     roles: tuple[str, ...] = ()
+    auth_at: int = 0
 
 
 class LiveView(msgspec.Struct, frozen=True):
@@ -220,4 +223,12 @@ def role_rows(settings: dict[str, Any]) -> tuple[RoleRow, ...]:
 
 
 def try_view(head: Head, tried: Tried | None) -> TryView:
-    return TryView(head, tried, tuple(role_names(tried.roles)) if tried is not None else ())
+    if tried is None:
+        return TryView(head, None)
+    return TryView(head, tried, role_names(tried.roles), _moment(tried.auth_time))
+
+
+def _moment(seconds: str) -> int:
+    """Milliseconds of a number that can be a time; 0: it cannot."""
+    number = float(seconds) if re.fullmatch(r"\d{1,10}(?:\.\d+)?", seconds) else 0.0
+    return int(number * 1000)

@@ -55,13 +55,13 @@ async def _list(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
         )
         for one in found
     )
-    return view(ctx, ListView(rows))
+    return await view(ctx, ListView(rows))
 
 
 async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[None]:
     asked = call.fields
     if not asked.preset:
-        return view(ctx, ChooseView(PRESETS))
+        return await view(ctx, ChooseView(PRESETS))
     preset = _preset(asked.preset)
     name = asked.name.strip()
     if not name:
@@ -71,9 +71,9 @@ async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[N
     if asked.step == "theirs":
         values = _beginning(preset)
         shown = provider_forms.shown(preset.kind, values, has_secret=False)
-        return view(ctx, _theirs(preset, name, preset.title, shown), "console/provider_theirs.html")
+        return await view(ctx, _theirs(preset, name, preset.title, shown), "console/provider_theirs.html")
     ours = our_values(preset, KINDS[preset.kind].values_by_name(ctx, ctx.user.client, name))
-    return view(ctx, OursView(_head(preset, name, "ours"), ours), "console/provider_ours.html")
+    return await view(ctx, OursView(_head(preset, name, "ours"), ours), "console/provider_ours.html")
 
 
 async def _make(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
@@ -89,7 +89,7 @@ async def _make(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answe
 async def _make_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
     form, preset = call.fields, _preset(call.fields.preset)
     shown = provider_forms.shown_again(preset.kind, form, has_secret=False)
-    return view(ctx, _theirs(preset, form.name, form.displayName, shown))
+    return await view(ctx, _theirs(preset, form.name, form.displayName, shown))
 
 
 def _preset(key: str) -> Preset:
