@@ -61,13 +61,13 @@ from manifest_auth.pages.console import branding as page_console_branding
 from manifest_auth.pages.console import domains as page_console_domains
 from manifest_auth.pages.console import invite as page_console_invite
 from manifest_auth.pages.console import overview as page_console_overview
+from manifest_auth.pages.console import provider as page_console_provider
+from manifest_auth.pages.console import provider_acts as page_console_provider_acts
+from manifest_auth.pages.console import providers as page_console_providers
 from manifest_auth.pages.console import rules as page_console_rules
 from manifest_auth.pages.console import usage as page_console_usage
 from manifest_auth.pages.console import user as page_console_user
 from manifest_auth.pages.console import users as page_console_users
-from manifest_auth.pages.console import provider as page_console_provider
-from manifest_auth.pages.console import provider_acts as page_console_provider_acts
-from manifest_auth.pages.console import providers as page_console_providers
 from manifest_auth.pages.errors import where_no_route_is
 from manifest_auth.pages.sign_in import out as page_sign_out
 from manifest_auth.protocols import oidc

@@ -27,7 +27,6 @@ from manifest_auth.pages.console.provider_views import (
     TestView,
     TheirsView,
     our_values,
-    path_of,
     role_rows,
     try_view,
 )
@@ -88,7 +87,7 @@ async def _save_theirs(ctx: RequestContext, call: PageCall[TheirsForm]) -> View 
     name = call.path["name"]
     found = await load(ctx, name)
     await save(ctx, name, await theirs(ctx, found.provider.kind, call.fields))
-    return see_other(f"{path_of(name)}?step=theirs&saved=1")
+    return see_other(_after(found.head("theirs")))
 
 
 async def _theirs_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
@@ -126,7 +125,13 @@ async def _save_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | 
     found = await load(ctx, name)
     shown = [row.domain for row in await _domains(ctx, found)]
     await save(ctx, name, provider_rules.body_of(call.fields, shown, found.provider.rules.domains))
-    return see_other(f"{path_of(name)}?step=rules&saved=1")
+    return see_other(_after(found.head("rules")))
+
+
+def _after(head: Head) -> str:
+    """Where one goes on after a step was saved: to the next one, until the provider is switched on."""
+    following = head.current if head.is_on or head.following is None else head.following.key
+    return f"{head.path}?step={following}&saved=1"
 
 
 async def _rules_again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:

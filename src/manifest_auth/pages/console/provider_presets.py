@@ -15,7 +15,8 @@ CALLBACK, ENTITY, ACS, METADATA = "callback_url", "entity_id", "acs_url", "metad
 class Preset(NamedTuple):
     """``key``: in addresses; ``name``: suggested for the provider; ``ours``: what of ours is typed in there, and under
     which words; ``there``: what to do there, in order; ``hints``: about our fields, by their paths; ``values``: what
-    they begin with; ``groups``: how groups arrive; ``fits``: what a provider that is set up calls itself, a pattern."""
+    they begin with; ``groups``: how groups arrive; ``fits``: a pattern of what a provider that is set up calls
+    itself; ``is_generic``: for all that have no line."""
 
     key: str
     title: str
@@ -29,6 +30,17 @@ class Preset(NamedTuple):
     values: Mapping[str, Any] = _NOTHING
     groups: str = "Write each group exactly as the provider sends it, capital letters and all."
     fits: str = ""
+    is_generic: bool = False
+
+    @property
+    def product(self) -> str:
+        """As sentences call it."""
+        return "the provider" if self.is_generic else self.title
+
+    @property
+    def label(self) -> str:
+        """Product and protocol, for who looks at one that is set up."""
+        return self.protocol if self.is_generic else f"{self.title}, {self.protocol}"
 
 
 _OIDC, _SAML, _TOKENS = "OpenID Connect", "SAML 2.0", "Access tokens"
@@ -46,7 +58,7 @@ PRESETS = (
             "Choose OIDC and Web Application. Grant type: Authorization Code alone.",
             "Enter our address as Sign-in redirect URI; leave Sign-out redirect URIs empty.",
             "Assign the people or groups who may get in.",
-            "On the tab Sign On add a Groups claim filter: groups, Matches regex, .* – and the scope groups below.",
+            "On the tab Sign On add a Groups claim filter: groups, Matches regex, .*",
         ),
         hints={
             "oidc.issuer": "https://YOUR-ORGANISATION.okta.com, without -admin. With a custom authorization server its "
@@ -154,6 +166,7 @@ PRESETS = (
             "Enter our address as its redirect address, letter by letter.",
             "Let it send the claims email, email_verified, given_name, family_name, and one with the groups.",
         ),
+        is_generic=True,
     ),
     Preset(
         key="saml",
@@ -172,6 +185,7 @@ PRESETS = (
             "Let it sign the response, the assertion, or both, with SHA-256 or better.",
             "Let it send a NameID that stays with a person, and attributes for e-mail, names and groups.",
         ),
+        is_generic=True,
     ),
     Preset(
         key="dynamics",
