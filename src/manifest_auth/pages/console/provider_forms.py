@@ -59,7 +59,7 @@ def shown(kind: str, values: Mapping[str, Any], *, has_secret: bool) -> tuple[Sh
     """The fields with the members that are stored. ``values``: of a body."""
     found = []
     for field in FIELDS[kind]:
-        value = _text(_get(values, field.path))
+        value = _text(field, _get(values, field.path))
         found.append(Shown(field, value, field.input == "secret" and has_secret))
     return tuple(found)
 
@@ -90,11 +90,11 @@ def _certificates(text: str) -> Iterator[str]:
     yield from (line.strip() for line in _PEM.sub("", text).splitlines() if line.strip())
 
 
-def _text(value: Any) -> str:
+def _text(field: Field, value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else ""
-    if isinstance(value, list):
-        return "\n".join(value)
+    if isinstance(value, list | tuple):
+        return (" " if field.input == "words" else "\n").join(value)
     return value if isinstance(value, str) else ""
 
 

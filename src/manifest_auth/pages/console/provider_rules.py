@@ -61,15 +61,15 @@ def body_of(form: RulesForm, shown: Iterable[str], listed: Iterable[str]) -> dic
         for line in getattr(form, groups_of(role)).splitlines():
             if line.strip():
                 groups.setdefault(line.strip(), []).append(role.value)
-    chosen = [getattr(form, f"domain{number}") for number in range(MOST_DOMAINS)]
-    kept = [domain for domain in listed if domain not in set(shown)]
+    chosen = [domain for number in range(MOST_DOMAINS) if (domain := getattr(form, f"domain{number}"))]
+    kept = [domain for domain in listed if domain in chosen or domain not in set(shown)]
     return {
         "createUsers": bool(form.createUsers),
         "groupRoles": [{"group": group, "roles": roles} for group, roles in groups.items()],
         "defaultRoles": [role.value for role in Role if getattr(form, everyone_of(role))],
         "groupSeparator": form.groupSeparator,
         "returnAddresses": [line.strip() for line in form.returnAddresses.splitlines() if line.strip()],
-        "domains": list(dict.fromkeys([*kept, *(domain for domain in chosen if domain)])),
+        "domains": list(dict.fromkeys([*kept, *chosen])),
     }
 
 
