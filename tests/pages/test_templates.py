@@ -52,7 +52,9 @@ def test_translations_escape_what_is_put_into_them() -> None:
 
 
 def test_every_template_is_a_pages_or_a_part_of_one() -> None:
-    used = {route.template for route in ROUTES if route.access is Access.PAGE} | {"error.html"}
+    used = {route.template for route in ROUTES if route.access is Access.PAGE}
+    for path in PAGES.rglob("*.py"):
+        used |= set(re.findall(r'"([a-z_/]+\.html)"', path.read_text("utf-8")))
     assert used - {""} <= set(NAMES)
     environment, ahead = rendering.environment(), [name for name in used if name]
     reached = set[str]()
