@@ -18,7 +18,7 @@ from manifest_auth.protocols.microsoft import Microsoft
 from manifest_auth.protocols.oidc import Client as OidcClient
 from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.files import Keeper
+from manifest_auth.runtime.files import FileStorage
 from manifest_auth.runtime.hashing import Hasher
 from manifest_auth.runtime.mail import Mail
 from manifest_auth.runtime.metrics import Metrics
@@ -68,7 +68,7 @@ class Services:
     microsoft: Microsoft
     entra: EntraBearers
     saml_thread: BoundedThread
-    files: Keeper
+    files: FileStorage
     mail: Mail
     mail_queue: MailQueue
     throttle: Throttle

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 SRC = Path("src/manifest_auth")
-_READ = re.compile(r"(?<!rules)(?<!self)\.(allowed_origins|return_addresses)\b(?! import)")
+_READ = re.compile(r"(?<=\w)(?<!rules)(?<!self)(?<!sign_in)\.(allowed_origins|return_addresses)\b")
 
 
 def test_only_the_clients_package_reads_the_lists() -> None:

@@ -107,7 +107,7 @@ def test_doctor_says_what_to_do_about_the_licence(tmp_path: Path, pair: dict[str
         return [line for line in lines if line[7:].startswith(("licence", "seats"))]
 
     install = "install one: manifest-auth license install"
-    assert findings() == [f" BAD   licence: none is installed, so nobody can sign in; {install}"]
+    assert findings() == [f" BAD   licence: none is installed, so no user can sign in; {install}"]
     user = ("user", "create", "ada@acme.example", "--client", "acme", "--role", "Admin", "--password-stdin")
     refused = run(tmp_path, *user, given="kestrel-harbor-21-violet\n", **settings)
     assert (refused.status, refused.line) == (1, "A license is required")
@@ -118,4 +118,4 @@ def test_doctor_says_what_to_do_about_the_licence(tmp_path: Path, pair: dict[str
         [finding] = findings()
         assert finding.startswith(begins)
     done(tmp_path, *user, given="kestrel-harbor-21-violet\n", **settings)
-    assert findings()[1] == " note  seats: all are taken; nobody new is let in"
+    assert findings()[1] == " note  seats: all are taken; no user can be added"

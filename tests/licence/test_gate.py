@@ -128,4 +128,4 @@ async def test_a_clock_that_ran_ahead_is_forgiven_by_the_vendor_once(premise: Ap
     await premise.services.licence.record_time()
     premise.clock.advance(-100 * DAY)
     assert (await install(premise, reset)).code == "LICENSE_INVALID"
-    assert (await premise.get(PATH, token=await premise.admin_token())).data["warning"].endswith("seen here")
+    assert (await premise.get(PATH, token=await premise.admin_token())).data["warning"].endswith("this server recorded")

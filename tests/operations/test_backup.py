@@ -85,7 +85,7 @@ def test_the_secret_key_is_in_it_only_when_asked_for(folder: Path) -> None:
     (folder / "other").mkdir()
     (folder / "other" / "secret.key").write_text(SECRET_KEY + "\n")
     refused = run(folder, "restore", "with.tar", MANIFEST_DATA_DIR=str(folder / "other"))
-    assert refused.line.endswith("secret.key is there already and is another key")
+    assert refused.line.endswith("secret.key exists already and is another key")
     assert [path.name for path in (folder / "other").iterdir()] == ["secret.key"]
 
 
@@ -118,7 +118,7 @@ def test_only_an_empty_place_is_restored_into(there: str, saved: Path, tmp_path:
     path.write_text("mine")
     refused = run(tmp_path, "restore", str(saved))
     assert refused.status == 1
-    assert "empty place" in refused.line
+    assert "empty installation" in refused.line
     assert path.read_text() == "mine"
 
 

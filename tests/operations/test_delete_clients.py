@@ -182,7 +182,7 @@ async def test_its_files_go_from_where_they_lie(root: SystemAdmin, tmp_path: Pat
     (row,) = await app.services.store.read(lambda unit: everything(unit, files, made["id"]))
     key = row._mapping["key"] if hasattr(row, "_mapping") else row[list(files.c.keys()).index("key")]
     (tmp_path / "evidence").write_bytes(b"bytes")
-    await app.services.files.keep(tmp_path / "evidence", key)
+    await app.services.files.store(tmp_path / "evidence", key)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     app.clock.advance(DAYS * 86_400)
     await sweep(app)

@@ -142,7 +142,9 @@ def test_a_new_data_folder_is_for_its_owner_alone(folder: Path) -> None:
     assert (folder / "data").stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize(("mode", "said"), [(0o755, "anybody"), (0o701, "anybody"), (0o770, "its group can change")])
+@pytest.mark.parametrize(
+    ("mode", "said"), [(0o755, "every user"), (0o701, "every user"), (0o770, "its group can change")]
+)
 def test_a_data_folder_that_others_get_into_is_bad(folder: Path, mode: int, said: str) -> None:
     data = folder / "data"
     data.chmod(mode)
@@ -184,7 +186,7 @@ def test_a_disk_that_is_almost_full_is_told(tmp_path: Path, monkeypatch: pytest.
         ]
         assert found[0] == level
         assert f"{free} MiB are free" in found[1]
-        assert ("make room" in found[1]) == (level != "ok")
+        assert ("free space" in found[1]) == (level != "ok")
 
 
 def test_providers_are_called_when_that_is_asked_for(folder: Path) -> None:

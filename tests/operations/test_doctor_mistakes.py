@@ -75,7 +75,7 @@ def test_a_data_folder_of_someone_else(folder: Path) -> None:
     )
     folder.chmod(0o700)
     said = as_unprivileged_user(lambda: unusable(settings))
-    assert said.startswith(f"nobody does not get at {data} (Permission denied); run this as the user")
+    assert said.startswith(f"nobody cannot access {data} (Permission denied); run this as its owner")
     folder.chmod(0o755)
     os.chown(data, NOBODY, NOBODY)
     assert as_unprivileged_user(lambda: unusable(settings)) == ""
@@ -89,7 +89,7 @@ def test_a_data_folder_that_cannot_be_made(folder: Path) -> None:
     settings = load({"MANIFEST_DATA_DIR": str(folder / "some" / "where")})
     place = folder / "some" / "where"
     assert as_unprivileged_user(lambda: unusable(settings)) == (
-        f"{place} is not there, and nobody may not make it; run: install -d -m 700 -o nobody {place}"
+        f"{place} does not exist, and nobody may not create it; run: install -d -m 700 -o nobody {place}"
     )
 
 
@@ -107,7 +107,9 @@ def test_a_secret_key_of_someone_else(folder: Path) -> None:
 
 async def test_of_a_data_folder_that_is_a_file_nothing_more_is_said(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    assert await findings(tmp_path, "bad") == [f"data folder: {tmp_path / 'data'} is no folder; see MANIFEST_DATA_DIR"]
+    assert await findings(tmp_path, "bad") == [
+        f"data folder: {tmp_path / 'data'} is not a folder; see MANIFEST_DATA_DIR"
+    ]
 
 
 @pytest.fixture
@@ -124,8 +126,8 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
     ("answer", "level", "said"),
     [
         (Answer(body=ALIVE), "ok", "leads to a running server"),
-        (Answer(502), "note", "its proxy reaches no server (status 502); start it, or see where it sends to"),
-        (Answer(404), "bad", "something else answers there (status 404); see where the proxy sends to"),
+        (Answer(502), "note", "its proxy reaches no server (status 502); start it, or check the proxy's target"),
+        (Answer(404), "bad", "something else answers there (status 404); check the proxy's target"),
         (Answer(body=b"<h1>It works!</h1>"), "bad", "something else answers there (status 200)"),
         (Answer(302, {"Location": "https://elsewhere.example/"}), "note", "redirected to https://elsewhere.example/"),
     ],
@@ -152,7 +154,7 @@ async def test_a_public_address_whose_certificate_browsers_refuse(
     [(level, text), _] = await address(load({"MANIFEST_PUBLIC_URL": f"https://localhost:{proxy.port}"}))
     assert level == "bad"
     assert "browsers will refuse it" in text
-    assert text.endswith("mend the proxy's certificate")
+    assert text.endswith("fix the proxy's certificate")
 
 
 async def test_a_public_address_that_no_one_serves() -> None:
@@ -221,7 +223,7 @@ def test_a_group_that_gets_at_folder_and_store(folder: Path) -> None:
     data.chmod(0o750)
     store.chmod(0o640)
     found = [line for line in run(folder, "doctor").out.splitlines() if line.startswith(" BAD ")]
-    assert [line.partition("its group ")[2].split(str(data))[0] for line in found] == ["gets into ", "can read "]
+    assert [line.partition("its group ")[2].split(str(data))[0] for line in found] == ["can access ", "can read "]
     assert found[0].endswith(f"run: chmod 700 {data}")
     assert found[1].endswith(f"run: chmod 600 {store}*")
 
@@ -230,7 +232,7 @@ def test_a_store_that_is_something_else(folder: Path) -> None:
     (folder / "data" / "manifest-auth.db").write_bytes(b"something else " * 1000)
     found = [line for line in run(folder, "doctor").out.splitlines() if line.startswith(" BAD ")]
     assert len(found) == 1
-    assert "file is not a database; see MANIFEST_DATABASE_URL; of a store that is damaged keep the file" in found[0]
+    assert "file is not a database; see MANIFEST_DATABASE_URL; if the store is damaged" in found[0]
 
 
 async def test_a_clock_that_is_not_that_of_postgresql(

@@ -60,7 +60,7 @@ async def test_of_each_column_rows_are_named(app: App, monkeypatch: pytest.Monke
         assert level == "bad"
         assert text.startswith(f"sealed values: no secret key opens {part.column.table.name}/")
         assert text.count(f"/{part.column.name}") == sealed_values.NAMED
-        assert " and 2 more; put the key that sealed it behind the others" in text
+        assert " and 2 more; add the key that sealed it after the others" in text
         assert sealed_values._LOST[part.name] in text
     finally:
         await clear(app, part)
@@ -76,7 +76,7 @@ async def test_it_ends_in_time_and_says_what_it_did_not_see(app: App, monkeypatc
         app.services.store, app.services.sealer, lambda _, count: shown.append(count)
     )
     assert level == "note"
-    assert "1 were looked at; of signing_keys.secret not all; `keys reencrypt` looks at all" in text
+    assert "1 were checked; of signing_keys.secret not all; `keys reencrypt` checks all" in text
     assert shown == [1]
 
 

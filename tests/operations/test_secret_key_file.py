@@ -10,7 +10,7 @@ import pytest
 
 from manifest_auth.operations.restore import restore
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.sealing import CannotOpen, Sealer, SecretKeys, put_new_key_first
+from manifest_auth.runtime.sealing import CannotOpen, Sealer, SecretKeys, add_newest_key
 from tests.operations.used_installation import quiet, settings_of
 from tests.support.application import App
 from tests.support.secret_keys import SECRET_KEY
@@ -30,7 +30,7 @@ def test_a_new_key_keeps_owner_group_and_mode(path: Path) -> None:
     if os.geteuid() == 0:
         os.chown(path, SERVICE, SERVICE + 1)
     before = path.stat()
-    put_new_key_first(path, Random())
+    add_newest_key(path, Random())
     after = path.stat()
     assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
     assert after.st_ino != before.st_ino
@@ -43,7 +43,7 @@ def test_a_key_that_cannot_be_given_its_owner_is_not_put(path: Path, monkeypatch
 
     monkeypatch.setattr(os, "fchown", refuse)
     with pytest.raises(PermissionError):
-        put_new_key_first(path, Random())
+        add_newest_key(path, Random())
     assert path.read_text() == SECRET_KEY + "\n"
     assert list(path.parent.iterdir()) == [path]
 
@@ -63,7 +63,7 @@ async def test_a_key_file_that_cannot_be_read_is_logged_once_and_told_by_readine
     app: App, path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = SecretKeys([bytes.fromhex(SECRET_KEY)], path)
-    keys.look_again()
+    keys.reload()
     sealer = Sealer(keys, Random())
     monkeypatch.setattr(app.services, "sealer", sealer)
     ready = {"status": "ready"}

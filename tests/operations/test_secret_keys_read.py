@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.sealing import Sealer, put_new_key_first, secret_keys
+from manifest_auth.runtime.sealing import Sealer, add_newest_key, secret_keys
 from manifest_auth.runtime.settings import SettingsError, load
 from tests.support.secret_keys import SECRET_KEY
 
@@ -18,7 +18,7 @@ def test_a_file_that_was_replaced_is_read_again_before_the_next_value_is_sealed(
     settings = load({"MANIFEST_DATA_DIR": str(tmp_path)})
     server, starter = (Sealer(secret_keys(settings, Random()), Random()) for _ in range(2))
     before = server.seal(b"before", "row")
-    put_new_key_first(tmp_path / "secret.key", Random())
+    add_newest_key(tmp_path / "secret.key", Random())
     assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
     after = server.seal(b"after", "row")
@@ -39,7 +39,7 @@ def test_new_keys_that_are_made_at_once_are_all_kept(tmp_path: Path) -> None:
     settings = load({"MANIFEST_DATA_DIR": str(tmp_path)})
     first = secret_keys(settings, Random()).texts
     for _ in range(3):
-        put_new_key_first(tmp_path / "secret.key", Random())
+        add_newest_key(tmp_path / "secret.key", Random())
     found = secret_keys(settings, Random()).texts
     assert len(set(found)) == 4
     assert found[3:] == first

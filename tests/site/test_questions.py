@@ -1,11 +1,20 @@
-"""The twenty questions have their answers on the pages that are named."""
+"""The twenty questions: the named page has the answer, and one search finds that page among the first results."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from tests.architecture.docs_pages import text_of
+from tests.browser.driver import Chromium
 from tests.site.questions import QUESTIONS, Question
+
+FIRST = 5
+_FOUND = (
+    "[...document.querySelectorAll('.md-search-result__item > a:first-of-type, "
+    ".md-search-result__item > .md-search-result__link')].map(link => link.getAttribute('href'))"
+)
 
 
 def test_there_are_twenty_of_integrators_administrators_and_operators() -> None:
@@ -16,3 +25,31 @@ def test_there_are_twenty_of_integrators_administrators_and_operators() -> None:
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.question)
 def test_the_page_has_the_answer(question: Question) -> None:
     assert question.answer in " ".join(text_of(f"{question.page}.md").split())
+
+
+def search(browser: Chromium, address: str, words: str) -> list[str]:
+    """The pages that the search of the site finds, best first, without what comes after ``.html``."""
+    browser.open("about:blank")
+    browser.open(address)
+    field = "document.querySelector('[data-md-component=search-query]')"
+    meta = "document.querySelector('.md-search-result__meta')?.textContent"
+    browser.until(f"{field} && document.readyState === 'complete'")
+    browser.value(f"{field}.focus()")
+    if not address.startswith("file:"):  # there the search gets ready with the first words
+        browser.until(f"({meta} || '').includes('Type to start searching')")
+    browser._call("Input.insertText", text=words)
+    browser.until("document.querySelectorAll('.md-search-result__item').length > 0")
+    found: list[str] = [link.partition(".html")[0] for link in browser.value(_FOUND)]
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.question)
+def test_one_search_finds_the_page(browser: Chromium, base: str, question: Question) -> None:
+    found = search(browser, f"{base}/docs/", question.words)
+    assert f"{base}/docs/{question.page}" in found[:FIRST]
+    assert browser.complaints == []
+
+
+def test_the_search_works_from_files_too(browser: Chromium, site: Path) -> None:
+    found = search(browser, f"file://{site}/index.html", "MANIFEST_TRUSTED_PROXIES")
+    assert f"file://{site}/settings" in found[:FIRST]

@@ -21,7 +21,7 @@ PENDING = "query($id: Int!) { user(id: $id) { email pendingEmail } }"
 
 async def until_idle(app: App) -> None:
     """Waits until nothing is under way in the background."""
-    while app.services.mail._chores:
+    while app.services.mail._tasks:
         await asyncio.sleep(0.01)
 
 

@@ -69,7 +69,9 @@ class Page:
             if each.get("type") not in ("checkbox", "radio") or each.get("checked") is not None
         }
         for each in found.xpath(".//select"):
-            fields[each.get("name")] = each.xpath("string(option[@selected]/@value)") or each.xpath("string(option/@value)")
+            fields[each.get("name")] = each.xpath("string(option[@selected]/@value)") or each.xpath(
+                "string(option/@value)"
+            )
         return Form(action, fields, tuple(" ".join(b.text_content().split()) for b in found.xpath(".//button")))
 
 
@@ -95,7 +97,9 @@ class Visitor:
         reply = await self.app.send(method, path, headers=lines, content=content or None)
         for line in reply.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
-            if "Max-Age=0;" in line:
+            if "; Path=/;" not in line:
+                continue  # of the API alone
+            if "; Max-Age=0;" in line:
                 self.cookies.pop(name, None)
             else:
                 self.cookies[name] = value

@@ -9,7 +9,6 @@ import json
 import posixpath
 import re
 from pathlib import Path
-from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import event_priority
@@ -25,9 +24,10 @@ OUTSIDE = {
     "CHANGELOG.md": "changelog.md",
     "bench/README.md": "benchmarks.md",
 }
-DECISIONS = "decisions/index.md"
+DECISIONS = "decisions.md"
 #: Parts of the theme that this site has no use for: other languages of the search, and what finds pages for robots.
 _LEFT_OUT = ("sitemap.xml", "sitemap.xml.gz", "404.html", "search/search_index.json.gz")
+_BEHIND = ("decisions/", "changelog", "tests", "benchmarks", "contributing", "glossary")
 _LINK = re.compile(r"(!?\[[^\]]*\])\(([^)\s]+)\)")
 _MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", re.MULTILINE | re.DOTALL)
@@ -45,16 +45,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_nav(nav: Any, config: MkDocsConfig, files: Files) -> Any:
-    """Decisions stand in a list of their own, not in the navigation."""
-    for file in files.documentation_pages():
-        if file.src_uri.startswith("decisions/0"):
-            file.inclusion = file.inclusion.NOT_IN_NAV
-    return nav
-
-
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Diagrams as tables, and links as they are in the site."""
+    """Diagrams as tables, and links as they are in the site. The search ranks guides before what is behind them."""
+    if page.file.src_uri == "architecture.md":
+        page.meta["hide"] = ["toc"]  # its picture is wide
+    page.meta["search"] = {"boost": 0.3 if page.file.src_uri.startswith(_BEHIND) else 1}
     place = _place(page.file.src_uri)
     drawn = _MERMAID.sub(lambda found: _diagram(found[1]), markdown)
     parts = _CODE.split(drawn)
@@ -81,7 +76,7 @@ def _decisions() -> str:
     lines = ["# Decisions", "", "What was decided, why, and at which price. Half a page each.", ""]
     for path in sorted((ROOT / "docs" / "decisions").glob("*.md")):
         title = path.read_text("utf-8").partition("\n")[0].lstrip("# ")
-        lines.append(f"- [{title}]({path.name})")
+        lines.append(f"- [{title}](decisions/{path.name})")
     return "\n".join(lines) + "\n"
 
 
@@ -141,6 +136,7 @@ def _policy(pages: list[str]) -> str:
     hashes = sorted(base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in inline)
     scripts = " ".join(f"'sha256-{value}'" for value in hashes)
     return (
-        f"default-src 'none'; script-src 'self' {scripts}; worker-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        "style-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src 'self' {scripts}; worker-src 'self'; connect-src 'self'; "
+        "img-src 'self' data:; style-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from manifest_auth.api import power_apps_connector
+from manifest_auth.api import docs_site, power_apps_connector
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
 from manifest_auth.http import (
     NO_STORE,
@@ -44,7 +44,7 @@ async def _readyz(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
         await ctx.services.store.ping()
     except StoreUnavailable as error:
         raise Overloaded("The store is not reachable", retry_after=1, reason=str(error)) from error
-    if ctx.services.sealer.look_again() is not None:
+    if ctx.services.sealer.reload() is not None:
         return ok({"status": "ready", "warnings": ["The secret key file was replaced and cannot be read: see the log"]})
     return ok({"status": "ready"})
 
@@ -61,7 +61,7 @@ async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     elif not settings.is_loopback:
         raise NotFound()
     body = await asyncio.to_thread(
-        ctx.services.metrics.render, everybody=settings.workers > 1
+        ctx.services.metrics.render, all_processes=settings.workers > 1
     )  # takes about ten milliseconds
     return Answer(200, body, (_TEXT, NO_STORE))
 
@@ -85,7 +85,7 @@ def describe(table: RouteTable, services: Services) -> None:
     key = _connector_key(services)
     _connectors[key] = orjson.dumps(power_apps_connector.build(table.routes, *key))
     _public["openapi"] = orjson.dumps(document)
-    _public["docs"] = docs_page.render(document).encode()
+    _public["docs"] = docs_page.render(document, docs_site.PATH if docs_site.is_there() else "").encode()
 
 
 async def _openapi(ctx: RequestContext, call: Call[None]) -> Answer[None]:

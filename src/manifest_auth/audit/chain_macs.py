@@ -42,7 +42,7 @@ def with_mac(macs: Macs, chain: int, head: Head) -> Head:
 def has_valid_mac(macs: Macs, chain: int, head: Head) -> bool:
     """Whether one of the keys made the MAC. Earlier heads: see :func:`in_doubt`."""
     try:
-        return macs.fits(_message(chain, head), head.mac)
+        return macs.is_valid(_message(chain, head), head.mac)
     except TypeError:  # a value that this server never writes
         return False
 
@@ -84,7 +84,7 @@ def anchor_mac(macs: Macs, chain: int, sequence: int, hashed: str) -> str:
 def has_valid_anchor_mac(macs: Macs, chain: int, sequence: int, hashed: str, mac: str) -> bool:
     """Whether one of the keys made the anchor's MAC."""
     try:
-        return macs.fits(_anchor(chain, sequence, hashed), mac)
+        return macs.is_valid(_anchor(chain, sequence, hashed), mac)
     except TypeError:
         return False
 

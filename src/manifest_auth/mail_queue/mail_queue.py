@@ -13,7 +13,7 @@ from manifest_auth.context import Request
 from manifest_auth.mail_queue import rows
 from manifest_auth.mail_queue.rows import LEASE_MS, LIFE_MS, Row
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.mail import LEISURE_S, Email, Mail
+from manifest_auth.runtime.mail import BACKGROUND_BUDGET_S, Email, Mail
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.store import Store, StoreUnavailable, TenantUnit
 
@@ -124,7 +124,7 @@ class MailQueue:
         if await store.write_quickly(lambda unit: rows.take(unit, row, now)):
             # Sealed with another secret key, which may be restored within the hour.
             with contextlib.suppress(CannotOpen):
-                await self._try(self._opened(row), LEISURE_S, "mail-queue")
+                await self._try(self._opened(row), BACKGROUND_BUDGET_S, "mail-queue")
 
     def _opened(self, row: Row) -> Queued:
         members = orjson.loads(self._sealer.open(row.mail, rows.row_name(row.tenant_id, row.id)))

@@ -8,7 +8,7 @@ from manifest_auth import audit
 from manifest_auth.operations import last_backup, licence_watch
 from manifest_auth.operations.delete_clients import sweep_clients
 from manifest_auth.operations.sweep_expired import sweep_expired
-from manifest_auth.runtime.files import arriving, drop_older
+from manifest_auth.runtime.files import drop_older, upload_folder
 from manifest_auth.services import Services
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.work import files
@@ -33,7 +33,7 @@ async def sweep_files(services: Services) -> None:
 async def sweep_partial_uploads(services: Services) -> None:
     """Deletes partial uploads of processes that were killed a day ago or more."""
     before = (services.clock.now_ms() - UNUSED_MS) / 1000
-    await asyncio.to_thread(drop_older, arriving(services.settings), before)
+    await asyncio.to_thread(drop_older, upload_folder(services.settings), before)
     await services.files.tidy(before)
 
 
@@ -46,7 +46,7 @@ async def sweep_audit(services: Services) -> None:
 
 async def update_backup_metric(services: Services) -> None:
     """Updates the metric of the last backup's time."""
-    services.metrics.backed_up(await last_backup.moment(services.store) or 0)
+    services.metrics.backed_up(await last_backup.read_time(services.store) or 0)
 
 
 async def run(services: Services) -> None:
@@ -56,7 +56,7 @@ async def run(services: Services) -> None:
     while True:
         is_clean = True
         try:
-            services.sealer.look_again()
+            services.sealer.reload()
             await licence_watch.watch(services)
             await update_backup_metric(services)
             if turn:

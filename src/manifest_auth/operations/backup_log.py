@@ -45,7 +45,7 @@ async def record_backup(settings: Settings, at: int, **detail: Any) -> None:
 
 async def backup_finding(store: Store) -> tuple[str, str]:
     """Level and text for ``manifest-auth doctor``."""
-    at = await last_backup.moment(store)
+    at = await last_backup.read_time(store)
     if at is None:
         return "note", f"backup: none was ever noted; {_MAKE}"
     age = Clock().now_ms() - at

@@ -22,7 +22,7 @@ RESTORED = "restored"
 _EVENTS = {RESTORED: Event.RESTORED, UPGRADED: Event.SCHEMA_UPGRADED}
 
 
-async def moment(store: Store) -> int | None:
+async def read_time(store: Store) -> int | None:
     """The moment of the last recorded backup, milliseconds; None: there is none."""
     stored = await installation_values.look_up(store, _NAME)
     return None if stored is None else int(stored)
@@ -34,7 +34,7 @@ async def record_restore_and_upgrade(store: Store, now: int) -> None:
     def work(unit: SystemUnit, name: str, stored: str) -> None:
         if installation_values.take(unit, name):
             origin = Origin(now, "system", "", "start")
-            audit.record_installation(unit, origin, _EVENTS[name], "", record=_read(stored))
+            audit.record_installation(unit, origin, _EVENTS[name], "", note=_read(stored))
 
     for name in _EVENTS:
         if (stored := await installation_values.look_up(store, name)) is not None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from manifest_auth.http import Head, Header, host_cookie, host_name
 from manifest_auth.http.accept import weights
 from manifest_auth.runtime.settings import Settings
+from manifest_auth.text.languages import Language
 
-#: Tag (RFC 5646) → what its readers call it.
-LANGUAGES = {
+#: What the readers of each language call it.
+LANGUAGES: dict[Language, str] = {
     "en": "English",
     "es": "Español",
     "pt": "Português",
@@ -20,6 +21,7 @@ LANGUAGES = {
     "fr": "Français",
     "ja": "日本語",
 }
+Words = gettext.NullTranslations
 FOLDER = Path(__file__).parent / "catalogues"
 _COOKIE = "lang"
 _COOKIE_S = 365 * 86_400
@@ -41,7 +43,7 @@ def cookie_line(language: str, settings: Settings) -> Header:
 
 
 @cache
-def catalogue(language: str) -> gettext.NullTranslations:
+def catalogue(language: str) -> Words:
     """The words; those of English are the code's own."""
     if language == "en":
         return gettext.NullTranslations()

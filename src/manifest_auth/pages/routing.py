@@ -27,9 +27,9 @@ from manifest_auth.errors import (
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Head, Route, identification, parse_form
 from manifest_auth.http.body import check_form_type
 from manifest_auth.http.routes import query_values
-from manifest_auth.pages import errors, languages, multipart, rendering, security
+from manifest_auth.pages import errors, languages, multipart, rendering, security, words
 from manifest_auth.pages.call import PageCall, View, found, see_other
-from manifest_auth.pages.security import NoFormCookie
+from manifest_auth.pages.refusals import NoFormCookie
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.return_addresses import is_own_path
@@ -105,7 +105,7 @@ class _Page:
         ctx.loaded[_CALL] = page_call
         if self.fields is not None:
             page_call.fields = _as_typed(self.fields, texts)
-            page_call.fields = from_texts(texts, self.fields)
+            page_call.fields = _checked(self.fields, texts)
         shown = await self.show(ctx, page_call)
         if isinstance(shown, Answer):
             shown.headers = (*shown.headers, *page_call.headers)
@@ -144,6 +144,15 @@ def _as_typed(model: type[msgspec.Struct], texts: dict[str, str]) -> msgspec.Str
     """The fields as they came, for the form that shows them again where they are refused."""
     named = msgspec.structs.fields(model)
     return model(**{each.name: texts[each.encode_name] for each in named if each.encode_name in texts})
+
+
+def _checked(model: type[msgspec.Struct], texts: dict[str, str]) -> msgspec.Struct:
+    """The fields as the model has them. Raises ValidationError, in words for people."""
+    try:
+        return from_texts(texts, model)
+    except ValidationError as error:
+        details = [(field, words.NOT_SO) for field, _ in error.details]
+        raise ValidationError(details=details, reason=str(error.details)) from None
 
 
 def _coming_back_to(here: str, path: str) -> str:

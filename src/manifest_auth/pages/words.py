@@ -8,6 +8,7 @@ from typing import NamedTuple
 from manifest_auth.errors import Conflict, Forbidden, Refusal, ValidationError
 from manifest_auth.pages.call import Problem, Refused
 from manifest_auth.pages.languages import marked as _
+from manifest_auth.pages.refusals import NoFormCookie, UnknownClient
 from manifest_auth.services import RequestContext
 
 _S = 60
@@ -63,11 +64,17 @@ PAGES = {
     ),
 }
 OTHERWISE = Sentence(_("That did not work"), _("Go back and try again."))
-NO_COOKIES = Sentence(
-    _("Your browser kept no cookie for this form"),
-    _("Either cookies are switched off for this site, or the page was open for more than a day. Begin again."),
-)
-
+#: Refusals that only pages have.
+OF_PAGES: dict[type[Refusal], Sentence] = {
+    NoFormCookie: Sentence(
+        _("Your browser kept no cookie for this form"),
+        _("Either cookies are switched off for this site, or the page was open for more than a day. Begin again."),
+    ),
+    UnknownClient: Sentence(
+        _("There is no such organisation here"),
+        _("Check the address that you followed, or sign in with your e-mail address alone."),
+    ),
+}
 START = _("Go to the start page")
 
 #: By code: above the form that is shown again.
@@ -84,6 +91,9 @@ FORMS = {
     "PROVIDER_UNAVAILABLE": _("The sign-in service of your organisation does not answer. Try again in a few minutes."),
 }
 
+#: A field that the page's own form would not have sent.
+NOT_SO = _("Too long, or not of the right form")
+
 #: Sentences of refusals that programs get in English, and people in their language.
 _KNOWN = (
     _("Not a valid e-mail address"),
@@ -91,6 +101,9 @@ _KNOWN = (
     _("Was used before"),
     _("Must differ from the current one"),
     _("Required"),
+    _("A user with this e-mail exists"),
+    _("Passwords are not used here: sign in through your organisation's provider"),
+    _("The account has a password already: sign in with it, or ask for a new one"),
 )
 
 #: What the wire models say of a field that was left empty.
@@ -131,5 +144,5 @@ def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
 
 def sentence_of(refusal: Refusal, t: gettext.NullTranslations) -> Sentence:
     """Title and advice of the page that shows a refusal."""
-    found = PAGES.get(refusal.code, OTHERWISE)
+    found = OF_PAGES.get(type(refusal)) or PAGES.get(refusal.code, OTHERWISE)
     return Sentence(t.gettext(found.title), t.gettext(found.advice))

@@ -1,4 +1,4 @@
-"""What any server's process needs: settings, clock and randomness, logs, metrics, mail, files, sealing, hashing, calls.
+"""Infrastructure of a server process: settings, clock, randomness, logs, metrics, mail, files, sealing, hashing, calls.
 
-Never knows users, roles or the store.
+Knows neither users nor roles nor the store.
 """

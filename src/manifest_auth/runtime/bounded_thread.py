@@ -1,6 +1,6 @@
-"""One thread beside the event loop, for work that holds Python's lock: what comes runs in turn, and few may wait.
+"""One thread beside the event loop, for work that holds Python's global lock. Work runs in order; few tasks may wait.
 
-Python's lock makes a second thread useless: the loop would only wait for two.
+A second thread would not help: the global lock makes the event loop wait for both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ T = TypeVar("T")
 
 
 class BoundedThread:
-    """One for each process and kind of work; the thread starts with the first. ``most``: under way or waiting."""
+    """One object per process and kind of work; the thread starts with the first task. ``most``: tasks that run or
+    wait."""
 
     def __init__(self, name: str, most: int) -> None:
         self._thread = ThreadPoolExecutor(1, name)
@@ -25,8 +26,8 @@ class BoundedThread:
         self._inside = 0
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
-        """For one piece of work, from its first part to its last. Raises Overloaded when all places are taken."""
+    def slot(self) -> Iterator[None]:
+        """A slot for one task, from its first part to its last. Raises Overloaded when no slot is free."""
         if self._inside >= self.most:
             raise Overloaded(retry_after=1)
         self._inside += 1
@@ -36,7 +37,7 @@ class BoundedThread:
             self._inside -= 1
 
     async def run(self, work: Callable[[], T]) -> T:
-        """The result of ``work``, which is a part of what a place is taken for."""
+        """Runs ``work``, a part of a task with a slot, in the thread; its result."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def close(self) -> None:

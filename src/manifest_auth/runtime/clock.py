@@ -1,4 +1,4 @@
-"""Time and chance, as arguments: tests hand in others, and a lint bans the originals everywhere else."""
+"""Clock and random numbers as objects: tests replace them, and a lint rule bans the originals everywhere else."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Clock:
 
 
 class Random:
-    """The operating system's random numbers, fetched in pages: a system call for every few bytes would cost more than
-    all else that a refresh does, and would hand the interpreter lock away each time."""
+    """The operating system's random numbers, read in pages: a system call for every few bytes would cost more than the
+    rest of a refresh, and would release the interpreter lock each time."""
 
     def __init__(self) -> None:
         self._pages = threading.local()
 
     def bytes(self, count: int) -> bytes:
-        """``count`` bytes that nobody else was or will be given."""
+        """``count`` random bytes, never returned twice."""
         pages = self._pages
         start = getattr(pages, "used", _PAGE)
         if start + count > _PAGE:

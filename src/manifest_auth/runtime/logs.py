@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error, UTC time, never a secret."""
+"""Structured logs: one JSON object per line on standard error, UTC time, never a secret."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-#: A key of this name is a mistake of ours; the value is replaced rather than written.
+#: An event with a key of this name is a bug; the value is replaced.
 _NEVER = frozenset({"password", "token", "refresh_token", "cookie", "authorization", "secret", "license_key"})
 
 
@@ -43,8 +43,8 @@ def build(level: str) -> FilteringBoundLogger:
     return cast(FilteringBoundLogger, logger.bind())
 
 
-class Forward(logging.Handler):
-    """Hands what libraries log through the standard module (uvicorn, asyncio) to ours."""
+class ForwardToLog(logging.Handler):
+    """Forwards the logs of libraries that use the standard module (uvicorn, asyncio) to the server's logger."""
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         super().__init__(logging.INFO)

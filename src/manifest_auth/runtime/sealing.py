@@ -1,10 +1,10 @@
-"""Encryption at rest: AES-256-GCM under the installation's secret key, tied to the row by associated data.
+"""Encryption at rest: AES-256-GCM with the installation's secret key, bound to the row by associated data.
 
 A sealed value is ``version(1) || nonce(12) || ciphertext+tag``. The associated data names table, row and column, so a
-value moved to another row does not open. The newest key seals; a value that an older one sealed opens as well, until
-``keys reencrypt`` has sealed it anew (``docs/decisions/0026-secret-key-rotation.md``).
+value that is moved to another row cannot be decrypted. The newest key encrypts; older keys still decrypt, until ``keys
+reencrypt`` has encrypted all values again (``docs/decisions/0026-secret-key-rotation.md``).
 
-What is no secret but must be ours carries a MAC instead, under a key of its own that is derived from the secret key.
+Data that is not secret but must be genuine has a MAC instead, with another key that is derived from the secret key.
 """
 
 from __future__ import annotations
@@ -33,73 +33,75 @@ from manifest_auth.runtime.settings import Secret, Settings, SettingsError
 
 _LOG = logging.getLogger(__name__)
 _VERSION = b"\x01"
-_FOR_MACS = b"manifest-auth/mac/1"  # HKDF's label (RFC 5869): a MAC says nothing of what is encrypted, and the reverse
+_MAC_LABEL = b"manifest-auth/mac/1"  # HKDF's info (RFC 5869), which separates the MAC key from the encryption key
 KEY_FILE = "secret.key"
 
 
 class CannotOpen(Exception):
-    """The value was sealed under another key or for another row, or was altered."""
+    """The value was sealed with another key or for another row, or was changed."""
 
 
 class SecretKeys:
     """The installation's secret keys, newest first.
 
-    Those of a file are read again when the file was replaced, so that servers that run learn of a new key before they
-    seal the next value, and need no new start.
+    A key file is read again when it was replaced, so that running servers use a new key for the next value without a
+    restart.
     """
 
     def __init__(self, keys: Sequence[bytes], path: Path | None = None) -> None:
         self.path = path
-        self._seen: tuple[int, int, int] | None = None
-        #: Why the file, which was replaced, cannot be read; the keys from before are in use then.
-        self.trouble: str | None = None
-        self._take(keys)
+        self._file_state: tuple[int, int, int] | None = None
+        #: Why the replaced file cannot be read; then the previous keys stay in use.
+        self.read_error: str | None = None
+        self._set(keys)
 
     def newest(self) -> AESGCM:
-        """What new values are sealed with."""
-        self.look_again()
+        """The cipher for new values."""
+        self.reload()
         return self._ciphers[0]
 
     def all(self) -> list[AESGCM]:
-        """What values may have been sealed with."""
+        """The ciphers of all keys."""
         return self._ciphers
 
     def newest_mac_key(self) -> bytes:
-        """What new MACs are made with."""
-        self.look_again()
+        """The key for new MACs."""
+        self.reload()
         return self._mac_keys[0]
 
     def all_mac_keys(self) -> list[bytes]:
-        """What MACs may have been made with."""
+        """All keys for MACs."""
         return self._mac_keys
 
     @property
     def texts(self) -> list[str]:
-        """As they stand in the setting or in the file."""
+        """The keys as 64 hexadecimal digits each."""
         return [key.hex() for key in self._keys]
 
-    def look_again(self) -> bool:
-        """Reads a file that was replaced. True when it holds other keys now; what cannot be read changes nothing, is
-        logged, and tried again."""
+    def reload(self) -> bool:
+        """Reads the key file again if it was replaced. True when it has other keys now. A file that cannot be read
+        changes nothing, is logged, and tried again."""
         found = _state(self.path)
-        if self.path is None or found in (None, self._seen):
+        if self.path is None or found in (None, self._file_state):
             return False
         before = self._keys
         try:
-            self._take(_read(self.path))
+            self._set(_read(self.path))
         except (OSError, ValueError, SettingsError) as error:
-            trouble = str(error) if isinstance(error, OSError | SettingsError) else f"{self.path}: is no text"
-            if trouble != self.trouble:
-                _LOG.error("secret_key_unreadable: %s; the keys from before are still in use", trouble)
-            self.trouble = trouble
+            read_error = (
+                str(error) if isinstance(error, OSError | SettingsError) else f"{self.path}: is not a text file"
+            )
+            if read_error != self.read_error:
+                _LOG.error("secret_key_unreadable: %s; the previous keys are still in use", read_error)
+            self.read_error = read_error
             return False
-        self._seen, self.trouble = found, None
+        self._file_state, self.read_error = found, None
         return self._keys != before
 
-    def _take(self, keys: Sequence[bytes]) -> None:
+    def _set(self, keys: Sequence[bytes]) -> None:
         self._keys = tuple(keys)
         self._ciphers = [AESGCM(key) for key in keys]
-        self._mac_keys = [HKDF(SHA256(), 32, None, _FOR_MACS).derive(key) for key in keys]
+        self._mac_keys = [HKDF(SHA256(), 32, None, _MAC_LABEL).derive(key) for key in keys]
 
 
 class Sealer:
@@ -107,27 +109,27 @@ class Sealer:
         self.keys = keys
         self._random = random
 
-    def look_again(self) -> str | None:
-        """Learns of a key file that was replaced. Why it cannot be read, where that is so."""
-        self.keys.look_again()
-        return self.keys.trouble
+    def reload(self) -> str | None:
+        """Reads a replaced key file. The reason when it cannot be read."""
+        self.keys.reload()
+        return self.keys.read_error
 
     def seal(self, value: bytes, row: str) -> bytes:
-        """Encrypts ``value`` for one row, named like ``signing_keys/KID/secret``."""
+        """Encrypts ``value`` for one row, with a name like ``signing_keys/KID/secret``."""
         nonce = self._random.bytes(12)
         return _VERSION + nonce + self.keys.newest().encrypt(nonce, value, row.encode())
 
     def open(self, sealed: bytes, row: str, owner: str = "") -> bytes:
-        """The value again. Raises :class:`CannotOpen`, which names the row and, for whoever looks for it, ``owner``."""
+        """The decrypted value. Raises :class:`CannotOpen`, which names the row and, for the operator, ``owner``."""
         opened = self._open(self.keys.all(), sealed, row)
-        if opened is None and self.keys.look_again():
+        if opened is None and self.keys.reload():
             opened = self._open(self.keys.all(), sealed, row)
         if opened is None:
             raise CannotOpen(f"{row} ({owner})" if owner else row)
         return opened
 
     def renew(self, sealed: bytes, row: str) -> bytes | None:
-        """The value sealed with the newest key, None when it is already. Raises :class:`CannotOpen`."""
+        """The value sealed with the newest key; None when it is already. Raises :class:`CannotOpen`."""
         if self._open([self.keys.newest()], sealed, row) is not None:
             return None
         return self.seal(self.open(sealed, row), row)
@@ -143,26 +145,26 @@ class Sealer:
 
 
 class Macs:
-    """Codes that only who has the secret key can make: keyed BLAKE2b (RFC 7693), 64 hexadecimal digits."""
+    """Message authentication codes with the secret key: keyed BLAKE2b (RFC 7693), 64 hexadecimal digits."""
 
     def __init__(self, keys: SecretKeys) -> None:
         self._keys = keys
 
     def make(self, message: bytes) -> str:
-        """The code of a message, under the newest key."""
+        """The MAC of a message, with the newest key."""
         return _mac(self._keys.newest_mac_key(), message)
 
-    def fits(self, message: bytes, mac: object) -> bool:
-        """Whether the code was made of this message, under any of the keys."""
+    def is_valid(self, message: bytes, mac: object) -> bool:
+        """Whether the MAC belongs to this message, with any of the keys."""
         if not isinstance(mac, str) or not mac.isascii():
             return False
-        return self._fits(message, mac) or (self._keys.look_again() and self._fits(message, mac))
+        return self._is_valid(message, mac) or (self._keys.reload() and self._is_valid(message, mac))
 
     def is_newest(self, message: bytes, mac: str) -> bool:
-        """Whether it was made under the newest key."""
+        """Whether the MAC was made with the newest key."""
         return hmac.compare_digest(self.make(message), mac)
 
-    def _fits(self, message: bytes, mac: str) -> bool:
+    def _is_valid(self, message: bytes, mac: str) -> bool:
         return any(hmac.compare_digest(_mac(key, message), mac) for key in self._keys.all_mac_keys())
 
 
@@ -171,9 +173,10 @@ def _mac(key: bytes, message: bytes) -> str:
 
 
 def secret_keys(settings: Settings, random: Random, *, make: bool = True) -> SecretKeys:
-    """The keys of ``MANIFEST_SECRET_KEY``, or of the file in the data folder, made when absent (SQLite only).
+    """The keys of ``MANIFEST_SECRET_KEY``, or of the file in the data folder, created when absent (SQLite only).
 
-    Raises :class:`SettingsError` for a short, malformed or placeholder-like key; unless ``make``, for none at all.
+    Raises :class:`SettingsError` for a short, malformed or placeholder-like key, and without ``make`` for a missing
+    file.
     """
     if settings.secret_key is not None:
         return SecretKeys(_parse(settings.secret_key, "MANIFEST_SECRET_KEY"))
@@ -189,9 +192,9 @@ def secret_keys(settings: Settings, random: Random, *, make: bool = True) -> Sec
         raise SettingsError(f"MANIFEST_DATA_DIR: {error.filename}: {error.strerror}") from error
 
 
-def put_new_key_first(path: Path, random: Random) -> None:
-    """A new key before those of the file, which is replaced as a whole and keeps its owner, group and mode: the server
-    can read it, whoever did this. Two that do so one after the other lose none.
+def add_newest_key(path: Path, random: Random) -> None:
+    """Adds a new key before the keys of the file. The file is replaced as a whole and keeps its owner, group and mode,
+    so that the server can read it. Concurrent calls lose no key.
 
     Raises OSError, SettingsError.
     """
@@ -218,8 +221,8 @@ def put_new_key_first(path: Path, random: Random) -> None:
 
 
 def _make(path: Path, random: Random) -> None:
-    """A new key under its name only once it is whole: of processes that start together, one names its key first and
-    all read that one."""
+    """Creates the key file atomically: of processes that start together, the first creates it and all read the same
+    key."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{KEY_FILE}-") as file:  # mode 0600
         file.write(random.bytes(32).hex() + "\n")
         file.flush()
@@ -229,7 +232,7 @@ def _make(path: Path, random: Random) -> None:
 
 
 def _state(path: Path | None) -> tuple[int, int, int] | None:
-    """What tells a file that was replaced or written again from the one before."""
+    """A value that changes when the file is replaced or written."""
     if path is None:
         return None
     try:

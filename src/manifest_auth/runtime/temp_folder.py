@@ -1,5 +1,5 @@
-"""A folder for what a process has under way, gone when it ends; what killed processes left is cleared by the next. And
-:func:`sync`, after which the names in a folder outlast a power cut."""
+"""Temporary folders of a process, deleted when it ends; the next process deletes those of killed processes. And
+:func:`sync`, which makes the names in a folder durable."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def own_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
-    """In ``parent``, else where the system keeps what is temporary; for this user alone. Raises OSError.
+    """A folder in ``parent``, else in the system's folder for temporary files, readable by this user only. Raises
+    OSError.
 
-    A process locks its folder. The kernel lets go of the lock when the process is killed: then the folder is nobody's.
+    A process locks its folder. The kernel releases the lock when the process is killed; then another process may delete
+    the folder.
     """
     parent = Path(tempfile.gettempdir()) if parent is None else parent
     for path in parent.glob(f"{prefix}*"):
         with contextlib.suppress(OSError), _locked(path):
             shutil.rmtree(path)
     with contextlib.ExitStack() as stack:
-        yield _made(stack, prefix, parent)
+        yield _create(stack, prefix, parent)
 
 
-def _made(stack: contextlib.ExitStack, prefix: str, parent: Path) -> Path:
-    """Who looks for dead folders in the moment between making and locking takes this for one: then another is made. On
-    a file system without locks it is used as it is, and nobody can take it away."""
+def _create(stack: contextlib.ExitStack, prefix: str, parent: Path) -> Path:
+    """Creates and locks a folder. Another process that looks for dead folders between the two steps deletes it; then a
+    new one is created. On a file system without locks the folder is used unlocked, and no process deletes it."""
     for _ in range(5):
         made = tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True)
         folder = Path(stack.enter_context(made))
@@ -41,11 +43,11 @@ def _made(stack: contextlib.ExitStack, prefix: str, parent: Path) -> Path:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Raises OSError where another process has it, or it is no folder of this user's."""
+    """Locks a folder. Raises OSError when another process has locked it, or when it is not a folder of this user."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(descriptor).st_uid != os.geteuid():
-            raise PermissionError(f"{folder} is somebody else's")
+            raise PermissionError(f"{folder} belongs to another user")
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
@@ -53,7 +55,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def sync(folder: Path) -> None:
-    """Names that were made or changed in the folder are on the disk when this returns. Raises OSError."""
+    """Makes created and renamed names in the folder durable. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

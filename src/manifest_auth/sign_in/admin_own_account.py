@@ -38,7 +38,7 @@ async def proven(ctx: RequestContext, credentials: Credentials, work: Callable[[
     Raises InvalidCredentials, RateLimited, Overloaded, and InvalidToken when the admin's access ended meanwhile.
     """
     services, me = ctx.services, ctx.admin
-    services.hasher.check_room()
+    services.hasher.check_capacity()
     counters, subject = throttle.counters(ENTRY_POINT, str(me.admin_id), ctx.address, None), f"admin:{me.admin_id}"
 
     def count(unit: SystemUnit) -> tuple[throttle.Wait | None, str]:

@@ -37,7 +37,7 @@ class Proved(NamedTuple):
 async def prove(ctx: RequestContext, password: str) -> Proved:
     """Raises InvalidCredentials, RateLimited, Overloaded."""
     services, caller = ctx.services, ctx.user
-    services.hasher.check_room()
+    services.hasher.check_capacity()
     counters = throttle.counters("change", f"{caller.tenant_id}:{caller.user_id}", ctx.address, None)
     subject = f"user:{caller.user_id}"
 

@@ -32,7 +32,7 @@ def new(ctx: RequestContext) -> str:
 def is_genuine(unit: TenantUnit, ctx: RequestContext, marker: str) -> bool:
     """Whether this server issued the value."""
     random, mac = marker[:_RANDOM], marker[_RANDOM:]
-    return _macs(ctx).fits(_message(random), mac) or origins.is_known_device(unit, marker)
+    return _macs(ctx).is_valid(_message(random), mac) or origins.is_known_device(unit, marker)
 
 
 def _message(random: str) -> bytes:

@@ -116,7 +116,7 @@ async def choose_password(ctx: RequestContext, credentials: Credentials, browser
     Raises InvalidToken, Forbidden, Conflict, ValidationError by the client's rules, RateLimited, Overloaded.
     """
     services = ctx.services
-    services.hasher.check_room()
+    services.hasher.check_capacity()
     found = await _refusals_recorded(
         ctx, credentials, services.store.read(lambda u: find(u, ctx, credentials.token, credentials.purpose))
     )

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from manifest_auth.runtime.files import FilesUnavailable, Keeper, open_keeper
+from manifest_auth.runtime.files import FileStorage, FilesUnavailable, open_storage
 from manifest_auth.runtime.settings import Settings, SettingsError, load
 from tests.support.disk import room_for
 
@@ -45,14 +45,14 @@ def of_bucket(address: str, name: str = "s3://evidence/plant/1") -> Settings:
 
 
 @pytest.fixture(params=["folder", "s3"])
-def keeper(request: pytest.FixtureRequest, tmp_path: Path) -> Keeper:
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> FileStorage:
     if request.param == "folder":
-        return open_keeper(load({"MANIFEST_DATA_DIR": str(tmp_path)}))
-    return open_keeper(of_bucket(request.getfixturevalue("s3")))
+        return open_storage(load({"MANIFEST_DATA_DIR": str(tmp_path)}))
+    return open_storage(of_bucket(request.getfixturevalue("s3")))
 
 
-async def kept(keeper: Keeper, key: str = KEY) -> bytes:
-    return b"".join([part async for part in await keeper.open(key)])
+async def kept(storage: FileStorage, key: str = KEY) -> bytes:
+    return b"".join([part async for part in await storage.open(key)])
 
 
 def source(tmp_path: Path, data: bytes) -> Path:
@@ -62,54 +62,54 @@ def source(tmp_path: Path, data: bytes) -> Path:
 
 
 @pytest.mark.parametrize("size", [1, 256 * 1024, 9 * 1024 * 1024])
-async def test_what_is_kept_is_handed_out_again(keeper: Keeper, tmp_path: Path, size: int) -> None:
+async def test_what_is_kept_is_handed_out_again(storage: FileStorage, tmp_path: Path, size: int) -> None:
     data = os.urandom(size)
-    await keeper.keep(source(tmp_path, data), KEY)
-    assert await kept(keeper) == data
-    await keeper.drop(KEY)
+    await storage.store(source(tmp_path, data), KEY)
+    assert await kept(storage) == data
+    await storage.drop(KEY)
     with pytest.raises(FilesUnavailable):
-        await kept(keeper)
-    await keeper.drop(KEY)  # gone already
+        await kept(storage)
+    await storage.drop(KEY)  # gone already
 
 
-async def test_there_are_no_bytes_under_another_key(keeper: Keeper, tmp_path: Path) -> None:
-    await keeper.keep(source(tmp_path, b"x"), KEY)
+async def test_there_are_no_bytes_under_another_key(storage: FileStorage, tmp_path: Path) -> None:
+    await storage.store(source(tmp_path, b"x"), KEY)
     with pytest.raises(FilesUnavailable):
-        await kept(keeper, "cd" * 20)
+        await kept(storage, "cd" * 20)
 
 
-async def test_where_it_is_can_be_told(keeper: Keeper) -> None:
-    assert "folder" in (told := await keeper.check()) or "bucket evidence" in told
+async def test_where_it_is_can_be_told(storage: FileStorage) -> None:
+    assert "folder" in (told := await storage.check()) or "bucket evidence" in told
 
 
 async def test_a_folder_is_its_owners_alone_and_has_no_halves(tmp_path: Path) -> None:
-    keeper = open_keeper(load({"MANIFEST_FILES": str(tmp_path / "deep" / "files")}))
-    await keeper.keep(source(tmp_path, b"x"), KEY)
+    storage = open_storage(load({"MANIFEST_FILES": str(tmp_path / "deep" / "files")}))
+    await storage.store(source(tmp_path, b"x"), KEY)
     folder = tmp_path / "deep" / "files"
     assert folder.stat().st_mode & 0o077 == 0
     assert [path.name for path in folder.rglob("*") if path.is_file()] == [KEY]
 
 
 async def test_what_a_full_disk_did_not_take_leaves_nothing(tmp_path: Path) -> None:
-    keeper = open_keeper(load({"MANIFEST_DATA_DIR": str(tmp_path)}))
+    storage = open_storage(load({"MANIFEST_DATA_DIR": str(tmp_path)}))
     given = source(tmp_path, os.urandom(900_000))
     with room_for(600_000), pytest.raises(FilesUnavailable):
-        await keeper.keep(given, KEY)
+        await storage.store(given, KEY)
     assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == []
-    await keeper.keep(given, KEY)
+    await storage.store(given, KEY)
 
 
 async def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "files").write_text("in the way")
-    keeper = open_keeper(load({"MANIFEST_DATA_DIR": str(tmp_path)}))
-    for failing in (keeper.check(), keeper.keep(source(tmp_path, b"x"), KEY)):
+    storage = open_storage(load({"MANIFEST_DATA_DIR": str(tmp_path)}))
+    for failing in (storage.check(), storage.store(source(tmp_path, b"x"), KEY)):
         with pytest.raises(FilesUnavailable, match="files"):
             await failing
 
 
 async def test_a_bucket_that_is_not_there_is_named(s3: str, tmp_path: Path) -> None:
-    keeper = open_keeper(of_bucket(s3, "s3://nowhere"))
-    for failing in (keeper.check(), keeper.keep(source(tmp_path, b"x"), KEY), keeper.open(KEY)):
+    storage = open_storage(of_bucket(s3, "s3://nowhere"))
+    for failing in (storage.check(), storage.store(source(tmp_path, b"x"), KEY), storage.open(KEY)):
         with pytest.raises(FilesUnavailable):
             await failing
 
@@ -119,4 +119,4 @@ async def test_without_its_library_the_start_says_what_to_install(monkeypatch: p
 
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(SettingsError, match=r"manifest-auth\[s3\]"):
-        open_keeper(of_bucket("http://127.0.0.1:1"))
+        open_storage(of_bucket("http://127.0.0.1:1"))

@@ -21,7 +21,7 @@ SALT = b"somesaltsomesalt"
 
 @pytest.fixture
 async def pool() -> AsyncIterator[HashPool]:
-    made = HashPool(builds.choose().folders, workers=2, limit=4, kept_kib=64)
+    made = HashPool(builds.choose().folders, workers=2, limit=4, buffer_kib=64)
     await made.start()
     yield made
     await made.close()

@@ -81,7 +81,7 @@ async def test_other_processes_see_it_in_time_and_nothing_is_lost_at_the_end(
     monkeypatch.setattr(hot_path, "EVERY_S", 0.01)
     metrics = Metrics()
     for count in events(metrics):
-        async with asyncio.timeout(60), metrics.shown(several=True):
+        async with asyncio.timeout(60), metrics.serving(several=True):
             count()
             assert written == []
             while not written:

@@ -26,7 +26,7 @@ def here(host: str, port: int) -> list[str]:
 async def soon(shares: Shares, tenant_id: int) -> bool:
     """Whether a slot is there at once."""
     try:
-        await asyncio.wait_for(shares.take(tenant_id), 0.02)
+        await asyncio.wait_for(shares.acquire(tenant_id), 0.02)
     except TimeoutError:
         return False
     return True
@@ -44,25 +44,25 @@ async def test_a_client_gets_its_own_slots_whatever_the_others_hold_and_no_more(
         assert await soon(shares, tenant_id)
         assert await soon(shares, tenant_id)
         assert not await soon(shares, tenant_id)
-    shares.give_back(3)
+    shares.release(3)
     assert not await soon(shares, 2)  # of the common ones none is free yet
     assert await soon(shares, 3)
 
 
 async def test_who_gave_up_holds_nothing_and_keeps_no_one_waiting() -> None:
     shares = Shares(own=1, most=1, common=1)
-    await shares.take(1)
-    given_up = [asyncio.create_task(shares.take(1)) for _ in range(3)]
-    last = asyncio.create_task(shares.take(1))
+    await shares.acquire(1)
+    given_up = [asyncio.create_task(shares.acquire(1)) for _ in range(3)]
+    last = asyncio.create_task(shares.acquire(1))
     await asyncio.sleep(0)
     for task in given_up:
         task.cancel()
     await asyncio.gather(*given_up, return_exceptions=True)
-    shares.give_back(1)
+    shares.release(1)
     await asyncio.wait_for(last, 30)
-    late = asyncio.create_task(shares.take(1))
+    late = asyncio.create_task(shares.acquire(1))
     await asyncio.sleep(0)
-    shares.give_back(1)
+    shares.release(1)
     late.cancel()  # its turn came in the same moment
     await asyncio.gather(late, return_exceptions=True)
     assert await soon(shares, 1)
@@ -71,18 +71,18 @@ async def test_who_gave_up_holds_nothing_and_keeps_no_one_waiting() -> None:
 async def test_of_those_who_wait_the_client_that_holds_least_comes_first() -> None:
     shares = Shares(own=1, most=4, common=4)
     for tenant_id in (1, 1, 1, 2):
-        await shares.take(tenant_id)
+        await shares.acquire(tenant_id)
     order: list[int] = []
 
     async def wait(tenant_id: int) -> None:
-        await shares.take(tenant_id)
+        await shares.acquire(tenant_id)
         order.append(tenant_id)
 
     waiting = [asyncio.create_task(wait(tenant_id)) for tenant_id in (1, 1, 2)]
     await asyncio.sleep(0)
-    shares.give_back(1)
-    shares.give_back(1)
-    shares.give_back(1)
+    shares.release(1)
+    shares.release(1)
+    shares.release(1)
     await asyncio.gather(*waiting)
     assert order[0] == 2
 

@@ -27,5 +27,6 @@ from manifest_auth.accounts.users.users import (
     find_without_client,
     get,
     get_many,
+    set_language,
     signed_in,
 )

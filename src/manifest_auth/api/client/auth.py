@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.api.client.sign_in_answer import SignInData, WireUser, browser_of, signed_in_answer
+from manifest_auth.api.client.sign_in_answer import SignInData, WireUser, signed_in_answer
 from manifest_auth.errors import (
     AccountDisabled,
     Forbidden,
@@ -18,7 +18,8 @@ from manifest_auth.errors import (
     RateLimited,
     TokenExpired,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, TokensBeside, Wire, ok, session_cookie
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, TopLevelTokens, Wire, ok, session_cookie
+from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password, session_lifecycle
@@ -64,7 +65,10 @@ class WireMeSession(Wire, frozen=True):
 
 
 class WireMeUser(WireUser, frozen=True):
+    """``language``: that the user chose, null where none is."""
+
     title: str
+    language: str | None
 
 
 class MeData(Wire, frozen=True):
@@ -106,7 +110,7 @@ async def _sign_in(ctx: RequestContext, call: Call[SignInBody]) -> Answer[SignIn
 
 async def _refresh(ctx: RequestContext, call: Call[RefreshBody]) -> Answer[RefreshData]:
     pair = await session_lifecycle.refresh(ctx, call.body.refresh_token)
-    return ok(RefreshData(*pair), beside=TokensBeside(pair.token, pair.refresh_token))
+    return ok(RefreshData(*pair), top_level=TopLevelTokens(pair.token, pair.refresh_token))
 
 
 async def _sign_out(ctx: RequestContext, call: Call[None]) -> Answer[Nothing]:
@@ -147,6 +151,7 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
             first_name=user.first_name,
             last_name=user.last_name,
             title=user.title,
+            language=user.language,
             roles=roles,
             client_id=user.client,
         ),

@@ -21,7 +21,7 @@ from msgspec import Meta
 from manifest_auth.errors import NotFound, Overloaded, PayloadTooLarge, UnsupportedMediaType, ValidationError
 from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, Time, Wire, stream
 from manifest_auth.permissions import Permission
-from manifest_auth.runtime.files import KINDS, START, FilesUnavailable, arriving, check_start
+from manifest_auth.runtime.files import KINDS, START, FilesUnavailable, check_start, upload_folder
 from manifest_auth.runtime.settings import MAX_FILE
 from manifest_auth.services import RequestContext
 from manifest_auth.text.canonical import check_line
@@ -125,16 +125,16 @@ def _media_type(call: Call[Any]) -> str:
 
 async def _take(ctx: RequestContext, body: AsyncIterator[bytes], media_type: str, key: str, limit: _Limit) -> _Received:
     """Receives the whole body on the local disk, then stores it under its key. Raises OSError, FilesUnavailable."""
-    folder = arriving(ctx.services.settings)
+    folder = upload_folder(ctx.services.settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, path = tempfile.mkstemp(dir=folder)
-    half = Path(path)
+    partial = Path(path)
     try:
         with os.fdopen(handle, "wb") as out:
             arrived = await _receive(body, out, media_type, limit)
-        await ctx.services.files.keep(half, key)
+        await ctx.services.files.store(partial, key)
     finally:
-        half.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
     return arrived
 
 

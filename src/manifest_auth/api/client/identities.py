@@ -88,7 +88,7 @@ async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer[LinkData]:
         if provider.disabled_at is not None:
             raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
         tenant = tenants.get(unit, user.tenant_id)
-        address = return_address(ctx, tenant, provider, call.body.return_to, roles=user.roles)
+        address = return_address(tenant, provider, call.body.return_to, roles=user.roles)
         return ProviderChoice(tenant, provider, FlowRequest(address, link_session_id=user.session_id))
 
     chosen = await ctx.services.store.read(work)

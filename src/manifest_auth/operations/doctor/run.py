@@ -17,9 +17,9 @@ from manifest_auth.operations.doctor.licence import licence_findings
 from manifest_auth.operations.doctor.sealed_values import sealed_findings
 from manifest_auth.operations.doctor.storage import integrity, storage_findings, unusable, user_name
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.files import FilesUnavailable, open_keeper
+from manifest_auth.runtime.files import FilesUnavailable, open_storage
 from manifest_auth.runtime.hashing import builds
-from manifest_auth.runtime.mail import NotSent, server_of, try_out
+from manifest_auth.runtime.mail import NotSent, check_connection, server_of
 from manifest_auth.runtime.sealing import KEY_FILE, Sealer, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import StoreUnavailable, open_store
@@ -102,7 +102,7 @@ async def _mail(settings: Settings) -> Finding:
         server = server_of(settings)
         if server is None:
             return Finding("note", "mail: no server is set up; one-time links are returned to the administrator")
-        await asyncio.to_thread(try_out, server, _MAIL_SECONDS)
+        await asyncio.to_thread(check_connection, server, _MAIL_SECONDS)
     except ValueError as error:
         return Finding("bad", f"mail: {error}")
     except NotSent as error:
@@ -114,7 +114,7 @@ async def _mail(settings: Settings) -> Finding:
 
 async def _files(settings: Settings) -> Finding:
     try:
-        return Finding("ok", f"files: {await open_keeper(settings).check()}")
+        return Finding("ok", f"files: {await open_storage(settings).check()}")
     except (FilesUnavailable, SettingsError) as error:
         return Finding("bad", f"files: {error}; see MANIFEST_FILES")
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider
-from manifest_auth.runtime.outgoing import Discreet, Outgoing, Withheld
+from manifest_auth.runtime.outgoing import DetailsWithheld, LimitedOutgoing, Outgoing
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
 
@@ -21,16 +21,16 @@ async def diagnose(ctx: RequestContext, client: str, provider: Provider, *, by_a
         async with outgoing_for(ctx, by_admin=by_admin) as outgoing:
             async for found in _diagnose(ctx, client, provider, outgoing):
                 yield found
-    except Withheld as withheld:
-        level: Literal["note", "bad"] = "note" if withheld.reached else "bad"
-        yield Finding(level, f"{withheld}. Only an Admin sees details of a server that is not on the public Internet.")
+    except DetailsWithheld as error:
+        level: Literal["note", "bad"] = "note" if error.reached else "bad"
+        yield Finding(level, f"{error}. Only an Admin sees details of a server that is not on the public Internet.")
 
 
 @contextlib.asynccontextmanager
 async def outgoing_for(ctx: RequestContext, *, by_admin: bool) -> AsyncIterator[Outgoing]:
-    """Calls on behalf of who sets a provider up; they raise Withheld for what only an Admin may see."""
+    """Calls on behalf of who sets a provider up; they raise DetailsWithheld for what only an Admin may see."""
     services = ctx.services
-    outgoing = services.outgoing if by_admin else Discreet(services.settings, services.outgoing)
+    outgoing = services.outgoing if by_admin else LimitedOutgoing(services.settings, services.outgoing)
     try:
         yield outgoing
     finally:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from manifest_auth.http import Answer
-from manifest_auth.pages.call import Brand, PageCall, View
+from manifest_auth.pages import brands
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import role_names
 from manifest_auth.services import RequestContext
@@ -33,7 +34,7 @@ async def _home(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
         roles=tuple(role_names(user.roles)),
         signed_in_at=user.created_at,
     )
-    return View(view, brand=Brand(user.client_name))
+    return View(view, brand=brands.of_user(user))
 
 
 ROUTES = (page("GET", ACCOUNT, _home, "account/home.html", "Who one is", audience=Audience.SIGNED_IN),)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from manifest_auth.runtime.files.keeper import FilesUnavailable, Keeper, drop_older, path_of
+from manifest_auth.runtime.files.storage import FileStorage, FilesUnavailable, drop_older, path_of
 from manifest_auth.runtime.temp_folder import sync
 
 T = TypeVar("T")
@@ -17,15 +17,15 @@ T = TypeVar("T")
 _PART = 256 * 1024
 
 
-class FolderKeeper(Keeper):
-    """One file for each key, in 256 folders below the given one, readable by this user alone."""
+class FolderStorage(FileStorage):
+    """One file for each key, in 256 folders below ``folder``, readable by the process's user only."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._halves = folder / "half"
+        self._partial = folder / "half"
 
-    async def keep(self, source: Path, key: str) -> None:
-        await self._in_a_thread(self._keep, source, key)
+    async def store(self, source: Path, key: str) -> None:
+        await self._in_a_thread(self._store, source, key)
 
     async def open(self, key: str) -> AsyncIterator[bytes]:
         handle = await self._in_a_thread(lambda: self._path(key).open("rb"))
@@ -43,7 +43,7 @@ class FolderKeeper(Keeper):
         await self._in_a_thread(self._path(key).unlink, True)
 
     async def tidy(self, before: float) -> None:
-        await self._in_a_thread(drop_older, self._halves, before)
+        await self._in_a_thread(drop_older, self._partial, before)
 
     async def check(self) -> str:
         there = next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
@@ -57,21 +57,21 @@ class FolderKeeper(Keeper):
     def _make(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def _keep(self, source: Path, key: str) -> None:
-        """Copied, made durable, then renamed: under its key there is a whole file or none."""
+    def _store(self, source: Path, key: str) -> None:
+        """Copies, syncs, then renames: under its key there is a complete file or none."""
         path = self._path(key)
         self._make(self._folder)
         self._make(path.parent)
-        self._make(self._halves)
-        half = self._halves / key
+        self._make(self._partial)
+        partial = self._partial / key
         try:
-            with source.open("rb") as given, half.open("xb") as kept:
-                shutil.copyfileobj(given, kept, _PART)
-                kept.flush()
-                os.fsync(kept.fileno())
-            half.rename(path)
+            with source.open("rb") as original, partial.open("xb") as copy:
+                shutil.copyfileobj(original, copy, _PART)
+                copy.flush()
+                os.fsync(copy.fileno())
+            partial.rename(path)
         except OSError:
-            half.unlink(missing_ok=True)  # on a full disk it would keep the next file out as well
+            partial.unlink(missing_ok=True)  # on a full disk it would block the next file as well
             raise
         sync(path.parent)
 

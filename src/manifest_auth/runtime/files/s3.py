@@ -1,7 +1,7 @@
-"""Files in a bucket of an S3-compatible service, through boto3, which waits in threads of its own.
+"""Files in a bucket of an S3-compatible service, through boto3 in threads.
 
 Needs the extra ``s3`` (``pip install 'manifest-auth[s3]'``). Credentials come from the settings, or, when these are
-empty, from where boto3 looks for them: the machine's role, the usual variables and files.
+empty, from boto3's own sources: the machine's role, environment variables and files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from manifest_auth.runtime.files.keeper import FilesUnavailable, Keeper
+from manifest_auth.runtime.files.storage import FileStorage, FilesUnavailable
 from manifest_auth.runtime.settings import Settings, SettingsError, variable
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ T = TypeVar("T")
 _PART = 256 * 1024
 
 
-class S3Keeper(Keeper):
+class S3Storage(FileStorage):
     """Objects under ``s3://BUCKET/PREFIX``."""
 
     def __init__(self, settings: Settings) -> None:
@@ -43,7 +43,7 @@ class S3Keeper(Keeper):
             config=Config(connect_timeout=3, read_timeout=20, retries={"max_attempts": 2}),
         )
 
-    async def keep(self, source: Path, key: str) -> None:
+    async def store(self, source: Path, key: str) -> None:
         await self._in_a_thread(self._client.upload_file, str(source), self._bucket, self._prefix + key)
 
     async def open(self, key: str) -> AsyncIterator[bytes]:
@@ -63,7 +63,7 @@ class S3Keeper(Keeper):
         await self._in_a_thread(lambda: self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key))
 
     async def tidy(self, before: float) -> None:
-        """Nothing: a service shows no object before it is whole, and drops parts by a rule of the bucket."""
+        """Does nothing: an S3 service shows no incomplete object, and drops parts by a rule of the bucket."""
 
     async def check(self) -> str:
         await self._in_a_thread(lambda: self._client.head_bucket(Bucket=self._bucket))

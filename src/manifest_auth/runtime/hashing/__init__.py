@@ -1,6 +1,6 @@
-"""Password hashes: Argon2id in worker processes, and hashes of other systems.
+"""Password hashes: Argon2id in worker processes, and imported hashes of other systems.
 
-Never hashes on the event loop; stores nothing, and knows no rule for new passwords.
+Never hashes on the event loop; stores nothing, and knows no rules for new passwords.
 """
 
 from manifest_auth.runtime.hashing.hasher import Hasher, Proof, is_acceptable

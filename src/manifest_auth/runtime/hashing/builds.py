@@ -1,8 +1,8 @@
-"""Which Argon2 build to use: the fastest that is installed and computes the right tag.
+"""Chooses the Argon2 build: the fastest that is installed and computes the right tag.
 
-Two may be there: the wheel that pip installs, made for any x86-64, and one that :mod:`.compile` made for
-this very processor into a folder of its own. Each is tried in a process of its own, since a build for another processor
-dies of an illegal instruction.
+There may be two: the wheel that pip installs, for any x86-64, and a build that :mod:`.compile` made for this processor
+in its own folder. Each is tried in its own process, since a build for another processor crashes with an illegal
+instruction.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from manifest_auth.runtime.hashing.worker import HEADER
 
-#: Where the build for this processor stands, inside the environment that runs us.
+#: Folder of the build for this processor, inside the Python environment.
 FAST = Path(sys.prefix) / "lib" / "manifest-auth" / "argon2"
 _WORKER = Path(__file__).with_name("worker.py")
 # Known answer for password "password", salt "somesalt", 64 KiB, 2 passes, 1 lane, version 0x13.
@@ -30,7 +30,7 @@ class Build(NamedTuple):
 
 
 def candidates() -> list[Build]:
-    """Fastest first."""
+    """The installed builds, the fastest first."""
     found = []
     standard = _folder_of("_argon2_cffi_bindings")
     cffi = _folder_of("_cffi_backend")

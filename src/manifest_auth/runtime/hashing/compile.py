@@ -1,8 +1,8 @@
-"""``python -m manifest_auth.runtime.hashing.compile``: an Argon2 build for this very processor, beside the wheel.
+"""``python -m manifest_auth.runtime.hashing.compile``: makes an Argon2 build for this processor, beside the wheel.
 
-The wheel that everyone installs is made for any x86-64 and leaves the wide registers unused; the same source compiled
-here makes about twice as many hashes a second. It needs a C compiler and Python's headers; with ``--zig`` a compiler
-comes from PyPI (400 MB, deleted afterwards). Without either the server uses the wheel. Takes some five seconds.
+The wheel from PyPI is made for any x86-64 and does not use wide registers; the same source compiled here computes about
+twice as many hashes a second. It needs a C compiler and Python's headers; with ``--zig`` a compiler comes from PyPI
+(400 MB, deleted afterwards). Without either the server uses the wheel. Takes about five seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PACKAGE = "argon2-cffi-bindings"
 
 
 def main() -> int:
-    """Exit status 0: the fast build is in place. 1: it could not be made, the wheel stays in use."""
+    """Exit status 0: the fast build is installed. 1: it could not be made; the wheel stays in use."""
     parser = argparse.ArgumentParser(prog="python -m manifest_auth.runtime.hashing.compile", description=__doc__)
     parser.add_argument("--march", default="native", help="processor to build for (default: this one)")
     parser.add_argument("--zig", action="store_true", help="without a C compiler, use ziglang from PyPI")
@@ -30,16 +30,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         compiler = _compiler(Path(folder), with_zig=given.zig)
         if compiler is None:
-            return _say("no C compiler; the wheel stays in use", 1)
+            return _print("no C compiler; the wheel stays in use", 1)
         made = Path(folder) / "made"
-        _say(f"building {PACKAGE} for {given.march} …", 0)
+        _print(f"building {PACKAGE} for {given.march} …", 0)
         if not _build(made, compiler, given.march):
-            return _say("the build failed; the wheel stays in use", 1)
+            return _print("the build failed; the wheel stays in use", 1)
         shutil.rmtree(builds.FAST, ignore_errors=True)
         builds.FAST.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(made, builds.FAST)
     chosen = builds.choose()
-    return _say(f"in use from the next start: {chosen.name}", 0 if chosen.folders[0] == str(builds.FAST) else 1)
+    return _print(f"in use from the next start: {chosen.name}", 0 if chosen.folders[0] == str(builds.FAST) else 1)
 
 
 def _compiler(folder: Path, *, with_zig: bool) -> str | None:
@@ -65,7 +65,7 @@ def _build(target: Path, compiler: str, march: str) -> bool:
     return subprocess.run(command, env=environment, check=False).returncode == 0  # noqa: S603 - fixed command
 
 
-def _say(text: str, status: int) -> int:
+def _print(text: str, status: int) -> int:
     sys.stderr.write(f"argon2: {text}\n")
     return status
 

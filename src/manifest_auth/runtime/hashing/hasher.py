@@ -1,4 +1,4 @@
-"""Passwords in, verdicts out. Argon2id in the pool's processes; hashes of other systems in threads of low priority.
+"""Hashes and verifies passwords: Argon2id in the pool's processes, imported hashes in threads of low priority.
 
 Stored form: the PHC string ``$argon2id$v=19$m=…,t=…,p=…$salt$tag``.
 """
@@ -31,7 +31,8 @@ _MAX_MEMORY, _MAX_WORK = 1024 * 1024, 16 * 1024 * 1024  # KiB; KiB times passes
 
 
 class Proof(NamedTuple):
-    """Whether the password made the hash, and whether the hash should be replaced by one of today's settings."""
+    """``matches``: the password fits the hash. ``outdated``: the hash should be replaced by one with the current
+    settings."""
 
     matches: bool
     outdated: bool
@@ -44,7 +45,7 @@ class _Parameters(NamedTuple):
 
 
 class Hasher:
-    """One for each process. :meth:`start` before use."""
+    """One object per process. Call :meth:`start` before use."""
 
     def __init__(self, settings: Settings, random: Random, metrics: Metrics) -> None:
         self._today = _Parameters(settings.argon2_memory, settings.argon2_passes, settings.argon2_lanes)
@@ -53,7 +54,7 @@ class Hasher:
         self._metrics = metrics
         self._dummy_salt = random.bytes(SALT)
         self._threads = ThreadPoolExecutor(2, "foreign-hash", initializer=_lower_priority)
-        self._foreign = 0
+        self._imported = 0
         self._pool: HashPool | None = None
         self.build = ""
 
@@ -65,14 +66,14 @@ class Hasher:
             build.folders,
             workers=self.workers,
             limit=self._settings.hash_queue,
-            kept_kib=self._today.memory,
+            buffer_kib=self._today.memory,
         )
         await self._pool.start()
         self._metrics.hash_limit.set(self._pool.most)
 
     @property
     def workers(self) -> int:
-        """How many hashes are computed at once."""
+        """Number of hashes that are computed at the same time."""
         return self._settings.hash_workers or max(1, len(os.sched_getaffinity(0)) // self._settings.workers)
 
     async def close(self) -> None:
@@ -80,7 +81,7 @@ class Hasher:
         if self._pool is not None:
             await self._pool.close()
 
-    def check_room(self) -> None:
+    def check_capacity(self) -> None:
         """Raises Overloaded when the queue is full."""
         if self._workers.is_full:
             raise self._full()
@@ -90,15 +91,16 @@ class Hasher:
         return Overloaded(retry_after=1)
 
     async def hash(self, password: str) -> str:
-        """The text to store for a new password. Raises Overloaded."""
+        """The stored form of a new password. Raises Overloaded."""
         salt = self._random.bytes(SALT)
         tag = await self._tag(password, salt, self._today, TAG)
         m, t, p = self._today
         return f"$argon2id$v=19$m={m},t={t},p={p}${_b64(salt)}${_b64(tag)}"
 
     async def verify(self, stored: str | None, password: str, decoy: str | None = None) -> Proof:
-        """Exactly one hash, whatever is stored. For nothing, or for what is no hash, the work is that of ``decoy``,
-        else that of today's settings, and never a match. Raises Overloaded."""
+        """Checks a password against ``stored``. Always computes exactly one hash: without a stored hash, or for an
+        invalid one, it costs as much as ``decoy``, else as a hash with the current settings, and never matches. Raises
+        Overloaded."""
         if stored is not None and _is_hash(stored):
             return await self._verify(stored, password)
         if decoy is not None and _is_hash(decoy):
@@ -110,7 +112,7 @@ class Hasher:
     async def _verify(self, stored: str, password: str) -> Proof:
         found = _PHC.match(stored)
         if found is None:
-            return Proof(await self._verify_foreign(stored, password), True)
+            return Proof(await self._verify_imported(stored, password), True)
         parameters = _Parameters(int(found["m"]), int(found["t"]), int(found["p"]))
         salt, want = _unb64(found["salt"]), _unb64(found["tag"])
         tag = await self._tag(password, salt, parameters, len(want))
@@ -123,7 +125,7 @@ class Hasher:
         return self._pool
 
     async def _tag(self, password: str, salt: bytes, parameters: _Parameters, length: int) -> bytes:
-        self.check_room()
+        self.check_capacity()
         with self._metrics.hash_seconds.time(), self._metrics.hash_waiting.track_inprogress():
             return await self._workers.tag(
                 password.encode("utf-8", "surrogatepass"),
@@ -134,17 +136,17 @@ class Hasher:
                 length=length,
             )
 
-    async def _verify_foreign(self, stored: str, password: str) -> bool:
-        if self._foreign >= self._settings.hash_queue:
+    async def _verify_imported(self, stored: str, password: str) -> bool:
+        if self._imported >= self._settings.hash_queue:
             raise self._full()
-        self._foreign += 1
+        self._imported += 1
         try:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(
-                self._threads, _foreign, stored, password.encode("utf-8", "surrogatepass")
+                self._threads, _imported, stored, password.encode("utf-8", "surrogatepass")
             )
         finally:
-            self._foreign -= 1
+            self._imported -= 1
 
 
 def is_acceptable(stored: str) -> bool:
@@ -165,7 +167,7 @@ def _is_hash(stored: str) -> bool:
     return _PHC.match(stored) is not None or imported_hashes.is_known(stored)
 
 
-def _foreign(stored: str, password: bytes) -> bool:
+def _imported(stored: str, password: bytes) -> bool:
     return imported_hashes.verify(stored, password)
 
 

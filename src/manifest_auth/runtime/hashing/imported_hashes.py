@@ -1,9 +1,8 @@
-"""Password hashes that other systems made: told apart by their prefix, checked once, then replaced by ours.
+"""Password hashes of other systems: recognised by their prefix. The first sign-in replaces them by Argon2id.
 
-Read: bcrypt (``$2a$ $2b$ $2y$``), PBKDF2 (Django's ``pbkdf2_sha256$``,
-Werkzeug's ``pbkdf2:sha256:``, passlib's ``$pbkdf2-sha256$`` and -sha512),
-scrypt (Django's ``scrypt$``, Werkzeug's ``scrypt:``, passlib's ``$scrypt$``). Costs are bounded, so that an imported
-text cannot keep a processor busy for minutes.
+Read: bcrypt (``$2a$ $2b$ $2y$``), PBKDF2 (Django's ``pbkdf2_sha256$``, Werkzeug's ``pbkdf2:sha256:``, passlib's
+``$pbkdf2-sha256$`` and -sha512), scrypt (Django's ``scrypt$``, Werkzeug's ``scrypt:``, passlib's ``$scrypt$``). Costs
+are bounded, so that an imported hash cannot occupy a processor for minutes.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _B64 = r"[A-Za-z0-9+/=]+"
 _MAX_ITERATIONS = 10_000_000
 _MAX_SCRYPT_MEMORY = 256 * 1024 * 1024
 
-#: Tells whether a password made the hash.
+#: Whether a password fits the hash.
 Check = Callable[[bytes], bool]
 
 
@@ -46,13 +45,13 @@ def _check_length(want: bytes) -> None:
         raise ValueError("length of the hash out of bounds")
 
 
-def _adapted(text: str) -> bytes:
+def _passlib_base64(text: str) -> bytes:
     """passlib's base64: ``.`` for ``+``, no padding."""
     return base64.b64decode(text.replace(".", "+") + "=" * (-len(text) % 4))
 
 
 def _bcrypt(found: Match[str]) -> Check:
-    import bcrypt  # most installations never meet one
+    import bcrypt  # most installations have no such hash
 
     if not 4 <= int(found["cost"]) <= 16:
         raise ValueError("bcrypt cost out of bounds")
@@ -70,7 +69,7 @@ def _werkzeug_pbkdf2(found: Match[str]) -> Check:
 
 
 def _passlib_pbkdf2(found: Match[str]) -> Check:
-    return _pbkdf2(found["name"], _adapted(found["salt"]), _adapted(found["hash"]), int(found["n"]))
+    return _pbkdf2(found["name"], _passlib_base64(found["salt"]), _passlib_base64(found["hash"]), int(found["n"]))
 
 
 def _costs(found: Match[str]) -> tuple[int, int, int]:
@@ -87,7 +86,7 @@ def _werkzeug_scrypt(found: Match[str]) -> Check:
 
 def _passlib_scrypt(found: Match[str]) -> Check:
     n = 1 << min(int(found["ln"]), 31)
-    return _scrypt(_adapted(found["salt"]), _adapted(found["hash"]), n, int(found["r"]), int(found["p"]))
+    return _scrypt(_passlib_base64(found["salt"]), _passlib_base64(found["hash"]), n, int(found["r"]), int(found["p"]))
 
 
 _FORMATS: tuple[tuple[re.Pattern[str], Callable[[Match[str]], Check]], ...] = (
@@ -132,12 +131,12 @@ def _read(stored: str) -> Check | None:
 
 
 def is_known(stored: str) -> bool:
-    """Whether the text is a hash of one of the foreign formats, and of a cost within bounds."""
+    """Whether the text is a hash in one of these formats, with a cost within bounds."""
     return _read(stored) is not None
 
 
 def verify(stored: str, password: bytes) -> bool:
-    """Whether the password made the hash. False, too, for a text that is no hash or whose cost is out of bounds."""
+    """Whether the password fits the hash. False also for an invalid hash or a cost out of bounds."""
     check = _read(stored)
     try:
         return check is not None and check(password)

@@ -1,8 +1,8 @@
-"""The pool of hash workers: bounded, first come first served, workers replaced when they die.
+"""The pool of hash workers: a bounded FIFO queue; workers that die are replaced.
 
-Each worker has one job in work and one in its pipe, so it never waits for the event loop between two hashes; that, more
-than the lower priority that workers run at, keeps a storm of sign-ins from delaying reads: a worker that never sleeps
-earns no credit for waking up (``docs/decisions/0004-hashing.md`` has the measurements).
+Each worker has one running job and one in its pipe, so it never waits for the event loop between two hashes. That, more
+than the workers' lower priority, prevents that many sign-ins delay reads: the scheduler does not prefer a worker that
+never sleeps (measurements: ``docs/decisions/0004-hashing.md``).
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class _Worker:
 
 
 class HashPool:
-    """``folders`` hold the Argon2 build; ``limit`` jobs may wait; ``kept_kib`` is the usual memory of a job."""
+    """``folders``: of the Argon2 build; ``limit``: jobs that may wait; ``buffer_kib``: the usual memory of a job."""
 
-    def __init__(self, folders: list[str], *, workers: int, limit: int, kept_kib: int) -> None:
-        self._folders, self._limit, self._kept_kib = folders, limit, kept_kib
+    def __init__(self, folders: list[str], *, workers: int, limit: int, buffer_kib: int) -> None:
+        self._folders, self._limit, self._buffer_kib = folders, limit, buffer_kib
         self._count = workers or len(os.sched_getaffinity(0))
         self._queue: deque[_Job] = deque()
         self._workers: list[_Worker] = []
@@ -55,7 +55,7 @@ class HashPool:
 
     @property
     def most(self) -> int:
-        """How many jobs may wait or run."""
+        """Number of jobs that may wait or run."""
         return self._limit + self._count * DEPTH
 
     @property
@@ -71,7 +71,7 @@ class HashPool:
         self._closing = True
         for worker in self._workers:
             self._loop.remove_reader(worker.channel)
-            worker.channel.close()  # the worker reads end of file and leaves
+            worker.channel.close()  # the worker reads end of file and exits
             for job in worker.jobs:
                 job.done.cancel()
         for job in self._queue:
@@ -100,9 +100,9 @@ class HashPool:
             return
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        command = [sys.executable, "-I", "-S", str(_WORKER), str(NICE), str(self._kept_kib), *self._folders]
+        command = [sys.executable, "-I", "-S", str(_WORKER), str(NICE), str(self._buffer_kib), *self._folders]
         with theirs:
-            # In the server's own session: Linux weighs priorities only within one (sched_autogroup).
+            # In the server's session: Linux compares priorities only within a session (sched_autogroup).
             process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)  # noqa: S603 - fixed command
         worker = _Worker(process, ours)
         self._workers.append(worker)
@@ -115,13 +115,13 @@ class HashPool:
             if len(worker.jobs) >= DEPTH:
                 return
             job = self._queue.popleft()
-            if job.done.done():  # whoever asked has gone
+            if job.done.done():  # the caller has gone
                 continue
             try:
                 worker.channel.send(job.message)
             except OSError:
                 self._queue.appendleft(job)
-                self._lost(worker)
+                self._replace(worker)
                 continue
             worker.jobs.append(job)
 
@@ -133,15 +133,15 @@ class HashPool:
         except OSError:
             tag = b""
         if not tag:
-            self._lost(worker)
+            self._replace(worker)
             return
         job = worker.jobs.popleft()
         self._feed()
         if not job.done.done():
             job.done.set_result(tag)
 
-    def _lost(self, worker: _Worker) -> None:
-        """Replaces a dead worker. Its jobs go first in the queue again, each at most twice."""
+    def _replace(self, worker: _Worker) -> None:
+        """Replaces a dead worker. Its jobs go to the start of the queue again, each at most twice."""
         if worker not in self._workers:
             return
         self._workers.remove(worker)
@@ -149,12 +149,13 @@ class HashPool:
         worker.channel.close()
         worker.process.kill()
         worker.process.wait()
-        again = False
+        died_twice = False
         for job in reversed(worker.jobs):
             job.tries += 1
             if job.tries < 2:
                 self._queue.appendleft(job)
             elif not job.done.done():
-                again = True
+                died_twice = True
                 job.done.set_exception(HashFailed("the worker died twice"))
-        self._loop.call_later(0.5 if again else 0.0, self._spawn)  # a job that kills workers must not spin
+        # A job that kills workers must not restart them in a tight loop.
+        self._loop.call_later(0.5 if died_twice else 0.0, self._spawn)

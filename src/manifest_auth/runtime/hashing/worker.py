@@ -1,17 +1,17 @@
-"""Argon2id worker process: one job a message on file descriptor 0, answers in order, leaves at end of file.
+"""Argon2id worker process: one job per message on file descriptor 0, answers in order, exits at end of file.
 
 Job: u32 memory KiB, u32 passes, u32 lanes, u8 tag length, u8 salt length, salt, password. Answer: the tag, or ``!`` and
-Argon2's error number. Started by :mod:`.pool` as ``python -I -S worker.py NICE KEPT_KIB FOLDER…`` - it imports nothing
-of ours, so it costs some 6 MiB and starts in a few dozen milliseconds.
+Argon2's error number. Started by :mod:`.pool` as ``python -I -S worker.py NICE BUFFER_KIB FOLDER…``. It imports no
+other module of this server, so it needs about 6 MiB and starts in a few dozen milliseconds.
 
-Jobs of the usual size share one buffer in huge pages that is neither given back nor wiped between two hashes: page
-faults and wiping are a tenth of a hash's time and more. It is given back (and so wiped) after ``IDLE_MS`` of silence,
-and left out of core dumps.
+Jobs of the usual size reuse one buffer in huge pages, which is neither released nor wiped between two hashes: page
+faults and wiping take a tenth of a hash's time or more. It is released (and so wiped) after ``IDLE_MS`` without a job,
+and excluded from core dumps.
 """
 
 from __future__ import annotations
 
-# The C modules themselves: what Python wraps around them (enumerations, selectors, typing) takes 4 MiB in each worker.
+# The C modules: Python's wrappers of them (enumerations, selectors, typing) take 4 MiB in each worker.
 import _signal  # type: ignore[import-not-found]  # typeshed does not list it
 import _socket
 import mmap
@@ -30,21 +30,21 @@ IDLE_MS = 1000
 
 
 class Hasher:
-    """Argon2id with one kept buffer of ``kept_kib``."""
+    """Argon2id with one reused buffer of ``buffer_kib``."""
 
-    def __init__(self, kept_kib: int) -> None:
+    def __init__(self, buffer_kib: int) -> None:
         from _argon2_cffi_bindings import ffi, lib
 
         self._ffi, self._lib = ffi, lib
-        self._kept_kib = kept_kib
+        self._buffer_kib = buffer_kib
         self._area: mmap.mmap | None = None
         self._wipe: Any = None
         self._callbacks: tuple[Any, Any] = (ffi.NULL, ffi.NULL)
         self.dirty = False
-        self._keep()
+        self._set_up_buffer()
 
-    def _keep(self) -> None:
-        """Sets the kept buffer up; without it every hash allocates and wipes memory of its own."""
+    def _set_up_buffer(self) -> None:
+        """Sets up the reused buffer. Without it every hash allocates and wipes its own memory."""
         import ctypes
 
         import _argon2_cffi_bindings._ffi as native
@@ -54,7 +54,7 @@ class Hasher:
             wipe = ctypes.c_int.in_dll(ctypes.CDLL(native.__file__), "FLAG_clear_internal_memory")
         except (OSError, ValueError):  # the symbol is hidden in this build
             return
-        area = mmap.mmap(-1, self._kept_kib * 1024, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        area = mmap.mmap(-1, self._buffer_kib * 1024, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         for advice in ("MADV_HUGEPAGE", "MADV_DONTDUMP"):
             if hasattr(mmap, advice):
                 try:
@@ -75,25 +75,25 @@ class Hasher:
         self._area, self._wipe, self._callbacks = area, wipe, (allocate, free)
 
     def hash(self, job: bytes) -> bytes:
-        """The answer to a job's message."""
+        """The tag for a job's message, or ``!`` and the error number."""
         ffi = self._ffi
         memory, passes, lanes, tag_length, salt_length = HEADER.unpack_from(job)
         salt = job[HEADER.size : HEADER.size + salt_length]
         password = job[HEADER.size + salt_length :]
-        reuse = self._area is not None and memory == self._kept_kib
+        reuse = self._area is not None and memory == self._buffer_kib
         allocate, free = self._callbacks if reuse else (ffi.NULL, ffi.NULL)
         if self._wipe is not None:
             self._wipe.value = 0 if reuse else 1
         out = ffi.new("uint8_t[]", tag_length)
-        held_password, held_salt = ffi.new("uint8_t[]", password), ffi.new("uint8_t[]", salt)
+        c_password, c_salt = ffi.new("uint8_t[]", password), ffi.new("uint8_t[]", salt)
         context = ffi.new(
             "argon2_context *",
             {
                 "out": out,
                 "outlen": tag_length,
-                "pwd": held_password,
+                "pwd": c_password,
                 "pwdlen": len(password),
-                "salt": held_salt,
+                "salt": c_salt,
                 "saltlen": salt_length,
                 "secret": ffi.NULL,
                 "secretlen": 0,
@@ -113,26 +113,26 @@ class Hasher:
         self.dirty = self.dirty or reuse
         return bytes(ffi.buffer(out)) if code == 0 else b"!%d" % code
 
-    def rest(self) -> None:
-        """Gives the kept buffer's pages back; what comes instead is zero."""
+    def release_buffer(self) -> None:
+        """Returns the buffer's pages to the kernel; new pages are zero."""
         if self._area is not None:
             self._area.madvise(mmap.MADV_DONTNEED)
         self.dirty = False
 
 
-def main(nice: int, kept_kib: int, folders: list[str]) -> None:
-    # The web process decides when to stop: the end of the pipe is the signal, so that what is queued is still answered.
+def main(nice: int, buffer_kib: int, folders: list[str]) -> None:
+    # The web process decides when to stop, by closing the pipe, so that queued jobs are still answered.
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
     _signal.signal(_signal.SIGTERM, _signal.SIG_IGN)
-    posix.nice(nice)  # from where the server stands: an absolute value may be a rise, which only root is allowed
+    posix.nice(nice)  # relative to the server: an absolute value may raise the priority, which needs root
     sys.path[:0] = folders
-    hasher = Hasher(kept_kib)
+    hasher = Hasher(buffer_kib)
     channel = _socket.socket(fileno=0)
     poll = select.poll()
     poll.register(channel, select.POLLIN)
     while True:
         if hasher.dirty and not poll.poll(IDLE_MS):
-            hasher.rest()
+            hasher.release_buffer()
         job = channel.recv(65536)
         if not job:
             return

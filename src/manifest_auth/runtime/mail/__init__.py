@@ -1,7 +1,6 @@
-"""E-mails over SMTP, where the operator set a server up. Hands over :class:`Mail` and the texts that it sends.
+"""E-mails over SMTP, if the operator configured a server: the texts, and the sending of them.
 
-Never decides who gets an e-mail, or why. What could not be sent is told to the caller, not kept: ``mail_queue`` keeps
-it.
+Never decides who gets an e-mail, or why. Tells the caller what could not be sent; ``mail_queue`` stores it.
 """
 
 from manifest_auth.runtime.mail.emails import (
@@ -19,5 +18,5 @@ from manifest_auth.runtime.mail.emails import (
     invitation,
     reset,
 )
-from manifest_auth.runtime.mail.mail import LEISURE_S, Mail, try_out
+from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, check_connection
 from manifest_auth.runtime.mail.server import NotSent, Server, server_of

@@ -1,7 +1,7 @@
-"""What the letters say: plain text in plain words. Pure.
+"""The texts of e-mails: plain text. No input or output.
 
-The only words of others in them are the client's name and the link. Names of people are not, and of two addresses each
-is told nothing of the other: who may invite could write to others whatever they like, in our name.
+The only variable parts are the client's name and the link. Names of people are left out, and an e-mail about two
+addresses names neither: otherwise a user who may invite could send texts of their choice in the name of this server.
 """
 
 from __future__ import annotations
@@ -15,8 +15,17 @@ class Email(NamedTuple):
     text: str
 
 
+def _by_hand(link: str) -> str:
+    """The same for a browser that opens no links from e-mails, or runs no scripts."""
+    address, _, code = link.partition("#")
+    return f"""
+If the link does not open, go to {address} and enter this code:
+
+{code}"""
+
+
 def invitation(to: str, client: str, link: str) -> Email:
-    """To somebody who shall come in for the first time."""
+    """To a new user who has no password yet."""
     return Email(
         to,
         f"{client}: your account is ready",
@@ -27,9 +36,10 @@ an account was made for you at {client}.
 Open this link to choose your password and sign in:
 
 {link}
+{_by_hand(link)}
 
-The link works once, within 72 hours. After that, ask whoever invited you for
-a new one.
+The link works once, within 72 hours. After that, ask the person who
+invited you for a new one.
 
 If you did not expect this, you need not do anything.
 """,
@@ -37,48 +47,50 @@ If you did not expect this, you need not do anything.
 
 
 def reset(to: str, client: str, link: str) -> Email:
-    """To somebody who shall choose a new password."""
+    """To a user who asked for a new password."""
     return Email(
         to,
         f"{client}: choose a new password",
         f"""\
 Hello,
 
-somebody, perhaps you, asked for a new password for your account at {client}.
+a new password was requested for your account at {client}.
 Open this link to choose it:
 
 {link}
+{_by_hand(link)}
 
 The link works once, within 30 minutes. You are signed out everywhere else
 when the new password is set.
 
 If you did not ask for this, you need not do anything: your password stays as
-it is. Do not pass the link on to anybody.
+it is. Do not pass the link on.
 """,
     )
 
 
 def access_link(to: str, client: str, link: str) -> Email:
-    """To somebody who became an Admin, and whose ways in ended with that."""
+    """To a user who became an Admin, whose sessions and password ended with that."""
     return Email(
         to,
-        f"{client}: sign in anew",
+        f"{client}: sign in again",
         f"""\
 Hello,
 
-your account at {client} was given the role Admin. Everybody is signed out of
-it, and its password does not work any more. Open this link to sign in anew:
+your account at {client} was given the role Admin. All its devices are signed
+out, and its password does not work any more. Open this link to sign in again:
 
 {link}
+{_by_hand(link)}
 
 The link works once, within 72 hours. After that, ask those who manage your
-account for a new one. Do not pass the link on to anybody.
+account for a new one. Do not pass the link on.
 """,
     )
 
 
 def email_confirm(to: str, client: str, link: str) -> Email:
-    """To the new address of a user, which takes effect when the link is followed."""
+    """To the new address of a user, which takes effect when the user follows the link."""
     return Email(
         to,
         f"{client}: confirm your new address",
@@ -89,6 +101,7 @@ this address was named as the new e-mail address of an account at {client}.
 Open this link to confirm it:
 
 {link}
+{_by_hand(link)}
 
 The link works once, within 24 hours. Until then nothing changes.
 
@@ -98,7 +111,7 @@ If you did not expect this, you need not do anything.
 
 
 def email_taken(to: str, client: str) -> Email:
-    """To an address that a user asked for and that another account has."""
+    """To an address that a user requested and that another account has."""
     return Email(
         to,
         f"{client}: this address has an account already",
@@ -115,7 +128,7 @@ not you, you need not do anything.
 
 
 def email_asked(to: str, client: str) -> Email:
-    """To the present address of a user for whom another one was asked for."""
+    """To the current address of a user for whom another one was requested."""
     return Email(
         to,
         f"{client}: another e-mail address was asked for",
@@ -132,7 +145,7 @@ your account: until it is confirmed, a new password stops it.
 
 
 def email_changed(to: str, client: str, link: str) -> Email:
-    """To the address that a user had until now."""
+    """To the former address of a user."""
     return Email(
         to,
         f"{client}: your e-mail address was changed",
@@ -145,6 +158,7 @@ for it any more.
 If you did not want this, open this link to put this address back:
 
 {link}
+{_by_hand(link)}
 
 The link works within 7 days. All devices are signed out of the account then,
 and its password does not work any more. Do not pass the link on.
@@ -155,7 +169,7 @@ If you know of the change, you need not do anything.
 
 
 def email_undone(to: str, client: str, link: str) -> Email:
-    """To the old address of a user, which was put back; the password is void."""
+    """To the old address of a user, which was restored; the password is invalid."""
     return Email(
         to,
         f"{client}: choose a new password",
@@ -166,6 +180,7 @@ this is the e-mail address of your account at {client} again. Its password
 does not work any more. Open this link to choose a new one:
 
 {link}
+{_by_hand(link)}
 
 The link works once, within 30 minutes. Do not pass it on.
 """,
@@ -173,7 +188,7 @@ The link works once, within 30 minutes. Do not pass it on.
 
 
 def domain_failing(to: str, client: str, domain: str, name: str, value: str, until: str) -> Email:
-    """To an Admin of the client that holds a domain whose record is not seen any more."""
+    """To an Admin of the client that owns a domain whose DNS record is missing."""
     return Email(
         to,
         f"{client}: the DNS record of {domain} is missing",
@@ -193,7 +208,7 @@ People who have signed in before are not affected.
 
 
 def domain_lapsed(to: str, client: str, domain: str, name: str, value: str) -> Email:
-    """To an Admin of the client that held a domain."""
+    """To an Admin of the client that owned a domain."""
     return Email(
         to,
         f"{client}: {domain} is not proved any more",
@@ -214,13 +229,13 @@ Value: {value}
 
 
 def domain_contested(to: str, client: str, domain: str, *, holds: bool) -> Email:
-    """To an Admin of either client. Neither is told who the other is."""
+    """To an Admin of either client. Neither e-mail names the other client. ``holds``: to the owner of the domain."""
     if holds:
         what = f"""\
 another client of this installation has shown a DNS record of {domain},
 which {client} holds. Nothing changes while your own record is seen.
 
-If nobody of your company did this, see who may change the DNS of {domain},
+If no one of your company did this, see who may change the DNS of {domain},
 and tell the operator of this installation."""
     else:
         what = f"""\
@@ -233,7 +248,7 @@ If the domain is yours alone, tell the operator of this installation."""
 
 
 def domain_contested_between(to: str, domain: str, owner: str, contester: str) -> Email:
-    """To those who run the installation."""
+    """To the operator's address."""
     return Email(
         to,
         f"Two clients claim {domain}",
@@ -243,8 +258,8 @@ Hello,
 the client {owner} holds {domain}, and the client {contester} has shown a
 DNS record of it, too. Nothing moves while the record of {owner} is seen.
 
-Where the claim of {owner} has no record to be seen, since an operator vouched
-for it or an upgrade kept it, and it is wrong, release it:
+If the claim of {owner} has no DNS record, because an operator vouched for it
+or an upgrade kept it, and if the claim is wrong, release it:
 
 manifest-auth domain release {domain} --client {owner}
 """,

@@ -1,4 +1,4 @@
-"""The mail of one process: sends a letter within some seconds, or says that it did not."""
+"""Sends the e-mails of one process, each within a time limit, and reports whether the server accepted it."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 THREADS = 4
-MOST_WAITING = 100  # letters; a server that hangs must not gather them without end
-BUDGET_S = 3.0  # for all letters of one request: somebody waits for the answer
-LEISURE_S = 30.0  # for a letter that nobody waits for
+MOST_WAITING = 100  # e-mails; a mail server that hangs must not fill the memory
+BUDGET_S = 3.0  # for all e-mails of one request, whose caller waits for the answer
+BACKGROUND_BUDGET_S = 30.0  # for an e-mail for which no request waits
 
 
-def try_out(server: Server, seconds: float) -> None:
-    """Greets the server and signs in, sends nothing. Raises NotSent."""
-    from manifest_auth.runtime.mail import smtp  # with the library of mail, which most processes never need
+def check_connection(server: Server, seconds: float) -> None:
+    """Connects to the mail server and signs in; sends nothing. ``seconds``: per answer. Raises NotSent."""
+    from manifest_auth.runtime.mail import smtp  # loads the mail library, which most processes never need
 
-    smtp.try_out(server, seconds)
+    smtp.check_connection(server, seconds)
 
 
 class Mail:
-    """``server`` None: no mail is set up, and nothing is ever sent."""
+    """``server`` None: mail is not configured, and nothing is ever sent."""
 
     def __init__(
         self, server: Server | None, clock: Clock, random: Random, log: FilteringBoundLogger, metrics: Metrics
@@ -43,19 +43,20 @@ class Mail:
         self._server, self._clock, self._random, self._log, self._metrics = server, clock, random, log, metrics
         self._threads = ThreadPoolExecutor(THREADS, "mail")
         self._waiting = 0
-        self._chores: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
     def is_set_up(self) -> bool:
         return self._server is not None
 
     def deadline(self, seconds: float = BUDGET_S) -> float:
-        """For letters that begin now, as time of the event loop."""
+        """The deadline for e-mails that start now, as time of the event loop."""
         return asyncio.get_running_loop().time() + seconds
 
     async def send(self, email: Email, deadline: float, request_id: str, message: str = "") -> bool:
-        """Whether the server took it in time. Why not stands in the log, under the request's id. ``message``: a random
-        name of the e-mail, the same each time it is tried, by which mailboxes know a second copy."""
+        """Whether the mail server accepted the e-mail in time. The log has the reason for a failure, with the request's
+        id. ``message``: a random name of the e-mail, the same for each attempt, so that mailboxes recognise a second
+        copy."""
         if self._server is None:
             return False
         try:
@@ -73,13 +74,13 @@ class Mail:
         loop = asyncio.get_running_loop()
         left = deadline - loop.time()
         if left <= 0:
-            raise NotSent("the time for all letters of this request was over")
+            raise NotSent("the time for all e-mails of this request was over")
         if self._waiting >= MOST_WAITING:
-            raise NotSent("too many letters wait already")
+            raise NotSent("too many e-mails wait already")
         try:
             message = self._message(server, email, name)
         except ValueError as error:  # a line break in a header is refused by the library
-            raise NotSent(f"no letter can be made of it: {error}") from error
+            raise NotSent(f"the e-mail cannot be built: {error}") from error
         given_up = threading.Event()
         self._waiting += 1
         work = loop.run_in_executor(self._threads, send, server, email.to, message, left, lambda: not given_up.is_set())
@@ -94,10 +95,10 @@ class Mail:
     def _done(self, work: asyncio.Future[None]) -> None:
         self._waiting -= 1
         if not work.cancelled():
-            work.exception()  # whoever waited may be gone
+            work.exception()  # the caller may be gone
 
     def _message(self, server: Server, email: Email, own_name: str) -> EmailMessage:
-        """RFC 5322. Raises ValueError."""
+        """The message (RFC 5322). Raises ValueError."""
         from email.headerregistry import Address
         from email.message import EmailMessage
         from email.policy import SMTP
@@ -110,26 +111,26 @@ class Mail:
         message["Subject"] = email.subject
         message["Date"] = format_datetime(datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC))
         message["Message-ID"] = f"<{own_name}@{server.sender.domain}>"
-        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply, please
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
         message.set_content(email.text)
         return message
 
     def in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Runs ``work`` once the request that is under way waits for something or is answered."""
+        """Runs ``work`` in a task of the event loop, independent of the current request."""
         task = asyncio.get_running_loop().create_task(work)
-        self._chores.add(task)
+        self._tasks.add(task)
         task.add_done_callback(self._finished)
         return task
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
-        self._chores.discard(task)
+        self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("internal_error", exc_info=error)
 
     async def close(self) -> None:
-        """Finishes what is under way, within the budget of a request. What is left stays in the queue."""
-        if self._chores:
-            _, left = await asyncio.wait(self._chores, timeout=BUDGET_S)
+        """Finishes e-mails under way, within the budget of a request. The rest stays in the mail queue."""
+        if self._tasks:
+            _, left = await asyncio.wait(self._tasks, timeout=BUDGET_S)
             for task in left:
                 task.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Which mail server, and in whose name: read from the settings, once."""
+"""The mail server and the sender's address, read from the settings."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from urllib.parse import unquote, urlsplit
 
 from manifest_auth.runtime.settings import Secret, Settings, is_loopback_host
 
-if TYPE_CHECKING:  # the library of e-mail is loaded where mail is set up, or a letter is written
+if TYPE_CHECKING:  # the e-mail library is loaded only where mail is configured or sent
     from email.headerregistry import Address
 
 _PORTS = {"smtp": 587, "smtps": 465}  # RFC 6409, RFC 8314
 
 
 class NotSent(Exception):
-    """The letter was not taken; the text says why, for the log."""
+    """The e-mail was not sent; the text says why, for the log."""
 
 
 class Server(NamedTuple):
-    """``name``: by which this machine greets it. ``is_tls``: from the first byte on, else by STARTTLS."""
+    """``name``: of this machine, for the greeting. ``is_tls``: TLS from the first byte, else STARTTLS."""
 
     host: str
     port: int
@@ -30,13 +30,13 @@ class Server(NamedTuple):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether what is said to it stays on this machine."""
+        """Whether the mail server is on this machine."""
         return is_loopback_host(self.host)
 
 
 def server_of(settings: Settings) -> Server | None:
     """The server of ``smtp_url`` and ``mail_from``; None without them. Raises ValueError with one line for the
-    operator, which does not repeat the address: a password stands in it."""
+    operator, without the address, which contains a password."""
     url = settings.smtp_url.reveal() if settings.smtp_url else ""
     if not url and not settings.mail_from:
         return None

@@ -1,7 +1,7 @@
-"""Talks to the mail server, in a thread: :mod:`smtplib` waits where it stands.
+"""Talks to the mail server, in a thread: :mod:`smtplib` blocks.
 
-With credentials the connection is encrypted, or nothing is said (RFC 8314). Without them STARTTLS is used where it is
-offered. The server's certificate is checked either way. On this machine itself nothing need be encrypted.
+With credentials the connection must be encrypted (RFC 8314). Without them STARTTLS is used if offered. The server's
+certificate is checked in both cases. A connection inside this machine need not be encrypted.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from manifest_auth.runtime.mail.server import NotSent, Server
 
 
 def send(server: Server, to: str, message: EmailMessage, seconds: float, is_wanted: Callable[[], bool]) -> None:
-    """Hands the message to the server. ``is_wanted`` is asked last of all: whoever waited may have given up.
+    """Sends the message. ``is_wanted`` is asked just before: the caller may have given up.
 
-    ``seconds``: for each single answer of the server. Raises NotSent.
+    ``seconds``: for each answer of the server. Raises NotSent.
     """
     with _connected(server, seconds) as smtp:
         if not is_wanted():
@@ -26,7 +26,7 @@ def send(server: Server, to: str, message: EmailMessage, seconds: float, is_want
         smtp.send_message(message, server.sender.addr_spec, [to])
 
 
-def try_out(server: Server, seconds: float) -> None:
+def check_connection(server: Server, seconds: float) -> None:
     """Greets the server and signs in, sends nothing. Raises NotSent."""
     with _connected(server, seconds) as smtp:
         smtp.noop()
@@ -34,7 +34,7 @@ def try_out(server: Server, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _connected(server: Server, seconds: float) -> Iterator[smtplib.SMTP]:
-    """A connection over which a letter may be sent. Raises NotSent, also for what goes wrong while it is used."""
+    """A connection that is ready to send an e-mail. Raises NotSent, also for errors while it is used."""
     try:
         smtp = _open(server, seconds)
         try:
@@ -44,7 +44,7 @@ def _connected(server: Server, seconds: float) -> Iterator[smtplib.SMTP]:
             if server.user:
                 smtp.login(server.user, server.password.reveal())
             yield smtp
-            with contextlib.suppress(OSError, smtplib.SMTPException):  # what was taken is taken, whatever comes now
+            with contextlib.suppress(OSError, smtplib.SMTPException):  # the message is accepted already
                 smtp.quit()
         finally:
             smtp.close()
@@ -68,7 +68,7 @@ def _encrypt(smtp: smtplib.SMTP, server: Server) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Without what the server said about an address, and without anything that was sent to it."""
+    """A text for the log, without the server's texts about addresses and without anything that was sent."""
     if isinstance(error, smtplib.SMTPResponseException):
         return f"{type(error).__name__}: {error.smtp_code}"
     if isinstance(error, smtplib.SMTPRecipientsRefused):

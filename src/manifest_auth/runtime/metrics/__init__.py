@@ -1,9 +1,9 @@
-"""What is counted and timed, for Prometheus: by labels of closed lists (:mod:`.labels`), never by what a caller sent.
+"""Metrics for Prometheus, with labels from closed lists (:mod:`.labels`), never from a caller's input.
 
 Owns the names of all metrics. Never asks the store.
 """
 
-from manifest_auth.runtime.metrics.export import everybody, listen, share
+from manifest_auth.runtime.metrics.export import all_processes, listen, share
 from manifest_auth.runtime.metrics.labels import (
     Cache,
     CacheResult,

@@ -1,8 +1,8 @@
-"""How ``/metrics`` is shown: of one process, or of several web processes of one server added up.
+"""The output of ``/metrics``: of one process, or the sum of all web processes of one server.
 
-Several processes count into files of a folder that the server makes at its start and takes away at its end, so nothing
-of an earlier run is added; one of a server that was killed, the next start takes away. What a process counted stays
-when it dies, or counters would fall; what it measured, like hashes that wait, goes with it.
+Several processes count into files of a folder that the server creates at its start and deletes at its end, so nothing
+of an earlier run is added. The next start deletes the folder of a server that was killed. The counters of a process
+stay when it dies, or the sums would fall; its gauges, like hashes that wait, are removed.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Processes(Collector):
         registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
-        """All that can be read of those who live."""
+        """The metrics of the processes that are alive."""
         found: dict[str, Metric] = {}
-        for pid in [os.getpid()] if self._folder is None else sorted(_living(self._folder)):
+        for pid in [os.getpid()] if self._folder is None else sorted(_alive(self._folder)):
             for metric in ProcessCollector(pid=lambda: pid, registry=None).collect():  # noqa: B023 - called at once
                 same = found.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
                 for sample in metric.samples:
@@ -41,25 +41,25 @@ class Processes(Collector):
         return found.values()
 
 
-class _Everybody(MultiProcessCollector):
-    """Forgets what the dead measured before it reads."""
+class _AllProcesses(MultiProcessCollector):
+    """Removes the gauges of dead processes before it reads."""
 
     def __init__(self, registry: CollectorRegistry, folder: str) -> None:
         super().__init__(registry, folder)  # type: ignore[no-untyped-call]  # the library has no types here
-        self._of = folder
+        self._folder = folder
 
     def collect(self) -> Iterable[Metric]:
-        """What all of them counted, and what the living measure."""
-        for pid in _pids(self._of) - _living(self._of):
-            mark_process_dead(pid, self._of)  # type: ignore[no-untyped-call]
+        """The counters of all processes, and the gauges of those alive."""
+        for pid in _pids(self._folder) - _alive(self._folder):
+            mark_process_dead(pid, self._folder)  # type: ignore[no-untyped-call]
         found: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]
         return found
 
 
-def everybody() -> CollectorRegistry:
-    """What all web processes of this server count, added up. For those processes, and for who called :func:`share`."""
+def all_processes() -> CollectorRegistry:
+    """A registry of all web processes of this server. Call it in such a process, or after :func:`share`."""
     folder, registry = os.environ[_FOLDER], CollectorRegistry()
-    _Everybody(registry, folder)
+    _AllProcesses(registry, folder)
     Processes(registry, folder)
     return registry
 
@@ -70,14 +70,14 @@ def render(registry: CollectorRegistry) -> bytes:
 
 
 def listen(address: str, registry: CollectorRegistry) -> None:
-    """Serves ``/metrics`` on ``HOST:PORT`` in a thread of its own."""
+    """Serves ``/metrics`` on ``HOST:PORT`` in its own thread."""
     host, _, port = address.rpartition(":")
     start_http_server(int(port), host or "127.0.0.1", registry)
 
 
 @contextlib.contextmanager
 def share() -> Iterator[None]:
-    """Processes that are started meanwhile count into one new folder."""
+    """Processes that start inside the block count into one new folder."""
     with own_folder("manifest-auth-metrics-") as folder:
         os.environ[_FOLDER] = str(folder)
         yield
@@ -87,13 +87,13 @@ def _pids(folder: str) -> set[int]:
     return {int(found[1]) for path in Path(folder).iterdir() if (found := _PID.search(path.name))}
 
 
-def _living(folder: str) -> set[int]:
-    return {pid for pid in _pids(folder) if _lives(pid)}
+def _alive(folder: str) -> set[int]:
+    return {pid for pid in _pids(folder) if _is_alive(pid)}
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except OSError:  # gone; or somebody else's, who has the number now
+    except OSError:  # gone, or another user's process has the number now
         return False
     return True

@@ -1,6 +1,6 @@
-"""The metrics of one process. Children are looked up once and kept: looking up costs more than counting.
+"""The metrics of one process. Counters for labels are looked up once and kept: the lookup costs more than counting.
 
-What every request counts goes through :class:`HotPath`; what is rare is written at once, and survives ``kill -9``.
+What every request counts goes through :class:`HotPath`; rare events are written at once and survive ``kill -9``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Any, Literal, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from manifest_auth.errors import Replay
-from manifest_auth.runtime.metrics import export
-from manifest_auth.runtime.metrics import labels as words
+from manifest_auth.runtime.metrics import export, labels
 from manifest_auth.runtime.metrics.hot_path import HotPath, Tally, Timing
 from manifest_auth.runtime.metrics.labels import (
     Cache,
@@ -29,16 +28,17 @@ from manifest_auth.runtime.metrics.labels import (
     Unit,
 )
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a line more for each child, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # an extra line for each series, which is not needed
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 #: From a key read in memory to one that waited for a lock as long as SQLite does.
 _STORE_SECONDS = (0.0001, 0.0005, *_SECONDS, 10.0)
-#: Of what all processes read from one store, or compute alike, the newest word counts.
+#: For values that all processes read from one store or compute equally: the newest value counts.
 _NEWEST: Literal["mostrecent"] = "mostrecent"
 
 
 class Metrics:
-    """All metrics; ``render()`` is the text of ``/metrics``. ``kinds``: of providers, ways in as the others are."""
+    """All metrics; ``render()`` is the text of ``/metrics``. ``kinds``: the kinds of providers, as further sign-in
+    methods."""
 
     def __init__(self, kinds: Iterable[str] = ()) -> None:
         self.registry = CollectorRegistry()
@@ -61,11 +61,13 @@ class Metrics:
             "manifest_refreshes", "Refreshes by result", result=Literal["ok", "reused", "refused"]
         )
         self._replays = self._counters(
-            "manifest_replays", "What works once, or not any more, and was shown again", what=Replay
+            "manifest_replays",
+            "Replayed credentials: single-use or replaced ones that were presented again",
+            what=Replay,
         )
         self._throttled = self._counters(
             "manifest_throttled",
-            "Attempts that the throttle refused, by door and counter",
+            "Attempts that the throttle refused, by entry point and counter",
             door=EntryPoint,
             limit=Limit,
         )
@@ -76,38 +78,41 @@ class Metrics:
         )
         self.hash_seconds = self._histogram("manifest_hash_seconds", "Time from asking for a hash to having it")
         self._cached = self._hot.counters(
-            "manifest_cache", "What was looked up in memory, and found or not", cache=Cache, result=CacheResult
+            "manifest_cache", "Lookups in caches by result", cache=Cache, result=CacheResult
         )
         units = self._hot.histogram(
             "manifest_store_seconds",
-            "Time of units of work, from asking for one to its answer, durable where it writes",
+            "Time of units of work, from request to durable result",
             ["unit"],
             _STORE_SECONDS,
         )
         waits = self._hot.histogram(
             "manifest_store_wait_seconds",
-            "The part of that before the unit began: waiting for a turn, a connection, a lock",
+            "The part of that time before the unit started: waiting for a connection or a lock",
             ["unit"],
             _STORE_SECONDS,
         )
         self.store_seconds: dict[Unit, Timing] = {unit: units.labels(unit) for unit in get_args(Unit)}
         self.store_wait: dict[Unit, Timing] = {unit: waits.labels(unit) for unit in ("write", "read")}
         self._store_failures = self._counters(
-            "manifest_store_failures", "Units of work that the store did not carry out", unit=Unit, why=Failure
+            "manifest_store_failures", "Units of work that the store did not execute", unit=Unit, why=Failure
         )
         self._called = self._histogram(
             "manifest_provider_seconds",
-            "Time that calls to identity providers took, by what they were for and result",
+            "Time of calls to identity providers, by purpose and result",
             ["call", "result"],
         )
-        self._calls: dict[tuple[Call, CallResult], Histogram] = {}  # few of many: each is a dozen of lines
-        self._mails = self._counters("manifest_mails", "Letters by result", result=Literal["ok", "failed"])
-        self._swept = self._counters("manifest_swept_rows", "Rows whose time was over, dropped", what=words.Swept)
+        self._calls: dict[tuple[Call, CallResult], Histogram] = {}  # created on demand: each is a dozen lines
+        self._mails = self._counters("manifest_mails", "E-mails by result", result=Literal["ok", "failed"])
+        self._swept = self._counters("manifest_swept_rows", "Expired rows that were deleted", what=labels.Swept)
         self._build = self._gauge(
-            "manifest_build_info", "1; the labels say what runs here", "livemax", ["version", "schema", "store"]
+            "manifest_build_info",
+            "1; the labels name version, schema and store",
+            "livemax",
+            ["version", "schema", "store"],
         )
         self._backup = self._gauge(
-            "manifest_last_backup_timestamp_seconds", "Of which moment the last noted backup is; 0: none was", _NEWEST
+            "manifest_last_backup_timestamp_seconds", "Time of the last recorded backup; 0: none", _NEWEST
         )
         self._license: tuple[Gauge, Gauge, Gauge] | None = None
 
@@ -128,47 +133,47 @@ class Metrics:
         self._refreshes[result,].inc()
 
     def replayed(self, what: Replay) -> None:
-        """Counts something that was shown again and refused for that."""
+        """Counts a replay that was refused."""
         self._replays[what,].inc()
 
     def throttled(self, entry_point: EntryPoint, limit: Limit) -> None:
-        """Counts one attempt that the throttle refused. ``limit``: the counter that holds longest."""
+        """Counts one attempt that the throttle refused. ``limit``: the counter with the longest wait."""
         self._throttled[entry_point, limit].inc()
 
     def cache(self, cache: Cache, result: CacheResult) -> Tally:
-        """The counter of one answer of one cache, to be kept by whoever asks it often."""
+        """The counter of one result of one cache. Frequent callers keep it."""
         return self._cached[cache, result]
 
     def store_failed(self, unit: Unit, why: Failure) -> None:
-        """Counts a unit of work that was not carried out: the store was ``busy`` for too long, or ``unavailable``."""
+        """Counts a unit of work that failed: the store was ``busy`` for too long, or ``unavailable``."""
         self._store_failures[unit, why].inc()
 
     def called(self, call: Call, result: CallResult, seconds: float) -> None:
-        """Counts one call to an identity provider; both words are of short lists, and neither names the provider."""
+        """Counts one call to an identity provider. No label names the provider."""
         child = self._calls.get((call, result))
         if child is None:
             child = self._calls[call, result] = self._called.labels(call, result)
         child.observe(seconds)
 
     def mailed(self, result: Literal["ok", "failed"]) -> None:
-        """Counts one letter."""
+        """Counts one e-mail."""
         self._mails[result,].inc()
 
-    def swept(self, what: words.Swept, rows: int) -> None:
-        """Counts rows that were dropped."""
+    def swept(self, what: labels.Swept, rows: int) -> None:
+        """Counts deleted rows."""
         self._swept[what,].inc(rows)
 
     def runs(self, version: str, schema: str, store: str) -> None:
-        """Says what runs here."""
+        """Sets version, schema and store."""
         self._build.labels(version, schema, store).set(1)
 
     def backed_up(self, at_ms: int) -> None:
-        """Of which moment the last backup is, milliseconds; 0 when none was ever noted."""
+        """Sets the time of the last backup, milliseconds; 0 when none is recorded."""
         self._backup.set(at_ms / 1000)
 
     def license(self, state: str, days_left: float, seats: Mapping[str, tuple[int, int]]) -> None:
-        """``state``, how many days a licence has until its expiry, fewer than none in its grace time, and the seats of
-        each type: taken and granted. Not among the metrics before, since hosted mode has no licence."""
+        """Sets the licence's state, the days until its expiry (negative in its grace time), and the seats of each type:
+        used and granted. These metrics appear with the first call, since hosted mode has no licence."""
         if self._license is None:
             self._license = (
                 self._gauge("manifest_license_days_left", "Days until the licence expires", _NEWEST),
@@ -185,29 +190,29 @@ class Metrics:
         for kind, (used, granted) in seats.items():
             counts.labels(kind, "used").set(used)
             counts.labels(kind, "granted").set(granted)
-        for known in get_args(words.LicenceState):
+        for known in get_args(labels.LicenceState):
             states.labels(known).set(known == state)
 
-    def render(self, *, everybody: bool = False) -> bytes:
-        """The text exposition: of this process, or of all web processes of the server together. From any thread."""
-        if not everybody:
+    def render(self, *, all_processes: bool = False) -> bytes:
+        """The text exposition, of this process or of all web processes of the server. From any thread."""
+        if not all_processes:
             return export.render(self.registry)
-        self._hot.deliver_link()
-        return export.render(export.everybody())
+        self._hot.flush()
+        return export.render(export.all_processes())
 
-    def shown(self, *, several: bool) -> contextlib.AbstractAsyncContextManager[None]:
-        """While the application runs. ``several``: other processes show what this one counts; else it is asked."""
-        return self._hot.shown_to_others() if several else contextlib.nullcontext()
+    def serving(self, *, several: bool) -> contextlib.AbstractAsyncContextManager[None]:
+        """Runs while the application runs. ``several``: other processes may serve the metrics of this one."""
+        return self._hot.flushed_regularly() if several else contextlib.nullcontext()
 
-    def _counters(self, name: str, told: str, **lists: Any) -> dict[tuple[str, ...], Counter]:
-        """A counter's children, for every combination of the words that its labels may hold."""
-        family = Counter(name, told, list(lists), registry=self.registry)
+    def _counters(self, name: str, documentation: str, **lists: Any) -> dict[tuple[str, ...], Counter]:
+        """The counters of a metric, for every combination of label values."""
+        family = Counter(name, documentation, list(lists), registry=self.registry)
         words = [get_args(words) or words for words in lists.values()]
         return {these: family.labels(*these) for these in itertools.product(*words)}
 
-    def _histogram(self, name: str, told: str, labels: list[str] | None = None) -> Histogram:
-        return Histogram(name, told, labels or [], buckets=_SECONDS, registry=self.registry)
+    def _histogram(self, name: str, documentation: str, labels: list[str] | None = None) -> Histogram:
+        return Histogram(name, documentation, labels or [], buckets=_SECONDS, registry=self.registry)
 
-    def _gauge(self, name: str, told: str, mode: Any, labels: list[str] | None = None) -> Gauge:
-        """``mode``: what several web processes show together: the sum of the living, the newest word, …"""
-        return Gauge(name, told, labels or [], registry=self.registry, multiprocess_mode=mode)
+    def _gauge(self, name: str, documentation: str, mode: Any, labels: list[str] | None = None) -> Gauge:
+        """``mode``: how the values of several web processes are combined: sum of those alive, newest value, …"""
+        return Gauge(name, documentation, labels or [], registry=self.registry, multiprocess_mode=mode)

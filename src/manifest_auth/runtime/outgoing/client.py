@@ -1,4 +1,4 @@
-"""``get`` and ``post_form`` to providers, with a deadline, a cap on size, and no way into networks of our own."""
+"""``get`` and ``post_form`` to providers, with a deadline, a size limit, and protection of private networks."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from urllib.parse import quote_plus, urlencode
 from weakref import WeakValueDictionary
 
 from manifest_auth.runtime.metrics import Call, CallResult, Metrics
-from manifest_auth.runtime.outgoing.dns import Names, Resolve, system
+from manifest_auth.runtime.outgoing.dns import Resolve, Resolver, system
 from manifest_auth.runtime.outgoing.fair_shares import Shares
 from manifest_auth.runtime.outgoing.response import NotPublic, Reply, Unreachable
 from manifest_auth.runtime.outgoing.ssrf_guard import literal_refusal, refusal, split
 from manifest_auth.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from manifest_auth.runtime.outgoing.transport import Wire
+    from manifest_auth.runtime.outgoing.transport import Transport
 
-MOST_AT_ONCE = 64  # calls of a client to one host: a slow provider must not take all that the client may make
-#: Calls at once: of a client in any case, of a client at most, and of all clients together before each is left to the
-#: first number.
+MOST_AT_ONCE = 64  # calls of a client to one host: a slow provider must not use up the client's share
+#: Simultaneous calls: guaranteed for a client, maximum for a client, and total above which a client has only its
+#: guaranteed number.
 OWN, MOST, COMMON = 16, 96, 256
 _USUAL = {"User-Agent": "manifest-auth", "Accept": "application/json", "Accept-Encoding": "identity"}
 
 
 class Deadline(NamedTuple):
-    """On behalf of which client calls are made, and until when they must be answered: time of the event loop."""
+    """The client for which calls are made, and when they must be answered: time of the event loop."""
 
     tenant_id: int
     at: float
 
     @property
     def left(self) -> float:
-        """Seconds."""
+        """Seconds until the deadline."""
         return self.at - asyncio.get_running_loop().time()
 
 
 class Outgoing:
-    """The calls of one process. Nothing is loaded or opened before the first one."""
+    """The outgoing calls of one process. Loads and opens nothing before the first call."""
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None, resolve: Resolve = system) -> None:
         self._seconds, self._private = settings.provider_timeout, settings.private_targets
-        self.metrics, self._names = metrics or Metrics(), Names(resolve)
-        self._wire: Wire | None = None
+        self.metrics, self._resolver = metrics or Metrics(), Resolver(resolve)
+        self._transport: Transport | None = None
         self._shares = Shares(OWN, MOST, COMMON)
-        self._turns: WeakValueDictionary[tuple[int, str], asyncio.Semaphore] = WeakValueDictionary()
+        self._host_limits: WeakValueDictionary[tuple[int, str], asyncio.Semaphore] = WeakValueDictionary()
 
     def deadline(self, tenant_id: int) -> Deadline:
-        """For calls that begin now on behalf of a client: they have the budget of one sign-in together. What the client
-        has under way counts against its own share, so its slow providers hold up no other client's."""
+        """The deadline for calls that start now for a client; together they have the time budget of one sign-in. They
+        count against the client's own share, so slow providers do not delay other clients."""
         return Deadline(tenant_id, asyncio.get_running_loop().time() + self._seconds)
 
     def check(self, url: str) -> None:
-        """Raises ValueError for an address that may never be called, with a sentence for whoever configured it."""
+        """Raises ValueError for an address that may never be called, with a message for the user who configures it."""
         if why := literal_refusal(split(url).host, self._private):
             raise ValueError(f"may not be called: {why}")
 
@@ -67,14 +67,14 @@ class Outgoing:
         headers: Mapping[str, str] | None = None,
         call: Call = "other",
     ) -> Reply:
-        """The answer, of any status but a redirect.
+        """The answer, of any status except a redirect.
 
         Raises Unreachable, also for an address that may not be called.
         """
         return await self._ask("GET", url, headers or {}, None, deadline, call)
 
-    async def look(self, url: str, *, deadline: Deadline, call: Call = "other") -> Reply:
-        """As :meth:`get`, where a redirect is an answer too. It is not followed."""
+    async def get_with_redirects(self, url: str, *, deadline: Deadline, call: Call = "other") -> Reply:
+        """As :meth:`get`, but returns redirects too. They are not followed."""
         return await self._ask("GET", url, {}, None, deadline, call, redirects=True)
 
     async def post_form(
@@ -87,7 +87,7 @@ class Outgoing:
         headers: Mapping[str, str] | None = None,
         call: Call = "other",
     ) -> Reply:
-        """As :meth:`get`. ``basic``: client id and secret for ``client_secret_basic``. Never sent twice."""
+        """As :meth:`get`, with a form. ``basic``: client id and secret for ``client_secret_basic``. Never retried."""
         sent = {**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"}
         if basic is not None:  # RFC 6749, section 2.3.1: both are form-encoded before they are joined
             pair = ":".join(quote_plus(part) for part in basic)
@@ -95,10 +95,10 @@ class Outgoing:
         return await self._ask("POST", url, sent, urlencode(fields).encode(), deadline, call)
 
     async def close(self) -> None:
-        """Ends all connections. Nothing can be called afterwards."""
-        if self._wire is not None:
-            await self._wire.close()
-        self._names.close()
+        """Closes all connections. No calls are possible afterwards."""
+        if self._transport is not None:
+            await self._transport.close()
+        self._resolver.close()
 
     async def _ask(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: Deadline, call: Call,
@@ -107,13 +107,13 @@ class Outgoing:
         result: CallResult = "unreachable"
         began = time.perf_counter()
         try:
-            reply = await self._in_turn(method, url, headers, body, deadline, redirects)
+            reply = await self._limited(method, url, headers, body, deadline, redirects)
             result = "ok" if reply.status < 300 else "refused"
         finally:
             self.metrics.called(call, result, time.perf_counter() - began)
         return reply
 
-    async def _in_turn(
+    async def _limited(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: Deadline, redirects: bool
     ) -> Reply:
         try:
@@ -121,11 +121,11 @@ class Outgoing:
         except ValueError as error:
             raise Unreachable(f"the address {error}") from None
         client = deadline.tenant_id
-        turn = self._turns.setdefault((client, target.authority), asyncio.Semaphore(MOST_AT_ONCE))
+        host_limit = self._host_limits.setdefault((client, target.authority), asyncio.Semaphore(MOST_AT_ONCE))
         sent = {"Host": target.authority, **_USUAL, **headers}
         try:
-            async with asyncio.timeout_at(deadline.at), turn, self._shares.slot(client):
-                return await self._opened().exchange(client, method, target, sent, body, deadline.left, redirects)
+            async with asyncio.timeout_at(deadline.at), host_limit, self._shares.slot(client):
+                return await self._open().exchange(client, method, target, sent, body, deadline.left, redirects)
         except TimeoutError:
             raise Unreachable(f"{target.authority}: no answer in time") from None
         except NotPublic as error:
@@ -133,9 +133,9 @@ class Outgoing:
         except Unreachable as error:
             raise Unreachable(f"{target.authority}: {error}") from None
 
-    def _opened(self) -> Wire:
-        if self._wire is None:
-            from manifest_auth.runtime.outgoing.transport import Wire
+    def _open(self) -> Transport:
+        if self._transport is None:
+            from manifest_auth.runtime.outgoing.transport import Transport
 
-            self._wire = Wire(self._names, lambda host, address: refusal(host, address, self._private))
-        return self._wire
+            self._transport = Transport(self._resolver, lambda host, address: refusal(host, address, self._private))
+        return self._transport

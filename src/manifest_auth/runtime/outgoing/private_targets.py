@@ -1,4 +1,4 @@
-"""Calls for those who name an address but may not look around in private networks with it: a User Admin on premise."""
+"""Calls for users who configure addresses but must not explore private networks with them: a User Admin on premise."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from manifest_auth.runtime.outgoing.response import NotPublic, Reply, Unreachabl
 from manifest_auth.runtime.settings import Settings
 
 
-class Withheld(Exception):
-    """The address is not public. Whether a server answered there is all that is told."""
+class DetailsWithheld(Exception):
+    """The address is not public. Only ``reached``, whether a server answered, is revealed."""
 
     def __init__(self, host: str, reached: bool) -> None:
         super().__init__(f"{host}: {'reached' if reached else 'not reached'}")
         self.reached = reached
 
 
-class Discreet(Outgoing):
-    """As ``inner`` for public addresses. For all others every call raises :class:`Withheld`: a status, a redirect, a
-    broken answer and a refused connection there cannot be told apart, since no caller ever sees them.
+class LimitedOutgoing(Outgoing):
+    """As ``inner`` for public addresses. For private addresses every call raises :class:`DetailsWithheld`: a caller
+    cannot distinguish a status, a redirect, a broken answer and a refused connection.
 
-    Public addresses are called by connections of its own that lead nowhere else, so a name that leads elsewhere at the
-    second look-up tells nothing either.
+    Public addresses are called through separate connections that reach public addresses only, so a name that resolves
+    to a private address at the second lookup reveals nothing either.
     """
 
     def __init__(self, settings: Settings, inner: Outgoing, resolve: Resolve = system) -> None:
@@ -45,7 +45,7 @@ class Discreet(Outgoing):
         except NotPublic as error:
             host = error.host
         try:
-            await self._inner.look(url, deadline=deadline, call=call)
+            await self._inner.get_with_redirects(url, deadline=deadline, call=call)
         except Unreachable:
-            raise Withheld(host, reached=False) from None
-        raise Withheld(host, reached=True)
+            raise DetailsWithheld(host, reached=False) from None
+        raise DetailsWithheld(host, reached=True)

@@ -1,4 +1,4 @@
-"""What a provider answered, or that it did not, and the strict reading of its JSON."""
+"""The answer of a provider, errors for a missing answer, and the strict parser of its JSON."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from manifest_auth.text import strict_json
 
 
 class Unreachable(Exception):
-    """The provider could not be asked, or did not answer as a server does.
+    """The provider could not be called, or its answer is invalid HTTP.
 
-    The text is for the log: names of hosts and reasons, never a code, a token or a query.
+    The text is for the log: hosts and reasons, never a code, a token or a query.
     """
 
 
 class NotPublic(Unreachable):
-    """The name of ``host`` is unknown, or it leads to no address that may be called."""
+    """``host`` does not resolve, or resolves to no address that may be called."""
 
     def __init__(self, text: str, host: str = "") -> None:
         super().__init__(text)
@@ -24,20 +24,21 @@ class NotPublic(Unreachable):
 
 
 class Reply(NamedTuple):
-    """An answer. ``headers``: names in lower case, equal ones joined by commas."""
+    """An answer. ``headers``: names in lower case, repeated ones joined by commas."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> dict[str, Any] | list[Any]:
-        """The body, read by :func:`parse`. Raises ValueError."""
-        return parse(self.body.removeprefix(b"\xef\xbb\xbf"))  # RFC 8259, section 8.1, lets us overlook a mark
+        """The body, parsed by :func:`parse`. Raises ValueError."""
+        # RFC 8259, section 8.1, allows ignoring a byte order mark.
+        return parse(self.body.removeprefix(b"\xef\xbb\xbf"))
 
 
 def parse(raw: bytes) -> dict[str, Any] | list[Any]:
-    """An object or a list, read by :mod:`...text.strict_json`; NUL may stand in its texts, which are
-    cleaned before they are stored. Raises ValueError."""
+    """An object or a list, parsed by :mod:`...text.strict_json`. Its texts may contain NUL; they are cleaned before
+    they are stored. Raises ValueError."""
     found = strict_json.read(raw, may_hold_nul=True)
     if not isinstance(found, dict | list):
         raise ValueError("neither an object nor a list")

@@ -1,4 +1,5 @@
-"""Which addresses may be called: rules for the text of an address, and for what its name resolves to. Pure."""
+"""Which addresses may be called (server-side request forgery): rules for URLs and for the IP addresses they resolve
+to."""
 
 from __future__ import annotations
 
@@ -13,14 +14,14 @@ MAX_LENGTH = 2048
 _ADDRESS = re.compile(r"[!-~]+\Z")  # RFC 3986 knows printable ASCII only
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.(?!-)[A-Za-z0-9_-]{1,63})*\.?\Z")
 _GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-_TEREDO_AND_KIN = ipaddress.ip_network("2001::/23")
+_IETF_ASSIGNMENTS = ipaddress.ip_network("2001::/23")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Target(NamedTuple):
-    """An address in its parts, read once: nothing later parses the text again and perhaps otherwise."""
+    """The parts of a URL, parsed once: no later code parses the text again, perhaps differently."""
 
     scheme: str
     host: str
@@ -29,7 +30,7 @@ class Target(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """What the ``Host`` header says."""
+        """The value of the ``Host`` header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -38,7 +39,7 @@ _PORTS = {"https": 443, "http": 80}
 
 
 def split(url: str) -> Target:
-    """The parts of an address that may be called. Raises ValueError with a sentence for whoever configured it."""
+    """The parts of a URL that may be called. Raises ValueError with a message for the user who configures it."""
     if len(url) > MAX_LENGTH or not _ADDRESS.match(url) or "\\" in url:
         raise ValueError("must be an address in plain ASCII without spaces; write an international host as xn--…")
     parts = urlsplit(url)
@@ -66,8 +67,8 @@ def _is_ipv6(netloc: str, host: str) -> bool:
 
 def refusal(host: str, address: str, private: PrivateTargets) -> str:
     """Why ``address``, which ``host`` resolved to, may not be called; empty when it may."""
-    ip = _plain(ipaddress.ip_address(address.partition("%")[0]))
-    if is_loopback_host(host) and not ip.is_loopback:  # or http would leave this machine
+    ip = _ipv4_inside(ipaddress.ip_address(address.partition("%")[0]))
+    if is_loopback_host(host) and not ip.is_loopback:  # otherwise http would leave this machine
         return f"{host} is {ip}, which is not this machine"
     if ip.is_unspecified or ip.is_multicast or (ip.version == 4 and ip.is_reserved):
         return f"{ip} is no address of a server"
@@ -77,15 +78,16 @@ def refusal(host: str, address: str, private: PrivateTargets) -> str:
 
 
 def literal_refusal(host: str, private: PrivateTargets) -> str:
-    """What can be said of a host before it is looked up: of an IP address, and of this machine. Empty: nothing bad."""
+    """Why a host may not be called, as far as is known before the DNS lookup: for IP addresses and loopback names; else
+    empty."""
     try:
         return refusal(host, host, private)
     except ValueError:
         return refusal(host, "127.0.0.1", private) if is_loopback_host(host) else ""
 
 
-def _plain(ip: IpAddress) -> IpAddress:
-    """The IPv4 address that an IPv6 one stands for, where it does: mapped, NAT64 (RFC 6052), 6to4 (RFC 3056)."""
+def _ipv4_inside(ip: IpAddress) -> IpAddress:
+    """The IPv4 address that an IPv6 address contains, if any: mapped, NAT64 (RFC 6052), 6to4 (RFC 3056)."""
     if ip.version == 4:
         return ip
     if ip in _NAT64:
@@ -94,7 +96,7 @@ def _plain(ip: IpAddress) -> IpAddress:
 
 
 def _is_public(ip: IpAddress) -> bool:
-    """RFC 6890's registries, and for IPv6 only what is given out to networks."""
+    """By the registries of RFC 6890; for IPv6 only addresses that are allocated to networks."""
     if ip.version == 4:
         return ip.is_global
-    return ip in _GLOBAL_UNICAST and ip.is_global and ip not in _TEREDO_AND_KIN
+    return ip in _GLOBAL_UNICAST and ip.is_global and ip not in _IETF_ASSIGNMENTS

@@ -1,7 +1,7 @@
-"""Connections, and where they may lead. Loaded at the first call: what it imports costs 2 MB and 30 ms.
+"""The HTTP connections, checked against the SSRF rules. Loaded at the first call: its imports cost 2 MB and 30 ms.
 
-It stands on httpcore2, the layer below httpx2, since what we want is what that layer does not have: redirects,
-cookies, proxies of the environment, decompression.
+It uses httpcore2, the layer below httpx2, which has no redirects, cookies, proxies of the environment or decompression:
+none of them is wanted here.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from urllib.parse import urlsplit
 
 import httpcore2
 
-from manifest_auth.runtime.outgoing.dns import Names
+from manifest_auth.runtime.outgoing.dns import Resolver
 from manifest_auth.runtime.outgoing.response import NotPublic, Reply, Unreachable
 from manifest_auth.runtime.outgoing.ssrf_guard import Target
 
 MAX_BODY = 1024 * 1024
 MOST_IDLE = 32
-KEEP_S = 4.0  # below the 5 s of the servers in wide use, so that a call does not meet a connection just being closed
-_LEAST_PIECE = 512  # what a piece of a body counts at least: a megabyte of single bytes would keep the processor busy
+KEEP_S = 4.0  # below the 5 s of common servers, so that a call does not get a connection that is just being closed
+_LEAST_PIECE = 512  # minimum size that a piece of a body counts: a megabyte of single bytes would occupy the processor
 _MOST_TRIED = 4
-#: The client that the running call is for. The pool opens a connection in the task of the call that needs it, and hands
-#: nothing of the call on.
+#: The client of the running call. The pool opens a connection in the task of the call, but passes no argument of the
+#: call to the backend.
 _TENANT: ContextVar[int] = ContextVar("tenant")
-#: Host and address → why it may not be called, or nothing.
+#: Host and address to the reason why it may not be called, or an empty text.
 Refusal = Callable[[str, str], str]
 
 
-class Wire:
-    """The connections of one process."""
+class Transport:
+    """The connection pool of one process."""
 
-    def __init__(self, names: Names, refusal: Refusal) -> None:
+    def __init__(self, resolver: Resolver, refusal: Refusal) -> None:
         # Certificates are checked against the system's authorities, or those that SSL_CERT_FILE names.
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=httpcore2.default_ssl_context(),
-            max_connections=None,  # the shares of the clients are what bounds them
+            max_connections=None,  # the shares of the clients limit them
             max_keepalive_connections=MOST_IDLE,
             keepalive_expiry=KEEP_S,
-            network_backend=_CheckedBackend(names, refusal),
+            network_backend=_CheckedBackend(resolver, refusal),
         )
 
     async def exchange(
@@ -54,20 +54,20 @@ class Wire:
         seconds: float,
         redirects: bool = False,
     ) -> Reply:
-        """One request, one answer. ``redirects``: one that sends elsewhere is an answer too. Raises Unreachable; a
-        time-out of the whole is the caller's."""
+        """Sends one request. ``redirects``: whether a redirect is an accepted answer. Raises Unreachable. The caller
+        enforces the total time."""
         _TENANT.set(tenant_id)
-        with _told():
+        with _as_unreachable():
             try:
                 return await self._once(method, target, headers, body, seconds, redirects)
             except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
-                if method != "GET":  # RFC 9110, section 9.2.2: a code is redeemed once
+                if method != "GET":  # RFC 9110, section 9.2.2: only idempotent requests are retried
                     raise
-                # A connection that the other side was about to close; the next one is new or fails as well.
+                # The provider closed an idle connection; the next one is new or fails as well.
                 return await self._once(method, target, headers, body, seconds, redirects)
 
     async def close(self) -> None:
-        """Ends all connections."""
+        """Closes all connections."""
         await self._pool.aclose()
 
     async def _once(
@@ -85,19 +85,19 @@ class Wire:
             method, url, headers=list(headers.items()), content=body, extensions={"timeout": limits}
         )
         async with exchange as answer:
-            received = _joined(answer.headers)
+            received = _joined_headers(answer.headers)
             if 300 <= answer.status < 400 and not redirects:
                 raise Unreachable(f"redirected to {_without_query(received.get('location', 'nowhere'))}")
             if received.get("content-encoding", "identity").lower() != "identity":
-                raise Unreachable("compressed its answer, though asked not to")
+                raise Unreachable("compressed its answer, although the request forbids it")
             return Reply(answer.status, received, await _read(answer.aiter_stream()))
 
 
 class _CheckedBackend(httpcore2.AnyIOBackend):
-    """Connects to an address that was checked, never to a name. TLS is still spoken with the name."""
+    """Connects to a checked IP address, never to a name. TLS still uses the name."""
 
-    def __init__(self, names: Names, refusal: Refusal) -> None:
-        self._names, self._refusal = names, refusal
+    def __init__(self, resolver: Resolver, refusal: Refusal) -> None:
+        self._resolver, self._refusal = resolver, refusal
 
     async def connect_tcp(
         self,
@@ -107,7 +107,7 @@ class _CheckedBackend(httpcore2.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        addresses = await self._names.find(host, port, _TENANT.get())
+        addresses = await self._resolver.resolve(host, port, _TENANT.get())
         why = {address: self._refusal(host, address) for address in addresses}
         allowed = [address for address in addresses if not why[address]][:_MOST_TRIED]
         if not allowed:
@@ -133,7 +133,7 @@ async def _read(parts: AsyncIterator[bytes]) -> bytes:
     return bytes(body)
 
 
-def _joined(lines: list[tuple[bytes, bytes]]) -> dict[str, str]:
+def _joined_headers(lines: list[tuple[bytes, bytes]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for raw_name, raw in lines:
         name, text = raw_name.decode("ascii", "replace").lower(), raw.decode("latin-1")
@@ -142,7 +142,7 @@ def _joined(lines: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def _without_query(location: str) -> str:
-    """Where a redirect led, for the log: the query may hold a code."""
+    """The target of a redirect, for the log, without its query, which may contain a code."""
     try:
         parts = urlsplit(location)
     except ValueError:
@@ -151,8 +151,8 @@ def _without_query(location: str) -> str:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """What went wrong, in words, as Unreachable."""
+def _as_unreachable() -> Iterator[None]:
+    """Converts errors of the HTTP library to Unreachable."""
     try:
         yield
     except httpcore2.PoolTimeout:
@@ -165,7 +165,7 @@ def _told() -> Iterator[None]:
         raise Unreachable(f"{kind}: {cause}") from None
     except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
         raise Unreachable(f"broken answer: {_innermost(error)}") from None
-    except OSError as error:  # the name was looked up by us
+    except OSError as error:  # from the DNS lookup
         raise NotPublic(f"the name cannot be looked up: {error}") from None
 
 

@@ -1,6 +1,6 @@
-"""The settings of a process: each with its default, its bounds and its sentence, and how they are read.
+"""The settings of a process: each with its default, bounds and description, and how they are loaded.
 
-Never changes after the start, and never opens the store.
+They never change after the start. Never opens the store.
 """
 
 from manifest_auth.runtime.settings.addresses import UNKNOWN, Network, is_listed, networks_of, plain_address

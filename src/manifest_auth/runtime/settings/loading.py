@@ -1,5 +1,5 @@
-"""Reads the settings: the command line's, then ``MANIFEST_…`` environment variables, then an optional TOML file named
-by ``MANIFEST_CONFIG``, then defaults. A wrong or unknown setting stops the start with one line."""
+"""Loads the settings: from the command line, then ``MANIFEST_…`` environment variables, then an optional TOML file that
+``MANIFEST_CONFIG`` names, then defaults. A wrong or unknown setting stops the start with one line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from manifest_auth.text.hosts import is_loopback_host
 
 
 def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-    """Reads the settings: overrides (command line), then environment, then the TOML file, then defaults.
+    """Loads the settings. ``overrides``: from the command line; they win over ``environ``, then the TOML file, then
+    defaults.
 
     Raises :class:`SettingsError` with one line for the operator.
     """
@@ -31,7 +32,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         values |= _from_file(path)
     known = Settings.__struct_fields__
     for name, text in environ.items():
-        # MANIFEST_AUTH_… is left alone: Kubernetes sets such variables for a service named manifest-auth.
+        # MANIFEST_AUTH_… is ignored: Kubernetes sets such variables for a service named manifest-auth.
         if not name.startswith(PREFIX) or name == "MANIFEST_CONFIG" or name.startswith("MANIFEST_AUTH_"):
             continue
         field = name.removeprefix(PREFIX).lower()
@@ -42,7 +43,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     try:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
-        raise SettingsError(_sentence(str(error))) from None
+        raise SettingsError(_message(str(error))) from None
     _check(settings)
     return settings
 
@@ -69,8 +70,8 @@ def _decode(kind: type, value: Any) -> Any:
     raise NotImplementedError
 
 
-def _sentence(text: str) -> str:
-    """msgspec says "… - at `$.port`"; the operator knows the variable."""
+def _message(text: str) -> str:
+    """The message for the operator: replaces msgspec's "… - at `$.port`" by the variable."""
     message, _, path = text.partition(" - at `$.")
     message = message.replace("Expected `int`, got `str`", "Expected a whole number")
     message = message.replace("Expected `float`, got `str`", "Expected a number").replace("`", "")
@@ -119,8 +120,8 @@ def _check(settings: Settings) -> None:
 
 
 def check_listener(settings: Settings) -> None:
-    """Raises SettingsError where other machines reach the listener, the public address is meant for this machine or is
-    plain http, and no one said that this is wanted: what such an address opens, it opens to all of them."""
+    """Raises SettingsError when other machines can reach the listener while the public address is loopback or plain
+    http, unless the operator allowed it: what a loopback address opens would be open to all of them."""
     if is_loopback_host(settings.host) or settings.insecure_public_url == "allowed":
         return
     if settings.is_loopback or not settings.secure_cookies:

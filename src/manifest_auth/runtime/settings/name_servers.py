@@ -1,4 +1,4 @@
-"""The name servers that are asked for domain records."""
+"""The setting ``dns_servers``: name servers for domain records."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _PORT = 53
 
 
 def dns_servers(settings: Settings) -> list[tuple[str, int]]:
-    """Address and port of each; none where the operating system's are to be asked. Raises ValueError, with a line for
-    the operator."""
+    """Address and port of each server; empty for the operating system's servers. Raises ValueError with a line for the
+    operator."""
     return [_server(part.strip()) for part in settings.dns_servers.split(",")] if settings.dns_servers else []
 
 

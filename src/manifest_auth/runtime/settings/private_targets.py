@@ -1,4 +1,4 @@
-"""Which providers at addresses that are not public may be called: all, none, or those of a list."""
+"""The setting ``outgoing_private``: which providers at private addresses may be called: all, none, or a list."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from typing import NamedTuple
 from manifest_auth.runtime.settings.addresses import Address, Network, networks_of
 
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\Z")
-_NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)\Z")  # a last label like this is read as an address by some
+_NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)\Z")  # some programs parse a last label like this as an address
 _WORDS = frozenset({"auto", "on", "off", "yes", "no", "true", "false"})
 
 
 class PrivateTargets(NamedTuple):
-    """``hosts``: names as they stand in a provider's addresses, wherever they lead."""
+    """``everywhere``: all; ``hosts``: names in a provider's URLs, whatever they resolve to; ``networks``: of
+    addresses."""
 
     everywhere: bool
     hosts: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
 
     def allow(self, host: str, address: Address) -> bool:
-        """Whether that address, which ``host`` leads to and which is not public, may be called."""
+        """Whether ``address``, a private address that ``host`` resolves to, may be called."""
         if self.everywhere or host.removesuffix(".") in self.hosts:
             return True
         return any(address in network for network in self.networks)
 
 
-def listed(text: str) -> PrivateTargets:
-    """The hosts and networks of a list that is comma separated. Raises ValueError with a line for the operator."""
+def parse_targets(text: str) -> PrivateTargets:
+    """The hosts and networks of a comma-separated list. Raises ValueError with a line for the operator."""
     hosts: set[str] = set()
     networks: list[Network] = []
     for part in filter(None, (part.strip().lower() for part in text.split(","))):

@@ -1,4 +1,4 @@
-"""Every knob with its default, its bounds and its sentence; ``docs/settings.md`` is generated from this file."""
+"""Every setting with its default, bounds and description; ``docs/settings.md`` is generated from this file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.runtime.settings.private_targets import PrivateTargets, listed
+from manifest_auth.runtime.settings.private_targets import PrivateTargets, parse_targets
 from manifest_auth.text.hosts import is_loopback_host
 
 PREFIX = "MANIFEST_"
@@ -18,11 +18,11 @@ MAX_FILE = 1024 * 1024 * 1024  # bytes
 
 
 class SettingsError(Exception):
-    """A setting is wrong; the text is one line for the operator."""
+    """A setting is invalid; the text is one line for the operator."""
 
 
 class Secret:
-    """A text that must not be printed; ``reveal()`` is the only way to its value."""
+    """A text that must not be printed; ``reveal()`` returns its value."""
 
     __slots__ = ("_value",)
 
@@ -49,11 +49,11 @@ Seconds = int
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings of one process. Build it with :func:`.loading.load`."""
+    """All settings of one process. :func:`.loading.load` creates it."""
 
     public_url: Annotated[
         str,
-        _about("Address under which people and programs reach this server; subdomains of it name clients."),
+        _about("Address under which browsers and programs reach this server; subdomains of it name clients."),
     ] = "http://127.0.0.1:8080"
     host: Annotated[str, _about("Address to listen on.")] = "127.0.0.1"
     insecure_public_url: Annotated[
@@ -75,8 +75,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Secret | None,
         _about(
             "Encrypts secrets at rest; 32 random bytes as 64 hexadecimal digits or base64. Older keys may "
-            "follow, after commas: the first one seals, each opens what it sealed. "
-            "SQLite: made and kept in the data folder when absent. PostgreSQL: required."
+            "follow, after commas: the first key encrypts, all keys decrypt. "
+            "SQLite: created in the data folder when absent. PostgreSQL: required."
         ),
     ] = None
     deployment: Annotated[
@@ -85,35 +85,37 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     license_public_key: Annotated[
         str, _about("Ed25519 public key that on-premise licences are checked with, 32 bytes in base64.")
     ] = ""
-    access_token_ttl: Annotated[Seconds, _about("Life of an access token, seconds.", ge=1, le=30 * DAY)] = 24 * HOUR
-    refresh_token_ttl: Annotated[Seconds, _about("Life of a refresh token, seconds.", ge=2, le=400 * DAY)] = 30 * DAY
+    access_token_ttl: Annotated[Seconds, _about("Lifetime of an access token, seconds.", ge=1, le=30 * DAY)] = 24 * HOUR
+    refresh_token_ttl: Annotated[Seconds, _about("Lifetime of a refresh token, seconds.", ge=2, le=400 * DAY)] = (
+        30 * DAY
+    )
     session_idle_ttl: Annotated[
-        Seconds, _about("A session cookie dies after so many seconds without use.", ge=2, le=400 * DAY)
+        Seconds, _about("A session cookie expires after so many seconds without use.", ge=2, le=400 * DAY)
     ] = 7 * DAY
     session_max_ttl: Annotated[
-        Seconds, _about("A session dies after so many seconds, whatever its use.", ge=2, le=400 * DAY)
+        Seconds, _about("A session ends after so many seconds, even in use.", ge=2, le=400 * DAY)
     ] = 30 * DAY
     refresh_grace: Annotated[
-        Seconds, _about("For so many seconds a replaced refresh token is answered again.", ge=0, le=300)
+        Seconds, _about("For so many seconds a replaced refresh token is accepted again.", ge=0, le=300)
     ] = 10
-    admin_session_ttl: Annotated[Seconds, _about("A system admin's session dies after so many seconds.", ge=60)] = (
+    admin_session_ttl: Annotated[Seconds, _about("A system admin's session ends after so many seconds.", ge=60)] = (
         12 * HOUR
     )
     admin_access_token_ttl: Annotated[
-        Seconds, _about("Life of a system admin's access token, seconds.", ge=1, le=DAY)
+        Seconds, _about("Lifetime of a system admin's access token, seconds.", ge=1, le=DAY)
     ] = 15 * MINUTE
     admin_addresses: Annotated[
         str,
         _about(
             "Addresses or networks, comma separated, from which `/api/admin` can be reached; to all others it is "
-            "`NOT_FOUND`. Empty: everywhere. What system admins settle can only narrow it."
+            "`NOT_FOUND`. Empty: everywhere. The setting of system admins can only narrow it."
         ),
     ] = ""
     client_deletion_days: Annotated[
-        int, _about("A deleted client can be taken back for so many days; then it goes for good.", ge=0, le=3650)
+        int, _about("A deleted client can be restored for so many days; then it is removed for good.", ge=0, le=3650)
     ] = 30
     client_deletion_audit: Annotated[
-        Literal["delete", "keep"], _about("Whether the audit trail of a client goes with it, or stays.")
+        Literal["delete", "keep"], _about("Whether the audit trail of a client is deleted with it, or kept.")
     ] = "delete"
     token_algorithm: Annotated[
         Literal["HS256", "ES256"],
@@ -132,30 +134,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = 0
     hash_queue: Annotated[
-        int, _about("Hashes that may wait; beyond that sign-ins are answered `OVERLOADED`.", ge=1, le=10000)
+        int, _about("Hashes that may wait; further sign-ins are answered `OVERLOADED`.", ge=1, le=10000)
     ] = 64
     trusted_proxies: Annotated[
-        str, _about("Addresses or networks, comma separated, whose `X-Forwarded-For` is believed.")
+        str, _about("Addresses or networks, comma separated, whose `X-Forwarded-For` is trusted.")
     ] = ""
     rate_limits: Annotated[
         Literal["on", "off"], _about("`off` only for benchmarks, and only on a loopback address.")
     ] = "on"
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least level that is logged.")] = "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Lowest level that is logged.")] = "info"
     log_requests: Annotated[
         Literal["all", "changes", "none"],
         _about("Which requests are logged: all, all but successful reads, or none (refusals are always)."),
     ] = "changes"
     audit_days: Annotated[
-        int, _about("Audit events are kept for so many days; the chain stays provable. 0: for ever.", ge=0, le=36500)
+        int, _about("Audit events are kept for so many days; the chain stays verifiable. 0: for ever.", ge=0, le=36500)
     ] = 0
     metrics_token: Annotated[Secret | None, _about("Bearer token that opens `/metrics`.")] = None
-    metrics_listen: Annotated[str, _about("`HOST:PORT` of a listener of its own for `/metrics`.")] = ""
+    metrics_listen: Annotated[str, _about("`HOST:PORT` of a separate listener for `/metrics`.")] = ""
     introspection: Annotated[
         Literal["auto", "on", "off"], _about("GraphQL introspection; `auto` is on for a loopback public address.")
     ] = "auto"
     microsoft_cloud: Annotated[
         Literal["global", "us-gov", "us-dod", "china", "custom"],
-        _about("Microsoft cloud of providers that name none: login, Graph and Dataverse hosts together."),
+        _about("Microsoft cloud of providers that name none: hosts of login, Graph and Dataverse."),
     ] = "global"
     microsoft_custom_cloud: Annotated[
         str,
@@ -189,41 +191,45 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Secret | None,
         _about(
             "Mail server: `smtp://USER:PASSWORD@HOST:587` (STARTTLS) or `smtps://…`. "
-            "Without it one-time links are shown to whoever asked for them."
+            "Without it the caller who asked for a one-time link gets it in the answer."
         ),
     ] = None
-    mail_from: Annotated[str, _about("In whose name mail is sent: an address, or `NAME <ADDRESS>`.")] = ""
+    mail_from: Annotated[str, _about("Sender of e-mails: an address, or `NAME <ADDRESS>`.")] = ""
     operator_email: Annotated[
-        str, _about("Address of those who run the installation, for e-mails that only they can act on.")
+        str, _about("Address of the operator, for e-mails that only the operator can act on.")
     ] = ""
     domain_proof: Annotated[
         Literal["dns", "vouch"],
         _about(
             "How a client's claim on an e-mail domain is proved: by a DNS record or by an operator who vouches; "
-            "`vouch`: by vouching alone, and no DNS query is ever sent."
+            "`vouch`: only by an operator, and no DNS query is ever sent."
         ),
     ] = "dns"
     dns_servers: Annotated[
         str,
         _about(
             "Name servers for domain records, comma separated, `ADDRESS` or `ADDRESS:PORT`, asked over TCP; all "
-            "of them must agree. They should validate DNSSEC. Empty: those of the operating system."
+            "of "
+            "them must agree. They should validate DNSSEC. Empty: the operating system's."
         ),
     ] = ""
     files: Annotated[
         str,
         _about(
-            "Where uploaded files are kept: a folder that all nodes see, or `s3://BUCKET/PREFIX` of an S3-compatible "
+            "Where uploaded files are stored: a folder that all nodes see, or `s3://BUCKET/PREFIX` of an "
+            "S3-compatible "
             "service. Empty: `files` in the data folder."
         ),
     ] = ""
     files_endpoint: Annotated[str, _about("Address of an S3-compatible service; empty: Amazon's.")] = ""
     files_region: Annotated[str, _about("Region of the bucket.")] = ""
-    files_access_key: Annotated[str, _about("Access key of the bucket; empty: where boto3 finds one.")] = ""
+    files_access_key: Annotated[str, _about("Access key of the bucket; empty: from boto3's own sources.")] = ""
     files_secret_key: Annotated[Secret | None, _about("Secret of the access key.")] = None
-    file_limit: Annotated[int, _about("Bytes that an uploaded file may have.", ge=1024, le=MAX_FILE)] = 20 * 1024 * 1024
+    file_limit: Annotated[int, _about("Maximum size of an uploaded file, bytes.", ge=1024, le=MAX_FILE)] = (
+        20 * 1024 * 1024
+    )
     upload_quota: Annotated[
-        int, _about("Bytes that the uploaded files of one client may have together.", ge=1024, le=2**60)
+        int, _about("Maximum size of all uploaded files of one client, bytes.", ge=1024, le=2**60)
     ] = 10 * 1024 * 1024 * 1024
     shutdown_grace: Annotated[
         Seconds, _about("On SIGTERM, requests under way get so many seconds to end.", ge=1, le=600)
@@ -256,15 +262,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def private_targets(self) -> PrivateTargets:
-        """Which providers at addresses that are not public may be called. Where anyone can be a tenant, tenants name
-        the providers, and must not reach the network that this server stands in. Raises ValueError."""
+        """Which providers at private addresses may be called. In a hosted installation clients configure the providers,
+        and must not reach the private network of this server. Raises ValueError."""
         if self.outgoing_private == "auto":
             return PrivateTargets(self.deployment == "on-premise" or self.is_loopback)
         if self.outgoing_private in ("on", "off"):
             return PrivateTargets(self.outgoing_private == "on")
-        return listed(self.outgoing_private)
+        return parse_targets(self.outgoing_private)
 
 
 def variable(field: str) -> str:
-    """Name of the environment variable of a setting."""
+    """The name of the environment variable of a setting."""
     return PREFIX + field.upper()

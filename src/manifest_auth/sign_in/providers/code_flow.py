@@ -156,5 +156,5 @@ async def _check_address(
     returned: CallbackParams,
 ) -> None:
     """Raises SsoFailed for an answer at another callback address, or of another issuer."""
-    if not flow.callback.fits(returned.callback_address, returned.iss, lambda: issuer_of(provider)):
+    if not flow.callback.matches(returned.callback_address, returned.iss, lambda: issuer_of(provider)):
         raise await provider_flow.refuse(ctx, provider, _ELSEWHERE)

@@ -131,9 +131,9 @@ async def _ask(
             person = microsoft.person_of(redeemed.claims, settings)
             found = await services.microsoft.who_am_i(redeemed.access_token, settings.organization, cloud, deadline)
         except SsoFailed as error:
-            raise await provider_flow.refuse(ctx, provider, error.reason, oidc.SET_UP) from error
+            raise await provider_flow.refuse(ctx, provider, error.reason, oidc.SETUP_ERROR) from error
         except Refused as error:
-            sentence = _NO_MEMBER if isinstance(error, NoMember) else oidc.SET_UP
+            sentence = _NO_MEMBER if isinstance(error, NoMember) else oidc.SETUP_ERROR
             raise await provider_flow.refuse(ctx, provider, str(error), sentence) from error
     stored = msgspec.json.encode({"access_token": redeemed.access_token, "refresh_token": redeemed.refresh_token})
     return person._replace(aliases=(_alias(found),)), stored

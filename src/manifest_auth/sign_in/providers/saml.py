@@ -146,7 +146,7 @@ def metadata(ctx: RequestContext, client: str, found: list[Provider]) -> bytes:
     opened = [providers.open_secrets(ctx.services.sealer, provider) for provider in found]
     certificates = [base64.b64decode(text) for secrets in opened for text in secrets.certificates]
     signs = any(provider.own(SamlSettings).sign_requests for provider in found)
-    return saml.our_metadata(entity_id(ctx, client), acs(ctx), certificates, signs)
+    return saml.sp_metadata(entity_id(ctx, client), acs(ctx), certificates, signs)
 
 
 def _certificates(ctx: RequestContext, settings: SamlSettings) -> list[Finding]:

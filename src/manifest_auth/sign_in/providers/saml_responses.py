@@ -30,7 +30,7 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 
 if TYPE_CHECKING:  # imported with the first response: it loads libraries that few installations use
-    from manifest_auth.protocols.saml import Assertion, Policy, Shown
+    from manifest_auth.protocols.saml import Assertion, Policy, UnverifiedResponse
 
 
 class ReceivedResponse(NamedTuple):
@@ -52,7 +52,7 @@ async def finish(
 ) -> tuple[Flow | None, Outcome]:
     """Verifies a response and completes the sign-in. Raises SsoFailed, AccountDisabled, RateLimited, Overloaded, and
     ValidationError for one that is not base64."""
-    with ctx.services.saml_thread.place():  # before counting: an attempt that is not tried must not count
+    with ctx.services.saml_thread.slot():  # before counting: an attempt that is not tried must not count
         return await _finish(ctx, received, cookie_of, browser)
 
 
@@ -119,7 +119,7 @@ def _load() -> None:
 
 
 def _candidates(
-    unit: SystemUnit, ctx: RequestContext, received: ReceivedResponse, shown: Shown, cookie_of: CookieOf
+    unit: SystemUnit, ctx: RequestContext, received: ReceivedResponse, shown: UnverifiedResponse, cookie_of: CookieOf
 ) -> list[_Candidate]:
     """The providers that may have sent a response, at least one. Nothing is trusted here: the response is verified by
     the keys of each. Raises SsoFailed."""
@@ -157,7 +157,7 @@ def _candidates(
     return candidates
 
 
-def _named_clients(ctx: RequestContext, shown: Shown) -> list[str]:
+def _named_clients(ctx: RequestContext, shown: UnverifiedResponse) -> list[str]:
     """Identifiers of the clients that a response names in its audiences, or in its Destination where those are
     encrypted. Raises ValidationError where an encrypted one names none."""
     if not shown.is_encrypted:
@@ -170,7 +170,7 @@ def _named_clients(ctx: RequestContext, shown: Shown) -> list[str]:
 
 
 def _with_client(
-    unit: SystemUnit, ctx: RequestContext, named: Tenant | None, shown: Shown, refusal: SsoFailed
+    unit: SystemUnit, ctx: RequestContext, named: Tenant | None, shown: UnverifiedResponse, refusal: SsoFailed
 ) -> Exception:
     """The refusal, with the client that the request or an audience of the response names, if any, so that its audit
     trail records it."""
@@ -196,7 +196,9 @@ def _mismatch(
     return None
 
 
-async def _verify(ctx: RequestContext, shown: Shown, found: list[_Candidate]) -> tuple[_Candidate, Assertion]:
+async def _verify(
+    ctx: RequestContext, shown: UnverifiedResponse, found: list[_Candidate]
+) -> tuple[_Candidate, Assertion]:
     from manifest_auth.protocols import saml
 
     reasons = []
@@ -222,7 +224,7 @@ async def _unsolicited_return_address(ctx: RequestContext, provider: Provider, r
     is_address = not is_plain or any(mark in relay_state for mark in ":/\\.%@")
     asked = relay_state if is_address else ""
     tenant = await ctx.services.store.read(lambda unit: tenants.get(unit, provider.tenant_id))
-    return provider_flow.unsolicited_return_address(ctx, tenant, provider, asked)
+    return provider_flow.unsolicited_return_address(tenant, provider, asked)
 
 
 def policy_of(ctx: RequestContext, provider: Provider, client: str) -> Policy:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, id_column, metadata, sealed, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, at, id_column, metadata, sealed, tenant, time
 
 
 def _provider() -> Column[int]:
@@ -108,16 +108,17 @@ sign_in_codes = Table(  # one-time codes for apps
     metadata,
     Column("key", Text, primary_key=True),  # SHA-256 of the code
     tenant(),
-    _provider(),
+    Column("provider_id", BigInt, ForeignKey("providers.id")),  # null: from a sign-in on our own pages
     _user(),
     Column("method", Text, nullable=False),
     Column("challenge", Text, nullable=False),
-    at("expires_at"),
-    at("used_at", nullable=True),
-    Column("session_id", Text),  # the session that it was exchanged for
+    time("expires_at"),
+    time("used_at", nullable=True),
+    Column("session_id", Text),  # what it was exchanged for
     Index(None, "expires_at"),
     Index(None, "provider_id"),
     info=OWNED,
+    sqlite_strict=True,
 )
 
 invitations = Table(  # one-time links: for a first sign-in, or for a new password

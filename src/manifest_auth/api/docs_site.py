@@ -1,0 +1,93 @@
+"""The docs as a site at ``/docs/``, where the program has it: ``./dev docs`` builds it into a folder beside this file.
+
+A request names a file of the list that was made with the site, or it is refused: no path of a request reaches the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from manifest_auth.errors import NotFound
+from manifest_auth.http import Access, Answer, Call, Header, Route
+from manifest_auth.http.accept import weights
+from manifest_auth.services import RequestContext
+
+FOLDER = Path(__file__).parent / "site"
+PATH = "/docs/"
+START = "index.html"
+#: Folders within folders that a file of the site may lie in.
+_DEPTH = 4
+_CACHING: Header = (b"cache-control", b"public, max-age=300")
+_TYPES = {
+    "css": b"text/css; charset=utf-8",
+    "html": b"text/html; charset=utf-8",
+    "js": b"text/javascript; charset=utf-8",
+    "json": b"application/json; charset=utf-8",
+    "png": b"image/png",
+    "svg": b"image/svg+xml",
+}
+
+
+class _Site(msgspec.Struct, frozen=True):
+    """``policy``: content security policy of the pages; ``files``: by name, the digest of each."""
+
+    policy: str = ""
+    files: dict[str, str] = {}
+
+
+class _File(NamedTuple):
+    body: bytes
+    compressed: bytes
+
+
+@cache
+def _site() -> _Site:
+    """Without files where the site was not built."""
+    try:
+        return msgspec.json.decode((FOLDER / "site.json").read_bytes(), type=_Site)
+    except OSError:
+        return _Site()
+
+
+@cache
+def _file(name: str) -> _File:
+    body = (FOLDER / name).read_bytes()
+    return _File(body, gzip.compress(body, 6, mtime=0))
+
+
+def is_there() -> bool:
+    """Whether the program carries the site."""
+    return START in _site().files
+
+
+async def _show(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    site = _site()
+    name = "/".join(call.path.values()) or START
+    digest, kind = site.files.get(name), _TYPES.get(name.rpartition(".")[2])
+    if digest is None or kind is None:
+        raise NotFound()
+    tag = f'"{digest}"'
+    headers: tuple[Header, ...] = ((b"etag", tag.encode()), _CACHING, (b"vary", b"Accept-Encoding"))
+    if tag in call.head.line(b"if-none-match"):
+        return Answer(304, b"", headers)
+    found = await asyncio.to_thread(_file, name)
+    headers = ((b"content-type", kind), *headers)
+    if weights(call.head.line(b"accept-encoding")).get("gzip", 0.0) > 0:
+        return Answer(200, found.compressed, (*headers, (b"content-encoding", b"gzip")), site.policy)
+    return Answer(200, found.body, headers, site.policy)
+
+
+def _route(path: str) -> Route:
+    return Route("GET", path, _show, Access.PAGE, "The docs as a site")
+
+
+ROUTES = (
+    _route(PATH),
+    *(_route(PATH + "/".join(f"{{part{number}}}" for number in range(depth))) for depth in range(1, _DEPTH + 1)),
+)

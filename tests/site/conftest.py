@@ -1,0 +1,62 @@
+"""The site, built once for these tests; the server that has it; a browser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from manifest_auth.api import docs_site
+from manifest_auth.app import Application, build_services
+from manifest_auth.runtime.settings import load
+from tests.architecture.links import ROOT
+from tests.browser.driver import Chromium
+from tests.support.application import FAST
+from tests.support.processes import free_port
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder, as ``./dev docs`` makes it."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    given = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def base(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that carries the site."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(docs_site, "FOLDER", site)
+    docs_site._site.cache_clear()
+    docs_site._file.cache_clear()
+    port = free_port()
+    settings = load({**FAST, "MANIFEST_DATA_DIR": str(tmp_path_factory.mktemp("data")), "MANIFEST_PORT": str(port)})
+    server = uvicorn.Server(uvicorn.Config(Application(build_services(settings)), port=port, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+    patch.undo()
+    docs_site._site.cache_clear()
+    docs_site._file.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with Chromium(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
