@@ -60,13 +60,21 @@ class Page:
         """Addresses by their texts."""
         return {" ".join(a.text_content().split()): a.get("href") for a in self.tree.xpath("//main//a")}
 
-    def form(self, action: str) -> Form:
-        """The page's form that posts there."""
-        [found] = [form for form in self.tree.xpath("//form") if form.get("action") == action]
+    def form(self, action: str, **holds: str) -> Form:
+        """The page's form that posts there; of several the one whose fields hold that."""
+        [found] = [form for form in self.forms() if form.action == action and holds.items() <= form.fields.items()]
+        return found
+
+    def forms(self) -> list[Form]:
+        """All forms of the page."""
+        return [self._form(form) for form in self.tree.xpath("//form")]
+
+    def _form(self, found: Any) -> Form:
+        action = found.get("action")
         fields = {
-            each.get("name"): (each.get("value") if each.tag == "input" else each.text) or ""
-            for each in found.xpath(".//input|.//textarea")
-            if each.get("type") not in ("checkbox", "radio") or each.get("checked") is not None
+            each.get("name"): (each.text if each.tag == "textarea" else each.value) or ""
+            for each in found.xpath(".//input|.//textarea|.//select")
+            if each.get("type") not in ("checkbox", "radio", "file") or each.get("checked") is not None
         }
         for each in found.xpath(".//select"):
             fields[each.get("name")] = each.xpath("string(option[@selected]/@value)") or each.xpath(
@@ -117,9 +125,9 @@ class Visitor:
         }
         return await self._send("POST", path, urlencode(fields).encode(), ours | headers)
 
-    async def submit(self, page: Page, action: str, **typed: str) -> Page:
-        """The form of a page that posts there, with what was typed."""
-        return await self.post(action, page.form(action).fields | typed)
+    async def submit(self, page: Page, action: str, holds: dict[str, str] | None = None, **typed: str) -> Page:
+        """The form of a page that posts there, and holds that, with what was typed."""
+        return await self.post(action, page.form(action, **(holds or {})).fields | typed)
 
     async def follow(self, page: Page) -> Page:
         """Where an answer sends the browser, as long as it stays here."""

@@ -57,7 +57,7 @@ def read(head: Head, body: bytes, file: str) -> Fields:
     if len(found) > 1:
         raise UnsupportedMediaType()
     try:
-        texts = strict_json.once(pairs)
+        texts = strict_json.unique_members(pairs)
         strict_json.check(texts, "The body")
     except strict_json.Malformed as error:
         raise ValidationError(_REFUSED) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gettext
+import re
 from typing import NamedTuple
 
 from manifest_auth.errors import Conflict, Forbidden, Refusal, ValidationError
@@ -122,10 +123,33 @@ def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) 
     return Refused((Problem("", said),), wait, at)
 
 
+#: What is said of a member that does not fit its type, and the rule that is broken by it.
+_LIMITS = (
+    (re.compile(r"Expected str of length <= (\d+)\Z"), "at_most"),
+    (re.compile(r"Expected str of length >= (\d+)\Z"), "at_least"),
+)
+_NUMBERS = (
+    (re.compile(r"Expected int >= (\d+)\Z"), "Must be %s or more"),
+    (re.compile(r"Expected int <= (\d+)\Z"), "Must be %s or less"),
+    (re.compile(r"(?s)Invalid enum value .*"), "Choose one of the list"),
+)
+
+
 def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
-    if refusal.rule is None:
-        return t.gettext("Required" if text in _EMPTY else text)
-    name, number = refusal.rule
+    if refusal.rule is not None:
+        return _of_rule(t, *refusal.rule)
+    if text in _EMPTY:
+        return t.gettext("Required")
+    for pattern, rule in _LIMITS:
+        if found := pattern.match(text):
+            return _of_rule(t, rule, int(found[1]))
+    for pattern, sentence in _NUMBERS:
+        if found := pattern.match(text):
+            return sentence % found.groups()
+    return t.gettext(text)
+
+
+def _of_rule(t: gettext.NullTranslations, name: str, number: int) -> str:
     one = {
         "at_least": t.ngettext(
             "Must have at least %(number)d character", "Must have at least %(number)d characters", number

@@ -14,7 +14,7 @@ _WORDS = {
     "d": ("d", "day", "days"),
 }
 _NAMES = {word: unit for unit, words in _WORDS.items() for word in words}
-_PART = re.compile(r"\s*(\d{1,9})\s*([a-z]+)")
+_PART = re.compile(r"\s*([0-9]{1,9})\s*([a-z]+)")
 
 
 def spoken(seconds: int) -> str:

@@ -105,9 +105,9 @@ async def _only(ctx: RequestContext, line: _Line) -> Outcome:
 
 async def _one(ctx: RequestContext, line: _Line) -> Outcome:
     handed = await manage_users.invite(ctx, line.draft)
-    said = "Invited by e-mail" if handed.sent else "Invited; the e-mail is tried again for an hour"
+    said = "By e-mail" if handed.sent else "The e-mail could not be sent yet; it is tried again for an hour"
     if handed.link:
-        said = "Invited: pass this link on"
+        said = "Pass this link on"
     return Outcome(line.text, said, handed.user.id, handed.link or "")
 
 

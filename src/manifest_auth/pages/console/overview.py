@@ -9,8 +9,9 @@ import msgspec
 from manifest_auth import audit
 from manifest_auth.audit import Event, EventFilter
 from manifest_auth.http import Answer
-from manifest_auth.operations import client_standing
+from manifest_auth.operations import client_standing, usage
 from manifest_auth.operations.client_standing import Standing
+from manifest_auth.operations.usage import Usage
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame, menu, trail
 from manifest_auth.pages.console.trail import Shown
@@ -53,7 +54,7 @@ class OverviewView(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    standing = await client_standing.read(ctx)
+    standing, used = await client_standing.read(ctx), await usage.of_client(ctx)
     sees_trail = Permission.AUDIT_READ in permissions_of(ctx.user.roles)
     found = (await audit.page(ctx.store, EventFilter(), _READ))[0] if sees_trail else []
     concerns = sorted(_concerns(standing), key=lambda one: not one.is_bad)
@@ -65,7 +66,7 @@ async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
             client=ctx.user.client_name,
             bad=tuple(one for one in concerns if one.is_bad),
             notes=tuple(one for one in concerns if not one.is_bad),
-            figures=tuple(_figures(standing)),
+            figures=tuple(_figures(standing, used)),
             changes=trail.all_shown(unit, changed) if sees_trail else None,
             sign_ins=trail.all_shown(unit, came) if sees_trail else None,
         )
@@ -154,15 +155,10 @@ def _to_do(standing: Standing) -> Iterator[Concern]:
         )
 
 
-def _figures(standing: Standing) -> Iterator[tuple[str, str, str]]:
-    on = sum(one.is_on for one in standing.providers)
-    yield (
-        str(on),
-        "provider that people sign in with" if on == 1 else "providers that people sign in with",
-        ("/console/providers"),
-    )
-    proved = sum(claim.counts for claim in standing.claims)
-    yield str(proved), "proved domain" if proved == 1 else "proved domains", "/console/domains"
+def _figures(standing: Standing, used: Usage) -> Iterator[tuple[str, str, str]]:
+    yield str(used.users), "active account" if used.users == 1 else "active accounts", "/console/users?state=active"
+    yield str(used.active_users), "signed in within 30 days", "/console/usage"
+    yield str(used.open_sessions), "open session" if used.open_sessions == 1 else "open sessions", "/console/usage"
     free = standing.seats_free
     if free is not None:
         yield str(free.full), "full seat free" if free.full == 1 else "full seats free", "/console/usage"
