@@ -48,7 +48,7 @@ class Wizard:
         """The second step, as posted; ``typed``: by the fields' names, with ``__`` in place of a dot."""
         page = await self.visitor.get(f"{NEW}?preset={preset}&name={self.name}&step=theirs")
         assert page.status == 200, page.reply.text
-        return await self.visitor.submit(page, NEW, **{key.replace("__", "."): text for key, text in typed.items()})
+        return await self.visitor.submit(page, NEW, _fields(typed))
 
     async def make_oidc(self, op: Op, preset: str = "oidc", **typed: str) -> Page:
         given = {
@@ -62,12 +62,11 @@ class Wizard:
 
     async def save(self, step: str, **typed: str) -> Page:
         page = await self.step(step)
-        typed = {key.replace("__", "."): text for key, text in typed.items()}
-        return await self.visitor.submit(page, f"{self.path}/{step}", **typed)
+        return await self.visitor.submit(page, f"{self.path}/{step}", _fields(typed))
 
     async def act(self, act: str, page: Page, **typed: str) -> Page:
         """A button's form of a page: ``switch-on``, ``test``, …"""
-        return await self.visitor.submit(page, f"{self.path}/{act}", **typed)
+        return await self.visitor.submit(page, f"{self.path}/{act}", typed)
 
     async def findings(self) -> list[tuple[str, str]]:
         """What the test says: levels and sentences."""
@@ -111,6 +110,10 @@ class Wizard:
     @property
     def _origin(self) -> str:
         return self.visitor.app.public_url.rstrip("/")
+
+
+def _fields(typed: dict[str, str]) -> dict[str, str]:
+    return {name.replace("__", "."): text for name, text in typed.items()}
 
 
 def flow_cookies(reply: Reply) -> dict[str, str]:
