@@ -48,7 +48,7 @@ class Wizard:
         """The second step, as posted; ``typed``: by the fields' names, with ``__`` in place of a dot."""
         page = await self.visitor.get(f"{NEW}?preset={preset}&name={self.name}&step=theirs")
         assert page.status == 200, page.reply.text
-        return await self.visitor.submit(page, NEW, _fields(typed))
+        return await self.visitor.submit(page, NEW, None, **_fields(typed))
 
     async def make_oidc(self, op: Op, preset: str = "oidc", **typed: str) -> Page:
         given = {
@@ -62,11 +62,11 @@ class Wizard:
 
     async def save(self, step: str, **typed: str) -> Page:
         page = await self.step(step)
-        return await self.visitor.submit(page, f"{self.path}/{step}", _fields(typed))
+        return await self.visitor.submit(page, f"{self.path}/{step}", None, **_fields(typed))
 
     async def act(self, act: str, page: Page, **typed: str) -> Page:
         """A button's form of a page: ``switch-on``, ``test``, …"""
-        return await self.visitor.submit(page, f"{self.path}/{act}", typed)
+        return await self.visitor.submit(page, f"{self.path}/{act}", None, **typed)
 
     async def findings(self) -> list[tuple[str, str]]:
         """What the test says: levels and sentences."""

@@ -78,14 +78,12 @@ async def test_from_nothing_to_live_in_six_steps(app: App, op: Op) -> None:
     ours = await new.visitor.get(f"{NEW}?preset=okta-oidc&name={new.name}")
     op.registered = set(ours.tree.xpath("//code/text()"))
     theirs = await new.visitor.get(ours.links()["Next: Their values"])
-    made = await new.visitor.submit(
-        theirs, NEW,
-        {"oidc.issuer": op.issuer, "oidc.clientId": op.client_id, "oidc.clientSecret": op.client_secret or ""},
-    )  # fmt: skip
+    typed = {"oidc.issuer": op.issuer, "oidc.clientId": op.client_id, "oidc.clientSecret": op.client_secret or ""}
+    made = await new.visitor.submit(theirs, NEW, None, **typed)
     rules = await new.visitor.follow(made)
     assert rules.heading == "Okta: Who gets in"
     typed = {"createUsers": "on", "groups.Author": "staff", "everyone.Viewer": "on"}
-    saved = await new.visitor.submit(rules, f"{new.path}/rules", typed)
+    saved = await new.visitor.submit(rules, f"{new.path}/rules", None, **typed)
     test = await new.visitor.follow(saved)
     assert test.heading == "Okta: Test"
     tested = await new.act("test", test)
