@@ -181,7 +181,8 @@ PRESETS = (
             (ACS, "Assertion consumer service, POST"),
         ),
         there=(
-            "Register a service provider: by the address of our metadata, or with the two values below it.",
+            "Register a service provider: by the address of our metadata, or with the two values below it. Our "
+            "certificate is made with the next step, for providers that need it.",
             "Let it sign the response, the assertion, or both, with SHA-256 or better.",
             "Let it send a NameID that stays with a person, and attributes for e-mail, names and groups.",
         ),
