@@ -1,6 +1,5 @@
 """What a form asks of each kind of provider, as data. A field has the name of the member that it fills
-(``oidc.issuer``), so a refusal that names the member stands beside the field. What a member may be, its model says.
-"""
+(``oidc.issuer``), so a refusal that names the member stands beside the field. What a member may be, its model says."""
 
 from __future__ import annotations
 
@@ -119,7 +118,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         ),
         Field(
             "saml.attributes.subject",
-            "Attribute that says who somebody is",
+            "Attribute that identifies the user",
             hint="Empty: the NameID. Set it before the first sign-in, or everybody is new.",
             is_more=True,
         ),
