@@ -114,6 +114,9 @@ _KNOWN = (
     _("The account has a password already: sign in with it, or ask for a new one"),
 )
 
+#: What the wire models say of a field that was left empty.
+_EMPTY = ("Expected str of length >= 1", "Expected array of length >= 1")
+
 
 #: Where a sentence of the refusal's own says more than that of its code.
 _SAYS_WHY = (Conflict, Forbidden, InvalidCredentials)
@@ -148,6 +151,8 @@ _NUMBERS = (
 def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
     if refusal.rule is not None:
         return _of_rule(t, *refusal.rule)
+    if text in _EMPTY:
+        return t.gettext("Required")
     for pattern, rule in _LIMITS:
         if found := pattern.match(text):
             return _of_rule(t, rule, int(found[1]))
