@@ -47,4 +47,4 @@ def _text(loaded: Settings, code: SetupCode) -> str:
             f"The setup code that was printed before is valid until {end} at {page}; "
             f"manifest-auth setup-code prints a new one. {_OTHERWISE}"
         )
-    return f"Make the first one at {page} with this setup code, good until {end}:\n\n    {code.code}\n\n{_OTHERWISE}"
+    return f"Make the first one at {page} with this setup code, valid until {end}:\n\n    {code.code}\n\n{_OTHERWISE}"

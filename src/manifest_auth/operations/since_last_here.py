@@ -15,7 +15,7 @@ from manifest_auth.store.tables import sessions
 
 MOST = 50
 _STEPS = 10  # of the search, each of thousands of the client's events: a page is not to wait for more
-#: What somebody should notice who did not do it.
+#: Events that a user should notice if they did not cause them.
 NOTICEABLE = frozenset(
     event.value
     for event in (

@@ -200,12 +200,12 @@ class TestOfOnesOwn:
             (OWN.replace("https://graph.", "http://graph."), "http is for loopback addresses only"),
             (OWN.replace("https://login.", "ftp://login."), "login must begin with https://"),
             (OWN.replace("https://crm.", "https://user:pw@crm."), "must not contain a user name"),
-            (OWN.replace("graph.gateway.example", "graph.gateway.example/?x="), "graph is no address"),
+            (OWN.replace("graph.gateway.example", "graph.gateway.example/?x="), "graph must be an address"),
             (OWN.replace("graph.gateway.example", "graph.gateway.example#x"), "must not contain #"),
             (OWN.replace("graph.gateway.example", "graph.gateway.example:99999"), "graph "),
             (OWN.replace("graph.gateway.example", "[::1"), "graph "),
-            (f"{OWN} issuer=urn:x", "issuer is no address"),
-            (f"{OWN} sts=https://x.example?y", "sts is no address"),
+            (f"{OWN} issuer=urn:x", "issuer must be an address"),
+            (f"{OWN} sts=https://x.example?y", "sts must be an address"),
         ],
     )
     def test_what_is_wrong_is_said(self, text: str, words: str) -> None:

@@ -161,7 +161,15 @@ def _sessions(unit: TenantUnit, ctx: RequestContext, user_id: int) -> tuple[Sess
     filters = Filters("open", "user", now=ctx.now, of_user=user_id)
     rows, _ = sessions.LISTING.read(unit, _SESSIONS, "", "CREATED_DESC", filters)
     return tuple(
-        Session(row.id, row.method, row.address, row.user_agent, row.created_at, row.last_used_at) for row in rows
+        Session(
+            id=row.id,
+            method=row.method,
+            address=row.address,
+            browser=row.user_agent,
+            created_at=row.created_at,
+            last_used_at=row.last_used_at,
+        )
+        for row in rows
     )
 
 

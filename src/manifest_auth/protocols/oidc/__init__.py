@@ -1,7 +1,7 @@
 """OpenID Connect Core 1.0 as a relying party: discovery, authorization request, redemption of a code for claims.
 
-Hands over claims that were verified; whose they are is for others to say. Keeps what providers publish, for an hour;
-knows neither clients nor the store, and never shows a provider's own words to a person.
+Returns verified claims; other packages map them to users. Caches provider documents for an hour; knows neither clients
+nor the store, and never shows a provider's own text to a user.
 """
 
 from manifest_auth.protocols.oidc.cache import TtlCache

@@ -26,11 +26,11 @@ class _Entry(Generic[Thing]):
 
 
 class TtlCache(Generic[Thing]):
-    """``fetch``: key and client → thing, within a time of its own; raises Unreachable, or whatever makes the thing no
-    good.
+    """``fetch``: from key and client to the value, with its own time limit; raises Unreachable, or another error of an
+    invalid value.
 
-    ``stale_ms``: how old a copy may be that is used while fetching fails; 0: failure closes. No client waits for the
-    fetch of another one: that one's share may be used up.
+    ``stale_ms``: the maximum age of a copy that is used while fetching fails; 0: none. No client waits for the fetch of
+    another client, whose share may be used up.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class TtlCache(Generic[Thing]):
         """A newer value than ``outdated``, which was not sufficient; None when the last renewal was less than a minute
         ago.
 
-        The minute keeps whoever can show tokens of unknown keys from making us fetch for each.
+        The minute prevents an attacker with tokens of unknown keys from causing a fetch for each.
         """
         entry, tenant_id = self._entries.get(key), deadline.tenant_id
         if entry is not None and entry.thing is not outdated:

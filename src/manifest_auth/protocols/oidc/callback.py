@@ -1,9 +1,9 @@
 """The callback address of a sign-in, and whether an answer belongs to it: mix-up defence (RFC 9207; RFC 9700, section
 4.4).
 
-An attacker's provider may send the browser on to an honest one, so that the honest code comes back in a sign-in at the
-attacker's. Two things prove that an answer is of the provider that was asked: it comes to an address that no other
-provider has, or it names its issuer. Without one of them there is no sign-in.
+An attacker's provider may redirect the browser to an honest one, so that the honest provider's code arrives in a
+sign-in at the attacker's. One of two facts must prove the origin of an answer: it arrives at an address that no other
+provider has, or it names its issuer. Otherwise the sign-in is refused.
 """
 
 from __future__ import annotations

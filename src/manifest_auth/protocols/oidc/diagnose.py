@@ -21,9 +21,9 @@ async def examine(
     address: str,
     tenant_id: int,
 ) -> AsyncIterator[Finding]:
-    """Fetches everything anew, tries to redeem a code that does not exist, and asks for a sign-in without a page.
-    Raises nothing but what ``outgoing`` adds. ``address``: where the issuer's document is. Each step has the whole
-    budget of a sign-in of the client."""
+    """Fetches everything again, tries to redeem an invalid code, and requests a sign-in without a page. ``address``: of
+    the issuer's discovery document. Each step has the whole time budget of a sign-in. Raises only errors of
+    ``outgoing``."""
     if addresses.shared is None:
         yield _address(addresses.own, addresses)
     try:

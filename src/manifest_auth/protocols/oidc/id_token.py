@@ -1,7 +1,7 @@
 """Verifies ID tokens: OpenID Connect Core 1.0, sections 2 and 3.1.3.7, and RFC 8725. No input or output.
 
-Every check refuses by itself. What the header says about keys (``jwk``, ``jku``, ``x5c`` …) is never looked at; ``kid``
-only chooses among the keys that the provider publishes.
+Each check can refuse by itself. Keys in the header (``jwk``, ``jku``, ``x5c``) are ignored; ``kid`` only selects among
+the keys that the provider publishes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Signing keys of providers: reads JWK sets (RFC 7517), and chooses the keys that may verify a signature.
 
-Only public members are taken from a key, and only those kinds that sign ID tokens; whatever else a set holds, keys of
-unknown kinds for instance, is passed over.
+Only public members of a key are used, and only kinds that sign ID tokens; other content of a set, for instance keys of
+unknown kinds, is ignored.
 """
 
 from __future__ import annotations

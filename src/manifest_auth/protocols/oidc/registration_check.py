@@ -1,6 +1,6 @@
 """Checks our registration at a provider: callback address, client id and secret. No user signs in.
 
-The provider is asked for what it must refuse, and how it refuses tells. What it does not look at is never vouched for.
+Sends requests that the provider must refuse; the kind of refusal is the finding.
 """
 
 from __future__ import annotations

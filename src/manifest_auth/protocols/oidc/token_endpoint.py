@@ -52,10 +52,10 @@ class TokenEndpoint:
         return Tokens(body.get("id_token"), access_token, refresh_token if isinstance(refresh_token, str) else None)
 
     async def ask(self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline) -> Reply:
-        """The answer, refusals included. Raises Unreachable.
+        """The answer, also a refusal. Raises Unreachable.
 
-        Where the way to authenticate is not set, the next one is tried when the client was refused: a provider looks
-        at who asks before it looks at the code, so the first try loses nothing.
+        With ``auto`` the next authentication method is tried when the client was refused: a provider checks the client
+        before the code, so a failed attempt does not use up the code.
         """
         known = (found.token_endpoint, registration.client_id)
         first, *others = self._in_order(found, registration)

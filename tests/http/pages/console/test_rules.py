@@ -44,14 +44,14 @@ async def preview(app: App, email: str = "admin@acme.example", **typed: str) -> 
 
 async def test_a_change_is_shown_first_and_saved_then(app: App) -> None:
     visitor, page = await preview(
-        app, password__minLength="20", sessions__idleSeconds="30 min", contact="IT, room 4", allowedOrigins="https://a.example"
+        app, password__minLength="20", sessions__idleSeconds="30 min", contact="IT desk, 4th level", allowedOrigins="https://a.example"
     )  # fmt: skip
     assert page.status == 200
     assert changes(page) == [
         "New passwords have at least 20 characters, not 15. Passwords that are set stay as they are.",
         "A browser that is not used is signed out after 30 min.",
         "New origin: https://a.example",
-        "Users who need help are shown: IT, room 4",
+        "Users who need help are shown: IT desk, 4th level",
     ]
     assert (await stored(app))["password"]["minLength"] == 15
     saved = await visitor.submit(page, PATH, {"act": "save"})
@@ -59,7 +59,7 @@ async def test_a_change_is_shown_first_and_saved_then(app: App) -> None:
     assert "The rules are saved" in (await visitor.follow(saved)).text
     now = await stored(app)
     assert (now["password"]["minLength"], now["sessions"]["idleSeconds"]) == (20, 1800)
-    assert (now["allowedOrigins"], now["contact"]) == (["https://a.example"], "IT, room 4")
+    assert (now["allowedOrigins"], now["contact"]) == (["https://a.example"], "IT desk, 4th level")
 
 
 async def test_nothing_changed_is_said(app: App) -> None:

@@ -1,4 +1,4 @@
-"""``manifest-auth user link``: a one-time link on the server itself, for when no e-mail gets through."""
+"""``manifest-auth user link``: prints a one-time link on the server, for when e-mail does not work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from manifest_auth.text.canonical import when
 
 
 async def user_link(given: argparse.Namespace) -> None:
-    """Prints a link with which a user chooses a password, a first or a new one, or comes in through a provider."""
+    """Prints a link with which a user sets a first or a new password, or signs in through a provider."""
     async with opened(build_services(settings.load()), hashing=False) as services:
         tenant = await services.store.read(lambda unit: tenants.find(unit, given.client))
         if tenant is None:
@@ -34,4 +34,4 @@ async def user_link(given: argparse.Namespace) -> None:
 
         made = await services.store.of(tenant.id).write(work)
         print(one_time_links.address(services.settings.public_url, made.token or ""))
-        print(f"Works once, until {when(made.expires_at)}. It opens the account: hand it to {given.email} alone.")
+        print(f"Works once, until {when(made.expires_at)}. It opens the account: give it to {given.email} only.")

@@ -1,4 +1,4 @@
-"""``manifest-auth audit verify|export``: proves the audit trail, and hands it out. Servers may write meanwhile."""
+"""``manifest-auth audit verify|export``: verifies and exports the audit trail. Servers may write meanwhile."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from manifest_auth.store import Store, SystemUnit, open_store
 from manifest_auth.store.migrate import HEAD, check, current_version
 from manifest_auth.text.canonical import parse_time
 
-MOST_TOLD = 100  # unreadable events, line by line
+MOST_LISTED = 100  # unreadable events, line by line
 
 
 def add_to(groups: Any) -> None:
     """Adds the commands to the grammar."""
     group = groups.add_parser("audit", help="the audit trail").add_subparsers(required=True, metavar="ACTION")
-    verify = group.add_parser("verify", help="prove that no event was removed, altered, moved or put in")
-    verify.add_argument("file", nargs="?", type=Path, help="an export to prove in place of the store")
+    verify = group.add_parser("verify", help="verify that no event was removed, changed, moved or inserted")
+    verify.add_argument("file", nargs="?", type=Path, help="an export to verify in place of the store")
     _client(verify)
-    verify.add_argument("--json", action="store_true", help="what was found, as JSON")
-    verify.add_argument("--known", type=Path, metavar="FILE", help="an earlier --json: what was there then must be now")
+    verify.add_argument("--json", action="store_true", help="print the result as JSON")
+    verify.add_argument("--known", type=Path, metavar="FILE", help="an earlier --json: its events must still exist")
     verify.set_defaults(run=_verify)
     export = group.add_parser("export", help="write events as JSON Lines")
     _client(export)
     export.add_argument("--since", type=_time, metavar="TIME", help="like 2026-01-31T09:30:00Z")
-    export.add_argument("--until", type=_time, metavar="TIME", help="not this one and no later")
+    export.add_argument("--until", type=_time, metavar="TIME", help="only earlier events")
     export.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
     export.set_defaults(run=_export)
 
@@ -63,7 +63,7 @@ async def _verify(given: argparse.Namespace) -> int:
     if given.json:
         print(orjson.dumps(_as_json(verdicts), option=orjson.OPT_INDENT_2).decode())
     else:
-        _tell(verdicts)
+        _print_result(verdicts)
     return 0 if all(not verdict.faults for verdict in verdicts) else 1
 
 
@@ -85,7 +85,7 @@ def _of_file(path: Path, show: Progress, known: Mapping[int, Point]) -> list[Ver
 
 
 class _Count:
-    """How many events were looked at so far, in all chains."""
+    """Counts the events read so far, in all chains."""
 
     def __init__(self, show: Progress, what: str) -> None:
         self._show, self._what, self._done = show, what, 0
@@ -126,9 +126,9 @@ def _as_json(verdicts: list[Verdict]) -> dict[str, Any]:
     }
 
 
-def _tell(verdicts: list[Verdict]) -> None:
+def _print_result(verdicts: list[Verdict]) -> None:
     for verdict in verdicts:
-        whose = _whose(verdict)
+        whose = _chain_name(verdict)
         for fault in verdict.faults:
             print(f"{whose}, event {fault.sequence}: {fault.kind}: {fault.what}")
     events, broken = sum(verdict.events for verdict in verdicts), sum(bool(verdict.faults) for verdict in verdicts)
@@ -137,14 +137,14 @@ def _tell(verdicts: list[Verdict]) -> None:
     print(f"{events} events in {chains}: {what}.")
 
 
-def _whose(verdict: Verdict) -> str:
+def _chain_name(verdict: Verdict) -> str:
     if verdict.chain == audit.INSTALLATION:
         return "installation"
     return f"client {verdict.client or verdict.chain}"
 
 
 async def _export(given: argparse.Namespace) -> int:
-    """Exit status 1 when an event holds what no event can hold; it is written all the same, marked."""
+    """Exit status 1 when an event has invalid content; it is exported all the same, and marked."""
     async with _opened(settings.load(), with_key=False) as store:
         chains = await _chains(store, given.client)
         written, unreadable = 0, []
@@ -157,18 +157,18 @@ async def _export(given: argparse.Namespace) -> int:
                 count(some.looked_at)
     if given.output:
         print(f"{written} events are in {given.output}.")
-    for chain, number in unreadable[:MOST_TOLD]:
+    for chain, number in unreadable[:MOST_LISTED]:
         what = "was altered by hand and holds what no event can hold: see `unreadable` in its line"
         print(f"manifest-auth: event {number} of chain {chain} {what}", file=sys.stderr)
-    if len(unreadable) > MOST_TOLD:
-        print(f"manifest-auth: {len(unreadable) - MOST_TOLD} more", file=sys.stderr)
+    if len(unreadable) > MOST_LISTED:
+        print(f"manifest-auth: {len(unreadable) - MOST_LISTED} more", file=sys.stderr)
     return 1 if unreadable else 0
 
 
 @contextlib.contextmanager
 def _target(path: Path | None) -> Iterator[BinaryIO]:
-    """Standard output, or a file that has its name only once all is in it, so that half an export is not taken for a
-    whole one; nobody else may read it. Raises Refused when it is there already."""
+    """Standard output, or a file that gets its name when it is complete, so that a partial export is not taken for a
+    complete one; only this user may read it. Raises Refused when the file exists."""
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -199,8 +199,8 @@ async def _chains(store: Store, client: str | None) -> list[int]:
 
 @contextlib.asynccontextmanager
 async def _opened(loaded: Settings, *, with_key: bool) -> AsyncIterator[Store]:
-    """The store alone. No key is made for it, and none is read where none is needed. It is not brought to the newest
-    schema either: a proof changes nothing."""
+    """The store alone. Creates no secret key, and reads it only if needed. Does not upgrade the schema: a verification
+    changes nothing."""
     found = await current_version(loaded.database)
     if found is None:
         raise Refused("there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")

@@ -1,4 +1,5 @@
-"""``provider callbacks``: the callback address of every provider, and who has to register one after an upgrade."""
+"""``provider callbacks``: the callback addresses of all providers, and clients that must register one after an
+upgrade."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import argparse
 import asyncio
 
 from manifest_auth.app import build_services, opened
-from manifest_auth.cli.every_provider import AT_ONCE, every_provider
+from manifest_auth.cli.all_providers import AT_ONCE, all_providers
 from manifest_auth.cli.progress import Progress
 from manifest_auth.providers import Provider
 from manifest_auth.runtime import settings
@@ -16,10 +17,10 @@ from manifest_auth.sign_in.providers.kinds import KINDS
 
 
 async def show(given: argparse.Namespace) -> None:
-    """Prints one line for each provider: client, name, kind, address, state; below them who must act."""
+    """Prints one line per provider: client, name, kind, address, state; then the clients that must act."""
     must: list[str] = []
     async with opened(build_services(settings.load()), hashing=False) as services:
-        found = await services.store.read(every_provider)
+        found = await services.store.read(all_providers)
         with Progress() as progress:
             for start in range(0, len(found), AT_ONCE):
                 progress("providers asked", start, len(found))

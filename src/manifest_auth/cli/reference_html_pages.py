@@ -1,4 +1,4 @@
-"""The page of docs that lists the pages of the server, ``pages.md``."""
+"""Generates ``docs/pages.md``, the list of the server's HTML pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ asks for a permission is not there for users who do not have it.
 
 
 def pages_page() -> str:
-    """All pages, by their address."""
+    """The text of ``pages.md``: all pages, by address."""
     found = [route for route in ROUTES if route.access is Access.PAGE]
     return _HEAD + "".join(_line(route) for route in sorted(found, key=lambda route: (route.path, route.method)))
 
