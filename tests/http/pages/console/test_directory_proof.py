@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tests.interop.microsoft.directory_prover import Prover, prover_of
-from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
+from tests.interop.microsoft.directory_prover import Prover
 from tests.support.visitor import Visitor
 
 PATH = "/console/domains"
-
-
-@pytest.fixture
-async def prover(setup: MicrosoftSetup) -> Prover:
-    """An Admin whose account at Microsoft has the role of a Global Administrator."""
-    return await prover_of(setup)
 
 
 async def test_the_page_says_for_what_and_the_proof_ends_on_it(prover: Prover) -> None:
@@ -27,7 +18,8 @@ async def test_the_page_says_for_what_and_the_proof_ends_on_it(prover: Prover) -
     cookies = [line.partition(";")[0] for line in page.reply.headers.get_list("set-cookie")]
     back = prover.setup.microsoft.visit(address, "alice").removeprefix(prover.app.public_url.rstrip("/"))
     answer = await prover.app.send("GET", back, headers=[("Cookie", "; ".join(cookies))])
-    assert (answer.status, answer.headers["location"]) == (302, PATH)
+    assert answer.status == 302
+    assert answer.headers["location"] == PATH
     page = await visitor.get(PATH)
     assert "by an administrator's sign-in" in page.text
     assert not [form for form in page.forms() if form.fields.get("act") == "prove"]
