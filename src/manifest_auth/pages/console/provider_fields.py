@@ -119,8 +119,8 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         ),
         Field(
             "saml.attributes.subject",
-            "Attribute that says who somebody is",
-            hint="Empty: the NameID. Set it before the first sign-in, or everybody is new.",
+            "Attribute that says who a person is",
+            hint="Empty: the NameID. Set it before the first sign-in, or all people are new.",
             is_more=True,
         ),
         Field(
