@@ -24,6 +24,7 @@ from tests.http.claims import test_domain_owners as domain_owners
 from tests.http.claims import test_domain_watch as domain_times
 from tests.http.claims import test_provider_names as names
 from tests.http.email_changes import test_own as addresses
+from tests.http.pages.console import test_provider_try as tries
 from tests.http.passwords import test_imported_hashes as imported
 from tests.http.saml import test_replay as replays
 from tests.http.single_sign_on import test_exchange_codes as codes
@@ -48,6 +49,7 @@ CLIENTS, FACTOR = "/api/admin/clients", f"{AUTH}/second-factor"
 #: Events that need a provider, a licence or another process: the test that checks their rows.
 ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.ASSERTION_REPLAYED: replays.test_a_replay_stands_in_the_audit_trail,
+    Event.PROVIDER_TRIED: tries.test_it_leaves_nothing_but_its_own_row_and_an_event,
     Event.SIGN_IN_CODE_REUSED: codes.test_a_code_that_is_shown_again_ends_the_session_that_it_began,
     Event.ADMIN_GAINED: gains.test_the_gain_stands_in_the_trail_with_what_was_void,
     Event.ADMIN_ROLE_WITHHELD: identities.test_groups_give_admin_to_no_one_whose_identity_is_not_proved,
@@ -195,8 +197,7 @@ async def _users(story: Story) -> None:
 async def _providers(story: Story) -> None:
     root, base = f"admin:{story.root.id}", f"{CLIENTS}/{story.team.client}/providers"
     body = {"name": "first", "oidc": {"issuer": "https://idp.example", "clientId": "x"}}
-    made = await story.do("POST", base, body)
-    me = f"provider:{made['id']}"
+    me = f"provider:{(number := (await story.do('POST', base, body))['id'])}"
     async with story.expects(Event.PROVIDER_CHANGED, root, me):
         await story.do("PATCH", f"{base}/first", {"oidc": {"clientId": "y"}})
     for act, event in (("switch-off", Event.PROVIDER_SWITCHED_OFF), ("switch-on", Event.PROVIDER_SWITCHED_ON)):
@@ -204,7 +205,7 @@ async def _providers(story: Story) -> None:
             await story.do("POST", f"{base}/first/{act}")
     async with story.expects(Event.PROVIDER_DELETED, root, me):
         await story.do("DELETE", f"{base}/first")
-    async with story.expects(Event.PROVIDER_CREATED, root, f"provider:{made['id'] + 1}"):
+    async with story.expects(Event.PROVIDER_CREATED, root, f"provider:{number + 1}"):
         await story.do("POST", base, body)
 
 
@@ -254,8 +255,7 @@ async def _admins(story: Story) -> None:
     async with expects(Event.SECOND_FACTOR_ENROLLED, who, who, 0):
         phone = await enrolled(me)
     async with expects(Event.RECOVERY_CODES_MADE, who, who, 0):
-        reply = await me.post(f"{FACTOR}/recovery-codes", {"password": PASSWORD, "otp": phone.code()})
-        assert reply.status == 201
+        assert (await me.post(f"{FACTOR}/recovery-codes", {"password": PASSWORD, "otp": phone.code()})).status == 201
     for path, event in (
         ("reset-second-factor", Event.SECOND_FACTOR_REMOVED),
         ("reset-password", Event.ADMIN_PASSWORD_RESET),

@@ -39,7 +39,8 @@ def choose(head: Head, settings: Settings, asked: str = "", own: str | None = No
 
 
 def cookie_line(language: str, settings: Settings) -> Header:
-    return host_cookie(_COOKIE, language, _COOKIE_S, settings)
+    """Empty: takes the choice back."""
+    return host_cookie(_COOKIE, language, _COOKIE_S if language else 0, settings)
 
 
 @cache

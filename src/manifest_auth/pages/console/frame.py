@@ -21,7 +21,6 @@ class DoneQuery(msgspec.Struct, frozen=True):
 
 async def shown(ctx: RequestContext, work: Callable[[TenantUnit], object]) -> View:
     """A page of the client of who is signed in. ``work``: makes its model, in the same read as the client's looks."""
-
     return await ctx.store.read(lambda unit: View(work(unit), brand=brands.of_unit(unit)))
 
 
