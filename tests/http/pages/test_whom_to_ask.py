@@ -11,7 +11,7 @@ from tests.support.application import PASSWORD, App, running
 from tests.support.licences import on_premise
 from tests.support.visitor import Page, Visitor
 
-CONTACT = "IT desk, room 12 <desk@acme.example>"
+CONTACT = "IT desk, extension 12 <desk@acme.example>"
 
 
 @pytest.fixture
