@@ -119,7 +119,7 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         Field(
             "saml.attributes.subject",
             "Attribute that identifies the user",
-            hint="Empty: the NameID. Set it before the first sign-in, or everybody is new.",
+            hint="Empty: the NameID. Set it before the first sign-in, or all users are new.",
             is_more=True,
         ),
         Field(
