@@ -50,7 +50,7 @@ async def cancel(by: Visit, job_id: int, comment: str) -> None:
 async def upload(services: Services, by: Visit) -> int:
     """The picture, stored as an upload is; the file's id."""
     data, key, quota = picture.gauge(), services.random.bytes(20).hex(), services.settings.upload_quota
-    with TemporaryDirectory(dir=services.settings.data_dir) as folder:
+    with TemporaryDirectory() as folder:
         path = Path(folder, "gauge.png")
         path.write_bytes(data)
         await services.files.store(path, key)

@@ -20,7 +20,7 @@ from manifest_auth.operations.demo.visits import Browser, Visit
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in import admin_sign_in, password
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import BrandingChange, TenantSettingsChange
 from manifest_auth.tenants.claims import domains
 from manifest_auth.work.job_rules import Priority
@@ -178,29 +178,27 @@ class _Story:
         await self._leave(*by)
 
     async def _people_come_and_go(self) -> None:
-        admin = await self._visit("admin@globex.example", visits.FIREFOX)
-        tools = self._services.account_tools
-        made = {}
-        for first, last, role in (
-            ("Gil", "Santos", Role.OPERATOR),
-            ("Greta", "Lindholm", Role.AUTHOR),
-            ("Hana", "Mori", Role.VIEWER),
-        ):
-            draft = Draft(f"{first.lower()}@globex.example", mask_of([role]), first, last, role.value)
-            user = await admin.act(lambda unit, ctx, draft=draft: accounts.add(unit, ctx, tools, draft))
-            made[first] = user.id
-            self._clock.move_by(3)
-            # As shown to the Admin: no e-mail of the demo ever leaves the machine.
-            await admin.act(
-                lambda unit, ctx, user=user: accounts.make_link(
-                    unit, ctx, tools, user, Purpose.INVITATION, is_returned=True
-                )
-            )
+        admin, tools = await self._visit("admin@globex.example", visits.FIREFOX), self._services.account_tools
+        gil = await self._invite(admin, "Gil", "Santos", Role.OPERATOR)
+        greta = await self._invite(admin, "Greta", "Lindholm", Role.AUTHOR)
+        await self._invite(admin, "Hana", "Mori", Role.VIEWER)
         roles = mask_of([Role.AUTHOR, Role.APPROVER])
-        await admin.act(lambda unit, ctx: accounts.set_roles(unit, ctx, tools, made["Greta"], roles))
+        await admin.act(lambda unit, ctx: accounts.set_roles(unit, ctx, tools, greta, roles))
         self._clock.move_by(120)
-        await admin.act(lambda unit, ctx: accounts.deactivate(unit, ctx, made["Gil"]))
+        await admin.act(lambda unit, ctx: accounts.deactivate(unit, ctx, gil))
         await self._leave(admin)
+
+    async def _invite(self, admin: Visit, first: str, last: str, role: Role) -> int:
+        """A new user's id. The link is shown to the Admin: no e-mail of the demo ever leaves the machine."""
+        tools, draft = self._services.account_tools, Draft(f"{first.lower()}@globex.example", role.bit, first, last)
+
+        def work(unit: TenantUnit, ctx: RequestContext) -> int:
+            user = accounts.add(unit, ctx, tools, draft)
+            accounts.make_link(unit, ctx, tools, user, Purpose.INVITATION, is_returned=True)
+            return user.id
+
+        self._clock.move_by(3)
+        return await admin.act(work)
 
     async def _domain_and_export(self) -> None:
         admin = await self._visit("admin@acme.example", visits.CHROME)

@@ -34,7 +34,7 @@ def welcome_again(base: str, command: str) -> str:
             f"  {command} user link admin@acme.example --client acme",
             f"  {command} admin reset {ADMIN} --new-password",
             "",
-            "The first prints a link that sets a new password for a user, the second a new password for the system admin.",
+            "The first prints a link to set a user's new password, the second a new password of the system admin.",
             "The other users, each with the client:",
             "",
             *(f"  {email} --client {client}" for email, client in _OTHERS),
