@@ -17,8 +17,8 @@ Replay = Literal[
 ]  # fmt: skip
 
 
-#: Rules for new passwords that have a number.
-Rule = Literal["at_least", "at_most", "kinds"]
+#: Rules for what people type that have a number: of characters, of kinds, or of the character that no one sees.
+Rule = Literal["at_least", "at_most", "kinds", "invisible"]
 
 
 class Refusal(Exception):

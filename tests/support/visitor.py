@@ -76,6 +76,10 @@ class Page:
             for each in found.xpath(".//input|.//textarea|.//select")
             if each.get("type") not in ("checkbox", "radio", "file") or each.get("checked") is not None
         }
+        for each in found.xpath(".//select"):
+            fields[each.get("name")] = each.xpath("string(option[@selected]/@value)") or each.xpath(
+                "string(option/@value)"
+            )
         return Form(action, fields, tuple(" ".join(b.text_content().split()) for b in found.xpath(".//button")))
 
 

@@ -14,7 +14,7 @@ def all_providers(unit: SystemUnit) -> list[tuple[str, Provider]]:
     """Identifier of the client and provider, by client."""
     found: list[tuple[str, Provider]] = []
     after = 0
-    while clients := tenants.list_page(unit, after, _PAGE, ""):
+    while clients := tenants.list_page(unit, after, _PAGE):
         after = clients[-1].id
         for client in clients:
             found += [(client.identifier, provider) for provider in providers.list_all(unit.of(client.id))]

@@ -29,7 +29,7 @@ async def record_backup(settings: Settings, at: int, **detail: Any) -> None:
         raise NotPossible("there is no store here")
     check(version)
     if version != HEAD:
-        raise NotPossible(f"its schema is {version}; after the upgrade, backup --note notes it")
+        raise NotPossible(f"its schema is {version}; after the upgrade, backup --note records it")
     try:
         macs = Macs(secret_keys(settings, Random(), make=False))
     except SettingsError as error:

@@ -27,19 +27,20 @@ _COOKIE = "lang"
 _COOKIE_S = 365 * 86_400
 
 
-def choose(head: Head, settings: Settings, asked: str = "") -> str:
-    """The language that the address asks for, else the cookie's, else the one that the browser's owner likes best, else
-    English."""
-    for wanted in (asked, head.cookie(host_name(_COOKIE, settings)) or ""):
+def choose(head: Head, settings: Settings, asked: str = "", own: str | None = None, usual: Language = "en") -> str:
+    """The language that the address asks for, else the cookie's, else the user's ``own`` choice, else the one that the
+    browser's owner likes best, else the client's ``usual`` one."""
+    for wanted in (asked, head.cookie(host_name(_COOKIE, settings)) or "", own or ""):
         if wanted in LANGUAGES:
             return wanted
     liked = weights(head.line(b"accept-language"))
     found = [(weight, -place, tag.partition("-")[0]) for place, (tag, weight) in enumerate(liked.items()) if weight > 0]
-    return next((tag for _, _, tag in sorted(found, reverse=True) if tag in LANGUAGES), "en")
+    return next((tag for _, _, tag in sorted(found, reverse=True) if tag in LANGUAGES), usual)
 
 
 def cookie_line(language: str, settings: Settings) -> Header:
-    return host_cookie(_COOKIE, language, _COOKIE_S, settings)
+    """Empty: takes the choice back."""
+    return host_cookie(_COOKIE, language, _COOKIE_S if language else 0, settings)
 
 
 @cache

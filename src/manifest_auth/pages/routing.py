@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from manifest_auth import tenants
 from manifest_auth.context import Principal
 from manifest_auth.errors import (
     AccountDisabled,
@@ -31,6 +32,7 @@ from manifest_auth.pages import errors, languages, multipart, rendering, securit
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.refusals import NoFormCookie
 from manifest_auth.permissions import Permission, permissions_of
+from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.return_addresses import is_own_path
 from manifest_auth.text.models import from_texts
@@ -86,7 +88,7 @@ class _Page:
             fields=None,
             path=call.path,
             here=f"{path}?{query}" if query and self.method == "GET" else path,
-            language="en" if self.english else languages.choose(head, settings, texts.get("lang", "")),
+            language="en" if self.english else _language(head, settings, user, texts.get("lang", "")),
             form_cookie=cookie or security.new_cookie(ctx),
             user=user,
         )
@@ -157,6 +159,13 @@ def _checked(model: type[msgspec.Struct], texts: dict[str, str]) -> msgspec.Stru
 
 def _coming_back_to(here: str, path: str) -> str:
     return quote(here if is_own_path(here) else path, safe="")
+
+
+def _language(head: Head, settings: Settings, user: Principal | None, asked: str) -> str:
+    if user is None:
+        return languages.choose(head, settings, asked)
+    usual = tenants.settings_of(user.tenant_settings).language
+    return languages.choose(head, settings, asked, user.language, usual)
 
 
 async def _signed_in(ctx: RequestContext, head: Head) -> Principal | None:

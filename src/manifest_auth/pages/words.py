@@ -6,7 +6,7 @@ import gettext
 import re
 from typing import NamedTuple
 
-from manifest_auth.errors import Conflict, Forbidden, Refusal, ValidationError
+from manifest_auth.errors import Conflict, Forbidden, InvalidCredentials, Refusal, ValidationError
 from manifest_auth.pages.call import Problem, Refused
 from manifest_auth.pages.languages import marked as _
 from manifest_auth.pages.refusals import NoFormCookie, UnknownClient
@@ -102,10 +102,26 @@ _KNOWN = (
     _("Was used before"),
     _("Must differ from the current one"),
     _("Required"),
+    _("Control characters are not allowed"),
+    _("Is your address already"),
+    _("No mail is set up here: ask those who manage your account"),
+    _("Your account has no password: ask those who manage it"),
+    _("The account was made through this identity: only an administrator unlinks it"),
+    _("It is the last way into the account: link another one first, or ask for a password"),
+    _("This provider has no sign-in page"),
     _("A user with this e-mail exists"),
     _("Passwords are not used here: sign in through your organisation's provider"),
     _("The account has a password already: sign in with it, or ask for a new one"),
 )
+
+#: What the wire models say of a field that was left empty.
+_EMPTY = ("Expected str of length >= 1", "Expected array of length >= 1")
+
+
+#: Where a sentence of the refusal's own says more than that of its code.
+_SAYS_WHY = (Conflict, Forbidden, InvalidCredentials)
+#: The field that such a sentence is about, where there is one.
+_FIELDS = {_("The current password is not right"): "currentPassword"}
 
 
 def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) -> Refused:
@@ -115,9 +131,9 @@ def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) 
     if isinstance(refusal, (ValidationError, Forbidden)) and refusal.details:
         return Refused(tuple(Problem(field, _said(t, refusal, text)) for field, text in refusal.details), wait, at)
     text = FORMS.get(refusal.code)
-    specific = isinstance(refusal, (Conflict, Forbidden)) and refusal.message != refusal.sentence
+    specific = isinstance(refusal, _SAYS_WHY) and refusal.message != refusal.sentence
     said = t.gettext(refusal.message if specific or text is None else text)
-    return Refused((Problem("", said),), wait, at)
+    return Refused((Problem(_FIELDS.get(refusal.message, ""), said),), wait, at)
 
 
 #: What is said of a member that does not fit its type, and the rule that is broken by it.
@@ -135,6 +151,8 @@ _NUMBERS = (
 def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
     if refusal.rule is not None:
         return _of_rule(t, *refusal.rule)
+    if text in _EMPTY:
+        return t.gettext("Required")
     for pattern, rule in _LIMITS:
         if found := pattern.match(text):
             return _of_rule(t, rule, int(found[1]))
@@ -157,8 +175,9 @@ def _of_rule(t: gettext.NullTranslations, name: str, number: int) -> str:
             "Must have characters of %(number)d kinds among: lower case, upper case, digits, others",
             number,
         ),
+        "invisible": t.gettext("Has a character that no one can see: %(number)s"),
     }[name]
-    return one % {"number": number}
+    return one % {"number": f"U+{number:04X}" if name == "invisible" else number}
 
 
 def sentence_of(refusal: Refusal, t: gettext.NullTranslations) -> Sentence:

@@ -59,8 +59,9 @@ def check_name(text: str, field: str) -> str:
     (:mod:`.invisible`)."""
     _check_controls(text, field)
     if positions := invisible.misplaced(text):
-        number = f"U+{ord(text[positions[0]]):04X}"
-        raise ValidationError(details=[(field, f"Invisible characters are not allowed: {number}")])
+        number = ord(text[positions[0]])
+        sentence = f"Invisible characters are not allowed: U+{number:04X}"
+        raise ValidationError(details=[(field, sentence)], rule=("invisible", number))
     return text
 
 

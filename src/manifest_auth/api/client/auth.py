@@ -126,6 +126,10 @@ def _without_cookie(ctx: RequestContext, data: D) -> Answer[D]:
     return ok(data, headers=(session_cookie("", 0, ctx.services.settings),))
 
 
+async def _sign_out_others(ctx: RequestContext, call: Call[None]) -> EndedData:
+    return EndedData(await session_lifecycle.sign_out_others(ctx))
+
+
 async def _sessions(ctx: RequestContext, call: Call[None]) -> SessionsData:
     own, rows = ctx.user.session_id, await session_lifecycle.list_sessions(ctx)
     return SessionsData(tuple(WireSession.of(row, current=row.id == own) for row in rows))
@@ -172,6 +176,8 @@ ROUTES = (
           limit=AUTH_LIMIT, refusals=_REFUSED_SESSION),
     Route("POST", f"{_BASE}/sign-out", _sign_out, Access.CLIENT, "End this session", limit=AUTH_LIMIT),
     Route("POST", f"{_BASE}/sign-out-all", _sign_out_all, Access.CLIENT, "End all of your sessions",
+          limit=AUTH_LIMIT),
+    Route("POST", f"{_BASE}/sign-out-others", _sign_out_others, Access.CLIENT, "End all of your sessions but this one",
           limit=AUTH_LIMIT),
     Route("GET", f"{_BASE}/sessions", _sessions, Access.CLIENT, "Your open sessions"),
     Route("DELETE", f"{_BASE}/sessions/{{id}}", _end_session, Access.CLIENT, "End one of your sessions",

@@ -63,6 +63,7 @@ WORDS: dict[Event, Words] = {
     Event.PROVIDER_CHANGED: Words(_PROV, "%(who)s changed the provider %(what)s"),
     Event.PROVIDER_SWITCHED_OFF: Words(_PROV, "%(who)s switched off the provider %(what)s"),
     Event.PROVIDER_SWITCHED_ON: Words(_PROV, "%(who)s switched on the provider %(what)s"),
+    Event.PROVIDER_TRIED: Words(_PROV, "%(who)s tried the provider %(what)s"),
     Event.PROVIDER_DELETED: Words(_PROV, "%(who)s deleted the provider %(what)s"),
     Event.DOMAIN_CLAIMED: Words(_DOM, "%(who)s claimed the domain %(what)s"),
     Event.DOMAIN_PROVED: Words(_DOM, "The domain %(what)s was proved"),

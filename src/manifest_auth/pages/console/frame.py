@@ -7,9 +7,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from manifest_auth import tenants
-from manifest_auth.operations import branding
-from manifest_auth.pages.call import Brand, View
+from manifest_auth.pages import brands
+from manifest_auth.pages.call import View
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 
@@ -22,12 +21,7 @@ class DoneQuery(msgspec.Struct, frozen=True):
 
 async def shown(ctx: RequestContext, work: Callable[[TenantUnit], object]) -> View:
     """A page of the client of who is signed in. ``work``: makes its model, in the same read as the client's looks."""
-
-    def read(unit: TenantUnit) -> View:
-        brand = branding.brand_of(unit, tenants.get(unit, unit.tenant_id))
-        return View(work(unit), brand=Brand(brand.name, brand.stylesheet or "", brand.logo or ""))
-
-    return await ctx.store.read(read)
+    return await ctx.store.read(lambda unit: View(work(unit), brand=brands.of_unit(unit)))
 
 
 def address(path: str, **chosen: str) -> str:

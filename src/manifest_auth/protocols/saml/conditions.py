@@ -38,6 +38,7 @@ class Assertion(NamedTuple):
     attributes: dict[str, tuple[str, ...]]
     session_index: str | None
     authn_instant: str | None
+    authn_context: str | None
     remember_until: int
 
 
@@ -48,7 +49,7 @@ def read_assertion(element: etree._Element, expected: Expected) -> Assertion:
     subject = only_child(element, assertion("Subject"))
     ends = _check_conditions(only_child(element, assertion("Conditions")), expected)
     ends.append(_check_confirmations(subject, expected))
-    session_index, authn_instant = _read_sessions(element, expected.now_ms)
+    session_index, authn_instant, authn_context = _read_sessions(element, expected.now_ms)
     name_id, name_id_format = _read_name_id(subject)
     return Assertion(
         id=element.get("ID", ""),
@@ -57,6 +58,7 @@ def read_assertion(element: etree._Element, expected: Expected) -> Assertion:
         attributes=read_attributes(element),
         session_index=session_index,
         authn_instant=authn_instant,
+        authn_context=authn_context,
         remember_until=max(ends) + times.SKEW_MS,
     )
 
@@ -135,9 +137,9 @@ def _read_name_id(subject: etree._Element) -> tuple[str, str]:
     return text, name_id.get("Format", "")
 
 
-def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, str | None]:
-    """SessionIndex and AuthnInstant of the first AuthnStatement. Raises :class:`Refused` without one, or when a session
-    ended."""
+def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, str | None, str | None]:
+    """SessionIndex, AuthnInstant and context class of the first AuthnStatement. Raises :class:`Refused` without one, or
+    when a session ended."""
     statements = element.findall(assertion("AuthnStatement"))
     if not statements:
         raise Refused("no AuthnStatement")
@@ -147,4 +149,6 @@ def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, st
             raise Refused(f"the session at the provider ended at {quoted(until)}")
         if times.is_future(statement.get("AuthnInstant", ""), now_ms):
             raise Refused(f"authenticated in the future: {quoted(statement.get('AuthnInstant'))}")
-    return statements[0].get("SessionIndex"), statements[0].get("AuthnInstant")
+    first = statements[0]
+    contexts = [text_of(one).strip() for one in first.iter(assertion("AuthnContextClassRef"))]
+    return first.get("SessionIndex"), first.get("AuthnInstant"), next(iter(contexts), None)

@@ -22,7 +22,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, exchange_codes, return_addresses
 from manifest_auth.sign_in.completion import BrowserCookies, Identity, SignedIn
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY
-from manifest_auth.sign_in.providers import account_matching
+from manifest_auth.sign_in.providers import account_matching, provider_tries
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
@@ -40,16 +40,24 @@ class ProviderChoice(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a sign-in at a provider ended. Neither ``signed_in`` nor ``code``: an identity was linked."""
+    """How a sign-in at a provider ended. Neither ``signed_in`` nor ``code``: an identity was linked, or a provider
+    tried."""
 
     return_to: str
     signed_in: SignedIn | None = None
     code: str | None = None
+    is_try: bool = False
 
     @property
     def result(self) -> Result:
         """The result's label in the metrics."""
+        if self.is_try:
+            return "tried"
         return "ok" if self.signed_in is not None else "code" if self.code is not None else "linked"
+
+    @classmethod
+    def of_try(cls, flow: Flow) -> Outcome:
+        return cls(flow.return_to, is_try=True)
 
 
 async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback | None) -> StartedFlow:
@@ -107,10 +115,14 @@ async def complete(
     also: Callable[[TenantUnit, int], None] | None = None,
 ) -> Outcome:
     """Completes the sign-in. ``use`` marks flow and assertion as used, in the same unit of work, or raises SsoFailed;
-    ``also`` stores more about the user whose id it gets.
+    ``also`` stores more about the user whose id it gets. Of a try nothing more is stored.
 
     Raises SsoFailed, AccountDisabled.
     """
+
+    if flow is not None and flow.is_try:
+        await provider_tries.complete(ctx, provider, person, flow, browser, use)
+        return Outcome.of_try(flow)
 
     def matched(unit: SystemUnit) -> int:
         bound = unit.of(provider.tenant_id)

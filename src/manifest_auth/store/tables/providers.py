@@ -78,11 +78,11 @@ sign_in_flows = Table(
     _provider(),
     Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must send
     Column("request_id", Text, unique=True),  # of a SAML request
-    sealed("secrets", "sign_in_flows/{key}/secrets"),  # nonce and PKCE verifier
+    sealed("secrets", "sign_in_flows/{key}/secrets"),  # nonce and PKCE verifier; of a finished try, its result
     Column("return_to", Text, nullable=False),
-    Column("response", Text, nullable=False),  # `cookie` or `code`
+    Column("response", Text, nullable=False),  # `cookie`, `code`, or `try`
     Column("challenge", Text, nullable=False),  # the app's own PKCE challenge for its one-time code, or empty
-    Column("link_session_id", Text),  # the session that links an identity to its user
+    Column("link_session_id", Text),  # the session that links an identity to its user, or tries the provider
     Column("invitation_id", BigInt),
     Column("redirect_uri", Text, nullable=False, server_default=""),  # the callback address of the answer
     # 1: the answer must name its issuer (RFC 9207).
