@@ -17,10 +17,12 @@ from manifest_auth.work.job_rules import JobStatus
 from manifest_auth.work.template_rules import VersionStatus
 from tests.support.application import SLUGS
 from tests.support.commands import done, run
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 ACCOUNTS = [*(f"{slug}@acme.example" for slug in SLUGS.values()), "admin@globex.example", "admin"]
 NO_PASSWORD = {"MANIFEST_DEMO_PASSWORD": ""}
+KEY = {"MANIFEST_SECRET_KEY": SECRET_KEY}  # that of the servers
 
 
 def shown(server: Server) -> dict[str, str]:
@@ -118,7 +120,7 @@ def test_started_again_it_says_how_to_come_in_again(tmp_path: Path) -> None:
         for setting, _, *arguments in (link, reset):
             name, _, address = setting.partition("=")
             assert (name, address) == ("MANIFEST_PUBLIC_URL", server.base)
-            out = done(tmp_path, *arguments, **{name: address})
+            out = done(tmp_path, *arguments, **KEY, **{name: address})
             assert out.startswith((f"{server.base}/welcome", "System admin admin: the password is a new one"))
 
 
@@ -137,10 +139,10 @@ def test_it_has_a_fortnight_of_work_with_a_genuine_audit_trail(tmp_path: Path) -
         assert {job["status"] for job in data["jobs"]} == set(JobStatus)
         [picture] = [record["file"] for job in data["jobs"] for record in job["records"] if record["file"]]
         assert http.get(picture["url"]).content.startswith(b"\x89PNG")
-        sessions = http.get("/api/client/auth/sessions").json()["data"]["sessions"]
+        sessions = http.get("/api/client/auth/sessions").json()["data"]["items"]
         assert len({session["userAgent"] for session in sessions}) == 4  # three of the demo, and this one
-        assert done(tmp_path, "audit", "verify").endswith("all as recorded.\n")
-        events = [json.loads(line) for line in done(tmp_path, "audit", "export").splitlines()]
+        assert done(tmp_path, "audit", "verify", **KEY).endswith("all as recorded.\n")
+        events = [json.loads(line) for line in done(tmp_path, "audit", "export", **KEY).splitlines()]
     ages = [datetime.now(UTC) - datetime.fromisoformat(event["at"]) for event in events]
     assert {age.days for age in ages} >= set(range(14))
     assert max(ages) < timedelta(days=14, hours=1)

@@ -25,7 +25,7 @@ from manifest_auth.tenants import BrandingChange, TenantSettingsChange
 from manifest_auth.tenants.claims import domains
 from manifest_auth.work.job_rules import Priority
 
-_WRONG = "pump-house-door-7-open"
+_WRONG = "winter-gauge-7-open"
 
 
 class _Day(NamedTuple):
@@ -51,7 +51,7 @@ class _Story:
 
     def days(self) -> list[_Day]:
         """In order."""
-        told = [
+        special = [
             _Day(13.9, self._rules_are_set),
             _Day(13.4, self._first_templates),
             _Day(11.6, self._first_job),
@@ -65,7 +65,7 @@ class _Story:
             _Day(0.1, self._browsers_of_today),
         ]
         usual = [_Day(day + 0.3, self._usual_day) for day in range(1, DAYS)]
-        return sorted((*told, *usual), key=lambda day: -day.at)
+        return sorted((*special, *usual), key=lambda day: -day.at)
 
     async def _user(self, email: str) -> users.User:
         tenant = self._tenants[email.partition("@")[2].partition(".")[0]]
