@@ -57,7 +57,7 @@ def files_are_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:
     async def broken(*_arguments: Any) -> Any:
         raise FilesUnavailable(why)
 
-    for method in ("keep", "open"):
+    for method in ("store", "open"):
         patch.setattr(app.services.files, method, broken)
 
 
