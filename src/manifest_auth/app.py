@@ -57,6 +57,9 @@ from manifest_auth.pages import brand_files
 from manifest_auth.pages import everywhere as page_everywhere
 from manifest_auth.pages.account import home as page_account
 from manifest_auth.pages.errors import where_no_route_is
+from manifest_auth.pages.installation import overview as page_installation
+from manifest_auth.pages.installation import setup as page_installation_setup
+from manifest_auth.pages.installation import sign_in as page_installation_sign_in
 from manifest_auth.pages.sign_in import out as page_sign_out
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
@@ -116,6 +119,9 @@ ROUTES = (
     *page_everywhere.ROUTES,
     *page_sign_out.ROUTES,
     *page_account.ROUTES,
+    *page_installation_setup.ROUTES,
+    *page_installation_sign_in.ROUTES,
+    *page_installation.ROUTES,
     *page_assets.ROUTES,
     *brand_files.ROUTES,
 )

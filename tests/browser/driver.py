@@ -27,6 +27,10 @@ os.execv(sys.argv[3], sys.argv[3:])
 """
 
 
+class Navigated(Exception):
+    """The page went away while it was asked."""
+
+
 class Chromium:
     """One tab of a browser with a new profile. ``requests``: the addresses that it asked for; ``complaints``: what its
     console says, like a policy that was violated."""
@@ -67,6 +71,25 @@ class Chromium:
         self._call("Page.navigate", url="about:blank")
         self._call("Page.navigate", url=address)
 
+    def scripts(self, *, on: bool) -> None:
+        """Whether pages may run scripts from now on. What a test asks of a page is answered all the same."""
+        self._call("Emulation.setScriptExecutionDisabled", value=not on)
+
+    def scheme(self, name: str) -> None:
+        """``light`` or ``dark``, from now on."""
+        self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
+    def key(self, name: str, *, shift: bool = False) -> None:
+        """Presses a key: ``Tab``, ``Enter``, ``Space``."""
+        codes = {"Tab": 9, "Enter": 13, "Space": 32}
+        typed = {"Enter": "\r", "Space": " "}.get(name, "")
+        key = " " if name == "Space" else name
+        for kind in ("keyDown", "keyUp"):
+            self._call(
+                "Input.dispatchKeyEvent", type=kind, key=key, code=name, windowsVirtualKeyCode=codes[name],
+                modifiers=8 if shift else 0, **({"text": typed} if typed and kind == "keyDown" else {}),
+            )  # fmt: skip
+
     def phone(self, width: int, height: int) -> None:
         """From now on a small screen that is touched."""
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=True)
@@ -80,9 +103,16 @@ class Chromium:
     def until(self, expression: str, seconds: float = 15) -> None:
         """Waits until an expression is true."""
         deadline = time.monotonic() + seconds
-        while not self.value(expression):
+        while not self._value_now(expression):
             assert time.monotonic() < deadline, (expression, self.text(), self.complaints)
             time.sleep(0.02)
+
+    def _value_now(self, expression: str) -> Any:
+        """Nothing while the browser goes from one page to the next."""
+        try:
+            return self.value(expression)
+        except Navigated:
+            return None
 
     def text(self) -> str:
         """What a person reads."""
@@ -115,6 +145,8 @@ class Chromium:
         while True:
             told = self._next()
             if told.get("id") == self._number:
+                if "navigated" in told.get("error", {}).get("message", ""):
+                    raise Navigated
                 assert "error" not in told, told
                 result: dict[str, Any] = told["result"]
                 return result

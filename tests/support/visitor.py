@@ -126,3 +126,10 @@ class Visitor:
         reply = await self.app.sign_in(email, PASSWORD)
         self.cookies["session"] = reply.cookie("session")
         return self
+
+    async def system_admin(self, username: str = "root", password: str = PASSWORD) -> Visitor:
+        """Signed in at the pages of the installation, as a person does it."""
+        page = await self.get("/installation/sign-in")
+        page = await self.submit(page, "/installation/sign-in", username=username, password=password)
+        assert (page.status, page.location) == (303, "/installation"), page.reply.text
+        return self

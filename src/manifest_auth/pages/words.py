@@ -5,7 +5,7 @@ from __future__ import annotations
 import gettext
 from typing import NamedTuple
 
-from manifest_auth.errors import Refusal, ValidationError
+from manifest_auth.errors import InvalidCredentials, MfaRequired, Refusal, ValidationError
 from manifest_auth.pages.call import Problem, Refused
 from manifest_auth.pages.languages import marked as _
 from manifest_auth.services import RequestContext
@@ -98,7 +98,7 @@ def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) 
     """What stands above a form that was refused, and beside its fields."""
     wait = refusal.retry_after or 0
     at = ctx.now + wait * 1000 if wait else 0
-    if isinstance(refusal, ValidationError) and refusal.details:
+    if isinstance(refusal, (ValidationError, InvalidCredentials, MfaRequired)) and refusal.details:
         return Refused(tuple(Problem(field, _said(t, refusal, text)) for field, text in refusal.details), wait, at)
     text = FORMS.get(refusal.code)
     specific = refusal.code == "CONFLICT" and refusal.message != refusal.sentence

@@ -1,0 +1,45 @@
+"""What the pages of the installation share: where one goes after signing in, and addresses of lists."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from manifest_auth.accounts.admins import console
+from manifest_auth.http import Answer, host_cookie
+from manifest_auth.pages import security
+from manifest_auth.pages.call import see_other
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.return_addresses import is_own_page
+
+OVERVIEW = console.PATH
+
+
+def address(path: str, **chosen: str) -> str:
+    """A path with what was chosen in its query; what is empty is left out."""
+    given = {name: value for name, value in chosen.items() if value}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def coming_back_to(asked: str) -> str:
+    """A page of the installation, the overview where something else was asked for."""
+    return asked if asked.startswith(console.PATH) and is_own_page(asked) else OVERVIEW
+
+
+def signed_in(ctx: RequestContext, cookie: str, path: str) -> Answer[None]:
+    """On to a page, with the cookie of the session; forms from before the sign-in are void."""
+    settings = ctx.services.settings
+    headers = (
+        host_cookie(console.COOKIE, cookie, console.MOST_S, settings, strict=True),
+        security.cookie_line(security.new_cookie(ctx), settings),
+    )
+    return see_other(path, headers)
+
+
+def signed_out(ctx: RequestContext, path: str) -> Answer[None]:
+    """On to a page, without the cookies."""
+    settings = ctx.services.settings
+    headers = (
+        host_cookie(console.COOKIE, "", 0, settings, strict=True),
+        security.cookie_line(security.new_cookie(ctx), settings),
+    )
+    return see_other(path, headers)

@@ -1,0 +1,29 @@
+"""The rules of axe-core (WCAG 2.0 to 2.2, A and AA, and best practice), run on the page that a browser shows."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from tests.browser.driver import Chromium
+from tests.interop.providers import install
+
+PROGRAMS = ("node", "npm")
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@cache
+def _source() -> str:
+    folder = install.npm("axe-core", {"dependencies": {"axe-core": "4.14.1"}})
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+
+def findings(browser: Chromium) -> list[str]:
+    """What is wrong, each with the elements that it is about; empty: nothing."""
+    browser.value(f"(() => {{ {_source()} }})()")
+    found: Any = browser.value(
+        f"axe.run(document, {{runOnly: {json.dumps(TAGS)}}}).then(done => done.violations.map("
+        "one => [one.id, ...one.nodes.map(node => node.html + ' ' + node.failureSummary)]))"
+    )
+    return [" | ".join(map(str, one)) for one in found]
