@@ -57,9 +57,20 @@ from manifest_auth.pages import brand_files
 from manifest_auth.pages import everywhere as page_everywhere
 from manifest_auth.pages.account import home as page_account
 from manifest_auth.pages.errors import where_no_route_is
+from manifest_auth.pages.installation import account as page_installation_account
+from manifest_auth.pages.installation import admins as page_installation_admins
+from manifest_auth.pages.installation import audit as page_installation_audit
+from manifest_auth.pages.installation import backups as page_installation_backups
+from manifest_auth.pages.installation import client as page_installation_client
+from manifest_auth.pages.installation import clients as page_installation_clients
+from manifest_auth.pages.installation import health as page_installation_health
+from manifest_auth.pages.installation import keys as page_installation_keys
+from manifest_auth.pages.installation import licence as page_installation_licence
 from manifest_auth.pages.installation import overview as page_installation
+from manifest_auth.pages.installation import settings as page_installation_settings
 from manifest_auth.pages.installation import setup as page_installation_setup
 from manifest_auth.pages.installation import sign_in as page_installation_sign_in
+from manifest_auth.pages.installation import throttles as page_installation_throttles
 from manifest_auth.pages.sign_in import out as page_sign_out
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
@@ -122,6 +133,17 @@ ROUTES = (
     *page_installation_setup.ROUTES,
     *page_installation_sign_in.ROUTES,
     *page_installation.ROUTES,
+    *page_installation_clients.ROUTES,
+    *page_installation_client.ROUTES,
+    *page_installation_admins.ROUTES,
+    *page_installation_licence.ROUTES,
+    *page_installation_keys.ROUTES,
+    *page_installation_throttles.ROUTES,
+    *page_installation_health.ROUTES,
+    *page_installation_backups.ROUTES,
+    *page_installation_audit.ROUTES,
+    *page_installation_settings.ROUTES,
+    *page_installation_account.ROUTES,
     *page_assets.ROUTES,
     *brand_files.ROUTES,
 )

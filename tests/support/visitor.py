@@ -62,7 +62,7 @@ class Page:
 
     def form(self, action: str) -> Form:
         """The page's form that posts there."""
-        [found] = [form for form in self.tree.xpath("//form") if form.get("action") == action]
+        [found] = [form for form in self.tree.xpath("//form[@method='post']") if form.get("action") == action]
         fields = {
             each.get("name"): (each.get("value") if each.tag == "input" else each.text) or ""
             for each in found.xpath(".//input|.//textarea")

@@ -53,10 +53,10 @@ async def _quick_findings(services: Services) -> tuple[Finding, ...]:
     await asyncio.to_thread(import_module, "manifest_auth.operations.doctor")
     from manifest_auth.operations.doctor import Finding, claims, clock, storage
 
-    settings, store = services.settings, services.store
+    settings, store, now = services.settings, services.store, services.clock.now_ms()
     found = [
-        clock.plausible(),
-        *await clock.compared(settings, store),
+        clock.plausible(now),
+        *await clock.compared(settings, store, now),
         *await asyncio.to_thread(storage.storage_findings, settings),
         *await claims.claim_findings(settings, store),
     ]

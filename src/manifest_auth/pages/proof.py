@@ -46,10 +46,16 @@ async def check(ctx: RequestContext, shown: Proof) -> None:
     try:
         await console.prove_again(ctx, shown.password, shown.otp or None)
     except InvalidCredentials as refusal:
-        [(field, sentence)] = refusal.details or [("", refusal.message)]
-        raise InvalidCredentials(details=[(OTP if field == "otp" else PASSWORD, sentence)]) from None
+        raise beside(refusal, PASSWORD, OTP) from None
     shown.is_wrong = False
     ctx.caller = replace(ctx.admin, proved_at=ctx.now)
+
+
+def beside(refusal: InvalidCredentials, password: str, otp: str) -> InvalidCredentials:
+    """The refusal of a password or a code, with the field of a form that it is about."""
+    is_code = any(field == "otp" for field, _ in refusal.details)
+    sentence = refusal.details[0][1] if is_code else refusal.message
+    return InvalidCredentials(details=[(otp if is_code else password, sentence)], reason=refusal.reason)
 
 
 async def view(ctx: RequestContext, call: PageCall[Any]) -> View:

@@ -43,3 +43,14 @@ def signed_out(ctx: RequestContext, path: str) -> Answer[None]:
         security.cookie_line(security.new_cookie(ctx), settings),
     )
     return see_other(path, headers)
+
+
+def sentence(text: str) -> str:
+    """With a capital letter, unless it begins with what is no word."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() else text
+
+
+def one_of(asked: str, known: dict[str, str]) -> str:
+    """What was chosen in a list of choices; the first one where it is none of them."""
+    return asked if asked in known else next(iter(known))

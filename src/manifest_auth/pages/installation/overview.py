@@ -105,7 +105,7 @@ def _concerns(ctx: RequestContext, standing: Standing) -> Iterator[Concern]:
     for finding in standing.findings:
         area, _, text = finding.text.partition(": ")
         yield Concern(
-            finding.level == "bad", area[:1].upper() + area[1:], text[:1].upper() + text[1:],
+            finding.level == "bad", frame.sentence(area), frame.sentence(text),
             f"{frame.OVERVIEW}/health",
         )  # fmt: skip
     yield from _backup(ctx, standing)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
+import orjson
 
 from manifest_auth import audit
 from manifest_auth.accounts import users
 from manifest_auth.accounts.admins import management
 from manifest_auth.audit import INSTALLATION, Event, FoundEvent
+from manifest_auth.audit.chain_walk import Link
 from manifest_auth.errors import NotFound
 from manifest_auth.store import SystemUnit
 
 _NAMED = re.compile(r"(admin|user):([1-9][0-9]{0,17})\Z")
+_MOST, _MOST_FACTS = 300, 40  # characters of a value, and values of an event
 _WORDS = {"system": "The server", "anonymous": "An anonymous caller", "": ""}
 #: What a person who runs the installation looks at.
 _BAD = frozenset(
@@ -30,7 +33,8 @@ _BAD = frozenset(
 
 class Shown(msgspec.Struct, frozen=True):
     """An event. ``at``: milliseconds, 0 where its row is damaged; ``client``: its identifier, empty for the
-    installation and for a client that is gone; ``where``: the same in words; ``detail``: JSON."""
+    installation and for a client that is gone; ``where``: the same in words; ``facts``: names and values of its
+    details."""
 
     number: int
     at: int
@@ -42,7 +46,7 @@ class Shown(msgspec.Struct, frozen=True):
     where: str
     address: str
     request_id: str
-    detail: str
+    facts: tuple[tuple[str, str], ...]
 
 
 def label(event: str) -> str:
@@ -66,6 +70,11 @@ def all_shown(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[Shown, ...
         for user in users.get_many(unit.of(chain), sorted(ids)):
             names[chain, f"user:{user.id}"] = user.email
 
+    def actor(link: Link) -> str:
+        """Who has just shown who they are is named, though the request began without a name."""
+        is_known = link.actor == "anonymous" and link.subject and link.event not in _BAD
+        return link.subject if is_known else link.actor
+
     def name(one: FoundEvent, text: str) -> str:
         if text.startswith("admin:"):
             return names.get((INSTALLATION, text), text)
@@ -77,13 +86,13 @@ def all_shown(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[Shown, ...
             at=link.at,
             what=label(link.event),
             is_bad=link.event in _BAD,
-            who=name(one, link.actor),
-            whom="" if link.subject in (link.actor, f"client:{one.chain}") else name(one, link.subject),
+            who=name(one, actor(link)),
+            whom="" if link.subject in (actor(link), f"client:{one.chain}") else name(one, link.subject),
             client=one.client or "",
             where=one.client or ("Installation" if one.chain == INSTALLATION else f"Deleted client {one.chain}"),
             address=link.address,
             request_id=link.request_id,
-            detail=link.detail,
+            facts=facts_of(link.detail),
         )
         for one, link in events
     )
@@ -94,3 +103,29 @@ def _admin(unit: SystemUnit, admin_id: int) -> str:
         return management.get_listed(unit, admin_id).username
     except NotFound:
         return f"admin {admin_id}"
+
+
+def facts_of(detail: str) -> tuple[tuple[str, str], ...]:
+    """Names and values of an event's details, however deep: what is in what stands before it."""
+    return tuple(_facts(orjson.loads(detail)))[:_MOST_FACTS]
+
+
+def _facts(value: object, under: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _facts(inner, f"{under} {_spoken(name)}".strip())
+    elif isinstance(value, list):
+        if value:
+            yield under, ", ".join(_text(one) for one in value)[:_MOST]
+    elif value not in (None, "", 0):
+        yield under, _text(value)[:_MOST]
+
+
+def _spoken(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").lower()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
