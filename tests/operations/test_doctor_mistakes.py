@@ -179,7 +179,7 @@ class Wrong(Clock):
 
 async def test_a_clock_that_is_behind_what_was_recorded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for seconds, is_bad in ((-20, False), (3600, False), (-3600, True)):
-        monkeypatch.setattr(run, "Clock", lambda seconds=seconds: Wrong(seconds))
+        monkeypatch.setattr(doctor_run, "Clock", lambda seconds=seconds: Wrong(seconds))
         found = [text for text in await findings(folder, "bad") if text.startswith("clock: ")]
         assert bool(found) == is_bad, seconds
         assert all("behind 20" in text and text.endswith("set it, better by NTP") for text in found)
@@ -240,7 +240,7 @@ async def test_a_clock_that_is_not_that_of_postgresql(
     given = {"MANIFEST_DATABASE_URL": postgres.fresh_database(), "MANIFEST_SECRET_KEY": SECRET_KEY}
     done(tmp_path, "client", "create", "initech", **given)
     for seconds, said in ((0, ""), (3600, "s ahead of PostgreSQL's; set both"), (-3600, "s behind PostgreSQL's")):
-        monkeypatch.setattr(run, "Clock", lambda seconds=seconds: Wrong(seconds))
+        monkeypatch.setattr(doctor_run, "Clock", lambda seconds=seconds: Wrong(seconds))
         found = [text for text in await findings(tmp_path, "bad", **given) if text.startswith("clock: ")]
         assert len(found) == bool(said)
         assert all(said in text for text in found)
