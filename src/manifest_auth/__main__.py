@@ -1,4 +1,4 @@
-"""``python -m manifest_auth`` is the command ``manifest-auth``."""
+"""``python -m manifest_auth``: the command ``manifest-auth``."""
 
 import os
 import signal
@@ -7,10 +7,11 @@ from typing import NoReturn
 
 
 def main() -> NoReturn:
-    """Runs one command (contract, section 11)."""
+    """Runs one command. Does not return."""
     if os.getpid() == 1:
-        # The kernel drops what the first process of a container has no handler for, and reading the program takes a
-        # second: told to stop then, or in any command but ``serve``, it would go on until it is killed.
+        # The kernel ignores signals for which the first process of a container has no handler, and loading the program
+        # takes a second: without this handler a stop signal during that time, or in a command other than ``serve``,
+        # would have no effect.
         signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     from manifest_auth.cli import main as command
 

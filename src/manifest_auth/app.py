@@ -1,4 +1,4 @@
-"""Builds the services once: settings, store, keys, hash workers, and one visible list of mounted routes."""
+"""Builds the services of a process, and the ASGI application with the list of all routes."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ from manifest_auth.api.client import files as client_files
 from manifest_auth.api.client import identities as client_identities
 from manifest_auth.api.client import link_start as client_link_start
 from manifest_auth.api.client import one_time_links as client_one_time_links
+from manifest_auth.api.client import profile as client_profile
 from manifest_auth.api.client import settings as client_settings
 from manifest_auth.api.client import single_sign_on as client_single_sign_on
 from manifest_auth.api.graphql import explorer as graphql_explorer
@@ -52,26 +53,8 @@ from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.domains import watch
-from manifest_auth.pages import asset_files as page_assets
-from manifest_auth.pages import brand_files
-from manifest_auth.pages import everywhere as page_everywhere
-from manifest_auth.pages.account import home as page_account
+from manifest_auth.pages import all_pages as pages
 from manifest_auth.pages.errors import where_no_route_is
-from manifest_auth.pages.installation import account as page_installation_account
-from manifest_auth.pages.installation import admins as page_installation_admins
-from manifest_auth.pages.installation import audit as page_installation_audit
-from manifest_auth.pages.installation import backups as page_installation_backups
-from manifest_auth.pages.installation import client as page_installation_client
-from manifest_auth.pages.installation import clients as page_installation_clients
-from manifest_auth.pages.installation import health as page_installation_health
-from manifest_auth.pages.installation import keys as page_installation_keys
-from manifest_auth.pages.installation import licence as page_installation_licence
-from manifest_auth.pages.installation import overview as page_installation
-from manifest_auth.pages.installation import settings as page_installation_settings
-from manifest_auth.pages.installation import setup as page_installation_setup
-from manifest_auth.pages.installation import sign_in as page_installation_sign_in
-from manifest_auth.pages.installation import throttles as page_installation_throttles
-from manifest_auth.pages.sign_in import out as page_sign_out
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.runtime import logs
@@ -107,6 +90,7 @@ ROUTES = (
     *graphql_explorer.ROUTES,
     *client_files.ROUTES,
     *client_audit.ROUTES,
+    *client_profile.ROUTES,
     *client_settings.ROUTES,
     *admin_auth.ROUTES,
     *admin_clients.ROUTES,
@@ -127,32 +111,14 @@ ROUTES = (
     *admin_audit.ROUTES,
     *operational_routes.ROUTES,
     *docs_site.ROUTES,
-    *page_everywhere.ROUTES,
-    *page_sign_out.ROUTES,
-    *page_account.ROUTES,
-    *page_installation_setup.ROUTES,
-    *page_installation_sign_in.ROUTES,
-    *page_installation.ROUTES,
-    *page_installation_clients.ROUTES,
-    *page_installation_client.ROUTES,
-    *page_installation_admins.ROUTES,
-    *page_installation_licence.ROUTES,
-    *page_installation_keys.ROUTES,
-    *page_installation_throttles.ROUTES,
-    *page_installation_health.ROUTES,
-    *page_installation_backups.ROUTES,
-    *page_installation_audit.ROUTES,
-    *page_installation_settings.ROUTES,
-    *page_installation_account.ROUTES,
-    *page_assets.ROUTES,
-    *brand_files.ROUTES,
+    *pages.ROUTES,
 )
 
 Scope = MutableMapping[str, Any]
 
 
 def build_services(settings: Settings, clock: Clock | None = None, random: Random | None = None) -> Services:
-    """All that lives as long as the process; nothing is connected or started yet. Raises SettingsError."""
+    """The services of a process, not connected or started yet. Raises SettingsError."""
     clock, random = clock or Clock(), random or Random()
     metrics = Metrics(KINDS)
     secrets = secret_keys(settings, random)
@@ -182,7 +148,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
         microsoft=Microsoft(outgoing, clock, clouds),
         entra=EntraTokens(),
-        # A large response takes some 15 ms, and anyone may send one: 32 are half a second of work.
+        # A large response takes about 15 ms, and any caller may send one: 32 are half a second of work.
         saml_thread=BoundedThread("saml", 32),
         files=open_storage(settings),
         mail=mail,
@@ -257,7 +223,7 @@ class Application:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 await stack.enter_async_context(self.running())
-            except Exception as error:  # noqa: BLE001 - told to the server, which stops
+            except Exception as error:  # noqa: BLE001 - reported to the server, which stops
                 self.services.log.error("start_failed", error=f"{type(error).__name__}: {error}")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
@@ -267,7 +233,7 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """The services opened, and the background work under way."""
+        """Opens the services and runs the background jobs."""
         settings = self.services.settings
         async with self.services.metrics.serving(several=settings.workers > 1), opened(self.services):
             if settings.metrics_listen and settings.workers == 1:
@@ -278,7 +244,7 @@ class Application:
                 asyncio.create_task(self.services.mail_queue.run(), name="mail-queue"),
                 asyncio.create_task(watch.run(self.services), name="domain-checks"),
             ]
-            settle_garbage()
+            freeze_garbage()
             self.services.log.info("started", pid=os.getpid(), hashing=self.services.hasher.build)
             try:
                 yield
@@ -288,21 +254,21 @@ class Application:
                 await asyncio.gather(*jobs, return_exceptions=True)
 
 
-def settle_garbage() -> None:
-    """What was loaded lives as long as the process: the collector need not walk it again and again.
+def freeze_garbage() -> None:
+    """Excludes loaded objects from garbage collection: they live as long as the process.
 
-    Called once all modules are loaded, and again at the end of the start: then only what the start itself made is
-    looked through for garbage. To look through the modules as well takes 80 ms, and finds nothing.
+    Called after all modules are loaded, and again at the end of the start, so that the collector then checks only
+    objects of the start itself. Checking the modules too takes 80 ms, and finds nothing.
     """
     if gc.get_freeze_count():
         gc.collect()
     gc.freeze()
 
 
-def _leave_with_the_parent() -> None:
-    """One of several web processes ends at once when the process that watches over them was killed.
+def _exit_with_parent() -> None:
+    """Ends one of several web processes when their parent process was killed.
 
-    It would go on to serve, watched by nobody, and keep the port: the next start would find it in use.
+    Otherwise it would continue to serve without supervision, and the next start would find the port in use.
     """
     if (parent := multiprocessing.parent_process()) is None:
         return
@@ -315,8 +281,8 @@ def _leave_with_the_parent() -> None:
 
 
 def create() -> Application:
-    """What each web process runs: settings from the environment."""
-    _leave_with_the_parent()
-    if not gc.get_freeze_count():  # a web process of several; a single one did so before it tried the services out
-        settle_garbage()
+    """The application of each web process, with settings from the environment."""
+    _exit_with_parent()
+    if not gc.get_freeze_count():  # one of several web processes; a single one did it before
+        freeze_garbage()
     return Application(build_services(load()))

@@ -57,6 +57,7 @@ class Principal(NamedTuple):
     first_name: str
     last_name: str
     title: str
+    language: str | None  # that the user chose, see text/languages.py
     roles: int
     deactivated_at: int | None
     client: str
@@ -85,14 +86,14 @@ class AdminCaller:
     admin_id: int
     username: str
     limited: bool = False  # may only enrol a second factor
-    proved_at: int | None = None  # on a page: when password and code were verified last; None: by a bearer
+    proved_at: int | None = None  # on a page: when password and code were verified last; None: a bearer token
 
     @property
     def actor(self) -> str:
         return f"admin:{self.admin_id}"
 
 
-#: For how long password and code of a system admin count as fresh on a page, milliseconds.
+#: How long a verification of password and code is valid on a page, milliseconds.
 RECENT_MS = 10 * 60_000
 Caller = Anonymous | Principal | AdminCaller
 ANONYMOUS = Anonymous()
@@ -134,8 +135,8 @@ class Request:
 
 
 def require_recent(acting: Acting) -> None:
-    """For what a stolen cookie must not do by itself: of a system admin on a page, password and code were right within
-    the last ten minutes. Whoever shows a bearer, and the command line, is not asked. Raises
+    """Protects actions against a stolen cookie: a system admin on a page must have given password and code within the
+    last ten minutes. Calls with a bearer token and the command line are not checked. Raises
     ReauthenticationRequired."""
     if isinstance(acting, Request) and isinstance(acting.caller, AdminCaller):
         proved_at = acting.caller.proved_at

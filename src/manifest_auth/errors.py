@@ -1,8 +1,8 @@
-"""The closed list of refusals: code, status and public sentence stand on the class, detail goes only to the log.
+"""The closed list of refusals. Each class has the code, the status and the public sentence; details go to the log only.
 
-Every failure that a caller may see is one of these classes (contract, section 2). ``docs/errors.md`` is generated
-from this list. A refusal rolls its unit of work back unless it declares the mark that it must leave
-(``keeps_writes``): a counted attempt, an ended session, an audit event.
+Every failure that a caller may see is one of these classes. ``docs/errors.md`` is generated from this list. A refusal
+rolls its unit of work back unless it declares the mark that it must leave (``keeps_writes``): a counted attempt, an
+ended session, an audit event.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-#: What works once, or not any more, and may be shown again: a label of metrics.
+#: Credentials that may be replayed: values of a metric's label.
 Replay = Literal[
     "refresh_token", "admin_refresh_token", "one_time_code", "one_time_link", "oidc_state", "saml_response",
     "saml_assertion", "totp", "recovery_code",
 ]  # fmt: skip
 
 
-#: Rules for new passwords that have a number.
-Rule = Literal["at_least", "at_most", "kinds"]
+#: Rules for what people type that have a number: of characters, of kinds, or of the character that no one sees.
+Rule = Literal["at_least", "at_most", "kinds", "invisible"]
 
 
 class Refusal(Exception):
     """Base of all refusals.
 
     ``details``: pairs (field, message) for the caller. ``reason``: for the log only. ``retry_after``: whole seconds.
-    ``replay``: what was shown again and is refused for that; the pipeline counts it. ``rule``: the rule that a value
-    breaks, by name, and its number: pages say it in the reader's language.
+    ``replay``: the kind of a replayed credential; the pipeline counts it. ``rule``: name and number of the broken rule,
+    which pages translate.
     """
 
     code: ClassVar[str]
@@ -65,7 +65,7 @@ class InvalidCredentials(Refusal):
 
 class Unauthenticated(Refusal):
     code, status, sentence = "UNAUTHENTICATED", 401, "Authentication required"
-    when = "No credential was shown."
+    when = "The request has no credential."
 
 
 class InvalidToken(Refusal):
@@ -75,7 +75,7 @@ class InvalidToken(Refusal):
 
 class TokenExpired(Refusal):
     code, status, sentence = "TOKEN_EXPIRED", 401, "Token has expired"
-    when = "Genuine, but its time is over: refresh, or sign in again."
+    when = "Genuine, but expired: refresh, or sign in again."
 
 
 class Forbidden(Refusal):
@@ -86,8 +86,8 @@ class Forbidden(Refusal):
 class AccountDisabled(Refusal):
     code, status, sentence = "ACCOUNT_DISABLED", 403, "This account is disabled"
     when = (
-        "Only after a valid proof: the user is deactivated, here or at Microsoft, or the client is suspended. Where a "
-        "sign-in at a provider begins: the client is suspended."
+        "Only after a valid proof: the user is deactivated, here or at Microsoft, or the client is suspended. At the "
+        "start of a sign-in at a provider: the client is suspended."
     )
     keeps_writes = True
 
@@ -108,14 +108,13 @@ class MfaRequired(Refusal):
 class ReauthenticationRequired(Refusal):
     code, status, sentence = "REAUTHENTICATION_REQUIRED", 403, "Password and code are needed again"
     when = (
-        "On the pages of the installation alone: what a system admin does there wants password and code, right within "
-        "the last ten minutes."
+        "Only on the pages of the installation: the action needs password and code, given within the last ten minutes."
     )
 
 
 class LicenseRequired(Refusal):
     code, status, sentence = "LICENSE_REQUIRED", 403, "A license is required"
-    when = "On-premise mode and no valid licence is installed."
+    when = "On-premise mode, and no valid licence is installed."
 
 
 class LicenseExpired(Refusal):
@@ -125,12 +124,12 @@ class LicenseExpired(Refusal):
 
 class LicenseInvalid(Refusal):
     code, status, sentence = "LICENSE_INVALID", 400, "The license key is not valid"
-    when = "The key that was sent does not verify, is out of its time, was revoked or is bound to another installation."
+    when = "The key in the request does not verify, is expired or revoked, or is bound to another installation."
 
 
 class ValidationError(Refusal):
     code, status, sentence = "VALIDATION_ERROR", 400, "The request is not valid"
-    when = "Anything wrong with the request itself; `details` names the field where one is to blame."
+    when = "The request itself is wrong; `details` names the field, if there is one."
 
 
 class NotFound(Refusal):
@@ -150,8 +149,8 @@ class MethodNotAllowed(Refusal):
 class PayloadTooLarge(Refusal):
     code, status, sentence = "PAYLOAD_TOO_LARGE", 413, "Request body is too large"
     when = (
-        "The body is over the limit of the route (64 KiB for auth routes, 1 MiB elsewhere), or a file takes more room "
-        "than its client has left."
+        "The body is over the limit of the route (64 KiB for auth routes, 1 MiB elsewhere), or a file is over the "
+        "client's quota."
     )
 
 
@@ -162,11 +161,13 @@ class UnsupportedMediaType(Refusal):
 
 class Conflict(Refusal):
     code, status, sentence = "CONFLICT", 409, "The request conflicts with the current state"
-    when = "The name is taken, somebody else changed the object first, or the licence has no free seat for these roles."
+    when = (
+        "The name is taken, another caller changed the object first, or the licence has no free seat for these roles."
+    )
 
 
 class NoSeat(Conflict):
-    """The licence has no seat left for the roles of a user. The sentence is for those who manage users."""
+    """The licence has no free seat for the roles of a user. The sentence is for users who manage users."""
 
 
 class RateLimited(Refusal):
@@ -177,13 +178,13 @@ class RateLimited(Refusal):
 
 class SsoFailed(Refusal):
     code, status, sentence = "SSO_FAILED", 401, "Sign-in through the identity provider failed"
-    when = "The provider's assertion or code was refused, or it gives this person no account here; why is in the log."
+    when = "The provider's assertion or code was refused, or gives this user no account here; the log has the reason."
     keeps_writes = True
 
 
 class ProviderUnavailable(Refusal):
     code, status, sentence = "PROVIDER_UNAVAILABLE", 502, "The identity provider cannot be reached, try again later"
-    when = "The identity provider did not answer in time, or not as a provider does."
+    when = "The identity provider did not answer in time, or its answer is invalid."
 
 
 class Overloaded(Refusal):

@@ -11,7 +11,7 @@ from manifest_auth import app
 from manifest_auth.accounts.one_time_links import LIFE_S, Purpose
 from manifest_auth.accounts.password_rules import MOST
 from manifest_auth.accounts.users.email_changes import CONFIRM_S, UNDO_S
-from manifest_auth.cli.reference_routes import Misplaced, fill
+from manifest_auth.cli.reference_routes import MisplacedRoute, fill
 from manifest_auth.errors import REFUSALS
 from manifest_auth.http import AUTH_LIMIT, BODY_LIMIT, SAML_LIMIT, Access, openapi
 from manifest_auth.runtime.settings import Settings
@@ -73,12 +73,12 @@ def test_an_entry_shows_body_answer_and_limit() -> None:
 
 
 def test_a_route_without_a_place_is_seen() -> None:
-    with pytest.raises(Misplaced, match="POST /api/client/auth/refresh"):
+    with pytest.raises(MisplacedRoute, match="POST /api/client/auth/refresh"):
         fill(TEXT.replace("<!-- routes: POST /api/client/auth/refresh -->", ""))
-    with pytest.raises(Misplaced, match="GET /healthz"):
+    with pytest.raises(MisplacedRoute, match="GET /healthz"):
         fill(TEXT.replace("<!-- routes: GET /healthz |", "<!-- routes: GET /healthz -->\n<!-- end of routes -->\n"
                           "<!-- routes: GET /healthz |"))  # fmt: skip
-    with pytest.raises(Misplaced, match="no route is like GET /gone"):
+    with pytest.raises(MisplacedRoute, match="no route is like GET /gone"):
         fill(TEXT.replace("<!-- routes: GET /healthz |", "<!-- routes: GET /gone | GET /healthz |"))
 
 

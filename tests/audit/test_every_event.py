@@ -24,6 +24,7 @@ from tests.http.claims import test_domain_owners as domain_owners
 from tests.http.claims import test_domain_watch as domain_times
 from tests.http.claims import test_provider_names as names
 from tests.http.email_changes import test_own as addresses
+from tests.http.pages.console import test_provider_try as tries
 from tests.http.passwords import test_imported_hashes as imported
 from tests.http.saml import test_replay as replays
 from tests.http.single_sign_on import test_exchange_codes as codes
@@ -48,6 +49,7 @@ CLIENTS, FACTOR = "/api/admin/clients", f"{AUTH}/second-factor"
 #: Events that need a provider, a licence or another process: the test that checks their rows.
 ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.ASSERTION_REPLAYED: replays.test_a_replay_stands_in_the_audit_trail,
+    Event.PROVIDER_TRIED: tries.test_it_leaves_nothing_but_its_own_row_and_an_event,
     Event.SIGN_IN_CODE_REUSED: codes.test_a_code_that_is_shown_again_ends_the_session_that_it_began,
     Event.ADMIN_GAINED: gains.test_the_gain_stands_in_the_trail_with_what_was_void,
     Event.ADMIN_ROLE_WITHHELD: identities.test_groups_give_admin_to_no_one_whose_identity_is_not_proved,

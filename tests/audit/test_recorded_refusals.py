@@ -66,11 +66,11 @@ async def test_good_tokens_at_the_other_routes(app: App, viewer: tuple[str, int,
     root = await signed_in_admin(app)
     assert (await app.get("/api/admin/clients", token=token)).status == 401
     [event] = await refused(app, client)
-    assert (event.actor, event.members["why"]) == (f"user:{user_id}", "a user's token at the admins' door")
+    assert (event.actor, event.members["why"]) == (f"user:{user_id}", "a user's token on the admin API")
     assert (await app.me(root.token)).status == 401
     name, actor, _, detail = (await events(app))[-1]
     assert (name, actor) == ("access_refused", f"admin:{root.id}")
-    assert detail["why"] == "a system admin's token at the clients' door"
+    assert detail["why"] == "a system admin's token on the client API"
     await app.post("/api/client/auth/sign-out", token=token)
     app.clock.advance(EVERY_MS / 1000)
     assert (await app.get("/api/admin/clients", token=token)).status == 401  # of a session that ended

@@ -118,4 +118,4 @@ def test_doctor_says_what_to_do_about_the_licence(tmp_path: Path, pair: dict[str
         [finding] = findings()
         assert finding.startswith(begins)
     done(tmp_path, *user, given="kestrel-harbor-21-violet\n", **settings)
-    assert findings()[1] == " note  seats: all are taken; nobody new is let in"
+    assert findings()[1] == " note  seats: all are taken; no user can be added"

@@ -118,7 +118,7 @@ async def test_of_processes_that_start_together_one_records_a_restore(app: App, 
 
 
 def test_a_note_alone_is_enough_and_an_old_one_is_told_of(command: Command) -> None:
-    assert command.done("backup", "--note").startswith("Noted: a backup of 20")
+    assert command.done("backup", "--note").startswith("Recorded: a backup of 20")
     [at] = command.noted()
     command.change(f"UPDATE installation SET value = '{at - 3 * DAY_MS}' WHERE name = 'last_backup'")
     assert "backup: none for 3 days" in command.told()
@@ -139,7 +139,7 @@ def test_a_backup_that_cannot_be_noted_is_a_backup(command: Command, schema: str
     """A store that a newer release upgraded stands for all that take no note; an older one is backed up before it is
     upgraded, and what is recorded in it could not be signed."""
     command.change(f"UPDATE alembic_version SET version_num = '{schema}'")
-    assert "The backup is whole, but it could not be noted" in command.done("backup", "saved.tar")
+    assert "The backup is complete, but it could not be recorded" in command.done("backup", "saved.tar")
     assert (command.folder / "saved.tar").exists()
     assert command("backup", "--note")[0] == 1
 
@@ -172,7 +172,7 @@ def test_on_postgresql_it_is_noted_by_hand_and_not_on_a_standby(
     monkeypatch.setenv("MANIFEST_DATABASE_URL", url)
     assert command("backup", "--note")[0] == 1  # there is nothing yet
     command.done("db", "upgrade")
-    assert command.done("backup", "--note").startswith("Noted: ")
+    assert command.done("backup", "--note").startswith("Recorded: ")
     monkeypatch.setenv("MANIFEST_DATABASE_URL", f"{url}{'&' if '?' in url else '?'}default_transaction_read_only=on")
     status, text = command("backup", "--note")
     assert (status, len(text.splitlines())) == (1, 1)

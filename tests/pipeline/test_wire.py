@@ -75,4 +75,4 @@ def test_a_route_describes_what_its_handler_takes_and_returns() -> None:
 
 
 def test_members_beside_the_data_follow_it() -> None:
-    assert ok(Body("a"), beside=Body("b")).body == b'{"success":true,"data":{"name":"a"},"name":"b"}'
+    assert ok(Body("a"), top_level=Body("b")).body == b'{"success":true,"data":{"name":"a"},"name":"b"}'

@@ -52,7 +52,7 @@ def code_of(server: Server) -> str:
 
 
 async def set_up(visitor: Visitor, **typed: str) -> Page:
-    return await visitor.submit(await visitor.get(SETUP), SETUP, **typed)
+    return await visitor.post(SETUP, (await visitor.get(SETUP)).form(SETUP).fields | typed)
 
 
 async def test_who_reads_the_terminal_makes_the_first_admin_and_no_one_else(server: Server) -> None:

@@ -83,7 +83,7 @@ async def test_two_that_fill_an_empty_store_with_demo_data_at_once_fill_it_once(
         for _ in range(5):
             made = await asyncio.gather(demo.fill(first), demo.fill(second))
             assert [m is None for m in made].count(False) <= 1
-        found = await first.store.read(lambda unit: tenants.list_page(unit, 0, 10, ""))
+        found = await first.store.read(lambda unit: tenants.list_page(unit, 0, 10))
         assert [tenant.identifier for tenant in found] == ["acme", "globex"]
 
 

@@ -77,7 +77,7 @@ async def test_the_code_has_sixteen_letters_and_is_stored_as_a_hash(services: Se
 
 
 async def test_every_letter_comes_about_as_often_as_the_others(services: Services) -> None:
-    found = "".join([setup_code._letter(services.random) for _ in range(20_000)])
+    found = "".join([setup_code._random_letter(services.random) for _ in range(20_000)])
     counts = [found.count(letter) for letter in setup_code.ALPHABET]
     assert sum(counts) == 20_000
     assert min(counts) > 700  # 1000 each; a modulo without drawing anew is not seen here, a missing letter is

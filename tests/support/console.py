@@ -21,4 +21,5 @@ async def prove(visitor: Visitor, page: Page, password: str = PASSWORD, otp: str
     """Answers a page that asks for the password again."""
     assert (page.status, page.heading) == (403, "Confirm that it is you")
     [form] = page.tree.xpath("//main//form")
-    return await visitor.submit(page, form.get("action"), proofPassword=password, **({"proofOtp": otp} if otp else {}))
+    action = str(form.get("action"))
+    return await visitor.post(action, page.form(action).fields | {"proofPassword": password, "proofOtp": otp})

@@ -19,7 +19,7 @@ _resting: dict[tuple[object, ...], list[_Worker]] = defaultdict(list)
 
 def prepare() -> None:
     """From now on, in this process."""
-    app.settle_garbage = lambda: None  # the loaded modules are not all that lives on here
+    app.freeze_garbage = lambda: None  # the loaded modules are not all that lives on here
     operational_routes.describe = _describe_once
     vars(hasher).update(HashPool=_Resting, builds=SimpleNamespace(choose=cache(builds.choose)))
 

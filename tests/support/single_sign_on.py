@@ -89,6 +89,8 @@ class Browser:
         reply = await self.app.send(method, target, headers=headers, **options)
         for line in reply.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
+            if name == "device" and "Path=/;" not in line:
+                continue  # that of servers before, which this browser does not have
             if "Max-Age=0" in line:
                 self.cookies.pop(name, None)
             else:

@@ -60,14 +60,27 @@ class Page:
         """Addresses by their texts."""
         return {" ".join(a.text_content().split()): a.get("href") for a in self.tree.xpath("//main//a")}
 
-    def form(self, action: str) -> Form:
-        """The page's form that posts there."""
-        [found] = [form for form in self.tree.xpath("//form[@method='post']") if form.get("action") == action]
+    def form(self, action: str, **holds: str) -> Form:
+        """The page's form that posts there; of several the one whose fields hold that."""
+        posting = [self._form(form) for form in self.tree.xpath("//form[@method='post']")]
+        [found] = [form for form in posting if form.action == action and holds.items() <= form.fields.items()]
+        return found
+
+    def forms(self) -> list[Form]:
+        """All forms of the page."""
+        return [self._form(form) for form in self.tree.xpath("//form")]
+
+    def _form(self, found: Any) -> Form:
+        action = found.get("action")
         fields = {
-            each.get("name"): (each.get("value") if each.tag == "input" else each.text) or ""
-            for each in found.xpath(".//input|.//textarea")
-            if each.get("type") not in ("checkbox", "radio") or each.get("checked") is not None
+            each.get("name"): (each.text if each.tag == "textarea" else each.value) or ""
+            for each in found.xpath(".//input|.//textarea|.//select")
+            if each.get("type") not in ("checkbox", "radio", "file") or each.get("checked") is not None
         }
+        for each in found.xpath(".//select"):
+            fields[each.get("name")] = each.xpath("string(option[@selected]/@value)") or each.xpath(
+                "string(option/@value)"
+            )
         return Form(action, fields, tuple(" ".join(b.text_content().split()) for b in found.xpath(".//button")))
 
 
@@ -93,7 +106,9 @@ class Visitor:
         reply = await self.app.send(method, path, headers=lines, content=content or None)
         for line in reply.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].partition("=")
-            if "Max-Age=0;" in line:
+            if "; Path=/;" not in line:
+                continue  # of the API alone
+            if "; Max-Age=0;" in line:
                 self.cookies.pop(name, None)
             else:
                 self.cookies[name] = value
@@ -111,9 +126,9 @@ class Visitor:
         }
         return await self._send("POST", path, urlencode(fields).encode(), ours | headers)
 
-    async def submit(self, page: Page, action: str, **typed: str) -> Page:
-        """The form of a page that posts there, with what was typed."""
-        return await self.post(action, page.form(action).fields | typed)
+    async def submit(self, page: Page, action: str, holds: dict[str, str] | None = None, **typed: str) -> Page:
+        """The form of a page that posts there, and holds that, with what was typed."""
+        return await self.post(action, page.form(action, **(holds or {})).fields | typed)
 
     async def follow(self, page: Page) -> Page:
         """Where an answer sends the browser, as long as it stays here."""

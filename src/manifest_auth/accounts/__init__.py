@@ -18,4 +18,4 @@ from manifest_auth.accounts.accounts import (
     set_roles,
 )
 from manifest_auth.accounts.invitations import NewLink, deliver_link, invite, make_link, start_reset
-from manifest_auth.accounts.rank import check_is_admin, get_managed, get_readable
+from manifest_auth.accounts.rank import check_is_admin, get_managed, get_readable, is_admin

@@ -64,6 +64,11 @@ def _checked(unit: TenantUnit, who: RequestOrOrigin, user: User) -> Manager:
     return by
 
 
+def is_admin(who: Request) -> bool:
+    """Whether the caller ranks as an Admin, as system admins do; as of the start of the request."""
+    return isinstance(who.caller, AdminCaller) or bool(who.user.roles & Role.ADMIN.bit)
+
+
 def check_is_admin(unit: TenantUnit, who: RequestOrOrigin, sentence: str) -> None:
     """Raises Forbidden with ``sentence``, unless an Admin, a system admin or the command line acts."""
     if not manager(unit, who).is_admin:

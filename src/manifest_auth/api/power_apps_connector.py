@@ -55,11 +55,13 @@ def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, A
 
 
 def _is_for_apps(route: Route) -> bool:
-    """Excludes routes that need a browser or a password, files, whose media type Power Apps does not send, and a
-    client's administration."""
+    """Excludes routes that need a browser or a password, files, whose media type Power Apps does not send, one's own
+    profile, and a client's administration."""
     if route.access is not Access.CLIENT or (route.path == _GRAPHQL and route.method == "GET"):
         return False
-    needs_person = route.path.endswith(("/password", "/email")) or "/identities" in route.path
+    needs_person = (
+        route.path.endswith(("/password", "/email")) or "/identities" in route.path or route.method == "PATCH"
+    )
     return route.path == _GRAPHQL or (route.path.startswith("/api/client/auth/") and not needs_person)
 
 

@@ -70,6 +70,7 @@ class Event(enum.Enum):
     PROVIDER_CHANGED = "provider_changed"
     PROVIDER_SWITCHED_OFF = "provider_switched_off"
     PROVIDER_SWITCHED_ON = "provider_switched_on"
+    PROVIDER_TRIED = "provider_tried"
     PROVIDER_DELETED = "provider_deleted"
     DOMAIN_CLAIMED = "domain_claimed"
     DOMAIN_PROVED = "domain_proved"

@@ -155,13 +155,21 @@ class _Query(NamedTuple):
 Page = tuple[list[FoundEvent], Position | None]
 
 
-async def page(store: TenantStore, event_filter: EventFilter, first: int, after: Position | None = None) -> Page:
+async def page(
+    store: TenantStore,
+    event_filter: EventFilter,
+    first: int,
+    after: Position | None = None,
+    *,
+    steps: int | None = None,
+) -> Page:
     """At most ``first`` events of the store's client, and the position where the next page starts; None: this is the
-    last page. A page may have fewer events than requested, or none, without being the last."""
+    last page. A page may have fewer events than requested, or none, without being the last. ``steps``: of the search,
+    where fewer than ``STEPS``."""
     newest = event_filter.order == NEWEST_FIRST
     rows, far = (_OWN_NEWEST, _OWN_FAR_NEWEST) if newest else (_OWN_OLDEST, _OWN_FAR_OLDEST)
     asked = _Query(event_filter, rows, far)
-    return await _paged(store, asked, first, after)
+    return await _paged(store, asked, first, after, STEPS if steps is None else steps)
 
 
 async def page_across(store: Store, event_filter: EventFilter, first: int, after: Position | None = None) -> Page:
@@ -169,7 +177,7 @@ async def page_across(store: Store, event_filter: EventFilter, first: int, after
     newest = event_filter.order == NEWEST_FIRST
     rows, far = (_ALL_NEWEST, _ALL_FAR_NEWEST) if newest else (_ALL_OLDEST, _ALL_FAR_OLDEST)
     asked = _Query(event_filter, rows, far)
-    return await _paged(store, asked, first, after)
+    return await _paged(store, asked, first, after, STEPS)
 
 
 async def total(store: TenantStore, event_filter: EventFilter) -> int | None:
@@ -190,14 +198,14 @@ async def position_of_number(store: TenantStore, number: int) -> Position | None
     return await store.read(lambda unit: unit.first(_POSITION, number=number))
 
 
-async def _paged(store: Any, asked: _Query, first: int, after: Position | None) -> Page:
+async def _paged(store: Any, asked: _Query, first: int, after: Position | None, steps: int) -> Page:
     newest = asked.newest_first
     low, high = asked.event_filter.span
     if after is not None:
         low, high = (low, min(high, after)) if newest else (max(low, after), high)
     here = _Range(low, high)
     found: list[FoundEvent] = []
-    for _ in range(STEPS):
+    for _ in range(steps):
         limit = first + 1 - len(found)
         rows, left = await store.read(lambda unit: _step(unit, asked, here, limit))  # noqa: B023 - awaited at once
         found += rows

@@ -13,7 +13,7 @@ from manifest_auth.audit.exports import line_of
 from manifest_auth.audit.readable_links import readable
 from manifest_auth.audit.verification import Step, Verdict
 from manifest_auth.errors import ValidationError
-from manifest_auth.text.canonical import moment
+from manifest_auth.text.canonical import parse_time
 
 
 def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]) -> list[Verdict]:
@@ -63,7 +63,7 @@ def _link(found: dict[str, Any]) -> tuple[int, str | None, Link]:
         raise TypeError(detail)
     link = Link(
         sequence=int(found["sequence"]),
-        at=moment(found["at"], "at"),
+        at=parse_time(found["at"], "at"),
         event=found["event"],
         actor=found["actor"],
         subject=found["subject"],

@@ -13,7 +13,7 @@ from manifest_auth.audit.query import NEWEST_FIRST, OLDEST_FIRST, EventFilter, F
 from manifest_auth.audit.readable_links import readable
 from manifest_auth.errors import ValidationError
 from manifest_auth.store import cursors
-from manifest_auth.text.canonical import moment
+from manifest_auth.text.canonical import parse_time
 
 _EVENTS = frozenset(event.value for event in Event)
 Text = Annotated[str, Meta(max_length=100)]
@@ -58,9 +58,9 @@ def event_filter(query: AuditFilters) -> EventFilter:
     """Raises ValidationError."""
     times = {}
     if query.since:
-        times["since"] = moment(query.since, "from")
+        times["since"] = parse_time(query.since, "from")
     if query.until:
-        times["until"] = moment(query.until, "to")
+        times["until"] = parse_time(query.until, "to")
     user = user_named(query.user)
     return EventFilter(
         event_named(query.event, "event"), query.actor, query.subject, user, order=query.direction, **times

@@ -1,6 +1,6 @@
-"""The command ``manifest-auth``: a module for each group of commands, with its grammar beside its deeds.
+"""The command ``manifest-auth``: a module for each group of commands, with its grammar and its functions.
 
-Owns words, prompts and exit codes. Never holds a rule: a command calls what the admin plane calls. A module here loads
+Owns messages, prompts and exit codes, and no rules: a command calls the same functions as the admin API. A module loads
 only what its commands need.
 """
 

@@ -1,5 +1,4 @@
-"""``admin reset NAME`` and ``admin addresses``: for system admins who cannot get in, and whom no other system admin can
-help."""
+"""``admin reset NAME`` and ``admin addresses``: help for system admins who cannot sign in."""
 
 from __future__ import annotations
 
@@ -18,32 +17,32 @@ from manifest_auth.throttle import blocked
 
 
 def add_to(actions: Any) -> None:
-    """Adds the command to those of ``admin``."""
+    """Adds the commands to those of ``admin``."""
     reset = actions.add_parser(
         "reset",
-        help="take a system admin's second factor, sessions and throttle's pauses away, for one who cannot get in",
+        help="remove a system admin's second factor, sessions and pauses, for one who cannot sign in",
     )
     reset.add_argument("name")
-    reset.add_argument("--new-password", action="store_true", help="make a random password, and show it once")
-    reset.add_argument("--enable", action="store_true", help="let a disabled one in again")
+    reset.add_argument("--new-password", action="store_true", help="create a random password, and print it once")
+    reset.add_argument("--enable", action="store_true", help="enable a disabled system admin")
     reset.set_defaults(run=admin_reset)
     limit = actions.add_parser(
-        "addresses", help="show from where the admin plane can be reached, or set it, for those who are shut out"
+        "addresses", help="show or set the addresses that may use the admin API, for system admins who are locked out"
     )
     to = limit.add_mutually_exclusive_group()
-    to.add_argument("networks", nargs="?", help="like 10.0.0.0/8,2001:db8::/32; in place of those that are set")
-    to.add_argument("--anywhere", action="store_true", help="no limit but MANIFEST_ADMIN_ADDRESSES")
+    to.add_argument("networks", nargs="?", help="like 10.0.0.0/8,2001:db8::/32; replaces the current ones")
+    to.add_argument("--anywhere", action="store_true", help="no limit except MANIFEST_ADMIN_ADDRESSES")
     limit.set_defaults(run=admin_addresses)
 
 
 async def admin_addresses(given: argparse.Namespace) -> None:
-    """Says what holds now. A running server follows within a second."""
+    """Prints the current limits. A running server applies a change within a second."""
     try:
         wanted = networks.normalised(given.networks.strip()) if given.networks is not None else None
     except ValueError as error:
         raise Refused(f"networks: {error}") from None
     if wanted == "":
-        raise Refused("networks: none is named; --anywhere takes the limit away")
+        raise Refused("networks: none is named; --anywhere removes the limit")
     async with opened(build_services(settings.load()), hashing=False) as services:
         origin = origin_of(services)
 
@@ -58,11 +57,11 @@ async def admin_addresses(given: argparse.Namespace) -> None:
         now = await services.store.write(work)
         outer = services.settings.admin_addresses
     print(f"Set by system admins: {now or 'anywhere'}.")
-    print(f"Set by MANIFEST_ADMIN_ADDRESSES: {outer or 'anywhere'}. Both must let an address in.")
+    print(f"Set by MANIFEST_ADMIN_ADDRESSES: {outer or 'anywhere'}. Both must allow an address.")
 
 
 async def admin_reset(given: argparse.Namespace) -> None:
-    """Says what was done."""
+    """Prints the changes."""
     async with opened(build_services(settings.load()), hashing=given.new_password) as services:
         password = services.random.text(18) if given.new_password else None
         stored = await services.hasher.hash(password) if password else None
@@ -92,7 +91,7 @@ async def admin_reset(given: argparse.Namespace) -> None:
             audit.record_installation(unit, origin, Event.SIGNED_OUT_ALL, subject, sessions=ended)
             return [*done, f"{ended} sessions were ended"]
 
-        said = await services.store.write(work)
-    print(f"System admin {given.name}: {', '.join(said)}.")
+        changes = await services.store.write(work)
+    print(f"System admin {given.name}: {', '.join(changes)}.")
     if password:
         print(password)

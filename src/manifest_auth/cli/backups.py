@@ -1,4 +1,4 @@
-"""``backup FILE`` and ``restore FILE``: an installation on SQLite as one file."""
+"""``backup FILE`` and ``restore FILE``: back up and restore an installation on SQLite as one file."""
 
 from __future__ import annotations
 
@@ -26,19 +26,27 @@ from manifest_auth.text.canonical import when
 
 def add_to(groups: Any) -> None:
     """Adds the commands to the grammar."""
-    backup = groups.add_parser("backup", help="back the installation up into one file, while it serves (SQLite)")
+    backup = groups.add_parser("backup", help="back up the installation into one file, while the server runs (SQLite)")
     what = backup.add_mutually_exclusive_group(required=True)
-    what.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a tar, made anew")
+    what.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a new tar file")
     what.add_argument(
-        "--note", action="store_true", help="make none, but note that one is complete: after pg_dump, or a snapshot"
+        "--note",
+        action="store_true",
+        help="make no backup, but record that one is complete: after pg_dump, or a snapshot",
     )
-    backup.add_argument("--with-secret-key", action="store_true", help="put the secret key in: whoever has it has all")
+    backup.add_argument(
+        "--with-secret-key", action="store_true", help="include the secret key: the file then opens everything"
+    )
     backup.set_defaults(run=_backup)
-    again = groups.add_parser("restore", help="restore a backup into an empty place, and prove that nothing is lost")
-    again.add_argument("file", type=Path, metavar="FILE")
-    again.add_argument("--data-dir", help="the folder to restore into (MANIFEST_DATA_DIR)")
-    again.add_argument("--end-sessions", action="store_true", help="sign everybody out who was signed in at the time")
-    again.set_defaults(run=_restore)
+    restore_command = groups.add_parser(
+        "restore", help="restore a backup into an empty installation, and verify that nothing is lost"
+    )
+    restore_command.add_argument("file", type=Path, metavar="FILE")
+    restore_command.add_argument("--data-dir", help="the folder to restore into (MANIFEST_DATA_DIR)")
+    restore_command.add_argument(
+        "--end-sessions", action="store_true", help="end all sessions of the time of the backup"
+    )
+    restore_command.set_defaults(run=_restore)
 
 
 def _backup(given: argparse.Namespace) -> int:
@@ -46,7 +54,7 @@ def _backup(given: argparse.Namespace) -> int:
     if given.note:
         return _note(loaded)
     try:
-        with _tidy(), Progress() as show:
+        with _clean_up_on_signals(), Progress() as show:
             manifest = back_up(loaded, given.file, show, with_secret_key=given.with_secret_key)
     except NotPossible as error:
         raise Refused(str(error)) from error
@@ -57,24 +65,26 @@ def _backup(given: argparse.Namespace) -> int:
     if manifest.files == "here":
         print(f"Uploaded files in it: {files}.")
     else:
-        print(f"Uploaded files are in {manifest.files} and NOT in this backup: back the bucket up by itself.")
+        print(f"Uploaded files are in {manifest.files} and NOT in this backup: back up the bucket separately.")
     for key in manifest.lost[:20]:
         print(f"The uploaded file {key} is gone, or not what was uploaded: restore it from an older backup.")
     if KEY in manifest.members:
-        print("The secret key IS in it: whoever has this file has everything. Keep it as you keep the key.")
+        print("The secret key IS in it: this file opens everything. Protect it like the key.")
     else:
-        print("The secret key is NOT in it: keep that apart; without it signing keys and providers' secrets are lost.")
+        print(
+            "The secret key is NOT in it: store it separately; without it signing keys and providers' secrets are lost."
+        )
     detail = {"by": "backup", "file": given.file.name[:200], "lost": len(manifest.lost)}
     try:
         asyncio.run(record_backup(loaded, manifest.made_at, **detail))
-    except (NotPossible, SchemaRefused, StoreUnavailable) as error:  # one that takes nothing any more is backed up too
-        print(f"The backup is whole, but it could not be noted in the store: {error}")
+    except (NotPossible, SchemaRefused, StoreUnavailable) as error:  # a store that cannot be written is backed up too
+        print(f"The backup is complete, but it could not be recorded in the store: {error}")
     return 1 if manifest.lost else 0
 
 
 @contextlib.contextmanager
-def _tidy() -> Iterator[None]:
-    """On SIGTERM and SIGHUP, too, what is half done is cleared away before the end."""
+def _clean_up_on_signals() -> Iterator[None]:
+    """Removes incomplete files before the process ends, also on SIGTERM and SIGHUP."""
 
     def end(number: int, _frame: object) -> None:
         sys.exit(128 + number)
@@ -93,28 +103,28 @@ def _note(loaded: settings.Settings) -> int:
         asyncio.run(record_backup(loaded, now, by="note"))
     except NotPossible as error:
         raise Refused(str(error)) from error
-    print(f"Noted: a backup of {when(now)}.")
+    print(f"Recorded: a backup of {when(now)}.")
     return 0
 
 
 def _restore(given: argparse.Namespace) -> None:
     loaded = settings.load(data_dir=given.data_dir)
     try:
-        with _tidy(), Progress() as show:
+        with _clean_up_on_signals(), Progress() as show:
             proof = restore(loaded, given.file, show, end_sessions=given.end_sessions)
     except NotPossible as error:
         raise Refused(str(error)) from error
-    _tell(proof, loaded.database)
+    _print_result(proof, loaded.database)
     if given.end_sessions:
         print(f"sessions ended: {proof.ended_sessions}")
     else:
-        print("Who signed out since then is signed in again; --end-sessions would have ended all sessions.")
+        print("Sessions that ended since then are open again; --end-sessions would have ended all sessions.")
     if proof.needs_key:
         print(f"Put the secret key into {Path(loaded.data_dir) / KEY} before the first start; then run "
               "manifest-auth doctor.")  # fmt: skip
 
 
-def _tell(proof: Proof, place: str) -> None:
+def _print_result(proof: Proof, place: str) -> None:
     manifest = proof.manifest
     print(f"Restored to {place}, as of {when(manifest.made_at)}, schema {manifest.schema}.")
     print("integrity_check: ok")

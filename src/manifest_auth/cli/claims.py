@@ -1,4 +1,4 @@
-"""``domain vouch|release`` and ``claims list``: what clients claim, settled by the operator."""
+"""``domain vouch|release`` and ``claims list``: the operator's decisions about clients' claims."""
 
 from __future__ import annotations
 
@@ -19,20 +19,24 @@ def add_to(groups: Any) -> None:
     domain = groups.add_parser("domain", help="e-mail domains of clients").add_subparsers(
         required=True, metavar="ACTION"
     )
-    vouch = domain.add_parser("vouch", help="a domain counts for a client from now on, without a DNS record")
+    vouch = domain.add_parser("vouch", help="accept a client's claim on a domain, without a DNS record")
     vouch.add_argument("domain", help="in lower case, like acme.example")
     vouch.add_argument("--client", required=True, help="identifier of the client")
-    vouch.add_argument("--reason", required=True, help="how you know whose it is; it stands in the audit trail")
+    vouch.add_argument("--reason", required=True, help="how you know the owner; recorded in the audit trail")
     vouch.set_defaults(run=_vouch)
 
-    release = domain.add_parser("release", help="take a client's claim on a domain away")
+    release = domain.add_parser("release", help="remove a client's claim on a domain")
     release.add_argument("domain")
     release.add_argument("--client", required=True, help="identifier of the client")
     release.set_defaults(run=_release)
 
-    claims = groups.add_parser("claims", help="what clients claim").add_subparsers(required=True, metavar="ACTION")
-    show = claims.add_parser("list", help="list the domains and directories that clients claim, and what proves them")
-    show.add_argument("--open", action="store_true", help="only what an upgrade kept, is not proved, or is contested")
+    claims = groups.add_parser("claims", help="claims of clients").add_subparsers(required=True, metavar="ACTION")
+    show = claims.add_parser("list", help="list the domains and directories that clients claim, with their proofs")
+    show.add_argument(
+        "--open",
+        action="store_true",
+        help="only claims that an upgrade kept, that are not proved, or that are contested",
+    )
     show.set_defaults(run=_list)
 
 

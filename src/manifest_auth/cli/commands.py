@@ -1,4 +1,5 @@
-"""What the commands do. They use the same verbs as the server, so the same rules hold."""
+"""Functions of the commands ``serve``, ``db``, ``admin``, ``client`` and ``user``. They call the server's own
+functions, so the same rules apply."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import Draft, UserWithAccessLink, add, deliver_link, password_rules, set_roles, users
 from manifest_auth.accounts.admins import management
-from manifest_auth.app import build_services, opened, settle_garbage
+from manifest_auth.app import build_services, freeze_garbage, opened
 from manifest_auth.audit import Event, Origin
 from manifest_auth.errors import NoSeat
 from manifest_auth.operations import client_lifecycle, demo
@@ -32,7 +33,7 @@ from manifest_auth.store.migrate import upgrade
 from manifest_auth.tenants import PasswordRules, TenantSettings
 
 T = TypeVar("T")
-#: How often, and with what pause, a port that is in use is tried before the start is refused: five seconds.
+#: Attempts and pause in seconds for a port that is in use, before the start is refused: five seconds in total.
 PORT_TRIES = 50
 PORT_PAUSE_S = 0.1
 
@@ -42,7 +43,7 @@ class Refused(Exception):
 
 
 def serve(given: argparse.Namespace) -> None:
-    """Runs the server until it is told to stop."""
+    """Runs the server until a signal stops it."""
     for name in ("host", "port", "workers"):  # web processes read their settings from the environment
         if (value := getattr(given, name)) is not None:
             os.environ[variable(name)] = str(value)
@@ -58,15 +59,15 @@ def serve(given: argparse.Namespace) -> None:
         _check_address("metrics_listen", host or "127.0.0.1", int(port))
     from manifest_auth.http import uvicorn_server
 
-    settle_garbage()
-    asyncio.run(_demo(loaded) if given.demo else _try_out(loaded))
+    freeze_garbage()
+    asyncio.run(_demo(loaded) if given.demo else _check_start(loaded))
     uvicorn_server.run(loaded)
 
 
 def _check_address(field: str, host: str, port: int) -> None:
-    """Raises SettingsError for an address that is not one of this machine, Refused for one that stays in use.
+    """Raises SettingsError for an address that is not of this machine, Refused for one that stays in use.
 
-    A web process that was just being started when the one above it was killed keeps the port until it has loaded.
+    A web process that was starting when its parent was killed uses the port until it has loaded.
     """
     for tries_left in reversed(range(PORT_TRIES)):
         try:
@@ -83,15 +84,15 @@ def _check_address(field: str, host: str, port: int) -> None:
             time.sleep(PORT_PAUSE_S)
 
 
-async def _try_out(loaded: Settings) -> None:
-    """Opens the services once. What is wrong stops the start with one line, and several web processes find the schema
-    up to date; left to them, each would fail by itself and be started again and again. So is a setup code printed
-    once."""
+async def _check_start(loaded: Settings) -> None:
+    """Opens the services once before the web processes start: an error stops the start with one line, the schema is
+    upgraded once, and a setup code is printed once. Otherwise each web process would fail and be restarted again and
+    again."""
     from manifest_auth.cli import setup_code
 
     async with opened(build_services(loaded), hashing=False) as services:
-        if told := await setup_code.at_start(services):
-            print(told, file=sys.stderr, flush=True)  # to the terminal alone: a log is kept, and read by others
+        if message := await setup_code.at_start(services):
+            print(message, file=sys.stderr, flush=True)  # to the terminal, not to the log, which others can read
 
 
 async def _demo(loaded: Settings) -> None:
@@ -155,12 +156,12 @@ async def user_create(given: argparse.Namespace) -> None:
         draft = Draft(given.email, roles, given.first_name, given.last_name, given.title)
         store = services.store.of(tenant.id)
         adding = store.write(lambda unit: add(unit, origin_of(services), services.account_tools, draft, stored))
-        made = await _or_refused(services, tenant.id, adding)
+        made = await _record_missing_seat(services, tenant.id, adding)
         print(f"User {given.email} has number {made.id}.")
 
 
 async def user_roles(given: argparse.Namespace) -> None:
-    """Sets the roles of a user, and shows the link that a new Admin may need."""
+    """Sets the roles of a user, and prints the link that a new Admin may need."""
     roles = mask_of([Role(name) for name in given.role])
     async with opened(build_services(settings.load()), hashing=False) as services:
         tenant = await services.store.read(lambda unit: tenants.find(unit, given.client))
@@ -173,21 +174,21 @@ async def user_roles(given: argparse.Namespace) -> None:
                 raise Refused(f"client {given.client} has no user {given.email}")
             return set_roles(unit, origin_of(services), services.account_tools, user.id, roles)
 
-        admitted = await _or_refused(services, tenant.id, services.store.of(tenant.id).write(work))
-        print(f"User {given.email} has the roles {', '.join(role_names(admitted.user.roles))}.")
-        if admitted.new_link is not None:
-            handed = await deliver_link(
-                RequestContext(services, "command-line", "", ""), services.account_tools, admitted.new_link
+        changed = await _record_missing_seat(services, tenant.id, services.store.of(tenant.id).write(work))
+        print(f"User {given.email} has the roles {', '.join(role_names(changed.user.roles))}.")
+        if changed.new_link is not None:
+            delivered = await deliver_link(
+                RequestContext(services, "command-line", "", ""), services.account_tools, changed.new_link
             )
-            where = handed.link or "in an e-mail to the user"
-            print(f"All ways into the account ended. The new one, good for 72 hours: {where}")
+            where = delivered.link or "in an e-mail to the user"
+            print(f"The old credentials of the account are void. The new link, valid for 72 hours: {where}")
 
 
-async def _or_refused(services: Services, tenant_id: int, act: Awaitable[T]) -> T:
-    """Writes down when no seat was left."""
+async def _record_missing_seat(services: Services, tenant_id: int, act: Awaitable[T]) -> T:
+    """Records a refusal for lack of a seat."""
     try:
         return await act
-    except NoSeat as refusal:  # the act was rolled back, so this is a unit of work of its own
+    except NoSeat as refusal:  # the operation was rolled back, so this is another unit of work
         why = refusal.message
         store = services.store.of(tenant_id)
         await store.write(lambda unit: audit.record(unit, origin_of(services), Event.SEAT_REFUSED, why=why))
@@ -195,7 +196,7 @@ async def _or_refused(services: Services, tenant_id: int, act: Awaitable[T]) -> 
 
 
 def origin_of(services: Services) -> Origin:
-    """The command line, as the audit trail names it."""
+    """The command line as the actor in the audit trail."""
     return Origin(services.clock.now_ms(), "system", "", "command-line")
 
 

@@ -1,4 +1,4 @@
-"""``directory vouch|release``: the operator's word that a Microsoft directory is a client's, or is not."""
+"""``directory vouch|release``: the operator confirms or removes a client's claim on a Microsoft directory."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ def add_to(groups: Any) -> None:
     """Adds the command to the grammar."""
     group = groups.add_parser("directory", help="Microsoft directories that clients claim")
     actions = group.add_subparsers(required=True, metavar="ACTION")
-    vouch = actions.add_parser("vouch", help="say that a directory is a client's: its claim counts from now on")
+    vouch = actions.add_parser("vouch", help="confirm that a directory is a client's: its claim is valid from now on")
     vouch.add_argument("directory", help="directory (tenant) id, a GUID")
     vouch.add_argument("--client", required=True, help="identifier of the client")
-    vouch.add_argument("--reason", required=True, help="how you know; stands in the audit trail (10 to 500 characters)")
     vouch.add_argument(
-        "--cloud", default="", help="Microsoft cloud, where the claim is new (default: MANIFEST_MICROSOFT_CLOUD)"
+        "--reason", required=True, help="how you know; recorded in the audit trail (10 to 500 characters)"
     )
+    vouch.add_argument("--cloud", default="", help="Microsoft cloud of a new claim (default: MANIFEST_MICROSOFT_CLOUD)")
     vouch.set_defaults(run=vouch_for)
-    release = actions.add_parser("release", help="take a client's claim on a directory away")
+    release = actions.add_parser("release", help="remove a client's claim on a directory")
     release.add_argument("directory", help="directory (tenant) id, a GUID")
     release.add_argument("--client", required=True, help="identifier of the client")
     release.set_defaults(run=release_of)
 
 
 async def vouch_for(given: argparse.Namespace) -> None:
-    """The claim counts without end."""
+    """Confirms a claim, without an expiry."""
     reason = check_line(given.reason, "reason", 500)
     if len(reason) < 10:
         raise Refused("--reason: must be 10 to 500 characters")
@@ -52,7 +52,7 @@ async def vouch_for(given: argparse.Namespace) -> None:
 
 
 async def release_of(given: argparse.Namespace) -> None:
-    """Another client may prove the directory then."""
+    """Removes a claim. Another client may then prove the directory."""
     directory = directories.check(given.directory)
     async with opened(build_services(settings.load()), hashing=False) as services:
 

@@ -1,4 +1,4 @@
-"""``doctor``: prints what it finds, one line each; with ``--providers`` it calls every identity provider too."""
+"""``doctor``: prints findings, one line each; with ``--providers`` it calls every identity provider too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from manifest_auth.app import build_services, opened
-from manifest_auth.cli.every_provider import AT_ONCE, every_provider
+from manifest_auth.cli.all_providers import AT_ONCE, all_providers
 from manifest_auth.cli.progress import Progress
 from manifest_auth.operations.doctor import Finding, examine
 from manifest_auth.operations.providers.diagnose import diagnose
@@ -24,7 +24,7 @@ _SIGNS = {"ok": "  ok ", "note": " note", "bad": " BAD "}
 
 def add_to(groups: Any) -> None:
     """Adds the command to the grammar."""
-    doctor = groups.add_parser("doctor", help="look at settings, store and keys, and say what to do")
+    doctor = groups.add_parser("doctor", help="check settings, store and keys, and print what to do")
     doctor.add_argument("--providers", action="store_true", help="call every client's identity providers too")
     doctor.set_defaults(run=_doctor)
 
@@ -49,9 +49,9 @@ async def _doctor(given: argparse.Namespace) -> int:
 
 
 async def _providers(loaded: Settings) -> AsyncIterator[Finding]:
-    """One line for each provider that is switched on, and one for each thing that is wrong with it."""
+    """One finding for each enabled provider, and one for each fault."""
     async with opened(build_services(loaded), hashing=False) as services:
-        every = await services.store.read(every_provider)
+        every = await services.store.read(all_providers)
         found = [(client, provider) for client, provider in every if provider.disabled_at is None]
         if not found:
             yield Finding("note", "providers: no client has one that is switched on")

@@ -28,10 +28,8 @@ def add_to(groups: Any) -> None:
         "rotate", help="sign with new keys; the old ones verify until all they signed has expired"
     )
     signing.set_defaults(run=rotate)
-    secret = actions.add_parser("reencrypt", help="seal with the newest secret key what older ones sealed")
-    secret.add_argument(
-        "--new-key", action="store_true", help="put a new key into the data folder first, before those that are there"
-    )
+    secret = actions.add_parser("reencrypt", help="encrypt all secrets again with the newest secret key")
+    secret.add_argument("--new-key", action="store_true", help="first add a new key to the key file in the data folder")
     secret.set_defaults(run=reencrypt_all)
 
 
@@ -43,7 +41,8 @@ async def rotate(_given: argparse.Namespace) -> None:
 
 
 async def reencrypt_all(given: argparse.Namespace) -> int:
-    """Exit status 1 when a value opens with none of the keys, or a server still uses an older one."""
+    """Encrypts all sealed values with the newest key. Exit status 1 when no key opens a value, or a server still uses
+    an older key."""
     loaded = settings.load()
     if given.new_key:
         _new_key(loaded)
@@ -58,7 +57,7 @@ async def reencrypt_all(given: argparse.Namespace) -> int:
             audit.record_installation(unit, origin_of(services), event, renewed=done, lost=report.lost[:100])
 
         await services.store.write(work)
-    _tell(report, len(keys.texts) - 1, keys.path is not None)
+    _print_result(report, len(keys.texts) - 1, keys.path is not None)
     return 1 if report.lost or report.is_unfinished else 0
 
 
@@ -67,18 +66,18 @@ def _new_key(loaded: Settings) -> None:
     if keys.path is None:
         raise Refused("the key is in MANIFEST_SECRET_KEY: put the new one there, see docs/operations.md, Secret key")
     add_newest_key(keys.path, Random())
-    print(f"A new key stands first in {keys.path}; servers that run use it from now on.")
+    print(f"{keys.path} has a new first key; running servers use it from now on.")
 
 
-def _tell(report: Report, older: int, in_file: bool) -> None:
+def _print_result(report: Report, older: int, in_file: bool) -> None:
     renewed = sum(report.renewed.values())
-    print(f"{report.seen} sealed values looked at, {renewed} sealed anew with the newest key.")
+    print(f"{report.seen} sealed values checked, {renewed} sealed again with the newest key.")
     for row in report.lost[:20]:
         print(f"None of the keys opens {row}; it was left as it is.")
     if report.lost:
         print(f"{len(report.lost)} values are lost until their key is put behind the others.")
     elif report.is_unfinished:
-        print("A server still seals with an older key: start all of them anew with the newest key first, then repeat.")
+        print("A server still seals with an older key: first restart all servers with the newest key, then repeat.")
     elif older:
         where = "delete all lines but the first of the file" if in_file else "take them out of MANIFEST_SECRET_KEY"
         count = "The older key is" if older == 1 else f"The {older} older keys are"

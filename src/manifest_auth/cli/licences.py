@@ -27,7 +27,7 @@ DAY = 86_400
 def add_to(groups: Any) -> None:
     """Adds the commands to the grammar."""
     group = groups.add_parser("license", help="on-premise licences").add_subparsers(required=True, metavar="ACTION")
-    keygen = group.add_parser("keygen", help="make a key pair: the private key signs, the public one goes to customers")
+    keygen = group.add_parser("keygen", help="create a key pair: the private key signs, customers get the public key")
     keygen.set_defaults(run=_keygen)
     issue = group.add_parser("issue", help="sign a licence with the private key on standard input")
     issue.add_argument("--customer", required=True)
@@ -37,22 +37,22 @@ def add_to(groups: Any) -> None:
     for kind in ("full", "operate", "connect"):
         issue.add_argument(f"--{kind}", type=_whole(0, licence.MAX_SEATS), default=0, metavar="SEATS")
     issue.add_argument("--feature", action="append", default=[], help="repeatable")
-    issue.add_argument("--installation", help="bind it to one installation, by its installationId")
-    revoke = "an earlier licence that is accepted no longer where this one is installed; repeatable"
+    issue.add_argument("--installation", help="bind the licence to one installation, by its installationId")
+    revoke = "an earlier licence that is refused once this one is installed; repeatable"
     issue.add_argument("--revoke", action="append", default=[], metavar="ID", help=revoke)
-    reset = "where the clock once ran ahead: forget the newest time that was seen; needs --installation, works once"
+    reset = "if the clock once ran ahead: reset the newest recorded time; needs --installation, works once"
     issue.add_argument("--resets-clock", action="store_true", help=reset)
     issue.set_defaults(run=_issue)
     inspect = group.add_parser("inspect", help="check and show the licence on standard input")
     inspect.set_defaults(run=_inspect)
-    install = group.add_parser("install", help="put the licence on standard input in force here")
+    install = group.add_parser("install", help="install the licence on standard input")
     install.set_defaults(run=_install)
-    status = group.add_parser("status", help="show the licence in force, seats, and the number of this installation")
+    status = group.add_parser("status", help="show the current licence, seats, and the id of this installation")
     status.set_defaults(run=_status)
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
-    """An argument's type: a whole number within bounds."""
+    """The type of an argument: a whole number within bounds."""
 
     def read(text: str) -> int:
         if not text.isascii() or not text.isdigit() or not least <= int(text[:12]) <= most:

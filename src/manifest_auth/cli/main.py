@@ -1,4 +1,4 @@
-"""Reads the command line. What a command does stands in :mod:`.commands`; passwords never come from arguments."""
+"""Parses the command line and runs a command. Passwords never come from arguments."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from manifest_auth.runtime.settings import SettingsError
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.store.migrate import SchemaRefused
 
-#: Commands whose grammar stands beside their deeds, and in which module of this package. Such a module loads all that
-#: its commands need, so it is loaded when one of them is asked for: not into each server.
-_ELSEWHERE = {
+#: Commands with their own module in this package. A module loads all that its commands need, so it is loaded only for
+#: one of them, not in servers.
+_MODULES = {
     "keys": "keys",
     "backup": "backups",
     "restore": "backups",
     "provider": "providers",
     "directory": "directories",
     "license": "licences",
-    "audit": "trail",
+    "audit": "audit_trail",
     "doctor": "doctor",
     "domain": "claims",
     "claims": "claims",
@@ -35,7 +35,7 @@ _ELSEWHERE = {
 
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The whole grammar, or as much of it as ``command`` needs."""
+    """The whole grammar, or the part for ``command``."""
     top = argparse.ArgumentParser(
         prog="manifest-auth",
         description="The authentication server of the Manifest API. Settings: MANIFEST_… variables, docs/settings.md.",
@@ -51,7 +51,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     serve.set_defaults(run=commands.serve)
 
     db = groups.add_parser("db", help="the store").add_subparsers(required=True, metavar="ACTION")
-    db.add_parser("upgrade", help="bring the schema up to date").set_defaults(run=commands.db_upgrade)
+    db.add_parser("upgrade", help="upgrade the schema").set_defaults(run=commands.db_upgrade)
 
     admin = groups.add_parser("admin", help="system admins").add_subparsers(required=True, metavar="ACTION")
     create = admin.add_parser("create", help="create a system admin")
@@ -77,37 +77,39 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     create.add_argument("--title", default="")
     _password(create)
     create.set_defaults(run=commands.user_create)
-    link = user.add_parser("link", help="print a one-time link for a user, for when no e-mail gets through")
+    link = user.add_parser("link", help="print a one-time link for a user, for when e-mail does not work")
     link.add_argument("email")
     link.add_argument("--client", required=True, help="identifier of the client")
     link.set_defaults(run=_user_link)
 
-    change = user.add_parser("roles", help="set a user's roles; a new Admin comes in anew")
+    change = user.add_parser("roles", help="set a user's roles; a new Admin must sign in again")
     change.add_argument("email")
     change.add_argument("--client", required=True, help="identifier of the client")
-    change.add_argument("--role", required=True, action="append", choices=roles, help="repeatable: all that are left")
+    change.add_argument(
+        "--role", required=True, action="append", choices=roles, help="repeatable; other roles are removed"
+    )
     change.set_defaults(run=commands.user_roles)
 
     if command in groups.choices:
         return top
-    modules = [_ELSEWHERE[command]] if command in _ELSEWHERE else _ELSEWHERE.values()
+    modules = [_MODULES[command]] if command in _MODULES else _MODULES.values()
     for module in dict.fromkeys(modules):
         importlib.import_module(f"manifest_auth.cli.{module}").add_to(groups)
     return top
 
 
 async def _user_link(given: argparse.Namespace) -> None:
-    from manifest_auth.cli import links  # loaded when it is asked for
+    from manifest_auth.cli import user_link  # loaded only for this command
 
-    await links.user_link(given)
+    await user_link.user_link(given)
 
 
 def _password(command: argparse.ArgumentParser) -> None:
     command.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
 
-def _of_the_store(error: Exception) -> bool:
-    """Whether a driver or SQLAlchemy raised it, which are loaded only where they are used."""
+def _is_store_error(error: Exception) -> bool:
+    """Whether a database driver or SQLAlchemy raised the error; they are loaded only where used."""
     return type(error).__module__.partition(".")[0] in ("sqlite3", "asyncpg", "sqlalchemy")
 
 
@@ -131,8 +133,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except CannotOpen:
         _fail("MANIFEST_SECRET_KEY: not the key that this store was made with", 1)
     except Exception as error:
-        if words[0] == "serve" or not _of_the_store(error):
-            raise  # a server's own fault wants its trace
+        if words[0] == "serve" or not _is_store_error(error):
+            raise  # a bug of the server, with its trace
         _fail(f"the store is not as this release left it: {str(error).splitlines()[0]}; see manifest-auth doctor", 2)
     except KeyboardInterrupt:
         _fail("interrupted", 130)

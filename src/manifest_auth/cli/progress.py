@@ -1,4 +1,4 @@
-"""Shows how far something has come, on standard error: in place on a terminal, else a plain line now and then."""
+"""Shows progress on standard error: in place on a terminal, else as plain lines at intervals."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _TERMINAL_S, _PLAIN_S = 0.1, 5.0
 
 
 class Progress:
-    """``with Progress() as show: show("copying", 3, 10)``. The line is gone at the end; on a terminal only."""
+    """``with Progress() as show: show("copying", 3, 10)``. On a terminal the line is removed at the end."""
 
     def __init__(self) -> None:
         self._on_terminal = sys.stderr.isatty()
-        # What is over within two seconds needs no line.
+        # Nothing is shown in the first two seconds.
         self._next = time.monotonic() + (0.5 if self._on_terminal else _PLAIN_S)
         self._shown = False
 
@@ -29,7 +29,7 @@ class Progress:
             sys.stderr.flush()
 
     def __call__(self, what: str, done: int, of: int | None = None) -> None:
-        """So many are done, of so many where that is known. Costs nothing when it is called often."""
+        """Shows the numbers of done and, if known, of all items. Frequent calls are cheap."""
         now = time.monotonic()
         if now < self._next:
             return

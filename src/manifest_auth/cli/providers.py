@@ -11,7 +11,7 @@ import msgspec
 
 from manifest_auth import providers, tenants
 from manifest_auth.app import build_services, opened
-from manifest_auth.cli import callbacks
+from manifest_auth.cli import provider_callbacks
 from manifest_auth.cli.commands import Refused, origin_of
 from manifest_auth.http import parse
 from manifest_auth.operations.providers.diagnose import diagnose
@@ -39,20 +39,20 @@ def add_to(groups: Any) -> None:
     )
     create.add_argument("name", help="in addresses: lower-case letters, digits, inner dots, hyphens, underscores")
     create.add_argument("--client", required=True, help="identifier of the client")
-    create.add_argument("--display-name", help="what people read (default: the name)")
+    create.add_argument("--display-name", help="the name that users see (default: the name)")
     create.add_argument("--issuer", help="OpenID: the issuer, exactly as the provider writes it")
-    create.add_argument("--client-id", help="OpenID: how this server is called at the provider")
+    create.add_argument("--client-id", help="OpenID: the id of this server at the provider")
     create.add_argument("--client-secret-stdin", action="store_true", help="read the client secret from standard input")
-    create.add_argument("--group-claim", help="OpenID: claim that holds the groups (default: groups)")
+    create.add_argument("--group-claim", help="OpenID: claim with the groups (default: groups)")
     create.add_argument("--metadata", metavar="FILE", help="SAML: the provider's metadata; - for standard input")
     create.add_argument(
-        "--json", metavar="FILE", type=Path, help="any kind: all its settings, as the pages of docs/providers have them"
+        "--json", metavar="FILE", type=Path, help="any kind: all its settings, as on the pages of docs/providers"
     )
-    create.add_argument("--domain", action="append", default=[], help="e-mail domain that it vouches for (repeatable)")
     create.add_argument(
-        "--vouch", action="store_true", help="its domains count from now on, without proof: you know whose they are"
+        "--domain", action="append", default=[], help="e-mail domain that it may vouch for (repeatable)"
     )
-    create.add_argument("--create-users", action="store_true", help="people who are not known yet get an account")
+    create.add_argument("--vouch", action="store_true", help="accept its domains without proof: you know their owner")
+    create.add_argument("--create-users", action="store_true", help="new users get an account")
     create.add_argument(
         "--group-role", action="append", default=[], metavar="GROUP=ROLE", help="role of a group (repeatable)"
     )
@@ -62,7 +62,7 @@ def add_to(groups: Any) -> None:
         "--return-address", action="append", default=[], help="where a sign-in may end, exactly (repeatable)"
     )
     create.add_argument(
-        "--print-callback", action="store_true", help="OpenID: print the callback address to register; make nothing"
+        "--print-callback", action="store_true", help="OpenID: only print the callback address to register"
     )
     create.set_defaults(run=add)
 
@@ -70,17 +70,19 @@ def add_to(groups: Any) -> None:
     show.add_argument("--client", required=True, help="identifier of the client")
     show.set_defaults(run=show_all)
 
-    test = actions.add_parser("test", help="talk to a provider and say in words what is wrong")
+    test = actions.add_parser("test", help="check a provider and print what is wrong")
     test.add_argument("name")
     test.add_argument("--client", required=True, help="identifier of the client")
-    test.set_defaults(run=try_out)
+    test.set_defaults(run=test_provider)
 
-    every = actions.add_parser("callbacks", help="every provider's callback address, and who must register one")
-    every.set_defaults(run=callbacks.show)
+    every = actions.add_parser(
+        "callbacks", help="the callback addresses of all providers, and which must be registered"
+    )
+    every.set_defaults(run=provider_callbacks.show)
 
 
 async def add(given: argparse.Namespace) -> None:
-    """Makes a provider and prints what to type in there; or prints the address that it will have."""
+    """Adds a provider and prints what to configure there; or prints its future callback address."""
     if given.print_callback:
         await _print_callback(given)
         return
@@ -103,8 +105,8 @@ async def add(given: argparse.Namespace) -> None:
 
 
 async def _print_callback(given: argparse.Namespace) -> None:
-    """It is made of names alone, so it is known before there is anything."""
-    if given.metadata or (given.json and "oidc" not in _of_file(given)):
+    """Prints the callback address, which depends on names only, so it is known before the provider exists."""
+    if given.metadata or (given.json and "oidc" not in _from_file(given)):
         raise Refused("--print-callback: only OpenID providers have a callback address of their own")
     providers.check_provider_name(given.name)
     async with opened(build_services(settings.load()), hashing=False) as services:
@@ -121,7 +123,7 @@ async def show_all(given: argparse.Namespace) -> None:
         print(f"{provider.name}\t{provider.kind}\t{state}\t{provider.issuer}")
 
 
-async def try_out(given: argparse.Namespace) -> int:
+async def test_provider(given: argparse.Namespace) -> int:
     """Prints the findings. Exit status 1 when something is bad."""
     bad = False
     async with opened(build_services(settings.load()), hashing=False) as services:
@@ -142,9 +144,9 @@ async def try_out(given: argparse.Namespace) -> int:
 
 
 def _body(given: argparse.Namespace) -> dict[str, Any]:
-    """The command's arguments as the admin route's body."""
+    """The command's arguments as the body of the admin route."""
     if given.json:
-        return _of_file(given)
+        return _from_file(given)
     lines = []
     for text in given.group_role:
         group, mark, role = text.rpartition("=")
@@ -168,8 +170,8 @@ def _body(given: argparse.Namespace) -> dict[str, Any]:
     return {**body, "oidc": {name: value for name, value in openid.items() if value is not None}}
 
 
-def _of_file(given: argparse.Namespace) -> dict[str, Any]:
-    """The body that a file holds. The name is the command's, and so is a secret from standard input."""
+def _from_file(given: argparse.Namespace) -> dict[str, Any]:
+    """The body from a file, with the name from the command, and a secret from standard input."""
     singles = (given.issuer, given.client_id, given.group_claim, given.metadata, given.display_name, given.create_users)
     if any(singles) or given.domain or given.group_role or given.default_role or given.return_address:
         raise Refused("--json: the file holds all settings; beside it only --client and --client-secret-stdin count")

@@ -1,6 +1,7 @@
-"""``python -m manifest_auth.cli.reference [--check] FOLDER``: writes the pages of docs that are made from the code.
+"""``python -m manifest_auth.cli.reference [--check] FOLDER``: writes the pages of docs that are generated from the
+code.
 
-``--check`` writes nothing and says which page is not as the code is.
+``--check`` writes nothing and prints the pages that are out of date.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from manifest_auth.api.graphql.reference_page import graphql_page
 from manifest_auth.cli import reference_routes
-from manifest_auth.cli.reference_of_pages import pages_page
+from manifest_auth.cli.reference_html_pages import pages_page
 from manifest_auth.cli.reference_pages import errors_page, settings_page
 from manifest_auth.sign_in.refusal_reasons import reasons_page
 
@@ -25,19 +26,19 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
-#: Pages that are written by hand, with parts that are made from the code: what they should say, from what they say.
+#: Hand-written pages with generated parts: functions from the current text to the text they should have.
 FILLED: dict[str, Callable[[str], str]] = {"reference/http.md": reference_routes.fill}
 
 
 def stale(folder: Path) -> dict[Path, str]:
-    """The pages of ``folder`` that are not as the code is, with the text that they should have."""
+    """The pages of ``folder`` that are out of date, with the text that they should have."""
     made = {folder / name: make() for name, make in PAGES.items()}
     made |= {folder / name: fill((folder / name).read_text("utf-8")) for name, fill in FILLED.items()}
-    return {path: text for path, text in made.items() if not _is(path, text)}
+    return {path: text for path, text in made.items() if not _is_current(path, text)}
 
 
 def main() -> int:
-    """Exit status 1: ``--check`` found a page that must be made anew."""
+    """Exit status 1: ``--check`` found a page that is out of date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--check", action="store_true")
@@ -51,7 +52,7 @@ def main() -> int:
     return 1 if found and given.check else 0
 
 
-def _is(page: Path, text: str) -> bool:
+def _is_current(page: Path, text: str) -> bool:
     return page.exists() and page.read_text("utf-8") == text
 
 

@@ -1,5 +1,4 @@
-"""Pages of docs that are made from the code: ``errors.md`` from the closed list of refusals, ``settings.md`` from the
-settings."""
+"""Generates ``errors.md`` from the closed list of refusals, and ``settings.md`` from the settings."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ Every failure, whatever the path and the status, has one shape:
 ```
 
 `code` is for programs and never changes its meaning; `message` is for people; `requestId` is also the header
-`X-Request-ID` and stands in the server's log. `VALIDATION_ERROR` and a few others carry `details`, a list of
+`X-Request-ID`, and is in the server's log. `VALIDATION_ERROR` and a few others carry `details`, a list of
 `{"field", "message"}`; `MFA_REQUIRED` carries `challenge`. GraphQL answers the same codes as
 `errors[].extensions.code`, with `BAD_USER_INPUT` in place of `VALIDATION_ERROR`. 401 answers carry `WWW-Authenticate`,
 405 `Allow`, 429 and 503 `Retry-After` in seconds.
@@ -49,15 +48,15 @@ one line; variables that begin with `MANIFEST_AUTH_` are left alone
 
 
 def errors_page() -> str:
-    """All refusals, in the order of the closed list."""
+    """The text of ``errors.md``: all refusals, in the order of the closed list."""
     return _ERRORS + "".join(_error(refusal) for refusal in REFUSALS)
 
 
 def settings_page() -> str:
-    """All settings, in the order of their class."""
+    """The text of ``settings.md``: all settings, in the order of their class."""
     found = inspect.type_info(Settings)
     assert isinstance(found, inspect.StructType)
-    plain = get_type_hints(Settings)  # msgspec sorts the words of a Literal; their own order says more
+    plain = get_type_hints(Settings)  # msgspec sorts the values of a Literal; the original order is better
     return _SETTINGS + "".join(_setting(field, get_args(plain[field.name])) for field in found.fields)
 
 

@@ -1,7 +1,7 @@
-"""The entries of ``docs/reference/http.md``, made from the route table. The text around them is written by hand.
+"""Generates the entries of ``docs/reference/http.md`` from the route table. The text around them is written by hand.
 
-A comment ``<!-- routes: PATTERN | … -->`` says which routes follow, by patterns of ``METHOD /path`` in which ``*``
-stands for anything; the entries end at ``<!-- end of routes -->``. Every route belongs to one comment.
+A comment ``<!-- routes: PATTERN | … -->`` names the routes that follow, by patterns of ``METHOD /path`` in which ``*``
+matches anything; the entries end at ``<!-- end of routes -->``. Every route belongs to one comment.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _TABLE = r"(<!-- {0} -->\n).*?(<!-- end of {0} -->)"
 _WIDTH = 118
 
 
-class Misplaced(Exception):
-    """A route that stands in no comment or in several, or a pattern that fits no route."""
+class MisplacedRoute(Exception):
+    """A route is in no comment or in several, or a pattern matches no route."""
 
 
 def fill(text: str, routes: Sequence[Route] = ROUTES) -> str:
-    """The page with its entries made anew; ``pages.md`` lists the HTML pages. Raises Misplaced."""
+    """The page with new entries; ``pages.md`` lists the HTML pages. Raises Misplaced."""
     routes = [route for route in routes if route.access is not Access.PAGE]
     document = openapi.build(routes)
     shapes = Shapes(document["components"]["schemas"], _used(document))
@@ -38,7 +38,7 @@ def fill(text: str, routes: Sequence[Route] = ROUTES) -> str:
         chosen = [route for route in routes if any(fnmatch.fnmatchcase(_call(route), each) for each in patterns)]
         for pattern in patterns:
             if not any(fnmatch.fnmatchcase(_call(route), pattern) for route in chosen):
-                raise Misplaced(f"no route is like {pattern}")
+                raise MisplacedRoute(f"no route is like {pattern}")
         for route in chosen:
             placed[_call(route)] = placed.get(_call(route), 0) + 1
         return f"{found[1]}\n{''.join(_entries(chosen, document, shapes))}{found[3]}"
@@ -46,7 +46,7 @@ def fill(text: str, routes: Sequence[Route] = ROUTES) -> str:
     made = _BLOCK.sub(block, text)
     wrong = [_call(route) for route in routes if placed.get(_call(route)) != 1]
     if wrong:
-        raise Misplaced(f"not in exactly one block: {', '.join(wrong)}")
+        raise MisplacedRoute(f"not in exactly one block: {', '.join(wrong)}")
     definitions = "\n".join(shapes.definition(name) for name in shapes.named)
     return _put(_put(made, "shapes", f"```text\n{definitions}\n```\n"), "roles", _roles())
 
@@ -66,7 +66,7 @@ def _roles() -> str:
 
 
 def _used(document: Schema) -> Iterator[Schema]:
-    """The schemas of all bodies and of all answers that are no refusals."""
+    """The schemas of all bodies and of all successful answers."""
     for path in document["paths"].values():
         for operation in path.values():
             for holder in (
@@ -82,7 +82,7 @@ def _call(route: Route) -> str:
 
 
 def _entries(routes: Sequence[Route], document: Schema, shapes: Shapes) -> Iterator[str]:
-    """One for each route; the same operation of the client plane and of the admin plane shares one."""
+    """One entry per route; the same operation of the client API and of the admin API has one entry."""
     groups: dict[tuple[Any, ...], list[Route]] = {}
     for route in routes:
         groups.setdefault((route.method, route.handler), []).append(route)
@@ -96,7 +96,9 @@ def _entry(group: Sequence[Route], document: Schema, shapes: Shapes) -> str:
     operation = operations[0]
     lines = ["### " + ", ".join(f"`{_call(each)}`" for each in group), "", f"{route.summary}.", ""]
     lines += textwrap.wrap(f"- Who: {_who(group)}.", _WIDTH, subsequent_indent="  ")
-    codes = [code for status in operation["responses"].values() for code in re.findall("`[A-Z_]+`", _told(status))]
+    codes = [
+        code for status in operation["responses"].values() for code in re.findall("`[A-Z_]+`", _description(status))
+    ]
     if codes:
         lines += textwrap.wrap(f"- Refusals: {', '.join(codes)}.", _WIDTH, subsequent_indent="  ")
     if reads := _reads(route):
@@ -108,7 +110,7 @@ def _entry(group: Sequence[Route], document: Schema, shapes: Shapes) -> str:
     return "\n".join(lines) + "\n\n"
 
 
-def _told(response: Schema) -> str:
+def _description(response: Schema) -> str:
     return str(response["description"])
 
 
@@ -130,7 +132,7 @@ def _reads(route: Route) -> str:
     kib = route.limit // 1024
     size = f"{kib // 1024} MiB" if kib >= 1024 and kib % 1024 == 0 else f"{kib} KiB"
     if route.streams:
-        return "the bytes themselves, up to the limit that the operator sets for files"
+        return "the bytes of the file, up to the limit that the operator sets"
     return f"JSON, {size} at most" if route.body is not None or (route.raw and route.method == "POST") else ""
 
 
@@ -148,13 +150,13 @@ def _shapes(route: Route, operation: Schema, shapes: Shapes) -> Iterator[str]:
     if data is not None:
         yield f"{route.status}   {shapes.show(data, 6)}"
     elif "content" in answer:
-        yield f"{route.status}   the bytes themselves"
+        yield f"{route.status}   the bytes of the file"
     elif route.status == 302:
-        yield f"{route.status}   Location: where the browser goes on"
+        yield f"{route.status}   Location: the next address of the browser"
 
 
 def _described(operation: Schema, shapes: Shapes) -> Iterator[str]:
-    """What parameters and members of the body mean, where the code says so."""
+    """Descriptions of parameters and members of the body, if the code has them."""
     for each in operation.get("parameters", ()):
         if sentence := each["schema"].get("description"):
             yield f"- `{each['name']}`: {sentence}"

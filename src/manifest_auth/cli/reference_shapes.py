@@ -1,4 +1,4 @@
-"""JSON Schemas as a reader of ``docs/reference/http.md`` sees them: ``{name: text 1..200, size?: number}``."""
+"""Formats JSON Schemas for ``docs/reference/http.md``, like ``{name: text 1..200, size?: number}``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 Schema = Mapping[str, Any]
 
 _WIDTH = 110
-_LONG = 300  # a shape that takes more characters than this, and stands in several answers, is shown once
+_LONG = 300  # a longer shape that several answers have is shown once
 _WORDS = {"string": "text", "integer": "number", "null": "null", "boolean": "boolean"}
 _FORMATS = {"date-time": "time", "binary": "bytes"}
 
 
 class Shapes:
-    """Shows schemas, those of ``components`` by name where they are long and used in more than one place."""
+    """Formats schemas; long schemas of ``components`` that are used more than once appear by name."""
 
     def __init__(self, components: Schema, used: Iterable[Schema]) -> None:
         self._components = components
@@ -34,14 +34,14 @@ class Shapes:
             yield from self._names(inner)
 
     def resolved(self, schema: Schema) -> Schema:
-        """The schema that a reference means."""
+        """The schema that a reference names."""
         if "$ref" in schema:
             found: Schema = self._components[_name(schema)]
             return found
         return schema
 
     def show(self, schema: Schema, indent: int) -> str:
-        """In one line if it fits, else one member a line. ``indent``: the column at which it begins."""
+        """The schema in one line if it fits, else one member per line. ``indent``: the column of the start."""
         return self._broken(schema, indent)
 
     def definition(self, name: str) -> str:

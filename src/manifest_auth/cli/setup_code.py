@@ -1,4 +1,4 @@
-"""``manifest-auth setup-code``, and what ``serve`` says while there is no system admin."""
+"""``manifest-auth setup-code``, and the message of ``serve`` while there is no system admin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from manifest_auth.runtime import settings
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import Services
 from manifest_auth.sign_in import first_run
-from manifest_auth.sign_in.first_run import Told
+from manifest_auth.sign_in.first_run import SetupCode
 from manifest_auth.text.canonical import when
 
 _OTHERWISE = "Or on this machine: manifest-auth admin create NAME."
@@ -20,7 +20,7 @@ _OTHERWISE = "Or on this machine: manifest-auth admin create NAME."
 
 def add_to(groups: Any) -> None:
     """Adds the command to the grammar."""
-    command = groups.add_parser("setup-code", help="print a code with which a browser makes the first system admin")
+    command = groups.add_parser("setup-code", help="print a code for creating the first system admin in a browser")
     command.set_defaults(run=_setup_code)
 
 
@@ -33,18 +33,18 @@ async def _setup_code(_given: argparse.Namespace) -> None:
 
 
 async def at_start(services: Services) -> str | None:
-    """What a start prints; None: nothing."""
+    """The message of a start; None without a message."""
     if not console.is_served(services.settings):
         return None
-    told = await first_run.at_start(services)
-    return None if told is None else f"No system admin exists yet. {_text(services.settings, told)}"
+    code = await first_run.at_start(services)
+    return None if code is None else f"No system admin exists yet. {_text(services.settings, code)}"
 
 
-def _text(loaded: Settings, told: Told) -> str:
-    page, end = f"{loaded.public_url.rstrip('/')}{console.PATH}/setup", f"{when(told.ends_at)[11:16]} UTC"
-    if told.code is None:
+def _text(loaded: Settings, code: SetupCode) -> str:
+    page, end = f"{loaded.public_url.rstrip('/')}{console.PATH}/setup", f"{when(code.ends_at)[11:16]} UTC"
+    if code.code is None:
         return (
-            f"The setup code that was printed before is good until {end} at {page}; "
+            f"The setup code that was printed before is valid until {end} at {page}; "
             f"manifest-auth setup-code prints a new one. {_OTHERWISE}"
         )
-    return f"Make the first one at {page} with this setup code, good until {end}:\n\n    {told.code}\n\n{_OTHERWISE}"
+    return f"Make the first one at {page} with this setup code, valid until {end}:\n\n    {code.code}\n\n{_OTHERWISE}"

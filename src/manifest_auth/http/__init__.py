@@ -1,7 +1,7 @@
-"""HTTP: the pipeline of every request, who asks, bodies, cookies, header lines, routes, ``/openapi.json``, uvicorn.
+"""HTTP: the pipeline of requests, identification of callers, bodies, cookies, headers, routes, OpenAPI, uvicorn.
 
-Owns the shape of every request and answer. Never knows what a route does, and never says what a caller may do beyond
-the permission that the route names.
+Owns the format of every request and answer. Does not know what a route does, and checks no permission except the one
+that the route names.
 """
 
 from manifest_auth.http.answers import (
@@ -20,7 +20,7 @@ from manifest_auth.http.cookies import (
     DEVICE,
     SESSION,
     check_same_site,
-    device_cookie,
+    device_cookies,
     flow_cookie,
     host_cookie,
     host_name,
@@ -39,4 +39,4 @@ from manifest_auth.http.routes import (
     Route,
     RouteTable,
 )
-from manifest_auth.http.wire import Items, Time, TokensBeside, Wire, or_none
+from manifest_auth.http.wire import Items, Time, TopLevelTokens, Wire, or_none

@@ -1,4 +1,4 @@
-"""The envelope of every REST answer (contract, section 2) and the headers that all answers carry."""
+"""The JSON envelope of every REST answer, and the headers that all answers have."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDoma
 
 
 class Answer(Generic[D]):
-    """Status, headers and body of one answer; ``D``: the data in its envelope. The pipeline adds length, request id
-    and security headers."""
+    """Status, headers and body of one answer; ``D``: type of the data in its envelope. The pipeline adds length,
+    request id and security headers."""
 
     __slots__ = ("body", "headers", "parts", "policy", "security", "size", "status")
 
@@ -47,39 +47,39 @@ class Answer(Generic[D]):
         self.status = status
         self.body = body
         self.headers = headers
-        self.policy = policy  # a content security policy of its own
-        self.security = security  # in place of all the usual security headers, for pages
+        self.policy = policy  # a content security policy in place of the usual one
+        self.security = security  # all security headers in place of the usual ones, for pages
 
 
 def ok(
-    data: D, *, status: int = 200, headers: Sequence[Header] = (), beside: msgspec.Struct | None = None
+    data: D, *, status: int = 200, headers: Sequence[Header] = (), top_level: msgspec.Struct | None = None
 ) -> Answer[D]:
-    """``{"success": true, "data": …}``; ``beside`` has members next to ``data`` (refresh has two, section 3)."""
-    end = b"}" if beside is None else b"," + _encode(beside)[1:]
+    """``{"success": true, "data": …}``. ``top_level``: members next to ``data`` (refresh has two)."""
+    end = b"}" if top_level is None else b"," + _encode(top_level)[1:]
     body = b'{"success":true,"data":' + _encode(data) + end
     return Answer(status, body, (JSON, NO_STORE, *headers) if headers else _USUAL)
 
 
 def redirect(location: str, *, status: int = 302, headers: Sequence[Header] = ()) -> Answer[None]:
-    """Sends the browser on. ``location`` is ASCII and was checked by whoever hands it in."""
+    """A redirect of the browser. ``location``: ASCII, checked by the caller."""
     return Answer(status, _NOTHING, (*_USUAL, (b"location", location.encode("ascii")), *headers))
 
 
 def page(body: bytes, policy: str, *, headers: Sequence[Header] = ()) -> Answer[None]:
-    """An HTML page with a content security policy of its own."""
+    """An HTML page. ``policy``: its content security policy."""
     return Answer(200, body, (HTML, NO_STORE, *headers), policy)
 
 
 def stream(parts: AsyncIterator[bytes], size: int | None, headers: Sequence[Header], policy: str) -> Answer[None]:
-    """A body of ``size`` bytes that is sent part by part, so that a large one takes no memory. ``size`` None: nobody
-    knows before it is sent; the last chunk says that it is whole."""
+    """A body of ``size`` bytes that is sent in parts, so that a large one needs no memory. ``size`` None: not known in
+    advance; the body is sent in chunks."""
     answer: Answer[None] = Answer(200, b"", headers, policy)
     answer.parts, answer.size = parts, size
     return answer
 
 
 def refuse(refusal: Refusal, request_id: str) -> Answer[None]:
-    """``{"success": false, "error": …}`` with the headers that the status asks for."""
+    """``{"success": false, "error": …}`` with the headers of the status."""
     error: dict[str, Any] = {"message": refusal.message, "code": refusal.code, "requestId": request_id}
     if refusal.details:
         error["details"] = [{"field": field, "message": message} for field, message in refusal.details]
@@ -93,15 +93,16 @@ def refuse(refusal: Refusal, request_id: str) -> Answer[None]:
 
 
 def refusal_headers(refusal: Refusal) -> tuple[Header, ...]:
-    """``WWW-Authenticate`` (RFC 6750, section 3), ``Allow`` and ``Retry-After`` (RFC 9110) where they belong."""
+    """``WWW-Authenticate`` (RFC 6750, section 3), ``Allow`` and ``Retry-After`` (RFC 9110) for the refusals that need
+    them."""
     headers: list[Header] = []
     if refusal.status == 401:
-        shown = isinstance(refusal, InvalidToken | TokenExpired)
-        headers.append((b"www-authenticate", b'Bearer error="invalid_token"' if shown else b"Bearer"))
+        has_token = isinstance(refusal, InvalidToken | TokenExpired)
+        headers.append((b"www-authenticate", b'Bearer error="invalid_token"' if has_token else b"Bearer"))
     if isinstance(refusal, MethodNotAllowed):
         headers.append((b"allow", refusal.allow.encode()))
     if refusal.status == 413:
-        headers.append((b"connection", b"close"))  # the rest of the body is not worth reading
+        headers.append((b"connection", b"close"))  # the rest of the body is not read
     if refusal.retry_after is not None:
         headers.append((b"retry-after", str(max(1, refusal.retry_after)).encode()))
     return tuple(headers)

@@ -1,4 +1,4 @@
-"""Request bodies: strict JSON or a form. What is neither is a ``VALIDATION_ERROR``."""
+"""Parses request bodies: strict JSON or a form. Anything else is a ``VALIDATION_ERROR``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from manifest_auth.text import strict_json
 
 
 def check_media_type(head: Head) -> None:
-    """Only ``application/json`` in UTF-8, not compressed. Raises UnsupportedMediaType."""
+    """Accepts only ``application/json`` in UTF-8, not compressed. Raises UnsupportedMediaType."""
     kind, _, parameters = (head.content_type or "").partition(";")
     if kind.strip().lower() != "application/json":
         raise UnsupportedMediaType()
@@ -24,7 +24,8 @@ def check_media_type(head: Head) -> None:
 
 
 def parse(body: bytes, what: str = "The body") -> Any:
-    """The JSON value of a body, or of what else is named, read by :mod:`..text.strict_json`. Raises ValidationError."""
+    """The JSON value of a body, parsed by :mod:`..text.strict_json`. ``what``: its name in refusals. Raises
+    ValidationError."""
     try:
         return strict_json.read(body, what)
     except strict_json.Malformed as error:
@@ -35,7 +36,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def check_form_type(head: Head) -> None:
-    """Only a form as browsers send it, not compressed. Raises UnsupportedMediaType."""
+    """Accepts only ``application/x-www-form-urlencoded``, not compressed. Raises UnsupportedMediaType."""
     if (head.content_type or "").partition(";")[0].strip().lower() != FORM:
         raise UnsupportedMediaType(f"Content-Type must be {FORM}")
     if head.content_encoding not in (None, "", "identity"):
@@ -43,14 +44,14 @@ def check_form_type(head: Head) -> None:
 
 
 def parse_form(body: bytes, most: int = 50) -> dict[str, str]:
-    """The fields of an ``application/x-www-form-urlencoded`` body, at most that many. Raises ValidationError as
+    """The fields of an ``application/x-www-form-urlencoded`` body, with a maximum number. Raises ValidationError as
     :func:`parse` does."""
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
     except ValueError:
         raise ValidationError("The body is not a valid form") from None
     try:
-        fields = strict_json.once(list(pairs))
+        fields = strict_json.unique_members(list(pairs))
         strict_json.check(fields, "The body")
     except strict_json.Malformed as error:
         raise _refused(error) from None
@@ -58,6 +59,6 @@ def parse_form(body: bytes, most: int = 50) -> dict[str, str]:
 
 
 def _refused(error: strict_json.Malformed) -> ValidationError:
-    if isinstance(error, strict_json.GivenTwice):
+    if isinstance(error, strict_json.DuplicateMember):
         return ValidationError(details=[(error.member or "body", "The member was given more than once")])
     return ValidationError(str(error))

@@ -1,4 +1,4 @@
-"""The session cookie's line, the device marker's line, and the cross-site check for requests that a cookie signs."""
+"""``Set-Cookie`` headers, and the cross-site check for requests with a session cookie."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ _SAFE = frozenset({"GET", "HEAD"})
 
 
 def session_cookie(value: str, max_age: int, settings: Settings) -> Header:
-    """``Set-Cookie`` of the session (contract, section 4); an empty value with age 0 takes it away again."""
+    """``Set-Cookie`` of the session. ``max_age``: seconds. An empty value with age 0 deletes the cookie."""
     return _line(SESSION, value, max_age, settings, "/")
 
 
-def device_cookie(value: str, settings: Settings) -> Header:
-    """``Set-Cookie`` of the marker by which the throttle knows a device that signed in before."""
-    return _line(DEVICE, value, _DEVICE_AGE, settings, "/api/client/auth")
+def device_cookies(value: str, settings: Settings) -> tuple[Header, Header]:
+    """Two ``Set-Cookie`` headers: the marker by which the throttle recognises a device that signed in before, for pages
+    and API; and the end of the one below the API alone that older servers set, since two values under one name count
+    as none."""
+    return _line(DEVICE, value, _DEVICE_AGE, settings, "/"), _line(DEVICE, "", 0, settings, _FLOW_PATH)
 
 
 def flow_cookie(name: str, value: str, max_age: int, settings: Settings, *, cross_site: bool) -> Header:
-    """``Set-Cookie`` that binds a sign-in under way to its browser; an empty value with age 0 takes it away again.
+    """``Set-Cookie`` that binds a running sign-in to its browser. An empty value with age 0 deletes the cookie.
 
-    ``cross_site``: the provider answers by a form post, with which a browser sends ``SameSite=None`` cookies alone.
-    Those must be ``Secure``, so a server on plain http falls back to ``Lax``: good for providers on the same site.
+    ``cross_site``: the provider answers with a form post, with which browsers send only ``SameSite=None`` cookies.
+    These must be ``Secure``, so a server on plain http uses ``Lax``, which works for providers on the same site.
     """
     if cross_site and settings.secure_cookies:
         line = f"{name}={value}; Max-Age={max_age}; Path={_FLOW_PATH}; HttpOnly; SameSite=None; Secure"
@@ -39,14 +41,14 @@ def flow_cookie(name: str, value: str, max_age: int, settings: Settings, *, cros
 
 
 def host_cookie(name: str, value: str, max_age: int, settings: Settings, *, strict: bool = False) -> Header:
-    """``Set-Cookie`` of a cookie that pages alone use; an empty value with age 0 takes it away again."""
+    """``Set-Cookie`` of a cookie that only pages use. An empty value with age 0 deletes it."""
     _, line = _line(host_name(name, settings), value, max_age, settings, "/")
     return b"set-cookie", line.replace(b"SameSite=Lax", b"SameSite=Strict") if strict else line
 
 
 def host_name(name: str, settings: Settings) -> str:
-    """Its name: on https with the prefix by which a browser lets no other host, and no plain http, set it (RFC 6265bis,
-    section 4.1.3.2)."""
+    """The name of such a cookie: on https with the prefix that forbids other hosts and plain http to set it (RFC
+    6265bis, section 4.1.3.2)."""
     return f"__Host-{name}" if settings.secure_cookies else name
 
 
@@ -56,12 +58,12 @@ def _line(name: str, value: str, max_age: int, settings: Settings, path: str) ->
 
 
 def check_same_site(method: str, head: Head, settings: Settings, client: str, listed: tuple[str, ...]) -> None:
-    """Refuses a cookie's request that changes state and comes from a site that the tenant did not list.
+    """Refuses a state-changing request with a cookie from a site that the client did not list (CSRF).
 
-    Either header alone refuses, whatever the other one says. An ``Origin`` must be ours or listed, exactly (scheme,
-    host, port); ``null`` is foreign. ``Sec-Fetch-Site`` must be one of the four values of its standard: what is on
-    another site is never ours, and what is not of our own origin needs an ``Origin`` that says which one it is. A
-    request with neither header is no browser's. Raises Forbidden.
+    Each header can refuse the request by itself. ``Origin`` must be an own or a listed origin, exactly (scheme, host,
+    port); ``null`` is refused. ``Sec-Fetch-Site`` must be one of the four standard values: ``cross-site`` needs a
+    listed ``Origin``, ``same-site`` needs any ``Origin`` that passed. A request with neither header does not come from
+    a browser. Raises Forbidden.
     """
     if method in _SAFE:
         return
@@ -82,8 +84,8 @@ def _own_origins(settings: Settings, client: str) -> tuple[str, str]:
 
 
 def public_origin(settings: Settings) -> str:
-    """That of the public address, as browsers write it: lower case, and without the port that the scheme implies (RFC
-    6454, section 6.2)."""
+    """The origin of the public address as browsers write it: lower case, without the scheme's default port (RFC 6454,
+    section 6.2)."""
     url = urlsplit(settings.public_url)
     host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
     implied = {"http": 80, "https": 443}[url.scheme]

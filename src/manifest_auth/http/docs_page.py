@@ -1,4 +1,4 @@
-"""The page at ``/docs``: the description, readable without internet and without a script."""
+"""The page at ``/docs``: the OpenAPI description as HTML, without internet access and scripts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ POLICY = (
 
 
 def render(document: dict[str, Any], guides: str = "") -> str:
-    """The whole page. ``guides``: where the docs are as a site, or empty."""
+    """The page for an OpenAPI document. ``guides``: the address of the docs site, or empty."""
     groups: dict[str, list[str]] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -58,7 +58,7 @@ def _operation(document: dict[str, Any], path: str, method: str, operation: dict
         parts.append(f"<p><code>{parameter['name']}</code> ({parameter['in']}) {html.escape(text)}</p>")
     body = operation.get("requestBody", {}).get("content", {})
     if "*/*" in body:
-        parts.append("<p>Body: the bytes themselves, with their Content-Type</p>")
+        parts.append("<p>Body: the bytes of the file, with their Content-Type</p>")
     if "application/json" in body:
         schema = body["application/json"]["schema"]
         parts.append(f"<p>Body</p><pre>{_example(document, schema)}</pre>")
@@ -77,7 +77,7 @@ def _example(document: dict[str, Any], schema: dict[str, Any]) -> str:
 
 
 def _value(document: dict[str, Any], schema: dict[str, Any]) -> Any:
-    """A value of the schema's shape, with types for values."""
+    """An example for a schema, with type names as values."""
     if "$ref" in schema:
         return _value(document, document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]])
     if "const" in schema:

@@ -1,4 +1,4 @@
-"""Reads a request's header lines once: the handful that this server acts on, and whether one came twice."""
+"""Reads a request's headers once: those that this server uses, and whether one was sent twice."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _SLOTS = {
     b"x-forwarded-for": "forwarded_for",
     b"x-request-id": "request_id",
 }
-#: A second one of these makes the request ambiguous (contract, section 2; security bar 89).
+#: A request with two of one of these headers is ambiguous, and refused.
 _SINGLE = frozenset({"authorization", "client_id", "content_type", "host", "content_length", "origin", "fetch_site"})
 _SANE_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}\Z")
 _FIELD = {"authorization": "Authorization", "client_id": "X-Client-ID", "content_type": "Content-Type", "host": "Host"}
 
 
 class Head:
-    """Header values as text (latin-1, RFC 9110); None where absent."""
+    """Header values as text (latin-1, RFC 9110); None when absent."""
 
     __slots__ = (*_SLOTS.values(), "cookies", "lines", "twice")
 
@@ -69,7 +69,7 @@ class Head:
                 self.cookies = text if self.cookies is None else f"{self.cookies}; {text}"
 
     def check(self) -> None:
-        """Raises ValidationError when a header that must be single came twice."""
+        """Raises ValidationError when a header that must be single was sent twice."""
         if self.twice is not None:
             raise ValidationError(details=[(self.twice, "The header was sent more than once")])
 
@@ -79,10 +79,11 @@ class Head:
         return ", ".join(value.decode("latin-1") for name, value in self.lines if name == wanted)
 
     def cookie(self, wanted: str) -> str | None:
-        """A cookie's value. Two different values under one name are none: somebody planted one of them."""
+        """A cookie's value; None when absent. Two different values under one name yield an empty text: an attacker may
+        have set one of them."""
         if self.cookies is None:
             return None
-        if ";" not in self.cookies:  # a single one, as programs send it
+        if ";" not in self.cookies:  # a single cookie, as programs send it
             name, _, value = self.cookies.partition("=")
             return value.strip() if name.strip() == wanted else None
         found: str | None = None
@@ -95,19 +96,19 @@ class Head:
         return found
 
 
-def request_id(shown: str | None, random: Random) -> str:
-    """A sane incoming id is kept, any other replaced."""
-    if shown is not None and _SANE_ID.match(shown):
-        return shown
+def request_id(incoming: str | None, random: Random) -> str:
+    """The id of the request: the caller's if it is well-formed, else a random one."""
+    if incoming is not None and _SANE_ID.match(incoming):
+        return incoming
     return random.text(12)
 
 
 def client_address(peer: str, head: Head, proxies: tuple[Network, ...]) -> str:
-    """The address that the request comes from, in its plain form: the peer's, unless the peer is a listed proxy; then
-    the last one in ``X-Forwarded-For`` that is no listed proxy itself.
+    """The caller's address in normal form: the peer's, unless the peer is a trusted proxy; then the last address in
+    ``X-Forwarded-For`` that is not a trusted proxy.
 
-    What cannot be read is ``unknown``, with the peer or proxy that it comes by: such a caller is in no network, and all
-    of them are throttled together. The walk never falls back to a proxy's own address, which may be one that is let in.
+    An unreadable address becomes ``unknown`` with the peer or proxy before it: such a caller is in no network, and all
+    of them are throttled together. The result is never a proxy's own address, which may be an allowed one.
     """
     found = plain_address(peer)
     if found is None:

@@ -1,7 +1,7 @@
-"""Request → Caller: the only reader of credentials.
+"""Identifies the caller of a request. No other module reads bearer tokens and session cookies.
 
-A bearer is judged alone, whatever cookie comes with it; a bad one is refused and never falls back to the cookie. Each
-plane has its own verifier, so an admin's token opens nothing of a client's, nor the reverse.
+A request with a bearer token is identified by the token only; an invalid token is refused, without a fallback to the
+cookie. Users and system admins have separate keys, so a token for one API is not valid for the other.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
     services, now = ctx.services, ctx.now
     if head.authorization is not None:
         token = bearer(head.authorization)
-        microsofts = None if services.verified.knows(token) else services.entra.key_of(ctx, token)
-        if microsofts is not None:
-            principal = await services.entra.principal(ctx, token, microsofts)
+        microsoft_key = None if services.verified.knows(token) else services.entra.key_of(ctx, token)
+        if microsoft_key is not None:
+            principal = await services.entra.principal(ctx, token, microsoft_key)
         else:
             principal = await _by_token(ctx, token, now)
     else:
@@ -35,7 +35,7 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
             check_same_site(method, head, services.settings, principal.client, listed)
         ctx.by_cookie = True
     if head.client_id is not None:
-        ctx.caller = principal  # it is told who is refused
+        ctx.caller = principal  # for the record of the refusal
         ctx.client_hint.check(principal.client, principal.tenant_id, "credential")
     return principal
 
@@ -44,12 +44,12 @@ async def _by_token(ctx: RequestContext, token: str, now: int) -> Principal:
     try:
         verified = await ctx.services.verified.verify(Purpose.ACCESS, token, now)
     except InvalidToken:
-        await _note_admins(ctx, token, now)
+        await _record_admin_token(ctx, token, now)
         raise
     principal = await ctx.services.principals.by_session(verified.session_id)
     if principal is None or not principal.is_alive(now):
         raise InvalidToken(reason="session, user or client is not alive")
-    if principal.keys != ctx.services.keys.stamp:  # another process changed them: the key may be retired by now
+    if principal.keys != ctx.services.keys.stamp:  # another process changed the keys: this one may be retired
         await ctx.services.keys.refresh()
         verified = await ctx.services.verified.verify(Purpose.ACCESS, token, now)
     if principal.user_id != verified.subject_id or principal.client != verified.client:
@@ -58,7 +58,7 @@ async def _by_token(ctx: RequestContext, token: str, now: int) -> Principal:
 
 
 async def admin(ctx: RequestContext, head: Head) -> AdminCaller:
-    """The system admin behind a request, by bearer only. Raises Unauthenticated, InvalidToken, TokenExpired."""
+    """The system admin of a request, by bearer token only. Raises Unauthenticated, InvalidToken, TokenExpired."""
     if head.authorization is None:
         raise Unauthenticated()
     token, now = bearer(head.authorization), ctx.now
@@ -66,7 +66,7 @@ async def admin(ctx: RequestContext, head: Head) -> AdminCaller:
     try:
         verified = await ctx.services.verified.verify(Purpose.ADMIN_ACCESS, token, now)
     except InvalidToken:
-        await _note_users(ctx, token, now)
+        await _record_user_token(ctx, token, now)
         raise
     session = await ctx.services.store.look_up(admins.BY_SESSION, id=verified.session_id)
     if session is None or not session.is_alive(ctx.now) or session.admin_id != verified.subject_id:
@@ -74,23 +74,23 @@ async def admin(ctx: RequestContext, head: Head) -> AdminCaller:
     return AdminCaller(session.session_id, session.admin_id, session.username, bool(session.limited))
 
 
-async def _note_users(ctx: RequestContext, token: str, now: int) -> None:
-    """A user's good token, on the admin plane."""
+async def _record_user_token(ctx: RequestContext, token: str, now: int) -> None:
+    """Records the use of a valid user token on the admin API."""
     found = ctx.services.verified.signed_for(Purpose.ACCESS, token, now)
     principal = None if found is None else await ctx.services.principals.by_session(found.session_id)
     if principal is not None and principal.is_alive(now):
-        actor, why = f"user:{principal.user_id}", "a user's token at the admins' door"
+        actor, why = f"user:{principal.user_id}", "a user's token on the admin API"
         await ctx.services.refusals.put(ctx, principal.tenant_id, actor, Event.ACCESS_REFUSED, why, "/api/admin")
 
 
-async def _note_admins(ctx: RequestContext, token: str, now: int) -> None:
-    """A system admin's good token, on the client plane."""
+async def _record_admin_token(ctx: RequestContext, token: str, now: int) -> None:
+    """Records the use of a valid token of a system admin on the client API."""
     found = ctx.services.verified.signed_for(Purpose.ADMIN_ACCESS, token, now)
     if found is None:
         return
     session = await ctx.services.store.look_up(admins.BY_SESSION, id=found.session_id)
     if session is not None and session.is_alive(now):
-        actor, why = f"admin:{session.admin_id}", "a system admin's token at the clients' door"
+        actor, why = f"admin:{session.admin_id}", "a system admin's token on the client API"
         await ctx.services.refusals.put(ctx, INSTALLATION, actor, Event.ACCESS_REFUSED, why, "/api/client")
 
 
@@ -104,8 +104,7 @@ def bearer(authorization: str) -> str:
 
 
 async def by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
-    """The user behind the session cookie; its idle time begins anew. Raises Unauthenticated, InvalidToken,
-    TokenExpired."""
+    """The user of the session cookie; renews its idle time. Raises Unauthenticated, InvalidToken, TokenExpired."""
     services = ctx.services
     value = head.cookie(SESSION)
     if value is None:
@@ -113,12 +112,12 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
     if not value or len(value) > _MAX_COOKIE:
         raise InvalidToken(reason="cookie: shape")
     principal = await services.principals.by_cookie(value)
-    if principal is not None and now - principal.cookie_seen_at >= _idle_and_touch(ctx, principal)[1]:
-        # What is remembered may be older than the last use on another node, or is due to be stored.
+    if principal is not None and now - principal.cookie_seen_at >= _idle_and_touch_ms(ctx, principal)[1]:
+        # The cached time may be older than the last use on another node, or the use must be stored.
         principal = await services.principals.fresh_by_cookie(value)
     if principal is None or not (principal.is_alive(now) or principal.is_alive(principal.ends_at - 1)):
         raise InvalidToken(reason="cookie: session, user or client is not alive")
-    idle_ms, touch_ms = _idle_and_touch(ctx, principal)
+    idle_ms, touch_ms = _idle_and_touch_ms(ctx, principal)
     if now >= principal.ends_at or now - principal.cookie_seen_at >= idle_ms:
         raise TokenExpired(reason="cookie: too old, or idle for too long")
     if now - principal.cookie_seen_at >= touch_ms:
@@ -129,7 +128,7 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
     return principal
 
 
-def _idle_and_touch(ctx: RequestContext, principal: Principal) -> tuple[int, int]:
-    """For how long the cookie may be unused, and after which time a use is stored. Milliseconds."""
+def _idle_and_touch_ms(ctx: RequestContext, principal: Principal) -> tuple[int, int]:
+    """The maximum idle time of the cookie, and the interval at which its use is stored; milliseconds."""
     idle_ms = tenants.lengths_of(tenants.settings_of(principal.tenant_settings), ctx.services.settings).idle_s * 1000
     return idle_ms, min(sessions.TOUCH_EVERY_MS, idle_ms // 2)

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 description, made from the route table: what is served and what is described cannot differ."""
+"""The OpenAPI 3.1 description, generated from the route table, so that description and routes cannot differ."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BODY: tuple[type[Refusal], ...] = (ValidationError, PayloadTooLarge, Unsupporte
 
 
 def build(routes: Sequence[Route]) -> dict[str, Any]:
-    """The document: what programs call, so no pages."""
+    """The OpenAPI document of these routes, without pages."""
     routes = [route for route in routes if route.access is not Access.PAGE]
     models = [m for route in routes for m in (route.body, route.data) if m is not None]
     _, components = msgspec.json.schema_components(models, ref_template=_REF)

@@ -1,7 +1,8 @@
-"""The pipeline of every request: find the route → identify → licence gate → read the body → act → answer.
+"""The pipeline of every request: find the route, check the licence, identify the caller, read the body, call the
+handler, answer.
 
-Written against ASGI itself: the hot path has no framework in it (``docs/decisions/0002-no-web-framework.md``). Whatever
-goes wrong leaves through :meth:`Pipeline._refused` in the envelope; what is no refusal is a bug, logged and answered
+It uses ASGI directly: no framework is on the hot path (``docs/decisions/0002-no-web-framework.md``).
+:meth:`Pipeline._refused` answers refusals in the envelope; any other exception is a bug, which is logged and answered
 ``INTERNAL_ERROR``.
 """
 
@@ -49,18 +50,18 @@ from manifest_auth.text.models import convert
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-#: Answers a refusal where there is no route, by the path that was asked for.
+#: Answers a refusal for a path without a route.
 Unrouted = Callable[[RequestContext, Refusal, Head, str], Awaitable[Answer[None]]]
 
-#: Extension of the scope by which our own server takes a whole answer at once, see ``uvicorn_server.py``.
+#: Extension of the ASGI scope: a function of ``uvicorn_server.py`` that sends a complete answer at once.
 WHOLE = "manifest_auth.whole"
 _MAX_AGENT = 200
 _ADMIN = "/api/admin"
-_PLANE = (_ADMIN, console.PATH)
-_OWN = f"{_ADMIN}/auth/"  # what concerns the system admin who asks, and nobody else
+_ADMIN_PATHS = (_ADMIN, console.PATH)
+_OWN_ACCOUNT = f"{_ADMIN}/auth/"  # routes about the calling system admin's own account
 _UNROUTED = "(none)"
 _SESSION = f"{SESSION}=".encode()
-_PUT_KEY_BACK = "`manifest-auth doctor` names all that no secret key opens, and says what to do"
+_ADVICE = "`manifest-auth doctor` lists the values that no secret key opens, and what to do"
 
 
 class Pipeline:
@@ -95,11 +96,11 @@ class Pipeline:
         route: Route | None = None
         try:
             _check_target(scope, head)
-            if scope["path"].startswith(_PLANE):
-                await self._check_plane(ctx, scope["path"])
+            if scope["path"].startswith(_ADMIN_PATHS):
+                await self._check_admin_access(ctx, scope["path"])
             route, path = self._table.find(method, scope["path"])
             pattern = route.path
-            head.check()  # once the route is known: it says in which form a refusal is answered
+            head.check()  # after finding the route, which defines the form of refusals
             answer = await self._handle(ctx, route, path, head, scope, receive)
         except Refusal as refusal:
             await ctx.services.refusals.record_refusal(ctx, refusal, pattern)
@@ -108,14 +109,14 @@ class Pipeline:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")
             answer = await self._refused(ctx, scope, pattern, busy, route, head)
         except Exception as error:
-            told: dict[str, str] = {"request_id": ctx.request_id, "method": method, "route": pattern}
-            if isinstance(error, CannotOpen):  # nobody's bug: a stack of ours would tell the operator nothing
-                services.log.error("sealed_value_does_not_open", **told, row=str(error), advice=_PUT_KEY_BACK)
+            details: dict[str, str] = {"request_id": ctx.request_id, "method": method, "route": pattern}
+            if isinstance(error, CannotOpen):  # not a bug: a stack trace would not help the operator
+                services.log.error("sealed_value_does_not_open", **details, row=str(error), advice=_ADVICE)
             else:
-                services.log.exception("internal_error", **told)
+                services.log.exception("internal_error", **details)
             answer = await self._answer_refusal(ctx, scope, InternalError(), route, head)
         if ctx.renewed_cookie is not None:
-            answer = self._renewing(answer, *ctx.renewed_cookie)
+            answer = self._with_renewed_cookie(answer, *ctx.renewed_cookie)
         headers = self._headers(answer, ctx.request_id)
         if ctx.license_warning:
             headers.append((b"x-license-warning", ctx.license_warning.encode("ascii")))
@@ -134,9 +135,9 @@ class Pipeline:
             services.log.info("request", request_id=ctx.request_id, method=method, route=pattern, status=answer.status,
                            ms=round(seconds * 1000, 2), caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
 
-    async def _check_plane(self, ctx: RequestContext, path: str) -> None:
-        """To whom the plane of system admins is not open nothing is there, so that no one sees what to come back for.
-        Raises NotFound."""
+    async def _check_admin_access(self, ctx: RequestContext, path: str) -> None:
+        """Hides the admin API and its pages from addresses that may not use them, so that an attacker does not learn
+        that they exist. Raises NotFound."""
         if path.startswith(console.PATH) and not self._console:
             raise NotFound(reason="a cookie for the pages of the installation needs https")
         if not await self._services.admin_networks.allows(ctx.address):
@@ -155,7 +156,7 @@ class Pipeline:
             ctx.caller = await identification.admin(ctx, head)
             if ctx.services.licence.is_needed:
                 ctx.license_warning = await ctx.services.licence.warning()
-            if ctx.caller.limited and not route.path.startswith(_OWN):
+            if ctx.caller.limited and not route.path.startswith(_OWN_ACCOUNT):
                 raise Forbidden(details=[("secondFactor", "A second factor is required: enrol one first")])
         body: Any = None
         if route.streams:
@@ -166,7 +167,7 @@ class Pipeline:
             check_media_type(head)
             body = convert(parse(await _read(head, receive, route.limit)), route.body)
         elif head.content_length not in (None, "0"):
-            await _read(head, receive, route.limit)  # ignored, but never more of it than the limit
+            await _read(head, receive, route.limit)  # ignored, but limited in size
         query: bytes = scope["query_string"]
         done = await route.handler(ctx, Call(head, body, path, query, route.read_query(query)))
         return done if isinstance(done, Answer) else ok(done, status=route.status)
@@ -184,7 +185,7 @@ class Pipeline:
     async def _answer_refusal(
         self, ctx: RequestContext, scope: Any, refusal: Refusal, route: Route | None, head: Head
     ) -> Answer[None]:
-        """In the form that the route has for it. Where that fails too, in the envelope: the caller must get an
+        """The answer to a refusal, in the route's form. When that fails too, in the envelope: the caller must get an
         answer."""
         try:
             if route is None:
@@ -194,8 +195,9 @@ class Pipeline:
             self._services.log.exception("internal_error", request_id=ctx.request_id, code=refusal.code)
             return refuse(refusal, ctx.request_id)
 
-    def _renewing(self, answer: Answer[Any], cookie: str, idle_s: int) -> Answer[Any]:
-        """The browser, too, counts the idle time from now, unless the answer takes the cookie away."""
+    def _with_renewed_cookie(self, answer: Answer[Any], cookie: str, idle_s: int) -> Answer[Any]:
+        """The answer with the session cookie set again, so that the browser renews its idle time, unless the answer
+        sets or deletes that cookie itself."""
         if any(name == b"set-cookie" and value.startswith(_SESSION) for name, value in answer.headers):
             return answer
         line = session_cookie(cookie, idle_s, self._services.settings)
@@ -218,8 +220,8 @@ class Pipeline:
 
 
 def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
-    """Nothing that we serve needs percent-encoding in its path. Refusing it means that the rules of a proxy in front
-    see the very path that is served (security bar 91), and that no NUL gets further. HTTP/1.1 requires Host."""
+    """Refuses percent-encoded paths and HTTP/1.1 requests without ``Host``. No route needs percent-encoding; so a
+    proxy's rules see the same path as the server, and no path contains NUL."""
     if b"%" in scope.get("raw_path", b""):
         raise NotFound(reason="percent-encoded path")
     if head.host is None and scope["http_version"] == "1.1":
@@ -227,8 +229,8 @@ def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
 
 
 async def _stream(answer: Answer[Any], headers: list[Header], send: Send, *, with_body: bool) -> None:
-    """Sends a body part by part. What breaks in the middle breaks the connection: the length was said before, or the
-    last chunk is missing."""
+    """Sends a body in parts. An error in the middle breaks the connection, which the caller notices: bytes or the last
+    chunk are missing."""
     parts = answer.parts
     assert parts is not None
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -240,8 +242,8 @@ async def _stream(answer: Answer[Any], headers: list[Header], send: Send, *, wit
 
 
 async def _parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-    """The body as it comes, at most ``limit`` bytes. Raises PayloadTooLarge before more than that is taken,
-    ValidationError when it ends early."""
+    """The parts of the body, at most ``limit`` bytes in total. Raises PayloadTooLarge, and ValidationError when the
+    body ends early."""
     declared, size = head.content_length or "0", 0
     if not declared.isdecimal():
         raise ValidationError("Content-Length is not a number")
@@ -262,5 +264,5 @@ async def _parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[byte
 
 
 async def _read(head: Head, receive: Receive, limit: int) -> bytes:
-    """The whole of it."""
+    """The whole body. Raises as :func:`_parts`."""
     return b"".join([part async for part in _parts(head, receive, limit)])

@@ -1,4 +1,4 @@
-"""What a route says of itself, and the table that finds it. Everything the pipeline and ``/openapi.json`` need."""
+"""Definition of a route, with all that the pipeline and ``/openapi.json`` need, and the table that finds it."""
 
 from __future__ import annotations
 
@@ -29,37 +29,37 @@ _MAX_ID = 2**63 - 1
 class Access(enum.Enum):
     """Who may call a route."""
 
-    OPEN = "open"  # anyone; the pipeline reads no credential
+    OPEN = "open"  # anonymous callers; the pipeline reads no credential
     CLIENT = "client"  # a signed-in user of a tenant
     ADMIN = "admin"  # a system admin
-    PAGE = "page"  # a browser: the page's own rules say who may see it, and cookies alone count
+    PAGE = "page"  # a browser, identified by cookies only; the page's own rules say who may see it
 
 
 class Paging(msgspec.Struct, frozen=True):
     """Query parameters of every list."""
 
     first: Annotated[int, Meta(ge=1, le=100, description="Items in a page.")] = 50
-    after: Annotated[str, Meta(max_length=4096, description="`nextCursor` of the page before.")] = ""
+    after: Annotated[str, Meta(max_length=4096, description="`nextCursor` of the previous page.")] = ""
 
 
 class Page(Paging, frozen=True):
-    """Those of a list that can be searched."""
+    """Query parameters of a list that can be searched."""
 
     q: Annotated[str, Meta(max_length=200, description="Only items that contain this text.")] = ""
 
 
 @dataclass(slots=True)
 class Call(Generic[B]):
-    """One request as its handler sees it."""
+    """One request, as the handler gets it."""
 
     head: Head
     body: B
     path: dict[str, str]
     query: bytes
-    parameters: Any = None  # of the query, as the route's model has them
+    parameters: Any = None  # query parameters, as the route's model
 
     def id(self, name: str = "id") -> int:
-        """A numeric id from the path. What is no id cannot exist: raises NotFound."""
+        """A numeric id from the path. Raises NotFound for an invalid one."""
         text = self.path[name]
         if text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= 19 and int(text) <= _MAX_ID:
             return int(text)
@@ -69,19 +69,19 @@ class Call(Generic[B]):
 Handler = Callable[[RequestContext, Call[Any]], Awaitable[Answer[Any] | msgspec.Struct]]
 Refused = Callable[[RequestContext, Refusal, Head], Awaitable[Answer[None]]]
 
-#: What answers without a licence, so that one can be installed, and its lack be shown.
+#: Paths of pages that work without a licence, so that a licence can be installed and its absence shown.
 _UNGATED = ("/assets/", "/docs/", "/installation", "/favicon.ico", "/robots.txt")
 
 
-async def in_the_envelope(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
-    """How a refusal is answered where a route says nothing else."""
+async def refuse_in_envelope(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
+    """The default answer to a refusal."""
     return refuse(refusal, ctx.request_id)
 
 
 @dataclass(slots=True, frozen=True)
 class Route:
-    """``path`` may hold ``{name}`` segments. ``body`` and ``data`` are wire models, as the handler's signature says:
-    ``Call[Body]``, and ``Data`` or ``Answer[Data]``; None: there is none."""
+    """A route. ``path`` may contain ``{name}`` segments. ``body`` and ``data``: wire models, from the handler's
+    signature, which has ``Call[Body]``, and ``Data`` or ``Answer[Data]``; None: there is none."""
 
     method: str
     path: str
@@ -95,16 +95,16 @@ class Route:
     status: int = 200
     refusals: tuple[type[Refusal], ...] = ()
     raw: bool = False  # the handler parses the body itself (GraphQL, SAML's form post)
-    streams: bool = False  # the handler reads the body part by part, and holds it to a limit of its own
+    streams: bool = False  # the handler reads the body in parts, and checks its own limit
     sends: bool = False  # the answer is bytes, not the envelope
     query: type[msgspec.Struct] | None = None  # wire model of the query parameters
-    refused: Refused = in_the_envelope
-    enveloped: bool = True  # answers programs in the usual envelope, as all routes but GraphQL's do
+    refused: Refused = refuse_in_envelope
+    enveloped: bool = True  # answers in the usual envelope, as all routes except GraphQL do
     form: type[msgspec.Struct] | None = None  # fields of a page's form
-    template: str = ""  # that shows a page
-    audience: str = ""  # whom a page is for
-    gated: bool = field(default=False, init=False)  # behind the licence gate
-    parameters: frozenset[str] = field(default=frozenset(), init=False)  # of the query, those that are known
+    template: str = ""  # of a page
+    audience: str = ""  # of a page: who may see it
+    gated: bool = field(default=False, init=False)  # needs a licence
+    parameters: frozenset[str] = field(default=frozenset(), init=False)  # known query parameters
 
     def __post_init__(self) -> None:
         is_page = self.access is Access.PAGE
@@ -118,9 +118,9 @@ class Route:
         object.__setattr__(self, "parameters", frozenset(names))
 
     def read_query(self, query: bytes) -> Any:
-        """The parameters. One that is unknown would be a filter or an order that somebody believes in: it is refused,
-        but not where anybody comes in: browsers, links and providers add words of their own there. Raises
-        ValidationError."""
+        """The query parameters. Raises ValidationError, also for an unknown parameter, since a caller may rely on it as
+        a filter or an order. Routes for anonymous callers ignore unknown ones: browsers, links and providers add
+        parameters there."""
         if self.query is None:
             return None
         values = query_values(query)
@@ -135,7 +135,7 @@ def _model(hint: Any) -> type[msgspec.Struct] | None:
 
 
 class RouteTable:
-    """Finds a route by method and path: one dictionary look-up for fixed paths, a walk over segments for the rest."""
+    """Finds a route by method and path: a dictionary lookup for fixed paths, a comparison of segments for others."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self.routes = tuple(routes)
@@ -184,7 +184,7 @@ class RouteTable:
 
 
 def query_values(query: bytes) -> dict[str, str]:
-    """Query parameters as text. A parameter given twice, bad UTF-8 or NUL raises ValidationError."""
+    """Query parameters as text. Raises ValidationError for a repeated parameter, invalid UTF-8 or NUL."""
     from urllib.parse import parse_qsl
 
     try:

@@ -1,4 +1,4 @@
-"""Runs the application under uvicorn: what the HTTP server refuses is answered in the envelope too."""
+"""Runs the application under uvicorn, with limits on requests; invalid HTTP is answered in the envelope too."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.metrics import all_processes, listen, share
 from manifest_auth.runtime.settings import Settings, check_listener
 
-MAX_HEAD = 32 * 1024  # bytes of address and header lines
-RECEIVE_TIMEOUT_S = 30.0  # for a request from its first byte to its last, and as much longer as its size takes at
-LINGER_S = 2.0  # for what a caller still sends of a body whose refusal is on its way
-LEAST_RATE = 16 * 1024  # bytes a second: a photo from a tablet at the edge of the network gets through
+MAX_HEAD = 32 * 1024  # bytes of request line and headers
+RECEIVE_TIMEOUT_S = 30.0  # for a whole request, plus its body's size divided by
+LINGER_S = 2.0  # for the rest of a body whose refusal was sent already
+LEAST_RATE = 16 * 1024  # bytes a second: enough for a photo over a weak mobile connection
 _RANDOM = Random()
 
 
 class HeadTooLarge(ValueError):
-    """Address and header lines are longer than ``MAX_HEAD``."""
+    """Request line and headers are longer than ``MAX_HEAD``."""
 
 
 class UnknownVersion(ValueError):
@@ -36,10 +36,10 @@ class UnknownVersion(ValueError):
 
 
 def answer_at_once(cycle: RequestResponseCycle, status: int, headers: Sequence[Header], body: bytes) -> None:
-    """What uvicorn's ``send`` does for a whole answer, in one write and one look at the headers, not two and many.
+    """Sends a complete answer as uvicorn's ``send`` does, but with one write and one check of all headers.
 
-    The pipeline finds this in the scope (:data:`.pipeline.WHOLE`); other servers do without. Raises ValueError when
-    a header holds a line break: then nothing was sent.
+    The pipeline finds this function in the scope (:data:`.pipeline.WHOLE`); other ASGI servers work without it. Raises
+    ValueError when a header contains a line break; then nothing is sent.
     """
     if cycle.disconnected or cycle.response_started:
         return
@@ -50,7 +50,7 @@ def answer_at_once(cycle: RequestResponseCycle, status: int, headers: Sequence[H
         lines.append(b"connection: close\r\n")
     head = b"".join(lines)
     if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
-        raise ValueError("a header holds a line break")
+        raise ValueError("a header contains a line break")
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
     content = b"" if cycle.scope["method"] == "HEAD" else body
@@ -66,14 +66,14 @@ def answer_at_once(cycle: RequestResponseCycle, status: int, headers: Sequence[H
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol with bounds on a request's head and time, and refusals in the envelope.
+    """uvicorn's HTTP/1.1 protocol with limits on a request's head and time, and refusals in the envelope.
 
-    Framing is llhttp's, strict: a second or malformed Content-Length, one beside Transfer-Encoding, folded lines, bare
-    line feeds and NUL are refused and the connection is closed (security bar 89).
+    llhttp parses strictly: a second or malformed Content-Length, one together with Transfer-Encoding, folded lines,
+    bare line feeds and NUL are refused and the connection is closed (request smuggling).
     """
 
     _head_size = 0
-    #: When the request that is being received began, by the loop's clock; None between two requests.
+    #: When the current request started, by the loop's clock; None between two requests.
     _began_at: float | None = None
     _body_size = 0
     _watch: Any = None
@@ -82,17 +82,17 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._began_at = self.loop.time()
-        self._watch = self.loop.call_later(RECEIVE_TIMEOUT_S, self._look)
+        self._watch = self.loop.call_later(RECEIVE_TIMEOUT_S, self._check_time)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch.cancel()
         super().connection_lost(exc)
 
     def linger(self) -> None:
-        """The last answer of this connection is out, and the request's body is still coming in.
+        """Closes the connection after its last answer while the request's body is still arriving.
 
-        Closed at once, the kernel would answer what comes with a reset, which may overtake the answer: a proxy then
-        says 502 in place of 413 (RFC 9112, section 9.6). So what comes is thrown away for a while.
+        If it were closed at once, the kernel would answer further data with a reset, which may overtake the answer: a
+        proxy would report 502 instead of 413 (RFC 9112, section 9.6). So arriving data is discarded for a while.
         """
         self._lingers = True
         self.flow.resume_reading()
@@ -103,13 +103,13 @@ class Protocol(HttpToolsProtocol):
         if not self._lingers:
             super().data_received(data)
 
-    def _look(self) -> None:
-        """Closes the connection of a sender who is too slow. One timer for the connection, none for each request."""
+    def _check_time(self) -> None:
+        """Closes the connection of a sender that is too slow. One timer per connection, not per request."""
         allowed = RECEIVE_TIMEOUT_S + self._body_size / LEAST_RATE
         if self._began_at is not None and self.loop.time() - self._began_at >= allowed:
             self.transport.close()
             return
-        self._watch = self.loop.call_later(RECEIVE_TIMEOUT_S / 2, self._look)
+        self._watch = self.loop.call_later(RECEIVE_TIMEOUT_S / 2, self._check_time)
 
     def on_message_begin(self) -> None:
         self._head_size = self._body_size = 0
@@ -137,7 +137,7 @@ class Protocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if self.parser.get_http_version() not in ("1.1", "1.0"):  # the parser lets 0.9 and 2.0 pass
+        if self.parser.get_http_version() not in ("1.1", "1.0"):  # the parser accepts 0.9 and 2.0
             raise UnknownVersion
         super().on_headers_complete()
 
@@ -146,14 +146,14 @@ class Protocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
-        """A request that is no HTTP, in the envelope like everything else.
+        """Answers invalid HTTP in the envelope.
 
-        Never in front of the answer to an earlier request of the same connection, where it would be taken for it.
+        Never before the answer to an earlier request of the same connection, for which the caller would take it.
         """
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:
             if not cycle.more_body:
-                cycle.keep_alive = False  # the answer to the latest sound request is the last one of this connection
+                cycle.keep_alive = False  # the answer to the latest valid request is the last one of this connection
                 return
             if self.pipeline:
                 self.transport.close()
@@ -170,18 +170,18 @@ class Protocol(HttpToolsProtocol):
 
 
 def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT; requests under way get ``shutdown_grace`` seconds to end. Raises SettingsError
-    for a listener that must not be reached by others."""
+    """Serves until SIGTERM or SIGINT; running requests get ``shutdown_grace`` seconds to end. Raises SettingsError for
+    a listener that other machines must not reach."""
     check_listener(settings)
     logging.basicConfig(handlers=[logs.ForwardToLog(logs.build(settings.log_level))], level=logging.WARNING, force=True)
-    # uvicorn raises the signal again once it has stopped in good order: that is a success.
+    # uvicorn raises the signal again after an orderly stop: the exit status is success.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     if settings.workers == 1:
         _run(settings)
         return
     with share():
         if settings.metrics_listen:
-            # One for all processes; a single one has its own, see app.py.
+            # One for all processes; app.py does it for a single process.
             listen(settings.metrics_listen, all_processes())
         _run(settings)
 
@@ -199,7 +199,7 @@ def _run(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # head.py believes listed proxies only
+        proxy_headers=False,  # head.py trusts listed proxies only
         timeout_keep_alive=75,
         timeout_graceful_shutdown=settings.shutdown_grace,
         backlog=2048,

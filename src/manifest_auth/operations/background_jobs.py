@@ -46,7 +46,7 @@ async def sweep_audit(services: Services) -> None:
 
 async def update_backup_metric(services: Services) -> None:
     """Updates the metric of the last backup's time."""
-    services.metrics.backed_up(await last_backup.moment(services.store) or 0)
+    services.metrics.backed_up(await last_backup.read_time(services.store) or 0)
 
 
 async def run(services: Services) -> None:

@@ -29,7 +29,7 @@ async def record_backup(settings: Settings, at: int, **detail: Any) -> None:
         raise NotPossible("there is no store here")
     check(version)
     if version != HEAD:
-        raise NotPossible(f"its schema is {version}; after the upgrade, backup --note notes it")
+        raise NotPossible(f"its schema is {version}; after the upgrade, backup --note records it")
     try:
         macs = Macs(secret_keys(settings, Random(), make=False))
     except SettingsError as error:
@@ -45,7 +45,7 @@ async def record_backup(settings: Settings, at: int, **detail: Any) -> None:
 
 async def backup_finding(store: Store) -> tuple[str, str]:
     """Level and text for ``manifest-auth doctor``."""
-    at = await last_backup.moment(store)
+    at = await last_backup.read_time(store)
     if at is None:
         return "note", f"backup: none was ever noted; {_MAKE}"
     age = Clock().now_ms() - at

@@ -32,7 +32,7 @@ def change(
     Raises ValidationError, and Forbidden for a change that only an Admin may make.
     """
     bound, old = unit.of(before.id), tenants.settings_of(before.settings)
-    new = old if change is None else _checked(bound, ctx, old, change, under)
+    new = old if change is None else checked(bound, ctx, old, change, under)
     named = before.name if name is None else check_line(name, "name", LONGEST_NAME)
     after = tenants.change(unit, before, named, new)
     most = tenants.lengths_of(new, ctx.services.settings).most_s
@@ -48,9 +48,10 @@ def check(ctx: RequestContext, settings: TenantSettings, under: str) -> None:
     tenants.check_lengths(settings.sessions, tenants.installation_lengths(ctx.services.settings), under)
 
 
-def _checked(
-    unit: TenantUnit, ctx: RequestContext, old: StoredSettings, change: TenantSettingsChange, under: str
+def checked(
+    unit: TenantUnit, ctx: RequestContext, old: StoredSettings, change: TenantSettingsChange, under: str = ""
 ) -> StoredSettings:
+    """What the settings become with a change by who asks; nothing is stored. Raises as :func:`change` does."""
     by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
     new = tenants.apply_change(old, change, by_admin=by.is_admin)
     tenants.check(new, under)

@@ -41,7 +41,7 @@ async def read(ctx: RequestContext) -> Standing:
     return Standing(
         findings=await _quick_findings(services),
         licence=await services.licence.overview(),
-        backup_at=await last_backup.moment(services.store),
+        backup_at=await last_backup.read_time(services.store),
         counts=counted,
         has_factor=has_factor,
         mails_waiting=waiting,

@@ -22,7 +22,7 @@ RESTORED = "restored"
 _EVENTS = {RESTORED: Event.RESTORED, UPGRADED: Event.SCHEMA_UPGRADED}
 
 
-async def moment(store: Store) -> int | None:
+async def read_time(store: Store) -> int | None:
     """The moment of the last recorded backup, milliseconds; None: there is none."""
     stored = await installation_values.look_up(store, _NAME)
     return None if stored is None else int(stored)

@@ -75,10 +75,11 @@ class Proof:
 
 @dataclass(slots=True)
 class PageCall(Generic[F]):
-    """``fields``: of the query for a GET, of the form for a POST, as the handler's model has them. ``here``: the
-    page's own path, with the query that leads back to it. ``form_cookie``: by which this browser's forms are known;
-    ``user``: who is signed in here, None for no one; ``admin``: the system admin, on pages of the installation alone;
-    ``proof``: what a form there brought along, None before it is read."""
+    """``fields``: of the query for a GET, of the form for a POST, as the handler's model has them; ``upload``: the file
+    in it, empty for none. ``here``: the page's own path, with the query that leads back to it.
+    ``form_cookie``: by which this browser's forms are known; ``user``: who is signed in here, None for no one;
+    ``admin``: the system admin, on pages of the installation alone; ``proof``: what a form there brought along, None
+    before it is read."""
 
     head: Head
     fields: F
@@ -89,6 +90,7 @@ class PageCall(Generic[F]):
     user: Principal | None
     admin: AdminCaller | None = None
     proof: Proof | None = None
+    upload: bytes = b""
     headers: list[Header] = field(default_factory=list)  # for the answer, whatever it shows
 
     @property

@@ -11,7 +11,6 @@ from manifest_auth.http import Answer, Head, refuse
 from manifest_auth.http.accept import prefers_html
 from manifest_auth.pages import languages, rendering, words
 from manifest_auth.pages.call import PRODUCT, Brand, PageCall, View
-from manifest_auth.pages.security import NoFormCookie
 from manifest_auth.services import RequestContext
 
 TEMPLATE = "error.html"
@@ -52,8 +51,6 @@ async def page_of(
     await rendering.prepare(TEMPLATE, language)
     t = languages.catalogue(language)
     said = words.sentence_of(refusal, t)
-    if isinstance(refusal, NoFormCookie):
-        said = words.Sentence(t.gettext(words.NO_COOKIES.title), t.gettext(words.NO_COOKIES.advice))
     wait = refusal.retry_after or 0
     view = ErrorView(
         title=title or said.title,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -14,12 +14,13 @@ from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.return_addresses import ACCOUNT, is_own_page
+from manifest_auth.text.languages import Language
 
 
 class LanguageForm(msgspec.Struct, frozen=True):
     """``here``: the page that the person is on."""
 
-    lang: Literal["en", "es", "pt", "de", "fr", "ja"] = "en"
+    lang: Language = "en"
     here: Annotated[str, Meta(max_length=8000)] = "/"
 
 

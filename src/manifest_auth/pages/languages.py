@@ -10,9 +10,10 @@ from pathlib import Path
 from manifest_auth.http import Head, Header, host_cookie, host_name
 from manifest_auth.http.accept import weights
 from manifest_auth.runtime.settings import Settings
+from manifest_auth.text.languages import Language
 
-#: Tag (RFC 5646) → what its readers call it.
-LANGUAGES = {
+#: What the readers of each language call it.
+LANGUAGES: dict[Language, str] = {
     "en": "English",
     "es": "Español",
     "pt": "Português",
@@ -20,28 +21,30 @@ LANGUAGES = {
     "fr": "Français",
     "ja": "日本語",
 }
+Words = gettext.NullTranslations
 FOLDER = Path(__file__).parent / "catalogues"
 _COOKIE = "lang"
 _COOKIE_S = 365 * 86_400
 
 
-def choose(head: Head, settings: Settings, asked: str = "") -> str:
-    """The language that the address asks for, else the cookie's, else the one that the browser's owner likes best, else
-    English."""
-    for wanted in (asked, head.cookie(host_name(_COOKIE, settings)) or ""):
+def choose(head: Head, settings: Settings, asked: str = "", own: str | None = None, usual: Language = "en") -> str:
+    """The language that the address asks for, else the cookie's, else the user's ``own`` choice, else the one that the
+    browser's owner likes best, else the client's ``usual`` one."""
+    for wanted in (asked, head.cookie(host_name(_COOKIE, settings)) or "", own or ""):
         if wanted in LANGUAGES:
             return wanted
     liked = weights(head.line(b"accept-language"))
     found = [(weight, -place, tag.partition("-")[0]) for place, (tag, weight) in enumerate(liked.items()) if weight > 0]
-    return next((tag for _, _, tag in sorted(found, reverse=True) if tag in LANGUAGES), "en")
+    return next((tag for _, _, tag in sorted(found, reverse=True) if tag in LANGUAGES), usual)
 
 
 def cookie_line(language: str, settings: Settings) -> Header:
-    return host_cookie(_COOKIE, language, _COOKIE_S, settings)
+    """Empty: takes the choice back."""
+    return host_cookie(_COOKIE, language, _COOKIE_S if language else 0, settings)
 
 
 @cache
-def catalogue(language: str) -> gettext.NullTranslations:
+def catalogue(language: str) -> Words:
     """The words; those of English are the code's own."""
     if language == "en":
         return gettext.NullTranslations()

@@ -16,6 +16,7 @@ from manifest_auth.http import NO_STORE, Answer, Header, public_origin, refusal_
 from manifest_auth.http.answers import HTML
 from manifest_auth.pages import asset_files, languages, security, words
 from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.console.menu import Entry, entries, section_of
 from manifest_auth.services import RequestContext
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 class SignedInUser(NamedTuple):
-    """What every page may say of who is signed in."""
+    """What every page may say of who is signed in. ``console``: the console's entries for them, empty for most."""
 
     email: str
+    console: tuple[Entry, ...]
 
 
 class SignedInAdmin(NamedTuple):
@@ -61,7 +63,7 @@ async def render(
     text = template.render(
         view=view.model,
         brand=view.brand,
-        user=None if call.user is None else SignedInUser(call.user.email),
+        user=None if call.user is None else SignedInUser(call.user.email, entries(call.user.roles)),
         admin=None if call.admin is None else SignedInAdmin(call.admin.username, call.admin.limited),
         refused=None if refusal is None else words.refused(ctx, refusal, t),
         t=t,
@@ -122,6 +124,7 @@ def environment() -> Environment:
     install: Callable[..., None] = made.install_gettext_callables  # type: ignore[attr-defined]
     install(one, several, newstyle=True)
     made.globals["asset"] = asset_files.address
+    made.globals["section_of"] = section_of
     made.filters["iso"] = _iso
     made.filters["utc"] = _utc
     made.filters["utc_time"] = _utc_time

@@ -10,16 +10,17 @@ from urllib.parse import quote
 
 import msgspec
 
+from manifest_auth import tenants
 from manifest_auth.accounts.admins import console as admin_console
 from manifest_auth.context import AdminCaller, Principal
 from manifest_auth.errors import (
     AccountDisabled,
-    Forbidden,
     InternalError,
     InvalidToken,
     LicenseExpired,
     LicenseRequired,
     NotFound,
+    PayloadTooLarge,
     ReauthenticationRequired,
     Refusal,
     TokenExpired,
@@ -29,10 +30,11 @@ from manifest_auth.errors import (
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Head, Route, host_name, identification, parse_form
 from manifest_auth.http.body import check_form_type
 from manifest_auth.http.routes import query_values
-from manifest_auth.pages import errors, languages, proof, rendering, security
+from manifest_auth.pages import errors, languages, multipart, proof, rendering, security, words
 from manifest_auth.pages.call import PageCall, View, found, see_other
-from manifest_auth.pages.security import NoFormCookie
+from manifest_auth.pages.refusals import NoFormCookie
 from manifest_auth.permissions import Permission, permissions_of
+from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import console
 from manifest_auth.sign_in.return_addresses import is_own_page, is_own_path
@@ -44,9 +46,9 @@ SIGN_IN = "/sign-in"
 ADMIN_SIGN_IN = f"{admin_console.PATH}/sign-in"
 ADMIN_ACCOUNT = f"{admin_console.PATH}/account"  # all that is open to one who has to enrol a second factor first
 _CALL = "page"  # where a request keeps its call, for the page that shows a refusal
-#: A page of their own: the form that was posted would not help.
+#: A page of their own: the form that was posted would not help. So has a forged or old form, of which no call is noted.
 _NOT_AGAIN = (
-    AccountDisabled, Forbidden, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound,
+    AccountDisabled, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound,
 )  # fmt: skip
 
 
@@ -71,6 +73,7 @@ class _Page:
     permission: Permission | None
     again: Handler | None
     english: bool
+    upload: str
 
     async def handle(self, ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
         head, settings = call.head, ctx.services.settings
@@ -95,15 +98,14 @@ class _Page:
             fields=None,
             path=call.path,
             here=f"{path}?{query}" if query and self.method == "GET" else path,
-            language="en" if self.english else languages.choose(head, settings, texts.get("lang", "")),
+            language="en" if self.english else _language(head, settings, user, texts.get("lang", "")),
             form_cookie=cookie or security.new_cookie(ctx),
             user=user,
             admin=admin,
         )
         if self.method == "POST":
             security.check_posted_here(ctx, head)
-            check_form_type(head)
-            texts = parse_form(call.body, MOST_FIELDS)
+            texts = self._posted(page_call, call.body)
             token = texts.pop(security.TOKEN_FIELD, "")
         if (way := self._way_in(page_call, path)) is not None:
             return see_other(way)
@@ -119,7 +121,7 @@ class _Page:
             await proof.check(ctx, page_call.proof)
         if self.fields is not None:
             page_call.fields = _as_typed(self.fields, texts)
-            page_call.fields = from_texts(texts, self.fields)
+            page_call.fields = _checked(self.fields, texts)
         shown = await self.show(ctx, page_call)
         if isinstance(shown, Answer):
             shown.headers = (*shown.headers, *page_call.headers)
@@ -141,6 +143,16 @@ class _Page:
             if call.admin.limited and path != ADMIN_ACCOUNT:
                 return ADMIN_ACCOUNT
         return None
+
+    def _posted(self, call: PageCall[Any], body: bytes) -> dict[str, str]:
+        """The fields of a form. Raises UnsupportedMediaType, PayloadTooLarge, ValidationError."""
+        if self.upload and multipart.is_multipart(call.head):
+            texts, call.upload = multipart.read(call.head, body, self.upload)
+            return texts
+        check_form_type(call.head)
+        if len(body) > AUTH_LIMIT:
+            raise PayloadTooLarge()
+        return parse_form(body, MOST_FIELDS)
 
     async def refused(self, ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
         """The same form again, with what is wrong with it, where that helps; else a page that says what happened."""
@@ -176,8 +188,24 @@ def _as_typed(model: type[msgspec.Struct], texts: dict[str, str]) -> msgspec.Str
     return model(**{each.name: texts[each.encode_name] for each in named if each.encode_name in texts})
 
 
+def _checked(model: type[msgspec.Struct], texts: dict[str, str]) -> msgspec.Struct:
+    """The fields as the model has them. Raises ValidationError, in words for people."""
+    try:
+        return from_texts(texts, model)
+    except ValidationError as error:
+        details = [(field, words.NOT_SO) for field, _ in error.details]
+        raise ValidationError(details=details, reason=str(error.details)) from None
+
+
 def _coming_back_to(here: str, path: str) -> str:
     return quote(here if is_own_path(here) else path, safe="")
+
+
+def _language(head: Head, settings: Settings, user: Principal | None, asked: str) -> str:
+    if user is None:
+        return languages.choose(head, settings, asked)
+    usual = tenants.settings_of(user.tenant_settings).language
+    return languages.choose(head, settings, asked, user.language, usual)
 
 
 async def _signed_in(ctx: RequestContext, head: Head) -> Principal | None:
@@ -210,11 +238,13 @@ def page(
     permission: Permission | None = None,
     again: Handler | None = None,
     english: bool = False,
+    upload: str = "",
+    upload_bytes: int = 0,
 ) -> Route:
     """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
     query or form. ``template``: that shows it. ``permission``: whom it is for; to all others it is not there.
     ``again``: for a POST, shows the form once more when it was refused. ``english``: consoles, which have no other
-    language."""
+    language. ``upload``: the field of a form that may have a file, of so many bytes at most."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     own = _Page(
@@ -227,6 +257,7 @@ def page(
         permission=permission,
         again=again,
         english=english,
+        upload=upload,
     )
     posts = method == "POST"
     return Route(
@@ -236,7 +267,7 @@ def page(
         Access.PAGE,
         summary,
         permission=permission,
-        limit=AUTH_LIMIT,
+        limit=AUTH_LIMIT + upload_bytes,
         raw=posts,
         refused=own.refused,
         form=own.fields if posts else None,

@@ -6,9 +6,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from functools import lru_cache
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from manifest_auth.errors import Forbidden, ValidationError
+from manifest_auth.errors import Forbidden
 from manifest_auth.http import Head, Header, host_cookie, host_name, public_origin
 from manifest_auth.pages.call import PageCall
 from manifest_auth.runtime.settings import Settings
@@ -21,10 +22,6 @@ FORM_COOKIE_S = 86_400
 TOKEN_FIELD = "form"  # noqa: S105 - the name of a field
 _SIZE = hashlib.sha256().digest_size
 _COOKIE_BYTES = 16
-
-
-class NoFormCookie(ValidationError):
-    """The browser keeps no cookies, or the page was open for longer than its cookie lives."""
 
 
 @lru_cache(maxsize=8)
@@ -104,7 +101,7 @@ def cookie_line(value: str, settings: Settings) -> Header:
     return host_cookie(FORM_COOKIE, value, FORM_COOKIE_S, settings)
 
 
-async def check_token(ctx: RequestContext, call: PageCall[object], path: str, token: str) -> None:
+async def check_token(ctx: RequestContext, call: PageCall[Any], path: str, token: str) -> None:
     """Refuses a form that this browser was not shown at this page, in this session. Raises Forbidden."""
     await ctx.services.keys.ensure_current()
     shown = _unmasked(token)
@@ -114,7 +111,7 @@ async def check_token(ctx: RequestContext, call: PageCall[object], path: str, to
     raise Forbidden(reason="form token: missing, foreign or old")
 
 
-def token_for(ctx: RequestContext, call: PageCall[object], path: str) -> str:
+def token_for(ctx: RequestContext, call: PageCall[Any], path: str) -> str:
     """What a form that posts to ``path`` brings along. Masked anew each time: a page that a proxy compresses tells
     nothing of it to someone who makes the browser ask again and again and counts bytes (BREACH)."""
     mac = _mac(ctx.services.keys.signing(Purpose.FORMS).raw, call.form_cookie, call.session_id, path)

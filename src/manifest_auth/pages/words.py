@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gettext
+import re
 from typing import NamedTuple
 
-from manifest_auth.errors import InvalidCredentials, MfaRequired, Refusal, ValidationError
+from manifest_auth.errors import Conflict, Forbidden, InvalidCredentials, MfaRequired, Refusal, ValidationError
 from manifest_auth.pages.call import Problem, Refused
 from manifest_auth.pages.languages import marked as _
+from manifest_auth.pages.refusals import NoFormCookie, UnknownClient
 from manifest_auth.services import RequestContext
 
 _S = 60
@@ -63,11 +65,17 @@ PAGES = {
     ),
 }
 OTHERWISE = Sentence(_("That did not work"), _("Go back and try again."))
-NO_COOKIES = Sentence(
-    _("Your browser kept no cookie for this form"),
-    _("Either cookies are switched off for this site, or the page was open for more than a day. Begin again."),
-)
-
+#: Refusals that only pages have.
+OF_PAGES: dict[type[Refusal], Sentence] = {
+    NoFormCookie: Sentence(
+        _("Your browser kept no cookie for this form"),
+        _("Either cookies are switched off for this site, or the page was open for more than a day. Begin again."),
+    ),
+    UnknownClient: Sentence(
+        _("There is no such organisation here"),
+        _("Check the address that you followed, or sign in with your e-mail address alone."),
+    ),
+}
 START = _("Go to the start page")
 
 #: By code: above the form that is shown again.
@@ -84,6 +92,9 @@ FORMS = {
     "PROVIDER_UNAVAILABLE": _("The sign-in service of your organisation does not answer. Try again in a few minutes."),
 }
 
+#: A field that the page's own form would not have sent.
+NOT_SO = _("Too long, or not of the right form")
+
 #: Sentences of refusals that programs get in English, and people in their language.
 _KNOWN = (
     _("Not a valid e-mail address"),
@@ -91,25 +102,67 @@ _KNOWN = (
     _("Was used before"),
     _("Must differ from the current one"),
     _("Required"),
+    _("Control characters are not allowed"),
+    _("Is your address already"),
+    _("No mail is set up here: ask those who manage your account"),
+    _("Your account has no password: ask those who manage it"),
+    _("The account was made through this identity: only an administrator unlinks it"),
+    _("It is the last way into the account: link another one first, or ask for a password"),
+    _("This provider has no sign-in page"),
+    _("A user with this e-mail exists"),
+    _("Passwords are not used here: sign in through your organisation's provider"),
+    _("The account has a password already: sign in with it, or ask for a new one"),
 )
+
+#: What the wire models say of a field that was left empty.
+_EMPTY = ("Expected str of length >= 1", "Expected array of length >= 1")
+
+
+#: Where a sentence of the refusal's own says more than that of its code.
+_SAYS_WHY = (Conflict, Forbidden, InvalidCredentials)
+#: The field that such a sentence is about, where there is one.
+_FIELDS = {_("The current password is not right"): "currentPassword"}
 
 
 def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) -> Refused:
     """What stands above a form that was refused, and beside its fields."""
     wait = refusal.retry_after or 0
     at = ctx.now + wait * 1000 if wait else 0
-    if isinstance(refusal, (ValidationError, InvalidCredentials, MfaRequired)) and refusal.details:
+    if isinstance(refusal, (ValidationError, Forbidden, InvalidCredentials, MfaRequired)) and refusal.details:
         return Refused(tuple(Problem(field, _said(t, refusal, text)) for field, text in refusal.details), wait, at)
     text = FORMS.get(refusal.code)
-    specific = refusal.code == "CONFLICT" and refusal.message != refusal.sentence
+    specific = isinstance(refusal, _SAYS_WHY) and refusal.message != refusal.sentence
     said = t.gettext(refusal.message if specific or text is None else text)
-    return Refused((Problem("", said),), wait, at)
+    return Refused((Problem(_FIELDS.get(refusal.message, ""), said),), wait, at)
+
+
+#: What is said of a member that does not fit its type, and the rule that is broken by it.
+_LIMITS = (
+    (re.compile(r"Expected str of length <= (\d+)\Z"), "at_most"),
+    (re.compile(r"Expected str of length >= (\d+)\Z"), "at_least"),
+)
+_NUMBERS = (
+    (re.compile(r"Expected int >= (\d+)\Z"), "Must be %s or more"),
+    (re.compile(r"Expected int <= (\d+)\Z"), "Must be %s or less"),
+    (re.compile(r"(?s)Invalid enum value .*"), "Choose one of the list"),
+)
 
 
 def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
-    if refusal.rule is None:
-        return t.gettext(text)
-    name, number = refusal.rule
+    if refusal.rule is not None:
+        return _of_rule(t, *refusal.rule)
+    if text in _EMPTY:
+        return t.gettext("Required")
+    for pattern, rule in _LIMITS:
+        if found := pattern.match(text):
+            return _of_rule(t, rule, int(found[1]))
+    for pattern, sentence in _NUMBERS:
+        if found := pattern.match(text):
+            return sentence % found.groups()
+    return t.gettext(text)
+
+
+def _of_rule(t: gettext.NullTranslations, name: str, number: int) -> str:
     one = {
         "at_least": t.ngettext(
             "Must have at least %(number)d character", "Must have at least %(number)d characters", number
@@ -122,11 +175,12 @@ def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
             "Must have characters of %(number)d kinds among: lower case, upper case, digits, others",
             number,
         ),
+        "invisible": t.gettext("Has a character that no one can see: %(number)s"),
     }[name]
-    return one % {"number": number}
+    return one % {"number": f"U+{number:04X}" if name == "invisible" else number}
 
 
 def sentence_of(refusal: Refusal, t: gettext.NullTranslations) -> Sentence:
     """Title and advice of the page that shows a refusal."""
-    found = PAGES.get(refusal.code, OTHERWISE)
+    found = OF_PAGES.get(type(refusal)) or PAGES.get(refusal.code, OTHERWISE)
     return Sentence(t.gettext(found.title), t.gettext(found.advice))

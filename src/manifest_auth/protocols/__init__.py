@@ -1,4 +1,4 @@
-"""What others standardised: OpenID Connect, SAML 2.0, and Microsoft's ways.
+"""Standard protocols: OpenID Connect, SAML 2.0, and Microsoft's APIs.
 
-Owns the reading, checking and writing of their messages. Never reads the store, and knows neither clients nor users.
+Parses, checks and writes their messages. Never reads the store, and knows neither clients nor users.
 """

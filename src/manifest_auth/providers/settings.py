@@ -21,6 +21,7 @@ from manifest_auth.text.canonical import check_return_address
 from manifest_auth.text.hosts import DOMAIN
 
 _PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
+_RESERVED = frozenset({"new"})  # stands in place of a name where one is made
 
 Address = Annotated[str, Meta(min_length=1, max_length=2000)]
 
@@ -171,6 +172,8 @@ def own_settings_of(text: str, kind: str, model: type[S]) -> S:
 
 def check_provider_name(name: str) -> None:
     """Raises ValidationError."""
+    if name in _RESERVED:
+        raise ValidationError(details=[("name", f"Another address has this name: {name}")])
     if not _PROVIDER_NAME.match(name):
         sentence = "1 to 63 lower-case letters, digits, inner dots, hyphens, underscores"
         raise ValidationError(details=[("name", sentence)])

@@ -22,10 +22,13 @@ from manifest_auth.store.tables import invitations, sealed_for, sessions, sign_i
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 
 _USED = ""  # in place of the hash of a browser's cookie
+#: The response of a sign-in that only tries a provider: it opens no session and changes nothing but its own row.
+TRY = "try"
 
 
 class FlowRequest(NamedTuple):
-    """Options of a sign-in. ``device``: the device cookie."""
+    """Options of a sign-in. ``link_session_id``: the session that links an identity to its user, or tries the
+    provider; ``device``: the device cookie."""
 
     return_to: str
     response: str = "cookie"
@@ -33,6 +36,10 @@ class FlowRequest(NamedTuple):
     link_session_id: str | None = None
     invitation_id: int | None = None
     device: str | None = None
+
+    @property
+    def is_link(self) -> bool:
+        return self.link_session_id is not None and self.response != TRY
 
 
 class Flow(NamedTuple):
@@ -56,6 +63,11 @@ class Flow(NamedTuple):
     def callback(self) -> Callback:
         """The callback address where an OpenID provider must answer, as of the start of the sign-in."""
         return Callback(self.redirect_uri, bool(self.iss_required))
+
+    @property
+    def is_try(self) -> bool:
+        """Whether it only tries the provider."""
+        return self.response == TRY
 
     @property
     def is_used(self) -> bool:
@@ -108,6 +120,14 @@ _ADD = tenant_scoped(
 _TAKE = tenant_scoped(
     update(sign_in_flows).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED)
 )
+_OF_TRY = (_C.response == TRY, _C.provider_id == bindparam("of_provider"), _C.link_session_id == bindparam("session"))
+_CLOSE_TRY = tenant_scoped(
+    update(sign_in_flows)
+    .where(_C.key == bindparam("of_key"), _C.response == TRY)
+    .values(browser=_USED, secrets=bindparam("result"), expires_at=bindparam("until"))
+)
+_DELETE_TRY = tenant_scoped(delete(sign_in_flows).where(*_OF_TRY))
+_FIND_TRY = tenant_scoped(_ALL.where(*_OF_TRY, _C.browser == _USED, _C.expires_at > bindparam("now")), Flow)
 # Used rows stay, so that a replayed answer is noticed.
 _END = tenant_scoped(
     delete(sign_in_flows).where(
@@ -208,6 +228,23 @@ def has_state(flow: Flow, state: str) -> bool:
 def take(unit: TenantUnit, flow: Flow) -> bool:
     """Marks the flow as used. False when it was used before."""
     return unit.change(_TAKE, of_key=flow.key) == 1
+
+
+def close_try(unit: TenantUnit, sealer: Sealer, flow: Flow, result: bytes, now: int) -> None:
+    """Marks the row of a try as used, and stores the result in place of its secrets."""
+    sealed = sealer.seal(result, _row(flow.key))
+    unit.change(_CLOSE_TRY, of_key=flow.key, result=sealed, until=now + FLOW_LIFE_S * 1000)
+
+
+def delete_try(unit: TenantUnit, provider_id: int, session_id: str) -> None:
+    """Deletes a session's try of a provider: it has one at a time."""
+    unit.change(_DELETE_TRY, of_provider=provider_id, session=session_id)
+
+
+def result_of_try(unit: TenantUnit, sealer: Sealer, provider_id: int, session_id: str, now: int) -> bytes | None:
+    """What :func:`close_try` stored for that session. Raises CannotOpen."""
+    flow = unit.first(_FIND_TRY, of_provider=provider_id, session=session_id, now=now)
+    return None if flow is None else sealer.open(flow.secrets, _row(flow.key))
 
 
 def delete_of_user(unit: TenantUnit, user_id: int) -> int:

@@ -10,7 +10,7 @@ from manifest_auth.sessions.external_tokens import (
     is_refused,
     refuse_external_token,
 )
-from manifest_auth.sessions.principal import Chain, chain_of, look_up, read
+from manifest_auth.sessions.principal import Chain, chain_of, cookie_hash, look_up, read
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.session_list import LISTING, find_listed
 from manifest_auth.sessions.sessions import (
@@ -25,6 +25,7 @@ from manifest_auth.sessions.sessions import (
     end_tenant,
     end_users_at_provider,
     list_open,
+    older,
     open_session,
     shorten,
     touch,

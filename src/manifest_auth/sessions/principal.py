@@ -26,7 +26,8 @@ class Chain(NamedTuple):
 #: The signing keys' stamp (:mod:`manifest_auth.sessions.tokens.keys`): read here, so that it costs no statement of its
 #: own.
 KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_subquery().label("keys")
-_WHO = {name: _U[name] for name in ("email", "first_name", "last_name", "title", "roles", "deactivated_at")} | {
+_OF_USER = ("email", "first_name", "last_name", "title", "language", "roles", "deactivated_at")
+_WHO = {name: _U[name] for name in _OF_USER} | {
     "client": _T.identifier, "client_name": _T.name, "tenant_settings": _T.settings, "suspended_at": _T.suspended_at,
 }  # fmt: skip
 

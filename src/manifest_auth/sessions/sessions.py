@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, Update, bindparam, delete, insert, select, update
+from sqlalchemy import Table, Update, bindparam, delete, func, insert, select, update
 
 from manifest_auth.context import Request
 from manifest_auth.runtime.clock import Random
@@ -91,6 +91,10 @@ _SHORTEN = tenant_scoped(
     update(sessions)
     .where(_S.ended_at.is_(None), _S.ends_at > _S.created_at + bindparam("most"))
     .values(ends_at=_S.created_at + bindparam("most"))
+)
+_OLDER = tenant_scoped(
+    select(func.count()).select_from(sessions).where(*_OPEN_ONES, _S.created_at <= bindparam("before")),
+    int,
 )
 _LIST = tenant_scoped(
     select(*(_S[name] for name in SessionRow._fields))
@@ -189,6 +193,11 @@ def shorten(unit: TenantUnit, most_s: int) -> int:
     shorter."""
     unit.announce("tenant", unit.tenant_id)
     return unit.change(_SHORTEN, most=most_s * 1000)
+
+
+def older(unit: TenantUnit, most_s: int, now: int) -> int:
+    """How many open sessions of the tenant :func:`shorten` would end at once."""
+    return unit.one(_OLDER, before=now - most_s * 1000, now=now)
 
 
 def end_provider(unit: TenantUnit, provider_id: int, reason: str, now: int) -> int:

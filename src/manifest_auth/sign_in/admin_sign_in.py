@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Session(NamedTuple):
-    """A session that was opened just now. ``refresh_id``: of its first refresh token, where it has tokens."""
+    """A session that was opened just now. ``refresh_id``: of its first refresh token, if it has tokens."""
 
     admin: Admin
     id: str
@@ -34,8 +34,8 @@ class Session(NamedTuple):
     ends_at: int
 
 
-#: What a sign-in hands out: made of the session, in the unit of work that opens it.
-Give = Callable[[SystemUnit, RequestContext, Session], T]
+#: Makes the result of a sign-in from the session, in the unit of work that opens it.
+MakeResult = Callable[[SystemUnit, RequestContext, Session], T]
 
 
 class SignedIn(NamedTuple):
@@ -50,19 +50,19 @@ def _tokens(unit: SystemUnit, ctx: RequestContext, session: Session) -> SignedIn
 
 
 async def continue_sign_in(ctx: RequestContext, text: str, otp: str) -> SignedIn:
-    """As :func:`prove_code`; gives tokens."""
+    """As :func:`prove_code`, with tokens as the result."""
     await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
     return await prove_code(ctx, text, otp, _tokens)
 
 
 async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | None = None) -> SignedIn:
-    """As :func:`prove`; gives tokens."""
+    """As :func:`prove`, with tokens as the result."""
     await ctx.services.keys.ensure_current()
     return await prove(ctx, username, password, otp, _tokens)
 
 
 @counts(METHOD)
-async def prove_code(ctx: RequestContext, text: str, otp: str, give: Give[T]) -> T:
+async def prove_code(ctx: RequestContext, text: str, otp: str, make_result: MakeResult[T]) -> T:
     """Completes a sign-in with the challenge of ``MFA_REQUIRED`` (``text``) and a code. The throttle counts it as any
     other attempt.
 
@@ -76,7 +76,7 @@ async def prove_code(ctx: RequestContext, text: str, otp: str, give: Give[T]) ->
     def work(unit: SystemUnit) -> T:
         fresh = admins.get_locked(unit, found.id)
         admin_challenge.check(presented, fresh)
-        return give(unit, ctx, _complete(unit, ctx, counters, fresh, otp, text))
+        return make_result(unit, ctx, _complete(unit, ctx, counters, fresh, otp, text))
 
     return await ctx.services.store.write(work)
 
@@ -106,9 +106,9 @@ async def _find_and_count(ctx: RequestContext, username: str) -> tuple[Admin | N
 
 
 @counts(METHOD)
-async def prove(ctx: RequestContext, username: str, password: str, otp: str | None, give: Give[T]) -> T:
-    """Opens a session, and hands out what ``give`` makes of it. ``otp``: a code of the second factor, where the admin
-    has one.
+async def prove(ctx: RequestContext, username: str, password: str, otp: str | None, make_result: MakeResult[T]) -> T:
+    """Opens a session with a password; the result of ``make_result``. ``otp``: a code of the second factor, if the
+    admin has one.
 
     Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
     """
@@ -116,14 +116,19 @@ async def prove(ctx: RequestContext, username: str, password: str, otp: str | No
     admin, counters = await _find_and_count(ctx, username)
     while True:
         try:
-            return await _prove_and_complete(ctx, counters, admin, password, otp, give)
+            return await _prove_and_complete(ctx, counters, admin, password, otp, make_result)
         except PasswordReplaced as replaced:
             # Replaced while this one hashed: a parallel sign-in may have hashed the same password again.
             admin = admin._replace(password_hash=replaced.stored) if admin and replaced.stored else None
 
 
 async def _prove_and_complete(
-    ctx: RequestContext, counters: Counters, admin: Admin | None, password: str, otp: str | None, give: Give[T]
+    ctx: RequestContext,
+    counters: Counters,
+    admin: Admin | None,
+    password: str,
+    otp: str | None,
+    make_result: MakeResult[T],
 ) -> T:
     services = ctx.services
     proof = await throttle.prove(
@@ -142,7 +147,7 @@ async def _prove_and_complete(
         fresh = admins.get_locked(unit, found.id)
         if fresh.password_hash != found.password_hash:
             raise PasswordReplaced(fresh.password_hash)
-        return give(unit, ctx, _complete(unit, ctx, counters, fresh, otp))
+        return make_result(unit, ctx, _complete(unit, ctx, counters, fresh, otp))
 
     signed_in = await services.store.write(work)
     if proof.outdated:

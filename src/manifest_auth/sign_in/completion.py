@@ -89,7 +89,7 @@ def complete_sign_in(
         pair=pair,
         cookie=opened.cookie,
         device=new_device,
-        password_due=_password_due(user, tenant, ctx.now),
+        password_due=password_is_due(user, tenant.settings, ctx.now),
         session_id=opened.session_id,
     )
 
@@ -123,6 +123,7 @@ async def run(ctx: RequestContext, method: str, work: Callable[[SystemUnit], Sig
     return signed_in
 
 
-def _password_due(user: User, tenant: Tenant, now: int) -> bool:
-    days = tenants.settings_of(tenant.settings).password.max_age_days
+def password_is_due(user: User, settings: str, now: int) -> bool:
+    """Whether the password is older than the client's rules have it. ``settings``: the client's, as stored."""
+    days = tenants.settings_of(settings).password.max_age_days
     return bool(days and user.password_changed_at is not None and now - user.password_changed_at > days * 86_400_000)

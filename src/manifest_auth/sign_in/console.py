@@ -1,7 +1,7 @@
-"""How a system admin gets onto the pages of the installation: by a cookie that opens those and nothing else.
+"""Sign-in of system admins to the pages of the installation, with a cookie that is valid for these pages only.
 
-The session has no tokens, so ``/api/admin``, which reads a bearer alone, cannot be asked with it, and no foreign page
-can make a browser act there. The cookie is for the same site alone and dies after half an hour without use.
+The session has no tokens, so it is not valid for ``/api/admin``, which reads bearer tokens only, and a page of another
+site cannot make a browser act there. The cookie is ``SameSite=Strict`` and expires after half an hour without use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST_COOKIE = 256
 
 
 class Opened(NamedTuple):
-    """``cookie``: 256 random bits, stored nowhere but as a hash."""
+    """``cookie``: 256 random bits, stored only as a hash."""
 
     admin: Admin
     cookie: str
@@ -31,33 +31,33 @@ class Opened(NamedTuple):
 async def sign_in(
     ctx: RequestContext, username: str, password: str, otp: str | None = None, shown: str | None = None
 ) -> Opened:
-    """``otp``: a code of the second factor, where the admin has one. ``shown``: the cookie that came along, whose
-    session ends: it is never adopted.
+    """Signs in with a password. ``otp``: a code of the second factor, if the admin has one. ``shown``: the cookie of
+    the request; its session ends and is never reused.
 
     Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
     """
-    return await admin_sign_in.prove(ctx, username, password, otp, _giving(shown))
+    return await admin_sign_in.prove(ctx, username, password, otp, _cookie_of_session(shown))
 
 
 async def continue_sign_in(ctx: RequestContext, challenge: str, otp: str, shown: str | None = None) -> Opened:
-    """Finishes a sign-in that was answered MfaRequired. Raises InvalidToken, TokenExpired, AccountDisabled,
-    MfaRequired, RateLimited."""
-    return await admin_sign_in.prove_code(ctx, challenge, otp, _giving(shown))
+    """Finishes a sign-in after MfaRequired. Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired,
+    RateLimited."""
+    return await admin_sign_in.prove_code(ctx, challenge, otp, _cookie_of_session(shown))
 
 
-def _giving(shown: str | None) -> admin_sign_in.Give[Opened]:
-    def give(unit: SystemUnit, ctx: RequestContext, session: Session) -> Opened:
+def _cookie_of_session(shown: str | None) -> admin_sign_in.MakeResult[Opened]:
+    def make_result(unit: SystemUnit, ctx: RequestContext, session: Session) -> Opened:
         if shown and (old := console.find(unit, shown)) is not None:
             admins.end(unit, old.session_id, "replaced", ctx.now)
         cookie = ctx.services.random.text(32)
         console.begin(unit, session.id, cookie, ctx.now, min(session.ends_at, ctx.now + console.MOST_S * 1000))
         return Opened(session.admin, cookie)
 
-    return give
+    return make_result
 
 
 async def identify(ctx: RequestContext, cookie: str | None) -> AdminCaller:
-    """The system admin behind a request for a page, by the value of the cookie; its idle time starts anew. Raises
+    """The system admin of a request for a page, by the value of the cookie; renews its idle time. Raises
     Unauthenticated, InvalidToken, TokenExpired."""
     if cookie is None:
         raise Unauthenticated()
@@ -75,8 +75,8 @@ async def identify(ctx: RequestContext, cookie: str | None) -> AdminCaller:
 
 
 async def prove_again(ctx: RequestContext, password: str, otp: str | None) -> None:
-    """Password and code are fresh from now on, see :func:`manifest_auth.context.require_recent`. Attempts are counted
-    as at sign-in. Raises InvalidCredentials, RateLimited, Overloaded, InvalidToken."""
+    """Verifies password and code again, for :func:`manifest_auth.context.require_recent`. Attempts are counted as at
+    sign-in. Raises InvalidCredentials, RateLimited, Overloaded, InvalidToken."""
     session_id = ctx.admin.session_id
 
     def work(unit: SystemUnit, _me: Admin) -> None:

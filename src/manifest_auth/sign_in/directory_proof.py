@@ -70,7 +70,7 @@ async def begin(ctx: RequestContext, directory: str, return_to: str) -> Started:
         return claim, tenant, _application(bound, ctx, directory)
 
     claim, tenant, application = await ctx.services.store.read(look)
-    address = return_address(ctx, tenant, application.provider, return_to, roles=ctx.user.roles)
+    address = return_address(tenant, application.provider, return_to, roles=ctx.user.roles)
     registration = _registration(ctx, claim, application)
     try:
         found = await ctx.services.oidc.discover(
@@ -132,7 +132,7 @@ async def _administrator(ctx: RequestContext, flow: directory_flows.Flow, return
         raise SsoFailed("The directory is not claimed any more", reason="the claim was released meanwhile")
     registration = _registration(ctx, claim, application)
     nonce, verifier = directory_flows.open_secrets(ctx.services.sealer, flow)
-    if not oidc.Callback(callback_of(ctx), iss_required=False).fits(
+    if not oidc.Callback(callback_of(ctx), iss_required=False).matches(
         returned.callback_address, returned.iss, lambda: registration.issuer
     ):
         raise SsoFailed(reason="the answer came to another callback address")
@@ -145,7 +145,7 @@ async def _administrator(ctx: RequestContext, flow: directory_flows.Flow, return
             raise SsoFailed(directory_administrators.OTHER_DIRECTORY, reason=f"tid: {directory or 'missing'}")
         person = redeemed.claims.get("oid")
         if not isinstance(person, str) or not microsoft.GUID.match(person.lower()):
-            raise SsoFailed(oidc.SET_UP, reason="oid: missing")
+            raise SsoFailed(oidc.SETUP_ERROR, reason="oid: missing")
         wids = [redeemed.claims.get("wids")]
         if not isinstance(wids[0], list):
             wids = [await _wids_of_access_token(ctx, claim, registration, redeemed, deadline)]

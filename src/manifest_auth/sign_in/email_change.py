@@ -52,16 +52,23 @@ class UndoneChange(NamedTuple):
     resets: bool
 
 
+def why_not(ctx: RequestContext, user: User) -> str:
+    """Why the caller, who is ``user``, cannot ask for another address; empty where nothing stands against it."""
+    if not ctx.services.mail.is_set_up:
+        return "No mail is set up here: ask those who manage your account"
+    if user.password_hash is None or not tenants.settings_of(ctx.user.tenant_settings).password_sign_in:
+        return "Your account has no password: ask those who manage it"
+    return ""
+
+
 async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
     """Starts a change for the caller, who enters the current password. Raises ValidationError, InvalidCredentials,
     RateLimited, Overloaded, Conflict where no mail is set up or the caller has no password."""
     caller = ctx.user
     check_email(email, "newEmail")
-    if not ctx.services.mail.is_set_up:
-        raise Conflict("No mail is set up here: ask those who manage your account")
     user = await ctx.store.read(lambda unit: users.get(unit, caller.user_id))
-    if user.password_hash is None or not tenants.settings_of(caller.tenant_settings).password_sign_in:
-        raise Conflict("Your account has no password: ask those who manage it")
+    if why := why_not(ctx, user):
+        raise Conflict(why)
     if email == user.email:
         raise ValidationError(details=[("newEmail", "Is your address already")])
     proved = await current_password.prove(ctx, password)

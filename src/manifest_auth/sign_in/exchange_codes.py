@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, insert, select, update
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.audit import Event
-from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.errors import InvalidToken, SsoFailed, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.metrics import Method
 from manifest_auth.services import RequestContext
@@ -37,7 +37,7 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # SHA-256 in base64url
 class Code(NamedTuple):
     key: str
     tenant_id: int
-    provider_id: int
+    provider_id: int | None  # None: from a sign-in on our own pages
     user_id: int
     method: str
     challenge: str
@@ -83,6 +83,21 @@ def issue(unit: TenantUnit, ctx: RequestContext, identity: completion.Identity, 
         expires_at=ctx.now + LIFE_MS,
     )
     return code
+
+
+async def of_session(ctx: RequestContext, challenge: str) -> str:
+    """A code for who is signed in, for an app to begin a session of its own. Raises InvalidToken when the session has
+    ended, AccountDisabled."""
+    user = ctx.user
+
+    def work(unit: SystemUnit) -> str:
+        session = sessions.read(unit, user.session_id)
+        if session is None or not session.is_alive(ctx.now):
+            raise InvalidToken(reason="the session that asked for a code has ended")
+        completion.active_account(unit, ctx, user.tenant_id, user.user_id, user.method)
+        return issue(unit.of(user.tenant_id), ctx, completion.Identity(user.method, user.user_id), challenge)
+
+    return await ctx.services.store.write(work)
 
 
 @counts(METHOD)
@@ -135,6 +150,8 @@ def _refusal_reason(tenant: TenantUnit, found: Code, verifier: str) -> str:
     """Why the code is refused; empty: it is accepted."""
     if not hmac.compare_digest(_challenge_of(verifier) if verifier else "", found.challenge):
         return "verifier does not fit its challenge"
+    if found.provider_id is None:
+        return ""
     provider = providers.find_by_id(tenant, found.provider_id, shared=True)
     if provider is None or provider.disabled_at is not None:
         return "the provider was switched off meanwhile"

@@ -1,4 +1,4 @@
-"""The first system admin of an installation, made in a browser by who can read the server's terminal."""
+"""Creates the first system admin of an installation in a browser, with a setup code from the server's terminal."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ from manifest_auth.throttle import throttle
 ENTRY_POINT: EntryPoint = "setup"
 
 
-class Told(NamedTuple):
-    """What the operator is told at a start. ``code`` None: one that was printed before is good until ``ends_at``."""
+class SetupCode(NamedTuple):
+    """A setup code for the operator. ``code`` None: a code that was printed before is valid until ``ends_at``
+    (milliseconds)."""
 
     code: str | None
     ends_at: int
 
 
 async def is_open(ctx: RequestContext) -> bool:
-    """Whether the first admin is still to be made."""
+    """Whether there is no system admin yet."""
     return await ctx.services.store.read(setup_code.is_needed)
 
 
 async def set_up(ctx: RequestContext, code: str, username: str, password: str) -> int:
-    """The number of the first system admin; of those who come at once one makes it, the others none. Attempts are
-    counted by address: the code cannot be guessed, and nobody keeps the operator out by trying.
+    """Creates the first system admin; its number. Of concurrent calls only one succeeds. Attempts are counted by
+    address: the code cannot be guessed, and an attacker cannot block the operator.
 
-    Raises NotFound once there is an admin, InvalidCredentials for a code that is none or too old, ValidationError,
+    Raises NotFound once there is an admin, InvalidCredentials for a wrong or expired code, ValidationError,
     RateLimited, Overloaded.
     """
     services = ctx.services
@@ -46,7 +47,7 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
         if not setup_code.is_needed(unit):
             raise NotFound()
         wait = services.throttle.count(unit, counters, ctx.now)
-        if wait is None and not setup_code.fits(setup_code.find(unit, ctx.now), code):
+        if wait is None and not setup_code.matches(setup_code.find(unit, ctx.now), code):
             raise _failed(unit, ctx)
         return wait
 
@@ -56,10 +57,10 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
     stored = await services.hasher.hash(password)
 
     def work(unit: SystemUnit) -> int:
-        held = setup_code.lock(unit, ctx.now)
+        stored_code = setup_code.lock(unit, ctx.now)
         if not setup_code.is_needed(unit):
             raise NotFound()
-        if not setup_code.fits(held, code):
+        if not setup_code.matches(stored_code, code):
             raise _failed(unit, ctx)
         throttle.succeeded(unit, counters)
         return management.create(unit, ctx, username, stored)
@@ -68,7 +69,7 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
 
 
 def _check(username: str, password: str) -> None:
-    """Raises ValidationError for all that is wrong with them."""
+    """Raises ValidationError for an invalid user name or password."""
     if not 1 <= len(username) <= 64 or username != username.strip():
         raise ValidationError(details=[("username", "1 to 64 characters, no space around")])
     check_name(username, "username")
@@ -76,41 +77,41 @@ def _check(username: str, password: str) -> None:
 
 
 def _failed(unit: SystemUnit, ctx: RequestContext) -> InvalidCredentials:
-    """Recorded, and to be raised."""
+    """Records the failed attempt; the refusal to raise."""
     installation = unit.of(audit.INSTALLATION)
     ctx.services.anonymous_limits.record(installation, ctx, Event.SETUP_CODE_FAILED, "")
     sentence = "The setup code is not right, or its hour is over"
     return InvalidCredentials(sentence, details=[("code", sentence)])
 
 
-async def at_start(services: Services) -> Told | None:
-    """A setup code for the terminal, while there is no system admin. One that was printed before, and is good, stays:
-    several nodes may start at once, and each prints what it was told. None: nothing is to be told."""
+async def at_start(services: Services) -> SetupCode | None:
+    """The setup code for the terminal, while there is no system admin; else None. A valid code that was printed before
+    stays valid, since several nodes may start at once."""
 
-    def work(unit: SystemUnit) -> Told | None:
+    def work(unit: SystemUnit) -> SetupCode | None:
         if not setup_code.is_needed(unit):
             return None
         now = services.clock.now_ms()
-        held = setup_code.lock(unit, now)
-        if held is not None:
-            return Told(None, held.ends_at)
-        return _made(unit, services, Origin(now, "system", "", "start"))
+        stored_code = setup_code.lock(unit, now)
+        if stored_code is not None:
+            return SetupCode(None, stored_code.ends_at)
+        return _create(unit, services, Origin(now, "system", "", "start"))
 
     return await services.store.write(work)
 
 
-async def new_code(services: Services, origin: Origin) -> Told:
-    """A new code in place of any other. Raises Conflict once there is a system admin."""
+async def new_code(services: Services, origin: Origin) -> SetupCode:
+    """A new setup code, which replaces an earlier one. Raises Conflict once there is a system admin."""
 
-    def work(unit: SystemUnit) -> Told:
+    def work(unit: SystemUnit) -> SetupCode:
         if not setup_code.is_needed(unit):
             raise Conflict("A system admin exists: manifest-auth admin create NAME makes another one")
-        return _made(unit, services, origin)
+        return _create(unit, services, origin)
 
     return await services.store.write(work)
 
 
-def _made(unit: SystemUnit, services: Services, origin: Origin) -> Told:
+def _create(unit: SystemUnit, services: Services, origin: Origin) -> SetupCode:
     code, ends_at = setup_code.make(unit, services.random, origin.at), origin.at + setup_code.LIFE_S * 1000
     audit.record_installation(unit, origin, Event.SETUP_CODE_MADE)
-    return Told(code, ends_at)
+    return SetupCode(code, ends_at)

@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
-from manifest_auth import accounts, audit, providers, sessions
+from typing import NamedTuple
+
+from manifest_auth import accounts, audit, providers, sessions, tenants
+from manifest_auth.accounts import users
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict
+from manifest_auth.providers import LinkedBy
+from manifest_auth.providers.identities import IdentityRow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.store import TenantUnit
 
+MADE_THE_ACCOUNT = "The account was made through this identity: only an administrator unlinks it"
+LAST_WAY_IN = "It is the last way into the account: link another one first, or ask for a password"
+
+
+class Own(NamedTuple):
+    """An identity of the caller's. ``why_it_stays``: for whom it cannot be unlinked; empty where it can."""
+
+    row: IdentityRow
+    why_it_stays: str
+
+
+def own(unit: TenantUnit, ctx: RequestContext) -> list[Own]:
+    """The caller's identities at providers, and which of them may go."""
+    caller = ctx.user
+    rows, user = providers.list_identities(unit, caller.user_id), users.get(unit, caller.user_id)
+    by_password = user.password_hash is not None and tenants.settings_of(caller.tenant_settings).password_sign_in
+    switched_off = {provider.name for provider in providers.list_all(unit) if provider.disabled_at is not None}
+
+    def why(row: IdentityRow) -> str:
+        if row.how == LinkedBy.CREATED_UNVOUCHED.value:
+            return MADE_THE_ACCOUNT
+        others = any(other.id != row.id and other.provider not in switched_off for other in rows)
+        return "" if by_password or others else LAST_WAY_IN
+
+    return [Own(row, why(row)) for row in rows]
+
 
 def unlink_own(unit: TenantUnit, ctx: RequestContext, identity: int) -> None:
     """Unlinks an identity from the caller's account and ends the caller's other sessions of that provider. Raises
-    NotFound, and Conflict for the identity that created the account."""
+    NotFound, and Conflict for the identity that created the account and for the last way in."""
     user = ctx.user
+    users.get(unit, user.user_id, lock=True, admins=True)  # of two who are unlinked at once, one stays
+    why = {one.row.id: one.why_it_stays for one in own(unit, ctx)}.get(identity)
+    if why:
+        raise Conflict(why)
     gone = group_roles.unlink(unit, ctx, user.user_id, identity)
-    if gone.created_account:
-        raise Conflict("The account was made through this identity: only an administrator unlinks it")
     providers.drop_tokens(unit, user.user_id)
     reason = "identity_unlinked"
     ended = sessions.end_users_at_provider(unit, user.user_id, gone.provider_id, reason, ctx.now, but=user.session_id)

@@ -6,7 +6,8 @@ account that does not exist or has no password (:mod:`.decoy_hashes`).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import users
@@ -15,7 +16,7 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidCredentials, Overloaded
 from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import completion, decoy_hashes
+from manifest_auth.sign_in import completion, decoy_hashes, exchange_codes
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -23,6 +24,9 @@ from manifest_auth.text.canonical import email_key
 from manifest_auth.throttle import origins, throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
+T = TypeVar("T")
+_Run = Callable[[Callable[[SystemUnit], T]], Awaitable[T]]
+_End = Callable[[SystemUnit, Tenant, completion.Identity], T]
 METHOD: Method = "password"
 ENTRY_POINT: EntryPoint = "client"
 
@@ -54,9 +58,39 @@ class Attempt(NamedTuple):
     wait: Wait | None
 
 
+class Coded(NamedTuple):
+    """A password was right, and an app gets a one-time code in place of a session."""
+
+    tenant: Tenant
+    user: User
+    code: str
+
+
 @counts(METHOD)
 async def sign_in(ctx: RequestContext, credentials: Credentials) -> completion.SignedIn:
     """Signs a user in. Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
+
+    def end(unit: SystemUnit, tenant: Tenant, identity: completion.Identity) -> completion.SignedIn:
+        device = credentials.claim.device
+        return completion.complete_sign_in(unit, ctx, tenant.id, identity, credentials.cookie, device)
+
+    return await _proved(ctx, credentials, lambda work: completion.run(ctx, METHOD, work), end)
+
+
+@counts(METHOD, "code")
+async def sign_in_for_code(ctx: RequestContext, credentials: Credentials, challenge: str) -> Coded:
+    """The same for an app, which exchanges the code. ``challenge``: the app's own (RFC 7636). Raises as
+    :func:`sign_in`."""
+
+    def end(unit: SystemUnit, tenant: Tenant, identity: completion.Identity) -> Coded:
+        _, user = completion.active_account(unit, ctx, tenant.id, identity.user_id, METHOD, identity.proof)
+        return Coded(tenant, user, exchange_codes.issue(unit.of(tenant.id), ctx, identity, challenge))
+
+    return await _proved(ctx, credentials, ctx.services.store.write_quickly, end)
+
+
+async def _proved(ctx: RequestContext, credentials: Credentials, run: _Run[T], end: _End[T]) -> T:
+    """What ``end`` makes of a right password, in the unit of work that takes the counted attempt back."""
     services = ctx.services
     services.hasher.check_capacity()  # before counting: an attempt that is not tried must not count
     attempt = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, credentials.claim, ENTRY_POINT))
@@ -65,15 +99,15 @@ async def sign_in(ctx: RequestContext, credentials: Credentials) -> completion.S
     stored = attempt.user.password_hash if attempt.user else None
     while True:
         try:
-            return await _prove_and_complete(ctx, credentials, attempt, stored)
+            return await _prove_and_end(ctx, credentials, attempt, stored, run, end)
         except completion.PasswordReplaced as replaced:
             # Replaced while this one hashed: a parallel sign-in may have hashed the same password again.
             stored = replaced.stored
 
 
-async def _prove_and_complete(
-    ctx: RequestContext, credentials: Credentials, attempt: Attempt, stored: str | None
-) -> completion.SignedIn:
+async def _prove_and_end(
+    ctx: RequestContext, credentials: Credentials, attempt: Attempt, stored: str | None, run: _Run[T], end: _End[T]
+) -> T:
     services = ctx.services
     proof = await throttle.prove(
         ctx.services.hasher, ctx.services.store, attempt.counters, stored, credentials.password, attempt.decoy
@@ -83,16 +117,15 @@ async def _prove_and_complete(
         raise InvalidCredentials()
     user, tenant = attempt.user, attempt.tenant
 
-    def work(unit: SystemUnit) -> completion.SignedIn:
+    def work(unit: SystemUnit) -> T:
         if services.throttle.is_on:
             throttle.succeeded(unit, attempt.counters)
-        identity = completion.Identity(METHOD, user.id, stored)
-        return completion.complete_sign_in(unit, ctx, tenant.id, identity, credentials.cookie, credentials.claim.device)
+        return end(unit, tenant, completion.Identity(METHOD, user.id, stored))
 
-    signed_in = await completion.run(ctx, METHOD, work)
+    done = await run(work)
     if proof.outdated and stored:
         await _rehash(ctx, tenant.id, user.id, stored, credentials.password)
-    return signed_in
+    return done
 
 
 def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_point: EntryPoint) -> Attempt:

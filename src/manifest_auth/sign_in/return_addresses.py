@@ -6,6 +6,9 @@ Everything else is refused at once, so a sign-in never sends a user to an addres
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+from manifest_auth.errors import ValidationError
 
 ACCOUNT = "/account"
 _REST = r"(?:[/?][A-Za-z0-9/_.\-?=&]*)?\Z"
@@ -27,3 +30,30 @@ def is_own_page(address: str) -> bool:
 
 def _is(pattern: re.Pattern[str], address: str) -> bool:
     return len(address) <= _LONGEST and bool(pattern.match(address)) and "//" not in address and ".." not in address
+
+
+def is_web(address: str) -> bool:
+    """Whether a browser can be sent there; an app's own scheme needs a person's press, and a code for a cookie."""
+    return address.startswith(("https://", "http://"))
+
+
+def is_allowed(listed: Sequence[str], address: str) -> bool:
+    """Whether a sign-in may end there now. ``listed``: the client's addresses, and those of the provider."""
+    return address in listed or is_own_path(address)
+
+
+def choose(listed: Sequence[str], safe: Sequence[str], asked: str, response: str = "cookie") -> str:
+    """Where the browser ends: the address asked for, which is one of those ``listed`` for who signs in, or a page of
+    ours; without one the first web address of those that are ``safe`` for every user, else the account's page. Raises
+    ValidationError."""
+    if asked and not is_allowed(listed, asked):
+        raise ValidationError(details=[("returnTo", "Not among the listed return addresses")])
+    is_path = asked.startswith("/")
+    if asked and response == "cookie" and not is_path and not is_web(asked):
+        raise ValidationError(details=[("response", "An app's own address needs response=code")])
+    if is_path and response == "code":
+        raise ValidationError(details=[("response", "A page of ours takes no code")])
+    address = asked or next((a for a in safe if response == "code" or is_web(a)), "")
+    if response == "code" and not address:
+        raise ValidationError(details=[("returnTo", "Required: no return address is listed")])
+    return address or ACCOUNT

@@ -117,6 +117,18 @@ async def sign_out_all(ctx: RequestContext) -> int:
     return await ctx.store.write(work)
 
 
+async def sign_out_others(ctx: RequestContext) -> int:
+    """Ends all sessions of the caller but this one. Number of sessions that were ended."""
+    user = ctx.user
+
+    def work(unit: TenantUnit) -> int:
+        ended = sessions.end_all(unit, user.user_id, "signed_out_all", ctx.now, but=user.session_id)
+        audit.record(unit, ctx, Event.SIGNED_OUT_ALL, f"user:{user.user_id}", sessions=ended, but=user.session_id)
+        return ended
+
+    return await ctx.store.write(work)
+
+
 async def list_sessions(ctx: RequestContext) -> list[SessionRow]:
     """The caller's open sessions, newest first."""
     return await ctx.store.read(lambda unit: sessions.list_open(unit, ctx.user.user_id, ctx.now, LIST_LIMIT))

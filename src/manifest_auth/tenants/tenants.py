@@ -13,7 +13,6 @@ from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, global_
 from manifest_auth.store.tables import tenants
 from manifest_auth.tenants.settings import StoredSettings, TenantSettings, settings_of
 from manifest_auth.tenants.settings_checks import check
-from manifest_auth.text.canonical import like
 
 _IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
 
@@ -123,10 +122,9 @@ def find_only(unit: SystemUnit) -> Tenant | None:
     return found[0] if len(found) == 1 else None
 
 
-def list_page(unit: SystemUnit, after: int, limit: int, q: str) -> list[Tenant]:
-    """At most ``limit`` clients after the id ``after`` whose identifier or name contains ``q``."""
-    filters = frozenset({"search"}) if q else frozenset()
-    return LISTING.page(unit, first=limit, sort="ID", after=After(after, after), filters=filters, like=like(q))
+def list_page(unit: SystemUnit, after: int, limit: int) -> list[Tenant]:
+    """At most ``limit`` clients after the id ``after``."""
+    return LISTING.page(unit, first=limit, sort="ID", after=After(after, after))
 
 
 def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSettings, now: int) -> Tenant:

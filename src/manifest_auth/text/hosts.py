@@ -1,4 +1,4 @@
-"""Which hosts are this machine."""
+"""Loopback hosts, and the pattern of domain names."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import lru_cache
 
 @lru_cache(maxsize=64)
 def is_loopback_host(host: str) -> bool:
-    """Whether only this machine is reached under it. An IPv4 address in the dress of an IPv6 one is not meant by those
-    who write ``127.0.0.1``, and releases of Python disagree about it."""
+    """Whether the host is this machine only. An IPv4-mapped IPv6 address is not: releases of Python disagree about
+    it."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -20,5 +20,5 @@ def is_loopback_host(host: str) -> bool:
         return False
 
 
-#: A domain as it is stored: lower case, two labels or more.
+#: A domain as stored: lower case, two labels or more.
 DOMAIN = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")

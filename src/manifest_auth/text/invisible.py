@@ -1,8 +1,8 @@
-"""Characters that nobody sees, in names: with them two names look alike, or read in another order than is written.
+"""Invisible characters in names, which make two names look alike, or change the order of what is displayed.
 
-Refused is what the PRECIS FreeformClass (RFC 8264, section 4.3) and Unicode's security mechanisms (UTS 39) leave out as
-ignorable: zero width characters, controls of direction, fillers, tags. Where people need one it may stand, and nowhere
-else: joiners where scripts ask for them (RFC 5892, appendix A) and within emoji, variation selectors behind the
+Refused are the characters that the PRECIS FreeformClass (RFC 8264, section 4.3) and Unicode's security mechanisms (UTS
+39) exclude as ignorable: zero-width characters, direction controls, fillers, tags. They are allowed only where writing
+needs them: joiners where scripts require them (RFC 5892, appendix A) and within emoji, variation selectors after
 characters that have variants, tags within the flag of a region.
 """
 
@@ -13,7 +13,7 @@ import unicodedata
 
 import idna
 
-_NEAR = 20  # characters that the rules of joiners look at, either way
+_NEAR = 20  # characters on each side that the rules of joiners check
 
 # Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties) with the line and paragraph separators, the marks of
 # interlinear annotation, noncharacters, and the Braille pattern without dots.
@@ -35,49 +35,53 @@ _KEYS = frozenset("#*0123456789")
 
 
 def misplaced(text: str) -> list[int]:
-    """Where in the text invisible characters stand that have no business there."""
+    """The positions of invisible characters that are not allowed there."""
     if text.isascii():
         return []
     flags = [range(*found.span()) for found in _FLAG.finditer(text)]
     found = (match.start() for match in _INVISIBLE.finditer(text))
-    return [place for place in found if not any(place in flag for flag in flags) and not _belongs(text, place)]
+    return [
+        position
+        for position in found
+        if not any(position in flag for flag in flags) and not _is_allowed(text, position)
+    ]
 
 
-def without(text: str) -> str:
-    """The text without them."""
-    while places := set(misplaced(text)):
-        text = "".join(c for place, c in enumerate(text) if place not in places)
+def remove_misplaced(text: str) -> str:
+    """The text without those characters."""
+    while positions := set(misplaced(text)):
+        text = "".join(c for position, c in enumerate(text) if position not in positions)
     return text
 
 
 def holds_any(text: str) -> bool:
-    """Whether there is any at all, wherever it stands."""
+    """Whether the text has any invisible character, allowed or not."""
     return not text.isascii() and _INVISIBLE.search(text) is not None
 
 
-def _belongs(text: str, place: int) -> bool:
-    c, before, behind = text[place], text[place - 1 : place], text[place + 1 : place + 2]
+def _is_allowed(text: str, position: int) -> bool:
+    c, before, after = text[position], text[position - 1 : position], text[position + 1 : position + 2]
     if c in _JOINERS:
-        start = max(0, place - _NEAR)
-        near = text[start : place + _NEAR + 1]
-        return _joins_pictures(text, place) or (bool(before) and idna.core.valid_contextj(near, place - start))
+        start = max(0, position - _NEAR)
+        near = text[start : position + _NEAR + 1]
+        return _joins_emoji(text, position) or (bool(before) and idna.core.valid_contextj(near, position - start))
     if not before:
         return False
     if c in _EMOJI_STYLE:
-        is_key = before in _KEYS and behind == "\u20e3"
-        return is_key or before in _BASES or unicodedata.category(before) in ("So", "Sm") or _is_picture(before)
+        is_key = before in _KEYS and after == "\u20e3"
+        return is_key or before in _BASES or unicodedata.category(before) in ("So", "Sm") or _is_emoji(before)
     if _VARIANT.match(c):
         return unicodedata.category(before) == "Lo" and not _INVISIBLE.match(before)
     return False
 
 
-def _joins_pictures(text: str, place: int) -> bool:
-    """Whether it is a zero width joiner within an emoji, like the one of a scientist."""
-    before = text[max(0, place - 3) : place].rstrip("\ufe0f\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
-    behind = text[place + 1 : place + 2]
-    return text[place] == "\u200d" and _is_picture(before[-1:]) and _is_picture(behind)
+def _joins_emoji(text: str, position: int) -> bool:
+    """Whether there is a zero-width joiner within an emoji sequence."""
+    before = text[max(0, position - 3) : position].rstrip("\ufe0f\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff")
+    after = text[position + 1 : position + 2]
+    return text[position] == "\u200d" and _is_emoji(before[-1:]) and _is_emoji(after)
 
 
-def _is_picture(c: str) -> bool:
-    """Newer pictures than this Python knows of are in blocks that hold nothing else."""
+def _is_emoji(c: str) -> bool:
+    """Whether it is an emoji. Those newer than this Python's tables are recognised by their Unicode block."""
     return bool(c) and (unicodedata.category(c) == "So" or "\U0001f000" <= c <= "\U0001fbff")

@@ -1,4 +1,4 @@
-"""Wire models of parsed JSON and of query parameters; what does not fit is refused by the member's name."""
+"""Converts parsed JSON and query parameters to wire models; a refusal names the member."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ B = TypeVar("B")
 
 
 def convert(value: Any, model: type[B]) -> B:
-    """The wire model of a parsed body, types strict. Raises ValidationError that names the member."""
+    """The wire model of a parsed body, with strict types. Raises ValidationError that names the member."""
     if not isinstance(value, dict):
         raise ValidationError("The body must be a JSON object")
     try:
@@ -22,7 +22,7 @@ def convert(value: Any, model: type[B]) -> B:
 
 
 def from_texts(values: dict[str, str], model: type[B]) -> B:
-    """The wire model of query parameters, read from text. Raises ValidationError that names the parameter."""
+    """The wire model of query parameters, converted from text. Raises ValidationError that names the parameter."""
     try:
         return msgspec.convert(values, model, strict=False)
     except msgspec.ValidationError as error:

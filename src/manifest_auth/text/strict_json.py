@@ -1,9 +1,9 @@
-"""The one reader of JSON that others wrote: strict (RFC 8259 with the limits of I-JSON, RFC 7493), so that no two
-readers can take a text for different things.
+"""The parser for JSON from outside: strict (RFC 8259 with the limits of I-JSON, RFC 7493), so that two parsers cannot
+interpret a text differently.
 
-Python's own parser is used since it is the one that lets us see a member given twice. Refused: anything but one JSON
-text in UTF-8, a member given twice, NUL or a lone surrogate in a text, NaN and infinities, integers beyond 64 bits,
-nesting over 32 levels.
+It uses Python's parser, since only that reports duplicate members. Refused: anything but one JSON text in UTF-8,
+duplicate members, NUL or a lone surrogate in a text, NaN and infinities, integers beyond 64 bits, nesting over 32
+levels.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _MAX_INTEGER = 2**63 - 1
 
 
 class Malformed(ValueError):
-    """The text is refused, and says why."""
+    """The text is refused; the message says why."""
 
 
-class GivenTwice(Malformed):
-    """``member``: its name, or nothing where that cannot be shown."""
+class DuplicateMember(Malformed):
+    """``member``: its name; empty when it is not printable."""
 
     def __init__(self, member: str) -> None:
         super().__init__(f"The member {member} was given twice")
@@ -29,8 +29,8 @@ class GivenTwice(Malformed):
 
 
 def read(raw: bytes, what: str = "The text", *, may_hold_nul: bool = False) -> Any:
-    """The value. ``what``: what it is called in a refusal; ``may_hold_nul``: NUL is let through, for a text that is
-    cleaned where it is stored. Raises Malformed."""
+    """The parsed value. ``what``: the name of the text in a refusal; ``may_hold_nul``: NUL is allowed, for texts that
+    are cleaned before they are stored. Raises Malformed."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -43,26 +43,26 @@ def read(raw: bytes, what: str = "The text", *, may_hold_nul: bool = False) -> A
         raise Malformed(f"{what} is not valid JSON") from None
     except RecursionError:
         raise Malformed(f"{what} is nested too deeply") from None
-    # Most texts are flat and plain: the walk is only for those that might hide something.
+    # Most texts are flat and plain; only others need the check of every member.
     if "\\u" in text or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
         check(value, what, may_hold_nul=may_hold_nul)
     return value
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The members. Raises GivenTwice."""
+def unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The members as a dictionary. Raises :class:`DuplicateMember`."""
     found = dict(pairs)
     if len(found) != len(pairs):
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise GivenTwice(name if name.isprintable() and len(name) < 64 else "")
+                raise DuplicateMember(name if name.isprintable() and len(name) < 64 else "")
             seen.add(name)
     return found
 
 
 def check(value: Any, what: str, depth: int = 1, *, may_hold_nul: bool = False) -> None:
-    """Raises Malformed for texts that no store takes, and for what is nested too deeply."""
+    """Raises Malformed for texts that stores refuse, and for values that are nested too deeply."""
     if depth > MAX_DEPTH:
         raise Malformed(f"{what} is nested too deeply")
     if isinstance(value, str):
@@ -102,4 +102,6 @@ def _float(text: str) -> float:
     return value
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=once, parse_constant=_no_constant, parse_int=_integer, parse_float=_float)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=unique_members, parse_constant=_no_constant, parse_int=_integer, parse_float=_float
+)

@@ -191,9 +191,9 @@ def counters(entry_point: EntryPoint, account: str, address: str, known: str | N
     )
 
 
-def address_counters(entry_point: EntryPoint, address: str, policy: Policy = ADDRESS) -> tuple[Counter, ...]:
+def address_counters(entry_point: EntryPoint, address: str) -> tuple[Counter, ...]:
     """The counters of an address at an entry point, for all accounts."""
-    return by_address(policy, lambda network: key_of(entry_point, "from", network), address)
+    return by_address(ADDRESS, lambda network: key_of(entry_point, "from", network), address)
 
 
 def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:

@@ -112,7 +112,7 @@ async def test_it_is_no_default_until_an_admin_saves_it(app: App, op: Op) -> Non
     provider = await _at_provider(app, op, own)
     await own.changed(own.clerk, returnAddresses=[BACK])
     _, reply = await provider.attempt("client_admin", own.client_admin.email)
-    assert reply.headers["location"] == f"{app.public_url}/api/client/auth/me"
+    assert reply.headers["location"] == "/account"
     await settle(app, own.identifier, returnAddresses=[BACK])
     _, reply = await provider.attempt("client_admin", own.client_admin.email)
     assert reply.headers["location"] == BACK

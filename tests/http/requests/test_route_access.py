@@ -19,7 +19,7 @@ OPEN = {
     ("POST", "/api/client/auth/okta-saml"), ("GET", "/api/client/auth/okta-saml/metadata"),
     ("GET", "/api/client/auth/ms-dynamics"), ("GET", "/api/client/auth/ms-dynamics/callback"),
     ("POST", "/api/client/auth/exchange"), ("POST", "/api/client/auth/discover"),
-    ("GET", "/welcome"), ("POST", "/api/client/auth/link"), ("POST", "/api/client/auth/invitations/accept"),
+    ("POST", "/api/client/auth/link"), ("POST", "/api/client/auth/invitations/accept"),
     ("POST", "/api/client/auth/password/reset"), ("POST", "/api/client/auth/password/forgot"),
     ("POST", "/api/client/auth/link/start"), ("GET", "/api/client/auth/okta-saml/form"),
     ("POST", "/api/client/auth/email/confirm"), ("POST", "/api/client/auth/email/undo"),

@@ -176,6 +176,21 @@ async def test_the_sessions_of_others_do_not_exist(app: App, email: str) -> None
     assert await opened_by(app, outsider) == ALL_THREE
 
 
+@pytest.mark.parametrize("by", ["token", "cookie"])
+async def test_sign_out_others_leaves_this_session_alone(app: App, email: str, by: str) -> None:
+    keys, other, third = [await keys_of(app, email) for _ in range(3)]
+    someone = await keys_of(app)
+    shown: dict[str, Any] = {"token": keys.token} if by == "token" else {"cookie": keys.cookie}
+    reply = await app.post("/api/client/auth/sign-out-others", **shown)
+    assert (reply.status, reply.data) == (200, {"ended": 2})
+    assert "set-cookie" not in reply.headers
+    assert await opened_by(app, keys) == await opened_by(app, someone) == ALL_THREE
+    assert await opened_by(app, other) == await opened_by(app, third) == []
+    event = [event for event in await trail(app, "acme") if event.event == "signed_out_all"][-1]
+    assert event.actor == event.subject
+    assert (await app.post("/api/client/auth/sign-out-others", **shown)).data == {"ended": 0}
+
+
 async def test_me_says_who_where_what_and_how(app: App) -> None:
     signed_in_at = app.clock.ms
     keys = await keys_of(app, "user-admin@acme.example")
@@ -187,6 +202,7 @@ async def test_me_says_who_where_what_and_how(app: App) -> None:
         "firstName": "User-Admin",
         "lastName": "Tester",
         "title": "User Admin",
+        "language": None,
         "roles": ["User Admin"],
         "clientId": "acme",
     }

@@ -58,12 +58,16 @@ async def test_ones_own_list(app: App) -> None:
 
 
 async def test_one_unlinks_the_own_and_stays_signed_in(app: App) -> None:
-    async with oidc_provider(app, vouches=True) as company:
+    async with (
+        oidc_provider(app, vouches=True) as company,
+        oidc_provider(app, company.client, vouches=True) as other,
+    ):
         user_id, email = await new_user(app, company.client)
+        await other.sign_in("ada", email)
         browser = await company.sign_in("ada", email)
-        [row] = await own(browser)
+        first, row = await own(browser)
         assert check_success(await unlink(browser, row["id"])) == {}
-        assert await own(browser) == []
+        assert await own(browser) == [first]
         assert (await session_of(browser))["user"]["id"] == user_id
         check_refusal(await unlink(browser, row["id"]), 404, "NOT_FOUND")
         [event] = [event for event in await trail(app, company.client) if event.event == "identity_unlinked"]
@@ -71,6 +75,25 @@ async def test_one_unlinks_the_own_and_stays_signed_in(app: App) -> None:
         await company.change(domains=[])
         _, reply = await company.attempt("ada", email)
         check_no_one_got_in(reply)
+
+
+async def test_the_last_way_in_stays(app: App) -> None:
+    async with (
+        oidc_provider(app, vouches=True) as one,
+        oidc_provider(app, one.client, vouches=True) as other,
+    ):
+        _, email = await new_user(app, one.client)
+        browser = await one.sign_in("ada", email)
+        [row] = await own(browser)
+        refused = check_refusal(await unlink(browser, row["id"]), 409, "CONFLICT")
+        assert refused["message"].startswith("It is the last way into the account")
+        browser = await other.sign_in("ada", email)
+        await one.send("POST", "/switch-off")
+        _, second = await own(browser)
+        check_refusal(await unlink(browser, second["id"]), 409, "CONFLICT")  # the first lets no one in
+        await one.send("POST", "/switch-on")
+        assert check_success(await unlink(browser, row["id"])) == {}
+        check_refusal(await unlink(browser, second["id"]), 409, "CONFLICT")
 
 
 async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) -> None:
@@ -175,11 +198,15 @@ async def test_the_identity_must_be_that_users(app: App) -> None:
 
 async def test_roles_of_groups_go_with_the_identity(app: App) -> None:
     """Without this, unlinking and linking again would keep the roles for ever, without the group."""
-    async with oidc_provider(app, vouches=True, groupRoles=OPS) as company:
+    async with (
+        oidc_provider(app, vouches=True, groupRoles=OPS) as company,
+        oidc_provider(app, company.client, vouches=True, defaultRoles=[]) as way_in,
+    ):
         user_id, email = await new_user(app, company.client, roles=["Author"])
+        await way_in.sign_in("ada", email)
         browser = await company.sign_in("ada", email, groups=["ops"])
         assert (await session_of(browser))["roles"] == ["Author", "Operator", "Viewer"]
-        await unlink(browser, (await own(browser))[0]["id"])
+        await unlink(browser, (await own(browser))[1]["id"])
         assert (await session_of(browser))["roles"] == ["Author"]
         await company.sign_in("ada", email, groups=["ops"])
         assert (await user_of(app, company.client, user_id))["roles"] == ["Author", "Operator", "Viewer"]
@@ -191,11 +218,13 @@ async def test_roles_that_another_identity_gives_stay(app: App) -> None:
     async with (
         oidc_provider(app, vouches=True, groupRoles=OPS) as one,
         oidc_provider(app, one.client, vouches=True, groupRoles=OPS) as other,
+        oidc_provider(app, one.client, vouches=True, defaultRoles=[]) as way_in,
     ):
         user_id, email = await new_user(app, one.client, roles=["Author"])
+        await way_in.sign_in("ada", email)
         await one.sign_in("ada", email, groups=["ops"])
         browser = await other.sign_in("ada", email, groups=["ops"])
-        first, second = [row["id"] for row in await own(browser)]
+        _, first, second = [row["id"] for row in await own(browser)]
         await unlink(browser, first)
         assert (await user_of(app, one.client, user_id))["roles"] == ["Author", "Operator", "Viewer"]
         await unlink(browser, second)

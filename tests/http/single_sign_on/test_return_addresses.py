@@ -188,8 +188,8 @@ async def test_a_sign_in_under_way_does_not_end_at_an_address_that_was_taken_off
     [
         ([RETURN_TO, SECOND], {}, RETURN_TO),
         ([APP, SECOND], {}, SECOND),
-        ([APP], {}, ME),
-        ([], {}, ME),
+        ([APP], {}, "/account"),
+        ([], {}, "/account"),
         ([APP, RETURN_TO], {"response": "code", "codeChallenge": CHALLENGE}, APP),
         ([RETURN_TO, APP], {"response": "code"}, RETURN_TO),
     ],

@@ -93,6 +93,6 @@ async def test_another_node_signs_and_verifies_with_the_new_keys_at_once(app: Ap
 async def test_keys_rest_encrypted(app: App) -> None:
     raws = list(signing_keys(app).values())
     secrets = [secret for (secret,) in await rows(app, "signing_keys", "secret")]
-    assert len(raws) == len(set(raws)) == 4
+    assert len(raws) == len(set(raws)) == 6
     assert all(len(raw) == 32 for raw in raws)
     assert not any(raw in secret for raw in raws for secret in secrets)

@@ -56,7 +56,7 @@ def test_the_hosts_of_a_cloud_are_together(name: str) -> None:
     assert (cloud.issuer_v2(DIRECTORY), cloud.issuer_v1(DIRECTORY)) == (issuer_v2, issuer_v1)
     assert cloud.is_organization(environment)
     assert cloud.is_organization(f"{environment}/")
-    assert cloud.called_at(f"{environment}/") == environment
+    assert cloud.api_address(f"{environment}/") == environment
     for audience in (GRAPH_ID, f"{GRAPH_ID}/", graph, f"{graph}/"):
         assert cloud.is_graph(audience)
 
@@ -151,7 +151,7 @@ class TestOfOnesOwn:
         assert cloud.is_graph("https://graph.gateway.example")
         assert cloud.is_graph(GRAPH_ID)
         assert not cloud.is_graph("https://graph.microsoft.com")
-        assert cloud.called_at("https://contoso.crm.dynamics.com") == "https://crm.gateway.example"
+        assert cloud.api_address("https://contoso.crm.dynamics.com") == "https://crm.gateway.example"
 
     def test_slashes_and_spaces_do_not_matter(self) -> None:
         spaced = "  ".join(f"{word}/" for word in OWN.split())
@@ -200,12 +200,12 @@ class TestOfOnesOwn:
             (OWN.replace("https://graph.", "http://graph."), "http is for loopback addresses only"),
             (OWN.replace("https://login.", "ftp://login."), "login must begin with https://"),
             (OWN.replace("https://crm.", "https://user:pw@crm."), "must not contain a user name"),
-            (OWN.replace("graph.gateway.example", "graph.gateway.example/?x="), "graph is no address"),
+            (OWN.replace("graph.gateway.example", "graph.gateway.example/?x="), "graph must be an address"),
             (OWN.replace("graph.gateway.example", "graph.gateway.example#x"), "must not contain #"),
             (OWN.replace("graph.gateway.example", "graph.gateway.example:99999"), "graph "),
             (OWN.replace("graph.gateway.example", "[::1"), "graph "),
-            (f"{OWN} issuer=urn:x", "issuer is no address"),
-            (f"{OWN} sts=https://x.example?y", "sts is no address"),
+            (f"{OWN} issuer=urn:x", "issuer must be an address"),
+            (f"{OWN} sts=https://x.example?y", "sts must be an address"),
         ],
     )
     def test_what_is_wrong_is_said(self, text: str, words: str) -> None:

@@ -49,9 +49,9 @@ async def test_only_a_plain_true_announces_iss(rp: RelyingParty, announced: obje
 def test_an_answer_fits_by_its_address_and_its_issuer(
     came_to: str, iss: str | None, fits: bool, required: bool
 ) -> None:
-    assert Callback(CALLBACK, required).fits(came_to, iss, lambda: ISSUER) is fits
+    assert Callback(CALLBACK, required).matches(came_to, iss, lambda: ISSUER) is fits
 
 
 @pytest.mark.parametrize("required", [True, False])
 def test_without_iss_an_answer_fits_where_none_is_required(required: bool) -> None:
-    assert Callback(CALLBACK, required).fits(CALLBACK, None, lambda: ISSUER) is not required
+    assert Callback(CALLBACK, required).matches(CALLBACK, None, lambda: ISSUER) is not required

@@ -83,7 +83,7 @@ async def test_a_provider_without_userinfo_has_nothing_to_add(rp: RelyingParty) 
 async def test_userinfo_about_someone_else_is_refused(rp: RelyingParty, sub: Any) -> None:
     rp.op.userinfo = {"sub": sub, "email": "eve@evil.example"}
     rp.op.only_in_userinfo = {"email"}
-    assert "somebody else" in (await rp.refusal(EMAIL)).reason
+    assert "another user" in (await rp.refusal(EMAIL)).reason
 
 
 REFUSED = {
@@ -147,12 +147,12 @@ async def test_signed_userinfo_with_a_new_key_makes_keys_be_fetched_once(rp: Rel
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
-    "another issuer": ({"iss": "https://evil.example"}, "by or for somebody else"),
-    "no issuer": ({"iss": None}, "by or for somebody else"),
-    "another client": ({"aud": "other"}, "by or for somebody else"),
-    "no audience": ({"aud": None}, "by or for somebody else"),
-    "another client besides": ({"aud": ["manifest", "other"]}, "by or for somebody else"),
-    "another person": ({"sub": "subject-2"}, "about somebody else"),
+    "another issuer": ({"iss": "https://evil.example"}, "by or for another party"),
+    "no issuer": ({"iss": None}, "by or for another party"),
+    "another client": ({"aud": "other"}, "by or for another party"),
+    "no audience": ({"aud": None}, "by or for another party"),
+    "another client besides": ({"aud": ["manifest", "other"]}, "by or for another party"),
+    "another person": ({"sub": "subject-2"}, "about another user"),
 }
 
 

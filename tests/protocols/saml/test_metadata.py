@@ -118,7 +118,7 @@ def test_plain_http_on_loopback(address: str) -> None:
 def test_our_metadata() -> None:
     """Read by path as a provider reads it."""
     _, second = saml.make_key("acme", 0)
-    root = etree.fromstring(saml.our_metadata(AUDIENCE, ACS, [OUR_CERTIFICATE, second], signs_requests=True))
+    root = etree.fromstring(saml.sp_metadata(AUDIENCE, ACS, [OUR_CERTIFICATE, second], signs_requests=True))
     assert root.get("entityID") == AUDIENCE
     descriptor = root[0]
     assert (descriptor.get("WantAssertionsSigned"), descriptor.get("AuthnRequestsSigned")) == ("true", "true")
@@ -138,7 +138,7 @@ def test_our_metadata() -> None:
 
 
 def test_our_metadata_without_keys_and_with_odd_names() -> None:
-    root = etree.fromstring(saml.our_metadata('https://a.example/?a="<&', ACS, [], signs_requests=False))
+    root = etree.fromstring(saml.sp_metadata('https://a.example/?a="<&', ACS, [], signs_requests=False))
     assert root.get("entityID") == 'https://a.example/?a="<&'
     assert root[0].get("AuthnRequestsSigned") == "false"
     assert not root[0].findall("{*}KeyDescriptor")

@@ -228,7 +228,7 @@ async def test_mails_of_one_request_share_its_time(log: Log) -> None:
         assert not await post.send(LETTER, post.deadline(-1), "r")
         await post.close()
         assert len(server.mails) == 1
-    assert log.lines[0]["reason"] == "the time for all letters of this request was over"
+    assert log.lines[0]["reason"] == "the time for all e-mails of this request was over"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_doctor_tries_the_mail_server_and_says_what_is_wrong(tmp_path: Path) -> 
     assert (status, line.startswith(" note  mail: no server is set up")) == (0, True)
     with MailServer(users={"who": "secret-word"}) as server:
         status, line = findings(tmp_path, **server.settings)
-        assert (status, line) == (0, f"  ok   mail: 127.0.0.1:{server.port} takes mail")
+        assert (status, line) == (0, f"  ok   mail: 127.0.0.1:{server.port} accepts mail")
         wrong = {name: value.replace("secret-word", "wrong-word") for name, value in server.settings.items()}
         status, line = findings(tmp_path, **wrong)
         assert (status, "SMTPAuthenticationError: 535" in line) == (1, True)

@@ -1,4 +1,4 @@
-"""Sessions of system admins that a cookie identifies: they show the pages of the installation, and have no tokens."""
+"""Sessions of system admins on the pages of the installation, identified by a cookie, without tokens."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _A, _S = system_admins.c, admin_sessions.c
 
 
 class ConsoleSession(NamedTuple):
-    """A session with its admin, dead or alive. ``seen_at``: when the cookie was used last, to the minute.
-    ``proved_at``: when password and code were right last. ``limited``: as of :class:`.admins.AdminSession`."""
+    """A session with its admin, alive or ended. ``seen_at``: last use of the cookie, to the minute. ``proved_at``: when
+    password and code were verified last. ``limited``: as in :class:`.admins.AdminSession`."""
 
     session_id: str
     admin_id: int
@@ -75,17 +75,17 @@ _PROVED = global_(
 
 
 def is_served(settings: Settings) -> bool:
-    """Whether there is a console at all: a cookie that opens it goes over https, or stays on this machine."""
+    """Whether the pages of the installation are served: their cookie needs https or a loopback address."""
     return settings.secure_cookies or settings.is_loopback
 
 
 def begin(unit: SystemUnit, session_id: str, cookie: str, now: int, until: int) -> None:
-    """The session of an admin who has just signed in is the cookie's from now on. ``cookie``: 256 random bits."""
+    """Binds the session of an admin who has just signed in to a cookie. ``cookie``: 256 random bits."""
     unit.change(_BEGIN, sid=session_id, hash=cookie_hash(cookie), now=now, until=until)
 
 
 async def look_up(store: Store, cookie: str) -> ConsoleSession | None:
-    """The session of a cookie that was shown, on the shortest way and never from memory."""
+    """The session of a cookie, by a key read of the store, never from a cache."""
     return await store.look_up(_BY_COOKIE, cookie_hash=cookie_hash(cookie))
 
 
@@ -94,15 +94,15 @@ def find(unit: SystemUnit, cookie: str) -> ConsoleSession | None:
 
 
 def is_to_touch(session: ConsoleSession, now: int) -> bool:
-    """Whether that it was used is due to be stored."""
+    """Whether the use of the cookie must be stored."""
     return now - session.seen_at >= _TOUCH_MS
 
 
 def touch(unit: SystemUnit, session_id: str, now: int) -> None:
-    """The cookie was used: its idle time starts anew."""
+    """Stores the use of the cookie, which renews its idle time."""
     unit.change(_TOUCH, sid=session_id, now=now)
 
 
 def proved(unit: SystemUnit, session_id: str, now: int) -> None:
-    """Password and code were right just now."""
+    """Records that password and code were verified now."""
     unit.change(_PROVED, sid=session_id, now=now)

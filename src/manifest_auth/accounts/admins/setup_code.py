@@ -1,5 +1,6 @@
-"""The setup code: what the operator reads off the terminal makes the first system admin in a browser, and no one else
-who finds a fresh server first. One at a time, good for an hour, gone with the first admin however that one is made."""
+"""The setup code, which the operator reads from the terminal to create the first system admin in a browser, so that an
+attacker who finds a new server first cannot. There is one code at a time, valid for an hour, void once there is an
+admin."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from manifest_auth.runtime.settings import HOUR
 from manifest_auth.store import SystemUnit, global_, installation_values
 from manifest_auth.store.tables import system_admins
 
-#: No vowels, so no words; nothing that looks like something else. 16 of 20 letters are 69 bits.
+#: No vowels, so no words; no letters that look alike. 16 of 20 letters are 69 bits.
 ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 LENGTH, LIFE_S = 16, HOUR
 _NAME = "setup_code"
@@ -22,7 +23,7 @@ _FIRST = global_(select(system_admins.c.id).order_by(system_admins.c.id).limit(1
 
 
 class Stored(NamedTuple):
-    """``hash``: SHA-256 of the code, whose letters are random; ``ends_at``: milliseconds."""
+    """``hash``: SHA-256 of the code; ``ends_at``: milliseconds."""
 
     hash: str
     ends_at: int
@@ -34,30 +35,30 @@ def is_needed(unit: SystemUnit) -> bool:
 
 
 def find(unit: SystemUnit, now: int) -> Stored | None:
-    """The one that is good now."""
+    """The code that is valid now; else None."""
     return _read(installation_values.get(unit, _NAME), now)
 
 
 def make(unit: SystemUnit, random: Random, now: int) -> str:
-    """A new one in place of any other, with hyphens for reading."""
-    code = "".join(_letter(random) for _ in range(LENGTH))
+    """A new code, which replaces an earlier one, with hyphens for reading."""
+    code = "".join(_random_letter(random) for _ in range(LENGTH))
     installation_values.put(unit, _NAME, f"{_hash(code)} {now + LIFE_S * 1000}")
     return "-".join(code[at : at + 4] for at in range(0, LENGTH, 4))
 
 
-def fits(stored: Stored | None, shown: str) -> bool:
-    """Whether it is that code; hyphens, spaces and small letters do not matter."""
+def matches(stored: Stored | None, shown: str) -> bool:
+    """Whether ``shown`` is that code; hyphens, spaces and case do not matter."""
     code = shown.replace("-", "").replace(" ", "").upper()
     return stored is not None and hmac.compare_digest(_hash(code), stored.hash)
 
 
 def lock(unit: SystemUnit, now: int) -> Stored | None:
-    """As :func:`find`; nobody else uses it, or makes an admin, until the transaction ends."""
+    """As :func:`find`, locked: no other transaction uses it, or creates an admin, until this one ends."""
     return _read(installation_values.lock(unit, _NAME), now)
 
 
 def void(unit: SystemUnit) -> None:
-    """It opens nothing more. Waits for whoever uses it at this moment."""
+    """Deletes the code. Waits for a transaction that uses it."""
     installation_values.take(unit, _NAME)
 
 
@@ -70,8 +71,8 @@ def _hash(code: str) -> str:
     return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _letter(random: Random) -> str:
-    """Each as likely as the others: a byte above the last whole round of the alphabet is drawn anew."""
+def _random_letter(random: Random) -> str:
+    """A random letter, all equally likely: bytes above the last full round of the alphabet are skipped."""
     while (byte := random.bytes(1)[0]) >= 256 - 256 % len(ALPHABET):
         pass
     return ALPHABET[byte % len(ALPHABET)]

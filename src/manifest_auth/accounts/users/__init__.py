@@ -13,6 +13,7 @@ from manifest_auth.accounts.users.credentials import (
     set_email,
     set_password,
     void_password,
+    with_password,
 )
 from manifest_auth.accounts.users.email_changes import EmailChange
 from manifest_auth.accounts.users.roles import VoidAccount, deactivate, is_last_admin, restore, set_roles
@@ -26,5 +27,6 @@ from manifest_auth.accounts.users.users import (
     find_without_client,
     get,
     get_many,
+    set_language,
     signed_in,
 )

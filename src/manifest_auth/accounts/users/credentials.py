@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from manifest_auth.accounts.users.users import User, change
 from manifest_auth.store import TenantUnit, tenant_scoped
@@ -29,12 +29,23 @@ _ADD_FORMER = tenant_scoped(
         user_id=bindparam("user_id"), password_hash=bindparam("password_hash"), replaced_at=bindparam("now")
     )
 )
+_WITH_PASSWORD = tenant_scoped(
+    select(func.count())
+    .select_from(users)
+    .where(_C.deactivated_at.is_(None), _C.password_hash.is_not(None), _C.password_changed_at <= bindparam("before")),
+    int,
+)
 _H = password_history.c
 _DROP_FORMER = tenant_scoped(delete(password_history).where(_H.user_id == bindparam("user_id")))
 _FORMER = tenant_scoped(
     select(_H.password_hash).where(_H.user_id == bindparam("user_id")).order_by(_H.id.desc()).limit(bindparam("limit")),
     str,
 )
+
+
+def with_password(unit: TenantUnit, before: int) -> int:
+    """How many active users have a password that they set until ``before``, milliseconds."""
+    return unit.one(_WITH_PASSWORD, before=before)
 
 
 def set_email(unit: TenantUnit, user: User, email: str, now: int) -> User:

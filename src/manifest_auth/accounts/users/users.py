@@ -11,13 +11,15 @@ from sqlalchemy import Integer, bindparam, case, func, insert, or_, select, upda
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.licence import SeatCounter
 from manifest_auth.permissions import Role
-from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped
+from manifest_auth.store import Listing, SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped
 from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
-from manifest_auth.text.canonical import check_email, check_name, email_key, like
+from manifest_auth.text.canonical import check_email, check_name, email_key
+from manifest_auth.text.languages import Language
 
 
 class User(NamedTuple):
-    """``email_proved_at``: when a link in an e-mail to this address was followed; None: never."""
+    """``email_proved_at``: when a link in an e-mail to this address was followed; None: never. ``language``: chosen by
+    the user; None: none."""
 
     id: int
     tenant_id: int
@@ -33,6 +35,7 @@ class User(NamedTuple):
     last_sign_in_at: int | None
     description: str
     email_proved_at: int | None
+    language: str | None  # that the user chose
 
     @property
     def is_admin(self) -> bool:
@@ -95,6 +98,7 @@ _CHANGED = ("email", "email_key", "first_name", "last_name", "title", "descripti
 _CHANGE = tenant_scoped(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
+_SET_LANGUAGE = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(language=bindparam("language")))
 _SIGNED_IN = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
 # Locks the tenant's active Admins, so that two who remove each other cannot both succeed.
 ACTIVE_ADMINS = tenant_scoped(
@@ -139,10 +143,10 @@ def find_without_client(unit: SystemUnit, email: str, device: str) -> User | Non
     return unit.first(_NO_CLIENT, email_key=key, domain=key.rpartition("@")[2], device=device)
 
 
-def list_page(unit: TenantUnit, after: int, limit: int, q: str = "") -> list[User]:
-    """At most ``limit`` users after the id ``after`` whose name or e-mail contains ``q``."""
-    names = frozenset({"search"} if q else ())
-    return LISTING.page(unit, first=limit, sort="ID", after=After(after, after), filters=names, like=like(q))
+def set_language(unit: TenantUnit, user_id: int, language: Language | None) -> None:
+    """The user's language of pages and e-mails; None: none is chosen."""
+    unit.announce("user", user_id)
+    unit.change(_SET_LANGUAGE, id=user_id, language=language)
 
 
 def create(

@@ -16,7 +16,7 @@ from manifest_auth.errors import (
     RateLimited,
     TokenExpired,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, TokensBeside, Wire, ok, or_none
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, TopLevelTokens, Wire, ok, or_none
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_sign_in
 
@@ -85,7 +85,7 @@ def _answer(signed_in: admin_sign_in.SignedIn) -> AdminSignInData:
 
 async def _refresh(ctx: RequestContext, call: Call[AdminRefreshBody]) -> Answer[AdminRefreshData]:
     pair = await admin_sign_in.refresh(ctx, call.body.refresh_token)
-    return ok(AdminRefreshData.of(pair), beside=TokensBeside.of(pair))
+    return ok(AdminRefreshData.of(pair), top_level=TopLevelTokens.of(pair))
 
 
 async def _sign_out(ctx: RequestContext, call: Call[None]) -> AdminNothing:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from manifest_auth import tenants
 from manifest_auth.context import AdminCaller
 from manifest_auth.http import Access, Call, Route
-from manifest_auth.permissions import Permission, Role
+from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 
@@ -37,11 +37,6 @@ async def read(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit]
 async def write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], T]) -> T:
     """As :func:`read`, for work that writes."""
     return await ctx.services.store.write(lambda unit: work(client_of(unit, ctx, call)[0]))
-
-
-def is_admin(ctx: RequestContext) -> bool:
-    """Whether the caller ranks as an Admin, as system admins do."""
-    return isinstance(ctx.caller, AdminCaller) or bool(ctx.user.roles & Role.ADMIN.bit)
 
 
 def for_admins_and_users(

@@ -15,9 +15,10 @@ from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
+from manifest_auth.operations import claim_directory
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.store import Filters, SystemUnit, TenantUnit
+from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants.claims import directories
 from manifest_auth.text.canonical import check_line
 
@@ -75,18 +76,10 @@ def _directory(call: Call[Any]) -> str:
 
 
 async def _claim(ctx: RequestContext, call: Call[DirectoryBody]) -> DirectoryData:
-    directory, cloud = directories.check(call.body.directory), call.body.cloud
-    try:
-        ctx.services.microsoft.clouds.get(cloud)
-    except ValueError as error:
-        raise ValidationError(details=[("cloud", "This installation has no such cloud")]) from error
-
-    def work(unit: TenantUnit) -> directories.Claim:
-        if not directories.claim(unit, ctx, directory, cloud):
-            raise Conflict("The client has claimed this directory already")
-        return directories.get(unit, directory)
-
-    return _data(await client_scope.write(ctx, call, work))
+    body = call.body
+    return _data(
+        await client_scope.write(ctx, call, lambda unit: claim_directory.claim(unit, ctx, body.directory, body.cloud))
+    )
 
 
 async def _list(ctx: RequestContext, call: Call[None]) -> DirectoriesData:

@@ -73,7 +73,7 @@ _ENVIRONMENT = {
 async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
     services, settings = ctx.services, ctx.services.settings
     status = await services.licence.status()
-    backup = await last_backup.moment(services.store)
+    backup = await last_backup.read_time(services.store)
     services.metrics.backed_up(backup or 0)  # otherwise updated every 20 seconds
     counted = await services.store.read(lambda unit: counts.read(unit, ctx.now))
     return StatusData(

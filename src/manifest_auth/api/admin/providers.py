@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import providers
+from manifest_auth import accounts, providers
 from manifest_auth.api.admin import client_scope, lists
-from manifest_auth.api.admin.client_scope import client_of, is_admin
+from manifest_auth.api.admin.client_scope import client_of
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Access, Call, Page, Route, Wire
 from manifest_auth.operations.providers.delete import delete
@@ -66,7 +66,7 @@ async def _read(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit
 async def _create(ctx: RequestContext, call: Call[Any]) -> msgspec.Struct:
     _, client = await _read(ctx, call, lambda unit: None)
     make = await prepare(ctx, client, call.body)
-    return await _write(ctx, call, lambda unit: make(unit, ctx, is_admin(ctx)))
+    return await _write(ctx, call, lambda unit: make(unit, ctx, accounts.is_admin(ctx)))
 
 
 async def _list(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
@@ -84,17 +84,17 @@ async def _get(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
 
 async def _change(ctx: RequestContext, call: Call[Any]) -> msgspec.Struct:
     draft, name = draft_of(call.body), call.path["provider"]
-    return await _write(ctx, call, lambda unit: change(unit, ctx, name, draft, by_admin=is_admin(ctx)))
+    return await _write(ctx, call, lambda unit: change(unit, ctx, name, draft, by_admin=accounts.is_admin(ctx)))
 
 
 async def _switch_on(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
     name = call.path["provider"]
-    return await _write(ctx, call, lambda unit: switch(unit, ctx, name, on=True, by_admin=is_admin(ctx)))
+    return await _write(ctx, call, lambda unit: switch(unit, ctx, name, on=True, by_admin=accounts.is_admin(ctx)))
 
 
 async def _switch_off(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
     name = call.path["provider"]
-    return await _write(ctx, call, lambda unit: switch(unit, ctx, name, on=False, by_admin=is_admin(ctx)))
+    return await _write(ctx, call, lambda unit: switch(unit, ctx, name, on=False, by_admin=accounts.is_admin(ctx)))
 
 
 async def _rotate_key(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
@@ -103,13 +103,15 @@ async def _rotate_key(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
 
 
 async def _delete(ctx: RequestContext, call: Call[None]) -> Deleted:
-    await delete(ctx, lambda unit: client_of(unit, ctx, call)[0], call.path["provider"], by_admin=is_admin(ctx))
+    await delete(
+        ctx, lambda unit: client_of(unit, ctx, call)[0], call.path["provider"], by_admin=accounts.is_admin(ctx)
+    )
     return Deleted()
 
 
 async def _test(ctx: RequestContext, call: Call[None]) -> ExaminedData:
     provider, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
-    findings = [finding async for finding in diagnose(ctx, client, provider, by_admin=is_admin(ctx))]
+    findings = [finding async for finding in diagnose(ctx, client, provider, by_admin=accounts.is_admin(ctx))]
     works = all(finding.level != "bad" for finding in findings)
     return ExaminedData(works, tuple(FindingData(found.level, found.text) for found in findings))
 

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.api.client.sign_in_answer import SignInData, WireUser, browser_of, signed_in_answer
+from manifest_auth.api.client.sign_in_answer import SignInData, WireUser, signed_in_answer
 from manifest_auth.errors import (
     AccountDisabled,
     Forbidden,
@@ -18,7 +18,8 @@ from manifest_auth.errors import (
     RateLimited,
     TokenExpired,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, TokensBeside, Wire, ok, session_cookie
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, TopLevelTokens, Wire, ok, session_cookie
+from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password, session_lifecycle
@@ -64,7 +65,10 @@ class WireMeSession(Wire, frozen=True):
 
 
 class WireMeUser(WireUser, frozen=True):
+    """``language``: that the user chose, null where none is."""
+
     title: str
+    language: str | None
 
 
 class MeData(Wire, frozen=True):
@@ -106,7 +110,7 @@ async def _sign_in(ctx: RequestContext, call: Call[SignInBody]) -> Answer[SignIn
 
 async def _refresh(ctx: RequestContext, call: Call[RefreshBody]) -> Answer[RefreshData]:
     pair = await session_lifecycle.refresh(ctx, call.body.refresh_token)
-    return ok(RefreshData(*pair), beside=TokensBeside(pair.token, pair.refresh_token))
+    return ok(RefreshData(*pair), top_level=TopLevelTokens(pair.token, pair.refresh_token))
 
 
 async def _sign_out(ctx: RequestContext, call: Call[None]) -> Answer[Nothing]:
@@ -120,6 +124,10 @@ async def _sign_out_all(ctx: RequestContext, call: Call[None]) -> Answer[EndedDa
 
 def _without_cookie(ctx: RequestContext, data: D) -> Answer[D]:
     return ok(data, headers=(session_cookie("", 0, ctx.services.settings),))
+
+
+async def _sign_out_others(ctx: RequestContext, call: Call[None]) -> EndedData:
+    return EndedData(await session_lifecycle.sign_out_others(ctx))
 
 
 async def _sessions(ctx: RequestContext, call: Call[None]) -> SessionsData:
@@ -147,6 +155,7 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
             first_name=user.first_name,
             last_name=user.last_name,
             title=user.title,
+            language=user.language,
             roles=roles,
             client_id=user.client,
         ),
@@ -167,6 +176,8 @@ ROUTES = (
           limit=AUTH_LIMIT, refusals=_REFUSED_SESSION),
     Route("POST", f"{_BASE}/sign-out", _sign_out, Access.CLIENT, "End this session", limit=AUTH_LIMIT),
     Route("POST", f"{_BASE}/sign-out-all", _sign_out_all, Access.CLIENT, "End all of your sessions",
+          limit=AUTH_LIMIT),
+    Route("POST", f"{_BASE}/sign-out-others", _sign_out_others, Access.CLIENT, "End all of your sessions but this one",
           limit=AUTH_LIMIT),
     Route("GET", f"{_BASE}/sessions", _sessions, Access.CLIENT, "Your open sessions"),
     Route("DELETE", f"{_BASE}/sessions/{{id}}", _end_session, Access.CLIENT, "End one of your sessions",

@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.api.client.sign_in_answer import browser_of
 from manifest_auth.api.client.single_sign_on import END_REFUSALS, clear_flow_cookie, redirect_outcome
 from manifest_auth.http import Access, Answer, Call, Route
+from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.pages.sign_in import failed
+from manifest_auth.pages.sign_in.failed import Tried
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.code_flow import CallbackParams
 from manifest_auth.sign_in.providers.kind import Kind
@@ -44,10 +46,12 @@ def _routes(kind: Kind[Any, Any]) -> Iterator[Route]:
         async def end(ctx: RequestContext, call: Call[None], path: str = path) -> Answer[None]:
             callback_address = ctx.services.settings.public_url.rstrip("/") + path.format_map(call.path)
             returned = callback_params(call, callback_address)
+            failed.note(ctx, Tried(call.path.get("client", ""), call.path.get("provider", ""), returned.state))
             flow, outcome = await kind.end(ctx, returned, call.head.cookie, browser_of(call.head))
             return redirect_outcome(ctx, outcome, 302, clear_flow_cookie(ctx, flow, cross_site=kind.cross_site))
 
-        yield Route("GET", path, end, Access.OPEN, summary, status=302, query=CallbackQuery, refusals=END_REFUSALS)
+        yield Route("GET", path, end, Access.OPEN, summary, status=302, query=CallbackQuery, refusals=END_REFUSALS,
+                    refused=failed.page_or_envelope)  # fmt: skip
 
 
 ROUTES = tuple(route for kind in KINDS.values() for route in _routes(kind))

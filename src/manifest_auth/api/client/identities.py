@@ -1,8 +1,4 @@
-"""``/api/client/auth/identities``: the caller's identities at providers, and linking another one by consent.
-
-Linking starts with a signed-in POST, which the cross-site check protects. A GET address could be sent to a victim, who
-would link the attacker's identity to their own account by opening it.
-"""
+"""``/api/client/auth/identities``: the caller's identities at providers, and linking another one by consent."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import providers, tenants
+from manifest_auth import providers
 from manifest_auth.api.client.single_sign_on import set_flow_cookie
 from manifest_auth.errors import (
     AccountDisabled,
@@ -22,13 +18,9 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok
-from manifest_auth.providers.sign_in_flows import FlowRequest
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import identities
+from manifest_auth.sign_in import identities, linking
 from manifest_auth.sign_in.providers import entra_verify
-from manifest_auth.sign_in.providers.kinds import KINDS
-from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
-from manifest_auth.store import SystemUnit
 
 
 class LinkBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -81,22 +73,8 @@ async def _list(ctx: RequestContext, call: Call[None]) -> IdentitiesData:
 
 
 async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer[LinkData]:
-    user = ctx.user
-
-    def work(unit: SystemUnit) -> ProviderChoice:
-        provider = providers.get(unit.of(user.tenant_id), call.body.provider)
-        if provider.disabled_at is not None:
-            raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
-        tenant = tenants.get(unit, user.tenant_id)
-        address = return_address(ctx, tenant, provider, call.body.return_to, roles=user.roles)
-        return ProviderChoice(tenant, provider, FlowRequest(address, link_session_id=user.session_id))
-
-    chosen = await ctx.services.store.read(work)
-    kind = KINDS[chosen.provider.kind]
-    if not kind.start:
-        raise Conflict("This provider has no sign-in page")
-    beginning = await kind.begin(ctx, chosen, "")
-    return ok(LinkData(beginning.address), headers=(set_flow_cookie(ctx, beginning.begun, cross_site=kind.cross_site),))
+    started = await linking.begin(ctx, call.body.provider, call.body.return_to)
+    return ok(LinkData(started.address), headers=(set_flow_cookie(ctx, started.begun, cross_site=started.cross_site),))
 
 
 async def _link_by_token(ctx: RequestContext, call: Call[TokenBody]) -> Linked:

@@ -8,14 +8,13 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import tenants
-from manifest_auth.accounts import one_time_links
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.password_rules import MOST
 from manifest_auth.api.client.auth import Email, Nothing, Password
-from manifest_auth.api.client.sign_in_answer import SignInData, browser_of, signed_in_answer
+from manifest_auth.api.client.sign_in_answer import SignInData, signed_in_answer
 from manifest_auth.errors import Conflict, Forbidden, InvalidToken, Overloaded, RateLimited, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, page
-from manifest_auth.pages import welcome
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire
+from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, password_reset, set_password
@@ -143,14 +142,9 @@ async def _forgot(ctx: RequestContext, call: Call[ForgotBody]) -> Nothing:
     return Nothing()
 
 
-async def _page(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    return page(welcome.PAGE, welcome.POLICY)
-
-
 _BASE = "/api/client/auth"
 _PASSWORD_REFUSALS = (InvalidToken, Forbidden, Conflict, ValidationError, RateLimited, Overloaded)
 ROUTES = (
-    Route("GET", one_time_links.PAGE, _page, Access.OPEN, "The page that one-time links lead to"),
     Route("POST", f"{_BASE}/link", _look, Access.OPEN, "What a one-time link allows; the link stays unused",
           limit=AUTH_LIMIT, refusals=(InvalidToken,)),
     Route("POST", f"{_BASE}/invitations/accept", _accept, Access.OPEN,

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import providers, tenants
-from manifest_auth.api.client.sign_in_answer import SignInData, browser_of, cookies_of, signed_in_answer
+from manifest_auth.api.client.sign_in_answer import SignInData, signed_in_answer
 from manifest_auth.errors import (
     AccountDisabled,
     Forbidden,
@@ -40,6 +40,12 @@ from manifest_auth.http import (
     redirect,
 )
 from manifest_auth.http.routes import query_values
+from manifest_auth.http.sign_in_cookies import browser_of, cookies_of
+from manifest_auth.pages import security as page_security
+from manifest_auth.pages.routing import SIGN_IN
+from manifest_auth.pages.sign_in import failed
+from manifest_auth.pages.sign_in import state as page_state
+from manifest_auth.pages.sign_in.failed import Tried
 from manifest_auth.providers.sign_in_flows import Flow, StartedFlow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes
@@ -73,6 +79,7 @@ class StartQuery(msgspec.Struct, frozen=True, rename="camel"):
     ] = ""
     invitation: Annotated[str, Meta(max_length=100, description="Token of an open invitation.")] = ""
     login_hint: Annotated[str, Meta(max_length=254, description="Passed on to the provider.")] = ""
+    s: Annotated[str, Meta(max_length=8000, description="Of our own sign-in page, in place of what is above.")] = ""
 
 
 class SamlBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -124,8 +131,11 @@ def _redirect_to_public_address(ctx: RequestContext, call: Call[Any], path: str)
     return redirect(f"{settings.public_url.rstrip('/')}{path}?{query}")
 
 
-def _start_request(ctx: RequestContext, call: Call[Any]) -> StartRequest:
+async def _start_request(ctx: RequestContext, call: Call[Any]) -> StartRequest | None:
+    """What is asked for; None: by a page of ours that is too old, or another browser's."""
     q: StartQuery = call.parameters
+    if q.s:
+        return await _start_request_of_page(ctx, call, q)
     return StartRequest(
         provider=q.provider or None,
         client=ctx.client_hint.resolve(q.client),
@@ -134,6 +144,24 @@ def _start_request(ctx: RequestContext, call: Call[Any]) -> StartRequest:
         challenge=q.code_challenge,
         invitation=q.invitation,
         device=browser_of(call.head).device,
+        login_hint=q.login_hint,
+    )
+
+
+async def _start_request_of_page(ctx: RequestContext, call: Call[Any], q: StartQuery) -> StartRequest | None:
+    state = await page_state.unseal(ctx, page_security.shown_cookie(call.head, ctx.services.settings), q.s)
+    if state is None or (q.client and state.client not in ("", q.client)):
+        return None
+    return StartRequest(
+        provider=q.provider or None,
+        client=q.client or state.client or None,
+        return_to=state.return_to,
+        response=state.response,
+        challenge=state.challenge,
+        invitation="",
+        device=browser_of(call.head).device,
+        invitation_id=state.invitation_id,
+        login_hint=state.email,
     )
 
 
@@ -153,7 +181,8 @@ def redirect_outcome(ctx: RequestContext, outcome: Outcome, status: int, headers
         mark = "&" if "?" in outcome.return_to else "?"
         return redirect(f"{outcome.return_to}{mark}code={outcome.code}", status=status, headers=headers)
     if outcome.signed_in is not None:
-        headers = (*cookies_of(ctx, outcome.signed_in), *headers)
+        form = page_security.cookie_line(page_security.new_cookie(ctx), ctx.services.settings)
+        headers = (*cookies_of(ctx, outcome.signed_in), form, *headers)
     return redirect(outcome.return_to, status=status, headers=headers)
 
 
@@ -161,16 +190,18 @@ def _start(kind: Kind[Any, Any]) -> Route:
     async def begin(ctx: RequestContext, call: Call[None]) -> Answer[None]:
         if (answer := _redirect_to_public_address(ctx, call, kind.start)) is not None:
             return answer
-        chosen = await choose(ctx, kind, _start_request(ctx, call))
-        beginning = await kind.begin(ctx, chosen, call.parameters.login_hint)
+        failed.note(ctx, Tried(call.parameters.client, call.parameters.provider))
+        asked = await _start_request(ctx, call)
+        if asked is None:
+            return redirect(f"{SIGN_IN}?s=old")
+        beginning = await kind.begin(ctx, await choose(ctx, kind, asked), asked.login_hint)
         headers = (set_flow_cookie(ctx, beginning.begun, cross_site=kind.cross_site),)
         if beginning.page is None:
             return redirect(beginning.address, headers=headers)
         return page(*beginning.page, headers=headers)
 
-    return Route(
-        "GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery, refusals=_START_REFUSALS
-    )
+    return Route("GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery,
+                 refusals=_START_REFUSALS, refused=failed.page_or_envelope)  # fmt: skip
 
 
 async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
@@ -185,6 +216,7 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
         if not fields.get("SAMLResponse"):
             raise ValidationError(details=[("SAMLResponse", "Required")])
         received = ReceivedResponse(fields["SAMLResponse"], fields.get("RelayState", ""), client)
+        failed.note(ctx, Tried(client or "", "", received.relay_state))
         flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(call.head))
         return redirect_outcome(ctx, outcome, 303, clear_flow_cookie(ctx, flow, cross_site=True))
     check_media_type(call.head)
@@ -240,7 +272,8 @@ ROUTES = (
     *(_start(kind) for kind in KINDS.values() if kind.start),
     Route("POST", saml_settings.START, _saml_response, Access.OPEN,
           "Sign in with a SAML response: JSON, or the provider's form post", body=SamlBody, data=SignInData,
-          limit=SAML_LIMIT, raw=True, query=ClientQuery, refusals=(*END_REFUSALS, RateLimited, Overloaded)),
+          limit=SAML_LIMIT, raw=True, query=ClientQuery, refusals=(*END_REFUSALS, RateLimited, Overloaded),
+          refused=failed.page_or_envelope),
     Route("GET", f"{saml_settings.START}/metadata", _saml_metadata, Access.OPEN, "This server's SAML metadata for a "
                                                                                  "client",
           query=MetadataQuery, refusals=(ValidationError, NotFound)),

@@ -24,7 +24,7 @@ from manifest_auth.audit import (
 from manifest_auth.audit.chain_walk import Link
 from manifest_auth.errors import ValidationError
 from manifest_auth.services import RequestContext
-from manifest_auth.text.canonical import moment
+from manifest_auth.text.canonical import parse_time
 
 _ORDERS = {"NEWEST": NEWEST_FIRST, "OLDEST": OLDEST_FIRST}
 
@@ -55,7 +55,7 @@ def _event_filter(given: dict[str, Any], order: str) -> EventFilter:
     filters = {name: value for name, value in (given.get("filter") or {}).items() if value is not None}
     for name, field in (("since", "filter.since"), ("until", "filter.until")):
         if name in filters:
-            filters[name] = moment(filters[name], field)
+            filters[name] = parse_time(filters[name], field)
     event_named(filters.get("event", ""), "filter.event")
     if "userId" in filters:
         filters["user"] = user_named(arguments.number(filters.pop("userId"), "filter.userId"))

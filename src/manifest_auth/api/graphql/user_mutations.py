@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from manifest_auth import accounts, tenants
-from manifest_auth.accounts import Draft, NewLink, UserWithAccessLink
+from manifest_auth import accounts
+from manifest_auth.accounts import Draft
 from manifest_auth.accounts.invitations import DeliveredLink
 from manifest_auth.accounts.users import User
 from manifest_auth.api.graphql.users import WithLink, role_named
 from manifest_auth.errors import ValidationError
+from manifest_auth.operations import manage_users
+from manifest_auth.operations.manage_users import Entered
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.services import RequestContext
-from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import check_line, check_prose
 
 EMAIL_LIMIT, NAME_LIMIT, DESCRIPTION_LIMIT = 254, 100, 2000
@@ -51,36 +52,21 @@ def _draft(members: dict[str, Any]) -> Draft:
     return Draft(roles=_roles(members["roles"]), **_checked_members(members))
 
 
-async def _deliver_link(ctx: RequestContext, new_link: NewLink) -> DeliveredLink:
-    return await accounts.deliver_link(ctx, ctx.services.account_tools, new_link)
-
-
-async def _with_link(ctx: RequestContext, admitted: UserWithAccessLink) -> User:
+def _with_link(entered: Entered) -> User:
     """The user, with the link that a new Admin may need."""
-    if admitted.new_link is None:
-        return admitted.user
-    user = WithLink(*admitted.user)
-    user.link = (await _deliver_link(ctx, admitted.new_link)).link
+    if entered.link is None:
+        return entered.user
+    user = WithLink(*entered.user)
+    user.link = entered.link
     return user
 
 
 async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> DeliveredLink:  # noqa: A002 - the wire's name
-    ctx: RequestContext = info.context
-    draft = _draft(input)
-
-    def work(unit: TenantUnit) -> NewLink:
-        return accounts.invite(
-            unit, ctx, ctx.services.account_tools, accounts.add(unit, ctx, ctx.services.account_tools, draft).id
-        )
-
-    return await _deliver_link(ctx, await ctx.store.write(work))
+    return await manage_users.invite(info.context, _draft(input))
 
 
 async def _renew(_root: Any, info: Any, userId: int) -> DeliveredLink:  # noqa: N803
-    ctx: RequestContext = info.context
-    return await _deliver_link(
-        ctx, await ctx.store.write(lambda unit: accounts.invite(unit, ctx, ctx.services.account_tools, userId))
-    )
+    return await manage_users.renew_invitation(info.context, userId)
 
 
 async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:  # noqa: A002
@@ -90,19 +76,11 @@ async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:  # noqa: A
 
 
 async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> User:  # noqa: A002
-    ctx: RequestContext = info.context
-    changes = _checked_members(input)
-    changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, ctx.services.account_tools, id, changes))
-    ctx.services.mail_queue.send_soon(ctx.request_id, *changed.mails)
-    return changed.user
+    return await manage_users.change(info.context, id, _checked_members(input))
 
 
 async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> User:  # noqa: N803
-    ctx: RequestContext = info.context
-    mask = _roles(roles)
-    return await _with_link(
-        ctx, await ctx.store.write(lambda unit: accounts.set_roles(unit, ctx, ctx.services.account_tools, userId, mask))
-    )
+    return _with_link(await manage_users.set_roles(info.context, userId, _roles(roles)))
 
 
 async def _deactivate(_root: Any, info: Any, id: int) -> User:  # noqa: A002
@@ -111,10 +89,7 @@ async def _deactivate(_root: Any, info: Any, id: int) -> User:  # noqa: A002
 
 
 async def _restore(_root: Any, info: Any, id: int) -> User:  # noqa: A002
-    ctx: RequestContext = info.context
-    return await _with_link(
-        ctx, await ctx.store.write(lambda unit: accounts.restore(unit, ctx, ctx.services.account_tools, id))
-    )
+    return _with_link(await manage_users.restore(info.context, id))
 
 
 async def _end_sessions(_root: Any, info: Any, userId: int) -> int:  # noqa: N803
@@ -123,14 +98,7 @@ async def _end_sessions(_root: Any, info: Any, userId: int) -> int:  # noqa: N80
 
 
 async def _reset(_root: Any, info: Any, userId: int) -> DeliveredLink:  # noqa: N803
-    ctx: RequestContext = info.context
-    by_password = tenants.settings_of(ctx.user.tenant_settings).password_sign_in
-    return await _deliver_link(
-        ctx,
-        await ctx.store.write(
-            lambda unit: accounts.start_reset(unit, ctx, ctx.services.account_tools, userId, by_password=by_password)
-        ),
-    )
+    return await manage_users.start_reset(info.context, userId)
 
 
 RESOLVERS: dict[str, Callable[..., Any]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Literal
 
@@ -16,14 +17,22 @@ async def diagnose(ctx: RequestContext, client: str, provider: Provider, *, by_a
     """Yields the findings, one after the other. Changes nothing. ``client``: identifier of the provider's client.
     ``by_admin``: the caller ranks as an Admin; other callers learn of addresses that are not public only whether a
     server answers, since a test must not be a scan of the operator's network."""
-    services = ctx.services
-    outgoing = services.outgoing if by_admin else LimitedOutgoing(services.settings, services.outgoing)
     try:
-        async for found in _diagnose(ctx, client, provider, outgoing):
-            yield found
+        async with outgoing_for(ctx, by_admin=by_admin) as outgoing:
+            async for found in _diagnose(ctx, client, provider, outgoing):
+                yield found
     except DetailsWithheld as error:
         level: Literal["note", "bad"] = "note" if error.reached else "bad"
         yield Finding(level, f"{error}. Only an Admin sees details of a server that is not on the public Internet.")
+
+
+@contextlib.asynccontextmanager
+async def outgoing_for(ctx: RequestContext, *, by_admin: bool) -> AsyncIterator[Outgoing]:
+    """Calls on behalf of who sets a provider up; they raise DetailsWithheld for what only an Admin may see."""
+    services = ctx.services
+    outgoing = services.outgoing if by_admin else LimitedOutgoing(services.settings, services.outgoing)
+    try:
+        yield outgoing
     finally:
         if outgoing is not services.outgoing:
             await outgoing.close()

@@ -25,6 +25,7 @@ DisplayName = Annotated[str, Meta(max_length=200)]
 _VOUCH = Annotated[
     bool, Meta(description="System admins only: the operator vouches for the domains, which count without proof.")
 ]
+_ENABLED = Annotated[bool, Meta(description="`false`: it is made switched off, and lets no one in yet.")]
 
 ProviderChange = optional(
     kinds.Settings,
@@ -34,8 +35,8 @@ ProviderChange = optional(
     **{kind.name: kind.body() for kind in KINDS.values()},
 )
 ProviderBody = msgspec.defstruct(
-    "ProviderBody", [("name", Name)], bases=(ProviderChange,), rename="camel", frozen=True, kw_only=True,
-    module=__name__,
+    "ProviderBody", [("name", Name), ("enabled", _ENABLED, True)], bases=(ProviderChange,), rename="camel", frozen=True,
+    kw_only=True, module=__name__,
 )  # fmt: skip
 _SETTINGS = [(field.name, field.type, field.default) for field in msgspec.structs.fields(kinds.Settings)]
 ProviderData = msgspec.defstruct(

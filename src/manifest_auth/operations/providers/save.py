@@ -48,6 +48,7 @@ def draft_of(body: msgspec.Struct) -> Draft:
     """Parses a body; kinds convert members such as metadata. Raises ValidationError."""
     members: dict[str, Any] = msgspec.to_builtins(body)
     vouch = members.pop("vouch", False)
+    members.pop("enabled", None)  # of a new one, see :func:`prepare`
     secret, has_secret = None, False
     for name in KINDS.keys() & members.keys():
         has_secret = has_secret or "clientSecret" in members[name]
@@ -83,7 +84,10 @@ async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
     def make(unit: TenantUnit, who: RequestContext | Origin, by_admin: bool) -> Provider:
         sealer = ctx.services.sealer
         made = providers.create(unit, sealer, name, display_name, settings, secrets, by_admin=by_admin, now=ctx.now)
-        detail = {"name": name, "settings": made.settings}
+        detail: dict[str, Any] = {"name": name, "settings": made.settings}
+        if not body.enabled:
+            made = providers.switch(unit, made, on=False, by_admin=by_admin, now=ctx.now)
+            detail["on"] = False
         audit.record(unit, who, Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
         _claim(unit, ctx.services, who, made, vouch=draft.vouch)
         return made

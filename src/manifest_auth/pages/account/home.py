@@ -1,39 +1,132 @@
-"""``/account``: who is signed in here, and at which client."""
+"""``/account``: who is signed in here, what needs attention, and what happened since the last time."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
+from msgspec.structs import replace
 
+from manifest_auth import providers, sessions
+from manifest_auth.accounts import users
+from manifest_auth.audit import Event
+from manifest_auth.context import ANONYMOUS
 from manifest_auth.http import Answer
-from manifest_auth.pages.call import Brand, PageCall, View
+from manifest_auth.operations import since_last_here
+from manifest_auth.operations.since_last_here import Happened, SinceLastHere
+from manifest_auth.pages import languages
+from manifest_auth.pages.account import words
+from manifest_auth.pages.account.frame import AccountView, shown
+from manifest_auth.pages.account.words import RoleWords
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.routing import Audience, page
-from manifest_auth.permissions import role_names
+from manifest_auth.permissions import Role, roles_of
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import completion, session_lifecycle
 from manifest_auth.sign_in.return_addresses import ACCOUNT
+from manifest_auth.store import TenantUnit
 
 
-class HomeView(msgspec.Struct, frozen=True):
-    """``name``: empty for a user without one; ``signed_in_at``: milliseconds since 1970."""
+class EventView(msgspec.Struct, frozen=True):
+    """``at``: the last time, of ``times`` in a row that were alike. ``text``, ``method``: messages of the catalogue;
+    ``is_bad``: it may be someone else's doing; ``by_others``: by those who manage accounts; ``email``: the address that
+    it is about; ``roles``: messages, those that the user has since."""
+
+    at: int
+    text: str
+    is_bad: bool
+    by_others: bool
+    address: str
+    method: str = ""
+    email: str = ""
+    roles: tuple[str, ...] = ()
+    times: int = 1
+
+
+class HomeView(AccountView, frozen=True, kw_only=True):
+    """``name``: empty for a user without one. Times in milliseconds since 1970, 0 for never. ``since``: of what is
+    listed; ``is_all``: nothing was left out; ``failed``: how many of
+    the events may be someone else's doing; ``pending``: an address that waits to be confirmed."""
 
     name: str
     email: str
     title: str
     client: str
-    roles: tuple[str, ...]
-    signed_in_at: int
+    roles: tuple[RoleWords, ...]
+    since: int
+    is_all: bool
+    events: tuple[EventView, ...]
+    failed: int
+    pending: str
+    password_is_due: bool
+    has_password: bool
+    password_changed_at: int
+    sessions: int
+    identities: int
+    language: str
+
+
+def _event(one: Happened, own: str) -> EventView:
+    """``own``: the user, as the trail names an actor."""
+    text, is_bad = words.EVENTS[Event(one.event)]
+    after = one.detail.get("after")
+    roles = one.detail.get("after") if isinstance(after, list) else ()
+    known = {role.value: words.ROLES[role].name for role in Role}
+    return EventView(
+        at=one.at,
+        text=text,
+        is_bad=is_bad,
+        by_others=one.actor not in (own, ANONYMOUS.actor),
+        address=one.address,
+        method=words.method(str(one.detail["method"])) if "method" in one.detail else "",
+        email=str(after["email"]) if isinstance(after, dict) and after.get("email") else "",
+        roles=tuple(known.get(str(role), str(role)) for role in roles or ()),
+    )
+
+
+def _together(events: Iterable[EventView]) -> tuple[EventView, ...]:
+    """Those that follow each other and say the same are one."""
+    found: list[EventView] = []
+    for event in events:
+        last = found[-1] if found else None
+        if last is not None and replace(event, at=last.at, times=last.times) == last:
+            found[-1] = replace(last, times=last.times + 1)
+        else:
+            found.append(event)
+    return tuple(found)
 
 
 async def _home(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    user = ctx.user
-    view = HomeView(
+    since = await since_last_here.look(ctx)
+    return await shown(ctx, lambda unit: _view(unit, ctx, since))
+
+
+def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> HomeView:
+    user, me = users.get(unit, ctx.user.user_id), ctx.user
+    before = (since.since, Event.SIGNED_IN.value)  # the sign-in of the last time itself is nothing new
+    events = _together(_event(one, me.actor) for one in since.events if (one.at, one.event) != before)
+    return HomeView(
         name=f"{user.first_name} {user.last_name}".strip(),
         email=user.email,
         title=user.title,
-        client=user.client_name,
-        roles=tuple(role_names(user.roles)),
-        signed_in_at=user.created_at,
+        client=me.client_name,
+        roles=tuple(words.ROLES[role] for role in roles_of(user.roles)),
+        since=since.since or 0,
+        is_all=since.is_all,
+        events=events,
+        failed=sum(event.times for event in events if event.is_bad),
+        pending=users.email_changes.pending_addresses(unit, [user.id], ctx.now).get(user.id, ""),
+        password_is_due=completion.password_is_due(user, me.tenant_settings, ctx.now),
+        has_password=user.password_hash is not None,
+        password_changed_at=user.password_changed_at or 0,
+        sessions=len(sessions.list_open(unit, user.id, ctx.now, session_lifecycle.LIST_LIMIT)),
+        identities=len(providers.list_identities(unit, user.id)),
+        language=next((name for tag, name in languages.LANGUAGES.items() if tag == user.language), ""),
     )
-    return View(view, brand=Brand(user.client_name))
 
 
-ROUTES = (page("GET", ACCOUNT, _home, "account/home.html", "Who one is", audience=Audience.SIGNED_IN),)
+ROUTES = (
+    page(
+        "GET", ACCOUNT, _home, "account/home.html", "Who one is, and what happened since", audience=Audience.SIGNED_IN
+    ),
+)

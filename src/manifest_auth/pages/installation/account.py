@@ -14,13 +14,14 @@ from manifest_auth.errors import InvalidCredentials, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import proof
 from manifest_auth.pages.call import PageCall, View, see_other
-from manifest_auth.pages.installation import frame
+from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.routing import ADMIN_ACCOUNT, Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_own_account
 from manifest_auth.sign_in.admin_own_account import Credentials
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules
+from manifest_auth.text.user_agents import browser_of
 
 PATH = ADMIN_ACCOUNT
 _TEMPLATE = "installation/account.html"
@@ -54,7 +55,7 @@ class SessionRow(msgspec.Struct, frozen=True):
     """Times in milliseconds. ``is_console``: by a cookie, on these pages."""
 
     address: str
-    user_agent: str
+    browser: str
     created_at: int
     last_used_at: int
     is_this: bool
@@ -105,7 +106,7 @@ async def _view(ctx: RequestContext, done: str = "", secret: str = "", codes: tu
             sessions=tuple(
                 SessionRow(
                     one.address,
-                    one.user_agent,
+                    _named(one.user_agent),
                     one.created_at,
                     one.last_used_at,
                     one.id == me.session_id,
@@ -118,12 +119,17 @@ async def _view(ctx: RequestContext, done: str = "", secret: str = "", codes: tu
     return View(await ctx.services.store.read(read))
 
 
+def _named(user_agent: str) -> str:
+    name, system = browser_of(user_agent)
+    return " on ".join(filter(None, (name, system))) or "A program that does not say its name"
+
+
 async def _act(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
     act = _ACTS.get(call.fields.act)
     if act is None:
         raise ValidationError(reason="no such act")
     done = await act(ctx, call.fields)
-    return done if isinstance(done, View) else see_other(frame.address(PATH, done=done))
+    return done if isinstance(done, View) else see_other(address(PATH, done=done))
 
 
 async def _password(ctx: RequestContext, form: AccountForm) -> str:

@@ -15,6 +15,7 @@ from manifest_auth.http import Answer
 from manifest_auth.operations import system_admins
 from manifest_auth.operations.system_admins import MadeAdmin
 from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
@@ -97,8 +98,8 @@ async def _view(ctx: RequestContext, asked: AdminsQuery, username: str = "", mad
             is_narrowed=bool(asked.q or state),
             is_required=second_factor.is_required(unit),
             done=DONE.get(asked.done, ""),
-            first=frame.address(PATH, q=asked.q, state=state) if asked.after else "",
-            next=frame.address(PATH, q=asked.q, state=state, after=goes_on) if goes_on else "",
+            first=address(PATH, q=asked.q, state=state) if asked.after else "",
+            next=address(PATH, q=asked.q, state=state, after=goes_on) if goes_on else "",
             username=username,
             whose=made.admin.username if made else "",
             password=(made.password or "") if made else "",
@@ -130,7 +131,7 @@ async def _act(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[
         raise ValidationError(reason="no such act")
     admin_id = _id(form)
     await ctx.services.store.write(lambda unit: act[1](unit, ctx, admin_id))
-    return see_other(frame.address(PATH, done=act[0]))
+    return see_other(address(PATH, done=act[0]))
 
 
 def _id(form: AdminForm) -> int:

@@ -13,18 +13,20 @@ from manifest_auth.audit import INSTALLATION, AuditFilters, Event, EventFilter, 
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.console.audit import Day, first_of_day
+from manifest_auth.pages.console.event_words import label
+from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame, trail
 from manifest_auth.pages.installation.trail import Shown
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
-from manifest_auth.text.canonical import moment, when
+from manifest_auth.text.canonical import when
 
 PATH = f"{frame.OVERVIEW}/audit"
 _SIZE = 50
 _DAY_MS = 86_400_000
 _OURS = "installation"
-Day = Annotated[str, Meta(max_length=10)]
 
 
 class TrailQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
@@ -53,7 +55,7 @@ class TrailView(msgspec.Struct, frozen=True):
     next: str
 
 
-_KINDS = (("", "Anything"), *sorted((event.value, trail.label(event.value)) for event in Event))
+_KINDS = (("", "Anything"), *sorted((event.value, label(event.value)) for event in Event))
 
 
 async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answer[None]:
@@ -77,8 +79,8 @@ async def _wanted(ctx: RequestContext, asked: TrailQuery) -> EventFilter:
         if found is None:
             raise ValidationError(details=[("admin", "No system admin has this user name")])
         actor = f"admin:{found.id}"
-    since = _day(asked.since, "from") if asked.since else (0 if asked.until else ctx.now - _DAY_MS)
-    until = _day(asked.until, "to") + _DAY_MS if asked.until else 0
+    since = first_of_day(asked.since, "from") if asked.since else (0 if asked.until else ctx.now - _DAY_MS)
+    until = first_of_day(asked.until, "to") + _DAY_MS if asked.until else 0
     if until and since >= until:
         raise ValidationError(details=[("to", "Must not be before the first day")])
     return audit.event_filter(
@@ -86,13 +88,6 @@ async def _wanted(ctx: RequestContext, asked: TrailQuery) -> EventFilter:
             event=asked.event, actor=actor, since=when(since) if since else "", until=when(until) if until else ""
         )
     )
-
-
-def _day(text: str, field: str) -> int:
-    """Its first millisecond. Raises ValidationError."""
-    if len(text) != 10:
-        raise ValidationError(details=[(field, "Must be a day like 2026-01-31")])
-    return moment(text, field)
 
 
 async def _page(
@@ -127,8 +122,8 @@ async def _view(
             is_a_day=not asked.since and not asked.until,
             is_narrowed=any(chosen.values()),
             problems=problems,
-            first=frame.address(PATH, **chosen) if asked.after else "",
-            next=frame.address(PATH, **chosen, after=goes_on) if goes_on else "",
+            first=address(PATH, **chosen) if asked.after else "",
+            next=address(PATH, **chosen, after=goes_on) if goes_on else "",
         )
 
     return View(await ctx.services.store.read(read))

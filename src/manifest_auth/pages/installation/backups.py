@@ -26,7 +26,7 @@ class BackupsView(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    at = await last_backup.moment(ctx.services.store)
+    at = await last_backup.read_time(ctx.services.store)
     age = 0 if at is None else max(0, ctx.now - at)
     return View(BackupsView(at or 0, age > OLD_MS, age // DAY_MS, ctx.services.settings.on_postgres))
 

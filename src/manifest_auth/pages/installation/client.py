@@ -15,6 +15,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import client_lifecycle, client_settings
 from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import clients, frame, rule_words
 from manifest_auth.pages.installation.clients import Row
 from manifest_auth.pages.routing import Audience, page
@@ -118,15 +119,15 @@ async def _view(ctx: RequestContext, name: str, asked: ClientQuery, form: Client
         return ClientView(
             path=path,
             client=clients.row_of(tenant),
-            tab=frame.address(path, show=tab),
-            tabs=tuple((frame.address(path, show=one), text) for one, text in _TABS.items()),
+            tab=address(path, show=tab),
+            tabs=tuple((address(path, show=one), text) for one, text in _TABS.items()),
             done=DONE.get(asked.done, ""),
             form=form,
             rules=tuple(rule_words.rules_of(tenants.settings_of(tenant.settings))) if tab == "rules" else (),
             users=tuple(_user(user) for user in rows),
             q=asked.q,
-            first=frame.address(path, show=tab, q=asked.q) if asked.after else "",
-            next=frame.address(path, show=tab, q=asked.q, after=goes_on) if goes_on else "",
+            first=address(path, show=tab, q=asked.q) if asked.after else "",
+            next=address(path, show=tab, q=asked.q, after=goes_on) if goes_on else "",
             providers=tuple(
                 ProviderRow(one.name, one.display_name, one.kind, one.issuer, one.disabled_at is None) for one in found
             ),
@@ -160,7 +161,7 @@ async def _act(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer
     act = _ACTS.get(form.act)
     if act is None:
         raise ValidationError(reason="no such act")
-    return see_other(frame.address(PATH.format(client=name), done=await act(ctx, name, form)))
+    return see_other(address(PATH.format(client=name), done=await act(ctx, name, form)))
 
 
 async def _change(
@@ -205,7 +206,7 @@ async def _invite(ctx: RequestContext, name: str, form: ClientForm) -> View | An
 
     delivered = await accounts.deliver_link(ctx, tools, await ctx.services.store.write(work))
     if delivered.link is None:
-        return see_other(frame.address(PATH.format(client=name), done="invited", show="users"))
+        return see_other(address(PATH.format(client=name), done="invited", show="users"))
     return await _view(ctx, name, ClientQuery(show="users"), ClientForm(), delivered.link)
 
 

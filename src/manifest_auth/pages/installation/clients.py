@@ -11,6 +11,7 @@ from manifest_auth import tenants
 from manifest_auth.http import Answer
 from manifest_auth.operations import client_lifecycle
 from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
@@ -88,8 +89,8 @@ async def _view(ctx: RequestContext, asked: ClientsQuery, made: ClientForm) -> V
             states=tuple(_STATES.items()),
             sorts=tuple(_SORTS.items()),
             is_narrowed=bool(asked.q or state),
-            first=frame.address(PATH, **chosen) if asked.after else "",
-            next=frame.address(PATH, **chosen, after=goes_on) if goes_on else "",
+            first=address(PATH, **chosen) if asked.after else "",
+            next=address(PATH, **chosen, after=goes_on) if goes_on else "",
             made=made,
         )
     )
@@ -100,7 +101,7 @@ async def _make(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answe
     made = await ctx.services.store.write(
         lambda unit: client_lifecycle.create(unit, ctx, form.identifier.strip(), form.name.strip(), settings)
     )
-    return see_other(frame.address(f"{PATH}/{made.identifier}", done="made", show="users"))
+    return see_other(address(f"{PATH}/{made.identifier}", done="made", show="users"))
 
 
 ROUTES = (

@@ -1,8 +1,6 @@
-"""What the pages of the installation share: where one goes after signing in, and addresses of lists."""
+"""What the pages of the installation share: where one goes after signing in and out, and words."""
 
 from __future__ import annotations
-
-from urllib.parse import urlencode
 
 from manifest_auth.accounts.admins import console
 from manifest_auth.http import Answer, host_cookie
@@ -12,12 +10,6 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.return_addresses import is_own_page
 
 OVERVIEW = console.PATH
-
-
-def address(path: str, **chosen: str) -> str:
-    """A path with what was chosen in its query; what is empty is left out."""
-    given = {name: value for name, value in chosen.items() if value}
-    return f"{path}?{urlencode(given)}" if given else path
 
 
 def coming_back_to(asked: str) -> str:

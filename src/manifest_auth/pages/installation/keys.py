@@ -11,6 +11,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import signing_keys
 from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
@@ -93,8 +94,8 @@ async def _view(ctx: RequestContext, asked: KeysQuery) -> View:
             purpose=purpose,
             purposes=tuple(_PURPOSES.items()),
             done=DONE.get(asked.done, ""),
-            first=frame.address(PATH, purpose=purpose) if asked.after else "",
-            next=frame.address(PATH, purpose=purpose, after=goes_on) if goes_on else "",
+            first=address(PATH, purpose=purpose) if asked.after else "",
+            next=address(PATH, purpose=purpose, after=goes_on) if goes_on else "",
         )
     )
 
@@ -109,11 +110,11 @@ async def _act(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[No
     form = call.fields
     if form.act == "rotate" and form.purpose in _PURPOSES:
         await signing_keys.rotate_now(ctx, [Purpose(form.purpose)] if form.purpose else tuple(Purpose))
-        return see_other(frame.address(PATH, done="rotated"))
+        return see_other(address(PATH, done="rotated"))
     if form.act not in ("retire", "at-once"):
         raise ValidationError(reason="no such act")
     await signing_keys.retire_now(ctx, form.key, at_once=form.act == "at-once")
-    return see_other(frame.address(PATH, done="at-once" if form.act == "at-once" else "retired"))
+    return see_other(address(PATH, done="at-once" if form.act == "at-once" else "retired"))
 
 
 ROUTES = (

@@ -13,6 +13,7 @@ from manifest_auth.http import Answer
 from manifest_auth.licence import Overview, State
 from manifest_auth.operations import licence_watch
 from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
@@ -105,7 +106,7 @@ async def _install(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | A
     if not call.fields.license_key.strip():
         raise ValidationError(details=[("licenseKey", "Paste the key that you got")])
     await licence_watch.install(ctx, call.fields.license_key)
-    return see_other(frame.address(PATH, done="installed"))
+    return see_other(address(PATH, done="installed"))
 
 
 ROUTES = (

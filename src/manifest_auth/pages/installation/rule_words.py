@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from manifest_auth.pages import languages
+from manifest_auth.pages.console import durations
 from manifest_auth.tenants import StoredSettings
-
-_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 def rules_of(settings: StoredSettings) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -39,9 +38,7 @@ def _marked(listed: tuple[str, ...], unconfirmed: tuple[str, ...]) -> tuple[str,
 
 
 def _length(seconds: int) -> str:
-    if not seconds:
-        return "What this server has for all"
-    return next(_many(seconds // size, name) for name, size in _UNITS if seconds % size == 0)
+    return durations.spoken(seconds) or "What this server has for all"
 
 
 def _many(number: int, name: str) -> str:

@@ -11,6 +11,7 @@ from manifest_auth.http import Answer
 from manifest_auth.operations import installation_settings
 from manifest_auth.operations.installation_settings import InstallationSettings
 from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
@@ -74,7 +75,7 @@ async def _change(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | A
     stored = installation_settings.stored_form(", ".join(form.admin_addresses.replace(",", " ").split()))
     required = bool(form.second_factor_required)
     await ctx.services.store.write(lambda unit: installation_settings.change(unit, ctx, required, stored))
-    return see_other(frame.address(PATH, done="saved"))
+    return see_other(address(PATH, done="saved"))
 
 
 ROUTES = (

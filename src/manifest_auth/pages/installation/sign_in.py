@@ -11,6 +11,7 @@ from manifest_auth.accounts.admins import console as admin_console
 from manifest_auth.errors import InvalidCredentials, InvalidToken, MfaRequired, TokenExpired, ValidationError
 from manifest_auth.http import Answer, host_name
 from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import ADMIN_SIGN_IN, page
 from manifest_auth.services import RequestContext
@@ -100,7 +101,7 @@ async def _code(ctx: RequestContext, call: PageCall[CodeForm]) -> View | Answer[
     try:
         opened = await console.continue_sign_in(ctx, form.challenge, form.otp.strip(), _shown(ctx, call))
     except (InvalidToken, TokenExpired):
-        return see_other(frame.address(PATH, returnTo=form.return_to, late="yes"))
+        return see_other(address(PATH, returnTo=form.return_to, late="yes"))
     return frame.signed_in(ctx, opened.cookie, frame.coming_back_to(form.return_to))
 
 

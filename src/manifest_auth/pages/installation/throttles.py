@@ -10,6 +10,7 @@ from msgspec import Meta
 from manifest_auth.http import Answer
 from manifest_auth.operations import clear_throttles
 from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
@@ -71,7 +72,7 @@ async def _view(ctx: RequestContext, asked: ThrottlesQuery, form: ClearForm) -> 
             cleared=int(asked.cleared) if asked.cleared.isascii() and asked.cleared.isdigit() else None,
             form=form,
             first=PATH if asked.after else "",
-            next=frame.address(PATH, after=goes_on) if goes_on else "",
+            next=address(PATH, after=goes_on) if goes_on else "",
             is_on=ctx.services.throttle.is_on,
         )
     )
@@ -85,7 +86,7 @@ async def _clear(ctx: RequestContext, call: PageCall[ClearForm]) -> View | Answe
         named = {name: value for name in _NAMES if (value := getattr(form, name).strip())}
         clear_throttles.check(named)
         cleared = await ctx.services.store.write(lambda unit: clear_throttles.clear(unit, ctx, named))
-    return see_other(frame.address(PATH, cleared=str(cleared)))
+    return see_other(address(PATH, cleared=str(cleared)))
 
 
 ROUTES = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 import orjson
@@ -11,24 +11,15 @@ import orjson
 from manifest_auth import audit
 from manifest_auth.accounts import users
 from manifest_auth.accounts.admins import management
-from manifest_auth.audit import INSTALLATION, Event, FoundEvent
+from manifest_auth.audit import INSTALLATION, FoundEvent
 from manifest_auth.audit.chain_walk import Link
 from manifest_auth.errors import NotFound
+from manifest_auth.pages.console.event_words import label, words_of
+from manifest_auth.pages.console.trail import facts_of
 from manifest_auth.store import SystemUnit
 
 _NAMED = re.compile(r"(admin|user):([1-9][0-9]{0,17})\Z")
-_MOST, _MOST_FACTS = 300, 40  # characters of a value, and values of an event
 _WORDS = {"system": "The server", "anonymous": "An anonymous caller", "": ""}
-#: What a person who runs the installation looks at.
-_BAD = frozenset(
-    event.value
-    for event in (
-        Event.SIGN_IN_FAILED, Event.SIGN_IN_REFUSED, Event.ACCESS_REFUSED, Event.THROTTLED, Event.EVENTS_LEFT_OUT,
-        Event.REFRESH_TOKEN_REUSED, Event.PASSWORD_CHECK_FAILED, Event.MAIL_FAILED, Event.ASSERTION_REPLAYED,
-        Event.SIGN_IN_CODE_REUSED, Event.SEAT_REFUSED, Event.LICENSE_REFUSED, Event.SETUP_CODE_FAILED,
-        Event.DOMAIN_FAILING, Event.DOMAIN_LAPSED, Event.DOMAIN_CONTESTED, Event.CLIENT_DELETION_STARTED,
-    )
-)  # fmt: skip
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -49,11 +40,6 @@ class Shown(msgspec.Struct, frozen=True):
     facts: tuple[tuple[str, str], ...]
 
 
-def label(event: str) -> str:
-    """What an event is called."""
-    return event.replace("_", " ").capitalize()
-
-
 def all_shown(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[Shown, ...]:
     """With the names that accounts have today."""
     events = [(one, audit.readable(one.link).link) for one in found]
@@ -72,7 +58,7 @@ def all_shown(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[Shown, ...
 
     def actor(link: Link) -> str:
         """Who has just shown who they are is named, though the request began without a name."""
-        is_known = link.actor == "anonymous" and link.subject and link.event not in _BAD
+        is_known = link.actor == "anonymous" and link.subject and not words_of(link.event).is_bad
         return link.subject if is_known else link.actor
 
     def name(one: FoundEvent, text: str) -> str:
@@ -85,14 +71,14 @@ def all_shown(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[Shown, ...
             number=link.sequence,
             at=link.at,
             what=label(link.event),
-            is_bad=link.event in _BAD,
+            is_bad=words_of(link.event).is_bad,
             who=name(one, actor(link)),
             whom="" if link.subject in (actor(link), f"client:{one.chain}") else name(one, link.subject),
             client=one.client or "",
             where=one.client or ("Installation" if one.chain == INSTALLATION else f"Deleted client {one.chain}"),
             address=link.address,
             request_id=link.request_id,
-            facts=facts_of(link.detail),
+            facts=facts_of(orjson.loads(link.detail)),
         )
         for one, link in events
     )
@@ -103,29 +89,3 @@ def _admin(unit: SystemUnit, admin_id: int) -> str:
         return management.get_listed(unit, admin_id).username
     except NotFound:
         return f"admin {admin_id}"
-
-
-def facts_of(detail: str) -> tuple[tuple[str, str], ...]:
-    """Names and values of an event's details, however deep: what is in what stands before it."""
-    return tuple(_facts(orjson.loads(detail)))[:_MOST_FACTS]
-
-
-def _facts(value: object, under: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _facts(inner, f"{under} {_spoken(name)}".strip())
-    elif isinstance(value, list):
-        if value:
-            yield under, ", ".join(_text(one) for one in value)[:_MOST]
-    elif value not in (None, "", 0):
-        yield under, _text(value)[:_MOST]
-
-
-def _spoken(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).replace("_", " ").lower()
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value if isinstance(value, str) else orjson.dumps(value).decode()

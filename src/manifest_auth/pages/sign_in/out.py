@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from manifest_auth.http import Answer, session_cookie
-from manifest_auth.pages import security
-from manifest_auth.pages.call import Brand, PageCall, View, see_other
+from manifest_auth.pages import brands, security
+from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import session_lifecycle
@@ -13,7 +13,7 @@ PATH = "/sign-out"
 
 
 async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return View(brand=Brand(call.user.client_name)) if call.user is not None else View()
+    return View(brand=brands.of_user(call.user))
 
 
 async def _end(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:

@@ -1,7 +1,7 @@
-"""Microsoft's side of two ways in: Entra ID access tokens, Graph, Dataverse, and the clouds that they live in.
+"""Microsoft: Entra ID access tokens, Graph, Dataverse, and the national clouds.
 
-Hands over the judgement of a token's claims, and calls whose answers were checked. Knows neither clients nor the store,
-keeps no token, and never takes an address for a person.
+Checks the claims of tokens, and calls Microsoft's APIs. Knows neither clients nor the store, stores no token, and never
+identifies a user by an e-mail address.
 """
 
 from manifest_auth.protocols.microsoft import diagnose

@@ -1,4 +1,4 @@
-"""The calls to Microsoft: keys of a directory, Graph ``/me``, a token on behalf of the caller, Dataverse ``WhoAmI``."""
+"""Calls to Microsoft: keys of a directory, Graph ``/me``, on-behalf-of tokens, Dataverse ``WhoAmI``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachabl
 
 _PROFILE = "id,givenName,surname,mail,accountEnabled,userType"
 _LONGEST_WAIT_S = 300
-#: A person's token for our application is exchanged (RFC 7523, as Entra ID extends it).
+#: Exchanges a user's token for our application (RFC 7523, as Entra ID extends it).
 ON_BEHALF_OF = {
     "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
     "requested_token_use": "on_behalf_of",
@@ -20,7 +20,7 @@ ON_BEHALF_OF = {
 
 
 class Throttled(Unreachable):
-    """The service asks to wait, ``seconds``."""
+    """The service asks the caller to wait ``seconds``."""
 
     def __init__(self, reason: str, seconds: int) -> None:
         super().__init__(reason)
@@ -28,11 +28,11 @@ class Throttled(Unreachable):
 
 
 class NoMember(Refused):
-    """Dataverse knows the token and does not let its person in."""
+    """Dataverse accepts the token, but its user is not a member of the environment."""
 
 
 class Profile(NamedTuple):
-    """A person as Graph knows them."""
+    """A user in Graph."""
 
     id: str
     first_name: str
@@ -43,24 +43,24 @@ class Profile(NamedTuple):
 
 
 class Organization(NamedTuple):
-    """What Dataverse answers to ``WhoAmI``."""
+    """Dataverse's answer to ``WhoAmI``."""
 
     user_id: str
     organization_id: str
 
 
 class Microsoft:
-    """Every method raises Refused, Unreachable and Throttled; ``deadline`` names the client that is called for."""
+    """Every method raises Refused, Unreachable and Throttled; ``deadline`` names the client."""
 
     def __init__(self, outgoing: Outgoing, clock: Clock, clouds: Clouds) -> None:
         self._outgoing, self.clouds = outgoing, clouds
-        self._keys = oidc.Kept(self._published, clock, outgoing.metrics, "directory_keys")
+        self._keys = oidc.TtlCache(self._published, clock, outgoing.metrics, "directory_keys")
 
     async def verify(self, token: str, claims: Claims, cloud: Cloud, deadline: Deadline) -> None:
-        """Whether the directory signed a token for our own application.
+        """Checks that the directory signed a token for our own application.
 
-        A document of keys may hold those of other directories, and for `common` does: each key says whose tokens it
-        signs, as an issuer or as a template with ``{tenantid}`` in it, and that must be the token's.
+        A key set may contain keys of other directories, and the one of `common` does: each key names the issuer whose
+        tokens it signs, or a template with ``{tenantid}``, and that must match the token's.
         """
         version = "/v2.0" if claims.version == "2.0" else ""
         address = f"{cloud.login}/{claims.directory}/discovery{version}/keys"
@@ -79,7 +79,7 @@ class Microsoft:
             raise Refused(error.reason) from error
 
     async def profile(self, token: str, cloud: Cloud, deadline: Deadline) -> Profile:
-        """Graph ``/me`` with a token: only Graph can tell whether a token for Graph is genuine."""
+        """Graph ``/me`` with a token: only Graph can verify a token for Graph."""
         address = f"{cloud.graph}/v1.0/me?$select={_PROFILE}"
         body = _body(await self._ask(address, token, deadline, "graph"), "graph")
         person, enabled, email = body.get("id"), body.get("accountEnabled"), body.get("mail")
@@ -99,7 +99,7 @@ class Microsoft:
     async def on_behalf_of(
         self, token: str, directory: str, client_id: str, client_secret: str, cloud: Cloud, deadline: Deadline
     ) -> str:
-        """A token for Graph in exchange for one for our application (OAuth 2.0 on-behalf-of, RFC 7523)."""
+        """Exchanges a token for our application for a token for Graph (OAuth 2.0 on-behalf-of, RFC 7523)."""
         fields = {
             **ON_BEHALF_OF,
             "client_id": client_id,
@@ -115,8 +115,8 @@ class Microsoft:
         return found
 
     async def who_am_i(self, token: str, organization: str, cloud: Cloud, deadline: Deadline) -> Organization:
-        """Who a token is to a Dataverse environment. Raises NoMember too."""
-        address = f"{cloud.called_at(organization)}/api/data/v9.2/WhoAmI"
+        """The user of a token in a Dataverse environment. Raises NoMember too."""
+        address = f"{cloud.api_address(organization)}/api/data/v9.2/WhoAmI"
         reply = await self._ask(address, token, deadline, "dataverse")
         if reply.status == 403:
             raise NoMember(_refusal(reply, "dataverse"))
@@ -137,7 +137,8 @@ class Microsoft:
 
 
 def _body(reply: Reply, call: str) -> dict[str, Any]:
-    """The body of a good answer. A busy or broken service is not the caller's fault; anything else refuses."""
+    """The body of a successful answer. Raises Throttled and Unreachable for a busy or broken service; Refused for
+    others."""
     if reply.status == 429 or reply.status == 503:
         raise Throttled(f"{call} answered {reply.status}", _wait(reply))
     if reply.status != 200 and not 400 <= reply.status < 500:
@@ -163,12 +164,12 @@ def _wait(reply: Reply) -> int:
 
 
 def _refusal(reply: Reply, call: str) -> str:
-    """With the error code of Graph's, Dataverse's or the token endpoint's error bodies."""
+    """A reason with the error code of Graph's, Dataverse's or the token endpoint's answer."""
     body = _json(reply)
     error = body.get("error") if isinstance(body, dict) else None
     code = error.get("code") if isinstance(error, dict) else error
-    told = code[:80] if isinstance(code, str) and code.isprintable() else "no code"
-    return f"{call} answered {reply.status}: {told}"
+    code_text = code[:80] if isinstance(code, str) and code.isprintable() else "no code"
+    return f"{call} answered {reply.status}: {code_text}"
 
 
 def _text(body: dict[str, Any], name: str) -> str:

@@ -1,7 +1,7 @@
-"""Microsoft's clouds: login, Graph and Dataverse hosts of each, together, so that they cannot be mixed by accident.
+"""Microsoft's clouds: the login, Graph and Dataverse hosts of each, grouped so that they cannot be mixed by accident.
 
-A token of one cloud is not valid in another. Addresses as Microsoft documents them for national deployments; the
-issuers of v1.0 tokens outside the global cloud as they are seen in the field.
+A token of one cloud is not valid in another. Addresses from Microsoft's documentation of national deployments; issuers
+of v1.0 tokens outside the global cloud from real tokens.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _CUSTOM = (*_CALLED, "issuer", "sts")
 
 class Cloud(NamedTuple):
     """Addresses without a slash at the end. ``issuer``: start of v2.0 issuers; ``sts``: of v1.0 ones.
-    ``organizations``: pattern of Dataverse hosts; ``dataverse``: where all of them are called, in a custom cloud;
-    ``graph_name``: what tokens call Graph, where that is not its address."""
+    ``organizations``: pattern of Dataverse hosts; ``dataverse``: the API address of all of them in a custom cloud;
+    ``graph_name``: the audience of tokens for Graph, if it differs from ``graph``."""
 
     login: str
     graph: str
@@ -37,7 +37,7 @@ class Cloud(NamedTuple):
         return f"{self.issuer}/{directory}/v2.0"
 
     def issuer_v1(self, directory: str) -> str:
-        """``iss`` of v1.0 tokens of a directory; the slash at the end belongs to it."""
+        """``iss`` of v1.0 tokens of a directory; with a slash at the end."""
         return f"{self.sts}/{directory}/"
 
     def is_graph(self, audience: str) -> bool:
@@ -45,12 +45,12 @@ class Cloud(NamedTuple):
         return audience.removesuffix("/") in {GRAPH_ID, self.graph, self.graph_name or self.graph}
 
     def is_organization(self, address: str) -> bool:
-        """Whether an address is that of a Dataverse environment of this cloud, letter by letter: it goes into the scope
-        as it is, and no reader of addresses may see another host in it than the next one."""
+        """Whether an address is exactly that of a Dataverse environment of this cloud. It becomes part of the scope, so
+        parsers must not disagree about its host."""
         return re.fullmatch(rf"https://{self.organizations}/?", address) is not None
 
-    def called_at(self, organization: str) -> str:
-        """Where an environment is called."""
+    def api_address(self, organization: str) -> str:
+        """The API address of an environment."""
         return self.dataverse or organization.rstrip("/")
 
 
@@ -71,9 +71,9 @@ CLOUDS: dict[str, Cloud] = {
 
 
 def read_custom(text: str) -> Cloud:
-    """A cloud of one's own from ``name=address`` words: login, graph and dataverse, and where the issuers in tokens are
-    others than login, ``issuer`` and ``sts``. One that has the issuer of a Microsoft cloud has its tokens too, which
-    call Graph by that cloud's name. Raises ValueError."""
+    """A custom cloud from ``name=address`` words: login, graph and dataverse; and ``issuer`` and ``sts`` if the issuers
+    in tokens differ from login. A cloud with the issuer of a Microsoft cloud has that cloud's tokens, with its audience
+    for Graph. Raises ValueError."""
     given: dict[str, str] = {}
     for word in text.split():
         name, mark, address = word.partition("=")
@@ -97,19 +97,20 @@ def read_custom(text: str) -> Cloud:
 
 
 def _address(name: str, text: str) -> str:
-    """Without a slash at the end. What is called must be an address that may be called; the others only name."""
+    """The address without a slash at the end. Addresses that are called must be allowed ones; issuers are only
+    names."""
     try:
         parts = split(text) if name in _CALLED else urlsplit(text)
     except ValueError as error:
         raise ValueError(f"{name} {error}") from None
     if parts.scheme not in ("http", "https") or "?" in text or "#" in text:
-        raise ValueError(f"{name} is no address to put a path behind")
+        raise ValueError(f"{name} must be an address without query and fragment")
     return text.rstrip("/")
 
 
 class Clouds:
-    """The clouds of this installation: Microsoft's, and one of its own where the settings give one. That one takes the
-    place of those whose issuer it has: an issuer is of one cloud, or two would be mixed."""
+    """The clouds of this installation: Microsoft's, and a custom one from the settings. The custom cloud replaces those
+    with the same issuer, so that each issuer belongs to one cloud."""
 
     def __init__(self, default: str, custom: str) -> None:
         self._default = default
@@ -122,23 +123,23 @@ class Clouds:
             raise ValueError("the cloud chosen for all needs addresses of its own, or its issuer is the custom cloud's")
 
     def get(self, name: str) -> Cloud:
-        """A cloud by name; empty: the installation's. Raises ValueError."""
+        """A cloud by name; for an empty name the installation's. Raises ValueError."""
         found = self._clouds.get(name or self._default)
         if found is None:
             raise ValueError(f"unknown cloud {name!r}")
         return found
 
     def name_of(self, name: str) -> str:
-        """The same name, or the installation's where none is given."""
+        """The name, or the installation's for an empty one."""
         return name or self._default
 
     def of_issuer(self, issuer: str) -> Cloud | None:
-        """The cloud whose tokens name this issuer; None: no Microsoft token."""
+        """The cloud whose tokens have this issuer; None: it is not Microsoft's."""
         return next((c for c in self._clouds.values() if issuer.startswith((f"{c.issuer}/", f"{c.sts}/"))), None)
 
     def directory_of(self, issuer: str) -> tuple[str, str] | None:
-        """Cloud and directory of an OpenID issuer that is one directory of Microsoft's; None for all others, those that
-        stand for many directories among them."""
+        """Cloud and directory of an OpenID issuer that is one Microsoft directory; None for others, also for issuers of
+        many directories."""
         for name, cloud in self._clouds.items():
             for base in (cloud.issuer, cloud.sts):
                 found = issuer.removeprefix(f"{base}/").partition("/")[0].lower()
@@ -147,7 +148,7 @@ class Clouds:
         return None
 
     def discovery_of(self, issuer: str) -> str | None:
-        """Where a v2.0 issuer's document is, when that is not below the issuer itself."""
+        """The discovery address of a v2.0 issuer, if it is not below the issuer itself."""
         for cloud in self._clouds.values():
             if cloud.login != cloud.issuer and issuer.startswith(f"{cloud.issuer}/"):
                 return f"{cloud.login}{issuer.removeprefix(cloud.issuer)}/.well-known/openid-configuration"

@@ -1,7 +1,7 @@
-"""``provider test``: what is right and wrong with a directory, an application, an environment and Graph, in sentences.
+"""``provider test`` for Microsoft: checks a directory, an application, an environment and Graph; findings as sentences.
 
-Nobody signs in for it. So everything is asked without a person's token, and Microsoft says no to all of it: how it says
-no is what tells. Nothing is changed anywhere.
+No user signs in, so all requests are without a user's token, and Microsoft refuses them: the kind of refusal is the
+finding. Changes nothing.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from manifest_auth.protocols.oidc import Finding
 from manifest_auth.runtime.outgoing import Outgoing, Reply, Unreachable
 
 _DIRECTORY = re.compile(r"authorization_uri=\"?https://[^/,\s\"]+/([0-9a-fA-F-]{36})/")
-#: Grants that nobody was given: a code, and a token to be exchanged.
+#: Invalid grants: a code, and a token to exchange.
 CODE = {"grant_type": "authorization_code", "code": "a-code-that-was-never-given", "code_verifier": "0123456789-" * 4}
 TOKEN = {**ON_BEHALF_OF, "assertion": "e30.e30.e30"}
 
 
 async def directory(outgoing: Outgoing, cloud: Cloud, name: str, tenant_id: int) -> list[Finding]:
-    """Whether there is a directory of that id in this cloud, and its keys can be read."""
+    """Checks that the directory exists in this cloud, and that its keys can be read."""
     host = urlsplit(cloud.login).netloc
     try:
         address = f"{cloud.login}/{name}/v2.0/.well-known/openid-configuration"
@@ -33,15 +33,13 @@ async def directory(outgoing: Outgoing, cloud: Cloud, name: str, tenant_id: int)
     found = _object(reply)
     if reply.status != 200:
         if found.get("error") == "invalid_tenant" or _number(found) == "AADSTS90002":
-            words = f"No such directory: {host} knows none with the id {name}. Is it of another cloud?"
-            return [Finding("bad", words)]
-        return [Finding("bad", f"Microsoft's login service at {host} {_said(reply)}.")]
+            text = f"No such directory: {host} knows none with the id {name}. Is it of another cloud?"
+            return [Finding("bad", text)]
+        return [Finding("bad", f"Microsoft's login service at {host} {_status_text(reply)}.")]
     issuer = found.get("issuer")
     if issuer != cloud.issuer_v2(name):
-        words = (
-            f"The directory names itself {str(issuer)[:200]}, and in this cloud it would be {cloud.issuer_v2(name)}."
-        )
-        return [Finding("bad", words)]
+        text = f"The directory names itself {str(issuer)[:200]}, and in this cloud it would be {cloud.issuer_v2(name)}."
+        return [Finding("bad", text)]
     findings = [Finding("ok", f"The directory is at {host}, and names itself as it must in this cloud.")]
     try:
         keys = await oidc.fetch_keys(outgoing, str(found.get("jwks_uri")), outgoing.deadline(tenant_id))
@@ -63,8 +61,8 @@ async def application(
     grant: dict[str, str],
     tenant_id: int,
 ) -> Finding:
-    """Whether the directory knows our application and takes its secret: it is shown a ``grant`` that nobody was given,
-    and complains of whatever it looks at first."""
+    """Checks that the directory knows our application and accepts its secret: it gets an invalid ``grant``, and reports
+    the first error that it finds."""
     fields = {**grant, "client_id": client_id, **({"client_secret": secret} if secret else {})}
     try:
         address = f"{cloud.login}/{name}/oauth2/v2.0/token"
@@ -73,35 +71,35 @@ async def application(
         return Finding("bad", f"The directory's token endpoint cannot be reached: {error}.")
     found = _object(reply)
     complaint, number = found.get("error"), _number(found)
-    told = f" ({number})" if number else ""
+    suffix = f" ({number})" if number else ""
     if complaint == "unauthorized_client":
-        return Finding("bad", f"The directory does not know the application {client_id}{told}.")
+        return Finding("bad", f"The directory does not know the application {client_id}{suffix}.")
     if complaint == "invalid_client" and secret:
-        return Finding("bad", f"Microsoft does not take the client secret: it is wrong, or has expired{told}.")
+        return Finding("bad", f"Microsoft does not take the client secret: it is wrong, or has expired{suffix}.")
     if complaint == "invalid_client":
-        return Finding("bad", f"Microsoft asks for a client secret, and there is none{told}: set clientSecret.")
+        return Finding("bad", f"Microsoft asks for a client secret, and there is none{suffix}: set clientSecret.")
     if complaint not in ("invalid_grant", "invalid_request"):
         return Finding(
-            "note", f"Whether the application and its secret are right is not known: Microsoft {_said(reply)}."
+            "note", f"Whether the application and its secret are right is not known: Microsoft {_status_text(reply)}."
         )
     if not secret:
-        words = "It works if the redirect address is registered for mobile and desktop applications, not for the web."
-        return Finding("note", f"There is no client secret. {words}")
-    words = "It may look at the secret only when somebody signs in, so try that too."
-    return Finding("note", f"Microsoft has nothing against the application and its secret so far. {words}")
+        text = "It works if the redirect address is registered for mobile and desktop applications, not for the web."
+        return Finding("note", f"There is no client secret. {text}")
+    text = "It may check the secret only at a real sign-in, so try that too."
+    return Finding("note", f"Microsoft has nothing against the application and its secret so far. {text}")
 
 
 async def environment(outgoing: Outgoing, cloud: Cloud, organization: str, name: str, tenant_id: int) -> Finding:
-    """Whether there is a Dataverse environment, and takes tokens of the directory."""
+    """Checks that the Dataverse environment exists, and accepts tokens of the directory."""
     try:
-        address = f"{cloud.called_at(organization)}/api/data/v9.2/WhoAmI"
+        address = f"{cloud.api_address(organization)}/api/data/v9.2/WhoAmI"
         reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="dataverse")
     except Unreachable as error:
         return Finding("bad", f"The environment {organization} cannot be reached: {error}.")
     if reply.status == 404:
         return Finding("bad", f"There is no environment at {organization}.")
     if reply.status != 401:
-        return Finding("note", f"The environment {organization} {_said(reply)}, and should ask for a token.")
+        return Finding("note", f"The environment {organization} {_status_text(reply)}, and should ask for a token.")
     named = _DIRECTORY.search(reply.headers.get("www-authenticate", ""))
     if named is None:
         return Finding("ok", f"The environment {organization} is there and asks for a token.")
@@ -111,13 +109,13 @@ async def environment(outgoing: Outgoing, cloud: Cloud, organization: str, name:
 
 
 async def graph(outgoing: Outgoing, cloud: Cloud, tenant_id: int) -> Finding:
-    """Whether Graph is there."""
+    """Checks that Graph can be reached."""
     try:
         reply = await outgoing.get(f"{cloud.graph}/v1.0/me", deadline=outgoing.deadline(tenant_id), call="graph")
     except Unreachable as error:
         return Finding("bad", f"Microsoft Graph cannot be reached: {error}.")
     if reply.status != 401:
-        return Finding("note", f"Microsoft Graph at {cloud.graph} {_said(reply)}, and should ask for a token.")
+        return Finding("note", f"Microsoft Graph at {cloud.graph} {_status_text(reply)}, and should ask for a token.")
     return Finding("ok", f"Microsoft Graph is at {cloud.graph} and asks for a token.")
 
 
@@ -130,10 +128,10 @@ def _object(reply: Reply) -> dict[str, Any]:
 
 
 def _number(body: dict[str, Any]) -> str:
-    """Microsoft's number of what went wrong, by which it can be looked up."""
+    """Microsoft's error number (AADSTS…)."""
     return oidc.with_number("", body.get("error_description")).strip()
 
 
-def _said(reply: Reply) -> str:
+def _status_text(reply: Reply) -> str:
     number = _number(_object(reply))
     return f"answers with status {reply.status}" + (f" ({number})" if number else "")

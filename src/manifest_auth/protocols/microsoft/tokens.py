@@ -1,8 +1,8 @@
-"""What an Entra ID access token says, before and after it is known to be genuine. Pure.
+"""Checks the claims of Entra ID access tokens, before they are verified. No input or output.
 
-One rule stands in :func:`check`, for tokens for Graph and for our own application alike; what makes the claims true is
-elsewhere: Graph's word, or a signature. Microsoft's advice: audience, issuer bound to the directory, actor by ``azp``
-or ``appid``, person by ``oid`` and ``tid``, never by an address (claims validation; RFC 8725).
+:func:`check` has one rule for tokens for Graph and for our own application. Another module verifies the token, by
+calling Graph or by its signature. The rule is Microsoft's advice on claims validation, with RFC 8725: audience, issuer
+bound to the directory, application by ``azp`` or ``appid``, user by ``oid`` and ``tid``, never by an e-mail address.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from manifest_auth.protocols.microsoft.clouds import CONSUMERS, Cloud
 from manifest_auth.runtime.outgoing import parse
 from manifest_auth.text.base64url import decode
 
-MAX_LENGTH = 16 * 1024  # a token with many groups is longer than ours ever are
+MAX_LENGTH = 16 * 1024  # a token with many groups is long
 SKEW_S = 60
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
@@ -26,9 +26,9 @@ class Refused(Exception):
 
 
 class Accepted(NamedTuple):
-    """What a client's provider accepts. ``applications``: client ids of the apps that may call, lower case;
-    ``audiences``: our own application's id and App ID URI, empty when only Graph's tokens count;
-    ``scopes``: of which a token for our own application must hold one."""
+    """What a client's provider accepts. ``applications``: client ids of allowed apps, lower case; ``audiences``: our
+    own application's id and App ID URI, empty when only tokens for Graph are accepted; ``scopes``: a token for our own
+    application must have one of them."""
 
     directory: str
     cloud: Cloud
@@ -40,7 +40,7 @@ class Accepted(NamedTuple):
 
 
 class Claims(NamedTuple):
-    """The claims that count. Times in seconds."""
+    """The checked claims. Times in seconds."""
 
     directory: str
     person: str  # oid
@@ -53,10 +53,10 @@ class Claims(NamedTuple):
 
 
 def read(token: str) -> dict[str, Any] | None:
-    """The payload of what may be a JWT, unverified; None when it is none.
+    """The unverified payload of a JWT; None for another text.
 
-    All three parts are read, and strictly, though only one is used: Graph may overlook what base64url does not allow,
-    and then one token would have several texts.
+    All three parts are decoded strictly, although only one is used: Graph may accept invalid base64url, and then one
+    token would have several texts.
     """
     if len(token) > MAX_LENGTH or not _COMPACT.match(token):
         return None
@@ -70,21 +70,22 @@ def read(token: str) -> dict[str, Any] | None:
 
 
 def directory_of(payload: Mapping[str, Any]) -> str:
-    """``tid``, lower case; empty when it is no directory's id."""
+    """``tid``, lower case; empty when it is not a directory id."""
     tid = payload.get("tid")
     return tid.lower() if isinstance(tid, str) and GUID.match(tid.lower()) else ""
 
 
 def application_of(payload: Mapping[str, Any]) -> str:
-    """Which app asked for the token: ``azp`` in v2.0 tokens, ``appid`` in v1.0 ones. If both are there, they agree."""
-    told = [payload[name] for name in ("azp", "appid") if name in payload]
-    found = {value.lower() if isinstance(value, str) else "" for value in told}
+    """The application that requested the token: ``azp`` in v2.0 tokens, ``appid`` in v1.0 ones. Empty when both are
+    there and differ."""
+    values = [payload[name] for name in ("azp", "appid") if name in payload]
+    found = {value.lower() if isinstance(value, str) else "" for value in values}
     return found.pop() if len(found) == 1 else ""
 
 
 def check(payload: Mapping[str, Any], accepted: Accepted, now_ms: int) -> Claims:
-    """The claims, if all but ``exp`` are as the provider's settings ask; whether its time is over is judged once the
-    token is known to be genuine. Raises Refused."""
+    """The claims, checked against the provider's settings, except ``exp``, which is checked after the token is
+    verified. Raises Refused."""
     cloud, directory = accepted.cloud, accepted.directory
     if directory_of(payload) != directory or directory == CONSUMERS:
         raise Refused("tid: of another directory, or of personal accounts")
@@ -121,8 +122,8 @@ def _is_for_us(audience: str, accepted: Accepted) -> bool:
 
 
 def _check_delegated(payload: Mapping[str, Any], accepted: Accepted, *, is_graph: bool) -> None:
-    """A token of an app alone carries ``roles`` and no ``scp``: it is nobody's. ``idtyp`` is optional, and ``user`` in
-    a person's."""
+    """Refuses tokens of an application itself, which have ``roles`` and no ``scp``. ``idtyp`` is optional, and ``user``
+    in a user's token."""
     scopes = payload.get("scp")
     if payload.get("idtyp", "user") != "user" or not isinstance(scopes, str) or not scopes.split():
         raise Refused("scp: an app's own token, no person's")
@@ -131,8 +132,8 @@ def _check_delegated(payload: Mapping[str, Any], accepted: Accepted, *, is_graph
 
 
 def _check_guest(payload: Mapping[str, Any], accepted: Accepted) -> None:
-    """``acct`` 1 is a guest, 0 a member; ``idp`` names who signed a guest in, where that is not the directory itself.
-    Both are optional; what is neither absent nor a member's is a guest's."""
+    """Refuses guests unless they are allowed. ``acct`` 1 is a guest, 0 a member; ``idp`` names a guest's own identity
+    provider. Both are optional; any other value means a guest."""
     cloud, directory = accepted.cloud, accepted.directory
     at_home = payload.get("idp", "") in ("", cloud.issuer_v1(directory), cloud.issuer_v2(directory))
     if not (at_home and payload.get("acct", 0) in (0, "0")) and not accepted.guests:

@@ -1,4 +1,4 @@
-"""The authorization request: where the browser is sent (OpenID Connect Core, section 3.1.2.1; RFC 7636)."""
+"""The authorization request (OpenID Connect Core, section 3.1.2.1; RFC 7636)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from manifest_auth.protocols.oidc.messages import Authorization, Discovered, Reg
 
 
 def address(found: Discovered, registration: Registration, asked: Authorization) -> str:
-    """A query that the endpoint's address has already is kept (RFC 6749, section 3.1)."""
+    """The address of the authorization request. A query in the endpoint's address is kept (RFC 6749, section 3.1)."""
     scopes = dict.fromkeys(("openid", *registration.scopes))
     query = {
         "response_type": "code",

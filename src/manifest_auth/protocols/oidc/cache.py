@@ -1,4 +1,4 @@
-"""What providers publish, kept for an hour and shared by all clients; fetched once at a time for a client."""
+"""A cache of provider documents: an hour old at most, shared by all clients, one fetch at a time per client."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class _Entry(Generic[Thing]):
     thing: Thing
     fetched_at: int
     renewed_at: int | None = None
-    failed_at: dict[int, int] = field(default_factory=dict)  # by client: the calls of one may fail alone
+    failed_at: dict[int, int] = field(default_factory=dict)  # by client: the calls of one client may fail alone
 
 
-class Kept(Generic[Thing]):
-    """``fetch``: key and client → thing, within a time of its own; raises Unreachable, or whatever makes the thing no
-    good.
+class TtlCache(Generic[Thing]):
+    """``fetch``: from key and client to the value, with its own time limit; raises Unreachable, or another error of an
+    invalid value.
 
-    ``stale_ms``: how old a copy may be that is used while fetching fails; 0: failure closes. No client waits for the
-    fetch of another one: that one's share may be used up.
+    ``stale_ms``: the maximum age of a copy that is used while fetching fails; 0: none. No client waits for the fetch of
+    another client, whose share may be used up.
     """
 
     def __init__(
@@ -47,20 +47,20 @@ class Kept(Generic[Thing]):
         self._under_way: dict[tuple[str, int], asyncio.Task[Thing]] = {}
 
     async def get(self, key: str, deadline: Deadline) -> Thing:
-        """The thing, at most an hour old where its source can be reached by the deadline."""
+        """The cached value, at most an hour old if its source can be reached before the deadline."""
         entry = self._entries.get(key)
         if entry is None or not self._is_younger(entry.fetched_at, max(FRESH_MS, self._stale_ms)):
             self._miss.inc()
-            return await self._fetched(key, deadline)
+            return await self._fetch_once(key, deadline)
         if self._is_younger(entry.fetched_at, FRESH_MS):
             self._hit.inc()
             return entry.thing
         if self._is_younger(entry.failed_at.get(deadline.tenant_id), RENEW_MS):
             self._stale.inc()
             return entry.thing
-        try:  # the rest of the time is for what the thing is needed for
+        try:  # the rest of the time is for the use of the value
             now = asyncio.get_running_loop().time()
-            thing = await self._fetched(key, deadline._replace(at=now + (deadline.at - now) / 2))
+            thing = await self._fetch_once(key, deadline._replace(at=now + (deadline.at - now) / 2))
         except Unreachable:
             self._stale.inc()
             entry.failed_at[deadline.tenant_id] = self._clock.now_ms()
@@ -69,9 +69,10 @@ class Kept(Generic[Thing]):
         return thing
 
     async def renew(self, key: str, outdated: Thing, deadline: Deadline) -> Thing | None:
-        """Something newer than ``outdated``, which did not do; None when the last renewal was less than a minute ago.
+        """A newer value than ``outdated``, which was not sufficient; None when the last renewal was less than a minute
+        ago.
 
-        The minute keeps whoever can show tokens of unknown keys from making us fetch for each.
+        The minute prevents an attacker with tokens of unknown keys from causing a fetch for each.
         """
         entry, tenant_id = self._entries.get(key), deadline.tenant_id
         if entry is not None and entry.thing is not outdated:
@@ -79,16 +80,16 @@ class Kept(Generic[Thing]):
         is_new = entry is not None and self._is_younger(entry.renewed_at, RENEW_MS)
         if is_new and (key, tenant_id) not in self._under_way:
             return None
-        return await self._fetched(key, deadline, is_renewal=True)
+        return await self._fetch_once(key, deadline, is_renewal=True)
 
     def _is_younger(self, at: int | None, age_ms: int) -> bool:
         return at is not None and 0 <= self._clock.now_ms() - at < age_ms
 
-    async def _fetched(self, key: str, deadline: Deadline, *, is_renewal: bool = False) -> Thing:
+    async def _fetch_once(self, key: str, deadline: Deadline, *, is_renewal: bool = False) -> Thing:
         asked = (key, deadline.tenant_id)
         task = self._under_way.get(asked)
         if task is None:
-            task = self._under_way[asked] = asyncio.ensure_future(self._fetch_and_keep(*asked, is_renewal))
+            task = self._under_way[asked] = asyncio.ensure_future(self._fetch_and_store(*asked, is_renewal))
             task.add_done_callback(lambda done: self._forget(asked, done))
         try:
             async with asyncio.timeout_at(deadline.at):
@@ -96,7 +97,7 @@ class Kept(Generic[Thing]):
         except TimeoutError:
             raise Unreachable(f"{key}: no answer in time") from None
 
-    async def _fetch_and_keep(self, key: str, tenant_id: int, is_renewal: bool) -> Thing:
+    async def _fetch_and_store(self, key: str, tenant_id: int, is_renewal: bool) -> Thing:
         thing = await self._fetch(key, tenant_id)
         now = self._clock.now_ms()
         self._entries.pop(key, None)
@@ -108,4 +109,4 @@ class Kept(Generic[Thing]):
     def _forget(self, asked: tuple[str, int], done: asyncio.Task[Thing]) -> None:
         del self._under_way[asked]
         if not done.cancelled():
-            done.exception()  # looked at, though all who asked may be gone
+            done.exception()  # marks the error as handled; the callers may be gone

@@ -1,8 +1,9 @@
-"""Which callback address a sign-in has, and whether an answer belongs to it (RFC 9207; RFC 9700, section 4.4).
+"""The callback address of a sign-in, and whether an answer belongs to it: mix-up defence (RFC 9207; RFC 9700, section
+4.4).
 
-An attacker's provider may send the browser on to an honest one, so that the honest code comes back in a sign-in at the
-attacker's. Two things prove that an answer is of the provider that was asked: it comes to an address that no other
-provider has, or it names its issuer. Without one of them there is no sign-in.
+An attacker's provider may redirect the browser to an honest one, so that the honest provider's code arrives in a
+sign-in at the attacker's. One of two facts must prove the origin of an answer: it arrives at an address that no other
+provider has, or it names its issuer. Otherwise the sign-in is refused.
 """
 
 from __future__ import annotations
@@ -14,27 +15,29 @@ from manifest_auth.protocols.oidc.messages import Discovered
 
 
 class Callback(NamedTuple):
-    """What a sign-in remembers from its beginning, whatever the provider announces later. ``iss_required``: the
-    provider announced that its answers carry ``iss``."""
+    """Stored at the start of a sign-in, so that later announcements of the provider do not matter. ``iss_required``:
+    the provider announced that its answers have ``iss``."""
 
     redirect_uri: str
     iss_required: bool
 
-    def fits(self, came_to: str, iss: str | None, asked: Callable[[], str]) -> bool:
-        """Whether an answer that came to that address, with that ``iss`` or none, is of the issuer that was ``asked``.
-        Each is compared letter by letter."""
-        if came_to != self.redirect_uri:
+    def matches(self, callback_address: str, iss: str | None, asked: Callable[[], str]) -> bool:
+        """Whether an answer at ``callback_address`` with ``iss`` comes from the issuer ``asked``. Texts are compared
+        exactly."""
+        if callback_address != self.redirect_uri:
             return False
         return not self.iss_required if iss is None else iss == asked()
 
 
 class CallbackAddresses(NamedTuple):
-    """``own``: of one provider of one client alone; ``shared``: of all that may use it, None for one that may not."""
+    """``own``: the address of one provider of one client; ``shared``: the common address; None for a provider that may
+    not use it."""
 
     own: str
     shared: str | None = None
 
     def chosen(self, found: Discovered) -> Callback:
-        """The shared address proves nothing by itself, so it is only for those that announce ``iss``."""
+        """The callback for a provider. The shared address does not identify the provider, so it needs a provider that
+        announces ``iss``."""
         address = self.shared if self.shared is not None and found.returns_iss else self.own
         return Callback(address, found.returns_iss)

@@ -1,4 +1,4 @@
-"""The relying party: one of these in each process, for all providers of all tenants."""
+"""The OpenID Connect relying party: one object per process, for all providers of all tenants."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from manifest_auth.protocols.oidc import (
     token_endpoint,
     userinfo,
 )
-from manifest_auth.protocols.oidc.cache import Kept
+from manifest_auth.protocols.oidc.cache import TtlCache
 from manifest_auth.protocols.oidc.callback import Callback, CallbackAddresses
 from manifest_auth.protocols.oidc.errors import Refused
 from manifest_auth.protocols.oidc.messages import Answer, Authorization, Discovered, Redeemed, Registration
@@ -26,37 +26,37 @@ _STALE_MS = 24 * 60 * 60 * 1000
 
 
 class Client:
-    """Every method that talks to a provider raises :class:`.outgoing.Unreachable` and :class:`Refused`; all its calls
-    together keep the ``deadline``, and are made for its client."""
+    """Every method that calls a provider raises :class:`.outgoing.Unreachable` and :class:`Refused`. ``deadline``: for
+    all its calls together; it names the client."""
 
     def __init__(self, outgoing: Outgoing, clock: Clock, at: Callable[[str], str] = discovery.address_of) -> None:
-        """``at``: where the document of an issuer is, if not where the standard says."""
+        """``at``: the discovery address of an issuer, if it differs from the standard's."""
         self._outgoing, self._clock, self._at = outgoing, clock, at
-        self._documents = Kept(self._discovered, clock, outgoing.metrics, "discovery", _STALE_MS)
-        self._keys = Kept(
+        self._documents = TtlCache(self._discovered, clock, outgoing.metrics, "discovery", _STALE_MS)
+        self._keys = TtlCache(
             self._published, clock, outgoing.metrics, "provider_keys"
-        )  # no stale ones: a key that was taken back must stop verifying
+        )  # no stale keys: a revoked key must stop verifying
         self._tokens = token_endpoint.TokenEndpoint(outgoing)
 
     async def discover(self, issuer: str, deadline: Deadline) -> Discovered:
-        """What a provider says about itself, at most an hour old; up to a day while it cannot be fetched."""
+        """A provider's discovery document, at most an hour old; up to a day while it cannot be fetched."""
         return await self._documents.get(issuer, deadline)
 
     def authorization_address(self, found: Discovered, registration: Registration, asked: Authorization) -> str:
-        """Where the browser is sent."""
+        """The address of the authorization request."""
         return authorization.address(found, registration, asked)
 
     async def redeem(
         self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: Deadline
     ) -> dict[str, Any]:
-        """The verified claims of who signed in. Userinfo is asked where the ID token lacks one of the claims ``wants``;
-        what the ID token says wins."""
+        """The verified claims of the user. Userinfo is called if the ID token lacks one of the claims ``wants``; the ID
+        token's claims win."""
         return (await self.redeem_tokens(registration, answer, wants, deadline)).claims
 
     async def redeem_tokens(
         self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: Deadline
     ) -> Redeemed:
-        """As :meth:`redeem`, with the provider's tokens, for those who call its other services with them."""
+        """As :meth:`redeem`, with the provider's tokens, for calls to its other services."""
         found = await self.discover(registration.issuer, deadline)
         tokens = await self._tokens.redeem(found, registration, answer, deadline)
         signed = id_token.read(tokens.id_token, found.algorithms)
@@ -69,7 +69,7 @@ class Client:
         if found.userinfo_endpoint and wants - told.keys():
             info = await self._userinfo(found, registration, tokens.access_token, deadline)
             userinfo.check(info, claims["sub"])
-            told = userinfo.together(told, info)
+            told = userinfo.merged(told, info)
         return Redeemed(told, tokens.access_token, tokens.refresh_token)
 
     def examine(
@@ -80,15 +80,14 @@ class Client:
         tenant_id: int,
         outgoing: Outgoing | None = None,
     ) -> AsyncIterator[Finding]:
-        """What is right and what is wrong with a provider, for whoever configures it, told as it is found. Raises
-        nothing but what ``outgoing`` adds."""
+        """Findings about a provider for the user who configures it, one by one. Raises only errors of ``outgoing``."""
         address = self._at(registration.issuer)
         return diagnose.examine(outgoing or self._outgoing, random, registration, addresses, address, tenant_id)
 
     async def callback(
         self, registration: Registration, addresses: CallbackAddresses, random: Random, tenant_id: int
     ) -> tuple[Callback, CallbackState]:
-        """The callback address that a sign-in would use now, and whether the provider has it registered."""
+        """The callback address of a sign-in now, and whether the provider has it registered."""
         found = await self.discover(registration.issuer, self._outgoing.deadline(tenant_id))
         chosen = addresses.chosen(found)
         deadline = self._outgoing.deadline(tenant_id)

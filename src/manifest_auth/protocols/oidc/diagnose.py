@@ -1,4 +1,4 @@
-"""``provider test``: what is right and wrong with a provider, in sentences for whoever configures it."""
+"""``provider test`` for OpenID Connect: findings as sentences for the user who configures the provider."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ async def examine(
     address: str,
     tenant_id: int,
 ) -> AsyncIterator[Finding]:
-    """Fetches everything anew, tries to redeem a code that does not exist, and asks for a sign-in without a page.
-    Raises nothing but what ``outgoing`` adds. ``address``: where the issuer's document is. Each step has the whole
-    budget of a sign-in of the client."""
+    """Fetches everything again, tries to redeem an invalid code, and requests a sign-in without a page. ``address``: of
+    the issuer's discovery document. Each step has the whole time budget of a sign-in. Raises only errors of
+    ``outgoing``."""
     if addresses.shared is None:
         yield _address(addresses.own, addresses)
     try:
@@ -31,13 +31,13 @@ async def examine(
         document = await discovery.fetch(outgoing, address, outgoing.deadline(tenant_id))
     except ValueError as error:
         yield Finding("bad", f"The issuer {registration.issuer} {error}.")
-        for finding in _unsure(addresses):
+        for finding in _unconfirmed_address(addresses):
             yield finding
         return
     except Unreachable as error:
         hint = "Is the issuer right? It is what stands before /.well-known/openid-configuration."
         yield Finding("bad", f"The provider's description cannot be fetched: {error}. {hint}")
-        for finding in _unsure(addresses):
+        for finding in _unconfirmed_address(addresses):
             yield finding
         return
     yield Finding("ok", f"The provider's description is at {address}.")
@@ -47,7 +47,7 @@ async def examine(
     for fault in faults:
         yield Finding("bad", f"In the provider's description {fault}.")
     if faults:
-        for finding in _unsure(addresses):
+        for finding in _unconfirmed_address(addresses):
             yield finding
         return
     found = discovery.read(outgoing, registration.issuer, {**document, "issuer": registration.issuer})
@@ -72,7 +72,7 @@ def _issuer(configured: str, document: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _abilities(registration: Registration, document: dict[str, Any]) -> Iterator[Finding]:
-    """What the description announces: the flow, PKCE, algorithms, scopes. A list that is absent announces nothing."""
+    """Checks the announced flow, PKCE, algorithms and scopes. A missing list announces nothing."""
     flows = discovery.texts(document, "response_types_supported")
     if flows and "code" not in flows:
         yield Finding("bad", "The provider does not offer the authorization code flow (response type code).")
@@ -104,8 +104,8 @@ async def _keys(outgoing: Outgoing, found: Discovered, deadline: Deadline) -> Fi
     return Finding("ok", f"The provider publishes {usable} usable {'key' if usable == 1 else 'keys'}.")
 
 
-def _unsure(addresses: CallbackAddresses) -> Iterator[Finding]:
-    """The address to register of a provider that is marked, while its description is not there."""
+def _unconfirmed_address(addresses: CallbackAddresses) -> Iterator[Finding]:
+    """The callback address to register while the provider's description is not available."""
     if addresses.shared is not None:
         shared = f"{addresses.shared}, the shared one, if the provider announces iss (RFC 9207)"
         yield Finding("note", f"The callback address to register is {shared}; else {addresses.own}, its own.")

@@ -1,10 +1,10 @@
-"""Discovery: what a provider publishes about itself (OpenID Connect Discovery 1.0, sections 3 and 4)."""
+"""Discovery documents of providers (OpenID Connect Discovery 1.0, sections 3 and 4)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from manifest_auth.protocols.oidc.errors import SET_UP, Refused
+from manifest_auth.protocols.oidc.errors import SETUP_ERROR, Refused
 from manifest_auth.protocols.oidc.keys import ALGORITHMS
 from manifest_auth.protocols.oidc.messages import Discovered
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable, split
@@ -13,12 +13,12 @@ WELL_KNOWN = "/.well-known/openid-configuration"
 
 
 def address_of(issuer: str) -> str:
-    """Where an issuer's document is: a slash at its end is taken away first, a path stays (section 4.1)."""
+    """The discovery address of an issuer: without a slash at its end, with its path (section 4.1)."""
     return issuer.removesuffix("/") + WELL_KNOWN
 
 
 async def fetch(outgoing: Outgoing, address: str, deadline: Deadline) -> dict[str, Any]:
-    """The document as it is. Raises Unreachable, also when it is no document."""
+    """The unchecked document. Raises Unreachable, also when it is not a JSON object."""
     reply = await outgoing.get(address, deadline=deadline, call="discovery")
     if reply.status != 200:
         raise Unreachable(f"{address}: answered {reply.status}")
@@ -32,12 +32,12 @@ async def fetch(outgoing: Outgoing, address: str, deadline: Deadline) -> dict[st
 
 
 def read(outgoing: Outgoing, issuer: str, document: dict[str, Any]) -> Discovered:
-    """The members that we use. Raises Refused: another issuer's (section 4.3), or an address that may not be used."""
+    """The used members. Raises Refused for another issuer (section 4.3), or an address that may not be used."""
     if document.get("issuer") != issuer:
         reason = f"discovery: the issuer is {str(document.get('issuer'))[:200]}, configured is {issuer}"
-        raise Refused(reason, SET_UP)
+        raise Refused(reason, SETUP_ERROR)
     if faults := bad_endpoints(outgoing, document):
-        raise Refused(f"discovery: {'; '.join(faults)}", SET_UP)
+        raise Refused(f"discovery: {'; '.join(faults)}", SETUP_ERROR)
     return Discovered(
         issuer=issuer,
         authorization_endpoint=document["authorization_endpoint"],
@@ -52,10 +52,10 @@ def read(outgoing: Outgoing, issuer: str, document: dict[str, Any]) -> Discovere
 
 
 def bad_endpoints(outgoing: Outgoing, document: dict[str, Any]) -> list[str]:
-    """What is wrong with the addresses that no sign-in can do without, each in a phrase."""
+    """Faults of the required endpoint addresses, each as a phrase."""
     faults = []
     for name, check in (
-        ("authorization_endpoint", split),  # only the browser goes there, perhaps to where we may not
+        ("authorization_endpoint", split),  # only the browser goes there, perhaps to a private address
         ("token_endpoint", outgoing.check),
         ("jwks_uri", outgoing.check),
     ):
@@ -68,14 +68,14 @@ def bad_endpoints(outgoing: Outgoing, document: dict[str, Any]) -> list[str]:
 
 
 def usable_algorithms(document: dict[str, Any]) -> tuple[str, ...]:
-    """Ours among those that the provider signs with. RS256 is everybody's (OpenID Connect Core, section 15.1); ``none``
-    and HMAC, which many documents list, are nobody's."""
+    """The supported ones among the provider's signing algorithms. Every provider has RS256 (OpenID Connect Core,
+    section 15.1); ``none`` and HMAC are never accepted."""
     announced = {"RS256", *texts(document, "id_token_signing_alg_values_supported")}
     return tuple(name for name in ALGORITHMS if name in announced)
 
 
 def texts(document: dict[str, Any], name: str) -> tuple[str, ...]:
-    """A member that is a list of texts; empty when it is absent or something else."""
+    """A member that is a list of texts; empty when it is absent or of another type."""
     found = document.get(name)
     return tuple(entry for entry in found if isinstance(entry, str)) if isinstance(found, list) else ()
 

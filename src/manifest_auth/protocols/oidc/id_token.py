@@ -1,7 +1,7 @@
-"""ID tokens: OpenID Connect Core 1.0, sections 2 and 3.1.3.7, with the care of RFC 8725. Pure.
+"""Verifies ID tokens: OpenID Connect Core 1.0, sections 2 and 3.1.3.7, and RFC 8725. No input or output.
 
-Every check refuses by itself. What the header says about keys (``jwk``, ``jku``, ``x5c`` …) is never looked at; ``kid``
-only chooses among the keys that the provider publishes.
+Each check can refuse by itself. Keys in the header (``jwk``, ``jku``, ``x5c``) are ignored; ``kid`` only selects among
+the keys that the provider publishes.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ from manifest_auth.text.base64url import decode, encode
 MAX_LENGTH = 16 * 1024
 MAX_SUBJECT = 255
 SKEW_S = 60
-_MOST_TRIED = 16  # keys for a token that names none
+_MOST_TRIED = 16  # keys tried for a token without kid
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
-#: Absent is usual. Other kinds of JWT (``at+jwt``, ``logout+jwt`` …) name themselves, and are not ID tokens.
+#: Often absent. Other kinds of JWT (``at+jwt``, ``logout+jwt``) have their own types, and are refused.
 _TYPES = frozenset({"jwt", "jose", "id_token+jwt"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Expected(NamedTuple):
-    """What this very token must say."""
+    """The values that the token must have."""
 
     issuer: str
     client_id: str
     nonce: str
     now_ms: int
-    audiences: tuple[str, ...] = ()  # whom it may be for besides
+    audiences: tuple[str, ...] = ()  # further accepted audiences
 
 
 class Signed(NamedTuple):
-    """A token in its parts, before anything is believed."""
+    """The parts of a token, not verified."""
 
     algorithm: str
     kid: str | None
-    text: bytes  # what is signed
+    text: bytes  # the signed bytes
     payload: bytes
     signature: bytes
 
 
 class NoKey(Refused):
-    """None of the keys at hand verifies the token: forged, or signed with a key that was published since."""
+    """None of the known keys verifies the token: it is forged, or signed with a newer key."""
 
 
 def read(token: object, algorithms: tuple[str, ...]) -> Signed:
-    """The parts of a token. Raises Refused for its shape, its type, and an algorithm that is not among ours."""
+    """The parts of a token. Raises Refused for its shape, its type, and an algorithm that is not in ``algorithms``."""
     if not isinstance(token, str) or len(token) > MAX_LENGTH or not _COMPACT.match(token):
         raise Refused("ID token: not three segments of at most 16 KiB")
     text, _, signature = token.rpartition(".")
@@ -78,7 +78,7 @@ def verifying_key(signed: Signed, keys: tuple[Key, ...]) -> Key:
     """The key that signed it. Raises NoKey."""
     usable = [key for key in keys if key.fits(signed.algorithm)]
     fitting = [key for key in usable if signed.kid in (None, key.kid)]
-    fitting = fitting or [key for key in usable if key.kid is None]  # a set may leave the name out (RFC 7517, 4.5)
+    fitting = fitting or [key for key in usable if key.kid is None]  # keys may lack a kid (RFC 7517, 4.5)
     if not fitting:
         raise NoKey("ID token: its key is not among the provider's")
     for key in fitting[:_MOST_TRIED]:
@@ -88,7 +88,7 @@ def verifying_key(signed: Signed, keys: tuple[Key, ...]) -> Key:
 
 
 def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
-    """The claims of a token whose signature was found good. Raises Refused, saying which one is not as it must be."""
+    """The claims of a token with a verified signature. Raises Refused, which names the wrong claims."""
     try:
         claims = parse(signed.payload)
     except ValueError as error:
@@ -111,24 +111,24 @@ def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
 
 
 def check_access_token(claims: dict[str, Any], algorithm: str, key: Key, access_token: str) -> None:
-    """``at_hash``, where there is one (section 3.1.3.6): raises Refused when the two were not issued together."""
+    """Checks ``at_hash``, if present (section 3.1.3.6). Raises Refused when the two tokens were not issued together."""
     if "at_hash" in claims and claims["at_hash"] != _half_hash(algorithm, key, access_token.encode()):
         raise Refused("ID token: at_hash")
 
 
 def is_subject(sub: object) -> bool:
-    """Whether it is a text that can name a person: at most 255 characters, of any script but no control characters."""
+    """Whether ``sub`` is valid: at most 255 characters, without control characters."""
     return isinstance(sub, str) and 0 < len(sub) <= MAX_SUBJECT and not _CONTROL.search(sub)
 
 
 def is_for(audience: object, client_id: str) -> bool:
-    """Whether an ``aud``, which may be a text or a list of them, names the client."""
+    """Whether ``aud``, a text or a list of texts, contains the client id."""
     audiences = [audience] if isinstance(audience, str) else audience
     return isinstance(audiences, list) and all(isinstance(one, str) for one in audiences) and client_id in audiences
 
 
 def foreign_audiences(audience: str | list[str], client_id: str, trusted: tuple[str, ...]) -> list[str]:
-    """Those that an ``aud`` names besides the client and those that it trusts (section 3.1.3.7)."""
+    """Audiences in ``aud`` other than the client and the trusted ones (section 3.1.3.7)."""
     audiences = [audience] if isinstance(audience, str) else audience
     return [one for one in audiences if one != client_id and one not in trusted]
 
@@ -143,7 +143,7 @@ def _times(claims: dict[str, Any], now: float) -> dict[str, bool]:
 
 
 def _is_time(number: object) -> TypeGuard[int | float]:
-    """A JSON number, fractions allowed (RFC 7519, section 2), that a clock can show."""
+    """Whether it is a JSON number, fractions allowed (RFC 7519, section 2), in the range of a time."""
     return isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number < 2**53
 
 

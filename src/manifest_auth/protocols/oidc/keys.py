@@ -1,7 +1,7 @@
-"""Keys of providers: a JWK set (RFC 7517) read with care, and which of its keys may verify a signature.
+"""Signing keys of providers: reads JWK sets (RFC 7517), and chooses the keys that may verify a signature.
 
-Only public members are taken from a key, and only those kinds that sign ID tokens; whatever else a set holds, keys of
-unknown kinds for instance, is passed over.
+Only public members of a key are used, and only kinds that sign ID tokens; other content of a set, for instance keys of
+unknown kinds, is ignored.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable
 from manifest_auth.text.base64url import decode
 
-if TYPE_CHECKING:  # loaded at the first sign-in through a provider: some 30 ms and two megabytes
+if TYPE_CHECKING:  # loaded at the first sign-in through a provider: about 30 ms and 2 MB
     from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 MOST = 100
-_LEAST_RSA, _MOST_RSA = 2048, 8192  # bits: below, signatures can be forged; above, verifying is work for a stranger
+# Bits: shorter keys allow forged signatures; longer ones let an attacker cause expensive verification.
+_LEAST_RSA, _MOST_RSA = 2048, 8192
 
-#: Algorithm → the kinds of key that it takes. EdDSA is Ed25519 or Ed448 (RFC 8037); RFC 9864 names them apart.
+#: Algorithm to its kinds of keys. EdDSA is Ed25519 or Ed448 (RFC 8037); RFC 9864 names them separately.
 ALGORITHMS: dict[str, tuple[str, ...]] = {
     "RS256": ("RSA",),
     "RS384": ("RSA",),
@@ -36,32 +37,32 @@ _MEMBERS = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
 
 
 class Key(NamedTuple):
-    """A public key. ``kind``: ``RSA``, or the name of its curve. ``algorithm``: the only one that it is for, if any."""
+    """A public key. ``kind``: ``RSA``, or the name of its curve. ``algorithm``: the only allowed one, if any."""
 
     kid: str | None
     kind: str
     algorithm: str | None
     jose: RSAKey | ECKey | OKPKey
-    issuer: str | None = None  # whose tokens it signs, where a set holds keys of several: Microsoft's do
+    issuer: str | None = None  # whose tokens it signs, in sets with keys of several issuers (Microsoft)
 
     def fits(self, algorithm: str) -> bool:
-        """Whether it may verify a signature of this algorithm."""
+        """Whether the key may verify a signature with this algorithm."""
         mine = self.kind if self.algorithm == "EdDSA" else self.algorithm
         named = self.kind if algorithm == "EdDSA" else algorithm
         return self.kind in ALGORITHMS[algorithm] and mine in (None, named)
 
     def verifies(self, algorithm: str, signed: bytes, signature: bytes) -> bool:
-        """Whether the signature is good. Only for algorithms that it fits."""
+        """Whether the signature is valid. Only for algorithms that :meth:`fits` accepts."""
         from joserfc.jws import JWSRegistry
 
-        # The algorithm itself: the library's reader of tokens limits headers to 512 bytes, refuses members that it does
-        # not know, and warns of EdDSA each time.
+        # Uses the algorithm directly: the library's token parser limits headers to 512 bytes, refuses unknown members,
+        # and warns about EdDSA each time.
         return JWSRegistry.algorithms[algorithm].verify(signed, signature, self.jose)
 
 
 def of_issuer(keys: tuple[Key, ...], *issuers: str) -> tuple[Key, ...]:
-    """The keys that may sign for one of these issuers: those that say so, and those that say nothing. In the place of
-    ``{tenantid}`` any directory may stand."""
+    """The keys that may sign for one of these issuers: those that name it, and those that name none. ``{tenantid}``
+    matches any directory."""
     return tuple(key for key in keys if key.issuer is None or any(_fits(key.issuer, issuer) for issuer in issuers))
 
 
@@ -74,7 +75,7 @@ def _fits(template: str, issuer: str) -> bool:
 
 
 async def fetch(outgoing: Outgoing, address: str, deadline: Deadline) -> tuple[Key, ...]:
-    """The usable keys that a provider publishes. Raises Unreachable, also when it publishes no set."""
+    """The usable keys that a provider publishes. Raises Unreachable, also for an invalid set."""
     accept = {"Accept": "application/jwk-set+json, application/json"}
     reply = await outgoing.get(address, headers=accept, deadline=deadline, call="keys")
     if reply.status != 200:
@@ -86,7 +87,7 @@ async def fetch(outgoing: Outgoing, address: str, deadline: Deadline) -> tuple[K
 
 
 def read(document: Any) -> tuple[Key, ...]:
-    """The usable keys of a set, the first hundred. Raises ValueError when it is no set."""
+    """The usable keys of a set, the first hundred. Raises ValueError for an invalid set."""
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list):
         raise ValueError("no list of keys")
@@ -108,7 +109,7 @@ def _read(entry: dict[str, Any]) -> Key | None:
 
     try:
         jose = _imported({"kty": entry["kty"], **public}, kind)
-    except (ValueError, JoseError):  # a point off its curve, base64 that is none
+    except (ValueError, JoseError):  # a point not on its curve, invalid base64
         return None
     kid, algorithm, issuer = (member if isinstance(member := entry.get(name), str) else None
                               for name in ("kid", "alg", "issuer"))  # fmt: skip

@@ -1,4 +1,4 @@
-"""What goes in and out of this package, as plain records."""
+"""Parameters and results of this package, as records."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ from typing import Any, NamedTuple
 
 
 class Registration(NamedTuple):
-    """How we are known at one provider. ``authentication``: ``auto``, ``basic``, ``post`` or ``none``."""
+    """Our registration at one provider. ``authentication``: ``auto``, ``basic``, ``post`` or ``none``."""
 
     issuer: str
     client_id: str
     client_secret: str | None
     scopes: tuple[str, ...] = ("openid",)
     authentication: str = "auto"
-    audiences: tuple[str, ...] = ()  # whom an ID token may be for besides us
+    audiences: tuple[str, ...] = ()  # further accepted audiences of ID tokens
 
     def __repr__(self) -> str:
         return f"Registration({self.issuer!r}, {self.client_id!r}, ***)"
 
 
 class Discovered(NamedTuple):
-    """What a provider says about itself (OpenID Connect Discovery 1.0, section 3); addresses were checked."""
+    """A provider's discovery document (OpenID Connect Discovery 1.0, section 3), with checked addresses."""
 
     issuer: str
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
     userinfo_endpoint: str | None
-    algorithms: tuple[str, ...]  # those of ours that it may sign ID tokens with
+    algorithms: tuple[str, ...]  # supported ones for ID tokens
     token_auth_methods: tuple[str, ...]
     returns_iss: bool  # authorization_response_iss_parameter_supported, RFC 9207
     end_session_endpoint: str | None
 
 
 class Authorization(NamedTuple):
-    """What one sign-in sends along to the provider. ``challenge``: of PKCE, S256."""
+    """Parameters of one authorization request. ``challenge``: of PKCE, S256."""
 
     state: str
     nonce: str
@@ -45,7 +45,7 @@ class Authorization(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back with the browser, and what was kept for it. That it is the asked provider's is known already, see
+    """An authorization response, and the stored values for it. The caller has checked its issuer, see
     :class:`manifest_auth.protocols.oidc.callback.Callback`."""
 
     code: str
@@ -58,7 +58,7 @@ class Answer(NamedTuple):
 
 
 class Redeemed(NamedTuple):
-    """What a code was redeemed for, the ID token verified."""
+    """The result of redeeming a code, with the verified ID token."""
 
     claims: dict[str, Any]
     access_token: str

@@ -1,6 +1,6 @@
-"""Whether a provider knows us: our callback address, and our client id and secret. No one signs in for it.
+"""Checks our registration at a provider: callback address, client id and secret. No user signs in.
 
-The provider is asked for what it must refuse, and how it refuses tells. What it does not look at is never vouched for.
+Sends requests that the provider must refuse; the kind of refusal is the finding.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable
 from manifest_auth.text import base64url
 
-#: A code that no one was given, with a verifier as long as RFC 7636, section 4.1, asks for.
+#: An invalid code, with a verifier of the length that RFC 7636, section 4.1, requires.
 _BOGUS = ("a-code-that-was-never-given", "0123456789-0123456789-0123456789-0123456789")
-_TELLS_NOTHING = frozenset({401, 404, 405, 407, 408, 429})  # statuses that are about something else than the address
+_TELLS_NOTHING = frozenset({401, 404, 405, 407, 408, 429})  # statuses that say nothing about the address
 
 
 class Finding(NamedTuple):
-    """``ok``: as it should be; ``note``: worth knowing; ``bad``: no one can sign in like this."""
+    """``ok``: correct; ``note``: worth knowing; ``bad``: users cannot sign in."""
 
     level: Literal["ok", "note", "bad"]
     text: str
 
 
 class CallbackState(NamedTuple):
-    """``why``: what makes it unknown."""
+    """``why``: the reason of an unknown state."""
 
     state: Literal["registered", "not registered", "unknown"]
     why: str = ""
@@ -42,8 +42,8 @@ async def callback_state(
     redirect_uri: str,
     deadline: Deadline,
 ) -> CallbackState:
-    """Whether the callback address is registered: an authorization request that may show the person nothing
-    (``prompt=none``, OpenID Connect Core, section 3.1.2.1) is answered at that address alone. Raises nothing."""
+    """Whether the callback address is registered: a provider answers an authorization request without a page
+    (``prompt=none``, OpenID Connect Core, section 3.1.2.1) only at a registered address. Raises nothing."""
     challenge = base64url.encode(hashlib.sha256(random.bytes(32)).digest())
     asked = Authorization(random.text(), random.text(), challenge, redirect_uri, prompt="none")
     try:
@@ -68,8 +68,8 @@ async def client_finding(
     redirect_uri: str,
     deadline: Deadline,
 ) -> Finding:
-    """Whether client id and secret are right. Most providers look at the client before they look at the code; one that
-    complains of the code even to a client that is made up looked at no client. Raises nothing."""
+    """Whether client id and secret are right. Most providers check the client before the code. A provider that reports
+    a wrong code also to an invented client checks no client first. Raises nothing."""
     tokens, answer = TokenEndpoint(outgoing), Answer(*_BOGUS, nonce="", redirect_uri=redirect_uri)
     try:
         reply = await tokens.ask(found, registration, answer, deadline)
@@ -81,8 +81,8 @@ async def client_finding(
     if complaint == "unauthorized_client":
         return Finding("bad", "The provider does not let this client use the authorization code flow.")
     if complaint not in ABOUT_CODE:
-        said = f"it answered {reply.status}" + (f" {complaint[:80]!r}" if complaint else "")
-        return Finding("note", f"Whether the client id and secret are right cannot be told: {said}.")
+        status_text = f"it answered {reply.status}" + (f" {complaint[:80]!r}" if complaint else "")
+        return Finding("note", f"Whether the client id and secret are right cannot be told: {status_text}.")
     made_up = _made_up(registration, random)._replace(authentication=tokens.method(found, registration))
     try:
         told_to_anyone = _same(reply, await TokenEndpoint(outgoing).ask(found, made_up, answer, deadline))

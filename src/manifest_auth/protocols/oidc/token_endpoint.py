@@ -12,12 +12,12 @@ from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachabl
 _METHODS = {"basic": "client_secret_basic", "post": "client_secret_post", "none": "none"}
 _TOKEN = re.compile(r"[!-~]{1,16384}\Z")  # what a header can carry
 _MOST = 1000
-#: Complaints about the code, so not about who shows it. Glewlwyd says ``invalid_code`` with 403.
+#: Errors about the code, not about the client. Glewlwyd answers ``invalid_code`` with 403.
 ABOUT_CODE = frozenset({"invalid_grant", "invalid_code"})
 
 
 class Tokens(NamedTuple):
-    """What a code was redeemed for. ``id_token`` is not verified, nor is it known to be a text."""
+    """Tokens for a code. ``id_token`` is not verified, and may be of any type."""
 
     id_token: object
     access_token: str
@@ -28,14 +28,15 @@ class Tokens(NamedTuple):
 
 
 class TokenEndpoint:
-    """Remembers how each client was found to authenticate, where it may choose."""
+    """Calls token endpoints, and remembers the working authentication method of each client with ``auto``."""
 
     def __init__(self, outgoing: Outgoing) -> None:
         self._outgoing = outgoing
         self._chosen: dict[tuple[str, str], str] = {}
 
     async def redeem(self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline) -> Tokens:
-        """Raises Refused for the provider's errors (section 5.2 of RFC 6749), Unreachable where it has a fault."""
+        """Redeems a code. Raises Refused for the provider's errors (RFC 6749, section 5.2), Unreachable for a broken
+        provider."""
         reply = await self.ask(found, registration, answer, deadline)
         error = error_of(reply)
         if error is not None:
@@ -51,10 +52,10 @@ class TokenEndpoint:
         return Tokens(body.get("id_token"), access_token, refresh_token if isinstance(refresh_token, str) else None)
 
     async def ask(self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline) -> Reply:
-        """The answer, refusals included. Raises Unreachable.
+        """The answer, also a refusal. Raises Unreachable.
 
-        Where the way to authenticate is not set, the next one is tried when the client was refused: a provider looks
-        at who asks before it looks at the code, so the first try loses nothing.
+        With ``auto`` the next authentication method is tried when the client was refused: a provider checks the client
+        before the code, so a failed attempt does not use up the code.
         """
         known = (found.token_endpoint, registration.client_id)
         first, *others = self._in_order(found, registration)
@@ -68,7 +69,7 @@ class TokenEndpoint:
         return reply
 
     def method(self, found: Discovered, registration: Registration) -> str:
-        """How the client authenticates, as :class:`Registration` names it: as found by :meth:`ask`."""
+        """The authentication method, as :class:`Registration` names it; for ``auto`` the one that :meth:`ask` found."""
         chosen = self._in_order(found, registration)[0]
         return next(name for name, method in _METHODS.items() if method == chosen)
 
@@ -106,7 +107,7 @@ class TokenEndpoint:
 
 
 def error_of(reply: Reply) -> str | None:
-    """The error code of an answer; empty when it is a refusal that names none; None when it is no refusal."""
+    """The error code of an answer; empty for a refusal without a code; None for a success."""
     error = _object(reply).get("error")
     if isinstance(error, str):
         return error
@@ -114,8 +115,8 @@ def error_of(reply: Reply) -> str | None:
 
 
 def is_about_client(reply: Reply) -> bool:
-    """Whether id, secret or the way to send them were refused. Beside what the RFC says, Keycloak says
-    ``unauthorized_client`` with 401 to that, and Glewlwyd with 403."""
+    """Whether id, secret or authentication method were refused. In addition to the RFC's codes, Keycloak answers
+    ``unauthorized_client`` with 401, and Glewlwyd with 403."""
     error = error_of(reply)
     return error == "invalid_client" or (reply.status in (401, 403) and error not in ABOUT_CODE)
 
@@ -139,7 +140,7 @@ def _read(reply: Reply) -> dict[str, Any]:
 
 
 def _methods(found: Discovered, registration: Registration) -> tuple[str, ...]:
-    """How to authenticate, the best first. HTTP Basic is what every provider must know (RFC 6749, section 2.3.1)."""
+    """Authentication methods, the best first. Every provider must support HTTP Basic (RFC 6749, section 2.3.1)."""
     if not registration.client_secret:
         return (_METHODS["none"],)
     if registration.authentication in _METHODS:

@@ -1,4 +1,4 @@
-"""Userinfo (OpenID Connect Core, section 5.3): what the ID token leaves out, as JSON or as a JWT that is signed."""
+"""Userinfo (OpenID Connect Core, section 5.3): claims that the ID token lacks, as JSON or as a signed JWT."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachabl
 
 
 async def fetch(outgoing: Outgoing, address: str, access_token: str, deadline: Deadline) -> Reply:
-    """The answer as it is. Raises Unreachable where the provider has a fault, Refused where it gives none."""
+    """The unchecked answer. Raises Unreachable for a broken provider, Refused for another error."""
     sent = {"Authorization": f"Bearer {access_token}"}
     reply = await outgoing.get(address, headers=sent, deadline=deadline, call="userinfo")
     if reply.status >= 500:
@@ -21,17 +21,17 @@ async def fetch(outgoing: Outgoing, address: str, access_token: str, deadline: D
 
 
 def is_signed(reply: Reply) -> bool:
-    """Whether it came as a JWT, which the type of the answer says (section 5.3.2)."""
+    """Whether the answer is a JWT, by its media type (section 5.3.2)."""
     return reply.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/jwt"
 
 
 def signed(reply: Reply, algorithms: tuple[str, ...]) -> id_token.Signed:
-    """The JWT in its parts; an encrypted one has no such parts. Raises Refused."""
+    """The parts of the JWT. Raises Refused, also for an encrypted one."""
     return id_token.read(reply.body.decode("ascii", "replace").strip(), algorithms)
 
 
 def read(body: bytes) -> dict[str, Any]:
-    """The claims. Raises Refused for what is no JSON object."""
+    """The claims. Raises Refused unless the body is a JSON object."""
     try:
         found = parse(body.removeprefix(b"\xef\xbb\xbf"))
     except ValueError as error:
@@ -42,24 +42,28 @@ def read(body: bytes) -> dict[str, Any]:
 
 
 def check(claims: dict[str, Any], sub: str) -> None:
-    """Raises Refused for what is about somebody else (section 5.3.2)."""
+    """Raises Refused for the claims of another user (section 5.3.2)."""
     if claims.get("sub") != sub:
-        raise Refused("userinfo is about somebody else")
+        raise Refused("userinfo is about another user")
 
 
 def check_signed(claims: dict[str, Any], issuer: str, client_id: str, trusted: tuple[str, ...]) -> None:
-    """A signed answer names issuer and audience, which must be the right ones (section 5.3.2)."""
+    """Checks issuer and audience of a signed answer (section 5.3.2). Raises Refused."""
     audience = claims.get("aud")
     if claims.get("iss") != issuer or not id_token.is_for(audience, client_id):
-        raise Refused("userinfo: signed by or for somebody else")
+        raise Refused("userinfo: signed by or for another party")
     if id_token.foreign_audiences(claims["aud"], client_id, trusted):
-        raise Refused("userinfo: signed by or for somebody else")
+        raise Refused("userinfo: signed by or for another party")
 
 
-def together(told: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
-    """The claims of both. What the ID token says wins; an address comes with its own mark and not with the other's."""
-    both = {**info, **told}
-    marks = (info, told) if "email" not in told else (told, info if info.get("email") == told["email"] else {})
+def merged(token_claims: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
+    """The claims of both. The ID token's claims win; ``email_verified`` comes from the source of the e-mail address."""
+    both = {**info, **token_claims}
+    marks = (
+        (info, token_claims)
+        if "email" not in token_claims
+        else (token_claims, info if info.get("email") == token_claims["email"] else {})
+    )
     both.pop("email_verified", None)
     found = [source["email_verified"] for source in marks if "email_verified" in source]
     return {**both, **({"email_verified": found[0]} if found else {})}

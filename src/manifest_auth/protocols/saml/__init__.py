@@ -1,11 +1,11 @@
-"""SAML 2.0 as a service provider: reads what providers send, writes what they are sent.
+"""SAML 2.0 as a service provider: verifies responses, writes requests and metadata.
 
-Owns the one XML parser, signatures, decryption and the rules of the browser profile. Hands over whom an assertion
-names, a provider's metadata, our metadata and our requests. It never remembers anything (assertion ids and open
-requests are the caller's), never reads the clock, never speaks HTTP, and never tells a sender why it refused: the text
-of :class:`Refused` is for the log, or for the administrator who imports metadata and certificates.
+Owns the only XML parser, signatures, decryption and the rules of the browser profile. Results are the assertion's
+content, a provider's metadata, our metadata and our requests. It stores nothing (the caller stores assertion ids and
+open requests), never reads the clock, never uses HTTP, and never tells a sender why a response was refused: the text of
+:class:`Refused` is for the log, or for the administrator who imports metadata and certificates.
 
-``read`` says of whom a response claims to be, so that the provider can be found; ``verify`` is the only way to an
+``read`` returns the claimed issuer of a response, so that the caller can find the provider; only ``verify`` returns an
 :class:`Assertion`. Importing this package loads lxml and signxml, so functions import it where they need it.
 """
 
@@ -17,7 +17,7 @@ from manifest_auth.protocols.saml.certificates import (
 )
 from manifest_auth.protocols.saml.conditions import Assertion
 from manifest_auth.protocols.saml.errors import NotBase64, Refused
-from manifest_auth.protocols.saml.metadata import Metadata, check_address, our_metadata, read_metadata
-from manifest_auth.protocols.saml.reading import Shown, read
+from manifest_auth.protocols.saml.metadata import Metadata, check_address, read_metadata, sp_metadata
+from manifest_auth.protocols.saml.reading import UnverifiedResponse, read
 from manifest_auth.protocols.saml.requests import authn_request, post_page, redirect_address
 from manifest_auth.protocols.saml.verification import Policy, verify

@@ -10,10 +10,10 @@ from manifest_auth.protocols.saml.names import assertion
 
 
 def read_attributes(element: etree._Element) -> dict[str, tuple[str, ...]]:
-    """Values by Name, white space around them cut, empty ones kept. An attribute that is sent twice has all values.
+    """Values by Name, without surrounding white space, empty ones included. A repeated attribute has all values.
 
-    A FriendlyName names an attribute too, unless it is the Name of one or the FriendlyName of an earlier one. Raises
-    :class:`Refused` for an attribute without name.
+    A FriendlyName is a key too, unless it is the Name of another attribute or the FriendlyName of an earlier one.
+    Raises :class:`Refused` for an attribute without name.
     """
     named: dict[str, tuple[str, ...]] = {}
     friendly: dict[str, str] = {}
@@ -28,7 +28,7 @@ def read_attributes(element: etree._Element) -> dict[str, tuple[str, ...]]:
 
 
 def _values(attribute: etree._Element) -> tuple[str, ...]:
-    """The texts. A value that is a NameID (eduPersonTargetedID) counts by its text; other XML is passed over."""
+    """The texts. For a NameID (eduPersonTargetedID) its text; other XML is ignored."""
     values = []
     for value in attribute.findall(assertion("AttributeValue")):
         inner = value[0] if len(value) == 1 and value[0].tag == assertion("NameID") else value

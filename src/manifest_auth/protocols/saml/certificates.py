@@ -1,4 +1,4 @@
-"""Certificates: those of providers, which are pinned by their key, and our own."""
+"""X.509 certificates: those of providers, whose keys are pinned, and our own."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTAL
 _RSA_BITS = range(2048, 8192 + 1)
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
 _OUR_YEARS = 20
-_BACKDATED = timedelta(days=1)  # clocks of others
+_BACKDATED = timedelta(days=1)  # for providers with a slow clock
 _LONGEST_COMMON_NAME = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class CertificateFacts(NamedTuple):
-    """What an administrator recognises a certificate by. Times in milliseconds; SHA-256 in hexadecimal digits."""
+    """Facts by which an administrator recognises a certificate. Times in milliseconds; SHA-256 in hexadecimal
+    digits."""
 
     subject: str
     not_before: int
@@ -36,10 +37,10 @@ class CertificateFacts(NamedTuple):
 
 
 def read_certificate(text: str) -> bytes:
-    """One certificate, as PEM or as the bare base64 that consoles and metadata show, in DER.
+    """One certificate as DER, from PEM or from plain base64, as consoles and metadata show it.
 
-    Raises :class:`Refused`, with a sentence for an administrator, for anything else and for keys that nobody should
-    pin: RSA under 2048 bits, curves other than P-256, P-384 and P-521, and all other kinds.
+    Raises :class:`Refused`, with a sentence for an administrator, for anything else and for unsafe keys: RSA under 2048
+    bits, curves other than P-256, P-384 and P-521, and all other kinds.
     """
     if len(text) > _LONGEST:
         raise Refused("This is too long to be a certificate.")
@@ -77,9 +78,9 @@ def certificate_facts(der: bytes) -> CertificateFacts:
 
 
 def make_key(common_name: str, now_ms: int) -> tuple[bytes, bytes]:
-    """A new RSA key of 2048 bits (PEM, PKCS #8) and its self-signed certificate (DER), good for 20 years.
+    """A new RSA key of 2048 bits (PEM, PKCS #8) and its self-signed certificate (DER), valid for 20 years.
 
-    Providers encrypt for it and check our requests with it; they pin it, so nobody asks who signed the certificate.
+    Providers encrypt with it and verify our requests with it. They pin it, so the certificate needs no authority.
     """
     key = rsa.generate_private_key(65537, 2048)
     now = _EPOCH + timedelta(milliseconds=now_ms)

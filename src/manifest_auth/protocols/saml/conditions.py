@@ -1,4 +1,4 @@
-"""What a verified assertion must say to count here and now, and what it says of the person (SAML profiles 4.1.4.3)."""
+"""Conditions that a verified assertion must meet, and its content (SAML profiles 4.1.4.3)."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from manifest_auth.protocols.saml.envelope import (
 )
 from manifest_auth.protocols.saml.errors import Refused, quoted
 from manifest_auth.protocols.saml.names import ASSERTION, BEARER, assertion
-from manifest_auth.protocols.saml.shape import only
+from manifest_auth.protocols.saml.shape import only_child
 
 _LONGEST_NAME_ID = 1024
-#: Conditions that forbid nothing to us: ids are remembered anyway, and we issue no assertions of our own.
+#: Conditions without an effect here: assertion ids are always remembered, and this server issues no assertions.
 _HARMLESS = (assertion("OneTimeUse"), assertion("ProxyRestriction"))
 
 
 class Assertion(NamedTuple):
-    """What a verified assertion says. ``name_id`` is empty when there is none (ADFS sends none unless told to),
-    ``name_id_format`` when it names none.
+    """The content of a verified assertion. ``name_id`` is empty when there is none (ADFS sends none by default),
+    ``name_id_format`` when it has none.
 
-    ``attributes``: by Name, and by FriendlyName where no attribute has that Name. ``remember_until``: milliseconds
-    until when ``id`` must be remembered, so that the same assertion is not used twice.
+    ``attributes``: by Name, and by FriendlyName where no attribute has that Name. ``remember_until``: how long ``id``
+    must be remembered, milliseconds, so that an assertion is not used twice.
     """
 
     id: str
@@ -38,6 +38,7 @@ class Assertion(NamedTuple):
     attributes: dict[str, tuple[str, ...]]
     session_index: str | None
     authn_instant: str | None
+    authn_context: str | None
     remember_until: int
 
 
@@ -45,10 +46,10 @@ def read_assertion(element: etree._Element, expected: Expected) -> Assertion:
     """Reads an assertion that was verified, from the verified bytes. Raises :class:`Refused`."""
     check_version_and_time(element, expected.now_ms)
     check_issuer(element, expected.issuer)
-    subject = only(element, assertion("Subject"))
-    ends = _check_conditions(only(element, assertion("Conditions")), expected)
+    subject = only_child(element, assertion("Subject"))
+    ends = _check_conditions(only_child(element, assertion("Conditions")), expected)
     ends.append(_check_confirmations(subject, expected))
-    session_index, authn_instant = _read_sessions(element, expected.now_ms)
+    session_index, authn_instant, authn_context = _read_sessions(element, expected.now_ms)
     name_id, name_id_format = _read_name_id(subject)
     return Assertion(
         id=element.get("ID", ""),
@@ -57,14 +58,15 @@ def read_assertion(element: etree._Element, expected: Expected) -> Assertion:
         attributes=read_attributes(element),
         session_index=session_index,
         authn_instant=authn_instant,
+        authn_context=authn_context,
         remember_until=max(ends) + times.SKEW_MS,
     )
 
 
 def _check_conditions(conditions: etree._Element, expected: Expected) -> list[int]:
-    """Times and audiences. Every AudienceRestriction must name us, any Audience of one may. Answers the end, if any.
+    """Checks times and audiences. Every AudienceRestriction must contain our entity id. The end of validity, if any.
 
-    A condition that we do not know makes the assertion invalid for us (SAML core 2.5.1.1).
+    An unknown condition makes the assertion invalid (SAML core 2.5.1.1).
     """
     _check_window(conditions, expected.now_ms)
     restrictions = 0
@@ -83,7 +85,7 @@ def _check_conditions(conditions: etree._Element, expected: Expected) -> list[in
 
 
 def _check_confirmations(subject: etree._Element, expected: Expected) -> int:
-    """One bearer confirmation that fits is enough. Answers the latest end of those that do."""
+    """One valid bearer confirmation is sufficient. The latest end of the valid ones."""
     ends, reasons = [], []
     for confirmation in subject.findall(assertion("SubjectConfirmation")):
         for data in confirmation.iter(f"{{{ASSERTION}}}SubjectConfirmationData"):
@@ -99,13 +101,13 @@ def _check_confirmations(subject: etree._Element, expected: Expected) -> int:
 
 
 def _check_confirmation(confirmation: etree._Element, expected: Expected) -> int:
-    """Recipient, end and InResponseTo of a bearer confirmation (SAML profiles 4.1.4.2).
+    """Checks recipient, end and InResponseTo of a bearer confirmation (SAML profiles 4.1.4.2).
 
-    NotBefore must not be there; providers that send it all the same are held to it rather than refused.
+    NotBefore is not allowed; if a provider sends it, it is checked rather than refused.
     """
     if confirmation.get("Method") != BEARER:
         raise Refused(f"Method is {quoted(confirmation.get('Method'))}")
-    data = only(confirmation, assertion("SubjectConfirmationData"))
+    data = only_child(confirmation, assertion("SubjectConfirmationData"))
     if data.get("Recipient") != expected.acs:
         raise Refused(f"Recipient is {quoted(data.get('Recipient'))}")
     check_answers(data, expected.request_id)
@@ -122,21 +124,22 @@ def _check_window(element: etree._Element, now_ms: int) -> None:
 
 
 def _read_name_id(subject: etree._Element) -> tuple[str, str]:
-    """Text and format; both empty for a subject that is but confirmed, which is legal (SAML core 2.4.1).
+    """Text and format of the NameID; both empty for a subject without one, which is legal (SAML core 2.4.1).
 
-    A name of another kind, encrypted for instance, is refused rather than passed over.
+    A name of another kind, for instance an encrypted one, is refused, not ignored.
     """
     if not any(subject.find(assertion(kind)) is not None for kind in ("NameID", "BaseID", "EncryptedID")):
         return "", ""
-    name_id = only(subject, assertion("NameID"))
+    name_id = only_child(subject, assertion("NameID"))
     text = text_of(name_id).strip()
     if not 0 < len(text) <= _LONGEST_NAME_ID:
         raise Refused("NameID is empty or too long")
     return text, name_id.get("Format", "")
 
 
-def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, str | None]:
-    """SessionIndex and AuthnInstant of the first AuthnStatement; there must be one, and no session may be over."""
+def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, str | None, str | None]:
+    """SessionIndex, AuthnInstant and context class of the first AuthnStatement. Raises :class:`Refused` without one, or
+    when a session ended."""
     statements = element.findall(assertion("AuthnStatement"))
     if not statements:
         raise Refused("no AuthnStatement")
@@ -146,4 +149,6 @@ def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, st
             raise Refused(f"the session at the provider ended at {quoted(until)}")
         if times.is_future(statement.get("AuthnInstant", ""), now_ms):
             raise Refused(f"authenticated in the future: {quoted(statement.get('AuthnInstant'))}")
-    return statements[0].get("SessionIndex"), statements[0].get("AuthnInstant")
+    first = statements[0]
+    contexts = [text_of(one).strip() for one in first.iter(assertion("AuthnContextClassRef"))]
+    return first.get("SessionIndex"), first.get("AuthnInstant"), next(iter(contexts), None)

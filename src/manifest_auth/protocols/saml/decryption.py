@@ -1,15 +1,14 @@
 """Encrypted assertions: RSA-OAEP for the key, AES or Triple DES for the assertion (XML Encryption 1.1).
 
-What is encrypted is still not trusted: the clear text goes through the same parser and the same shape checks, and it
-counts only by a signature, its own or that of the whole response over the cipher text. In the second case only the
-cipher text of the verified bytes comes here.
+Encrypted content is not trusted: the clear text goes through the same parser and shape checks, and needs a signature,
+its own or that of the whole response over the cipher text. In the second case only the verified bytes are decrypted.
 
-AES-CBC is malleable: whoever learns why a changed cipher text was refused can read it (Jager and Somorovsky, 2011). So
-everything between the key and the finished element fails in one way with one text, wrong padding is not even
-noticed as such, and PKCS #1 v1.5 for the key (Bleichenbacher) is refused by name.
+AES-CBC is malleable: an attacker who learns why a changed cipher text was refused can decrypt it (Jager and Somorovsky,
+2011). So every failure between the key and the parsed element has the same text, wrong padding is not detected as such,
+and PKCS #1 v1.5 for the key (Bleichenbacher) is refused by name.
 
-Triple DES is read and not advertised: pysaml2 knows nothing else. It is weak by its short block, which matters after
-gigabytes under one key and not for one assertion.
+Triple DES is accepted but not advertised: pysaml2 supports nothing else. Its short block is a weakness only after
+gigabytes with one key, not for one assertion.
 """
 
 from __future__ import annotations
@@ -30,19 +29,19 @@ from lxml import etree
 from manifest_auth.protocols.saml import document
 from manifest_auth.protocols.saml.errors import Refused, quoted
 from manifest_auth.protocols.saml.names import DS, MORE, XENC, XENC11, ds, xenc
-from manifest_auth.protocols.saml.shape import only
+from manifest_auth.protocols.saml.shape import only_child
 from manifest_auth.protocols.saml.signature_shape import base64_of
 
 UNREADABLE: Final = "the encrypted assertion cannot be read with our keys"
 
-#: Address: name of the mode, bytes of the key.
+#: Algorithm address to the name of the mode and the bytes of the key.
 _CIPHERS: Final = (
     {f"{XENC}aes{bits}-cbc": ("cbc", bits // 8) for bits in (128, 192, 256)}
     | {f"{XENC11}aes{bits}-gcm": ("gcm", bits // 8) for bits in (128, 192, 256)}
     | {f"{XENC}tripledes-cbc": ("3des", 24)}
 )
 _TRANSPORTS: Final = (f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep")
-#: Of the OAEP padding, where SHA-1 is no weakness: nothing rests on its resistance to collisions.
+#: Hashes of the OAEP padding, for which SHA-1 is safe: it does not depend on collision resistance.
 _DIGESTS: Final[dict[str, type[hashes.HashAlgorithm]]] = {
     f"{DS}sha1": hashes.SHA1,
     f"{XENC}sha256": hashes.SHA256,
@@ -59,18 +58,18 @@ _MOST_KEYS = 4
 
 
 def decrypted(encrypted: etree._Element, private_keys: Sequence[bytes]) -> etree._Element:
-    """The element inside an EncryptedAssertion, as the root of a document of its own. ``private_keys``: PEM.
+    """The element inside an EncryptedAssertion, as the root of its own document. ``private_keys``: PEM.
 
-    Raises :class:`Refused`: with a reason for what is not supported, with :data:`UNREADABLE` for all the rest.
+    Raises :class:`Refused`: with a reason for unsupported algorithms, with :data:`UNREADABLE` for other failures.
     """
     if not private_keys:
         raise Refused("the assertion is encrypted and the provider has no decryption key")
-    data = only(encrypted, xenc("EncryptedData"))
+    data = only_child(encrypted, xenc("EncryptedData"))
     mode, size = _cipher(data)
     value = _value(data)
     wrapped = [(_padding(key), _value(key)) for key in _encrypted_keys(encrypted, data)]
     for pem in private_keys[:_MOST_KEYS]:
-        # Unchecked, since the key is one that make_key made; the check takes 30 times as long as its use.
+        # Without validation, since make_key made the key; the validation takes 30 times as long as the decryption.
         private = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)
         assert isinstance(private, rsa.RSAPrivateKey)
         for oaep, content in wrapped:
@@ -82,9 +81,9 @@ def decrypted(encrypted: etree._Element, private_keys: Sequence[bytes]) -> etree
 
 
 def _encrypted_keys(encrypted: etree._Element, data: etree._Element) -> list[etree._Element]:
-    """The EncryptedKey elements: in KeyInfo; or beside EncryptedData, named by RetrievalMethod or the only ones.
+    """The EncryptedKey elements: in KeyInfo, or siblings of EncryptedData, named by RetrievalMethod or the only ones.
 
-    Nothing but siblings is ever looked at, whatever a RetrievalMethod says.
+    Only siblings are considered, whatever a RetrievalMethod names.
     """
     beside = encrypted.findall(xenc("EncryptedKey"))
     key_info = data.find(ds("KeyInfo"))
@@ -100,19 +99,19 @@ def _encrypted_keys(encrypted: etree._Element, data: etree._Element) -> list[etr
 
 
 def _cipher(data: etree._Element) -> tuple[str, int]:
-    address = only(data, xenc("EncryptionMethod")).get("Algorithm", "")
+    address = only_child(data, xenc("EncryptionMethod")).get("Algorithm", "")
     if address not in _CIPHERS:
         raise Refused(f"cipher {quoted(address)} is not allowed")
     return _CIPHERS[address]
 
 
 def _value(parent: etree._Element) -> bytes:
-    return base64_of(only(only(parent, xenc("CipherData")), xenc("CipherValue")))
+    return base64_of(only_child(only_child(parent, xenc("CipherData")), xenc("CipherValue")))
 
 
 def _padding(key: etree._Element) -> padding.OAEP:
-    """The OAEP padding that an EncryptedKey names. SHA-1 where it is silent (XML Encryption 5.5.2)."""
-    method = only(key, xenc("EncryptionMethod"))
+    """The OAEP padding that an EncryptedKey names; SHA-1 by default (XML Encryption 5.5.2)."""
+    method = only_child(key, xenc("EncryptionMethod"))
     if method.get("Algorithm") not in _TRANSPORTS:
         raise Refused(f"key transport {quoted(method.get('Algorithm'))} is not allowed")
     digest = _named(method, ds("DigestMethod"), _DIGESTS, hashes.SHA1)
@@ -140,7 +139,7 @@ def _named(
 def _clear(
     private: rsa.RSAPrivateKey, oaep: padding.OAEP, wrapped: bytes, size: int, mode: str, value: bytes
 ) -> bytes | None:
-    """The clear text; ``None`` when the key is not for us or GCM says that the text was altered."""
+    """The clear text; None when the key is not for us or GCM detects a change."""
     try:
         key = private.decrypt(wrapped, oaep)
         if len(key) != size:
@@ -152,5 +151,5 @@ def _clear(
         padded = decryptor.update(value[block:]) + decryptor.finalize()
     except (ValueError, InvalidTag):
         return None
-    # An impossible count of padding leaves bytes that are no XML: found out by the parser, like any other damage.
+    # With wrong padding the parser fails, as for any other damage.
     return padded[: len(padded) - min(padded[-1], block)] if padded else None

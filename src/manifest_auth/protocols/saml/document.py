@@ -1,7 +1,7 @@
-"""The one parser. Everything here that was ever text went through :func:`parse` (security bar, rules 68 to 70).
+"""The only XML parser of this package. All XML goes through :func:`parse`.
 
-Documents that are read differently by two parsers were behind CVE-2025-25291 and CVE-2025-25292, comments that split a
-text behind CVE-2017-11427. Here is one parser, and what could be read in two ways is refused before it.
+Documents that two parsers read differently caused CVE-2025-25291 and CVE-2025-25292; comments that split a text caused
+CVE-2017-11427. So there is one parser, and ambiguous documents are refused before it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from manifest_auth.protocols.saml.names import (
 )
 
 LARGEST = 256 * 1024
-_MOST_TAGS = 6_000  # openings and closings; a person in 2,500 groups stays below
+_MOST_TAGS = 6_000  # start and end tags; a user in 2,500 groups stays below
 _DEEPEST = 32
 _MOST_ATTRIBUTES = 40
 _MOST_DECLARATIONS = 8_000
@@ -34,12 +34,12 @@ _MOST_DIFFERENT_DECLARATIONS = 100
 
 _DECLARATION = re.compile(rb"<\?xml[ \t\r\n][^<>?]*\?>")
 _ENCODING = re.compile(rb"encoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"']*)[\"']")
-#: Short, since exclusive canonicalisation may repeat an address on every element that uses it.
+#: Short, since exclusive canonicalisation may repeat a namespace on every element.
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,30}:[!-~]{1,200}")
 _BOM = b"\xef\xbb\xbf"
 
-#: A prefix that ever names one of these names nothing else in the document. Numbered ones may: ElementTree counts anew
-#: in every piece, and pysaml2 puts the pieces together (an EncryptedData in a Response).
+#: A prefix of one of these namespaces must have no other meaning in the document. Numbered prefixes may: ElementTree
+#: restarts numbering in every piece, and pysaml2 joins the pieces (an EncryptedData in a Response).
 _PROTECTED = {PROTOCOL, ASSERTION, DS, XENC, XENC11, EXCLUSIVE}
 _CUSTOMARY = {"saml": ASSERTION, "saml2": ASSERTION, "samlp": PROTOCOL, "saml2p": PROTOCOL, "ds": DS, "xenc": XENC}
 _NUMBERED = re.compile(r"ns[0-9]+")
@@ -47,9 +47,9 @@ _FORBIDDEN = {XINCLUDE, XSLT}
 
 
 def parse(document: bytes, *, largest: int = LARGEST, comments: bool = False) -> etree._Element:
-    """The root element. Raises :class:`Refused` for whatever is not plain, small, shallow XML in UTF-8.
+    """The root element. Raises :class:`Refused` for anything but plain, small, shallow XML in UTF-8.
 
-    ``comments``: whether they may stand between elements; text that a comment splits is never read, see
+    ``comments``: whether comments are allowed between elements; a text with a comment inside is refused, see
     :func:`text_of`.
     """
     root = _parsed(_plain(document, largest, comments))
@@ -58,7 +58,7 @@ def parse(document: bytes, *, largest: int = LARGEST, comments: bool = False) ->
 
 
 def parse_inside(fragment: bytes, declared: Mapping[str | None, str]) -> etree._Element:
-    """One element that stood below others which declared prefixes for it, as a document of its own."""
+    """One element as its own document. ``declared``: prefixes from the elements around it."""
     clear = fragment.removeprefix(_BOM)
     start = _DECLARATION.match(clear)
     clear = clear[start.end() if start else 0 :].strip(b" \t\r\n")
@@ -74,12 +74,12 @@ def parse_inside(fragment: bytes, declared: Mapping[str | None, str]) -> etree._
 
 
 def standalone(element: etree._Element) -> etree._Element:
-    """An element as the root of a document of its own, with the prefixes that were in force where it stood."""
+    """An element as the root of its own document, with the prefixes of its old place."""
     return _parsed(etree.tostring(element, with_tail=False))
 
 
 def text_of(element: etree._Element) -> str:
-    """The text of an element that holds one text node and nothing else. Raises :class:`Refused`."""
+    """The text of an element that has one text node and nothing else. Raises :class:`Refused`."""
     if len(element):
         raise Refused(f"{quoted(local(element))} holds more than text")
     return element.text or ""
@@ -91,7 +91,7 @@ def local(element: etree._Element) -> str:
 
 
 def parser() -> etree.XMLParser:
-    """The parser: no DTD, no entities, no network, no recovery, libxml2's own limits on."""
+    """The parser: no DTD, no entities, no network, no recovery, with libxml2's limits."""
     return etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -109,10 +109,10 @@ def parser() -> etree.XMLParser:
 
 
 def _plain(document: bytes, largest: int, comments: bool) -> bytes:
-    """The document without byte order mark, after what can be seen without parsing.
+    """The document without byte order mark, after checks before parsing.
 
-    In well-formed XML ``<`` stands nowhere but at the start of markup, so that a search for ``<!`` and ``<?`` finds
-    every DOCTYPE, comment, CDATA section and processing instruction, and a split at ``<`` every tag.
+    In well-formed XML ``<`` occurs only at the start of markup, so a search for ``<!`` and ``<?`` finds every DOCTYPE,
+    comment, CDATA section and processing instruction, and a split at ``<`` every tag.
     """
     if len(document) > largest:
         raise Refused(f"larger than {largest} bytes")
@@ -146,7 +146,7 @@ def _parsed(document: bytes) -> etree._Element:
 
 
 def _check(root: etree._Element) -> None:
-    """Depth, attributes and namespaces of all elements."""
+    """Checks depth, attributes and namespaces of all elements."""
     depth = 0
     bound: dict[str, str] = {}
     declared: set[tuple[str, str]] = set()
@@ -161,18 +161,18 @@ def _check(root: etree._Element) -> None:
             depth -= 1
         elif item not in declared:
             declared.add(item)
-            _bind(bound, *item)
+            _declare(bound, *item)
             if len(declared) > _MOST_DIFFERENT_DECLARATIONS:
                 raise Refused("too many different namespace declarations")
 
 
-def _bind(bound: dict[str, str], prefix: str, uri: str) -> None:
-    """A declaration of a prefix. Relative addresses make canonicalisation fail or differ (CVE-2025-66568)."""
+def _declare(bound: dict[str, str], prefix: str, uri: str) -> None:
+    """Checks the declaration of a prefix. Relative namespaces make canonicalisation fail or differ (CVE-2025-66568)."""
     if uri in _FORBIDDEN:
         raise Refused(f"namespace {quoted(uri)}")
     if uri and not _ABSOLUTE.fullmatch(uri):
         raise Refused(f"namespace {quoted(uri)} is relative or too long")
-    if not prefix:  # the default namespace changes from element to element in what Entra ID and ADFS send
+    if not prefix:  # Entra ID and ADFS change the default namespace from element to element
         return
     before = bound.setdefault(prefix, uri)
     if before != uri and (before in _PROTECTED or uri in _PROTECTED) and not _NUMBERED.fullmatch(prefix):

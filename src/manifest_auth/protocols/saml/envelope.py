@@ -1,4 +1,5 @@
-"""What the Response around the assertion must say: status, address, issuer, time, question (SAML profiles 4.1.4.3)."""
+"""Checks of the Response around the assertion: status, destination, issuer, time, InResponseTo (SAML profiles
+4.1.4.3)."""
 
 from __future__ import annotations
 
@@ -10,11 +11,11 @@ from manifest_auth.protocols.saml import times
 from manifest_auth.protocols.saml.document import text_of
 from manifest_auth.protocols.saml.errors import Refused, quoted
 from manifest_auth.protocols.saml.names import ENTITY_FORMAT, SUCCESS, assertion, protocol
-from manifest_auth.protocols.saml.shape import only
+from manifest_auth.protocols.saml.shape import only_child
 
 
 class Expected(NamedTuple):
-    """What must be found in a response. ``request_id``: of the AuthnRequest; ``None`` for an unsolicited one."""
+    """Values that a response must have. ``request_id``: of the AuthnRequest; None for an unsolicited response."""
 
     issuer: str
     audience: str
@@ -24,9 +25,9 @@ class Expected(NamedTuple):
 
 
 def check_status(response: etree._Element) -> None:
-    """Success; else the reason holds the provider's codes and message: a refused login is everyday life."""
-    status = only(response, protocol("Status"))
-    code = only(status, protocol("StatusCode"))
+    """Checks for success. The reason of a refusal contains the provider's codes and message."""
+    status = only_child(response, protocol("Status"))
+    code = only_child(status, protocol("StatusCode"))
     if code.get("Value") == SUCCESS:
         return
     codes = [one.get("Value", "").rpartition(":")[2] for one in status.iter(protocol("StatusCode"))][:4]
@@ -36,10 +37,10 @@ def check_status(response: etree._Element) -> None:
 
 
 def check_envelope(response: etree._Element, expected: Expected, is_signed: bool) -> None:
-    """Version, time, destination, issuer and InResponseTo of the Response. Raises :class:`Refused`.
+    """Checks version, time, destination, issuer and InResponseTo of the Response. Raises :class:`Refused`.
 
-    A signed message must name its destination (SAML bindings 3.5.5.2); an unsigned one may leave it out, and the
-    Recipient of the confirmation, which is always required and always signed, does the work.
+    A signed message must name its destination (SAML bindings 3.5.5.2). An unsigned one may leave it out: the Recipient
+    of the confirmation is always required and always signed.
     """
     check_version_and_time(response, expected.now_ms)
     destination = response.get("Destination")
@@ -51,7 +52,7 @@ def check_envelope(response: etree._Element, expected: Expected, is_signed: bool
 
 
 def check_version_and_time(element: etree._Element, now_ms: int) -> None:
-    """Version 2.0 and an IssueInstant that is not in the future, of a Response or an Assertion."""
+    """Checks version 2.0 and that IssueInstant is not in the future, of a Response or an Assertion."""
     if element.get("Version") != "2.0":
         raise Refused(f"Version is {quoted(element.get('Version'))}")
     if times.is_future(element.get("IssueInstant", ""), now_ms):
@@ -59,13 +60,15 @@ def check_version_and_time(element: etree._Element, now_ms: int) -> None:
 
 
 def check_issuer(element: etree._Element, issuer: str) -> None:
-    """The Issuer is exactly the provider's entity id, and an entity id by its Format (SAML profiles 4.1.4.2)."""
-    found = only(element, assertion("Issuer"))
+    """Checks that the Issuer is exactly the provider's entity id, with the Format of entities (SAML profiles
+    4.1.4.2)."""
+    found = only_child(element, assertion("Issuer"))
     if found.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT or text_of(found).strip() != issuer:
         raise Refused(f"Issuer is {quoted(text_of(found))}")
 
 
 def check_answers(element: etree._Element, request_id: str | None) -> None:
-    """InResponseTo is the open request, or absent where there is none: a captured answer is no unsolicited one."""
+    """Checks that InResponseTo is the open request, or absent without one: a captured answer must not pass as
+    unsolicited."""
     if element.get("InResponseTo") != request_id:
         raise Refused(f"InResponseTo is {quoted(element.get('InResponseTo'))}, not {quoted(request_id)}")

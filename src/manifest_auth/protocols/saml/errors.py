@@ -6,19 +6,19 @@ _LONGEST = 200
 
 
 class Refused(Exception):
-    """A response, a document or a certificate does not count. The text is the reason, for the log.
+    """A response, a document or a certificate is refused. The text is the reason, for the log.
 
-    Only reasons about metadata and certificates are written for an administrator's eyes; what is wrong with a response
-    is never told to whoever sent it.
+    Only reasons about metadata and certificates are shown to an administrator; the sender of a response never sees the
+    reason.
     """
 
 
 class NotBase64(Refused):
-    """What came is no response at all: wrong with the request, and the sender may know it."""
+    """The input is not base64: an error of the request, which the sender may see."""
 
 
 def quoted(text: str | None) -> str:
-    """Foreign text as it may stand in a reason: one line, printable, cut."""
+    """Text from outside, safe for a reason: one line, printable, shortened."""
     if text is None:
         return "none"
     cut = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"

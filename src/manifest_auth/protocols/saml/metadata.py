@@ -1,4 +1,4 @@
-"""Metadata (SAML metadata 2.4): read from a provider, written about ourselves."""
+"""SAML metadata (SAML metadata 2.4): reads that of providers, writes our own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from manifest_auth.protocols.saml.names import (
     metadata,
 )
 
-_LARGEST = 512 * 1024  # logos come along as data: addresses
+_LARGEST = 512 * 1024  # some contain logos as data: addresses
 _LONGEST_ENTITY_ID = 1024  # SAML core 8.3.6
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _DESCRIPTOR = metadata("IDPSSODescriptor")
@@ -40,7 +40,7 @@ _HOST: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}|[0-9a-fA-F:]{2,39}")
 
 
 class Metadata(NamedTuple):
-    """What a provider says of itself. At least one address and one certificate (DER) are there."""
+    """A provider's metadata, with at least one address and one certificate (DER)."""
 
     entity_id: str
     redirect_address: str | None
@@ -52,8 +52,8 @@ class Metadata(NamedTuple):
 def read_metadata(content: bytes) -> Metadata:
     """The one identity provider of a metadata document.
 
-    A signature on the document is not asked about: an administrator vouches for what is imported. Nothing in it
-    switches a check off. Raises :class:`Refused` with a sentence for the administrator.
+    A signature of the document is not checked: the administrator who imports it is responsible. Nothing in it disables
+    a check. Raises :class:`Refused` with a sentence for the administrator.
     """
     try:
         root = document.parse(content, largest=_LARGEST, comments=True)
@@ -62,10 +62,10 @@ def read_metadata(content: bytes) -> Metadata:
         raise Refused(f"This metadata cannot be used: {str(reason).rstrip('.')}.") from None
 
 
-def our_metadata(entity_id: str, acs: str, certificates: Sequence[bytes], signs_requests: bool) -> bytes:
-    """What a provider is given about us: entity id, assertion consumer address and certificates (DER, newest first).
+def sp_metadata(entity_id: str, acs: str, certificates: Sequence[bytes], signs_requests: bool) -> bytes:
+    """Our metadata for a provider: entity id, assertion consumer address and certificates (DER, newest first).
 
-    They are named for both uses, so that one key rolls over at a time; assertions are wanted signed.
+    Each certificate is for signing and encryption, so that one key at a time is replaced; WantAssertionsSigned is set.
     """
     root = etree.Element(metadata("EntityDescriptor"), {"entityID": entity_id}, {"md": METADATA, "ds": DS})
     wanted = {
@@ -104,7 +104,7 @@ def _read(root: etree._Element) -> Metadata:
 
 
 def _address(descriptor: etree._Element, binding: str) -> str | None:
-    """The first address with a binding. The browser is sent there, so it is https, or http on loopback."""
+    """The first address with a binding; https, or http of a loopback host, since the browser goes there."""
     for service in descriptor.findall(metadata("SingleSignOnService")):
         if service.get("Binding") == binding:
             location = service.get("Location", "").strip()
@@ -114,7 +114,7 @@ def _address(descriptor: etree._Element, binding: str) -> str | None:
 
 
 def check_address(address: str) -> None:
-    """Whether browsers may be sent there: an https address (http on loopback only). Raises :class:`Refused`."""
+    """Checks that it is an https address (http only of a loopback host). Raises :class:`Refused`."""
     try:
         parts = urlsplit(address)
         host, _ = parts.hostname or "", parts.port
@@ -127,7 +127,7 @@ def check_address(address: str) -> None:
 
 
 def _certificates(descriptor: etree._Element) -> tuple[bytes, ...]:
-    """Certificates of the keys that sign. Of a chain the first: pinning an authority would pin all that it issues."""
+    """Certificates of signing keys. Only the first of a chain: a pinned authority would allow all its certificates."""
     found: dict[bytes, None] = {}
     for key in descriptor.findall(metadata("KeyDescriptor")):
         if key.get("use", "signing") == "signing":

@@ -1,4 +1,4 @@
-"""What a response says of itself before anything of it is believed: hints to find the provider."""
+"""Reads a response before verification, to find its provider."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from manifest_auth.protocols.saml.shape import check_root
 _LONGEST_TEXT = document.LARGEST * 3 // 2  # base64 and its line breaks
 
 
-class Shown(NamedTuple):
-    """An unverified response. ``document``: its XML. ``issuer``: of the Response, else of the plain Assertion.
+class UnverifiedResponse(NamedTuple):
+    """A response that is not verified. ``document``: its XML. ``issuer``: of the Response, else of the plain Assertion.
 
-    ``audiences`` are empty when the assertion is encrypted. All of it may be forged: it chooses what to verify with,
-    and :func:`manifest_auth.protocols.saml.verify` compares everything again.
+    ``audiences`` is empty when the assertion is encrypted. Everything may be forged: it only selects the provider, and
+    :func:`manifest_auth.protocols.saml.verify` checks everything again.
     """
 
     document: bytes
@@ -30,10 +30,10 @@ class Shown(NamedTuple):
     destination: str | None
 
 
-def read(encoded: str) -> Shown:
-    """The response in a form field or JSON member: base64, line breaks allowed, nothing else; 256 KiB at most.
+def read(encoded: str) -> UnverifiedResponse:
+    """Reads the response of a form field or JSON member: base64 with line breaks, at most 256 KiB.
 
-    Raises :class:`NotBase64`, and :class:`Refused` for all the rest.
+    Raises :class:`NotBase64`, and :class:`Refused` for other errors.
     """
     if len(encoded) > _LONGEST_TEXT:
         raise Refused("the response is too large")
@@ -46,7 +46,7 @@ def read(encoded: str) -> Shown:
     check_root(root)
     plain = assertion("Assertion")
     audience = f"{plain}/{assertion('Conditions')}/{assertion('AudienceRestriction')}/{assertion('Audience')}"
-    return Shown(
+    return UnverifiedResponse(
         document=content,
         issuer=_text(root, assertion("Issuer")) or _text(root, f"{plain}/{assertion('Issuer')}"),
         in_response_to=root.get("InResponseTo"),

@@ -1,4 +1,4 @@
-"""Our question to a provider: AuthnRequest, and how the browser carries it there (SAML bindings 3.4 and 3.5)."""
+"""AuthnRequests to providers, and the redirect or form that sends them (SAML bindings 3.4 and 3.5)."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _SCRIPT_HASH: Final = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()
 def authn_request(
     request_id: str, issued_at_ms: int, destination: str, issuer: str, acs: str, force: bool = False
 ) -> bytes:
-    """An unsigned AuthnRequest. ``request_id``: an XML name, so it begins with a letter or ``_``.
+    """An unsigned AuthnRequest. ``request_id``: an XML name, which starts with a letter or ``_``.
 
-    ``force``: the person shall prove anew who they are. There is no NameIDPolicy: providers send the NameID that they
-    were set up with, some refuse to be asked for another format, and djangosaml2idp a policy that names none.
+    ``force``: the user must authenticate again. There is no NameIDPolicy: providers send their configured NameID, some
+    refuse other formats, and djangosaml2idp refuses a policy without a format.
     """
     members = {
         "ID": request_id,
@@ -80,9 +80,9 @@ def redirect_address(sso: str, request: bytes, relay_state: str, key: bytes | No
 def post_page(
     sso: str, request: bytes, relay_state: str, key: bytes | None, certificate: bytes | None
 ) -> tuple[bytes, str]:
-    """A page that posts the request by itself, or by its button (HTTP-POST), and its Content-Security-Policy.
+    """A page that posts the request automatically or with a button (HTTP-POST), and its Content-Security-Policy.
 
-    ``key`` (PEM) signs the request; ``certificate`` (DER) is then sent along.
+    ``key`` (PEM) signs the request; ``certificate`` (DER) is then included.
     """
     check_address(sso)
     content = request if key is None else _signed(request, _private(key), certificate)
@@ -96,7 +96,7 @@ def post_page(
         '<p><button type="submit">Continue to sign in</button></p></form>'
         f"<script>{_SCRIPT}</script></body></html>"
     )
-    # Browsers hold every redirect that follows to this, and providers redirect to login pages of other origins.
+    # Browsers apply this to redirects too, and providers redirect to login pages of other origins.
     targets = "https:" if urlsplit(sso).scheme == "https" else "https: http:"
     policy = (
         f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; form-action {targets}; "
@@ -106,7 +106,7 @@ def post_page(
 
 
 def _signed(request: bytes, key: rsa.RSAPrivateKey, certificate: bytes | None) -> bytes:
-    """The request with an enveloped signature right behind its Issuer, where the schema wants it."""
+    """The request with an enveloped signature directly after its Issuer, as the schema requires."""
     root = document.parse(request)
     issuer = root.find(assertion("Issuer"))
     assert issuer is not None

@@ -1,7 +1,7 @@
-"""Shape before cryptography: where everything of a response must stand (security bar, rule 71).
+"""Checks the structure of a response before its signature: every element must be in its only allowed place.
 
-Signature wrapping (XSW) moves the signed element and puts a forged one where it is looked for. Here nothing is looked
-for: a document in which anything stands elsewhere than in its one place is refused before a signature is read.
+Signature wrapping (XSW) moves the signed element and puts a forged one where a program searches for it. Here nothing is
+searched: a document with an element in another place is refused before a signature is read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from manifest_auth.protocols.saml.signature_shape import check_signature
 _ID = re.compile(r"[\w.\-:]{1,256}")
 
 _ASSERTIONS = (assertion("Assertion"), assertion("EncryptedAssertion"))
-#: What a Response and an Assertion may hold, as the schemas of SAML core say.
+#: Allowed children of a Response and an Assertion, by the schemas of SAML core.
 _OF_RESPONSE = {assertion("Issuer"), ds("Signature"), protocol("Extensions"), protocol("Status"), *_ASSERTIONS}
 _OF_ASSERTION = {ds("Signature")} | {
     assertion(name)
@@ -33,7 +33,7 @@ _OF_ASSERTION = {ds("Signature")} | {
         "AttributeStatement",
     )
 }
-#: Names that mean something in one namespace only; the same name in another is a trap for readers of local names.
+#: Names that are allowed in one namespace only; the same name in another could deceive code that uses local names.
 _RESERVED = {
     "Response": PROTOCOL,
     "Status": PROTOCOL,
@@ -47,7 +47,7 @@ _RESERVED = {
     "EncryptedKey": XENC,
 }
 _IN_ENCRYPTED = {xenc("EncryptedData"), xenc("EncryptedKey")}
-#: Every element of XML Signature and Encryption that can steer a reader, and what it may stand in.
+#: Elements of XML Signature and Encryption that influence processing, and their allowed parents.
 _PLACES: dict[str, set[str]] = {
     ds("Signature"): {protocol("Response"), assertion("Assertion")},
     ds("SignedInfo"): {ds("Signature")},
@@ -78,13 +78,13 @@ _PLACES: dict[str, set[str]] = {
 
 
 def check_root(root: etree._Element) -> None:
-    """The root is a Response. Raises :class:`Refused`."""
+    """Checks that the root is a Response. Raises :class:`Refused`."""
     if root.tag != protocol("Response"):
         raise Refused(f"not a SAML 2.0 response but {quoted(str(root.tag))}")
 
 
 def check_response(root: etree._Element) -> None:
-    """Root, children, IDs and places of a whole response. Raises :class:`Refused`."""
+    """Checks root, children, IDs and places of a whole response. Raises :class:`Refused`."""
     check_root(root)
     _check_children(root, _OF_RESPONSE)
     for name in ("Issuer", "Extensions"):
@@ -96,7 +96,7 @@ def check_response(root: etree._Element) -> None:
 
 
 def check_assertion(root: etree._Element) -> None:
-    """The same for an assertion that is a document of its own: one that was decrypted or verified."""
+    """As :func:`check_response`, for an assertion as its own document: a decrypted or verified one."""
     if root.tag != assertion("Assertion"):
         raise Refused(f"not a SAML 2.0 assertion but {quoted(str(root.tag))}")
     if sum(1 for _ in root.iter(*_ASSERTIONS)) != 1:
@@ -115,7 +115,7 @@ def the_assertion(response: etree._Element) -> etree._Element:
     return found[0]
 
 
-def only(parent: etree._Element, name: str) -> etree._Element:
+def only_child(parent: etree._Element, name: str) -> etree._Element:
     """The one child of that qualified name. Raises :class:`Refused` for none and for several."""
     found = parent.findall(name)
     if len(found) != 1:
@@ -124,12 +124,12 @@ def only(parent: etree._Element, name: str) -> etree._Element:
 
 
 def is_signed(element: etree._Element) -> bool:
-    """Whether the element carries a signature, be it good or bad."""
+    """Whether the element has a signature, valid or not."""
     return element.find(ds("Signature")) is not None
 
 
 def _check_signed(element: etree._Element) -> None:
-    """A Response or an Assertion: its ID and its signature, if it has one."""
+    """Checks ID and number of signatures of a Response or an Assertion."""
     if local(element) == "Assertion":
         _check_children(element, _OF_ASSERTION)
     if not _ID.fullmatch(element.get("ID", "")):
@@ -153,7 +153,7 @@ def _at_most_one(parent: etree._Element, name: str) -> None:
 
 
 def _check_everywhere(root: etree._Element) -> None:
-    """IDs are unique in every spelling (ID, Id, id, xml:id), and what has a place stands in it."""
+    """Checks that IDs are unique in every spelling (ID, Id, id, xml:id), and that elements are in their places."""
     seen: set[str] = set()
     for element in root.iter():
         for name, value in element.attrib.items():

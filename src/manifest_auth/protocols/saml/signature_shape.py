@@ -1,7 +1,7 @@
-"""What a signature must look like before anything of it is computed (security bar, rules 71 and 72).
+"""Checks the structure of a signature before any computation.
 
-One SignedInfo, one Reference, one DigestValue, one SignatureValue: several of them were behind CVE-2025-29774 and
-CVE-2025-29775. The transforms are two by name, so that XSLT and XPath never reach a processor.
+It has one SignedInfo, one Reference, one DigestValue, one SignatureValue: several of them caused CVE-2025-29774 and
+CVE-2025-29775. Only two transforms are allowed, so XSLT and XPath are never processed.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from manifest_auth.protocols.saml.names import DS, ENVELOPED, EXCLUSIVE, MORE, X
 
 _PSS: Final = "http://www.w3.org/2007/05/xmldsig-more#"
 
-#: Allowed digests and the bytes that they give.
+#: Allowed digests and their length in bytes.
 DIGESTS: Final = {f"{XENC}sha256": 32, f"{MORE}sha384": 48, f"{XENC}sha512": 64}
-#: Allowed signature methods and the kind of key that each wants. No SHA-1, no SHA-224, no HMAC, no DSA.
+#: Allowed signature methods and their kinds of keys. No SHA-1, no SHA-224, no HMAC, no DSA.
 METHODS: Final = (
     {f"{MORE}rsa-sha{bits}": "rsa" for bits in (256, 384, 512)}
     | {f"{_PSS}sha{bits}-rsa-MGF1": "rsa" for bits in (256, 384, 512)}
@@ -32,7 +32,7 @@ _SPACE = re.compile(r"[ \t\r\n]+")
 
 
 def check_signature(signature: etree._Element, target: str) -> None:
-    """A Signature on the element whose ID is ``target``. Raises :class:`Refused`."""
+    """Checks a Signature on the element with the ID ``target``. Raises :class:`Refused`."""
     parts = list(signature)
     names = [part.tag for part in parts]
     if names not in (
@@ -62,7 +62,8 @@ def base64_of(element: etree._Element) -> bytes:
 
 
 def _check_reference(reference: etree._Element, target: str) -> None:
-    """``#`` and the ID of the parent; never empty, never external (CVE-2024-45409: digests of something else)."""
+    """Checks that the URI is ``#`` and the ID of the parent, not empty or external (CVE-2024-45409: a digest of another
+    element)."""
     if reference.get("URI") != f"#{target}":
         raise Refused(f"the signature is about {quoted(reference.get('URI'))}, not about its parent")
     transforms, digest_method, digest_value = _exactly(
@@ -85,7 +86,7 @@ def _check_algorithm(element: etree._Element, allowed: set[str] | dict[str, int]
 
 
 def _check_prefixes(method: etree._Element) -> None:
-    """Exclusive canonicalisation may carry one InclusiveNamespaces with a list of prefixes, nothing else."""
+    """Exclusive canonicalisation may have one InclusiveNamespaces with a list of prefixes, nothing else."""
     if set(method.attrib) != {"Algorithm"} or len(method) > 1:
         raise Refused(f"{quoted(local(method))} has members that it must not have")
     for inclusive in method:
@@ -97,7 +98,7 @@ def _check_prefixes(method: etree._Element) -> None:
 
 
 def _exactly(parent: etree._Element, *names: str, attributes: tuple[str, ...]) -> list[etree._Element]:
-    """The children, which must be those of XML Signature so named, in that order, and no text between them."""
+    """The children, which must have these names of XML Signature, in this order, without text between them."""
     children = list(parent)
     if [child.tag for child in children] != [f"{{{DS}}}{name}" for name in names]:
         raise Refused(f"{quoted(local(parent))} does not hold exactly {', '.join(names) or 'nothing'}")

@@ -1,4 +1,4 @@
-"""Signatures: what is read afterwards is the very bytes that were verified (security bar, rules 72 to 74)."""
+"""Verifies signatures. Later code reads only the verified bytes, parsed again."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _METHODS = frozenset(SignatureMethod(address) for address in METHODS)
 _DIGESTS = frozenset(DigestAlgorithm(address) for address in DIGESTS)
 
-logging.getLogger("signxml").setLevel(logging.INFO)  # at DEBUG it writes whole responses
+logging.getLogger("signxml").setLevel(logging.INFO)  # at DEBUG it logs whole responses
 
 
 def verified(
     element: etree._Element, certificates: Sequence[bytes], now_ms: int, accept_expired: bool
 ) -> etree._Element:
-    """The element again, parsed from the canonical bytes that its signature covers, without the signature.
+    """The element, parsed from the canonical bytes that its signature covers, without the signature.
 
-    The element's shape was checked. Any of ``certificates`` (DER) may have signed; KeyInfo is thrown away unread.
-    ``accept_expired``: what is pinned is the key, whatever dates its certificate carries. Raises :class:`Refused`.
+    The caller has checked the element's structure. Any of ``certificates`` (DER) may have signed; KeyInfo is ignored.
+    ``accept_expired``: the dates of the certificates do not matter, since the keys are pinned. Raises :class:`Refused`.
     """
     copy = document.standalone(element)
     signature = copy.find(ds("Signature"))
@@ -71,15 +71,16 @@ def _signed_bytes(copy: etree._Element, certificate: x509.Certificate, now_ms: i
         id_attribute="ID",
         expect_config=configuration,
         parser=document.parser(),
-        validate_schema=False,  # signature_shape.py allows far less than the schema
+        validate_schema=False,  # signature_shape.py is stricter than the schema
     )
     assert not isinstance(result, list)
     return result.signed_data
 
 
 def _reread(signed: bytes, element: etree._Element) -> etree._Element:
-    """An empty canonical form has a digest like any other (CVE-2025-66568), but it is not what was asked about."""
-    root = document.parse(signed, largest=4 * document.LARGEST)  # canonical forms repeat declarations
+    """Parses the signed bytes and checks that they are this element: an empty canonical form has a valid digest too
+    (CVE-2025-66568)."""
+    root = document.parse(signed, largest=4 * document.LARGEST)  # canonical forms repeat namespace declarations
     if root.tag != element.tag or root.get("ID") != element.get("ID"):
         raise Refused("the signed bytes are another element")
     return root

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from manifest_auth.protocols.saml.errors import Refused, quoted
 
-#: How far two clocks may be apart, in both directions.
+#: Allowed clock difference, in both directions, milliseconds.
 SKEW_MS = 60_000
 
 _TIME = re.compile(
@@ -35,15 +35,15 @@ def read_time(text: str) -> int:
 
 
 def write_time(ms: int) -> str:
-    """The time as we write it, with milliseconds."""
+    """The time as xs:dateTime in UTC with milliseconds."""
     return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def is_past(until: str, now_ms: int) -> bool:
-    """Whether a NotOnOrAfter is over, the skew granted."""
+    """Whether a NotOnOrAfter is in the past, with the allowed skew."""
     return now_ms >= read_time(until) + SKEW_MS
 
 
 def is_future(since: str, now_ms: int) -> bool:
-    """Whether a NotBefore or an instant is still to come, the skew granted."""
+    """Whether a NotBefore or an instant is in the future, with the allowed skew."""
     return read_time(since) > now_ms + SKEW_MS

@@ -1,8 +1,9 @@
-"""The whole way of a response from text to person, in its order (security bar, rules 68 to 75).
+"""Verifies a response, in a fixed order.
 
-Shape of the document; signature of the response, from then on only its verified bytes; status and addresses;
-decryption; signature of the assertion, from then on only its verified bytes; conditions. Both signatures count when
-both are there, one is enough. What only the unsigned envelope says can lead to a refusal and to nothing else.
+Structure of the document; signature of the response, after which only its verified bytes are used; status and
+addresses; decryption; signature of the assertion, after which only its verified bytes are used; conditions. One
+signature is sufficient; if there are two, both must be valid. Content of an unsigned envelope can only lead to a
+refusal.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from manifest_auth.protocols.saml.decryption import UNREADABLE, decrypted
 from manifest_auth.protocols.saml.envelope import Expected, check_envelope, check_status
 from manifest_auth.protocols.saml.errors import Refused
 from manifest_auth.protocols.saml.names import assertion
-from manifest_auth.protocols.saml.reading import Shown
+from manifest_auth.protocols.saml.reading import UnverifiedResponse
 
 
 class Policy(NamedTuple):
-    """What one provider pins.
+    """What is pinned for one provider.
 
     ``issuer``: its entity id. ``audience``: our entity id for this tenant. ``acs``: our assertion consumer address.
-    ``certificates``: in DER, any of them may have signed. ``decryption_keys``: private keys in PEM, newest first.
+    ``certificates``: DER; any of them may sign. ``decryption_keys``: private keys in PEM, newest first.
     """
 
     issuer: str
@@ -36,13 +37,13 @@ class Policy(NamedTuple):
     allow_idp_initiated: bool
 
 
-def verify(shown: Shown, policy: Policy, request_id: str | None, now_ms: int) -> Assertion:
-    """Who the provider says this is. Raises :class:`Refused` with the reason, which is for the log.
+def verify(unverified: UnverifiedResponse, policy: Policy, request_id: str | None, now_ms: int) -> Assertion:
+    """The verified assertion of a response. Raises :class:`Refused` with the reason, which is for the log.
 
-    ``request_id``: ID of our AuthnRequest that is open; ``None``: unsolicited, and then the response must not claim to
-    answer anything and the provider must allow it. The caller remembers the assertion's id and consumes the request.
+    ``request_id``: ID of our open AuthnRequest; None: unsolicited, which the provider must allow, and the response must
+    not answer any request. The caller remembers the assertion's id and deletes the request.
     """
-    response = document.parse(shown.document)
+    response = document.parse(unverified.document)
     shape.check_response(response)
     check_status(response)
     if request_id is None and not policy.allow_idp_initiated:
@@ -71,7 +72,7 @@ def _verified(element: etree._Element, policy: Policy, now_ms: int) -> etree._El
 
 
 def _decrypted(encrypted: etree._Element, policy: Policy) -> etree._Element:
-    """The assertion that was encrypted. That it has no good shape is told no differently than that it is unreadable."""
+    """The decrypted assertion. A wrong structure has the same reason as an unreadable one."""
     content = decrypted(encrypted, policy.decryption_keys)
     try:
         shape.check_assertion(content)

@@ -15,6 +15,15 @@ class Email(NamedTuple):
     text: str
 
 
+def _by_hand(link: str) -> str:
+    """The same for a browser that opens no links from e-mails, or runs no scripts."""
+    address, _, code = link.partition("#")
+    return f"""
+If the link does not open, go to {address} and enter this code:
+
+{code}"""
+
+
 def invitation(to: str, client: str, link: str) -> Email:
     """To a new user who has no password yet."""
     return Email(
@@ -27,6 +36,7 @@ an account was made for you at {client}.
 Open this link to choose your password and sign in:
 
 {link}
+{_by_hand(link)}
 
 The link works once, within 72 hours. After that, ask the person who
 invited you for a new one.
@@ -48,6 +58,7 @@ a new password was requested for your account at {client}.
 Open this link to choose it:
 
 {link}
+{_by_hand(link)}
 
 The link works once, within 30 minutes. You are signed out everywhere else
 when the new password is set.
@@ -70,6 +81,7 @@ your account at {client} was given the role Admin. All its devices are signed
 out, and its password does not work any more. Open this link to sign in again:
 
 {link}
+{_by_hand(link)}
 
 The link works once, within 72 hours. After that, ask those who manage your
 account for a new one. Do not pass the link on.
@@ -89,6 +101,7 @@ this address was named as the new e-mail address of an account at {client}.
 Open this link to confirm it:
 
 {link}
+{_by_hand(link)}
 
 The link works once, within 24 hours. Until then nothing changes.
 
@@ -145,6 +158,7 @@ for it any more.
 If you did not want this, open this link to put this address back:
 
 {link}
+{_by_hand(link)}
 
 The link works within 7 days. All devices are signed out of the account then,
 and its password does not work any more. Do not pass the link on.
@@ -166,6 +180,7 @@ this is the e-mail address of your account at {client} again. Its password
 does not work any more. Open this link to choose a new one:
 
 {link}
+{_by_hand(link)}
 
 The link works once, within 30 minutes. Do not pass it on.
 """,

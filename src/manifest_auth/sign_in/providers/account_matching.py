@@ -8,6 +8,7 @@ and has verified the address. Otherwise an account is created, where the provide
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from manifest_auth import audit, providers
@@ -39,6 +40,15 @@ _NO_ROLE = "Your account at the identity provider gives you no role here"
 _NO_GROUPS = "Your account at the identity provider is in more groups than it tells us"
 
 
+class Proof(NamedTuple):
+    """How the provider authenticated the person: ``amr``, ``acr`` and ``auth_time`` (OpenID Connect Core, section 2),
+    or authentication context and instant (SAML core, section 2.7.2); empty where it does not say."""
+
+    amr: tuple[str, ...] = ()
+    acr: str = ""
+    auth_time: str = ""
+
+
 class Person(NamedTuple):
     """A person as the provider describes them. ``email_verified``: None where the provider does not say; ``groups``:
     None where there are some, and the provider does not say which."""
@@ -51,7 +61,8 @@ class Person(NamedTuple):
     groups: tuple[str, ...] | None
     directory: str = ""  # Microsoft's directory id, within which the subject is the same at every provider
     aliases: tuple[str, ...] = ()  # other subjects of the same person at the same provider
-    claim_names: tuple[str, ...] = ()  # the names of the claims or attributes that arrived
+    claims: Mapping[str, Any] = MappingProxyType({})  # the claims or attributes that arrived
+    proof: Proof = Proof()
 
 
 class LinkGrant(NamedTuple):
@@ -247,10 +258,18 @@ def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
+def proof_of(claims: Mapping[str, Any]) -> Proof:
+    """The proof of verified claims. Values of other types count as absent."""
+    amr, acr, at = claims.get("amr"), claims.get("acr"), claims.get("auth_time")
+    methods = tuple(one for one in amr if isinstance(one, str)) if isinstance(amr, list) else ()
+    is_number = isinstance(at, int | float) and not isinstance(at, bool)
+    return Proof(methods, acr if isinstance(acr, str) else "", str(at) if is_number else "")
+
+
 def _no_role(person: Person) -> str:
     """The reason, with the groups and claim names that arrived, for those who configure the groups; no other values."""
     groups = ", ".join(_quoted(person.groups or ())) or "none"
-    claims = ", ".join(_quoted(tuple(name for name in person.claim_names if name not in _PROTOCOL))) or "none"
+    claims = ", ".join(_quoted(tuple(name for name in person.claims if name not in _PROTOCOL))) or "none"
     return f"no group gives a role; groups: {groups}; claims: {claims}"
 
 

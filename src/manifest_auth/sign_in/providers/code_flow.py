@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 from manifest_auth import providers
@@ -18,10 +18,11 @@ from manifest_auth.providers.sign_in_flows import Flow, StartedFlow
 from manifest_auth.runtime.outgoing import Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals
+from manifest_auth.sign_in.completion import BrowserCookies
 from manifest_auth.sign_in.early_refusals import START_AGAIN
-from manifest_auth.sign_in.providers import provider_flow
+from manifest_auth.sign_in.providers import provider_flow, provider_tries
 from manifest_auth.sign_in.providers.kind import CookieOf, SignInStart
-from manifest_auth.sign_in.providers.provider_flow import ProviderChoice
+from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.text import base64url
 
 _ELSEWHERE = "the answer came to another callback address"
@@ -88,7 +89,33 @@ async def calling_provider(ctx: RequestContext, provider: Provider) -> AsyncIter
         raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
 
 
-async def open_flow(
+async def end_code_flow(
+    ctx: RequestContext,
+    method: str,
+    issuer_of: Callable[[Provider], str],
+    returned: CallbackParams,
+    cookie_of: CookieOf,
+    browser: BrowserCookies,
+    judge: Callable[[Flow, Provider], Awaitable[Outcome]],
+) -> tuple[Flow, Outcome]:
+    """The flow of a callback, and its outcome: ``judge`` decides on a code that the provider issued for a sign-in of
+    this browser. Raises SsoFailed and what ``judge`` raises."""
+    flow, provider = await _open_flow(ctx, method, issuer_of, returned, cookie_of)
+
+    async def judged() -> Outcome:
+        await _check_address(ctx, flow, provider, issuer_of, returned)
+        if provider.disabled_at is not None and not flow.is_try:
+            raise await provider_flow.refuse(ctx, provider, "provider is switched off")
+        if returned.error or not returned.code:
+            sentence = oidc.sentence_for(returned.error)
+            why = oidc.with_number(returned.error[:100] or "no code", returned.description)
+            raise await provider_flow.refuse(ctx, provider, f"redirect: {why}", sentence)
+        return await judge(flow, provider)
+
+    return flow, await provider_tries.recorded(ctx, flow, provider, browser, judged, Outcome.of_try(flow))
+
+
+async def _open_flow(
     ctx: RequestContext,
     method: str,
     issuer_of: Callable[[Provider], str],
@@ -113,15 +140,21 @@ async def open_flow(
         raise await early_refusals.refuse(ctx, method, *owner, refusal)
     bound = services.store.of(flow.tenant_id)
     provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
-    if not flow.callback.fits(returned.callback_address, returned.iss, lambda: issuer_of(provider)):
-        raise await provider_flow.refuse(ctx, provider, _ELSEWHERE)
+    if not flow.is_try:  # of a try it is a result
+        await _check_address(ctx, flow, provider, issuer_of, returned)
     if not await bound.write_quickly(lambda unit: sign_in_flows.take(unit, flow)):
         refusal = SsoFailed(START_AGAIN, reason="state: used meanwhile", replay="oidc_state")
         raise await early_refusals.refuse(ctx, method, *owner, refusal)
-    if provider.disabled_at is not None:
-        raise await provider_flow.refuse(ctx, provider, "provider is switched off")
-    if returned.error or not returned.code:
-        sentence = oidc.sentence_for(returned.error)
-        why = oidc.with_number(returned.error[:100] or "no code", returned.description)
-        raise await provider_flow.refuse(ctx, provider, f"redirect: {why}", sentence)
     return flow, provider
+
+
+async def _check_address(
+    ctx: RequestContext,
+    flow: Flow,
+    provider: Provider,
+    issuer_of: Callable[[Provider], str],
+    returned: CallbackParams,
+) -> None:
+    """Raises SsoFailed for an answer at another callback address, or of another issuer."""
+    if not flow.callback.matches(returned.callback_address, returned.iss, lambda: issuer_of(provider)):
+        raise await provider_flow.refuse(ctx, provider, _ELSEWHERE)

@@ -17,7 +17,7 @@ from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Cloud, NoMember, Organization, Refused, diagnose
 from manifest_auth.protocols.oidc import Finding
-from manifest_auth.providers import Provider, Secrets, sign_in_flows
+from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.completion import BrowserCookies
@@ -75,9 +75,7 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
             )
             raise ValidationError(details=[("dynamics.organization", sentence)])
 
-    def registration_values(
-        self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets
-    ) -> OurselvesData:
+    def values_by_name(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
         return OurselvesData(callback_url=callback_of(ctx))
 
     async def diagnose_at(
@@ -99,19 +97,20 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
     async def _end(
         self, ctx: RequestContext, returned: CallbackParams, cookie_of: CookieOf, browser: BrowserCookies
     ) -> tuple[Flow, Outcome]:
-        flow, provider = await code_flow.open_flow(
-            ctx, self.name, lambda asked: registration_of(ctx, asked).issuer, returned, cookie_of
-        )
-        own = provider.own(DynamicsSettings)
-        person, tokens = await _ask(ctx, provider, own, flow, returned)
+        async def judge(flow: Flow, provider: Provider) -> Outcome:
+            own = provider.own(DynamicsSettings)
+            person, tokens = await _ask(ctx, provider, own, flow, returned)
 
-        def also(unit: TenantUnit, user_id: int) -> None:
-            if own.keep_tokens:
-                providers.store_tokens(unit, ctx.services.sealer, provider, user_id, tokens, ctx.now)
+            def also(unit: TenantUnit, user_id: int) -> None:
+                if own.keep_tokens:
+                    providers.store_tokens(unit, ctx.services.sealer, provider, user_id, tokens, ctx.now)
 
-        return flow, await provider_flow.complete(
-            ctx, provider, person, browser, flow=flow, return_to=flow.return_to, also=also
-        )
+            return await provider_flow.complete(
+                ctx, provider, person, browser, flow=flow, return_to=flow.return_to, also=also
+            )
+
+        issuer_of = lambda asked: registration_of(ctx, asked).issuer  # noqa: E731
+        return await code_flow.end_code_flow(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
 
 
 KIND = _Dynamics()
@@ -132,9 +131,9 @@ async def _ask(
             person = microsoft.person_of(redeemed.claims, settings)
             found = await services.microsoft.who_am_i(redeemed.access_token, settings.organization, cloud, deadline)
         except SsoFailed as error:
-            raise await provider_flow.refuse(ctx, provider, error.reason, oidc.SET_UP) from error
+            raise await provider_flow.refuse(ctx, provider, error.reason, oidc.SETUP_ERROR) from error
         except Refused as error:
-            sentence = _NO_MEMBER if isinstance(error, NoMember) else oidc.SET_UP
+            sentence = _NO_MEMBER if isinstance(error, NoMember) else oidc.SETUP_ERROR
             raise await provider_flow.refuse(ctx, provider, str(error), sentence) from error
     stored = msgspec.json.encode({"access_token": redeemed.access_token, "refresh_token": redeemed.refresh_token})
     return person._replace(aliases=(_alias(found),)), stored

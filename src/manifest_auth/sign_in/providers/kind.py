@@ -135,11 +135,16 @@ class Kind(ABC, Generic[S, R]):
         """The certificates that are pinned."""
         return ()
 
+    def values_by_name(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
+        """The values to enter at a provider, as far as its name determines them: they are known before it is created.
+        ``client``: identifier of the provider's client."""
+        return OurselvesData()
+
     def registration_values(
         self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets
     ) -> OurselvesData:
-        """The values to enter at the provider. ``client``: identifier of the provider's client."""
-        return OurselvesData()
+        """The values to enter at a provider that exists."""
+        return self.values_by_name(ctx, client, provider.name)
 
     async def callback_state(self, ctx: RequestContext, client: str, provider: Provider) -> CallbackState:
         """The line that ``provider callbacks`` prints for the provider."""

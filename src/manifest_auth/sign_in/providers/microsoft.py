@@ -152,7 +152,8 @@ def person_of(claims: Mapping[str, Any], settings: MicrosoftSettings, profile: P
         email_verified=True if verified or settings.trust_email else None,
         first_name=names[0],
         last_name=names[1],
-        claim_names=tuple(claims),
+        claims=claims,
+        proof=account_matching.proof_of(claims),
         groups=account_matching.groups_of(claims, settings.group_claim),
         directory=settings.directory,
     )

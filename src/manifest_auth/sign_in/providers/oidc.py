@@ -128,6 +128,9 @@ class _Oidc(Kind[OidcSettings, CallbackParams]):
         except ValueError as error:
             raise ValidationError(details=[("oidc.issuer", f"The address {error}")]) from error
 
+    def values_by_name(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
+        return OurselvesData(callback_url=own_callback(ctx, client, name))
+
     def registration_values(
         self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets
     ) -> OurselvesData:
@@ -162,11 +165,12 @@ class _Oidc(Kind[OidcSettings, CallbackParams]):
     async def _end(
         self, ctx: RequestContext, returned: CallbackParams, cookie_of: CookieOf, browser: BrowserCookies
     ) -> tuple[Flow, Outcome]:
-        flow, provider = await code_flow.open_flow(
-            ctx, self.name, lambda asked: asked.own(OidcSettings).issuer, returned, cookie_of
-        )
-        person = await _redeem(ctx, provider, flow, returned)
-        return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
+        async def judge(flow: Flow, provider: Provider) -> Outcome:
+            person = await _redeem(ctx, provider, flow, returned)
+            return await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
+
+        issuer_of = lambda asked: asked.own(OidcSettings).issuer  # noqa: E731
+        return await code_flow.end_code_flow(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
 
 
 KIND = _Oidc()
@@ -190,7 +194,7 @@ async def _redeem(ctx: RequestContext, provider: Provider, flow: Flow, returned:
     settings = provider.own(OidcSettings)
     nonce, verifier = sign_in_flows.open_secrets(ctx.services.sealer, flow)
     answer = oidc.Answer(returned.code, verifier, nonce, flow.redirect_uri)
-    wants = {"email", *([settings.group_claim] if provider.rules.group_roles else ())}
+    wants = {"email", *([settings.group_claim] if provider.rules.group_roles or flow.is_try else ())}
     async with code_flow.calling_provider(ctx, provider):
         registration, deadline = registration_of(ctx, provider), ctx.services.outgoing.deadline(provider.tenant_id)
         claims = await ctx.services.oidc.redeem(registration, answer, frozenset(wants - {""}), deadline)
@@ -214,7 +218,8 @@ def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
         first_name=first,
         last_name=last,
         groups=account_matching.groups_of(claims, settings.group_claim),
-        claim_names=tuple(claims),
+        claims=claims,
+        proof=account_matching.proof_of(claims),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from manifest_auth import providers, tenants
 from manifest_auth.accounts import one_time_links
-from manifest_auth.accounts.one_time_links import Purpose
+from manifest_auth.accounts.one_time_links import Link, Purpose
 from manifest_auth.errors import AccountDisabled, NotFound, Replay, SsoFailed, ValidationError
 from manifest_auth.providers import Provider
 from manifest_auth.providers.sign_in_flows import FlowRequest
@@ -14,7 +14,8 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals, exchange_codes
 from manifest_auth.sign_in.early_refusals import ClientRefusal
 from manifest_auth.sign_in.providers.kind import Kind
-from manifest_auth.sign_in.providers.provider_flow import SUSPENDED, ProviderChoice, is_web, return_address
+from manifest_auth.sign_in.providers.provider_flow import SUSPENDED, ProviderChoice, return_address
+from manifest_auth.sign_in.return_addresses import is_web
 from manifest_auth.sign_in.sign_in_metrics import counted, no_result_yet
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
@@ -22,7 +23,8 @@ from manifest_auth.tenants.claims import pinned_names
 
 
 class StartRequest(NamedTuple):
-    """The parameters of a request to start a sign-in."""
+    """The parameters of a request to start a sign-in. ``invitation``: its token; ``invitation_id``: of one whose token
+    was shown before."""
 
     provider: str | None
     client: str | None
@@ -31,6 +33,8 @@ class StartRequest(NamedTuple):
     challenge: str
     invitation: str
     device: str | None
+    invitation_id: int | None = None
+    login_hint: str = ""
 
 
 async def choose(ctx: RequestContext, kind: Kind[Any, Any], asked: StartRequest) -> ProviderChoice:
@@ -50,15 +54,17 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: 
         off = SsoFailed("This way to sign in is switched off", reason="provider is switched off")
         raise ClientRefusal(tenant.id, found.id, off)
     bound = unit.of(tenant.id)
-    invitation = one_time_links.find(bound, asked.invitation) if asked.invitation else None
-    if asked.invitation and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
+    is_invited = bool(asked.invitation) or asked.invitation_id is not None
+    invitation = _invitation(bound, asked)
+    if is_invited and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
         replay: Replay | None = "one_time_link" if invitation is not None and invitation.used_at is not None else None
         why = "invitation: unknown, used or expired"
         raise ClientRefusal(
             tenant.id, found.id, SsoFailed("The invitation is not open any more", reason=why, replay=replay)
         )
-    return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
-    challenge = exchange_codes.check_challenge(asked.challenge, is_needed=not is_web(return_to))
+    return_to = return_address(tenant, found, asked.return_to, asked.response)
+    is_apps = asked.response == "code" and not is_web(return_to)
+    challenge = exchange_codes.check_challenge(asked.challenge, is_needed=is_apps)
     request = FlowRequest(
         return_to=return_to,
         response=asked.response,
@@ -68,6 +74,12 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: 
         device=asked.device,
     )
     return ProviderChoice(tenant, found, request)
+
+
+def _invitation(unit: TenantUnit, asked: StartRequest) -> Link | None:
+    if asked.invitation_id is not None:
+        return one_time_links.find_by_id(unit, asked.invitation_id)
+    return one_time_links.find(unit, asked.invitation) if asked.invitation else None
 
 
 def _client(unit: SystemUnit, kind: Kind[Any, Any], asked: StartRequest) -> Tenant:

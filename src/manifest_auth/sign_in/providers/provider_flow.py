@@ -19,10 +19,10 @@ from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow, FlowRequest, StartedFlow
 from manifest_auth.runtime.metrics import Result
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import completion, exchange_codes
+from manifest_auth.sign_in import completion, exchange_codes, return_addresses
 from manifest_auth.sign_in.completion import BrowserCookies, Identity, SignedIn
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY
-from manifest_auth.sign_in.providers import account_matching
+from manifest_auth.sign_in.providers import account_matching, provider_tries
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
@@ -40,16 +40,24 @@ class ProviderChoice(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a sign-in at a provider ended. Neither ``signed_in`` nor ``code``: an identity was linked."""
+    """How a sign-in at a provider ended. Neither ``signed_in`` nor ``code``: an identity was linked, or a provider
+    tried."""
 
     return_to: str
     signed_in: SignedIn | None = None
     code: str | None = None
+    is_try: bool = False
 
     @property
     def result(self) -> Result:
         """The result's label in the metrics."""
+        if self.is_try:
+            return "tried"
         return "ok" if self.signed_in is not None else "code" if self.code is not None else "linked"
+
+    @classmethod
+    def of_try(cls, flow: Flow) -> Outcome:
+        return cls(flow.return_to, is_try=True)
 
 
 async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback | None) -> StartedFlow:
@@ -73,20 +81,12 @@ async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback 
 
 
 def return_address(
-    ctx: RequestContext, tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie", roles: int = 0
+    tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie", roles: int = 0
 ) -> str:
-    """Where the browser returns: the address asked for, which must equal a listed one exactly; without one the first
-    address that is listed for every user, else the server's ``/me``. ``roles``: of the user who is signed in already,
-    else 0. Raises ValidationError."""
-    listed = _listed(tenant, provider, Role.ADMIN.bit)
-    if asked and asked not in _listed(tenant, provider, roles):
-        raise ValidationError(details=[("returnTo", "Not among the listed return addresses")])
-    if asked and response == "cookie" and not is_web(asked):
-        raise ValidationError(details=[("response", "An app's own address needs response=code")])
-    address = asked or next((a for a in listed if response == "code" or is_web(a)), "")
-    if response == "code" and not address:
-        raise ValidationError(details=[("returnTo", "Required: no return address is listed")])
-    return address or _who_am_i(ctx)
+    """Where the browser ends, by the rules of the module ``return_addresses``. ``roles``: of who is signed in already.
+    Raises ValidationError."""
+    safe = _listed(tenant, provider, Role.ADMIN.bit)
+    return return_addresses.choose(_listed(tenant, provider, roles), safe, asked, response)
 
 
 def _listed(tenant: Tenant, provider: Provider | None, roles: int) -> tuple[str, ...]:
@@ -95,18 +95,10 @@ def _listed(tenant: Tenant, provider: Provider | None, roles: int) -> tuple[str,
     return (*of_provider, *tenants.return_addresses_for(tenants.settings_of(tenant.settings), roles))
 
 
-def _who_am_i(ctx: RequestContext) -> str:
-    return f"{ctx.services.settings.public_url.rstrip('/')}/api/client/auth/me"
-
-
-def is_web(address: str) -> bool:
-    return address.startswith(("https://", "http://"))
-
-
-def unsolicited_return_address(ctx: RequestContext, tenant: Tenant, provider: Provider, asked: str) -> str:
+def unsolicited_return_address(tenant: Tenant, provider: Provider, asked: str) -> str:
     """As :func:`return_address`, for a sign-in that began at the provider. Raises SsoFailed."""
     try:
-        return return_address(ctx, tenant, provider, asked)
+        return return_address(tenant, provider, asked)
     except ValidationError as error:
         raise SsoFailed(reason=f"RelayState: {asked[:200]!r} is not a listed return address") from error
 
@@ -123,10 +115,14 @@ async def complete(
     also: Callable[[TenantUnit, int], None] | None = None,
 ) -> Outcome:
     """Completes the sign-in. ``use`` marks flow and assertion as used, in the same unit of work, or raises SsoFailed;
-    ``also`` stores more about the user whose id it gets.
+    ``also`` stores more about the user whose id it gets. Of a try nothing more is stored.
 
     Raises SsoFailed, AccountDisabled.
     """
+
+    if flow is not None and flow.is_try:
+        await provider_tries.complete(ctx, provider, person, flow, browser, use)
+        return Outcome.of_try(flow)
 
     def matched(unit: SystemUnit) -> int:
         bound = unit.of(provider.tenant_id)
@@ -140,10 +136,10 @@ async def complete(
                 suspended = AccountDisabled(reason=SUSPENDED)
                 record(bound, ctx, provider, suspended)
                 raise suspended
-            if flow is not None and flow.return_to not in (*_listed(tenant, provider, 0), _who_am_i(ctx)):
+            if flow is not None and not return_addresses.is_allowed(_listed(tenant, provider, 0), flow.return_to):
                 raise SsoFailed(reason="the return address was taken off the list meanwhile")
             user = account_matching.match(bound, ctx, provider, person, _link_grant(unit, ctx, provider, flow))
-            if return_to and return_to not in (*_listed(tenant, provider, user.roles), _who_am_i(ctx)):
+            if return_to and not return_addresses.is_allowed(_listed(tenant, provider, user.roles), return_to):
                 raise SsoFailed(reason="no Admin has saved the return address, which a User Admin added")
         except SsoFailed as refusal:
             record(bound, ctx, provider, refusal, proved=True)

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta
 
 from manifest_auth import providers
@@ -96,11 +97,15 @@ class _Saml(Kind[SamlSettings, ReceivedResponse]):
             for fact in found
         )
 
+    def values_by_name(self, ctx: RequestContext, client: str, name: str) -> OurselvesData:
+        entity = entity_id(ctx, client)
+        return OurselvesData(entity_id=entity, acs_url=acs(ctx), metadata_url=entity)
+
     def registration_values(
         self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets
     ) -> OurselvesData:
-        entity = entity_id(ctx, client)
-        return OurselvesData(entity_id=entity, acs_url=acs(ctx), metadata_url=entity, certificates=secrets.certificates)
+        by_name = self.values_by_name(ctx, client, provider.name)
+        return msgspec.structs.replace(by_name, certificates=secrets.certificates)
 
     async def diagnose(
         self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing
@@ -141,7 +146,7 @@ def metadata(ctx: RequestContext, client: str, found: list[Provider]) -> bytes:
     opened = [providers.open_secrets(ctx.services.sealer, provider) for provider in found]
     certificates = [base64.b64decode(text) for secrets in opened for text in secrets.certificates]
     signs = any(provider.own(SamlSettings).sign_requests for provider in found)
-    return saml.our_metadata(entity_id(ctx, client), acs(ctx), certificates, signs)
+    return saml.sp_metadata(entity_id(ctx, client), acs(ctx), certificates, signs)
 
 
 def _certificates(ctx: RequestContext, settings: SamlSettings) -> list[Finding]:

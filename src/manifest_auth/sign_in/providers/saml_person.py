@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from manifest_auth.errors import SsoFailed
-from manifest_auth.sign_in.providers.account_matching import Person
+from manifest_auth.sign_in.providers.account_matching import Person, Proof
 from manifest_auth.sign_in.providers.saml_settings import SamlSettings
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def person_of(assertion: Assertion, settings: SamlSettings) -> Person:
         first_name=_first(attributes, (names.first_name,) if names.first_name else _FIRST),
         last_name=_first(attributes, (names.last_name,) if names.last_name else _LAST),
         groups=_all(attributes, (names.groups,) if names.groups else _GROUPS),
-        claim_names=tuple(attributes),
+        claims=attributes,
+        proof=Proof((), assertion.authn_context or "", assertion.authn_instant or ""),
     )
 
 

@@ -25,7 +25,7 @@ FORM = f"{START}/form"
 async def begin(ctx: RequestContext, chosen: ProviderChoice) -> SignInStart:
     """The address to go to, and for the POST binding a page that posts the request. Raises RateLimited, and Conflict
     where an identity is to be linked at a provider without a redirect address."""
-    own, is_link = chosen.provider.own(SamlSettings), chosen.request.link_session_id is not None
+    own, is_link = chosen.provider.own(SamlSettings), chosen.request.is_link
     if is_link and not own.redirect_url:
         raise Conflict("Linking needs the provider's redirect binding")
     started = await provider_flow.begin(ctx, chosen, None)

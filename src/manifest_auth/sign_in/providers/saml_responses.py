@@ -20,16 +20,17 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals, response_limits
 from manifest_auth.sign_in.completion import BrowserCookies
 from manifest_auth.sign_in.early_refusals import START_AGAIN, ClientRefusal
-from manifest_auth.sign_in.providers import assertion_replays, provider_flow
+from manifest_auth.sign_in.providers import assertion_replays, provider_flow, provider_tries
 from manifest_auth.sign_in.providers.kind import CookieOf
 from manifest_auth.sign_in.providers.provider_flow import Outcome
 from manifest_auth.sign_in.providers.saml_person import person_of
 from manifest_auth.sign_in.providers.saml_settings import SamlSettings, acs, entity_id
+from manifest_auth.sign_in.response_limits import CountedResponse
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 
 if TYPE_CHECKING:  # imported with the first response: it loads libraries that few installations use
-    from manifest_auth.protocols.saml import Assertion, Policy, Shown
+    from manifest_auth.protocols.saml import Assertion, Policy, UnverifiedResponse
 
 
 class ReceivedResponse(NamedTuple):
@@ -70,7 +71,24 @@ async def _finish(
         raise ValidationError(details=[("samlResponse", "Not base64")]) from error
     except saml.Refused as error:
         raise SsoFailed(reason=f"response: {error}") from error
-    candidate, assertion = await _verify(ctx, shown, found)
+    flow = found[0].flow  # one that was asked for may be from one provider alone
+
+    async def judged() -> Outcome:
+        return await _complete(ctx, received, browser, taken, *await _verify(ctx, shown, found))
+
+    if flow is None:
+        return None, await judged()
+    return flow, await provider_tries.recorded(ctx, flow, found[0].provider, browser, judged, Outcome.of_try(flow))
+
+
+async def _complete(
+    ctx: RequestContext,
+    received: ReceivedResponse,
+    browser: BrowserCookies,
+    taken: CountedResponse,
+    candidate: _Candidate,
+    assertion: Assertion,
+) -> Outcome:
     provider, flow = candidate.provider, candidate.flow
     settings = provider.own(SamlSettings)
     try:
@@ -78,10 +96,13 @@ async def _finish(
         return_to = flow.return_to if flow else await _unsolicited_return_address(ctx, provider, received.relay_state)
     except SsoFailed as refusal:
         raise await provider_flow.refuse(ctx, provider, refusal.reason) from refusal
-    if provider.disabled_at is not None:
+    if provider.disabled_at is not None and not (flow is not None and flow.is_try):
         raise await provider_flow.refuse(ctx, provider, "provider is switched off")
 
     def use(unit: TenantUnit) -> None:
+        if flow is not None and flow.is_try:  # with its row goes the only request that the assertion answers
+            taken.succeeded(unit)
+            return
         if flow is not None and not sign_in_flows.take(unit, flow):
             raise SsoFailed(START_AGAIN, reason="the request was answered before", replay="saml_response")
         if not assertion_replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
@@ -90,7 +111,7 @@ async def _finish(
             raise SsoFailed(START_AGAIN, reason="replay: the assertion was used before", replay="saml_assertion")
         taken.succeeded(unit)
 
-    return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
+    return await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
 
 
 def _load() -> None:
@@ -98,7 +119,7 @@ def _load() -> None:
 
 
 def _candidates(
-    unit: SystemUnit, ctx: RequestContext, received: ReceivedResponse, shown: Shown, cookie_of: CookieOf
+    unit: SystemUnit, ctx: RequestContext, received: ReceivedResponse, shown: UnverifiedResponse, cookie_of: CookieOf
 ) -> list[_Candidate]:
     """The providers that may have sent a response, at least one. Nothing is trusted here: the response is verified by
     the keys of each. Raises SsoFailed."""
@@ -136,7 +157,7 @@ def _candidates(
     return candidates
 
 
-def _named_clients(ctx: RequestContext, shown: Shown) -> list[str]:
+def _named_clients(ctx: RequestContext, shown: UnverifiedResponse) -> list[str]:
     """Identifiers of the clients that a response names in its audiences, or in its Destination where those are
     encrypted. Raises ValidationError where an encrypted one names none."""
     if not shown.is_encrypted:
@@ -149,7 +170,7 @@ def _named_clients(ctx: RequestContext, shown: Shown) -> list[str]:
 
 
 def _with_client(
-    unit: SystemUnit, ctx: RequestContext, named: Tenant | None, shown: Shown, refusal: SsoFailed
+    unit: SystemUnit, ctx: RequestContext, named: Tenant | None, shown: UnverifiedResponse, refusal: SsoFailed
 ) -> Exception:
     """The refusal, with the client that the request or an audience of the response names, if any, so that its audit
     trail records it."""
@@ -175,7 +196,9 @@ def _mismatch(
     return None
 
 
-async def _verify(ctx: RequestContext, shown: Shown, found: list[_Candidate]) -> tuple[_Candidate, Assertion]:
+async def _verify(
+    ctx: RequestContext, shown: UnverifiedResponse, found: list[_Candidate]
+) -> tuple[_Candidate, Assertion]:
     from manifest_auth.protocols import saml
 
     reasons = []
@@ -201,7 +224,7 @@ async def _unsolicited_return_address(ctx: RequestContext, provider: Provider, r
     is_address = not is_plain or any(mark in relay_state for mark in ":/\\.%@")
     asked = relay_state if is_address else ""
     tenant = await ctx.services.store.read(lambda unit: tenants.get(unit, provider.tenant_id))
-    return provider_flow.unsolicited_return_address(ctx, tenant, provider, asked)
+    return provider_flow.unsolicited_return_address(tenant, provider, asked)
 
 
 def policy_of(ctx: RequestContext, provider: Provider, client: str) -> Policy:

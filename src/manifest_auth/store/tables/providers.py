@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, id_column, metadata, sealed, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, at, id_column, metadata, sealed, tenant, time
 
 
 def _provider() -> Column[int]:
@@ -78,11 +78,11 @@ sign_in_flows = Table(
     _provider(),
     Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must send
     Column("request_id", Text, unique=True),  # of a SAML request
-    sealed("secrets", "sign_in_flows/{key}/secrets"),  # nonce and PKCE verifier
+    sealed("secrets", "sign_in_flows/{key}/secrets"),  # nonce and PKCE verifier; of a finished try, its result
     Column("return_to", Text, nullable=False),
-    Column("response", Text, nullable=False),  # `cookie` or `code`
+    Column("response", Text, nullable=False),  # `cookie`, `code`, or `try`
     Column("challenge", Text, nullable=False),  # the app's own PKCE challenge for its one-time code, or empty
-    Column("link_session_id", Text),  # the session that links an identity to its user
+    Column("link_session_id", Text),  # the session that links an identity to its user, or tries the provider
     Column("invitation_id", BigInt),
     Column("redirect_uri", Text, nullable=False, server_default=""),  # the callback address of the answer
     # 1: the answer must name its issuer (RFC 9207).
@@ -108,16 +108,17 @@ sign_in_codes = Table(  # one-time codes for apps
     metadata,
     Column("key", Text, primary_key=True),  # SHA-256 of the code
     tenant(),
-    _provider(),
+    Column("provider_id", BigInt, ForeignKey("providers.id")),  # null: from a sign-in on our own pages
     _user(),
     Column("method", Text, nullable=False),
     Column("challenge", Text, nullable=False),
-    at("expires_at"),
-    at("used_at", nullable=True),
-    Column("session_id", Text),  # the session that it was exchanged for
+    time("expires_at"),
+    time("used_at", nullable=True),
+    Column("session_id", Text),  # what it was exchanged for
     Index(None, "expires_at"),
     Index(None, "provider_id"),
     info=OWNED,
+    sqlite_strict=True,
 )
 
 invitations = Table(  # one-time links: for a first sign-in, or for a new password

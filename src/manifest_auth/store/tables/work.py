@@ -22,9 +22,9 @@ def _job(**options: bool) -> Column[int]:
     return Column("job_id", BigInt, ForeignKey("jobs.id"), nullable=False, **options)  # type: ignore[arg-type]
 
 
-def _by(name: str, nullable: bool = False) -> Column[int]:
+def _by(name: str) -> Column[int]:
     """The user who acted."""
-    return Column(name, BigInt, ForeignKey("users.id"), nullable=nullable)
+    return Column(name, BigInt, ForeignKey("users.id"), nullable=False)
 
 
 templates = Table(

@@ -1,4 +1,5 @@
-"""Pages: a client's logo, a user's language, and the sessions of system admins that a cookie identifies."""
+"""Pages: a client's logo, a user's language, the sessions of system admins that a cookie identifies, and one-time codes
+that no provider stands behind."""
 
 from __future__ import annotations
 
@@ -27,3 +28,35 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", name=op.f("pk_client_logos")),
         sqlite_strict=True,
     )
+    _codes_without_a_provider()
+
+
+def _codes_without_a_provider() -> None:
+    if op.get_bind().dialect.name != "sqlite":
+        op.alter_column("sign_in_codes", "provider_id", nullable=True)
+        return
+    for column in ("expires_at", "provider_id"):
+        op.drop_index(op.f(f"ix_sign_in_codes_{column}"), table_name="sign_in_codes")
+    op.rename_table("sign_in_codes", "old_sign_in_codes")
+    op.create_table(
+        "sign_in_codes",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("tenant_id", BIG, nullable=False),
+        sa.Column("provider_id", BIG, nullable=True),
+        sa.Column("user_id", BIG, nullable=False),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("challenge", sa.Text(), nullable=False),
+        sa.Column("expires_at", BIG, nullable=False),
+        sa.Column("used_at", BIG, nullable=True),
+        sa.Column("session_id", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_sign_in_codes_tenant_id")),
+        sa.ForeignKeyConstraint(["provider_id"], ["providers.id"], name=op.f("fk_sign_in_codes_provider_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sign_in_codes_user_id")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_sign_in_codes")),
+        sqlite_strict=True,
+    )
+    names = "key, tenant_id, provider_id, user_id, method, challenge, expires_at, used_at, session_id"
+    op.execute(f"INSERT INTO sign_in_codes ({names}) SELECT {names} FROM old_sign_in_codes")  # noqa: S608 - our names
+    op.drop_table("old_sign_in_codes")
+    for column in ("expires_at", "provider_id"):
+        op.create_index(op.f(f"ix_sign_in_codes_{column}"), "sign_in_codes", [column])

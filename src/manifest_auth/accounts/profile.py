@@ -1,0 +1,47 @@
+"""What users change of their own account without a proof: names, title, language. Never the address or a role."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from manifest_auth import audit
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Event
+from manifest_auth.context import Request
+from manifest_auth.store import TenantUnit
+from manifest_auth.text.canonical import check_line
+from manifest_auth.text.languages import Language
+
+LONGEST = 100
+_NAMES = {"first_name": "firstName", "last_name": "lastName", "title": "title"}
+
+
+class ProfileChange(TypedDict, total=False):
+    """Members that are left out stay. ``language`` None: none is chosen."""
+
+    first_name: str
+    last_name: str
+    title: str
+    language: Language | None
+
+
+def change_own(unit: TenantUnit, who: Request, given: ProfileChange) -> User:
+    """The caller's account afterwards. Raises ValidationError."""
+    user = users.get(unit, who.user.user_id, lock=True)
+    names: dict[str, str] = {name: getattr(user, name) for name in _NAMES}
+    for name, field in _NAMES.items():
+        if name in given:
+            names[name] = check_line(given[name], field, LONGEST, empty=True)  # type: ignore[literal-required]
+    after = users.change(unit, user, email=user.email, description=user.description, **names)
+    if "language" in given:
+        users.set_language(unit, user.id, given["language"])
+        after = after._replace(language=given["language"])
+    changed = [name for name in given if getattr(user, name) != getattr(after, name)]
+    if changed:
+        detail: dict[str, Any] = {
+            "before": {name: getattr(user, name) for name in changed},
+            "after": {name: getattr(after, name) for name in changed},
+        }
+        audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **detail)
+    return after

@@ -1,0 +1,216 @@
+"""``manifest-auth audit verify|export``: verifies and exports the audit trail. Servers may write meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from manifest_auth import audit
+from manifest_auth.audit import Point, Span, Verdict
+from manifest_auth.cli.commands import Refused
+from manifest_auth.cli.progress import Progress
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import Macs, secret_keys
+from manifest_auth.runtime.settings import Settings, SettingsError
+from manifest_auth.store import Store, SystemUnit, open_store
+from manifest_auth.store.migrate import HEAD, check, current_version
+from manifest_auth.text.canonical import parse_time
+
+MOST_LISTED = 100  # unreadable events, line by line
+
+
+def add_to(groups: Any) -> None:
+    """Adds the commands to the grammar."""
+    group = groups.add_parser("audit", help="the audit trail").add_subparsers(required=True, metavar="ACTION")
+    verify = group.add_parser("verify", help="verify that no event was removed, changed, moved or inserted")
+    verify.add_argument("file", nargs="?", type=Path, help="an export to verify in place of the store")
+    _client(verify)
+    verify.add_argument("--json", action="store_true", help="print the result as JSON")
+    verify.add_argument("--known", type=Path, metavar="FILE", help="an earlier --json: its events must still exist")
+    verify.set_defaults(run=_verify)
+    export = group.add_parser("export", help="write events as JSON Lines")
+    _client(export)
+    export.add_argument("--since", type=_time, metavar="TIME", help="like 2026-01-31T09:30:00Z")
+    export.add_argument("--until", type=_time, metavar="TIME", help="only earlier events")
+    export.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
+    export.set_defaults(run=_export)
+
+
+def _client(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--client", help="identifier or number of one client; 0: the installation's own events")
+
+
+def _time(text: str) -> int:
+    try:
+        return parse_time(text, "")
+    except Exception as error:
+        raise argparse.ArgumentTypeError("must be a date or time like 2026-01-31T09:30:00Z") from error
+
+
+async def _verify(given: argparse.Namespace) -> int:
+    """Exit status 1 when something is wrong."""
+    known = _read_known(given.known) if given.known else {}
+    with Progress() as show:
+        verdicts = _of_file(given.file, show, known) if given.file else await _of_store(given.client, show, known)
+    if given.json:
+        print(orjson.dumps(_as_json(verdicts), option=orjson.OPT_INDENT_2).decode())
+    else:
+        _print_result(verdicts)
+    return 0 if all(not verdict.faults for verdict in verdicts) else 1
+
+
+async def _of_store(client: str | None, show: Progress, known: Mapping[int, Point]) -> list[Verdict]:
+    count = _Count(show, "proving events")
+    async with _opened(settings.load(), with_key=True) as store:
+        if client is None:
+            return await audit.verify_all(store, count, known)
+        [chain] = await _chains(store, client)
+        return [await audit.verify(store, chain, count, known.get(chain))]
+
+
+def _of_file(path: Path, show: Progress, known: Mapping[int, Point]) -> list[Verdict]:
+    try:
+        with path.open("rb") as lines:
+            return audit.verify_export(lines, _Count(show, "proving events"), known)
+    except ValueError as error:
+        raise Refused(f"{path}: {error}") from None
+
+
+class _Count:
+    """Counts the events read so far, in all chains."""
+
+    def __init__(self, show: Progress, what: str) -> None:
+        self._show, self._what, self._done = show, what, 0
+
+    def __call__(self, more: int) -> None:
+        self._done += more
+        self._show(self._what, self._done)
+
+
+def _read_known(path: Path) -> dict[int, Point]:
+    try:
+        found = orjson.loads(path.read_bytes())
+        return {
+            chain["chain"]: Point(int(chain["last"]), str(chain["hash"]))
+            for chain in found["chains"]
+            if chain["last"] > 0
+        }
+    except (ValueError, TypeError, KeyError):
+        raise SettingsError(f"{path}: not what `audit verify --json` prints") from None
+
+
+def _as_json(verdicts: list[Verdict]) -> dict[str, Any]:
+    return {
+        "ok": all(not verdict.faults for verdict in verdicts),
+        "events": sum(verdict.events for verdict in verdicts),
+        "chains": [
+            {
+                "chain": verdict.chain,
+                "client": verdict.client,
+                "events": verdict.events,
+                "first": verdict.start.sequence + 1,
+                "last": verdict.end.sequence,
+                "hash": verdict.end.hash,
+                "faults": [fault._asdict() for fault in verdict.faults],
+            }
+            for verdict in verdicts
+        ],
+    }
+
+
+def _print_result(verdicts: list[Verdict]) -> None:
+    for verdict in verdicts:
+        whose = _chain_name(verdict)
+        for fault in verdict.faults:
+            print(f"{whose}, event {fault.sequence}: {fault.kind}: {fault.what}")
+    events, broken = sum(verdict.events for verdict in verdicts), sum(bool(verdict.faults) for verdict in verdicts)
+    chains = "1 chain" if len(verdicts) == 1 else f"{len(verdicts)} chains"
+    what = f"{broken} of them not as recorded" if broken else "all as recorded"
+    print(f"{events} events in {chains}: {what}.")
+
+
+def _chain_name(verdict: Verdict) -> str:
+    if verdict.chain == audit.INSTALLATION:
+        return "installation"
+    return f"client {verdict.client or verdict.chain}"
+
+
+async def _export(given: argparse.Namespace) -> int:
+    """Exit status 1 when an event has invalid content; it is exported all the same, and marked."""
+    async with _opened(settings.load(), with_key=False) as store:
+        chains = await _chains(store, given.client)
+        written, unreadable = 0, []
+        with _target(given.output) as target, Progress() as show:
+            count = _Count(show, "exporting: looked at")
+            async for some in audit.export(store, chains, Span(given.since, given.until)):
+                target.writelines(some.lines)
+                written += len(some.lines)
+                unreadable += [(some.chain, number) for number in some.unreadable]
+                count(some.looked_at)
+    if given.output:
+        print(f"{written} events are in {given.output}.")
+    for chain, number in unreadable[:MOST_LISTED]:
+        what = "was altered by hand and holds what no event can hold: see `unreadable` in its line"
+        print(f"manifest-auth: event {number} of chain {chain} {what}", file=sys.stderr)
+    if len(unreadable) > MOST_LISTED:
+        print(f"manifest-auth: {len(unreadable) - MOST_LISTED} more", file=sys.stderr)
+    return 1 if unreadable else 0
+
+
+@contextlib.contextmanager
+def _target(path: Path | None) -> Iterator[BinaryIO]:
+    """Standard output, or a file that gets its name when it is complete, so that a partial export is not taken for a
+    complete one; only this user may read it. Raises Refused when the file exists."""
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    if path.exists():
+        raise Refused(f"{path} is there already")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as target:
+            yield target
+            target.flush()
+            os.fsync(target.fileno())
+        part.rename(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+async def _chains(store: Store, client: str | None) -> list[int]:
+    if client is None:
+        return await audit.all_chains(store)
+
+    def work(unit: SystemUnit) -> int:
+        return audit.chain_named(unit, client)
+
+    return [await store.read(work)]
+
+
+@contextlib.asynccontextmanager
+async def _opened(loaded: Settings, *, with_key: bool) -> AsyncIterator[Store]:
+    """The store alone. Creates no secret key, and reads it only if needed. Does not upgrade the schema: a verification
+    changes nothing."""
+    found = await current_version(loaded.database)
+    if found is None:
+        raise Refused("there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
+    check(found, may_be_newer=True)
+    if found < HEAD:
+        raise Refused(f"the store's schema is {found}, this release's {HEAD}: run manifest-auth db upgrade first")
+    macs = Macs(secret_keys(loaded, Random(), make=False)) if with_key else None
+    store = open_store(loaded.database, loaded.database_pool, macs=macs)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()

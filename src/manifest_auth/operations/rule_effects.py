@@ -1,0 +1,33 @@
+"""Whom a change of a client's rules concerns, counted before it is saved."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manifest_auth import sessions, tenants
+from manifest_auth.accounts import users
+from manifest_auth.runtime.settings import DAY
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import StoredSettings
+
+
+class Effects(NamedTuple):
+    """``sessions_ended``: open sessions that are older than the new length; ``with_password``: active users who have
+    one; ``due``: those of them whose password is older than the new age. 0 where the rule in question stays."""
+
+    sessions_ended: int = 0
+    with_password: int = 0
+    due: int = 0
+
+
+def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: StoredSettings) -> Effects:
+    """``old``: as stored now."""
+    installation, now = ctx.services.settings, ctx.now
+    was, most = (tenants.lengths_of(one, installation).most_s for one in (old, new))
+    age = new.password.max_age_days
+    return Effects(
+        sessions_ended=sessions.older(unit, most, now) if most < was else 0,
+        with_password=users.with_password(unit, now) if old.password_sign_in and not new.password_sign_in else 0,
+        due=users.with_password(unit, now - age * DAY * 1000) if age and age != old.password.max_age_days else 0,
+    )

@@ -1,0 +1,83 @@
+"""What happened to the caller's own account since the sign-in before this one, from the audit trail."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import bindparam, func, select
+
+from manifest_auth import audit
+from manifest_auth.audit import Event, EventFilter
+from manifest_auth.services import RequestContext
+from manifest_auth.store import tenant_scoped
+from manifest_auth.store.tables import sessions
+
+MOST = 50
+_STEPS = 10  # of the search, each of thousands of the client's events: a page is not to wait for more
+#: Events that a user should notice if they did not cause them.
+NOTICEABLE = frozenset(
+    event.value
+    for event in (
+        Event.SIGNED_IN, Event.SIGN_IN_FAILED, Event.SIGN_IN_REFUSED, Event.THROTTLED, Event.SESSION_ENDED,
+        Event.SIGNED_OUT_ALL, Event.REFRESH_TOKEN_REUSED, Event.SIGN_IN_CODE_REUSED, Event.PASSWORD_CHANGED,
+        Event.PASSWORD_CHECK_FAILED, Event.PASSWORD_RESET_STARTED, Event.PASSWORD_RESET, Event.EMAIL_CHANGE_STARTED,
+        Event.EMAIL_CHANGED, Event.EMAIL_CHANGE_UNDONE, Event.IDENTITY_LINKED, Event.IDENTITY_CONFIRMED,
+        Event.IDENTITY_UNLINKED, Event.USER_CHANGED, Event.USER_ROLES_CHANGED, Event.ADMIN_GAINED,
+        Event.CREDENTIALS_DROPPED, Event.USER_DEACTIVATED, Event.USER_RESTORED,
+    )
+)  # fmt: skip
+
+
+class Happened(NamedTuple):
+    """``at``: milliseconds; ``actor``: as the trail names one; ``detail``: of the event."""
+
+    at: int
+    event: str
+    actor: str
+    address: str
+    detail: dict[str, Any]
+
+
+class SinceLastHere(NamedTuple):
+    """``since``: when the session before this one began; None: this is the first that is known. ``events``: the newest
+    first. ``is_all``: False where there may be earlier ones."""
+
+    since: int | None
+    events: list[Happened]
+    is_all: bool
+
+
+_BEFORE = tenant_scoped(
+    select(func.max(sessions.c.created_at)).where(
+        sessions.c.user_id == bindparam("of_user"),
+        sessions.c.id != bindparam("but"),
+        sessions.c.created_at <= bindparam("began"),
+    ),
+    int,
+)
+
+
+async def look(ctx: RequestContext) -> SinceLastHere:
+    """Of the caller, without this session's own sign-in."""
+    user = ctx.user
+    since: int | None = await ctx.store.read(
+        lambda unit: unit.first(_BEFORE, of_user=user.user_id, but=user.session_id, began=user.created_at)
+    )
+    if since is None:
+        return SinceLastHere(None, [], is_all=True)
+    asked = EventFilter(subject=user.actor, since=since)
+    found, goes_on = await audit.page(ctx.store, asked, MOST, steps=_STEPS)
+    links = [audit.readable(one.link).link for one in found]
+    events = [
+        Happened(link.at, link.event, link.actor, link.address, orjson.loads(link.detail))
+        for link in links
+        if link.event in NOTICEABLE
+    ]
+    others = [event for event in events if _opened(event) != user.session_id]
+    return SinceLastHere(since, others, goes_on is None)
+
+
+def _opened(event: Happened) -> str:
+    """The session that a sign-in opened; empty for all else."""
+    return str(event.detail.get("session", "")) if event.event == Event.SIGNED_IN.value else ""

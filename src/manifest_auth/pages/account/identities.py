@@ -1,0 +1,141 @@
+"""``/account/identities``: who one is at the client's providers; links another identity, unlinks one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.accounts import users
+from manifest_auth.errors import ValidationError
+from manifest_auth.http import Answer, flow_cookie
+from manifest_auth.pages import brands, said
+from manifest_auth.pages.account import words
+from manifest_auth.pages.account.frame import AccountView, just_done, shown
+from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.sign_in import state as states
+from manifest_auth.pages.sign_in.state import State
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import identities, linking
+from manifest_auth.store import TenantUnit
+from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
+
+PATH = "/account/identities"
+LEAVING = f"{PATH}/provider"
+TEMPLATE = "account/identities.html"
+_NEW_MS = 5 * 60_000
+
+
+class ChangeForm(msgspec.Struct, frozen=True):
+    """One of the two. ``link``: name of a provider; ``unlink``: id of an identity."""
+
+    link: Annotated[str, Meta(max_length=63)] = ""
+    unlink: Annotated[int, Meta(ge=0, le=2**53)] = 0
+
+
+class LeavingQuery(msgspec.Struct, frozen=True):
+    s: Annotated[str, Meta(max_length=8000)] = ""
+
+
+class IdentityView(msgspec.Struct, frozen=True):
+    """Times in milliseconds since 1970. ``provider``: as people call it; ``kind``, ``why_it_stays``: messages of the
+    catalogue; ``is_new``: linked just now."""
+
+    id: int
+    provider: str
+    kind: str
+    email: str
+    linked_at: int
+    used_at: int
+    why_it_stays: str
+    is_new: bool
+
+
+class OfferView(msgspec.Struct, frozen=True):
+    name: str
+    provider: str
+    kind: str
+
+
+class IdentitiesView(AccountView, frozen=True, kw_only=True):
+    """``offers``: providers at which the user has no identity yet; ``has_password``: beside all that is listed."""
+
+    identities: tuple[IdentityView, ...]
+    offers: tuple[OfferView, ...]
+    has_password: bool
+
+
+class LeavingView(msgspec.Struct, frozen=True):
+    address: str
+
+
+def _view(unit: TenantUnit, ctx: RequestContext, done: str = "") -> IdentitiesView:
+    own = identities.own(unit, ctx)
+    linked = {one.row.provider for one in own}
+    return IdentitiesView(
+        said=done,
+        identities=tuple(
+            IdentityView(
+                id=row.id,
+                provider=row.display_name or row.provider,
+                kind=words.method(row.kind),
+                email=row.email,
+                linked_at=row.created_at,
+                used_at=row.last_sign_in_at,
+                why_it_stays=why,
+                is_new=ctx.now - row.created_at < _NEW_MS,
+            )
+            for row, why in own
+        ),
+        offers=tuple(
+            OfferView(one.name, one.display_name or one.name, words.method(one.kind))
+            for one in linking.offered(unit)
+            if one.name not in linked
+        ),
+        has_password=users.get(unit, ctx.user.user_id).password_hash is not None,
+    )
+
+
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    done = just_done(ctx, call)
+    return await shown(ctx, lambda unit: _view(unit, ctx, done))
+
+
+async def _again(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
+    return await shown(ctx, lambda unit: _view(unit, ctx))
+
+
+async def _change(ctx: RequestContext, call: PageCall[ChangeForm]) -> View | Answer[None]:
+    form = call.fields
+    if form.unlink:
+        await ctx.store.write(lambda unit: identities.unlink_own(unit, ctx, form.unlink))
+        return said.after(ctx, PATH, "unlinked")
+    if not form.link:
+        raise ValidationError(details=[("link", "Required")])
+    started = await linking.begin(ctx, form.link, PATH)
+    begun, settings = started.begun, ctx.services.settings
+    cookie = flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, settings, cross_site=started.cross_site)
+    s = states.seal(ctx, _of_this(call), State(return_to=started.address))
+    return see_other(f"{LEAVING}?s={s}", (cookie,))
+
+
+async def _leave(ctx: RequestContext, call: PageCall[LeavingQuery]) -> View | Answer[None]:
+    """A form post redirects to no other origin: the provider is reached from here, by a refresh or a link."""
+    state = await states.unseal(ctx, _of_this(call), call.fields.s)
+    if state is None:
+        return see_other(PATH)
+    return View(LeavingView(state.return_to), brand=brands.of_user(ctx.user))
+
+
+def _of_this(call: PageCall[Any]) -> str:
+    """What is sealed for this page and this session opens nowhere else."""
+    return f"link {call.session_id} {call.form_cookie}"
+
+
+ROUTES = (
+    page("GET", PATH, _show, TEMPLATE, "One's identities at providers", audience=Audience.SIGNED_IN),
+    page("POST", PATH, _change, TEMPLATE, "Link another, or unlink one", audience=Audience.SIGNED_IN, again=_again),
+    page("GET", LEAVING, _leave, "account/leaving.html", "On to the provider", audience=Audience.SIGNED_IN),
+)

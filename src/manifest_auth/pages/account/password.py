@@ -1,0 +1,84 @@
+"""``/account/password``: another password, with the current one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from manifest_auth import tenants
+from manifest_auth.accounts import users
+from manifest_auth.errors import ValidationError
+from manifest_auth.http import Answer
+from manifest_auth.pages import said
+from manifest_auth.pages.account.frame import AccountView, just_done, shown
+from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.routing import Audience, page
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import completion, session_lifecycle
+from manifest_auth.store import TenantUnit
+
+PATH = "/account/password"
+TEMPLATE = "account/password.html"
+
+
+class PasswordForm(msgspec.Struct, frozen=True, rename="camel"):
+    current_password: str = ""
+    new_password: str = ""
+
+
+class PasswordView(AccountView, frozen=True, kw_only=True):
+    """``has_password``: and signs in with it; ``min_length``, ``character_classes``, ``history``: of the client's
+    rules; ``changed_at``: milliseconds since 1970, 0 for never; ``is_due``: it is older than the client wants."""
+
+    email: str
+    has_password: bool
+    min_length: int
+    character_classes: int
+    history: int
+    changed_at: int
+    is_due: bool
+
+
+async def _form(ctx: RequestContext, done: str = "") -> View:
+    settings = ctx.user.tenant_settings
+    own = tenants.settings_of(settings)
+
+    def work(unit: TenantUnit) -> PasswordView:
+        user = users.get(unit, ctx.user.user_id)
+        return PasswordView(
+            said=done,
+            email=user.email,
+            has_password=user.password_hash is not None and own.password_sign_in,
+            min_length=own.password.min_length,
+            character_classes=own.password.character_classes,
+            history=own.password.history,
+            changed_at=user.password_changed_at or 0,
+            is_due=completion.password_is_due(user, settings, ctx.now),
+        )
+
+    return await shown(ctx, work)
+
+
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _form(ctx, just_done(ctx, call))
+
+
+async def _again(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
+    return await _form(ctx)
+
+
+async def _change(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | Answer[None]:
+    form = call.fields
+    given = {"currentPassword": form.current_password, "newPassword": form.new_password}
+    if missing := [(name, "Required") for name, text in given.items() if not text]:
+        raise ValidationError(details=missing)
+    await session_lifecycle.change_password(ctx, form.current_password, form.new_password)
+    return said.after(ctx, PATH, "password")
+
+
+ROUTES = (
+    page("GET", PATH, _show, TEMPLATE, "One's password", audience=Audience.SIGNED_IN),
+    page("POST", PATH, _change, TEMPLATE, "Change it; ends the other sessions", audience=Audience.SIGNED_IN,
+         again=_again),
+)  # fmt: skip

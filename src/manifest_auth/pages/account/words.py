@@ -1,0 +1,93 @@
+"""What the pages of the account say of roles, ways to sign in, browsers, and events of the trail."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manifest_auth.audit import Event
+from manifest_auth.pages.languages import Words
+from manifest_auth.pages.languages import marked as _
+from manifest_auth.permissions import Role
+from manifest_auth.text.user_agents import browser_of
+
+
+class RoleWords(NamedTuple):
+    """``about``: what it lets a user do."""
+
+    name: str
+    about: str
+
+
+ROLES = {
+    Role.ADMIN: RoleWords(
+        _("Admin"), _("Manages users, sign-in and all settings, and may do what every other role may.")
+    ),
+    Role.USER_ADMIN: RoleWords(_("User Admin"), _("Manages users and sign-in, except those who are Admins.")),
+    Role.AUTHOR: RoleWords(_("Author"), _("Writes templates and changes them.")),
+    Role.APPROVER: RoleWords(_("Approver"), _("Approves templates, or sends them back.")),
+    Role.PUBLISHER: RoleWords(_("Publisher"), _("Publishes templates that are approved.")),
+    Role.OPERATOR: RoleWords(_("Operator"), _("Carries out jobs.")),
+    Role.VIEWER: RoleWords(_("Viewer"), _("Reads templates and jobs.")),
+}
+
+#: By the method of a session. Names of products are the same in all languages.
+METHODS = {
+    "password": _("Password"),
+    "oidc": _("Single sign-on"),
+    "saml": _("Single sign-on"),
+    "dynamics": "Microsoft Dynamics 365",
+    "entra": "Microsoft",
+}
+
+#: By the word of :mod:`..said`.
+SAID = {
+    "profile": _("Your profile is saved."),
+    "language": _("Your language is saved."),
+    "email": _("We sent a link to the new address. Your address changes when you follow it."),
+    "password": _("Your password is changed. All other sessions are ended."),
+    "session": _("The session is ended."),
+    "sessions": _("All other sessions are ended."),
+    "unlinked": _("The identity is unlinked."),
+}
+
+_TOO_MANY = _("Too many attempts; the next ones had to wait")
+#: What happened, and whether it may be someone else's doing.
+EVENTS: dict[Event, tuple[str, bool]] = {
+    Event.SIGNED_IN: (_("Sign-in"), False),
+    Event.SIGN_IN_FAILED: (_("A sign-in that did not work"), True),
+    Event.SIGN_IN_REFUSED: (_("A sign-in that was refused"), True),
+    Event.THROTTLED: (_TOO_MANY, True),
+    Event.SIGNED_OUT_ALL: (_("Sessions were ended"), False),
+    Event.SESSION_ENDED: (_("A session was ended"), False),
+    Event.REFRESH_TOKEN_REUSED: (_("A session was ended, because its key was used a second time"), True),
+    Event.SIGN_IN_CODE_REUSED: (_("A session was ended, because its sign-in code was used a second time"), True),
+    Event.PASSWORD_CHANGED: (_("Password changed"), False),
+    Event.PASSWORD_CHECK_FAILED: (_("A wrong password, typed by someone who was signed in to your account"), True),
+    Event.PASSWORD_RESET_STARTED: (_("A link to choose a new password was asked for"), False),
+    Event.PASSWORD_RESET: (_("A new password was chosen by a link"), False),
+    Event.CREDENTIALS_DROPPED: (_("Former ways into your account were closed"), False),
+    Event.EMAIL_CHANGE_STARTED: (_("Another e-mail address was asked for"), False),
+    Event.EMAIL_CHANGED: (_("E-mail address changed"), False),
+    Event.EMAIL_CHANGE_UNDONE: (_("The former e-mail address was put back"), False),
+    Event.IDENTITY_LINKED: (_("An identity at a provider was linked"), False),
+    Event.IDENTITY_CONFIRMED: (_("An identity at a provider was confirmed"), False),
+    Event.IDENTITY_UNLINKED: (_("An identity at a provider was unlinked"), False),
+    Event.USER_CHANGED: (_("Profile changed"), False),
+    Event.USER_ROLES_CHANGED: (_("Roles changed"), False),
+    Event.ADMIN_GAINED: (_("You became an Admin"), False),
+    Event.USER_DEACTIVATED: (_("Your account was switched off"), False),
+    Event.USER_RESTORED: (_("Your account was switched on again"), False),
+}
+
+
+def browser(t: Words, user_agent: str) -> str:
+    """A browser in words: "Firefox on Windows"."""
+    name, system = browser_of(user_agent)
+    if name and system:
+        return t.gettext("%(browser)s on %(system)s") % {"browser": name, "system": system}
+    return name or system or t.gettext("Unknown browser")
+
+
+def method(name: str) -> str:
+    """A way to sign in, as a message of the catalogue."""
+    return METHODS.get(name, name)

@@ -1,0 +1,85 @@
+"""All routes of pages, of their files and of the files of branding, in one list."""
+
+from __future__ import annotations
+
+from manifest_auth.pages import asset_files as assets
+from manifest_auth.pages import brand_files, everywhere
+from manifest_auth.pages.account import email, identities, language, profile, sessions
+from manifest_auth.pages.account import home as account
+from manifest_auth.pages.account import password as own_password
+from manifest_auth.pages.console import audit as console_audit
+from manifest_auth.pages.console import branding as console_branding
+from manifest_auth.pages.console import domains as console_domains
+from manifest_auth.pages.console import invite as console_invite
+from manifest_auth.pages.console import overview as console_overview
+from manifest_auth.pages.console import provider as console_provider
+from manifest_auth.pages.console import provider_acts as console_provider_acts
+from manifest_auth.pages.console import providers as console_providers
+from manifest_auth.pages.console import rules as console_rules
+from manifest_auth.pages.console import usage as console_usage
+from manifest_auth.pages.console import user as console_user
+from manifest_auth.pages.console import users as console_users
+from manifest_auth.pages.installation import account as installation_account
+from manifest_auth.pages.installation import admins as installation_admins
+from manifest_auth.pages.installation import audit as installation_audit
+from manifest_auth.pages.installation import backups as installation_backups
+from manifest_auth.pages.installation import client as installation_client
+from manifest_auth.pages.installation import clients as installation_clients
+from manifest_auth.pages.installation import health as installation_health
+from manifest_auth.pages.installation import keys as installation_keys
+from manifest_auth.pages.installation import licence as installation_licence
+from manifest_auth.pages.installation import overview as installation_overview
+from manifest_auth.pages.installation import settings as installation_settings
+from manifest_auth.pages.installation import setup as installation_setup
+from manifest_auth.pages.installation import sign_in as installation_sign_in
+from manifest_auth.pages.installation import throttles as installation_throttles
+from manifest_auth.pages.sign_in import ending as sign_in_ending
+from manifest_auth.pages.sign_in import forgot, welcome
+from manifest_auth.pages.sign_in import out as sign_out
+from manifest_auth.pages.sign_in import password as sign_in_password
+from manifest_auth.pages.sign_in import start as sign_in
+
+ROUTES = (
+    *everywhere.ROUTES,
+    *sign_in.ROUTES,
+    *sign_in_password.ROUTES,
+    *sign_in_ending.ROUTES,
+    *sign_out.ROUTES,
+    *forgot.ROUTES,
+    *welcome.ROUTES,
+    *account.ROUTES,
+    *profile.ROUTES,
+    *email.ROUTES,
+    *own_password.ROUTES,
+    *sessions.ROUTES,
+    *identities.ROUTES,
+    *language.ROUTES,
+    *console_overview.ROUTES,
+    *console_users.ROUTES,
+    *console_user.ROUTES,
+    *console_invite.ROUTES,
+    *console_providers.ROUTES,
+    *console_provider.ROUTES,
+    *console_provider_acts.ROUTES,
+    *console_domains.ROUTES,
+    *console_rules.ROUTES,
+    *console_branding.ROUTES,
+    *console_audit.ROUTES,
+    *console_usage.ROUTES,
+    *installation_setup.ROUTES,
+    *installation_sign_in.ROUTES,
+    *installation_overview.ROUTES,
+    *installation_clients.ROUTES,
+    *installation_client.ROUTES,
+    *installation_admins.ROUTES,
+    *installation_licence.ROUTES,
+    *installation_keys.ROUTES,
+    *installation_throttles.ROUTES,
+    *installation_health.ROUTES,
+    *installation_backups.ROUTES,
+    *installation_audit.ROUTES,
+    *installation_settings.ROUTES,
+    *installation_account.ROUTES,
+    *assets.ROUTES,
+    *brand_files.ROUTES,
+)

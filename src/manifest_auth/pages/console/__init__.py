@@ -1,0 +1,1 @@
+"""The client console: what those who manage a client do by hand, by the operations that REST and GraphQL call."""

@@ -1,0 +1,143 @@
+"""``/console/branding``: name, colour and logo of the client's pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from manifest_auth import tenants
+from manifest_auth.errors import ValidationError
+from manifest_auth.http import Answer
+from manifest_auth.operations import branding, client_settings
+from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console import frame
+from manifest_auth.pages.routing import Audience, page
+from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import BrandingChange, TenantSettingsChange, accent_colours
+from manifest_auth.tenants.png import MOST_BYTES
+
+PATH = "/console/branding"
+_ACCENT = re.compile(r"#[0-9a-f]{6}\Z")
+DONE = {
+    "saved": "The name and the colour are saved.",
+    "logo": "The logo is set.",
+    "no-logo": "The logo is taken away.",
+}
+
+
+class BrandingForm(msgspec.Struct, frozen=True, rename={"name": "branding.name", "accent": "branding.accent"}):
+    """``act``: which of the page's forms."""
+
+    act: str = ""
+    name: str = ""
+    accent: str = ""
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """Colours as pages have them, light and dark."""
+
+    accent: str
+    on_accent: str
+    link: str
+    link_on_dark: str
+
+
+class BrandingView(msgspec.Struct, frozen=True):
+    """``sample``: of the colour that is typed; None: the product's own."""
+
+    form: BrandingForm
+    client: str
+    logo: str
+    width: int
+    height: int
+    sample: Sample | None
+    is_preview: bool = False
+    done: str = ""
+
+
+async def _show(ctx: RequestContext, call: PageCall[frame.DoneQuery]) -> View | Answer[None]:
+    return await frame.shown(ctx, lambda unit: _view(unit, None, done=DONE.get(call.fields.done, "")))
+
+
+async def _again(ctx: RequestContext, call: PageCall[BrandingForm]) -> View | Answer[None]:
+    typed = call.fields if call.fields is not None and call.fields.act in ("save", "preview") else None
+    return await frame.shown(ctx, lambda unit: _view(unit, typed))
+
+
+def _view(unit: TenantUnit, typed: BrandingForm | None, *, done: str = "", is_preview: bool = False) -> BrandingView:
+    tenant = tenants.get(unit, unit.tenant_id)
+    brand, stored = branding.brand_of(unit, tenant), tenants.settings_of(tenant.settings).branding
+    form = typed or BrandingForm(name=stored.name, accent=stored.accent)
+    accent = form.accent.strip().lower()
+    return BrandingView(
+        form=form,
+        client=tenant.name,
+        logo=brand.logo or "",
+        width=brand.width,
+        height=brand.height,
+        sample=Sample(*accent_colours.palette_of(accent)) if _ACCENT.match(accent) else None,
+        is_preview=is_preview,
+        done=done,
+    )
+
+
+async def _act(ctx: RequestContext, call: PageCall[BrandingForm]) -> View | Answer[None]:
+    act = _ACTS.get(call.fields.act)
+    if act is None:
+        raise ValidationError(reason="no such act")
+    outcome = await act(ctx, call)
+    return see_other(frame.address(PATH, done=outcome)) if isinstance(outcome, str) else outcome
+
+
+def _change(form: BrandingForm) -> TenantSettingsChange:
+    return TenantSettingsChange(branding=BrandingChange(name=form.name.strip(), accent=form.accent.strip().lower()))
+
+
+async def _save(ctx: RequestContext, call: PageCall[BrandingForm]) -> str:
+    def work(unit: SystemUnit) -> None:
+        before = tenants.get(unit, ctx.user.tenant_id, lock=True)
+        client_settings.change(unit, ctx, before, None, _change(call.fields))
+
+    await ctx.services.store.write(work)
+    return "saved"
+
+
+async def _preview(ctx: RequestContext, call: PageCall[BrandingForm]) -> View:
+    def work(unit: TenantUnit) -> BrandingView:
+        stored = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
+        client_settings.checked(unit, ctx, stored, _change(call.fields))
+        return _view(unit, call.fields, is_preview=True)
+
+    return await frame.shown(ctx, work)
+
+
+async def _put_logo(ctx: RequestContext, call: PageCall[BrandingForm]) -> str:
+    if not call.upload:
+        raise ValidationError(details=[("logo", "Choose a PNG file first")])
+    await ctx.store.write(lambda unit: branding.put_logo(unit, ctx, call.upload))
+    return "logo"
+
+
+async def _drop_logo(ctx: RequestContext, call: PageCall[BrandingForm]) -> str:
+    await ctx.store.write(lambda unit: branding.drop_logo(unit, ctx))
+    return "no-logo"
+
+
+_ACTS: dict[str, Callable[[RequestContext, PageCall[BrandingForm]], Awaitable[str | View]]] = {
+    "save": _save,
+    "preview": _preview,
+    "logo": _put_logo,
+    "drop-logo": _drop_logo,
+}
+_TEMPLATE = "console/branding.html"
+ROUTES = (
+    page("GET", PATH, _show, _TEMPLATE, "Name, colour and logo of a client's pages", audience=Audience.SIGNED_IN,
+         permission=Permission.SETTINGS_MANAGE, english=True),
+    page("POST", PATH, _act, _TEMPLATE, "Preview or change what a client's pages look like",
+         audience=Audience.SIGNED_IN, permission=Permission.SETTINGS_MANAGE, english=True, again=_again,
+         upload="logo", upload_bytes=MOST_BYTES),
+)  # fmt: skip

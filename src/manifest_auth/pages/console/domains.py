@@ -1,0 +1,208 @@
+"""``/console/domains``: e-mail domains and Microsoft directories that the client claims."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from manifest_auth.errors import ValidationError
+from manifest_auth.http import Answer, flow_cookie
+from manifest_auth.operations import claim_directory
+from manifest_auth.operations.domains import watch
+from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console import frame
+from manifest_auth.pages.routing import Audience, page
+from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import directory_flows, directory_proof
+from manifest_auth.sign_in.directory_proof import Started
+from manifest_auth.store import Filters, TenantUnit
+from manifest_auth.tenants import claims
+from manifest_auth.tenants.claims import directories, domains
+
+PATH = "/console/domains"
+_MOST = 100  # as many as a client claims
+DONE = {
+    "claimed": "The domain is claimed. Put its record into the DNS, then have it looked at.",
+    "proved": "The record was seen: the domain is proved.",
+    "released": "The domain is released.",
+    "claimed-directory": "The directory is claimed. An administrator of it proves it by signing in once.",
+    "released-directory": "The directory is released.",
+}
+
+
+class DomainsForm(msgspec.Struct, frozen=True):
+    """``act``: which of the page's forms."""
+
+    act: str = ""
+    domain: str = ""
+    directory: str = ""
+    cloud: str = ""
+
+
+class DomainRow(msgspec.Struct, frozen=True):
+    """``record_name`` and ``record_value``: of the TXT record that proves the claim. Times: milliseconds, 0 for none.
+    ``is_vouched``: it counts on the operator's word, and is not looked at."""
+
+    domain: str
+    state: str
+    record_name: str
+    record_value: str
+    is_vouched: bool
+    is_contested: bool
+    counts: bool
+    checked_at: int
+    lapses_at: int
+    proved_at: int
+
+
+class DirectoryRow(msgspec.Struct, frozen=True):
+    directory: str
+    cloud: str
+    is_proved: bool
+    proof: str
+    proved_at: int
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """Where an administrator of a directory goes, and what they speak for there."""
+
+    location: str
+    client: str
+    directory: str
+    application: str
+
+
+class DomainsView(msgspec.Struct, frozen=True):
+    """``looked``: the domain whose record was looked for just now, and ``why`` that proved nothing; ``is_looking``:
+    this installation asks name servers."""
+
+    domains: tuple[DomainRow, ...]
+    directories: tuple[DirectoryRow, ...]
+    is_looking: bool
+    typed: DomainsForm
+    done: str = ""
+    looked: str = ""
+    why: str = ""
+    proof: Proof | None = None
+
+
+async def _show(ctx: RequestContext, call: PageCall[frame.DoneQuery]) -> View | Answer[None]:
+    return await _view(ctx, done=DONE.get(call.fields.done, ""))
+
+
+async def _again(ctx: RequestContext, call: PageCall[DomainsForm]) -> View | Answer[None]:
+    return await _view(ctx, typed=call.fields)
+
+
+async def _view(
+    ctx: RequestContext,
+    *,
+    typed: DomainsForm | None = None,
+    done: str = "",
+    looked: str = "",
+    why: str = "",
+    proof: Proof | None = None,
+) -> View:
+    def work(unit: TenantUnit) -> DomainsView:
+        rows, _ = domains.LISTING.read(unit, _MOST, "", "ID", Filters())
+        claimed, _ = directories.LISTING.read(unit, _MOST, "", "DIRECTORY", Filters())
+        return DomainsView(
+            domains=tuple(map(_domain, rows)),
+            directories=tuple(map(_directory, claimed)),
+            is_looking=ctx.services.domain_records.is_on,
+            typed=typed or DomainsForm(),
+            done=done,
+            looked=looked,
+            why=why,
+            proof=proof,
+        )
+
+    return await frame.shown(ctx, work)
+
+
+def _domain(claim: claims.Claim) -> DomainRow:
+    record = claims.record_of(claim.domain, claim.token)
+    return DomainRow(
+        domain=claim.domain,
+        state=claim.state,
+        record_name=record.name,
+        record_value=record.value,
+        is_vouched=claim.proof == "vouched",
+        is_contested=bool(claim.contested),
+        counts=claim.counts,
+        checked_at=claim.checked_at or 0,
+        lapses_at=claim.lapses_at or 0,
+        proved_at=claim.proved_at or 0,
+    )
+
+
+def _directory(claim: directories.Claim) -> DirectoryRow:
+    return DirectoryRow(claim.directory, claim.cloud, claim.counts, claim.proof or "", claim.proved_at or 0)
+
+
+async def _act(ctx: RequestContext, call: PageCall[DomainsForm]) -> View | Answer[None]:
+    act = _ACTS.get(call.fields.act)
+    if act is None:
+        raise ValidationError(reason="no such act")
+    outcome = await act(ctx, call, call.fields)
+    return see_other(frame.address(PATH, done=outcome)) if isinstance(outcome, str) else outcome
+
+
+async def _claim(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> str:
+    domain, random = form.domain.strip().lower(), ctx.services.random
+    await ctx.store.write(lambda unit: domains.claim(unit, ctx, domain, random))
+    return "claimed"
+
+
+async def _check(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> str | View:
+    claim, why = await watch.check_now(ctx, ctx.user.tenant_id, form.domain)
+    if claim.counts and not why:
+        return "proved"
+    return await _view(
+        ctx, looked=claim.domain, why=domains.CLAIMED_ELSEWHERE if claim.contested and not claim.counts else why
+    )
+
+
+async def _release(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> str:
+    tenant_id = ctx.user.tenant_id
+    await ctx.services.store.write(lambda unit: domains.release(unit, tenant_id, ctx, form.domain))
+    return "released"
+
+
+async def _claim_directory(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> str:
+    await ctx.store.write(lambda unit: claim_directory.claim(unit, ctx, form.directory.strip(), form.cloud))
+    return "claimed-directory"
+
+
+async def _release_directory(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> str:
+    await ctx.store.write(lambda unit: directories.release(unit, ctx, form.directory))
+    return "released-directory"
+
+
+async def _prove(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> View:
+    """The way to Microsoft is a link on a page, not a redirect: browsers hold a form to its own site, and the page says
+    what is spoken for there."""
+    started: Started = await directory_proof.begin(ctx, form.directory.lower(), PATH)
+    begun, settings = started.begun, ctx.services.settings
+    call.headers.append(flow_cookie(begun.cookie, begun.browser, directory_flows.LIFE_S, settings, cross_site=False))
+    proof = Proof(started.location, started.tenant.name, form.directory.lower(), started.application)
+    return await _view(ctx, proof=proof)
+
+
+_ACTS: dict[str, Callable[[RequestContext, PageCall[DomainsForm], DomainsForm], Awaitable[str | View]]] = {
+    "claim": _claim,
+    "check": _check,
+    "release": _release,
+    "claim-directory": _claim_directory,
+    "release-directory": _release_directory,
+    "prove": _prove,
+}
+_TEMPLATE = "console/domains.html"
+ROUTES = (
+    page("GET", PATH, _show, _TEMPLATE, "Claimed domains and directories", audience=Audience.SIGNED_IN,
+         permission=Permission.SETTINGS_MANAGE, english=True),
+    page("POST", PATH, _act, _TEMPLATE, "Claim, prove and release domains and directories",
+         audience=Audience.SIGNED_IN, permission=Permission.SETTINGS_MANAGE, english=True, again=_again),
+)  # fmt: skip

@@ -1,0 +1,123 @@
+"""Events of the audit trail in plain words. One sentence for each, with places for names: ``who`` acted, ``whom`` or
+``what`` it concerns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manifest_auth.audit import Event
+
+
+class Words(NamedTuple):
+    """``area``: what the event is about, in a word; ``is_bad``: a person who looks after the client looks at it."""
+
+    area: str
+    sentence: str
+    is_bad: bool = False
+
+
+_IN, _USERS, _SET, _PROV, _DOM, _SRV = "Sign-in", "Users", "Settings", "Providers", "Domains", "Server"
+
+WORDS: dict[Event, Words] = {
+    Event.SIGNED_IN: Words(_IN, "%(whom)s signed in"),
+    Event.SIGN_IN_FAILED: Words(_IN, "A sign-in failed: %(whom)s", True),
+    Event.SIGN_IN_REFUSED: Words(_IN, "A sign-in was refused: %(whom)s", True),
+    Event.ACCESS_REFUSED: Words(_IN, "%(who)s was refused what needs another role", True),
+    Event.SEAT_REFUSED: Words(_USERS, "No licence seat was free for what %(who)s asked for", True),
+    Event.THROTTLED: Words(_IN, "Too many attempts were stopped: %(whom)s", True),
+    Event.EVENTS_LEFT_OUT: Words(_IN, "More failed sign-ins of the same kind were counted and not listed", True),
+    Event.SIGNED_OUT: Words(_IN, "%(whom)s signed out"),
+    Event.SIGNED_OUT_ALL: Words(_IN, "%(who)s ended all sessions of %(whom)s"),
+    Event.SESSION_ENDED: Words(_IN, "%(who)s ended a session of %(whom)s"),
+    Event.REFRESH_TOKEN_REUSED: Words(_IN, "A used refresh token of %(whom)s came back; the session was ended", True),
+    Event.PASSWORD_CHANGED: Words(_IN, "%(whom)s changed their password"),
+    Event.PASSWORD_CHECK_FAILED: Words(_IN, "%(whom)s gave a wrong current password", True),
+    Event.PASSWORD_REHASHED: Words(_IN, "The stored password of %(whom)s was strengthened"),
+    Event.CLIENT_CREATED: Words(_SET, "%(who)s made this client"),
+    Event.CLIENT_CHANGED: Words(_SET, "%(who)s changed the rules"),
+    Event.BRANDING_CHANGED: Words(_SET, "%(who)s changed the branding"),
+    Event.CLIENT_SUSPENDED: Words(_SET, "%(who)s suspended this client", True),
+    Event.CLIENT_RESTORED: Words(_SET, "%(who)s let this client work again"),
+    Event.CLIENT_DELETION_STARTED: Words(_SET, "%(who)s marked this client for deletion", True),
+    Event.CLIENT_DELETED: Words(_SET, "This client was deleted", True),
+    Event.USER_CREATED: Words(_USERS, "%(who)s added %(whom)s"),
+    Event.USER_CHANGED: Words(_USERS, "%(who)s changed the details of %(whom)s"),
+    Event.USER_ROLES_CHANGED: Words(_USERS, "%(who)s changed the roles of %(whom)s"),
+    Event.ADMIN_GAINED: Words(_USERS, "%(whom)s became an Admin"),
+    Event.ADMIN_ROLE_WITHHELD: Words(_USERS, "%(whom)s did not become an Admin by groups of a provider", True),
+    Event.CREDENTIALS_DROPPED: Words(_USERS, "Older ways into the account of %(whom)s were closed"),
+    Event.USER_DEACTIVATED: Words(_USERS, "%(who)s deactivated %(whom)s"),
+    Event.USER_RESTORED: Words(_USERS, "%(who)s let %(whom)s in again"),
+    Event.USER_INVITED: Words(_USERS, "%(who)s invited %(whom)s"),
+    Event.INVITATION_ACCEPTED: Words(_USERS, "%(whom)s accepted the invitation"),
+    Event.PASSWORD_RESET_STARTED: Words(_IN, "A link to choose a new password was made for %(whom)s"),
+    Event.PASSWORD_RESET: Words(_IN, "%(whom)s chose a new password by a link"),
+    Event.EMAIL_CHANGE_STARTED: Words(_USERS, "A new e-mail address of %(whom)s waits to be confirmed"),
+    Event.EMAIL_CHANGED: Words(_USERS, "%(whom)s has a new e-mail address"),
+    Event.EMAIL_CHANGE_UNDONE: Words(_USERS, "%(whom)s has the former e-mail address again", True),
+    Event.MAIL_FAILED: Words(_SRV, "An e-mail to %(whom)s could not be sent", True),
+    Event.IDENTITY_LINKED: Words(_IN, "%(whom)s was linked to an identity at a provider"),
+    Event.IDENTITY_CONFIRMED: Words(_IN, "%(who)s confirmed an identity of %(whom)s"),
+    Event.IDENTITY_UNLINKED: Words(_IN, "%(who)s unlinked an identity of %(whom)s"),
+    Event.PROVIDER_CREATED: Words(_PROV, "%(who)s added the provider %(what)s"),
+    Event.PROVIDER_CHANGED: Words(_PROV, "%(who)s changed the provider %(what)s"),
+    Event.PROVIDER_SWITCHED_OFF: Words(_PROV, "%(who)s switched off the provider %(what)s"),
+    Event.PROVIDER_SWITCHED_ON: Words(_PROV, "%(who)s switched on the provider %(what)s"),
+    Event.PROVIDER_TRIED: Words(_PROV, "%(who)s tried the provider %(what)s"),
+    Event.PROVIDER_DELETED: Words(_PROV, "%(who)s deleted the provider %(what)s"),
+    Event.DOMAIN_CLAIMED: Words(_DOM, "%(who)s claimed the domain %(what)s"),
+    Event.DOMAIN_PROVED: Words(_DOM, "The domain %(what)s was proved"),
+    Event.DOMAIN_FAILING: Words(_DOM, "The record of the domain %(what)s is missing", True),
+    Event.DOMAIN_LAPSED: Words(_DOM, "The domain %(what)s lapsed: its record was missing for two weeks", True),
+    Event.DOMAIN_CONTESTED: Words(_DOM, "Another client claims the domain %(what)s too", True),
+    Event.DOMAIN_MOVED: Words(_DOM, "The domain %(what)s moved from one client to another", True),
+    Event.DOMAIN_VOUCHED: Words(_DOM, "%(who)s vouched for the domain %(what)s"),
+    Event.DOMAIN_RELEASED: Words(_DOM, "%(who)s released the domain %(what)s"),
+    Event.ASSERTION_REPLAYED: Words(_IN, "An answer of a provider was shown twice and refused", True),
+    Event.SIGN_IN_CODE_REUSED: Words(_IN, "A used sign-in code of %(whom)s came back; the session was ended", True),
+    Event.SETUP_CODE_MADE: Words(_SRV, "A setup code for the first system admin was made"),
+    Event.SETUP_CODE_FAILED: Words(_SRV, "A wrong setup code was entered", True),
+    Event.ADMIN_CREATED: Words(_SRV, "%(who)s made a system admin"),
+    Event.ADMIN_DISABLED: Words(_SRV, "%(who)s disabled a system admin"),
+    Event.ADMIN_ENABLED: Words(_SRV, "%(who)s enabled a system admin"),
+    Event.ADMIN_PASSWORD_RESET: Words(_SRV, "%(who)s reset the password of a system admin"),
+    Event.SECOND_FACTOR_BEGUN: Words(_IN, "%(whom)s began to set up a second factor"),
+    Event.SECOND_FACTOR_ENROLLED: Words(_IN, "%(whom)s set up a second factor"),
+    Event.SECOND_FACTOR_REMOVED: Words(_IN, "A second factor of %(whom)s was removed"),
+    Event.RECOVERY_CODES_MADE: Words(_IN, "%(whom)s made new recovery codes"),
+    Event.INSTALLATION_CHANGED: Words(_SRV, "%(who)s changed the installation"),
+    Event.THROTTLES_CLEARED: Words(_IN, "%(who)s let %(whom)s try to sign in again"),
+    Event.KEYS_MADE: Words(_SRV, "Signing keys were made"),
+    Event.KEYS_ROTATED: Words(_SRV, "%(who)s renewed signing keys"),
+    Event.KEY_RETIRED: Words(_SRV, "%(who)s retired a signing key"),
+    Event.SECRETS_REENCRYPTED: Words(_SRV, "Stored secrets were encrypted anew"),
+    Event.LICENSE_INSTALLED: Words(_SRV, "%(who)s installed a licence"),
+    Event.LICENSE_REFUSED: Words(_SRV, "A licence key was refused", True),
+    Event.LICENSE_STATE_CHANGED: Words(_SRV, "The state of the licence changed", True),
+    Event.BACKED_UP: Words(_SRV, "A backup was made"),
+    Event.RESTORED: Words(_SRV, "A backup was restored", True),
+    Event.SCHEMA_UPGRADED: Words(_SRV, "The server was upgraded"),
+    Event.AUDIT_SWEPT: Words(_SRV, "Old events were removed, as the retention rule says"),
+    Event.AUDIT_EXPORTED: Words(_SRV, "%(who)s downloaded the audit trail"),
+    Event.DIRECTORY_CLAIMED: Words(_DOM, "%(who)s claimed the Microsoft directory %(what)s"),
+    Event.DIRECTORY_PROVED: Words(_DOM, "The Microsoft directory %(what)s was proved"),
+    Event.DIRECTORY_VOUCHED: Words(_DOM, "%(who)s vouched for the Microsoft directory %(what)s"),
+    Event.DIRECTORY_GRANTED: Words(_DOM, "%(who)s granted the Microsoft directory %(what)s"),
+    Event.DIRECTORY_REVOKED: Words(_DOM, "%(who)s took back the grant of the Microsoft directory %(what)s"),
+    Event.DIRECTORY_RELEASED: Words(_DOM, "%(who)s released the Microsoft directory %(what)s"),
+    Event.PROVIDER_NAME_PINNED: Words(_PROV, "%(who)s pinned the provider name %(what)s"),
+}
+
+
+def label(event: str) -> str:
+    """What a list of events calls it, by its name in the trail."""
+    return event.replace("_", " ").capitalize()
+
+
+def words_of(event: str) -> Words:
+    """The words of what a row of the trail has as its event; its own text for one that no release here knows."""
+    try:
+        found = WORDS.get(Event(event))
+    except ValueError:
+        found = None
+    return found or Words(_SRV, event.replace("%", "%%").replace("_", " "))

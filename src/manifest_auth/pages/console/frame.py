@@ -1,0 +1,30 @@
+"""What the pages of the console share: the client's looks, addresses of a list, and the sentence after a change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+import msgspec
+
+from manifest_auth.pages import brands
+from manifest_auth.pages.call import View
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
+
+
+class DoneQuery(msgspec.Struct, frozen=True):
+    """``done``: what was just done, by a word of the page's own; another word says nothing."""
+
+    done: str = ""
+
+
+async def shown(ctx: RequestContext, work: Callable[[TenantUnit], object]) -> View:
+    """A page of the client of who is signed in. ``work``: makes its model, in the same read as the client's looks."""
+    return await ctx.store.read(lambda unit: View(work(unit), brand=brands.of_unit(unit)))
+
+
+def address(path: str, **chosen: str) -> str:
+    """A path with what was chosen in its query; what is empty is left out."""
+    given = {name: value for name, value in chosen.items() if value}
+    return f"{path}?{urlencode(given)}" if given else path

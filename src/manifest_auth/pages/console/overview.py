@@ -1,0 +1,170 @@
+"""``/console``: is everything well, and who did what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from manifest_auth import audit
+from manifest_auth.audit import Event, EventFilter
+from manifest_auth.http import Answer
+from manifest_auth.operations import client_standing, usage
+from manifest_auth.operations.client_standing import Standing
+from manifest_auth.operations.usage import Usage
+from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.console import frame, menu, trail
+from manifest_auth.pages.console.trail import Shown
+from manifest_auth.pages.routing import Audience, page
+from manifest_auth.permissions import Permission, permissions_of
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
+from manifest_auth.tenants.claims.domain_rows import FAILING, LAPSED, PENDING
+
+_READ, _LISTED = 100, 6
+_COMING_AND_GOING = {
+    event.value
+    for event in (
+        Event.SIGNED_IN, Event.SIGNED_OUT, Event.SIGNED_OUT_ALL, Event.SIGN_IN_FAILED, Event.SIGN_IN_REFUSED,
+        Event.THROTTLED, Event.PASSWORD_REHASHED, Event.EVENTS_LEFT_OUT, Event.SESSION_ENDED,
+    )
+}  # fmt: skip
+
+
+class Concern(msgspec.Struct, frozen=True):
+    """Something to settle. ``is_bad``: people are or will be kept out by it; ``until``: milliseconds, 0 for none;
+    ``href``: where it is settled, empty: not here."""
+
+    is_bad: bool
+    title: str
+    advice: str
+    href: str = ""
+    until: int = 0
+
+
+class OverviewView(msgspec.Struct, frozen=True):
+    """``changes`` and ``sign_ins``: of the newest events; None where the trail is not for who looks."""
+
+    client: str
+    bad: tuple[Concern, ...]
+    notes: tuple[Concern, ...]
+    figures: tuple[tuple[str, str, str], ...]
+    changes: tuple[Shown, ...] | None
+    sign_ins: tuple[Shown, ...] | None
+
+
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    standing, used = await client_standing.read(ctx), await usage.of_client(ctx)
+    sees_trail = Permission.AUDIT_READ in permissions_of(ctx.user.roles)
+    found = (await audit.page(ctx.store, EventFilter(), _READ))[0] if sees_trail else []
+    concerns = sorted(_concerns(standing), key=lambda one: not one.is_bad)
+
+    def work(unit: TenantUnit) -> OverviewView:
+        came = [one for one in found if one.link.event in _COMING_AND_GOING][:_LISTED]
+        changed = [one for one in found if one.link.event not in _COMING_AND_GOING][:_LISTED]
+        return OverviewView(
+            client=ctx.user.client_name,
+            bad=tuple(one for one in concerns if one.is_bad),
+            notes=tuple(one for one in concerns if not one.is_bad),
+            figures=tuple(_figures(standing, used)),
+            changes=trail.all_shown(unit, changed) if sees_trail else None,
+            sign_ins=trail.all_shown(unit, came) if sees_trail else None,
+        )
+
+    return await frame.shown(ctx, work)
+
+
+def _concerns(standing: Standing) -> Iterator[Concern]:
+    yield from _licence(standing)
+    for claim in standing.claims:
+        if claim.contested:
+            yield Concern(
+                True, f"Another client claims {claim.domain} too",
+                "Leave your record in the DNS where it is. If the domain is yours, ask the people who run this server.",
+                "/console/domains",
+            )  # fmt: skip
+        elif claim.state == FAILING:
+            yield Concern(
+                True, f"The record of {claim.domain} is missing", "Put it back into the DNS before the domain lapses.",
+                "/console/domains", claim.lapses_at or 0,
+            )  # fmt: skip
+        elif claim.state == LAPSED:
+            yield Concern(
+                True, f"{claim.domain} lapsed", "People who are new are not linked by their address any more.",
+                "/console/domains",
+            )  # fmt: skip
+    yield from _providers(standing)
+    yield from _to_do(standing)
+
+
+def _licence(standing: Standing) -> Iterator[Concern]:
+    if standing.licence_warning:
+        said = standing.licence_warning[:1].upper() + standing.licence_warning[1:]
+        yield Concern(standing.is_licence_over, said, "Ask the people who run this server to renew it.")
+    free = standing.seats_free
+    if free is not None and not any(msgspec.structs.astuple(free)):
+        yield Concern(False, "All seats of the licence are taken", "No one new is let in until one is free.")
+
+
+def _providers(standing: Standing) -> Iterator[Concern]:
+    for one in standing.providers:
+        if not one.opens:
+            yield Concern(
+                True, f"The secrets of {one.name} cannot be opened",
+                "No one signs in there. Ask the people who run this server, or enter the secrets again.",
+                "/console/providers",
+            )  # fmt: skip
+        elif not one.is_on:
+            yield Concern(False, f"{one.name} is switched off", "No one signs in there.", "/console/providers")
+        elif not one.reaches_admins:
+            yield Concern(
+                False, f"{one.name} opens no Admin's account",
+                "A User Admin changed it last. An Admin looks at it and saves it.", "/console/providers",
+            )  # fmt: skip
+
+
+def _to_do(standing: Standing) -> Iterator[Concern]:
+    if standing.unconfirmed:
+        yield Concern(
+            False, "Addresses wait for an Admin",
+            "A User Admin added them; they count for no Admin's session until an Admin confirms them.",
+            "/console/rules",
+        )  # fmt: skip
+    waiting = [claim.domain for claim in standing.claims if claim.state == PENDING and not claim.contested]
+    if waiting:
+        yield Concern(
+            False, f"Not proved yet: {', '.join(waiting[:3])}{' and more' if len(waiting) > 3 else ''}",
+            "Put the record into the DNS, then have it looked at.", "/console/domains",
+        )  # fmt: skip
+    if standing.waiting_directories:
+        yield Concern(
+            False, "A Microsoft directory is not proved yet", "An administrator of the directory signs in once.",
+            "/console/domains",
+        )  # fmt: skip
+    if standing.admins < 2:
+        yield Concern(
+            False, "There is one Admin alone",
+            "If that account cannot be used, no one here can change what protects Admins. Make a second one.",
+            "/console/users",
+        )  # fmt: skip
+    if not standing.sends_mail:
+        yield Concern(
+            False,
+            "This server sends no e-mails",
+            "Invitations and links for a new password are shown to you once, and you pass them on.",
+        )
+
+
+def _figures(standing: Standing, used: Usage) -> Iterator[tuple[str, str, str]]:
+    yield str(used.users), "active account" if used.users == 1 else "active accounts", "/console/users?state=active"
+    yield str(used.active_users), "signed in within 30 days", "/console/usage"
+    yield str(used.open_sessions), "open session" if used.open_sessions == 1 else "open sessions", "/console/usage"
+    free = standing.seats_free
+    if free is not None:
+        yield str(free.full), "full seat free" if free.full == 1 else "full seats free", "/console/usage"
+
+
+ROUTES = (
+    page("GET", menu.OVERVIEW, _show, "console/overview.html", "Whether everything is well with a client",
+         audience=Audience.SIGNED_IN, permission=Permission.SETTINGS_MANAGE, english=True),
+)  # fmt: skip

@@ -1,0 +1,229 @@
+"""The providers that the wizard knows, a line each: whatever differs between them is here, and nowhere a branch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+CALLBACK, ENTITY, ACS, METADATA = "callback_url", "entity_id", "acs_url", "metadata_url"
+
+
+class Preset(NamedTuple):
+    """``key``: in addresses; ``name``: suggested for the provider; ``ours``: what of ours is typed in there, and under
+    which words; ``there``: what to do there, in order; ``hints``: about our fields, by their paths; ``values``: what
+    they begin with; ``groups``: how groups arrive; ``fits``: a pattern of what a provider that is set up calls
+    itself; ``is_generic``: for all that have no line."""
+
+    key: str
+    title: str
+    protocol: str
+    kind: str
+    name: str
+    about: str
+    ours: tuple[tuple[str, str], ...]
+    there: tuple[str, ...]
+    hints: Mapping[str, str] = _NOTHING
+    values: Mapping[str, Any] = _NOTHING
+    groups: str = "Write each group exactly as the provider sends it, capital letters and all."
+    fits: str = ""
+    is_generic: bool = False
+
+    @property
+    def product(self) -> str:
+        """As sentences call it."""
+        return "the provider" if self.is_generic else self.title
+
+    @property
+    def label(self) -> str:
+        """Product and protocol, for who looks at one that is set up."""
+        return self.protocol if self.is_generic else f"{self.title}, {self.protocol}"
+
+
+_OIDC, _SAML, _TOKENS = "OpenID Connect", "SAML 2.0", "Access tokens"
+PRESETS = (
+    Preset(
+        key="okta-oidc",
+        title="Okta",
+        protocol=_OIDC,
+        kind="oidc",
+        name="okta",
+        about="The shorter way, where you may choose.",
+        ours=((CALLBACK, "Sign-in redirect URIs"),),
+        there=(
+            "In the Okta Admin Console open Applications, then Create App Integration.",
+            "Choose OIDC and Web Application. Grant type: Authorization Code alone.",
+            "Enter our address as Sign-in redirect URI; leave Sign-out redirect URIs empty.",
+            "Assign the people or groups who may get in.",
+            "On the tab Sign On add a Groups claim filter: groups, Matches regex, .*",
+        ),
+        hints={
+            "oidc.issuer": "https://YOUR-ORGANISATION.okta.com, without -admin. With a custom authorization server its "
+            "Issuer URI, like https://YOUR-ORGANISATION.okta.com/oauth2/default.",
+            "oidc.clientId": "On the application's tab General.",
+            "oidc.clientSecret": "On the same tab, under Client secrets.",
+        },
+        values={"oidc": {"scopes": ["openid", "profile", "email", "groups"]}},
+        fits=r"\.okta(?:preview|-emea)?\.com(?:/|\Z)",
+    ),
+    Preset(
+        key="okta-saml",
+        title="Okta",
+        protocol=_SAML,
+        kind="saml",
+        name="okta-saml",
+        about="With a tile on the Okta dashboard.",
+        ours=((ACS, "Single sign-on URL"), (ENTITY, "Audience URI (SP Entity ID)")),
+        there=(
+            "In the Okta Admin Console open Applications, then Create App Integration, and choose SAML 2.0.",
+            "Enter our two values. Name ID format: Persistent, or Unspecified; never Transient.",
+            "Add attribute statements: email = user.email, firstName = user.firstName, lastName = user.lastName.",
+            "Add a group attribute statement: groups, Matches regex, .*",
+            "Assign the people or groups who may get in.",
+            "On the tab Sign On open SAML Signing Certificates, then Actions, then View IdP metadata.",
+        ),
+        hints={"saml.metadataUrl": "The address of the page that View IdP metadata opens."},
+        fits=r"\Ahttps?://www\.okta\.com/",
+    ),
+    Preset(
+        key="entra",
+        title="Microsoft Entra ID",
+        protocol=_OIDC,
+        kind="oidc",
+        name="entra",
+        about="Work accounts of one Microsoft directory.",
+        ours=((CALLBACK, "Redirect URI, platform Web"),),
+        there=(
+            "In the Microsoft Entra admin center open App registrations, then New registration, single tenant only.",
+            "Enter our address as Redirect URI for the platform Web.",
+            "Under Certificates & secrets make a client secret, and copy its Value at once.",
+            "Under Token configuration add the optional ID claims email, given_name and family_name.",
+            "There too add a groups claim: Groups assigned to the application, as Group ID.",
+        ),
+        hints={
+            "oidc.issuer": "https://login.microsoftonline.com/DIRECTORY-ID/v2.0 with the Directory (tenant) ID of the "
+            "page Overview; never common or organizations.",
+            "oidc.clientId": "Application (client) ID, on the page Overview.",
+            "oidc.clientSecret": "The Value of the secret, not the Secret ID. Note when it expires.",
+            "oidc.trustEmail": "Entra never says whether it verified an address. Switch this on for a directory whose "
+            "administrators you trust, with domains of its own.",
+        },
+        groups="Entra sends the object ID of each group, like 6f7b2d1e-1f0a-4c3e-9a51-0c2f4f7d9b10, not its name.",
+        fits=r"\Ahttps://login\.microsoftonline\.|\Ahttps://login\.partner\.microsoftonline\.cn/",
+    ),
+    Preset(
+        key="google",
+        title="Google Workspace",
+        protocol=_OIDC,
+        kind="oidc",
+        name="google",
+        about="Accounts of your Workspace organisation.",
+        ours=((CALLBACK, "Authorized redirect URIs"),),
+        there=(
+            "In the Google Cloud console choose a project of your organisation, and open Google Auth Platform.",
+            "Under Audience choose Internal: with External anybody with a Google account would come through.",
+            "Under Clients make a client of the type Web application, with our address as redirect URI.",
+        ),
+        hints={
+            "oidc.issuer": "The same for everybody.",
+            "oidc.clientId": "Ends in .apps.googleusercontent.com.",
+        },
+        values={"oidc": {"issuer": "https://accounts.google.com"}},
+        groups="Google sends no groups with OpenID Connect: give the roles that everyone gets, and others by hand.",
+        fits=r"\Ahttps://accounts\.google\.com\Z",
+    ),
+    Preset(
+        key="keycloak",
+        title="Keycloak",
+        protocol=_OIDC,
+        kind="oidc",
+        name="keycloak",
+        about="A realm of your own server.",
+        ours=((CALLBACK, "Valid redirect URIs"),),
+        there=(
+            "In the realm open Clients, then Create client, of the type OpenID Connect.",
+            "Switch Client authentication on; authentication flow: Standard flow alone.",
+            "Enter our address as valid redirect URI.",
+            "On the tab Credentials copy the client secret.",
+            "In the dedicated client scope add a mapper Group Membership: claim name groups, Full group path off.",
+        ),
+        hints={"oidc.issuer": "https://YOUR-KEYCLOAK/realms/YOUR-REALM"},
+        fits=r"/realms/[^/]+\Z",
+    ),
+    Preset(
+        key="oidc",
+        title="Another provider",
+        protocol=_OIDC,
+        kind="oidc",
+        name="company",
+        about="Anything that keeps the standard: Auth0, Ping, Authentik, …",
+        ours=((CALLBACK, "Redirect or callback address"),),
+        there=(
+            "Register a confidential web application with the authorisation code flow.",
+            "Enter our address as its redirect address, letter by letter.",
+            "Let it send the claims email, email_verified, given_name, family_name, and one with the groups.",
+        ),
+        is_generic=True,
+    ),
+    Preset(
+        key="saml",
+        title="Another provider",
+        protocol=_SAML,
+        kind="saml",
+        name="company-saml",
+        about="Anything that keeps the standard: AD FS, Entra, Google, Shibboleth, …",
+        ours=(
+            (METADATA, "Metadata address"),
+            (ENTITY, "Entity ID, audience"),
+            (ACS, "Assertion consumer service, POST"),
+        ),
+        there=(
+            "Register a service provider: by the address of our metadata, or with the two values below it. Our "
+            "certificate is made with the next step, for providers that need it.",
+            "Let it sign the response, the assertion, or both, with SHA-256 or better.",
+            "Let it send a NameID that stays with a person, and attributes for e-mail, names and groups.",
+        ),
+        is_generic=True,
+    ),
+    Preset(
+        key="dynamics",
+        title="Microsoft Dynamics",
+        protocol=_OIDC,
+        kind="dynamics",
+        name="ms-dynamics",
+        about="People of one Dynamics 365 environment.",
+        ours=((CALLBACK, "Redirect URI, platform Web"),),
+        there=(
+            "In the Microsoft Entra admin center open App registrations, then New registration, single tenant only.",
+            "Enter our address as Redirect URI for the platform Web.",
+            "Under API permissions add Dynamics CRM, delegated: user_impersonation.",
+            "Under Certificates & secrets make a client secret, and copy its Value at once.",
+        ),
+        groups="Entra sends the object ID of each group, not its name.",
+    ),
+    Preset(
+        key="power-apps",
+        title="Power Apps",
+        protocol=_TOKENS,
+        kind="entra",
+        name="power-apps",
+        about="Apps that bring an Entra ID token along. No one signs in here.",
+        ours=(),
+        there=(
+            "Find the client IDs of the apps that call, and the Directory (tenant) ID.",
+            "Tokens for Microsoft Graph need nothing else. For tokens of an application of your own, register one.",
+        ),
+        groups="Tokens for Graph carry no groups: their people have the roles that everyone gets.",
+    ),
+)
+BY_KEY = {preset.key: preset for preset in PRESETS}
+
+
+def fitting(kind: str, identifier: str) -> Preset:
+    """The preset whose words suit a provider that is set up. ``identifier``: what it calls itself."""
+    of_kind = [preset for preset in PRESETS if preset.kind == kind]
+    special = [preset for preset in of_kind if preset.fits and re.search(preset.fits, identifier)]
+    return (special or [preset for preset in of_kind if not preset.fits])[0]

@@ -1,0 +1,71 @@
+"""The one form of a page that has a file in it, as browsers send it (RFC 7578): fields, and a single file.
+
+Read strictly: what a browser does not send is refused, so no two readers see another thing in the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from manifest_auth.errors import UnsupportedMediaType, ValidationError
+from manifest_auth.http import Head
+from manifest_auth.text import strict_json
+
+KIND = "multipart/form-data"
+_BOUNDARY = re.compile(r"multipart/form-data; ?boundary=\"?([0-9A-Za-z'()+_,./:=?-]{1,70})\"?\Z", re.IGNORECASE)
+_PART = re.compile(
+    rb'\r\nContent-Disposition: form-data; name="([A-Za-z][A-Za-z0-9.-]{0,63})"(; filename="[^"\r\n]{0,1000}")?'
+    rb"(\r\nContent-Type: [\x21-\x7e]{1,200}(?:; ?[\x20-\x7e]{1,100})?)?\r\n\r\n(.*)\Z",
+    re.DOTALL | re.IGNORECASE,
+)
+_MOST_PARTS = 20
+_REFUSED = "The body is not a valid form"
+
+
+class Fields(NamedTuple):
+    """``texts``: of the fields, each once; ``file``: of the one file, empty where none was chosen."""
+
+    texts: dict[str, str]
+    file: bytes
+
+
+def is_multipart(head: Head) -> bool:
+    return (head.content_type or "").partition(";")[0].strip().lower() == KIND
+
+
+def read(head: Head, body: bytes, file: str) -> Fields:
+    """``file``: the name of the field that has the file. Raises UnsupportedMediaType for what is not of this kind,
+    whatever it says, and ValidationError for texts that no form has."""
+    boundary = _BOUNDARY.match(head.content_type or "")
+    if boundary is None or head.content_encoding not in (None, "", "identity"):
+        raise UnsupportedMediaType()
+    between = b"\r\n--" + boundary[1].encode("ascii")
+    before, *parts = (b"\r\n" + body).split(between, _MOST_PARTS + 1)
+    if before or not parts or parts.pop() not in (b"--", b"--\r\n") or not 0 < len(parts) < _MOST_PARTS:
+        raise UnsupportedMediaType()
+    pairs, found = list[tuple[str, str]](), list[bytes]()
+    for part in parts:
+        read_part = _PART.match(part)
+        if read_part is None or (read_part[2] is not None) != (read_part[1] == file.encode()):
+            raise UnsupportedMediaType()
+        name, is_file, _, value = read_part.groups()
+        if is_file is not None:
+            found.append(value)
+        else:
+            pairs.append((name.decode("ascii"), _text(value)))
+    if len(found) > 1:
+        raise UnsupportedMediaType()
+    try:
+        texts = strict_json.unique_members(pairs)
+        strict_json.check(texts, "The body")
+    except strict_json.Malformed as error:
+        raise ValidationError(_REFUSED) from error
+    return Fields(texts, found[0] if found else b"")
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValidationError(_REFUSED) from None

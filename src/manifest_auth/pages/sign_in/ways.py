@@ -1,0 +1,100 @@
+"""Which client a sign-in is for, and the ways in that it has: what the pages of sign-in show."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from manifest_auth import tenants
+from manifest_auth.pages.call import PageCall
+from manifest_auth.pages.refusals import UnknownClient
+from manifest_auth.pages.sign_in import state as states
+from manifest_auth.pages.sign_in.state import State
+from manifest_auth.permissions import Role
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import return_addresses
+from manifest_auth.sign_in.providers import home_realm_discovery
+from manifest_auth.sign_in.providers.kinds import start_address
+from manifest_auth.tenants import Tenant
+
+
+class Way(NamedTuple):
+    """A link to a provider."""
+
+    href: str
+    name: str
+
+
+class SignInView(msgspec.Struct, frozen=True):
+    """``client``: its name, empty while none is known; ``fixed``: the e-mail address was typed a page before;
+    ``password``: whether it is asked for here; ``fresh``: the flow was begun anew, since what came was old or not ours;
+    ``s``: the state for the form; ``change``, ``forgot``: addresses of links."""
+
+    client: str
+    s: str
+    email: str = ""
+    fixed: bool = False
+    password: bool = True
+    ways: tuple[Way, ...] = ()
+    fresh: bool = False
+    change: str = ""
+    forgot: str = ""
+
+
+async def client_of(ctx: RequestContext, state: State) -> Tenant | None:
+    """The client that is meant. Raises UnknownClient."""
+    if not state.client:
+        return None
+    found = await ctx.services.store.read(lambda unit: tenants.find(unit, state.client))
+    if found is None:
+        raise UnknownClient(reason=f"no client {state.client[:63]!r}")
+    return found
+
+
+def end_of(settings: str, state: State, roles: int = 0) -> str:
+    """Where a sign-in ends. ``settings``: the client's, as stored; ``roles``: of the user, where it is known. Raises
+    ValidationError."""
+    own = tenants.settings_of(settings)
+    listed, safe = tenants.return_addresses_for(own, roles), tenants.return_addresses_for(own, Role.ADMIN.bit)
+    return return_addresses.choose(listed, safe, state.return_to, state.response)
+
+
+def address(path: str, s: str) -> str:
+    """A page's address with what the sign-in knows."""
+    return f"{path}?s={s}"
+
+
+async def view_of(
+    ctx: RequestContext, call: PageCall[Any], state: State, tenant: Tenant | None, *, fresh: bool = False
+) -> SignInView:
+    """With a client: all of its ways in on one page. Without: the e-mail address first, then the password."""
+    s = states.seal(ctx, call.form_cookie, state)
+    others = states.seal(ctx, call.form_cookie, msgspec.structs.replace(state, email="", client=""))
+    if tenant is None:
+        return SignInView(
+            client="",
+            s=s,
+            email=state.email,
+            fixed=bool(state.email),
+            password=bool(state.email),
+            fresh=fresh,
+            change=address("/sign-in", others),
+            forgot=address("/forgot", s),
+        )
+    found = await home_realm_discovery.discover(ctx, state.email, tenant.identifier)
+    ways = (
+        (start_address(ctx, tenant.identifier, way.kind, way.name), way.display_name or way.name)
+        for way in found.providers
+    )
+    return SignInView(
+        client=tenant.name,
+        s=s,
+        email=state.email,
+        password=found.password,
+        ways=tuple(Way(f"{href}&s={quote(s)}", name) for href, name in ways if href),
+        fresh=fresh,
+        change=address("/sign-in", others),
+        forgot=address("/forgot", s),
+    )

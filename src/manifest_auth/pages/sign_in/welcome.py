@@ -1,0 +1,166 @@
+"""``/welcome``: where one-time links lead: to choose a password or go on at a provider, to confirm or undo an address.
+
+The token stands behind ``#`` in the link, which the browser sends to nobody; a module posts it. Without scripts a field
+takes the code that the e-mail prints.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth import tenants
+from manifest_auth.accounts.one_time_links import PAGE, Purpose
+from manifest_auth.accounts.password_rules import MOST
+from manifest_auth.errors import InvalidToken, ValidationError
+from manifest_auth.http import Answer
+from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.pages import brands
+from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.routing import page
+from manifest_auth.pages.sign_in import ending, ways
+from manifest_auth.pages.sign_in import state as states
+from manifest_auth.pages.sign_in.state import State
+from manifest_auth.pages.sign_in.ways import Way
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import email_change, set_password
+from manifest_auth.sign_in.providers.kinds import start_address
+from manifest_auth.sign_in.set_password import LinkInfo
+
+CODE = "sign_in/welcome_code.html"
+CHOOSE = "sign_in/welcome_choose.html"
+ADDRESS = "sign_in/welcome_address.html"
+DONE = "sign_in/welcome_done.html"
+
+
+class WelcomeQuery(msgspec.Struct, frozen=True):
+    s: Annotated[str, Meta(max_length=8000)] = ""
+
+
+class WelcomeForm(msgspec.Struct, frozen=True):
+    """``act``: empty to see what the link is good for; else what to do with it."""
+
+    token: Annotated[str, Meta(max_length=100)] = ""
+    act: Literal["", "password", "email", "email-undo"] = ""
+    password: Annotated[str, Meta(max_length=MOST)] = ""
+
+
+class CodeView(msgspec.Struct, frozen=True):
+    token: str
+
+
+class ChooseView(msgspec.Struct, frozen=True):
+    """``password``: whether one can be chosen; ``why_not``: else the reason, a message of the catalogue."""
+
+    token: str
+    invited: bool
+    email: str
+    client: str
+    password: bool
+    why_not: str
+    min_length: int
+    character_classes: int
+    ways: tuple[Way, ...]
+    sign_in: str
+
+
+class AddressView(msgspec.Struct, frozen=True):
+    """``kind``: ``email`` confirms a new address, ``email-undo`` puts the old one back. ``email``: the address that is
+    in force afterwards."""
+
+    token: str
+    kind: str
+    email: str
+    client: str
+
+
+class DoneView(msgspec.Struct, frozen=True):
+    done: str
+    email: str
+
+
+async def _show(ctx: RequestContext, call: PageCall[WelcomeQuery]) -> View | Answer[None]:
+    state = await states.unseal(ctx, call.form_cookie, call.fields.s) if call.fields.s else None
+    if state is not None and state.done:
+        return View(DoneView(state.done, state.email), template=DONE)
+    call.here = PAGE
+    return View(CodeView(""))
+
+
+async def _again(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Answer[None]:
+    call.here = PAGE
+    try:
+        return await _what_for(ctx, call)
+    except InvalidToken:
+        return View(CodeView(call.fields.token))
+
+
+async def _post(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Answer[None]:
+    form = call.fields
+    call.here = PAGE
+    if not form.token:
+        raise ValidationError(details=[("token", "Required")])
+    if form.act == "password":
+        return await _choose(ctx, call)
+    if form.act == "email":
+        email = await email_change.confirm(ctx, form.token)
+        return _done(ctx, call, State(done="confirmed", email=email))
+    if form.act == "email-undo":
+        undone = await email_change.undo(ctx, form.token)
+        return _done(ctx, call, State(done="undone-resets" if undone.resets else "undone", email=undone.email))
+    return await _what_for(ctx, call)
+
+
+async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:
+    """What the link is good for. Raises InvalidToken."""
+    token = call.fields.token
+    change = await ctx.services.store.read(lambda unit: email_change.find(unit, ctx, token))
+    if change is not None:
+        view = AddressView(token, change.kind, change.email, change.tenant.name)
+        return View(view, template=ADDRESS, brand=brands.of_client(change.tenant))
+    looked = await set_password.look(ctx, token)
+    brand = brands.of_client(looked.found.tenant)
+    return View(_choose_view(ctx, call, token, looked), template=CHOOSE, brand=brand)
+
+
+def _choose_view(ctx: RequestContext, call: PageCall[Any], token: str, looked: LinkInfo) -> ChooseView:
+    found, client = looked.found, looked.found.tenant.identifier
+    state = State(client=client, email=found.user.email, anew=True)
+    invited = states.seal(ctx, call.form_cookie, msgspec.structs.replace(state, invitation_id=found.link.id))
+    starts = ((start_address(ctx, client, way.kind, way.name), way.display_name or way.name) for way in looked.ways)
+    rules = tenants.settings_of(found.tenant.settings).password
+    return ChooseView(
+        token=token,
+        invited=found.purpose is Purpose.INVITATION,
+        email=found.user.email,
+        client=found.tenant.name,
+        password=not found.why_no_password,
+        why_not=found.why_no_password,
+        min_length=rules.min_length,
+        character_classes=rules.character_classes,
+        ways=tuple(Way(f"{href}&s={quote(invited)}", name) for href, name in starts if href),
+        sign_in=ways.address("/sign-in", states.seal(ctx, call.form_cookie, state)),
+    )
+
+
+async def _choose(ctx: RequestContext, call: PageCall[WelcomeForm]) -> Answer[None]:
+    form = call.fields
+    if not form.password:
+        raise ValidationError(details=[("password", "Required")])
+    looked = await set_password.look(ctx, form.token)
+    credentials = set_password.Credentials(looked.found.purpose, form.token, form.password, "password")
+    signed_in = await set_password.choose_password(ctx, credentials, browser_of(call.head))
+    return ending.signed_in_here(ctx, State(), signed_in)
+
+
+def _done(ctx: RequestContext, call: PageCall[Any], state: State) -> Answer[None]:
+    return see_other(ways.address(PAGE, states.seal(ctx, call.form_cookie, state)))
+
+
+ROUTES = (
+    page("GET", PAGE, _show, CODE, "Where one-time links lead"),
+    page("POST", PAGE, _post, CODE, "What a one-time link is good for, and doing it", again=_again),
+)

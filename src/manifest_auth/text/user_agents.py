@@ -1,0 +1,56 @@
+"""Which browser and system a ``User-Agent`` names, in words that people use. What it says is not proved: any caller
+writes what it likes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+#: A mark of the header → the browser. Those that call themselves by others' names too come before those others.
+_BROWSERS = (
+    ("OculusBrowser/", "Meta Quest Browser"),
+    ("Wolvic/", "Wolvic"),
+    ("SamsungBrowser/", "Samsung Internet"),
+    ("Vivaldi/", "Vivaldi"),
+    ("YaBrowser/", "Yandex Browser"),
+    ("DuckDuckGo/", "DuckDuckGo"),
+    ("Ddg/", "DuckDuckGo"),
+    ("OPR/", "Opera"),
+    ("EdgiOS/", "Edge"),
+    ("EdgA/", "Edge"),
+    ("Edg/", "Edge"),
+    ("FxiOS/", "Firefox"),
+    ("Firefox/", "Firefox"),
+    ("CriOS/", "Chrome"),
+    ("HeadlessChrome/", "Chrome"),
+    ("Chromium/", "Chromium"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+#: A mark → the system, likewise.
+_SYSTEMS = (
+    ("Quest", "Meta Quest"),
+    ("PICO", "PICO"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("CrOS", "ChromeOS"),
+    ("Macintosh", "Mac"),
+    ("Linux", "Linux"),
+)
+_LONGEST = 40
+
+
+class Browser(NamedTuple):
+    """Both may be empty. ``name``: of the browser, or of a program that is none, as it calls itself."""
+
+    name: str
+    system: str
+
+
+def browser_of(user_agent: str) -> Browser:
+    """What a ``User-Agent`` names."""
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
+    if user_agent.startswith("Mozilla/"):
+        return Browser(next((name for mark, name in _BROWSERS if mark in user_agent), ""), system)
+    return Browser(user_agent.partition("/")[0].strip()[:_LONGEST], system)

@@ -1,0 +1,117 @@
+"""Pages of one's own account in each of their states, as a person reaches them."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+
+from manifest_auth.runtime.clock import Clock
+from tests.browser.driver import Chromium
+from tests.browser.pages import Setup, open_, press, send, sign_in
+from tests.support.oidc_op import provider
+from tests.support.server import DEMO_PASSWORD
+
+_numbers = itertools.count(1)
+#: A server that sends e-mails, to one that is not there.
+WITH_MAIL = {"MANIFEST_SMTP_URL": "smtp://127.0.0.1:9", "MANIFEST_MAIL_FROM": "auth@example.com"}
+#: What each sign-in uses: someone of its own, so that no state depends on another one.
+_PEOPLE = "/api/admin/clients/acme/users"
+
+
+def new_person(setup: Setup, *roles: str) -> str:
+    """The e-mail address of a new user with the usual password."""
+    signed_in = send(setup.server, "/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})
+    email = f"account-{next(_numbers)}@acme.example"
+    body = {"email": email, "password": DEMO_PASSWORD, "roles": roles or ["Author", "Viewer"], "firstName": "Ada"}
+    send(setup.server, _PEOPLE, body, signed_in["data"]["token"])
+    return email
+
+
+def elsewhere(setup: Setup, email: str, password: str = DEMO_PASSWORD) -> None:
+    """Another session of theirs, or a guess at the password."""
+    body = {"email": email, "password": password}
+    try:
+        send(setup.server, "/api/client/auth/sign-in", body)
+    except OSError:
+        assert password != DEMO_PASSWORD
+
+
+@contextlib.contextmanager
+def linked(setup: Setup, browser: Chromium) -> Iterator[str]:
+    """Who is signed in links an identity at a provider, and is back at the page that lists it; the issuer."""
+    admin = send(setup.server, "/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})
+    with provider(Clock()) as op:
+        name = f"company-{next(_numbers)}"
+        oidc = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
+        made = {"name": name, "displayName": "The <b>Company</b>", "oidc": oidc}
+        send(setup.server, "/api/admin/clients/acme/providers", made, admin["data"]["token"])
+        open_(browser, f"{setup.server.base}/account/identities")
+        browser.press(f".offers form:has(input[value='{name}']) button")
+        browser.shows("Just linked")
+        yield op.issuer
+
+
+def _at(path: str, *roles: str) -> Callable[[Setup, Chromium], None]:
+    def go(setup: Setup, browser: Chromium) -> None:
+        email = new_person(setup, *roles)
+        elsewhere(setup, email)
+        sign_in(setup, browser, email=email)
+        elsewhere(setup, email, "not-the-password")
+        open_(browser, setup.server.base + path)
+
+    return go
+
+
+def _then(path: str, *steps: Callable[[Chromium], None]) -> Callable[[Setup, Chromium], None]:
+    def go(setup: Setup, browser: Chromium) -> None:
+        _at(path)(setup, browser)
+        for step in steps:
+            step(browser)
+
+    return go
+
+
+def _typed(field: str, text: str) -> Callable[[Chromium], None]:
+    return lambda browser: browser.type(f"#{field}", text)
+
+
+def _pressed(element: str = "main form .primary") -> Callable[[Chromium], None]:
+    return lambda browser: press(browser, element)
+
+
+def _changed(element: str, value: str) -> Callable[[Chromium], None]:
+    """As a page would send it that is older than the server."""
+
+    def step(browser: Chromium) -> None:
+        browser.value(f"document.querySelector({element!r}).value = {value!r}")
+
+    return step
+
+
+#: Name → how a person gets there.
+STATES: dict[str, Callable[[Setup, Chromium], None]] = {
+    "GET /account": _at("/account"),
+    "GET /account manager": _at("/account", "Admin"),
+    "GET /account/profile": _at("/account/profile"),
+    "GET /account/profile saved": _then("/account/profile", _typed("title", "Head"), _pressed()),
+    "POST /account/profile": _then("/account/profile", _typed("firstName", "a\u200bb"), _pressed()),
+    "GET /account/email": _at("/account/email"),
+    "GET /account/email pending": _then(
+        "/account/email", _typed("newEmail", "n@acme.example"), _typed("currentPassword", DEMO_PASSWORD), _pressed()
+    ),
+    "POST /account/email": _then("/account/email", _pressed()),
+    "GET /account/password": _at("/account/password"),
+    "POST /account/password": _then(
+        "/account/password", _typed("currentPassword", "wrong"), _typed("newPassword", "x"), _pressed()
+    ),
+    "GET /account/sessions": _at("/account/sessions"),
+    "GET /account/sessions alone": _then("/account/sessions", _pressed("main .danger")),
+    "POST /account/sessions": _then(
+        "/account/sessions", _changed("tbody input[name=id]", "gone"), _pressed("tbody button")
+    ),
+    "GET /account/identities": _at("/account/identities"),
+    "POST /account/identities": _then("/account/identities", _pressed(".offers button")),
+    "GET /account/language": _at("/account/language"),
+    "POST /account/language": _then("/account/language", _changed("#language-none", "xx"), _pressed()),
+}

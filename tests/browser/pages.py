@@ -1,0 +1,145 @@
+"""Pages in each of their states, as a person reaches them: for tests that look at every one."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import urllib.request
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from tests.browser.driver import Chromium
+from tests.support.server import DEMO_PASSWORD, Server
+from tests.support.user_management import INVITE
+
+_numbers = itertools.count(1)
+AUTHOR = "author@acme.example"
+LOADED = "document.readyState === 'complete' && location.href !== 'about:blank'"
+
+
+class Setup(NamedTuple):
+    server: Server
+    token: str
+
+    def invite(self, email: str) -> str:
+        """A one-time link for a new user."""
+        body = {"query": INVITE, "variables": {"input": {"email": email, "roles": ["Viewer"]}}}
+        return str(send(self.server, "/api/client/graphql", body, self.token)["data"]["inviteUser"]["link"])
+
+
+def send(server: Server, path: str, body: Any, token: str = "", method: str = "POST") -> Any:
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    request = urllib.request.Request(server.base + path, json.dumps(body).encode(), headers, method=method)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def set_up(server: Server) -> Setup:
+    """Two clients: acme with a provider beside its passwords, and an Admin's token."""
+    admin = send(server, "/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})["data"]["token"]
+    made = {"name": "okta", "displayName": "Okta", "oidc": {"issuer": "http://127.0.0.1:9", "clientId": "c"}}
+    send(server, "/api/admin/clients/acme/providers", made, admin)
+    signed_in = send(server, "/api/client/auth/sign-in", {"email": "admin@acme.example", "password": DEMO_PASSWORD})
+    return Setup(server, signed_in["data"]["token"])
+
+
+def forget(browser: Chromium) -> None:
+    browser._call("Network.clearBrowserCookies")
+
+
+def open_(browser: Chromium, address: str) -> None:
+    browser.open(address)
+    browser.until(LOADED)
+
+
+def press(browser: Chromium, element: str = "main form .primary") -> None:
+    """Presses, and waits for the next page."""
+    browser.value("window.before = true")
+    browser.press(element)
+    browser.until(f"!window.before && {LOADED}")
+
+
+def sign_in(setup: Setup, browser: Chromium, password: str = DEMO_PASSWORD, email: str = AUTHOR) -> None:
+    """The form of the client's page, typed and sent."""
+    open_(browser, f"{setup.server.base}/sign-in?client=acme")
+    browser.type("#email", email)
+    browser.type("#password", password)
+    press(browser)
+
+
+def _at(path: str) -> Callable[[Setup, Chromium], None]:
+    return lambda setup, browser: open_(browser, setup.server.base + path)
+
+
+def _email_first(setup: Setup, browser: Chromium) -> None:
+    open_(browser, f"{setup.server.base}/sign-in")
+    browser.type("#email", "someone@nowhere.example")
+    press(browser)
+
+
+def _no_email(setup: Setup, browser: Chromium) -> None:
+    open_(browser, f"{setup.server.base}/sign-in")
+    press(browser)
+
+
+def _wrong(setup: Setup, browser: Chromium) -> None:
+    sign_in(setup, browser, "not-the-password", "someone@nowhere.example")
+
+
+def _throttled(setup: Setup, browser: Chromium) -> None:
+    while not browser.value("Boolean(document.querySelector('[role=timer]'))"):
+        sign_in(setup, browser, "not-the-password", "slowed@nowhere.example")
+
+
+def _signed_in(path: str) -> Callable[[Setup, Chromium], None]:
+    def go(setup: Setup, browser: Chromium) -> None:
+        sign_in(setup, browser)
+        open_(browser, setup.server.base + path)
+
+    return go
+
+
+def _invited(setup: Setup, browser: Chromium) -> None:
+    open_(browser, f"{setup.server.base}/welcome")
+    link = setup.invite(f"new-{next(_numbers)}@acme.example")
+    browser.type("#token", link.partition("#")[2])
+    press(browser)
+
+
+def _invited_too_short(setup: Setup, browser: Chromium) -> None:
+    _invited(setup, browser)
+    browser.type("#password", "short")
+    press(browser)
+
+
+def _wrong_code(setup: Setup, browser: Chromium) -> None:
+    open_(browser, f"{setup.server.base}/welcome")
+    browser.type("#token", "made-up")
+    press(browser)
+
+
+_BAD = quote("https://evil.example")
+#: Name → how a person gets there. Every page route that shows something has one at least.
+STATES: dict[str, Callable[[Setup, Chromium], None]] = {
+    "GET /sign-in": _at("/sign-in"),
+    "GET /sign-in client": _at("/sign-in?client=acme&loginHint=ada@acme.example"),
+    "GET /sign-in anew": _at("/sign-in?s=old"),
+    "GET /sign-in unknown client": _at("/sign-in?client=nowhere"),
+    "GET /sign-in bad address": _at(f"/sign-in?client=acme&returnTo={_BAD}"),
+    "GET /sign-in continue": _signed_in("/sign-in"),
+    "POST /sign-in": _no_email,
+    "GET /sign-in/password": _email_first,
+    "POST /sign-in/password": _wrong,
+    "POST /sign-in/password throttled": _throttled,
+    "GET /forgot": _at("/forgot"),
+    "GET /welcome": _at("/welcome"),
+    "POST /welcome": _invited,
+    "POST /welcome too short": _invited_too_short,
+    "POST /welcome wrong": _wrong_code,
+    "GET /sign-out": _signed_in("/sign-out"),
+    "GET /sign-out out": _at("/sign-out"),
+    "GET /account": _signed_in("/account"),
+    "GET /nowhere": _at("/nowhere"),
+    "GET provider down": _at("/api/client/auth/oidc?client=acme&provider=okta"),
+}

@@ -1,0 +1,143 @@
+"""`/account`: who one is, what happened since the last time, and where it leads."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.account_pages import PAGES, person, signed_in
+from tests.support.accounts import new_client, settle
+from tests.support.application import PASSWORD, App
+from tests.support.visitor import Page, Visitor
+
+pytestmark = pytest.mark.usefixtures("another_day")
+WRONG = "A sign-in that did not work"
+
+
+def events(page: Page) -> list[str]:
+    """What is listed, newest first."""
+    return [" ".join(p.text_content().split()) for p in page.tree.xpath("//ol[@class='events']//p[@class='event']")]
+
+
+async def guess(app: App, email: str, client: str, times: int = 1) -> None:
+    for _ in range(times):
+        await app.sign_in(email, "not-the-password", client=client)
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_is_in_the_menu_and_marks_itself(app: App, path: str) -> None:
+    visitor = await Visitor(app).signed_in()
+    page = await visitor.get(f"/account{path}")
+    assert page.status == 200
+    menu = page.tree.xpath("//nav[@aria-label='Your account']//a")
+    assert [a.get("href") for a in menu] == [f"/account{other}" for other in PAGES]
+    assert [a.get("href") for a in menu if a.get("aria-current")] == [f"/account{path}"]
+    assert len(page.tree.xpath("//main")) == 1
+
+
+@pytest.mark.parametrize(("email", "is_shown"), [("admin", True), ("user-admin", True), ("viewer", False)])
+async def test_the_console_is_shown_to_those_whom_it_opens(app: App, email: str, *, is_shown: bool) -> None:
+    page = await (await Visitor(app).signed_in(f"{email}@acme.example")).get("/account/profile")
+    assert bool(page.tree.xpath("//nav//a[@href='/console']")) is is_shown
+
+
+async def test_nothing_of_what_is_not_there_yet_is_linked(app: App) -> None:
+    visitor = await Visitor(app).signed_in()
+    for path in PAGES:
+        page = await visitor.get(f"/account{path}")
+        hrefs = {a.get("href") for a in page.tree.xpath("//a")}
+        assert not [
+            href for href in hrefs if any(word in href for word in ("factor", "passkey", "codes", "device", "badge"))
+        ]
+
+
+async def test_it_says_who_and_what_one_may_do_in_words(app: App) -> None:
+    ada = await person(app, roles=["Author", "Approver"], firstName="Ada", lastName="Byron", title="Head")
+    page = await ada.visitor.get("/account")
+    assert page.heading == "Your account"
+    [name] = page.tree.xpath("//h2[@id='who']")
+    assert name.text_content() == "Ada Byron"
+    for text in ("Head", ada.email, ada.client, "Author Writes templates and changes them.", "Approver Approves"):
+        assert text in page.text
+
+
+async def test_it_lists_what_happened_since_the_sign_in_before(app: App) -> None:
+    ada = await person(app)
+    assert "The last 30 days" in (await ada.visitor.get("/account")).text
+    app.clock.advance(3600)
+    await signed_in(app, ada.email, ada.client)
+    app.clock.advance(3600)
+    await guess(app, ada.email, ada.client, 2)
+    app.clock.advance(3600)
+    now = await signed_in(app, ada.email, ada.client)
+    page = await now.get("/account")
+    assert events(page) == [f"Attention: {WRONG} 2 times"]
+    assert "2 of the events below may be someone else's doing." in page.text
+    first = await ada.visitor.get("/account")  # a session that began before lists what came after it, too
+    assert events(first) == ["Sign-in", f"Attention: {WRONG} 2 times", "Sign-in"]
+
+
+async def test_with_nothing_new_it_says_so(app: App) -> None:
+    ada = await person(app)
+    app.clock.advance(60)
+    page = await (await signed_in(app, ada.email, ada.client)).get("/account")
+    assert "Nothing happened to your account in the meantime." in page.text
+    assert events(page) == []
+    assert page.tree.xpath("//main//*[contains(@class, 'notice')]") == []
+
+
+async def test_what_others_did_to_the_account_is_marked(app: App) -> None:
+    ada = await person(app)
+    app.clock.advance(60)
+    now = await signed_in(app, ada.email, ada.client)
+    path = f"/api/admin/clients/{ada.client}/users/{ada.id}"
+    token = await app.admin_token()
+    await app.send("PUT", f"{path}/roles", {"roles": ["Author", "Viewer"]}, token=token)
+    await app.send("PATCH", path, {"title": "Boss"}, token=token)
+    page = await now.get("/account")
+    assert events(page) == ["Profile changed", "Roles changed"]
+    assert "Author, Viewer" in page.text
+    assert page.text.count("by those who manage accounts") == 2
+
+
+async def test_other_users_events_are_not_listed(app: App) -> None:
+    ada = await person(app)
+    bob = await person(app, ada.client)
+    app.clock.advance(60)
+    now = await signed_in(app, ada.email, ada.client)
+    await guess(app, bob.email, ada.client)
+    await bob.visitor.submit(await bob.visitor.get("/account/profile"), "/account/profile", title="X")
+    assert events(await now.get("/account")) == []
+
+
+async def test_what_needs_attention_comes_first(app: App) -> None:
+    client = await new_client(app, password={"maxAgeDays": 1})
+    ada = await person(app, client)
+    assert "Your password is old" not in (await ada.visitor.get("/account")).text
+    app.clock.advance(2 * 86_400)
+    now = await signed_in(app, ada.email, client)
+    for path in ("/account", "/account/password"):
+        page = await now.get(path)
+        assert "Your password is old" in page.text
+        assert f"{client} asks you to choose a new one." in page.text
+    await settle(app, client, password={"maxAgeDays": 0})
+    assert "Your password is old" not in (await now.get("/account")).text
+
+
+async def test_a_long_list_is_cut_and_says_so(app: App) -> None:
+    ada = await person(app)
+    app.clock.advance(60)
+    now = await signed_in(app, ada.email, ada.client)
+    for number in range(25):
+        name = f"Name {number}"
+        await ada.visitor.submit(await ada.visitor.get("/account/profile"), "/account/profile", firstName=name)
+        app.clock.advance(1)
+    page = await now.get("/account")
+    assert events(page) == ["Profile changed 20 times"]
+    assert "What happened earlier is not listed here." in page.text
+
+
+async def test_the_number_of_sessions_is_told(app: App) -> None:
+    ada = await person(app)
+    await signed_in(app, ada.email, ada.client)
+    assert "Signed in at 2 places" in (await ada.visitor.get("/account")).text
+    assert PASSWORD not in (await ada.visitor.get("/account")).reply.text

@@ -1,0 +1,1 @@
+"""The client console, over HTTP."""

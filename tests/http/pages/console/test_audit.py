@@ -1,0 +1,114 @@
+"""The audit trail on a page: a day of it, filtered, page by page, in plain words, and as a file."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.accounts import new_user, trail
+from tests.support.application import App
+from tests.support.visitor import Page, Visitor
+
+PATH = "/console/audit"
+
+
+async def admin(app: App, client: str = "acme") -> Visitor:
+    return await Visitor(app).signed_in(f"admin@{client}.example")
+
+
+def sentences(page: Page) -> list[str]:
+    return [" ".join(each.text_content().split()) for each in page.tree.xpath("//table//td[@class='what']//p")]
+
+
+async def test_a_day_by_default(app: App) -> None:
+    visitor = await admin(app)
+    await new_user(app, firstName="Old", lastName="Event")
+    app.clock.advance(2 * 86_400)
+    visitor = await admin(app)
+    page = await visitor.get(PATH)
+    assert sentences(page) == ["Admin Tester signed in"]
+    assert "the last 24 hours" in page.text
+
+
+async def test_days_people_and_events_are_filters(app: App) -> None:
+    _, email = await new_user(app, firstName="Grace", lastName="Hopper")
+    visitor, today = await admin(app), "2027-01-17"
+    app.clock.advance(0)
+    page = await visitor.get(f"{PATH}?event=user_created&person={email.replace('@', '%40')}&from=2027-01-01")
+    assert sentences(page) == ["A system admin added Grace Hopper"]
+    assert page.links()["Grace Hopper"].startswith("/console/users/")
+    page = await visitor.get(f"{PATH}?to={today[:4]}-01-01")
+    assert "No event fits" in page.text
+    page = await visitor.get(f"{PATH}?event=domain_claimed")
+    assert "No event fits" in page.text
+
+
+async def test_a_day_is_a_whole_one(app: App) -> None:
+    visitor = await admin(app, "globex")
+    day = (await visitor.get(PATH)).tree.xpath("//table//time")[0].get("datetime")[:10]
+    assert sentences(await visitor.get(f"{PATH}?from={day}&to={day}&event=signed_in"))
+    assert not sentences(await visitor.get(f"{PATH}?to={int(day[:4]) - 1}-12-31"))
+
+
+async def test_page_by_page(app: App) -> None:
+    for number in range(60):
+        await new_user(app, firstName=f"Paged{number:02}", lastName="X")
+    visitor = await admin(app)
+    page = await visitor.get(f"{PATH}?event=user_created&from=2027-01-01")
+    first = sentences(page)
+    assert len(first) == 50
+    page = await visitor.get(page.links()["Older events"])
+    assert not set(first) & set(sentences(page)) or len(set(first)) == 50
+    assert page.links()["Newest events"] == f"{PATH}?event=user_created&from=2027-01-01"
+    assert any("Paged" in each for each in sentences(page))
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("person=nobody%40acme.example", "No user here has this e-mail address"),
+        ("person=admin%40globex.example", "No user here has this e-mail address"),
+        ("from=yesterday", "Must be a day like 2026-01-31"),
+        ("from=2026-02-30", "Must be a date or time like 2026-01-31T09:30:00Z"),
+        ("from=2026-03-02&to=2026-03-01", "Must not be before the first day"),
+        ("event=made_up", "No such event"),
+    ],
+)
+async def test_what_is_no_filter_stands_beside_its_field(app: App, query: str, problem: str) -> None:
+    page = await (await admin(app)).get(f"{PATH}?{query}")
+    assert (page.status, page.problems) == (400, [problem])
+    assert page.title.startswith("Error: ")
+    field = query.rpartition("&")[2].partition("=")[0]
+    assert page.tree.xpath(f"//*[@id='{field}'][@aria-invalid='true'][@aria-describedby='{field}-error']")
+
+
+@pytest.mark.parametrize("query", ["after=x", "from=1&from=2", "event=" + "x" * 101])
+async def test_what_no_form_of_ours_sends(app: App, query: str) -> None:
+    assert (await (await admin(app)).get(f"{PATH}?{query}")).status == 400
+
+
+@pytest.mark.parametrize(("form", "kind"), [("csv", "text/csv"), ("jsonl", "application/jsonl")])
+async def test_the_filtered_trail_as_a_file(app: App, form: str, kind: str) -> None:
+    _, email = await new_user(app, firstName="Exported", lastName="User")
+    visitor = await admin(app)
+    page = await visitor.get(f"{PATH}?event=user_created&person={email.replace('@', '%40')}")
+    href = {"csv": page.links()["Export CSV"], "jsonl": page.links()["Export JSON Lines"]}[form]
+    answer = await visitor.follow(await visitor.get(href))
+    assert answer.status == 200
+    assert answer.reply.headers["content-type"].startswith(kind)
+    assert email in answer.reply.text
+    assert answer.reply.text.count("user_created") == 1
+    assert (await trail(app, "acme"))[-1].event == "audit_exported"
+
+
+@pytest.mark.parametrize("query", ["", "format=exe", "format=csv&from=x", "format=csv&person=nobody%40x.example"])
+async def test_no_file_of_what_there_is_not(app: App, query: str) -> None:
+    visitor = await admin(app)
+    before = len(await trail(app, "acme"))
+    assert (await visitor.get(f"{PATH}/export?{query}")).status == 400
+    assert len(await trail(app, "acme")) == before
+
+
+async def test_the_trail_of_another_client_is_not_there(app: App) -> None:
+    await new_user(app, "globex", firstName="Globexian", lastName="Person")
+    assert "Globexian" not in (await (await admin(app)).get(f"{PATH}?from=2027-01-01")).text
+    assert "Globexian" in (await (await admin(app, "globex")).get(f"{PATH}?from=2027-01-01")).text

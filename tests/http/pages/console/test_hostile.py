@@ -1,0 +1,99 @@
+"""What others wrote is text on every page of the console: names, browsers, domains, queries, forms."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.accounts import new_user, settle
+from tests.support.application import PASSWORD, App
+from tests.support.visitor import Page, Visitor
+
+#: Each would make an element, an attribute or a script of its own where it is not escaped.
+HOSTILE = [
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>', "' onfocus=alert(1) x='",
+    "</title><script>alert(1)</script>", "</textarea><b id=pwned>", "</code><b id=pwned>", "<!--", "]]>",
+    "--><b id=pwned>", "{{ 7 * 7 }}", "{% raw %}", "%(who)s", "%s %d", "${7*7}", "#{7*7}", "javascript:alert(1)",
+    "<b id=pwned>x</b>", "&lt;b&gt;", "&#60;b id=pwned&#62;", "\\u003cb id=pwned\\u003e", "a\tb", "`x`",
+    "<a href='//evil.example'>x</a>", "<base href='//evil.example/'>", "<meta http-equiv=refresh content=0>",
+    "<form action='//evil.example'>", "<input name=form value=x>", "<style>*{display:none}</style>",
+    "<iframe src=//evil.example>",
+]  # fmt: skip
+NAMES = [text for text in HOSTILE if len(text) <= 100 and "\t" not in text]
+
+
+def elements(page: Page) -> list[str]:
+    return [each.tag for each in page.tree.iter() if isinstance(each.tag, str)]
+
+
+def is_clean(page: Page) -> bool:
+    tree = page.tree
+    scripts = tree.xpath("//script[not(starts-with(@src, '/assets/'))]")
+    odd = tree.xpath("//*[@id='pwned'] | //base | //iframe | //style | //meta[@http-equiv='refresh'] | //*[@onerror]")
+    foreign = tree.xpath("//*[contains(@href, 'evil') or contains(@src, 'evil') or contains(@action, 'evil')]")
+    handlers = [key for each in tree.iter() if isinstance(each.tag, str) for key in each.attrib if key.startswith("on")]
+    return not (scripts or odd or foreign or handlers)
+
+
+@pytest.mark.parametrize("text", NAMES)
+async def test_a_users_name_and_browser(app: App, text: str) -> None:
+    app.clock.advance(3600)
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    number, email = await new_user(app, firstName=text, lastName=text, title=text, password=PASSWORD)
+    await app.sign_in(email, headers={"User-Agent": text})
+    for path in ("/console", "/console/users?sort=ID_DESC", f"/console/users/{number}", "/console/audit"):
+        page = await visitor.get(path)
+        assert page.status == 200
+        assert is_clean(page)
+        assert " ".join(text.split()) in page.text
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_a_query(app: App, text: str) -> None:
+    app.clock.advance(3600)
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    for path in (
+        "/console/users?q=", "/console/users?done=", "/console/users?role=", "/console/users?after=",
+        "/console/audit?person=", "/console/audit?event=", "/console/audit?from=", "/console/audit?after=",
+        "/console/rules?done=", "/console/domains?done=", "/console/branding?done=",
+        "/console/audit/export?format=csv&person=",
+    ):  # fmt: skip
+        page = await visitor.get(path + quote(text))
+        assert page.status in (200, 400)
+        assert is_clean(page)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_what_is_typed_into_a_form(app: App, text: str) -> None:
+    app.clock.advance(3600)
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    number, _ = await new_user(app)
+    user = f"/console/users/{number}"
+    for path, holds, fields in (
+        ("/console/invite", {}, {"people": text}),
+        ("/console/invite", {}, {"people": f"{text}\n{text}"}),
+        ("/console/rules", {}, {"contact": text, "allowedOrigins": text}),
+        ("/console/rules", {}, {"contact": text, "sessions.idleSeconds": text}),
+        ("/console/domains", {"act": "claim"}, {"domain": text}),
+        ("/console/domains", {"act": "claim-directory"}, {"directory": text}),
+        ("/console/branding", {"branding.accent": ""}, {"act": "save", "branding.name": text, "branding.accent": "x"}),
+        (user, {"act": "details"}, {"firstName": text, "email": text}),
+    ):  # fmt: skip
+        shown = await visitor.get(path)
+        page = await visitor.post(path, shown.form(path, **holds).fields | fields)
+        assert page.status == 400, (path, page.text)
+        assert is_clean(page)
+        kept = {value for form in page.forms() for value in form.fields.values()}
+        assert any(text.strip() in value for value in kept)
+
+
+@pytest.mark.parametrize("text", [text for text in NAMES if text.strip()])
+async def test_a_clients_name_and_contact_line(app: App, text: str) -> None:
+    app.clock.advance(3600)
+    visitor = await Visitor(app).signed_in("admin@globex.example")
+    await settle(app, "globex", contact=text, branding={"name": text})
+    for path in ("/console", "/console/rules", "/console/branding", "/console/invite", "/console/usage"):
+        page = await visitor.get(path)
+        assert page.status == 200
+        assert is_clean(page)

@@ -1,0 +1,90 @@
+"""The console's first screen: what needs an answer, what is good to know, and who did what."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.application import App
+from tests.support.background_jobs import days_later
+from tests.support.domain_claims import claimed, proved, release_all
+from tests.support.name_servers import NameServer, txt
+from tests.support.visitor import Page, Visitor
+
+OP = {"issuer": "https://login.acme.example", "clientId": "c", "clientSecret": "s"}
+
+
+async def overview(app: App, email: str = "admin@acme.example") -> Page:
+    page = await (await Visitor(app).signed_in(email)).get("/console")
+    assert page.status == 200
+    return page
+
+
+def headings(page: Page) -> list[str]:
+    return [" ".join(each.text_content().split()) for each in page.tree.xpath("//main//h2")]
+
+
+async def test_where_nothing_is_wrong_it_says_so(app: App) -> None:
+    page = await overview(app, "admin@globex.example")
+    assert headings(page) == ["Everything works", "Good to know", "What changed", "Who signed in"]
+    assert "There is one Admin alone" in page.text
+    assert "This server sends no e-mails" in page.text
+    assert "active accounts" in page.text
+
+
+async def test_who_did_what_in_plain_words(app: App) -> None:
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    path = f"/console/users/{app.ids['operator@acme.example']}"
+    await visitor.submit(await visitor.get(path), path, {"act": "roles"}, roleViewer="on")
+    await app.sign_in("operator@acme.example", "wrong-wrong-wrong")
+    page = await visitor.get("/console")
+    assert "Admin Tester changed the roles of Operator Tester" in page.text
+    assert "Admin Tester signed in" in page.text
+    assert "A sign-in failed: Operator Tester" in page.text
+    assert page.links()["Operator Tester"] == path
+
+
+@pytest.mark.usefixtures("asked", "no_own_checks")
+async def test_a_failing_and_a_contested_domain_stand_there_until_they_are_settled(app: App, zone: NameServer) -> None:
+    other = await proved(app, zone, domain="contested.example")
+    mine = await claimed(app, "acme", other.domain)
+    zone.publish(txt(other.name, await other.value()), txt(mine.name, await mine.value()))
+    await mine.check()
+    failing = await proved(app, zone, "acme", "failing.example")
+    zone.publish(txt(other.name, await other.value()), txt(mine.name, await mine.value()))
+    await days_later(app, 1.1)
+    page = await overview(app)
+    assert headings(page)[0] == "2 things need you"
+    assert "Another client claims contested.example too" in page.text
+    assert "The record of failing.example is missing" in page.text
+    assert other.client not in page.text
+    assert (await failing.send("DELETE")).status == 200
+    assert headings(await overview(app))[0] == "1 thing needs you"
+    await release_all(app, "acme")
+    assert headings(await overview(app))[0] == "Everything works"
+
+
+async def test_a_provider_that_is_off_and_one_that_waits_for_an_admin(app: App) -> None:
+    admin = await app.admin_token()
+    base = "/api/admin/clients/acme/providers"
+    made = {"name": "one", "displayName": "One & Only", "oidc": OP}
+    assert (await app.post(base, made, token=admin)).status == 201
+    base += "/one"
+    assert (await app.post(f"{base}/switch-off", token=admin)).status == 200
+    assert "One & Only is switched off" in (await overview(app)).text
+    assert (await app.post(f"{base}/switch-on", token=admin)).status == 200
+    token = (await app.sign_in("user-admin@acme.example")).data["token"]
+    body = {"oidc": {"scopes": ["openid", "email"]}}
+    assert (await app.send("PATCH", "/api/client/providers/one", body, token=token)).status == 200
+    assert "One & Only opens no Admin's account" in (await overview(app)).text
+    await app.send("DELETE", base, token=admin)
+    assert "One & Only opens" not in (await overview(app)).text
+
+
+async def test_addresses_that_a_user_admin_added_wait_there(app: App) -> None:
+    token = (await app.sign_in("user-admin@acme.example")).data["token"]
+    body = {"allowedOrigins": ["https://waiting.example"]}
+    assert (await app.send("PATCH", "/api/client/settings", body, token=token)).status == 200
+    assert "Addresses wait for an Admin" in (await overview(app)).text
+    admin = (await app.sign_in("admin@acme.example")).data["token"]
+    await app.send("PATCH", "/api/client/settings", {"allowedOrigins": []}, token=admin)
+    assert "Addresses wait for an Admin" not in (await overview(app)).text

@@ -1,0 +1,108 @@
+"""Which roles open which pages of the console, and what its menu lists: seven roles, every page."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.application import SLUGS, App
+from tests.support.roles import HOLDERS, Permission, Role
+from tests.support.routes import PAGES, Route, filled
+from tests.support.visitor import Page, Visitor
+
+USERS, SETTINGS, AUDIT = Permission.USERS_MANAGE, Permission.SETTINGS_MANAGE, Permission.AUDIT_READ
+NEEDS = {
+    "/console": SETTINGS,
+    "/console/users": USERS,
+    "/console/users/{id}": USERS,
+    "/console/invite": USERS,
+    "/console/rules": SETTINGS,
+    "/console/domains": SETTINGS,
+    "/console/branding": SETTINGS,
+    "/console/usage": SETTINGS,
+    "/console/audit": AUDIT,
+    "/console/audit/export": AUDIT,
+}
+CONSOLE = [route for route in PAGES if route.path.startswith("/console") and "/providers" not in route.path]
+
+
+def name(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+def address(app: App, route: Route) -> str:
+    path = filled(route.path, id=app.ids["viewer@acme.example"])
+    return f"{path}?format=csv" if path.endswith("/export") else path
+
+
+def listed(page: Page) -> list[str]:
+    return [a.get("href") for a in page.tree.xpath("//nav[@aria-label='Console']//a")]
+
+
+def test_every_page_of_the_console_is_here() -> None:
+    assert {route.path for route in CONSOLE} == set(NEEDS)
+
+
+@pytest.mark.parametrize("role", Role, ids=lambda role: role.value)
+@pytest.mark.parametrize("route", CONSOLE, ids=name)
+async def test_a_page_opens_for_those_with_its_permission_alone(app: App, route: Route, role: Role) -> None:
+    app.clock.advance(3600)  # or so many sign-ins would have to wait
+    visitor = await Visitor(app).signed_in(f"{SLUGS[role]}@acme.example")
+    if route.method == "GET":
+        page = await visitor.get(address(app, route))
+        statuses = {200, 302}
+    else:
+        page = await visitor.post(address(app, route), {"form": await token_of(app, visitor, route, role)})
+        statuses = {200, 400}
+    if role in HOLDERS[NEEDS[route.path]]:
+        assert page.status in statuses
+    else:
+        assert (page.status, page.heading) == (404, "This page does not exist")
+        assert "@acme.example" not in page.text
+
+
+async def token_of(app: App, visitor: Visitor, route: Route, role: Role) -> str:
+    """A good token for a page, for a user who loses the role that opens it: so the permission alone refuses."""
+    admin = await app.admin_token()
+    path = f"/api/admin/clients/acme/users/{app.ids[f'{SLUGS[role]}@acme.example']}/roles"
+    await app.send("PUT", path, {"roles": list({role.value, "User Admin"})}, token=admin)
+    page = await visitor.get(address(app, route))
+    await app.send("PUT", path, {"roles": [role.value]}, token=admin)
+    return next(form.fields["form"] for form in page.forms() if form.action == address(app, route))
+
+
+@pytest.mark.parametrize("role", Role, ids=lambda role: role.value)
+async def test_the_menu_lists_what_opens(app: App, role: Role) -> None:
+    visitor = await Visitor(app).signed_in(f"{SLUGS[role]}@acme.example")
+    page = await visitor.get("/console")
+    if role not in HOLDERS[SETTINGS]:
+        assert (page.status, page.heading) == (404, "This page does not exist")
+        return
+    for href in listed(page):
+        if href != "/console/providers":
+            assert (await visitor.get(href)).status == 200
+    fixed = {path for path in NEEDS if "{" not in path and "/export" not in path}
+    assert set(listed(page)) == {*fixed, "/console/providers"}
+
+
+async def test_the_menu_says_where_one_is(app: App) -> None:
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    for path, entry in (
+        ("/console", "/console"),
+        (f"/console/users/{app.ids['viewer@acme.example']}", "/console/users"),
+    ):
+        current = (await visitor.get(path)).tree.xpath("//nav[@aria-label='Console']//a[@aria-current='page']")
+        assert [a.get("href") for a in current] == [entry]
+
+
+@pytest.mark.parametrize("route", [route for route in CONSOLE if route.method == "GET"], ids=name)
+async def test_a_caller_who_is_not_signed_in_comes_back_after_it(app: App, route: Route) -> None:
+    page = await Visitor(app).get(filled(route.path))
+    assert page.status == 303
+    assert page.location.startswith("/sign-in?returnTo=%2Fconsole")
+
+
+@pytest.mark.parametrize("language", ["de", "ja"])
+async def test_the_console_is_in_english_for_everyone(app: App, language: str) -> None:
+    page = await (await Visitor(app, language=language).signed_in("admin@acme.example")).get("/console")
+    assert page.tree.get("lang") == "en"
+    assert not [form for form in page.forms() if form.action == "/language"]

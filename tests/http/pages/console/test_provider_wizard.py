@@ -1,0 +1,340 @@
+"""A provider is set up by the pages alone, and what they store is what the API stores."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.support.application import App
+from tests.support.domain_claims import vouch_for
+from tests.support.oidc_op import Op
+from tests.support.oidc_socket import Answer
+from tests.support.provider_wizard import LIST, NEW, Wizard, facts, flow_cookies, metadata_of, wizard
+from tests.support.saml_idp import Idp
+from tests.support.single_sign_on import callback, entity_id
+from tests.support.visitor import Visitor
+
+_numbers = itertools.count(1)
+PRESETS = {
+    "okta-oidc": "callback",
+    "okta-saml": "acs",
+    "entra": "callback",
+    "google": "callback",
+    "keycloak": "callback",
+    "oidc": "callback",
+    "saml": "acs",
+    "dynamics": "callback",
+    "power-apps": "",
+}
+
+
+def name() -> str:
+    return f"wizard-{next(_numbers)}"
+
+
+async def stored(app: App, provider: str) -> dict[str, object]:
+    """As the API shows it."""
+    data = (await app.get(f"/api/client/providers/{provider}", token=await token(app))).data
+    return {
+        key: data[key] for key in data if key not in ("id", "name", "createdAt", "changedAt", "enabled", "startUrl")
+    }
+
+
+async def token(app: App) -> str:
+    return str((await app.sign_in("admin@acme.example")).data["token"])
+
+
+async def test_all_kinds_can_be_chosen(app: App) -> None:
+    page = await (await Visitor(app).signed_in("admin@acme.example")).get(NEW)
+    chosen = {address.partition("preset=")[2] for address in page.links().values() if "preset=" in address}
+    assert chosen == set(PRESETS)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+async def test_our_values_are_known_before_it_is_made(app: App, preset: str) -> None:
+    new = await wizard(app, name())
+    page = await new.visitor.get(f"{NEW}?preset={preset}&name={new.name}")
+    assert page.status == 200
+    values = page.tree.xpath("//code[starts-with(@id, 'our-')]/text()")
+    acs = f"{app.public_url.rstrip('/')}/api/client/auth/okta-saml"
+    if PRESETS[preset] == "acs":
+        assert {acs, entity_id("acme")} <= set(values)
+    elif preset == "dynamics":
+        assert values == [f"{app.public_url.rstrip('/')}/api/client/auth/ms-dynamics/callback"]
+    else:
+        assert values == ([callback("acme", new.name)] if PRESETS[preset] else [])
+    assert page.tree.xpath("//button[@data-copies]/@data-copies") == [f"our-{one}" for one in _ids(page.tree)]
+    assert (await app.get(f"/api/client/providers/{new.name}", token=await token(app))).status == 404
+    assert page.links()["Next: Their values"] == f"{NEW}?preset={preset}&name={new.name}&step=theirs"
+
+
+def _ids(tree: object) -> list[str]:
+    return [str(one).removeprefix("our-") for one in tree.xpath("//code[starts-with(@id, 'our-')]/@id")]  # type: ignore[attr-defined]
+
+
+async def test_from_nothing_to_live_in_six_steps(app: App, op: Op) -> None:
+    new = await wizard(app, name())
+    ours = await new.visitor.get(f"{NEW}?preset=okta-oidc&name={new.name}")
+    op.registered = set(ours.tree.xpath("//code/text()"))
+    theirs = await new.visitor.get(ours.links()["Next: Their values"])
+    typed = {"oidc.issuer": op.issuer, "oidc.clientId": op.client_id, "oidc.clientSecret": op.client_secret or ""}
+    made = await new.visitor.submit(theirs, NEW, None, **typed)
+    rules = await new.visitor.follow(made)
+    assert rules.heading == "Okta: Who gets in"
+    typed = {"createUsers": "on", "groups.Author": "staff", "everyone.Viewer": "on"}
+    saved = await new.visitor.submit(rules, f"{new.path}/rules", None, **typed)
+    test = await new.visitor.follow(saved)
+    assert test.heading == "Okta: Test"
+    tested = await new.act("test", test)
+    assert "Nothing is wrong" in tested.text
+    op.claims["groups"] = ["staff"]
+    tried = await new.try_oidc(op)
+    assert "It works" in tried.text
+    live = await new.visitor.get(tried.links()["Next: Go live"])
+    browser = Visitor(app)
+    start = f"/api/client/auth/oidc?client=acme&provider={new.name}"
+    assert (await browser.get(start)).status == 401  # nobody gets in before the last step
+    overview = await new.visitor.follow(await new.act("switch-on", live))
+    assert "On" in overview.text
+    started = await browser.get(start)
+    browser.cookies |= flow_cookies(started.reply)
+    await browser.get(op.visit(started.location).removeprefix(app.public_url.rstrip("/")))
+    assert "session" in browser.cookies
+
+
+async def test_it_stores_what_the_api_stores(app: App, op: Op) -> None:
+    first = await wizard(app, name())
+    await first.make_oidc(op, displayName="Company", oidc__groupClaim="roles", oidc__audiences="one\n two \n")
+    await first.save(
+        "rules", createUsers="on", groups__Author="writers\nstaff", groups__Viewer="staff", everyone__Operator="on",
+        groupSeparator=";", returnAddresses="https://app.example/in\n",
+    )  # fmt: skip
+    body = {
+        "name": name(), "displayName": "Company", "enabled": False, "createUsers": True,
+        "groupRoles": [{"group": "writers", "roles": ["Author"]}, {"group": "staff", "roles": ["Author", "Viewer"]}],
+        "defaultRoles": ["Operator"], "groupSeparator": ";", "returnAddresses": ["https://app.example/in"],
+        "oidc": {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret, "groupClaim": "roles",
+                 "audiences": ["one", "two"]},
+    }  # fmt: skip
+    reply = await app.post("/api/client/providers", body, token=await token(app))
+    assert reply.status == 201, reply.text
+    assert reply.data["enabled"] is False
+    one, other = await stored(app, first.name), await stored(app, body["name"])  # type: ignore[arg-type]
+    assert {**one, "serviceProvider": 0} == {**other, "serviceProvider": 0}
+
+
+async def test_what_is_saved_again_unchanged_stays(app: App) -> None:
+    idp = Idp(issuer="https://again.example/saml")
+    new = await wizard(app, name())
+    body = {
+        "name": new.name, "createUsers": True, "defaultRoles": ["Viewer"],
+        "groupRoles": [{"group": "a", "roles": ["Author"]}, {"group": "b", "roles": ["Author", "Viewer"]}],
+        "domains": ["not-proved.example"], "returnAddresses": ["https://app.example/in"],
+        "saml": {"entityId": idp.issuer, "certificates": [idp.certificate_pem], "postUrl": "https://idp.example/post",
+                 "binding": "post", "allowIdpInitiated": False, "attributes": {"subject": "id", "groups": "memberOf"}},
+    }  # fmt: skip
+    assert (await app.post("/api/client/providers", body, token=await token(app))).status == 201
+    before = await stored(app, new.name)
+    for step in ("theirs", "rules"):
+        assert (await new.save(step)).status == 303
+        assert await stored(app, new.name) == before
+
+
+async def test_a_secret_is_never_shown_again_and_stays_when_it_is_left_empty(app: App, op: Op) -> None:
+    new = await wizard(app, name())
+    await new.make_oidc(op)
+    page = await new.step("theirs")
+    [field] = page.tree.xpath("//input[@name='oidc.clientSecret']")
+    assert (field.get("type"), field.get("value")) == ("password", None)
+    assert "One is stored, and not shown" in page.text
+    assert (await new.save("theirs", displayName="Other")).status == 303
+    assert (await stored(app, new.name))["hasClientSecret"] is True
+    assert ("ok", "The provider knows this client and accepts how it authenticates.") in await new.findings()
+
+
+async def test_a_refused_post_shows_what_was_typed_but_no_secret(app: App) -> None:
+    new = await wizard(app, name())
+    page = await new.make("oidc", oidc__issuer="ftp://x.example", oidc__clientId="mine", oidc__clientSecret="hidden-1")
+    assert page.status == 400
+    assert page.title.startswith("Error:")
+    [link] = page.tree.xpath("//*[@role='alert']//a/@href")
+    assert link == "#oidc.issuer"
+    [field] = page.tree.xpath("//input[@name='oidc.issuer']")
+    assert (field.get("value"), field.get("aria-invalid")) == ("ftp://x.example", "true")
+    assert page.tree.xpath("string(//input[@name='oidc.clientId']/@value)") == "mine"
+    assert "hidden-1" not in page.reply.text
+    assert page.heading == "Another provider: Their values"
+
+
+async def test_what_is_left_empty_is_required(app: App) -> None:
+    page = await (await wizard(app, name())).make("oidc", oidc__clientId="mine")
+    assert page.problems == ["Required"]
+
+
+async def test_metadata_is_fetched_or_pasted_and_fills_the_rest(app: App, op: Op) -> None:
+    idp = Idp(issuer=f"https://{name()}.example/saml")
+    pasted, fetched = await wizard(app, name()), await wizard(app, name())
+    assert (await pasted.make("saml", saml__metadata=metadata_of(idp))).status == 303
+    page = await pasted.step("theirs")
+    assert page.tree.xpath("string(//input[@name='saml.entityId']/@value)") == idp.issuer
+    assert page.tree.xpath("string(//input[@name='saml.redirectUrl']/@value)") == "https://idp.example/sso"
+    assert "CN=idp.example" in page.text
+    other = Idp(issuer=f"https://{name()}.example/saml")
+    op.answers["unknown"] = Answer(200, {"Content-Type": "text/xml"}, metadata_of(other).encode())
+    assert (await fetched.make("okta-saml", saml__metadataUrl=f"{op.base}/metadata")).status == 303
+    assert (await stored(app, fetched.name))["saml"]["entityId"] == other.issuer  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(404, {}, b"no"), "answers with status 404"),
+        (Answer(302, {"Location": "/elsewhere"}, b""), "cannot be fetched"),
+        (Answer(200, {}, b"<html></html>"), ""),
+        (Answer(200, {}, b"\xff\xfe"), "not UTF-8"),
+    ],
+)
+async def test_metadata_that_is_none_is_said_beside_its_field(app: App, op: Op, answer: Answer, words: str) -> None:
+    op.answers["unknown"] = answer
+    page = await (await wizard(app, name())).make("saml", saml__metadataUrl=f"{op.base}/metadata")
+    assert page.status == 400
+    assert page.tree.xpath("//*[@role='alert']//a/@href")[0].startswith("#saml.metadata")
+    assert words in page.problems[0]
+
+
+async def test_proved_domains_alone_are_offered_and_what_others_may_not_do_is_said(app: App, op: Op) -> None:
+    new = await wizard(app, name())
+    await new.make_oidc(op)
+    page = await new.step("rules")
+    assert "No domain is proved for this client yet" in page.text or "acme" in page.text
+    await vouch_for(app, "acme", "acme-proved.example")
+    body = {"domain": "acme-pending.example"}
+    assert (await app.post("/api/client/domains", body, token=await token(app))).status == 201
+    page = await new.step("rules")
+    offered = page.tree.xpath("//fieldset[@id='domains']//input/@value")
+    assert "acme-proved.example" in offered
+    assert "acme-pending.example" not in offered
+    [field] = page.tree.xpath("//fieldset[@id='domains']//input[@value='acme-proved.example']/@name")
+    assert (await new.save("rules", **{str(field): "acme-proved.example"})).status == 303
+    change = {"domains": ["acme-proved.example", "acme-pending.example"]}
+    assert (await app.send("PATCH", f"/api/client/providers/{new.name}", change, token=await token(app))).status == 200
+    page = await new.step("rules")
+    assert "Not proved. People are not led here by it" in page.text
+    assert (await new.save("rules")).status == 303
+    assert (await stored(app, new.name))["domains"] == change["domains"]
+
+
+async def test_a_refused_rule_stands_beside_its_field(app: App, op: Op) -> None:
+    new = await wizard(app, name())
+    await new.make_oidc(op)
+    page = await new.save("rules", returnAddresses="https://app.example/in\nnot an address", groups__Author="writers")
+    assert page.status == 400
+    assert page.tree.xpath("//*[@role='alert']//a/@href") == ["#returnAddresses"]
+    assert page.tree.xpath("string(//textarea[@name='groups.Author'])") == "writers"
+
+
+async def test_the_name_is_free_and_no_address_of_ours(app: App, op: Op) -> None:
+    taken = await wizard(app, "okta")
+    await taken.make_oidc(op, "okta-oidc")
+    page = await taken.visitor.get(f"{NEW}?preset=okta-oidc")
+    assert page.tree.xpath("string(//input[@name='name']/@value)") == "okta-2"
+    body = {"name": "new", "oidc": {"issuer": op.issuer, "clientId": "x"}}
+    assert (await app.post("/api/client/providers", body, token=await token(app))).status == 400
+    assert (await taken.visitor.get(f"{NEW}?preset=okta-oidc&name=new")).status == 400
+    assert (await taken.visitor.get(f"{NEW}?preset=nonsense")).status == 404
+
+
+async def test_wrong_issuer_and_secret_are_named(app: App, op: Op) -> None:
+    new = await wizard(app, name())
+    await new.make_oidc(op, oidc__clientSecret="not the secret")
+    assert ("bad", "The client id or the client secret is wrong.") in await new.findings()
+    op.issuer = f"{op.base}/realm"
+    assert any(level == "bad" and "description cannot be fetched" in text for level, text in await new.findings())
+
+
+async def test_a_user_admin_opens_no_admins_account_and_is_told_so(app: App, op: Op) -> None:
+    new = await wizard(app, name(), "user-admin@acme.example")
+    await new.make_oidc(op)
+    assert "It opens no Admin’s account yet" in (await new.step()).text
+    admin = Wizard(await Visitor(app).signed_in("admin@acme.example"), new.name)
+    assert (await admin.save("theirs")).status == 303
+    assert "It opens no Admin’s account yet" not in (await new.step()).text
+
+
+async def test_the_list_says_what_is_on_and_what_happened(app: App, op: Op) -> None:
+    new = await wizard(app, name())
+    await new.make_oidc(op, displayName=f"The one of {new.name}")
+    await new.save("rules", createUsers="on", everyone__Viewer="on")
+    page = await new.act("switch-on", await new.visitor.get(LIST), back="list")
+    assert page.location == LIST
+    browser = Visitor(app)
+    started = await browser.get(f"/api/client/auth/oidc?client=acme&provider={new.name}")
+    browser.cookies |= flow_cookies(started.reply)
+    op.user |= {"sub": new.name, "email": f"{new.name}@acme.example"}
+    await browser.get(op.visit(started.location).removeprefix(app.public_url.rstrip("/")))
+    page = await new.visitor.get(LIST)
+    [row] = page.tree.xpath(f"//li[contains(@class, 'panel')][.//a[@href='{new.path}']]")
+    text = " ".join(row.text_content().split())
+    assert f"The one of {new.name} On" in text
+    assert "Last sign-in2027-01-15" in text
+    assert "Last failureNone lately" in text
+
+
+async def test_it_is_switched_off_and_deleted_with_its_name_typed(app: App, op: Op) -> None:
+    new = await wizard(app, name())
+    await new.make_oidc(op)
+    await new.act("switch-on", await new.step("live"))
+    again = await new.visitor.get(LIST)
+    assert (await new.act("switch-off", await new.step())).status == 303
+    late = await new.act("switch-off", again)
+    assert (late.status, late.problems) == (409, ["The provider is switched off already"])
+    ask = await new.visitor.get(f"{new.path}/delete")
+    refused = await new.act("delete", ask, typed="another")
+    assert (refused.status, refused.problems) == (400, ["Not the name of this provider"])
+    assert (await new.act("delete", ask, typed=new.name)).location == LIST
+    assert (await new.visitor.get(new.path)).status == 404
+
+
+async def test_a_saml_provider_gets_a_new_key(app: App) -> None:
+    new = await wizard(app, name())
+    await new.make("saml", saml__metadata=metadata_of(Idp(issuer=f"https://{new.name}.example/saml")))
+    page = await new.step("ours")
+    [before] = page.tree.xpath("//code[starts-with(@id, 'our-certificate-')]/text()")
+    assert (await new.act("rotate-key", page)).status == 303
+    newest, older = (await new.step("ours")).tree.xpath("//code[starts-with(@id, 'our-certificate-')]/text()")
+    assert older == before != newest
+
+
+async def test_power_apps_have_no_try(app: App) -> None:
+    new = await wizard(app, name())
+    guid = "6f7b2d1e-1f0a-4c3e-9a51-0c2f4f7d9b10"
+    page = await new.make("power-apps", entra__directory=guid, entra__applications=guid)
+    assert page.status == 303, page.problems
+    assert "Try it" not in (await new.step()).text
+    assert (await new.visitor.get(f"{new.path}/try")).status == 409
+
+
+@pytest.mark.parametrize("path", ["", "/new", "/{name}", "/{name}/try", "/{name}/delete"])
+async def test_others_find_no_such_page(app: App, op: Op, path: str) -> None:
+    new = await wizard(app, name())
+    await new.make_oidc(op)
+    address = LIST + path.format(name=new.name)
+    author = await Visitor(app).signed_in("author@acme.example")
+    assert (await author.get(address)).status == 404
+    if "{name}" in path:
+        elsewhere = await Visitor(app).signed_in("admin@globex.example")
+        assert (await elsewhere.get(address)).status == 404
+    assert (await Visitor(app).get(address)).location.startswith("/sign-in?returnTo=")
+
+
+async def test_claims_and_names_are_shown_as_text(app: App, op: Op) -> None:
+    hostile = '"><script>alert(1)</script>'
+    new = await wizard(app, name())
+    await new.make_oidc(op, displayName=hostile)
+    await new.save("rules", createUsers="on", everyone__Viewer="on")
+    op.claims |= {"name": hostile, "groups": [hostile], hostile: hostile}
+    for page in (await new.try_oidc(op), await new.step("rules"), await new.visitor.get(LIST)):
+        assert page.tree.xpath("//script[not(@src)]") == []
+        assert hostile in page.text
+    assert facts(await new.step("try"))["Groups"] == hostile

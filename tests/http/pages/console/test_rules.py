@@ -1,0 +1,166 @@
+"""A client's own rules: shown in words before they are saved, by rank, and with what was typed when refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import new_user, settle
+from tests.support.application import PASSWORD, App
+from tests.support.visitor import Page, Visitor
+
+PATH = "/console/rules"
+USUAL: dict[str, Any] = {
+    "password": {"minLength": 15, "characterClasses": 0, "history": 0, "maxAgeDays": 0},
+    "sessions": {"idleSeconds": 0, "maxSeconds": 0, "refreshSeconds": 0},
+    "allowedOrigins": [], "returnAddresses": [], "contact": "", "language": "en", "passwordSignIn": True,
+    "refreshStrict": False,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+async def usual(app: App) -> None:
+    await settle(app, "acme", **USUAL)
+
+
+async def stored(app: App) -> dict[str, Any]:
+    found = await app.get("/api/admin/clients/acme", token=await app.admin_token())
+    return dict(found.data["settings"])
+
+
+def changes(page: Page) -> list[str]:
+    return [
+        " ".join(each.text_content().split()) for each in page.tree.xpath("//section[@aria-labelledby='preview']//li")
+    ]
+
+
+async def preview(app: App, email: str = "admin@acme.example", **typed: str) -> tuple[Visitor, Page]:
+    visitor = await Visitor(app).signed_in(email)
+    fields = {name.replace("__", "."): text for name, text in typed.items()}
+    page = await visitor.get(PATH)
+    return visitor, await visitor.post(PATH, page.form(PATH).fields | fields)
+
+
+async def test_a_change_is_shown_first_and_saved_then(app: App) -> None:
+    visitor, page = await preview(
+        app, password__minLength="20", sessions__idleSeconds="30 min", contact="IT desk, 4th level", allowedOrigins="https://a.example"
+    )  # fmt: skip
+    assert page.status == 200
+    assert changes(page) == [
+        "New passwords have at least 20 characters, not 15. Passwords that are set stay as they are.",
+        "A browser that is not used is signed out after 30 min.",
+        "New origin: https://a.example",
+        "Users who need help are shown: IT desk, 4th level",
+    ]
+    assert (await stored(app))["password"]["minLength"] == 15
+    saved = await visitor.submit(page, PATH, {"act": "save"})
+    assert saved.status == 303
+    assert "The rules are saved" in (await visitor.follow(saved)).text
+    now = await stored(app)
+    assert (now["password"]["minLength"], now["sessions"]["idleSeconds"]) == (20, 1800)
+    assert (now["allowedOrigins"], now["contact"]) == (["https://a.example"], "IT desk, 4th level")
+
+
+async def test_nothing_changed_is_said(app: App) -> None:
+    _, page = await preview(app)
+    assert page.status == 200
+    assert "Nothing changes" in page.text
+    assert not [form for form in page.forms() if form.fields.get("act") == "save"]
+
+
+async def test_how_many_it_concerns(app: App) -> None:
+    _, email = await new_user(app, password=PASSWORD)
+    await app.sign_in(email)
+    app.clock.advance(5 * 86_400)
+    _, page = await preview(app, sessions__maxSeconds="1 day", password__maxAgeDays="3")
+    said = " ".join(changes(page))
+    assert "older and" in said
+    assert "asked for one at the next sign-in" in said
+    assert "A change is due after 3 days: 0 users" not in said
+
+
+async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> None:
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    fields = (await visitor.get(PATH)).form(PATH).fields
+    del fields["passwordSignIn"]
+    page = await visitor.post(PATH, fields)
+    assert "No one gets in with a password any more" in changes(page)[0]
+    assert "left to your providers" in changes(page)[0]
+    assert (await stored(app))["passwordSignIn"] is True
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "problem"),
+    [
+        ("password.minLength", "7", "Must be 8 or more"),
+        ("password.minLength", "many", "Must be a number"),
+        ("password.history", "25", "Must be 24 or less"),
+        ("password.maxAgeDays", "-1", "Must be a number"),
+        ("password.characterClasses", "9", "Must be 4 or less"),
+        ("sessions.idleSeconds", "soon", "Must be a length of time like 30 min, 12 h or 14 days"),
+        ("sessions.idleSeconds", "10", "Must be a length of time like 30 min, 12 h or 14 days"),
+        ("sessions.idleSeconds", "10 s", "Must be 0 or at least 300"),
+        ("sessions.maxSeconds", "300 days", "Must be at most 2592000"),
+        ("allowedOrigins", "https://ok.example\nhttps://ok.example/path", "Must be scheme://host[:port], lower case"),
+        ("returnAddresses", "https://ok.example/\njavascript:alert(1)", "Line 2: "),
+        ("contact", "x" * 201, "Must have at most 200 characters"),
+        ("contact", "a\u202eb", "Invisible characters are not allowed: U+202E"),
+        ("language", "xx", "Choose one of the list"),
+    ],
+)
+@pytest.mark.parametrize("act", ["preview", "save"])
+async def test_what_is_wrong_stands_beside_its_field(app: App, act: str, field: str, text: str, problem: str) -> None:
+    before = await stored(app)
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    fields = (await visitor.get(PATH)).form(PATH).fields
+    page = await visitor.post(PATH, fields | {field: text, "act": act})
+    assert page.status == 400
+    [said] = page.problems
+    assert said.startswith(problem)
+    assert page.tree.xpath(f"//*[@id='{field}-error']")
+    if field not in ("password.characterClasses", "language"):
+        assert page.form(PATH, act="preview").fields[field].replace("\r", "") == text
+    assert await stored(app) == before
+
+
+async def test_a_user_admin_makes_nothing_weaker(app: App) -> None:
+    await settle(app, "acme", password={"minLength": 20})
+    visitor = await Visitor(app).signed_in("user-admin@acme.example")
+    page = await visitor.get(PATH)
+    assert "passwordSignIn" not in page.reply.text
+    fields = page.form(PATH).fields
+    page = await visitor.post(PATH, fields | {"password.minLength": "15"})
+    assert (page.status, page.problems) == (403, ["Only an Admin changes it so"])
+    assert page.tree.xpath("//*[@id='password.minLength-error']")
+    page = await visitor.post(PATH, fields | {"act": "save", "password.minLength": "8"})
+    assert page.status == 403
+    assert (await stored(app))["password"]["minLength"] == 20
+    assert (await visitor.post(PATH, fields | {"act": "save", "password.minLength": "22"})).status == 303
+
+
+async def test_addresses_that_wait_are_confirmed_by_a_tick_and_by_nothing_else(app: App) -> None:
+    theirs = await Visitor(app).signed_in("user-admin@acme.example")
+    page = await theirs.get(PATH)
+    page = await theirs.submit(page, PATH, allowedOrigins="https://waits.example")
+    assert "Until an Admin confirms it, https://waits.example counts for no Admin." in changes(page)
+    await theirs.submit(page, PATH, {"act": "save"})
+    assert "confirm" not in (await theirs.get(PATH)).form(PATH).fields
+    waiting = ["https://waits.example"]
+    assert (await stored(app))["unconfirmed"]["allowedOrigins"] == waiting
+    visitor, page = await preview(app, contact="Ask us")
+    await visitor.submit(page, PATH, {"act": "save"})
+    assert (await stored(app))["unconfirmed"]["allowedOrigins"] == waiting
+    page = await visitor.get(PATH)
+    assert "These count for no Admin yet" in page.text
+    page = await visitor.submit(page, PATH, confirm="on")
+    assert changes(page) == ["You confirm https://waits.example: it counts for Admins too."]
+    await visitor.submit(page, PATH, {"act": "save"})
+    assert (await stored(app))["unconfirmed"]["allowedOrigins"] == []
+
+
+async def test_lengths_are_read_back_as_they_are_written(app: App) -> None:
+    visitor, page = await preview(app, sessions__idleSeconds="1h 30 minutes", sessions__maxSeconds="2 days")
+    await visitor.submit(page, PATH, {"act": "save"})
+    fields = (await visitor.get(PATH)).form(PATH).fields
+    assert (fields["sessions.idleSeconds"], fields["sessions.maxSeconds"]) == ("1 h 30 min", "2 days")

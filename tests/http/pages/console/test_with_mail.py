@@ -1,0 +1,48 @@
+"""Where mail is set up, links go to their user by e-mail, and no page shows one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.accounts import new_user
+from tests.support.application import App
+from tests.support.visitor import Visitor
+
+pytestmark = pytest.mark.mail
+
+
+async def test_an_invitation(app: App) -> None:
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    page = await visitor.submit(await visitor.get("/console/invite"), "/console/invite", people="mailed@acme.example")
+    assert page.status == 200
+    assert "Invited By e-mail" in page.text
+    assert "welcome#" not in page.reply.text
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        ("reset", "A link to choose a new password is on its way by e-mail."),
+        ("invite", "A new invitation is on its way by e-mail."),
+    ],
+)
+async def test_a_link_for_a_user(app: App, act: str, said: str) -> None:
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    number, _ = await new_user(app)
+    path = f"/console/users/{number}"
+    page = await visitor.submit(await visitor.get(path), path, {"act": act})
+    assert page.status == 303
+    page = await visitor.follow(page)
+    assert said in page.text
+    assert "welcome#" not in page.reply.text
+
+
+async def test_a_new_address_waits(app: App) -> None:
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    number, email = await new_user(app)
+    path = f"/console/users/{number}"
+    page = await visitor.submit(await visitor.get(path), path, {"act": "details"}, email="other@acme.example")
+    page = await visitor.follow(page)
+    assert "The new address waits until its mailbox confirms it." in page.text
+    assert "Waits to be confirmed" in page.text
+    assert email in page.text

@@ -1,0 +1,93 @@
+"""What a sign-in under way knows is the browser's to keep, and no one's to read or change."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.application import PASSWORD, App
+from tests.support.visitor import Page, Visitor
+
+AUTHOR = "author@acme.example"
+FRESH = "This took longer than an hour"
+
+
+async def at_password(visitor: Visitor) -> Page:
+    page = await visitor.submit(await visitor.get("/sign-in"), "/sign-in", email=AUTHOR)
+    return await visitor.follow(page)
+
+
+async def state(visitor: Visitor) -> str:
+    return (await at_password(visitor)).form("/sign-in/password").fields["s"]
+
+
+async def begins_anew(visitor: Visitor, s: str) -> None:
+    page = await visitor.follow(await visitor.get(f"/sign-in/password?s={s}"))
+    assert FRESH in page.text
+    assert AUTHOR not in page.text
+    page = await visitor.get(f"/sign-in?s={s}")
+    assert FRESH in page.text
+    form = (await visitor.get("/sign-in?client=acme")).form("/sign-in/password").fields
+    page = await visitor.post("/sign-in/password", form | {"s": s, "email": AUTHOR, "password": PASSWORD})
+    page = await visitor.follow(page)
+    assert FRESH in page.text
+    assert "session" not in visitor.cookies
+
+
+async def test_it_tells_nothing_and_differs_each_time(app: App) -> None:
+    visitor = Visitor(app)
+    found = {await state(visitor) for _ in range(3)}
+    assert len(found) == 3
+    assert not [s for s in found if "acme" in s or "author" in s]
+
+
+@pytest.mark.parametrize("at", [0, 5, 20, -1])
+async def test_a_changed_one_begins_anew(app: App, at: int) -> None:
+    visitor = Visitor(app)
+    s = await state(visitor)
+    letter = "A" if s[at] != "A" else "B"
+    await begins_anew(visitor, s[:at] + letter + (s[at + 1 :] if at >= 0 else ""))
+
+
+@pytest.mark.parametrize("s", ["old", "A", "A" * 7000, "ä", "%00", "A.B"])
+async def test_what_is_none_begins_anew(app: App, s: str) -> None:
+    page = await Visitor(app).get(f"/sign-in?s={s}")
+    assert page.status in (200, 400)
+    assert AUTHOR not in page.text
+
+
+async def test_another_browsers_one_begins_anew(app: App) -> None:
+    s, other = await state(Visitor(app)), Visitor(app)
+    await other.get("/sign-in")
+    await begins_anew(other, s)
+
+
+async def test_it_is_good_for_an_hour(app: App) -> None:
+    visitor = Visitor(app)
+    s = await state(visitor)
+    app.clock.advance(3599)
+    assert AUTHOR in (await visitor.get(f"/sign-in/password?s={s}")).reply.text
+    app.clock.advance(1)
+    await begins_anew(visitor, s)
+
+
+async def test_it_outlives_the_rotation_of_its_key(app: App) -> None:
+    visitor = Visitor(app)
+    s = await state(visitor)
+    await app.post("/api/admin/keys/rotate", {"purpose": "page-state"}, token=await app.admin_token())
+    assert AUTHOR in (await visitor.get(f"/sign-in/password?s={s}")).reply.text
+
+
+async def test_it_is_no_forms_token_and_a_token_is_none(app: App) -> None:
+    visitor = Visitor(app)
+    form = (await at_password(visitor)).form("/sign-in/password").fields
+    await begins_anew(visitor, form["form"])
+    page = await visitor.post("/sign-in/password", form | {"form": form["s"], "password": PASSWORD})
+    assert page.status == 403
+
+
+async def test_the_language_can_be_changed_on_the_way(app: App) -> None:
+    visitor = Visitor(app)
+    page = await visitor.follow(await visitor.submit(await at_password(visitor), "/language", lang="fr"))
+    assert page.tree.get("lang") == "fr"
+    page = await visitor.submit(page, "/sign-in/password", password=PASSWORD)
+    assert page.location == "/account"

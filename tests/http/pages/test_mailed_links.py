@@ -1,0 +1,84 @@
+"""Pages that e-mails lead to, by the code that they print; and the page that has one sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.application import App
+from tests.support.email_changes import ask_own, mails_by_recipient, person, until_idle
+from tests.support.mail_server import MailServer
+from tests.support.team import Team, new_team
+from tests.support.visitor import Page, Visitor
+
+pytestmark = [pytest.mark.mail, pytest.mark.still]
+OVER = "This link or code does not work any more. Ask for a new one."
+
+
+@pytest.fixture
+async def team(app: App, mail_server: MailServer, another_day: None) -> Team:
+    await until_idle(app)
+    mail_server.mails.clear()
+    return await new_team(app)
+
+
+async def looked(visitor: Visitor, token: str) -> Page:
+    return await visitor.submit(await visitor.get("/welcome"), "/welcome", token=token)
+
+
+async def test_a_new_address_is_confirmed_and_put_back(team: Team, mail_server: MailServer) -> None:
+    _, old, token = await person(team)
+    await ask_own(team.app, token, f"other@{team.client}.example")
+    mails = await mails_by_recipient(team.app, mail_server)
+    new = f"other@{team.client}.example"
+    visitor = Visitor(team.app)
+    page = await looked(visitor, mails[new].token)
+    assert page.heading == "Confirm your new address"
+    page = await visitor.follow(await visitor.submit(page, "/welcome"))
+    assert page.heading == "Your address is confirmed"
+    assert new in page.text
+    mails = await mails_by_recipient(team.app, mail_server)
+    assert f"enter this code:\n\n{mails[old].token}\n" in mails[old].text
+    page = await looked(visitor, mails[old].token)
+    assert page.heading == "Put your old address back"
+    page = await visitor.follow(await visitor.submit(page, "/welcome"))
+    assert page.heading == "Your address is back"
+    assert old in page.text
+    page = await looked(visitor, mails[old].token)
+    assert (page.status, page.problems) == (401, [OVER])
+
+
+async def test_a_forgotten_password_is_answered_alike_and_replaced(team: Team, mail_server: MailServer) -> None:
+    _, own, _ = await person(team)
+    await until_idle(team.app)
+    mail_server.mails.clear()
+    answers = []
+    for email in (own, f"nobody@{team.client}.example"):
+        visitor = Visitor(team.app)
+        page = await visitor.get(f"/sign-in?client={team.client}&loginHint={email}")
+        page = await visitor.get(page.links()["Forgot your password?"])
+        assert page.form("/forgot").fields["email"] == email
+        page = await visitor.follow(await visitor.submit(page, "/forgot"))
+        assert page.heading == "Look into your mailbox"
+        answers.append(page.text.replace(email, "EMAIL"))
+    assert answers[0] == answers[1]
+    mails = await mails_by_recipient(team.app, mail_server)
+    assert list(mails) == [own]
+    [mail] = mails.values()
+    page = await looked(visitor, mail.token)
+    assert page.heading == "Choose a new password"
+
+
+@pytest.mark.parametrize("email", ["", "x", "no-at"])
+async def test_what_is_no_address_is_said(team: Team, email: str) -> None:
+    visitor = Visitor(team.app)
+    page = await visitor.submit(await visitor.get("/forgot"), "/forgot", email=email)
+    assert (page.status, page.problems) == (400, ["Not a valid e-mail address"])
+
+
+async def test_asking_again_and_again_is_slowed_down(team: Team) -> None:
+    visitor = Visitor(team.app)
+    page = await visitor.get("/forgot")
+    while (answer := await visitor.submit(page, "/forgot", email="someone@x.example")).status == 303:
+        pass
+    assert answer.status == 429
+    assert answer.form("/forgot").fields["email"] == "someone@x.example"

@@ -1,0 +1,184 @@
+"""Signing in on pages: with a client or with the e-mail address first, and where it ends."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.accounts import settle
+from tests.support.application import PASSWORD, App
+from tests.support.single_sign_on import add_provider
+from tests.support.statements import counted_statements
+from tests.support.visitor import Page, Visitor
+
+AUTHOR = "author@acme.example"
+WRONG = "The e-mail address or the password is not right. Check both and try again."
+START = "/sign-in?client=acme"
+OIDC = {"issuer": "https://globex.okta.example", "clientId": "c", "clientSecret": "s"}
+
+
+async def typed(visitor: Visitor, start: str = START, email: str = AUTHOR, password: str = PASSWORD) -> Page:
+    """The answer to the form of the client's page."""
+    page = await visitor.get(start)
+    return await visitor.submit(page, "/sign-in/password", email=email, password=password)
+
+
+async def who(visitor: Visitor) -> str:
+    me = await visitor.app.me(cookie=visitor.cookies.get("session", "none"))
+    return str(me.json["data"]["user"]["email"]) if me.status == 200 else ""
+
+
+async def test_with_a_client_everything_is_on_one_page(app: App) -> None:
+    visitor = Visitor(app)
+    page = await visitor.get(f"{START}&loginHint={AUTHOR}")
+    assert page.heading == "Sign in to Acme"
+    fields = {each.get("name"): each for each in page.tree.xpath("//form[@action='/sign-in/password']//input")}
+    assert fields["email"].get("value") == AUTHOR
+    assert (fields["email"].get("type"), fields["email"].get("autocomplete")) == ("email", "username")
+    assert fields["password"].get("autocomplete") == "current-password"
+    page = await typed(visitor)
+    assert (page.status, page.location) == (303, "/account")
+    assert await who(visitor) == AUTHOR
+    assert "author@acme.example" in (await visitor.get("/account")).text
+
+
+async def test_without_a_client_the_address_comes_first(app: App) -> None:
+    visitor = Visitor(app)
+    page = await visitor.submit(await visitor.get("/sign-in"), "/sign-in", email=AUTHOR)
+    assert page.location.startswith("/sign-in/password?s=")
+    assert AUTHOR not in page.location
+    page = await visitor.follow(page)
+    [email] = page.tree.xpath("//input[@name='email']")
+    assert (email.get("value"), email.get("readonly")) == (AUTHOR, "readonly")
+    page = await visitor.submit(page, "/sign-in/password", password=PASSWORD)
+    assert page.location == "/account"
+    assert await who(visitor) == AUTHOR
+
+
+async def test_the_next_page_depends_on_the_domain_alone(app: App) -> None:
+    shown = []
+    for email in (AUTHOR, "nobody@acme.example", "nobody@nowhere.example"):
+        visitor = Visitor(app)
+        page = await visitor.follow(await visitor.submit(await visitor.get("/sign-in"), "/sign-in", email=email))
+        shown.append((page.heading, page.text.replace(email, "EMAIL"), page.status))
+    assert len(set(shown)) == 1
+
+
+@pytest.mark.parametrize("email", ["", "x", "no-at", "a@", "@b.example", "a b@c.example", "<b>@c.example"])
+async def test_what_is_no_address_is_said_beside_the_field(app: App, email: str) -> None:
+    visitor = Visitor(app)
+    page = await visitor.submit(await visitor.get("/sign-in"), "/sign-in", email=email)
+    assert page.status == 400
+    assert page.title.startswith("Error: ")
+    assert page.problems == ["Not a valid e-mail address" if email else "Required"]
+    [field] = page.tree.xpath("//input[@name='email']")
+    assert (field.get("value"), field.get("aria-invalid")) == (email, "true")
+    described = field.get("aria-describedby")
+    assert page.problems[0] in page.tree.get_element_by_id(described).text_content()
+
+
+async def test_wrong_password_unknown_account_and_no_password_look_alike(app: App) -> None:
+    answers = []
+    for email in (AUTHOR, "nobody@acme.example"):
+        page = await typed(Visitor(app), email=email, password="not-the-password")
+        assert page.status == 401
+        assert page.problems == [WRONG]
+        assert page.title.startswith("Error: ")
+        [summary] = page.tree.xpath("//*[@role='alert']")
+        assert (summary.get("tabindex"), summary.get("autofocus")) == ("-1", "")
+        assert page.form("/sign-in/password").fields["email"] == email
+        assert page.form("/sign-in/password").fields["password"] == ""
+        assert "not-the-password" not in page.reply.text
+        answers.append(page.text.replace(email, "EMAIL"))
+    assert answers[0] == answers[1]
+
+
+async def test_what_is_missing_is_said_for_each_field(app: App) -> None:
+    page = await typed(Visitor(app), email="", password="")
+    assert (page.status, page.problems) == (400, ["Required", "Required"])
+    links = [link.get("href") for link in page.tree.xpath("//*[@role='alert']//a")]
+    assert links == ["#email", "#password"]
+
+
+async def test_too_many_attempts_look_alike_and_say_when_to_try_again(app: App, another_day: None) -> None:
+    visitor, email = Visitor(app), "viewer@acme.example"
+    while (page := await typed(visitor, email=email, password="wrong")).status != 429:
+        assert page.status == 401
+    right = await typed(visitor, email=email)
+    wait = int(page.reply.headers["retry-after"])
+    assert (page.status, right.status) == (429, 429)
+    assert f"(in {wait} second{'s' if wait > 1 else ''})" in page.text
+    assert page.text == right.text
+    [timer] = page.tree.xpath("//*[@role='timer']")
+    assert timer.get("data-seconds") == str(wait)
+    assert page.form("/sign-in/password").buttons[-1] == "Sign in"
+    assert page.tree.xpath("//form[@action='/sign-in/password']//button[@disabled]") == []
+    app.clock.advance(wait)
+    assert (await typed(visitor, email=email)).status == 303
+
+
+async def test_a_switched_off_account_is_said_after_the_proof_alone(app: App) -> None:
+    user, admin = app.ids["operator@globex.example"], await app.admin_token()
+    await app.post(f"/api/admin/clients/globex/users/{user}/deactivate", {}, token=admin)
+    wrong = await typed(Visitor(app), "/sign-in?client=globex", "operator@globex.example", "wrong")
+    assert (wrong.status, wrong.problems) == (401, [WRONG])
+    page = await typed(Visitor(app), "/sign-in?client=globex", "operator@globex.example")
+    assert (page.status, page.heading) == (403, "This account is switched off")
+
+
+async def test_an_unknown_client_is_said_in_words(app: App) -> None:
+    page = await Visitor(app).get("/sign-in?client=nowhere")
+    assert (page.status, page.heading) == (404, "There is no such organisation here")
+
+
+async def test_a_client_with_providers_shows_them_and_hides_what_it_does_not_use(app: App) -> None:
+    await add_provider(app, "globex", name="okta", displayName="Okta of Globex", oidc=OIDC)
+    page = await Visitor(app).get("/sign-in?client=globex")
+    href = page.links()["Continue with Okta of Globex"]
+    assert href.startswith(f"{app.public_url}/api/client/auth/oidc?client=globex&provider=okta&s=")
+    await settle(app, "globex", passwordSignIn=False)
+    page = await Visitor(app).get("/sign-in?client=globex")
+    assert page.tree.xpath("//input[@name='password']") == []
+    assert "Continue with Okta of Globex" in page.links()
+    await settle(app, "globex", passwordSignIn=True)
+
+
+async def test_anonymous_visitors_leave_no_row(app: App) -> None:
+    visitor = Visitor(app)
+    await visitor.get("/sign-in")
+    with counted_statements() as seen:
+        page = await visitor.get(f"{START}&returnTo=/account")
+        await visitor.get(page.links()["Forgot your password?"])
+        page = await visitor.submit(await visitor.get("/sign-in"), "/sign-in", email=AUTHOR)
+        await visitor.follow(page)
+        await visitor.get("/welcome")
+        await visitor.submit(await visitor.get("/sign-in"), "/language", lang="de")
+    assert seen
+    assert not [one for one in seen if one.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE"))]
+
+
+async def test_a_sign_in_ends_the_session_that_was_there_and_renews_the_forms_mark(app: App, another_day: None) -> None:
+    visitor = await Visitor(app).signed_in()
+    before, page = dict(visitor.cookies), await visitor.get(f"{START}&prompt=login")
+    mark = visitor.cookies["form"]
+    page = await visitor.submit(page, "/sign-in/password", email="viewer@acme.example", password=PASSWORD)
+    assert page.status == 303
+    assert await who(visitor) == "viewer@acme.example"
+    assert (await app.me(cookie=before["session"])).status == 401
+    assert visitor.cookies["form"] != mark
+
+
+async def test_the_device_is_known_on_pages_and_below_the_api(app: App) -> None:
+    visitor = Visitor(app)
+    page = await typed(visitor)
+    lines = [line for line in page.reply.headers.get_list("set-cookie") if line.startswith("device=")]
+    assert "; Path=/; " in lines[0]
+    assert lines[1].startswith("device=; Max-Age=0; Path=/api/client/auth; ")
+    marker = visitor.cookies["device"]
+    again = await typed(visitor, f"{START}&prompt=login")
+    assert again.status == 303
+    assert visitor.cookies["device"] == marker
+    reply = await app.sign_in(headers={"Cookie": f"device={marker}"})
+    assert not [line for line in reply.headers.get_list("set-cookie") if line.startswith("device=")]
+    visitor.cookies["device"] = "A" * 22  # planted by someone else
+    await typed(visitor, f"{START}&prompt=login")
+    assert visitor.cookies["device"] not in ("A" * 22, marker)

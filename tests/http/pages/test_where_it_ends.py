@@ -1,0 +1,134 @@
+"""Where a sign-in on pages may end: at an address that the client listed, or at a page of ours, and nowhere else."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.accounts import settle
+from tests.support.application import PASSWORD, App
+from tests.support.visitor import Page, Visitor
+
+LISTED = ["https://app.acme.example/in", "https://app.acme.example/in?x=1", "com.acme.app:/in"]
+EVIL = [
+    "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "/\\/evil.example",
+    "https:evil.example", "https:/evil.example", "https:///evil.example", "http://evil.example",
+    "https://evil.example", "javascript:alert(1)", "data:text/html,x", "//evil.example/account",
+    "/account//evil.example", "/account/..//evil.example", "/account/../x", "/account/%2e%2e/x",
+    "/%2F/evil.example", "/account%2F..", "/account\\..", "/account\t", "/account\n", "\t/account", " /account",
+    "/account ", "/account#x", "/account?x=/../", "/account?x=//evil.example", "/accountant", "/accounts",
+    "/consoles", "/api/client/auth/me", "/sign-in", "/sign-out", "/", "account", "./account", "../account",
+    "/ACCOUNT", "/Account", "/account;x", "/account,x", "/account@evil.example", "/account:80", "@evil.example",
+    "?x", "#x", "/.account", "/account/é", "/account/\x00", "/account/\u2028", "https://app.acme.example",
+    "https://app.acme.example/", "https://app.acme.example/in/", "https://app.acme.example/In",
+    "https://APP.acme.example/in", "https://app.acme.example:443/in", "https://app.acme.example/in#x",
+    "https://app.acme.example/in?", "http://app.acme.example/in", "https://app.acme.example/in%20",
+    "https://app.acme.example.evil.example/in", "https://app.acme.example@evil.example/in", "com.acme.app:/other",
+    "com.acme.app://in", "/account" + "/a" * 3500,
+]  # fmt: skip
+OURS = ["/account", "/account/sessions", "/console", "/console/users?q=a.b&first=10", "/device?user_code=WDJB-MJHT"]
+
+
+@pytest.fixture
+async def listing(app: App) -> App:
+    await settle(app, "acme", returnAddresses=LISTED)
+    return app
+
+
+async def signed_in(app: App, query: str) -> tuple[Visitor, Page]:
+    visitor = Visitor(app)
+    page = await visitor.get(f"/sign-in?client=acme&{query}")
+    assert page.status == 200, page.text
+    page = await visitor.submit(page, "/sign-in/password", email="author@acme.example", password=PASSWORD)
+    assert page.status == 303, page.text
+    return visitor, page
+
+
+def test_there_are_sixty() -> None:
+    assert len(set(EVIL)) >= 60
+
+
+@pytest.mark.parametrize("address", EVIL, ids=lambda address: ascii(address[:40]))
+async def test_another_address_is_refused_at_once(listing: App, address: str) -> None:
+    for visitor in (Visitor(listing), await Visitor(listing).signed_in()):
+        page = await visitor.get(f"/sign-in?client=acme&returnTo={quote(address, safe='')}")
+        assert page.status == 400
+        hrefs = [element.get("href") for element in page.tree.xpath("//body//*[@href]")]
+        assert hrefs == ["#main", "/"]
+        assert "refresh" not in page.reply.text
+        assert "location" not in page.reply.headers
+
+
+@pytest.mark.parametrize("address", OURS)
+async def test_a_page_of_ours_is_where_it_ends(listing: App, address: str) -> None:
+    _, page = await signed_in(listing, f"returnTo={quote(address, safe='')}")
+    assert page.location == address
+    page = await (await Visitor(listing).signed_in()).get(f"/sign-in?client=acme&returnTo={quote(address, safe='')}")
+    assert (page.status, page.location) == (302, address)
+
+
+async def test_without_a_client_pages_of_ours_alone_count(listing: App) -> None:
+    assert (await Visitor(listing).get(f"/sign-in?returnTo={quote(LISTED[0], safe='')}")).status == 400
+    assert (await Visitor(listing).get("/sign-in?returnTo=/account")).status == 200
+
+
+@pytest.mark.parametrize("address", LISTED[:2])
+async def test_a_listed_address_is_reached_from_a_page_of_ours(listing: App, address: str) -> None:
+    visitor, page = await signed_in(listing, f"returnTo={quote(address, safe='')}")
+    assert page.location.startswith("/sign-in/done?s=")
+    assert "acme.example" not in page.location
+    page = await visitor.get(page.location)
+    assert page.status == 200
+    [refresh] = page.tree.xpath("//meta[@http-equiv='refresh']/@content")
+    assert refresh == f"0; url={address}"
+    assert page.links() == {"Continue": address}
+
+
+async def test_without_one_it_ends_at_the_first_listed_web_address(listing: App) -> None:
+    visitor, page = await signed_in(listing, "")
+    assert (await visitor.get(page.location)).links() == {"Continue": LISTED[0]}
+
+
+async def test_an_apps_own_scheme_takes_a_code_and_a_challenge(listing: App) -> None:
+    app = f"returnTo={quote(LISTED[2], safe='')}"
+    assert (await Visitor(listing).get(f"/sign-in?client=acme&{app}")).status == 400
+    assert (await Visitor(listing).get(f"/sign-in?client=acme&{app}&response=code")).status == 400
+    assert (await Visitor(listing).get("/sign-in?client=acme&returnTo=/account&response=code")).status == 400
+
+
+async def test_an_address_that_was_taken_off_the_list_is_not_reached(listing: App) -> None:
+    address = quote(LISTED[0], safe="")
+    visitor = Visitor(listing)
+    page = await visitor.get(f"/sign-in?client=acme&returnTo={address}")
+    await settle(listing, "acme", returnAddresses=[])
+    page = await visitor.submit(page, "/sign-in/password", email="author@acme.example", password=PASSWORD)
+    assert page.location == "/account"
+    await settle(listing, "acme", returnAddresses=LISTED)
+    visitor, page = await signed_in(listing, f"returnTo={address}")
+    await settle(listing, "acme", returnAddresses=[])
+    page = await visitor.get(page.location)
+    assert (page.status, page.location) == (303, "/account")
+
+
+async def test_who_is_signed_in_is_asked_or_sent_on(listing: App) -> None:
+    visitor = await Visitor(listing).signed_in()
+    address = quote(LISTED[0], safe="")
+    page = await visitor.get(f"/sign-in?client=acme&returnTo={address}")
+    assert (page.status, page.location) == (302, LISTED[0])
+    page = await visitor.get("/sign-in?client=acme")
+    assert page.title.startswith("Continue as Author Tester")
+    done = await visitor.submit(page, "/sign-in/done")
+    assert (await visitor.get(done.location)).links() == {"Continue": LISTED[0]}
+    other = await visitor.get(page.links()["Use another account"])
+    assert other.heading == "Sign in to Acme"
+    assert (await visitor.get("/sign-in?client=globex")).heading == "Sign in to Globex"
+    assert (await visitor.get(f"/sign-in?client=acme&returnTo={address}&prompt=login")).status == 200
+
+
+async def test_the_end_is_for_who_is_signed_in(listing: App) -> None:
+    _, page = await signed_in(listing, f"returnTo={quote(LISTED[0], safe='')}")
+    assert (await Visitor(listing).get(page.location)).location == "/sign-in"
+    stranger = await Visitor(listing).signed_in()
+    await stranger.get("/account")
+    assert (await stranger.get(page.location)).links().get("Continue") != "https://evil.example"

@@ -1,0 +1,64 @@
+"""What happened to one's own account since the sign-in before this one, and nothing of anybody else's."""
+
+from __future__ import annotations
+
+import pytest
+
+from manifest_auth.operations import since_last_here
+from manifest_auth.operations.since_last_here import SinceLastHere
+from manifest_auth.services import RequestContext
+from tests.support.application import App
+from tests.support.own_settings import own_client
+from tests.support.people import member
+
+
+async def look(app: App, cookie: str) -> SinceLastHere:
+    principal = await app.services.principals.by_cookie(cookie)
+    assert principal is not None
+    return await since_last_here.look(RequestContext(app.services, "r", "192.0.2.1", "", principal))
+
+
+async def test_the_first_session_has_nothing_to_tell(app: App) -> None:
+    own = await own_client(app)
+    assert await look(app, own.client_admin.cookie) == SinceLastHere(None, [], is_all=True)
+
+
+async def test_it_tells_what_happened_to_the_own_account_and_not_this_sign_in(app: App) -> None:
+    own = await own_client(app)
+    viewer = await member(app, own.identifier)
+    began = app.clock.now_ms()
+    app.clock.advance(60)
+    await app.sign_in(viewer.email, "wrong-password-here", client=own.identifier)
+    app.clock.advance(60)
+    path = f"/api/admin/clients/{own.identifier}/users/{viewer.id}/roles"
+    await app.send("PUT", path, {"roles": ["Author"]}, token=await app.admin_token())
+    await app.sign_in(own.client_admin.email, "wrong-password-here", client=own.identifier)
+    app.clock.advance(60)
+    cookie = (await app.sign_in(viewer.email, client=own.identifier)).cookie("session")
+    found = await look(app, cookie)
+    assert (found.since, found.is_all) == (began, True)
+    told = [(event.event, event.actor.partition(":")[0]) for event in found.events]
+    assert told == [("user_roles_changed", "admin"), ("sign_in_failed", "anonymous"), ("signed_in", "anonymous")]
+    assert found.events[1].address == "192.0.2.1"
+
+
+async def test_another_session_that_is_opened_meanwhile_is_told(app: App) -> None:
+    own = await own_client(app)
+    app.clock.advance(60)
+    mine = (await app.sign_in(own.client_admin.email, client=own.identifier)).cookie("session")
+    app.clock.advance(60)
+    await app.sign_in(own.client_admin.email, client=own.identifier)
+    events = (await look(app, mine)).events
+    assert [event.event for event in events] == ["signed_in", "signed_in"]
+    assert events[0].at == app.clock.now_ms()
+
+
+async def test_a_long_trail_is_not_searched_without_end(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = await own_client(app)
+    app.clock.advance(60)
+    for _ in range(5):
+        await app.sign_in(own.clerk.email, "wrong-password-here", client=own.identifier)
+    mine = (await app.sign_in(own.client_admin.email, client=own.identifier)).cookie("session")
+    monkeypatch.setattr("manifest_auth.audit.query.STEP", 1)
+    monkeypatch.setattr(since_last_here, "_STEPS", 2)
+    assert (await look(app, mine)).is_all is False

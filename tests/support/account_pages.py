@@ -1,0 +1,35 @@
+"""Someone who looks after their account on its pages."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tests.support.accounts import new_client, new_user
+from tests.support.application import PASSWORD, App
+from tests.support.visitor import Visitor
+
+#: Below ``/account``.
+PAGES = ("", "/profile", "/email", "/password", "/sessions", "/identities", "/language")
+
+
+class Person(NamedTuple):
+    """A user with a password, and the browser that signed in."""
+
+    id: int
+    email: str
+    client: str
+    visitor: Visitor
+
+
+async def person(app: App, client: str = "", *, user_agent: str = "", **members: Any) -> Person:
+    """A new user who is signed in, of a new client unless it is named."""
+    client = client or await new_client(app)
+    user_id, email = await new_user(app, client, password=PASSWORD, **members)
+    return Person(user_id, email, client, await signed_in(app, email, client, user_agent))
+
+
+async def signed_in(app: App, email: str, client: str, user_agent: str = "") -> Visitor:
+    """Another browser of theirs."""
+    headers = {"User-Agent": user_agent} if user_agent else {}
+    reply = await app.sign_in(email, PASSWORD, client=client, headers=headers)
+    return Visitor(app, {"session": reply.cookie("session")})

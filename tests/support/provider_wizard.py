@@ -1,0 +1,136 @@
+"""A manager who sets up and tries a provider by the pages of the console alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.application import App, Reply
+from tests.support.oidc_op import Op
+from tests.support.saml_idp import Idp
+from tests.support.single_sign_on import authn_request
+from tests.support.visitor import Page, Visitor
+
+LIST = "/console/providers"
+NEW = f"{LIST}/new"
+
+
+def metadata_of(idp: Idp, address: str = "https://idp.example/sso") -> str:
+    """The document that a SAML provider publishes."""
+    certificate = "".join(idp.certificate_pem.splitlines()[1:-1])
+    return (
+        f'<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{idp.issuer}">'
+        '<IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">'
+        '<KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>'
+        f"{certificate}</X509Certificate></X509Data></KeyInfo></KeyDescriptor>"
+        '<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" '
+        f'Location="{address}"/></IDPSSODescriptor></EntityDescriptor>'
+    )
+
+
+@dataclass
+class Wizard:
+    """``name``: of the provider."""
+
+    visitor: Visitor
+    name: str
+
+    @property
+    def path(self) -> str:
+        return f"{LIST}/{self.name}"
+
+    async def step(self, step: str = "") -> Page:
+        page = await self.visitor.get(f"{self.path}?step={step}")
+        assert page.status == 200, page.reply.text
+        return page
+
+    async def make(self, preset: str, **typed: str) -> Page:
+        """The second step, as posted; ``typed``: by the fields' names, with ``__`` in place of a dot."""
+        page = await self.visitor.get(f"{NEW}?preset={preset}&name={self.name}&step=theirs")
+        assert page.status == 200, page.reply.text
+        return await self.visitor.submit(page, NEW, None, **_fields(typed))
+
+    async def make_oidc(self, op: Op, preset: str = "oidc", **typed: str) -> Page:
+        given = {
+            "oidc__issuer": op.issuer,
+            "oidc__clientId": op.client_id,
+            "oidc__clientSecret": op.client_secret or "",
+        }
+        page = await self.make(preset, **{**given, **typed})
+        assert page.status == 303, page.problems
+        return page
+
+    async def save(self, step: str, **typed: str) -> Page:
+        page = await self.step(step)
+        return await self.visitor.submit(page, f"{self.path}/{step}", None, **_fields(typed))
+
+    async def act(self, act: str, page: Page, **typed: str) -> Page:
+        """A button's form of a page: ``switch-on``, ``test``, …"""
+        return await self.visitor.submit(page, f"{self.path}/{act}", None, **typed)
+
+    async def findings(self) -> list[tuple[str, str]]:
+        """What the test says: levels and sentences."""
+        page = await self.act("test", await self.step("test"))
+        assert page.status == 200, page.reply.text
+        items = page.tree.xpath("//ul[@class='findings']/li")
+        return [(str(item.get("class")).removeprefix("finding-"), " ".join(item.xpath("string(span[2])").split()))
+                for item in items]  # fmt: skip
+
+    async def begin(self) -> str:
+        """Where the link of the fifth step leads; its cookie is kept."""
+        page = await self.visitor.get(f"{self.path}/try")
+        assert page.status == 302, page.reply.text
+        self.visitor.cookies |= flow_cookies(page.reply)
+        return page.location
+
+    async def come_back(self, address: str) -> Page:
+        """The callback of an OpenID provider, and the page behind it."""
+        return await self.visitor.follow(await self.visitor.get(address.removeprefix(self._origin)))
+
+    async def try_oidc(self, op: Op) -> Page:
+        return await self.come_back(op.visit(await self.begin()))
+
+    async def try_saml(self, idp: Idp, **members: Any) -> Page:
+        """The response is posted by the provider's page: without the session's cookie, which browsers hold back."""
+        request = authn_request(await self.begin())
+        origin = self._origin
+        acs = f"{origin}/api/client/auth/okta-saml"
+        audience = f"{acs}/metadata?client=acme"
+        members.setdefault("now_ms", self.visitor.app.clock.now_ms())
+        response = idp.response(audience, acs, in_response_to=request.get("ID"), **members)
+        kept = self.visitor.cookies
+        self.visitor.cookies = {name: value for name, value in kept.items() if name.startswith("sso-")}
+        answer = await self.visitor.post(
+            "/api/client/auth/okta-saml", {"SAMLResponse": response}, Origin="https://idp.example",
+            Sec_Fetch_Site="cross-site",
+        )  # fmt: skip
+        self.visitor.cookies = kept
+        return await self.visitor.follow(answer)
+
+    @property
+    def _origin(self) -> str:
+        return self.visitor.app.public_url.rstrip("/")
+
+
+def _fields(typed: dict[str, str]) -> dict[str, str]:
+    return {name.replace("__", "."): text for name, text in typed.items()}
+
+
+def flow_cookies(reply: Reply) -> dict[str, str]:
+    """The cookies of a sign-in under way that an answer sets."""
+    lines = [line.partition(";")[0].partition("=") for line in reply.headers.get_list("set-cookie")]
+    return {name: value for name, _, value in lines if name.startswith("sso-")}
+
+
+async def wizard(app: App, name: str, email: str = "admin@acme.example") -> Wizard:
+    """A manager, signed in."""
+    return Wizard(await Visitor(app).signed_in(email), name)
+
+
+def facts(page: Page) -> dict[str, str]:
+    """What a page's lists of facts say."""
+    return {_text(pair.find("dt")): _text(pair.find("dd")) for pair in page.tree.xpath("//dl/div")}
+
+
+def _text(element: Any) -> str:
+    return " ".join(element.text_content().split())
