@@ -32,6 +32,13 @@ class SignedInUser(NamedTuple):
     console: tuple[Entry, ...]
 
 
+class SignedInAdmin(NamedTuple):
+    """What every page of the installation may say of its system admin. ``limited``: a second factor comes first."""
+
+    username: str
+    limited: bool
+
+
 _lock = threading.Lock()
 _environment: Environment | None = None
 _templates: dict[tuple[str, str], Template] = {}
@@ -59,6 +66,7 @@ async def render(
         view=view.model,
         brand=brand,
         user=None if call.user is None else SignedInUser(call.user.email, entries(call.user.roles)),
+        admin=None if call.admin is None else SignedInAdmin(call.admin.username, call.admin.limited),
         refused=None if refusal is None else words.refused(ctx, refusal, t),
         t=t,
         lang=language,
