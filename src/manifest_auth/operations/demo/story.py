@@ -61,6 +61,7 @@ class _Story:
             _Day(5.5, self._templates_under_way),
             _Day(4.4, self._people_come_and_go),
             _Day(2.5, self._domain_and_export),
+            _Day(1.6, self._a_headset_is_lost),
             _Day(0.9, self._work_of_today),
             _Day(0.1, self._browsers_of_today),
         ]
@@ -206,6 +207,15 @@ class _Story:
         self._clock.move_by(10)
         await export_audit.start(admin.ctx, AuditFilters(), "csv")
         await self._leave(admin)
+
+    async def _a_headset_is_lost(self) -> None:
+        await self._visit("operator@acme.example", visits.HEADSET)
+        self._clock.move_by(90)
+        operator, manager = await self._user("operator@acme.example"), await self._visit("user-admin@acme.example")
+        await manager.act(lambda unit, ctx: accounts.end_sessions(unit, ctx, operator.id))
+        given, tools = {"description": "Pumps 1 to 9, late shift"}, self._services.account_tools
+        await manager.act(lambda unit, ctx: accounts.change(unit, ctx, tools, operator.id, given))
+        await self._leave(manager)
 
     async def _work_of_today(self) -> None:
         operator = await self._visit("operator@acme.example", visits.TABLET)
