@@ -197,8 +197,7 @@ async def _users(story: Story) -> None:
 async def _providers(story: Story) -> None:
     root, base = f"admin:{story.root.id}", f"{CLIENTS}/{story.team.client}/providers"
     body = {"name": "first", "oidc": {"issuer": "https://idp.example", "clientId": "x"}}
-    made = await story.do("POST", base, body)
-    me = f"provider:{made['id']}"
+    me = f"provider:{(number := (await story.do('POST', base, body))['id'])}"
     async with story.expects(Event.PROVIDER_CHANGED, root, me):
         await story.do("PATCH", f"{base}/first", {"oidc": {"clientId": "y"}})
     for act, event in (("switch-off", Event.PROVIDER_SWITCHED_OFF), ("switch-on", Event.PROVIDER_SWITCHED_ON)):
@@ -206,7 +205,7 @@ async def _providers(story: Story) -> None:
             await story.do("POST", f"{base}/first/{act}")
     async with story.expects(Event.PROVIDER_DELETED, root, me):
         await story.do("DELETE", f"{base}/first")
-    async with story.expects(Event.PROVIDER_CREATED, root, f"provider:{made['id'] + 1}"):
+    async with story.expects(Event.PROVIDER_CREATED, root, f"provider:{number + 1}"):
         await story.do("POST", base, body)
 
 
@@ -256,8 +255,7 @@ async def _admins(story: Story) -> None:
     async with expects(Event.SECOND_FACTOR_ENROLLED, who, who, 0):
         phone = await enrolled(me)
     async with expects(Event.RECOVERY_CODES_MADE, who, who, 0):
-        reply = await me.post(f"{FACTOR}/recovery-codes", {"password": PASSWORD, "otp": phone.code()})
-        assert reply.status == 201
+        assert (await me.post(f"{FACTOR}/recovery-codes", {"password": PASSWORD, "otp": phone.code()})).status == 201
     for path, event in (
         ("reset-second-factor", Event.SECOND_FACTOR_REMOVED),
         ("reset-password", Event.ADMIN_PASSWORD_RESET),

@@ -65,7 +65,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
             send(server, "/api/client/domains", {"domain": domain}, token)
         directory = {"directory": "aaaabbbb-0000-cccc-1111-dddd2222eeee"}
         send(server, "/api/client/directories", directory, token)
-        origins = {"allowedOrigins": ["https://app.acme.example"], "contact": "IT, 4th floor"}
+        origins = {"allowedOrigins": ["https://app.acme.example"], "contact": "IT help desk"}
         send(server, "/api/client/settings", origins, signed_in(server, "user-admin@acme.example")[1], "PATCH")
         yield Setup(server, session, numbers[0])
 

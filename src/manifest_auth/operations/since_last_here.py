@@ -40,8 +40,8 @@ class Happened(NamedTuple):
 
 
 class SinceLastHere(NamedTuple):
-    """``since``: when the session before this one began; None: this is the first that is known. ``events``: the newest
-    first. ``is_all``: False where there may be earlier ones."""
+    """``since``: when the session before this one began; None: this is the first that is known, and events are listed
+    from its beginning on. ``events``: the newest first. ``is_all``: False where there may be earlier ones."""
 
     since: int | None
     events: list[Happened]
@@ -64,9 +64,7 @@ async def look(ctx: RequestContext) -> SinceLastHere:
     since: int | None = await ctx.store.read(
         lambda unit: unit.first(_BEFORE, of_user=user.user_id, but=user.session_id, began=user.created_at)
     )
-    if since is None:
-        return SinceLastHere(None, [], is_all=True)
-    asked = EventFilter(subject=user.actor, since=since)
+    asked = EventFilter(subject=user.actor, since=user.created_at if since is None else since)
     found, goes_on = await audit.page(ctx.store, asked, MOST, steps=_STEPS)
     links = [audit.readable(one.link).link for one in found]
     events = [

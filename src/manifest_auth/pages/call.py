@@ -35,11 +35,17 @@ class Refused(NamedTuple):
 
 class Brand(NamedTuple):
     """Whose page it is. ``stylesheet``: address of the client's own colours; ``logo``: of its picture; both may be
-    empty."""
+    empty, and a logo of None is looked up where the page is rendered. ``client``: its
+    identifier; ``language``: where the reader has said none; ``contact``: the line that
+    says whom to ask."""
 
     name: str
     stylesheet: str = ""
-    logo: str = ""
+    logo: str | None = ""
+    client: str = ""
+    tenant_id: int = 0
+    language: str = "en"
+    contact: str = ""
 
     @property
     def is_product(self) -> bool:
@@ -77,6 +83,7 @@ class Proof:
 class PageCall(Generic[F]):
     """``fields``: of the query for a GET, of the form for a POST, as the handler's model has them; ``upload``: the file
     in it, empty for none. ``here``: the page's own path, with the query that leads back to it.
+    ``language``: empty where no one is signed in and nothing says which: the client's usual one then.
     ``form_cookie``: by which this browser's forms are known; ``user``: who is signed in here, None for no one;
     ``admin``: the system admin, on pages of the installation alone; ``proof``: what a form there brought along, None
     before it is read."""

@@ -204,8 +204,7 @@ def _coming_back_to(here: str, path: str) -> str:
 def _language(head: Head, settings: Settings, user: Principal | None, asked: str) -> str:
     if user is None:
         return languages.choose(head, settings, asked)
-    usual = tenants.settings_of(user.tenant_settings).language
-    return languages.choose(head, settings, asked, user.language, usual)
+    return languages.choose(head, settings, asked, user.language) or tenants.settings_of(user.tenant_settings).language
 
 
 async def _signed_in(ctx: RequestContext, head: Head) -> Principal | None:

@@ -39,6 +39,9 @@ _START = (
             cure="the address that `startUrl` shows"),
     _reason("the session that asked for the link has ended", cause="the person signed out before coming back",
             cure="sign in, and link again"),
+    _reason("try: the session has ended", "try: of another session", "try: settings:manage was lost",
+            cause="who tries the provider in the console signed out meanwhile, or is signed in as someone else",
+            cure="try again, in the session that started it"),
 )  # fmt: skip
 _OIDC = (
     _reason("the answer came to another callback address",

@@ -27,6 +27,7 @@ def test_every_way_to_write_prefixes_and_to_sign(style: str, sign: str) -> None:
         attributes={CLAIM: ("alice@acme.example",), "groups": ("Authors", "", "All of acme")},
         session_index="id1800000000000.1",
         authn_instant="2027-01-15T08:00:00.000Z",
+        authn_context="urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
         remember_until=NOW_MS + 300_000 + 60_000,
     )
 

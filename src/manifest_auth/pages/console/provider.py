@@ -22,7 +22,6 @@ from manifest_auth.pages.console.provider_views import (
     LiveView,
     OursView,
     OverviewView,
-    RoleRow,
     RulesView,
     TestView,
     TheirsView,
@@ -116,7 +115,14 @@ async def _rules(ctx: RequestContext, found: Loaded, head: Head) -> View:
     rows = await _domains(ctx, found)
     rules = found.provider.rules
     addresses = "\n".join(rules.return_addresses)
-    model = RulesView(head, rules.create_users, role_rows(found.members), rows, rules.group_separator, addresses)
+    model = RulesView(
+        head=head,
+        create_users=rules.create_users,
+        roles=role_rows(found.members),
+        domains=rows,
+        group_separator=rules.group_separator,
+        return_addresses=addresses,
+    )
     return await view(ctx, model, "console/provider_rules.html")
 
 
@@ -137,9 +143,13 @@ def _after(head: Head) -> str:
 async def _rules_again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
     found, form = await load(ctx, call.path["name"]), call.fields
     rows = provider_rules.typed_domains(await _domains(ctx, found), form)
-    roles: tuple[RoleRow, ...] = provider_rules.typed_roles(form)
     model = RulesView(
-        found.head("rules"), bool(form.createUsers), roles, rows, form.groupSeparator, form.returnAddresses
+        head=found.head("rules"),
+        create_users=bool(form.createUsers),
+        roles=provider_rules.typed_roles(form),
+        domains=rows,
+        group_separator=form.groupSeparator,
+        return_addresses=form.returnAddresses,
     )
     return await view(ctx, model)
 

@@ -1,6 +1,5 @@
 """What a form asks of each kind of provider, as data. A field has the name of the member that it fills
-(``oidc.issuer``), so a refusal that names the member stands beside the field. What a member may be, its model says.
-"""
+(``oidc.issuer``), so a refusal that names the member stands beside the field. What a member may be, its model says."""
 
 from __future__ import annotations
 
@@ -119,8 +118,8 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         ),
         Field(
             "saml.attributes.subject",
-            "Attribute that says who somebody is",
-            hint="Empty: the NameID. Set it before the first sign-in, or everybody is new.",
+            "Attribute that identifies the user",
+            hint="Empty: the NameID. Set it before the first sign-in, or all users are new.",
             is_more=True,
         ),
         Field(

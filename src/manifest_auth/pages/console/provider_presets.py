@@ -128,7 +128,7 @@ PRESETS = (
             "Under Clients make a client of the type Web application, with our address as redirect URI.",
         ),
         hints={
-            "oidc.issuer": "The same for everybody.",
+            "oidc.issuer": "The same for everyone.",
             "oidc.clientId": "Ends in .apps.googleusercontent.com.",
         },
         values={"oidc": {"issuer": "https://accounts.google.com"}},

@@ -11,7 +11,7 @@ from manifest_auth.pages.console.provider_views import DomainRow, RoleRow
 from manifest_auth.permissions import Role
 from manifest_auth.tenants.claims import Claim
 
-MOST_DOMAINS = 50  # in the form, which has room for a hundred fields
+MOST_DOMAINS = 50  # in the form, which may have a hundred fields
 
 
 def _attributes() -> dict[str, str]:

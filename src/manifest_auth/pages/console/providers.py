@@ -114,7 +114,7 @@ def _beginning(preset: Preset) -> dict[str, object]:
 
 def _head(preset: Preset, name: str, step: str) -> Head:
     steps = new_steps(preset, name, signs_in=bool(KINDS[preset.kind].start))
-    return Head(name, preset.title, preset, NEW, steps, step, is_new=True)
+    return Head(name=name, display_name=preset.title, preset=preset, path=NEW, steps=steps, current=step, is_new=True)
 
 
 def _theirs(preset: Preset, name: str, display_name: str, shown: tuple[provider_forms.Shown, ...]) -> TheirsView:

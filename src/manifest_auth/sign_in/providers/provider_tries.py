@@ -135,7 +135,7 @@ async def _dry_run(ctx: RequestContext, provider: Provider, person: Person) -> _
             user = account_matching.match(unit, ctx, live, person, LinkGrant())
         except Refusal as refusal:
             raise _DryRun(0, "", 0, refusal) from refusal
-        disabled = AccountDisabled(reason="the account is deactivated") if user.deactivated_at is not None else None
+        disabled = AccountDisabled() if user.deactivated_at is not None else None
         raise _DryRun(user.id, user.email, user.roles, disabled)
 
     try:
@@ -150,11 +150,11 @@ def _manager(unit: SystemUnit, ctx: RequestContext, flow: Flow, browser: Browser
     the flow's own cookie identifies the browser, and only the session sees the result. Raises SsoFailed."""
     session = sessions.read(unit, flow.link_session_id or "")
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != flow.tenant_id:
-        raise SsoFailed("You are not signed in any more", reason="the session that started the try has ended")
+        raise SsoFailed("You are not signed in any more", reason="try: the session has ended")
     if browser.cookie is not None and cookie_hash(browser.cookie) != session.cookie_hash:
-        raise SsoFailed("Another session of this browser started this", reason="another session started the try")
+        raise SsoFailed("Another session of this browser started this", reason="try: of another session")
     if Permission.SETTINGS_MANAGE not in permissions_of(session.roles):
-        raise SsoFailed("You may not do this any more", reason="who started the try has lost settings:manage")
+        raise SsoFailed("You may not do this any more", reason="try: settings:manage was lost")
     return session
 
 

@@ -1,5 +1,5 @@
-"""Fixtures: name servers that answer for claimed domains."""
+"""Fixtures: name servers that answer for claimed domains, and an Admin who proves a Microsoft directory."""
 
-from tests.http.claims.conftest import asked, no_own_checks, zone
+from tests.http.claims.conftest import asked, no_own_checks, prover, zone
 
-__all__ = ["asked", "no_own_checks", "zone"]
+__all__ = ["asked", "no_own_checks", "prover", "zone"]
