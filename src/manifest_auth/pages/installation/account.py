@@ -105,12 +105,12 @@ async def _view(ctx: RequestContext, done: str = "", secret: str = "", codes: tu
             codes=codes,
             sessions=tuple(
                 SessionRow(
-                    one.address,
-                    _named(one.user_agent),
-                    one.created_at,
-                    one.last_used_at,
-                    one.id == me.session_id,
-                    one.cookie_hash is not None,
+                    address=one.address,
+                    browser=_named(one.user_agent),
+                    created_at=one.created_at,
+                    last_used_at=one.last_used_at,
+                    is_this=one.id == me.session_id,
+                    is_console=one.cookie_hash is not None,
                 )
                 for one in management.open_sessions(unit, me.admin_id, ctx.now)
             ),

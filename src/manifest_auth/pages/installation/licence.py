@@ -61,6 +61,7 @@ class LicenceView(msgspec.Struct, frozen=True):
     features: tuple[str, ...]
     seats: tuple[SeatRow, ...]
     installation: str
+    typed: str
 
 
 async def _show(ctx: RequestContext, call: PageCall[LicenceQuery]) -> View | Answer[None]:
@@ -68,10 +69,10 @@ async def _show(ctx: RequestContext, call: PageCall[LicenceQuery]) -> View | Ans
 
 
 async def _again(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | Answer[None]:
-    return View(_view(ctx, await ctx.services.licence.overview()))
+    return View(_view(ctx, await ctx.services.licence.overview(), typed=call.fields.license_key))
 
 
-def _view(ctx: RequestContext, overview: Overview, done: bool = False) -> LicenceView:
+def _view(ctx: RequestContext, overview: Overview, done: bool = False, typed: str = "") -> LicenceView:
     status, current = overview.status, overview.status.licence
     state, badge = _STATES[status.state]
     warned = licence.warning(status, ctx.now)
@@ -90,6 +91,7 @@ def _view(ctx: RequestContext, overview: Overview, done: bool = False) -> Licenc
         features=current.features if current else (),
         seats=_seats(overview),
         installation=overview.installation,
+        typed=typed,
     )
 
 

@@ -75,7 +75,7 @@ def all_shown(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[Shown, ...
             who=name(one, actor(link)),
             whom="" if link.subject in (actor(link), f"client:{one.chain}") else name(one, link.subject),
             client=one.client or "",
-            where=one.client or ("Installation" if one.chain == INSTALLATION else f"Deleted client {one.chain}"),
+            where=one.client or ("This server" if one.chain == INSTALLATION else f"Deleted client {one.chain}"),
             address=link.address,
             request_id=link.request_id,
             facts=facts_of(orjson.loads(link.detail)),

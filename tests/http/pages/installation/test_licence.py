@@ -44,6 +44,7 @@ async def test_a_key_that_is_none_is_refused(premises: App, text: str) -> None:
     page = await act(visitor, LICENCE, licenseKey=text)
     assert (page.status, len(page.problems)) == (400, 1)
     assert "None installed" in page.text
+    assert page.form(LICENCE).fields["licenseKey"].strip() == text.strip()
 
 
 async def test_a_key_wants_a_fresh_password_and_is_not_pasted_twice(premises: App) -> None:

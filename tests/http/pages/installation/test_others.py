@@ -146,7 +146,7 @@ async def test_the_trail_is_shown_by_client_admin_event_and_day(app: App) -> Non
     assert "Client created" in rows(page)[0]
     assert "root" in rows(page)[0]
     assert any(
-        "Signed in" in row and "Installation" in row for row in rows(await visitor.get(f"{AUDIT}?client=installation"))
+        "Signed in" in row and "This server" in row for row in rows(await visitor.get(f"{AUDIT}?client=installation"))
     )
     mine = await visitor.get(f"{AUDIT}?admin=ROOT&event=client_created")
     assert all("Client created" in row for row in rows(mine))
