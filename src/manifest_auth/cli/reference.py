@@ -49,6 +49,7 @@ def main() -> int:
             sys.stderr.write(f"{path} is not as the code is: run ./dev docs\n")
         else:
             path.write_text(text, "utf-8")
+            sys.stdout.write(f"wrote {path}\n")
     return 1 if found and given.check else 0
 
 
