@@ -1,5 +1,6 @@
-"""``python -m manifest_auth.cli.reference [--check] FOLDER``: writes the pages of docs that are generated from the
-code.
+"""Writes the pages of docs that are generated from the code.
+
+``python -m manifest_auth.cli.reference [--check] FOLDER``
 
 ``--check`` writes nothing and prints the pages that are out of date.
 """
