@@ -1,5 +1,7 @@
-"""The services of a process, and a request that carries them. Only ``sign_in`` and the layers above it use them;
-packages below take the few things that they need as arguments."""
+"""The services of a process, and a request that carries them.
+
+Only ``sign_in`` and the layers above it use them; packages below take the few things that they need as arguments.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -40,23 +42,68 @@ def test_a_file_that_it_names_is_there(name: str) -> None:
     assert (ROOT / name).exists()
 
 
-def test_the_places_of_its_recipes_are_there() -> None:
-    places = {
-        "src/manifest_auth/api/client/auth.py": ["ROUTES = (", "from manifest_auth.text.canonical import when", "Time"],
-        "src/manifest_auth/runtime/settings/values.py": ["class Settings(", "Seconds = int", "def _about("],
-        "src/manifest_auth/runtime/settings/loading.py": ["def _check("],
-        "tests/runtime/settings/test_settings.py": ["WRONG: "],
-        "src/manifest_auth/audit/events.py": ["class Event("],
-        "src/manifest_auth/api/client/files.py": ["async def _add(", "files.add("],
-        "tests/audit/test_every_event.py": ["async def _users("],
-        "src/manifest_auth/sign_in/providers/kinds.py": ["KINDS"],
-        "src/manifest_auth/store/tables/accounts.py": ['Column("title", Text'],
-        "tests/http/requests/test_route_access.py": ["OPEN"],
-    }
-    for name, pieces in places.items():
+_NEW = ""  # the example is the whole file
+#: The examples of each recipe in their order: the file that each goes into, and the pattern that it stands before.
+_PLACES: dict[str, list[tuple[str, str]]] = {
+    "Add a route": [
+        ("src/manifest_auth/api/client/auth.py", r"^ROUTES = \("),
+        ("src/manifest_auth/api/client/auth.py", r"^    Route\("),
+        ("tests/http/requests/test_now.py", _NEW),
+    ],
+    "Add a setting": [
+        ("src/manifest_auth/runtime/settings/values.py", r"^    refresh_grace: "),
+        ("tests/runtime/settings/test_settings.py", r'^    \("PORT", "eighty"\)'),
+    ],
+    "Add an audit event": [
+        ("src/manifest_auth/audit/events.py", r"^    [A-Z_]+ = "),
+        ("src/manifest_auth/api/client/files.py", r"^    return await ctx\.store\.write\(\n(?: {8}.*\n)+    \)\n"),
+        ("src/manifest_auth/api/client/files.py", r"^from manifest_auth\."),
+        ("tests/audit/event_causes.py", r"^\n\nasync def providers\("),
+    ],
+    "Add a kind of provider": [
+        ("src/manifest_auth/sign_in/providers/example.py", _NEW),
+        ("src/manifest_auth/sign_in/providers/kinds.py", r"^        [a-z_]+\.KIND,\n"),
+    ],
+    "Add a migration": [
+        ("src/manifest_auth/store/tables/accounts.py", r'(?<=^    Column\("title", Text, nullable=False\),\n)'),
+        ("src/manifest_auth/store/migrations/versions/v0008_nicknames.py", _NEW),
+        ("tests/store/test_upgrade_of_a_used_store_0007.py", _NEW),
+    ],
+}
+#: Places whose code the example takes the place of.
+_REPLACED = r"^    return await ctx\.store\.write\("
+
+
+def _with_examples(recipe: str) -> dict[str, str]:
+    """The files of a recipe, as they are once its examples are in."""
+    files: dict[str, str] = {}
+    for block, (name, place) in zip(_blocks(recipe), _PLACES[recipe], strict=True):
         assert name.removeprefix("src/manifest_auth/") in TEXT
-        source = (ROOT / name).read_text("utf-8")
-        assert [piece for piece in pieces if piece not in source] == [], name
+        if place == _NEW:
+            files[name] = block
+            continue
+        text = files.get(name) or (ROOT / name).read_text("utf-8")
+        found = re.search(place, text, re.MULTILINE)
+        assert found, (name, place)
+        end = found.end() if place.startswith(_REPLACED) else found.start()
+        gap = "\n\n" if block.startswith("class ") else ""
+        files[name] = text[: found.start()] + block + gap + text[end:]
+    return files
+
+
+def _ruff(name: str, text: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", "--stdin-filename", name, "-"]
+    done = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("recipe", _PLACES)
+def test_the_examples_of_a_recipe_are_clean_where_they_belong(recipe: str) -> None:
+    for name, text in _with_examples(recipe).items():
+        unsorted = "--extend-ignore=I001" if name.endswith(("client/files.py", "kinds.py")) else "--extend-select=I001"
+        undefined = "--extend-ignore=F821" if name.endswith("kinds.py") else "--extend-select=F821"
+        assert _ruff(name, text, "check", unsorted, undefined) == ""
+        assert _ruff(name, text, "format", "--check") == ""
 
 
 def test_the_example_of_a_kind_is_one() -> None:

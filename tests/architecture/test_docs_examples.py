@@ -1,5 +1,7 @@
-"""Commands, calls, bodies and queries in the docs are accepted by the server, and the docs explain each reason, metric
-and field."""
+"""Commands, calls, bodies and queries in the docs are accepted by the server.
+
+The docs explain each reason, metric and field.
+"""
 
 from __future__ import annotations
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.architecture.links import ROOT
 from tests.support import required_programs
 from tests.support.scheduling import Scheduling
 
@@ -84,3 +88,26 @@ def test_what_starts_programs_or_needs_a_server_is_no_unit_test() -> None:
         "tests/store/test_schema.py", "test_addresses_that_only_the_driver_understands_are_upgraded_too"
     )
     assert not more_than_python("tests/store/test_schema.py", "test_an_id_is_never_given_twice", database_url="sqlite")
+    # It names tests of other files, some of which start programs, and runs none of them.
+    assert not more_than_python(
+        "tests/audit/test_every_event.py", "test_every_event_is_recorded", database_url="sqlite"
+    )
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+def test_a_named_file_that_runs_nothing_fails_the_run(workers: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "pytest", "--kind", "unit", *workers, "tests/text/test_invisible.py"]
+
+    def run(*more: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [*command, *more], cwd=ROOT, capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
+    assert run()[0] == 0
+    code, said = run("tests/processes/test_two_nodes.py")
+    assert code == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "passed" in said
+    assert "tests/processes/test_two_nodes.py ran no test: ./dev test tests/processes/test_two_nodes.py" in said
+    assert "tests that start programs, or on PostgreSQL; ./dev test runs them" in said

@@ -1,5 +1,4 @@
-"""Rows of the audit trail that were changed into something unreadable: they are named, shown and marked, and block
-nothing."""
+"""Audit rows that were made unreadable block nothing: they are listed and marked."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Every page in its states, in a browser: nothing for axe to find, nothing that scrolls sideways, a silent console, and
-no request to anyone but the server."""
+"""Every page in its states passes the accessibility checks in a browser.
+
+Nothing for axe to find, nothing that scrolls sideways, a silent console, and no request to anyone but the server.
+"""
 
 from __future__ import annotations
 

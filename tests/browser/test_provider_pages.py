@@ -1,5 +1,7 @@
-"""The provider pages in each of their states, in a browser: nothing for axe to find, nothing that scrolls sideways, a
-silent console, and no request to anyone but the server."""
+"""The provider pages in each of their states pass the accessibility checks in a browser.
+
+Nothing for axe to find, nothing that scrolls sideways, a silent console, and no request to anyone but the server.
+"""
 
 from __future__ import annotations
 

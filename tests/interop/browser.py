@@ -1,5 +1,6 @@
-"""A headless browser for tests: its own cookies, redirects and forms one step at a time, so that a test can stop before
-any step.
+"""A headless browser for tests, with its own cookies, redirects and forms.
+
+It goes one step at a time, so that a test can stop before any step.
 
 What it sends is what a browser sends: cookies only where SameSite and Path allow, ``Origin`` of the page that posts
 (null when that page's Referrer-Policy hides it), ``Sec-Fetch-Site`` of the whole chain of redirects.

@@ -1,5 +1,6 @@
-"""A browser's cookie jar: which cookies are sent where by SameSite, Path, Secure and the ``__Host-`` prefix (RFC
-6265bis).
+"""A browser's cookie jar: which cookies are sent where.
+
+SameSite, Path, Secure and the ``__Host-`` prefix decide (RFC 6265bis).
 
 A site is scheme and host, and a cookie belongs to a host: ports do not count for either.
 """

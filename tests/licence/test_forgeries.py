@@ -1,5 +1,7 @@
-"""A licence key that is not genuine, or not for this installation or time, is LICENSE_INVALID, with one constant
-answer."""
+"""A licence key that is not genuine, or not for this installation or time, is LICENSE_INVALID.
+
+The answer is always the same.
+"""
 
 from __future__ import annotations
 

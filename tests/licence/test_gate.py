@@ -1,5 +1,7 @@
-"""On-premise mode: clients cannot work without a licence; warnings in the grace time; a clock that is set back does not
-help."""
+"""On-premise mode: clients cannot work without a licence.
+
+There are warnings in the grace time, and a clock that is set back does not help.
+"""
 
 from __future__ import annotations
 

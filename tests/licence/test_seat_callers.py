@@ -1,5 +1,7 @@
-"""Every statement that adds a user or gives a role asks for a seat: a new one without it fails here. So does SQL that
-bypasses the store."""
+"""Every statement that adds a user or gives a role asks for a seat.
+
+A new one without it fails here. So does SQL that bypasses the store.
+"""
 
 from __future__ import annotations
 

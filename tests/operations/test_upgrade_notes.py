@@ -1,5 +1,7 @@
-"""The docs' page about upgrades is right: the new program backs an older store up, upgrades it, and can go back by that
-backup."""
+"""The docs' page about upgrades is right.
+
+The new program backs an older store up, upgrades it, and can go back by that backup.
+"""
 
 from __future__ import annotations
 

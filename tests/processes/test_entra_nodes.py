@@ -1,5 +1,7 @@
-"""Entra ID tokens on two real processes with one store: a decision of one node reaches the other within a second,
-though both remember the token."""
+"""Entra ID tokens on two real processes with one store: a decision of one node reaches the other within a second.
+
+Both nodes remember the token.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A new secret key while users sign in, refresh, and are away at their provider: no request fails and no one is signed
-out."""
+"""A new secret key while users sign in, refresh, or are at their provider loses no request and no session."""
 
 from __future__ import annotations
 

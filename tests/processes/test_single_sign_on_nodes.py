@@ -1,5 +1,7 @@
-"""Single sign-on on two real processes with one store: what one used up is used up for both, what one began the other
-ends."""
+"""Single sign-on on two real processes with one store.
+
+What one used up is used up for both, what one began the other ends.
+"""
 
 from __future__ import annotations
 

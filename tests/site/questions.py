@@ -1,5 +1,8 @@
-"""Twenty questions that people bring to the docs, written down before there was a site. Each is answered by one search:
-the words that such a person types find the page among the first results."""
+"""Twenty questions that people bring to the docs, each answered by one search.
+
+They were written down before there was a site. The words that such a person types find the page among the first
+results.
+"""
 
 from __future__ import annotations
 

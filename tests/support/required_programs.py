@@ -1,7 +1,8 @@
 """Which programs a test needs beside Python: found by following its names through fixtures and imports.
 
 A file of the tests that runs programs which a machine may lack names them: ``PROGRAMS = ("chromium",)``. What uses
-``subprocess`` or ``multiprocessing`` starts some. Types are not followed: to name one is not to use it.
+``subprocess`` or ``multiprocessing`` starts some. Types, and tests of other files, are not followed: to name one is
+not to use it.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ def _needed(file: str, test: str) -> frozenset[str]:
             continue
         found |= module.programs
         for base, attribute in module.used.get(name, ()):
+            if attribute.startswith("test_"):
+                continue
             if base in module.used:
                 ahead.append((place[0], base))
             elif base in module.imported:

@@ -93,7 +93,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [item for item in items if _is_of(kind, item)]
     if gone := set(items) - set(chosen):
         config.hook.pytest_deselected(items=list(gone))
+    left_out = dict(Counter(_file(item) for item in gone))
+    if _is_worker(config):
+        config.workeroutput["left_out"] = left_out  # type: ignore[attr-defined]
+    elif report := config.pluginmanager.get_plugin("manifest-auth-report"):
+        report.left_out = left_out
     items[:] = sorted(chosen, key=_order(config))
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
 
 
 def _is_of(kind: str, item: pytest.Item) -> bool:
@@ -112,7 +121,7 @@ def _order(config: pytest.Config) -> Any:
     seed = config.getoption("--shuffle")
 
     def place(item: pytest.Item) -> Any:
-        file = item.nodeid.partition("::")[0]
+        file = _file(item)
         alone = item.get_closest_marker("alone") is not None
         if seed is not None:
             return alone, random.Random(f"{seed} {file}").random()
@@ -122,7 +131,7 @@ def _order(config: pytest.Config) -> Any:
 
 
 class _Report:
-    """Adds up how long files took and workers worked."""
+    """Adds up how long files took and workers worked, and says what a run of unit tests left out."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -130,6 +139,22 @@ class _Report:
         self._first: float | None = None
         self._files: Counter[str] = Counter()
         self._workers: Counter[str] = Counter()
+        self.left_out: dict[str, int] = {}  # by file, how many tests
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        self.left_out = getattr(node, "workeroutput", {}).get("left_out", self.left_out)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """A run fails in which a named file ran nothing: its author would take that for green."""
+        if exitstatus == pytest.ExitCode.OK and self._empty():
+            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+    def _empty(self) -> list[str]:
+        """Files that were named, and of which no test ran since all were left out."""
+        named = {str(path).partition("::")[0] for path in self._config.args}
+        return [file for file in self.left_out if file in named and file not in self._files]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if self._first is None:
@@ -139,6 +164,14 @@ class _Report:
         self._workers[getattr(report, "worker_id", "master")] += report.duration  # type: ignore[assignment]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._config.getoption("--kind") == "unit" and (number := sum(self.left_out.values())):
+            which = "1 test that starts" if number == 1 else f"{number} tests that start"
+            terminalreporter.line(f"left out: {which} programs, or on PostgreSQL; ./dev test runs them")
+        for file in self._empty():
+            terminalreporter.line(f"{file} ran no test: ./dev test {file}")
+        self._report_times(terminalreporter)
+
+    def _report_times(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._first is None or (sum(self._files.values()) < 60 and not self._config.getoption("--record")):
             return
         terminalreporter.section(f"time: {time.monotonic() - self._began:.0f} s")

@@ -1,5 +1,7 @@
-"""A browser without scripts, over the application in this process: it keeps cookies, reads pages and posts their
-forms."""
+"""A browser without scripts, over the application in this process.
+
+It keeps cookies, reads pages and posts their forms.
+"""
 
 from __future__ import annotations
 

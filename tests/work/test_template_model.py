@@ -1,5 +1,7 @@
-"""Random sequences of template operations on a real store, compared with a model in plain Python. Users act on what
-they have seen, which may be out of date: then they are refused."""
+"""Random sequences of template operations on a real store are compared with a model in plain Python.
+
+Users act on what they have seen, which may be out of date: then they are refused.
+"""
 
 from __future__ import annotations
 

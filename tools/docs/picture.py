@@ -123,6 +123,7 @@ def main() -> int:
         sys.stderr.write("docs/architecture.svg is not as the code is: run ./dev docs\n")
         return 1
     PICTURE.write_text(text, "utf-8")
+    sys.stdout.write("wrote docs/architecture.svg\n")
     return 0
 
 

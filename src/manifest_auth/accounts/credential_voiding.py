@@ -1,5 +1,7 @@
-"""Voids credentials that another person may have planted in an account: before it becomes an Admin's, and before a
-provider's person is linked to it by address (docs/decisions/0034-gain-of-admin.md).
+"""Voids credentials that another person may have planted in an account.
+
+It runs before the account becomes an Admin's, and before a provider's person is linked to it by address
+(docs/decisions/0034-gain-of-admin.md).
 
 All kinds of credentials are listed here once, so that a new kind joins both cases. The password is the exception:
 ``users`` removes it together with the change of roles.

@@ -1,5 +1,6 @@
-"""Invitation and reset links that administrators create for users: created in the transaction, delivered after its
-commit.
+"""Invitation and reset links that administrators create for users.
+
+A link is created in the transaction, and delivered after its commit.
 
 Where mail is set up, the link goes only to the user's own address, even if the mail server is down now. Only where no
 mail is set up is it returned to the administrator.

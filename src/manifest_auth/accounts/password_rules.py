@@ -1,4 +1,4 @@
-"""Rules for new passwords.
+"""Rules for new passwords, and the hash of a new user.
 
 Length counts Unicode characters as received: nothing is trimmed, folded or normalised. zxcvbn refuses guessable
 passwords: it knows some 30,000 common passwords, names, keyboard walks, dates and repetitions. Words of the user, the

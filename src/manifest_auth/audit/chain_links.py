@@ -1,5 +1,8 @@
-"""Which audit chains exist, and which should: each names the chain that was created before it, and the installation's
-names the newest, so that a chain that was deleted as a whole is noticed."""
+"""Which audit chains exist, and which should.
+
+Each chain names the one that was created before it, and the installation's names the newest, so that a chain that
+was deleted as a whole is noticed.
+"""
 
 from __future__ import annotations
 

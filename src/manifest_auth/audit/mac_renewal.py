@@ -1,5 +1,7 @@
-"""Renews the MACs of audit heads and anchors with the newest secret key. Rows without a valid MAC stay as they are and
-are reported, so that a row written by hand never gets a valid MAC."""
+"""Renews the MACs of audit heads and anchors with the newest secret key.
+
+Rows without a valid MAC stay as they are and are reported, so that a row written by hand never gets a valid MAC.
+"""
 
 from __future__ import annotations
 

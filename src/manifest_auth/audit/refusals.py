@@ -1,5 +1,7 @@
-"""Records refusals of known callers in the audit trail: a missing permission, a credential for the wrong kind of route,
-a missing seat. The act was rolled back, so each is recorded in its own unit of work.
+"""Records refusals of known callers in the audit trail.
+
+That is: a missing permission, a credential for the wrong kind of route, a missing seat. The act was rolled back, so
+each is recorded in its own unit of work.
 
 The number is bounded, since a refused caller can repeat: one event a minute for each caller and kind, with the number
 of refusals since the previous one. Successful requests never call this.

@@ -1,5 +1,7 @@
-"""Functions of the commands ``serve``, ``db``, ``admin``, ``client`` and ``user``. They call the server's own
-functions, so the same rules apply."""
+"""Functions of the commands ``serve``, ``db``, ``admin``, ``client`` and ``user``.
+
+They call the server's own functions, so the same rules apply.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""``manifest-auth license``: ``keygen|issue|inspect`` for the vendor, ``install|status`` for the customer. Keys come
-from standard input."""
+"""``manifest-auth license``: ``keygen|issue|inspect`` for the vendor, ``install|status`` for the customer.
+
+Keys come from standard input.
+"""
 
 from __future__ import annotations
 

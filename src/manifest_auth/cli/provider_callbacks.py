@@ -1,5 +1,7 @@
-"""``provider callbacks``: the callback addresses of all providers, and clients that must register one after an
-upgrade."""
+"""``provider callbacks``: the callback addresses of all providers.
+
+It also lists the clients that must register one after an upgrade.
+"""
 
 from __future__ import annotations
 

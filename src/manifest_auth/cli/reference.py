@@ -1,5 +1,6 @@
-"""``python -m manifest_auth.cli.reference [--check] FOLDER``: writes the pages of docs that are generated from the
-code.
+"""Writes the pages of docs that are generated from the code.
+
+``python -m manifest_auth.cli.reference [--check] FOLDER``
 
 ``--check`` writes nothing and prints the pages that are out of date.
 """
@@ -49,6 +50,7 @@ def main() -> int:
             sys.stderr.write(f"{path} is not as the code is: run ./dev docs\n")
         else:
             path.write_text(text, "utf-8")
+            sys.stdout.write(f"wrote {path}\n")
     return 1 if found and given.check else 0
 
 

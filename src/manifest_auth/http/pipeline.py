@@ -1,5 +1,6 @@
-"""The pipeline of every request: find the route, check the licence, identify the caller, read the body, call the
-handler, answer.
+"""The pipeline of every request, from its head to its answer.
+
+It finds the route, checks the licence, identifies the caller, reads the body, calls the handler, answers.
 
 It uses ASGI directly: no framework is on the hot path (``docs/decisions/0002-no-web-framework.md``).
 :meth:`Pipeline._refused` answers refusals in the envelope; any other exception is a bug, which is logged and answered

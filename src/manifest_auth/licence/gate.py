@@ -1,5 +1,8 @@
-"""The licence gate of on-premise mode: checks the state of the licence before every route for users, and free seats in
-the transaction that adds or changes a user."""
+"""The licence gate of on-premise mode.
+
+It checks the state of the licence before every route for users, and free seats in the transaction that adds or
+changes a user.
+"""
 
 from __future__ import annotations
 

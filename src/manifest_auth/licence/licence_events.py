@@ -1,5 +1,7 @@
-"""Audit events of licences: installed, refused, and, once for all nodes, changes of state such as grace, expiry, or a
-clock that was set back."""
+"""Audit events of licences: installed, refused, changed state.
+
+Changes of state, such as grace, expiry, or a clock that was set back, are recorded once for all nodes.
+"""
 
 from __future__ import annotations
 

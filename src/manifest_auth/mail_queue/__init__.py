@@ -1,5 +1,6 @@
-"""The queue of outgoing e-mails. Owns ``queued_mails``: written in the transaction of the act, sent after it, retried
-for a while.
+"""The queue of outgoing e-mails.
+
+Owns ``queued_mails``: written in the transaction of the act, sent after it, retried for a while.
 
 Never decides on recipients or texts.
 """

@@ -1,5 +1,8 @@
-"""Reads a backup. Faults that need no unpacking are refused first: unexpected members, another format, a manifest that
-does not match. Memory use is bounded, since an attacker may have made the archive."""
+"""Reads a backup.
+
+Faults that need no unpacking are refused first: unexpected members, another format, a manifest that does not match.
+Memory use is bounded, since an attacker may have made the archive.
+"""
 
 from __future__ import annotations
 

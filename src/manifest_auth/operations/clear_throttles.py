@@ -1,5 +1,7 @@
-"""Clears counters of the throttle for system admins: all, or those of an account or an address; recorded in the audit
-trail."""
+"""Clears counters of the throttle for system admins, and records that in the audit trail.
+
+Either all counters, or those of an account or an address.
+"""
 
 from __future__ import annotations
 

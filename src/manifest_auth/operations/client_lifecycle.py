@@ -1,5 +1,7 @@
-"""Life cycle of a client: create, suspend, restore, mark for deletion, end sessions. Each is recorded in the client's
-audit trail; marks for deletion, and their removal, in the installation's as well."""
+"""Life cycle of a client: create, suspend, restore, mark for deletion, end sessions.
+
+Each is recorded in the client's audit trail; marks for deletion, and their removal, in the installation's as well.
+"""
 
 from __future__ import annotations
 

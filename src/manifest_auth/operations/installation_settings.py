@@ -1,5 +1,7 @@
-"""Settings of the installation by system admins: whether they need a second factor, and the networks of the admin
-routes."""
+"""Changes the settings of the installation, for system admins.
+
+They are: whether system admins need a second factor, and the networks of the admin routes.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""The time of the last backup, and the recording of restores and upgrades. During a restore or an upgrade the store may
-have an older schema and no key, so each is stored in a row, from which the next start makes an audit event."""
+"""The time of the last backup, and the recording of restores and upgrades.
+
+During a restore or an upgrade the store may have an older schema and no key, so each is stored in a row, from which
+the next start makes an audit event.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Six languages: which one a reader gets, and the words in it. Catalogues are loaded in a thread, when first asked
-for."""
+"""The six languages of the pages: which one a reader gets, and its translations.
+
+Catalogues are loaded in a thread, at first use.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Templates to bytes. Jinja2, the catalogues and each template are loaded with the first page that needs them, in a
-thread: neither the start nor another request waits for that."""
+"""Renders templates to bytes.
+
+Jinja2, the catalogues and each template are loaded in a thread with the first page that needs them, so neither the
+start nor another request waits.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The sentence after a change, on the page that the browser is sent to. It is shown once, and by no link: another site
-cannot make a page say that a password was changed."""
+"""The sentence after a change, on the page to which the browser is redirected.
+
+It is shown once, and by no link: another site cannot make a page say that a password was changed.
+"""
 
 from __future__ import annotations
 

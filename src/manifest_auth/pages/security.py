@@ -1,5 +1,4 @@
-"""What makes a page safe to show and a form safe to take: headers, the one host, and forms that no other site can
-post."""
+"""Security of pages and forms: headers, the one host, and forms that no other site can post."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Identities: rows that link (provider, subject) to a user. Nothing else, such as an e-mail address, identifies a
-person."""
+"""Identities: rows that link (provider, subject) to a user.
+
+Nothing else, such as an e-mail address, identifies a person.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Microsoft's tokens of a user, stored where the provider's settings ask for it, encrypted for one provider and
-user."""
+"""Microsoft's tokens of a user, encrypted for one provider and user.
+
+They are stored only where the provider's settings ask for it.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Temporary folders of a process, deleted when it ends; the next process deletes those of killed processes. And
-:func:`sync`, which makes the names in a folder durable."""
+"""Temporary folders of a process, and :func:`sync`, which makes the names in a folder durable.
+
+A folder is deleted when its process ends; the next process deletes those of killed processes.
+"""
 
 from __future__ import annotations
 

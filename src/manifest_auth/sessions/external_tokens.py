@@ -1,5 +1,6 @@
-"""Callers with a token of another system: they have no session row, but user, client and state are read as for a
-session.
+"""Callers with a token of another system, such as Entra ID.
+
+They have no session row, but user, client and state are read as for a session.
 
 They are read as a :class:`Principal` whose session id is a hash of the token's payload, so that one cache and one set
 of announcements serve all callers. Owns ``refused_tokens``: tokens that were signed out.

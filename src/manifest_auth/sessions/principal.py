@@ -1,5 +1,7 @@
-"""The read of a principal: a session with its user and client in one statement, all that a request needs of its
-caller."""
+"""Reads a principal: a session with its user and client.
+
+One statement reads all that a request needs of its caller.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Rows of sessions: opened by a sign-in, advanced by a refresh, ended. One row has three keys: id, cookie, refresh
-token."""
+"""Rows of sessions: opened by a sign-in, advanced by a refresh, ended.
+
+One row has three keys: id, cookie, refresh token.
+"""
 
 from __future__ import annotations
 

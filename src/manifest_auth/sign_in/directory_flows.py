@@ -1,5 +1,7 @@
-"""Pending sign-ins of a directory's administrator, for the proof that a directory is the client's. A row is used once,
-and bound to the browser and to the session that started it."""
+"""Pending sign-ins of a directory's administrator, for the proof that a directory is the client's.
+
+A row is used once, and bound to the browser and to the session that started it.
+"""
 
 from __future__ import annotations
 

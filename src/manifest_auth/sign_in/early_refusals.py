@@ -1,5 +1,7 @@
-"""Refusals at the start of a sign-in at a provider, when the client is already known: they are recorded in the client's
-audit trail, within its budget of events."""
+"""Records refusals at the start of a sign-in at a provider, when the client is already known.
+
+They are recorded in the client's audit trail, within its budget of events.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Values of the whole installation, by name. Other code reads the table ``installation`` only in conditions inside
-other statements, and in stores with an older schema."""
+"""Values of the whole installation, by name.
+
+Other code reads the table ``installation`` only in conditions inside other statements, and in stores with an older
+schema.
+"""
 
 from __future__ import annotations
 

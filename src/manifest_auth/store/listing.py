@@ -1,5 +1,6 @@
-"""Lists of rows of a tenant or of the installation: filtered, sorted, and paged by key (keyset pagination), so that
-every page costs the same.
+"""Lists of rows, filtered, sorted, and paged by key (keyset pagination), so that every page costs the same.
+
+The rows are those of a tenant or of the installation.
 
 A page starts after the sort value and the id of the previous page's last row, never at an offset. Each combination of
 sort and filters has its own statement, so that a store can use the matching index.

@@ -1,5 +1,7 @@
-"""Lists of rows as one parameter of a statement, so that both stores can cache it as prepared: an INSERT … SELECT from
-the list writes any number of rows in one round trip, and may have a condition on each row."""
+"""Lists of rows as one parameter of a statement, so that both stores can cache it as prepared.
+
+An INSERT … SELECT from the list writes any number of rows in one round trip, and may have a condition on each row.
+"""
 
 from __future__ import annotations
 

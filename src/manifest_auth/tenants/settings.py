@@ -1,5 +1,7 @@
-"""A client's settings, as stored, and partial changes to them. Members that a change leaves out stay, so no request can
-remove a rule by not knowing it."""
+"""A client's settings, as stored, and partial changes to them.
+
+Members that a change leaves out stay, so no request can remove a rule by not knowing it.
+"""
 
 from __future__ import annotations
 

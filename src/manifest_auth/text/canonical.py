@@ -1,5 +1,7 @@
-"""Checks and canonical forms of texts that users type: e-mail addresses, names, web addresses, times, search
-patterns."""
+"""Checks and canonical forms of texts that users type.
+
+E-mail addresses, names, web addresses, times, search patterns.
+"""
 
 from __future__ import annotations
 

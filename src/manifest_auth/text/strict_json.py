@@ -1,5 +1,6 @@
-"""The parser for JSON from outside: strict (RFC 8259 with the limits of I-JSON, RFC 7493), so that two parsers cannot
-interpret a text differently.
+"""The strict parser for JSON from outside, so that two parsers cannot interpret a text differently.
+
+It follows RFC 8259 with the limits of I-JSON (RFC 7493).
 
 It uses Python's parser, since only that reports duplicate members. Refused: anything but one JSON text in UTF-8,
 duplicate members, NUL or a lone surrogate in a text, NaN and infinities, integers beyond 64 bits, nesting over 32

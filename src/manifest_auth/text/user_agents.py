@@ -1,5 +1,7 @@
-"""Which browser and system a ``User-Agent`` names, in words that people use. What it says is not proved: any caller
-writes what it likes."""
+"""Which browser and system a ``User-Agent`` names, in common words.
+
+The text is not proved: any caller may send any text.
+"""
 
 from __future__ import annotations
 

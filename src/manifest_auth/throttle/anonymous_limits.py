@@ -1,5 +1,7 @@
-"""Limits on what anonymous callers may write, by address and client (docs/decisions/0030-anonymous-limits.md): audit
-events that they cause, and sign-ins at providers that they start and do not finish.
+"""Limits on what anonymous callers may write, by address and client.
+
+Limited are audit events that they cause, and sign-ins at providers that they start and do not finish
+(docs/decisions/0030-anonymous-limits.md).
 
 The throttle's counters count both, for spans of time. Excess events of a class are counted, but not written, which
 blocks no caller. Excess starts have to wait, as with passwords, except from a device that signed in before.

@@ -1,5 +1,7 @@
-"""Counters of the throttle that block attempts now, for system admins: listed (keys are hashes), and cleared, all or
-those of an account or address."""
+"""Counters of the throttle that block attempts now, for system admins.
+
+They are listed (keys are hashes), and cleared, all or those of an account or address.
+"""
 
 from __future__ import annotations
 

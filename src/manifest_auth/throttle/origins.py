@@ -1,5 +1,7 @@
-"""Origins: devices and networks from which a user signed in before, where the user can sign in while anonymous callers
-wait."""
+"""Origins: devices and networks from which a user signed in before.
+
+From these the user can sign in while anonymous callers wait.
+"""
 
 from __future__ import annotations
 

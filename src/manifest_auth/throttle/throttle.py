@@ -1,5 +1,6 @@
-"""The throttle: counts attempts in the store before a password hash is computed, so that parallel guesses cannot outrun
-the count.
+"""The throttle counts attempts in the store before a password hash is computed.
+
+So parallel guesses cannot outrun the count.
 
 Up to three counters apply, each with free attempts and then growing pauses that decay; none locks permanently:
 

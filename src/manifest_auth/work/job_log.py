@@ -1,5 +1,7 @@
-"""The history of jobs: an entry for each move, numbered from 1 by the counter in the job's row. Entries are never
-changed."""
+"""The history of jobs: an entry for each move, numbered from 1 by the counter in the job's row.
+
+Entries are never changed.
+"""
 
 from __future__ import annotations
 

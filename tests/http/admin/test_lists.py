@@ -1,5 +1,7 @@
-"""Paged lists of the admin plane: a page starts where the last one ended, even if that row is gone; unknown parameters
-are refused."""
+"""Paged lists of the admin plane: a page starts where the last one ended, even if that row is gone.
+
+Unknown parameters are refused.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Microsoft Dynamics: a person is known by directory and object id, with the environment's user beside it; never by an
-e-mail address. The same person by Dynamics and by Power Apps is one user."""
+"""Microsoft Dynamics: a person is identified by directory and object id, never by an e-mail address.
+
+The environment's user is stored beside it. The same person by Dynamics and by Power Apps is one user.
+"""
 
 from __future__ import annotations
 

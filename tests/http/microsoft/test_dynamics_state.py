@@ -1,5 +1,7 @@
-"""Microsoft Dynamics: a sign-in in progress is used once, within ten minutes, by the browser that started it. It ends
-at a listed address; what was switched off meanwhile stays off."""
+"""Microsoft Dynamics: a sign-in in progress is used once, within ten minutes, by the browser that started it.
+
+It ends at a listed address; what was switched off meanwhile stays off.
+"""
 
 from __future__ import annotations
 

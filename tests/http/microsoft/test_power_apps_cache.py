@@ -1,5 +1,7 @@
-"""Power Apps: a verified token is remembered until it expires, for five minutes at most. Never longer than the answers
-that it depends on."""
+"""Power Apps: a verified token is remembered until it expires, for five minutes at most.
+
+Never longer than the answers that it depends on.
+"""
 
 from __future__ import annotations
 

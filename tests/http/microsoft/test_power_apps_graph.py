@@ -1,5 +1,7 @@
-"""Power Apps: Microsoft slow, busy, down or answering nonsense: no one is let in, within three seconds. No other caller
-waits, and nothing is remembered."""
+"""Power Apps: while Microsoft is slow, busy, down or answers nonsense, no one is let in, within three seconds.
+
+No other caller waits, and nothing is remembered.
+"""
 
 from __future__ import annotations
 

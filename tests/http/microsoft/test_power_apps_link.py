@@ -1,5 +1,7 @@
-"""Power Apps: a caller and a user with a password become one user once the link between them is proved. An equal e-mail
-address alone never links them."""
+"""Power Apps: a caller and a user with a password become one user once the link between them is proved.
+
+An equal e-mail address alone never links them.
+"""
 
 from __future__ import annotations
 

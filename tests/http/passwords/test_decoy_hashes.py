@@ -1,5 +1,7 @@
-"""Every sign-in attempt costs one hash, so its time does not show whether the account exists. Where a client has
-imported hashes, unknown accounts cost the same as its own."""
+"""Every sign-in attempt costs one hash, so its time does not show whether the account exists.
+
+Where a client has imported hashes, unknown accounts cost the same as its own.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Who edits a provider decides whom it identifies: a User Admin's provider opens no Admin's account and makes no one
-Admin."""
+"""A provider that a User Admin edited opens no Admin's account and makes no one Admin.
+
+Who edits a provider decides whom it identifies.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The provider's ``test`` route calls the provider and says in a sentence what is wrong, for system admins and clients
-alike."""
+"""The provider's ``test`` route calls the provider and says in a sentence what is wrong.
+
+It does so for system admins and clients alike.
+"""
 
 from __future__ import annotations
 

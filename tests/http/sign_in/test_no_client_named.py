@@ -1,5 +1,7 @@
-"""To which client a password sign-in without a client goes: the device's client, else proved addresses, else the oldest
-account."""
+"""A password sign-in that names no client goes to one of the account's clients.
+
+The device's client, else proved addresses, else the oldest account.
+"""
 
 from __future__ import annotations
 

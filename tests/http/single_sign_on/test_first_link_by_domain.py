@@ -1,5 +1,7 @@
-"""Linking an identity to an account by its address drops the credentials that others had of that account. An account
-that a provider knows by one subject is never linked to another subject by its address."""
+"""Linking an identity to an account by its address drops the credentials that others had of that account.
+
+An account that a provider knows by one subject is never linked to another subject by its address.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""A first sign-in is linked to an existing account when the provider owns the address's domain. The provider must also
-vouch for the address."""
+"""A first sign-in is linked to an existing account when the provider owns the address's domain.
+
+The provider must also vouch for the address.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Deactivated users, suspended clients and disabled, changed or deleted providers: no sign-in, also not one in
-progress."""
+"""Single sign-on refuses deactivated users, suspended clients, and providers that were switched off or changed.
+
+A deleted provider too, and also a sign-in in progress.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Throttling of sign-ins: attempts are counted before they are tried, answers do not show accounts, and no owner is
-locked out."""
+"""Throttling of sign-ins counts attempts before they are tried.
+
+Answers do not show accounts, and no owner is locked out.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The permission matrix: seven users, one for each role, and every operation. Exactly the permitted cells are open; the
-rest is FORBIDDEN before anything is looked up."""
+"""The permission matrix: seven users, one for each role, and every operation.
+
+Exactly the permitted cells are open; the rest is FORBIDDEN before anything is looked up.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Stand-in for Microsoft's login service: discovery, keys, authorize and token endpoint of every directory and
-``common``."""
+"""Stand-in for Microsoft's login service, for every directory and ``common``.
+
+It has discovery, keys, authorize and token endpoint.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The stand-in for Microsoft: one socket that serves login, Graph and Dataverse, as correct or as broken as a test
-wants.
+"""The stand-in for Microsoft: one socket that serves login, Graph and Dataverse.
+
+Its answers are as correct or as broken as a test wants.
 
 It runs in threads of its own, so that any test can use it: one whose event loop waits, or one that drives servers in
 other processes. Everything about it is a plain attribute, read anew for each request::

@@ -1,5 +1,7 @@
-"""A hostile SAML response costs less than a large genuine one: it is refused before expensive work (compared, never
-timed)."""
+"""A hostile SAML response costs less than a large genuine one.
+
+It is refused before expensive work (compared, never timed).
+"""
 
 from __future__ import annotations
 

@@ -58,17 +58,17 @@ def test_without_settings_there_is_none() -> None:
         ("MAIL_FROM", "<a@b.example"),
     ],
 )
-def test_a_wrong_value_stops_the_start_with_one_line_that_names_it(name: str, value: str) -> None:
+def test_a_wrong_value_stops_the_start_with_one_line_that_names_it(name: str, value: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=rf"^MANIFEST_{name}: .+\Z") as refused:
-        build_services(load({**GOOD, f"MANIFEST_{name}": value}))
+        build_services(load({**GOOD, "MANIFEST_DATA_DIR": str(tmp_path), f"MANIFEST_{name}": value}))
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(("given", "missing"), [("SMTP_URL", "MAIL_FROM"), ("MAIL_FROM", "SMTP_URL")])
-def test_one_without_the_other_stops_the_start(given: str, missing: str) -> None:
+def test_one_without_the_other_stops_the_start(given: str, missing: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=f"^MANIFEST_{missing}: required with MANIFEST_{given}$"):
-        build_services(load({f"MANIFEST_{given}": GOOD[f"MANIFEST_{given}"]}))
+        build_services(load({"MANIFEST_DATA_DIR": str(tmp_path), f"MANIFEST_{given}": GOOD[f"MANIFEST_{given}"]}))
 
 
 def findings(folder: Path, **settings: str) -> tuple[int, str]:

@@ -1,5 +1,8 @@
-"""System admins and their sessions. They run the installation and belong to no tenant. Their tokens have separate keys,
-audience and tables, so they open no route for users, nor the reverse."""
+"""System admins and their sessions.
+
+System admins run the installation and belong to no tenant. Their tokens have separate keys, audience and tables, so
+they open no route for users, nor the reverse.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The setup code, which the operator reads from the terminal to create the first system admin in a browser, so that an
-attacker who finds a new server first cannot. There is one code at a time, valid for an hour, void once there is an
-admin."""
+"""The setup code, which the operator reads from the terminal to create the first system admin in a browser.
+
+An attacker who finds a new server first cannot do that. There is one code at a time, valid for an hour, void once
+there is an admin.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""The users of a tenant: rows, lists, and look-up by e-mail. All functions but :func:`find_without_client`, for
-sign-ins that name no client, run in a unit of work that is bound to the tenant."""
+"""The users of a tenant: rows, lists, and look-up by e-mail.
+
+All functions but :func:`find_without_client`, for sign-ins that name no client, run in a unit of work that is bound
+to the tenant.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""``/api/admin/admins``: system admins create, list, disable, enable and reset each other. The last active one cannot
-be disabled."""
+"""``/api/admin/admins``: system admins create, list, disable, enable and reset each other.
+
+The last active one cannot be disabled.
+"""
 
 from __future__ import annotations
 

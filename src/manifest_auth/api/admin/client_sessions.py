@@ -1,5 +1,7 @@
-"""``/api/admin/clients/{client}/sessions``: system admins list and end the sessions of a client's users. The routes for
-one user also exist below ``/api/client/users``, for the client's own Admin and User Admin."""
+"""``/api/admin/clients/{client}/sessions``: system admins list and end the sessions of a client's users.
+
+The routes for one user also exist below ``/api/client/users``, for the client's own Admin and User Admin.
+"""
 
 from __future__ import annotations
 

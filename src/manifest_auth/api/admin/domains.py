@@ -1,5 +1,8 @@
-"""E-mail domains of a client, for system admins under ``/api/admin/clients/{client}/domains`` and for the client's own
-Admin and User Admin under ``/api/client/domains``. System admins may also vouch."""
+"""Routes for a client's e-mail domains: claim, prove, release, and vouch.
+
+System admins call them under ``/api/admin/clients/{client}/domains``, the client's own Admin and User Admin under
+``/api/client/domains``. System admins alone may vouch.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""``/api/admin/status`` and ``/api/admin/settings``: status of the installation, and the settings that system admins
-change."""
+"""``/api/admin/status`` and ``/api/admin/settings``: the installation's status, and settings that can be changed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Providers of a client, for system admins under ``/api/admin/clients/{client}/providers`` and for the client's own
-Admin and User Admin under ``/api/client/providers``, with the same handlers."""
+"""Routes for a client's providers.
+
+System admins call them under ``/api/admin/clients/{client}/providers``, the client's own Admin and User Admin under
+``/api/client/providers``, with the same handlers.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/api/client/auth``: sign-in, refresh, sign-out, the caller's sessions, ``me``."""
+"""``/api/client/auth``: sign-in, refresh, sign-out, the own password, the caller's sessions, ``me``."""
 
 from __future__ import annotations
 

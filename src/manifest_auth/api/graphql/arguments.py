@@ -1,5 +1,7 @@
-"""Arguments that many fields share: page sizes, cursors, search texts. Null counts as left out, since clients send null
-for variables that they did not set."""
+"""Arguments that many fields share: page sizes, cursors, search texts.
+
+Null counts as left out, since clients send null for variables that they did not set.
+"""
 
 from __future__ import annotations
 

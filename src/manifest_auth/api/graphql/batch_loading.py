@@ -1,5 +1,8 @@
-"""Batch loading (the DataLoader pattern): keys that resolvers ask for in one turn of the event loop are read with one
-statement, so a list of a hundred costs as many statements as a list of one."""
+"""Batch loading (the DataLoader pattern) for resolvers.
+
+Keys that resolvers ask for in one turn of the event loop are read with one statement, so a list of a hundred costs
+as many statements as a list of one.
+"""
 
 from __future__ import annotations
 

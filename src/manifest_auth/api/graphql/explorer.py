@@ -1,5 +1,7 @@
-"""The page at ``/explorer``, to try queries and read the schema in a browser, without internet. It exists where
-introspection is on, and calls the same routes as every caller, with the visitor's rights."""
+"""The page at ``/explorer``, to try queries and read the schema in a browser, without internet.
+
+It exists where introspection is on, and calls the same routes as every caller, with the visitor's rights.
+"""
 
 from __future__ import annotations
 

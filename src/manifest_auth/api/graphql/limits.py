@@ -1,5 +1,6 @@
-"""Limits of GraphQL requests: on the body before it is parsed, on the document's text before it is parsed, and on the
-document before it is validated or executed, with fragments followed.
+"""Limits of GraphQL requests: on the body, on the document's text, and on the parsed document.
+
+The first two are checked before parsing, the third before validation and execution, with fragments followed.
 
 The walk visits a fragment once for each place that spreads it, and stops at the limits, so a fragment bomb costs no
 more than the limit. A fragment that spreads itself is left to validation, which refuses it.

@@ -1,5 +1,7 @@
-"""Queries and mutations on templates, their versions, steps and history. The rules are in
-``work.template_operations``."""
+"""Queries and mutations on templates, their versions, steps and history.
+
+The rules are in ``work.template_operations``.
+"""
 
 from __future__ import annotations
 

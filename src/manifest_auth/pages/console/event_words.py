@@ -1,5 +1,7 @@
-"""Events of the audit trail in plain words. One sentence for each, with places for names: ``who`` acted, ``whom`` or
-``what`` it concerns."""
+"""Events of the audit trail in plain words.
+
+One sentence for each, with places for names: ``who`` acted, ``whom`` or ``what`` it concerns.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""What a form asks of each kind of provider, as data. A field has the name of the member that it fills
-(``oidc.issuer``), so a refusal that names the member stands beside the field. What a member may be, its model says."""
+"""The form fields of each kind of provider, as data.
+
+A field has the name of the member that it fills (``oidc.issuer``), so a refusal that names the member is shown
+beside the field. The member's own model says which values are valid.
+"""
 
 from __future__ import annotations
 

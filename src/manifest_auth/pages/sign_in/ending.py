@@ -1,5 +1,8 @@
-"""``/sign-in/done``: where a sign-in ends. A form post never redirects to another origin, which browsers hold against a
-policy's ``form-action``: a foreign address is reached from a page of ours, by a refresh or a link."""
+"""``/sign-in/done``: where a sign-in ends.
+
+A form post never redirects to another origin, since browsers apply a policy's ``form-action`` to redirects: a
+foreign address is reached from a page of this server, by a refresh or a link.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A cache of provider documents: an hour old at most, shared by all clients, one fetch at a time per client."""
+"""A cache of provider documents: fetched again after an hour, used longer only while fetching fails.
+
+One fetch of a document at a time for each client; the documents are shared by all clients.
+"""
 
 from __future__ import annotations
 

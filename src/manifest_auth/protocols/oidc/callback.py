@@ -1,5 +1,6 @@
-"""The callback address of a sign-in, and whether an answer belongs to it: mix-up defence (RFC 9207; RFC 9700, section
-4.4).
+"""The callback address of a sign-in, and whether an answer belongs to it.
+
+This is the mix-up defence (RFC 9207; RFC 9700, section 4.4).
 
 An attacker's provider may redirect the browser to an honest one, so that the honest provider's code arrives in a
 sign-in at the attacker's. One of two facts must prove the origin of an answer: it arrives at an address that no other

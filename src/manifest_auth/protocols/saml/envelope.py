@@ -1,5 +1,7 @@
-"""Checks of the Response around the assertion: status, destination, issuer, time, InResponseTo (SAML profiles
-4.1.4.3)."""
+"""Checks of the SAML Response around the assertion (SAML profiles 4.1.4.3).
+
+Checked are status, destination, issuer, time and InResponseTo.
+"""
 
 from __future__ import annotations
 

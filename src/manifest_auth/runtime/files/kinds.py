@@ -1,5 +1,7 @@
-"""The media types that are accepted as evidence, and the first bytes that each must have. Names and headers are not
-trusted."""
+"""The media types that are accepted as evidence, and the first bytes that each must have.
+
+Names and headers are not trusted.
+"""
 
 from __future__ import annotations
 

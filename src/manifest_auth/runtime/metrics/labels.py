@@ -1,5 +1,8 @@
-"""The values of labels. Each list is closed, so callers cannot fill the memory with new values, and every series exists
-from the start: for a series that appears with its first event, Prometheus sees no increase."""
+"""The values of labels.
+
+Each list is closed, so callers cannot fill the memory with new values, and every series exists from the start: for a
+series that appears with its first event, Prometheus sees no increase.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""DNS lookups, done before connecting, so that the address that was checked is the one that is called (DNS
-rebinding)."""
+"""DNS lookups, done before connecting.
+
+So the address that was checked is the one that is called (DNS rebinding).
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Which addresses may be called (server-side request forgery): rules for URLs and for the IP addresses they resolve
-to."""
+"""Which addresses may be called: the guard against server-side request forgery (SSRF).
+
+It has rules for URLs, and for the IP addresses that they resolve to.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Loads the settings: from the command line, then ``MANIFEST_…`` environment variables, then an optional TOML file that
-``MANIFEST_CONFIG`` names, then defaults. A wrong or unknown setting stops the start with one line."""
+"""Loads the settings; a wrong or unknown one stops the start with one line.
+
+They come from the command line, then ``MANIFEST_…`` environment variables, then an optional TOML file that
+``MANIFEST_CONFIG`` names, then defaults.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""The authorization code flow with PKCE, state and nonce (OpenID Connect Core; RFC 9700), for every kind of provider
-that sends browsers back with ``state`` and ``code``."""
+"""The authorization code flow with PKCE, state and nonce (OpenID Connect Core; RFC 9700).
+
+It is shared by every kind of provider that sends browsers back with ``state`` and ``code``.
+"""
 
 from __future__ import annotations
 

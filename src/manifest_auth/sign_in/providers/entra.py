@@ -1,5 +1,7 @@
-"""Settings of providers whose apps, such as Power Apps, call with an Entra ID access token. No sign-in page belongs to
-them; :mod:`.entra_verify` verifies the tokens."""
+"""Settings of providers whose apps, such as Power Apps, call with an Entra ID access token.
+
+No sign-in page belongs to them; :mod:`.entra_verify` verifies the tokens.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Base class of a kind of identity provider. To add a kind: a module with a :class:`Kind`, its line in :mod:`.kinds`,
-and a page in ``docs/providers``."""
+"""Base class of a kind of identity provider.
+
+To add a kind: a module with a :class:`Kind`, its line in :mod:`.kinds`, and a page in ``docs/providers``.
+"""
 
 from __future__ import annotations
 

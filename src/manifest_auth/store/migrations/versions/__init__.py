@@ -1,2 +1,4 @@
-"""One module for each revision of the schema. A released revision never changes, and imports no code that may
-change."""
+"""One module for each revision of the schema.
+
+A released revision never changes, and imports no code that may change.
+"""

@@ -1,5 +1,7 @@
-"""Adds claims on domains, directories and provider names, own callback addresses, verified identities, and queued
-e-mails."""
+"""Adds claims on domains and directories, provider names, and queued e-mails.
+
+Also own callback addresses and verified identities.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Pages: a client's logo, a user's language, the sessions of system admins that a cookie identifies, and one-time codes
-that no provider stands behind."""
+"""Adds what the pages need.
+
+That is: a client's logo, a user's language, the sessions of system admins that a cookie identifies, and one-time
+codes of sign-ins without a provider.
+"""
 
 from __future__ import annotations
 
