@@ -54,6 +54,12 @@ def signed(app: App, purpose: Purpose, claims: dict[str, Any]) -> str:
     return mint(app.services.keys, app.services.settings.issuer, purpose, claims)
 
 
+def form_token(app: App, form_cookie: str, session_id: str, path: str) -> str:
+    """What a page's form that posts to ``path`` has in it, for pages that this session is never shown."""
+    mac = hmac.digest(signing_keys(app)[Purpose.FORMS], f"{form_cookie}\0{session_id}\0{path}".encode(), "sha256")
+    return b64(bytes(len(mac)) + mac)
+
+
 def signing_keys(app: App) -> dict[Purpose, bytes]:
     """The secret with which each kind of token is signed now."""
     return {purpose: app.services.keys.signing(purpose).raw for purpose in Purpose}

@@ -260,6 +260,7 @@ async def test_anothers_address_is_like_one_that_never_was(
         "identity": NEVER,
         "provider": "never",
         "id": "A" * 22,
+        "session": "A" * 22,
         "domain": "never.example",
         "directory": "d0d0d0d0-7777-4000-8000-00000000ffff",
     }
@@ -270,26 +271,29 @@ async def test_anothers_address_is_like_one_that_never_was(
     before = await everything(ours.app)
     for token in tokens:
         for named in (there, never, {**there, "user": own.user}):
-            if named.get("user") == own.user and "identity" not in pattern:
+            if named.get("user") == own.user and "{" not in pattern.partition("{user}")[2]:
                 continue  # one's own user
             reply = await ours.app.send(method, filled(pattern, **named), ADDRESSES[address], token=token)
             assert check_refusal(reply, 404, "NOT_FOUND")["message"] == "Not found"
     assert await everything(ours.app) == before
+    if method == "GET":  # and for them it is there
+        admin = await theirs.member("Admin")
+        assert (await ours.app.send(method, filled(pattern, **there), token=admin.token)).status == 200
 
 
 _SETTINGS = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
 
 
 async def their_things(theirs: Team, foreign: Things) -> dict[str, Any]:
-    """What addresses can name: with a provider, an identity and a session that are really there."""
-    admin = await theirs.member("Admin")
+    """What addresses can name: with a provider, and an identity and a session of one user, that are really there."""
+    admin, operator = await theirs.member("Admin"), foreign.operator
     made = await add_provider(theirs.app, theirs.client, oidc=_SETTINGS)
-    identity = await link(theirs, made["id"], f"s{made['id']}", foreign.user)
-    sessions = await theirs.app.get("/api/client/auth/sessions", token=admin.token)
+    identity = await link(theirs, made["id"], f"s{made['id']}", operator)
+    sessions = await theirs.app.get(f"/api/client/users/{operator}/sessions", token=admin.token)
     session = sessions.data["items"][0]["id"]
     claim = await claimed(theirs.app, theirs.client, f"s{made['id']}.example")
     directory = f"d0d0d0d0-7777-4000-8000-{made['id']:012d}"
     body = {"directory": directory}
     assert (await theirs.app.post("/api/client/directories", body, token=admin.token)).status == 201
     named = {"provider": made["name"], "domain": claim.domain, "directory": directory}
-    return {"file": foreign.file, "user": foreign.user, "identity": identity, "id": session, **named}
+    return {"file": foreign.file, "user": operator, "identity": identity, "id": session, "session": session, **named}

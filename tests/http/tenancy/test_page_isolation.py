@@ -1,0 +1,90 @@
+"""Pages that name a thing: another client's are answered like things that never existed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.accounts import new_user
+from tests.support.application import App, Reply
+from tests.support.forged_tokens import form_token
+from tests.support.graphql_operations import everything
+from tests.support.routes import PAGES, filled
+from tests.support.single_sign_on import add_provider
+from tests.support.team import Team, new_team
+from tests.support.visitor import Page, Visitor
+
+_SETTINGS = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
+#: All but those that name a client itself, for readers who may see every client.
+NAMING = [
+    (page.method, page.path)
+    for page in PAGES
+    if "{" in page.path and not page.path.startswith(("/assets/", "/docs/", "/installation/"))
+]
+#: What the forms of a user's page do, and what of it asks for nothing else.
+_USER = "/console/users/{id}"
+ACTS = (
+    "details", "roles", "deactivate", "restore", "reset", "invite", "end-session", "end-sessions", "unlink", "confirm",
+)  # fmt: skip
+MERE_ACT = "end-sessions"
+pytestmark = pytest.mark.still
+
+
+class Named(NamedTuple):
+    """What an address of a page can name."""
+
+    id: int
+    name: str
+
+
+NEVER = Named(2**31 - 1, "never")
+
+
+async def named(team: Team) -> Named:
+    """New things of the client."""
+    user, _ = await new_user(team.app, team.client)
+    return Named(user, (await add_provider(team.app, team.client, oidc=_SETTINGS))["name"])
+
+
+async def opened(team: Team, method: str, pattern: str, thing: Named, act: str = MERE_ACT) -> Reply:
+    """The answer to the client's Admin; a form comes with a good token, so that the address alone can be refused."""
+    path, admin = filled(pattern, **thing._asdict()), await team.member("Admin")
+    visitor = Visitor(team.app, {"session": admin.cookie})
+    if method == "GET":
+        return (await visitor.get(path)).reply
+    await visitor.get("/console/invite")  # which gives the cookie of forms
+    session = (await team.app.me(admin.token)).data["session"]["id"]
+    token = form_token(team.app, visitor.cookies["form"], session, path)
+    return (await visitor.post(path, {"form": token, "act": act, "roleViewer": "on"})).reply
+
+
+def test_there_are_such_pages_of_users_and_providers() -> None:
+    assert {pattern.split("/")[2] for _, pattern in NAMING} == {"users", "providers"}
+
+
+async def refused(ours: Team, method: str, pattern: str, foreign: Named, act: str = MERE_ACT) -> None:
+    """What is another's is answered as what never was, and nothing changes."""
+    await ours.member("Admin")
+    before = await everything(ours.app)
+    replies = [await opened(ours, method, pattern, thing, act) for thing in (NEVER, foreign)]
+    assert [(reply.status, Page(reply).heading) for reply in replies] == [(404, "This page does not exist")] * 2
+    never, anothers = [reply.text.replace(reply.headers["x-request-id"], "") for reply in replies]
+    assert never == anothers
+    assert await everything(ours.app) == before
+
+
+@pytest.mark.parametrize("page", NAMING, ids=" ".join)
+async def test_anothers_page_is_like_one_that_never_was(app: App, page: tuple[str, str]) -> None:
+    ours, theirs = [await new_team(app) for _ in range(2)]
+    own, foreign = [await named(team) for team in (ours, theirs)]
+    await refused(ours, *page, foreign)
+    for team, thing in ((ours, own), (theirs, foreign)):  # for their own Admins they are there
+        reply = await opened(team, *page, thing)
+        assert reply.status in (200, 302, 303, 400, 409), reply.text
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_nothing_is_done_to_anothers_user(app: App, act: str) -> None:
+    ours, theirs = [await new_team(app) for _ in range(2)]
+    await refused(ours, "POST", _USER, await named(theirs), act)
