@@ -1,7 +1,4 @@
-"""Identities: rows that link (provider, subject) to a user.
-
-Nothing else, such as an e-mail address, identifies a person.
-"""
+"""Identities: rows that link (provider, subject) to a user; no e-mail address or other claim identifies a person."""
 
 from __future__ import annotations
 
