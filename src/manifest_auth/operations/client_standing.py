@@ -1,4 +1,4 @@
-"""Is everything well with a client? What those who manage it have to settle, as of now."""
+"""The state of a client, and what its administrators have to settle, as of now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Refusals in the reader's words, by their code and the rule that was broken. The JSON message stays English."""
+"""Refusals in the reader's words, by their code and the rule that was broken.
+
+The JSON message stays English.
+"""
 
 from __future__ import annotations
 

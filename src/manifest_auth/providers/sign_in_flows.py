@@ -175,7 +175,7 @@ def seal(sealer: Sealer, begun: StartedFlow, row: str) -> bytes:
 
 
 def unseal(sealer: Sealer, sealed: bytes, row: str) -> tuple[str, str]:
-    """Nonce and PKCE verifier. Raises CannotOpen."""
+    """Decrypts the nonce and the PKCE verifier of a flow. ``row``: as for :func:`seal`. Raises CannotOpen."""
     found = msgspec.json.decode(sealer.open(sealed, row), type=_Secrets)
     return found.nonce, found.verifier
 

@@ -1,4 +1,7 @@
-"""The history of templates and their versions: actor, time, move and comment. Entries are never changed."""
+"""The history of templates and their versions: actor, time, move and comment.
+
+Entries are never changed.
+"""
 
 from __future__ import annotations
 

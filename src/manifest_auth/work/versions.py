@@ -1,4 +1,7 @@
-"""Rows of template versions. The statements themselves prevent changes of published versions."""
+"""Rows of template versions.
+
+The statements themselves prevent changes of published versions.
+"""
 
 from __future__ import annotations
 

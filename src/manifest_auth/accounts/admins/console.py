@@ -85,11 +85,12 @@ def begin(unit: SystemUnit, session_id: str, cookie: str, now: int, until: int) 
 
 
 async def look_up(store: Store, cookie: str) -> ConsoleSession | None:
-    """The session of a cookie, by a key read of the store, never from a cache."""
+    """The session of a cookie, alive or not, by a key read of the store, never from a cache; None: there is none."""
     return await store.look_up(_BY_COOKIE, cookie_hash=cookie_hash(cookie))
 
 
 def find(unit: SystemUnit, cookie: str) -> ConsoleSession | None:
+    """As :func:`look_up`, inside a unit of work."""
     return unit.first(_BY_COOKIE, cookie_hash=cookie_hash(cookie))
 
 
