@@ -93,6 +93,11 @@ class AccountDisabled(Refusal):
     )
     keeps_writes = True
 
+    def __init__(self, message: str | None = None, *, reason: str = "", client: str = "") -> None:
+        """``client``: the client's identifier, only after a valid proof: a page then shows whom to contact."""
+        super().__init__(message, reason=reason)
+        self.client = client
+
 
 class MfaRequired(Refusal):
     code, status, sentence = "MFA_REQUIRED", 401, "A second factor is required"

@@ -79,6 +79,7 @@ class Services:
     domain_records: DomainRecords
     refusals: Refusals
     started_at: int  # start of this process, milliseconds
+    jobs_failed_at: int = 0  # when background jobs of this process failed last, 0 once they are clean again
 
 
 class RequestContext(Request):

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
+import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx2
 import pytest
 
+from manifest_auth.work.job_rules import JobStatus
+from manifest_auth.work.template_rules import VersionStatus
 from tests.support.application import SLUGS
 from tests.support.commands import done, run
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 ACCOUNTS = [*(f"{slug}@acme.example" for slug in SLUGS.values()), "admin@globex.example", "admin"]
 NO_PASSWORD = {"MANIFEST_DEMO_PASSWORD": ""}
+KEY = {"MANIFEST_SECRET_KEY": SECRET_KEY}  # that of the servers
 
 
 def shown(server: Server) -> dict[str, str]:
@@ -89,3 +97,56 @@ def test_it_refuses_addresses_that_others_can_reach(
     assert result.status == 2
     assert result.line.startswith("--demo: only on a loopback address")
     assert not (tmp_path / "data" / "manifest-auth.db").exists()
+
+
+def test_the_first_screen_says_what_to_open_before_anything_else(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        text = server.output.read_text()
+        address, console = f"Open {server.base}/sign-in in a browser", f"{server.base}/installation"
+        assert text.index(address) < text.index(console) < text.index("admin@acme.example") < text.index("# Sign in")
+        for page in ("/sign-in", "/installation", "/docs"):
+            with urllib.request.urlopen(f"{server.base}{page}", timeout=20) as answer:
+                assert answer.status == 200
+
+
+def test_started_again_it_says_how_to_come_in_again(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        port = server.port
+    first = server.output.read_text()
+    with served(tmp_path, port=port) as server:  # type: ignore[arg-type]
+        again = server.output.read_text()[len(first) :]
+        assert "YOUR-PASSWORD" not in again
+        link, reset = [shlex.split(line) for line in again.splitlines() if " user link " in line or " reset " in line]
+        for setting, _, *arguments in (link, reset):
+            name, _, address = setting.partition("=")
+            assert (name, address) == ("MANIFEST_PUBLIC_URL", server.base)
+            out = done(tmp_path, *arguments, **KEY, **{name: address})
+            assert out.startswith((f"{server.base}/welcome", "System admin admin: the password is a new one"))
+
+
+def test_it_has_a_fortnight_of_work_with_a_genuine_audit_trail(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        http = httpx2.Client(base_url=server.base, timeout=30)
+        body = {"email": "admin@acme.example", "password": DEMO_PASSWORD}
+        token = http.post("/api/client/auth/sign-in", json=body).json()["data"]["token"]
+        http.cookies.clear()
+        http.headers["Authorization"] = f"Bearer {token}"
+        query = "{ templates { isArchived versions { status } } jobs { status records { file { url } } } }"
+        data = http.post("/api/client/graphql", json={"query": query}).json()["data"]
+        versions = {version["status"] for template in data["templates"] for version in template["versions"]}
+        assert versions == set(VersionStatus)
+        assert any(template["isArchived"] for template in data["templates"])
+        assert {job["status"] for job in data["jobs"]} == set(JobStatus)
+        [picture] = [record["file"] for job in data["jobs"] for record in job["records"] if record["file"]]
+        assert http.get(picture["url"]).content.startswith(b"\x89PNG")
+        sessions = http.get("/api/client/auth/sessions").json()["data"]["items"]
+        assert len({session["userAgent"] for session in sessions}) == 4  # three of the demo, and this one
+        assert done(tmp_path, "audit", "verify", **KEY).endswith("all as recorded.\n")
+        events = [json.loads(line) for line in done(tmp_path, "audit", "export", **KEY).splitlines()]
+    ages = [datetime.now(UTC) - datetime.fromisoformat(event["at"]) for event in events]
+    assert {age.days for age in ages} >= set(range(14))
+    assert max(ages) < timedelta(days=14, hours=1)
+    for client in ("acme", "globex", None):
+        times = [event["at"] for event in events if event["client"] == client]
+        assert len(times) > 3
+        assert times == sorted(times)

@@ -94,6 +94,6 @@ async def test_the_demo_fills_a_store_without_a_licence_and_counts_from_then_on(
         assert await demo.fill(services)
         found = await services.licence.overview()
         assert found.status.state is State.MISSING
-        assert found.used == Seats(full=6, operate=1, connect=1)
+        assert found.used == Seats(full=7, operate=1, connect=2)
     async with on_premise(url) as app:
         assert (await app.sign_in(client="acme")).code == "LICENSE_REQUIRED"

@@ -89,7 +89,7 @@ def test_the_host_and_port_of_the_command_line_count(tmp_path: Path) -> None:
             if busy.status == 1:
                 break
             busy = run(tmp_path, "serve", "--port", str(port))
-        assert busy.line == f"MANIFEST_HOST: 127.0.0.1:{port} is in use by another program"
+        assert busy.line == f"MANIFEST_PORT: port {port} of 127.0.0.1 is in use by another program"
     finally:
         process.terminate()
         assert process.wait(15) in (0, -15)

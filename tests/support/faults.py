@@ -41,6 +41,15 @@ def store_is_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:
     store_has_a_bug(patch, app, StoreUnavailable(why), "write", "write_quickly")
 
 
+def logos_cannot_be_read(patch: pytest.MonkeyPatch) -> None:
+    """The store is gone for pages that look for a client's logo."""
+
+    def broken(_unit: object) -> None:
+        raise StoreUnavailable("gone")
+
+    patch.setattr("manifest_auth.tenants.logos.find", broken)
+
+
 def store_has_a_bug(patch: pytest.MonkeyPatch, app: App, error: Exception, *methods: str) -> None:
     """Units of work of these kinds fail with it."""
 

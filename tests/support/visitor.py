@@ -64,7 +64,8 @@ class Page:
 
     def form(self, action: str, **holds: str) -> Form:
         """The page's form that posts there; of several the one whose fields hold that."""
-        [found] = [form for form in self.forms() if form.action == action and holds.items() <= form.fields.items()]
+        posting = [self._form(form) for form in self.tree.xpath("//form[@method='post']")]
+        [found] = [form for form in posting if form.action == action and holds.items() <= form.fields.items()]
         return found
 
     def forms(self) -> list[Form]:
@@ -141,4 +142,11 @@ class Visitor:
         """Signed in by the API, as an application would do it."""
         reply = await self.app.sign_in(email, PASSWORD)
         self.cookies["session"] = reply.cookie("session")
+        return self
+
+    async def system_admin(self, username: str = "root", password: str = PASSWORD) -> Visitor:
+        """Signed in at the pages of the installation, as a person does it."""
+        page = await self.get("/installation/sign-in")
+        page = await self.submit(page, "/installation/sign-in", username=username, password=password)
+        assert (page.status, page.location) == (303, "/installation"), page.reply.text
         return self

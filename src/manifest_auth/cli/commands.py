@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -22,11 +23,12 @@ from manifest_auth.accounts import Draft, UserWithAccessLink, add, deliver_link,
 from manifest_auth.accounts.admins import management
 from manifest_auth.app import build_services, freeze_garbage, opened
 from manifest_auth.audit import Event, Origin
+from manifest_auth.cli.progress import Progress
 from manifest_auth.errors import NoSeat
-from manifest_auth.operations import client_lifecycle, demo
+from manifest_auth.operations import client_lifecycle
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.runtime import settings
-from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, variable
 from manifest_auth.services import RequestContext, Services
@@ -38,6 +40,7 @@ T = TypeVar("T")
 #: Attempts and pause in seconds for a port that is in use, before the start is refused: five seconds in total.
 PORT_TRIES = 50
 PORT_PAUSE_S = 0.1
+_PROGRAM = "manifest-auth"
 
 
 class Refused(Exception):
@@ -53,12 +56,14 @@ def serve(given: argparse.Namespace) -> None:
         os.environ[variable("public_url")] = f"http://127.0.0.1:{given.port}"
     loaded = settings.load()
     if given.demo:
+        from manifest_auth.operations import demo
+
         demo.check_allowed(loaded)
     check_listener(loaded)
-    _check_address("host", loaded.host, loaded.port)
+    _check_address(("host", "port"), loaded.host, loaded.port)
     if loaded.metrics_listen:
         host, _, port = loaded.metrics_listen.rpartition(":")
-        _check_address("metrics_listen", host or "127.0.0.1", int(port))
+        _check_address(("metrics_listen", "metrics_listen"), host or "127.0.0.1", int(port))
     from manifest_auth.http import uvicorn_server
 
     freeze_garbage()
@@ -66,8 +71,9 @@ def serve(given: argparse.Namespace) -> None:
     uvicorn_server.run(loaded)
 
 
-def _check_address(field: str, host: str, port: int) -> None:
-    """Raises SettingsError for an address that is not of this machine, Refused for one that stays in use.
+def _check_address(fields: tuple[str, str], host: str, port: int) -> None:
+    """Raises SettingsError for an address that is not of this machine, Refused for a port that stays in use.
+    ``fields``: the settings with the host and with the port.
 
     A web process that was starting when its parent was killed uses the port until it has loaded.
     """
@@ -80,9 +86,11 @@ def _check_address(field: str, host: str, port: int) -> None:
             return
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise SettingsError(f"{variable(field)}: cannot listen on {host}:{port}: {error.strerror}") from None
+                raise SettingsError(
+                    f"{variable(fields[0])}: cannot listen on {host}:{port}: {error.strerror}"
+                ) from None
             if not tries_left:
-                raise Refused(f"{variable(field)}: {host}:{port} is in use by another program") from None
+                raise Refused(f"{variable(fields[1])}: port {port} of {host} is in use by another program") from None
             time.sleep(PORT_PAUSE_S)
 
 
@@ -98,13 +106,27 @@ async def _check_start(loaded: Settings) -> None:
 
 
 async def _demo(loaded: Settings) -> None:
-    services = build_services(loaded)
+    from manifest_auth.operations import demo
+
     try:
-        async with opened(services):
-            made = await demo.fill(services)
+        clock = None if await demo.is_filled(build_services(loaded)) else demo.PastClock(Clock())
+        services, made = build_services(loaded, clock), None
+        async with opened(services, hashing=clock is not None):
+            if clock is not None:
+                with Progress() as progress:
+                    made = await demo.fill(services, progress)
     except demo.NotEmpty as error:
         raise Refused(str(error)) from error
-    print(demo.welcome(_base(loaded), made), flush=True)
+    base = _base(loaded)
+    print(demo.welcome(base, made) if made else demo.welcome_again(base, _this_command(loaded)), flush=True)
+
+
+def _this_command(loaded: Settings) -> str:
+    """How to call the command line in another terminal, so that its links have this server's address."""
+    program = sys.argv[0] if Path(sys.argv[0]).name == _PROGRAM else _PROGRAM
+    if loaded.public_url == Settings().public_url:
+        return program
+    return f"{variable('public_url')}={loaded.public_url} {program}"
 
 
 def _base(loaded: Settings) -> str:

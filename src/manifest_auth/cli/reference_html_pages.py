@@ -12,7 +12,8 @@ _HEAD = """\
 
 What browsers show. Programs call the routes of `/openapi.json`. All pages answer at `MANIFEST_PUBLIC_URL` alone; a
 form is posted from the page that shows it. Those for users send everyone else to `/sign-in` and come back; one that
-asks for a permission is not there for users who do not have it.
+asks for a permission is not there for users who do not have it. Those for system admins have a session of their own,
+and send everyone else to `/installation/sign-in`.
 
 | route | for | what it does |
 | --- | --- | --- |

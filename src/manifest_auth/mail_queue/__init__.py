@@ -6,3 +6,4 @@ Never decides on recipients or texts.
 """
 
 from manifest_auth.mail_queue.mail_queue import MailQueue, Queued
+from manifest_auth.mail_queue.rows import not_accepted

@@ -58,6 +58,11 @@ _DUE = cross_tenant(
     Row,
     because="e-mails of all clients are retried",
 )
+_REFUSED = cross_tenant(
+    select(func.count()).select_from(queued_mails).where(_C.tries > 1),
+    int,
+    because="system admins see whether e-mails go out",
+)
 
 
 def add(unit: TenantUnit, row: Row) -> None:
@@ -67,6 +72,11 @@ def add(unit: TenantUnit, row: Row) -> None:
 def due(unit: SystemUnit, now: int, limit: int) -> list[Row]:
     """E-mails whose next attempt is due, a few of each client."""
     return unit.all(_DUE, now=now, limit=limit)
+
+
+def not_accepted(unit: SystemUnit) -> int:
+    """How many e-mails wait that the mail server did not accept at the first attempt."""
+    return unit.first(_REFUSED) or 0
 
 
 def take(unit: TenantUnit, row: Row, now: int) -> bool:

@@ -67,9 +67,12 @@ async def run(services: Services) -> None:
                 await sweep_files(services)
                 await sweep_partial_uploads(services)
                 await sweep_audit(services)
+            services.jobs_failed_at = 0
         except StoreUnavailable as error:
+            services.jobs_failed_at = services.clock.now_ms()
             services.log.warning("sweeping_failed", error=str(error))
         except Exception:
+            services.jobs_failed_at = services.clock.now_ms()
             services.log.exception("sweeping_failed")
         await asyncio.sleep(EVERY_S if is_clean else GO_ON_S)
         turn += 1

@@ -30,13 +30,26 @@ class Brand(NamedTuple):
 
 def brand_of(unit: TenantUnit, tenant: Tenant) -> Brand:
     """The branding of ``tenant``, whose unit this is."""
-    logo, accent = logos.find(unit), tenants.settings_of(tenant.settings).branding.accent
-    base = f"/assets/brand/{tenant.identifier}/"
-    sheet = f"{base}{accent_colours.stylesheet(accent).hash}.css" if accent else None
+    logo, sheet = logos.find(unit), stylesheet_of(tenant.identifier, tenant.settings)
     name = tenants.shown_name(tenant)
     if logo is None:
         return Brand(name, None, 0, 0, sheet)
-    return Brand(name, f"{base}{logo.hash}.png", logo.width, logo.height, sheet)
+    return Brand(name, logo_address(tenant.identifier, logo), logo.width, logo.height, sheet)
+
+
+def stylesheet_of(client: str, settings: str) -> str | None:
+    """The path of the stylesheet with a client's colour; None without one. ``settings``: as stored."""
+    accent = tenants.settings_of(settings).branding.accent
+    return f"{_base(client)}{accent_colours.stylesheet(accent).hash}.css" if accent else None
+
+
+def logo_address(client: str, logo: Logo) -> str:
+    """The path of a client's logo."""
+    return f"{_base(client)}{logo.hash}.png"
+
+
+def _base(client: str) -> str:
+    return f"/assets/brand/{client}/"
 
 
 def put_logo(unit: TenantUnit, ctx: RequestContext, data: bytes) -> Logo:

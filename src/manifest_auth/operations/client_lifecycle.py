@@ -9,6 +9,8 @@ from manifest_auth import audit, sessions, tenants
 from manifest_auth.audit import Event
 from manifest_auth.context import Acting, require_recent
 from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.runtime.settings import DAY
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, TenantSettings
 from manifest_auth.text.canonical import check_line, when
@@ -58,6 +60,12 @@ def mark_for_deletion(unit: SystemUnit, acting: Acting, tenant: Tenant, delete_a
     ended = sessions.end_tenant(unit.of(tenant.id), "client_deleted", now)
     _record(unit, acting, Event.CLIENT_DELETION_STARTED, tenant, marked, sessions_ended=ended)
     return marked
+
+
+def start_deletion(unit: SystemUnit, ctx: RequestContext, tenant: Tenant) -> Tenant:
+    """As :func:`mark_for_deletion`, after the time that the settings give to take it back."""
+    at = ctx.now + ctx.services.settings.client_deletion_days * DAY * 1000
+    return mark_for_deletion(unit, ctx, tenant, at)
 
 
 def end_sessions(unit: SystemUnit, acting: Acting, tenant: Tenant) -> int:

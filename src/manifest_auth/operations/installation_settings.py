@@ -11,7 +11,7 @@ from manifest_auth import audit
 from manifest_auth.accounts.admins import management, networks, second_factor
 from manifest_auth.audit import Event
 from manifest_auth.context import Request, require_recent
-from manifest_auth.errors import Conflict
+from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.runtime.settings import is_listed, networks_of
 from manifest_auth.store import SystemUnit
 
@@ -27,6 +27,14 @@ class InstallationSettings(NamedTuple):
 
 def read(unit: SystemUnit) -> InstallationSettings:
     return InstallationSettings(second_factor.is_required(unit), networks.addresses(unit))
+
+
+def stored_form(addresses: str) -> str:
+    """Networks, as :func:`change` takes them. Raises ValidationError."""
+    try:
+        return networks.normalised(addresses.strip())
+    except ValueError as error:
+        raise ValidationError(details=[("adminAddresses", str(error))]) from None
 
 
 def change(unit: SystemUnit, ctx: Request, required: bool | None, addresses: str | None) -> InstallationSettings:

@@ -1,4 +1,5 @@
-"""Background job of on-premise mode: records the time, detects a clock that was set back, and updates the metrics."""
+"""The licence in on-premise mode: installs a key; a background job records the time, detects a clock that was set back,
+and updates the metrics."""
 
 from __future__ import annotations
 
@@ -6,8 +7,8 @@ import msgspec
 
 from manifest_auth.licence.gate import Overview
 from manifest_auth.licence.licence import DAY_MS, Seats
-from manifest_auth.licence.licence_events import record_change
-from manifest_auth.services import Services
+from manifest_auth.licence.licence_events import install_licence, record_change
+from manifest_auth.services import RequestContext, Services
 
 _NONE = Seats()
 
@@ -36,3 +37,13 @@ def measure(services: Services, overview: Overview) -> None:
     used = msgspec.structs.asdict(overview.used)
     state = overview.status.state.value
     services.metrics.license(state, round(left, 3), {kind: (used[kind], granted[kind]) for kind in used})
+
+
+async def install(ctx: RequestContext, text: str) -> Overview:
+    """Installs a licence key; how things stand then. Raises LicenseInvalid, ReauthenticationRequired."""
+    key, gate = text.strip(), ctx.services.licence
+    await ctx.services.store.write(lambda unit: install_licence(unit, gate, ctx, key))
+    await gate.status(fresh=True)
+    overview = await gate.overview()
+    measure(ctx.services, overview)
+    return overview

@@ -8,6 +8,7 @@ from manifest_auth import audit
 from manifest_auth.audit import Event
 from manifest_auth.context import Acting, require_recent
 from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import KeyRing, ListedKey, Purpose
 from manifest_auth.store import SystemUnit
@@ -37,3 +38,18 @@ def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once:
     detail = {"before": {t: getattr(before, t) for t in _TIMES}, "after": {t: getattr(after, t) for t in _TIMES}}
     audit.record_installation(unit, by, Event.KEY_RETIRED, f"key:{key_id}", purpose=before.purpose, **detail)
     return after
+
+
+async def rotate_now(ctx: RequestContext, purposes: Sequence[Purpose]) -> None:
+    """As :func:`rotate`, in a transaction of its own; this process signs with the new keys from then on."""
+    ring = ctx.services.keys
+    await ctx.services.store.write(lambda unit: rotate(unit, ctx, ring, purposes))
+    await ring.refresh()
+
+
+async def retire_now(ctx: RequestContext, key_id: str, *, at_once: bool) -> ListedKey:
+    """As :func:`retire`, in a transaction of its own; this process knows it from then on."""
+    ring = ctx.services.keys
+    retired = await ctx.services.store.write(lambda unit: retire(unit, ctx, ring, key_id, at_once=at_once))
+    await ring.refresh()
+    return retired

@@ -19,6 +19,20 @@ from manifest_auth.pages.console import rules as console_rules
 from manifest_auth.pages.console import usage as console_usage
 from manifest_auth.pages.console import user as console_user
 from manifest_auth.pages.console import users as console_users
+from manifest_auth.pages.installation import account as installation_account
+from manifest_auth.pages.installation import admins as installation_admins
+from manifest_auth.pages.installation import audit as installation_audit
+from manifest_auth.pages.installation import backups as installation_backups
+from manifest_auth.pages.installation import client as installation_client
+from manifest_auth.pages.installation import clients as installation_clients
+from manifest_auth.pages.installation import health as installation_health
+from manifest_auth.pages.installation import keys as installation_keys
+from manifest_auth.pages.installation import licence as installation_licence
+from manifest_auth.pages.installation import overview as installation_overview
+from manifest_auth.pages.installation import settings as installation_settings
+from manifest_auth.pages.installation import setup as installation_setup
+from manifest_auth.pages.installation import sign_in as installation_sign_in
+from manifest_auth.pages.installation import throttles as installation_throttles
 from manifest_auth.pages.sign_in import ending as sign_in_ending
 from manifest_auth.pages.sign_in import forgot, welcome
 from manifest_auth.pages.sign_in import out as sign_out
@@ -52,6 +66,20 @@ ROUTES = (
     *console_branding.ROUTES,
     *console_audit.ROUTES,
     *console_usage.ROUTES,
+    *installation_setup.ROUTES,
+    *installation_sign_in.ROUTES,
+    *installation_overview.ROUTES,
+    *installation_clients.ROUTES,
+    *installation_client.ROUTES,
+    *installation_admins.ROUTES,
+    *installation_licence.ROUTES,
+    *installation_keys.ROUTES,
+    *installation_throttles.ROUTES,
+    *installation_health.ROUTES,
+    *installation_backups.ROUTES,
+    *installation_audit.ROUTES,
+    *installation_settings.ROUTES,
+    *installation_account.ROUTES,
     *assets.ROUTES,
     *brand_files.ROUTES,
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from manifest_auth.context import Principal
+from manifest_auth.context import AdminCaller, Principal
 from manifest_auth.http import NO_STORE, Answer, Head, Header
 
 F = TypeVar("F")
@@ -35,11 +35,17 @@ class Refused(NamedTuple):
 
 class Brand(NamedTuple):
     """Whose page it is. ``stylesheet``: address of the client's own colours; ``logo``: of its picture; both may be
-    empty."""
+    empty, and a logo of None is looked up where the page is rendered. ``client``: its
+    identifier; ``language``: where the reader has said none; ``contact``: the line that
+    says whom to ask."""
 
     name: str
     stylesheet: str = ""
-    logo: str = ""
+    logo: str | None = ""
+    client: str = ""
+    tenant_id: int = 0
+    language: str = "en"
+    contact: str = ""
 
     @property
     def is_product(self) -> bool:
@@ -63,11 +69,24 @@ class View:
 
 
 @dataclass(slots=True)
+class Proof:
+    """What a form on a page of the installation brings along of its system admin. ``password`` and ``otp``: None where
+    they were not asked for; ``others``: all other fields, as they came; ``is_wrong``: it was looked at, and refused."""
+
+    password: str | None
+    otp: str | None
+    others: dict[str, str]
+    is_wrong: bool = False
+
+
+@dataclass(slots=True)
 class PageCall(Generic[F]):
     """``fields``: of the query for a GET, of the form for a POST, as the handler's model has them; ``upload``: the file
     in it, empty for none. ``here``: the page's own path, with the query that leads back to it.
-    ``form_cookie``: by which this browser's forms are known;
-    ``user``: who is signed in here, None for no one."""
+    ``language``: empty where no one is signed in and nothing says which: the client's usual one then.
+    ``form_cookie``: by which this browser's forms are known; ``user``: who is signed in here, None for no one;
+    ``admin``: the system admin, on pages of the installation alone; ``proof``: what a form there brought along, None
+    before it is read."""
 
     head: Head
     fields: F
@@ -76,13 +95,16 @@ class PageCall(Generic[F]):
     language: str
     form_cookie: str
     user: Principal | None
+    admin: AdminCaller | None = None
+    proof: Proof | None = None
     upload: bytes = b""
     headers: list[Header] = field(default_factory=list)  # for the answer, whatever it shows
 
     @property
     def session_id(self) -> str:
         """Of the session that the browser brought; empty for none."""
-        return self.user.session_id if self.user is not None else ""
+        caller = self.user or self.admin
+        return caller.session_id if caller is not None else ""
 
 
 def see_other(path: str, headers: Sequence[Header] = ()) -> Answer[None]:

@@ -6,14 +6,26 @@ from typing import Any
 
 import msgspec
 
-from manifest_auth.errors import Refusal
-from manifest_auth.http import Answer, Head, refuse
+from manifest_auth import tenants
+from manifest_auth.context import Principal
+from manifest_auth.errors import (
+    AccountDisabled,
+    InvalidToken,
+    LicenseExpired,
+    LicenseRequired,
+    Refusal,
+    TokenExpired,
+    Unauthenticated,
+)
+from manifest_auth.http import Answer, Head, identification, refuse
 from manifest_auth.http.accept import prefers_html
-from manifest_auth.pages import languages, rendering, words
-from manifest_auth.pages.call import PRODUCT, Brand, PageCall, View
+from manifest_auth.pages import brands, languages, rendering, words
+from manifest_auth.pages.call import Brand, PageCall, View
 from manifest_auth.services import RequestContext
+from manifest_auth.store import StoreUnavailable
 
 TEMPLATE = "error.html"
+_UNLICENSED = (LicenseExpired, LicenseRequired)
 
 
 class Way(msgspec.Struct, frozen=True):
@@ -24,7 +36,7 @@ class Way(msgspec.Struct, frozen=True):
 
 
 class ErrorView(msgspec.Struct, frozen=True):
-    """``retry_at``: milliseconds, 0 for none; ``others``: ways on beside the first."""
+    """``retry_at``: milliseconds, 0 for none; ``others``: ways on beside the first; ``contact``: whom to ask."""
 
     title: str
     advice: str
@@ -32,6 +44,7 @@ class ErrorView(msgspec.Struct, frozen=True):
     others: tuple[Way, ...] = ()
     retry_after: int = 0
     retry_at: int = 0
+    contact: str = ""
 
 
 async def page_of(
@@ -43,11 +56,12 @@ async def page_of(
     way: Way | None = None,
     others: tuple[Way, ...] = (),
     title: str = "",
-    brand: Brand = PRODUCT,
+    brand: Brand | None = None,
 ) -> Answer[None]:
     """The page of a refusal. ``way``: where to go from it, the start page if nothing is said; ``title``: in place of
-    the usual one. Asks the store for nothing: it must show when that is gone."""
-    language = "en" if english else languages.choose(head, ctx.services.settings)
+    the usual one; ``brand``: in place of that of who is signed in. It shows when the store is gone, too."""
+    brand = await _brand(ctx, refusal, head) if brand is None else brand
+    language = "en" if english else language_of(ctx, head, brand)
     await rendering.prepare(TEMPLATE, language)
     t = languages.catalogue(language)
     said = words.sentence_of(refusal, t)
@@ -59,11 +73,39 @@ async def page_of(
         others=others,
         retry_after=wait,
         retry_at=ctx.now + wait * 1000 if wait else 0,
+        contact=brand.contact if _may_name_contact(ctx, refusal) else "",
     )
     call: PageCall[Any] = PageCall(
         head=head, fields=None, path={}, here="/", language=language, form_cookie="", user=None
     )
     return await rendering.render(ctx, call, View(view, template=TEMPLATE, brand=brand), refusal, forms=False)
+
+
+def language_of(ctx: RequestContext, head: Head, brand: Brand) -> str:
+    """That of a page which no handler makes: the reader's, else the usual one of the client whose looks it has."""
+    own = ctx.caller.language if isinstance(ctx.caller, Principal) else None
+    return languages.choose(head, ctx.services.settings, own=own) or brand.language
+
+
+async def _brand(ctx: RequestContext, refusal: Refusal, head: Head) -> Brand:
+    """That of the client of who is signed in, or of a sign-in that was proved; else, or without the store, the
+    product's."""
+    try:
+        if isinstance(refusal, AccountDisabled) and refusal.client:
+            client = refusal.client
+            return brands.of_client(await ctx.services.store.read(lambda unit: tenants.find(unit, client)))
+        if isinstance(refusal, _UNLICENSED):  # before anyone was identified
+            ctx.caller = await identification.by_cookie(ctx, head, ctx.now)
+    except (Unauthenticated, InvalidToken, TokenExpired, StoreUnavailable):
+        pass
+    return brands.of_user(ctx.caller if isinstance(ctx.caller, Principal) else None)
+
+
+def _may_name_contact(ctx: RequestContext, refusal: Refusal) -> bool:
+    """Only after a proof, which is a session for a licence that has ended."""
+    if isinstance(refusal, AccountDisabled):
+        return bool(refusal.client)
+    return isinstance(refusal, _UNLICENSED) and isinstance(ctx.caller, Principal)
 
 
 async def where_no_route_is(ctx: RequestContext, refusal: Refusal, head: Head, path: str) -> Answer[None]:

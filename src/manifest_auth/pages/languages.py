@@ -29,15 +29,15 @@ _COOKIE = "lang"
 _COOKIE_S = 365 * 86_400
 
 
-def choose(head: Head, settings: Settings, asked: str = "", own: str | None = None, usual: Language = "en") -> str:
+def choose(head: Head, settings: Settings, asked: str = "", own: str | None = None) -> str:
     """The language that the address asks for, else the cookie's, else the user's ``own`` choice, else the one that the
-    browser's owner likes best, else the client's ``usual`` one."""
+    browser's owner likes best. Empty: none of them says any, and the client's decides."""
     for wanted in (asked, head.cookie(host_name(_COOKIE, settings)) or "", own or ""):
         if wanted in LANGUAGES:
             return wanted
     liked = weights(head.line(b"accept-language"))
     found = [(weight, -place, tag.partition("-")[0]) for place, (tag, weight) in enumerate(liked.items()) if weight > 0]
-    return next((tag for _, _, tag in sorted(found, reverse=True) if tag in LANGUAGES), usual)
+    return next((tag for _, _, tag in sorted(found, reverse=True) if tag in LANGUAGES), "")
 
 
 def cookie_line(language: str, settings: Settings) -> Header:

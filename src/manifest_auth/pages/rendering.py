@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from manifest_auth.errors import Refusal
 from manifest_auth.http import NO_STORE, Answer, Header, public_origin, refusal_headers
 from manifest_auth.http.answers import HTML
-from manifest_auth.pages import asset_files, languages, security, words
+from manifest_auth.pages import asset_files, brands, languages, security, words
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.menu import Entry, entries, section_of
 from manifest_auth.services import RequestContext
@@ -35,6 +35,13 @@ class SignedInUser(NamedTuple):
     console: tuple[Entry, ...]
 
 
+class SignedInAdmin(NamedTuple):
+    """What every page of the installation may say of its system admin. ``limited``: a second factor comes first."""
+
+    username: str
+    limited: bool
+
+
 _lock = threading.Lock()
 _environment: Environment | None = None
 _templates: dict[tuple[str, str], Template] = {}
@@ -46,7 +53,8 @@ async def render(
     """A page. ``refusal``: why its form is shown again. ``forms``: False for a page that must show without the
     store."""
     settings = ctx.services.settings
-    template = await prepare(view.template, call.language)
+    language = call.language or view.brand.language
+    template = await prepare(view.template, language)
     headers: list[Header] = [HTML, NO_STORE, *call.headers, *view.headers]
     status = view.status
     if forms:
@@ -55,14 +63,16 @@ async def render(
     if refusal is not None:
         status = refusal.status
         headers.extend(refusal_headers(refusal))
-    t = languages.catalogue(call.language)
+    t = languages.catalogue(language)
+    brand = await brands.with_logo(ctx, view.brand)
     text = template.render(
         view=view.model,
-        brand=view.brand,
+        brand=brand,
         user=None if call.user is None else SignedInUser(call.user.email, entries(call.user.roles)),
+        admin=None if call.admin is None else SignedInAdmin(call.admin.username, call.admin.limited),
         refused=None if refusal is None else words.refused(ctx, refusal, t),
         t=t,
-        lang=call.language,
+        lang=language,
         languages=languages.LANGUAGES if forms else {},
         here=call.here,
         request_id=ctx.request_id,

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import msgspec
 
 from manifest_auth import tenants
-from manifest_auth.context import Principal
+from manifest_auth.accounts.admins import console as admin_console
+from manifest_auth.context import AdminCaller, Principal
 from manifest_auth.errors import (
     AccountDisabled,
     InternalError,
@@ -20,26 +21,30 @@ from manifest_auth.errors import (
     LicenseRequired,
     NotFound,
     PayloadTooLarge,
+    ReauthenticationRequired,
     Refusal,
     TokenExpired,
     Unauthenticated,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Head, Route, identification, parse_form
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Head, Route, host_name, identification, parse_form
 from manifest_auth.http.body import check_form_type
 from manifest_auth.http.routes import query_values
-from manifest_auth.pages import errors, languages, multipart, rendering, security, words
+from manifest_auth.pages import errors, languages, multipart, proof, rendering, security, words
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.refusals import NoFormCookie
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.return_addresses import is_own_path
+from manifest_auth.sign_in import console
+from manifest_auth.sign_in.return_addresses import is_own_page, is_own_path
 from manifest_auth.text.models import from_texts
 
 Handler = Callable[[RequestContext, PageCall[Any]], Awaitable[View | Answer[None]]]
 MOST_FIELDS = 100
 SIGN_IN = "/sign-in"
+ADMIN_SIGN_IN = f"{admin_console.PATH}/sign-in"
+ADMIN_ACCOUNT = f"{admin_console.PATH}/account"  # all that is open to one who has to enrol a second factor first
 _CALL = "page"  # where a request keeps its call, for the page that shows a refusal
 #: A page of their own: the form that was posted would not help. So has a forged or old form, of which no call is noted.
 _NOT_AGAIN = (
@@ -48,10 +53,11 @@ _NOT_AGAIN = (
 
 
 class Audience(enum.Enum):
-    """Whom a page is for. ``SIGNED_IN``: others are sent to sign in, and come back."""
+    """Whom a page is for. ``SIGNED_IN``, ``SYSTEM_ADMIN``: others are sent to sign in, and come back."""
 
     EVERYONE = "everyone"
     SIGNED_IN = "signed in"
+    SYSTEM_ADMIN = "system admins"
 
 
 @dataclass(slots=True, frozen=True)
@@ -79,7 +85,11 @@ class _Page:
         if head.authorization is not None:
             raise ValidationError(details=[("Authorization", "Pages know cookies alone")])
         ctx.client_header = None
-        user = await _signed_in(ctx, head)
+        user, admin = None, None
+        if self._is_of_the_installation:  # there a user's session counts for nothing
+            admin = await _system_admin(ctx, head)
+        else:
+            user = await _signed_in(ctx, head)
         cookie = security.shown_cookie(head, settings)
         texts = {} if self.method != "GET" else query_values(call.query)
         query = call.query.decode("latin-1")
@@ -91,13 +101,14 @@ class _Page:
             language="en" if self.english else _language(head, settings, user, texts.get("lang", "")),
             form_cookie=cookie or security.new_cookie(ctx),
             user=user,
+            admin=admin,
         )
         if self.method == "POST":
             security.check_posted_here(ctx, head)
             texts = self._posted(page_call, call.body)
             token = texts.pop(security.TOKEN_FIELD, "")
-        if self.audience is Audience.SIGNED_IN and user is None:
-            return see_other(f"{SIGN_IN}?returnTo={_coming_back_to(page_call.here, path)}")
+        if (way := self._way_in(page_call, path)) is not None:
+            return see_other(way)
         if self.method == "POST":
             if not cookie:
                 raise NoFormCookie(reason="no form cookie")
@@ -105,6 +116,9 @@ class _Page:
         if self.permission is not None and (user is None or self.permission not in permissions_of(user.roles)):
             raise NotFound(reason=f"needs {self.permission.value}")
         ctx.loaded[_CALL] = page_call
+        if self.method == "POST" and self.audience is Audience.SYSTEM_ADMIN:
+            page_call.proof = proof.taken(texts)
+            await proof.check(ctx, page_call.proof)
         if self.fields is not None:
             page_call.fields = _as_typed(self.fields, texts)
             page_call.fields = _checked(self.fields, texts)
@@ -113,6 +127,22 @@ class _Page:
             shown.headers = (*shown.headers, *page_call.headers)
             return shown
         return await self._render(ctx, page_call, shown)
+
+    @property
+    def _is_of_the_installation(self) -> bool:
+        return self.path.startswith(admin_console.PATH)
+
+    def _way_in(self, call: PageCall[Any], path: str) -> str | None:
+        """Where a caller goes first who is not one of those for whom the page is; None: it is one."""
+        if self.audience is Audience.SIGNED_IN and call.user is None:
+            return f"{SIGN_IN}?returnTo={_coming_back_to(call.here, path)}"
+        if self.audience is Audience.SYSTEM_ADMIN:
+            if call.admin is None:
+                here = call.here if is_own_page(call.here) else path
+                return f"{ADMIN_SIGN_IN}?returnTo={quote(here, safe='')}"
+            if call.admin.limited and path != ADMIN_ACCOUNT:
+                return ADMIN_ACCOUNT
+        return None
 
     def _posted(self, call: PageCall[Any], body: bytes) -> dict[str, str]:
         """The fields of a form. Raises UnsupportedMediaType, PayloadTooLarge, ValidationError."""
@@ -127,13 +157,23 @@ class _Page:
     async def refused(self, ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
         """The same form again, with what is wrong with it, where that helps; else a page that says what happened."""
         call: PageCall[Any] | None = ctx.loaded.get(_CALL)
+        if call is not None and call.proof is not None:
+            if isinstance(refusal, InvalidToken):  # put out by another system admin meanwhile
+                return see_other(ADMIN_SIGN_IN)
+            if isinstance(refusal, ReauthenticationRequired) or call.proof.is_wrong:
+                asking = await proof.view(ctx, call)
+                return await self._render(ctx, call, asking, refusal if call.proof.is_wrong else None)
         if call is not None and self.again is not None and not isinstance(refusal, _NOT_AGAIN):
             try:
                 view = await self.again(ctx, call)
             except Refusal:
-                return await errors.page_of(ctx, refusal, head, english=self.english)
+                return await self._page_of(ctx, refusal, head)
             return view if isinstance(view, Answer) else await self._render(ctx, call, view, refusal)
-        return await errors.page_of(ctx, refusal, head, english=self.english)
+        return await self._page_of(ctx, refusal, head)
+
+    async def _page_of(self, ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
+        way = errors.Way(admin_console.PATH, "Go to the overview") if self._is_of_the_installation else None
+        return await errors.page_of(ctx, refusal, head, english=self.english, way=way)
 
     async def _render(
         self, ctx: RequestContext, call: PageCall[Any], view: View, refusal: Refusal | None = None
@@ -164,8 +204,7 @@ def _coming_back_to(here: str, path: str) -> str:
 def _language(head: Head, settings: Settings, user: Principal | None, asked: str) -> str:
     if user is None:
         return languages.choose(head, settings, asked)
-    usual = tenants.settings_of(user.tenant_settings).language
-    return languages.choose(head, settings, asked, user.language, usual)
+    return languages.choose(head, settings, asked, user.language) or tenants.settings_of(user.tenant_settings).language
 
 
 async def _signed_in(ctx: RequestContext, head: Head) -> Principal | None:
@@ -176,6 +215,15 @@ async def _signed_in(ctx: RequestContext, head: Head) -> Principal | None:
         return None
     ctx.caller, ctx.by_cookie = user, True
     return user
+
+
+async def _system_admin(ctx: RequestContext, head: Head) -> AdminCaller | None:
+    """The system admin of the console's cookie, who is then the request's caller; None for no one."""
+    try:
+        ctx.caller = await console.identify(ctx, head.cookie(host_name(admin_console.COOKIE, ctx.services.settings)))
+    except (Unauthenticated, InvalidToken, TokenExpired):
+        return None
+    return ctx.caller
 
 
 def page(

@@ -9,7 +9,7 @@ import gettext
 import re
 from typing import NamedTuple
 
-from manifest_auth.errors import Conflict, Forbidden, InvalidCredentials, Refusal, ValidationError
+from manifest_auth.errors import Conflict, Forbidden, InvalidCredentials, MfaRequired, Refusal, ValidationError
 from manifest_auth.pages.call import Problem, Refused
 from manifest_auth.pages.languages import marked as _
 from manifest_auth.pages.refusals import NoFormCookie, UnknownClient
@@ -131,7 +131,7 @@ def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) 
     """What stands above a form that was refused, and beside its fields."""
     wait = refusal.retry_after or 0
     at = ctx.now + wait * 1000 if wait else 0
-    if isinstance(refusal, (ValidationError, Forbidden)) and refusal.details:
+    if isinstance(refusal, (ValidationError, Forbidden, InvalidCredentials, MfaRequired)) and refusal.details:
         return Refused(tuple(Problem(field, _said(t, refusal, text)) for field, text in refusal.details), wait, at)
     text = FORMS.get(refusal.code)
     specific = isinstance(refusal, _SAYS_WHY) and refusal.message != refusal.sentence

@@ -158,3 +158,15 @@ async def remove(ctx: RequestContext, credentials: Credentials) -> None:
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_REMOVED, f"admin:{me.id}")
 
     await proven(ctx, credentials, work)
+
+
+async def end_other_sessions(ctx: RequestContext) -> int:
+    """Ends the caller's other sessions; how many there were."""
+    me = ctx.admin
+
+    def work(unit: SystemUnit) -> int:
+        ended = management.end_all(unit, me.admin_id, "ended", ctx.now, but=me.session_id)
+        audit.record_installation(unit, ctx, Event.SIGNED_OUT_ALL, f"admin:{me.admin_id}", sessions=ended)
+        return ended
+
+    return await ctx.services.store.write(work)

@@ -110,7 +110,7 @@ def active_account(
         ctx.services.anonymous_limits.record(
             bound, ctx, Event.SIGN_IN_REFUSED, f"user:{user.id}", method=method, why="disabled"
         )
-        raise AccountDisabled()
+        raise AccountDisabled(client=tenant.identifier)
     return tenant, user
 
 

@@ -57,6 +57,11 @@ FORMS = {
 }
 
 
+async def signed_in_everywhere(app: App) -> Visitor:
+    """As a user, and as a system admin."""
+    return await (await Visitor(app).signed_in()).system_admin()
+
+
 async def token_for(visitor: Visitor, route: Route) -> str:
     """A right token for a page: the one for the language, where the page itself shows no form of its own now."""
     page = await visitor.get("/sign-out")
@@ -74,7 +79,7 @@ def test_there_is_something_to_try() -> None:
 @pytest.mark.parametrize("route", POST, ids=lambda route: route.path)
 async def test_a_forged_post_changes_nothing(app: App, route: Route, variant: str) -> None:
     chosen = (FOREIGN | FORMS)[variant]
-    visitor = await Visitor(app).signed_in()
+    visitor = await signed_in_everywhere(app)
     token = await token_for(visitor, route)
     fields = dict.fromkeys(route.members, "x")
     before = dict(visitor.cookies)
@@ -88,7 +93,7 @@ async def test_a_forged_post_changes_nothing(app: App, route: Route, variant: st
 
 @pytest.mark.parametrize("route", POST, ids=lambda route: route.path)
 async def test_without_the_form_cookie_a_page_says_so(app: App, route: Route) -> None:
-    visitor = await Visitor(app).signed_in()
+    visitor = await signed_in_everywhere(app)
     token = await token_for(visitor, route)
     del visitor.cookies["form"]
     page = await visitor.post(filled(route.path), {"form": token})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.accounts import settle
 from tests.support.application import App
+from tests.support.people import member
 from tests.support.visitor import Visitor
 
 NAMES = ["English", "Español", "Português", "Deutsch", "Français", "日本語"]
@@ -43,6 +45,23 @@ async def test_a_reader_chooses_and_the_browser_remembers(app: App) -> None:
 async def test_the_address_may_ask_for_a_language(app: App) -> None:
     assert await language(Visitor(app), "/sign-out?lang=fr") == "fr"
     assert await language(Visitor(app), "/sign-out?lang=xx") == "en"
+
+
+async def test_without_a_wish_the_users_own_choice_counts_and_then_the_clients(app: App) -> None:
+    own = await member(app, "acme", "Viewer")
+    await settle(app, "acme", language="fr")
+    visitor, anonymous = await Visitor(app, language="nl").signed_in(own.email), Visitor(app, language="nl")
+    assert [await language(visitor), await language(visitor, "/sign-in?client=nowhere")] == ["fr", "fr"]
+    assert await language(anonymous, "/sign-in?client=acme") == "fr"
+    assert await language(anonymous, "/sign-in") == "en"
+    assert await language(anonymous, "/api/client/auth/oidc?client=acme&provider=nothing") == "en"
+    visitor.language = "de"
+    assert await language(visitor) == "de"
+    reply = await app.send("PATCH", "/api/client/auth/me", {"language": "ja"}, token=own.token)
+    assert reply.status == 200, reply.text
+    assert [await language(visitor), await language(visitor, "/sign-in?client=nowhere")] == ["ja", "ja"]
+    visitor.cookies["lang"] = "es"
+    assert [await language(visitor), await language(visitor, "/sign-out?lang=pt")] == ["es", "pt"]
 
 
 async def test_a_language_that_there_is_not_is_refused(app: App) -> None:

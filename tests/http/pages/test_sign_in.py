@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 from tests.support.accounts import settle
@@ -39,6 +41,18 @@ async def test_with_a_client_everything_is_on_one_page(app: App) -> None:
     assert (page.status, page.location) == (303, "/account")
     assert await who(visitor) == AUTHOR
     assert "author@acme.example" in (await visitor.get("/account")).text
+
+
+@pytest.mark.parametrize(
+    "hint",
+    ["call +49 30 1234", "x", "a@", "a b@c.example", "<b>@c.example", "a@b.example\u200b", "\u0430dmin@acme.example"],
+)
+@pytest.mark.parametrize("start", [START, "/sign-in?lang=en"])
+async def test_a_hint_that_is_no_address_is_not_shown(app: App, start: str, hint: str) -> None:
+    page = await Visitor(app).get(f"{start}&loginHint={quote(hint)}")
+    assert page.status == 200
+    assert page.tree.xpath("//input[@name='email']/@value") in ([], [""])
+    assert not page.tree.xpath("//input[@readonly]")
 
 
 async def test_without_a_client_the_address_comes_first(app: App) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.accounts import settle
+from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App
 from tests.support.visitor import Page, Visitor
 
@@ -132,3 +132,22 @@ async def test_the_end_is_for_who_is_signed_in(listing: App) -> None:
     stranger = await Visitor(listing).signed_in()
     await stranger.get("/account")
     assert (await stranger.get(page.location)).links().get("Continue") != "https://evil.example"
+
+
+@pytest.mark.parametrize("address", ["", "/account/sessions", LISTED[0]])
+async def test_a_new_password_is_offered_on_the_way_where_one_is_due(app: App, address: str) -> None:
+    client = await new_client(app, returnAddresses=LISTED[:1], password={"maxAgeDays": 90})
+    _, email = await new_user(app, client, password=PASSWORD)
+    for days, is_due in ((89, False), (2, True)):
+        app.clock.advance(days * 86_400)
+        visitor = Visitor(app)
+        page = await visitor.get(
+            f"/sign-in?client={client}" + (f"&returnTo={quote(address, safe='')}" if address else "")
+        )
+        page = await visitor.submit(page, "/sign-in/password", email=email, password=PASSWORD)
+        if page.location.startswith("/sign-in/done"):
+            page = await visitor.follow(page)
+        assert (page.status == 200 and page.heading == "Your password is old") is is_due
+    assert not page.tree.xpath("//meta[@http-equiv='refresh']")
+    assert page.links() == {"Change your password": "/account/password", "Not now": address or LISTED[0]}
+    assert (await visitor.get("/account")).status == 200

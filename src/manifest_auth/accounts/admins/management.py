@@ -39,6 +39,18 @@ class AdminRow(NamedTuple):
         return self.username.casefold()
 
 
+class OwnSession(NamedTuple):
+    """An open session of an admin. ``cookie_hash``: None for one with tokens."""
+
+    id: str
+    created_at: int
+    last_used_at: int
+    ends_at: int
+    address: str
+    user_agent: str
+    cookie_hash: str | None
+
+
 _SEEN = select(
     _A.id, _A.username, _A.created_at, _A.disabled_at, _A.last_sign_in_at, _A.id.in_(HAS_ONE).label("second_factor")
 )
@@ -66,6 +78,18 @@ _END_ALL = global_(
     .where(_S.admin_id == bindparam("of_id"), _S.id != bindparam("but"), _S.ended_at.is_(None))
     .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
 )
+_OPEN = global_(
+    select(*(_S[name] for name in OwnSession._fields))
+    .where(_S.admin_id == bindparam("of_id"), _S.ended_at.is_(None), _S.ends_at > bindparam("now"))
+    .order_by(_S.last_used_at.desc(), _S.id)
+    .limit(100),
+    OwnSession,
+)
+
+
+def open_sessions(unit: SystemUnit, admin_id: int, now: int) -> list[OwnSession]:
+    """The open sessions of an admin, at most 100, the one used last first."""
+    return unit.all(_OPEN, of_id=admin_id, now=now)
 
 
 def get_listed(unit: SystemUnit, admin_id: int) -> AdminRow:

@@ -11,16 +11,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth.accounts import password_rules
 from manifest_auth.accounts.admins import management
 from manifest_auth.api.admin import lists
 from manifest_auth.errors import Conflict, NotFound, Overloaded
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_none
+from manifest_auth.operations import system_admins
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
-from manifest_auth.tenants import PasswordRules
-
-_PASSWORD_BYTES = 18  # 24 characters, 144 bits
 
 
 class AdminBody(msgspec.Struct, frozen=True):
@@ -77,17 +74,8 @@ async def _get(ctx: RequestContext, call: Call[None]) -> AdminData:
 
 
 async def _create(ctx: RequestContext, call: Call[AdminBody]) -> AdminMadeData:
-    body, services, password = call.body, ctx.services, or_none(call.body.password)
-    made = services.random.text(_PASSWORD_BYTES) if password is None else None
-    if password is not None:
-        password_rules.check(password, PasswordRules(), (body.username,))
-    stored = await services.hasher.hash(made or password or "")
-
-    def work(unit: SystemUnit) -> management.AdminRow:
-        management.lock_active_admins(unit, ctx)
-        return management.get_listed(unit, management.create(unit, ctx, body.username, stored))
-
-    return AdminMadeData(AdminData.of(await services.store.write(work)), made)
+    made = await system_admins.create(ctx, call.body.username, or_none(call.body.password))
+    return AdminMadeData(AdminData.of(made.admin), made.password)
 
 
 async def _write(
@@ -114,12 +102,8 @@ async def _enable(ctx: RequestContext, call: Call[None]) -> AdminData:
 
 
 async def _reset_password(ctx: RequestContext, call: Call[None]) -> AdminMadeData:
-    services, admin_id = ctx.services, call.id("admin")
-    await services.store.read(lambda unit: management.get_listed(unit, admin_id))
-    made = services.random.text(_PASSWORD_BYTES)
-    stored = await services.hasher.hash(made)
-    shown = await _write(ctx, call, lambda unit, ctx, admin: management.reset_password(unit, ctx, admin, stored))
-    return AdminMadeData(shown, made)
+    made = await system_admins.reset_password(ctx, call.id("admin"))
+    return AdminMadeData(AdminData.of(made.admin), made.password)
 
 
 async def _reset_second_factor(ctx: RequestContext, call: Call[None]) -> AdminData:

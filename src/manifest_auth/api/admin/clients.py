@@ -14,7 +14,6 @@ from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_none
 from manifest_auth.operations import client_lifecycle, client_settings
-from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import StoredSettings, Tenant, TenantSettings, TenantSettingsChange
@@ -115,8 +114,7 @@ async def _restore(ctx: RequestContext, call: Call[None]) -> ClientData:
 
 
 async def _delete(ctx: RequestContext, call: Call[None]) -> ClientData:
-    at = ctx.now + ctx.services.settings.client_deletion_days * DAY * 1000
-    return await _write(ctx, call, lambda unit, ctx, tenant: client_lifecycle.mark_for_deletion(unit, ctx, tenant, at))
+    return await _write(ctx, call, client_lifecycle.start_deletion)
 
 
 _BASE = "/api/admin/clients"

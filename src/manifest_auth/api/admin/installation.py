@@ -8,7 +8,6 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import __version__
-from manifest_auth.accounts.admins.networks import normalised
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
 from manifest_auth.operations import counts, installation_settings, last_backup
@@ -121,10 +120,8 @@ def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, st
             wire = InstallationBody.__struct_encode_fields__[InstallationBody.__struct_fields__.index(name)]
             raise ValidationError(details=[(wire, f"Is set in the environment: {variable(setting)}")])
     networks = given.get("admin_addresses")
-    try:
-        return given.get("second_factor_required"), None if networks is None else normalised(networks.strip())
-    except ValueError as error:
-        raise ValidationError(details=[("adminAddresses", str(error))]) from None
+    stored = None if networks is None else installation_settings.stored_form(networks)
+    return given.get("second_factor_required"), stored
 
 
 ROUTES = (

@@ -86,19 +86,14 @@ async def _list(ctx: RequestContext, call: Call[None]) -> KeysData:
 
 
 async def _rotate(ctx: RequestContext, call: Call[RotateBody]) -> KeysRotated:
-    purpose, ring = or_none(call.body.purpose), ctx.services.keys
+    purpose = or_none(call.body.purpose)
     purposes: tuple[PurposeName, ...] = get_args(PurposeName) if purpose is None else (purpose,)
-    wanted = [Purpose(name) for name in purposes]
-    await ctx.services.store.write(lambda unit: signing_keys.rotate(unit, ctx, ring, wanted))
-    await ring.refresh()
+    await signing_keys.rotate_now(ctx, [Purpose(name) for name in purposes])
     return KeysRotated(purposes)
 
 
 async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> KeyData:
-    key_id, at_once, ring = call.path["key"], call.body.at_once, ctx.services.keys
-    retired = await ctx.services.store.write(lambda unit: signing_keys.retire(unit, ctx, ring, key_id, at_once=at_once))
-    await ring.refresh()
-    return _data(ctx, retired)
+    return _data(ctx, await signing_keys.retire_now(ctx, call.path["key"], at_once=call.body.at_once))
 
 
 _BASE = "/api/admin/keys"

@@ -10,7 +10,7 @@ from msgspec import Meta
 from manifest_auth import licence
 from manifest_auth.errors import LicenseInvalid
 from manifest_auth.http import Access, Call, Route, Wire
-from manifest_auth.licence import Overview, Seats, install_licence
+from manifest_auth.licence import Overview, Seats
 from manifest_auth.operations import licence_watch
 from manifest_auth.services import RequestContext
 from manifest_auth.text.canonical import when
@@ -75,12 +75,7 @@ def _seats(seats: Seats | None) -> SeatsData | None:
 
 
 async def _install(ctx: RequestContext, call: Call[LicenceBody]) -> LicenceData:
-    text, gate = call.body.license_key.strip(), ctx.services.licence
-    await ctx.services.store.write(lambda unit: install_licence(unit, gate, ctx, text))
-    await gate.status(fresh=True)
-    overview = await gate.overview()
-    licence_watch.measure(ctx.services, overview)
-    return wire(overview, ctx.now)
+    return wire(await licence_watch.install(ctx, call.body.license_key), ctx.now)
 
 
 async def _read(ctx: RequestContext, call: Call[None]) -> LicenceData:

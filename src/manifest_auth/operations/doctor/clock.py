@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from manifest_auth.audit import NEWEST_FIRST, EventFilter, page_across
-from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import Store
 from manifest_auth.store.migrate import server_clock
@@ -15,18 +14,18 @@ _APART_MS = 30_000  # more cannot be network delay or a busy machine
 _SET = "set it, better by NTP"
 
 
-def plausible() -> tuple[str, str]:
-    """Level and text for the comparison with fixed dates."""
-    if Clock().now_ms() < _EARLIEST_MS:
+def plausible(now: int) -> tuple[str, str]:
+    """Level and text for the comparison with fixed dates. ``now``: what the clock says, milliseconds."""
+    if now < _EARLIEST_MS:
         return "bad", f"clock: it is set to the past; tokens will be refused; {_SET}"
-    if Clock().now_ms() > _LATEST_MS:
+    if now > _LATEST_MS:
         return "bad", f"clock: it is set to the far future; everything has expired; {_SET}"
     return "ok", "clock: plausible"
 
 
-async def compared(settings: Settings, store: Store) -> list[tuple[str, str]]:
+async def compared(settings: Settings, store: Store, now: int) -> list[tuple[str, str]]:
     """Level and text for the comparison with the store; none when all agree."""
-    now, database_clock = Clock().now_ms(), await server_clock(settings.database)
+    database_clock = await server_clock(settings.database)
     if database_clock is not None and abs(now - database_clock) > _APART_MS:
         order = "behind" if now < database_clock else "ahead of"
         return [

@@ -14,9 +14,9 @@ from manifest_auth.operations.doctor.address import address
 from manifest_auth.operations.doctor.claims import claim_findings
 from manifest_auth.operations.doctor.clock import compared, plausible
 from manifest_auth.operations.doctor.licence import licence_findings
-from manifest_auth.operations.doctor.sealed_values import sealed_findings
+from manifest_auth.operations.doctor.sealed_values import SECONDS, sealed_findings
 from manifest_auth.operations.doctor.storage import integrity, storage_findings, unusable, user_name
-from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import FilesUnavailable, open_storage
 from manifest_auth.runtime.hashing import builds
 from manifest_auth.runtime.mail import NotSent, check_connection, server_of
@@ -39,9 +39,12 @@ def _no_progress(_what: str, _done: int) -> None:
     """Ignores progress."""
 
 
-async def examine(settings: Settings, show: Callable[[str, int], None] = _no_progress) -> AsyncIterator[Finding]:
-    """Yields the findings, one after the other. Changes nothing. ``show``: gets the progress of long checks."""
-    yield Finding(*plausible())
+async def examine(
+    settings: Settings, show: Callable[[str, int], None] = _no_progress, sealed_s: float = SECONDS
+) -> AsyncIterator[Finding]:
+    """Yields the findings, one after the other. Changes nothing. ``show``: gets the progress of long checks;
+    ``sealed_s``: seconds for opening what is sealed."""
+    yield Finding(*plausible(Clock().now_ms()))
     why = unusable(settings)
     if why:  # the checks of its contents would fail for this reason alone
         yield Finding("bad", f"data folder: {why}")
@@ -60,7 +63,7 @@ async def examine(settings: Settings, show: Callable[[str, int], None] = _no_pro
             yield Finding(level, text)
     elif not settings.on_postgres:
         return
-    async for finding in _store(settings, show):
+    async for finding in _store(settings, show, sealed_s):
         yield finding
 
 
@@ -119,7 +122,7 @@ async def _files(settings: Settings) -> Finding:
         return Finding("bad", f"files: {error}; see MANIFEST_FILES")
 
 
-async def _store(settings: Settings, show: Callable[[str, int], None]) -> AsyncIterator[Finding]:
+async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s: float) -> AsyncIterator[Finding]:
     kind = "PostgreSQL" if settings.on_postgres else settings.database
     try:
         version = await current_version(settings.database)
@@ -148,7 +151,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None]) -> AsyncI
     await store.open()
     try:
         results = [
-            *await compared(settings, store),
+            *await compared(settings, store, Clock().now_ms()),
             await backup_finding(store),
             *await licence_findings(settings, store),
         ]
@@ -156,7 +159,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None]) -> AsyncI
         for level, text in results:
             yield Finding(level, text)
         sealer = Sealer(secret_keys(settings, Random(), make=False), Random())
-        for level, text in await sealed_findings(store, sealer, show):
+        for level, text in await sealed_findings(store, sealer, show, sealed_s):
             yield Finding(level, text)
     except SettingsError as error:
         if settings.secret_key is None and not (Path(settings.data_dir) / KEY_FILE).exists():

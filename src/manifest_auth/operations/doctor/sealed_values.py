@@ -56,11 +56,13 @@ class _ColumnWalk:
             self._after = part.key_of(found[-1], "after")
 
 
-async def sealed_findings(store: Store, sealer: Sealer, show: Callable[[str, int], None]) -> list[tuple[str, str]]:
-    """Levels and texts of the findings. Reads only, a step of each column in turn, for at most :data:`SECONDS`;
+async def sealed_findings(
+    store: Store, sealer: Sealer, show: Callable[[str, int], None], seconds: float = SECONDS
+) -> list[tuple[str, str]]:
+    """Levels and texts of the findings. Reads only, a step of each column in turn, for at most ``seconds``;
     ``show`` gets the number of checked values."""
     walks = [_ColumnWalk(part) for part in reencrypt.SEALED]
-    until = time.monotonic() + SECONDS
+    until = time.monotonic() + seconds
     while (going := [walk for walk in walks if not walk.is_over]) and time.monotonic() < until:
         for walk in going:
             await walk.step(store, sealer)

@@ -14,7 +14,7 @@ from manifest_auth.context import ANONYMOUS
 from manifest_auth.http import Answer
 from manifest_auth.operations import since_last_here
 from manifest_auth.operations.since_last_here import Happened, SinceLastHere
-from manifest_auth.pages import languages
+from manifest_auth.pages import brands, languages
 from manifest_auth.pages.account import words
 from manifest_auth.pages.account.frame import AccountView, shown
 from manifest_auth.pages.account.words import RoleWords
@@ -109,7 +109,7 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> HomeVi
         name=f"{user.first_name} {user.last_name}".strip(),
         email=user.email,
         title=user.title,
-        client=me.client_name,
+        client=brands.of_user(me).name,
         roles=tuple(words.ROLES[role] for role in roles_of(user.roles)),
         since=since.since or 0,
         is_all=since.is_all,

@@ -56,7 +56,7 @@ class TrailView(msgspec.Struct, frozen=True):
 def _kinds() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     by_area: dict[str, list[tuple[str, str]]] = {}
     for event, words in WORDS.items():
-        by_area.setdefault(words.area, []).append((event.value, label(event)))
+        by_area.setdefault(words.area, []).append((event.value, label(event.value)))
     return tuple((area, tuple(sorted(kinds, key=lambda kind: kind[1]))) for area, kinds in by_area.items())
 
 
@@ -68,8 +68,8 @@ async def _filters(ctx: RequestContext, asked: TrailQuery) -> AuditFilters:
         if known is None:
             raise ValidationError(details=[("person", "No user here has this e-mail address")])
         user = known.id
-    since = _day(asked.since, "from") if asked.since else (0 if asked.until else ctx.now - _DAY_MS)
-    until = _day(asked.until, "to") + _DAY_MS if asked.until else 0
+    since = first_of_day(asked.since, "from") if asked.since else (0 if asked.until else ctx.now - _DAY_MS)
+    until = first_of_day(asked.until, "to") + _DAY_MS if asked.until else 0
     if until and since >= until:
         raise ValidationError(details=[("to", "Must not be before the first day")])
     return AuditFilters(
@@ -80,7 +80,7 @@ async def _filters(ctx: RequestContext, asked: TrailQuery) -> AuditFilters:
     )
 
 
-def _day(text: str, field: str) -> int:
+def first_of_day(text: str, field: str) -> int:
     """Its first millisecond. Raises ValidationError."""
     if len(text) != 10:
         raise ValidationError(details=[(field, "Must be a day like 2026-01-31")])

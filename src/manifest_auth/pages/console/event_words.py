@@ -111,9 +111,9 @@ WORDS: dict[Event, Words] = {
 }
 
 
-def label(event: Event) -> str:
-    """What a list of events calls it."""
-    return event.value.replace("_", " ").capitalize()
+def label(event: str) -> str:
+    """What a list of events calls it, by its name in the trail."""
+    return event.replace("_", " ").capitalize()
 
 
 def words_of(event: str) -> Words:

@@ -95,7 +95,7 @@ def _shown(link: Link, names: Names) -> Shown:
         parts=tuple(_parts(words.sentence, link, names, detail)),
         address=link.address,
         request_id=link.request_id,
-        facts=tuple(_facts(detail))[:_MOST_FACTS],
+        facts=facts_of(detail),
     )
 
 
@@ -115,8 +115,12 @@ def _first(part: Part) -> Part:
     return part if part.strong else msgspec.structs.replace(part, text=part.text[:1].upper() + part.text[1:])
 
 
-def _facts(value: object, under: str = "") -> Iterator[tuple[str, str]]:
+def facts_of(detail: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     """Names and values of a detail, however deep: what is in what stands before it."""
+    return tuple(_facts(detail))[:_MOST_FACTS]
+
+
+def _facts(value: object, under: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from _facts(inner, f"{under} {_spoken(name)}".strip())

@@ -27,6 +27,7 @@ from manifest_auth.sign_in.completion import SignedIn
 PATH = f"{SIGN_IN}/done"
 TEMPLATE = "sign_in/done.html"
 CONTINUE = "sign_in/continue.html"
+DUE = "sign_in/due.html"
 
 
 class DoneQuery(msgspec.Struct, frozen=True):
@@ -54,6 +55,12 @@ class DoneView(msgspec.Struct, frozen=True):
     by_itself: bool
 
 
+class DueView(msgspec.Struct, frozen=True):
+    """A new password is offered. ``address``: where the sign-in ends without one."""
+
+    address: str
+
+
 def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> ContinueView:
     """For the user who is signed in here."""
     user = ctx.user
@@ -62,7 +69,7 @@ def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> Con
         s=states.seal(ctx, call.form_cookie, state),
         name=f"{user.first_name} {user.last_name}".strip() or user.email,
         email=user.email,
-        client=user.client_name,
+        client=brands.of_user(user).name,
         other=ways.address(SIGN_IN, states.seal(ctx, call.form_cookie, anew)),
     )
 
@@ -79,15 +86,22 @@ def signed_in_here(ctx: RequestContext, state: State, signed_in: SignedIn) -> An
     """After the proof: the session's cookies, a new mark for the browser's forms, and on to the end."""
     settings, mark = ctx.services.settings, security.new_cookie(ctx)
     headers = (*cookies_of(ctx, signed_in), security.cookie_line(mark, settings))
-    return _go_on(ctx, mark, state, _end(signed_in.tenant.settings, signed_in.user.roles, state), headers)
+    end = _end(signed_in.tenant.settings, signed_in.user.roles, state)
+    return _go_on(ctx, mark, state, end, headers, due=signed_in.password_due)
 
 
 def _go_on(
-    ctx: RequestContext, form_cookie: str, state: State, end: str, headers: tuple[Header, ...] = ()
+    ctx: RequestContext,
+    form_cookie: str,
+    state: State,
+    end: str,
+    headers: tuple[Header, ...] = (),
+    *,
+    due: bool = False,
 ) -> Answer[None]:
-    if return_addresses.is_own_path(end):
+    if return_addresses.is_own_path(end) and not due:
         return see_other(end, headers)
-    s = states.seal(ctx, form_cookie, State(return_to=end, response=state.response))
+    s = states.seal(ctx, form_cookie, State(return_to=end, response=state.response, due=due))
     return see_other(ways.address(PATH, s), headers)
 
 
@@ -107,6 +121,8 @@ async def _show(ctx: RequestContext, call: PageCall[DoneQuery]) -> View | Answer
     if call.user is None:
         return see_other(SIGN_IN)
     end = _end(call.user.tenant_settings, call.user.roles, state)
+    if state.due:
+        return View(DueView(end), template=DUE, brand=brands.of_user(call.user))
     if return_addresses.is_own_path(end):
         return see_other(end)
     return View(DoneView(end, return_addresses.is_web(end)), brand=brands.of_user(call.user))

@@ -10,6 +10,7 @@ from manifest_auth.errors import AccountDisabled, NotFound, ProviderUnavailable,
 from manifest_auth.http import Answer, Head, refuse
 from manifest_auth.http.accept import prefers_html
 from manifest_auth.pages import brands, errors, languages
+from manifest_auth.pages.call import PRODUCT, Brand
 from manifest_auth.pages.errors import Way
 from manifest_auth.pages.routing import SIGN_IN
 from manifest_auth.providers import Provider, sign_in_flows
@@ -49,7 +50,9 @@ async def page_or_envelope(ctx: RequestContext, refusal: Refusal, head: Head) ->
     tried: Tried | None = ctx.loaded.get(_TRIED)
     found = await _find(ctx, tried) if tried is not None and isinstance(refusal, _SAYS_MORE) else None
     if found is None:
-        return await errors.page_of(ctx, refusal, head, way=Way(SIGN_IN, _words(ctx, head).gettext("Go to sign-in")))
+        return await errors.page_of(
+            ctx, refusal, head, way=Way(SIGN_IN, _words(ctx, head, PRODUCT).gettext("Go to sign-in"))
+        )
     return await _page(ctx, refusal, head, found)
 
 
@@ -73,7 +76,8 @@ async def _find(ctx: RequestContext, tried: Tried) -> _Found | None:
 
 
 async def _page(ctx: RequestContext, refusal: Refusal, head: Head, found: _Found) -> Answer[None]:
-    t, client = _words(ctx, head), found.tenant.identifier
+    brand, client = brands.of_client(found.tenant), found.tenant.identifier
+    t = _words(ctx, head, brand)
     asked = {"client": client, **({"returnTo": found.return_to} if found.return_to else {})}
     again = Way(f"{SIGN_IN}?{urlencode(asked)}", t.gettext("Try again"))
     others = []
@@ -87,9 +91,8 @@ async def _page(ctx: RequestContext, refusal: Refusal, head: Head, found: _Found
     if isinstance(refusal, SsoFailed) and found.provider is not None:
         name = found.provider.display_name or found.provider.name
         title = t.gettext("Sign-in through %(provider)s did not work") % {"provider": name}
-    brand = brands.of_client(found.tenant)
     return await errors.page_of(ctx, refusal, head, way=again, others=tuple(others), title=title, brand=brand)
 
 
-def _words(ctx: RequestContext, head: Head) -> languages.Words:
-    return languages.catalogue(languages.choose(head, ctx.services.settings))
+def _words(ctx: RequestContext, head: Head, brand: Brand) -> languages.Words:
+    return languages.catalogue(errors.language_of(ctx, head, brand))

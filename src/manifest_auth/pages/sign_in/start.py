@@ -52,13 +52,22 @@ async def _state_of(ctx: RequestContext, call: PageCall[SignInQuery]) -> tuple[S
         return known or State(), known is None
     state = State(
         client=q.client,
-        email=q.login_hint,
+        email=_hinted(q.login_hint),
         return_to=q.return_to,
         response=q.response,
         challenge=q.code_challenge,
         anew=q.prompt == "login",
     )
     return state, False
+
+
+def _hinted(text: str) -> str:
+    """The address that an application hints at; empty for a text that is none: a link must not put words of its own
+    onto the page."""
+    try:
+        return check_email(text)
+    except ValidationError:
+        return ""
 
 
 def _check(tenant: Tenant | None, state: State) -> None:
@@ -79,7 +88,7 @@ async def _show(ctx: RequestContext, call: PageCall[SignInQuery]) -> View | Answ
     if user is not None and not state.anew and (tenant is None or tenant.id == user.tenant_id):
         if state.return_to and state.response == "cookie":
             return found(state.return_to)
-        return View(ending.continue_view(ctx, call, state), brand=brands.of_client(tenant), template=ending.CONTINUE)
+        return View(ending.continue_view(ctx, call, state), brand=brands.of_user(user), template=ending.CONTINUE)
     return View(view, brand=brands.of_client(tenant))
 
 

@@ -25,7 +25,8 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     """``client``: identifier of the client that is meant, empty for none yet; ``email``: as typed; ``return_to``: as
     asked for, checked where it came in, and again where the sign-in ends; ``invitation_id``: of an open invitation, the
     token of which was shown; ``anew``: someone who is signed in wants another account; ``code``: a one-time code that
-    waits to be handed over; ``done``: what a one-time link did; ``made_at``: milliseconds since 1970."""
+    waits to be handed over; ``due``: the password is older than the client's rules have it; ``done``: what a one-time
+    link did; ``made_at``: milliseconds since 1970."""
 
     client: str = ""
     email: str = ""
@@ -35,6 +36,7 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     invitation_id: int | None = None
     anew: bool = False
     code: str = ""
+    due: bool = False
     done: Literal["", "confirmed", "undone", "undone-resets"] = ""
     made_at: int = 0
 

@@ -89,7 +89,7 @@ async def view_of(
         for way in found.providers
     )
     return SignInView(
-        client=tenant.name,
+        client=tenants.shown_name(tenant),
         s=s,
         email=state.email,
         password=found.password,

@@ -85,7 +85,8 @@ class DoneView(msgspec.Struct, frozen=True):
 async def _show(ctx: RequestContext, call: PageCall[WelcomeQuery]) -> View | Answer[None]:
     state = await states.unseal(ctx, call.form_cookie, call.fields.s) if call.fields.s else None
     if state is not None and state.done:
-        return View(DoneView(state.done, state.email), template=DONE)
+        brand = brands.of_client(await ways.client_of(ctx, state))
+        return View(DoneView(state.done, state.email), template=DONE, brand=brand)
     call.here = PAGE
     return View(CodeView(""))
 
@@ -105,13 +106,21 @@ async def _post(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Answ
         raise ValidationError(details=[("token", "Required")])
     if form.act == "password":
         return await _choose(ctx, call)
-    if form.act == "email":
-        email = await email_change.confirm(ctx, form.token)
-        return _done(ctx, call, State(done="confirmed", email=email))
-    if form.act == "email-undo":
-        undone = await email_change.undo(ctx, form.token)
-        return _done(ctx, call, State(done="undone-resets" if undone.resets else "undone", email=undone.email))
+    if form.act.startswith("email"):
+        return await _change_email(ctx, call)
     return await _what_for(ctx, call)
+
+
+async def _change_email(ctx: RequestContext, call: PageCall[WelcomeForm]) -> Answer[None]:
+    token = call.fields.token
+    change = await ctx.services.store.read(lambda unit: email_change.find(unit, ctx, token))
+    client = "" if change is None else change.tenant.identifier  # for the looks of the page that says it is done
+    if call.fields.act == "email":
+        email = await email_change.confirm(ctx, token)
+        return _done(ctx, call, State(client=client, done="confirmed", email=email))
+    undone = await email_change.undo(ctx, token)
+    done: Literal["undone", "undone-resets"] = "undone-resets" if undone.resets else "undone"
+    return _done(ctx, call, State(client=client, done=done, email=undone.email))
 
 
 async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:
@@ -119,7 +128,7 @@ async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:
     token = call.fields.token
     change = await ctx.services.store.read(lambda unit: email_change.find(unit, ctx, token))
     if change is not None:
-        view = AddressView(token, change.kind, change.email, change.tenant.name)
+        view = AddressView(token, change.kind, change.email, tenants.shown_name(change.tenant))
         return View(view, template=ADDRESS, brand=brands.of_client(change.tenant))
     looked = await set_password.look(ctx, token)
     brand = brands.of_client(looked.found.tenant)
@@ -136,7 +145,7 @@ def _choose_view(ctx: RequestContext, call: PageCall[Any], token: str, looked: L
         token=token,
         invited=found.purpose is Purpose.INVITATION,
         email=found.user.email,
-        client=found.tenant.name,
+        client=tenants.shown_name(found.tenant),
         password=not found.why_no_password,
         why_not=found.why_no_password,
         min_length=rules.min_length,

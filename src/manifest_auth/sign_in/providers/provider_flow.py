@@ -133,7 +133,7 @@ async def complete(
                 use(bound)
             tenant = tenants.get(unit, provider.tenant_id)
             if tenant.suspended_at is not None:  # before any user is created or changed
-                suspended = AccountDisabled(reason=SUSPENDED)
+                suspended = AccountDisabled(reason=SUSPENDED, client=tenant.identifier)
                 record(bound, ctx, provider, suspended)
                 raise suspended
             if flow is not None and not return_addresses.is_allowed(_listed(tenant, provider, 0), flow.return_to):

@@ -1,0 +1,10 @@
+"""``serve --demo``: fills an empty store with two clients and a fortnight of their work, and prints how to sign in.
+
+Refuses a store with other data, and a public address that other machines can reach. Everything is made by the
+operations of the server, with a clock that starts 14 days ago: so the audit trail is genuine. Passwords are random and
+printed once, or ``MANIFEST_DEMO_PASSWORD`` for all.
+"""
+
+from manifest_auth.operations.demo.clock import PastClock
+from manifest_auth.operations.demo.filling import NotEmpty, Progress, check_allowed, fill, is_filled
+from manifest_auth.operations.demo.welcome import welcome, welcome_again

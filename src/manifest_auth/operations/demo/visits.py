@@ -1,0 +1,85 @@
+"""Sessions of the demo's users: signed in by the completion of every sign-in, without the password's proof, which would
+cost a hash for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from manifest_auth import sessions
+from manifest_auth.context import ANONYMOUS, Caller
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.sign_in import completion, session_lifecycle
+from manifest_auth.sign_in.completion import Identity
+from manifest_auth.sign_in.password import METHOD
+from manifest_auth.store import TenantUnit
+from manifest_auth.work import Actor, actor_of
+
+T = TypeVar("T")
+
+
+class Browser(NamedTuple):
+    address: str
+    user_agent: str
+
+
+_WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
+# Addresses: RFC 5737 and RFC 3849, which no machine has.
+CHROME = Browser("192.0.2.10", f"{_WINDOWS} Chrome/142.0.0.0 Safari/537.36")
+EDGE = Browser("192.0.2.24", f"{_WINDOWS} Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0")
+FIREFOX = Browser("198.51.100.7", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0")
+IPHONE = Browser(
+    "2001:db8:12::5",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.1 "
+    "Mobile/15E148 Safari/604.1",
+)
+TABLET = Browser(
+    "203.0.113.41",
+    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+)
+HEADSET = Browser(
+    "203.0.113.42",
+    "Mozilla/5.0 (X11; Linux x86_64; Quest 3) AppleWebKit/537.36 (KHTML, like Gecko) OculusBrowser/40.2.0 "
+    "Chrome/138.0.0.0 VR Safari/537.36",
+)
+
+
+def request(services: Services, browser: Browser, caller: Caller = ANONYMOUS) -> RequestContext:
+    """A request of its own, from that browser."""
+    return RequestContext(services, services.random.text(12), *browser, caller=caller)
+
+
+class Visit:
+    """A session of a user in one browser."""
+
+    def __init__(self, services: Services, browser: Browser, caller: Caller) -> None:
+        self._services, self._browser, self._caller = services, browser, caller
+
+    @property
+    def ctx(self) -> RequestContext:
+        """The session's next request."""
+        return request(self._services, self._browser, self._caller)
+
+    async def act(self, work: Callable[[TenantUnit, RequestContext], T]) -> T:
+        """One request that writes."""
+        ctx = self.ctx
+        return await ctx.store.write(lambda unit: work(unit, ctx))
+
+    async def work(self, work: Callable[[TenantUnit, Actor], T]) -> T:
+        """The same, for templates and jobs."""
+        return await self.act(lambda unit, ctx: work(unit, actor_of(ctx)))
+
+    async def sign_out(self) -> None:
+        await session_lifecycle.sign_out(self.ctx)
+
+
+async def sign_in(services: Services, tenant_id: int, user_id: int, browser: Browser) -> Visit:
+    """Opens a session."""
+    ctx = request(services, browser)
+    identity = Identity(METHOD, user_id)
+    signed_in = await services.store.write_quickly(
+        lambda unit: completion.complete_sign_in(unit, ctx, tenant_id, identity, None, None)
+    )
+    principal = await sessions.look_up(services.store, signed_in.session_id)
+    assert principal is not None, "it was opened just now"
+    return Visit(services, browser, principal)

@@ -1,0 +1,53 @@
+"""Making system admins, and new passwords for them: hashed before the transaction, random where none is chosen."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manifest_auth.accounts import password_rules
+from manifest_auth.accounts.admins import management
+from manifest_auth.accounts.admins.management import AdminRow
+from manifest_auth.context import require_recent
+from manifest_auth.services import RequestContext
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import PasswordRules
+
+_PASSWORD_BYTES = 18  # 24 characters, 144 bits
+
+
+class MadeAdmin(NamedTuple):
+    """``password``: the random one, which no one is shown again; None where it was chosen."""
+
+    admin: AdminRow
+    password: str | None
+
+
+async def create(ctx: RequestContext, username: str, password: str | None = None) -> MadeAdmin:
+    """A new system admin. Raises ValidationError, Conflict when the name is taken, Overloaded, InvalidToken,
+    ReauthenticationRequired."""
+    require_recent(ctx)
+    made = ctx.services.random.text(_PASSWORD_BYTES) if password is None else None
+    if password is not None:
+        password_rules.check(password, PasswordRules(), (username,))
+    stored = await ctx.services.hasher.hash(made or password or "")
+
+    def work(unit: SystemUnit) -> AdminRow:
+        management.lock_active_admins(unit, ctx)
+        return management.get_listed(unit, management.create(unit, ctx, username, stored))
+
+    return MadeAdmin(await ctx.services.store.write(work), made)
+
+
+async def reset_password(ctx: RequestContext, admin_id: int) -> MadeAdmin:
+    """A random password for another system admin, whose sessions end. Raises NotFound, Conflict, Overloaded,
+    InvalidToken, ReauthenticationRequired."""
+    require_recent(ctx)
+    await ctx.services.store.read(lambda unit: management.get_listed(unit, admin_id))
+    made = ctx.services.random.text(_PASSWORD_BYTES)
+    stored = await ctx.services.hasher.hash(made)
+
+    def work(unit: SystemUnit) -> AdminRow:
+        management.reset_password(unit, ctx, admin_id, stored)
+        return management.get_listed(unit, admin_id)
+
+    return MadeAdmin(await ctx.services.store.write(work), made)

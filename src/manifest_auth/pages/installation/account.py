@@ -1,0 +1,194 @@
+"""``/installation/account``: a system admin's own password, second factor and sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.accounts.admins import management, second_factor
+from manifest_auth.errors import InvalidCredentials, ValidationError
+from manifest_auth.http import Answer
+from manifest_auth.pages import proof
+from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console.frame import address
+from manifest_auth.pages.routing import ADMIN_ACCOUNT, Audience, page
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import admin_own_account
+from manifest_auth.sign_in.admin_own_account import Credentials
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import PasswordRules
+from manifest_auth.text.user_agents import browser_of
+
+PATH = ADMIN_ACCOUNT
+_TEMPLATE = "installation/account.html"
+DONE = {
+    "password": "Your password is changed, and your other sessions have ended.",
+    "removed": "Your second factor is removed. The password alone signs you in.",
+    "ended": "Your other sessions have ended.",
+}
+T = TypeVar("T")
+Text = Annotated[str, Meta(max_length=256)]
+
+
+class AccountQuery(msgspec.Struct, frozen=True):
+    done: Text = ""
+
+
+class AccountForm(msgspec.Struct, frozen=True, rename="camel"):
+    """``act``: what to do. Each form has a password and a code of its own, so that what is wrong stands beside the
+    right one. ``secret``: that of the second factor that is being added, shown again until a code confirms it."""
+
+    act: Text = ""
+    current_password: Text = ""
+    new_password: Text = ""
+    otp: Text = ""
+    factor_password: Text = ""
+    factor_otp: Text = ""
+    secret: Annotated[str, Meta(max_length=64, pattern=r"^[A-Z2-7]*$")] = ""
+
+
+class SessionRow(msgspec.Struct, frozen=True):
+    """Times in milliseconds. ``is_console``: by a cookie, on these pages."""
+
+    address: str
+    browser: str
+    created_at: int
+    last_used_at: int
+    is_this: bool
+    is_console: bool
+
+
+class AccountView(msgspec.Struct, frozen=True):
+    """``secret`` and ``uri``: of a second factor that waits for its first code, empty for none; ``codes``: recovery
+    codes, to be shown this once."""
+
+    username: str
+    is_limited: bool
+    has_factor: bool
+    is_required: bool
+    codes_left: int
+    min_length: int
+    done: str
+    secret: str
+    uri: str
+    codes: tuple[str, ...]
+    sessions: tuple[SessionRow, ...]
+
+
+async def _show(ctx: RequestContext, call: PageCall[AccountQuery]) -> View | Answer[None]:
+    return await _view(ctx, DONE.get(call.fields.done, ""))
+
+
+async def _again(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
+    return await _view(ctx, secret=call.fields.secret if call.fields.act == "confirm" else "")
+
+
+async def _view(ctx: RequestContext, done: str = "", secret: str = "", codes: tuple[str, ...] = ()) -> View:
+    me, host = ctx.admin, urlsplit(ctx.services.settings.public_url).hostname or ""
+
+    def read(unit: SystemUnit) -> AccountView:
+        has_factor = second_factor.is_enrolled(unit, me.admin_id)
+        return AccountView(
+            username=me.username,
+            is_limited=me.limited and not has_factor,
+            has_factor=has_factor,
+            is_required=second_factor.is_required(unit),
+            codes_left=second_factor.codes_left(unit, me.admin_id),
+            min_length=PasswordRules().min_length,
+            done=done,
+            secret=secret,
+            uri=second_factor.address(secret, me.username, host) if secret else "",
+            codes=codes,
+            sessions=tuple(
+                SessionRow(
+                    address=one.address,
+                    browser=_named(one.user_agent),
+                    created_at=one.created_at,
+                    last_used_at=one.last_used_at,
+                    is_this=one.id == me.session_id,
+                    is_console=one.cookie_hash is not None,
+                )
+                for one in management.open_sessions(unit, me.admin_id, ctx.now)
+            ),
+        )
+
+    return View(await ctx.services.store.read(read))
+
+
+def _named(user_agent: str) -> str:
+    name, system = browser_of(user_agent)
+    return " on ".join(filter(None, (name, system))) or "A program that does not say its name"
+
+
+async def _act(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
+    act = _ACTS.get(call.fields.act)
+    if act is None:
+        raise ValidationError(reason="no such act")
+    done = await act(ctx, call.fields)
+    return done if isinstance(done, View) else see_other(address(PATH, done=done))
+
+
+async def _password(ctx: RequestContext, form: AccountForm) -> str:
+    shown = Credentials(form.current_password, form.otp.strip() or None)
+    try:
+        await admin_own_account.change_password(ctx, shown, form.new_password)
+    except InvalidCredentials as refusal:
+        raise proof.beside(refusal, "currentPassword", "otp") from None
+    return "password"
+
+
+async def _end(ctx: RequestContext, form: AccountForm) -> str:
+    await admin_own_account.end_other_sessions(ctx)
+    return "ended"
+
+
+async def _add(ctx: RequestContext, form: AccountForm) -> View:
+    """The secret is shown this once, so no redirect comes before it."""
+    return await _view(ctx, secret=await _with_proof(form, lambda shown: admin_own_account.enrol(ctx, shown)))
+
+
+async def _confirm(ctx: RequestContext, form: AccountForm) -> View:
+    try:
+        codes = await _with_proof(
+            form, lambda shown: admin_own_account.confirm(ctx, shown.password, form.factor_otp.strip())
+        )
+    except ValidationError as refusal:
+        details = [("factorOtp" if field == "otp" else field, sentence) for field, sentence in refusal.details]
+        raise ValidationError(details=details, reason=refusal.reason) from None
+    return await _view(ctx, codes=codes)
+
+
+async def _codes(ctx: RequestContext, form: AccountForm) -> View:
+    return await _view(ctx, codes=await _with_proof(form, lambda shown: admin_own_account.new_codes(ctx, shown)))
+
+
+async def _remove(ctx: RequestContext, form: AccountForm) -> str:
+    await _with_proof(form, lambda shown: admin_own_account.remove(ctx, shown))
+    return "removed"
+
+
+async def _with_proof(form: AccountForm, work: Callable[[Credentials], Awaitable[T]]) -> T:
+    try:
+        return await work(Credentials(form.factor_password, form.factor_otp.strip() or None))
+    except InvalidCredentials as refusal:
+        raise proof.beside(refusal, "factorPassword", "factorOtp") from None
+
+
+#: Each returns a word of :data:`DONE`, or what is to be shown once.
+_ACTS: dict[str, Callable[[RequestContext, AccountForm], Awaitable[str | View]]] = {
+    "password": _password,
+    "end-others": _end,
+    "add": _add,
+    "confirm": _confirm,
+    "codes": _codes,
+    "remove": _remove,
+}
+ROUTES = (
+    page("GET", PATH, _show, _TEMPLATE, "A system admin's own account", audience=Audience.SYSTEM_ADMIN, english=True),
+    page("POST", PATH, _act, _TEMPLATE, "Change the own password, second factor or sessions",
+         audience=Audience.SYSTEM_ADMIN, english=True, again=_again),
+)  # fmt: skip

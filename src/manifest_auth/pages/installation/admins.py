@@ -1,0 +1,162 @@
+"""``/installation/admins``: who runs this server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.accounts.admins import management, second_factor
+from manifest_auth.accounts.admins.management import AdminRow
+from manifest_auth.errors import NotFound, ValidationError
+from manifest_auth.http import Answer
+from manifest_auth.operations import system_admins
+from manifest_auth.operations.system_admins import MadeAdmin
+from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console.frame import address
+from manifest_auth.pages.installation import frame
+from manifest_auth.pages.routing import Audience, page
+from manifest_auth.services import RequestContext
+from manifest_auth.store import Filters, SystemUnit
+
+PATH = f"{frame.OVERVIEW}/admins"
+_SIZE = 50
+_TEMPLATE = "installation/admins.html"
+_STATES = {"": "All", "active": "Active", "disabled": "Disabled"}
+DONE = {
+    "disabled": "The system admin is disabled, and signed out everywhere.",
+    "enabled": "The system admin can sign in again.",
+    "factor": "The second factor is gone. The next sign-in takes the password alone.",
+    "ended": "All sessions of that system admin have ended.",
+}
+Text = Annotated[str, Meta(max_length=300)]
+
+
+class AdminsQuery(msgspec.Struct, frozen=True):
+    q: Text = ""
+    state: Text = ""
+    done: Text = ""
+    after: Annotated[str, Meta(max_length=4096)] = ""
+
+
+class AdminForm(msgspec.Struct, frozen=True):
+    """``act``: what to do with the system admin of number ``id``, or to make one called ``username``."""
+
+    act: Text = ""
+    id: Text = ""
+    username: Text = ""
+
+
+class AdminView(msgspec.Struct, frozen=True):
+    """Times in milliseconds, 0 for never."""
+
+    id: int
+    username: str
+    is_self: bool
+    is_active: bool
+    has_factor: bool
+    created_at: int
+    last_sign_in_at: int
+
+
+class AdminsView(msgspec.Struct, frozen=True):
+    """``password``: a new one of ``whose``, to be shown this once; empty for none."""
+
+    rows: tuple[AdminView, ...]
+    query: AdminsQuery
+    states: tuple[tuple[str, str], ...]
+    is_narrowed: bool
+    is_required: bool
+    done: str
+    first: str
+    next: str
+    username: str
+    whose: str
+    password: str
+
+
+async def _show(ctx: RequestContext, call: PageCall[AdminsQuery]) -> View | Answer[None]:
+    return await _view(ctx, call.fields)
+
+
+async def _again(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[None]:
+    return await _view(ctx, AdminsQuery(), call.fields.username)
+
+
+async def _view(ctx: RequestContext, asked: AdminsQuery, username: str = "", made: MadeAdmin | None = None) -> View:
+    state = frame.one_of(asked.state, _STATES)
+    filters = Filters(state).search(asked.q.strip().casefold())
+
+    def read(unit: SystemUnit) -> AdminsView:
+        found, goes_on = management.LISTING.read(unit, _SIZE, asked.after, "USERNAME", filters)
+        return AdminsView(
+            rows=tuple(_row(ctx, one) for one in found),
+            query=msgspec.structs.replace(asked, state=state),
+            states=tuple(_STATES.items()),
+            is_narrowed=bool(asked.q or state),
+            is_required=second_factor.is_required(unit),
+            done=DONE.get(asked.done, ""),
+            first=address(PATH, q=asked.q, state=state) if asked.after else "",
+            next=address(PATH, q=asked.q, state=state, after=goes_on) if goes_on else "",
+            username=username,
+            whose=made.admin.username if made else "",
+            password=(made.password or "") if made else "",
+        )
+
+    return View(await ctx.services.store.read(read))
+
+
+def _row(ctx: RequestContext, one: AdminRow) -> AdminView:
+    return AdminView(
+        id=one.id,
+        username=one.username,
+        is_self=one.id == ctx.admin.admin_id,
+        is_active=one.disabled_at is None,
+        has_factor=bool(one.second_factor),
+        created_at=one.created_at,
+        last_sign_in_at=one.last_sign_in_at or 0,
+    )
+
+
+async def _act(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[None]:
+    form = call.fields
+    if form.act == "make":
+        return await _view(ctx, AdminsQuery(), made=await system_admins.create(ctx, form.username.strip()))
+    if form.act == "password":
+        return await _view(ctx, AdminsQuery(), made=await system_admins.reset_password(ctx, _id(form)))
+    act = _ACTS.get(form.act)
+    if act is None:
+        raise ValidationError(reason="no such act")
+    admin_id = _id(form)
+    await ctx.services.store.write(lambda unit: act[1](unit, ctx, admin_id))
+    return see_other(address(PATH, done=act[0]))
+
+
+def _id(form: AdminForm) -> int:
+    if not (form.id.isascii() and form.id.isdigit() and len(form.id) < 19):
+        raise NotFound()
+    return int(form.id)
+
+
+def _enable(unit: SystemUnit, ctx: RequestContext, admin_id: int) -> None:
+    management.enable(unit, ctx, management.get_managed(unit, ctx, admin_id))
+
+
+def _end(unit: SystemUnit, ctx: RequestContext, admin_id: int) -> None:
+    management.sign_out_all(unit, ctx, admin_id)
+
+
+#: A word of :data:`DONE`, and the operation.
+_ACTS: dict[str, tuple[str, Callable[[SystemUnit, RequestContext, int], None]]] = {
+    "disable": ("disabled", management.disable),
+    "enable": ("enabled", _enable),
+    "factor": ("factor", management.reset_second_factor),
+    "end": ("ended", _end),
+}
+ROUTES = (
+    page("GET", PATH, _show, _TEMPLATE, "Those who run this server", audience=Audience.SYSTEM_ADMIN, english=True),
+    page("POST", PATH, _act, _TEMPLATE, "Make, disable, enable or reset a system admin",
+         audience=Audience.SYSTEM_ADMIN, english=True, again=_again),
+)  # fmt: skip

@@ -1,0 +1,224 @@
+"""``/installation/clients/{identifier}``: one client, as those see it who run the server."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth import accounts, providers, tenants
+from manifest_auth.accounts import Draft, NewLink, users
+from manifest_auth.accounts.users import User
+from manifest_auth.errors import ValidationError
+from manifest_auth.http import Answer
+from manifest_auth.operations import client_lifecycle, client_settings
+from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console.frame import address
+from manifest_auth.pages.installation import clients, frame, rule_words
+from manifest_auth.pages.installation.clients import Row
+from manifest_auth.pages.routing import Audience, page
+from manifest_auth.permissions import Role, mask_of, role_names
+from manifest_auth.services import RequestContext
+from manifest_auth.store import Filters, SystemUnit, TenantUnit
+from manifest_auth.tenants import Tenant
+
+PATH = f"{clients.PATH}/{{client}}"
+_SIZE = 50
+_TEMPLATE = "installation/client.html"
+_TABS = {"": "Overview", "users": "Users", "providers": "Providers", "rules": "Rules"}
+DONE = {
+    "made": "The client is made. Invite its first Admin, who does everything else.",
+    "renamed": "The name is changed.",
+    "suspended": "The client is suspended. Its users are signed out, and no one gets in.",
+    "restored": "The client is restored. Its users can sign in again.",
+    "kept": "The deletion is taken back. The client is suspended as long as you do not restore it.",
+    "deleted": "The client is suspended, and waits for its deletion.",
+    "invited": "The invitation is on its way.",
+}
+Text = Annotated[str, Meta(max_length=300)]
+
+
+class ClientQuery(msgspec.Struct, frozen=True):
+    """``show``: what of the client; ``q``: a part of a user's name or address."""
+
+    show: Text = ""
+    q: Text = ""
+    done: Text = ""
+    after: Annotated[str, Meta(max_length=4096)] = ""
+
+
+class ClientForm(msgspec.Struct, frozen=True, rename="camel"):
+    """``act``: what to do; ``typed``: the identifier once more, to delete the client."""
+
+    act: Text = ""
+    name: Text = ""
+    typed: Text = ""
+    email: Text = ""
+    first_name: Text = ""
+    last_name: Text = ""
+
+
+class UserRow(msgspec.Struct, frozen=True):
+    """``last_sign_in_at``: milliseconds, 0 for never."""
+
+    name: str
+    email: str
+    roles: tuple[str, ...]
+    is_active: bool
+    last_sign_in_at: int
+
+
+class ProviderRow(msgspec.Struct, frozen=True):
+    name: str
+    shown_as: str
+    kind: str
+    issuer: str
+    is_on: bool
+
+
+class ClientView(msgspec.Struct, frozen=True):
+    """``users`` and ``providers``: empty where they are not shown. ``link``: to be shown this once, empty for none."""
+
+    path: str
+    client: Row
+    tab: str
+    tabs: tuple[tuple[str, str], ...]
+    done: str
+    form: ClientForm
+    rules: tuple[tuple[str, tuple[str, ...]], ...]
+    users: tuple[UserRow, ...]
+    q: str
+    first: str
+    next: str
+    providers: tuple[ProviderRow, ...]
+    link: str
+    mails: bool
+    days: int
+    keeps_trail: bool
+
+
+async def _show(ctx: RequestContext, call: PageCall[ClientQuery]) -> View | Answer[None]:
+    return await _view(ctx, call.path["client"], call.fields, ClientForm())
+
+
+async def _again(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:
+    tab = "users" if call.fields.act == "invite" else ""
+    return await _view(ctx, call.path["client"], ClientQuery(show=tab), call.fields)
+
+
+async def _view(ctx: RequestContext, name: str, asked: ClientQuery, form: ClientForm, link: str = "") -> View:
+    tab, settings = frame.one_of(asked.show, _TABS), ctx.services.settings
+
+    def work(unit: SystemUnit) -> ClientView:
+        tenant = tenants.get_named(unit, name)
+        bound, path = unit.of(tenant.id), f"{clients.PATH}/{tenant.identifier}"
+        rows, goes_on = _users(bound, asked) if tab == "users" else ([], None)
+        found = providers.list_all(bound) if tab == "providers" else []
+        return ClientView(
+            path=path,
+            client=clients.row_of(tenant),
+            tab=address(path, show=tab),
+            tabs=tuple((address(path, show=one), text) for one, text in _TABS.items()),
+            done=DONE.get(asked.done, ""),
+            form=form,
+            rules=tuple(rule_words.rules_of(tenants.settings_of(tenant.settings))) if tab == "rules" else (),
+            users=tuple(_user(user) for user in rows),
+            q=asked.q,
+            first=address(path, show=tab, q=asked.q) if asked.after else "",
+            next=address(path, show=tab, q=asked.q, after=goes_on) if goes_on else "",
+            providers=tuple(
+                ProviderRow(one.name, one.display_name, one.kind, one.issuer, one.disabled_at is None) for one in found
+            ),
+            link=link,
+            mails=ctx.services.mail.is_set_up,
+            days=settings.client_deletion_days,
+            keeps_trail=settings.client_deletion_audit == "keep",
+        )
+
+    return View(await ctx.services.store.read(work))
+
+
+def _users(unit: TenantUnit, asked: ClientQuery) -> tuple[list[User], str | None]:
+    return users.LISTING.read(unit, _SIZE, asked.after, "EMAIL", Filters().search(asked.q.strip()))
+
+
+def _user(user: User) -> UserRow:
+    return UserRow(
+        name=f"{user.first_name} {user.last_name}".strip(),
+        email=user.email,
+        roles=tuple(role_names(user.roles)),
+        is_active=user.deactivated_at is None,
+        last_sign_in_at=user.last_sign_in_at or 0,
+    )
+
+
+async def _act(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:
+    name, form = call.path["client"], call.fields
+    if form.act == "invite":
+        return await _invite(ctx, name, form)
+    act = _ACTS.get(form.act)
+    if act is None:
+        raise ValidationError(reason="no such act")
+    return see_other(address(PATH.format(client=name), done=await act(ctx, name, form)))
+
+
+async def _change(
+    ctx: RequestContext, name: str, work: Callable[[SystemUnit, RequestContext, Tenant], Tenant]
+) -> Tenant:
+    return await ctx.services.store.write(lambda unit: work(unit, ctx, tenants.get_named(unit, name, lock=True)))
+
+
+async def _rename(ctx: RequestContext, name: str, form: ClientForm) -> str:
+    await _change(
+        ctx, name, lambda unit, ctx, tenant: client_settings.change(unit, ctx, tenant, form.name.strip(), None, "")
+    )
+    return "renamed"
+
+
+async def _suspend(ctx: RequestContext, name: str, form: ClientForm) -> str:
+    await _change(ctx, name, client_lifecycle.suspend)
+    return "suspended"
+
+
+async def _restore(ctx: RequestContext, name: str, form: ClientForm) -> str:
+    after = await _change(ctx, name, client_lifecycle.restore)
+    return "restored" if after.suspended_at is None else "kept"
+
+
+async def _delete(ctx: RequestContext, name: str, form: ClientForm) -> str:
+    tenant = await ctx.services.store.read(lambda unit: tenants.get_named(unit, name))
+    if form.typed.strip() != tenant.identifier:
+        raise ValidationError(details=[("typed", f"Type {tenant.identifier} to say that it is the one you mean")])
+    await _change(ctx, name, client_lifecycle.start_deletion)
+    return "deleted"
+
+
+async def _invite(ctx: RequestContext, name: str, form: ClientForm) -> View | Answer[None]:
+    """An Admin of the client. The link is shown once where no mail is set up, so no redirect comes before it."""
+    tools = ctx.services.account_tools
+    draft = Draft(form.email.strip(), mask_of([Role.ADMIN]), form.first_name.strip(), form.last_name.strip(), "")
+
+    def work(unit: SystemUnit) -> NewLink:
+        bound = unit.of(tenants.get_named(unit, name).id)
+        return accounts.invite(bound, ctx, tools, accounts.add(bound, ctx, tools, draft).id)
+
+    delivered = await accounts.deliver_link(ctx, tools, await ctx.services.store.write(work))
+    if delivered.link is None:
+        return see_other(address(PATH.format(client=name), done="invited", show="users"))
+    return await _view(ctx, name, ClientQuery(show="users"), ClientForm(), delivered.link)
+
+
+#: Each returns a word of :data:`DONE`.
+_ACTS: dict[str, Callable[[RequestContext, str, ClientForm], Awaitable[str]]] = {
+    "rename": _rename,
+    "suspend": _suspend,
+    "restore": _restore,
+    "delete": _delete,
+}
+ROUTES = (
+    page("GET", PATH, _show, _TEMPLATE, "One client", audience=Audience.SYSTEM_ADMIN, english=True),
+    page("POST", PATH, _act, _TEMPLATE, "Rename, suspend, restore or delete a client, invite an Admin",
+         audience=Audience.SYSTEM_ADMIN, english=True, again=_again),
+)  # fmt: skip

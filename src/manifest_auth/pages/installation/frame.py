@@ -1,0 +1,48 @@
+"""What the pages of the installation share: where one goes after signing in and out, and words."""
+
+from __future__ import annotations
+
+from manifest_auth.accounts.admins import console
+from manifest_auth.http import Answer, host_cookie
+from manifest_auth.pages import security
+from manifest_auth.pages.call import see_other
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.return_addresses import is_own_page
+
+OVERVIEW = console.PATH
+
+
+def coming_back_to(asked: str) -> str:
+    """A page of the installation, the overview where something else was asked for."""
+    return asked if asked.startswith(console.PATH) and is_own_page(asked) else OVERVIEW
+
+
+def signed_in(ctx: RequestContext, cookie: str, path: str) -> Answer[None]:
+    """On to a page, with the cookie of the session; forms from before the sign-in are void."""
+    settings = ctx.services.settings
+    headers = (
+        host_cookie(console.COOKIE, cookie, console.MOST_S, settings, strict=True),
+        security.cookie_line(security.new_cookie(ctx), settings),
+    )
+    return see_other(path, headers)
+
+
+def signed_out(ctx: RequestContext, path: str) -> Answer[None]:
+    """On to a page, without the cookies."""
+    settings = ctx.services.settings
+    headers = (
+        host_cookie(console.COOKIE, "", 0, settings, strict=True),
+        security.cookie_line(security.new_cookie(ctx), settings),
+    )
+    return see_other(path, headers)
+
+
+def sentence(text: str) -> str:
+    """With a capital letter, unless it begins with what is no word."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() else text
+
+
+def one_of(asked: str, known: dict[str, str]) -> str:
+    """What was chosen in a list of choices; the first one where it is none of them."""
+    return asked if asked in known else next(iter(known))

@@ -1,0 +1,67 @@
+"""``/installation/setup``: the first system admin, with the code that ``serve`` printed; afterwards there is no such
+page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.errors import NotFound, Refusal
+from manifest_auth.http import Answer
+from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console.frame import address
+from manifest_auth.pages.installation import frame
+from manifest_auth.pages.installation.sign_in import PATH as SIGN_IN
+from manifest_auth.pages.installation.sign_in import SETUP
+from manifest_auth.pages.routing import page
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import console, first_run
+from manifest_auth.tenants import PasswordRules
+
+_TEMPLATE = "installation/setup.html"
+Text = Annotated[str, Meta(max_length=256)]
+
+
+class SetupForm(msgspec.Struct, frozen=True):
+    code: Text = ""
+    username: Text = ""
+    password: Text = ""
+
+
+class SetupView(msgspec.Struct, frozen=True):
+    code: str
+    username: str
+    min_length: int
+
+
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _view(ctx, SetupForm())
+
+
+async def _again(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answer[None]:
+    return await _view(ctx, call.fields)
+
+
+async def _view(ctx: RequestContext, form: SetupForm) -> View:
+    """Raises NotFound once there is a system admin."""
+    if not await first_run.is_open(ctx):
+        raise NotFound()
+    return View(SetupView(form.code, form.username, PasswordRules().min_length))
+
+
+async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answer[None]:
+    form = call.fields
+    await first_run.set_up(ctx, form.code, form.username, form.password)
+    try:
+        opened = await console.sign_in(ctx, form.username, form.password)
+    except Refusal:  # the account is there, and signs in by its own page
+        return see_other(SIGN_IN)
+    return frame.signed_in(ctx, opened.cookie, address(frame.OVERVIEW, done="set-up"))
+
+
+ROUTES = (
+    page("GET", SETUP, _show, _TEMPLATE, "Asks for the setup code, while there is no system admin", english=True),
+    page("POST", SETUP, _set_up, _TEMPLATE, "Make the first system admin, and sign in", english=True, again=_again),
+)  # fmt: skip

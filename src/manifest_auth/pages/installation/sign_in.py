@@ -1,0 +1,120 @@
+"""``/installation/sign-in`` and ``/installation/sign-out``: user name and password, a code in a second step."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.accounts.admins import console as admin_console
+from manifest_auth.errors import InvalidCredentials, InvalidToken, MfaRequired, TokenExpired, ValidationError
+from manifest_auth.http import Answer, host_name
+from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.console.frame import address
+from manifest_auth.pages.installation import frame
+from manifest_auth.pages.routing import ADMIN_SIGN_IN, page
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import admin_sign_in, console, first_run
+
+PATH, CODE, SIGN_OUT = ADMIN_SIGN_IN, f"{ADMIN_SIGN_IN}/code", f"{admin_console.PATH}/sign-out"
+SETUP = f"{admin_console.PATH}/setup"
+_TEMPLATE, _CODE_TEMPLATE = "installation/sign_in.html", "installation/sign_in_code.html"
+_WRONG = "The user name or the password is not right. Check both and try again."
+Text = Annotated[str, Meta(max_length=256)]
+Address = Annotated[str, Meta(max_length=6000)]
+
+
+class SignInQuery(msgspec.Struct, frozen=True, rename="camel"):
+    """``return_to``: the page that was asked for; ``out``: one has just signed out; ``late``: the second step took too
+    long."""
+
+    return_to: Address = ""
+    out: Text = ""
+    late: Text = ""
+
+
+class SignInForm(msgspec.Struct, frozen=True, rename="camel"):
+    username: Text = ""
+    password: Text = ""
+    return_to: Address = ""
+
+
+class CodeForm(msgspec.Struct, frozen=True, rename="camel"):
+    """``challenge``: says that the password was right, see :mod:`manifest_auth.sign_in.admin_challenge`."""
+
+    challenge: Annotated[str, Meta(max_length=2000)] = ""
+    otp: Text = ""
+    return_to: Address = ""
+
+
+class SignInView(msgspec.Struct, frozen=True):
+    username: str
+    return_to: str
+    out: bool = False
+    late: bool = False
+
+
+class CodeView(msgspec.Struct, frozen=True):
+    challenge: str
+    return_to: str
+
+
+def _shown(ctx: RequestContext, call: PageCall[SignInForm] | PageCall[CodeForm]) -> str | None:
+    return call.head.cookie(host_name(admin_console.COOKIE, ctx.services.settings))
+
+
+async def _show(ctx: RequestContext, call: PageCall[SignInQuery]) -> View | Answer[None]:
+    asked = call.fields
+    if call.admin is not None:
+        return see_other(frame.coming_back_to(asked.return_to))
+    if await first_run.is_open(ctx):
+        return see_other(SETUP)
+    return View(SignInView("", frame.coming_back_to(asked.return_to), bool(asked.out), bool(asked.late)))
+
+
+async def _again(ctx: RequestContext, call: PageCall[SignInForm]) -> View | Answer[None]:
+    return View(SignInView(call.fields.username, frame.coming_back_to(call.fields.return_to)))
+
+
+async def _sign_in(ctx: RequestContext, call: PageCall[SignInForm]) -> View | Answer[None]:
+    form = call.fields
+    missing = [(name, f"Enter your {said}") for name, said in (("username", "user name"), ("password", "password"))
+               if not getattr(form, name)]  # fmt: skip
+    if missing:
+        raise ValidationError(details=missing)
+    try:
+        opened = await console.sign_in(ctx, form.username, form.password, None, _shown(ctx, call))
+    except MfaRequired as due:
+        return View(CodeView(due.challenge, frame.coming_back_to(form.return_to)), template=_CODE_TEMPLATE)
+    except InvalidCredentials as refusal:
+        raise InvalidCredentials(details=[("", _WRONG)], reason=refusal.reason) from None
+    return frame.signed_in(ctx, opened.cookie, frame.coming_back_to(form.return_to))
+
+
+async def _code_again(ctx: RequestContext, call: PageCall[CodeForm]) -> View | Answer[None]:
+    return View(CodeView(call.fields.challenge, frame.coming_back_to(call.fields.return_to)))
+
+
+async def _code(ctx: RequestContext, call: PageCall[CodeForm]) -> View | Answer[None]:
+    form = call.fields
+    try:
+        opened = await console.continue_sign_in(ctx, form.challenge, form.otp.strip(), _shown(ctx, call))
+    except (InvalidToken, TokenExpired):
+        return see_other(address(PATH, returnTo=form.return_to, late="yes"))
+    return frame.signed_in(ctx, opened.cookie, frame.coming_back_to(form.return_to))
+
+
+async def _sign_out(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    if call.admin is not None:
+        await admin_sign_in.sign_out(ctx)
+    return frame.signed_out(ctx, f"{PATH}?out=yes")
+
+
+ROUTES = (
+    page("GET", PATH, _show, _TEMPLATE, "A system admin signs in", english=True),
+    page("POST", PATH, _sign_in, _TEMPLATE, "User name and password of a system admin", english=True, again=_again),
+    page("POST", CODE, _code, _CODE_TEMPLATE, "The code of a system admin's second factor", english=True,
+         again=_code_again),
+    page("POST", SIGN_OUT, _sign_out, "", "End a system admin's session on these pages", english=True),
+)  # fmt: skip

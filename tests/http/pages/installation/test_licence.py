@@ -1,0 +1,74 @@
+"""A licence key is installed on a page, before which no user can sign in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.application import App
+from tests.support.console import TEN_MINUTES, act, prove
+from tests.support.licences import DAY, key, on_premise
+from tests.support.visitor import Visitor
+
+LICENCE = "/installation/licence"
+
+
+@pytest.fixture
+async def premises(tmp_path: Path) -> AsyncIterator[App]:
+    async with on_premise(f"sqlite:///{tmp_path / 'licence.db'}") as app:
+        yield app
+
+
+async def test_the_console_is_there_without_a_licence_and_takes_one(premises: App) -> None:
+    visitor = await Visitor(premises).system_admin()
+    overview = await visitor.get("/installation")
+    assert "1 thing needs you" in overview.text
+    assert "No licence is installed" in overview.text
+    assert (await visitor.get("/account")).status == 403
+    page = await visitor.get(LICENCE)
+    assert "None installed" in page.text
+    done = await act(visitor, LICENCE, licenseKey=f"\n {key(premises)} \n")
+    assert done.location == f"{LICENCE}?done=installed"
+    page = await visitor.follow(done)
+    assert "Licensed toInitech" in page.text
+    assert [cell.text for cell in page.tree.xpath("//tbody/tr[1]/*")][:2] == ["Full", "5"]
+    assert "Everything works" in (await visitor.get("/installation")).text
+    assert (await premises.sign_in()).status == 200
+
+
+@pytest.mark.parametrize("text", ["", "x", "MANIFEST1.e30.AAAA", "ä" * 100, "x" * 20_001])
+async def test_a_key_that_is_none_is_refused(premises: App, text: str) -> None:
+    visitor = await Visitor(premises).system_admin()
+    page = await act(visitor, LICENCE, licenseKey=text)
+    assert (page.status, len(page.problems)) == (400, 1)
+    assert "None installed" in page.text
+    assert page.form(LICENCE).fields["licenseKey"].strip() == text.strip()
+
+
+async def test_a_key_wants_a_fresh_password_and_is_not_pasted_twice(premises: App) -> None:
+    visitor = await Visitor(premises).system_admin()
+    premises.clock.advance(TEN_MINUTES)
+    asked = await act(visitor, LICENCE, licenseKey=key(premises))
+    assert (await prove(visitor, asked)).location == f"{LICENCE}?done=installed"
+
+
+async def test_what_ends_soon_or_has_ended_is_said(premises: App) -> None:
+    visitor = await Visitor(premises).system_admin()
+    await act(visitor, LICENCE, licenseKey=key(premises))
+    premises.clock.advance(85 * DAY)
+    visitor = await Visitor(premises).system_admin()
+    assert "Good to know" in (await visitor.get("/installation")).text
+    premises.clock.advance(20 * DAY)
+    visitor = await Visitor(premises).system_admin()
+    assert "in its grace time" in (await visitor.get(LICENCE)).text
+    premises.clock.advance(20 * DAY)
+    visitor = await Visitor(premises).system_admin()
+    assert "The licence has ended" in (await visitor.get("/installation")).text
+
+
+async def test_where_none_is_needed_the_page_says_so(app: App) -> None:
+    page = await (await Visitor(app).system_admin()).get(LICENCE)
+    assert "needs no licence" in page.text
+    assert not page.tree.xpath("//main//form")

@@ -1,0 +1,94 @@
+"""A fresh server, a browser, and the code in the terminal: the first system admin is made on a page, once."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.support.application import PASSWORD, Reply
+from tests.support.server import Server, launch, stop, wait_for
+from tests.support.visitor import Page, Visitor
+
+_CODE = re.compile(r"^    ((?:[A-Z]{4}-){3}[A-Z]{4})$", re.MULTILINE)
+SETUP = "/installation/setup"
+OTHER = "ABCD-EFGH-IJKL-MNOP"
+
+
+@dataclass
+class Wire:
+    """A real server, as :class:`Visitor` asks it."""
+
+    server: Server
+    client: httpx2.AsyncClient
+
+    @property
+    def public_url(self) -> str:
+        return self.server.base
+
+    async def send(self, method: str, path: str, *, headers: Any = None, content: bytes | None = None) -> Reply:
+        answer = await self.client.request(method, self.server.base + path, headers=headers, content=content)
+        self.client.cookies.clear()
+        return Reply(answer.status_code, answer.headers, None, answer.text)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = launch(tmp_path_factory.mktemp("fresh"), demo=False)
+    try:
+        yield wait_for(running)
+    finally:
+        stop(running)
+
+
+def code_of(server: Server) -> str:
+    [code] = _CODE.findall(server.output.read_text())
+    return str(code)
+
+
+async def set_up(visitor: Visitor, **typed: str) -> Page:
+    return await visitor.post(SETUP, (await visitor.get(SETUP)).form(SETUP).fields | typed)
+
+
+async def test_who_reads_the_terminal_makes_the_first_admin_and_no_one_else(server: Server) -> None:
+    code = code_of(server)
+    assert f"{server.base}{SETUP}" in server.output.read_text()
+    async with httpx2.AsyncClient(timeout=30) as client:
+        visitor = Visitor(Wire(server, client))  # type: ignore[arg-type]
+        page = await visitor.follow(await visitor.get("/installation"))
+        assert page.heading == "Set up this server"
+
+        wrong = await set_up(visitor, code=OTHER, username="ada", password=PASSWORD)
+        assert (wrong.status, wrong.problems) == (401, ["The setup code is not right, or its hour is over"])
+        fields = wrong.form(SETUP).fields
+        assert (fields["code"], fields["username"], fields["password"]) == (OTHER, "ada", "")
+        short = await set_up(visitor, code=code, username="ada", password="short")
+        assert (short.status, short.problems) == (400, ["Must have at least 15 characters"])
+        nameless = await set_up(visitor, code=code, username=" ", password=PASSWORD)
+        assert (nameless.status, len(nameless.problems)) == (400, 1)
+        named = await set_up(visitor, code=code, username="ada-kestrel-harbor", password="ada-kestrel-harbor")
+        assert named.status == 400
+
+        form = (await visitor.get(SETUP)).form(SETUP).fields
+        typed = {"code": code.replace("-", " ").lower(), "password": PASSWORD}
+        at_once = await asyncio.gather(
+            *(visitor.post(SETUP, form | typed | {"username": f"ada{number}"}) for number in range(5))
+        )
+        made = [page for page in at_once if page.status == 303]
+        assert len(made) == 1
+        assert {page.status for page in at_once if page.status != 303} <= {404, 429}
+        assert made[0].location == "/installation?done=set-up"
+        overview = await visitor.follow(made[0])
+        assert overview.heading == "Overview"
+        assert "You are the first system admin" in overview.text
+        assert "You have no second factor" in overview.text
+
+        assert (await Visitor(Wire(server, client)).get(SETUP)).status == 404  # type: ignore[arg-type]
+        assert (await visitor.post(SETUP, form | typed | {"username": "eve"})).status in (403, 404)
+        assert (await visitor.get("/installation/sign-in")).location == "/installation"
+    assert not [line for line in server.output.read_text().splitlines() if line.startswith("{") and code in line]
