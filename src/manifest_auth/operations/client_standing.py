@@ -49,7 +49,7 @@ class Standing(NamedTuple):
 
 
 async def read(ctx: RequestContext) -> Standing:
-    """Of the client of who is signed in."""
+    """The state of the caller's client."""
     overview = await ctx.services.licence.overview()
     return await ctx.store.read(lambda unit: _read(unit, ctx, overview))
 

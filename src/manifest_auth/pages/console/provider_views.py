@@ -193,7 +193,7 @@ def path_of(name: str) -> str:
 
 
 def steps_of(address: str, *, signs_in: bool) -> tuple[Step, ...]:
-    """Of a provider that is made. ``signs_in``: whether people sign in there."""
+    """The wizard's steps for a provider that is saved. ``signs_in``: whether people sign in there."""
     return tuple(Step(key, title, f"{address}?step={key}") for key, title in STEPS if signs_in or key != "try")
 
 

@@ -72,7 +72,7 @@ def read(token: str) -> dict[str, Any] | None:
 
 
 def directory_of(payload: Mapping[str, Any]) -> str:
-    """``tid``, lower case; empty when it is not a directory id."""
+    """The directory (``tid``) that the payload names, lower case; empty when it is not a directory id."""
     tid = payload.get("tid")
     return tid.lower() if isinstance(tid, str) and GUID.match(tid.lower()) else ""
 
