@@ -99,7 +99,7 @@ def is_admin_actor(unit: TenantUnit, actor: str) -> bool:
 
 
 def no_gain(unit: TenantUnit, user: User) -> None:
-    """The ``gain`` of a change that only removes roles: it raises AssertionError, since the role Admin cannot be gained."""
+    """The ``gain`` of a change that only removes roles. Raises AssertionError: such a change gives no one Admin."""
     raise AssertionError(f"user {user.id} gains the role Admin by a change that gives no role")
 
 

@@ -35,6 +35,7 @@ class ConsoleSession(NamedTuple):
     limited: bool
 
     def is_alive(self, now: int) -> bool:
+        """Whether the session is valid at ``now`` (milliseconds): not ended, expired, disabled or idle."""
         lives = self.ended_at is None and self.disabled_at is None and now < self.ends_at
         return lives and now - self.seen_at < IDLE_S * 1000
 
