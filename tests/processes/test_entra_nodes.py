@@ -233,7 +233,7 @@ def test_a_link_that_is_cut(setup: Setup) -> None:
         assert setup.code(node, token) == ""
     [identity] = setup.nodes[0].http.get(f"{AUTH}/identities", headers=bearer(token)).json()["data"]["items"]
     me = setup.nodes[0].http.get(f"{AUTH}/me", headers=bearer(token)).json()["data"]
-    setup.admin("DELETE", f"/{setup.client}/users/{me['user']['id']}/identities/{identity['id']}")  # it is the last way in
+    setup.admin("DELETE", f"/{setup.client}/users/{me['user']['id']}/identities/{identity['id']}")
     setup.felt_everywhere(token, "SSO_FAILED")
 
 
