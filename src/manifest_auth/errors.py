@@ -1,4 +1,6 @@
-"""The closed list of refusals. Each class has the code, the status and the public sentence; details go to the log only.
+"""The closed list of refusals.
+
+Each class has the code, the status and the public sentence; details go to the log only.
 
 Every failure that a caller may see is one of these classes. ``docs/errors.md`` is generated from this list. A refusal
 rolls its unit of work back unless it declares the mark that it must leave (``keeps_writes``): a counted attempt, an

@@ -73,6 +73,7 @@ def roles_of(mask: int) -> tuple[Role, ...]:
 
 @lru_cache(maxsize=1 << len(Role))
 def role_names(mask: int) -> tuple[str, ...]:
+    """The names of the roles of a stored mask, in the order of the enumeration."""
     return tuple(role.value for role in roles_of(mask))
 
 

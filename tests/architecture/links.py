@@ -1,4 +1,7 @@
-"""Finds dead links in the Markdown files of the project: files and headings that are not there. Asks no network."""
+"""Finds dead links in the Markdown files of the project: files and headings that are not there.
+
+Asks no network.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -155,3 +156,21 @@ def test_members_are_told_apart_by_name_where_there_are_many() -> None:
     assert "Principal" in records
     assert by_position("Place(1, 2, 3, 4, 5)\nx.Row(1, 2, 3, 4, 5, 6)", {"Place", "Row"}) == {"Row"}
     assert {name: found for name, source in sources.items() if (found := by_position(source, records))} == {}
+
+
+def _first_line_is_a_sentence(source: str) -> bool:
+    """Whether the first line of a file's docstring is one whole sentence. An empty file has none."""
+    line = (ast.get_docstring(ast.parse(source), clean=False) or "").partition("\n")[0]
+    return not source.strip() or (line.endswith(".") and not re.search(r"[.?!] [A-Z`]", line))
+
+
+@pytest.mark.parametrize("folder", ["src", "tests"])
+def test_the_first_line_of_a_file_is_one_sentence_that_ends_there(folder: str) -> None:
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files
+    assert [file for file in files if not _first_line_is_a_sentence(file.read_text("utf-8"))] == []
+
+
+@pytest.mark.parametrize("text", ["Opens files, and", "Opens files", "Opens files. Closes them.", ""])
+def test_another_first_line_is_found(text: str) -> None:
+    assert not _first_line_is_a_sentence(f'"""{text}\ncloses them.\n"""')

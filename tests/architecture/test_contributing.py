@@ -1,4 +1,7 @@
-"""CONTRIBUTING: its commands, paths and examples are those of the project. So are workflow, hooks and forms."""
+"""CONTRIBUTING: its commands, paths and examples are those of the project.
+
+So are workflow, hooks and forms.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Limits as numbers. Tests that read a limit from the code would follow any change; here each is written down."""
+"""Limits as numbers.
+
+Tests that read a limit from the code would follow any change; here each is written down.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Servers broken on purpose, which the kill tests must notice. Each change runs in a fork before the program does."""
+"""Servers broken on purpose, which the kill tests must notice.
+
+Each change runs in a fork before the program does.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from tests.support.application import App, running
 
 
 @pytest.mark.parametrize(
-    "path", ["/.git/config", "/.env", "/secret.key", "/manifest-auth.db", "/data/secret.key", "/debug", "/"]
+    "path", ["/.git/config", "/.env", "/secret.key", "/manifest-auth.db", "/data/secret.key", "/debug"]
 )
 async def test_files_of_the_server_are_no_paths(app: App, path: str) -> None:
     assert (await app.get(path)).code == "NOT_FOUND"

@@ -164,14 +164,14 @@ def test_a_new_key_in_the_folder_needs_no_new_start(tmp_path: Path, op: Op) -> N
         def rotate() -> None:
             for _ in range(2):
                 out = _run(tmp_path, "", "keys", "reencrypt", "--new-key", **given)
-                assert "sealed anew with the newest key" in out
+                assert "sealed again with the newest key" in out
             # What requests that were under way meanwhile sealed with the older key.
             _run(tmp_path, "", "keys", "reencrypt", **given)
             file.write_text(file.read_text().splitlines()[0] + "\n")  # the older ones are gone
 
         _while_people_work(Proxy([server.base]), op, rotate)
         assert first not in file.read_text()
-        assert "0 sealed anew" in _run(tmp_path, "", "keys", "reencrypt", **given)
+        assert " 0 sealed again" in _run(tmp_path, "", "keys", "reencrypt", **given)
         assert "internal_error" not in server.output.read_text()
     finally:
         stop(server)

@@ -99,12 +99,12 @@ def is_admin_actor(unit: TenantUnit, actor: str) -> bool:
 
 
 def no_gain(unit: TenantUnit, user: User) -> None:
-    """For a change that only removes roles."""
+    """The ``gain`` of a change that only removes roles. Raises AssertionError: such a change gives no one Admin."""
     raise AssertionError(f"user {user.id} gains the role Admin by a change that gives no role")
 
 
 def gain_by_groups(ctx: Request, provider: Provider, identity: Identity) -> AdminGain:
-    """For a sign-in whose groups grant the role; its identity stays."""
+    """The ``gain`` of a sign-in whose groups grant the role; the identity that signed in stays."""
     return AdminGain(ctx, "groups", f"provider:{provider.id}", but=identity.id)
 
 

@@ -97,7 +97,7 @@ def find(unit: TenantUnit, token: str) -> Link | None:
 
 
 def find_in_any_tenant(unit: SystemUnit, token: str) -> Link | None:
-    """A link of any tenant, open or not."""
+    """A link of any tenant, open or not; None: no link has this token."""
     return unit.first(_ANYWHERE, key=_key(token))
 
 

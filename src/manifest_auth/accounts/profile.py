@@ -1,4 +1,7 @@
-"""What users change of their own account without a proof: names, title, language. Never the address or a role."""
+"""What users change of their own account without a proof: names, title, language.
+
+Never the address or a role.
+"""
 
 from __future__ import annotations
 

@@ -62,7 +62,10 @@ class Walk:
             self.last = Point(number, link.hash)
 
     def end(self, end: Point | None) -> None:
-        """Ends the walk after all events. ``end``: the chain's tip by its head; None: there is no valid head."""
+        """Ends the walk after all events.
+
+        ``end``: the last event as the chain's head row records it; None: that row is missing or invalid.
+        """
         if end is not None and end != self.last:
             number = min(end.sequence, self.last.sequence) + (end.sequence != self.last.sequence)
             self.stop(number, "the chain does not end where the record of its end says")

@@ -1,4 +1,6 @@
-"""Pages of the audit trail, of one client or of all, by time. The cost of a page is bounded, however long the trail is.
+"""Pages of the audit trail, of one client or of all, by time.
+
+The cost of a page is bounded, however long the trail is.
 
 The order is (time, chain, number), for which there is an index. Other filters have none, since an index would slow down
 every sign-in: a filtered page is found in steps, each a separate read of ``STEP`` events, and ends after ``STEPS``
@@ -52,7 +54,7 @@ class EventFilter(NamedTuple):
 
     @property
     def span(self) -> _Range:
-        """The range of positions of the span of time."""
+        """The range of positions of events from ``since`` to before ``until``."""
         low = (
             Position(self.since - 1, MOST, MOST)
             if self.since > BEFORE_ALL

@@ -65,8 +65,11 @@ async def sweep(store: Store, before: int, now: int) -> int:
 
 
 async def cut(store: Store, chain: int, before: int, now: int) -> int:
-    """One batch of :func:`sweep`, of one chain; how many events were removed. 0 once only events of retention itself
-    are left."""
+    """Removes one batch of a chain's events that are older than ``before``; returns how many.
+
+    ``before``, ``now``: milliseconds. 0 once only events of retention itself are left. :func:`sweep` calls it for each
+    chain.
+    """
     origin = Origin(now, "system", "", "sweeping")
     return await store.of(chain).write(lambda unit: _cut(unit, origin, before))
 

@@ -1,4 +1,7 @@
-"""``manifest-auth audit verify|export``: verifies and exports the audit trail. Servers may write meanwhile."""
+"""``manifest-auth audit verify|export``: verifies and exports the audit trail.
+
+Servers may write meanwhile.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Parses the command line and runs a command. Passwords never come from arguments."""
+"""Parses the command line and runs a command.
+
+Passwords never come from arguments.
+"""
 
 from __future__ import annotations
 

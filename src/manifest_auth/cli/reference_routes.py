@@ -1,4 +1,6 @@
-"""Generates the entries of ``docs/reference/http.md`` from the route table. The text around them is written by hand.
+"""Generates the entries of ``docs/reference/http.md`` from the route table.
+
+The text around them is written by hand.
 
 A comment ``<!-- routes: PATTERN | … -->`` names the routes that follow, by patterns of ``METHOD /path`` in which ``*``
 matches anything; the entries end at ``<!-- end of routes -->``. Every route belongs to one comment.

@@ -54,7 +54,10 @@ class Answer(Generic[D]):
 def ok(
     data: D, *, status: int = 200, headers: Sequence[Header] = (), top_level: msgspec.Struct | None = None
 ) -> Answer[D]:
-    """``{"success": true, "data": …}``. ``top_level``: members next to ``data`` (refresh has two)."""
+    """The answer of a success: ``{"success": true, "data": …}``.
+
+    ``top_level``: members next to ``data`` (refresh has two).
+    """
     end = b"}" if top_level is None else b"," + _encode(top_level)[1:]
     body = b'{"success":true,"data":' + _encode(data) + end
     return Answer(status, body, (JSON, NO_STORE, *headers) if headers else _USUAL)
@@ -79,7 +82,7 @@ def stream(parts: AsyncIterator[bytes], size: int | None, headers: Sequence[Head
 
 
 def refuse(refusal: Refusal, request_id: str) -> Answer[None]:
-    """``{"success": false, "error": …}`` with the headers of the status."""
+    """The answer of a refusal: ``{"success": false, "error": …}`` with the headers of its status."""
     error: dict[str, Any] = {"message": refusal.message, "code": refusal.code, "requestId": request_id}
     if refusal.details:
         error["details"] = [{"field": field, "message": message} for field, message in refusal.details]

@@ -1,4 +1,7 @@
-"""Parses request bodies: strict JSON or a form. Anything else is a ``VALIDATION_ERROR``."""
+"""Parses request bodies: strict JSON or a form.
+
+Anything else is a ``VALIDATION_ERROR``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Identifies the caller of a request. No other module reads bearer tokens and session cookies.
+"""Identifies the caller of a request.
+
+No other module reads bearer tokens and session cookies.
 
 A request with a bearer token is identified by the token only; an invalid token is refused, without a fallback to the
 cookie. Users and system admins have separate keys, so a token for one API is not valid for the other.

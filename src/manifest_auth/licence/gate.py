@@ -111,6 +111,7 @@ class Gate:
 
     @property
     def is_needed(self) -> bool:
+        """Whether the installation needs a licence: in on-premise mode."""
         return self._needed
 
     async def check(self) -> str:

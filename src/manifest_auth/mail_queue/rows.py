@@ -1,4 +1,7 @@
-"""Rows of the e-mail queue. One process at a time tries a row: it advances the row's next attempt first."""
+"""Rows of the e-mail queue.
+
+One process at a time tries a row: it advances the row's next attempt first.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A client's branding: sets and deletes the logo. Name and colour change with the client's other settings."""
+"""A client's branding: sets and deletes the logo.
+
+Name and colour change with the client's other settings.
+"""
 
 from __future__ import annotations
 

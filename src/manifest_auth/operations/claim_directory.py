@@ -9,7 +9,8 @@ from manifest_auth.tenants.claims import directories
 
 
 def claim(unit: TenantUnit, ctx: RequestContext, directory: str, cloud: str) -> directories.Claim:
-    """``cloud``: name of a Microsoft cloud, empty for the installation's. Raises ValidationError, Conflict."""
+    """Claims a directory for the client. ``directory``: GUID; ``cloud``: name of a Microsoft cloud, empty for the
+    installation's. Raises ValidationError, Conflict."""
     directory = directories.check(directory)
     try:
         ctx.services.microsoft.clouds.get(cloud)

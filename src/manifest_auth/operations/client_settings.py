@@ -51,7 +51,7 @@ def check(ctx: RequestContext, settings: TenantSettings, under: str) -> None:
 def checked(
     unit: TenantUnit, ctx: RequestContext, old: StoredSettings, change: TenantSettingsChange, under: str = ""
 ) -> StoredSettings:
-    """What the settings become with a change by who asks; nothing is stored. Raises as :func:`change` does."""
+    """The settings after a change by the caller; nothing is stored. Raises as :func:`change` does."""
     by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
     new = tenants.apply_change(old, change, by_admin=by.is_admin)
     tenants.check(new, under)

@@ -1,4 +1,4 @@
-"""Is everything well with a client? What those who manage it have to settle, as of now."""
+"""The state of a client, and what its administrators have to settle, as of now."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Standing(NamedTuple):
 
 
 async def read(ctx: RequestContext) -> Standing:
-    """Of the client of who is signed in."""
+    """The state of the caller's client."""
     overview = await ctx.services.licence.overview()
     return await ctx.store.read(lambda unit: _read(unit, ctx, overview))
 

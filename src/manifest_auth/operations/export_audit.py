@@ -1,4 +1,7 @@
-"""Exports the audit trail of the caller's client as a file. The export is recorded before the first byte is sent."""
+"""Exports the audit trail of the caller's client as a file.
+
+The export is recorded before the first byte is sent.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Standing(NamedTuple):
 
 
 async def read(ctx: RequestContext) -> Standing:
-    """For the system admin who asks."""
+    """The state of the installation, for the system admin who calls."""
     services, me = ctx.services, ctx.admin.admin_id
 
     def work(unit: SystemUnit) -> tuple[CountsData, bool, int]:

@@ -1,5 +1,7 @@
-"""The licence in on-premise mode: installs a key; a background job records the time, detects a clock that was set back,
-and updates the metrics."""
+"""The licence in on-premise mode: installs a key, and watches its state.
+
+A background job records the time, detects a clock that was set back, and updates the metrics.
+"""
 
 from __future__ import annotations
 

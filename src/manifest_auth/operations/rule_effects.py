@@ -22,7 +22,10 @@ class Effects(NamedTuple):
 
 
 def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: StoredSettings) -> Effects:
-    """``old``: as stored now."""
+    """How many sessions and users the change from ``old`` to ``new`` concerns. Changes nothing.
+
+    ``old``: as stored now.
+    """
     installation, now = ctx.services.settings, ctx.now
     was, most = (tenants.lengths_of(one, installation).most_s for one in (old, new))
     age = new.password.max_age_days

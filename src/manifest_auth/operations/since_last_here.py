@@ -59,7 +59,7 @@ _BEFORE = tenant_scoped(
 
 
 async def look(ctx: RequestContext) -> SinceLastHere:
-    """Of the caller, without this session's own sign-in."""
+    """What happened to the caller's account since the sign-in before this one."""
     user = ctx.user
     since: int | None = await ctx.store.read(
         lambda unit: unit.first(_BEFORE, of_user=user.user_id, but=user.session_id, began=user.created_at)

@@ -61,7 +61,7 @@ _SESSIONS = tenant_scoped(
 
 
 async def of_client(ctx: RequestContext) -> Usage:
-    """Of the caller's client; counted at most once in five minutes by each process."""
+    """The usage of the caller's client; counted at most once in five minutes by each process."""
     counted = _COUNTED.setdefault(ctx.services.store, _Counted())
     tenant_id, now = ctx.user.tenant_id, ctx.now
     async with counted.lock:

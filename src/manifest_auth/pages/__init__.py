@@ -1,4 +1,6 @@
-"""HTML pages for people. Owns their templates, words, styles, forms and languages.
+"""HTML pages for people.
+
+Owns their templates, words, styles, forms and languages.
 
 A page calls the operation that REST and GraphQL call, and holds no rule of its own. Templates get plain view models,
 never rows or the request. Jinja2 and the catalogues are loaded with the first page, in a thread: a start loads the

@@ -38,7 +38,7 @@ class Asset(NamedTuple):
 
 @cache
 def all_assets() -> dict[str, Asset]:
-    """By file name."""
+    """All assets, by file name."""
     found = {}
     for path in sorted(FOLDER.iterdir()):
         if path.suffix in _TYPES:

@@ -22,7 +22,7 @@ def of_user(user: Principal | None) -> Brand:
 
 
 def of_unit(unit: TenantUnit) -> Brand:
-    """That of the unit's client, with its logo."""
+    """The brand of the unit's client, with its logo."""
     tenant = tenants.get(unit, unit.tenant_id)
     return of_client(tenant)._replace(logo=_logo(unit, tenant.identifier))
 

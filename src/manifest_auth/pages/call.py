@@ -113,7 +113,7 @@ def see_other(path: str, headers: Sequence[Header] = ()) -> Answer[None]:
 
 
 def found(address: str) -> Answer[None]:
-    """In place of a page: another address. ASCII, and checked by the caller."""
+    """A redirect (302) in place of a page. ``address``: ASCII, checked by the caller."""
     return _to(302, address, ())
 
 

@@ -116,7 +116,7 @@ async def where_no_route_is(ctx: RequestContext, refusal: Refusal, head: Head, p
 
 
 async def page_or_envelope(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """For addresses that browsers and programs both call."""
+    """A page for a browser, the envelope for a program: for addresses that both call."""
     if prefers_html(head.accept):
         return await page_of(ctx, refusal, head)
     return refuse(refusal, ctx.request_id)

@@ -30,7 +30,7 @@ class ProveView(msgspec.Struct, frozen=True):
 
 
 def taken(texts: dict[str, str]) -> Proof:
-    """What the form has of it; ``texts`` keep the rest."""
+    """Takes the proof out of ``texts``, the fields of the submitted form; the others stay there."""
     password, otp = texts.pop(PASSWORD, None), texts.pop(OTP, None)
     return Proof(password, otp, dict(texts))
 

@@ -21,7 +21,7 @@ def after(ctx: RequestContext, path: str, what: str, headers: tuple[Header, ...]
 
 
 def shown(ctx: RequestContext, call: PageCall[Any]) -> str:
-    """What was done just before, to be said now; empty for nothing."""
+    """What was done just before, to be shown now; empty for nothing."""
     settings = ctx.services.settings
     what = call.head.cookie(host_name(_COOKIE, settings)) or ""
     if what:

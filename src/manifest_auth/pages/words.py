@@ -1,4 +1,7 @@
-"""Refusals in the reader's words, by their code and the rule that was broken. The JSON message stays English."""
+"""Refusals in the reader's words, by their code and the rule that was broken.
+
+The JSON message stays English.
+"""
 
 from __future__ import annotations
 
@@ -125,7 +128,7 @@ _FIELDS = {_("The current password is not right"): "currentPassword"}
 
 
 def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) -> Refused:
-    """What stands above a form that was refused, and beside its fields."""
+    """The sentences above a form that was refused, and beside its fields."""
     wait = refusal.retry_after or 0
     at = ctx.now + wait * 1000 if wait else 0
     if isinstance(refusal, (ValidationError, Forbidden, InvalidCredentials, MfaRequired)) and refusal.details:

@@ -1,7 +1,4 @@
-"""Identities: rows that link (provider, subject) to a user.
-
-Nothing else, such as an e-mail address, identifies a person.
-"""
+"""Identities: rows that link (provider, subject) to a user; nothing else identifies a person."""
 
 from __future__ import annotations
 
@@ -275,6 +272,7 @@ def was_created_unvouched(unit: TenantUnit, user_id: int) -> bool:
 
 
 def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityRow]:
+    """At most 100 identities of a user, oldest first."""
     return unit.all(_LIST, of_user=user_id)
 
 

@@ -175,7 +175,7 @@ def seal(sealer: Sealer, begun: StartedFlow, row: str) -> bytes:
 
 
 def unseal(sealer: Sealer, sealed: bytes, row: str) -> tuple[str, str]:
-    """Nonce and PKCE verifier. Raises CannotOpen."""
+    """Decrypts the nonce and the PKCE verifier of a flow. ``row``: as for :func:`seal`. Raises CannotOpen."""
     found = msgspec.json.decode(sealer.open(sealed, row), type=_Secrets)
     return found.nonce, found.verifier
 
@@ -242,7 +242,7 @@ def delete_try(unit: TenantUnit, provider_id: int, session_id: str) -> None:
 
 
 def result_of_try(unit: TenantUnit, sealer: Sealer, provider_id: int, session_id: str, now: int) -> bytes | None:
-    """What :func:`close_try` stored for that session. Raises CannotOpen."""
+    """The result that :func:`close_try` stored for that session; None: none. Raises CannotOpen."""
     flow = unit.first(_FIND_TRY, of_provider=provider_id, session=session_id, now=now)
     return None if flow is None else sealer.open(flow.secrets, _row(flow.key))
 

@@ -218,7 +218,7 @@ def end_users_at_provider(
 
 
 def end_by_cookie(unit: SystemUnit, cookie: str, now: int) -> None:
-    """Ends the session of a cookie that was sent with a sign-in, if it is valid."""
+    """Ends the session of a cookie that was sent with a sign-in, if it is valid. ``now``: milliseconds."""
     row = unit.first(_OTHER, cookie_hash=cookie_hash(cookie))
     if row is not None:
         session_id, tenant_id, _ = row

@@ -51,7 +51,7 @@ def take(ctx: RequestContext, text: str) -> Challenge:
 
 
 def check(challenge: Challenge, admin: Admin) -> None:
-    """Raises InvalidToken when the challenge was used, or the password was changed since."""
+    """Raises InvalidToken if the challenge was used, or if the admin's password was changed since it was issued."""
     if challenge[:-1] != _state(admin):
         raise InvalidToken(reason="the challenge is over")
 

@@ -1,4 +1,6 @@
-"""The cookie by which the throttle recognises a browser that signed in before. One per browser, for all clients.
+"""The cookie by which the throttle recognises a browser that signed in before.
+
+One per browser, for all clients.
 
 Only values that this server issued count: an attacker who could set a chosen value in a victim's browser could guess
 passwords from the victim's own origin. A value carries a MAC, so that no other client's tables are read; an older one

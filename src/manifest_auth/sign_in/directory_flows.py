@@ -65,7 +65,10 @@ _TAKE = tenant_scoped(
 def begin(
     unit: TenantUnit, ctx: RequestContext, directory: str, provider_id: int | None, return_to: str
 ) -> StartedFlow:
-    """A new flow of the caller's session."""
+    """Stores a flow for the caller's session, good for ten minutes; returns its secrets.
+
+    ``directory``: GUID; ``provider_id`` None: the operator's application; ``return_to``: a listed address.
+    """
     begun = sign_in_flows.new_values(ctx.services.random, _COOKIE)
     unit.change(
         _ADD,

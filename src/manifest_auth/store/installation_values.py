@@ -28,7 +28,7 @@ def get(unit: SystemUnit, name: str) -> str | None:
 
 
 async def look_up(store: Store, name: str) -> str | None:
-    """As :func:`get`, with a key read of the store."""
+    """The value, by a key read of the store outside a unit of work; None: there is none."""
     return await store.look_up(_GET, name=name)
 
 
@@ -44,5 +44,5 @@ def put(unit: SystemUnit, name: str, value: str) -> None:
 
 
 def take(unit: SystemUnit, name: str) -> bool:
-    """Deletes the value. Of concurrent calls, one gets True."""
+    """Deletes the value; returns whether there was one. Of concurrent calls, one gets True."""
     return unit.change(_TAKE, name=name) > 0

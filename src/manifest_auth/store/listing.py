@@ -73,7 +73,10 @@ class Listing(Generic[R]):
         filters: frozenset[str] = frozenset(),
         **values: Any,
     ) -> list[R]:
-        """At most ``first`` rows. ``filters``: names of conditions; ``values``: of their parameters."""
+        """At most ``first`` rows, in the order of ``sort`` and then of ids, that come after ``after``.
+
+        ``sort``, ``filters``: names that the list was made with; ``values``: parameters of the conditions.
+        """
         where = {} if after is None else {"after_value": after.value, "after_id": after.id}
         statement = self._page(sort, descending, after is not None, tuple(sorted(filters)))
         return self._tenant_unit(unit).all(statement, limit=first, **where, **values)

@@ -1,4 +1,6 @@
-"""Clients of the installation (tenants, in code) and their settings. Owns ``tenants``.
+"""Clients of the installation (tenants, in code) and their settings.
+
+Owns ``tenants``.
 
 Knows no users, and never decides who may change a client.
 """

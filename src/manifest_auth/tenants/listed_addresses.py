@@ -1,4 +1,6 @@
-"""Which of a client's origins and return addresses are valid for which users. Only this module reads the two lists.
+"""Which of a client's origins and return addresses are valid for which users.
+
+Only this module reads the two lists.
 
 An entry that a User Admin adds is not valid for Admins until an Admin saves it. Otherwise a User Admin could list a
 page that acts with an Admin's cookie, or that gets an Admin's session.

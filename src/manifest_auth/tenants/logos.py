@@ -1,4 +1,7 @@
-"""A client's logo, stored as the bytes that are served. Owns ``client_logos``."""
+"""A client's logo, stored as the bytes that are served.
+
+Owns ``client_logos``.
+"""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Browser(NamedTuple):
 
 
 def browser_of(user_agent: str) -> Browser:
-    """What a ``User-Agent`` names."""
+    """The browser and system that a ``User-Agent`` names."""
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), "")
     if user_agent.startswith("Mozilla/"):
         return Browser(next((name for mark, name in _BROWSERS if mark in user_agent), ""), system)

@@ -232,7 +232,7 @@ def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: 
 
 
 def blocked(unit: SystemUnit | TenantUnit, counter: Counter, now: int) -> Pause | None:
-    """Whether a counter blocks attempts now; counts nothing."""
+    """The pause if the counter blocks attempts at ``now`` (milliseconds), else None; counts nothing."""
     row = unit.first(_LOOK, key=counter.key)
     if row is None or row.updated_at < now - counter.policy.memory_ms or row.allowed_at <= now:
         return None

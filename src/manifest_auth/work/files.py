@@ -1,4 +1,7 @@
-"""Rows of uploaded evidence files. The bytes are in the file storage."""
+"""Rows of uploaded evidence files.
+
+The bytes are in the file storage.
+"""
 
 from __future__ import annotations
 

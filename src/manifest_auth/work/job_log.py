@@ -71,6 +71,6 @@ def append(unit: TenantUnit, by: Actor, job_id: int, number: int, move: JobMove,
 
 
 def numbered(unit: TenantUnit, job_ids: Sequence[int], after: int, first: int) -> list[Event]:
-    """Of each job, at most ``first`` entries after the number ``after``, in order. Raises ValidationError for too many
+    """At most ``first`` entries of each job after the number ``after``, in order. Raises ValidationError for too many
     rows."""
     return check_row_count(unit.all(_NUMBERED, ids=numbers(job_ids), after=after, until=after + first))

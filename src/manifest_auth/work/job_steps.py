@@ -1,4 +1,7 @@
-"""Completed steps of jobs. Steps are completed in order."""
+"""Completed steps of jobs.
+
+Steps are completed in order.
+"""
 
 from __future__ import annotations
 

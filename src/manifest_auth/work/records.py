@@ -80,7 +80,7 @@ def count(unit: TenantUnit, job_id: int, step: int) -> int:
 
 
 def numbered(unit: TenantUnit, job_ids: Sequence[int], after: int, first: int) -> list[Record]:
-    """Of each job, at most ``first`` records after the number ``after``, in order. Raises ValidationError for too many
+    """At most ``first`` records of each job after the number ``after``, in order. Raises ValidationError for too many
     rows."""
     return check_row_count(unit.all(_NUMBERED, ids=numbers(job_ids), after=after, until=after + first))
 

@@ -1,4 +1,7 @@
-"""The history of templates and their versions: actor, time, move and comment. Entries are never changed."""
+"""The history of templates and their versions: actor, time, move and comment.
+
+Entries are never changed.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +67,6 @@ def append(unit: TenantUnit, by: Actor, template_id: int, after: int, entries: S
 
 
 def numbered(unit: TenantUnit, template_ids: Sequence[int], after: int, first: int) -> list[Event]:
-    """Of each template, at most ``first`` entries after the number ``after``, in order. Raises ValidationError for too
+    """At most ``first`` entries of each template after the number ``after``, in order. Raises ValidationError for too
     many rows."""
     return check_row_count(unit.all(_NUMBERED, ids=numbers(template_ids), after=after, until=after + first))

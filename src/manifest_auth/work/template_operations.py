@@ -40,7 +40,7 @@ def read_snapshot(unit: TenantUnit, version_id: int) -> VersionSnapshot:
 
 
 def read_latest(unit: TenantUnit, template_id: int) -> VersionSnapshot:
-    """The snapshot of a version. Raises NotFound."""
+    """The snapshot of a template's latest version. Raises NotFound."""
     template = templates.get(unit, template_id)
     [version] = versions.latest_of(unit, [template_id])
     return VersionSnapshot(template, version)
@@ -122,7 +122,10 @@ def reject(unit: TenantUnit, by: Actor, seen: VersionSnapshot, comment: str, rev
 def publish(
     unit: TenantUnit, by: Actor, seen: VersionSnapshot, comment: str = "", revision: int | None = None
 ) -> Version:
-    """Approved to published; the version that was published before is retired. Raises ValidationError, Conflict."""
+    """Approved to published; the version that was published before is retired. Raises ValidationError, Conflict.
+
+    ``seen``: the snapshot that the caller read; ``revision``: the one that it must still have, None: any.
+    """
     template, version = seen
     changed = _checked(seen, TemplateMove.PUBLISHED, comment, revision)._replace(published_at=by.at)
     entries = [Entry(TemplateMove.PUBLISHED, version.number, comment)]

@@ -1,4 +1,7 @@
-"""Rows of template versions. The statements themselves prevent changes of published versions."""
+"""Rows of template versions.
+
+The statements themselves prevent changes of published versions.
+"""
 
 from __future__ import annotations
 
@@ -97,7 +100,7 @@ def find_published(unit: TenantUnit, template_id: int) -> Version | None:
 
 
 def numbered(unit: TenantUnit, template_ids: Sequence[int], after: int, first: int) -> list[Version]:
-    """Of each template, at most ``first`` versions after the number ``after``, in order. Raises ValidationError for too
+    """At most ``first`` versions of each template after the number ``after``, in order. Raises ValidationError for too
     many rows."""
     return check_row_count(unit.all(_NUMBERED, ids=numbers(template_ids), after=after, until=after + first))
 

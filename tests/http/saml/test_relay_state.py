@@ -1,4 +1,7 @@
-"""SAML: where a sign-in that started at the provider ends. No spelling of the address leads elsewhere."""
+"""SAML: where a sign-in that started at the provider ends.
+
+No spelling of the address leads elsewhere.
+"""
 
 from __future__ import annotations
 

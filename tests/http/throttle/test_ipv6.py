@@ -1,4 +1,7 @@
-"""Throttling by IPv6 network: /64, /56 and /48. A caller with a /48 has one budget, not 65,536."""
+"""Throttling by IPv6 network: /64, /56 and /48.
+
+A caller with a /48 has one budget, not 65,536.
+"""
 
 from __future__ import annotations
 

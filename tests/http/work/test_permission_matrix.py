@@ -25,6 +25,7 @@ from tests.support.graphql_operations import (
     upload,
 )
 from tests.support.people import member
+from tests.support.pictures import Picture
 from tests.support.routes import ROUTES, filled
 from tests.support.team import Team, new_team
 
@@ -74,15 +75,25 @@ NEEDED_BELOW = dict.fromkeys(("User.lastSignInAt", "User.link", "User.pendingEma
 
 _BODY = {"name": "company", "oidc": {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}}
 _USER, _PROVIDER = "/api/client/users/{user}", "/api/client/providers/{provider}"
-#: The same of REST; and a body for each.
+_EXPORT, _BRANDING = "/api/client/audit/export", "/api/client/branding"
+#: The same of REST; and a body for each, where bytes are a PNG.
 ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
     ("GET", "/api/client/audit"): ("audit:read", None),
-    ("POST", FILES): ("jobs:execute", None),
+    ("GET", _EXPORT): ("audit:read", None),
+    ("GET", "/api/client/settings"): ("settings:manage", None),
+    ("PATCH", "/api/client/settings"): ("settings:manage", {"language": "de"}),
+    ("GET", _BRANDING): ("settings:manage", None),
+    ("PUT", f"{_BRANDING}/logo"): ("settings:manage", Picture().encoded()),
+    ("DELETE", f"{_BRANDING}/logo"): ("settings:manage", None),
+    ("POST", FILES): ("jobs:execute", PNG),
     ("GET", f"{FILES}/{{file}}"): ("jobs:read", None),
     ("GET", f"{_USER}/identities"): ("users:manage", None),
     ("DELETE", f"{_USER}/identities/{{identity}}"): ("users:manage", None),
     ("POST", f"{_USER}/identities/{{identity}}/confirm"): ("users:manage", None),
     ("POST", f"{_USER}/invitation"): ("users:manage", None),
+    ("GET", f"{_USER}/sessions"): ("users:manage", None),
+    ("DELETE", f"{_USER}/sessions"): ("users:manage", None),
+    ("DELETE", f"{_USER}/sessions/{{session}}"): ("users:manage", None),
     ("POST", "/api/client/providers"): ("settings:manage", _BODY),
     ("GET", "/api/client/providers"): ("settings:manage", None),
     ("GET", _PROVIDER): ("settings:manage", None),
@@ -103,11 +114,14 @@ ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
     ("DELETE", "/api/client/domains/{domain}"): ("settings:manage", None),
     ("POST", "/api/client/domains/{domain}/check"): ("settings:manage", None),
 }
+#: What an address needs behind it.
+QUERIES = {("POST", FILES): "?name=a.png", ("GET", _EXPORT): "?format=csv"}
 #: For which the permission is not enough.
 FOR_ADMINS = {("POST", f"{_USER}/identities/{{identity}}/confirm")}
 #: About oneself alone, and GraphQL, whose operations are above.
 ROUTES_FOR_ALL = {
-    ("GET", "/api/client/auth/me"), ("POST", "/api/client/auth/sign-out"), ("POST", "/api/client/auth/sign-out-all"),
+    ("GET", "/api/client/auth/me"), ("PATCH", "/api/client/auth/me"), ("POST", "/api/client/auth/sign-out"),
+    ("POST", "/api/client/auth/sign-out-all"), ("POST", "/api/client/auth/sign-out-others"),
     ("GET", "/api/client/auth/sessions"), ("DELETE", "/api/client/auth/sessions/{id}"),
     ("POST", "/api/client/auth/password"), ("GET", "/api/client/auth/identities"),
     ("POST", "/api/client/auth/identities"), ("DELETE", "/api/client/auth/identities/{id}"),
@@ -230,10 +244,9 @@ async def test_a_cell_of_rest(team: Team, own: Things, foreign: Things, route: t
 
 async def knock(team: Team, route: tuple[str, str], have: Things, token: str, body: Any) -> Reply:
     method, pattern = route
-    path = filled(pattern, user=have.user, file=have.file, provider="company", identity=NEVER)
-    if route == ("POST", FILES):
-        headers = {"Content-Type": "image/png"}
-        return await team.app.send(method, f"{path}?name=a.png", token=token, content=PNG, headers=headers)
+    path = filled(pattern, user=have.user, file=have.file, provider="company", identity=NEVER) + QUERIES.get(route, "")
+    if isinstance(body, bytes):
+        return await team.app.send(method, path, token=token, content=body, headers={"Content-Type": "image/png"})
     return await team.app.send(method, path, body, token=token)
 
 

@@ -1,4 +1,7 @@
-"""Verifying our access tokens: their greatest length, and how many are cached. And what only the verifier refuses."""
+"""Verifying our access tokens: their greatest length, and how many are cached.
+
+And what only the verifier refuses.
+"""
 
 from __future__ import annotations
 

@@ -53,6 +53,7 @@ class AdminSession(NamedTuple):
         return Chain(self.refresh_current, self.refresh_previous, self.refresh_changed_at)
 
     def is_alive(self, now: int) -> bool:
+        """Whether the session is valid at ``now`` (milliseconds): not ended, not expired, its admin not disabled."""
         return self.ended_at is None and self.ends_at > now and self.disabled_at is None
 
 

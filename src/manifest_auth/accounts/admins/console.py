@@ -35,6 +35,7 @@ class ConsoleSession(NamedTuple):
     limited: bool
 
     def is_alive(self, now: int) -> bool:
+        """Whether the session is valid at ``now`` (milliseconds): not ended, expired, disabled or idle."""
         lives = self.ended_at is None and self.disabled_at is None and now < self.ends_at
         return lives and now - self.seen_at < IDLE_S * 1000
 
@@ -85,11 +86,12 @@ def begin(unit: SystemUnit, session_id: str, cookie: str, now: int, until: int) 
 
 
 async def look_up(store: Store, cookie: str) -> ConsoleSession | None:
-    """The session of a cookie, by a key read of the store, never from a cache."""
+    """The session of a cookie, alive or not, by a key read of the store, never from a cache; None: there is none."""
     return await store.look_up(_BY_COOKIE, cookie_hash=cookie_hash(cookie))
 
 
 def find(unit: SystemUnit, cookie: str) -> ConsoleSession | None:
+    """As :func:`look_up`, inside a unit of work."""
     return unit.first(_BY_COOKIE, cookie_hash=cookie_hash(cookie))
 
 

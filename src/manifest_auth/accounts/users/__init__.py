@@ -1,4 +1,6 @@
-"""The users of a client. Owns ``users``, ``password_history`` and ``email_changes``.
+"""The users of a client.
+
+Owns ``users``, ``password_history`` and ``email_changes``.
 
 Never computes a hash, never opens a session, and never checks ranks.
 """

@@ -124,7 +124,8 @@ def latest(unit: TenantUnit, user_id: int, now: int) -> EmailChange | None:
 
 
 def find_in_any_tenant(unit: SystemUnit, token: str) -> EmailChange | None:
-    """A change of any tenant, open or not, by the token that confirms it or by the one that undoes it."""
+    """A change of any tenant, open or not, by the token that confirms it or by the one that undoes it; None: none has
+    it."""
     return unit.first(_ANYWHERE, key=key_of(token))
 
 

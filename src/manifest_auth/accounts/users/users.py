@@ -118,8 +118,11 @@ def find(unit: TenantUnit, user_id: int) -> User | None:
 
 
 def get(unit: TenantUnit, user_id: int, *, lock: bool = False, admins: bool = False) -> User:
-    """``lock``: locks the row until the transaction ends. ``admins``: also the rows of the active Admins, first and in
-    one order, so that two who remove each other wait for one another. Raises NotFound."""
+    """The user. Raises NotFound.
+
+    ``lock``: locks the row until the transaction ends. ``admins``: also the rows of the active Admins, first and in one
+    order, so that two who remove each other wait for one another.
+    """
     if admins:
         unit.all(ACTIVE_ADMINS)
     found = unit.first(_LOCKED if lock else _BY_ID, id=user_id)

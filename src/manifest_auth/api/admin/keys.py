@@ -1,4 +1,7 @@
-"""``/api/admin/keys``: system admins list, rotate and retire the signing keys. Secrets are never returned."""
+"""``/api/admin/keys``: system admins list, rotate and retire the signing keys.
+
+Secrets are never returned.
+"""
 
 from __future__ import annotations
 

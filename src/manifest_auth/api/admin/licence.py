@@ -49,6 +49,7 @@ class LicenceData(Wire, frozen=True):
 
 
 def wire(overview: Overview, now: int) -> LicenceData:
+    """The licence's state as on the wire. ``now``: milliseconds."""
     status, used = overview.status, overview.used
     current = status.licence
     warning = licence.warning(status, now)

@@ -22,7 +22,7 @@ def snake_case(name: str) -> str:
 
 
 def size(first: int | None, usual: int = FIRST) -> int:
-    """The checked ``first`` of a list. Raises ValidationError."""
+    """The page size: ``first`` of a list, or ``usual``. Raises ValidationError unless it is 1 to ``MOST``."""
     wanted = usual if first is None else first
     if not 1 <= wanted <= MOST:
         raise ValidationError(details=[("first", f"Must be 1 to {MOST}")])

@@ -62,7 +62,7 @@ class Documents:
         return query in self._known
 
     def prepare(self, query: str) -> Prepared:
-        """The document, parsed, limited and validated."""
+        """The document, parsed and validated within the limits, or its errors; cached if it has none."""
         found = self._known.get(query)
         if found is None:
             found = _prepare(query, self._introspects)

@@ -1,4 +1,7 @@
-"""Queries and mutations on jobs: steps, records, history. The rules are in ``work.job_rules``."""
+"""Queries and mutations on jobs: steps, records, history.
+
+The rules are in ``work.job_rules``.
+"""
 
 from __future__ import annotations
 

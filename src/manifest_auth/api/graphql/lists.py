@@ -1,4 +1,7 @@
-"""Resolvers of lists and their page types. The total of a page is counted only where it is selected."""
+"""Resolvers of lists and their page types.
+
+The total of a page is counted only where it is selected.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The schema: ``schema.graphql``, bound to resolvers. Resolvers call the same functions as REST.
+"""The schema: ``schema.graphql``, bound to resolvers.
+
+Resolvers call the same functions as REST.
 
 Only the schema's text states who may select a field (``@needs``, ``@anyone``): the permission is checked before the
 resolver runs, and added to the field's description. The build fails for a root field with neither, a resolver without a

@@ -1,4 +1,7 @@
-"""Mutations on users. Each calls one function of ``accounts``, which checks ranks; the schema states the permission."""
+"""Mutations on users.
+
+Each calls one function of ``accounts``, which checks ranks; the schema states the permission.
+"""
 
 from __future__ import annotations
 

@@ -51,19 +51,22 @@ async def move(visit: Visit, operation: Callable[..., Any], template_id: int, *m
 
 
 async def submit(by: Writers, template_id: int, comment: str = "") -> None:
+    """Submits the latest version, as the author."""
     await move(by.author, template_operations.submit, template_id, comment)
 
 
 async def approve(by: Writers, template_id: int, comment: str = "") -> None:
+    """Approves the latest version, as the approver."""
     await move(by.approver, template_operations.approve, template_id, comment)
 
 
 async def reject(by: Writers, template_id: int, comment: str) -> None:
+    """Rejects the latest version, as the approver."""
     await move(by.approver, template_operations.reject, template_id, comment)
 
 
 async def publish(by: Writers, template_id: int, comment: str = "") -> None:
-    """Takes a draft all the way."""
+    """Submits, approves and publishes the draft."""
     await submit(by, template_id)
     await approve(by, template_id, comment)
     await move(by.publisher, template_operations.publish, template_id)
@@ -77,6 +80,7 @@ async def next_version(by: Writers, template_id: int, steps: tuple[NewStep, ...]
 
 
 async def archive(by: Writers, template_id: int, comment: str) -> None:
+    """Archives the template, as the publisher."""
     await by.publisher.work(
         lambda unit, actor: template_operations.archive(unit, actor, templates.get(unit, template_id), comment)
     )

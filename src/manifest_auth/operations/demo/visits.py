@@ -1,5 +1,7 @@
-"""Sessions of the demo's users: signed in by the completion of every sign-in, without the password's proof, which would
-cost a hash for each."""
+"""Sessions of the demo's users.
+
+They are opened by the completion of every sign-in, without verifying a password, which would cost a hash for each.
+"""
 
 from __future__ import annotations
 

@@ -64,7 +64,8 @@ class _Case(NamedTuple):
 def apply_verdict(
     unit: SystemUnit, services: Services, who: Origin, tenant_id: int, domain: str, verdict: Verdict
 ) -> Checked | None:
-    """Applies the verdict. None: the claim does not exist any more."""
+    """Applies the verdict of a DNS check to a claim and records what changed. Returns the claim, with the e-mails that
+    were queued; None: the claim does not exist any more."""
     owner = domain_rows.owner_of(unit, domain, lock=True)
     claim = domain_rows.find(unit.of(tenant_id), domain, lock=True)
     if claim is None:

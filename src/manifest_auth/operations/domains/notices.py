@@ -31,6 +31,10 @@ def notify_admins(
 
 
 def failing(unit: TenantUnit, services: Services, claim: Claim, lapses_at: int) -> list[Queued | None]:
+    """Queues the e-mail that the domain's record is missing. ``lapses_at``: milliseconds.
+
+    Returns what was queued, None for each e-mail that was not.
+    """
     name, value = record_of(claim.domain, claim.token)
     until = when(lapses_at)[:10]
     return notify_admins(
@@ -40,6 +44,7 @@ def failing(unit: TenantUnit, services: Services, claim: Claim, lapses_at: int) 
 
 
 def lapsed(unit: TenantUnit, services: Services, claim: Claim) -> list[Queued | None]:
+    """Queues the e-mail that the domain counts no longer. Returns as :func:`failing`."""
     name, value = record_of(claim.domain, claim.token)
     return notify_admins(
         unit, services, claim.domain, lambda to, client: mail.domain_lapsed(to, client, claim.domain, name, value)

@@ -1,4 +1,7 @@
-"""Wire models of providers. Members that a body leaves out stay as they are, or get their default."""
+"""Wire models of providers.
+
+Members that a body leaves out stay as they are, or get their default.
+"""
 
 from __future__ import annotations
 

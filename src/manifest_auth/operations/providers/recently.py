@@ -15,7 +15,7 @@ _ENDS = {event.value for event in (Event.SIGNED_IN, Event.SIGN_IN_FAILED, Event.
 
 
 class Recently(NamedTuple):
-    """Milliseconds, 0 where none is among the events that were looked at. ``why``: of the failure."""
+    """Times in milliseconds, 0 where none is among the events that were read. ``why``: the reason of the failure."""
 
     signed_in_at: int = 0
     failed_at: int = 0
@@ -23,8 +23,10 @@ class Recently(NamedTuple):
 
 
 async def recently(ctx: RequestContext) -> dict[int, Recently]:
-    """By provider's id, of the last events of the caller's client alone: however long the trail is, it costs the
-    same."""
+    """The last sign-in and the last failure of each provider of the caller's client, by the provider's id.
+
+    Reads a fixed number of the latest events, so it costs the same however long the trail is.
+    """
     found: dict[int, Recently] = {}
     events, _ = await audit.page(ctx.store, EventFilter(), _LOOKED_AT)
     for link in (one.link for one in events if one.link.event in _ENDS):

@@ -1,1 +1,4 @@
-"""A user's own pages under ``/account``. Owns nothing: they call what ``/api/client/auth`` calls."""
+"""A user's own pages under ``/account``.
+
+Owns nothing: they call what ``/api/client/auth`` calls.
+"""

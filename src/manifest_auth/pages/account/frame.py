@@ -26,5 +26,5 @@ async def shown(ctx: RequestContext, work: Callable[[TenantUnit], AccountView]) 
 
 
 def just_done(ctx: RequestContext, call: PageCall[Any]) -> str:
-    """For :attr:`AccountView.said`."""
+    """The sentence about the change that led to this page, for :attr:`AccountView.said`; empty: none did."""
     return words.SAID.get(said.shown(ctx, call), "")

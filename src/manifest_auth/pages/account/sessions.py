@@ -1,4 +1,7 @@
-"""``/account/sessions``: where one is signed in. Ends one session, or all but this one."""
+"""``/account/sessions``: where one is signed in.
+
+Ends one session, or all but this one.
+"""
 
 from __future__ import annotations
 

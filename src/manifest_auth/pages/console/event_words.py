@@ -112,7 +112,7 @@ WORDS: dict[Event, Words] = {
 
 
 def label(event: str) -> str:
-    """What a list of events calls it, by its name in the trail."""
+    """The name of an event in a list, by its name in the trail."""
     return event.replace("_", " ").capitalize()
 
 

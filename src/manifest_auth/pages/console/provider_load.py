@@ -85,7 +85,7 @@ async def view(ctx: RequestContext, model: object, template: str = "") -> View:
 
 @contextlib.contextmanager
 def at_fields() -> Iterator[None]:
-    """A refusal of one of several lines stands beside the field that holds them all."""
+    """A refusal inside names the form's field in place of one of the lines in it."""
     try:
         yield
     except ValidationError as error:

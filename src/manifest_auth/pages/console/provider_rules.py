@@ -90,6 +90,6 @@ def domain_rows(claims: Iterable[Claim], listed: tuple[str, ...]) -> tuple[Domai
 
 
 def typed_domains(rows: tuple[DomainRow, ...], form: RulesForm) -> tuple[DomainRow, ...]:
-    """The rows as they were checked."""
+    """The rows with the ticks of the submitted form."""
     chosen = {getattr(form, f"domain{number}") for number in range(MOST_DOMAINS)}
     return tuple(row._replace(is_listed=row.domain in chosen) for row in rows)

@@ -193,24 +193,27 @@ def path_of(name: str) -> str:
 
 
 def steps_of(address: str, *, signs_in: bool) -> tuple[Step, ...]:
-    """Of a provider that is made. ``signs_in``: whether people sign in there."""
+    """The wizard's steps for a provider that is saved. ``signs_in``: whether people sign in there."""
     return tuple(Step(key, title, f"{address}?step={key}") for key, title in STEPS if signs_in or key != "try")
 
 
 def new_steps(preset: Preset, name: str, *, signs_in: bool) -> tuple[Step, ...]:
-    """Of one that is not: the first two are there."""
+    """The wizard's steps for a provider that is not saved yet; only the first two have addresses.
+
+    ``signs_in``: whether there is a step to try a sign-in.
+    """
     start = f"{NEW}?preset={preset.key}&name={name}"
     here = {"ours": start, "theirs": f"{start}&step=theirs"}
     return tuple(Step(key, title, here.get(key, "")) for key, title in STEPS if signs_in or key != "try")
 
 
 def our_values(preset: Preset, ourselves: Any) -> tuple[Value, ...]:
-    """``ourselves``: an ``OurselvesData``."""
+    """Our addresses and names, which the preset's provider asks for. ``ourselves``: an ``OurselvesData``."""
     return tuple(Value(member, label, getattr(ourselves, member)) for member, label in preset.ours)
 
 
 def role_rows(settings: dict[str, Any]) -> tuple[RoleRow, ...]:
-    """``settings``: as on the wire."""
+    """The rows of the form that gives roles by group. ``settings``: of a provider, as on the wire."""
     lines = settings.get("groupRoles", ())
     return tuple(
         RoleRow(

@@ -1,4 +1,7 @@
-"""``/console/providers``: the list, and how one is made. It is made switched off, with the wizard's second step."""
+"""``/console/providers``: the list, and how one is made.
+
+It is made switched off, with the wizard's second step.
+"""
 
 from __future__ import annotations
 

@@ -46,7 +46,10 @@ class RoleBox(NamedTuple):
 
 
 def boxes(ticked: int, *, admin: bool) -> tuple[RoleBox, ...]:
-    """``ticked``: a mask; ``admin``: whether the role Admin is offered."""
+    """One box for each role.
+
+    ``ticked``: bit mask of the roles that are set; ``admin``: whether the role Admin is offered.
+    """
     fields = RolesForm.__struct_encode_fields__
     return tuple(
         RoleBox(field, role.value, _WORDS[role], bool(ticked & role.bit))

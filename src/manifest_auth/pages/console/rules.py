@@ -1,4 +1,7 @@
-"""``/console/rules``: what a client settles for itself. A change is shown in words before it is saved."""
+"""``/console/rules``: what a client settles for itself.
+
+A change is shown in words before it is saved.
+"""
 
 from __future__ import annotations
 

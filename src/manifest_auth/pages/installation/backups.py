@@ -1,5 +1,7 @@
-"""``/installation/backups``: when the last one was made, and the commands that make one. There is no download: a stolen
-session must not carry password hashes away."""
+"""``/installation/backups``: when the last one was made, and the commands that make one.
+
+There is no download: a stolen session must not carry password hashes away.
+"""
 
 from __future__ import annotations
 

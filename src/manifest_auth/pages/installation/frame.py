@@ -44,5 +44,5 @@ def sentence(text: str) -> str:
 
 
 def one_of(asked: str, known: dict[str, str]) -> str:
-    """What was chosen in a list of choices; the first one where it is none of them."""
+    """``asked`` if it is among the known choices, else the first of them."""
     return asked if asked in known else next(iter(known))

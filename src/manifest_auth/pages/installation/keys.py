@@ -1,4 +1,7 @@
-"""``/installation/keys``: the keys that sign tokens and forms. No page shows a secret."""
+"""``/installation/keys``: the keys that sign tokens and forms.
+
+No page shows a secret.
+"""
 
 from __future__ import annotations
 

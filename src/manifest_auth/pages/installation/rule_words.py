@@ -10,7 +10,7 @@ from manifest_auth.tenants import StoredSettings
 
 
 def rules_of(settings: StoredSettings) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """What each rule is about, and what it says, a line or several."""
+    """For each rule: what it is about, and its text in one or more lines."""
     rules, lengths = settings.password, settings.sessions
     yield "Sign-in with a password", ("Allowed" if settings.password_sign_in else "Only through a provider",)
     password = [f"At least {rules.min_length} characters"]

@@ -1,5 +1,7 @@
-"""``/installation/setup``: the first system admin, with the code that ``serve`` printed; afterwards there is no such
-page."""
+"""``/installation/setup``: creates the first system admin, with the code that ``serve`` printed.
+
+Once there is a system admin, the page does not exist.
+"""
 
 from __future__ import annotations
 

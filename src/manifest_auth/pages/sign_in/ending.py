@@ -62,7 +62,7 @@ class DueView(msgspec.Struct, frozen=True):
 
 
 def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> ContinueView:
-    """For the user who is signed in here."""
+    """The page's model for the user who is signed in here."""
     user = ctx.user
     anew = msgspec.structs.replace(state, anew=True)
     return ContinueView(

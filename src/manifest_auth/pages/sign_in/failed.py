@@ -39,7 +39,7 @@ class _Found(NamedTuple):
 
 
 def note(ctx: RequestContext, tried: Tried) -> None:
-    """Keeps what the request names, for the page of its refusal."""
+    """Stores in the request what it names, for the page of its refusal."""
     ctx.loaded[_TRIED] = tried
 
 

@@ -1,4 +1,7 @@
-"""``/forgot``: a link for a new password, by e-mail. The answer is always the same."""
+"""``/forgot``: a link for a new password, by e-mail.
+
+The answer is always the same.
+"""
 
 from __future__ import annotations
 

@@ -99,7 +99,10 @@ class Microsoft:
     async def on_behalf_of(
         self, token: str, directory: str, client_id: str, client_secret: str, cloud: Cloud, deadline: Deadline
     ) -> str:
-        """Exchanges a token for our application for a token for Graph (OAuth 2.0 on-behalf-of, RFC 7523)."""
+        """Exchanges a token for our application for a token for Graph (OAuth 2.0 on-behalf-of, RFC 7523).
+
+        ``directory``: GUID of the token's directory.
+        """
         fields = {
             **ON_BEHALF_OF,
             "client_id": client_id,

@@ -1,4 +1,6 @@
-"""Checks the claims of Entra ID access tokens, before they are verified. No input or output.
+"""Checks the claims of Entra ID access tokens, before they are verified.
+
+No input or output.
 
 :func:`check` has one rule for tokens for Graph and for our own application. Another module verifies the token, by
 calling Graph or by its signature. The rule is Microsoft's advice on claims validation, with RFC 8725: audience, issuer
@@ -70,7 +72,7 @@ def read(token: str) -> dict[str, Any] | None:
 
 
 def directory_of(payload: Mapping[str, Any]) -> str:
-    """``tid``, lower case; empty when it is not a directory id."""
+    """The directory (``tid``) that the payload names, lower case; empty when it is not a directory id."""
     tid = payload.get("tid")
     return tid.lower() if isinstance(tid, str) and GUID.match(tid.lower()) else ""
 

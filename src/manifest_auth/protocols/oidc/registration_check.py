@@ -1,4 +1,6 @@
-"""Checks our registration at a provider: callback address, client id and secret. No user signs in.
+"""Checks our registration at a provider: callback address, client id and secret.
+
+No user signs in.
 
 Sends requests that the provider must refuse; the kind of refusal is the finding.
 """

@@ -31,7 +31,7 @@ def signed(reply: Reply, algorithms: tuple[str, ...]) -> id_token.Signed:
 
 
 def read(body: bytes) -> dict[str, Any]:
-    """The claims. Raises Refused unless the body is a JSON object."""
+    """The claims of a userinfo answer. Raises Refused unless the body is a JSON object."""
     try:
         found = parse(body.removeprefix(b"\xef\xbb\xbf"))
     except ValueError as error:

@@ -1,4 +1,6 @@
-"""The only XML parser of this package. All XML goes through :func:`parse`.
+"""The only XML parser of this package.
+
+All XML goes through :func:`parse`.
 
 Documents that two parsers read differently caused CVE-2025-25291 and CVE-2025-25292; comments that split a text caused
 CVE-2017-11427. So there is one parser, and ambiguous documents are refused before it.

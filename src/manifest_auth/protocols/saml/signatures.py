@@ -1,4 +1,7 @@
-"""Verifies signatures. Later code reads only the verified bytes, parsed again."""
+"""Verifies signatures.
+
+Later code reads only the verified bytes, parsed again.
+"""
 
 from __future__ import annotations
 

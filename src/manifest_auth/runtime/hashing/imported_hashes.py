@@ -1,4 +1,6 @@
-"""Password hashes of other systems: recognised by their prefix. The first sign-in replaces them by Argon2id.
+"""Password hashes of other systems: recognised by their prefix.
+
+The first sign-in replaces them by Argon2id.
 
 Read: bcrypt (``$2a$ $2b$ $2y$``), PBKDF2 (Django's ``pbkdf2_sha256$``, Werkzeug's ``pbkdf2:sha256:``, passlib's
 ``$pbkdf2-sha256$`` and -sha512), scrypt (Django's ``scrypt$``, Werkzeug's ``scrypt:``, passlib's ``$scrypt$``). Costs

@@ -60,6 +60,7 @@ class HashPool:
 
     @property
     def is_full(self) -> bool:
+        """Whether as many jobs wait as may."""
         return len(self._queue) >= self._limit
 
     async def start(self) -> None:

@@ -1,4 +1,6 @@
-"""The texts of e-mails: plain text. No input or output.
+"""The texts of e-mails: plain text.
+
+No input or output.
 
 The only variable parts are the client's name and the link. Names of people are left out, and an e-mail about two
 addresses names neither: otherwise a user who may invite could send texts of their choice in the name of this server.

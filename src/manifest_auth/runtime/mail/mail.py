@@ -47,6 +47,7 @@ class Mail:
 
     @property
     def is_set_up(self) -> bool:
+        """Whether the settings name a mail server."""
         return self._server is not None
 
     def deadline(self, seconds: float = BUDGET_S) -> float:
@@ -56,7 +57,7 @@ class Mail:
     async def send(self, email: Email, deadline: float, request_id: str, message: str = "") -> bool:
         """Whether the mail server accepted the e-mail in time. The log has the reason for a failure, with the request's
         id. ``message``: a random name of the e-mail, the same for each attempt, so that mailboxes recognise a second
-        copy."""
+        copy. ``deadline``: from :meth:`deadline`, seconds of the event loop's clock."""
         if self._server is None:
             return False
         try:

@@ -1,4 +1,6 @@
-"""The metrics of one process. Counters for labels are looked up once and kept: the lookup costs more than counting.
+"""The metrics of one process.
+
+Counters for labels are looked up once and kept: the lookup costs more than counting.
 
 What every request counts goes through :class:`HotPath`; rare events are written at once and survive ``kill -9``.
 """

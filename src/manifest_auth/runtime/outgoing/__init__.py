@@ -1,4 +1,6 @@
-"""Calls to identity providers, the only outgoing HTTP calls of the server. Owns the connections; returns bytes.
+"""Calls to identity providers, the only outgoing HTTP calls of the server.
+
+Owns the connections; returns bytes.
 
 Addresses come from the settings of clients, so they are not trusted (OWASP, server-side request forgery). Never follows
 a redirect, keeps no cookie, reads no proxy from the environment, and does not interpret the answers.

@@ -23,7 +23,7 @@ class Shares:
         self._waiting: dict[int, dict[asyncio.Future[None], None]] = {}
 
     async def acquire(self, tenant_id: int) -> None:
-        """Waits for a slot. The caller must :meth:`release` it."""
+        """Waits for a slot of the tenant. The caller must :meth:`release` it."""
         if tenant_id not in self._waiting and self._is_free(tenant_id):
             self._count(tenant_id, 1)
             return

@@ -1,4 +1,6 @@
-"""The HTTP connections, checked against the SSRF rules. Loaded at the first call: its imports cost 2 MB and 30 ms.
+"""The HTTP connections, checked against the SSRF rules.
+
+Loaded at the first call: its imports cost 2 MB and 30 ms.
 
 It uses httpcore2, the layer below httpx2, which has no redirects, cookies, proxies of the environment or decompression:
 none of them is wanted here.

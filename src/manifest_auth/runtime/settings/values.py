@@ -250,6 +250,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def database(self) -> str:
+        """The address of the store: ``postgresql://…`` or ``sqlite:///FILE``."""
         return self.database_url or f"sqlite:///{Path(self.data_dir) / 'manifest-auth.db'}"
 
     @property

@@ -1,4 +1,6 @@
-"""Access and refresh tokens: issued, verified, rotated; and their signing keys. Owns ``signing_keys``.
+"""Access and refresh tokens: issued, verified, rotated; and their signing keys.
+
+Owns ``signing_keys``.
 
 Never reads a user or a request: the caller checks whether a token's session is alive.
 """

@@ -1,4 +1,6 @@
-"""Access tokens: JWTs that name a session (RFC 7519, RFC 8725). Everything else is read from the session's row.
+"""Access tokens: JWTs that name a session (RFC 7519, RFC 8725).
+
+Everything else is read from the session's row.
 
 The header is a constant of the key, so a token whose header differs by one byte is refused before any computation:
 ``alg``, ``kid``, ``jku``, ``crit`` and the rest are never interpreted. A verified token is cached until it expires,

@@ -77,8 +77,8 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
             raise ValidationError(details=[("oidc.scopes", "Must hold openid, and words without spaces")])
 
     def check_rank(self, before: Self | None, by_admin: bool) -> None:
-        """Only an Admin allows a provider the shared callback address, and only for the issuer that it has at that
-        time."""
+        """Raises Forbidden when a caller who is no Admin switches ``sharedCallback`` on, or changes the issuer while it
+        is on."""
         if by_admin or not self.shared_callback:
             return
         if before is None or not before.shared_callback or before.issuer != self.issuer:

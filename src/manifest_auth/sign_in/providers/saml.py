@@ -1,4 +1,6 @@
-"""SAML providers: configuration, metadata and tests of one. Requests and responses have their own modules.
+"""SAML providers: configuration, metadata and tests of one.
+
+Requests and responses have their own modules.
 
 Functions import ``protocols.saml`` when they need it: it loads libraries that few installations use.
 """

@@ -1,1 +1,4 @@
-"""Alembic's environment and the revisions of the schema. Imported only where the schema is not up to date."""
+"""Alembic's environment and the revisions of the schema.
+
+Imported only where the schema is not up to date.
+"""

@@ -1,4 +1,7 @@
-"""Tables of the audit trail. ``tenant_id`` 0 is the installation's chain, so there is no foreign key."""
+"""Tables of the audit trail.
+
+``tenant_id`` 0 is the installation's chain, so there is no foreign key.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Three credentials and three planes: a cookie of system admins, one of users, and tokens. Each opens its own alone."""
+"""Three credentials and three planes: a cookie of system admins, one of users, and tokens.
+
+Each opens its own alone.
+"""
 
 from __future__ import annotations
 
