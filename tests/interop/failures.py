@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from httpx2 import Headers
-from lxml import html
+from lxml import etree, html
 
 from tests.interop.browser import Shown, Step
 
@@ -37,10 +37,10 @@ def failure(headers: Headers, text: str) -> Failure:
         assert error["requestId"] == request_id
         return Failure(error["code"], error["message"], text, request_id)
     assert headers["content-type"] == "text/html; charset=utf-8", text
-    [main] = html.fromstring(text).xpath("//main")
-    [heading] = [_words(each) for each in main.xpath(".//h1")]
+    [main] = html.fromstring(text).iter("main")
+    [heading] = [_words(each) for each in main.iter("h1")]
     [code] = [code for code, pattern in HEADINGS.items() if re.fullmatch(pattern, heading)] or [f"none: {heading}"]
-    [shown] = [_words(each) for each in main.xpath(".//code")]
+    [shown] = [_words(each) for each in main.iter("code")]
     assert shown == request_id
     return Failure(code, heading, _words(main), request_id)
 
@@ -55,5 +55,5 @@ def refused(came_to: Shown | Step, code: str = "SSO_FAILED", status: int = 401) 
     return found
 
 
-def _words(element: html.HtmlElement) -> str:
-    return " ".join(element.text_content().split())
+def _words(element: etree._Element) -> str:
+    return " ".join("".join(map(str, element.itertext())).split())

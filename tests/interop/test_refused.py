@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from tests.interop.browser import JSON, Browser, Shown, Stuck
-from tests.interop.failures import failure, refused
 from tests.interop.cookies import origin_of
+from tests.interop.failures import failure, refused
 from tests.interop.providers.people import ALICE, BARRED, BOB, Person
 from tests.interop.service import PATIENCE, RETURN_TO, Client, Service, arrived, me
 from tests.interop.sign_in_methods import OidcMethod, SignInMethod, on, on_every_provider
