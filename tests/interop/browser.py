@@ -21,6 +21,8 @@ from tests.interop.html_page import Form, Page
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _STEPS = 30
+PAGES = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+JSON = "application/json"
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,12 @@ class Browser:
     def __exit__(self, *error: object) -> None:
         self._http.close()
 
-    def take(self, step: Step) -> Shown:
+    def take(self, step: Step, *, accept: str = PAGES) -> Shown:
         """Makes one request; nothing is followed."""
         self._http.cookies.clear()
         headers = {
             "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
-            "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "Accept": accept,
             "Sec-Fetch-Dest": "document",
             "Sec-Fetch-Mode": "navigate",
             "Sec-Fetch-Site": self._fetch_site(step),

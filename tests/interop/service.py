@@ -12,6 +12,7 @@ import httpx2
 
 from tests.interop import http_client
 from tests.interop.browser import Browser, Shown, Step
+from tests.interop.failures import Failure
 from tests.support.server import DEMO_PASSWORD, Server
 
 AUTH = "/api/client/auth"
@@ -73,12 +74,13 @@ class Service:
             self.administer("DELETE", f"/clients/{before}/domains/{domain}")
         self._holders[domain] = client
 
-    def reason(self, error: dict[str, Any]) -> str:
-        """Why a request was refused, as the log has it. ``error``: of the answer."""
+    def reason(self, failure: Failure) -> str:
+        """Why a request was refused, as the log has it, with the code that its answer stands for."""
         lines = self.server.output.read_text().splitlines()
-        found = [json.loads(line) for line in lines if f'"request_id":"{error["requestId"]}"' in line]
-        [reason] = [line["reason"] for line in found if line["event"] == "refused"]
-        return str(reason)
+        found = [json.loads(line) for line in lines if f'"request_id":"{failure.request_id}"' in line]
+        [refusal] = [line for line in found if line["event"] == "refused"]
+        assert refusal["code"] == failure.code
+        return str(refusal["reason"])
 
     def client(self) -> Client:
         """A new client: no one and nothing is in it yet."""
@@ -147,13 +149,3 @@ def arrived(came_to: Shown | Step) -> Step:
     """The step to the application: the sign-in is done."""
     assert isinstance(came_to, Step), f"stopped at {came_to.url}: {came_to.status} {came_to.text[:1000]}"
     return came_to
-
-
-def refused(came_to: Shown | Step, code: str = "SSO_FAILED", status: int = 401) -> dict[str, Any]:
-    """The refusal that the browser shows; its ``error``."""
-    assert isinstance(came_to, Shown), f"went on to {came_to.url}"
-    body = json.loads(came_to.text)
-    assert (came_to.status, body["error"]["code"]) == (status, code), came_to.text
-    assert "set-cookie" not in {name for name, value in came_to.headers.items() if value.startswith("session=")}
-    error: dict[str, Any] = body["error"]
-    return error

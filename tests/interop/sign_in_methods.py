@@ -53,8 +53,8 @@ class SignInMethod(ABC):
         """From the application's link to the step back to the application, or to a page that ends it all."""
         return self.provider.visit(browser, client.start(self.path, **query), person, RETURN_TO)
 
-    def refuse(self, client: Client, browser: Browser, person: Person) -> Shown | Step:
-        """As :meth:`sign_in` by a person who signs in at the provider and then refuses consent."""
+    def refuse(self, client: Client, browser: Browser, person: Person) -> Step:
+        """As :meth:`answer` by a person who signs in at the provider and then refuses consent."""
         assert isinstance(self.provider, OidcProvider | LemonLdap)
         step = client.start(self.path)
         while True:
@@ -62,7 +62,9 @@ class SignInMethod(ABC):
             assert isinstance(page, Shown)
             [form] = page.page.forms
             if not form.of("password"):
-                return browser.walk(self.provider.deny(page), RETURN_TO)
+                came_to = browser.walk(self.provider.deny(page), self.answer_address(client, "company"))
+                assert isinstance(came_to, Step)
+                return came_to
             step = self.provider.answer(browser, page, person)
 
     def answer(self, client: Client, browser: Browser, person: Person, **query: str) -> Step:

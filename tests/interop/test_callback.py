@@ -15,11 +15,12 @@ import pytest
 
 from tests.interop import http_client, sign_in_methods
 from tests.interop.browser import Browser, Step
+from tests.interop.failures import refused
 from tests.interop.providers.glewlwyd import Glewlwyd
 from tests.interop.providers.lemonldap import LemonLdap
 from tests.interop.providers.oidc_provider import OidcProvider
 from tests.interop.providers.people import ALICE
-from tests.interop.service import OIDC, Client, Service, arrived, me, refused
+from tests.interop.service import OIDC, Client, Service, arrived, me
 from tests.interop.sign_in_methods import OidcMethod, node, of_lemonldap
 
 MARKED = {"oidc": {"sharedCallback": True}}

@@ -6,11 +6,12 @@ import time
 
 import pytest
 
-from tests.interop.browser import Browser
+from tests.interop.browser import JSON, Browser
+from tests.interop.failures import failure, refused
 from tests.interop.providers.glewlwyd import Glewlwyd
 from tests.interop.providers.oidc_provider import OidcProvider
 from tests.interop.providers.people import ALICE, BOB, ZOE
-from tests.interop.service import OIDC, PATIENCE, RETURN_TO, Client, Service, arrived, me, refused
+from tests.interop.service import OIDC, PATIENCE, RETURN_TO, Client, Service, arrived, me
 from tests.interop.sign_in_methods import OidcMethod, SignInMethod, node, of_glewlwyd, on
 
 on_both_openid_providers = on("oidc-provider ES256", "glewlwyd")
@@ -18,12 +19,17 @@ on_both_openid_providers = on("oidc-provider ES256", "glewlwyd")
 
 @on_both_openid_providers
 def test_a_wrong_client_secret_lets_no_one_in(
-    method: OidcMethod, client: Client, service: Service, browser: Browser
+    method: OidcMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
+    """A page says that it did not work, the JSON for programs says why."""
     method.join(client)
     client.change(oidc={"clientSecret": "not the one that the provider knows"})
-    error = refused(method.sign_in(client, browser, ALICE))
-    assert "not set up correctly" in error["message"]
+    shown = refused(method.sign_in(client, browser, ALICE))
+    assert service.reason(shown).startswith("token endpoint answered 40")
+    called = another_browser.take(method.answer(client, another_browser, ALICE), accept=JSON)
+    error = failure(called.headers, called.text)
+    assert (called.status, error.code) == (401, "SSO_FAILED")
+    assert "not set up correctly" in error.said
     assert service.reason(error).startswith("token endpoint answered 40")
 
 

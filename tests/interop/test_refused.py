@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from tests.interop.browser import Browser, Shown, Stuck
+from tests.interop.browser import JSON, Browser, Shown, Stuck
 from tests.interop.cookies import origin_of
+from tests.interop.failures import failure, refused
 from tests.interop.providers.people import ALICE, BARRED, BOB, Person
-from tests.interop.service import PATIENCE, RETURN_TO, Client, Service, arrived, me, refused
+from tests.interop.service import PATIENCE, RETURN_TO, Client, Service, arrived, me
 from tests.interop.sign_in_methods import OidcMethod, SignInMethod, on, on_every_provider
 
 CAROL = Person("carol", "Carol", "Lewis", "carol@looking-glass.example", ("Operators",))
@@ -48,13 +49,19 @@ def test_someone_whom_the_provider_does_not_let_use_us(
 
 @on("oidc-provider ES256", "lemonldap, PS512")
 def test_someone_who_refuses_consent_is_told_so_and_can_try_again(
-    method: SignInMethod, client: Client, service: Service, browser: Browser
+    method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
+    """A page says that it did not work, the JSON for programs says why."""
     method.join(client)
     method.put(CAROL)
-    error = refused(method.refuse(client, browser, CAROL))
-    assert error["message"].startswith(("The sign-in was cancelled", "Your consent is needed"))
-    assert service.reason(error) in ("redirect: access_denied", "redirect: consent_required")
+    reasons = ("redirect: access_denied", "redirect: consent_required")
+    shown = refused(browser.walk(method.refuse(client, browser, CAROL), RETURN_TO))
+    assert service.reason(shown) in reasons
+    called = another_browser.take(method.refuse(client, another_browser, CAROL), accept=JSON)
+    error = failure(called.headers, called.text)
+    assert (called.status, error.code) == (401, "SSO_FAILED")
+    assert error.said.startswith(("The sign-in was cancelled", "Your consent is needed"))
+    assert service.reason(error) in reasons
     arrived(method.sign_in(client, browser, CAROL))
     assert me(service, browser)["user"]["email"] == CAROL.email
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.interop.browser import Browser, Step
+from tests.interop.failures import failure, refused
 from tests.interop.providers.djangosaml2idp import DjangoSaml2Idp
 from tests.interop.providers.lemonldap import LemonLdap
 from tests.interop.providers.people import ALICE, BOB
 from tests.interop.providers.saml_idp import SamlIdp
-from tests.interop.service import AUTH, RETURN_TO, SAML, Client, Service, arrived, me, refused
+from tests.interop.service import AUTH, RETURN_TO, SAML, Client, Service, arrived, me
 from tests.interop.sign_in_methods import SamlMethod, on_every_saml_provider
 
 OTHER_ADDRESS = "https://app.customer.example/elsewhere"
@@ -113,7 +115,7 @@ def test_the_json_call_takes_no_response_that_a_browser_asked_for(
     answer = method.answer(client, browser, ALICE)
     refusal = posted(service, answer.fields["SAMLResponse"])
     assert refusal.status_code == 401
-    assert "another browser" in service.reason(refusal.json()["error"])
+    assert "another browser" in service.reason(failure(refusal.headers, refusal.text))
     arrived(browser.walk(answer, RETURN_TO))
 
 
@@ -135,11 +137,13 @@ SPOILED_UNASKED = {
 
 
 def check_refusal(service: Service, browser: Browser, answer: Step, reason: str) -> None:
-    """The answer is the same whatever is wrong; the log knows why."""
-    error = refused(browser.walk(answer, RETURN_TO))
-    assert reason in service.reason(error)
-    assert set(error) == {"code", "message", "requestId"}
-    assert error["message"] == "Sign-in through the identity provider failed"
+    """The page says the same whatever is wrong; the log knows why."""
+    shown = refused(browser.walk(answer, RETURN_TO))
+    assert reason in service.reason(shown)
+    advice = "Start again. If it happens again, tell the people who manage your account."
+    way = r"(Try again( Continue with \w+)?|Go to sign-in)"
+    number = re.escape(shown.request_id)
+    assert re.fullmatch(rf"{shown.said} {re.escape(advice)} {way} Number of this request: {number}", shown.text)
     assert "session" not in browser.jar.of(service.public)
 
 

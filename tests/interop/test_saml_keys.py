@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 
 from tests.interop.browser import Browser, Step
+from tests.interop.failures import refused
 from tests.interop.providers.djangosaml2idp import DjangoSaml2Idp
 from tests.interop.providers.lemonldap import LemonLdap
 from tests.interop.providers.people import ALICE
 from tests.interop.providers.saml_idp import SamlIdp
-from tests.interop.service import RETURN_TO, SAML, Client, Service, arrived, me, refused
+from tests.interop.service import RETURN_TO, SAML, Client, Service, arrived, me
 from tests.interop.sign_in_methods import SamlMethod, on_every_saml_provider, pem
 
 

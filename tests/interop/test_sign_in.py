@@ -5,8 +5,9 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 from tests.interop.browser import Browser, Shown
+from tests.interop.failures import refused
 from tests.interop.providers.people import ALICE, BOB
-from tests.interop.service import AUTH, RETURN_TO, Client, Service, arrived, me, refused
+from tests.interop.service import AUTH, RETURN_TO, Client, Service, arrived, me
 from tests.interop.sign_in_methods import SignInMethod, on_every_method, on_every_provider
 
 

@@ -1,0 +1,59 @@
+"""A failed answer of our server, as a page or as JSON: what it says, and which request it was."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NamedTuple
+
+from httpx2 import Headers
+from lxml import etree, html
+
+from tests.interop.browser import Shown, Step
+
+#: The heading of a failure's page says which code a program would get.
+HEADINGS = {
+    "SSO_FAILED": r"Sign-in (through \S+ )?did not work",
+    "PROVIDER_UNAVAILABLE": "The sign-in service of your organisation does not answer",
+    "ACCOUNT_DISABLED": "This account is switched off",
+}
+
+
+class Failure(NamedTuple):
+    """``said``: the heading of the page, or the message of the JSON; ``text``: all of the page that a reader sees, or
+    the JSON."""
+
+    code: str
+    said: str
+    text: str
+    request_id: str
+
+
+def failure(headers: Headers, text: str) -> Failure:
+    """Reads the answer by its media type."""
+    request_id = headers["x-request-id"]
+    if headers["content-type"].startswith("application/json"):
+        error = json.loads(text)["error"]
+        assert error["requestId"] == request_id
+        return Failure(error["code"], error["message"], text, request_id)
+    assert headers["content-type"] == "text/html; charset=utf-8", text
+    [main] = html.fromstring(text).iter("main")
+    [heading] = [_words(each) for each in main.iter("h1")]
+    [code] = [code for code, pattern in HEADINGS.items() if re.fullmatch(pattern, heading)] or [f"none: {heading}"]
+    [shown] = [_words(each) for each in main.iter("code")]
+    assert shown == request_id
+    return Failure(code, heading, _words(main), request_id)
+
+
+def refused(came_to: Shown | Step, code: str = "SSO_FAILED", status: int = 401) -> Failure:
+    """The page of the refusal that the browser shows."""
+    assert isinstance(came_to, Shown), f"went on to {came_to.url}"
+    assert came_to.headers["content-type"] == "text/html; charset=utf-8", came_to.text
+    found = failure(came_to.headers, came_to.text)
+    assert (came_to.status, found.code) == (status, code), came_to.text
+    assert not [line for line in came_to.headers.get_list("set-cookie") if line.startswith("session=")]
+    return found
+
+
+def _words(element: etree._Element) -> str:
+    return " ".join("".join(map(str, element.itertext())).split())
