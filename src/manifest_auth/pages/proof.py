@@ -6,6 +6,7 @@ twice. It never has a password in it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from manifest_auth.sign_in import console
 
 TEMPLATE = "installation/prove.html"
 PASSWORD, OTP = "proofPassword", "proofOtp"
+_SECRET = re.compile("password|otp|code", re.IGNORECASE)  # such a field is entered again, never sent back
 
 
 class ProveView(msgspec.Struct, frozen=True):
@@ -32,7 +34,8 @@ class ProveView(msgspec.Struct, frozen=True):
 def taken(texts: dict[str, str]) -> Proof:
     """Takes the proof out of ``texts``, the fields of the submitted form; the others stay there."""
     password, otp = texts.pop(PASSWORD, None), texts.pop(OTP, None)
-    return Proof(password, otp, dict(texts))
+    waits = {name: text for name, text in texts.items() if not _SECRET.search(name)}
+    return Proof(password, otp, waits)
 
 
 async def check(ctx: RequestContext, shown: Proof) -> None:

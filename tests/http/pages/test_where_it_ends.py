@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import new_client, new_user, settle
 from tests.support.application import PASSWORD, App
+from tests.support.own_settings import own_client
 from tests.support.visitor import Page, Visitor
 
 LISTED = ["https://app.acme.example/in", "https://app.acme.example/in?x=1", "com.acme.app:/in"]
@@ -151,3 +152,12 @@ async def test_a_new_password_is_offered_on_the_way_where_one_is_due(app: App, a
     assert not page.tree.xpath("//meta[@http-equiv='refresh']")
     assert page.links() == {"Change your password": "/account/password", "Not now": address or LISTED[0]}
     assert (await visitor.get("/account")).status == 200
+
+
+async def test_an_address_that_no_admin_confirmed_ends_no_admins_sign_in(app: App) -> None:
+    own = await own_client(app)
+    await own.changed(own.clerk, returnAddresses=LISTED[:1])
+    for user, end in ((own.client_admin, "/account"), (own.clerk, LISTED[0])):
+        visitor = await Visitor(app).signed_in(user.email)
+        page = await visitor.get(f"/sign-in?client={own.identifier}&returnTo={quote(LISTED[0], safe='')}")
+        assert (page.status, page.location) == (302, end)

@@ -19,7 +19,7 @@ from manifest_auth.pages.console.trail import Shown
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.text.canonical import parse_time, when
+from manifest_auth.text.canonical import LATEST, parse_time, when
 
 PATH = "/console/audit"
 _SIZE = 50
@@ -84,7 +84,9 @@ def first_of_day(text: str, field: str) -> int:
     """Its first millisecond. Raises ValidationError."""
     if len(text) != 10:
         raise ValidationError(details=[(field, "Must be a day like 2026-01-31")])
-    return parse_time(text, field)
+    if (at := parse_time(text, field)) > LATEST - _DAY_MS:
+        raise ValidationError(details=[(field, "Must be a day like 2026-01-31")])
+    return at
 
 
 async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answer[None]:

@@ -23,6 +23,7 @@ from manifest_auth.pages.console.provider_views import Head, path_of, steps_of
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
 from manifest_auth.providers import Provider
+from manifest_auth.providers.settings import Rules
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.text.models import convert
@@ -50,8 +51,21 @@ class Loaded(NamedTuple):
             current=step,
             is_on=provider.disabled_at is None,
             reaches_admins=bool(provider.reaches_admins),
+            gives=() if provider.reaches_admins else tuple(_gives(provider.rules)),
             saved=saved,
         )
+
+
+def _gives(rules: Rules) -> Iterator[str]:
+    """Whom the provider lets in with which roles, in words."""
+    if rules.create_users:
+        yield "It makes accounts for people who have none."
+    if rules.default_roles:
+        yield f"Everyone who signs in with it gets: {', '.join(role.value for role in rules.default_roles)}."
+    for one in rules.group_roles:
+        yield f"The group {one.group} gives: {', '.join(role.value for role in one.roles)}."
+    if rules.domains:
+        yield f"It vouches for addresses of: {', '.join(rules.domains)}."
 
 
 async def load(ctx: RequestContext, name: str) -> Loaded:

@@ -35,7 +35,7 @@ class Step(NamedTuple):
 
 class Head(msgspec.Struct, frozen=True):
     """What all pages of one provider begin with. ``path``: its page; ``current``: key of the step, empty for the
-    overview; ``saved``: a step was saved just now."""
+    overview; ``gives``: what an Admin confirms who saves it; ``saved``: a step was saved just now."""
 
     name: str
     display_name: str
@@ -46,6 +46,7 @@ class Head(msgspec.Struct, frozen=True):
     is_new: bool = False
     is_on: bool = False
     reaches_admins: bool = True
+    gives: tuple[str, ...] = ()
     saved: bool = False
 
     @property

@@ -33,7 +33,6 @@ class SetupForm(msgspec.Struct, frozen=True):
 
 
 class SetupView(msgspec.Struct, frozen=True):
-    code: str
     username: str
     min_length: int
 
@@ -50,7 +49,7 @@ async def _view(ctx: RequestContext, form: SetupForm) -> View:
     """Raises NotFound once there is a system admin."""
     if not await first_run.is_open(ctx):
         raise NotFound()
-    return View(SetupView(form.code, form.username, PasswordRules().min_length))
+    return View(SetupView(form.username, PasswordRules().min_length))
 
 
 async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answer[None]:

@@ -74,7 +74,7 @@ def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> Con
     )
 
 
-def _end(settings: str, roles: int, state: State) -> str:
+def end_for(settings: str, roles: int, state: State) -> str:
     """Where it ends, by the list as it is now; what is not on it any more ends at the account."""
     try:
         return ways.end_of(settings, state, roles)
@@ -86,7 +86,7 @@ def signed_in_here(ctx: RequestContext, state: State, signed_in: SignedIn) -> An
     """After the proof: the session's cookies, a new mark for the browser's forms, and on to the end."""
     settings, mark = ctx.services.settings, security.new_cookie(ctx)
     headers = (*cookies_of(ctx, signed_in), security.cookie_line(mark, settings))
-    end = _end(signed_in.tenant.settings, signed_in.user.roles, state)
+    end = end_for(signed_in.tenant.settings, signed_in.user.roles, state)
     return _go_on(ctx, mark, state, end, headers, due=signed_in.password_due)
 
 
@@ -120,7 +120,7 @@ async def _show(ctx: RequestContext, call: PageCall[DoneQuery]) -> View | Answer
         return View(DoneView(address, return_addresses.is_web(end)), brand=brands.of_client(tenant))
     if call.user is None:
         return see_other(SIGN_IN)
-    end = _end(call.user.tenant_settings, call.user.roles, state)
+    end = end_for(call.user.tenant_settings, call.user.roles, state)
     if state.due:
         return View(DueView(end), template=DUE, brand=brands.of_user(call.user))
     if return_addresses.is_own_path(end):
@@ -137,7 +137,7 @@ async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View |
         end = ways.end_of(user.tenant_settings, state, user.roles)
         code = await exchange_codes.of_session(ctx, state.challenge)
         return handed_over(ctx, call.form_cookie, user.client, end, code)
-    return _go_on(ctx, call.form_cookie, state, _end(user.tenant_settings, user.roles, state))
+    return _go_on(ctx, call.form_cookie, state, end_for(user.tenant_settings, user.roles, state))
 
 
 ROUTES = (

@@ -87,7 +87,7 @@ async def _show(ctx: RequestContext, call: PageCall[SignInQuery]) -> View | Answ
     user = call.user
     if user is not None and not state.anew and (tenant is None or tenant.id == user.tenant_id):
         if state.return_to and state.response == "cookie":
-            return found(state.return_to)
+            return found(ending.end_for(user.tenant_settings, user.roles, state))
         return View(ending.continue_view(ctx, call, state), brand=brands.of_user(user), template=ending.CONTINUE)
     return View(view, brand=brands.of_client(tenant))
 

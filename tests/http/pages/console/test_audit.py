@@ -112,3 +112,10 @@ async def test_the_trail_of_another_client_is_not_there(app: App) -> None:
     await new_user(app, "globex", firstName="Globexian", lastName="Person")
     assert "Globexian" not in (await (await admin(app)).get(f"{PATH}?from=2027-01-01")).text
     assert "Globexian" in (await (await admin(app, "globex")).get(f"{PATH}?from=2027-01-01")).text
+
+
+async def test_the_last_day_of_all_is_refused_beside_its_field(app: App) -> None:
+    visitor = await admin(app)
+    page = await visitor.get(f"{PATH}?to=9999-12-31")
+    assert (page.status, len(page.problems)) == (400, 1)
+    assert (await visitor.get(f"{PATH}/export?format=csv&to=9999-12-31")).status == 400

@@ -140,3 +140,12 @@ async def test_a_secret_that_is_made_up_is_not_shown(app: App, secret: str) -> N
     page = await act(visitor, ACCOUNT, act="confirm", secret=secret, factorOtp="1", factorPassword="x")
     assert page.status == 400
     assert "<b>" not in page.reply.text
+
+
+async def test_a_page_that_asks_for_the_password_again_holds_no_other_secret(app: App) -> None:
+    _, visitor = await someone(app)
+    fields = {"act": "password", "currentPassword": PASSWORD, "newPassword": NEW, "proofPassword": "not it"}
+    page = await act(visitor, ACCOUNT, **fields)
+    assert page.status == 401
+    assert NEW not in page.reply.text
+    assert PASSWORD not in page.reply.text
