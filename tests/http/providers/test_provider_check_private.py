@@ -15,7 +15,7 @@ from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
 from tests.support.provider_editors import Editor, editor, saml_settings
 
-TOLD_MORE = "Of a server that is not on the public Internet an Admin is told more."
+TOLD_MORE = "Only an Admin sees details of a server that is not on the public Internet."
 
 
 @pytest.fixture

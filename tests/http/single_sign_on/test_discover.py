@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import pytest
@@ -78,7 +79,7 @@ async def test_the_answer_is_the_same_whether_the_account_exists_or_not(app: App
         assert seen == [seen[0]] * len(seen)
         assert seen[0][1]
         assert not any("users" in text for text in seen[0][1])
-    assert str(user_id) not in replies[0].text
+    assert not re.search(rf"(?<![0-9a-z-]){user_id}(?![0-9])", replies[0].text)  # not as a part of a made-up name
     assert not any(line.startswith(("session=", "device=")) for line in replies[0].headers.get_list("set-cookie"))
 
 
