@@ -254,5 +254,5 @@ def test_mail_and_postgresql_that_are_not_there(tmp_path: Path) -> None:
     assert (result.status, result.err) == (1, "")
     mail, store = (line for line in result.out.splitlines() if line.startswith(" BAD "))
     assert "Connection refused); check its address" in mail
-    assert store.endswith("; see that it runs, and MANIFEST_DATABASE_URL")
+    assert store.endswith("; check that it runs, and MANIFEST_DATABASE_URL")
     assert "secret" not in store
