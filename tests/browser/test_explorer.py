@@ -39,7 +39,7 @@ def browser(chromium: Chromium, server: Server) -> Chromium:
 def sign_in(browser: Chromium, email: str = "admin@acme.example", password: str = DEMO_PASSWORD) -> None:
     browser.type("#email", email)
     browser.type("#password", password)
-    browser.press("#door button")
+    browser.press("#login button")
 
 
 def run(browser: Chromium, query: str, variables: str = "") -> None:

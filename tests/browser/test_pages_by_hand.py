@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import threading
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -14,6 +15,8 @@ from tests.browser.driver import Chromium
 from tests.browser.pages import AUTHOR, LOADED, Setup, forget, open_, press, send, set_up, sign_in
 from tests.support.server import DEMO_PASSWORD, served
 from tests.support.user_management import NEW
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def test_one_comes_back_to_the_page_that_was_asked_for(setup: Setup, browser: Ch
 
 
 def test_one_chooses_a_password_with_the_code_that_was_mailed(setup: Setup, browser: Chromium) -> None:
-    link = setup.invite(f"by-hand-{id(browser)}@acme.example")
+    link = setup.invite(f"by-hand-{next(_numbers)}@acme.example")
     open_(browser, link.partition("#")[0])
     browser.type("#token", link.partition("#")[2])
     press(browser)

@@ -186,6 +186,7 @@ async def test_each_e_mail_is_tried_by_one_process_at_a_time(
     mail_server.refuses = "451 try again later"
     for number in range(6):
         await invite(team, f"n{number}@engines.example")
+    await until_idle(team.app)
     mail_server.refuses = ""
     async with running(database_url, **mail_server.settings) as other:
         team.app.clock.advance(2 * MINUTE)

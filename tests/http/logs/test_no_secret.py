@@ -62,7 +62,7 @@ def send(server: Server, method: str, path: str, body: Any = None, **headers: st
 
 def cookies(headers: Message) -> dict[str, str]:
     pairs = (line.partition(";")[0].partition("=") for line in headers.get_all("Set-Cookie") or [])
-    return {name: value for name, _, value in pairs}
+    return {name: value for name, _, value in pairs if value}  # an empty one takes a cookie away
 
 
 def a_day_in_the_life(server: Server, secrets: dict[str, str]) -> None:
