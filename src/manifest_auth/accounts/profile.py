@@ -5,7 +5,7 @@ Never the address or a role.
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from manifest_auth import audit
 from manifest_auth.accounts import users
@@ -33,9 +33,10 @@ def change_own(unit: TenantUnit, who: Request, given: ProfileChange) -> User:
     """The caller's account afterwards. Raises ValidationError."""
     user = users.get(unit, who.user.user_id, lock=True)
     names: dict[str, str] = {name: getattr(user, name) for name in _NAMES}
+    texts = cast("dict[str, str]", given)
     for name, field in _NAMES.items():
-        if name in given:
-            names[name] = check_line(given[name], field, LONGEST, empty=True)  # type: ignore[literal-required]
+        if name in texts:
+            names[name] = check_line(texts[name], field, LONGEST, empty=True)
     after = users.change(unit, user, email=user.email, description=user.description, **names)
     if "language" in given:
         users.set_language(unit, user.id, given["language"])

@@ -10,7 +10,7 @@ from manifest_auth.accounts import admins
 from manifest_auth.accounts.admins import management, networks, second_factor
 from manifest_auth.app import build_services, opened
 from manifest_auth.audit import Event
-from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.cli.command import Refused, origin_of
 from manifest_auth.runtime import settings
 from manifest_auth.store import SystemUnit
 from manifest_auth.throttle import blocked

@@ -17,7 +17,7 @@ import orjson
 
 from manifest_auth import audit
 from manifest_auth.audit import Point, Span, Verdict
-from manifest_auth.cli.commands import Refused
+from manifest_auth.cli.command import Refused
 from manifest_auth.cli.progress import Progress
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Random

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from manifest_auth.cli.commands import Refused
+from manifest_auth.cli.command import Refused
 from manifest_auth.cli.progress import Progress
 from manifest_auth.operations.archive import FILES, KEY, NotPossible
 from manifest_auth.operations.backup import back_up

@@ -7,7 +7,7 @@ from typing import Any
 
 from manifest_auth import tenants
 from manifest_auth.app import build_services, opened
-from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.cli.command import Refused, origin_of
 from manifest_auth.runtime import settings
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import domains

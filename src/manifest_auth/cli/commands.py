@@ -22,7 +22,9 @@ from manifest_auth import audit, tenants
 from manifest_auth.accounts import Draft, UserWithAccessLink, add, deliver_link, password_rules, set_roles, users
 from manifest_auth.accounts.admins import management
 from manifest_auth.app import build_services, freeze_garbage, opened
-from manifest_auth.audit import Event, Origin
+from manifest_auth.audit import Event
+from manifest_auth.cli import setup_code
+from manifest_auth.cli.command import Refused, origin_of
 from manifest_auth.cli.progress import Progress
 from manifest_auth.errors import NoSeat
 from manifest_auth.operations import client_lifecycle
@@ -41,10 +43,6 @@ T = TypeVar("T")
 PORT_TRIES = 50
 PORT_PAUSE_S = 0.1
 _PROGRAM = "manifest-auth"
-
-
-class Refused(Exception):
-    """A command cannot be carried out; the text says why."""
 
 
 def serve(given: argparse.Namespace) -> None:
@@ -98,8 +96,6 @@ async def _check_start(loaded: Settings) -> None:
     """Opens the services once before the web processes start: an error stops the start with one line, the schema is
     upgraded once, and a setup code is printed once. Otherwise each web process would fail and be restarted again and
     again."""
-    from manifest_auth.cli import setup_code
-
     async with opened(build_services(loaded), hashing=False) as services:
         if message := await setup_code.at_start(services):
             print(message, file=sys.stderr, flush=True)  # to the terminal, not to the log, which others can read
@@ -217,11 +213,6 @@ async def _record_missing_seat(services: Services, tenant_id: int, act: Awaitabl
         store = services.store.of(tenant_id)
         await store.write(lambda unit: audit.record(unit, origin_of(services), Event.SEAT_REFUSED, why=why))
         raise
-
-
-def origin_of(services: Services) -> Origin:
-    """The command line as the actor in the audit trail."""
-    return Origin(services.clock.now_ms(), "system", "", "command-line")
 
 
 def _read_password(given: argparse.Namespace) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from manifest_auth import audit
 from manifest_auth.app import build_services, opened
 from manifest_auth.audit import Event
-from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.cli.command import Refused, origin_of
 from manifest_auth.cli.progress import Progress
 from manifest_auth.operations import signing_keys
 from manifest_auth.operations.reencrypt import Report, reencrypt

@@ -15,7 +15,7 @@ import msgspec
 from manifest_auth import licence
 from manifest_auth.api.admin.licence import wire
 from manifest_auth.app import build_services, opened
-from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.cli.command import Refused, origin_of
 from manifest_auth.errors import LicenseInvalid
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock

@@ -12,7 +12,7 @@ import msgspec
 from manifest_auth import providers, tenants
 from manifest_auth.app import build_services, opened
 from manifest_auth.cli import provider_callbacks
-from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.cli.command import Refused, origin_of
 from manifest_auth.http import parse
 from manifest_auth.operations.providers.diagnose import diagnose
 from manifest_auth.operations.providers.models import ProviderBody, provider_data

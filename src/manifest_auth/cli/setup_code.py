@@ -7,7 +7,7 @@ from typing import Any
 
 from manifest_auth.accounts.admins import console
 from manifest_auth.app import build_services, opened
-from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.cli.command import Refused, origin_of
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import Services

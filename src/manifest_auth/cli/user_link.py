@@ -8,7 +8,7 @@ from manifest_auth import accounts, tenants
 from manifest_auth.accounts import one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.app import build_services, opened
-from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.cli.command import Refused, origin_of
 from manifest_auth.runtime import settings
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import when

@@ -99,7 +99,7 @@ def _index(raw: IO[bytes], progress: Progress) -> Iterator[tuple[str, _Location]
     """The location of each member."""
     seen: set[str] = set()
     try:
-        with tarfile.open(fileobj=_Bounded(raw), mode="r:") as archive:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=_Bounded(raw), mode="r:") as archive:  # type: ignore[call-overload]  # it only has read()
             while (member := archive.next()) is not None:
                 archive.members.clear()  # the library would keep all of them in memory
                 name = member.name

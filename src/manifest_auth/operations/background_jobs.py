@@ -25,7 +25,7 @@ async def sweep_files(services: Services) -> None:
     before = services.clock.now_ms() - UNUSED_MS
     while found := await services.store.read(lambda unit: files.unused(unit, before)):
         for file in found:
-            if await services.store.of(file.tenant_id).write(lambda unit: files.drop_unused(unit, file.id)):  # noqa: B023
+            if await services.store.of(file.tenant_id).write(lambda unit: files.drop_unused(unit, file.id)):  # noqa: B023 - at once
                 await services.files.drop(file.key)
                 services.metrics.swept("files", 1)
 

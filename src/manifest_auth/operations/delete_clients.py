@@ -112,7 +112,7 @@ async def _empty(services: Services, tenant: Tenant, until: float) -> bool:
             for row in found if walk.table is files else ():
                 await services.files.drop(row[-1])  # before the row: no file may be left that no row names
             keys = [row[: walk.width] for row in found]
-            await services.store.of(tenant.id).write(lambda unit: unit.change(walk.drop, keys=rows(keys)))  # noqa: B023
+            await services.store.of(tenant.id).write(lambda unit: unit.change(walk.drop, keys=rows(keys)))  # noqa: B023 - awaited at once
             if (ended := time.monotonic()) > until:  # checked after a step, so that each round makes progress
                 return False
             took, after = ended - began, keys[-1]

@@ -90,7 +90,7 @@ async def sweep_expired(services: Services) -> bool:
     while left:
         for table in list(left):
             began = time.monotonic()
-            gone = await services.store.write(lambda unit: table.step(unit, services.clock.now_ms(), size))  # noqa: B023
+            gone = await services.store.write(lambda unit: table.step(unit, services.clock.now_ms(), size))  # noqa: B023 - at once
             services.metrics.swept(table.what, gone)
             if gone < size:
                 left.remove(table)

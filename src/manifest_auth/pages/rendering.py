@@ -126,7 +126,7 @@ def environment() -> Environment:
         return str(context["t"].ngettext(singular, plural, count))
 
     made.policies["ext.i18n.trimmed"] = True
-    install: Callable[..., None] = made.install_gettext_callables  # type: ignore[attr-defined]
+    install: Callable[..., None] = made.install_gettext_callables  # type: ignore[attr-defined]  # of the extension
     install(one, several, newstyle=True)
     made.globals["asset"] = asset_files.address
     made.globals["section_of"] = section_of

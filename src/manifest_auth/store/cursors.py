@@ -47,4 +47,4 @@ def _is(value: object, kind: type) -> bool:
     """Whether the stores accept the value: no NUL in a text, no number beyond 64 bits."""
     if type(value) is not kind:
         return False
-    return "\0" not in value if isinstance(value, str) else -_MOST <= value < _MOST  # type: ignore[operator]
+    return "\0" not in value if isinstance(value, str) else -_MOST <= value < _MOST  # type: ignore[operator]  # an int here

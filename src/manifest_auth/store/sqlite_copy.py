@@ -94,7 +94,7 @@ def end_sessions(store: Path) -> int:
     with _opened(store.absolute().as_uri()) as found:
         return sum(
             found.execute(
-                f"UPDATE {table} SET ended_at = created_at, end_reason = 'restored' WHERE ended_at IS NULL"  # noqa: S608
+                f"UPDATE {table} SET ended_at = created_at, end_reason = 'restored' WHERE ended_at IS NULL"  # noqa: S608 - our names
             ).rowcount
             for table in ("sessions", "admin_sessions")
         )

@@ -48,8 +48,8 @@ def _dialect_of_postgres() -> Any:
     from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
     # Upserts are built with SQLite's dialect, which names columns; PostgreSQL's compiler reads this attribute as well.
-    dml.OnConflictClause.constraint_target = None  # type: ignore[attr-defined]
-    return dialect()  # type: ignore[no-untyped-call]
+    dml.OnConflictClause.constraint_target = None  # type: ignore[attr-defined]  # set for its compiler
+    return dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types here
 
 
 class Compiled:
@@ -120,7 +120,7 @@ def _row(row: type[R] | None) -> Callable[[Any], Any]:
     """``row``: a NamedTuple class, or the type of the only column; without it, rows are plain tuples."""
     if row is None:
         return tuple
-    return row._make if issubclass(row, tuple) else itemgetter(0)  # type: ignore[attr-defined]
+    return row._make if issubclass(row, tuple) else itemgetter(0)  # type: ignore[attr-defined]  # a NamedTuple
 
 
 @overload
@@ -232,7 +232,7 @@ def _from(source: Source) -> list[Table]:
             raise UnscopedStatement(
                 "a change that reads another tenant's table beside its own cannot be scoped to a tenant"
             )
-        return [source.table]  # type: ignore[list-item]
+        return [source.table]  # type: ignore[list-item]  # always a Table here
     if not isinstance(source, Select):
         raise UnscopedStatement("a union cannot be scoped to a tenant; write two statements")
     tables: list[Table] = []
@@ -274,5 +274,5 @@ def _scoped_tables(select: Select[Any]) -> set[Table]:
             if isinstance(right, BindParameter) and right.key == TENANT and getattr(left, "name", "") == "tenant_id":
                 found.add(left.table)
         elif getattr(getattr(clause, "operator", None), "__name__", "") == "and_":
-            clauses += list(clause.get_children())  # type: ignore[arg-type]
+            clauses += list(clause.get_children())  # type: ignore[arg-type]  # columns or joins
     return found

@@ -9,7 +9,7 @@ from manifest_auth.http import Items
 from manifest_auth.store import Filters, Listing, SystemUnit, TenantUnit
 
 R = TypeVar("R")
-I = TypeVar("I", bound=Items[Any])  # noqa: E741
+M = TypeVar("M", bound=Items[Any])
 
 
 class ListQuery(Protocol):
@@ -32,13 +32,13 @@ def read(
 
 
 def page(
-    model: type[I],
+    model: type[M],
     of: Callable[[R], Any],
     unit: TenantUnit | SystemUnit,
     listing: Listing[R],
     asked: ListQuery,
     filters: Filters,
-) -> I:
+) -> M:
     """As :func:`read`, as the wire model; ``of``: makes the wire model of a row."""
     rows, next_cursor = read(unit, listing, asked, filters)
     return model(items=tuple(map(of, rows)), next_cursor=next_cursor)

@@ -46,7 +46,7 @@ def _filters(given: dict[str, Any]) -> Filters:
 _LIST = ListOf(jobs.LISTING, _filters)
 
 
-async def _job(_root: Any, info: Any, id: int) -> Job:  # noqa: A002 - the wire's name
+async def _job(_root: Any, info: Any, id: int) -> Job:
     ctx: RequestContext = info.context
     return await ctx.store.read(lambda unit: jobs.get(unit, id))
 
@@ -142,27 +142,27 @@ def _details(members: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-async def _add(_root: Any, info: Any, input: dict[str, Any]) -> Job:  # noqa: A002 - the wire's name
+async def _add(_root: Any, info: Any, input: dict[str, Any]) -> Job:
     return await _write(info.context, job_operations.add, **_details(input))
 
 
-async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Job:  # noqa: A002
+async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Job:
     return await _write(info.context, job_operations.change, id, **_details(input))
 
 
-async def _assign(_root: Any, info: Any, jobId: int, userId: int) -> Job:  # noqa: N803 - the wire's names
+async def _assign(_root: Any, info: Any, jobId: int, userId: int) -> Job:
     return await _write(info.context, assignments.assign, jobId, userId)
 
 
-async def _unassign(_root: Any, info: Any, jobId: int, userId: int) -> Job:  # noqa: N803
+async def _unassign(_root: Any, info: Any, jobId: int, userId: int) -> Job:
     return await _write(info.context, assignments.unassign, jobId, userId)
 
 
-async def _start(_root: Any, info: Any, id: int) -> Job:  # noqa: A002
+async def _start(_root: Any, info: Any, id: int) -> Job:
     return await _write(info.context, job_operations.start, id)
 
 
-async def _record(_root: Any, info: Any, jobId: int, stepNumber: int, input: dict[str, Any]) -> Record:  # noqa: A002, N803
+async def _record(_root: Any, info: Any, jobId: int, stepNumber: int, input: dict[str, Any]) -> Record:
     ctx: RequestContext = info.context
     value = job_rules.value_of(
         text=input.get("text"),
@@ -175,15 +175,15 @@ async def _record(_root: Any, info: Any, jobId: int, stepNumber: int, input: dic
     return await ctx.store.write(lambda unit: records.add(unit, actor_of(ctx), jobId, stepNumber, value))
 
 
-async def _complete_step(_root: Any, info: Any, jobId: int, stepNumber: int) -> Job:  # noqa: N803
+async def _complete_step(_root: Any, info: Any, jobId: int, stepNumber: int) -> Job:
     return await _write(info.context, job_steps.complete, jobId, stepNumber)
 
 
-async def _complete(_root: Any, info: Any, id: int) -> Job:  # noqa: A002
+async def _complete(_root: Any, info: Any, id: int) -> Job:
     return await _write(info.context, job_operations.complete, id)
 
 
-async def _cancel(_root: Any, info: Any, id: int, comment: str | None = None) -> Job:  # noqa: A002
+async def _cancel(_root: Any, info: Any, id: int, comment: str | None = None) -> Job:
     return await _write(info.context, job_operations.cancel, id, comment or "")
 
 

@@ -36,12 +36,12 @@ def _filters(given: dict[str, Any]) -> Filters:
 _LIST = ListOf(templates.LISTING, _filters)
 
 
-async def _template(_root: Any, info: Any, id: int) -> templates.Template:  # noqa: A002 - the wire's name
+async def _template(_root: Any, info: Any, id: int) -> templates.Template:
     ctx: RequestContext = info.context
     return await ctx.store.read(lambda unit: templates.get(unit, id))
 
 
-async def _version(_root: Any, info: Any, id: int) -> versions.Version:  # noqa: A002
+async def _version(_root: Any, info: Any, id: int) -> versions.Version:
     ctx: RequestContext = info.context
     return await ctx.store.read(lambda unit: versions.get(unit, id))
 
@@ -87,7 +87,7 @@ def _new_steps(given: list[dict[str, Any]] | None) -> list[work_steps.NewStep]:
     ]
 
 
-async def _add(_root: Any, info: Any, input: dict[str, Any]) -> templates.Template:  # noqa: A002 - the wire's name
+async def _add(_root: Any, info: Any, input: dict[str, Any]) -> templates.Template:
     ctx: RequestContext = info.context
     name, about, steps = input["name"], input.get("description") or "", _new_steps(input.get("steps"))
     return await ctx.store.write(lambda unit: template_operations.add(unit, actor_of(ctx), name, about, steps))
@@ -101,7 +101,7 @@ async def _on_template(
     return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
 
 
-async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Any:  # noqa: A002
+async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Any:
     name, about = input.get("name"), input.get("description")
     return await _on_template(
         info.context,
@@ -110,13 +110,13 @@ async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Any:
     )
 
 
-async def _archive(_root: Any, info: Any, id: int, comment: str | None = None) -> Any:  # noqa: A002
+async def _archive(_root: Any, info: Any, id: int, comment: str | None = None) -> Any:
     return await _on_template(
         info.context, id, lambda unit, by, seen: template_operations.archive(unit, by, seen, comment or "")
     )
 
 
-async def _restore(_root: Any, info: Any, id: int, comment: str | None = None) -> Any:  # noqa: A002
+async def _restore(_root: Any, info: Any, id: int, comment: str | None = None) -> Any:
     return await _on_template(
         info.context, id, lambda unit, by, seen: template_operations.restore(unit, by, seen, comment or "")
     )
@@ -132,13 +132,13 @@ async def _on_version(
     return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
 
 
-async def _add_version(_root: Any, info: Any, templateId: int) -> versions.Version:  # noqa: N803 - the wire's name
+async def _add_version(_root: Any, info: Any, templateId: int) -> versions.Version:
     return await _on_version(
         info.context, lambda unit: template_operations.read_latest(unit, templateId), template_operations.add_version
     )
 
 
-async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> versions.Version:  # noqa: A002
+async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> versions.Version:
     revision, steps = input["revision"], _new_steps(input["steps"])
     return await _on_version(
         info.context,
@@ -153,7 +153,7 @@ def _move(operation: Callable[..., versions.Version]) -> Callable[..., Any]:
     async def resolve(
         _root: Any,
         info: Any,
-        id: int,  # noqa: A002
+        id: int,
         comment: str | None = None,
         revision: int | None = None,
     ) -> versions.Version:

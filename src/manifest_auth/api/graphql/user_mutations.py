@@ -64,43 +64,43 @@ def _with_link(entered: Entered) -> User:
     return user
 
 
-async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> DeliveredLink:  # noqa: A002 - the wire's name
+async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> DeliveredLink:
     return await manage_users.invite(info.context, _draft(input))
 
 
-async def _renew(_root: Any, info: Any, userId: int) -> DeliveredLink:  # noqa: N803
+async def _renew(_root: Any, info: Any, userId: int) -> DeliveredLink:
     return await manage_users.renew_invitation(info.context, userId)
 
 
-async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:  # noqa: A002
+async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:
     ctx: RequestContext = info.context
     draft = _draft(input)
     return await ctx.store.write(lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft))
 
 
-async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> User:  # noqa: A002
+async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> User:
     return await manage_users.change(info.context, id, _checked_members(input))
 
 
-async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> User:  # noqa: N803
+async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> User:
     return _with_link(await manage_users.set_roles(info.context, userId, _roles(roles)))
 
 
-async def _deactivate(_root: Any, info: Any, id: int) -> User:  # noqa: A002
+async def _deactivate(_root: Any, info: Any, id: int) -> User:
     ctx: RequestContext = info.context
     return await ctx.store.write(lambda unit: accounts.deactivate(unit, ctx, id))
 
 
-async def _restore(_root: Any, info: Any, id: int) -> User:  # noqa: A002
+async def _restore(_root: Any, info: Any, id: int) -> User:
     return _with_link(await manage_users.restore(info.context, id))
 
 
-async def _end_sessions(_root: Any, info: Any, userId: int) -> int:  # noqa: N803
+async def _end_sessions(_root: Any, info: Any, userId: int) -> int:
     ctx: RequestContext = info.context
     return await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, userId))
 
 
-async def _reset(_root: Any, info: Any, userId: int) -> DeliveredLink:  # noqa: N803
+async def _reset(_root: Any, info: Any, userId: int) -> DeliveredLink:
     return await manage_users.start_reset(info.context, userId)
 
 

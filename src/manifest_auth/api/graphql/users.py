@@ -98,7 +98,7 @@ def _roles(holder: User | Principal, _info: Any) -> list[dict[str, Any]]:
     return [_ROLE[role] for role in roles_of(holder.roles)]
 
 
-async def _user(_root: Any, info: Any, id: int) -> User:  # noqa: A002 - the wire's name
+async def _user(_root: Any, info: Any, id: int) -> User:
     ctx: RequestContext = info.context
     return await ctx.store.read(lambda unit: users.get(unit, id))
 

@@ -51,7 +51,7 @@ class _Case(NamedTuple):
         audit.record(self.unit.of(tenant_id), self.who, event, f"domain:{self.claim.domain}", **detail)
 
     def put(self, **changes: object) -> Claim:
-        return domain_rows.put(self.unit.of(self.claim.tenant_id), self.claim._replace(**changes))  # type: ignore[arg-type]
+        return domain_rows.put(self.unit.of(self.claim.tenant_id), self.claim._replace(**changes))  # type: ignore[arg-type]  # callers name columns
 
     def next_check(self, failing_since: int | None = None) -> int:
         """About a day from now, with a random spread of two hours either way; earlier where a notice or the lapse is

@@ -57,7 +57,7 @@ def contested(unit: SystemUnit, services: Services, domain: str, owner: int, con
     for tenant_id in (owner, contester):
         mails += notify_admins(
             unit.of(tenant_id), services, domain,
-            lambda to, client: mail.domain_contested(to, client, domain, holds=tenant_id == owner),  # noqa: B023
+            lambda to, client: mail.domain_contested(to, client, domain, holds=tenant_id == owner),  # noqa: B023 - called at once
         )  # fmt: skip
     if operator := services.settings.operator_email:
         names = [tenants.get(unit.of(tenant_id), tenant_id).identifier for tenant_id in (owner, contester)]

@@ -67,7 +67,7 @@ ProviderData = msgspec.defstruct(
 )
 ProvidersData = msgspec.defstruct(
     "ProvidersData",
-    [("items", tuple[ProviderData, ...]), ("next_cursor", str | None)],  # type: ignore[valid-type]
+    [("items", tuple[ProviderData, ...]), ("next_cursor", str | None)],  # type: ignore[valid-type]  # a model made above
     rename="camel",
     frozen=True,
     module=__name__,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
         preset: str = ""
         name: str = ""
-        displayName: str = ""  # noqa: N815 - as on the wire
+        displayName: str = ""
 else:
     _NAMES = {field.attribute: field.path for fields in FIELDS.values() for field in fields}
     TheirsForm = msgspec.defstruct(

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     class RulesForm(msgspec.Struct, frozen=True):
         """Each field a text; a box that is not checked is empty."""
 
-        createUsers: str = ""  # noqa: N815 - as on the wire
-        groupSeparator: str = ""  # noqa: N815
-        returnAddresses: str = ""  # noqa: N815
+        createUsers: str = ""
+        groupSeparator: str = ""
+        returnAddresses: str = ""
 else:
     _NAMES = _attributes()
     RulesForm = msgspec.defstruct(

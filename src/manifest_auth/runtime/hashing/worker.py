@@ -63,12 +63,12 @@ class Hasher:
                     continue
         base = ffi.cast("uint8_t *", ffi.from_buffer(area))
 
-        @ffi.callback("int(uint8_t **, size_t)")  # type: ignore[untyped-decorator]
+        @ffi.callback("int(uint8_t **, size_t)")  # type: ignore[untyped-decorator]  # cffi has no types
         def allocate(where: Any, _size: int) -> int:
             where[0] = base
             return 0
 
-        @ffi.callback("void(uint8_t *, size_t)")  # type: ignore[untyped-decorator]
+        @ffi.callback("void(uint8_t *, size_t)")  # type: ignore[untyped-decorator]  # cffi has no types
         def free(_where: Any, _size: int) -> None:
             return None
 

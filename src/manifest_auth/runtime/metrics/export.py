@@ -51,8 +51,8 @@ class _AllProcesses(MultiProcessCollector):
     def collect(self) -> Iterable[Metric]:
         """The counters of all processes, and the gauges of those alive."""
         for pid in _pids(self._folder) - _alive(self._folder):
-            mark_process_dead(pid, self._folder)  # type: ignore[no-untyped-call]
-        found: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]
+            mark_process_dead(pid, self._folder)  # type: ignore[no-untyped-call]  # as above
+        found: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]  # as above
         return found
 
 

@@ -109,7 +109,9 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
                 ctx, provider, person, browser, flow=flow, return_to=flow.return_to, also=also
             )
 
-        issuer_of = lambda asked: registration_of(ctx, asked).issuer  # noqa: E731
+        def issuer_of(asked: Provider) -> str:
+            return registration_of(ctx, asked).issuer
+
         return await code_flow.end_code_flow(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
 
 

@@ -24,7 +24,7 @@ KINDS: dict[str, Kind[Any, Any]] = {
 }
 
 #: A provider's settings, with a member for each kind, as stored and as on the wire.
-Settings: type[providers.Settings] = msgspec.defstruct(  # type: ignore[assignment]
+Settings: type[providers.Settings] = msgspec.defstruct(  # type: ignore[assignment]  # made of all kinds
     "Settings",
     [(kind.name, kind.settings | None, None) for kind in KINDS.values()],
     bases=(providers.Settings,),

@@ -169,7 +169,9 @@ class _Oidc(Kind[OidcSettings, CallbackParams]):
             person = await _redeem(ctx, provider, flow, returned)
             return await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
 
-        issuer_of = lambda asked: asked.own(OidcSettings).issuer  # noqa: E731
+        def issuer_of(asked: Provider) -> str:
+            return asked.own(OidcSettings).issuer
+
         return await code_flow.end_code_flow(ctx, self.name, issuer_of, returned, cookie_of, browser, judge)
 
 

@@ -15,11 +15,11 @@ from manifest_auth.store.tables.columns import OWNED, BigInt, at, id_column, met
 
 
 def _template(**options: bool) -> Column[int]:
-    return Column("template_id", BigInt, ForeignKey("templates.id"), nullable=False, **options)  # type: ignore[arg-type]
+    return Column("template_id", BigInt, ForeignKey("templates.id"), nullable=False, **options)  # type: ignore[arg-type]  # names of options
 
 
 def _job(**options: bool) -> Column[int]:
-    return Column("job_id", BigInt, ForeignKey("jobs.id"), nullable=False, **options)  # type: ignore[arg-type]
+    return Column("job_id", BigInt, ForeignKey("jobs.id"), nullable=False, **options)  # type: ignore[arg-type]  # names of options
 
 
 def _by(name: str) -> Column[int]:

@@ -62,7 +62,7 @@ def _columns() -> None:
     reaching = "SELECT id FROM providers WHERE reaches_admins = 1"
     op.execute(
         sa.text(
-            f"UPDATE identities SET vouched = 1 WHERE how IN ('domain', 'created') AND provider_id IN ({reaching})"  # noqa: S608
+            f"UPDATE identities SET vouched = 1 WHERE how IN ('domain', 'created') AND provider_id IN ({reaching})"  # noqa: S608 - our names
         )
     )
     op.add_column("sign_in_flows", sa.Column("redirect_uri", sa.Text(), nullable=False, server_default=""))
