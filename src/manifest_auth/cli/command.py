@@ -1,0 +1,15 @@
+"""What all commands share: the refusal of a command, and the command line as the actor in the audit trail."""
+
+from __future__ import annotations
+
+from manifest_auth.context import Origin
+from manifest_auth.services import Services
+
+
+class Refused(Exception):
+    """A command cannot be carried out; the text says why."""
+
+
+def origin_of(services: Services) -> Origin:
+    """The command line as the actor in the audit trail."""
+    return Origin(services.clock.now_ms(), "system", "", "command-line")
