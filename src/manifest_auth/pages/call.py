@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from manifest_auth.context import AdminCaller, Principal
+from manifest_auth.errors import ValidationError
 from manifest_auth.http import NO_STORE, Answer, Head, Header
 
 F = TypeVar("F")
@@ -105,6 +106,12 @@ class PageCall(Generic[F]):
         """Of the session that the browser brought; empty for none."""
         caller = self.user or self.admin
         return caller.session_id if caller is not None else ""
+
+
+def require(**fields: str) -> None:
+    """Each of these fields of a form has a text. Raises ValidationError."""
+    if missing := [(name, "Required") for name, text in fields.items() if not text]:
+        raise ValidationError(details=missing)
 
 
 def see_other(path: str, headers: Sequence[Header] = ()) -> Answer[None]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from manifest_auth.accounts import users
-from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import said
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
-from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change
@@ -63,9 +62,7 @@ async def _again(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answe
 
 async def _ask(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answer[None]:
     form = call.fields
-    given = {"newEmail": form.new_email, "currentPassword": form.current_password}
-    if missing := [(name, "Required") for name, text in given.items() if not text]:
-        raise ValidationError(details=missing)
+    require(newEmail=form.new_email, currentPassword=form.current_password)
     await email_change.start_own(ctx, form.new_email, form.current_password)
     return said.after(ctx, PATH, "email")
 

@@ -8,12 +8,11 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts import users
-from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, flow_cookie
 from manifest_auth.pages import brands, said
 from manifest_auth.pages.account import words
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in.state import State
@@ -112,8 +111,7 @@ async def _change(ctx: RequestContext, call: PageCall[ChangeForm]) -> View | Ans
     if form.unlink:
         await ctx.store.write(lambda unit: identities.unlink_own(unit, ctx, form.unlink))
         return said.after(ctx, PATH, "unlinked")
-    if not form.link:
-        raise ValidationError(details=[("link", "Required")])
+    require(link=form.link)
     started = await linking.begin(ctx, form.link, PATH)
     begun, settings = started.begun, ctx.services.settings
     cookie = flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, settings, cross_site=started.cross_site)

@@ -8,11 +8,10 @@ import msgspec
 
 from manifest_auth import tenants
 from manifest_auth.accounts import users
-from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import said
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
-from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, session_lifecycle
@@ -70,9 +69,7 @@ async def _again(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None
 
 async def _change(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | Answer[None]:
     form = call.fields
-    given = {"currentPassword": form.current_password, "newPassword": form.new_password}
-    if missing := [(name, "Required") for name, text in given.items() if not text]:
-        raise ValidationError(details=missing)
+    require(currentPassword=form.current_password, newPassword=form.new_password)
     await session_lifecycle.change_password(ctx, form.current_password, form.new_password)
     return said.after(ctx, PATH, "password")
 

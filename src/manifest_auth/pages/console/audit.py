@@ -14,17 +14,15 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View, found
 from manifest_auth.pages.console import frame, trail
+from manifest_auth.pages.console.days import Day, span_of
 from manifest_auth.pages.console.event_words import WORDS, label
 from manifest_auth.pages.console.trail import Shown
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.text.canonical import LATEST, parse_time, when
 
 PATH = "/console/audit"
 _SIZE = 50
-_DAY_MS = 86_400_000
-Day = Annotated[str, Meta(max_length=10)]
 
 
 class TrailQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
@@ -68,25 +66,13 @@ async def _filters(ctx: RequestContext, asked: TrailQuery) -> AuditFilters:
         if known is None:
             raise ValidationError(details=[("person", "No user here has this e-mail address")])
         user = known.id
-    since = first_of_day(asked.since, "from") if asked.since else (0 if asked.until else ctx.now - _DAY_MS)
-    until = first_of_day(asked.until, "to") + _DAY_MS if asked.until else 0
-    if until and since >= until:
-        raise ValidationError(details=[("to", "Must not be before the first day")])
+    span = span_of(asked.since, asked.until, ctx.now)
     return AuditFilters(
         event=audit.event_named(asked.event, "event"),
         user=user,
-        since=when(since) if since else "",
-        until=when(until) if until else "",
+        since=span.since,
+        until=span.until,
     )
-
-
-def first_of_day(text: str, field: str) -> int:
-    """Its first millisecond. Raises ValidationError."""
-    if len(text) != 10:
-        raise ValidationError(details=[(field, "Must be a day like 2026-01-31")])
-    if (at := parse_time(text, field)) > LATEST - _DAY_MS:
-        raise ValidationError(details=[(field, "Must be a day like 2026-01-31")])
-    return at
 
 
 async def _show(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answer[None]:

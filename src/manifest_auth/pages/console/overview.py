@@ -14,6 +14,7 @@ from manifest_auth.operations.client_standing import Standing
 from manifest_auth.operations.usage import Usage
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame, menu, trail
+from manifest_auth.pages.console.concern import Concern
 from manifest_auth.pages.console.trail import Shown
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission, permissions_of
@@ -29,17 +30,6 @@ _COMING_AND_GOING = {
         Event.THROTTLED, Event.PASSWORD_REHASHED, Event.EVENTS_LEFT_OUT, Event.SESSION_ENDED,
     )
 }  # fmt: skip
-
-
-class Concern(msgspec.Struct, frozen=True):
-    """Something to settle. ``is_bad``: people are or will be kept out by it; ``until``: milliseconds, 0 for none;
-    ``href``: where it is settled, empty: not here."""
-
-    is_bad: bool
-    title: str
-    advice: str
-    href: str = ""
-    until: int = 0
 
 
 class OverviewView(msgspec.Struct, frozen=True):
@@ -86,7 +76,7 @@ def _concerns(standing: Standing) -> Iterator[Concern]:
         elif claim.state == FAILING:
             yield Concern(
                 True, f"The record of {claim.domain} is missing", "Put it back into the DNS before the domain lapses.",
-                "/console/domains", claim.lapses_at or 0,
+                "/console/domains", until=claim.lapses_at or 0,
             )  # fmt: skip
         elif claim.state == LAPSED:
             yield Concern(

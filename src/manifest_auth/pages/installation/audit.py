@@ -13,7 +13,7 @@ from manifest_auth.audit import INSTALLATION, AuditFilters, Event, EventFilter, 
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.audit import Day, first_of_day
+from manifest_auth.pages.console.days import Day, span_of
 from manifest_auth.pages.console.event_words import label
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame, trail
@@ -21,11 +21,9 @@ from manifest_auth.pages.installation.trail import Shown
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
-from manifest_auth.text.canonical import when
 
 PATH = f"{frame.OVERVIEW}/audit"
 _SIZE = 50
-_DAY_MS = 86_400_000
 _OURS = "installation"
 
 
@@ -79,15 +77,8 @@ async def _wanted(ctx: RequestContext, asked: TrailQuery) -> EventFilter:
         if found is None:
             raise ValidationError(details=[("admin", "No system admin has this user name")])
         actor = f"admin:{found.id}"
-    since = first_of_day(asked.since, "from") if asked.since else (0 if asked.until else ctx.now - _DAY_MS)
-    until = first_of_day(asked.until, "to") + _DAY_MS if asked.until else 0
-    if until and since >= until:
-        raise ValidationError(details=[("to", "Must not be before the first day")])
-    return audit.event_filter(
-        AuditFilters(
-            event=asked.event, actor=actor, since=when(since) if since else "", until=when(until) if until else ""
-        )
-    )
+    span = span_of(asked.since, asked.until, ctx.now)
+    return audit.event_filter(AuditFilters(event=asked.event, actor=actor, since=span.since, until=span.until))
 
 
 async def _page(

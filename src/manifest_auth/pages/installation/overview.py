@@ -14,6 +14,7 @@ from manifest_auth.operations import installation_standing
 from manifest_auth.operations.installation_standing import Standing
 from manifest_auth.operations.last_backup import OLD_MS
 from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.console.concern import Concern
 from manifest_auth.pages.installation import frame, trail
 from manifest_auth.pages.installation.trail import Shown
 from manifest_auth.pages.routing import ADMIN_ACCOUNT, Audience, page
@@ -35,17 +36,6 @@ class OverviewQuery(msgspec.Struct, frozen=True):
     """``done``: what was just done, by a word of this page."""
 
     done: str = ""
-
-
-class Concern(msgspec.Struct, frozen=True):
-    """Something to settle. ``is_bad``: people are or will be kept out by it; ``href``: where it is settled, empty: not
-    on these pages."""
-
-    is_bad: bool
-    title: str
-    advice: str
-    href: str = ""
-    link: str = "Look"
 
 
 class OverviewView(msgspec.Struct, frozen=True):

@@ -7,11 +7,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.pages import brands
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.pages.sign_in import ending, ways
 from manifest_auth.pages.sign_in import state as states
@@ -58,9 +57,7 @@ async def _sign_in(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | 
     state = await states.unseal(ctx, call.form_cookie, form.s)
     if state is None:
         return see_other(ways.address(SIGN_IN, "old"))
-    missing = [(name, "Required") for name in ("email", "password") if not getattr(form, name)]
-    if missing:
-        raise ValidationError(details=missing)
+    require(email=form.email, password=form.password)
     browser = browser_of(call.head)
     claim = Claim(form.email, state.client or None, browser.device)
     credentials = Credentials(claim, form.password, browser.cookie)

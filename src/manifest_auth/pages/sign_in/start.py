@@ -10,7 +10,7 @@ from msgspec import Meta
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands, languages
-from manifest_auth.pages.call import PageCall, View, found, see_other
+from manifest_auth.pages.call import PageCall, View, found, require, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.pages.sign_in import ending, ways
 from manifest_auth.pages.sign_in import state as states
@@ -105,8 +105,7 @@ async def _email(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answe
     state = await states.unseal(ctx, call.form_cookie, form.s)
     if state is None:
         return see_other(ways.address(SIGN_IN, "old"))
-    if not form.email:
-        raise ValidationError(details=[("email", "Required")])
+    require(email=form.email)
     check_email(form.email)
     ways_in = await home_realm_discovery.discover(ctx, form.email, None)
     state = msgspec.structs.replace(state, email=form.email, client=ways_in.client, anew=True)

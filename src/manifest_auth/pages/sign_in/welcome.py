@@ -15,11 +15,11 @@ from msgspec import Meta
 from manifest_auth import tenants
 from manifest_auth.accounts.one_time_links import PAGE, Purpose
 from manifest_auth.accounts.password_rules import MOST
-from manifest_auth.errors import InvalidToken, ValidationError
+from manifest_auth.errors import InvalidToken
 from manifest_auth.http import Answer
 from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.pages import brands
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import ending, ways
 from manifest_auth.pages.sign_in import state as states
@@ -102,8 +102,7 @@ async def _again(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Ans
 async def _post(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Answer[None]:
     form = call.fields
     call.here = PAGE
-    if not form.token:
-        raise ValidationError(details=[("token", "Required")])
+    require(token=form.token)
     if form.act == "password":
         return await _choose(ctx, call)
     if form.act.startswith("email"):
@@ -157,8 +156,7 @@ def _choose_view(ctx: RequestContext, call: PageCall[Any], token: str, looked: L
 
 async def _choose(ctx: RequestContext, call: PageCall[WelcomeForm]) -> Answer[None]:
     form = call.fields
-    if not form.password:
-        raise ValidationError(details=[("password", "Required")])
+    require(password=form.password)
     looked = await set_password.look(ctx, form.token)
     credentials = set_password.Credentials(looked.found.purpose, form.token, form.password, "password")
     signed_in = await set_password.choose_password(ctx, credentials, browser_of(call.head))
