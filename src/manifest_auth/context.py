@@ -66,6 +66,10 @@ class Principal(NamedTuple):
     suspended_at: int | None
     keys: str | None  # the stamp of the signing keys, as of this read
     claims: int  # stamp of the claims on an external token's directory; 0 for sessions
+    amr: str  # what was proved (RFC 8176), separated by blanks
+    authenticated_at: int | None  # when; None: not known
+    factors: int  # bit mask of the user's second factors, see accounts/factors
+    has_password: int
 
     def is_alive(self, now: int) -> bool:
         """Whether session, user and tenant are all active."""

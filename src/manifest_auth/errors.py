@@ -102,14 +102,27 @@ class AccountDisabled(Refusal):
 class MfaRequired(Refusal):
     code, status, sentence = "MFA_REQUIRED", 401, "A second factor is required"
     when = (
-        "A system admin's password was right, and a code of the second factor is due: missing, wrong or used before. "
-        "`details` name the member that takes it; `error.challenge` continues the sign-in for five minutes."
+        "The first proof was right, and a second factor is due: missing, wrong or used before. `details` name the "
+        "members that can continue, `error.challenge` continues the sign-in for `error.expiresIn` seconds; where a "
+        "factor has to be enrolled first, `error.methods` lists those allowed."
     )
     keeps_writes = True
 
-    def __init__(self, challenge: str, details: Sequence[tuple[str, str]], reason: str, replay: Replay | None) -> None:
+    def __init__(
+        self,
+        challenge: str,
+        details: Sequence[tuple[str, str]],
+        reason: str,
+        replay: Replay | None = None,
+        *,
+        expires_in: int,
+        methods: Sequence[str] = (),
+    ) -> None:
+        """``expires_in``: seconds; ``methods``: factors that may be enrolled."""
         super().__init__(details=details, reason=reason, replay=replay)
         self.challenge = challenge
+        self.expires_in = expires_in
+        self.methods = tuple(methods)
 
 
 class ReauthenticationRequired(Refusal):

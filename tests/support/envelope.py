@@ -55,8 +55,9 @@ def check_refusal(reply: Reply, status: int, code: str, *, message: str | None =
     assert reply.json["success"] is False
     error: dict[str, Any] = reply.json["error"]
     assert error["code"] == code, error
-    assert {"message", "code", "requestId"} <= set(error) <= {"message", "code", "requestId", "details", "challenge"}
-    assert ("challenge" in error) == (code == "MFA_REQUIRED")
+    always, waits = {"message", "code", "requestId"}, {"challenge", "expiresIn"}
+    assert always <= set(error) <= always | waits | {"details", "methods"}
+    assert set(error) & waits == (waits if code == "MFA_REQUIRED" else set())
     assert error["requestId"] == reply.headers["x-request-id"]
     assert isinstance(error["message"], str)
     assert error["message"]

@@ -23,7 +23,7 @@ Every failure, whatever the path and the status, has one shape:
 
 `code` is for programs and never changes its meaning; `message` is for people; `requestId` is also the header
 `X-Request-ID`, and is in the server's log. `VALIDATION_ERROR` and a few others carry `details`, a list of
-`{"field", "message"}`; `MFA_REQUIRED` carries `challenge`. GraphQL answers the same codes as
+`{"field", "message"}`; `MFA_REQUIRED` carries `challenge` and `expiresIn`. GraphQL answers the same codes as
 `errors[].extensions.code`, with `BAD_USER_INPUT` in place of `VALIDATION_ERROR`. 401 answers carry `WWW-Authenticate`,
 405 `Allow`, 429 and 503 `Retry-After` in seconds.
 

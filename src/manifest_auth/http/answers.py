@@ -88,6 +88,9 @@ def refuse(refusal: Refusal, request_id: str) -> Answer[None]:
         error["details"] = [{"field": field, "message": message} for field, message in refusal.details]
     if isinstance(refusal, MfaRequired):
         error["challenge"] = refusal.challenge
+        error["expiresIn"] = refusal.expires_in
+        if refusal.methods:
+            error["methods"] = refusal.methods
     return Answer(
         refusal.status,
         _encode({"success": False, "error": error}),

@@ -11,6 +11,7 @@ from manifest_auth.runtime.settings import Settings
 
 SESSION = "session"
 DEVICE = "device"
+TRUST = "trust"
 _DEVICE_AGE = 400 * 86400  # seconds; browsers keep no cookie longer
 _FLOW_PATH = "/api/client/auth"
 _SAFE = frozenset({"GET", "HEAD"})

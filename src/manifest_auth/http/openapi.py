@@ -180,6 +180,12 @@ def _failure() -> dict[str, Any]:
             "requestId": _TEXT,
             "details": _DETAILS,
             "challenge": {**_TEXT, "description": "With `MFA_REQUIRED` alone: continues the sign-in."},
+            "expiresIn": {"type": "integer", "description": "With `MFA_REQUIRED` alone: life of `challenge`, seconds."},
+            "methods": {
+                "type": "array",
+                "items": _TEXT,
+                "description": "With `MFA_REQUIRED` where a factor has to be enrolled: those allowed.",
+            },
         },
     }
     return {

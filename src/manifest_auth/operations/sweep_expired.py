@@ -27,9 +27,12 @@ from manifest_auth.store.tables import (
     refused_tokens,
     seen_assertions,
     sessions,
+    sign_in_challenges,
     sign_in_codes,
     sign_in_flows,
     throttles,
+    trusted_browsers,
+    used_passkey_challenges,
 )
 from manifest_auth.throttle import throttle
 
@@ -73,6 +76,9 @@ EXPIRING = (
     Expiring("directory_flows", directory_proofs.c.expires_at),
     Expiring("codes", sign_in_codes.c.expires_at),
     Expiring("assertions", seen_assertions.c.expires_at),
+    Expiring("challenges", sign_in_challenges.c.expires_at),
+    Expiring("passkey_challenges", used_passkey_challenges.c.expires_at),
+    Expiring("trusted_browsers", trusted_browsers.c.ends_at),
     Expiring("refused_tokens", refused_tokens.c.expires_at),
     Expiring("throttles", throttles.c.updated_at, throttle.KEPT_MS),
     Expiring("sessions", sessions.c.ends_at, 30 * _DAY_MS),

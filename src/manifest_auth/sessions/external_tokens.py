@@ -71,6 +71,8 @@ _SELECT: Any = (
         refresh_changed_at=literal(0),
         keys=null(),  # this server's keys, which sign no external token
         claims=_stamp(_P.issuer).scalar_subquery(),
+        amr=literal(""),
+        authenticated_at=null(),
     )
     .select_from(
         identities.join(users, _U.id == _I.user_id)

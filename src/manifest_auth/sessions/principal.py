@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, literal, select
+from sqlalchemy import Select, bindparam, case, literal, select
 
 from manifest_auth.context import Principal
 from manifest_auth.store import Store, SystemUnit, cross_tenant
@@ -28,8 +28,9 @@ class Chain(NamedTuple):
 #: The signing keys' stamp (:mod:`manifest_auth.sessions.tokens.keys`): read here, so that it costs no statement of its
 #: own.
 KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_subquery().label("keys")
-_OF_USER = ("email", "first_name", "last_name", "title", "language", "roles", "deactivated_at")
+_OF_USER = ("email", "first_name", "last_name", "title", "language", "roles", "deactivated_at", "factors")
 _WHO = {name: _U[name] for name in _OF_USER} | {
+    "has_password": case((_U.password_hash.is_(None), 0), else_=1).label("has_password"),
     "client": _T.identifier, "client_name": _T.name, "tenant_settings": _T.settings, "suspended_at": _T.suspended_at,
 }  # fmt: skip
 
@@ -41,7 +42,7 @@ def select_principal(**columns: Any) -> Select[Any]:
 
 
 _OF_SESSION = ("tenant_id", "user_id", "method", "created_at", "ends_at", "ended_at", "cookie_hash", "cookie_seen_at",
-               "refresh_current", "refresh_previous", "refresh_changed_at")  # fmt: skip
+               "refresh_current", "refresh_previous", "refresh_changed_at", "amr", "authenticated_at")  # fmt: skip
 _PRINCIPAL = select_principal(
     session_id=_S.id, keys=KEYS, claims=literal(0), **{name: _S[name] for name in _OF_SESSION}
 ).select_from(sessions.join(users, _U.id == _S.user_id).join(tenants, _T.id == _S.tenant_id))

@@ -12,6 +12,7 @@ from sqlalchemy import Table, Update, bindparam, delete, func, insert, select, u
 from manifest_auth.context import Request
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions.principal import cookie_hash
+from manifest_auth.sessions.proofs import Proof
 from manifest_auth.store import SystemUnit, TenantStore, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import sessions, sign_in_codes
 
@@ -29,11 +30,13 @@ class SessionRow(NamedTuple):
     last_used_at: int
     address: str
     user_agent: str
+    amr: str
+    authenticated_at: int | None
 
 
 _NEW = (
     "id", "user_id", "method", "provider_id", "created_at", "ends_at", "last_used_at", "address", "user_agent",
-    "cookie_hash", "cookie_seen_at", "refresh_current", "refresh_changed_at",
+    "cookie_hash", "cookie_seen_at", "refresh_current", "refresh_changed_at", "amr", "authenticated_at",
 )  # fmt: skip
 _OPEN = tenant_scoped(insert(sessions).values({name: bindparam(name) for name in _NEW}))
 _ENDING: dict[str, Any] = {"ended_at": bindparam("now"), "end_reason": bindparam("reason")}
@@ -126,8 +129,8 @@ class Opened(NamedTuple):
 
 
 def open_session(
-    unit: TenantUnit, request: Request, user_id: int, method: str, provider_id: int | None = None, *, random: Random,
-    most_s: int,
+    unit: TenantUnit, request: Request, user_id: int, method: str, provider_id: int | None, proof: Proof, *,
+    random: Random, most_s: int,
 ) -> Opened:  # fmt: skip
     """Opens a session with three new random keys; no value from the request is adopted (session fixation)."""
     now = request.now
@@ -147,6 +150,8 @@ def open_session(
         cookie_seen_at=now,
         refresh_current=opened.refresh_id,
         refresh_changed_at=now,
+        amr=proof.text,
+        authenticated_at=proof.at,
     )
     return opened
 

@@ -168,7 +168,9 @@ def _complete(
     try:
         factor = check_code(unit, ctx, admin, otp)
     except InvalidCredentials as due:
-        raise MfaRequired(issued or admin_challenge.issue(ctx, admin), due.details, due.reason, due.replay) from None
+        text = issued or admin_challenge.issue(ctx, admin)
+        left_s = (admin_challenge.take(ctx, text).until - ctx.now) // 1000
+        raise MfaRequired(text, due.details, due.reason, due.replay, expires_in=left_s) from None
     throttle.succeeded(unit, counters)
     session_id, refresh_id, ends_at = admins.open_session(
         unit, ctx, admin.id, random=services.random, most_s=services.settings.admin_session_ttl

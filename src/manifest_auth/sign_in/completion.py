@@ -10,33 +10,21 @@ from typing import Any, NamedTuple
 
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import users
+from manifest_auth.accounts.factors.challenges import OPENS_SESSION, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
+from manifest_auth.sessions.proofs import Proof
 from manifest_auth.sessions.tokens import TokenPair
 from manifest_auth.sign_in import device_cookies
-from manifest_auth.store import SystemUnit
+from manifest_auth.sign_in.identity import BrowserCookies, Identity
+from manifest_auth.sign_in.second_factor import gate
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.throttle import networks, origins, throttle
-
-
-class Identity(NamedTuple):
-    """What a method proved. ``proof``: the password hash that matched, which must still be the user's; ``provider_id``:
-    the provider that vouched."""
-
-    method: str
-    user_id: int
-    proof: str | None = None
-    provider_id: int | None = None
-
-
-class BrowserCookies(NamedTuple):
-    """Cookies that came with an attempt: of a session, and of a device that signed in before."""
-
-    cookie: str | None
-    device: str | None
+from manifest_auth.throttle.throttle import Counters
 
 
 class PasswordReplaced(Exception):
@@ -56,19 +44,77 @@ class SignedIn(NamedTuple):
     device: str | None  # a new device cookie to set; None: the one that was sent stays
     password_due: bool
     session_id: str
+    factor_due_at: int | None = None  # from when on sign-in asks to enrol a second factor
+    trust: str | None = None  # a new cookie of a trusted browser, to set
+    recovery_codes: tuple[str, ...] = ()  # of a first factor that this sign-in enrolled, to be shown once
+
+
+class Account(NamedTuple):
+    """Client and user of a sign-in that may go on, and the proof for its session."""
+
+    tenant: Tenant
+    user: User
+    proof: Proof
+    factor_due_at: int | None
 
 
 def complete_sign_in(
-    unit: SystemUnit, ctx: RequestContext, tenant_id: int, identity: Identity, cookie: str | None, device: str | None
+    unit: SystemUnit,
+    ctx: RequestContext,
+    tenant_id: int,
+    identity: Identity,
+    browser: BrowserCookies,
+    pending: Pending = OPENS_SESSION,
+    counters: Counters | None = None,
 ) -> SignedIn:
-    """Opens the session. Runs in the unit of work of the sign-in. Raises AccountDisabled, Replaced."""
-    services, bound = ctx.services, unit.of(tenant_id)
-    tenant, user = active_account(unit, ctx, tenant_id, identity.user_id, identity.method, identity.proof)
-    if cookie:
-        sessions.end_by_cookie(unit, cookie, ctx.now)
+    """Checks the account and opens the session, see :func:`check` and :func:`open_session`. Runs in the unit of work of
+    the sign-in. Raises AccountDisabled, MfaRequired, PasswordReplaced."""
+    account = check(unit, ctx, tenant_id, identity, browser, pending, counters)
+    return open_session(unit, ctx, account, identity, browser)
+
+
+def check(
+    unit: SystemUnit,
+    ctx: RequestContext,
+    tenant_id: int,
+    identity: Identity,
+    browser: BrowserCookies,
+    pending: Pending,
+    counters: Counters | None = None,
+    link_id: int | None = None,
+) -> Account:
+    """The account of a proved sign-in, unless it is switched off or a second factor is due. ``pending``: what its
+    answer leads to; ``counters``: of the attempt, which is taken back where nothing is due; ``link_id``: of the link
+    that was shown.
+
+    Raises AccountDisabled, MfaRequired, PasswordReplaced.
+    """
+    bound = unit.of(tenant_id)
+    tenant, user = _locked(unit, tenant_id, identity.user_id)
+    if identity.proof is not None and user.password_hash != identity.proof:
+        raise PasswordReplaced(user.password_hash)
+    settings, is_off = tenants.settings_of(tenant.settings), _is_off(tenant, user)
+    verdict = gate.Verdict(None) if is_off else gate.judge(bound, ctx, settings, user, identity, browser.trust)
+    if counters is not None and ctx.services.throttle.is_on and (is_off or verdict.proof is not None):
+        throttle.succeeded(unit, counters)
+    if is_off:
+        raise _disabled(bound, ctx, tenant, user, identity.method)
+    if verdict.proof is None:
+        raise gate.ask(bound, ctx, settings, user, identity, pending, link_id, enrols=verdict.enrols)
+    return Account(tenant, user, verdict.proof, verdict.due_at)
+
+
+def open_session(
+    unit: SystemUnit, ctx: RequestContext, account: Account, identity: Identity, browser: BrowserCookies
+) -> SignedIn:
+    """Opens the session of a checked account, and ends the one of the browser's cookie."""
+    services, (tenant, user, proof, due_at) = ctx.services, account
+    bound, device = unit.of(tenant.id), browser.device
+    if browser.cookie:
+        sessions.end_by_cookie(unit, browser.cookie, ctx.now)
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
     opened = sessions.open_session(
-        bound, ctx, user.id, identity.method, identity.provider_id, random=services.random,
+        bound, ctx, user.id, identity.method, identity.provider_id, proof, random=services.random,
         most_s=lengths.most_s,
     )  # fmt: skip
     users.signed_in(bound, user.id, ctx.now)
@@ -76,7 +122,7 @@ def complete_sign_in(
     origins.remember(bound, user.id, throttle.device_origin(new_device or device or ""), ctx.now)
     if networks.is_ip_address(ctx.address):
         origins.remember(bound, user.id, throttle.address_origin(ctx.address), ctx.now)
-    detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id}
+    detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id, "amr": list(proof.amr)}
     if identity.provider_id is not None:
         detail["provider"] = identity.provider_id
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
@@ -91,27 +137,35 @@ def complete_sign_in(
         device=new_device,
         password_due=password_is_due(user, tenant.settings, ctx.now),
         session_id=opened.session_id,
+        factor_due_at=due_at,
     )
 
 
 def active_account(
-    unit: SystemUnit, ctx: RequestContext, tenant_id: int, user_id: int, method: str, proof: str | None = None
+    unit: SystemUnit, ctx: RequestContext, tenant_id: int, user_id: int, method: str
 ) -> tuple[Tenant, User]:
-    """Client and user of a proved sign-in; the user's row stays locked until the transaction ends. Raises
-    AccountDisabled, Replaced."""
-    bound = unit.of(tenant_id)
-    tenant = tenants.get(unit, tenant_id)
+    """Client and user of a caller who gets no session; the user's row stays locked until the transaction ends. Raises
+    AccountDisabled."""
+    tenant, user = _locked(unit, tenant_id, user_id)
+    if _is_off(tenant, user):
+        raise _disabled(unit.of(tenant_id), ctx, tenant, user, method)
+    return tenant, user
+
+
+def _locked(unit: SystemUnit, tenant_id: int, user_id: int) -> tuple[Tenant, User]:
     # Locked: this sign-in sees a deactivation or new password that commits first; one that commits later ends the
     # session.
-    user = users.get(bound, user_id, lock=True)
-    if proof is not None and user.password_hash != proof:
-        raise PasswordReplaced(user.password_hash)
-    if user.deactivated_at is not None or tenant.suspended_at is not None:
-        ctx.services.anonymous_limits.record(
-            bound, ctx, Event.SIGN_IN_REFUSED, f"user:{user.id}", method=method, why="disabled"
-        )
-        raise AccountDisabled(client=tenant.identifier)
-    return tenant, user
+    return tenants.get(unit, tenant_id), users.get(unit.of(tenant_id), user_id, lock=True)
+
+
+def _is_off(tenant: Tenant, user: User) -> bool:
+    return user.deactivated_at is not None or tenant.suspended_at is not None
+
+
+def _disabled(unit: TenantUnit, ctx: RequestContext, tenant: Tenant, user: User, method: str) -> AccountDisabled:
+    limits = ctx.services.anonymous_limits
+    limits.record(unit, ctx, Event.SIGN_IN_REFUSED, f"user:{user.id}", method=method, why="disabled")
+    return AccountDisabled(client=tenant.identifier)
 
 
 async def run(ctx: RequestContext, method: str, work: Callable[[SystemUnit], SignedIn]) -> SignedIn:

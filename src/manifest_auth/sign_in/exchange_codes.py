@@ -17,12 +17,15 @@ from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import users
+from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidToken, SsoFailed, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.metrics import Method
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions.proofs import Proof, ways_of
 from manifest_auth.sign_in import completion
+from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import sign_in_codes
@@ -43,6 +46,8 @@ class Code(NamedTuple):
     challenge: str
     used_at: int | None
     session_id: str | None
+    amr: str
+    authenticated_at: int | None
 
 
 _C = sign_in_codes.c
@@ -51,7 +56,7 @@ _ALIVE = select(*(_C[name] for name in Code._fields)).where(
 )
 _FIND = cross_tenant(_ALIVE, Code, because="an app shows a code and nothing else; the code names the tenant")
 _LOCK = tenant_scoped(_ALIVE.with_for_update(), Code)
-_NEW = ("key", "provider_id", "user_id", "method", "challenge", "expires_at")
+_NEW = ("key", "provider_id", "user_id", "method", "challenge", "expires_at", "amr", "authenticated_at")
 _ADD = tenant_scoped(insert(sign_in_codes).values({name: bindparam(name) for name in _NEW}))
 _USE = tenant_scoped(
     update(sign_in_codes)
@@ -70,8 +75,8 @@ def check_challenge(challenge: str, *, is_needed: bool) -> str:
     return challenge
 
 
-def issue(unit: TenantUnit, ctx: RequestContext, identity: completion.Identity, challenge: str) -> str:
-    """A new code; only its hash is stored."""
+def issue(unit: TenantUnit, ctx: RequestContext, identity: Identity, proof: Proof, challenge: str) -> str:
+    """A new code for a checked account; only its hash is stored. ``proof``: of the session that it will open."""
     code = ctx.services.random.text(32)
     unit.change(
         _ADD,
@@ -81,35 +86,39 @@ def issue(unit: TenantUnit, ctx: RequestContext, identity: completion.Identity, 
         method=identity.method,
         challenge=challenge,
         expires_at=ctx.now + LIFE_MS,
+        amr=proof.text,
+        authenticated_at=proof.at,
     )
     return code
 
 
-async def of_session(ctx: RequestContext, challenge: str) -> str:
-    """A code for who is signed in, for an app to begin a session of its own. Raises InvalidToken when the session has
-    ended, AccountDisabled."""
+async def of_session(ctx: RequestContext, browser: BrowserCookies, pending: Pending) -> str:
+    """A code for who is signed in, for an app to begin a session of its own, with what this session has proved.
+    ``pending``: with the app's own challenge. Raises InvalidToken when the session has ended, AccountDisabled,
+    MfaRequired."""
     user = ctx.user
+    amr = ways_of(user.amr)
+    asks = "provider" not in amr and "trusted" not in amr  # the provider's policy, or the browser, answered already
+    identity = Identity(user.method, user.user_id, amr, None, None, user.authenticated_at, asks)
 
     def work(unit: SystemUnit) -> str:
         session = sessions.read(unit, user.session_id)
         if session is None or not session.is_alive(ctx.now):
             raise InvalidToken(reason="the session that asked for a code has ended")
-        completion.active_account(unit, ctx, user.tenant_id, user.user_id, user.method)
-        return issue(unit.of(user.tenant_id), ctx, completion.Identity(user.method, user.user_id), challenge)
+        account = completion.check(unit, ctx, user.tenant_id, identity, browser, pending)
+        return issue(unit.of(user.tenant_id), ctx, identity, account.proof, pending.code_challenge)
 
     return await ctx.services.store.write(work)
 
 
 @counts(METHOD)
-async def exchange(
-    ctx: RequestContext, code: str, verifier: str, browser: completion.BrowserCookies
-) -> completion.SignedIn:
+async def exchange(ctx: RequestContext, code: str, verifier: str, browser: BrowserCookies) -> completion.SignedIn:
     """Opens the session that the code stands for. Raises SsoFailed, AccountDisabled, Forbidden."""
     return await completion.run(ctx, METHOD, lambda unit: _exchange(unit, ctx, code, verifier, browser))
 
 
 def _exchange(
-    unit: SystemUnit, ctx: RequestContext, code: str, verifier: str, browser: completion.BrowserCookies
+    unit: SystemUnit, ctx: RequestContext, code: str, verifier: str, browser: BrowserCookies
 ) -> completion.SignedIn:
     tenant, found = _get_locked(unit, ctx, code)
     if found.used_at is not None:
@@ -127,8 +136,11 @@ def _exchange(
         detail = {"method": found.method, "provider": found.provider_id, "why": f"one-time code: {why}"}
         audit.record(tenant, ctx, Event.SIGN_IN_FAILED, f"user:{found.user_id}", **detail)
         raise SsoFailed(_OVER, reason=f"one-time code: {why}")
-    identity = completion.Identity(found.method, found.user_id, None, found.provider_id)
-    signed_in = completion.complete_sign_in(unit, ctx, found.tenant_id, identity, browser.cookie, browser.device)
+    # The browser was asked for a second factor before the code was given.
+    identity = Identity(
+        found.method, found.user_id, ways_of(found.amr), None, found.provider_id, found.authenticated_at, False
+    )
+    signed_in = completion.complete_sign_in(unit, ctx, found.tenant_id, identity, browser)
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=signed_in.session_id)
     return signed_in
 

@@ -11,12 +11,15 @@ from typing import NamedTuple, TypeVar
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import users
+from manifest_auth.accounts.factors.challenges import OPENS_SESSION, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidCredentials, Overloaded
 from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, decoy_hashes, exchange_codes
+from manifest_auth.sign_in.completion import SignedIn
+from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -26,7 +29,7 @@ from manifest_auth.throttle.throttle import Counters, Wait
 
 T = TypeVar("T")
 _Run = Callable[[Callable[[SystemUnit], T]], Awaitable[T]]
-_End = Callable[[SystemUnit, Tenant, completion.Identity], T]
+_End = Callable[[SystemUnit, Tenant, Identity, Counters], T]
 METHOD: Method = "password"
 ENTRY_POINT: EntryPoint = "client"
 
@@ -45,6 +48,11 @@ class Credentials(NamedTuple):
     claim: Claim
     password: str
     cookie: str | None
+    trust: str | None = None
+
+    @property
+    def browser(self) -> BrowserCookies:
+        return BrowserCookies(self.cookie, self.claim.device, self.trust)
 
 
 class Attempt(NamedTuple):
@@ -67,24 +75,25 @@ class Coded(NamedTuple):
 
 
 @counts(METHOD)
-async def sign_in(ctx: RequestContext, credentials: Credentials) -> completion.SignedIn:
-    """Signs a user in. Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
+async def sign_in(ctx: RequestContext, credentials: Credentials, pending: Pending = OPENS_SESSION) -> SignedIn:
+    """Signs a user in. ``pending``: where a page goes on after a second factor. Raises InvalidCredentials,
+    AccountDisabled, MfaRequired, RateLimited, Overloaded."""
 
-    def end(unit: SystemUnit, tenant: Tenant, identity: completion.Identity) -> completion.SignedIn:
-        device = credentials.claim.device
-        return completion.complete_sign_in(unit, ctx, tenant.id, identity, credentials.cookie, device)
+    def end(unit: SystemUnit, tenant: Tenant, identity: Identity, counters: Counters) -> SignedIn:
+        return completion.complete_sign_in(unit, ctx, tenant.id, identity, credentials.browser, pending, counters)
 
     return await _proved(ctx, credentials, lambda work: completion.run(ctx, METHOD, work), end)
 
 
 @counts(METHOD, "code")
-async def sign_in_for_code(ctx: RequestContext, credentials: Credentials, challenge: str) -> Coded:
-    """The same for an app, which exchanges the code. ``challenge``: the app's own (RFC 7636). Raises as
+async def sign_in_for_code(ctx: RequestContext, credentials: Credentials, pending: Pending) -> Coded:
+    """The same for an app, which exchanges the code. ``pending``: with the app's own challenge (RFC 7636). Raises as
     :func:`sign_in`."""
 
-    def end(unit: SystemUnit, tenant: Tenant, identity: completion.Identity) -> Coded:
-        _, user = completion.active_account(unit, ctx, tenant.id, identity.user_id, METHOD, identity.proof)
-        return Coded(tenant, user, exchange_codes.issue(unit.of(tenant.id), ctx, identity, challenge))
+    def end(unit: SystemUnit, tenant: Tenant, identity: Identity, counters: Counters) -> Coded:
+        account = completion.check(unit, ctx, tenant.id, identity, credentials.browser, pending, counters)
+        code = exchange_codes.issue(unit.of(tenant.id), ctx, identity, account.proof, pending.code_challenge)
+        return Coded(account.tenant, account.user, code)
 
     return await _proved(ctx, credentials, ctx.services.store.write_quickly, end)
 
@@ -118,9 +127,8 @@ async def _prove_and_end(
     user, tenant = attempt.user, attempt.tenant
 
     def work(unit: SystemUnit) -> T:
-        if services.throttle.is_on:
-            throttle.succeeded(unit, attempt.counters)
-        return end(unit, tenant, completion.Identity(METHOD, user.id, stored))
+        identity = Identity(METHOD, user.id, ("pwd",), stored, authenticated_at=ctx.now)
+        return end(unit, tenant, identity, attempt.counters)
 
     done = await run(work)
     if proof.outdated and stored:
@@ -134,17 +142,28 @@ def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_po
     tenant, user = _find(unit, claim)
     if tenant is not None and not tenants.settings_of(tenant.settings).password_sign_in:
         user = None  # answered, counted and timed like an account that does not exist
-    account = f"{tenant.id if tenant else 0}:{email_key(claim.email)}"
-    known = _known_origin(unit, tenant, user, claim.device, ctx.address)
-    counters = throttle.counters(entry_point, account, ctx.address, known)
+    counters = counters_of(unit, ctx, entry_point, tenant, user, claim)
     wait = ctx.services.throttle.count(unit, counters, ctx.now)
     if wait:
         chain = unit.of(tenant.id if tenant else audit.INSTALLATION)
         ctx.services.anonymous_limits.record(
             chain, ctx, Event.THROTTLED, f"user:{user.id}" if user else "", wait_ms=wait.ms
         )
-    decoy = decoy_hashes.pick(unit, ctx, tenant.id if tenant else None, account)
+    decoy = decoy_hashes.pick(unit, ctx, tenant.id if tenant else None, _account(tenant, claim))
     return Attempt(tenant, user, decoy, counters, wait)
+
+
+def counters_of(
+    unit: SystemUnit, ctx: RequestContext, entry_point: EntryPoint, tenant: Tenant | None, user: User | None,
+    claim: Claim,
+) -> Counters:  # fmt: skip
+    """The counters of an attempt at the account, from this request's address and device."""
+    known = known_origin(unit, tenant, user, claim.device, ctx.address)
+    return throttle.counters(entry_point, _account(tenant, claim), ctx.address, known)
+
+
+def _account(tenant: Tenant | None, claim: Claim) -> str:
+    return f"{tenant.id if tenant else 0}:{email_key(claim.email)}"
 
 
 def _find(unit: SystemUnit, claim: Claim) -> tuple[Tenant | None, User | None]:
@@ -155,10 +174,11 @@ def _find(unit: SystemUnit, claim: Claim) -> tuple[Tenant | None, User | None]:
     return (tenants.get(unit, user.tenant_id), user) if user else (None, None)
 
 
-def _known_origin(
+def known_origin(
     unit: SystemUnit, tenant: Tenant | None, user: User | None, device: str | None, address: str
 ) -> str | None:
-    """Runs for missing accounts too, so that the time does not reveal whether an account exists."""
+    """The origin of the request, if the user signed in from it before. Runs for missing accounts too, so that the time
+    does not reveal whether an account exists."""
     bound, user_id = unit.of(tenant.id if tenant else audit.INSTALLATION), user.id if user else 0
     candidates = [throttle.device_origin(device)] if device else []
     for origin in (*candidates, throttle.address_origin(address)):

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import credential_voiding, one_time_links, users
+from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.accounts.one_time_links import Link, Purpose
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
@@ -20,7 +21,8 @@ from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, new_password
-from manifest_auth.sign_in.completion import BrowserCookies, Identity, SignedIn
+from manifest_auth.sign_in.completion import Account, SignedIn
+from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -133,12 +135,31 @@ async def choose_password(ctx: RequestContext, credentials: Credentials, browser
         now_found = find(unit, ctx, credentials.token, credentials.purpose, lock=True)
         if now_found.why_no_password:
             raise Conflict(now_found.why_no_password)
-        throttle.succeeded(unit, counters)
-        _set(unit, ctx, now_found, fresh)
-        identity = Identity(METHOD, now_found.user.id)
-        return completion.complete_sign_in(unit, ctx, tenant.id, identity, browser.cookie, browser.device)
+        pending = Pending("link", password_hash=fresh)
+        identity = Identity(METHOD, now_found.user.id, ("link",), authenticated_at=ctx.now)
+        # Before anything changes: where a second factor is due, the new hash waits for it, and the link stays.
+        account = completion.check(unit, ctx, tenant.id, identity, browser, pending, counters, now_found.link.id)
+        return finish(unit, ctx, now_found, fresh, account, identity, browser)
 
     return await _refusals_recorded(ctx, credentials, completion.run(ctx, METHOD, work))
+
+
+def finish(
+    unit: SystemUnit, ctx: RequestContext, found: OpenLink, fresh: str, account: Account, identity: Identity,
+    browser: BrowserCookies,
+) -> SignedIn:  # fmt: skip
+    """Uses the link up, sets the password (``fresh``: its hash) and opens the session of a checked account."""
+    _set(unit, ctx, found, fresh)
+    return completion.open_session(unit, ctx, account, identity, browser)
+
+
+def find_by_id(unit: SystemUnit, tenant_id: int, link_id: int, now: int) -> OpenLink:
+    """An open link, with its user locked. Raises InvalidToken."""
+    bound = unit.of(tenant_id)
+    link = one_time_links.find_by_id(bound, link_id)
+    if link is None or not link.is_open(Purpose(link.purpose), now):
+        raise InvalidToken(reason="link: used up, expired or closed meanwhile")
+    return OpenLink(link, tenants.get(unit, tenant_id), users.get(bound, link.user_id, lock=True))
 
 
 async def _refusals_recorded(ctx: RequestContext, credentials: Credentials, work: Awaitable[T]) -> T:

@@ -6,11 +6,12 @@ Members that a change leaves out stay, so no request can remove a rule by not kn
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from manifest_auth.permissions import Role
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.text.languages import Language
 
@@ -49,6 +50,35 @@ IdleSeconds = Annotated[
 MaxSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="A session ends after so many seconds, even in use.")]
 RefreshSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="Lifetime of a refresh token, seconds.")]
 BrandName = Annotated[str, Meta(max_length=100, description="As pages show it; empty: the client's name.")]
+RequiredOf = Annotated[
+    Literal["off", "optional", "required", "roles"],
+    Meta(
+        description="`off`: no one enrols a second factor, those who have one are still asked; `optional`: users may "
+        "have one; `required`: all must; `roles`: those with one of `roles` must."
+    ),
+]
+FactorRoles = Annotated[tuple[Role, ...], Meta(max_length=7, description="For the policy `roles`.")]
+FactorMethods = Annotated[
+    tuple[Literal["totp", "passkey"], ...],
+    Meta(min_length=1, max_length=2, description="Factors that users may enrol."),
+]
+GraceDays = Annotated[
+    int,
+    Meta(ge=0, le=30, description="Days until a due enrolment is part of sign-in; 0 for Admin and User Admin."),
+]
+TrustedDays = Annotated[
+    int, Meta(ge=0, le=90, description="Days for which a user may trust a browser; 0: sign-in always asks.")
+]
+PasskeySignIn = Annotated[
+    bool | None, Meta(description="Whether a passkey alone signs in; `null`: where `passwordSignIn` is on.")
+]
+StepUp = Annotated[
+    Literal["factors", "management"],
+    Meta(
+        description="Which acts need a proof of the last ten minutes: changes of one's own ways to sign in, or the "
+        "management of users, providers and rules as well."
+    ),
+]
 Accent = Annotated[str, Meta(max_length=7, description="Colour of pages, `#rrggbb` in lower case; empty: the default.")]
 
 
@@ -76,6 +106,16 @@ class Branding(msgspec.Struct, frozen=True, rename="camel"):
     accent: Accent = ""
 
 
+class SecondFactorPolicy(msgspec.Struct, frozen=True, rename="camel"):
+    """Who must have a second factor, and which."""
+
+    policy: RequiredOf = "optional"
+    roles: FactorRoles = ()
+    methods: FactorMethods = ("totp", "passkey")
+    grace_days: GraceDays = 7
+    trusted_days: TrustedDays = 30
+
+
 class TenantSettings(msgspec.Struct, frozen=True, rename="camel"):
     """A client's settings."""
 
@@ -88,6 +128,9 @@ class TenantSettings(msgspec.Struct, frozen=True, rename="camel"):
     contact: Contact = ""
     language: DefaultLanguage = "en"
     branding: Branding = Branding()
+    second_factor: SecondFactorPolicy = SecondFactorPolicy()
+    passkey_sign_in: PasskeySignIn = None
+    step_up: StepUp = "factors"
 
 
 class Unconfirmed(msgspec.Struct, frozen=True, rename="camel"):
@@ -128,6 +171,16 @@ class BrandingChange(msgspec.Struct, frozen=True, rename="camel"):
     accent: Accent | UnsetType = UNSET
 
 
+class SecondFactorPolicyChange(msgspec.Struct, frozen=True, rename="camel"):
+    """A change of :class:`SecondFactorPolicy`."""
+
+    policy: RequiredOf | UnsetType = UNSET
+    roles: FactorRoles | UnsetType = UNSET
+    methods: FactorMethods | UnsetType = UNSET
+    grace_days: GraceDays | UnsetType = UNSET
+    trusted_days: TrustedDays | UnsetType = UNSET
+
+
 class TenantSettingsChange(msgspec.Struct, frozen=True, rename="camel"):
     """A change of :class:`TenantSettings`."""
 
@@ -140,6 +193,9 @@ class TenantSettingsChange(msgspec.Struct, frozen=True, rename="camel"):
     contact: Contact | UnsetType = UNSET
     language: DefaultLanguage | UnsetType = UNSET
     branding: BrandingChange | UnsetType = UNSET
+    second_factor: SecondFactorPolicyChange | UnsetType = UNSET
+    passkey_sign_in: PasskeySignIn | UnsetType = UNSET
+    step_up: StepUp | UnsetType = UNSET
 
 
 def merge(settings: S, change: msgspec.Struct) -> S:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from manifest_auth.errors import ValidationError
+from manifest_auth.tenants import second_factor_policy
 from manifest_auth.tenants.session_lengths import Lengths
 from manifest_auth.tenants.settings import SessionLengths, TenantSettings
 from manifest_auth.text.canonical import check_line, check_return_address
@@ -55,6 +56,7 @@ def admin_only_members(before: TenantSettings, after: TenantSettings) -> list[st
         "refreshStrict": before.refresh_strict and not after.refresh_strict,
     }
     lengths = zip(_LENGTHS, _seconds(before.sessions), _seconds(after.sessions), strict=True)
+    changed |= second_factor_policy.weakened(before, after)
     changed |= {f"sessions.{name}": _is_longer(was, now) for name, was, now in lengths}
     return [name for name, is_so in changed.items() if is_so]
 

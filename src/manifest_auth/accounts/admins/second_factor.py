@@ -7,23 +7,19 @@ seconds. Recovery codes are random, so a plain hash protects them.
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from manifest_auth.errors import Conflict, Replay, ValidationError
+from manifest_auth.protocols import totp
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.store import SystemUnit, global_, installation_values
 from manifest_auth.store.tables import admin_recovery_codes, admin_second_factors, installation, sealed_for
 
-STEP_S = 30
-CODES = 10
 ISSUER = "Manifest Auth"
-_SECRET_BYTES, _CODE_BYTES = 20, 10  # RFC 4226, section 4: 160 bits; 80 bits cannot be guessed
 _SWITCH = "second_factor"
 _REQUIRED = "required"
 _F, _R = admin_second_factors.c, admin_recovery_codes.c
@@ -91,7 +87,7 @@ def start(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, now: 
     if has_one(unit, admin_id):
         raise Conflict("There is a second factor already; remove it first")
     remove(unit, admin_id)
-    secret = base64.b32encode(random.bytes(_SECRET_BYTES)).decode()
+    secret = totp.new_secret(random)
     sealed = sealer.seal(secret.encode(), sealed_for(_F.secret, admin_id=admin_id))
     unit.change(_ADD, admin_id=admin_id, secret=sealed, now=now)
     return secret
@@ -103,7 +99,7 @@ def confirm(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, cod
     found = unit.first(_FIND, admin_id=admin_id)
     if found is None or found.confirmed_at is not None:
         raise Conflict("There is no second factor that waits for its first code")
-    step = _step_of(sealer, found, _normal(code), now)
+    step = _step_of(sealer, found, code, now)
     if not step or not _use_step(unit, found, step):
         raise ValidationError(details=[("otp", "Not the code that the app shows now")])
     unit.change(_CONFIRM, of=admin_id, now=now)
@@ -115,8 +111,8 @@ def use(unit: SystemUnit, sealer: Sealer, admin_id: int, text: str, now: int) ->
     found = unit.first(_FIND, admin_id=admin_id)
     if found is None or found.confirmed_at is None:
         return CodeCheck()
-    code = _normal(text)
-    if step := _step_of(sealer, found, code, now):
+    code = totp.normal(text)
+    if step := _step_of(sealer, found, text, now):
         return CodeCheck("app") if _use_step(unit, found, step) else CodeCheck(replay="totp")
     if unit.change(_USE_CODE, of=admin_id, of_key=_key(admin_id, code), now=now) == 1:
         return CodeCheck("recovery code")
@@ -137,10 +133,10 @@ def is_enrolled(unit: SystemUnit, admin_id: int) -> bool:
 def new_codes(unit: SystemUnit, random: Random, admin_id: int) -> tuple[str, ...]:
     """Ten new recovery codes, to be text once, which replace all previous ones."""
     unit.change(_DROP_CODES, of=admin_id)
-    codes = tuple(base64.b32encode(random.bytes(_CODE_BYTES)).decode().lower() for _ in range(CODES))
+    codes = totp.new_codes(random)
     for code in codes:
-        unit.change(_ADD_CODE, admin_id=admin_id, key=_key(admin_id, code))
-    return tuple("-".join(code[i : i + 4] for i in range(0, len(code), 4)) for code in codes)
+        unit.change(_ADD_CODE, admin_id=admin_id, key=_key(admin_id, totp.normal(code)))
+    return codes
 
 
 def codes_left(unit: SystemUnit, admin_id: int) -> int:
@@ -164,9 +160,7 @@ def require(unit: SystemUnit, required: bool) -> None:
 
 def address(secret: str, username: str, host: str) -> str:
     """The ``otpauth://`` address that apps read from a QR code."""
-    import pyotp  # imported only where a second factor is used
-
-    return pyotp.TOTP(secret).provisioning_uri(name=f"{username}@{host}", issuer_name=ISSUER)
+    return totp.address(secret, f"{username}@{host}", ISSUER)
 
 
 def _step_of(sealer: Sealer, factor: Factor, code: str, now: int) -> int:
@@ -175,25 +169,12 @@ def _step_of(sealer: Sealer, factor: Factor, code: str, now: int) -> int:
         secret = sealer.open(factor.secret, sealed_for(_F.secret, admin_id=factor.admin_id)).decode()
     except CannotOpen:  # no code can match; recovery codes, and a reset by another admin, still work
         return 0
-    import pyotp
-
-    app, current = pyotp.TOTP(secret), now // 1000 // STEP_S
-    fits = [step for step in (current - 1, current, current + 1) if _same(app.generate_otp(step), code)]
-    return fits[0] if fits else 0
+    return totp.step_of(secret, code, now)
 
 
 def _use_step(unit: SystemUnit, factor: Factor, step: int) -> bool:
     """False when a code of that step, or a later one, was used before."""
     return unit.change(_USE_STEP, of=factor.admin_id, step=step) == 1
-
-
-def _same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode("utf-8", "surrogatepass"))
-
-
-def _normal(code: str) -> str:
-    """The code without spaces and hyphens."""
-    return code.replace(" ", "").replace("-", "").lower()
 
 
 def _key(admin_id: int, code: str) -> str:

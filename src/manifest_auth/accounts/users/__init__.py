@@ -24,6 +24,7 @@ from manifest_auth.accounts.users.users import (
     User,
     change,
     create,
+    factor_due,
     find,
     find_by_email,
     find_without_client,

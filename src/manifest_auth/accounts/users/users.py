@@ -39,6 +39,8 @@ class User(NamedTuple):
     description: str
     email_proved_at: int | None
     language: str | None  # that the user chose
+    factors: int = 0  # bit mask of second factors, see accounts/factors
+    second_factor_due_at: int | None = None  # from when on sign-in asks to enrol one
 
     @property
     def is_admin(self) -> bool:
@@ -102,6 +104,9 @@ _CHANGE = tenant_scoped(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
 _SET_LANGUAGE = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(language=bindparam("language")))
+_FACTOR_DUE = tenant_scoped(
+    update(users).where(_C.id == bindparam("id")).values(second_factor_due_at=bindparam("due_at"))
+)
 _SIGNED_IN = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
 # Locks the tenant's active Admins, so that two who remove each other cannot both succeed.
 ACTIVE_ADMINS = tenant_scoped(
@@ -226,6 +231,11 @@ def change(
     unit.announce("user", user.id)
     changed = user._replace(email=email, first_name=first_name, last_name=last_name, title=title, description=about)
     return changed._replace(email_proved_at=proved_at)
+
+
+def factor_due(unit: TenantUnit, user_id: int, due_at: int) -> None:
+    """Stores from when on sign-in asks to enrol a second factor, milliseconds."""
+    unit.change(_FACTOR_DUE, id=user_id, due_at=due_at)
 
 
 def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:

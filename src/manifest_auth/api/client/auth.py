@@ -13,6 +13,7 @@ from manifest_auth.errors import (
     Forbidden,
     InvalidCredentials,
     InvalidToken,
+    MfaRequired,
     NotFound,
     Overloaded,
     RateLimited,
@@ -22,7 +23,10 @@ from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, To
 from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions.proofs import ways_of
 from manifest_auth.sign_in import password, session_lifecycle
+from manifest_auth.sign_in.second_factor import continuing
+from manifest_auth.sign_in.second_factor.answer import Answer as Given
 from manifest_auth.text.canonical import when
 
 D = TypeVar("D")
@@ -34,6 +38,8 @@ _REFUSED_SESSION = (InvalidToken, TokenExpired, Forbidden)
 class SignInBody(msgspec.Struct, frozen=True):
     email: Email
     password: Password
+    otp: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    trust: bool = False
 
 
 class RefreshBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -58,10 +64,14 @@ class WireClient(Wire, frozen=True):
 
 
 class WireMeSession(Wire, frozen=True):
+    """``amr``: what was proved (RFC 8176), ``authenticatedAt``: when, null where that is not known."""
+
     id: str
     method: str
     signed_in_at: Time
     by: str
+    amr: tuple[str, ...]
+    authenticated_at: Time | None
 
 
 class WireMeUser(WireUser, frozen=True):
@@ -87,6 +97,8 @@ class WireSession(Wire, frozen=True):
     last_used_at: Time
     address: str
     user_agent: str
+    amr: tuple[str, ...]
+    authenticated_at: Time | None
     current: bool
 
 
@@ -102,10 +114,18 @@ class Nothing(Wire, frozen=True): ...
 
 
 async def _sign_in(ctx: RequestContext, call: Call[SignInBody]) -> Answer[SignInData]:
-    browser = browser_of(call.head)
+    browser = browser_of(ctx, call.head)
     claim = password.Claim(call.body.email, ctx.client_hint.client, browser.device)
-    credentials = password.Credentials(claim, call.body.password, browser.cookie)
-    return signed_in_answer(ctx, await password.sign_in(ctx, credentials))
+    credentials = password.Credentials(claim, call.body.password, browser.cookie, browser.trust)
+    try:
+        return signed_in_answer(ctx, await password.sign_in(ctx, credentials))
+    except MfaRequired as due:
+        if call.body.otp is None:
+            raise
+        given = Given(otp=call.body.otp)
+        finished = await continuing.continue_sign_in(ctx, due.challenge, given, browser, trust=call.body.trust)
+    assert finished.signed_in is not None, "the challenge was made for a session"
+    return signed_in_answer(ctx, finished.signed_in)
 
 
 async def _refresh(ctx: RequestContext, call: Call[RefreshBody]) -> Answer[RefreshData]:
@@ -132,7 +152,7 @@ async def _sign_out_others(ctx: RequestContext, call: Call[None]) -> EndedData:
 
 async def _sessions(ctx: RequestContext, call: Call[None]) -> SessionsData:
     own, rows = ctx.user.session_id, await session_lifecycle.list_sessions(ctx)
-    return SessionsData(tuple(WireSession.of(row, current=row.id == own) for row in rows))
+    return SessionsData(tuple(WireSession.of(row, amr=ways_of(row.amr), current=row.id == own) for row in rows))
 
 
 async def _end_session(ctx: RequestContext, call: Call[None]) -> Answer[Nothing]:
@@ -163,7 +183,12 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
         roles=roles,
         permissions=permission_names(user.roles),
         session=WireMeSession(
-            user.session_id, user.method, when(user.created_at), "cookie" if ctx.by_cookie else "token"
+            user.session_id,
+            user.method,
+            when(user.created_at),
+            "cookie" if ctx.by_cookie else "token",
+            ways_of(user.amr),
+            when(user.authenticated_at) if user.authenticated_at is not None else None,
         ),
     )
 
@@ -171,7 +196,7 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
 _BASE = "/api/client/auth"
 ROUTES = (
     Route("POST", f"{_BASE}/sign-in", _sign_in, Access.OPEN, "Sign in with e-mail and password",
-          limit=AUTH_LIMIT, refusals=(InvalidCredentials, AccountDisabled, RateLimited, Overloaded)),
+          limit=AUTH_LIMIT, refusals=(InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded)),
     Route("POST", f"{_BASE}/refresh", _refresh, Access.OPEN, "Get new tokens for a refresh token",
           limit=AUTH_LIMIT, refusals=_REFUSED_SESSION),
     Route("POST", f"{_BASE}/sign-out", _sign_out, Access.CLIENT, "End this session", limit=AUTH_LIMIT),

@@ -47,7 +47,7 @@ def _routes(kind: Kind[Any, Any]) -> Iterator[Route]:
             callback_address = ctx.services.settings.public_url.rstrip("/") + path.format_map(call.path)
             returned = callback_params(call, callback_address)
             failed.note(ctx, Tried(call.path.get("client", ""), call.path.get("provider", ""), returned.state))
-            flow, outcome = await kind.end(ctx, returned, call.head.cookie, browser_of(call.head))
+            flow, outcome = await kind.end(ctx, returned, call.head.cookie, browser_of(ctx, call.head))
             return redirect_outcome(ctx, outcome, 302, clear_flow_cookie(ctx, flow, cross_site=kind.cross_site))
 
         yield Route("GET", path, end, Access.OPEN, summary, status=302, query=CallbackQuery, refusals=END_REFUSALS,

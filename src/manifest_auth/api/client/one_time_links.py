@@ -127,18 +127,18 @@ async def _look(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> OneTimeLink
 async def _accept(ctx: RequestContext, call: Call[AcceptBody]) -> Answer[SignInData]:
     body = call.body
     credentials = set_password.Credentials(Purpose.INVITATION, body.token, body.password, "password")
-    return signed_in_answer(ctx, await set_password.choose_password(ctx, credentials, browser_of(call.head)))
+    return signed_in_answer(ctx, await set_password.choose_password(ctx, credentials, browser_of(ctx, call.head)))
 
 
 async def _reset(ctx: RequestContext, call: Call[ResetBody]) -> Answer[SignInData]:
     body = call.body
     credentials = set_password.Credentials(Purpose.RESET, body.token, body.new_password, "newPassword")
-    return signed_in_answer(ctx, await set_password.choose_password(ctx, credentials, browser_of(call.head)))
+    return signed_in_answer(ctx, await set_password.choose_password(ctx, credentials, browser_of(ctx, call.head)))
 
 
 async def _forgot(ctx: RequestContext, call: Call[ForgotBody]) -> Nothing:
     client = ctx.client_hint.resolve(call.body.client)
-    await password_reset.forgot(ctx, Claim(call.body.email, client, browser_of(call.head).device))
+    await password_reset.forgot(ctx, Claim(call.body.email, client, browser_of(ctx, call.head).device))
     return Nothing()
 
 

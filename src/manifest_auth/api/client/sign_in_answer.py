@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from manifest_auth.http import Answer, Header, Wire, ok
+from manifest_auth.http import Answer, Header, Time, Wire, ok
 from manifest_auth.http.sign_in_cookies import cookies_of
 from manifest_auth.permissions import role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.completion import SignedIn
+from manifest_auth.text.canonical import when
 
 
 class WireUser(Wire, frozen=True):
@@ -26,6 +27,8 @@ class SignInData(Wire, frozen=True):
     expires_in: int
     user: WireUser
     password_change_due: bool | msgspec.UnsetType = msgspec.UNSET
+    second_factor_due: Time | msgspec.UnsetType = msgspec.UNSET
+    recovery_codes: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 def signed_in_answer(ctx: RequestContext, signed_in: SignedIn, headers: tuple[Header, ...] = ()) -> Answer[SignInData]:
@@ -33,4 +36,7 @@ def signed_in_answer(ctx: RequestContext, signed_in: SignedIn, headers: tuple[He
     user = signed_in.user
     shown = WireUser.of(user, roles=role_names(user.roles), client_id=signed_in.tenant.identifier)
     due = True if signed_in.password_due else msgspec.UNSET
-    return ok(SignInData(*signed_in.pair, shown, due), headers=(*cookies_of(ctx, signed_in), *headers))
+    factor_due = when(signed_in.factor_due_at) if signed_in.factor_due_at is not None else msgspec.UNSET
+    codes = signed_in.recovery_codes or msgspec.UNSET
+    data = SignInData(*signed_in.pair, shown, due, factor_due, codes)
+    return ok(data, headers=(*cookies_of(ctx, signed_in), *headers))

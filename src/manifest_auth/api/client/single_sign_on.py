@@ -143,7 +143,7 @@ async def _start_request(ctx: RequestContext, call: Call[Any]) -> StartRequest |
         response=q.response,
         challenge=q.code_challenge,
         invitation=q.invitation,
-        device=browser_of(call.head).device,
+        device=browser_of(ctx, call.head).device,
         login_hint=q.login_hint,
     )
 
@@ -159,7 +159,7 @@ async def _start_request_of_page(ctx: RequestContext, call: Call[Any], q: StartQ
         response=state.response,
         challenge=state.challenge,
         invitation="",
-        device=browser_of(call.head).device,
+        device=browser_of(ctx, call.head).device,
         invitation_id=state.invitation_id,
         login_hint=state.email,
     )
@@ -217,12 +217,12 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
             raise ValidationError(details=[("SAMLResponse", "Required")])
         received = ReceivedResponse(fields["SAMLResponse"], fields.get("RelayState", ""), client)
         failed.note(ctx, Tried(client or "", "", received.relay_state))
-        flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(call.head))
+        flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(ctx, call.head))
         return redirect_outcome(ctx, outcome, 303, clear_flow_cookie(ctx, flow, cross_site=True))
     check_media_type(call.head)
     body = convert(parse(call.body), SamlBody)
     received = ReceivedResponse(body.saml_response, body.relay_state, client)
-    flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(call.head))
+    flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(ctx, call.head))
     if outcome.signed_in is not None:
         return signed_in_answer(ctx, outcome.signed_in, clear_flow_cookie(ctx, flow, cross_site=True))
     return redirect_outcome(ctx, outcome, 303, clear_flow_cookie(ctx, flow, cross_site=True))
@@ -249,7 +249,7 @@ async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 async def _exchange(ctx: RequestContext, call: Call[ExchangeBody]) -> Answer[SignInData]:
-    body, browser = call.body, browser_of(call.head)
+    body, browser = call.body, browser_of(ctx, call.head)
     return signed_in_answer(ctx, await exchange_codes.exchange(ctx, body.code, body.code_verifier, browser))
 
 

@@ -12,7 +12,7 @@ from manifest_auth import sessions
 from manifest_auth.context import ANONYMOUS, Caller
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in import completion, session_lifecycle
-from manifest_auth.sign_in.completion import Identity
+from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.password import METHOD
 from manifest_auth.store import TenantUnit
 from manifest_auth.work import Actor, actor_of
@@ -78,9 +78,9 @@ class Visit:
 async def sign_in(services: Services, tenant_id: int, user_id: int, browser: Browser) -> Visit:
     """Opens a session."""
     ctx = request(services, browser)
-    identity = Identity(METHOD, user_id)
+    identity = Identity(METHOD, user_id, ("pwd",), authenticated_at=ctx.now)
     signed_in = await services.store.write_quickly(
-        lambda unit: completion.complete_sign_in(unit, ctx, tenant_id, identity, None, None)
+        lambda unit: completion.complete_sign_in(unit, ctx, tenant_id, identity, BrowserCookies(None, None))
     )
     principal = await sessions.look_up(services.store, signed_in.session_id)
     assert principal is not None, "it was opened just now"

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, Header
-from manifest_auth.http.sign_in_cookies import cookies_of
+from manifest_auth.http.sign_in_cookies import browser_of, cookies_of
 from manifest_auth.pages import brands, security
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
@@ -135,7 +136,8 @@ async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View |
         return see_other(SIGN_IN if state is None else ways.address(SIGN_IN, call.fields.s))
     if state.response == "code":
         end = ways.end_of(user.tenant_settings, state, user.roles)
-        code = await exchange_codes.of_session(ctx, state.challenge)
+        pending = Pending("code", end, state.response, state.challenge)
+        code = await exchange_codes.of_session(ctx, browser_of(ctx, call.head), pending)
         return handed_over(ctx, call.form_cookie, user.client, end, code)
     return _go_on(ctx, call.form_cookie, state, end_for(user.tenant_settings, user.roles, state))
 

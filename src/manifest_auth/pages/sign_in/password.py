@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from manifest_auth.accounts.factors.challenges import Pending, Purpose
 from manifest_auth.http import Answer
 from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.pages import brands
@@ -58,14 +59,16 @@ async def _sign_in(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | 
     if state is None:
         return see_other(ways.address(SIGN_IN, "old"))
     require(email=form.email, password=form.password)
-    browser = browser_of(call.head)
+    browser = browser_of(ctx, call.head)
     claim = Claim(form.email, state.client or None, browser.device)
-    credentials = Credentials(claim, form.password, browser.cookie)
-    if state.response == "code":
-        coded = await password.sign_in_for_code(ctx, credentials, state.challenge)
+    credentials = Credentials(claim, form.password, browser.cookie, browser.trust)
+    purpose: Purpose = "code" if state.response == "code" else "session"
+    pending = Pending(purpose, state.return_to, state.response, state.challenge)
+    if purpose == "code":
+        coded = await password.sign_in_for_code(ctx, credentials, pending)
         end = ways.end_of(coded.tenant.settings, state, coded.user.roles)
         return ending.handed_over(ctx, call.form_cookie, coded.tenant.identifier, end, coded.code)
-    return ending.signed_in_here(ctx, state, await password.sign_in(ctx, credentials))
+    return ending.signed_in_here(ctx, state, await password.sign_in(ctx, credentials, pending))
 
 
 ROUTES = (

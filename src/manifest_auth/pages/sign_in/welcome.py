@@ -159,7 +159,7 @@ async def _choose(ctx: RequestContext, call: PageCall[WelcomeForm]) -> Answer[No
     require(password=form.password)
     looked = await set_password.look(ctx, form.token)
     credentials = set_password.Credentials(looked.found.purpose, form.token, form.password, "password")
-    signed_in = await set_password.choose_password(ctx, credentials, browser_of(call.head))
+    signed_in = await set_password.choose_password(ctx, credentials, browser_of(ctx, call.head))
     return ending.signed_in_here(ctx, State(), signed_in)
 
 

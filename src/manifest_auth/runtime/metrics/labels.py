@@ -13,7 +13,9 @@ Method = Literal["password", "link", "code", "admin"]
 #: Results of an attempt; docs/operations.md explains them.
 Result = Literal["ok", "code", "linked", "tried", "failed", "refused", "throttled", "second_factor", "busy"]
 #: Entry points that the throttle limits, as its counters name them; and which of its three counters refused an attempt.
-EntryPoint = Literal["client", "forgot", "link", "change", "admin", "admin-own", "setup", "sso", "entra"]
+EntryPoint = Literal[
+    "client", "forgot", "link", "change", "admin", "admin-own", "setup", "sso", "entra", "second_factor"
+]
 Limit = Literal["address", "account", "origin"]
 #: Units of work of the store, and key reads.
 Unit = Literal["write", "read", "look_up"]
@@ -27,6 +29,7 @@ CallResult = Literal["ok", "refused", "unreachable"]
 #: Kinds of rows that are deleted after their expiry.
 Swept = Literal[
     "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "directory_flows", "codes",
-    "assertions", "refused_tokens", "files", "audit_events", "email_changes", "domain_claims",
+    "assertions", "refused_tokens", "challenges", "passkey_challenges", "trusted_browsers",
+    "files", "audit_events", "email_changes", "domain_claims",
 ]  # fmt: skip
 LicenceState = Literal["missing", "valid", "grace", "expired"]

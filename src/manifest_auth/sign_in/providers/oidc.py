@@ -22,7 +22,7 @@ from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import RequestContext, Services
-from manifest_auth.sign_in.completion import BrowserCookies
+from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.providers import account_matching, code_flow, provider_flow
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.sign_in.providers.code_flow import CallbackParams

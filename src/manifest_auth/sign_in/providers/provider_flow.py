@@ -7,12 +7,13 @@ link the identity.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth import sessions, tenants
+from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.audit import Event
-from manifest_auth.errors import AccountDisabled, Conflict, Refusal, SsoFailed, ValidationError
+from manifest_auth.errors import AccountDisabled, Conflict, MfaRequired, Refusal, SsoFailed, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
@@ -20,8 +21,9 @@ from manifest_auth.providers.sign_in_flows import Flow, FlowRequest, StartedFlow
 from manifest_auth.runtime.metrics import Result
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, exchange_codes, return_addresses
-from manifest_auth.sign_in.completion import BrowserCookies, Identity, SignedIn
+from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY
+from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.providers import account_matching, provider_tries
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -146,8 +148,17 @@ async def complete(
             raise
         return user.id
 
+    @contextlib.contextmanager
+    def stored_unless_refused(unit: SystemUnit, user_id: int) -> Iterator[None]:
+        """A refusal keeps earlier writes: ``also`` runs after the completion, or where only a second factor is due."""
+        try:
+            yield
+        except MfaRequired:
+            store(unit, user_id)
+            raise
+        store(unit, user_id)
+
     def store(unit: SystemUnit, user_id: int) -> None:
-        """Runs last: a code or a session may still be refused, and a refusal keeps earlier writes."""
         if also is not None:
             also(unit.of(provider.tenant_id), user_id)
 
@@ -158,17 +169,16 @@ async def complete(
 
         def coded(unit: SystemUnit) -> str:
             user_id = matched(unit)
-            code = _code(unit, ctx, provider, user_id, flow)
-            store(unit, user_id)
-            return code
+            with stored_unless_refused(unit, user_id):
+                return _code(unit, ctx, provider, user_id, flow, browser)
 
         return Outcome(return_to, code=await retry_conflicts(lambda: ctx.services.store.write(coded)))
 
     def complete_with_session(unit: SystemUnit) -> SignedIn:
-        identity = Identity(provider.kind, matched(unit), None, provider.id)
-        opened = completion.complete_sign_in(unit, ctx, provider.tenant_id, identity, browser.cookie, browser.device)
-        store(unit, identity.user_id)
-        return opened
+        identity = _identity(provider, matched(unit))
+        with stored_unless_refused(unit, identity.user_id):
+            pending = Pending(return_to=return_to)
+            return completion.complete_sign_in(unit, ctx, provider.tenant_id, identity, browser, pending)
 
     return Outcome(
         return_to, signed_in=await retry_conflicts(lambda: completion.run(ctx, provider.kind, complete_with_session))
@@ -200,10 +210,17 @@ def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_i
     return LinkGrant(session.user_id, None)
 
 
-def _code(unit: SystemUnit, ctx: RequestContext, provider: Provider, user_id: int, flow: Flow) -> str:
-    bound = unit.of(provider.tenant_id)
-    completion.active_account(unit, ctx, provider.tenant_id, user_id, provider.kind)
-    return exchange_codes.issue(bound, ctx, Identity(provider.kind, user_id, None, provider.id), flow.challenge)
+def _identity(provider: Provider, user_id: int) -> Identity:
+    return Identity(provider.kind, user_id, ("provider",), provider_id=provider.id, needs_factor=False)
+
+
+def _code(
+    unit: SystemUnit, ctx: RequestContext, provider: Provider, user_id: int, flow: Flow, browser: BrowserCookies
+) -> str:
+    bound, identity = unit.of(provider.tenant_id), _identity(provider, user_id)
+    pending = Pending("code", flow.return_to, "code", flow.challenge)
+    account = completion.check(unit, ctx, provider.tenant_id, identity, browser, pending)
+    return exchange_codes.issue(bound, ctx, identity, account.proof, flow.challenge)
 
 
 def record(

@@ -23,8 +23,8 @@ from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import cookie_hash
-from manifest_auth.sign_in.completion import BrowserCookies
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY
+from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.providers import account_matching
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person, Proof
 from manifest_auth.store import SystemUnit, TenantUnit

@@ -23,7 +23,7 @@ from manifest_auth.providers import Provider, Secrets
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.services import RequestContext, Services
-from manifest_auth.sign_in.completion import BrowserCookies
+from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.providers import saml_requests, saml_responses
 from manifest_auth.sign_in.providers.kind import (
     CertificateData,

@@ -18,8 +18,8 @@ from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals, response_limits
-from manifest_auth.sign_in.completion import BrowserCookies
 from manifest_auth.sign_in.early_refusals import START_AGAIN, ClientRefusal
+from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.providers import assertion_replays, provider_flow, provider_tries
 from manifest_auth.sign_in.providers.kind import CookieOf
 from manifest_auth.sign_in.providers.provider_flow import Outcome

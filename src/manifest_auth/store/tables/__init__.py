@@ -17,6 +17,15 @@ from manifest_auth.store.tables.claims import (
     provider_names,
 )
 from manifest_auth.store.tables.columns import metadata, sealed_for
+from manifest_auth.store.tables.factors import (
+    passkey_handles,
+    passkeys,
+    recovery_codes,
+    sign_in_challenges,
+    trusted_browsers,
+    used_passkey_challenges,
+    user_totps,
+)
 from manifest_auth.store.tables.installation import (
     admin_sessions,
     installation,

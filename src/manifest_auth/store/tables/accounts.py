@@ -25,6 +25,9 @@ users = Table(
     at("last_sign_in_at", nullable=True),
     at("email_proved_at", nullable=True),  # when a link in an e-mail to this address was followed
     Column("language", Text),  # of pages and e-mails, chosen by the user; null: none was chosen
+    # Bit mask of the second factors that count, see accounts/users/users.py: read with every user.
+    Column("factors", Integer, nullable=False, server_default="0"),
+    at("second_factor_due_at", nullable=True),  # from when on sign-in asks to enrol one
     UniqueConstraint("tenant_id", "email_key"),
     Index(None, "email_key"),
     Index(None, "tenant_id", "id", unique=True),  # the target of foreign keys that start with the tenant
@@ -71,6 +74,8 @@ sessions = Table(  # one sign-in; access token, refresh token and cookie are thr
     Column("refresh_current", Text, nullable=False),
     Column("refresh_previous", Text),
     at("refresh_changed_at"),
+    Column("amr", Text, nullable=False, server_default=""),  # what was proved (RFC 8176), separated by blanks
+    at("authenticated_at", nullable=True),  # when; null: not known
     Index(None, "user_id"),
     Index(None, "ends_at"),
     Index(None, "provider_id"),

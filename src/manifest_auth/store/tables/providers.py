@@ -115,6 +115,8 @@ sign_in_codes = Table(  # one-time codes for apps
     time("expires_at"),
     time("used_at", nullable=True),
     Column("session_id", Text),  # what it was exchanged for
+    Column("amr", Text, nullable=False, server_default=""),  # what was proved before it was given
+    time("authenticated_at", nullable=True),
     Index(None, "expires_at"),
     Index(None, "provider_id"),
     info=OWNED,

@@ -1,0 +1,9 @@
+"""The second factors of users: authenticator apps, passkeys, recovery codes, trusted browsers, and open challenges.
+
+Owns ``user_totps``, ``passkeys``, ``passkey_handles``, ``recovery_codes``, ``trusted_browsers``,
+``sign_in_challenges`` and ``used_passkey_challenges``. Never opens a session, and never decides whether a factor is
+due.
+"""
+
+from manifest_auth.accounts.factors import challenges, recovery_codes, totp, trusted_browsers
+from manifest_auth.accounts.factors.changes import Kind, added, drop_all, removed

@@ -1,0 +1,171 @@
+"""Sign-ins that wait for their second factor: what was proved, and what a right answer leads to.
+
+A challenge is 256 random bits, of which only a hash is stored. It opens nothing by itself. It is used in the unit of
+work that opens the session, and ends after five answers, with its time, a new password, or a change of factors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, NamedTuple
+
+import msgspec
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import Sealer
+from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.store.tables import sealed_for, sign_in_challenges
+
+Purpose = Literal["session", "code", "link"]
+ANSWER_S, ENROL_S = 600, 1800
+MOST_TRIES = 5
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """What a right answer leads to: ``session`` opens one, ``code`` gives an app a one-time code for its PKCE
+    ``code_challenge``, ``link`` uses a one-time link up and sets ``password_hash``. ``return_to``: where the browser
+    ends. ``totp``, ``passkey``: secret and challenge of a factor that is being enrolled or asked for."""
+
+    purpose: Purpose = "session"
+    return_to: str = ""
+    response: str = ""
+    code_challenge: str = ""
+    password_hash: str = ""
+    totp: str = ""
+    passkey: str = ""
+
+    def with_totp(self, secret: str) -> Pending:
+        return msgspec.structs.replace(self, totp=secret)
+
+    def with_passkey(self, challenge: str) -> Pending:
+        return msgspec.structs.replace(self, passkey=challenge)
+
+
+OPENS_SESSION = Pending()
+
+
+class Challenge(NamedTuple):
+    """``amr``: methods proved so far, separated by blanks; ``proof``: see :func:`hash_of`; ``enrols``: whether a factor
+    has to be enrolled."""
+
+    key: str
+    tenant_id: int
+    user_id: int
+    purpose: str
+    method: str
+    amr: str
+    authenticated_at: int | None
+    proof: str
+    provider_id: int | None
+    link_id: int | None
+    enrols: int
+    secrets: bytes
+    tries: int
+    expires_at: int
+    used_at: int | None
+
+
+class Asked(NamedTuple):
+    """Of whom a challenge asks a factor, and after what. ``password_hash``: the user's at this time."""
+
+    user_id: int
+    password_hash: str | None
+    method: str
+    amr: str
+    authenticated_at: int | None
+    provider_id: int | None
+    link_id: int | None
+    enrols: bool
+
+
+_C = sign_in_challenges.c
+_ALL = select(*(_C[name] for name in Challenge._fields))
+_FIND = cross_tenant(
+    _ALL.where(_C.key == bindparam("of_key")),
+    Challenge,
+    because="the challenge of a sign-in under way names its tenant; it has 256 random bits",
+)
+_NEW = tuple(name for name in Challenge._fields if name not in ("tenant_id", "used_at"))
+_ADD = tenant_scoped(insert(sign_in_challenges).values({name: bindparam(name) for name in _NEW}))
+_OPEN = (_C.key == bindparam("of_key"), _C.used_at.is_(None))
+_TRY = tenant_scoped(
+    update(sign_in_challenges).where(*_OPEN, _C.tries < MOST_TRIES).values(tries=_C.tries + 1).returning(_C.tries),
+    int,
+)
+_USE = tenant_scoped(update(sign_in_challenges).where(*_OPEN).values(used_at=bindparam("now")))
+_KEEP = tenant_scoped(
+    update(sign_in_challenges).where(*_OPEN).values(secrets=bindparam("new"), expires_at=bindparam("until"))
+)
+_DROP_ALL = tenant_scoped(delete(sign_in_challenges).where(_C.user_id == bindparam("of_user"), _C.used_at.is_(None)))
+
+
+def add(unit: TenantUnit, random: Random, sealer: Sealer, asked: Asked, pending: Pending, now: int) -> str:
+    """A new challenge; its text, of which only a hash is stored."""
+    text = random.text(32)
+    key = key_of(text)
+    unit.change(
+        _ADD,
+        key=key,
+        user_id=asked.user_id,
+        purpose=pending.purpose,
+        method=asked.method,
+        amr=asked.amr,
+        authenticated_at=asked.authenticated_at,
+        proof=hash_of(asked.password_hash),
+        provider_id=asked.provider_id,
+        link_id=asked.link_id,
+        enrols=int(asked.enrols),
+        secrets=_sealed(sealer, key, pending),
+        tries=0,
+        expires_at=now + (ENROL_S if asked.enrols else ANSWER_S) * 1000,
+    )
+    return text
+
+
+def find(unit: SystemUnit, text: str) -> Challenge | None:
+    """The challenge, used or over too; None where there is no such one."""
+    return unit.first(_FIND, of_key=key_of(text))
+
+
+def count_try(unit: TenantUnit, challenge: Challenge) -> int:
+    """Counts an answer before it is judged; its number, 0 where no more are taken."""
+    return unit.first(_TRY, of_key=challenge.key) or 0
+
+
+def use(unit: TenantUnit, challenge: Challenge, now: int) -> bool:
+    """Marks it as used: of concurrent calls, one gets True."""
+    return unit.change(_USE, of_key=challenge.key, now=now) == 1
+
+
+def pending_of(sealer: Sealer, challenge: Challenge) -> Pending:
+    """What a right answer leads to. Raises CannotOpen."""
+    return msgspec.json.decode(sealer.open(challenge.secrets, _row(challenge.key)), type=Pending)
+
+
+def keep(unit: TenantUnit, sealer: Sealer, challenge: Challenge, pending: Pending, now: int) -> None:
+    """Stores a secret of a factor that is being enrolled or asked for; an enrolment gets its whole time anew."""
+    until = now + ENROL_S * 1000 if challenge.enrols else challenge.expires_at
+    unit.change(_KEEP, of_key=challenge.key, new=_sealed(sealer, challenge.key, pending), until=until)
+
+
+def drop_all(unit: TenantUnit, user_id: int) -> int:
+    """Ends all open challenges of a user; how many there were."""
+    return unit.change(_DROP_ALL, of_user=user_id)
+
+
+def hash_of(password_hash: str | None) -> str:
+    """Of the user's password hash: a challenge ends with a new password."""
+    return hashlib.sha256(password_hash.encode()).hexdigest() if password_hash else ""
+
+
+def key_of(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _sealed(sealer: Sealer, key: str, pending: Pending) -> bytes:
+    return sealer.seal(msgspec.json.encode(pending), _row(key))
+
+
+def _row(key: str) -> str:
+    return sealed_for(_C.secrets, key=key)

@@ -1,0 +1,103 @@
+"""Rows of passkeys (WebAuthn Level 3): added after a verified registration, found by credential id, listed, removed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.store.tables import passkey_handles, passkeys
+
+MOST = 20  # of one user
+_P, _H = passkeys.c, passkey_handles.c
+
+
+class Passkey(NamedTuple):
+    """``credential_id``: base64url; ``public_key``: COSE; ``transports``: separated by blanks."""
+
+    id: str
+    tenant_id: int
+    user_id: int
+    credential_id: str
+    public_key: bytes
+    algorithm: int
+    counter: int
+    transports: str
+    aaguid: str
+    name: str
+    backup_eligible: int
+    backup_state: int
+    rp_id: str
+    created_at: int
+    last_used_at: int | None
+
+
+_ALL = select(*(_P[name] for name in Passkey._fields))
+_OWN = _P.user_id == bindparam("of_user")
+_LIST = tenant_scoped(_ALL.where(_OWN).order_by(_P.created_at, _P.id).limit(MOST), Passkey)
+_COUNT = tenant_scoped(select(func.count()).select_from(passkeys).where(_OWN), int)
+_FIND = cross_tenant(
+    _ALL.where(_P.credential_id == bindparam("credential_id")),
+    Passkey,
+    because="a passkey names its account; the credential id is unique in the installation",
+)
+_NEW = tuple(name for name in Passkey._fields if name not in ("tenant_id", "last_used_at"))
+_ADD = tenant_scoped(insert(passkeys).values({name: bindparam(name) for name in _NEW}))
+_USED = tenant_scoped(
+    update(passkeys)
+    .where(_P.id == bindparam("of_id"))
+    .values(counter=bindparam("counter"), backup_state=bindparam("state"), last_used_at=bindparam("now"))
+)
+_RENAME = tenant_scoped(update(passkeys).where(_OWN, _P.id == bindparam("of_id")).values(name=bindparam("name")))
+_DROP = tenant_scoped(delete(passkeys).where(_OWN, _P.id == bindparam("of_id")))
+_DROP_ALL = tenant_scoped(delete(passkeys).where(_OWN))
+_HANDLE = tenant_scoped(select(_H.handle).where(_H.user_id == bindparam("of_user")), str)
+_ADD_HANDLE = tenant_scoped(insert(passkey_handles).values(user_id=bindparam("user_id"), handle=bindparam("handle")))
+
+
+def list_all(unit: TenantUnit, user_id: int) -> list[Passkey]:
+    """A user's passkeys, oldest first."""
+    return unit.all(_LIST, of_user=user_id)
+
+
+def count(unit: TenantUnit, user_id: int) -> int:
+    return unit.one(_COUNT, of_user=user_id)
+
+
+def find(unit: SystemUnit, credential_id: str) -> Passkey | None:
+    """The passkey with this credential id (base64url), of any tenant."""
+    return unit.first(_FIND, credential_id=credential_id)
+
+
+def add(unit: TenantUnit, passkey: Passkey) -> None:
+    """Stores a new one. ``tenant_id`` and ``last_used_at`` are not read."""
+    unit.change(_ADD, **{name: getattr(passkey, name) for name in _NEW})
+
+
+def used(unit: TenantUnit, passkey: Passkey, counter: int, backup_state: int, now: int) -> None:
+    """Stores the counter and the backup state of an accepted answer, and the time."""
+    unit.change(_USED, of_id=passkey.id, counter=counter, state=backup_state, now=now)
+
+
+def rename(unit: TenantUnit, user_id: int, passkey_id: str, name: str) -> bool:
+    """False when the user has no such passkey."""
+    return unit.change(_RENAME, of_user=user_id, of_id=passkey_id, name=name) == 1
+
+
+def drop(unit: TenantUnit, user_id: int, passkey_id: str) -> bool:
+    """False when the user has no such passkey."""
+    return unit.change(_DROP, of_user=user_id, of_id=passkey_id) == 1
+
+
+def drop_all(unit: TenantUnit, user_id: int) -> int:
+    """Removes all passkeys of a user; how many there were."""
+    return unit.change(_DROP_ALL, of_user=user_id)
+
+
+def handle(unit: TenantUnit, user_id: int, fresh: str) -> str:
+    """The user's handle, made of ``fresh`` (64 random bytes in base64url) where there is none yet."""
+    found = unit.first(_HANDLE, of_user=user_id)
+    if found is None:
+        unit.change(_ADD_HANDLE, user_id=user_id, handle=fresh)
+    return found or fresh

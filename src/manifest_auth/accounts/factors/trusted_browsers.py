@@ -1,0 +1,87 @@
+"""Browsers in which a user asked not to be asked for the second factor for a while.
+
+The cookie has 256 random bits and counts for its user alone, so a planted one is worth nothing. It is no factor: it
+never counts as a recent proof.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, insert, select
+
+from manifest_auth.context import Request
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.settings import DAY
+from manifest_auth.store import TenantUnit, tenant_scoped
+from manifest_auth.store.tables import trusted_browsers
+
+MOST = 50  # listed
+_T = trusted_browsers.c
+_NEW = ("id", "user_id", "key", "user_agent", "address", "created_at", "ends_at")
+
+
+class TrustedBrowser(NamedTuple):
+    id: str
+    user_agent: str
+    address: str
+    created_at: int
+    ends_at: int
+
+
+_OWN = _T.user_id == bindparam("of_user")
+_ADD = tenant_scoped(insert(trusted_browsers).values({name: bindparam(name) for name in _NEW}))
+_FIND = tenant_scoped(select(_T.id).where(_OWN, _T.key == bindparam("key"), _T.ends_at > bindparam("now")), str)
+_LIST = tenant_scoped(
+    select(*(_T[name] for name in TrustedBrowser._fields))
+    .where(_OWN, _T.ends_at > bindparam("now"))
+    .order_by(_T.created_at.desc(), _T.id)
+    .limit(MOST),
+    TrustedBrowser,
+)
+_DROP_KEY = tenant_scoped(delete(trusted_browsers).where(_OWN, _T.key == bindparam("key")))
+_DROP_ONE = tenant_scoped(delete(trusted_browsers).where(_OWN, _T.id == bindparam("of_id")))
+_DROP = tenant_scoped(delete(trusted_browsers).where(_OWN))
+_DROP_ALL = tenant_scoped(delete(trusted_browsers))
+
+
+def trust(unit: TenantUnit, request: Request, random: Random, user_id: int, days: int, before: str | None) -> str:
+    """Trusts the request's browser; the cookie's value. ``before``: the value that the browser had, which ends."""
+    if before:
+        unit.change(_DROP_KEY, of_user=user_id, key=_key(before))
+    cookie, now = random.text(32), request.now
+    unit.change(
+        _ADD, id=random.text(12), user_id=user_id, key=_key(cookie), user_agent=request.user_agent,
+        address=request.address, created_at=now, ends_at=now + days * DAY * 1000,
+    )  # fmt: skip
+    return cookie
+
+
+def is_trusted(unit: TenantUnit, user_id: int, cookie: str | None, now: int) -> bool:
+    """Whether the browser with this cookie spares the user the question."""
+    return bool(cookie) and unit.first(_FIND, of_user=user_id, key=_key(cookie or ""), now=now) is not None
+
+
+def list_all(unit: TenantUnit, user_id: int, now: int) -> list[TrustedBrowser]:
+    """A user's trusted browsers, newest first."""
+    return unit.all(_LIST, of_user=user_id, now=now)
+
+
+def end_one(unit: TenantUnit, user_id: int, trusted_id: str) -> bool:
+    """Ends the trust of one of a user's browsers. False when there is no such one."""
+    return unit.change(_DROP_ONE, of_user=user_id, of_id=trusted_id) == 1
+
+
+def end_all(unit: TenantUnit, user_id: int) -> int:
+    """Ends the trust of all browsers of a user; how many there were."""
+    return unit.change(_DROP, of_user=user_id)
+
+
+def end_of_tenant(unit: TenantUnit) -> int:
+    """Ends the trust of all browsers of all users of the tenant; how many there were."""
+    return unit.change(_DROP_ALL)
+
+
+def _key(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,68 @@
+"""``/api/client/auth/sign-in/…``: a sign-in goes on with its second factor, or enrols one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.api.client.sign_in_answer import SignInData, signed_in_answer
+from manifest_auth.errors import AccountDisabled, InvalidToken, MfaRequired, RateLimited, TokenExpired
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire
+from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.second_factor import continuing
+from manifest_auth.sign_in.second_factor.answer import Answer as Given
+
+Challenge = Annotated[str, Meta(min_length=1, max_length=200, description="Of `MFA_REQUIRED`.")]
+Code = Annotated[str, Meta(min_length=1, max_length=64)]
+Trust = Annotated[bool, Meta(description="Whether this browser is not asked for the second factor for a while.")]
+#: A credential as `PublicKeyCredential.toJSON()` writes it (WebAuthn Level 3).
+Credential = dict[str, Any]
+_REFUSED = (InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited)
+
+
+class ContinueBody(msgspec.Struct, frozen=True, rename="camel"):
+    """Exactly one of `otp`, `recoveryCode`, `passkey`, `newPasskey`."""
+
+    challenge: Challenge
+    otp: Code | None = None
+    recovery_code: Code | None = None
+    passkey: Credential | None = None
+    new_passkey: Credential | None = None
+    name: Annotated[str, Meta(max_length=64, description="Of a new passkey.")] = ""
+    trust: Trust = False
+
+
+class EnrolBody(msgspec.Struct, frozen=True, rename="camel"):
+    challenge: Challenge
+    method: Literal["totp", "passkey"]
+
+
+class EnrolData(Wire, frozen=True):
+    secret: str
+    uri: str
+
+
+async def _continue(ctx: RequestContext, call: Call[ContinueBody]) -> Answer[SignInData]:
+    body = call.body
+    given = Given(body.otp, body.recovery_code, body.passkey, body.new_passkey, body.name)
+    browser = browser_of(ctx, call.head)
+    finished = await continuing.continue_sign_in(ctx, body.challenge, given, browser, trust=body.trust)
+    if finished.signed_in is None:
+        raise InvalidToken(reason="the challenge of a page, which hands a code to an app")
+    return signed_in_answer(ctx, finished.signed_in)
+
+
+async def _enrol(ctx: RequestContext, call: Call[EnrolBody]) -> EnrolData:
+    return EnrolData(*await continuing.enrol_totp(ctx, call.body.challenge))
+
+
+_BASE = "/api/client/auth/sign-in"
+ROUTES = (
+    Route("POST", f"{_BASE}/continue", _continue, Access.OPEN, "Go on with the second factor",
+          limit=AUTH_LIMIT, refusals=_REFUSED),
+    Route("POST", f"{_BASE}/enrol", _enrol, Access.OPEN, "Begin to enrol the second factor that is due",
+          limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired)),
+)  # fmt: skip

@@ -1,0 +1,117 @@
+"""Decides for every sign-in whether a second factor is due: the one place that makes a proof for a new session.
+
+A factor that is enrolled is asked for, unless this browser is trusted. One that the client's policy requires and that
+is missing has to be enrolled, after a time of grace. Whatever was proved already, and a provider that the client
+trusts with the question, are taken as they are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manifest_auth import tenants
+from manifest_auth.accounts import users
+from manifest_auth.accounts.factors import Kind, challenges, recovery_codes, trusted_browsers
+from manifest_auth.accounts.factors.challenges import Asked, Challenge, Pending
+from manifest_auth.accounts.users import User
+from manifest_auth.errors import MfaRequired, ValidationError
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions.proofs import MFA, Proof
+from manifest_auth.sign_in.identity import Identity
+from manifest_auth.sign_in.sign_in_metrics import NO_CODE
+from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import StoredSettings
+
+_SENTENCES = {
+    "otp": "A code of your authenticator app",
+    "passkey": "Your passkey",
+    "recoveryCode": "One of your recovery codes",
+    "enrol": "A second factor has to be set up first",
+}
+
+
+class Verdict(NamedTuple):
+    """``proof``: of the new session; None: a factor is due. ``enrols``: it has to be enrolled first; ``due_at``: from
+    when on that is so, milliseconds."""
+
+    proof: Proof | None
+    enrols: bool = False
+    due_at: int | None = None
+
+
+def judge(
+    unit: TenantUnit, ctx: RequestContext, settings: StoredSettings, user: User, identity: Identity, trust: str | None
+) -> Verdict:
+    """Whether the sign-in of a locked user may go on. ``trust``: the cookie of a trusted browser. Marks since when an
+    enrolment is due."""
+    proof = Proof(identity.amr, identity.authenticated_at)
+    if not identity.needs_factor or MFA in identity.amr:
+        return Verdict(proof)
+    if user.factors:
+        is_trusted = settings.second_factor.trusted_days and trusted_browsers.is_trusted(unit, user.id, trust, ctx.now)
+        return Verdict(proof._replace(amr=(*proof.amr, "trusted")) if is_trusted else None)
+    if not tenants.is_required(settings, user.roles):
+        return Verdict(proof)
+    due_at = user.second_factor_due_at
+    if due_at is None:
+        due_at = tenants.due_from(settings, user.roles, ctx.now)
+        users.factor_due(unit, user.id, due_at)
+    due_at = min(due_at, tenants.due_from(settings, user.roles, ctx.now))
+    return Verdict(proof, due_at=due_at) if ctx.now < due_at else Verdict(None, enrols=True)
+
+
+def ask(
+    unit: TenantUnit,
+    ctx: RequestContext,
+    settings: StoredSettings,
+    user: User,
+    identity: Identity,
+    pending: Pending,
+    link_id: int | None,
+    *,
+    enrols: bool,
+) -> MfaRequired:
+    """The refusal that asks for a factor, with a new challenge; for the caller to raise."""
+    services, amr = ctx.services, " ".join(identity.amr)
+    asked = Asked(
+        user.id, user.password_hash, identity.method, amr, identity.authenticated_at, identity.provider_id, link_id,
+        enrols,
+    )  # fmt: skip
+    text = challenges.add(unit, services.random, services.sealer, asked, pending, ctx.now)
+    life_s = challenges.ENROL_S if enrols else challenges.ANSWER_S
+    if enrols:
+        methods = settings.second_factor.methods
+        return MfaRequired(text, _details("enrol"), NO_CODE, expires_in=life_s, methods=methods)
+    return MfaRequired(text, _details(*answers(unit, user)), NO_CODE, expires_in=life_s)
+
+
+def ask_again(
+    unit: TenantUnit, ctx: RequestContext, settings: StoredSettings, user: User, text: str, challenge: Challenge,
+    reason: str,
+) -> MfaRequired:  # fmt: skip
+    """As :func:`ask`, after a wrong answer: the same challenge, whose life goes on."""
+    left_s = max(0, (challenge.expires_at - ctx.now) // 1000)
+    if challenge.enrols:
+        methods = settings.second_factor.methods
+        return MfaRequired(text, _details("enrol"), reason, expires_in=left_s, methods=methods)
+    return MfaRequired(text, _details(*answers(unit, user)), reason, expires_in=left_s)
+
+
+def answers(unit: TenantUnit, user: User) -> tuple[str, ...]:
+    """The members that can answer for a user who has a factor."""
+    found = {
+        "otp": bool(user.factors & Kind.TOTP),
+        "passkey": bool(user.factors & Kind.PASSKEY),
+        "recoveryCode": bool(recovery_codes.left(unit, user.id)),
+    }
+    return tuple(name for name, is_there in found.items() if is_there)
+
+
+def check_method(settings: StoredSettings, method: str) -> None:
+    """Raises ValidationError where the client does not let users enrol such a factor."""
+    if method not in settings.second_factor.methods or settings.second_factor.policy == "off":
+        raise ValidationError(details=[("method", "Your organisation does not allow this kind of second factor")])
+
+
+def _details(*fields: str) -> list[tuple[str, str]]:
+    return [(field, _SENTENCES[field]) for field in fields]

@@ -1,0 +1,111 @@
+"""Tables of the users' second factors: authenticator apps, passkeys, recovery codes, trusted browsers, challenges.
+
+Keys begin with the tenant, and foreign keys hold tenant and user together: no row can belong to another tenant's user.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Table, Text
+
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, sealed, tenant, time
+
+_OF_USER = ("users.tenant_id", "users.id")
+
+
+def _table(name: str, *parts: Any) -> Table:
+    """A table whose rows belong to a user."""
+    owner = ForeignKeyConstraint(["tenant_id", "user_id"], _OF_USER)
+    return Table(name, metadata, tenant(primary_key=True), *parts, owner, info=OWNED, sqlite_strict=True)
+
+
+def _user(*, is_key: bool = False) -> Column[int]:
+    return Column("user_id", BigInt, nullable=False, primary_key=is_key, autoincrement=False)
+
+
+user_totps = _table(  # one for each user (RFC 6238), see accounts/factors/totp.py
+    "user_totps",
+    _user(is_key=True),
+    sealed("secret", "user_totps/{tenant_id}/{user_id}/secret"),
+    time("created_at"),
+    time("confirmed_at", nullable=True),  # counts from then on
+    Column("last_step", BigInt, nullable=False),  # of the last used code: no code works twice
+    time("last_used_at", nullable=True),
+)
+
+passkeys = _table(  # WebAuthn Level 3 credentials, see accounts/factors/passkeys.py
+    "passkeys",
+    Column("id", Text, primary_key=True),  # 96 random bits
+    _user(),
+    Column("credential_id", Text, nullable=False, unique=True),  # base64url
+    Column("public_key", LargeBinary, nullable=False),  # COSE
+    Column("algorithm", Integer, nullable=False),
+    Column("counter", BigInt, nullable=False),
+    Column("transports", Text, nullable=False),  # separated by blanks, hints for the browser
+    Column("aaguid", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("backup_eligible", Integer, nullable=False),  # never changes
+    Column("backup_state", Integer, nullable=False),
+    Column("rp_id", Text, nullable=False),
+    time("created_at"),
+    time("last_used_at", nullable=True),
+    Index(None, "tenant_id", "user_id"),
+)
+
+passkey_handles = _table(  # `user.id` of WebAuthn: 64 random bytes that tell nothing about the person
+    "passkey_handles",
+    _user(is_key=True),
+    Column("handle", Text, nullable=False, unique=True),  # base64url
+)
+
+recovery_codes = _table(
+    "recovery_codes",
+    _user(is_key=True),
+    Column("key", Text, primary_key=True),  # SHA-256 of a code, which has 120 random bits
+    time("created_at"),
+    time("used_at", nullable=True),
+)
+
+trusted_browsers = _table(  # browsers that are not asked for the second factor for a while
+    "trusted_browsers",
+    Column("id", Text, primary_key=True),  # 96 random bits
+    _user(),
+    Column("key", Text, nullable=False),  # SHA-256 of the cookie's value
+    Column("user_agent", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    time("created_at"),
+    time("ends_at"),
+    Index(None, "tenant_id", "user_id"),
+    Index(None, "ends_at"),
+)
+
+sign_in_challenges = _table(  # a sign-in that waits for its second factor, see accounts/factors/challenges.py
+    "sign_in_challenges",
+    Column("key", Text, primary_key=True),  # SHA-256 of the challenge
+    _user(),
+    Column("purpose", Text, nullable=False),  # `session`, `code` or `link`: what a right answer leads to
+    Column("method", Text, nullable=False),
+    Column("amr", Text, nullable=False),  # proved so far, separated by blanks
+    time("authenticated_at", nullable=True),
+    Column("proof", Text, nullable=False),  # SHA-256 of the user's password hash at that time, empty without one
+    Column("provider_id", BigInt),
+    Column("link_id", BigInt),
+    Column("enrols", Integer, nullable=False),  # 1: a factor has to be enrolled, 0: one is there
+    sealed("secrets", "sign_in_challenges/{key}/secrets"),  # JSON, see accounts/factors/challenges.py
+    Column("tries", Integer, nullable=False),
+    time("expires_at"),
+    time("used_at", nullable=True),
+    Index(None, "key"),
+    Index(None, "tenant_id", "user_id"),
+    Index(None, "expires_at"),
+)
+
+used_passkey_challenges = Table(  # challenges of anonymous callers that a right answer has used up
+    "used_passkey_challenges",
+    metadata,
+    Column("key", Text, primary_key=True),  # SHA-256
+    time("expires_at"),
+    Index(None, "expires_at"),
+    sqlite_strict=True,
+)
