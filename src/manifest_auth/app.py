@@ -23,6 +23,7 @@ from manifest_auth.api.admin import client_sessions as admin_client_sessions
 from manifest_auth.api.admin import clients as admin_clients
 from manifest_auth.api.admin import directories as admin_directories
 from manifest_auth.api.admin import domains as admin_domains
+from manifest_auth.api.admin import factor_resets as admin_factor_resets
 from manifest_auth.api.admin import identities as admin_identities
 from manifest_auth.api.admin import installation as admin_installation
 from manifest_auth.api.admin import keys as admin_keys
@@ -43,6 +44,7 @@ from manifest_auth.api.client import link_start as client_link_start
 from manifest_auth.api.client import one_time_links as client_one_time_links
 from manifest_auth.api.client import profile as client_profile
 from manifest_auth.api.client import second_factor as client_second_factor
+from manifest_auth.api.client import second_factors as client_second_factors
 from manifest_auth.api.client import settings as client_settings
 from manifest_auth.api.client import single_sign_on as client_single_sign_on
 from manifest_auth.api.graphql import explorer as graphql_explorer
@@ -93,6 +95,7 @@ ROUTES = (
     *client_audit.ROUTES,
     *client_profile.ROUTES,
     *client_second_factor.ROUTES,
+    *client_second_factors.ROUTES,
     *client_settings.ROUTES,
     *admin_auth.ROUTES,
     *admin_clients.ROUTES,
@@ -101,6 +104,7 @@ ROUTES = (
     *admin_domains.ROUTES,
     *admin_directories.ROUTES,
     *admin_provider_names.ROUTES,
+    *admin_factor_resets.ROUTES,
     *admin_identities.ROUTES,
     *admin_client_sessions.ROUTES,
     *admin_branding.ROUTES,

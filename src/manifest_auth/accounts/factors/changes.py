@@ -6,6 +6,7 @@ The mark is read with every user, so a sign-in without a factor costs no stateme
 from __future__ import annotations
 
 import enum
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, update
 
@@ -25,8 +26,17 @@ class Kind(enum.IntFlag):
     PASSKEY = 2
 
 
+class Dropped(NamedTuple):
+    """How many factors an account had, and how many of its sessions ended."""
+
+    factors: int
+    sessions: int
+
+
 _MARK = tenant_scoped(
-    update(users).where(_U.id == bindparam("of_user")).values(factors=bindparam("mask"), second_factor_due_at=None)
+    update(users)
+    .where(_U.id == bindparam("of_user"))
+    .values(factors=bindparam("mask"), second_factor_due_at=bindparam("due_at"))
 )
 
 
@@ -49,16 +59,18 @@ def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str =
     return mask
 
 
-def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int) -> None:
-    """Takes all factors, codes and trust of a locked user away, and ends all sessions and challenges."""
-    totp.drop(unit, user_id)
-    passkey_rows.drop_all(unit, user_id)
+def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int) -> Dropped:
+    """Takes all factors, codes and trust of a locked user away, and ends all sessions and challenges. Where the client
+    requires a factor, the next sign-in enrols one, without another time of grace."""
+    gone = int(totp.drop(unit, user_id)) + passkey_rows.drop_all(unit, user_id)
     recovery_codes.drop(unit, user_id)
-    _changed(unit, user_id, 0, reason, now)
+    return Dropped(gone, _changed(unit, user_id, 0, reason, now, due_at=now))
 
 
-def _changed(unit: TenantUnit, user_id: int, mask: int, reason: str, now: int, *, but: str = "") -> None:
-    unit.change(_MARK, of_user=user_id, mask=int(mask))
+def _changed(
+    unit: TenantUnit, user_id: int, mask: int, reason: str, now: int, *, but: str = "", due_at: int | None = None
+) -> int:
+    unit.change(_MARK, of_user=user_id, mask=int(mask), due_at=due_at)
     trusted_browsers.end_all(unit, user_id)
     challenges.drop_all(unit, user_id)
-    sessions.end_all(unit, user_id, reason, now, but=but)
+    return sessions.end_all(unit, user_id, reason, now, but=but)

@@ -15,7 +15,12 @@ from manifest_auth.runtime.mail.emails import (
     email_confirm,
     email_taken,
     email_undone,
+    factor_added,
+    factor_removed,
+    factors_reset,
     invitation,
+    recovery_code_used,
+    recovery_codes_made,
     reset,
 )
 from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, check_connection

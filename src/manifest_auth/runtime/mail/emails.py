@@ -8,7 +8,9 @@ addresses names neither: otherwise a user who may invite could send texts of the
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Factor = Literal["totp", "passkey"]
 
 
 class Email(NamedTuple):
@@ -185,6 +187,76 @@ does not work any more. Open this link to choose a new one:
 {_by_hand(link)}
 
 The link works once, within 30 minutes. Do not pass it on.
+""",
+    )
+
+
+_NOT_YOU = """\
+If it was not you, choose a new password at once, and ask those who manage
+your account to reset its second factors."""
+_ADDED = {
+    "totp": "an authenticator app was set up as second factor",
+    "passkey": "a passkey was added",
+}
+_REMOVED = {
+    "totp": "the authenticator app was removed as second factor",
+    "passkey": "a passkey was removed",
+}
+
+
+def _factor_mail(to: str, client: str, subject: str, what: str, address: str, then: str) -> Email:
+    return Email(
+        to,
+        f"{client}: {subject}",
+        f"""\
+Hello,
+
+for your account at {client}
+{what}, from the network address {address}.
+{then}
+
+{_NOT_YOU}
+""",
+    )
+
+
+def factor_added(to: str, client: str, address: str, factor: Factor) -> Email:
+    """To a user whose account has one more second factor. ``address``: of the one who added it."""
+    then = "All its other devices are signed out."
+    return _factor_mail(to, client, "a second factor was added", _ADDED[factor], address, then)
+
+
+def factor_removed(to: str, client: str, address: str, factor: Factor) -> Email:
+    """To a user whose account has one second factor less. ``address``: of the one who removed it."""
+    then = "All its other devices are signed out."
+    return _factor_mail(to, client, "a second factor was removed", _REMOVED[factor], address, then)
+
+
+def recovery_codes_made(to: str, client: str, address: str) -> Email:
+    """To a user who has new recovery codes. ``address``: of the one who made them."""
+    then = "The former ones do not work any more."
+    return _factor_mail(to, client, "new recovery codes", "new recovery codes were made", address, then)
+
+
+def recovery_code_used(to: str, client: str, address: str) -> Email:
+    """To a user one of whose recovery codes was used. ``address``: of the one who used it."""
+    then = "It does not work again."
+    return _factor_mail(to, client, "a recovery code was used", "a recovery code was used", address, then)
+
+
+def factors_reset(to: str, client: str) -> Email:
+    """To a user whose second factors a manager took away."""
+    return Email(
+        to,
+        f"{client}: your second factors were reset",
+        f"""\
+Hello,
+
+those who manage your account at {client} took its second factors,
+recovery codes and trusted browsers away. All its devices are signed out.
+When you sign in next, you read who it was, and may set up a new one.
+
+If you did not ask for this, tell those who manage your account.
 """,
     )
 
