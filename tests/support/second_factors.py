@@ -70,11 +70,12 @@ class Person:
         challenge = (await self.challenge())["challenge"]
         begun = check_success(await self.app.post(f"{SIGN_IN}/enrol", {"challenge": challenge, "method": "totp"}))
         self.phone = Phone(self.app, begun["secret"])
-        return check_success(await self.go_on(challenge, otp=self.phone.code()))
+        data: dict[str, Any] = check_success(await self.go_on(challenge, otp=self.phone.code()))
+        return data
 
 
-async def person(app: App, client: str = "", *roles: str, **settings: Any) -> Person:
+async def person(app: App, client: str = "", *roles: str, email: str = "", **settings: Any) -> Person:
     """A new user, of a new client with these settings where none is named."""
     client = client or (await new_client(app, **settings))
-    user_id, email = await new_user(app, client, roles=list(roles or ("Viewer",)), password=PASSWORD)
+    user_id, email = await new_user(app, client, email, roles=list(roles or ("Viewer",)), password=PASSWORD)
     return Person(app, client, user_id, email)

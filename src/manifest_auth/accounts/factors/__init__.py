@@ -7,4 +7,3 @@ due.
 
 from manifest_auth.accounts.factors import challenges, recovery_codes, totp, trusted_browsers
 from manifest_auth.accounts.factors.changes import Dropped, Kind, added, drop_all, removed
-from manifest_auth.accounts.factors.notices import tell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import msgspec
@@ -10,7 +11,7 @@ from msgspec import Meta
 from manifest_auth.api.client.auth import EndedData, Nothing
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
-from manifest_auth.protocols import qr
+from manifest_auth.protocols import qr_codes
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import own
 from manifest_auth.text.canonical import when
@@ -91,7 +92,7 @@ async def _look(ctx: RequestContext, call: Call[None]) -> FactorsData:
 
 async def _begin(ctx: RequestContext, call: Call[None]) -> TotpSecretData:
     secret, uri = await own.begin_totp(ctx)
-    return TotpSecretData(secret, uri, qr.svg(uri))
+    return TotpSecretData(secret, uri, await asyncio.to_thread(qr_codes.svg, uri))
 
 
 async def _confirm(ctx: RequestContext, call: Call[TotpConfirmBody]) -> FactorCodesData:

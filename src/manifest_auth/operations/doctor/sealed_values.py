@@ -20,7 +20,7 @@ _LOST = {
     "signing_keys.secret": "without it no server starts",
     "providers.secrets": "without it, delete the provider and create it again",
     "admin_second_factors.secret": "without it another system admin resets the second factor",
-    "user_totps.secret": "without it, those users sign in with a recovery code, or a manager resets their second factors",
+    "user_totps.secret": "without it, those users use a recovery code, or a manager resets their factors",
     "user_totps.next_secret": "without it, those users begin to set their authenticator app up again",
     "sign_in_challenges.secrets": "without it, those users have to start their sign-in again",
     "sign_in_flows.secrets": "without it, those users have to start their sign-in again",

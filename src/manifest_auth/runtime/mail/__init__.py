@@ -15,7 +15,7 @@ from manifest_auth.runtime.mail.emails import (
     email_confirm,
     email_taken,
     email_undone,
-    factor_added,
+    factor_enrolled,
     factor_removed,
     factors_reset,
     invitation,

@@ -8,9 +8,7 @@ addresses names neither: otherwise a user who may invite could send texts of the
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
-Factor = Literal["totp", "passkey"]
+from typing import NamedTuple
 
 
 class Email(NamedTuple):
@@ -191,72 +189,41 @@ The link works once, within 30 minutes. Do not pass it on.
     )
 
 
-_NOT_YOU = """\
-If it was not you, choose a new password at once, and ask those who manage
-your account to reset its second factors."""
-_ADDED = {
-    "totp": "an authenticator app was set up as second factor",
-    "passkey": "a passkey was added",
-}
-_REMOVED = {
-    "totp": "the authenticator app was removed as second factor",
-    "passkey": "a passkey was removed",
-}
-
-
-def _factor_mail(to: str, client: str, subject: str, what: str, address: str, then: str) -> Email:
+def factor_enrolled(to: str, client: str, address: str, *, is_passkey: bool) -> Email:
+    """To a user for whom a second factor was set up. ``address``: from which network address."""
+    what = "A passkey" if is_passkey else "An authenticator app"
     return Email(
         to,
-        f"{client}: {subject}",
+        f"{client}: a second factor was set up",
         f"""\
 Hello,
 
-for your account at {client}
-{what}, from the network address {address}.
-{then}
+{what} was set up for your account at {client},
+from the network address {address}. All other devices are signed out.
 
-{_NOT_YOU}
+If it was you, you need not do anything.
+
+If it was not you, someone else knows your password. Ask those who manage your
+account to reset its second factors, and choose a new password.
 """,
     )
 
 
-def factor_added(to: str, client: str, address: str, factor: Factor) -> Email:
-    """To a user whose account has one more second factor. ``address``: of the one who added it."""
-    then = "All its other devices are signed out."
-    return _factor_mail(to, client, "a second factor was added", _ADDED[factor], address, then)
-
-
-def factor_removed(to: str, client: str, address: str, factor: Factor) -> Email:
-    """To a user whose account has one second factor less. ``address``: of the one who removed it."""
-    then = "All its other devices are signed out."
-    return _factor_mail(to, client, "a second factor was removed", _REMOVED[factor], address, then)
-
-
-def recovery_codes_made(to: str, client: str, address: str) -> Email:
-    """To a user who has new recovery codes. ``address``: of the one who made them."""
-    then = "The former ones do not work any more."
-    return _factor_mail(to, client, "new recovery codes", "new recovery codes were made", address, then)
-
-
-def recovery_code_used(to: str, client: str, address: str) -> Email:
-    """To a user one of whose recovery codes was used. ``address``: of the one who used it."""
-    then = "It does not work again."
-    return _factor_mail(to, client, "a recovery code was used", "a recovery code was used", address, then)
-
-
-def factors_reset(to: str, client: str) -> Email:
-    """To a user whose second factors a manager took away."""
+def recovery_code_used(to: str, client: str, address: str, left: int) -> Email:
+    """To a user with one of whose recovery codes a sign-in went on. ``left``: how many there are still."""
     return Email(
         to,
-        f"{client}: your second factors were reset",
+        f"{client}: a recovery code was used",
         f"""\
 Hello,
 
-those who manage your account at {client} took its second factors,
-recovery codes and trusted browsers away. All its devices are signed out.
-When you sign in next, you read who it was, and may set up a new one.
+a recovery code was used to sign in to your account at {client},
+from the network address {address}. Recovery codes left: {left}.
 
-If you did not ask for this, tell those who manage your account.
+If it was you, you need not do anything. Make new codes before they run out.
+
+If it was not you, choose a new password at once, sign out all devices, and
+make new recovery codes.
 """,
     )
 
@@ -336,5 +303,61 @@ If the claim of {owner} has no DNS record, because an operator vouched for it
 or an upgrade kept it, and if the claim is wrong, release it:
 
 manifest-auth domain release {domain} --client {owner}
+""",
+    )
+
+
+def factor_removed(to: str, client: str, address: str, *, is_passkey: bool) -> Email:
+    """To a user one of whose second factors was removed. ``address``: from which network address."""
+    what = "A passkey" if is_passkey else "The authenticator app"
+    return Email(
+        to,
+        f"{client}: a second factor was removed",
+        f"""\
+Hello,
+
+{what} was removed from your account at {client},
+from the network address {address}. All other devices are signed out.
+
+If it was you, you need not do anything.
+
+If it was not you, choose a new password at once, and set a second factor up
+again.
+""",
+    )
+
+
+def recovery_codes_made(to: str, client: str, address: str) -> Email:
+    """To a user who has new recovery codes. ``address``: from which network address."""
+    return Email(
+        to,
+        f"{client}: new recovery codes",
+        f"""\
+Hello,
+
+new recovery codes were made for your account at {client},
+from the network address {address}. The former ones do not work any more.
+
+If it was you, you need not do anything.
+
+If it was not you, choose a new password at once, sign out all devices, and
+make new recovery codes.
+""",
+    )
+
+
+def factors_reset(to: str, client: str) -> Email:
+    """To a user whose second factors another person took away."""
+    return Email(
+        to,
+        f"{client}: your second factors were reset",
+        f"""\
+Hello,
+
+those who manage your account at {client} took its second factors, recovery
+codes and trusted browsers away. All its devices are signed out. At the next
+sign-in you can set a second factor up again.
+
+If you did not ask for this, tell those who manage your account.
 """,
     )

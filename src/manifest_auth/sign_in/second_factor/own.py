@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import factors, users
+from manifest_auth.accounts import factor_notices, factors, users
 from manifest_auth.accounts.factors import Kind, passkey_rows, recovery_codes, totp, trusted_browsers
 from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.factors.totp import Totp
@@ -94,7 +94,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
         but = ctx.user.session_id
         codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=but)
         event = Event.SECOND_FACTOR_ENROLLED
-        return codes, factors.tell(unit, ctx, services.mail_queue, user, event, factor="totp", replaces=replaces)
+        return codes, factor_notices.tell(unit, ctx, services.mail_queue, user, event, factor="totp", replaces=replaces)
 
     return await _told(ctx, work)
 
@@ -120,7 +120,7 @@ def removed(unit: TenantUnit, ctx: RequestContext, user: User, event: Event, **d
     left = factors.removed(unit, user.id, user.factors, ctx.now, but=ctx.user.session_id)
     if not left and tenants.is_required(tenants.settings_of(ctx.user.tenant_settings), user.roles):
         raise Conflict(REQUIRED)
-    return factors.tell(unit, ctx, ctx.services.mail_queue, user, event, **detail)
+    return factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, event, **detail)
 
 
 async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
         if not user.factors:
             raise Conflict("Recovery codes need a second factor: set one up first")
         codes = recovery_codes.make(unit, ctx.services.random, user.id, ctx.now)
-        return codes, factors.tell(unit, ctx, ctx.services.mail_queue, user, Event.RECOVERY_CODES_MADE)
+        return codes, factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, Event.RECOVERY_CODES_MADE)
 
     return await _told(ctx, work)
 

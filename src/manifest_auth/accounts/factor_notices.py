@@ -15,15 +15,18 @@ from manifest_auth.runtime import mail
 from manifest_auth.runtime.mail import Email
 from manifest_auth.store import TenantUnit
 
-_Write = Callable[[str, str, str, dict[str, Any]], Email]
+_Write = Callable[[str, str, str, str], Email]
 _EMAILS: dict[Event, _Write] = {
-    Event.SECOND_FACTOR_ENROLLED: lambda to, client, address, of: mail.factor_added(to, client, address, of["factor"]),
-    Event.SECOND_FACTOR_REMOVED: lambda to, client, address, of: mail.factor_removed(to, client, address, of["factor"]),
-    Event.PASSKEY_ADDED: lambda to, client, address, _of: mail.factor_added(to, client, address, "passkey"),
-    Event.PASSKEY_REMOVED: lambda to, client, address, _of: mail.factor_removed(to, client, address, "passkey"),
-    Event.RECOVERY_CODES_MADE: lambda to, client, address, _of: mail.recovery_codes_made(to, client, address),
-    Event.RECOVERY_CODE_USED: lambda to, client, address, _of: mail.recovery_code_used(to, client, address),
-    Event.SECOND_FACTOR_RESET: lambda to, client, _address, _of: mail.factors_reset(to, client),
+    Event.SECOND_FACTOR_ENROLLED: lambda to, client, address, factor: mail.factor_enrolled(
+        to, client, address, is_passkey=factor == "passkey"
+    ),
+    Event.SECOND_FACTOR_REMOVED: lambda to, client, address, factor: mail.factor_removed(
+        to, client, address, is_passkey=factor == "passkey"
+    ),
+    Event.PASSKEY_ADDED: lambda to, client, address, _: mail.factor_enrolled(to, client, address, is_passkey=True),
+    Event.PASSKEY_REMOVED: lambda to, client, address, _: mail.factor_removed(to, client, address, is_passkey=True),
+    Event.RECOVERY_CODES_MADE: lambda to, client, address, _: mail.recovery_codes_made(to, client, address),
+    Event.SECOND_FACTOR_RESET: lambda to, client, _address, _: mail.factors_reset(to, client),
 }
 
 
@@ -36,4 +39,6 @@ def tell(unit: TenantUnit, acting: Acting, queue: MailQueue, user: User, event: 
     if not queue.is_set_up:
         return None
     client = tenants.get(unit, unit.tenant_id).name
-    return queue.add(unit, _EMAILS[event](user.email, client, acting.origin.address, detail), event.value, subject)
+    return queue.add(
+        unit, _EMAILS[event](user.email, client, acting.origin.address, detail.get("factor", "")), event.value, subject
+    )
