@@ -12,6 +12,7 @@ from manifest_auth.operations.providers import trying
 from manifest_auth.operations.providers.delete import delete
 from manifest_auth.operations.providers.diagnose import diagnose
 from manifest_auth.operations.providers.save import prepare_key, switch
+from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.console.provider import ONE, overview
 from manifest_auth.pages.console.provider_load import load, settings_page, view
@@ -76,7 +77,7 @@ async def _rotate(ctx: RequestContext, call: PageCall[None]) -> View | Answer[No
     name = call.path["name"]
     provider = await ctx.store.read(lambda unit: providers.get(unit, name))
     await ctx.store.write(await prepare_key(ctx, ctx.user.client, provider))
-    return see_other(f"{path_of(name)}?step=ours&saved=1")
+    return said.after(ctx, f"{path_of(name)}?step=ours", "saved")
 
 
 async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
