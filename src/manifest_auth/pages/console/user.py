@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from manifest_auth.pages.console.roles import RoleBox, RolesForm, boxes
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission, Role, role_names
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions import SessionOver
 from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, TenantUnit
 
@@ -230,7 +232,8 @@ async def _invite(ctx: RequestContext, user_id: int, form: UserForm) -> str:
 
 
 async def _end_session(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    await ctx.store.write(lambda unit: accounts.end_session(unit, ctx, user_id, form.session))
+    with contextlib.suppress(SessionOver):  # the button was pressed twice
+        await ctx.store.write(lambda unit: accounts.end_session(unit, ctx, user_id, form.session))
     return "session"
 
 
