@@ -188,6 +188,7 @@ ROUTES = (
         "console/provider_theirs.html",
         "Change what is known of a provider",
         again=_theirs_again,
+        form_at=f"{ONE}?step=theirs",
     ),
     settings_page(
         "POST",
@@ -196,5 +197,6 @@ ROUTES = (
         "console/provider_rules.html",
         "Change who gets in through a provider",
         again=_rules_again,
+        form_at=f"{ONE}?step=rules",
     ),
 )

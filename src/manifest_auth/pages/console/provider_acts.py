@@ -105,13 +105,24 @@ async def _overview_again(ctx: RequestContext, call: PageCall[BackForm]) -> View
 
 ROUTES = (
     settings_page(
-        "POST", f"{ONE}/test", _test, "console/provider_test.html", "Talk to a provider and say what is wrong"
+        "POST",
+        f"{ONE}/test",
+        _test,
+        "console/provider_test.html",
+        "Talk to a provider and say what is wrong",
+        form_at=f"{ONE}?step=test",
     ),
     settings_page(
         "GET", f"{ONE}/try", _try, "console/provider_try.html", "Try a provider: sign in there, to no effect"
     ),
     settings_page(
-        "POST", f"{ONE}/switch-on", _switch_on, "console/provider.html", "Switch a provider on", again=_overview_again
+        "POST",
+        f"{ONE}/switch-on",
+        _switch_on,
+        "console/provider.html",
+        "Switch a provider on",
+        again=_overview_again,
+        form_at=ONE,
     ),
     settings_page(
         "POST",
@@ -120,6 +131,7 @@ ROUTES = (
         "console/provider.html",
         "Switch a provider off",
         again=_overview_again,
+        form_at=ONE,
     ),
     settings_page(
         "POST",
@@ -128,6 +140,7 @@ ROUTES = (
         "console/provider.html",
         "A new key of ours for a provider",
         again=_overview_again,
+        form_at=f"{ONE}?step=ours",
     ),
     settings_page("GET", f"{ONE}/delete", _ask, "console/provider_delete.html", "Asks whether to delete a provider"),
     settings_page(
