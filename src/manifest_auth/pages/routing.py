@@ -150,7 +150,9 @@ class _Page:
     def _posted(self, call: PageCall[Any], body: bytes) -> dict[str, str]:
         """The fields of a form. Raises UnsupportedMediaType, PayloadTooLarge, ValidationError."""
         if self.upload and multipart.is_multipart(call.head):
-            texts, call.upload = multipart.read(call.head, body, self.upload)
+            texts, call.upload = multipart.read(call.head, body, self.upload, MOST_FIELDS)
+            if len(body) - len(call.upload) > AUTH_LIMIT:  # the file alone may have more
+                raise PayloadTooLarge()
             return texts
         check_form_type(call.head)
         if len(body) > AUTH_LIMIT:
