@@ -34,8 +34,8 @@ def is_multipart(head: Head) -> bool:
 
 
 def read(head: Head, body: bytes, file: str, most: int) -> Fields:
-    """``file``: the name of the field that has the file; ``most``: texts beside it. Raises UnsupportedMediaType for what
-    is not of this kind, whatever it says, and ValidationError for more texts, and for such as no form has."""
+    """``file``: the name of the field that has the file; ``most``: texts beside it. Raises UnsupportedMediaType for
+    what is not of this kind, whatever it says, and ValidationError for more texts, and for such as no form has."""
     boundary = _BOUNDARY.match(head.content_type or "")
     if boundary is None or head.content_encoding not in (None, "", "identity"):
         raise UnsupportedMediaType()
