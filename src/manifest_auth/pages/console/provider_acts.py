@@ -12,7 +12,7 @@ from manifest_auth.operations.providers import trying
 from manifest_auth.operations.providers.delete import delete
 from manifest_auth.operations.providers.diagnose import diagnose
 from manifest_auth.operations.providers.save import prepare_key, switch
-from manifest_auth.pages import said
+from manifest_auth.pages import said, security
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.console.provider import ONE, overview
 from manifest_auth.pages.console.provider_load import load, settings_page, view
@@ -42,11 +42,12 @@ async def _test(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
 
 
 async def _try(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    """A link and no form: browsers hold ``form-action`` against each redirect behind a form. Another site's link shows
-    the button alone."""
+    """A link and no form: browsers hold ``form-action`` against each redirect behind a form. A link that is not known
+    to be ours shows the page with the button."""
     name = call.path["name"]
     back = f"{path_of(name)}?step=try"
-    if call.head.fetch_site not in (None, "same-origin", "none"):
+    if not security.is_followed_here(ctx, call.head):
+        await load(ctx, name)
         return found(back)
     started = await trying.begin(ctx, name, back)
     if isinstance(started, Tried):
