@@ -91,7 +91,7 @@ async def test_what_is_typed_into_a_form(app: App, text: str) -> None:
 async def test_a_clients_name_and_contact_line(app: App, text: str) -> None:
     app.clock.advance(3600)
     visitor = await Visitor(app).signed_in("admin@globex.example")
-    await settle(app, "globex", contact=text, branding={"name": text})
+    await settle(app, "globex", contact=f"Ask {text}", branding={"name": text})
     for path in ("/console", "/console/rules", "/console/branding", "/console/invite", "/console/usage"):
         page = await visitor.get(path)
         assert page.status == 200
