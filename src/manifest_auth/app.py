@@ -53,6 +53,7 @@ from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.domains import watch
+from manifest_auth.pages import brand_files
 from manifest_auth.pages.errors import where_no_route_is
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
@@ -110,6 +111,7 @@ ROUTES = (
     *admin_audit.ROUTES,
     *operational_routes.ROUTES,
     *docs_site.ROUTES,
+    *brand_files.ROUTES,
 )
 
 
