@@ -1,4 +1,4 @@
-"""The message catalogues of the pages: complete in each language, and compiled from their sources."""
+"""The message catalogues of pages and e-mails: complete in each language, and compiled from their sources."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import pytest
 
 from manifest_auth.pages import languages
+from manifest_auth.text.languages import catalogue
 from tests.support import catalogues
 
 LANGUAGES = list(catalogues.PLURALS)
@@ -59,7 +60,7 @@ def test_the_compiled_file_is_made_from_the_written_one(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_plurals_are_those_of_the_language(language: str) -> None:
     one, many = "in %(num)s second", "in %(num)s seconds"
-    t = languages.catalogue(language)
+    t = catalogue(language)
     said = [t.ngettext(one, many, number) for number in (0, 1, 2, 5, 1_000_000)]
     singular, plural = said[1], said[2]
     assert (singular == plural) is (language == "ja")

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.mail.emails import Email
 from manifest_auth.runtime.mail.server import NotSent, Server
+from manifest_auth.runtime.mail.writing import Email
 from manifest_auth.runtime.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -105,13 +105,14 @@ class Mail:
         from email.policy import SMTP
         from email.utils import format_datetime
 
-        message = EmailMessage(SMTP)
+        message = EmailMessage(SMTP.clone(cte_type="7bit"))  # not every server takes 8 bits (RFC 6152)
         message["From"] = server.sender
         name, _, domain = email.to.rpartition("@")
         message["To"] = Address(username=name, domain=domain)
         message["Subject"] = email.subject
         message["Date"] = format_datetime(datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC))
         message["Message-ID"] = f"<{own_name}@{server.sender.domain}>"
+        message["Content-Language"] = email.language  # RFC 3282
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
         message.set_content(email.text)
         return message
