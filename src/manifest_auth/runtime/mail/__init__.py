@@ -1,7 +1,7 @@
 """E-mails over SMTP, if the operator configured a server: their texts in six languages, and the sending of them.
 
 A new e-mail is a function in ``emails.py`` or ``domain_emails.py`` that calls ``write`` with sentences, and a line
-here. ``./dev messages`` puts the sentences into the catalogues of :mod:`manifest_auth.text.languages`, to be translated.
+here. ``./dev messages`` puts the sentences into the catalogues of :mod:`manifest_auth.text.languages`.
 
 Never decides who gets an e-mail, or why. Tells the caller what could not be sent; ``mail_queue`` stores it.
 """
