@@ -1,6 +1,6 @@
 """E-mails over SMTP, if the operator configured a server: their texts in six languages, and the sending of them.
 
-A new e-mail is a function in ``emails.py`` or ``domain_emails.py`` that calls ``write`` with sentences, and a line
+A new e-mail is a function in :mod:`manifest_auth.runtime.mail.emails` that calls ``write`` with sentences, and a line
 here. ``./dev messages`` puts the sentences into the catalogues of :mod:`manifest_auth.text.languages`.
 
 Never decides who gets an e-mail, or why. Tells the caller what could not be sent; ``mail_queue`` stores it.
