@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth.audit import Event
-from manifest_auth.pages.languages import Words
-from manifest_auth.pages.languages import marked as _
 from manifest_auth.permissions import Role
+from manifest_auth.text.languages import Words
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.user_agents import browser_of
 
 
@@ -72,6 +72,18 @@ EVENTS: dict[Event, tuple[str, bool]] = {
     Event.IDENTITY_LINKED: (_("An identity at a provider was linked"), False),
     Event.IDENTITY_CONFIRMED: (_("An identity at a provider was confirmed"), False),
     Event.IDENTITY_UNLINKED: (_("An identity at a provider was unlinked"), False),
+    Event.SECOND_FACTOR_ENROLLED: (_("An authenticator app was set up"), False),
+    Event.SECOND_FACTOR_REMOVED: (_("The authenticator app was removed"), False),
+    Event.SECOND_FACTOR_FAILED: (_("A wrong code of the second factor, behind a right first proof"), True),
+    Event.SECOND_FACTOR_RESET: (_("Your second factors were taken away"), False),
+    Event.PASSKEY_ADDED: (_("A passkey was added"), False),
+    Event.PASSKEY_REMOVED: (_("A passkey was removed"), False),
+    Event.PASSKEY_COUNTER_REGRESSED: (_("A passkey was refused: there may be a copy of it"), True),
+    Event.RECOVERY_CODES_MADE: (_("New recovery codes were made"), False),
+    Event.RECOVERY_CODE_USED: (_("A recovery code was used"), False),
+    Event.BROWSER_TRUSTED: (_("A browser is not asked for the second factor for a while"), False),
+    Event.BROWSER_TRUST_ENDED: (_("Browsers are asked for the second factor again"), False),
+    Event.REAUTHENTICATION_FAILED: (_("A proof that was asked for again did not fit"), True),
     Event.USER_CHANGED: (_("Profile changed"), False),
     Event.USER_ROLES_CHANGED: (_("Roles changed"), False),
     Event.ADMIN_GAINED: (_("You became an Admin"), False),

@@ -26,7 +26,6 @@ from manifest_auth.sign_in.second_factor.continuing import Enrolment
 from manifest_auth.store import TenantUnit
 
 T = TypeVar("T")
-REQUIRED = "Your organisation requires a second factor: set another one up first"
 
 
 class Own(NamedTuple):
@@ -102,25 +101,19 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
 async def remove_totp(ctx: RequestContext) -> None:
     """Removes the authenticator app, or a secret that waits for its first code. Raises NotFound where there is none,
     Conflict for the last factor of a user who must have one."""
+    settings = tenants.settings_of(ctx.user.tenant_settings)
 
     def work(unit: TenantUnit, user: User) -> tuple[None, Queued | None]:
-        counts = bool(user.factors & Kind.TOTP)
         if not totp.drop(unit, user.id):
             raise NotFound()
-        if not counts:
+        if not user.factors & Kind.TOTP:
             return None, None
-        return None, removed(unit, ctx, user, Event.SECOND_FACTOR_REMOVED, factor="totp")
+        factors.check_removable(user, settings, Kind.TOTP)
+        factors.removed(unit, user.id, user.factors, ctx.now, but=ctx.user.session_id)
+        event = Event.SECOND_FACTOR_REMOVED
+        return None, factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, event, factor="totp")
 
     await _told(ctx, work)
-
-
-def removed(unit: TenantUnit, ctx: RequestContext, user: User, event: Event, **detail: str) -> Queued | None:
-    """After the row of one of the caller's factors was removed; the e-mail to send. ``user``: locked, as before.
-    ``detail``: of the event. Raises Conflict where it was the last one, and the client's policy requires one."""
-    left = factors.removed(unit, user.id, user.factors, ctx.now, but=ctx.user.session_id)
-    if not left and tenants.is_required(tenants.settings_of(ctx.user.tenant_settings), user.roles):
-        raise Conflict(REQUIRED)
-    return factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, event, **detail)
 
 
 async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
