@@ -132,6 +132,21 @@ async def users(story: Story) -> None:
         assert (await reset(app, token, NEW + "-3")).status == 200
 
 
+async def providers(story: Story) -> None:
+    root, base = f"admin:{story.root.id}", f"{CLIENTS}/{story.team.client}/providers"
+    body = {"name": "first", "oidc": {"issuer": "https://idp.example", "clientId": "x"}}
+    me = f"provider:{(number := (await story.do('POST', base, body))['id'])}"
+    async with story.expects(Event.PROVIDER_CHANGED, root, me):
+        await story.do("PATCH", f"{base}/first", {"oidc": {"clientId": "y"}})
+    for act, event in (("switch-off", Event.PROVIDER_SWITCHED_OFF), ("switch-on", Event.PROVIDER_SWITCHED_ON)):
+        async with story.expects(event, root, me):
+            await story.do("POST", f"{base}/first/{act}")
+    async with story.expects(Event.PROVIDER_DELETED, root, me):
+        await story.do("DELETE", f"{base}/first")
+    async with story.expects(Event.PROVIDER_CREATED, root, f"provider:{number + 1}"):
+        await story.do("POST", base, body)
+
+
 async def factors(story: Story) -> None:
     app, client, expects = story.app, story.team.client, story.expects
     ada = await second_factors.person(app, client)
@@ -147,21 +162,6 @@ async def factors(story: Story) -> None:
         await ada.sign_in_with(recoveryCode=codes[0])
     async with expects(Event.SECOND_FACTOR_RESET, f"admin:{story.root.id}", me):
         await story.do("POST", f"{CLIENTS}/{client}/users/{ada.id}/factors/reset", {"reason": "Lost phone"})
-
-
-async def providers(story: Story) -> None:
-    root, base = f"admin:{story.root.id}", f"{CLIENTS}/{story.team.client}/providers"
-    body = {"name": "first", "oidc": {"issuer": "https://idp.example", "clientId": "x"}}
-    me = f"provider:{(number := (await story.do('POST', base, body))['id'])}"
-    async with story.expects(Event.PROVIDER_CHANGED, root, me):
-        await story.do("PATCH", f"{base}/first", {"oidc": {"clientId": "y"}})
-    for act, event in (("switch-off", Event.PROVIDER_SWITCHED_OFF), ("switch-on", Event.PROVIDER_SWITCHED_ON)):
-        async with story.expects(event, root, me):
-            await story.do("POST", f"{base}/first/{act}")
-    async with story.expects(Event.PROVIDER_DELETED, root, me):
-        await story.do("DELETE", f"{base}/first")
-    async with story.expects(Event.PROVIDER_CREATED, root, f"provider:{number + 1}"):
-        await story.do("POST", base, body)
 
 
 async def domains(story: Story) -> None:

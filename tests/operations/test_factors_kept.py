@@ -1,5 +1,4 @@
-"""Second factors are kept by a backup and its restore and by a new secret key, and nothing of them can be read in the
-store."""
+"""Second factors outlive a restore and a new secret key, and nothing of them can be read in the store."""
 
 from __future__ import annotations
 

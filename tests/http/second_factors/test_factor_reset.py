@@ -49,7 +49,7 @@ async def _by_admin_plane(team: Team, of: Person, folder: Path) -> tuple[int, in
 
 
 async def _by_command_line(team: Team, of: Person, folder: Path) -> tuple[int, int]:
-    settings = {"MANIFEST_DATABASE_URL": team.app.services.settings.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
+    settings = {"MANIFEST_DATABASE_URL": team.app.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
     words = ("user", "reset-factors", of.email, "--client", team.client, "--reason", REASON)
     done = await asyncio.to_thread(commands.run, folder, *words, **settings)
     assert done.status == 0, done.err

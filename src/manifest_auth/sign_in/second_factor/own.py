@@ -51,13 +51,13 @@ async def look(ctx: RequestContext) -> Own:
         is_required = tenants.is_required(settings, user.roles)
         is_due = is_required and not user.factors and user.second_factor_due_at is not None
         return Own(
-            totp.find(unit, user.id),
-            passkey_rows.list_all(unit, user.id),
-            recovery_codes.left(unit, user.id),
-            trusted_browsers.list_all(unit, user.id, ctx.now) if rules.trusted_days else [],
-            is_required,
-            user.second_factor_due_at if is_due else None,
-            () if rules.policy == "off" else rules.methods,
+            totp=totp.find(unit, user.id),
+            passkeys=passkey_rows.list_all(unit, user.id),
+            codes_left=recovery_codes.left(unit, user.id),
+            trusted=trusted_browsers.list_all(unit, user.id, ctx.now) if rules.trusted_days else [],
+            is_required=is_required,
+            due_at=user.second_factor_due_at if is_due else None,
+            methods=() if rules.policy == "off" else rules.methods,
         )
 
     return await ctx.store.read(work)

@@ -34,7 +34,7 @@ user_totps = _table(  # one for each user (RFC 6238), see accounts/factors/totp.
     time("last_used_at", nullable=True),
 )
 
-passkeys = _table(  # WebAuthn Level 3 credentials, see accounts/factors/passkeys.py
+passkeys = _table(  # WebAuthn Level 3 credentials, see accounts/factors/passkey_rows.py
     "passkeys",
     Column("id", Text, primary_key=True),  # 96 random bits
     _user(),
