@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.browser import axe
 from tests.browser.driver import Chromium
 from tests.browser.looking import faults
 from tests.browser.pages import Setup, open_, press, set_up
@@ -159,7 +160,10 @@ def test_first_run_is_done_without_scripts_and_looked_at(fresh: Server, browser:
         browser.type("#username", "ada")
         browser.type("#password", DEMO_PASSWORD)
         press(browser)
-        browser.shows("You are the first system admin.")
+        browser.shows("You are the first system admin")
+        browser.scripts(on=True)
+        assert axe.findings(browser) == []
+        browser.scripts(on=False)
         press(browser, ".bar button")
         browser.shows("You are signed out.")
         browser.type("#username", "ada")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from manifest_auth.accounts.admins import console
-from manifest_auth.http import Answer, host_cookie
+from manifest_auth.http import Answer, Header, host_cookie
 from manifest_auth.pages import security
 from manifest_auth.pages.call import see_other
 from manifest_auth.services import RequestContext
@@ -19,12 +19,13 @@ def coming_back_to(asked: str) -> str:
 
 def signed_in(ctx: RequestContext, cookie: str, path: str) -> Answer[None]:
     """On to a page, with the cookie of the session; forms from before the sign-in are void."""
-    settings = ctx.services.settings
-    headers = (
-        host_cookie(console.COOKIE, cookie, console.MOST_S, settings, strict=True),
-        security.cookie_line(security.new_cookie(ctx), settings),
-    )
-    return see_other(path, headers)
+    form_cookie = security.cookie_line(security.new_cookie(ctx), ctx.services.settings)
+    return see_other(path, (session_cookie(ctx, cookie), form_cookie))
+
+
+def session_cookie(ctx: RequestContext, cookie: str) -> Header:
+    """The header that gives a browser the cookie of a session."""
+    return host_cookie(console.COOKIE, cookie, console.MOST_S, ctx.services.settings, strict=True)
 
 
 def signed_out(ctx: RequestContext, path: str) -> Answer[None]:
