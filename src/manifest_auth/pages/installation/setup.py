@@ -1,5 +1,4 @@
-"""``/installation/setup``: creates the first system admin, with the code that ``serve`` printed, and offers a second
-factor.
+"""``/installation/setup``: creates the first system admin, with the code that ``serve`` printed.
 
 Once there is a system admin, the page does not exist.
 """
