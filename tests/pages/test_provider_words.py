@@ -15,6 +15,7 @@ SIGN_IN = Path("src/manifest_auth/sign_in")
 CALLS = {"SsoFailed": 0, "_refused": 1, "refuse": 3}
 #: Sentences of JSON alone, and those of the proof of a directory, which stands in an English console.
 NOT_ON_PAGES = {"exchange_codes.py", "directory_proof.py"}
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def _files() -> Iterator[ast.Module]:
@@ -23,7 +24,7 @@ def _files() -> Iterator[ast.Module]:
             yield ast.parse(path.read_text("utf-8"))
 
 
-def _texts(tree: ast.Module) -> dict[str, str]:
+def _texts(tree: ast.AST) -> dict[str, str]:
     """The texts that have a name."""
     return {
         ast.unparse(target): str(node.value.value)
@@ -36,9 +37,9 @@ def _texts(tree: ast.Module) -> dict[str, str]:
 def _given() -> set[str]:
     named = {name: text for tree in _files() for name, text in _texts(tree).items() if name.isupper()}
     found = set[str]()
-    for tree in _files():
-        known = named | _texts(tree)
-        for node in ast.walk(tree):
+    for function in (node for tree in _files() for node in ast.walk(tree) if isinstance(node, _FUNCTIONS)):
+        known = named | _texts(function)
+        for node in ast.walk(function):
             if not isinstance(node, ast.Call):
                 continue
             place = CALLS.get(ast.unparse(node.func).rpartition(".")[2], 99)

@@ -61,13 +61,13 @@ SAID = [
     (
         "access_denied",
         "de",
-        "Die Anmeldung wurde auf der Anmeldeseite Ihrer Organisation abgebrochen oder nicht erlaubt.",
+        "Die Anmeldung wurde auf der Anmeldeseite Ihrer Organisation abgebrochen",
     ),
     ("consent_required", "fr", "Votre consentement est nécessaire sur la page de connexion de votre organisation."),
     (
         "login_required",
         "es",
-        "La página de inicio de sesión de su organización le pide que primero inicie sesión allí.",
+        "La página de inicio de sesión de su organización le pide que primero",
     ),
     ("server_error", "pt", "A página de início de sessão da sua organização tem uma falha própria."),
     ("invalid_scope", "ja", "シングルサインオンが正しく設定されていません。管理者に連絡してください。"),
