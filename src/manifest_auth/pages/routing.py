@@ -74,6 +74,7 @@ class _Page:
     again: Handler | None
     english: bool
     upload: str
+    upload_into: str
 
     async def handle(self, ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
         head, settings = call.head, ctx.services.settings
@@ -148,6 +149,8 @@ class _Page:
         """The fields of a form. Raises UnsupportedMediaType, PayloadTooLarge, ValidationError."""
         if self.upload and multipart.is_multipart(call.head):
             texts, call.upload = multipart.read(call.head, body, self.upload)
+            if self.upload_into and call.upload:
+                texts[self.upload_into] = multipart.as_text(call.upload)
             return texts
         check_form_type(call.head)
         if len(body) > AUTH_LIMIT:
@@ -239,11 +242,13 @@ def page(
     english: bool = False,
     upload: str = "",
     upload_bytes: int = 0,
+    upload_into: str = "",
 ) -> Route:
     """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
     query or form. ``template``: that shows it. ``permission``: whom it is for; to all others it is not there.
     ``again``: for a POST, shows the form once more when it was refused. ``english``: consoles, which have no other
-    language. ``upload``: the field of a form that may have a file, of so many bytes at most."""
+    language. ``upload``: the field of a form that may have a file, of so many bytes at most; ``upload_into``:
+    the field whose text such a file is."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     own = _Page(
@@ -257,6 +262,7 @@ def page(
         again=again,
         english=english,
         upload=upload,
+        upload_into=upload_into,
     )
     posts = method == "POST"
     return Route(

@@ -20,6 +20,7 @@ from manifest_auth.services import RequestContext
 
 PATH = f"{frame.OVERVIEW}/licence"
 _TEMPLATE = "installation/licence.html"
+_LONGEST = 20_000
 _STATES = {
     State.NOT_NEEDED: ("Not needed", "plain"),
     State.MISSING: ("None installed", "bad"),
@@ -34,7 +35,9 @@ class LicenceQuery(msgspec.Struct, frozen=True):
 
 
 class LicenceForm(msgspec.Struct, frozen=True, rename="camel"):
-    license_key: Annotated[str, Meta(max_length=20_000)] = ""
+    """``license_key``: as it was pasted, or as the file has it."""
+
+    license_key: Annotated[str, Meta(max_length=_LONGEST)] = ""
 
 
 class SeatRow(msgspec.Struct, frozen=True):
@@ -106,7 +109,7 @@ def _seats(overview: Overview) -> tuple[SeatRow, ...]:
 
 async def _install(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | Answer[None]:
     if not call.fields.license_key.strip():
-        raise ValidationError(details=[("licenseKey", "Paste the key that you got")])
+        raise ValidationError(details=[("licenseKey", "Paste the key that you got, or choose its file")])
     await licence_watch.install(ctx, call.fields.license_key)
     return see_other(address(PATH, done="installed"))
 
@@ -114,5 +117,5 @@ async def _install(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | A
 ROUTES = (
     page("GET", PATH, _show, _TEMPLATE, "The licence of this server", audience=Audience.SYSTEM_ADMIN, english=True),
     page("POST", PATH, _install, _TEMPLATE, "Install a licence key", audience=Audience.SYSTEM_ADMIN, english=True,
-         again=_again),
+         again=_again, upload="licenseFile", upload_bytes=_LONGEST, upload_into="licenseKey"),
 )  # fmt: skip
