@@ -32,6 +32,7 @@ ON_DEMAND = {
     "lxml": "SAML",
     "manifest_auth.api.graphql.execution": "the first query",
     "markupsafe": "the first page",
+    "manifest_auth.pages.all_pages": "the first page",
     "manifest_auth.operations.backup": "a command",
     "manifest_auth.operations.doctor": "a command",
     "manifest_auth.operations.reencrypt": "a command",

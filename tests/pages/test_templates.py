@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from jinja2 import StrictUndefined, UndefinedError, nodes
 
-from manifest_auth.app import ROUTES
-from manifest_auth.http import Access
+from manifest_auth.app import page_routes
 from manifest_auth.pages import languages, rendering
 
 PAGES = Path(rendering.__file__).parent
@@ -55,7 +54,7 @@ def test_translations_escape_what_is_put_into_them() -> None:
 
 
 def test_every_template_is_a_pages_or_a_part_of_one() -> None:
-    used = {route.template for route in ROUTES if route.access is Access.PAGE}
+    used = {route.template for route in page_routes()}
     for path in PAGES.rglob("*.py"):
         used |= set(re.findall(r'"([a-z_/]+\.html)"', path.read_text("utf-8")))
     assert used - {""} <= set(NAMES)

@@ -5,6 +5,7 @@ Ends one session, or all but this one.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +18,7 @@ from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions import SessionOver
 from manifest_auth.sign_in import session_lifecycle
 
 PATH = "/account/sessions"
@@ -83,7 +85,8 @@ async def _end(ctx: RequestContext, call: PageCall[EndForm]) -> View | Answer[No
     if not wanted:
         await session_lifecycle.sign_out_others(ctx)
         return said.after(ctx, PATH, "sessions")
-    await session_lifecycle.end_one(ctx, wanted)
+    with contextlib.suppress(SessionOver):  # the button was pressed twice
+        await session_lifecycle.end_one(ctx, wanted)
     if wanted == ctx.user.session_id:
         return see_other("/sign-out", (session_cookie("", 0, ctx.services.settings),))
     return said.after(ctx, PATH, "session")

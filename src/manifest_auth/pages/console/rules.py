@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from manifest_auth.http import Answer
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame, rules_form
-from manifest_auth.pages.console.rules_form import RulesForm
+from manifest_auth.pages.console.rules_form import DONE, RulesForm
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
@@ -13,8 +14,9 @@ from manifest_auth.services import RequestContext
 PATH = "/console/rules"
 
 
-async def _show(ctx: RequestContext, call: PageCall[frame.DoneQuery]) -> View | Answer[None]:
-    return await frame.shown(ctx, lambda unit: rules_form.view(unit, ctx, None, call.fields.done))
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    done = said.sentence(ctx, call, DONE)
+    return await frame.shown(ctx, lambda unit: rules_form.view(unit, ctx, None, done))
 
 
 async def _again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
@@ -24,7 +26,7 @@ async def _again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answe
 async def _act(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
     preview = await rules_form.act(ctx, call.fields, lambda unit: ctx.user.tenant_id)
     if preview is None:
-        return see_other(frame.address(PATH, done="saved"))
+        return said.after(ctx, PATH, "saved")
     return await frame.shown(ctx, lambda unit: preview)
 
 

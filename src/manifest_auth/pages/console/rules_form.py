@@ -161,7 +161,7 @@ def _number(text: str, field: str) -> int:
 
 
 def view(unit: TenantUnit, ctx: RequestContext, typed: RulesForm | None, done: str = "") -> RulesView:
-    """The rules of the unit's client, or what was typed in their place. ``done``: a word of :data:`DONE`."""
+    """The rules of the unit's client, or what was typed in their place. ``done``: a sentence of :data:`DONE`."""
     stored, most = _stored(unit), tenants.installation_lengths(ctx.services.settings)
     return RulesView(
         form=typed or _form(stored),
@@ -171,7 +171,7 @@ def view(unit: TenantUnit, ctx: RequestContext, typed: RulesForm | None, done: s
         waiting=(*stored.unconfirmed.allowed_origins, *stored.unconfirmed.return_addresses),
         limits=Limits(*map(spoken, most)),
         languages=tuple(LANGUAGES.items()),
-        done=DONE.get(done, ""),
+        done=done,
     )
 
 

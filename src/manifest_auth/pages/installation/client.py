@@ -14,7 +14,8 @@ from manifest_auth.accounts.users import User
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import client_lifecycle, client_settings
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import client_frame, frame
 from manifest_auth.pages.installation.client_frame import ClientFrame
@@ -44,7 +45,6 @@ class ClientQuery(msgspec.Struct, frozen=True):
 
     show: Text = ""
     q: Text = ""
-    done: Text = ""
     after: Annotated[str, Meta(max_length=4096)] = ""
 
 
@@ -97,7 +97,7 @@ class ClientView(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[ClientQuery]) -> View | Answer[None]:
-    return await _view(ctx, call.path["client"], call.fields, ClientForm())
+    return await _view(ctx, call.path["client"], call.fields, done=said.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:
@@ -105,7 +105,9 @@ async def _again(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answ
     return await _view(ctx, call.path["client"], ClientQuery(show=tab), call.fields)
 
 
-async def _view(ctx: RequestContext, name: str, asked: ClientQuery, form: ClientForm, link: str = "") -> View:
+async def _view(
+    ctx: RequestContext, name: str, asked: ClientQuery, form: ClientForm | None = None, link: str = "", done: str = ""
+) -> View:
     tab, settings = frame.one_of(asked.show, client_frame.TABS), ctx.services.settings
 
     def work(unit: SystemUnit) -> ClientView:
@@ -116,8 +118,8 @@ async def _view(ctx: RequestContext, name: str, asked: ClientQuery, form: Client
         return ClientView(
             frame=client_frame.of(tenant, address(path, show=tab)),
             show=tab,
-            done=DONE.get(asked.done, ""),
-            form=form,
+            done=done,
+            form=form or ClientForm(),
             users=tuple(_user(user) for user in rows),
             q=asked.q,
             first=address(path, show=tab, q=asked.q) if asked.after else "",
@@ -155,7 +157,7 @@ async def _act(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer
     act = _ACTS.get(form.act)
     if act is None:
         raise ValidationError(reason="no such act")
-    return see_other(address(PATH.format(client=name), done=await act(ctx, name, form)))
+    return said.after(ctx, PATH.format(client=name), await act(ctx, name, form))
 
 
 async def _change(
@@ -200,8 +202,8 @@ async def _invite(ctx: RequestContext, name: str, form: ClientForm) -> View | An
 
     delivered = await accounts.deliver_link(ctx, tools, await ctx.services.store.write(work))
     if delivered.link is None:
-        return see_other(address(PATH.format(client=name), done="invited", show="users"))
-    return await _view(ctx, name, ClientQuery(show="users"), ClientForm(), delivered.link)
+        return said.after(ctx, address(PATH.format(client=name), show="users"), "invited")
+    return await _view(ctx, name, ClientQuery(show="users"), link=delivered.link)
 
 
 #: Each returns a word of :data:`DONE`.

@@ -6,10 +6,10 @@ import msgspec
 
 from manifest_auth import tenants
 from manifest_auth.http import Answer
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import rules_form
-from manifest_auth.pages.console.frame import DoneQuery, address
-from manifest_auth.pages.console.rules_form import RulesForm, RulesView
+from manifest_auth.pages.console.rules_form import DONE, RulesForm, RulesView
 from manifest_auth.pages.installation import client_frame
 from manifest_auth.pages.installation.client_frame import ClientFrame
 from manifest_auth.pages.routing import Audience, page
@@ -25,8 +25,8 @@ class ClientRulesView(msgspec.Struct, frozen=True):
     rules: RulesView
 
 
-async def _show(ctx: RequestContext, call: PageCall[DoneQuery]) -> View | Answer[None]:
-    return await _view(ctx, call.path["client"], None, call.fields.done)
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _view(ctx, call.path["client"], None, said.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
@@ -48,7 +48,7 @@ async def _act(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[
     name = call.path["client"]
     preview = await rules_form.act(ctx, call.fields, lambda unit: tenants.get_named(unit, name).id)
     if preview is None:
-        return see_other(address(PATH.format(client=name), done="saved"))
+        return said.after(ctx, PATH.format(client=name), "saved")
     return await _view(ctx, name, call.fields, preview=preview)
 
 

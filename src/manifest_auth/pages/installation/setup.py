@@ -14,7 +14,6 @@ from manifest_auth.errors import NotFound, Refusal
 from manifest_auth.http import Answer
 from manifest_auth.pages import security
 from manifest_auth.pages.call import PageCall, View, see_other
-from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import account, frame
 from manifest_auth.pages.installation.sign_in import PATH as SIGN_IN
 from manifest_auth.pages.installation.sign_in import SETUP
@@ -64,7 +63,7 @@ async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answ
     try:
         return await _offer(ctx, call, opened.cookie)
     except Refusal:  # the account page offers it, too
-        return frame.signed_in(ctx, opened.cookie, address(frame.OVERVIEW, done="set-up"))
+        return frame.signed_in(ctx, opened.cookie, frame.OVERVIEW, done="set-up")
 
 
 async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) -> View:
