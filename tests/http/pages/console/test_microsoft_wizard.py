@@ -116,7 +116,7 @@ async def test_a_directory_of_entra_id_that_there_is_not_is_named(setup: Microso
     await console.steps("entra", oidc__issuer=entra_issuer(setup, NOWHERE), **ENTRA)
     [said] = [text for level, text in await console.findings() if level == "bad"]
     assert NOWHERE in said
-    assert "Is the issuer right?" in said
+    assert "Is the issuer, with the directory (tenant) ID in it, right?" in said
 
 
 async def test_dynamics_in_six_steps(setup: MicrosoftSetup, console: Console) -> None:
