@@ -7,10 +7,10 @@ reach no page.
 from __future__ import annotations
 
 from manifest_auth.errors import Refusal, SsoFailed
-from manifest_auth.pages.languages import Words
-from manifest_auth.pages.languages import marked as _
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals
+from manifest_auth.text.languages import Words
+from manifest_auth.text.languages import marked as _
 
 OTHER_BROWSER = _(
     "This sign-in began in another browser, or not at %(address)s; start again there, with cookies allowed"
