@@ -30,7 +30,7 @@ async def test_each_change_is_told_to_the_address(app: App, mail_server: MailSer
     subject, text = await _told(ada, mail_server)
     assert subject == "a second factor was set up"
     assert "An authenticator app was set up" in text
-    assert "from the network address 192.0.2.1" in text
+    assert "from the address 192.0.2.1" in text
     assert begun["secret"] not in text
     codes = check_success(await app.post(f"{OWN}/recovery-codes", token=token), 201)["recoveryCodes"]
     subject, text = await _told(ada, mail_server)

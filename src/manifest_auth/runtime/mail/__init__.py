@@ -15,17 +15,21 @@ from manifest_auth.runtime.mail.domain_emails import (
 )
 from manifest_auth.runtime.mail.emails import (
     access_link,
-    app_removed,
     email_asked,
     email_changed,
     email_confirm,
     email_taken,
     email_undone,
+    invitation,
+    reset,
+)
+from manifest_auth.runtime.mail.factor_emails import (
+    app_removed,
     factor_enrolled,
     factors_reset,
-    invitation,
+    recovery_code_used,
     recovery_codes_made,
-    reset,
+    wrong_codes,
 )
 from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, check_connection
 from manifest_auth.runtime.mail.server import NotSent, Server, server_of
