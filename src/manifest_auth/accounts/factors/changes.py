@@ -57,8 +57,14 @@ def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int) -> None:
     _changed(unit, user_id, 0, reason, now)
 
 
-def _changed(unit: TenantUnit, user_id: int, mask: int, reason: str, now: int, *, but: str = "") -> None:
-    unit.change(_MARK, of_user=user_id, mask=int(mask))
+def forget_browsers(unit: TenantUnit, user_id: int) -> None:
+    """Ends what earlier proofs left behind: the trust of browsers, and sign-ins that wait for a factor. For a new
+    password, a deactivation, and the end of all sessions."""
     trusted_browsers.end_all(unit, user_id)
     challenges.drop_all(unit, user_id)
+
+
+def _changed(unit: TenantUnit, user_id: int, mask: int, reason: str, now: int, *, but: str = "") -> None:
+    unit.change(_MARK, of_user=user_id, mask=int(mask))
+    forget_browsers(unit, user_id)
     sessions.end_all(unit, user_id, reason, now, but=but)

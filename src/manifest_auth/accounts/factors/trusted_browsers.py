@@ -40,16 +40,17 @@ _LIST = tenant_scoped(
     .limit(MOST),
     TrustedBrowser,
 )
-_DROP_KEY = tenant_scoped(delete(trusted_browsers).where(_OWN, _T.key == bindparam("key")))
+_DROP_KEY = tenant_scoped(delete(trusted_browsers).where(_T.key == bindparam("key")))
 _DROP_ONE = tenant_scoped(delete(trusted_browsers).where(_OWN, _T.id == bindparam("of_id")))
 _DROP = tenant_scoped(delete(trusted_browsers).where(_OWN))
 _DROP_ALL = tenant_scoped(delete(trusted_browsers))
 
 
 def trust(unit: TenantUnit, request: Request, random: Random, user_id: int, days: int, before: str | None) -> str:
-    """Trusts the request's browser; the cookie's value. ``before``: the value that the browser had, which ends."""
+    """Trusts the request's browser; the cookie's value. ``before``: the value that the browser had, whoever's trust it
+    was: it ends."""
     if before:
-        unit.change(_DROP_KEY, of_user=user_id, key=_key(before))
+        unit.change(_DROP_KEY, key=_key(before))
     cookie, now = random.text(32), request.now
     unit.change(
         _ADD, id=random.text(12), user_id=user_id, key=_key(cookie), user_agent=request.user_agent,

@@ -233,8 +233,8 @@ def change(
     return changed._replace(email_proved_at=proved_at)
 
 
-def factor_due(unit: TenantUnit, user_id: int, due_at: int) -> None:
-    """Stores from when on sign-in asks to enrol a second factor, milliseconds."""
+def factor_due(unit: TenantUnit, user_id: int, due_at: int | None) -> None:
+    """Stores from when on sign-in asks to enrol a second factor, milliseconds; None: none is due."""
     unit.change(_FACTOR_DUE, id=user_id, due_at=due_at)
 
 

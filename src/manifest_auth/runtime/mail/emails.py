@@ -2,7 +2,7 @@
 
 No input or output.
 
-The only variable parts are the client's name and the link. Names of people are left out, and an e-mail about two
+The only variable parts are the client's name, the link, network addresses and numbers. Names of people are left out, and an e-mail about two
 addresses names neither: otherwise a user who may invite could send texts of their choice in the name of this server.
 """
 
@@ -185,6 +185,62 @@ does not work any more. Open this link to choose a new one:
 {_by_hand(link)}
 
 The link works once, within 30 minutes. Do not pass it on.
+""",
+    )
+
+
+def factor_enrolled(to: str, client: str, address: str, *, is_passkey: bool) -> Email:
+    """To a user for whom a second factor was set up. ``address``: from which network address."""
+    what = "A passkey" if is_passkey else "An authenticator app"
+    return Email(
+        to,
+        f"{client}: a second factor was set up",
+        f"""\
+Hello,
+
+{what} was set up for your account at {client},
+from the network address {address}. All other devices are signed out.
+
+If it was you, you need not do anything.
+
+If it was not you, someone else knows your password. Ask those who manage your
+account to reset its second factors, and choose a new password.
+""",
+    )
+
+
+def recovery_code_used(to: str, client: str, address: str, left: int) -> Email:
+    """To a user with one of whose recovery codes a sign-in went on. ``left``: how many there are still."""
+    return Email(
+        to,
+        f"{client}: a recovery code was used",
+        f"""\
+Hello,
+
+a recovery code was used to sign in to your account at {client},
+from the network address {address}. Recovery codes left: {left}.
+
+If it was you, you need not do anything. Make new codes before they run out.
+
+If it was not you, choose a new password at once, sign out all devices, and
+make new recovery codes.
+""",
+    )
+
+
+def wrong_codes(to: str, client: str, address: str) -> Email:
+    """To a user for whose right password several wrong codes of the second factor came within a day."""
+    return Email(
+        to,
+        f"{client}: someone knows your password",
+        f"""\
+Hello,
+
+someone signed in to your account at {client} with the right password
+and gave a wrong code of the second factor five times or more, last from the
+network address {address}. They did not get in.
+
+If it was not you, choose a new password now.
 """,
     )
 
