@@ -28,8 +28,8 @@ def change(
     under: str = "",
 ) -> Tenant:
     """Changes name and settings. ``before``: locked. None leaves a value as it is. ``under``: prefix of the names of
-    members in a refusal. A session that is older than a new, shorter length ends at once, and all trust of browsers where
-    there is to be none.
+    members in a refusal. A session that is older than a new, shorter length ends at once; so does all trust of browsers
+    where there is to be none.
 
     Raises ValidationError, and Forbidden for a change that only an Admin may make.
     """
