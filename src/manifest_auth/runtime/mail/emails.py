@@ -3,7 +3,8 @@
 No input or output.
 
 The only variable parts are the client's name, the link, network addresses and numbers. Names of people are left out,
-and an e-mail about two addresses names neither: otherwise a user who may invite could send texts of their choice in the name of this server.
+and an e-mail about two addresses names neither: otherwise a user who may invite could send texts of their choice in the
+name of this server.
 """
 
 from __future__ import annotations
