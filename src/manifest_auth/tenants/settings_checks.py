@@ -26,6 +26,8 @@ def check(settings: TenantSettings, under: str = "") -> None:
     for name, seconds in zip(_LENGTHS, _seconds(settings.sessions), strict=True):
         if 0 < seconds < LEAST_S:
             raise ValidationError(details=[(f"{under}sessions.{name}", f"Must be 0 or at least {LEAST_S}")])
+    if settings.second_factor.policy == "roles" and not settings.second_factor.roles:
+        raise ValidationError(details=[(f"{under}secondFactor.roles", "Name one role at least")])
     check_line(settings.contact, f"{under}contact", 200, empty=True)
     check_line(settings.branding.name, f"{under}branding.name", 100, empty=True)
     if settings.branding.accent and not _ACCENT.match(settings.branding.accent):
