@@ -11,7 +11,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.system_admins import Phone
 
 SIGN_IN = "/api/client/auth/sign-in"
-REQUIRED = {"secondFactor": {"policy": "required", "graceDays": 0}}
+REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
 
 
 @dataclass

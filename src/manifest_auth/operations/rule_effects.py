@@ -14,9 +14,10 @@ from manifest_auth.tenants import StoredSettings
 
 
 class Effects(NamedTuple):
-    """``to_enrol``: active users who have to set a second factor up, and had not before; ``trust_ended``: browsers that
-    are asked for it again. ``sessions_ended``: open sessions that are older than the new length; ``with_password``: active users who have
-    one; ``due``: those of them whose password is older than the new age. 0 where the rule in question stays."""
+    """``sessions_ended``: open sessions that are older than the new length; ``with_password``: active users who have
+    one; ``due``: those of them whose password is older than the new age; ``to_enrol``: active users who have to set a
+    second factor up, and had not before; ``trust_ended``: browsers that are asked for it again. 0 where the rule in
+    question stays."""
 
     sessions_ended: int = 0
     with_password: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -111,7 +112,7 @@ async def test_a_used_code_and_a_wrong_one_keep_the_challenge_and_the_fifth_wron
         {"recoveryCode": "abcd", "newPasskey": {}},
     ],
 )
-async def test_exactly_one_answer_is_taken(ada: Person, answer: dict[str, object]) -> None:
+async def test_exactly_one_answer_is_taken(ada: Person, answer: dict[str, Any]) -> None:
     challenge = (await ada.challenge())["challenge"]
     check_refusal(await ada.go_on(challenge, **answer), 400, "VALIDATION_ERROR")
     check_success(await ada.go_on(challenge, otp=ada.code()))
