@@ -71,7 +71,7 @@ async def enrol_totp(ctx: RequestContext, text: str) -> Enrolment:
     TokenExpired, ValidationError where the client does not allow it."""
 
     def work(unit: SystemUnit) -> tuple[str, str]:
-        challenge, tenant, user = _open(unit, ctx, text, lock=True)
+        challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
         bound, sealer = unit.of(tenant.id), ctx.services.sealer
         gate.check_method(tenants.settings_of(tenant.settings), "totp")
         if not challenge.enrols:
@@ -109,7 +109,7 @@ async def continue_sign_in(
     Forbidden for a challenge of another client than the request names, Conflict where passwords were switched off.
     """
     answer.member  # noqa: B018 - raises ValidationError before anything is read
-    found, _, _ = await ctx.services.store.read(lambda unit: _open(unit, ctx, text))
+    found, _, _ = await ctx.services.store.read(lambda unit: open_challenge(unit, ctx, text))
     done = _go_on(ctx, text, answer, browser, trust)
     return await counted(ctx, found.method, done, lambda end: "ok" if end.code is None else "code")
 
@@ -143,7 +143,9 @@ class _Judging(NamedTuple):
     mails: Mails
 
 
-def _open(unit: SystemUnit, ctx: RequestContext, text: str, *, lock: bool = False) -> tuple[Challenge, Tenant, User]:
+def open_challenge(
+    unit: SystemUnit, ctx: RequestContext, text: str, *, lock: bool = False
+) -> tuple[Challenge, Tenant, User]:
     """The challenge, as long as it can be answered. ``lock``: locks the user's row, before the challenge is read again.
     Raises InvalidToken, TokenExpired, AccountDisabled where the client is suspended, Forbidden for one of another
     client than the request names."""
@@ -168,7 +170,7 @@ def _open(unit: SystemUnit, ctx: RequestContext, text: str, *, lock: bool = Fals
 def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCookies) -> _Attempt:
     """Counts the answer before it is judged: for the challenge, the user, and the user from this origin. The user's row
     is locked first, in the same order as where the answer is judged."""
-    challenge, tenant, user = _open(unit, ctx, text, lock=True)
+    challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
     bound = unit.of(tenant.id)
     known = password.known_origin(unit, tenant, user, browser.device, ctx.address)
     counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
@@ -185,7 +187,7 @@ def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCoo
 def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     ctx, browser, mails = judging.ctx, judging.browser, judging.mails
     mails.queued.clear()  # a unit of work may run again
-    challenge, tenant, user = _open(unit, ctx, judging.text, lock=True)
+    challenge, tenant, user = open_challenge(unit, ctx, judging.text, lock=True)
     bound = unit.of(tenant.id)
     try:
         pending = challenges.pending_of(ctx.services.sealer, challenge)

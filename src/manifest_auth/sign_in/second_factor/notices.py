@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from manifest_auth.accounts.factors import Kind, recovery_codes
+from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.mail_queue import Queued
-from manifest_auth.runtime.mail import Email, emails
+from manifest_auth.runtime import mail
+from manifest_auth.runtime.mail import Email
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
@@ -27,14 +29,14 @@ class Mails:
 
 def enrolled(unit: TenantUnit, ctx: RequestContext, mails: Mails, tenant: Tenant, user: User, kind: Kind) -> None:
     """Says what was enrolled, from where, and how to undo it."""
-    email = emails.factor_enrolled(user.email, tenant.name, ctx.address, is_passkey=kind is Kind.PASSKEY)
+    email = mail.factor_enrolled(reader(user, tenant), ctx.address, is_passkey=kind is Kind.PASSKEY)
     _add(unit, ctx, mails, user, email, "second_factor_enrolled")
 
 
 def recovery_code_used(unit: TenantUnit, ctx: RequestContext, mails: Mails, tenant: Tenant, user: User) -> None:
     """Says that a code was used, from where, and how many are left."""
     left = recovery_codes.left(unit, user.id)
-    email = emails.recovery_code_used(user.email, tenant.name, ctx.address, left)
+    email = mail.recovery_code_used(reader(user, tenant), ctx.address, left)
     _add(unit, ctx, mails, user, email, "recovery_code_used")
 
 
@@ -45,7 +47,7 @@ def wrong_code(unit: TenantUnit, ctx: RequestContext, mails: Mails, tenant: Tena
     key = throttle.key_of("wrong_codes", unit.tenant_id, user.id)
     times, rest = divmod(throttle.tally(unit, key, ctx.now, forget_before=ctx.now - DAY * 1000), TOLD_AFTER)
     if times and not rest and not times & (times - 1):
-        email = emails.wrong_codes(user.email, tenant.name, ctx.address)
+        email = mail.wrong_codes(reader(user, tenant), ctx.address)
         _add(unit, ctx, mails, user, email, "second_factor_failed")
 
 
