@@ -61,8 +61,10 @@ class Person:
         """The error of a sign-in that waits for the second factor."""
         return check_refusal(await self.sign_in(), 401, "MFA_REQUIRED")
 
-    async def go_on(self, challenge: str, *, cookies: str = "", **answer: Any) -> Reply:
+    async def go_on(self, challenge: str, *, cookies: str = "", at: str = "", **answer: Any) -> Reply:
+        """An answer to a challenge. ``at``: the address that the proxy before the application names."""
         headers = {"cookie": cookies} if cookies else {}
+        headers |= {"x-forwarded-for": at} if at else {}
         return await self.app.post(f"{SIGN_IN}/continue", {"challenge": challenge, **answer}, headers=headers)
 
     async def enrol_at_sign_in(self) -> dict[str, Any]:
