@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 from tests.support.accounts import new_client, new_user, settle, trail
 from tests.support.application import PASSWORD, App, Reply
@@ -90,3 +93,17 @@ async def enrolled(app: App, *roles: str, **settings: Any) -> Person:
     await who.enrol_at_sign_in()
     await settle(app, who.client, **{"secondFactor": {"policy": "optional"}, **settings})
     return who
+
+
+@contextlib.contextmanager
+def mails_queued(app: App) -> Iterator[list[tuple[str, str]]]:
+    """Recipient and purpose of every e-mail that is queued meanwhile, whether or not it has arrived."""
+    made: list[tuple[str, str]] = []
+    add = app.services.mail_queue.add
+
+    def noted(unit: Any, email: Any, purpose: str, *rest: Any, **more: Any) -> Any:
+        made.append((email.to, purpose))
+        return add(unit, email, purpose, *rest, **more)
+
+    with mock.patch.object(app.services.mail_queue, "add", noted):
+        yield made

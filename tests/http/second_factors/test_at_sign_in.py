@@ -103,6 +103,16 @@ async def test_a_used_code_and_a_wrong_one_keep_the_challenge_and_the_fifth_wron
     assert len(await ada.events("second_factor_failed")) == 5
 
 
+async def test_the_fifth_wrong_code_ends_an_enrolment_too(app: App) -> None:
+    ada = await person(app, **REQUIRED)
+    body = {"challenge": (await ada.challenge())["challenge"], "method": "totp"}
+    ada.phone = Phone(app, check_success(await app.post(f"{SIGN_IN}/enrol", body))["secret"])
+    for code in ["MFA_REQUIRED"] * 4 + ["INVALID_TOKEN"]:
+        check_refusal(await ada.go_on(body["challenge"], otp=ada.wrong()), 401, code)
+    check_refusal(await app.post(f"{SIGN_IN}/enrol", body), 401, "INVALID_TOKEN")
+    assert await ada.fields() == ["enrol"]
+
+
 @pytest.mark.parametrize(
     "answer",
     [
