@@ -24,7 +24,7 @@ def is_required(settings: TenantSettings, roles: int) -> bool:
 def required_roles(settings: TenantSettings) -> int:
     """The roles whose users must have a second factor, a bit mask. Every user has a role."""
     rules = settings.second_factor
-    return {"required": mask_of(Role), "roles": mask_of(rules.roles)}.get(rules.policy, 0)
+    return {"required": mask_of(list(Role)), "roles": mask_of(list(rules.roles))}.get(rules.policy, 0)
 
 
 def default_length(settings: TenantSettings) -> int:
