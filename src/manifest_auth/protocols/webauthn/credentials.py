@@ -1,4 +1,4 @@
-"""A credential as a browser returns it (``PublicKeyCredential.toJSON()``, WebAuthn Level 3, section 5.1), read strictly.
+"""Reads a credential as a browser returns it, strictly (``PublicKeyCredential.toJSON()``, WebAuthn Level 3, 5.1).
 
 The library ignores characters that are not base64url, and members of the client data that are given twice; here both
 are refused, so that no two texts mean the same answer.

@@ -131,7 +131,7 @@ def _check_client_data(credential: Credential, kind: str, expected: Expected) ->
     found = credentials.client_data(credential)
     if found.type != kind:
         raise Refused("clientDataJSON: type")
-    if found.challenge != expected.challenge:
+    if not expected.challenge or found.challenge != expected.challenge:
         raise Refused("challenge")
     if found.origin not in expected.origins:
         raise Refused(f"origin {found.origin!r}")

@@ -189,6 +189,59 @@ The link works once, within 30 minutes. Do not pass it on.
     )
 
 
+def passkey_added(to: str, client: str, address: str) -> Email:
+    """To a user who has a new passkey. ``address``: the IP address that it was added from."""
+    return Email(
+        to,
+        f"{client}: a passkey was added",
+        f"""\
+Hello,
+
+a passkey was added to your account at {client}, from the address
+{address}. It signs in without a password.
+
+If it was not you, remove it in your account, change your password, and tell
+those who manage your account.
+""",
+    )
+
+
+def passkey_removed(to: str, client: str, address: str) -> Email:
+    """To a user one of whose passkeys was removed. ``address``: the IP address that asked for it."""
+    return Email(
+        to,
+        f"{client}: a passkey was removed",
+        f"""\
+Hello,
+
+a passkey was removed from your account at {client}, from the address
+{address}. It does not sign in any more.
+
+If it was not you, change your password, and tell those who manage your
+account.
+""",
+    )
+
+
+def passkey_copied(to: str, client: str, address: str) -> Email:
+    """To a user whose passkey answered with a counter that did not go on. ``address``: the IP address it came from."""
+    return Email(
+        to,
+        f"{client}: a sign-in with your passkey was refused",
+        f"""\
+Hello,
+
+a sign-in to your account at {client} with your passkey was refused. It
+came from the address {address}. The passkey's counter did not go on,
+as it does when someone has a copy of the passkey. Two attempts at the same
+moment look the same.
+
+If it was not you, remove the passkey in your account, and tell those who
+manage your account.
+""",
+    )
+
+
 def domain_failing(to: str, client: str, domain: str, name: str, value: str, until: str) -> Email:
     """To an Admin of the client that owns a domain whose DNS record is missing."""
     return Email(
