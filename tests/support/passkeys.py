@@ -27,6 +27,7 @@ class Holder:
     token: str = ""
     cookie: str = ""
     recovery_codes: tuple[str, ...] = ()
+    ids: list[str] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -45,6 +46,7 @@ class Holder:
         """A new passkey of the signed-in user; the answer's data."""
         credential = self.browser.create(await self.creation_options(), altered)
         data = check_success(await self.send_new(credential, name), 201)
+        self.ids.append(data["passkey"]["id"])
         self.recovery_codes = tuple(data.get("recoveryCodes", self.recovery_codes))
         return data
 

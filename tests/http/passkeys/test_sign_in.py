@@ -10,7 +10,7 @@ from tests.support.accounts import act_on, new_client, settle, trail
 from tests.support.application import App
 from tests.support.authenticator import BE, BS, EDDSA, ES256, RS256, UP, UV, Altered
 from tests.support.envelope import check_refusal, check_success
-from tests.support.passkeys import COOKIE, ORIGIN, PUBLIC, Holder, with_passkey
+from tests.support.passkeys import COOKIE, PASSKEYS, PUBLIC, with_passkey
 from tests.support.second_factors import SIGN_IN
 
 pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
@@ -80,10 +80,7 @@ async def test_the_cookie_is_for_this_host_alone_and_kept(app: App) -> None:
 
 async def test_an_unknown_credential_is_said_to_be_unknown(app: App) -> None:
     ada = await with_passkey(app)
-    token = check_success(await ada.person.go_on((await ada.person.challenge())["challenge"],
-                                                 recoveryCode=ada.recovery_codes[0]))["token"]  # fmt: skip
-    [made] = (await _own(app, token))
-    check_success(await app.send("DELETE", f"/api/client/auth/passkeys/{made}", token=token))
+    check_success(await app.send("DELETE", f"{PASSKEYS}/{ada.ids[0]}", token=ada.token))
     error = check_refusal(await ada.sign_in(), 401, "INVALID_CREDENTIALS")
     assert error["details"] == [{"field": "credential", "message": "unknown"}]
 
@@ -119,7 +116,7 @@ async def test_a_counter_has_to_go_on_or_to_stay_at_zero(app: App) -> None:
         check_success(await ada.sign_in(Altered(counter=counter)))
     for counter in (7, 6, 0):
         check_refusal(await ada.sign_in(Altered(counter=counter)), 401, "INVALID_CREDENTIALS")
-        found = (await trail(app, ada.person.client))
+        found = await trail(app, ada.person.client)
         assert "passkey_counter_regressed" in [event.event for event in found[-2:]]
     check_success(await ada.sign_in(Altered(counter=8)))  # the passkey is kept
     zero = await with_passkey(app)
@@ -151,13 +148,3 @@ async def test_wrong_answers_from_one_address_have_to_wait(app: App) -> None:
         if reply.status == 429:
             break
     check_refusal(reply, 429, "RATE_LIMITED")
-
-
-async def _own(app: App, token: str) -> list[str]:
-    """The ids of the caller's passkeys."""
-    reply = await app.get("/api/client/auth/second-factors", token=token)
-    return [one["id"] for one in check_success(reply)["passkeys"]]
-
-
-def _holder_of(holder: Holder) -> str:
-    return f"{ORIGIN} {holder.person.email}"

@@ -10,6 +10,7 @@ from typing import Any
 from manifest_auth import audit, tenants
 from manifest_auth.accounts.factors import passkey_rows
 from manifest_auth.accounts.factors.passkey_rows import Passkey
+from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.protocols import webauthn
@@ -53,7 +54,7 @@ def accept(unit: TenantUnit, ctx: RequestContext, user: User, row: Passkey, asse
     subject = f"user:{user.id}"
     if passkey_rows.get(unit, user.id, row.id) is not None:
         audit.record(unit, ctx, Event.PASSKEY_COUNTER_REGRESSED, subject, passkey=row.id)
-        notice = mail.passkey_copied(user.email, _client_name(unit), ctx.address)
+        notice = mail.passkey_copied(reader(user, tenants.get(unit, user.tenant_id)), ctx.address)
         ctx.services.mail_queue.add(unit, notice, "passkey", subject)
     return False
 
@@ -71,7 +72,3 @@ def judge(unit: SystemUnit, ctx: RequestContext, user: User, challenge: str, cre
     except Refused as refused:
         return f"passkey: {refused}"
     return "" if accept(bound, ctx, user, row, asserted) else "passkey: its counter did not go on"
-
-
-def _client_name(unit: TenantUnit) -> str:
-    return tenants.get(unit, unit.tenant_id).name

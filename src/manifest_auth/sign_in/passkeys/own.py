@@ -8,6 +8,7 @@ from manifest_auth import audit, tenants
 from manifest_auth.accounts import factors, users
 from manifest_auth.accounts.factors import Kind, passkey_rows
 from manifest_auth.accounts.factors.passkey_rows import Passkey
+from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal
@@ -112,7 +113,7 @@ async def remove(ctx: RequestContext, passkey_id: str) -> None:
         passkey_rows.drop(bound, user.id, passkey_id)
         factors.removed(bound, user.id, user.factors, ctx.now, but=caller.session_id)
         audit.record(bound, ctx, Event.PASSKEY_REMOVED, caller.actor, passkey=passkey_id)
-        notice = mail.passkey_removed(user.email, tenant.name, ctx.address)
+        notice = mail.passkey_removed(reader(user, tenant), ctx.address)
         return ctx.services.mail_queue.add(bound, notice, "passkey", caller.actor)
 
     ctx.services.mail_queue.send_soon(ctx.request_id, await ctx.services.store.write(work))

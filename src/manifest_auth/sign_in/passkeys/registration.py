@@ -8,6 +8,7 @@ from manifest_auth import audit, tenants
 from manifest_auth.accounts import factors
 from manifest_auth.accounts.factors import Kind, passkey_rows
 from manifest_auth.accounts.factors.passkey_rows import Passkey
+from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict
@@ -86,7 +87,7 @@ def add(
     relying_party.keep(unit, party.id)
     codes = factors.added(bound, services.random, user.id, user.factors, Kind.PASSKEY, ctx.now, but=but)
     audit.record(bound, ctx, Event.PASSKEY_ADDED, subject, passkey=row.id, name=row.name, provider=provider or "")
-    notice = mail.passkey_added(user.email, tenant.name, ctx.address)
+    notice = mail.passkey_added(reader(user, tenant), ctx.address)
     return Added(row, codes, services.mail_queue.add(bound, notice, "passkey", subject))
 
 
