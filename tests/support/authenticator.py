@@ -105,7 +105,13 @@ class Authenticator:
 
     def create(self, options: dict[str, Any], altered: Altered = RIGHT) -> dict[str, Any]:
         """What ``navigator.credentials.create`` answers to ``publicKey``, as JSON; the credential is kept."""
-        identifier = os.urandom(32)
+        return self._create(options, os.urandom(32), altered)
+
+    def create_again(self, options: dict[str, Any], identifier: str, key: Key) -> dict[str, Any]:
+        """The same with the id of another credential, as someone else's."""
+        return self._create(options, base64url.decode(identifier), Altered(key=key))
+
+    def _create(self, options: dict[str, Any], identifier: bytes, altered: Altered) -> dict[str, Any]:
         key = altered.key or Key(self.algorithm)
         made = Made(
             base64url.encode(identifier), key, options["rp"]["id"], options["user"]["id"], self.flags,

@@ -106,7 +106,7 @@ async def test_where_the_client_does_not_want_it_a_passkey_alone_does_not_sign_i
 
 async def test_who_is_deactivated_does_not_get_in(app: App) -> None:
     ada = await with_passkey(app)
-    await act_on(app, f"clients/{ada.person.client}/users/{ada.person.id}/deactivate")
+    await act_on(app, f"{ada.person.client}/users/{ada.person.id}/deactivate")
     check_refusal(await ada.sign_in(), 403, "ACCOUNT_DISABLED")
 
 
