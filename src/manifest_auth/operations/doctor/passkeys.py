@@ -12,9 +12,9 @@ async def passkey_findings(settings: Settings, store: Store) -> list[tuple[str, 
     now = await standing.look(store, settings)
     found = []
     if now.void:
-        found.append(("bad", f"passkeys: {now.void} were made for {now.kept if now.rp_id != now.kept else 'another name'} "
-                             f"and do not work at {settings.public_url}: put MANIFEST_PUBLIC_URL back, or their owners "
-                             "have to add new ones"))  # fmt: skip
+        made_for = now.kept if now.rp_id != now.kept else "another name"
+        found.append(("bad", f"passkeys: {now.void} were made for {made_for} and do not work at {settings.public_url}: "
+                             "put MANIFEST_PUBLIC_URL back, or their owners have to add new ones"))  # fmt: skip
     if now.why_off:
         return [*found, ("note", f"passkeys: off, since {now.why_off}")]
     if settings.passkey_rp_id and settings.passkey_rp_id != now.rp_id:
