@@ -11,7 +11,6 @@ from sqlalchemy import bindparam, update
 
 from manifest_auth import sessions, tenants
 from manifest_auth.accounts.factors import challenges, passkey_rows, recovery_codes, totp, trusted_browsers
-from manifest_auth.accounts.users import User
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.clock import Random
 from manifest_auth.store import TenantUnit, tenant_scoped
@@ -44,9 +43,10 @@ def added(
     return recovery_codes.make(unit, random, user_id, now) if not before else ()
 
 
-def check_removable(user: User, settings: TenantSettings, kind: Kind) -> None:
-    """Raises Conflict where the last factor of a user would go, and the client's policy requires one."""
-    if not user.factors & ~kind and tenants.is_required(settings, user.roles):
+def check_removable(mask: int, roles: int, settings: TenantSettings, kind: Kind) -> None:
+    """Raises Conflict where the last factor of a user with these ``roles`` would go, and the client's policy requires
+    one. ``mask``: the user's factors."""
+    if not mask & ~kind and tenants.is_required(settings, roles):
         raise Conflict("Your organisation requires a second factor: add another one first")
 
 
