@@ -85,7 +85,11 @@ async def test_everything_that_a_factor_gave_is_gone(team: Team, by: str, tmp_pa
     codes = check_success(await app.post(f"{OWN}/recovery-codes", token=token), 201)["recoveryCodes"]
     await app.post(f"{OWN}/totp", token=token)  # another app, that waits for its first code
     trusted = await ada.trusted()
-    open_ones = [token, (await ada.answered()).data["token"], (await ada.sign_in(cookie=trusted)).data["token"]]
+    open_ones = [
+        token,
+        (await ada.answered()).data["token"],
+        (await ada.sign_in(cookies=f"trust={trusted}")).data["token"],
+    ]
     link = await started_reset(team, ada.id)
     waiting = (await ada.challenge())["challenge"]
     assert await act(team, ada, tmp_path) == (1, 4)
@@ -101,7 +105,7 @@ async def test_everything_that_a_factor_gave_is_gone(team: Team, by: str, tmp_pa
     assert (event.actor, event.subject) == (named, f"user:{ada.id}")
     assert event.members == {"reason": REASON, "factors": 1, "sessions_ended": 4, "links_closed": 1}
     await ada.enrol(await ada.token())
-    check_refusal(await ada.sign_in(cookie=trusted), 401, "MFA_REQUIRED")
+    check_refusal(await ada.sign_in(cookies=f"trust={trusted}"), 401, "MFA_REQUIRED")
 
 
 async def test_where_one_is_required_it_is_enrolled_at_the_next_sign_in_without_another_grace(app: App) -> None:

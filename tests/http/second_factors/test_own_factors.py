@@ -92,7 +92,7 @@ async def test_a_change_ends_the_other_sessions_and_all_trust(app: App, act: str
     if act != "add":
         await ada.enrol(token)
     trust = "" if act == "add" else await ada.trusted()
-    other = (await ada.sign_in(cookie=trust)).data["token"]
+    other = (await ada.sign_in(cookies=f"trust={trust}")).data["token"]
     waiting = None if act == "add" else (await ada.challenge())["challenge"]
     if act == "remove":
         check_success(await app.send("DELETE", f"{OWN}/totp", token=token))
@@ -110,7 +110,7 @@ async def test_a_change_ends_the_other_sessions_and_all_trust(app: App, act: str
         assert shown["recoveryCodesLeft"] == 0
         check_success(await ada.sign_in())
     elif act == "replace":
-        check_refusal(await ada.sign_in(cookie=trust), 401, "MFA_REQUIRED")
+        check_refusal(await ada.sign_in(cookies=f"trust={trust}"), 401, "MFA_REQUIRED")
 
 
 async def test_a_factor_that_the_policy_requires_is_not_removed(app: App) -> None:
@@ -167,11 +167,11 @@ async def test_trust_is_listed_and_ended_one_by_one_and_all_at_once(app: App) ->
     foreign = await app.send("DELETE", f"{OWN}/trusted/{rows[0]['id']}", token=await eve.token())
     check_refusal(foreign, 404, "NOT_FOUND")
     assert check_success(await app.send("DELETE", f"{OWN}/trusted/{rows[0]['id']}", token=token)) == {"ended": 1}
-    asked = [(await ada.sign_in(cookie=cookie)).status for cookie in cookies]
+    asked = [(await ada.sign_in(cookies=f"trust={cookie}")).status for cookie in cookies]
     assert asked == [200, 200, 401], "the newest was the first of the list"
     assert check_success(await app.send("DELETE", f"{OWN}/trusted", token=token)) == {"ended": 2}
     assert check_success(await app.send("DELETE", f"{OWN}/trusted", token=token)) == {"ended": 0}
-    assert [(await ada.sign_in(cookie=cookie)).status for cookie in cookies] == [401] * 3
+    assert [(await ada.sign_in(cookies=f"trust={cookie}")).status for cookie in cookies] == [401] * 3
 
 
 async def test_each_act_stands_in_the_trail_without_a_secret(app: App) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from manifest_auth.api.client.auth import EndedData, Nothing
+from manifest_auth.api.client.passkeys import WirePasskey, shown
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
-from manifest_auth.protocols import qr_codes
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import own
 from manifest_auth.text.canonical import when
@@ -24,17 +23,6 @@ class TotpConfirmBody(msgspec.Struct, frozen=True):
 class TotpData(Wire, frozen=True):
     created_at: Time
     last_used_at: Time | None
-
-
-class PasskeyData(Wire, frozen=True):
-    """``backedUp``: whether it is synced, as the browser said last; ``provider``: who keeps it, where that is known."""
-
-    id: str
-    name: str
-    created_at: Time
-    last_used_at: Time | None
-    backed_up: bool
-    provider: str | None
 
 
 class TrustedData(Wire, frozen=True):
@@ -58,7 +46,7 @@ class FactorsData(Wire, frozen=True):
     """``totp``: the authenticator app, null where there is none."""
 
     totp: TotpData | None
-    passkeys: tuple[PasskeyData, ...]
+    passkeys: tuple[WirePasskey, ...]
     recovery_codes_left: int
     trusted: tuple[TrustedData, ...]
     policy: PolicyData
@@ -80,10 +68,9 @@ class FactorCodesData(Wire, frozen=True):
 
 async def _look(ctx: RequestContext, call: Call[None]) -> FactorsData:
     found = await own.look(ctx)
-    passkeys = (PasskeyData.of(row, backed_up=bool(row.backup_state), provider=None) for row in found.passkeys)
     return FactorsData(
         TotpData.of(found.totp) if found.totp is not None else None,
-        tuple(passkeys),
+        tuple(map(shown, found.passkeys)),
         found.codes_left,
         tuple(TrustedData.of(row) for row in found.trusted),
         PolicyData(found.is_required, when(found.due_at) if found.due_at is not None else None, found.methods),
@@ -91,8 +78,7 @@ async def _look(ctx: RequestContext, call: Call[None]) -> FactorsData:
 
 
 async def _begin(ctx: RequestContext, call: Call[None]) -> TotpSecretData:
-    secret, uri = await own.begin_totp(ctx)
-    return TotpSecretData(secret, uri, await asyncio.to_thread(qr_codes.svg, uri))
+    return TotpSecretData(*await own.begin_totp(ctx))
 
 
 async def _confirm(ctx: RequestContext, call: Call[TotpConfirmBody]) -> FactorCodesData:

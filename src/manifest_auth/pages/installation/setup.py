@@ -11,8 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.errors import NotFound, Refusal
-from manifest_auth.http import Answer
-from manifest_auth.pages import security
+from manifest_auth.http import Answer, form_cookies
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.installation import account, frame
 from manifest_auth.pages.installation.sign_in import PATH as SIGN_IN
@@ -72,7 +71,7 @@ async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) ->
     ctx.caller = call.admin = await console.identify(ctx, cookie)
     secret = await admin_own_account.enrol(ctx, Credentials(call.fields.password, None))
     shown = await account.new_factor(ctx, secret)
-    call.form_cookie = security.new_cookie(ctx)  # forms from before the sign-in are void
+    call.form_cookie = form_cookies.new_cookie(ctx)  # forms from before the sign-in are void
     return View(shown, headers=(frame.session_cookie(ctx, cookie),), template=_FACTOR_TEMPLATE)
 
 

@@ -6,6 +6,7 @@ removed all trust ends, and every session but the one that did it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
@@ -19,6 +20,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.mail_queue import Queued
+from manifest_auth.protocols import qr_codes
 from manifest_auth.protocols import totp as protocol
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import gate
@@ -70,14 +72,15 @@ async def begin_totp(ctx: RequestContext) -> Enrolment:
     gate.check_method(tenants.settings_of(caller.tenant_settings), "totp")
     secret = protocol.new_secret(ctx.services.random)
 
-    def work(unit: TenantUnit) -> Enrolment:
+    def work(unit: TenantUnit) -> str:
         user = users.get(unit, caller.user_id, lock=True)
         totp.begin(unit, ctx.services.sealer, user.id, secret, ctx.now)
         audit.record(unit, ctx, Event.SECOND_FACTOR_BEGUN, f"user:{user.id}", factor="totp")
         shown = tenants.shown_name(tenants.get(unit, unit.tenant_id))
-        return Enrolment(secret, protocol.address(secret, user.email, shown))
+        return protocol.address(secret, user.email, shown)
 
-    return await ctx.store.write(work)
+    uri = await ctx.store.write(work)
+    return Enrolment(secret, uri, await asyncio.to_thread(qr_codes.svg, uri))
 
 
 async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
@@ -108,7 +111,7 @@ async def remove_totp(ctx: RequestContext) -> None:
             raise NotFound()
         if not user.factors & Kind.TOTP:
             return None, None
-        factors.check_removable(user, settings, Kind.TOTP)
+        factors.check_removable(user.factors, user.roles, settings, Kind.TOTP)
         factors.removed(unit, user.id, user.factors, ctx.now, but=ctx.user.session_id)
         event = Event.SECOND_FACTOR_REMOVED
         return None, factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, event, factor="totp")
