@@ -157,7 +157,8 @@ async def test_new_recovery_codes_void_the_former_ones(app: App) -> None:
 
 
 async def test_trust_is_listed_and_ended_one_by_one_and_all_at_once(app: App) -> None:
-    ada, eve = await person(app), await person(app)
+    ada = await person(app)
+    eve = await person(app, ada.client)
     token = await ada.token()
     await ada.enrol(token)
     cookies = [await ada.trusted() for _ in range(3)]
