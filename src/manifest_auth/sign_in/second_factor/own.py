@@ -67,7 +67,7 @@ async def begin_totp(ctx: RequestContext) -> NewApp:
     """A new secret, which counts from its first right code on (:func:`confirm_totp`). The app that counts until then
     still does. Raises ValidationError where the client does not let users enrol one."""
     caller = ctx.user
-    gate.check_method(tenants.settings_of(caller.tenant_settings), "totp")
+    gate.check_method(ctx, tenants.settings_of(caller.tenant_settings), "totp")
     secret = protocol.new_secret(ctx.services.random)
 
     def work(unit: TenantUnit) -> tuple[str, str]:
@@ -82,7 +82,7 @@ async def begin_totp(ctx: RequestContext) -> NewApp:
 async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
     """Makes the new secret count, in place of the one before; ten recovery codes if it is the first factor, else none.
     Raises Conflict where no secret waits, ValidationError for a wrong code."""
-    gate.check_method(tenants.settings_of(ctx.user.tenant_settings), "totp")
+    gate.check_method(ctx, tenants.settings_of(ctx.user.tenant_settings), "totp")
 
     def work(unit: TenantUnit, user: User) -> tuple[tuple[str, ...], Queued | None]:
         services = ctx.services
