@@ -9,7 +9,7 @@ from manifest_auth.accounts import factors, users
 from manifest_auth.accounts.factors import Kind, challenges, totp, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.users import User
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import InvalidToken, Refusal, TokenExpired
 from manifest_auth.protocols import totp as protocol
 from manifest_auth.runtime.metrics import EntryPoint
@@ -23,7 +23,7 @@ from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
 from manifest_auth.sign_in.sign_in_metrics import counted
 from manifest_auth.store import SystemUnit
-from manifest_auth.tenants import Tenant
+from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
@@ -137,6 +137,7 @@ def _judge(
         raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
     codes: tuple[str, ...] = ()
     if challenge.enrols:
+        step_up.proved_otherwise(ctx, Act.FACTORS)
         judged, codes = _enrol(unit, ctx, tenant, user, pending, answer)
     else:
         judged = judge(bound, ctx, user, answer)
