@@ -42,6 +42,7 @@ from manifest_auth.api.client import identities as client_identities
 from manifest_auth.api.client import link_start as client_link_start
 from manifest_auth.api.client import one_time_links as client_one_time_links
 from manifest_auth.api.client import profile as client_profile
+from manifest_auth.api.client import reauthentication as client_reauthentication
 from manifest_auth.api.client import second_factor as client_second_factor
 from manifest_auth.api.client import settings as client_settings
 from manifest_auth.api.client import single_sign_on as client_single_sign_on
@@ -93,6 +94,7 @@ ROUTES = (
     *client_audit.ROUTES,
     *client_profile.ROUTES,
     *client_second_factor.ROUTES,
+    *client_reauthentication.ROUTES,
     *client_settings.ROUTES,
     *admin_auth.ROUTES,
     *admin_clients.ROUTES,

@@ -65,8 +65,8 @@ async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
     """Starts a change for the caller, who enters the current password. Raises ValidationError, InvalidCredentials,
     RateLimited, Overloaded, ReauthenticationRequired, and Conflict where no mail is set up or the caller has no
     password."""
-    step_up.check(ctx, Act.EMAIL)
     caller = ctx.user
+    step_up.check(ctx, Act.EMAIL, needed=step_up.uses_password(caller))  # no one else can change it
     check_email(email, "newEmail")
     user = await ctx.store.read(lambda unit: users.get(unit, caller.user_id))
     if why := why_not(ctx, user):

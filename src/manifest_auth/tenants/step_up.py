@@ -6,7 +6,7 @@ every interface calls; :mod:`manifest_auth.audit.guarded_acts` holds that none f
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NoReturn
 
 from manifest_auth.audit.guarded_acts import OF_SYSTEM_ADMINS, Act
 from manifest_auth.context import RECENT_MS, Acting, AdminCaller, Principal, Request
@@ -44,7 +44,12 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
     if isinstance(caller, AdminCaller) and act & OF_SYSTEM_ADMINS and not _is_recent(caller.proved_at, acting.now):
         raise ReauthenticationRequired("Password and code are needed again", details=[("password", "Your password")])
     if isinstance(caller, Principal) and _guards(caller, act) and not _has_proved(caller, act, acting.now):
-        raise ReauthenticationRequired(details=[(name, _SENTENCES[name]) for name in what_would_do(caller)])
+        refuse(caller)
+
+
+def refuse(caller: Principal) -> NoReturn:
+    """Raises ReauthenticationRequired, which names what would do."""
+    raise ReauthenticationRequired(details=[(name, _SENTENCES[name]) for name in what_would_do(caller)])
 
 
 def proved_otherwise(acting: Acting, act: Act) -> None:
