@@ -112,10 +112,8 @@ async def test_a_trusted_browser_proves_nothing_until_its_code(app: App) -> None
     due = await ada.challenge()
     trusted = (await ada.go_on(due["challenge"], otp=ada.phone.code(), trust=True)).cookie("trust")
     body = {"email": ada.email, "password": PASSWORD}
-    reply = await app.post(
-        "/api/client/auth/sign-in", body, headers={"X-Client-ID": ada.client, "Cookie": f"trust={trusted}"}
-    )
-    token = check_success(reply)["token"]
+    headers = {"X-Client-ID": ada.client, "Cookie": f"trust={trusted}"}
+    token = check_success(await app.post("/api/client/auth/sign-in", body, headers=headers))["token"]
     assert (await app.me(token)).data["session"]["amr"] == ["pwd", "trusted"]
     check_asked(await act(app, token))
     app.clock.advance(2 * MINUTE)
@@ -135,7 +133,7 @@ async def test_what_proves_too_little_or_too_much_is_no_attempt(app: App, body: 
 
 
 async def test_anothers_password_code_and_recovery_code_are_refused(app: App) -> None:
-    ada, token, _ = await with_a_factor(app)
+    _, token, _ = await with_a_factor(app)
     eve, _, codes = await with_a_factor(app)
     assert eve.phone is not None
     for answer in ({"otp": eve.phone.code()}, {"recoveryCode": codes[0]}):
