@@ -49,13 +49,13 @@ from manifest_auth.api.client import single_sign_on as client_single_sign_on
 from manifest_auth.api.graphql import explorer as graphql_explorer
 from manifest_auth.api.graphql import routes as graphql_routes
 from manifest_auth.audit.refusals import Refusals
-from manifest_auth.http import RouteTable
+from manifest_auth.http import Route, RouteTable
 from manifest_auth.http.pipeline import Pipeline
 from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.domains import watch
-from manifest_auth.pages import all_pages as pages
+from manifest_auth.pages import brand_files
 from manifest_auth.pages.errors import where_no_route_is
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
@@ -115,8 +115,16 @@ ROUTES = (
     *admin_audit.ROUTES,
     *operational_routes.ROUTES,
     *docs_site.ROUTES,
-    *pages.ROUTES,
+    *brand_files.ROUTES,
 )
+
+
+def page_routes() -> tuple[Route, ...]:
+    """The routes of pages, which are imported with the first of them: a start costs less time and memory."""
+    from manifest_auth.pages.all_pages import ROUTES as PAGES
+
+    return PAGES
+
 
 Scope = MutableMapping[str, Any]
 
@@ -210,7 +218,7 @@ class Application:
 
     def __init__(self, services: Services) -> None:
         self.services = services
-        table = RouteTable(ROUTES)
+        table = RouteTable(ROUTES, page_routes)
         operational_routes.describe(table, services)
         self._pipeline = Pipeline(services, table, where_no_route_is)
 

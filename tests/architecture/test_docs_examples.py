@@ -17,7 +17,7 @@ from graphql import parse, validate
 
 from manifest_auth.api import power_apps_connector
 from manifest_auth.api.graphql.schema import SCHEMA
-from manifest_auth.app import ROUTES
+from manifest_auth.app import ROUTES, page_routes
 from manifest_auth.cli.main import parser
 from manifest_auth.http import RouteTable
 from manifest_auth.operations.providers.models import ProviderBody
@@ -68,7 +68,7 @@ def test_the_commands_on_the_pages_are_commands() -> None:
 
 
 def test_the_calls_on_the_pages_are_routes_and_their_bodies_fit() -> None:
-    table, seen = RouteTable(ROUTES), set()
+    table, seen = RouteTable((*ROUTES, *page_routes())), set()
     for call in docs_pages.requests():
         route, _ = table.find(call.method, call.path)  # raises for what is no route
         if call.body is not None:

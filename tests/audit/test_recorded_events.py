@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from manifest_auth import audit
+from manifest_auth.audit import Event
+from manifest_auth.context import Origin
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App
 from tests.support.team import Team, new_team
@@ -71,3 +76,13 @@ async def test_the_first_keys_of_an_installation(app: App) -> None:
         "forms",
         "page-state",
     }
+
+
+@pytest.mark.parametrize("event", sorted(audit.OF_THE_INSTALLATION, key=str), ids=str)
+async def test_an_event_of_the_installation_comes_into_no_clients_chain(app: App, event: Event) -> None:
+    client, origin = await new_client(app), Origin(app.clock.now_ms(), "system", "", "a test")
+    before = await trail(app, client)
+    number = int((before[0].subject).partition(":")[2])
+    with pytest.raises(ValueError, match=event.value):
+        await app.services.store.of(number).write(lambda unit: audit.record(unit, origin, event))
+    assert await trail(app, client) == before

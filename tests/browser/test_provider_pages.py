@@ -113,7 +113,7 @@ STATES: dict[str, Callable[[World], None]] = {
     f"POST {NEW}": _refused_values,
     f"GET {LIST}/{{name}}": _at(OKTA),
     f"GET {LIST}/{{name}} our values": _at(f"{SAML}?step=ours"),
-    f"GET {LIST}/{{name}} their values": _at(f"{SAML}?step=theirs&saved=1"),
+    f"GET {LIST}/{{name}} their values": _at(f"{SAML}?step=theirs"),
     f"GET {LIST}/{{name}} rules": _at(f"{OKTA}?step=rules"),
     f"POST {LIST}/{{name}}/rules": _refused_rules,
     f"GET {LIST}/{{name}} test": _at(f"{OKTA}?step=test"),

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from jinja2 import StrictUndefined, UndefinedError, nodes
 
-from manifest_auth.app import ROUTES
-from manifest_auth.http import Access
-from manifest_auth.pages import languages, rendering
+from manifest_auth.app import page_routes
+from manifest_auth.pages import rendering
+from manifest_auth.text.languages import catalogue
 
 PAGES = Path(rendering.__file__).parent
 NAMES = sorted(path.relative_to(rendering.TEMPLATES).as_posix() for path in rendering.TEMPLATES.rglob("*.html"))
@@ -46,13 +46,13 @@ def test_translations_escape_what_is_put_into_them() -> None:
     environment = rendering.environment()
     text = '{{ _("You are signed in at %(client)s.", client=x) }}'
     for language in ("en", "de"):
-        shown = environment.from_string(text).render(x="<b>", t=languages.catalogue(language))
+        shown = environment.from_string(text).render(x="<b>", t=catalogue(language))
         assert "&lt;b&gt;" in shown
         assert "<b>" not in shown
 
 
 def test_every_template_is_a_pages_or_a_part_of_one() -> None:
-    used = {route.template for route in ROUTES if route.access is Access.PAGE}
+    used = {route.template for route in page_routes()}
     for path in PAGES.rglob("*.py"):
         used |= set(re.findall(r'"([a-z_/]+\.html)"', path.read_text("utf-8")))
     assert used - {""} <= set(NAMES)

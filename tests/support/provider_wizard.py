@@ -78,7 +78,7 @@ class Wizard:
 
     async def begin(self) -> str:
         """Where the link of the fifth step leads; its cookie is kept."""
-        page = await self.visitor.get(f"{self.path}/try")
+        page = await self.visitor.get(f"{self.path}/try", Sec_Fetch_Site="same-origin")
         assert page.status == 302, page.reply.text
         self.visitor.cookies |= flow_cookies(page.reply)
         return page.location

@@ -36,7 +36,7 @@ def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
 def _listed(*, pages: bool) -> list[Route]:
     return [
         Route(one.method, one.path, one.access.value, one.limit, one.streams, _members(one.form or one.body))
-        for one in app.ROUTES
+        for one in (*app.ROUTES, *app.page_routes())
         if (one.access is Access.PAGE) is pages
     ]
 

@@ -39,7 +39,8 @@ class Person:
         challenge = (await self.challenge())["challenge"]
         begun = check_success(await self.app.post(f"{SIGN_IN}/enrol", {"challenge": challenge, "method": "totp"}))
         self.phone = Phone(self.app, begun["secret"])
-        return check_success(await self.go_on(challenge, otp=self.phone.code()))
+        data: dict[str, Any] = check_success(await self.go_on(challenge, otp=self.phone.code()))
+        return data
 
 
 async def person(app: App, client: str = "", *roles: str, **settings: Any) -> Person:

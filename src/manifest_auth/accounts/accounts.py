@@ -13,7 +13,7 @@ from manifest_auth.accounts.rank import RequestOrOrigin
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event, Origin
 from manifest_auth.context import AdminCaller, Request
-from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
+from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import role_names
 from manifest_auth.store import TenantUnit
@@ -165,12 +165,10 @@ def end_sessions(unit: TenantUnit, who: Request, user_id: int) -> int:
 
 
 def end_session(unit: TenantUnit, who: Request, user_id: int, session_id: str) -> None:
-    """Ends one session of the user. Raises NotFound, also for a session of another user, and Forbidden."""
+    """Ends one session of the user. Raises NotFound, also for a session of another user, SessionOver, Forbidden."""
     user = rank.get_managed(unit, who, user_id)
     _check_own_sessions(who, user)
-    found = sessions.find_listed(unit, session_id)
-    if found is None or found.user_id != user.id or not sessions.end(unit, session_id, "ended_by_admin", who.now):
-        raise NotFound()
+    sessions.end_one(unit, user.id, session_id, "ended_by_admin", who.now)
     audit.record(unit, who, Event.SESSION_ENDED, f"user:{user.id}", session=session_id)
 
 

@@ -11,6 +11,7 @@ from manifest_auth.audit.events import (
     COLUMNS,
     INSTALLATION,
     MOST_SKEW_MS,
+    OF_THE_INSTALLATION,
     Event,
     Point,
     digest,

@@ -127,6 +127,15 @@ class Event(enum.Enum):
     PROVIDER_NAME_PINNED = "provider_name_pinned"
 
 
+#: Of the installation alone: no client's chain ever has one.
+OF_THE_INSTALLATION = frozenset({
+    Event.CLIENT_DELETED, Event.SETUP_CODE_MADE, Event.SETUP_CODE_FAILED, Event.ADMIN_CREATED, Event.ADMIN_DISABLED,
+    Event.ADMIN_ENABLED, Event.ADMIN_PASSWORD_RESET, Event.INSTALLATION_CHANGED, Event.KEYS_MADE, Event.KEYS_ROTATED,
+    Event.KEY_RETIRED, Event.SECRETS_REENCRYPTED, Event.LICENSE_INSTALLED, Event.LICENSE_REFUSED,
+    Event.LICENSE_STATE_CHANGED, Event.BACKED_UP, Event.RESTORED, Event.SCHEMA_UPGRADED, Event.PROVIDER_NAME_PINNED,
+})  # fmt: skip
+
+
 class Point(NamedTuple):
     """A position in a chain: an event's number and hash."""
 
@@ -152,9 +161,11 @@ def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **
     """Appends one event to the chain of the unit's tenant. ``subject``: what it concerns, like ``user:7``.
 
     The chain's head is locked until the transaction ends, so events of one tenant have one order on all nodes; the time
-    is taken while the lock is held.
+    is taken while the lock is held. Raises ValueError for an event of the installation in another chain.
     """
     check_was_asked(acting, event.value, subject)
+    if event in OF_THE_INSTALLATION and unit.tenant_id != INSTALLATION:
+        raise ValueError(f"{event.value} is an event of the installation")
     head = lock(unit)
     if head.gone_at is not None and has_valid_mac(unit.macs, unit.tenant_id, head):
         return  # the client was deleted with its audit trail during this request

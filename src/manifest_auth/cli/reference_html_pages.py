@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifest_auth.app import ROUTES
+from manifest_auth.app import ROUTES, page_routes
 from manifest_auth.http import Access, Route
 
 _HEAD = """\
@@ -22,7 +22,7 @@ and send everyone else to `/installation/sign-in`.
 
 def pages_page() -> str:
     """The text of ``pages.md``: all pages, by address."""
-    found = [route for route in ROUTES if route.access is Access.PAGE]
+    found = [route for route in (*ROUTES, *page_routes()) if route.access is Access.PAGE]
     return _HEAD + "".join(_line(route) for route in sorted(found, key=lambda route: (route.path, route.method)))
 
 

@@ -99,7 +99,12 @@ class Pipeline:
             _check_target(scope, head)
             if scope["path"].startswith(_ADMIN_PATHS):
                 await self._check_admin_access(ctx, scope["path"])
-            route, path = self._table.find(method, scope["path"])
+            try:
+                route, path = self._table.find(method, scope["path"])
+            except NotFound:
+                if not await self._table.load_more(scope["path"]):
+                    raise
+                route, path = self._table.find(method, scope["path"])
             pattern = route.path
             head.check()  # after finding the route, which defines the form of refusals
             answer = await self._handle(ctx, route, path, head, scope, receive)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -73,6 +74,10 @@ Refused = Callable[[RequestContext, Refusal, Head], Awaitable[Answer[None]]]
 _UNGATED = ("/assets/", "/docs/", "/installation", "/favicon.ico", "/robots.txt")
 
 
+#: No page has an address below these.
+_NO_PAGES = ("/api/", "/oauth2/")
+
+
 async def refuse_in_envelope(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
     """The default answer to a refusal."""
     return refuse(refusal, ctx.request_id)
@@ -135,14 +140,35 @@ def _model(hint: Any) -> type[msgspec.Struct] | None:
 
 
 class RouteTable:
-    """Finds a route by method and path: a dictionary lookup for fixed paths, a comparison of segments for others."""
+    """Finds a route by method and path: a dictionary lookup for fixed paths, a comparison of segments for others.
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    ``more``: makes the routes of pages, at the first request that may be for one.
+    """
+
+    def __init__(self, routes: Iterable[Route], more: Callable[[], Iterable[Route]] = tuple) -> None:
         self.routes = tuple(routes)
+        self._more: Callable[[], Iterable[Route]] | None = more
+        self._loading: asyncio.Future[Iterable[Route]] | None = None
         self._fixed: dict[str, dict[str, Route]] = {}
         self._patterns: dict[int, list[tuple[tuple[str, ...], dict[str, Route]]]] = {}
-        for route in self.routes:
+        self._add(self.routes)
+
+    def _add(self, routes: Iterable[Route]) -> None:
+        for route in routes:
             self._methods(route.path)[route.method] = route
+
+    async def load_more(self, path: str) -> bool:
+        """Loads the remaining routes, in a thread, unless none of them can have this path. False: there is nothing
+        to load."""
+        if self._more is None or path.startswith(_NO_PAGES):
+            return False
+        if self._loading is None:
+            self._loading = asyncio.ensure_future(asyncio.to_thread(self._more))
+        routes = await asyncio.shield(self._loading)
+        if self._more is not None:
+            self._more = None
+            self._add(routes)
+        return True
 
     def _methods(self, path: str) -> dict[str, Route]:
         if "{" not in path:

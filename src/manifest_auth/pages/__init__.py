@@ -3,8 +3,8 @@
 Owns their templates, words, styles, forms and languages.
 
 A page calls the operation that REST and GraphQL call, and holds no rule of its own. Templates get plain view models,
-never rows or the request. Jinja2 and the catalogues are loaded with the first page, in a thread: a start loads the
-declarations of pages alone.
+never rows or the request. All of it is loaded with the first page, in a thread: a start loads only what the API
+needs for sign-ins through a provider.
 """
 
 from manifest_auth.pages.call import PageCall, View, see_other

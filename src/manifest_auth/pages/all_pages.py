@@ -1,9 +1,9 @@
-"""All routes of pages, of their files and of the files of branding, in one list."""
+"""All routes of pages and of their files, in one list."""
 
 from __future__ import annotations
 
 from manifest_auth.pages import asset_files as assets
-from manifest_auth.pages import brand_files, everywhere
+from manifest_auth.pages import everywhere
 from manifest_auth.pages.account import email, identities, language, profile, sessions
 from manifest_auth.pages.account import home as account
 from manifest_auth.pages.account import password as own_password
@@ -81,5 +81,4 @@ ROUTES = (
     *installation_settings.ROUTES,
     *installation_account.ROUTES,
     *assets.ROUTES,
-    *brand_files.ROUTES,
 )

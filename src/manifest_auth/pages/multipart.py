@@ -19,7 +19,6 @@ _PART = re.compile(
     rb"(\r\nContent-Type: [\x21-\x7e]{1,200}(?:; ?[\x20-\x7e]{1,100})?)?\r\n\r\n(.*)\Z",
     re.DOTALL | re.IGNORECASE,
 )
-_MOST_PARTS = 20
 _REFUSED = "The body is not a valid form"
 
 
@@ -34,16 +33,18 @@ def is_multipart(head: Head) -> bool:
     return (head.content_type or "").partition(";")[0].strip().lower() == KIND
 
 
-def read(head: Head, body: bytes, file: str) -> Fields:
-    """``file``: the name of the field that has the file. Raises UnsupportedMediaType for what is not of this kind,
-    whatever it says, and ValidationError for texts that no form has."""
+def read(head: Head, body: bytes, file: str, most: int) -> Fields:
+    """``file``: the name of the field that has the file; ``most``: texts beside it. Raises UnsupportedMediaType for
+    what is not of this kind, whatever it says, and ValidationError for more texts, and for such as no form has."""
     boundary = _BOUNDARY.match(head.content_type or "")
     if boundary is None or head.content_encoding not in (None, "", "identity"):
         raise UnsupportedMediaType()
     between = b"\r\n--" + boundary[1].encode("ascii")
-    before, *parts = (b"\r\n" + body).split(between, _MOST_PARTS + 1)
-    if before or not parts or parts.pop() not in (b"--", b"--\r\n") or not 0 < len(parts) < _MOST_PARTS:
+    before, *parts = (b"\r\n" + body).split(between)
+    if before or not parts or parts.pop() not in (b"--", b"--\r\n") or not parts:
         raise UnsupportedMediaType()
+    if len(parts) > most + 1:
+        raise ValidationError(_REFUSED)
     pairs, found = list[tuple[str, str]](), list[bytes]()
     for part in parts:
         read_part = _PART.match(part)
@@ -56,6 +57,8 @@ def read(head: Head, body: bytes, file: str) -> Fields:
             pairs.append((name.decode("ascii"), _text(value)))
     if len(found) > 1:
         raise UnsupportedMediaType()
+    if len(pairs) > most:
+        raise ValidationError(_REFUSED)
     try:
         texts = strict_json.unique_members(pairs)
         strict_json.check(texts, "The body")

@@ -62,7 +62,8 @@ class Audience(enum.Enum):
 
 @dataclass(slots=True, frozen=True)
 class _Page:
-    """``again``: what shows a form once more that was refused; the view of its GET, usually."""
+    """``again``: what shows a form once more that was refused; the view of its GET, usually. ``form_at``: the page that
+    shows the form."""
 
     method: str
     path: str
@@ -74,6 +75,7 @@ class _Page:
     again: Handler | None
     english: bool
     upload: str
+    form_at: str
 
     async def handle(self, ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
         head, settings = call.head, ctx.services.settings
@@ -107,7 +109,7 @@ class _Page:
             security.check_posted_here(ctx, head)
             texts = self._posted(page_call, call.body)
             token = texts.pop(security.TOKEN_FIELD, "")
-        if (way := self._way_in(page_call, path)) is not None:
+        if (way := self._way_in(page_call)) is not None:
             return see_other(way)
         if self.method == "POST":
             if not cookie:
@@ -132,22 +134,25 @@ class _Page:
     def _is_of_the_installation(self) -> bool:
         return self.path.startswith(admin_console.PATH)
 
-    def _way_in(self, call: PageCall[Any], path: str) -> str | None:
-        """Where a caller goes first who is not one of those for whom the page is; None: it is one."""
+    def _way_in(self, call: PageCall[Any]) -> str | None:
+        """Where a caller goes first who is not one of those for whom the page is; None: it is one. From there one comes
+        back to the page that was asked for, or that has the form which was posted."""
+        back = call.here if self.method == "GET" else self.form_at.format_map(call.path)
         if self.audience is Audience.SIGNED_IN and call.user is None:
-            return f"{SIGN_IN}?returnTo={_coming_back_to(call.here, path)}"
+            return f"{SIGN_IN}?returnTo={_quoted(back, is_own_path)}"
         if self.audience is Audience.SYSTEM_ADMIN:
             if call.admin is None:
-                here = call.here if is_own_page(call.here) else path
-                return f"{ADMIN_SIGN_IN}?returnTo={quote(here, safe='')}"
-            if call.admin.limited and path != ADMIN_ACCOUNT:
+                return f"{ADMIN_SIGN_IN}?returnTo={_quoted(back, is_own_page)}"
+            if call.admin.limited and self.path != ADMIN_ACCOUNT:
                 return ADMIN_ACCOUNT
         return None
 
     def _posted(self, call: PageCall[Any], body: bytes) -> dict[str, str]:
         """The fields of a form. Raises UnsupportedMediaType, PayloadTooLarge, ValidationError."""
         if self.upload and multipart.is_multipart(call.head):
-            texts, call.upload = multipart.read(call.head, body, self.upload)
+            texts, call.upload = multipart.read(call.head, body, self.upload, MOST_FIELDS)
+            if len(body) - len(call.upload) > AUTH_LIMIT:  # the file alone may have more
+                raise PayloadTooLarge()
             return texts
         check_form_type(call.head)
         if len(body) > AUTH_LIMIT:
@@ -197,8 +202,9 @@ def _checked(model: type[msgspec.Struct], texts: dict[str, str]) -> msgspec.Stru
         raise ValidationError(details=details, reason=str(error.details)) from None
 
 
-def _coming_back_to(here: str, path: str) -> str:
-    return quote(here if is_own_path(here) else path, safe="")
+def _quoted(back: str, is_allowed: Callable[[str], bool]) -> str:
+    """``back`` as a parameter, without its query where one may not come back to that."""
+    return quote(back if is_allowed(back) else back.partition("?")[0], safe="")
 
 
 def _language(head: Head, settings: Settings, user: Principal | None, asked: str) -> str:
@@ -239,11 +245,13 @@ def page(
     english: bool = False,
     upload: str = "",
     upload_bytes: int = 0,
+    form_at: str = "",
 ) -> Route:
     """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
     query or form. ``template``: that shows it. ``permission``: whom it is for; to all others it is not there.
     ``again``: for a POST, shows the form once more when it was refused. ``english``: consoles, which have no other
-    language. ``upload``: the field of a form that may have a file, of so many bytes at most."""
+    language. ``upload``: the field of a form that may have a file, of so many bytes at most.
+    ``form_at``: the page that shows the form of a POST, where that has another address."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     own = _Page(
@@ -257,6 +265,7 @@ def page(
         again=again,
         english=english,
         upload=upload,
+        form_at=form_at or path,
     )
     posts = method == "POST"
     return Route(

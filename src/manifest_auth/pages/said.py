@@ -1,10 +1,12 @@
 """The sentence after a change, on the page to which the browser is redirected.
 
-It is shown once, and by no link: another site cannot make a page say that a password was changed.
+It is shown once, by the page where the change was made, and by no link: another site cannot make a page say that a
+password was changed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from manifest_auth.http import Answer, Header, host_cookie, host_name
@@ -16,14 +18,26 @@ _LIFE_S = 60
 
 
 def after(ctx: RequestContext, path: str, what: str, headers: tuple[Header, ...] = ()) -> Answer[None]:
-    """On to a page, which then says what was done. ``what``: a word of the page's own."""
-    return see_other(path, (host_cookie(_COOKIE, what, _LIFE_S, ctx.services.settings), *headers))
+    """On to a page, which then says what was done. ``path``: with its query, if any; ``what``: a word of the page's
+    own, of letters, digits and hyphens."""
+    value = f"{what}@{_page(path)}"
+    return see_other(path, (host_cookie(_COOKIE, value, _LIFE_S, ctx.services.settings), *headers))
 
 
-def shown(ctx: RequestContext, call: PageCall[Any]) -> str:
-    """What was done just before, to be shown now; empty for nothing."""
+def word(ctx: RequestContext, call: PageCall[Any]) -> str:
+    """What was done just before on this page, to be shown now; empty for nothing."""
     settings = ctx.services.settings
-    what = call.head.cookie(host_name(_COOKIE, settings)) or ""
-    if what:
-        call.headers.append(host_cookie(_COOKIE, "", 0, settings))
+    what, _, where = (call.head.cookie(host_name(_COOKIE, settings)) or "").partition("@")
+    if where != _page(call.here):
+        return ""
+    call.headers.append(host_cookie(_COOKIE, "", 0, settings))
     return what
+
+
+def sentence(ctx: RequestContext, call: PageCall[Any], sentences: Mapping[str, str]) -> str:
+    """The same in words. ``sentences``: of the page, by its words; empty for nothing, or for a word of none."""
+    return sentences.get(word(ctx, call), "")
+
+
+def _page(address: str) -> str:
+    return address.partition("?")[0]

@@ -82,6 +82,14 @@ def check_posted_here(ctx: RequestContext, head: Head) -> None:
         raise Forbidden(reason=f"form post from origin {origin!r}")
 
 
+def is_followed_here(ctx: RequestContext, head: Head) -> bool:
+    """Whether a link of ours was followed, or the address typed in. A browser that does not send ``Sec-Fetch-Site``, as
+    on plain http, names our page as ``Referer``; a foreign page can hide its own there, and never name ours."""
+    if head.fetch_site is not None:
+        return head.fetch_site in ("same-origin", "none")
+    return head.line(b"referer").startswith(f"{public_origin(ctx.services.settings)}/")
+
+
 def shown_cookie(head: Head, settings: Settings) -> str:
     """The form cookie that came along; empty where there is none, or one that is not ours."""
     value = head.cookie(host_name(FORM_COOKIE, settings)) or ""

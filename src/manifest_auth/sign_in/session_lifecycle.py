@@ -7,7 +7,7 @@ from manifest_auth.accounts import one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Principal
-from manifest_auth.errors import InvalidToken, NotFound, ValidationError
+from manifest_auth.errors import InvalidToken, ValidationError
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import SessionRow, chain_of, tokens
 from manifest_auth.sessions.tokens import RefreshToken, TokenPair
@@ -138,14 +138,12 @@ async def list_sessions(ctx: RequestContext) -> list[SessionRow]:
 
 
 async def end_one(ctx: RequestContext, session_id: str) -> None:
-    """Ends one of the caller's own sessions. Raises NotFound for any other, ReauthenticationRequired."""
+    """Ends one of the caller's own sessions. Raises NotFound for any other, SessionOver, ReauthenticationRequired."""
     user = ctx.user
     step_up.check(ctx, Act.SESSIONS, needed=session_id != user.session_id)
 
     def work(unit: TenantUnit) -> None:
-        own = sessions.list_open(unit, user.user_id, ctx.now, LIST_LIMIT * 10)
-        if session_id not in {row.id for row in own} or not sessions.end(unit, session_id, "ended", ctx.now):
-            raise NotFound()
+        sessions.end_one(unit, user.user_id, session_id, "ended", ctx.now)
         audit.record(unit, ctx, Event.SESSION_ENDED, f"user:{user.user_id}", session=session_id)
 
     await ctx.store.write(work)

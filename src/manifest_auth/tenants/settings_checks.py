@@ -27,6 +27,8 @@ def check(settings: TenantSettings, under: str = "") -> None:
         if 0 < seconds < LEAST_S:
             raise ValidationError(details=[(f"{under}sessions.{name}", f"Must be 0 or at least {LEAST_S}")])
     check_line(settings.contact, f"{under}contact", 200, empty=True)
+    if settings.contact and not any(map(str.isalnum, settings.contact)):
+        raise ValidationError(details=[(f"{under}contact", "Say whom to ask, in words or numbers, or leave it empty")])
     check_line(settings.branding.name, f"{under}branding.name", 100, empty=True)
     if settings.branding.accent and not _ACCENT.match(settings.branding.accent):
         raise ValidationError(details=[(f"{under}branding.accent", "Must be #rrggbb in lower case, or empty")])

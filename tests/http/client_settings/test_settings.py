@@ -83,6 +83,8 @@ async def test_what_was_read_may_be_sent_back(app: App) -> None:
         ({"sessions": {"refreshSeconds": 1}}, "sessions.refreshSeconds"),
         ({"contact": "x" * 201}, "contact"),
         ({"contact": "two\nlines"}, "contact"),
+        ({"contact": "?"}, "contact"),
+        ({"contact": "  "}, "contact"),
         ({"contact": "unseen \u202e order"}, "contact"),
         ({"language": "xx"}, "language"),
         ({"language": "EN"}, "language"),

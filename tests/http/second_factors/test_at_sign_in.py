@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.second_factors import person
 
-REQUIRED = {"secondFactor": {"policy": "required", "graceDays": 0}}
+REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
 
 
 async def test_an_app_is_enrolled_at_the_sign_in_that_requires_it_and_asked_for_from_then_on(app: App) -> None:

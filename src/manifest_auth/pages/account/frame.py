@@ -27,4 +27,4 @@ async def shown(ctx: RequestContext, work: Callable[[TenantUnit], AccountView]) 
 
 def just_done(ctx: RequestContext, call: PageCall[Any]) -> str:
     """The sentence about the change that led to this page, for :attr:`AccountView.said`; empty: none did."""
-    return words.SAID.get(said.shown(ctx, call), "")
+    return said.sentence(ctx, call, words.SAID)

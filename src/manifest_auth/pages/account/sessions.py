@@ -5,19 +5,22 @@ Ends one session, or all but this one.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from manifest_auth.http import Answer, session_cookie
-from manifest_auth.pages import languages, said
+from manifest_auth.pages import said
 from manifest_auth.pages.account import words
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions import SessionOver
 from manifest_auth.sign_in import session_lifecycle
+from manifest_auth.text.languages import catalogue
 
 PATH = "/account/sessions"
 TEMPLATE = "account/sessions.html"
@@ -51,7 +54,7 @@ class SessionsView(AccountView, frozen=True, kw_only=True):
 
 
 async def _list(ctx: RequestContext, call: PageCall[Any], done: str = "") -> View:
-    t, own = languages.catalogue(call.language), ctx.user.session_id
+    t, own = catalogue(call.language), ctx.user.session_id
     listed = [
         SessionView(
             id=row.id,
@@ -83,7 +86,8 @@ async def _end(ctx: RequestContext, call: PageCall[EndForm]) -> View | Answer[No
     if not wanted:
         await session_lifecycle.sign_out_others(ctx)
         return said.after(ctx, PATH, "sessions")
-    await session_lifecycle.end_one(ctx, wanted)
+    with contextlib.suppress(SessionOver):  # the button was pressed twice
+        await session_lifecycle.end_one(ctx, wanted)
     if wanted == ctx.user.session_id:
         return see_other("/sign-out", (session_cookie("", 0, ctx.services.settings),))
     return said.after(ctx, PATH, "session")

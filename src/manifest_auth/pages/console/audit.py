@@ -54,7 +54,8 @@ class TrailView(msgspec.Struct, frozen=True):
 def _kinds() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     by_area: dict[str, list[tuple[str, str]]] = {}
     for event, words in WORDS.items():
-        by_area.setdefault(words.area, []).append((event.value, label(event.value)))
+        if event not in audit.OF_THE_INSTALLATION:
+            by_area.setdefault(words.area, []).append((event.value, label(event.value)))
     return tuple((area, tuple(sorted(kinds, key=lambda kind: kind[1]))) for area, kinds in by_area.items())
 
 

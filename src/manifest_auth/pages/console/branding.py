@@ -11,7 +11,8 @@ from manifest_auth import tenants
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import branding, client_settings
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
@@ -59,8 +60,9 @@ class BrandingView(msgspec.Struct, frozen=True):
     done: str = ""
 
 
-async def _show(ctx: RequestContext, call: PageCall[frame.DoneQuery]) -> View | Answer[None]:
-    return await frame.shown(ctx, lambda unit: _view(unit, None, done=DONE.get(call.fields.done, "")))
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    done = said.sentence(ctx, call, DONE)
+    return await frame.shown(ctx, lambda unit: _view(unit, None, done=done))
 
 
 async def _again(ctx: RequestContext, call: PageCall[BrandingForm]) -> View | Answer[None]:
@@ -90,7 +92,7 @@ async def _act(ctx: RequestContext, call: PageCall[BrandingForm]) -> View | Answ
     if act is None:
         raise ValidationError(reason="no such act")
     outcome = await act(ctx, call)
-    return see_other(frame.address(PATH, done=outcome)) if isinstance(outcome, str) else outcome
+    return said.after(ctx, PATH, outcome) if isinstance(outcome, str) else outcome
 
 
 def _change(form: BrandingForm) -> TenantSettingsChange:

@@ -10,7 +10,8 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, flow_cookie
 from manifest_auth.operations import claim_directory
 from manifest_auth.operations.domains import watch
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
@@ -88,8 +89,8 @@ class DomainsView(msgspec.Struct, frozen=True):
     proof: Proof | None = None
 
 
-async def _show(ctx: RequestContext, call: PageCall[frame.DoneQuery]) -> View | Answer[None]:
-    return await _view(ctx, done=DONE.get(call.fields.done, ""))
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _view(ctx, done=said.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[DomainsForm]) -> View | Answer[None]:
@@ -147,7 +148,7 @@ async def _act(ctx: RequestContext, call: PageCall[DomainsForm]) -> View | Answe
     if act is None:
         raise ValidationError(reason="no such act")
     outcome = await act(ctx, call, call.fields)
-    return see_other(frame.address(PATH, done=outcome)) if isinstance(outcome, str) else outcome
+    return said.after(ctx, PATH, outcome) if isinstance(outcome, str) else outcome
 
 
 async def _claim(ctx: RequestContext, call: PageCall[DomainsForm], form: DomainsForm) -> str:

@@ -1,22 +1,14 @@
-"""What the pages of the console share: the client's looks, addresses of a list, and the sentence after a change."""
+"""What the pages of the console share: the client's looks, and addresses of a list."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-import msgspec
-
 from manifest_auth.pages import brands
 from manifest_auth.pages.call import View
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
-
-
-class DoneQuery(msgspec.Struct, frozen=True):
-    """``done``: what was just done, by a word of the page's own; another word says nothing."""
-
-    done: str = ""
 
 
 async def shown(ctx: RequestContext, work: Callable[[TenantUnit], object]) -> View:

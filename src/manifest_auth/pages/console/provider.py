@@ -9,7 +9,8 @@ import msgspec
 from manifest_auth.http import Answer
 from manifest_auth.operations.providers import trying
 from manifest_auth.operations.providers.recently import Recently, recently
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import provider_forms, provider_rules
 from manifest_auth.pages.console.provider_forms import TheirsForm
 from manifest_auth.pages.console.provider_load import Loaded, load, save, settings_page, theirs, view
@@ -36,10 +37,7 @@ ONE = f"{LIST}/{{name}}"
 
 
 class StepQuery(msgspec.Struct, frozen=True):
-    """``saved``: a step was saved just now."""
-
     step: str = ""
-    saved: str = ""
 
 
 Show = Callable[[RequestContext, Loaded, Head], Awaitable[View]]
@@ -49,7 +47,7 @@ async def _show(ctx: RequestContext, call: PageCall[StepQuery]) -> View | Answer
     found = await load(ctx, call.path["name"])
     asked = call.fields.step if call.fields.step in _STEPS else ""
     show = _STEPS.get(asked, overview)
-    return await show(ctx, found, found.head(asked, saved=bool(call.fields.saved)))
+    return await show(ctx, found, found.head(asked, saved=bool(said.word(ctx, call))))
 
 
 async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
@@ -86,7 +84,7 @@ async def _save_theirs(ctx: RequestContext, call: PageCall[TheirsForm]) -> View 
     name = call.path["name"]
     found = await load(ctx, name)
     await save(ctx, name, await theirs(ctx, found.provider.kind, call.fields))
-    return see_other(_after(found.head("theirs")))
+    return _after(ctx, found.head("theirs"))
 
 
 async def _theirs_again(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
@@ -131,13 +129,13 @@ async def _save_rules(ctx: RequestContext, call: PageCall[RulesForm]) -> View | 
     found = await load(ctx, name)
     shown = [row.domain for row in await _domains(ctx, found)]
     await save(ctx, name, provider_rules.body_of(call.fields, shown, found.provider.rules.domains))
-    return see_other(_after(found.head("rules")))
+    return _after(ctx, found.head("rules"))
 
 
-def _after(head: Head) -> str:
+def _after(ctx: RequestContext, head: Head) -> Answer[None]:
     """Where one goes on after a step was saved: to the next one, until the provider is switched on."""
     following = head.current if head.is_on or head.following is None else head.following.key
-    return f"{head.path}?step={following}&saved=1"
+    return said.after(ctx, f"{head.path}?step={following}", "saved")
 
 
 async def _rules_again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
@@ -190,6 +188,7 @@ ROUTES = (
         "console/provider_theirs.html",
         "Change what is known of a provider",
         again=_theirs_again,
+        form_at=f"{ONE}?step=theirs",
     ),
     settings_page(
         "POST",
@@ -198,5 +197,6 @@ ROUTES = (
         "console/provider_rules.html",
         "Change who gets in through a provider",
         again=_rules_again,
+        form_at=f"{ONE}?step=rules",
     ),
 )

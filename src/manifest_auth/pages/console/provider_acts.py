@@ -12,6 +12,7 @@ from manifest_auth.operations.providers import trying
 from manifest_auth.operations.providers.delete import delete
 from manifest_auth.operations.providers.diagnose import diagnose
 from manifest_auth.operations.providers.save import prepare_key, switch
+from manifest_auth.pages import said, security
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.console.provider import ONE, overview
 from manifest_auth.pages.console.provider_load import load, settings_page, view
@@ -41,11 +42,12 @@ async def _test(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
 
 
 async def _try(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    """A link and no form: browsers hold ``form-action`` against each redirect behind a form. Another site's link shows
-    the button alone."""
+    """A link and no form: browsers hold ``form-action`` against each redirect behind a form. A link that is not known
+    to be ours shows the page with the button."""
     name = call.path["name"]
     back = f"{path_of(name)}?step=try"
-    if call.head.fetch_site not in (None, "same-origin", "none"):
+    if not security.is_followed_here(ctx, call.head):
+        await load(ctx, name)
         return found(back)
     started = await trying.begin(ctx, name, back)
     if isinstance(started, Tried):
@@ -76,7 +78,7 @@ async def _rotate(ctx: RequestContext, call: PageCall[None]) -> View | Answer[No
     name = call.path["name"]
     provider = await ctx.store.read(lambda unit: providers.get(unit, name))
     await ctx.store.write(await prepare_key(ctx, ctx.user.client, provider))
-    return see_other(f"{path_of(name)}?step=ours&saved=1")
+    return said.after(ctx, f"{path_of(name)}?step=ours", "saved")
 
 
 async def _ask(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
@@ -104,13 +106,24 @@ async def _overview_again(ctx: RequestContext, call: PageCall[BackForm]) -> View
 
 ROUTES = (
     settings_page(
-        "POST", f"{ONE}/test", _test, "console/provider_test.html", "Talk to a provider and say what is wrong"
+        "POST",
+        f"{ONE}/test",
+        _test,
+        "console/provider_test.html",
+        "Talk to a provider and say what is wrong",
+        form_at=f"{ONE}?step=test",
     ),
     settings_page(
         "GET", f"{ONE}/try", _try, "console/provider_try.html", "Try a provider: sign in there, to no effect"
     ),
     settings_page(
-        "POST", f"{ONE}/switch-on", _switch_on, "console/provider.html", "Switch a provider on", again=_overview_again
+        "POST",
+        f"{ONE}/switch-on",
+        _switch_on,
+        "console/provider.html",
+        "Switch a provider on",
+        again=_overview_again,
+        form_at=ONE,
     ),
     settings_page(
         "POST",
@@ -119,6 +132,7 @@ ROUTES = (
         "console/provider.html",
         "Switch a provider off",
         again=_overview_again,
+        form_at=ONE,
     ),
     settings_page(
         "POST",
@@ -127,6 +141,7 @@ ROUTES = (
         "console/provider.html",
         "A new key of ours for a provider",
         again=_overview_again,
+        form_at=f"{ONE}?step=ours",
     ),
     settings_page("GET", f"{ONE}/delete", _ask, "console/provider_delete.html", "Asks whether to delete a provider"),
     settings_page(

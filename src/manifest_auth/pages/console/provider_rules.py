@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from manifest_auth.errors import ValidationError
 from manifest_auth.pages.console.provider_views import DomainRow, RoleRow
 from manifest_auth.permissions import Role
 from manifest_auth.tenants.claims import Claim
@@ -55,14 +56,17 @@ else:
 
 def body_of(form: RulesForm, shown: Iterable[str], listed: Iterable[str]) -> dict[str, Any]:
     """The members of a body. ``shown``: domains that the form offered; ``listed``: those of the provider, of which
-    others than the shown ones stay."""
+    others than the shown ones stay. Raises ValidationError for a domain that is in neither."""
     groups: dict[str, list[str]] = {}
     for role in Role:
         for line in getattr(form, groups_of(role)).splitlines():
             if line.strip():
                 groups.setdefault(line.strip(), []).append(role.value)
     chosen = [domain for number in range(MOST_DOMAINS) if (domain := getattr(form, f"domain{number}"))]
-    kept = [domain for domain in listed if domain in chosen or domain not in set(shown)]
+    shown, listed = set(shown), tuple(listed)
+    if foreign := [domain for domain in chosen if domain not in shown and domain not in listed]:
+        raise ValidationError(details=[("domains", f"{foreign[0][:253]} is not proved for this client")])
+    kept = [domain for domain in listed if domain in chosen or domain not in shown]
     return {
         "createUsers": bool(form.createUsers),
         "groupRoles": [{"group": group, "roles": roles} for group, roles in groups.items()],

@@ -14,7 +14,8 @@ from manifest_auth.accounts import rank
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import client_settings, rule_effects
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame, rule_words
 from manifest_auth.pages.console.durations import seconds_of, spoken
 from manifest_auth.pages.languages import LANGUAGES
@@ -90,8 +91,9 @@ class RulesView(msgspec.Struct, frozen=True):
     hidden: tuple[tuple[str, str], ...] = ()
 
 
-async def _show(ctx: RequestContext, call: PageCall[frame.DoneQuery]) -> View | Answer[None]:
-    return await frame.shown(ctx, lambda unit: _view(unit, ctx, None, DONE.get(call.fields.done, "")))
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    done = said.sentence(ctx, call, DONE)
+    return await frame.shown(ctx, lambda unit: _view(unit, ctx, None, done))
 
 
 async def _again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
@@ -106,7 +108,7 @@ async def _act(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[
         await ctx.services.store.write(lambda unit: _save(unit, ctx, form))
     except ValidationError as refusal:
         raise ValidationError(details=[_of_a_line(*one) for one in refusal.details]) from refusal
-    return see_other(frame.address(PATH, done="saved"))
+    return said.after(ctx, PATH, "saved")
 
 
 def _of_a_line(field: str, text: str) -> tuple[str, str]:
@@ -124,9 +126,9 @@ def _save(unit: SystemUnit, ctx: RequestContext, form: RulesForm) -> None:
 def _preview(unit: TenantUnit, ctx: RequestContext, form: RulesForm) -> RulesView:
     old = _stored(unit)
     new = client_settings.checked(unit, ctx, old, _change(form, old, _is_admin(unit, ctx)))
-    said = tuple(rule_words.changes(old, new, rule_effects.count(unit, ctx, old, new)))
+    effects = tuple(rule_words.changes(old, new, rule_effects.count(unit, ctx, old, new)))
     sent = tuple((name, text) for name, text in msgspec.to_builtins(form).items() if text and name != "act")
-    return msgspec.structs.replace(_view(unit, ctx, form), changes=said, hidden=sent)
+    return msgspec.structs.replace(_view(unit, ctx, form), changes=effects, hidden=sent)
 
 
 def _stored(unit: TenantUnit) -> StoredSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
@@ -15,12 +16,14 @@ from manifest_auth.errors import Forbidden, NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.http.routes import Call
 from manifest_auth.operations import manage_users
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.roles import RoleBox, RolesForm, boxes
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission, Role, role_names
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions import SessionOver
 from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, TenantUnit
 
@@ -105,8 +108,8 @@ def _id(call: PageCall[Any]) -> int:
     return Call(call.head, None, call.path, b"").id()
 
 
-async def _show(ctx: RequestContext, call: PageCall[frame.DoneQuery]) -> View | Answer[None]:
-    return await _view(ctx, _id(call), done=DONE.get(call.fields.done, ""))
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _view(ctx, _id(call), done=said.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
@@ -194,7 +197,7 @@ async def _act(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[N
         raise ValidationError(reason="no such act")
     outcome = await act(ctx, user_id, call.fields)
     if outcome in DONE:
-        return see_other(frame.address(PATH.format(id=user_id), done=outcome))
+        return said.after(ctx, PATH.format(id=user_id), outcome)
     return await _view(ctx, user_id, link=outcome)  # it cannot be shown again, so no redirect comes before it
 
 
@@ -229,7 +232,8 @@ async def _invite(ctx: RequestContext, user_id: int, form: UserForm) -> str:
 
 
 async def _end_session(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    await ctx.store.write(lambda unit: accounts.end_session(unit, ctx, user_id, form.session))
+    with contextlib.suppress(SessionOver):  # the button was pressed twice
+        await ctx.store.write(lambda unit: accounts.end_session(unit, ctx, user_id, form.session))
     return "session"
 
 

@@ -31,7 +31,7 @@ STATES = (("", "Any"), ("active", "Active"), ("inactive", "Deactivated"))
 ROLES = (("", "Any"), *((role.value, role.value) for role in Role))
 
 
-class UsersQuery(frame.DoneQuery, frozen=True):
+class UsersQuery(msgspec.Struct, frozen=True):
     """``after``: cursor of the page before."""
 
     q: Annotated[str, Meta(max_length=200)] = ""

@@ -12,9 +12,8 @@ from msgspec import Meta
 from manifest_auth.accounts.admins import management, second_factor
 from manifest_auth.errors import InvalidCredentials, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import proof
-from manifest_auth.pages.call import PageCall, View, see_other
-from manifest_auth.pages.console.frame import address
+from manifest_auth.pages import proof, said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.routing import ADMIN_ACCOUNT, Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_own_account
@@ -32,10 +31,6 @@ DONE = {
 }
 T = TypeVar("T")
 Text = Annotated[str, Meta(max_length=256)]
-
-
-class AccountQuery(msgspec.Struct, frozen=True):
-    done: Text = ""
 
 
 class AccountForm(msgspec.Struct, frozen=True, rename="camel"):
@@ -79,8 +74,8 @@ class AccountView(msgspec.Struct, frozen=True):
     sessions: tuple[SessionRow, ...]
 
 
-async def _show(ctx: RequestContext, call: PageCall[AccountQuery]) -> View | Answer[None]:
-    return await _view(ctx, DONE.get(call.fields.done, ""))
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return await _view(ctx, said.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answer[None]:
@@ -129,7 +124,7 @@ async def _act(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Answe
     if act is None:
         raise ValidationError(reason="no such act")
     done = await act(ctx, call.fields)
-    return done if isinstance(done, View) else see_other(address(PATH, done=done))
+    return done if isinstance(done, View) else said.after(ctx, PATH, done)
 
 
 async def _password(ctx: RequestContext, form: AccountForm) -> str:

@@ -14,7 +14,8 @@ from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import system_admins
 from manifest_auth.operations.system_admins import MadeAdmin
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
@@ -37,7 +38,6 @@ Text = Annotated[str, Meta(max_length=300)]
 class AdminsQuery(msgspec.Struct, frozen=True):
     q: Text = ""
     state: Text = ""
-    done: Text = ""
     after: Annotated[str, Meta(max_length=4096)] = ""
 
 
@@ -78,14 +78,16 @@ class AdminsView(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[AdminsQuery]) -> View | Answer[None]:
-    return await _view(ctx, call.fields)
+    return await _view(ctx, call.fields, done=said.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[None]:
     return await _view(ctx, AdminsQuery(), call.fields.username)
 
 
-async def _view(ctx: RequestContext, asked: AdminsQuery, username: str = "", made: MadeAdmin | None = None) -> View:
+async def _view(
+    ctx: RequestContext, asked: AdminsQuery, username: str = "", made: MadeAdmin | None = None, done: str = ""
+) -> View:
     state = frame.one_of(asked.state, _STATES)
     filters = Filters(state).search(asked.q.strip().casefold())
 
@@ -97,7 +99,7 @@ async def _view(ctx: RequestContext, asked: AdminsQuery, username: str = "", mad
             states=tuple(_STATES.items()),
             is_narrowed=bool(asked.q or state),
             is_required=second_factor.is_required(unit),
-            done=DONE.get(asked.done, ""),
+            done=done,
             first=address(PATH, q=asked.q, state=state) if asked.after else "",
             next=address(PATH, q=asked.q, state=state, after=goes_on) if goes_on else "",
             username=username,
@@ -131,7 +133,7 @@ async def _act(ctx: RequestContext, call: PageCall[AdminForm]) -> View | Answer[
         raise ValidationError(reason="no such act")
     admin_id = _id(form)
     await ctx.services.store.write(lambda unit: act[1](unit, ctx, admin_id))
-    return see_other(address(PATH, done=act[0]))
+    return said.after(ctx, PATH, act[0])
 
 
 def _id(form: AdminForm) -> int:

@@ -14,7 +14,8 @@ from manifest_auth.accounts.users import User
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import client_lifecycle, client_settings
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import clients, frame, rule_words
 from manifest_auth.pages.installation.clients import Row
@@ -45,7 +46,6 @@ class ClientQuery(msgspec.Struct, frozen=True):
 
     show: Text = ""
     q: Text = ""
-    done: Text = ""
     after: Annotated[str, Meta(max_length=4096)] = ""
 
 
@@ -100,7 +100,7 @@ class ClientView(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[ClientQuery]) -> View | Answer[None]:
-    return await _view(ctx, call.path["client"], call.fields, ClientForm())
+    return await _view(ctx, call.path["client"], call.fields, done=said.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer[None]:
@@ -108,7 +108,9 @@ async def _again(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answ
     return await _view(ctx, call.path["client"], ClientQuery(show=tab), call.fields)
 
 
-async def _view(ctx: RequestContext, name: str, asked: ClientQuery, form: ClientForm, link: str = "") -> View:
+async def _view(
+    ctx: RequestContext, name: str, asked: ClientQuery, form: ClientForm | None = None, link: str = "", done: str = ""
+) -> View:
     tab, settings = frame.one_of(asked.show, _TABS), ctx.services.settings
 
     def work(unit: SystemUnit) -> ClientView:
@@ -121,8 +123,8 @@ async def _view(ctx: RequestContext, name: str, asked: ClientQuery, form: Client
             client=clients.row_of(tenant),
             tab=address(path, show=tab),
             tabs=tuple((address(path, show=one), text) for one, text in _TABS.items()),
-            done=DONE.get(asked.done, ""),
-            form=form,
+            done=done,
+            form=form or ClientForm(),
             rules=tuple(rule_words.rules_of(tenants.settings_of(tenant.settings))) if tab == "rules" else (),
             users=tuple(_user(user) for user in rows),
             q=asked.q,
@@ -161,7 +163,7 @@ async def _act(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answer
     act = _ACTS.get(form.act)
     if act is None:
         raise ValidationError(reason="no such act")
-    return see_other(address(PATH.format(client=name), done=await act(ctx, name, form)))
+    return said.after(ctx, PATH.format(client=name), await act(ctx, name, form))
 
 
 async def _change(
@@ -206,8 +208,8 @@ async def _invite(ctx: RequestContext, name: str, form: ClientForm) -> View | An
 
     delivered = await accounts.deliver_link(ctx, tools, await ctx.services.store.write(work))
     if delivered.link is None:
-        return see_other(address(PATH.format(client=name), done="invited", show="users"))
-    return await _view(ctx, name, ClientQuery(show="users"), ClientForm(), delivered.link)
+        return said.after(ctx, address(PATH.format(client=name), show="users"), "invited")
+    return await _view(ctx, name, ClientQuery(show="users"), link=delivered.link)
 
 
 #: Each returns a word of :data:`DONE`.

@@ -10,7 +10,8 @@ from msgspec import Meta
 from manifest_auth import tenants
 from manifest_auth.http import Answer
 from manifest_auth.operations import client_lifecycle
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
@@ -101,7 +102,7 @@ async def _make(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answe
     made = await ctx.services.store.write(
         lambda unit: client_lifecycle.create(unit, ctx, form.identifier.strip(), form.name.strip(), settings)
     )
-    return see_other(address(f"{PATH}/{made.identifier}", done="made", show="users"))
+    return said.after(ctx, address(f"{PATH}/{made.identifier}", show="users"), "made")
 
 
 ROUTES = (

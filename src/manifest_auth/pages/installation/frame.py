@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from manifest_auth.accounts.admins import console
 from manifest_auth.http import Answer, host_cookie
-from manifest_auth.pages import security
+from manifest_auth.pages import said, security
 from manifest_auth.pages.call import see_other
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.return_addresses import is_own_page
@@ -17,14 +17,15 @@ def coming_back_to(asked: str) -> str:
     return asked if asked.startswith(console.PATH) and is_own_page(asked) else OVERVIEW
 
 
-def signed_in(ctx: RequestContext, cookie: str, path: str) -> Answer[None]:
-    """On to a page, with the cookie of the session; forms from before the sign-in are void."""
+def signed_in(ctx: RequestContext, cookie: str, path: str, done: str = "") -> Answer[None]:
+    """On to a page, with the cookie of the session; forms from before the sign-in are void. ``done``: a word of that
+    page, which says what was done."""
     settings = ctx.services.settings
     headers = (
         host_cookie(console.COOKIE, cookie, console.MOST_S, settings, strict=True),
         security.cookie_line(security.new_cookie(ctx), settings),
     )
-    return see_other(path, headers)
+    return said.after(ctx, path, done, headers) if done else see_other(path, headers)
 
 
 def signed_out(ctx: RequestContext, path: str) -> Answer[None]:

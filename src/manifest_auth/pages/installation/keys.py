@@ -13,7 +13,8 @@ from msgspec import Meta
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.operations import signing_keys
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
@@ -44,7 +45,6 @@ Text = Annotated[str, Meta(max_length=100)]
 
 class KeysQuery(msgspec.Struct, frozen=True):
     purpose: Text = ""
-    done: Text = ""
     after: Annotated[str, Meta(max_length=4096)] = ""
 
 
@@ -76,14 +76,14 @@ class KeysView(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[KeysQuery]) -> View | Answer[None]:
-    return await _view(ctx, call.fields)
+    return await _view(ctx, call.fields, said.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[None]:
     return await _view(ctx, KeysQuery())
 
 
-async def _view(ctx: RequestContext, asked: KeysQuery) -> View:
+async def _view(ctx: RequestContext, asked: KeysQuery, done: str = "") -> View:
     purpose = frame.one_of(asked.purpose, _PURPOSES)
     filters = Filters("purpose" if purpose else None, of_purpose=purpose, now=ctx.now)
 
@@ -96,7 +96,7 @@ async def _view(ctx: RequestContext, asked: KeysQuery) -> View:
             rows=tuple(_row(ctx, one) for one in found),
             purpose=purpose,
             purposes=tuple(_PURPOSES.items()),
-            done=DONE.get(asked.done, ""),
+            done=done,
             first=address(PATH, purpose=purpose) if asked.after else "",
             next=address(PATH, purpose=purpose, after=goes_on) if goes_on else "",
         )
@@ -113,11 +113,11 @@ async def _act(ctx: RequestContext, call: PageCall[KeyForm]) -> View | Answer[No
     form = call.fields
     if form.act == "rotate" and form.purpose in _PURPOSES:
         await signing_keys.rotate_now(ctx, [Purpose(form.purpose)] if form.purpose else tuple(Purpose))
-        return see_other(address(PATH, done="rotated"))
+        return said.after(ctx, PATH, "rotated")
     if form.act not in ("retire", "at-once"):
         raise ValidationError(reason="no such act")
     await signing_keys.retire_now(ctx, form.key, at_once=form.act == "at-once")
-    return see_other(address(PATH, done="at-once" if form.act == "at-once" else "retired"))
+    return said.after(ctx, PATH, "at-once" if form.act == "at-once" else "retired")
 
 
 ROUTES = (

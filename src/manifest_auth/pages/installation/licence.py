@@ -12,8 +12,8 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.licence import Overview, State
 from manifest_auth.operations import licence_watch
-from manifest_auth.pages.call import PageCall, View, see_other
-from manifest_auth.pages.console.frame import address
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
@@ -27,10 +27,6 @@ _STATES = {
     State.GRACE: ("Ended, in its grace time", "note"),
     State.EXPIRED: ("Ended", "bad"),
 }
-
-
-class LicenceQuery(msgspec.Struct, frozen=True):
-    done: Annotated[str, Meta(max_length=100)] = ""
 
 
 class LicenceForm(msgspec.Struct, frozen=True, rename="camel"):
@@ -64,8 +60,8 @@ class LicenceView(msgspec.Struct, frozen=True):
     typed: str
 
 
-async def _show(ctx: RequestContext, call: PageCall[LicenceQuery]) -> View | Answer[None]:
-    return View(_view(ctx, await ctx.services.licence.overview(), bool(call.fields.done)))
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    return View(_view(ctx, await ctx.services.licence.overview(), bool(said.word(ctx, call))))
 
 
 async def _again(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | Answer[None]:
@@ -108,7 +104,7 @@ async def _install(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | A
     if not call.fields.license_key.strip():
         raise ValidationError(details=[("licenseKey", "Paste the key that you got")])
     await licence_watch.install(ctx, call.fields.license_key)
-    return see_other(address(PATH, done="installed"))
+    return said.after(ctx, PATH, "installed")
 
 
 ROUTES = (

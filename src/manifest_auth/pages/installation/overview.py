@@ -13,6 +13,7 @@ from manifest_auth.licence import State
 from manifest_auth.operations import installation_standing
 from manifest_auth.operations.installation_standing import Standing
 from manifest_auth.operations.last_backup import OLD_MS
+from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.concern import Concern
 from manifest_auth.pages.installation import frame, trail
@@ -32,12 +33,6 @@ _COMING_AND_GOING = frozenset(
 _DONE = {"set-up": "You are the first system admin. Add a second factor next, then make your first client."}
 
 
-class OverviewQuery(msgspec.Struct, frozen=True):
-    """``done``: what was just done, by a word of this page."""
-
-    done: str = ""
-
-
 class OverviewView(msgspec.Struct, frozen=True):
     """``figures``: number, what it counts, and where that is listed. ``backup_at``: milliseconds, 0 for never."""
 
@@ -51,14 +46,14 @@ class OverviewView(msgspec.Struct, frozen=True):
     sign_ins: tuple[Shown, ...]
 
 
-async def _show(ctx: RequestContext, call: PageCall[OverviewQuery]) -> View | Answer[None]:
-    standing = await installation_standing.read(ctx)
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
+    done, standing = said.sentence(ctx, call, _DONE), await installation_standing.read(ctx)
     found, _ = await audit.page_across(ctx.services.store, EventFilter(), _READ)
     concerns = tuple(_concerns(ctx, standing))
 
     def work(unit: SystemUnit) -> OverviewView:
         return OverviewView(
-            done=_DONE.get(call.fields.done, ""),
+            done=done,
             bad=tuple(one for one in concerns if one.is_bad),
             notes=tuple(one for one in concerns if not one.is_bad),
             figures=tuple(_figures(standing)),

@@ -10,18 +10,14 @@ from msgspec import Meta
 from manifest_auth.http import Answer
 from manifest_auth.operations import installation_settings
 from manifest_auth.operations.installation_settings import InstallationSettings
-from manifest_auth.pages.call import PageCall, View, see_other
-from manifest_auth.pages.console.frame import address
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 
 PATH = f"{frame.OVERVIEW}/settings"
 _TEMPLATE = "installation/settings.html"
-
-
-class SettingsQuery(msgspec.Struct, frozen=True):
-    done: Annotated[str, Meta(max_length=100)] = ""
 
 
 class SettingsForm(msgspec.Struct, frozen=True, rename="camel"):
@@ -44,9 +40,9 @@ class SettingsView(msgspec.Struct, frozen=True):
     public_url: str
 
 
-async def _show(ctx: RequestContext, call: PageCall[SettingsQuery]) -> View | Answer[None]:
+async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     settled = await ctx.services.store.read(installation_settings.read)
-    return _view(ctx, settled, bool(call.fields.done))
+    return _view(ctx, settled, bool(said.word(ctx, call)))
 
 
 async def _again(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | Answer[None]:
@@ -75,7 +71,7 @@ async def _change(ctx: RequestContext, call: PageCall[SettingsForm]) -> View | A
     stored = installation_settings.stored_form(", ".join(form.admin_addresses.replace(",", " ").split()))
     required = bool(form.second_factor_required)
     await ctx.services.store.write(lambda unit: installation_settings.change(unit, ctx, required, stored))
-    return see_other(address(PATH, done="saved"))
+    return said.after(ctx, PATH, "saved")
 
 
 ROUTES = (

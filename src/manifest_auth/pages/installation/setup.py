@@ -13,7 +13,6 @@ from msgspec import Meta
 from manifest_auth.errors import NotFound, Refusal
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View, see_other
-from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.installation.sign_in import PATH as SIGN_IN
 from manifest_auth.pages.installation.sign_in import SETUP
@@ -59,7 +58,7 @@ async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answ
         opened = await console.sign_in(ctx, form.username, form.password)
     except Refusal:  # the account is there, and signs in by its own page
         return see_other(SIGN_IN)
-    return frame.signed_in(ctx, opened.cookie, address(frame.OVERVIEW, done="set-up"))
+    return frame.signed_in(ctx, opened.cookie, frame.OVERVIEW, done="set-up")
 
 
 ROUTES = (

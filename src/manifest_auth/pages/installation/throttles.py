@@ -9,7 +9,8 @@ from msgspec import Meta
 
 from manifest_auth.http import Answer
 from manifest_auth.operations import clear_throttles
-from manifest_auth.pages.call import PageCall, View, see_other
+from manifest_auth.pages import said
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
@@ -26,9 +27,6 @@ Text = Annotated[str, Meta(max_length=254)]
 
 
 class ThrottlesQuery(msgspec.Struct, frozen=True):
-    """``cleared``: how many counters were just cleared."""
-
-    cleared: Annotated[str, Meta(max_length=10)] = ""
     after: Annotated[str, Meta(max_length=4096)] = ""
 
 
@@ -54,14 +52,15 @@ class ThrottlesView(msgspec.Struct, frozen=True):
 
 
 async def _show(ctx: RequestContext, call: PageCall[ThrottlesQuery]) -> View | Answer[None]:
-    return await _view(ctx, call.fields, ClearForm())
+    cleared = said.word(ctx, call)
+    return await _view(ctx, call.fields, ClearForm(), int(cleared) if cleared.isascii() and cleared.isdigit() else None)
 
 
 async def _again(ctx: RequestContext, call: PageCall[ClearForm]) -> View | Answer[None]:
     return await _view(ctx, ThrottlesQuery(), call.fields)
 
 
-async def _view(ctx: RequestContext, asked: ThrottlesQuery, form: ClearForm) -> View:
+async def _view(ctx: RequestContext, asked: ThrottlesQuery, form: ClearForm, cleared: int | None = None) -> View:
     def read(unit: SystemUnit) -> tuple[list[BlockedCounter], str | None]:
         return blocked.LISTING.read(unit, _SIZE, asked.after, "ALLOWED_DESC", Filters(now=ctx.now))
 
@@ -69,7 +68,7 @@ async def _view(ctx: RequestContext, asked: ThrottlesQuery, form: ClearForm) -> 
     return View(
         ThrottlesView(
             rows=tuple(found),
-            cleared=int(asked.cleared) if asked.cleared.isascii() and asked.cleared.isdigit() else None,
+            cleared=cleared,
             form=form,
             first=PATH if asked.after else "",
             next=address(PATH, after=goes_on) if goes_on else "",
@@ -86,7 +85,7 @@ async def _clear(ctx: RequestContext, call: PageCall[ClearForm]) -> View | Answe
         named = {name: value for name in _NAMES if (value := getattr(form, name).strip())}
         clear_throttles.check(named)
         cleared = await ctx.services.store.write(lambda unit: clear_throttles.clear(unit, ctx, named))
-    return see_other(address(PATH, cleared=str(cleared)))
+    return said.after(ctx, PATH, str(cleared))
 
 
 ROUTES = (

@@ -117,7 +117,7 @@ async def test_what_is_no_language_is_refused(app: App) -> None:
 
 async def test_a_word_in_the_cookie_says_only_what_we_say(app: App) -> None:
     ada = await person(app)
-    ada.visitor.cookies["said"] = "<b>You won</b>"
+    ada.visitor.cookies["said"] = f"<b>You won</b>@{PROFILE}"
     page = await ada.visitor.get(PROFILE)
     assert page.tree.xpath("//main//*[@role='status']") == []
     assert "said" not in ada.visitor.cookies

@@ -80,7 +80,7 @@ async def test_all_others_are_ended_and_this_one_stays(app: App) -> None:
     assert (event.event, json.loads(event.detail)["sessions"]) == ("signed_out_all", 3)
 
 
-async def test_a_session_that_is_over_or_of_someone_else_is_not_found(app: App) -> None:
+async def test_ended_twice_is_ended_and_one_of_someone_else_is_not_found(app: App) -> None:
     ada = await person(app)
     bob = await person(app, ada.client)
     await signed_in(app, ada.email, ada.client)
@@ -90,8 +90,12 @@ async def test_a_session_that_is_over_or_of_someone_else_is_not_found(app: App) 
     fields = {"form": page.tree.xpath(f"//form[@action='{PATH}']//input[@name='form']/@value")[0]}
     assert (await ada.visitor.post(PATH, fields | {"id": theirs})).status == 404
     assert len(ids(await bob.visitor.get(PATH))) == 1
-    assert (await ada.visitor.post(PATH, fields | {"id": mine})).status == 303
-    assert (await ada.visitor.post(PATH, fields | {"id": mine})).status == 404
+    for _ in range(2):
+        ended = await ada.visitor.post(PATH, fields | {"id": mine})
+        assert (ended.status, ended.location) == (303, PATH)
+        assert "The session is ended." in (await ada.visitor.follow(ended)).text
+    assert [one.event for one in await trail(app, ada.client)].count("session_ended") == 1
+    assert (await ada.visitor.post(PATH, fields | {"id": "A" * 22})).status == 404
     assert (await ada.visitor.post(PATH, fields | {"id": "x" * 101})).status == 400
 
 

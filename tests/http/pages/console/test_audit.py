@@ -42,6 +42,20 @@ async def test_days_people_and_events_are_filters(app: App) -> None:
     assert "No event fits" in page.text
 
 
+async def test_no_event_is_offered_that_a_clients_trail_never_has(app: App) -> None:
+    page = await (await admin(app)).get(PATH)
+    offered = set(page.tree.xpath("//select[@name='event']//option/@value"))
+    assert {"signed_in", "user_created", "client_changed", "mail_failed", "audit_swept", "audit_exported"} <= offered
+    never = {"keys_made", "keys_rotated", "key_retired", "secrets_reencrypted", "license_installed", "license_refused",
+             "license_state_changed", "backed_up", "restored", "schema_upgraded", "setup_code_made",
+             "setup_code_failed", "admin_created", "admin_disabled", "admin_enabled", "admin_password_reset",
+             "installation_changed", "client_deleted", "provider_name_pinned"}  # fmt: skip
+    assert offered & never == set()
+    visitor = await Visitor(app).system_admin()
+    page = await visitor.get("/installation/audit")
+    assert never <= set(page.tree.xpath("//select[@name='event']//option/@value"))
+
+
 async def test_a_day_is_a_whole_one(app: App) -> None:
     visitor = await admin(app, "globex")
     day = (await visitor.get(PATH)).tree.xpath("//table//time")[0].get("datetime")[:10]

@@ -123,7 +123,7 @@ async def test_a_body_that_is_far_too_large_is_refused(app: App) -> None:
         ([part("act", b"lo\xffgo"), part("logo", PNG, "a.png")], None),
         ([part("a ct", b"logo"), part("logo", PNG, "a.png")], None),
         ([part("act", b"logo"), part("logo", PNG, 'a"; name="act')], None),
-        ([part(f"f{n}", b"") for n in range(30)] + [part("logo", PNG, "a.png")], None),
+        ([part(f"f{n}", b"") for n in range(99)] + [part("logo", PNG, "a.png")], None),
     ],
 )
 async def test_a_form_that_no_browser_sends_is_refused(app: App, parts: list[bytes], end: bytes | None) -> None:
@@ -131,6 +131,21 @@ async def test_a_form_that_no_browser_sends_is_refused(app: App, parts: list[byt
     page = await upload(visitor, *parts, **({} if end is None else {"end": end}))  # type: ignore[arg-type]
     assert page.status in (400, 415)
     assert "None: pages show the first letter" in (await visitor.get(PATH)).text
+
+
+@pytest.mark.parametrize(
+    ("texts", "status"),
+    [
+        ([part("branding.name", b"x" * 65 * 1024)], 413),
+        ([part(f"f{n}", b"x" * 7 * 1024) for n in range(10)], 413),  # together
+        ([part(f"f{n}", b"x" * 1024) for n in range(50)], 303),
+        ([part(f"f{n}", b"") for n in range(98)], 303),  # a hundred, with the mark and the act
+        ([part(f"f{n}", b"") for n in range(99)], 400),
+    ],
+)
+async def test_the_texts_beside_a_file_have_the_limits_of_every_form(app: App, texts: list[bytes], status: int) -> None:
+    page = await upload(await admin(app), part("act", b"save"), *texts, part("logo", PNG + b"\0" * 200_000, "a.png"))
+    assert page.status == status
 
 
 @pytest.mark.parametrize("token", ["", "x", "A" * 86])

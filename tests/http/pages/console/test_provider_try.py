@@ -207,16 +207,33 @@ async def test_a_try_opens_no_session_even_where_the_row_is_shown_to_the_usual_c
     assert await rows(app, "users", "id", email="ada@acme.example") == []
 
 
-async def test_a_link_of_another_site_starts_nothing(app: App, op: Op) -> None:
+@pytest.mark.parametrize(
+    ("site", "referer"),
+    [
+        ("cross-site", ""), ("same-site", ""), ("cross-site", "OURS/console"), ("", ""), ("", "null"), ("", "OURS"),
+        ("", "https://mallory.example/console"), ("", "OURS.mallory.example/console"), ("", "OURS@mallory.example/"),
+    ],
+)  # fmt: skip
+async def test_a_link_of_another_site_or_of_none_shows_the_button(app: App, op: Op, site: str, referer: str) -> None:
     new = await made(app, op)
-    page = await new.visitor.get(f"{new.path}/try", Sec_Fetch_Site="cross-site")
+    ours = app.public_url.rstrip("/")
+    page = await new.visitor.get(f"{new.path}/try", Sec_Fetch_Site=site, Referer=referer.replace("OURS", ours))
     assert (page.status, page.location) == (302, f"{new.path}?step=try")
     assert flow_cookies(page.reply) == {}
+    assert (await new.visitor.follow(page)).links()["Try it"] == f"{new.path}/try"
+
+
+async def test_the_button_works_in_a_browser_that_does_not_say_from_where_it_came(app: App, op: Op) -> None:
+    """Browsers send ``Sec-Fetch-Site`` to trustworthy addresses alone, and older ones never."""
+    new = await made(app, op)
+    page = await new.visitor.get(f"{new.path}/try", Referer=f"{app.public_url.rstrip('/')}{new.path}?step=try")
+    assert page.status == 302
+    assert flow_cookies(page.reply)
 
 
 async def test_a_provider_that_cannot_be_reached_is_said_at_once(app: App, op: Op) -> None:
     new = await made(app, op)
     op.announced["issuer"] = "https://mallory.example"
-    page = await new.visitor.get(f"{new.path}/try")
+    page = await new.visitor.get(f"{new.path}/try", Sec_Fetch_Site="same-origin")
     assert page.status == 200
     assert "the issuer is https://mallory.example" in page.text

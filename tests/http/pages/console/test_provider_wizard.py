@@ -225,6 +225,23 @@ async def test_proved_domains_alone_are_offered_and_what_others_may_not_do_is_sa
     assert (await stored(app, new.name))["domains"] == change["domains"]
 
 
+@pytest.mark.parametrize("claimed", [True, False])
+async def test_a_domain_that_is_not_offered_is_refused_beside_the_domains(app: App, op: Op, claimed: bool) -> None:
+    new = await wizard(app, name())
+    await new.make_oidc(op)
+    domain = f"{new.name}.example"
+    if claimed:
+        assert (await app.post("/api/client/domains", {"domain": domain}, token=await token(app))).status == 201
+    before = await stored(app, new.name)
+    page = await new.save("rules", domain7=domain, groups__Author="writers")
+    assert (page.status, page.problems) == (400, [f"{domain} is not proved for this client"])
+    assert page.tree.xpath("//*[@role='alert']//a/@href") == ["#domains"]
+    [beside] = page.tree.xpath("//fieldset[@id='domains']//*[@class='field-error']")
+    assert beside.text_content() == page.problems[0]
+    assert page.tree.xpath("string(//textarea[@name='groups.Author'])") == "writers"
+    assert await stored(app, new.name) == before
+
+
 async def test_a_refused_rule_stands_beside_its_field(app: App, op: Op) -> None:
     new = await wizard(app, name())
     await new.make_oidc(op)

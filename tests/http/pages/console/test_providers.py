@@ -69,7 +69,7 @@ async def test_power_apps_have_no_try(app: App) -> None:
     page = await new.make("power-apps", entra__directory=guid, entra__applications=guid)
     assert page.status == 303, page.problems
     assert "Try it" not in (await new.step()).text
-    assert (await new.visitor.get(f"{new.path}/try")).status == 409
+    assert (await new.visitor.get(f"{new.path}/try", Sec_Fetch_Site="same-origin")).status == 409
 
 
 @pytest.mark.parametrize("path", ["", "/new", "/{name}", "/{name}/try", "/{name}/delete"])

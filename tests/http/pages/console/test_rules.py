@@ -105,6 +105,8 @@ async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> N
         ("allowedOrigins", "https://ok.example\nhttps://ok.example/path", "Must be scheme://host[:port], lower case"),
         ("returnAddresses", "https://ok.example/\njavascript:alert(1)", "Line 2: "),
         ("contact", "x" * 201, "Must have at most 200 characters"),
+        ("contact", "?", "Say whom to ask, in words or numbers, or leave it empty"),
+        ("contact", " \u2026 -- ", "Say whom to ask, in words or numbers, or leave it empty"),
         ("contact", "a\u202eb", "Invisible characters are not allowed: U+202E"),
         ("language", "xx", "Choose one of the list"),
     ],
@@ -164,3 +166,9 @@ async def test_lengths_are_read_back_as_they_are_written(app: App) -> None:
     await visitor.submit(page, PATH, {"act": "save"})
     fields = (await visitor.get(PATH)).form(PATH).fields
     assert (fields["sessions.idleSeconds"], fields["sessions.maxSeconds"]) == ("1 h 30 min", "2 days")
+
+
+async def test_blanks_are_no_one_to_ask(app: App) -> None:
+    _, page = await preview(app, contact=" \u3000 ", password__minLength="21")
+    assert page.status == 200, page.text
+    assert len(changes(page)) == 1

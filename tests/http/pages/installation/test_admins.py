@@ -126,6 +126,14 @@ async def test_with_a_second_factor_the_code_is_asked_for_too(app: App) -> None:
     assert shown_password(await prove(visitor, asked, otp=phone.code()))
 
 
+async def test_sessions_that_are_ended_twice_are_ended(app: App) -> None:
+    visitor, one = await Visitor(app).system_admin(), await other(app)
+    for _ in range(2):
+        ended = await act(visitor, ADMINS, act="end", id=str(one.id))
+        assert (ended.status, ended.location) == (303, ADMINS)
+        assert "All sessions of that system admin have ended." in (await visitor.follow(ended)).text
+
+
 async def test_who_is_put_out_meanwhile_signs_in_again(app: App) -> None:
     one = await other(app)
     theirs = await Visitor(app).system_admin(one.username)

@@ -1,0 +1,26 @@
+"""The routes of pages are loaded with the first request that may be for one: by all who ask at once, and by no API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.application import App, running
+
+
+@pytest.fixture
+async def fresh(database_url: str) -> AsyncIterator[App]:
+    async with running(database_url) as app:
+        yield app
+
+
+async def test_the_first_requests_for_pages_are_all_answered(fresh: App) -> None:
+    browser = {"accept": "text/html"}
+    for path, status in (("/api/nowhere", 404), ("/oauth2/nowhere", 404), ("/healthz", 200)):
+        assert (await fresh.get(path, headers=browser)).status == status
+    paths = ["/sign-in", "/nowhere", "/favicon.ico", "/robots.txt", "/", "/forgot"] * 4
+    answers = await asyncio.gather(*(fresh.get(path, headers=browser) for path in paths))
+    assert [answer.status for answer in answers] == [200, 404, 200, 200, 302, 200] * 4
+    assert "<h1" in answers[1].text
