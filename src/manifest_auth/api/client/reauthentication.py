@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.api.client.auth import Password
 from manifest_auth.api.client.identities import LinkData
@@ -22,7 +22,7 @@ from manifest_auth.errors import (
     SsoFailed,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok, or_none
 from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import reauthentication
@@ -34,10 +34,10 @@ class ReauthenticateBody(msgspec.Struct, frozen=True, rename="camel"):
     """What `REAUTHENTICATION_REQUIRED` names: the password, and one answer where the account has a second factor; a
     passkey alone."""
 
-    password: Password | None = None
-    otp: Code | None = None
-    recovery_code: Code | None = None
-    credential: Credential | None = None
+    password: Password | UnsetType = UNSET
+    otp: Code | UnsetType = UNSET
+    recovery_code: Code | UnsetType = UNSET
+    credential: Credential | UnsetType = UNSET
 
 
 class AtProviderBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -55,8 +55,8 @@ class ReauthenticatedData(Wire, frozen=True):
 
 async def _reauthenticate(ctx: RequestContext, call: Call[ReauthenticateBody]) -> ReauthenticatedData:
     body = call.body
-    given = Given(body.otp, body.recovery_code, body.credential)
-    done = await reauthentication.reauthenticate(ctx, body.password, given, browser_of(ctx, call.head))
+    given = Given(or_none(body.otp), or_none(body.recovery_code), or_none(body.credential))
+    done = await reauthentication.reauthenticate(ctx, or_none(body.password), given, browser_of(ctx, call.head))
     return ReauthenticatedData(when(done.at), done.amr)
 
 
