@@ -16,7 +16,7 @@ from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.factors.totp import Totp
 from manifest_auth.accounts.factors.trusted_browsers import TrustedBrowser
 from manifest_auth.accounts.users import User
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.protocols import totp as protocol
@@ -24,6 +24,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import gate, new_app
 from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import step_up
 
 T = TypeVar("T")
 
@@ -66,6 +67,7 @@ async def look(ctx: RequestContext) -> Own:
 async def begin_totp(ctx: RequestContext) -> NewApp:
     """A new secret, which counts from its first right code on (:func:`confirm_totp`). The app that counts until then
     still does. Raises ValidationError where the client does not let users enrol one."""
+    step_up.check(ctx, Act.FACTORS)
     caller = ctx.user
     gate.check_method(ctx, tenants.settings_of(caller.tenant_settings), "totp")
     secret = protocol.new_secret(ctx.services.random)
@@ -82,6 +84,7 @@ async def begin_totp(ctx: RequestContext) -> NewApp:
 async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
     """Makes the new secret count, in place of the one before; ten recovery codes if it is the first factor, else none.
     Raises Conflict where no secret waits, ValidationError for a wrong code."""
+    step_up.check(ctx, Act.FACTORS)
     gate.check_method(ctx, tenants.settings_of(ctx.user.tenant_settings), "totp")
 
     def work(unit: TenantUnit, user: User) -> tuple[tuple[str, ...], Queued | None]:
@@ -100,6 +103,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
 async def remove_totp(ctx: RequestContext) -> None:
     """Removes the authenticator app, or a secret that waits for its first code. Raises NotFound where there is none,
     Conflict for the last factor of a user who must have one."""
+    step_up.check(ctx, Act.FACTORS)
     settings = tenants.settings_of(ctx.user.tenant_settings)
 
     def work(unit: TenantUnit, user: User) -> tuple[None, Queued | None]:
@@ -117,6 +121,7 @@ async def remove_totp(ctx: RequestContext) -> None:
 
 async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
     """Ten new recovery codes, to be shown once, which void all former ones. Raises Conflict without a factor."""
+    step_up.check(ctx, Act.FACTORS)
 
     def work(unit: TenantUnit, user: User) -> tuple[tuple[str, ...], Queued | None]:
         if not user.factors:
@@ -130,6 +135,7 @@ async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
 async def end_trust(ctx: RequestContext, trusted_id: str | None = None) -> int:
     """Ends the trust of one browser of the caller, or of all; how many there were. Raises NotFound for one that is not
     the caller's."""
+    step_up.check(ctx, Act.FACTORS)
     user_id = ctx.user.user_id
 
     def work(unit: TenantUnit) -> int:
