@@ -21,7 +21,18 @@ from manifest_auth.runtime.mail.emails import (
     email_taken,
     email_undone,
     invitation,
+    passkey_added,
+    passkey_copied,
+    passkey_removed,
     reset,
+)
+from manifest_auth.runtime.mail.factor_emails import (
+    app_removed,
+    factor_enrolled,
+    factors_reset,
+    recovery_code_used,
+    recovery_codes_made,
+    wrong_codes,
 )
 from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, check_connection
 from manifest_auth.runtime.mail.server import NotSent, Server, server_of
