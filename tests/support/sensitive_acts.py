@@ -12,13 +12,15 @@ from tests.support.forged_tokens import claims_of
 from tests.support.rows import change_rows, rows
 
 AUTH, USERS = "/api/client/auth", "/api/client/users"
+FACTORS = f"{AUTH}/second-factors"
 PROVIDERS, DOMAINS, DIRECTORIES = "/api/client/providers", "/api/client/domains", "/api/client/directories"
 _DIRECTORY = "11111111-2222-4333-8444-555555555555"
 
 
 class Act(NamedTuple):
     """``path`` and ``body`` may name a value of :class:`Client` in braces; ``route``: the pattern, where it has one.
-    ``level``: ``factors`` or ``management``; ``factor``: only for who has a second factor."""
+    ``level``: ``factors`` or ``management``; ``factor``: only for who has a second factor; ``first``: as ``factors``,
+    and for who has none also with a fresh link."""
 
     name: str
     level: str
@@ -42,6 +44,19 @@ ACTS = (
     Act("unlink", "factors", "DELETE", f"{AUTH}/identities/999999", route=f"{AUTH}/identities/{{id}}"),
     Act("unlink as a manager", "factors", "DELETE", f"{USERS}/<me>/identities/999999",
         route=f"{USERS}/{{user}}/identities/{{identity}}"),
+    Act("begin an app", "first", "POST", f"{FACTORS}/totp"),
+    Act("confirm an app", "first", "POST", f"{FACTORS}/totp/confirm", {"otp": "000000"}),
+    Act("remove an app", "first", "DELETE", f"{FACTORS}/totp"),
+    Act("codes", "first", "POST", f"{FACTORS}/recovery-codes"),
+    Act("end all trust", "first", "DELETE", f"{FACTORS}/trusted"),
+    Act("end a trust", "first", "DELETE", f"{FACTORS}/trusted/another", route=f"{FACTORS}/trusted/{{id}}"),
+    Act("begin a passkey", "first", "POST", f"{AUTH}/passkeys/options"),
+    Act("add a passkey", "first", "POST", f"{AUTH}/passkeys", {"credential": {}, "name": ""}),
+    Act("rename a passkey", "first", "PATCH", f"{AUTH}/passkeys/another", {"name": "X"},
+        route=f"{AUTH}/passkeys/{{id}}"),
+    Act("remove a passkey", "first", "DELETE", f"{AUTH}/passkeys/another", route=f"{AUTH}/passkeys/{{id}}"),
+    Act("reset factors", "factors", "POST", f"{USERS}/<viewer>/factors/reset", {"reason": "lost"},
+        route=f"{USERS}/{{user}}/factors/reset"),
     Act("others", "management", "POST", f"{AUTH}/sign-out-others"),
     Act("another one", "management", "DELETE", f"{AUTH}/sessions/another", route=f"{AUTH}/sessions/{{id}}"),
     Act("own as a manager", "management", "DELETE", f"{USERS}/<me>/sessions/another",
@@ -74,6 +89,8 @@ ACTS = (
     _mutation("setUserRoles", "management", 'userId: <viewer>, roles: ["User Admin"]'),
     _mutation("restoreUser", "management", "id: <gone>"),
     _mutation("resetUserPassword", "management", "userId: <viewer>", "{ user { id } }"),
+    Act("resetUserFactors", "factors", "POST", "/api/client/graphql",
+        {"query": 'mutation { resetUserFactors(userId: <viewer>, reason: "lost") { __typename } }'}),
     Act("endUserSessions", "management", "POST", "/api/client/graphql",
         {"query": "mutation { endUserSessions(userId: <me>) }"}),
 )  # fmt: skip

@@ -5,10 +5,11 @@ The session keeps its keys: only what it has proved, and when, changes. Refresh 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal
 from manifest_auth.errors import (
@@ -17,6 +18,8 @@ from manifest_auth.errors import (
     InvalidToken,
     ValidationError,
 )
+from manifest_auth.protocols import webauthn
+from manifest_auth.protocols.webauthn import Refused
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import MFA, Way
@@ -24,10 +27,11 @@ from manifest_auth.sign_in import current_password, password
 from manifest_auth.sign_in.current_password import Proved
 from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.linking import Started
+from manifest_auth.sign_in.passkeys import assertions, challenges
 from manifest_auth.sign_in.providers import entra_bearer, provider_reauthentication
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
-from manifest_auth.sign_in.second_factor.answer import Answer, judge
+from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
 from manifest_auth.sign_in.second_factor.continuing import ENTRY_POINT
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import step_up
@@ -60,6 +64,8 @@ async def reauthenticate(
     _check_session(caller)
     member = "" if answer == _NO_ANSWER else answer.member
     _check_members(ctx, typed, member)
+    if member == "passkey":
+        await webauthn.load()
     counters = await _count(ctx, browser) if member else None
     failed = Event.REAUTHENTICATION_FAILED
     proved = await current_password.prove(ctx, typed, failed) if typed is not None else None
@@ -126,9 +132,9 @@ def _verified(
     user, at = users.get(bound, caller.user_id, lock=True), ctx.now
     second: Way | None = None
     if counters is not None:
-        judged = judge(bound, ctx, user, answer)
+        judged = _judge(unit, ctx, user, answer)
         if judged.way is None:
-            why = f"{member}: {'used before' if judged.replay else 'wrong'}"
+            why = judged.why or f"{member}: {'used before' if judged.replay else 'wrong'}"
             audit.record(bound, ctx, Event.REAUTHENTICATION_FAILED, caller.actor, why=why)
             details = [(_FIELDS.get(member, member), "This is wrong, or was used before")]
             raise InvalidCredentials(_WRONG, details=details, reason=why, replay=judged.replay)
@@ -143,6 +149,35 @@ def _verified(
     elif second != "passkey":
         first, at = ("pwd" if step_up.uses_password(caller) else "provider",), caller.authenticated_at or 0
     return Reauthenticated(at, (*first, second, MFA) if second is not None else first)
+
+
+def _judge(unit: SystemUnit, ctx: RequestContext, user: User, answer: Answer) -> Judged:
+    credential = answer.passkey
+    if credential is None:
+        return judge(unit.of(user.tenant_id), ctx, user, answer)
+    try:
+        challenge = webauthn.challenge_of(credential)
+    except Refused as refused:
+        return Judged(None, why=f"passkey: {refused}")
+    why = challenges.why_not(ctx, "reauthenticate", ctx.user.session_id, challenge)
+    if not why and not challenges.use_up(unit, challenge):
+        return Judged(None, "passkey", "passkey: challenge used before")
+    why = why or assertions.judge(unit, ctx, user, challenge, credential)
+    return Judged(None if why else "passkey", why=why)
+
+
+async def options(ctx: RequestContext) -> dict[str, Any]:
+    """What the caller's browser needs to answer with one of the caller's passkeys, in this session. Raises Conflict
+    where passkeys are off."""
+    caller = ctx.user
+    _check_session(caller)
+    await webauthn.load()
+
+    def work(unit: SystemUnit) -> dict[str, Any]:
+        user = users.get(unit.of(caller.tenant_id), caller.user_id)
+        return assertions.options_for(unit, ctx, user, challenges.new(ctx, "reauthenticate", caller.session_id))
+
+    return await ctx.services.store.read(work)
 
 
 async def begin_at_provider(ctx: RequestContext, name: str, return_to: str) -> Started:

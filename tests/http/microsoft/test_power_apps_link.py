@@ -11,11 +11,10 @@ import pytest
 
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.support.accounts import act_on, new_client, trail
-from tests.support.application import PASSWORD
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import Member, last_reason, member, set_roles, users_of
 from tests.support.single_sign_on import RETURN_TO, Browser
-from tests.support.user_management import reset
+from tests.support.user_management import NEW, reset
 
 ALICE = "alice@contoso.example"
 IDENTITIES = "/api/client/auth/identities"
@@ -225,7 +224,7 @@ async def test_a_link_that_is_cut_ends_with_the_next_request(setup: MicrosoftSet
     check_refusal(
         await setup.app.send("DELETE", f"{IDENTITIES}/{own['id']}", token=password), 403, "REAUTHENTICATION_REQUIRED"
     )
-    check_success(await setup.app.post("/api/client/auth/reauthenticate", {"password": PASSWORD}, token=password))
+    check_success(await setup.app.post("/api/client/auth/reauthenticate", {"password": NEW}, token=password))
     check_success(await setup.app.send("DELETE", f"{IDENTITIES}/{own['id']}", token=password))
     await setup.refused(token, code="SSO_FAILED")
     assert (await setup.app.me(password)).status == 200

@@ -14,12 +14,15 @@ AUTH, USERS = "/api/client/auth", "/api/client/users/{user}"
 FREE = {
     ("POST", f"{AUTH}/sign-out"), ("POST", f"{AUTH}/sign-out-all"), ("PATCH", f"{AUTH}/me"),
     ("POST", f"{AUTH}/reauthenticate"), ("POST", f"{AUTH}/reauthenticate/provider"),  # which give one
+    ("POST", f"{AUTH}/reauthenticate/options"),
     ("POST", "/api/client/graphql"),  # by mutation, see below
     ("POST", "/api/client/files"),
     ("POST", "/api/client/providers/{provider}/test"), ("POST", "/api/client/domains/{domain}/check"),  # only look
     ("PUT", "/api/client/branding/logo"), ("DELETE", "/api/client/branding/logo"),
     ("POST", f"{USERS}/identities/{{identity}}/confirm"),
 }  # fmt: skip
+#: Kinds that may enrol the first factor of an account, and nothing else.
+FIRST = {"link", "link, and no password", "provider, and there is a password", "provider without a time"}
 FREE_MUTATIONS = {
     "updateUser", "deactivateUser",
     "addTemplate", "updateTemplate", "addTemplateVersion", "updateTemplateVersion", "submitTemplateVersion",
@@ -31,7 +34,8 @@ FREE_MUTATIONS = {
 
 def may(kind: Kind, act: Act) -> bool:
     """Whether a session of that kind may do it, where the client guards everything."""
-    return kind.opens or (act.level == "factor" and not kind.has_factor)
+    is_first = act.level == "first" and not kind.has_factor
+    return kind.opens or (act.level == "factor" and not kind.has_factor) or (is_first and kind.name in FIRST)
 
 
 def cannot_ever(kind: Kind, act: Act) -> bool:

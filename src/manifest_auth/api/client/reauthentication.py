@@ -9,7 +9,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.api.client.auth import Password
 from manifest_auth.api.client.identities import LinkData
-from manifest_auth.api.client.second_factor import Code, Credential
+from manifest_auth.api.client.passkeys import Credential, OptionsData
+from manifest_auth.api.client.second_factor import Code
 from manifest_auth.api.client.single_sign_on import set_flow_cookie
 from manifest_auth.errors import (
     Conflict,
@@ -60,6 +61,10 @@ async def _reauthenticate(ctx: RequestContext, call: Call[ReauthenticateBody]) -
     return ReauthenticatedData(when(done.at), done.amr)
 
 
+async def _options(ctx: RequestContext, call: Call[None]) -> OptionsData:
+    return OptionsData(await reauthentication.options(ctx))
+
+
 async def _at_provider(ctx: RequestContext, call: Call[AtProviderBody]) -> Answer[LinkData]:
     started = await reauthentication.begin_at_provider(ctx, call.body.provider, call.body.return_to)
     return ok(LinkData(started.address), headers=(set_flow_cookie(ctx, started.begun, cross_site=started.cross_site),))
@@ -70,6 +75,8 @@ ROUTES = (
     Route("POST", _BASE, _reauthenticate, Access.CLIENT, "Prove again who you are, for acts that need it",
           limit=AUTH_LIMIT,
           refusals=(ValidationError, InvalidCredentials, ReauthenticationRequired, Conflict, RateLimited, Overloaded)),
+    Route("POST", f"{_BASE}/options", _options, Access.CLIENT,
+          "What a browser needs to do so with one of your passkeys", limit=AUTH_LIMIT, refusals=(Conflict,)),
     Route("POST", f"{_BASE}/provider", _at_provider, Access.CLIENT,
           "The same at your identity provider: the address to send the browser to", limit=AUTH_LIMIT,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),

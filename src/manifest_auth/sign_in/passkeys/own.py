@@ -1,4 +1,4 @@
-"""One's own passkeys: added, renamed and removed by their signed-in owner."""
+"""One's own passkeys: added, renamed and removed by their signed-in owner, who is asked for a recent proof."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from manifest_auth.runtime import mail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import challenges, registration
 from manifest_auth.sign_in.passkeys.registration import Added
-from manifest_auth.sign_in.second_factor import gate
+from manifest_auth.sign_in.second_factor import gate, session_proof
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.text.canonical import check_line
@@ -59,6 +59,7 @@ async def add(ctx: RequestContext, credential: dict[str, Any], name: str) -> Add
             raise ValidationError(details=[("credential", _WRONG)], reason=f"passkey: {refused}") from None
         if not challenges.use_up(unit, challenge):
             raise InvalidToken(reason="passkey: challenge used before", replay="passkey")
+        session_proof.enrolled(unit.of(tenant.id), ctx, "passkey")
         return added
 
     added = await ctx.services.store.write(work)

@@ -1,7 +1,8 @@
 """A signed-in user's own second factors: what there is, the authenticator app, recovery codes, trusted browsers.
 
-One function for each act. A factor that the client's policy requires is replaced, never removed. With a factor added or
-removed all trust ends, and every session but the one that did it.
+One function for each act; those that change something ask for a recent proof. A factor that the client's policy
+requires is replaced, never removed. With a factor added or removed all trust ends, and every session but the one that
+did it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.protocols import totp as protocol
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import gate, new_app
+from manifest_auth.sign_in.second_factor import gate, new_app, session_proof
 from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
@@ -94,6 +95,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
             raise ValidationError(details=[("otp", "Not the code that the app shows now")])
         but = ctx.user.session_id
         codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=but)
+        session_proof.enrolled(unit, ctx, "otp")
         event = Event.SECOND_FACTOR_ENROLLED
         return codes, factor_notices.tell(unit, ctx, services.mail_queue, user, event, factor="totp", replaces=replaces)
 
@@ -120,7 +122,8 @@ async def remove_totp(ctx: RequestContext) -> None:
 
 
 async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
-    """Ten new recovery codes, to be shown once, which void all former ones. Raises Conflict without a factor."""
+    """Ten new recovery codes, to be shown once, which void all former ones. Raises Conflict without a factor,
+    ReauthenticationRequired."""
     step_up.check(ctx, Act.FACTORS)
 
     def work(unit: TenantUnit, user: User) -> tuple[tuple[str, ...], Queued | None]:
@@ -134,7 +137,7 @@ async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
 
 async def end_trust(ctx: RequestContext, trusted_id: str | None = None) -> int:
     """Ends the trust of one browser of the caller, or of all; how many there were. Raises NotFound for one that is not
-    the caller's."""
+    the caller's, ReauthenticationRequired."""
     step_up.check(ctx, Act.FACTORS)
     user_id = ctx.user.user_id
 
