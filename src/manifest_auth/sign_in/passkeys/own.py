@@ -35,11 +35,7 @@ async def begin(ctx: RequestContext) -> dict[str, Any]:
     caller = ctx.user
 
     def work(unit: SystemUnit) -> dict[str, Any]:
-        tenant, user = (
-            tenants.get(unit, caller.tenant_id),
-            users.get(unit.of(caller.tenant_id), caller.user_id, lock=True),
-        )
-        gate.check_method(tenants.settings_of(tenant.settings), "passkey")
+        tenant, user = _who_may_add(unit, caller)
         return registration.options_for(unit, ctx, tenant, user, challenges.new(ctx, "add", caller.session_id))
 
     return await ctx.services.store.write(work)
@@ -52,11 +48,7 @@ async def add(ctx: RequestContext, credential: dict[str, Any], name: str) -> Add
     caller = ctx.user
 
     def work(unit: SystemUnit) -> Added:
-        tenant, user = (
-            tenants.get(unit, caller.tenant_id),
-            users.get(unit.of(caller.tenant_id), caller.user_id, lock=True),
-        )
-        gate.check_method(tenants.settings_of(tenant.settings), "passkey")
+        tenant, user = _who_may_add(unit, caller)
         try:
             challenge = webauthn.challenge_of(credential)
             if why := challenges.why_not(ctx, "add", caller.session_id, challenge):
