@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
-from tests.support.accounts import new_client, new_user
+from tests.support.accounts import new_client, new_user, settle, trail
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.system_admins import Phone
 
 SIGN_IN = "/api/client/auth/sign-in"
+REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
 
 
 @dataclass
@@ -22,17 +26,49 @@ class Person:
     id: int
     email: str
     phone: Phone | None = None
+    recovery_codes: tuple[str, ...] = ()
 
-    async def sign_in(self, **members: Any) -> Reply:
+    async def sign_in(self, *, cookies: str = "", **members: Any) -> Reply:
+        """``cookies``: a whole ``Cookie`` line."""
         body = {"email": self.email, "password": PASSWORD, **members}
-        return await self.app.post(SIGN_IN, body, headers={"x-client-id": self.client})
+        headers = {"x-client-id": self.client, **({"cookie": cookies} if cookies else {})}
+        return await self.app.post(SIGN_IN, body, headers=headers)
+
+    def code(self) -> str:
+        """A code that was not used before: the clock goes on for it."""
+        assert self.phone is not None
+        self.app.clock.advance(30)
+        return self.phone.code()
+
+    def wrong(self) -> str:
+        assert self.phone is not None
+        return self.phone.wrong()
+
+    async def fields(self) -> list[str]:
+        """The members that can continue the sign-in; none: the password alone is enough."""
+        reply = await self.sign_in()
+        return [] if reply.status == 200 else [detail["field"] for detail in reply.json["error"]["details"]]
+
+    async def reset_link(self) -> str:
+        """Token of an open reset link."""
+        path = f"/api/admin/clients/{self.client}/users/{self.id}/password-reset"
+        made = check_success(await self.app.post(path, {}, token=await self.app.admin_token()), 201)
+        return str(made["link"]).partition("#")[2]
+
+    async def events(self, name: str) -> list[dict[str, Any]]:
+        """Details of the person's events of that name, oldest first."""
+        found = await trail(self.app, self.client)
+        return [one.members for one in found if (one.event, one.subject) == (name, f"user:{self.id}")]
 
     async def challenge(self) -> dict[str, Any]:
         """The error of a sign-in that waits for the second factor."""
         return check_refusal(await self.sign_in(), 401, "MFA_REQUIRED")
 
-    async def go_on(self, challenge: str, **answer: Any) -> Reply:
-        return await self.app.post(f"{SIGN_IN}/continue", {"challenge": challenge, **answer})
+    async def go_on(self, challenge: str, *, cookies: str = "", at: str = "", **answer: Any) -> Reply:
+        """An answer to a challenge. ``at``: the address that the proxy before the application names."""
+        headers = {"cookie": cookies} if cookies else {}
+        headers |= {"x-forwarded-for": at} if at else {}
+        return await self.app.post(f"{SIGN_IN}/continue", {"challenge": challenge, **answer}, headers=headers)
 
     async def enrol_at_sign_in(self) -> dict[str, Any]:
         """Sets an authenticator app up where the policy asks for it; the answer of the sign-in."""
@@ -40,6 +76,7 @@ class Person:
         begun = check_success(await self.app.post(f"{SIGN_IN}/enrol", {"challenge": challenge, "method": "totp"}))
         self.phone = Phone(self.app, begun["secret"])
         data: dict[str, Any] = check_success(await self.go_on(challenge, otp=self.phone.code()))
+        self.recovery_codes = tuple(data["recoveryCodes"])
         return data
 
 
@@ -48,3 +85,25 @@ async def person(app: App, client: str = "", *roles: str, **settings: Any) -> Pe
     client = client or (await new_client(app, **settings))
     user_id, email = await new_user(app, client, roles=list(roles or ("Viewer",)), password=PASSWORD)
     return Person(app, client, user_id, email)
+
+
+async def enrolled(app: App, *roles: str, **settings: Any) -> Person:
+    """A new user with an authenticator app, of a new client that has these settings from then on."""
+    who = await person(app, "", *roles, **REQUIRED)
+    await who.enrol_at_sign_in()
+    await settle(app, who.client, **{"secondFactor": {"policy": "optional"}, **settings})
+    return who
+
+
+@contextlib.contextmanager
+def mails_queued(app: App) -> Iterator[list[tuple[str, str]]]:
+    """Recipient and purpose of every e-mail that is queued meanwhile, whether or not it has arrived."""
+    made: list[tuple[str, str]] = []
+    add = app.services.mail_queue.add
+
+    def noted(unit: Any, email: Any, purpose: str, *rest: Any, **more: Any) -> Any:
+        made.append((email.to, purpose))
+        return add(unit, email, purpose, *rest, **more)
+
+    with mock.patch.object(app.services.mail_queue, "add", noted):
+        yield made

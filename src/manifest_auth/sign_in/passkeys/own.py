@@ -101,7 +101,7 @@ async def remove(ctx: RequestContext, passkey_id: str) -> None:
         if passkey_rows.get(bound, user.id, passkey_id) is None:
             raise NotFound()
         if passkey_rows.count(bound, user.id) == 1:
-            factors.check_removable(user, tenants.settings_of(tenant.settings), Kind.PASSKEY)
+            factors.check_removable(user.factors, user.roles, tenants.settings_of(tenant.settings), Kind.PASSKEY)
         passkey_rows.drop(bound, user.id, passkey_id)
         factors.removed(bound, user.id, user.factors, ctx.now, but=caller.session_id)
         audit.record(bound, ctx, Event.PASSKEY_REMOVED, caller.actor, passkey=passkey_id)
