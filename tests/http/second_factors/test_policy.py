@@ -82,7 +82,7 @@ async def test_only_users_of_the_named_roles_have_to(app: App) -> None:
 async def test_a_method_that_is_not_allowed_cannot_be_enrolled(app: App) -> None:
     ada = await person(app, secondFactor={"policy": "required", "graceDays": 0, "methods": ["passkey"]})
     error = await ada.challenge()
-    assert error["methods"] == ["passkey"]
+    assert "methods" not in error  # browsers make no passkeys at an IP address
     reply = await app.post(f"{SIGN_IN}/enrol", {"challenge": error["challenge"], "method": "totp"})
     check_refusal(reply, 400, "VALIDATION_ERROR")
 
