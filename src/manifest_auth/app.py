@@ -41,6 +41,7 @@ from manifest_auth.api.client import files as client_files
 from manifest_auth.api.client import identities as client_identities
 from manifest_auth.api.client import link_start as client_link_start
 from manifest_auth.api.client import one_time_links as client_one_time_links
+from manifest_auth.api.client import passkeys as client_passkeys
 from manifest_auth.api.client import profile as client_profile
 from manifest_auth.api.client import second_factor as client_second_factor
 from manifest_auth.api.client import settings as client_settings
@@ -71,6 +72,7 @@ from manifest_auth.runtime.settings import Settings, SettingsError, load, variab
 from manifest_auth.services import Services
 from manifest_auth.sessions import Principals
 from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
+from manifest_auth.sign_in.passkeys import standing
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
@@ -93,6 +95,7 @@ ROUTES = (
     *client_audit.ROUTES,
     *client_profile.ROUTES,
     *client_second_factor.ROUTES,
+    *client_passkeys.ROUTES,
     *client_settings.ROUTES,
     *admin_auth.ROUTES,
     *admin_clients.ROUTES,
@@ -254,6 +257,7 @@ class Application:
                 asyncio.create_task(self.services.mail_queue.run(), name="mail-queue"),
                 asyncio.create_task(watch.run(self.services), name="domain-checks"),
             ]
+            await standing.say(self.services.store, settings, self.services.log)
             freeze_garbage()
             self.services.log.info("started", pid=os.getpid(), hashing=self.services.hasher.build)
             try:

@@ -27,7 +27,18 @@ from manifest_auth.errors import (
     Unauthenticated,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Head, Route, host_name, identification, parse_form
+from manifest_auth.http import (
+    AUTH_LIMIT,
+    Access,
+    Answer,
+    Call,
+    Head,
+    Route,
+    form_cookies,
+    host_name,
+    identification,
+    parse_form,
+)
 from manifest_auth.http.body import check_form_type
 from manifest_auth.http.routes import query_values
 from manifest_auth.pages import errors, languages, multipart, proof, rendering, security, words
@@ -75,6 +86,7 @@ class _Page:
     again: Handler | None
     english: bool
     upload: str
+    upload_into: str
     form_at: str
 
     async def handle(self, ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
@@ -92,7 +104,7 @@ class _Page:
             admin = await _system_admin(ctx, head)
         else:
             user = await _signed_in(ctx, head)
-        cookie = security.shown_cookie(head, settings)
+        cookie = form_cookies.shown_cookie(head, settings)
         texts = {} if self.method != "GET" else query_values(call.query)
         query = call.query.decode("latin-1")
         page_call: PageCall[Any] = PageCall(
@@ -101,7 +113,7 @@ class _Page:
             path=call.path,
             here=f"{path}?{query}" if query and self.method == "GET" else path,
             language="en" if self.english else _language(head, settings, user, texts.get("lang", "")),
-            form_cookie=cookie or security.new_cookie(ctx),
+            form_cookie=cookie or form_cookies.new_cookie(ctx),
             user=user,
             admin=admin,
         )
@@ -153,6 +165,8 @@ class _Page:
             texts, call.upload = multipart.read(call.head, body, self.upload, MOST_FIELDS)
             if len(body) - len(call.upload) > AUTH_LIMIT:  # the file alone may have more
                 raise PayloadTooLarge()
+            if self.upload_into and call.upload:
+                texts[self.upload_into] = multipart.as_text(call.upload)
             return texts
         check_form_type(call.head)
         if len(body) > AUTH_LIMIT:
@@ -245,13 +259,14 @@ def page(
     english: bool = False,
     upload: str = "",
     upload_bytes: int = 0,
+    upload_into: str = "",
     form_at: str = "",
 ) -> Route:
     """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
     query or form. ``template``: that shows it. ``permission``: whom it is for; to all others it is not there.
     ``again``: for a POST, shows the form once more when it was refused. ``english``: consoles, which have no other
-    language. ``upload``: the field of a form that may have a file, of so many bytes at most.
-    ``form_at``: the page that shows the form of a POST, where that has another address."""
+    language. ``upload``: the field of a form that may have a file, of so many bytes at most; ``upload_into``: the field
+    whose text such a file is. ``form_at``: the page that shows the form of a POST, where that has another address."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     own = _Page(
@@ -265,6 +280,7 @@ def page(
         again=again,
         english=english,
         upload=upload,
+        upload_into=upload_into,
         form_at=form_at or path,
     )
     posts = method == "POST"

@@ -13,9 +13,9 @@ from msgspec import Meta
 
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.errors import ValidationError
-from manifest_auth.http import Answer, Header
+from manifest_auth.http import Answer, Header, form_cookies
 from manifest_auth.http.sign_in_cookies import browser_of, cookies_of
-from manifest_auth.pages import brands, security
+from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.pages.sign_in import state as states
@@ -85,8 +85,8 @@ def end_for(settings: str, roles: int, state: State) -> str:
 
 def signed_in_here(ctx: RequestContext, state: State, signed_in: SignedIn) -> Answer[None]:
     """After the proof: the session's cookies, a new mark for the browser's forms, and on to the end."""
-    settings, mark = ctx.services.settings, security.new_cookie(ctx)
-    headers = (*cookies_of(ctx, signed_in), security.cookie_line(mark, settings))
+    settings, mark = ctx.services.settings, form_cookies.new_cookie(ctx)
+    headers = (*cookies_of(ctx, signed_in), form_cookies.cookie_line(mark, settings))
     end = end_for(signed_in.tenant.settings, signed_in.user.roles, state)
     return _go_on(ctx, mark, state, end, headers, due=signed_in.password_due)
 

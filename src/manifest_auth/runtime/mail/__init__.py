@@ -21,6 +21,9 @@ from manifest_auth.runtime.mail.emails import (
     email_taken,
     email_undone,
     invitation,
+    passkey_added,
+    passkey_copied,
+    passkey_removed,
     reset,
 )
 from manifest_auth.runtime.mail.factor_emails import factor_enrolled, recovery_code_used, wrong_codes

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import factors, users
@@ -12,8 +11,9 @@ from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled, InvalidToken, MfaRequired, Refusal, TokenExpired
-from manifest_auth.protocols import qr_codes
 from manifest_auth.protocols import totp as protocol
+from manifest_auth.protocols import webauthn
+from manifest_auth.protocols.webauthn import Refused
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import RequestContext
@@ -21,6 +21,7 @@ from manifest_auth.sessions.proofs import MFA, Way, ways_of
 from manifest_auth.sign_in import completion, exchange_codes, password, set_password
 from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
+from manifest_auth.sign_in.passkeys import assertions, registration
 from manifest_auth.sign_in.password import Credentials
 from manifest_auth.sign_in.second_factor import gate, notices
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
@@ -28,6 +29,7 @@ from manifest_auth.sign_in.second_factor.notices import Mails
 from manifest_auth.sign_in.sign_in_metrics import counted, counts
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
+from manifest_auth.text import qr
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
@@ -82,7 +84,7 @@ async def enrol_totp(ctx: RequestContext, text: str) -> Enrolment:
         return secret, protocol.address(secret, user.email, tenants.shown_name(tenant))
 
     secret, uri = await ctx.services.store.write(work)
-    return Enrolment(secret, uri, await asyncio.to_thread(qr_codes.svg, uri))
+    return Enrolment(secret, uri, await qr.svg(uri, "QR code for the authenticator app"))
 
 
 @counts(password.METHOD)
@@ -109,6 +111,8 @@ async def continue_sign_in(
     Forbidden for a challenge of another client than the request names, Conflict where passwords were switched off.
     """
     answer.member  # noqa: B018 - raises ValidationError before anything is read
+    if answer.passkey is not None or answer.new_passkey is not None:
+        await webauthn.load()
     found, _, _ = await ctx.services.store.read(lambda unit: open_challenge(unit, ctx, text))
     done = _go_on(ctx, text, answer, browser, trust)
     return await counted(ctx, found.method, done, lambda end: "ok" if end.code is None else "code")
@@ -198,6 +202,9 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     codes: tuple[str, ...] = ()
     if challenge.enrols:
         judged, codes = _enrol(unit, judging, tenant, user, pending)
+    elif judging.answer.passkey is not None:
+        refused = assertions.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)
+        judged = Judged(None if refused else "passkey", why=refused)
     else:
         judged = judge(bound, ctx, user, judging.answer)
     if judged.way is None:
@@ -234,6 +241,8 @@ def _enrol(
     ctx, answer = judging.ctx, judging.answer
     bound, services = unit.of(tenant.id), ctx.services
     gate.check_method(tenants.settings_of(tenant.settings), "totp" if answer.otp is not None else "passkey")
+    if answer.new_passkey is not None:
+        return _enrol_passkey(unit, ctx, tenant, user, pending, answer.new_passkey, answer.name)
     if answer.otp is None or not pending.totp:
         return Judged(None), ()
     if not totp.add(bound, services.sealer, user.id, pending.totp, answer.otp, ctx.now):
@@ -244,10 +253,22 @@ def _enrol(
     return Judged("otp"), codes
 
 
+def _enrol_passkey(
+    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, pending: Pending, made: dict[str, Any],
+    name: str,
+) -> tuple[Judged, tuple[str, ...]]:  # fmt: skip
+    try:
+        added = registration.add(unit, ctx, tenant, user, pending.passkey, made, name)
+    except Refused as refused:
+        return Judged(None, why=f"passkey: {refused}"), ()
+    audit.record(unit.of(tenant.id), ctx, Event.SECOND_FACTOR_ENROLLED, f"user:{user.id}", factor="passkey")
+    return Judged("passkey"), added.recovery_codes
+
+
 def _wrong(unit: SystemUnit, judging: _Judging, judged: Judged, challenge: Challenge) -> Refusal:
     ctx, attempt = judging.ctx, judging.attempt
     bound, user = unit.of(attempt.tenant.id), attempt.user
-    why = f"{judging.answer.member}: {'used before' if judged.replay else 'wrong'}"
+    why = judged.why or f"{judging.answer.member}: {'used before' if judged.replay else 'wrong'}"
     ctx.services.anonymous_limits.record(
         bound, ctx, Event.SECOND_FACTOR_FAILED, f"user:{user.id}", method=challenge.method, why=why, proved=True
     )
