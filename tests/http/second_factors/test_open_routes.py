@@ -108,7 +108,8 @@ async def test_no_open_route_gets_past_the_factor(app: App, ada: Person, route: 
 
 async def posted(who: Person, route: Route, link: str, password: str) -> tuple[Visitor, Reply]:
     """The form as a browser posts it that found it on one of the pages for everyone, with what someone knows."""
-    visitor, fields = Visitor(who.app), {}
+    visitor = Visitor(who.app)
+    fields: dict[str, str] = {}
     for start in ("/sign-in", f"/sign-in?client={who.client}", f"/forgot?client={who.client}", "/welcome"):
         forms = (await visitor.get(start)).forms()
         fields |= {name: value for form in forms if form.action == route.path for name, value in form.fields.items()}

@@ -75,7 +75,7 @@ async def enrol_totp(ctx: RequestContext, text: str) -> Enrolment:
     def work(unit: SystemUnit) -> tuple[str, str]:
         challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
         bound, sealer = unit.of(tenant.id), ctx.services.sealer
-        gate.check_method(tenants.settings_of(tenant.settings), "totp")
+        gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp")
         if not challenge.enrols:
             raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
         secret = protocol.new_secret(ctx.services.random)
@@ -240,7 +240,7 @@ def _enrol(
     """Adds the first factor, which the answer confirms; the recovery codes."""
     ctx, answer = judging.ctx, judging.answer
     bound, services = unit.of(tenant.id), ctx.services
-    gate.check_method(tenants.settings_of(tenant.settings), "totp" if answer.otp is not None else "passkey")
+    gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp" if answer.otp is not None else "passkey")
     if answer.new_passkey is not None:
         return _enrol_passkey(unit, ctx, tenant, user, pending, answer.new_passkey, answer.name)
     if answer.otp is None or not pending.totp:
