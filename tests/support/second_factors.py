@@ -15,6 +15,7 @@ from tests.support.system_admins import Phone
 
 SIGN_IN = "/api/client/auth/sign-in"
 REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
+OWN = "/api/client/auth/second-factors"
 
 
 @dataclass
@@ -60,6 +61,10 @@ class Person:
         found = await trail(self.app, self.client)
         return [one.members for one in found if (one.event, one.subject) == (name, f"user:{self.id}")]
 
+    async def token(self) -> str:
+        """An access token of a sign-in that asks for no second factor."""
+        return str(check_success(await self.sign_in())["token"])
+
     async def challenge(self) -> dict[str, Any]:
         """The error of a sign-in that waits for the second factor."""
         return check_refusal(await self.sign_in(), 401, "MFA_REQUIRED")
@@ -69,6 +74,30 @@ class Person:
         headers = {"cookie": cookies} if cookies else {}
         headers |= {"x-forwarded-for": at} if at else {}
         return await self.app.post(f"{SIGN_IN}/continue", {"challenge": challenge, **answer}, headers=headers)
+
+    async def sign_in_with(self, **answer: Any) -> Reply:
+        """With the password and an answer to the question for the second factor."""
+        return await self.go_on((await self.challenge())["challenge"], **answer)
+
+    async def answered(self, **members: Any) -> Reply:
+        """A sign-in with the next code of the app."""
+        assert self.phone is not None
+        self.app.clock.advance(30)
+        return await self.sign_in_with(otp=self.phone.code(), **members)
+
+    async def trusted(self) -> str:
+        """The cookie of a browser that is trusted from now on."""
+        return (await self.answered(trust=True)).cookie("trust")
+
+    async def enrol(self, token: str) -> list[str]:
+        """Sets an authenticator app up, or another one, in a session; the recovery codes. The clock goes on, so that
+        the next code is a new one."""
+        begun = check_success(await self.app.post(f"{OWN}/totp", token=token), 201)
+        self.phone = Phone(self.app, begun["secret"])
+        confirmed = await self.app.post(f"{OWN}/totp/confirm", {"otp": self.phone.code()}, token=token)
+        codes: list[str] = check_success(confirmed)["recoveryCodes"]
+        self.app.clock.advance(30)
+        return codes
 
     async def enrol_at_sign_in(self) -> dict[str, Any]:
         """Sets an authenticator app up where the policy asks for it; the answer of the sign-in."""
@@ -80,10 +109,10 @@ class Person:
         return data
 
 
-async def person(app: App, client: str = "", *roles: str, **settings: Any) -> Person:
+async def person(app: App, client: str = "", *roles: str, email: str = "", **settings: Any) -> Person:
     """A new user, of a new client with these settings where none is named."""
     client = client or (await new_client(app, **settings))
-    user_id, email = await new_user(app, client, roles=list(roles or ("Viewer",)), password=PASSWORD)
+    user_id, email = await new_user(app, client, email, roles=list(roles or ("Viewer",)), password=PASSWORD)
     return Person(app, client, user_id, email)
 
 

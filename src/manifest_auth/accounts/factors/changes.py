@@ -6,6 +6,7 @@ The mark is read with every user, so a sign-in without a factor costs no stateme
 from __future__ import annotations
 
 import enum
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, update
 
@@ -25,6 +26,13 @@ class Kind(enum.IntFlag):
 
     TOTP = 1
     PASSKEY = 2
+
+
+class Dropped(NamedTuple):
+    """How many factors an account had, and how many of its sessions ended."""
+
+    factors: int
+    sessions: int
 
 
 _MARK = tenant_scoped(
@@ -60,13 +68,12 @@ def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str =
     return mask
 
 
-def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int) -> None:
-    """Takes all factors, codes and trust of a locked user away, and ends all sessions and challenges. Where a factor is
-    required, the next sign-in enrols one, without another time of grace."""
-    totp.drop(unit, user_id)
-    passkey_rows.drop_all(unit, user_id)
+def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int) -> Dropped:
+    """Takes all factors, codes and trust of a locked user away, and ends all sessions and challenges. Where the client
+    requires a factor, the next sign-in enrols one, without another time of grace."""
+    gone = int(totp.drop(unit, user_id)) + passkey_rows.drop_all(unit, user_id)
     recovery_codes.drop(unit, user_id)
-    _changed(unit, user_id, 0, reason, now, due_at=now)
+    return Dropped(gone, _changed(unit, user_id, 0, reason, now, due_at=now))
 
 
 def forget_browsers(unit: TenantUnit, user_id: int) -> None:
@@ -78,7 +85,7 @@ def forget_browsers(unit: TenantUnit, user_id: int) -> None:
 
 def _changed(
     unit: TenantUnit, user_id: int, mask: int, reason: str, now: int, *, but: str = "", due_at: int | None = None
-) -> None:
+) -> int:
     unit.change(_MARK, of_user=user_id, mask=int(mask), due_at=due_at)
     forget_browsers(unit, user_id)
-    sessions.end_all(unit, user_id, reason, now, but=but)
+    return sessions.end_all(unit, user_id, reason, now, but=but)

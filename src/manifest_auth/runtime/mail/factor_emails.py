@@ -54,3 +54,47 @@ def wrong_codes(to: Reader, address: str) -> Email:
         ),
         _("If it was not you, choose a new password now."),
     )
+
+
+def app_removed(to: Reader, address: str) -> Email:
+    """To a user whose authenticator app was removed. ``address``: from which network address."""
+    return write(
+        to,
+        _("%(client)s: a second factor was removed"),
+        _(
+            "The authenticator app was removed from your account at %(client)s, from the address %(at)s.",
+            at=address,
+        ),
+        _("All other devices are signed out."),
+        _ALL_IS_WELL,
+        _("If it was not you, choose a new password at once, and set a second factor up again."),
+    )
+
+
+def recovery_codes_made(to: Reader, address: str) -> Email:
+    """To a user who has new recovery codes. ``address``: from which network address."""
+    return write(
+        to,
+        _("%(client)s: new recovery codes"),
+        _(
+            "New recovery codes were made for your account at %(client)s, from the address %(at)s. The "
+            "former ones do not work any more.",
+            at=address,
+        ),
+        _ALL_IS_WELL,
+        _("If it was not you, choose a new password at once, sign out all devices, and make new recovery codes."),
+    )
+
+
+def factors_reset(to: Reader) -> Email:
+    """To a user whose second factors another person took away."""
+    return write(
+        to,
+        _("%(client)s: your second factors were reset"),
+        _(
+            "Those who manage your account at %(client)s took its second factors, recovery codes and trusted browsers "
+            "away. All its devices are signed out."
+        ),
+        _("At the next sign-in you can set a second factor up again."),
+        _("If you did not ask for this, tell those who manage your account."),
+    )

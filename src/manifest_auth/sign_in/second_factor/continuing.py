@@ -23,13 +23,13 @@ from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.passkeys import assertions, registration
 from manifest_auth.sign_in.password import Credentials
-from manifest_auth.sign_in.second_factor import gate, notices
+from manifest_auth.sign_in.second_factor import gate, new_app, notices
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
+from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.sign_in.second_factor.notices import Mails
 from manifest_auth.sign_in.sign_in_metrics import counted, counts
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.text import qr
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
@@ -49,14 +49,6 @@ class Finished(NamedTuple):
     recovery_codes: tuple[str, ...] = ()
 
 
-class Enrolment(NamedTuple):
-    """A new secret of an authenticator app: in base32, as an address, and as the address's QR code (SVG)."""
-
-    secret: str
-    uri: str
-    qr: str
-
-
 class _Attempt(NamedTuple):
     """An answer after it was counted, as the ``number``-th to its challenge; or it has to ``wait``."""
 
@@ -68,9 +60,11 @@ class _Attempt(NamedTuple):
     wait: Wait | None
 
 
-async def enrol_totp(ctx: RequestContext, text: str) -> Enrolment:
+async def enrol_totp(ctx: RequestContext, text: str) -> NewApp:
     """A new secret for a sign-in that has to enrol a factor; it counts with its first right code. Raises InvalidToken,
     TokenExpired, ValidationError where the client does not allow it."""
+
+    secret = protocol.new_secret(ctx.services.random)
 
     def work(unit: SystemUnit) -> tuple[str, str]:
         challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
@@ -78,13 +72,11 @@ async def enrol_totp(ctx: RequestContext, text: str) -> Enrolment:
         gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp")
         if not challenge.enrols:
             raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
-        secret = protocol.new_secret(ctx.services.random)
         pending = challenges.pending_of(sealer, challenge)
         challenges.keep(bound, sealer, challenge, pending.with_totp(secret), ctx.now)
-        return secret, protocol.address(secret, user.email, tenants.shown_name(tenant))
+        return user.email, tenants.shown_name(tenant)
 
-    secret, uri = await ctx.services.store.write(work)
-    return Enrolment(secret, uri, await qr.svg(uri, "QR code for the authenticator app"))
+    return await new_app.shown(secret, *await ctx.services.store.write(work))
 
 
 @counts(password.METHOD)
