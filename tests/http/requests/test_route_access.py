@@ -26,6 +26,7 @@ OPEN = {
     ("POST", "/api/client/auth/sign-in/passkey"), ("POST", "/api/client/auth/sign-in/passkey/options"),
     ("POST", "/api/client/auth/sign-in/continue"), ("POST", "/api/client/auth/sign-in/enrol"),
     ("POST", "/api/admin/auth/sign-in"), ("POST", "/api/admin/auth/refresh"),
+    ("POST", "/api/client/auth/sign-in/continue"), ("POST", "/api/client/auth/sign-in/enrol"),
     ("POST", "/api/admin/auth/sign-in/continue"),
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/.well-known/jwks.json"),
     ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/explorer"), ("GET", "/power-apps.json"),
