@@ -39,6 +39,7 @@ ON_DEMAND = {
     "manifest_auth.operations.restore": "a command",
     "publicsuffixlist": "a claim on a domain",
     "pyotp": "second factors",
+    "segno": "a QR code",
     "signxml": "SAML",
     "smtplib": "e-mails",
     "sqlalchemy.dialects.postgresql": "PostgreSQL",

@@ -1,4 +1,4 @@
 """Rules for texts: canonical forms of addresses and names, host names, base64url, invisible characters, strict JSON.
 
-Pure functions. Never reads a setting, and does not know the purpose of the texts.
+Also QR codes of texts. Pure functions. Never reads a setting, and does not know the purpose of the texts.
 """
