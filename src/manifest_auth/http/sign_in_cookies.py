@@ -11,6 +11,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import device_cookies as device_markers
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.identity import BrowserCookies
+from manifest_auth.tenants import Tenant
 
 
 def browser_of(ctx: RequestContext, head: Head) -> BrowserCookies:
@@ -26,7 +27,12 @@ def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
     lines = [session_cookie(signed_in.cookie, idle_s, settings)]
     if signed_in.device:
         lines += device_cookies(signed_in.device, settings)
-    if signed_in.trust:
-        days = tenants.settings_of(signed_in.tenant.settings).second_factor.trusted_days
-        lines.append(host_cookie(TRUST, signed_in.trust, days * DAY, settings))
-    return tuple(lines)
+    return (*lines, *trust_cookies(ctx, signed_in.tenant, signed_in.trust))
+
+
+def trust_cookies(ctx: RequestContext, tenant: Tenant, value: str | None) -> tuple[Header, ...]:
+    """The line of a browser that is trusted from now on; none without a ``value``."""
+    if not value:
+        return ()
+    days = tenants.settings_of(tenant.settings).second_factor.trusted_days
+    return (host_cookie(TRUST, value, days * DAY, ctx.services.settings),)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from manifest_auth import tenants
+from manifest_auth import providers, tenants
 from manifest_auth.pages.call import PageCall
 from manifest_auth.pages.refusals import UnknownClient
 from manifest_auth.pages.sign_in import state as states
@@ -18,6 +18,8 @@ from manifest_auth.sign_in import return_addresses
 from manifest_auth.sign_in.providers import home_realm_discovery
 from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.tenants import Tenant
+
+SIGN_IN = "/sign-in"
 
 
 class Way(NamedTuple):
@@ -53,12 +55,21 @@ async def client_of(ctx: RequestContext, state: State) -> Tenant | None:
     return found
 
 
-def end_of(settings: str, state: State, roles: int = 0) -> str:
-    """Where a sign-in ends. ``settings``: the client's, as stored; ``roles``: of the user, where it is known. Raises
-    ValidationError."""
+def end_of(settings: str, state: State, roles: int = 0, more: tuple[str, ...] = ()) -> str:
+    """Where a sign-in ends. ``settings``: the client's, as stored; ``roles``: of the user, where it is known; ``more``:
+    addresses of the provider. Raises ValidationError."""
     own = tenants.settings_of(settings)
     listed, safe = tenants.return_addresses_for(own, roles), tenants.return_addresses_for(own, Role.ADMIN.bit)
-    return return_addresses.choose(listed, safe, state.return_to, state.response)
+    return return_addresses.choose((*more, *listed), (*more, *safe), state.return_to, state.response)
+
+
+async def of_provider(ctx: RequestContext, tenant_id: int, provider_id: int | None) -> tuple[str, ...]:
+    """The return addresses of the provider that a sign-in came through, in addition to the client's."""
+    if provider_id is None:
+        return ()
+    tenant = ctx.services.store.of(tenant_id)
+    found = await tenant.read(lambda unit: providers.find_by_id(unit, provider_id))
+    return tuple(found.rules.return_addresses) if found is not None and found.disabled_at is None else ()
 
 
 def address(path: str, s: str) -> str:

@@ -31,20 +31,42 @@ ENTRY_POINT: EntryPoint = "second_factor"
 _OVER = "the challenge is over"
 
 
-class Finished(NamedTuple):
-    """What a right answer led to: a session, or a one-time code for an app. ``pending``: where the browser ends."""
-
-    account: Account
-    pending: Pending
-    signed_in: SignedIn | None = None
-    code: str | None = None
-
-
 class Enrolment(NamedTuple):
     """A new secret of an authenticator app, in base32 and as the address of its QR code."""
 
     secret: str
     uri: str
+
+
+class Finished(NamedTuple):
+    """What a right answer led to: a session, or a one-time code for an app. ``pending``: where the browser ends;
+    ``provider_id``: of the provider that the sign-in came through; ``trust``: a new cookie of a trusted browser;
+    ``recovery_codes``: of a first factor. With those a code waits until it is handed out, see
+    :func:`.exchange_codes.hand_out`."""
+
+    account: Account
+    pending: Pending
+    signed_in: SignedIn | None = None
+    code: str | None = None
+    provider_id: int | None = None
+    trust: str | None = None
+    recovery_codes: tuple[str, ...] = ()
+
+
+class Question(NamedTuple):
+    """What a sign-in under way waits for. ``members``: that can answer, the one that was used last first; ``enrols``: a
+    factor has to be enrolled, by one of ``methods``; ``enrolment``: the app that is being enrolled; ``trusted_days``: 0
+    where no browser can be trusted; ``pending`` and ``provider_id``: as in :class:`Finished`."""
+
+    tenant: Tenant
+    user: User
+    pending: Pending
+    provider_id: int | None
+    members: tuple[str, ...]
+    enrols: bool
+    methods: tuple[str, ...]
+    enrolment: Enrolment | None
+    trusted_days: int
 
 
 class _Attempt(NamedTuple):
@@ -66,11 +88,33 @@ async def enrol_totp(ctx: RequestContext, text: str) -> Enrolment:
         if not challenge.enrols:
             raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
         secret = protocol.new_secret(ctx.services.random)
-        pending = challenges.pending_of(sealer, challenge)
+        pending = _pending_of(ctx, challenge)
         challenges.keep(bound, sealer, challenge, pending.with_totp(secret), ctx.now)
-        return Enrolment(secret, protocol.address(secret, user.email, tenants.shown_name(tenant)))
+        return _enrolment(secret, tenant, user)
 
     return await ctx.services.store.write(work)
+
+
+async def look(ctx: RequestContext, text: str) -> Question:
+    """What the challenge asks for; changes nothing. Raises InvalidToken, TokenExpired."""
+
+    def work(unit: SystemUnit) -> Question:
+        challenge, tenant, user = _open(unit, ctx, text)
+        rules = tenants.settings_of(tenant.settings).second_factor
+        pending = _pending_of(ctx, challenge)
+        return Question(
+            tenant,
+            user,
+            pending,
+            challenge.provider_id,
+            () if challenge.enrols else gate.answers_by_use(unit.of(tenant.id), user),
+            bool(challenge.enrols),
+            tuple(rules.methods),
+            _enrolment(pending.totp, tenant, user) if pending.totp else None,
+            rules.trusted_days,
+        )
+
+    return await ctx.services.store.read(work)
 
 
 async def continue_sign_in(
@@ -90,6 +134,18 @@ async def continue_sign_in(
         lambda unit: _judge(unit, ctx, text, attempt, member, answer, browser, trust)
     )
     return await counted(ctx, attempt.challenge.method, judged)
+
+
+def _enrolment(secret: str, tenant: Tenant, user: User) -> Enrolment:
+    return Enrolment(secret, protocol.address(secret, user.email, tenants.shown_name(tenant)))
+
+
+def _pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
+    """What a right answer leads to. Raises InvalidToken."""
+    try:
+        return challenges.pending_of(ctx.services.sealer, challenge)
+    except CannotOpen:
+        raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
 
 
 def _open(unit: SystemUnit, ctx: RequestContext, text: str, *, lock: bool = False) -> tuple[Challenge, Tenant, User]:
@@ -131,10 +187,7 @@ def _judge(
 ) -> Finished:  # fmt: skip
     challenge, tenant, user = _open(unit, ctx, text, lock=True)
     bound = unit.of(tenant.id)
-    try:
-        pending = challenges.pending_of(ctx.services.sealer, challenge)
-    except CannotOpen:
-        raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
+    pending = _pending_of(ctx, challenge)
     codes: tuple[str, ...] = ()
     if challenge.enrols:
         judged, codes = _enrol(unit, ctx, tenant, user, pending, answer)
@@ -153,11 +206,11 @@ def _judge(
     if trust and days and judged.way != "recovery":
         cookie = trusted_browsers.trust(bound, ctx, ctx.services.random, user.id, days, browser.trust)
         audit.record(bound, ctx, Event.BROWSER_TRUSTED, f"user:{user.id}", days=days)
-    finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser)
+    finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser, waits=bool(codes))
     signed_in = finished.signed_in
     if signed_in is not None:
         signed_in = signed_in._replace(trust=cookie, recovery_codes=codes)
-    return finished._replace(signed_in=signed_in)
+    return finished._replace(signed_in=signed_in, provider_id=challenge.provider_id, trust=cookie, recovery_codes=codes)
 
 
 def _enrol(
@@ -195,9 +248,9 @@ def _wrong(
 
 def _finish(
     unit: SystemUnit, ctx: RequestContext, challenge: Challenge, pending: Pending, way: Way, user: User,
-    browser: BrowserCookies,
+    browser: BrowserCookies, *, waits: bool,
 ) -> Finished:  # fmt: skip
-    """Does what was pending, with the proof of both factors."""
+    """Does what was pending, with the proof of both factors. ``waits``: recovery codes are shown before a code."""
     amr: tuple[Way, ...] = (*ways_of(challenge.amr), way, MFA)
     identity = Identity(
         challenge.method, user.id, amr, None, challenge.provider_id, challenge.authenticated_at, needs_factor=False
@@ -210,7 +263,7 @@ def _finish(
     account = completion.check(unit, ctx, challenge.tenant_id, identity, browser, pending, counters)
     if pending.purpose == "code":
         bound = unit.of(challenge.tenant_id)
-        code = exchange_codes.issue(bound, ctx, identity, account.proof, pending.code_challenge)
+        code = exchange_codes.issue(bound, ctx, identity, account.proof, pending.code_challenge, waits=waits)
         return Finished(account, pending, code=code)
     if pending.purpose == "link":
         assert challenge.link_id is not None
