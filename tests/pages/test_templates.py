@@ -9,7 +9,8 @@ import pytest
 from jinja2 import StrictUndefined, UndefinedError, nodes
 
 from manifest_auth.app import page_routes
-from manifest_auth.pages import languages, rendering
+from manifest_auth.pages import rendering
+from manifest_auth.text.languages import catalogue
 
 PAGES = Path(rendering.__file__).parent
 SOURCE = PAGES.parent
@@ -48,7 +49,7 @@ def test_translations_escape_what_is_put_into_them() -> None:
     environment = rendering.environment()
     text = '{{ _("You are signed in at %(client)s.", client=x) }}'
     for language in ("en", "de"):
-        shown = environment.from_string(text).render(x="<b>", t=languages.catalogue(language))
+        shown = environment.from_string(text).render(x="<b>", t=catalogue(language))
         assert "&lt;b&gt;" in shown
         assert "<b>" not in shown
 

@@ -23,6 +23,7 @@ from manifest_auth.pages import brands, languages, rendering, words
 from manifest_auth.pages.call import Brand, PageCall, View
 from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable
+from manifest_auth.text.languages import catalogue
 
 TEMPLATE = "error.html"
 _UNLICENSED = (LicenseExpired, LicenseRequired)
@@ -63,7 +64,7 @@ async def page_of(
     brand = await _brand(ctx, refusal, head) if brand is None else brand
     language = "en" if english else language_of(ctx, head, brand)
     await rendering.prepare(TEMPLATE, language)
-    t = languages.catalogue(language)
+    t = catalogue(language)
     said = words.sentence_of(refusal, t)
     wait = refusal.retry_after or 0
     view = ErrorView(

@@ -11,9 +11,8 @@ from manifest_auth.accounts.factors import challenges
 from manifest_auth.errors import InvalidCredentials, InvalidToken, MfaRequired, TokenExpired
 from manifest_auth.http import Answer
 from manifest_auth.http.sign_in_cookies import browser_of
-from manifest_auth.pages import brands, languages, qr
+from manifest_auth.pages import brands, qr
 from manifest_auth.pages.call import PageCall, View, require, see_other
-from manifest_auth.pages.languages import marked as _
 from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import ending, step, ways
 from manifest_auth.pages.sign_in import state as states
@@ -21,6 +20,8 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import continuing
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
 from manifest_auth.sign_in.second_factor.continuing import Question
+from manifest_auth.text.languages import catalogue
+from manifest_auth.text.languages import marked as _
 
 WHY = "sign_in/enrol.html"
 APP = "sign_in/enrol_app.html"
@@ -86,7 +87,7 @@ async def _page(ctx: RequestContext, call: PageCall[Any], *, trust: bool = False
     brand, again = brands.of_client(question.tenant), ways.address(ways.SIGN_IN, s)
     if question.enrolment is None:
         return View(WhyView(s, question.user.email, "totp" in question.methods, again), brand=brand)
-    t = languages.catalogue(call.language or brand.language)
+    t = catalogue(call.language or brand.language)
     return View(await _app_view(question, s, again, t.gettext(_QR_TITLE), trust=trust), template=APP, brand=brand)
 
 

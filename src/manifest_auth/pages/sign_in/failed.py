@@ -9,7 +9,7 @@ from manifest_auth import providers, tenants
 from manifest_auth.errors import AccountDisabled, NotFound, ProviderUnavailable, Refusal, SsoFailed
 from manifest_auth.http import Answer, Head, refuse
 from manifest_auth.http.accept import prefers_html
-from manifest_auth.pages import brands, errors, languages
+from manifest_auth.pages import brands, errors
 from manifest_auth.pages.call import PRODUCT, Brand
 from manifest_auth.pages.errors import Way
 from manifest_auth.pages.routing import SIGN_IN
@@ -18,6 +18,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS, start_address
 from manifest_auth.store import StoreUnavailable, SystemUnit
 from manifest_auth.tenants import Tenant
+from manifest_auth.text.languages import Words, catalogue
 
 _TRIED = "tried"  # where a request keeps what it named
 _SAYS_MORE = (SsoFailed, ProviderUnavailable, AccountDisabled)
@@ -94,5 +95,5 @@ async def _page(ctx: RequestContext, refusal: Refusal, head: Head, found: _Found
     return await errors.page_of(ctx, refusal, head, way=again, others=tuple(others), title=title, brand=brand)
 
 
-def _words(ctx: RequestContext, head: Head, brand: Brand) -> languages.Words:
-    return languages.catalogue(errors.language_of(ctx, head, brand))
+def _words(ctx: RequestContext, head: Head, brand: Brand) -> Words:
+    return catalogue(errors.language_of(ctx, head, brand))

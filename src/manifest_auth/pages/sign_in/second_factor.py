@@ -12,7 +12,6 @@ from manifest_auth.http import Answer
 from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, require, see_other
-from manifest_auth.pages.languages import marked as _
 from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import ending, step, ways
 from manifest_auth.pages.sign_in import state as states
@@ -20,6 +19,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import continuing
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
 from manifest_auth.sign_in.second_factor.continuing import Question
+from manifest_auth.text.languages import marked as _
 
 TEMPLATE = "sign_in/second_factor.html"
 Way = Literal["otp", "recoveryCode"]

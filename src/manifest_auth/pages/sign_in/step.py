@@ -11,9 +11,8 @@ from typing import Any
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.errors import InvalidToken, MfaRequired, TokenExpired
 from manifest_auth.http import Answer, Head, Header, host_cookie, host_name
-from manifest_auth.pages import brands, errors, languages, security
+from manifest_auth.pages import brands, errors, security
 from manifest_auth.pages.call import PageCall, see_other
-from manifest_auth.pages.languages import marked as _
 from manifest_auth.pages.refusals import StepEnded, StepExpired
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in import ways
@@ -21,6 +20,8 @@ from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import continuing
 from manifest_auth.sign_in.second_factor.continuing import Question
+from manifest_auth.text.languages import catalogue
+from manifest_auth.text.languages import marked as _
 
 SECOND_FACTOR, ENROL = "/sign-in/second-factor", "/sign-in/enrol"
 _COOKIE = "step"
@@ -80,7 +81,7 @@ async def over(ctx: RequestContext, call: PageCall[Any], refusal: InvalidToken |
     state = await states.unseal(ctx, call.form_cookie, s) if s else None
     tenant = await ways.client_of(ctx, state) if state is not None else None
     brand = brands.of_client(tenant)
-    t = languages.catalogue(call.language or brand.language)
+    t = catalogue(call.language or brand.language)
     again = ways.address(ways.SIGN_IN, states.seal(ctx, call.form_cookie, state)) if state is not None else ways.SIGN_IN
     kind = StepExpired if isinstance(refusal, TokenExpired) else StepEnded
     shown_as = kind(reason=refusal.reason, replay=refusal.replay)
