@@ -41,6 +41,7 @@ from manifest_auth.api.client import files as client_files
 from manifest_auth.api.client import identities as client_identities
 from manifest_auth.api.client import link_start as client_link_start
 from manifest_auth.api.client import one_time_links as client_one_time_links
+from manifest_auth.api.client import passkeys as client_passkeys
 from manifest_auth.api.client import profile as client_profile
 from manifest_auth.api.client import second_factor as client_second_factor
 from manifest_auth.api.client import settings as client_settings
@@ -93,6 +94,7 @@ ROUTES = (
     *client_audit.ROUTES,
     *client_profile.ROUTES,
     *client_second_factor.ROUTES,
+    *client_passkeys.ROUTES,
     *client_settings.ROUTES,
     *admin_auth.ROUTES,
     *admin_clients.ROUTES,

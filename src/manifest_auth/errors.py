@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 #: Credentials that may be replayed: values of a metric's label.
 Replay = Literal[
     "refresh_token", "admin_refresh_token", "one_time_code", "one_time_link", "oidc_state", "saml_response",
-    "saml_assertion", "totp", "recovery_code",
+    "saml_assertion", "totp", "recovery_code", "passkey",
 ]  # fmt: skip
 
 
@@ -63,6 +63,17 @@ class InvalidCredentials(Refusal):
     code, status, sentence = "INVALID_CREDENTIALS", 401, "Invalid email or password"
     when = "Wrong password, unknown e-mail or client, locked, SSO-only or no password set: one answer for all of them."
     keeps_writes = True
+
+
+class OtherClient(InvalidCredentials):
+    """A passkey was proved, and belongs to another client than the one that is named. ``client``: its identifier; a
+    page offers that client's sign-in, the API does not name it."""
+
+    words = "This passkey does not sign in here"
+
+    def __init__(self, client: str) -> None:
+        super().__init__(self.words, reason="passkey: of another client")
+        self.client = client
 
 
 class Unauthenticated(Refusal):

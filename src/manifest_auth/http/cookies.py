@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from manifest_auth.errors import Forbidden
 from manifest_auth.http.answers import Header
 from manifest_auth.http.head import Head
-from manifest_auth.runtime.settings import Settings
+from manifest_auth.runtime.settings import Settings, public_origin
 
 SESSION = "session"
 DEVICE = "device"
@@ -82,13 +80,3 @@ def check_same_site(method: str, head: Head, settings: Settings, client: str, li
 def _own_origins(settings: Settings, client: str) -> tuple[str, str]:
     own = public_origin(settings)
     return own, own.replace("://", f"://{client}.", 1)
-
-
-def public_origin(settings: Settings) -> str:
-    """The origin of the public address as browsers write it: lower case, without the scheme's default port (RFC 6454,
-    section 6.2)."""
-    url = urlsplit(settings.public_url)
-    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
-    implied = {"http": 80, "https": 443}[url.scheme]
-    port = "" if url.port in (None, implied) else f":{url.port}"
-    return f"{url.scheme}://{host}{port}"

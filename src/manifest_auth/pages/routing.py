@@ -28,7 +28,18 @@ from manifest_auth.errors import (
     Unauthenticated,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Head, Route, host_name, identification, parse_form
+from manifest_auth.http import (
+    AUTH_LIMIT,
+    Access,
+    Answer,
+    Call,
+    Head,
+    Route,
+    form_cookies,
+    host_name,
+    identification,
+    parse_form,
+)
 from manifest_auth.http.body import check_form_type
 from manifest_auth.http.routes import query_values
 from manifest_auth.pages import errors, languages, multipart, proof, rendering, security, words
@@ -94,7 +105,7 @@ class _Page:
             admin = await _system_admin(ctx, head)
         else:
             user = await _signed_in(ctx, head)
-        cookie = security.shown_cookie(head, settings)
+        cookie = form_cookies.shown_cookie(head, settings)
         texts = {} if self.method != "GET" else query_values(call.query)
         query = call.query.decode("latin-1")
         page_call: PageCall[Any] = PageCall(
@@ -103,7 +114,7 @@ class _Page:
             path=call.path,
             here=f"{path}?{query}" if query and self.method == "GET" else path,
             language="en" if self.english else _language(head, settings, user, texts.get("lang", "")),
-            form_cookie=cookie or security.new_cookie(ctx),
+            form_cookie=cookie or form_cookies.new_cookie(ctx),
             user=user,
             admin=admin,
         )

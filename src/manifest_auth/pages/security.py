@@ -9,18 +9,15 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from manifest_auth.errors import Forbidden
-from manifest_auth.http import Head, Header, host_cookie, host_name, public_origin
+from manifest_auth.http import Head, Header, public_origin
 from manifest_auth.pages.call import PageCall
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.text import base64url
 
-FORM_COOKIE = "form"
-FORM_COOKIE_S = 86_400
 TOKEN_FIELD = "form"  # noqa: S105 - the name of a field
 _SIZE = hashlib.sha256().digest_size
-_COOKIE_BYTES = 16
 
 
 @lru_cache(maxsize=8)
@@ -88,24 +85,6 @@ def is_followed_here(ctx: RequestContext, head: Head) -> bool:
     if head.fetch_site is not None:
         return head.fetch_site in ("same-origin", "none")
     return head.line(b"referer").startswith(f"{public_origin(ctx.services.settings)}/")
-
-
-def shown_cookie(head: Head, settings: Settings) -> str:
-    """The form cookie that came along; empty where there is none, or one that is not ours."""
-    value = head.cookie(host_name(FORM_COOKIE, settings)) or ""
-    try:
-        return value if len(base64url.decode(value)) == _COOKIE_BYTES else ""
-    except ValueError:
-        return ""
-
-
-def new_cookie(ctx: RequestContext) -> str:
-    """A browser's mark before anyone is signed in; drawn anew with each sign-in."""
-    return ctx.services.random.text(_COOKIE_BYTES)
-
-
-def cookie_line(value: str, settings: Settings) -> Header:
-    return host_cookie(FORM_COOKIE, value, FORM_COOKIE_S, settings)
 
 
 async def check_token(ctx: RequestContext, call: PageCall[Any], path: str, token: str) -> None:

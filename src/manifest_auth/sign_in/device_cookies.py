@@ -28,20 +28,21 @@ def shaped(value: str | None) -> str | None:
 def new(ctx: RequestContext) -> str:
     """A value for a browser that has none."""
     random = ctx.services.random.text(16)
-    return random + _macs(ctx).make(_message(random))
+    return random + macs_of(ctx).make(_message(random))
 
 
 def is_genuine(unit: TenantUnit, ctx: RequestContext, marker: str) -> bool:
     """Whether this server issued the value."""
     random, mac = marker[:_RANDOM], marker[_RANDOM:]
-    return _macs(ctx).is_valid(_message(random), mac) or origins.is_known_device(unit, marker)
+    return macs_of(ctx).is_valid(_message(random), mac) or origins.is_known_device(unit, marker)
 
 
 def _message(random: str) -> bytes:
     return b"device\0" + random.encode()
 
 
-def _macs(ctx: RequestContext) -> Macs:
+def macs_of(ctx: RequestContext) -> Macs:
+    """The MACs of this installation's secret keys, for what a browser keeps."""
     macs = ctx.services.store.macs
     assert macs is not None, "the server's store has them"
     return macs

@@ -9,11 +9,14 @@ import enum
 
 from sqlalchemy import bindparam, update
 
-from manifest_auth import sessions
+from manifest_auth import sessions, tenants
 from manifest_auth.accounts.factors import challenges, passkey_rows, recovery_codes, totp, trusted_browsers
+from manifest_auth.accounts.users import User
+from manifest_auth.errors import Conflict
 from manifest_auth.runtime.clock import Random
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import users
+from manifest_auth.tenants import TenantSettings
 
 _U = users.c
 
@@ -37,6 +40,12 @@ def added(
     first one, else none. ``before``: the user's mark until now; ``but``: the session that stays."""
     _changed(unit, user_id, before | kind, "second_factor_enrolled", now, but=but)
     return recovery_codes.make(unit, random, user_id, now) if not before else ()
+
+
+def check_removable(user: User, settings: TenantSettings, kind: Kind) -> None:
+    """Raises Conflict where the last factor of a user would go, and the client's policy requires one."""
+    if not user.factors & ~kind and tenants.is_required(settings, user.roles):
+        raise Conflict("Your organisation requires a second factor: add another one first")
 
 
 def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str = "") -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import BigInteger, and_, bindparam, delete, func, insert, or_, select, update
 
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import passkey_handles, passkeys
@@ -36,6 +36,7 @@ class Passkey(NamedTuple):
 _ALL = select(*(_P[name] for name in Passkey._fields))
 _OWN = _P.user_id == bindparam("of_user")
 _LIST = tenant_scoped(_ALL.where(_OWN).order_by(_P.created_at, _P.id).limit(MOST), Passkey)
+_GET = tenant_scoped(_ALL.where(_OWN, _P.id == bindparam("of_id")), Passkey)
 _COUNT = tenant_scoped(select(func.count()).select_from(passkeys).where(_OWN), int)
 _FIND = cross_tenant(
     _ALL.where(_P.credential_id == bindparam("credential_id")),
@@ -44,14 +45,21 @@ _FIND = cross_tenant(
 )
 _NEW = tuple(name for name in Passkey._fields if name not in ("tenant_id", "last_used_at"))
 _ADD = tenant_scoped(insert(passkeys).values({name: bindparam(name) for name in _NEW}))
+# One conditional update, so that of two answers with one counter, one is accepted.
+_GOES_ON = or_(_P.counter < bindparam("counter"), and_(_P.counter == 0, bindparam("counter", type_=BigInteger()) == 0))
 _USED = tenant_scoped(
     update(passkeys)
-    .where(_P.id == bindparam("of_id"))
+    .where(_OWN, _P.id == bindparam("of_id"), _GOES_ON)
     .values(counter=bindparam("counter"), backup_state=bindparam("state"), last_used_at=bindparam("now"))
 )
 _RENAME = tenant_scoped(update(passkeys).where(_OWN, _P.id == bindparam("of_id")).values(name=bindparam("name")))
 _DROP = tenant_scoped(delete(passkeys).where(_OWN, _P.id == bindparam("of_id")))
 _DROP_ALL = tenant_scoped(delete(passkeys).where(_OWN))
+_COUNT_FOREIGN = cross_tenant(
+    select(func.count()).select_from(passkeys).where(_P.rp_id != bindparam("of_rp")),
+    int,
+    because="the operator is told how many passkeys of all clients a new public address voids",
+)
 _HANDLE = tenant_scoped(select(_H.handle).where(_H.user_id == bindparam("of_user")), str)
 _ADD_HANDLE = tenant_scoped(insert(passkey_handles).values(user_id=bindparam("user_id"), handle=bindparam("handle")))
 
@@ -75,9 +83,17 @@ def add(unit: TenantUnit, passkey: Passkey) -> None:
     unit.change(_ADD, **{name: getattr(passkey, name) for name in _NEW})
 
 
-def used(unit: TenantUnit, passkey: Passkey, counter: int, backup_state: int, now: int) -> None:
-    """Stores the counter and the backup state of an accepted answer, and the time."""
-    unit.change(_USED, of_id=passkey.id, counter=counter, state=backup_state, now=now)
+def use(unit: TenantUnit, passkey: Passkey, counter: int, backup_state: int, now: int) -> bool:
+    """Stores the counter and the backup state of a verified answer, and the time. False, and nothing is stored, where
+    the counter is not greater than the stored one though either is not 0 (WebAuthn Level 3, section 7.2, step 22), or
+    the passkey is gone."""
+    values = {"counter": counter, "state": backup_state, "now": now}
+    return unit.change(_USED, of_user=passkey.user_id, of_id=passkey.id, **values) == 1
+
+
+def get(unit: TenantUnit, user_id: int, passkey_id: str) -> Passkey | None:
+    """The passkey, if it is one of the user's."""
+    return unit.first(_GET, of_user=user_id, of_id=passkey_id)
 
 
 def rename(unit: TenantUnit, user_id: int, passkey_id: str, name: str) -> bool:
@@ -93,6 +109,16 @@ def drop(unit: TenantUnit, user_id: int, passkey_id: str) -> bool:
 def drop_all(unit: TenantUnit, user_id: int) -> int:
     """Removes all passkeys of a user; how many there were."""
     return unit.change(_DROP_ALL, of_user=user_id)
+
+
+def handle_of(unit: TenantUnit, user_id: int) -> str | None:
+    """The user's handle, by which an authenticator names the owner; None where there is none yet."""
+    return unit.first(_HANDLE, of_user=user_id)
+
+
+def count_foreign(unit: SystemUnit, rp_id: str) -> int:
+    """How many passkeys of all tenants belong to another RP ID, and so work no more."""
+    return unit.one(_COUNT_FOREIGN, of_rp=rp_id)
 
 
 def handle(unit: TenantUnit, user_id: int, fresh: str) -> str:

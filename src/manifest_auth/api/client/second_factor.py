@@ -8,11 +8,19 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.api.client.sign_in_answer import SignInData, signed_in_answer
-from manifest_auth.errors import AccountDisabled, InvalidToken, MfaRequired, RateLimited, TokenExpired
+from manifest_auth.errors import (
+    AccountDisabled,
+    Conflict,
+    InvalidToken,
+    MfaRequired,
+    RateLimited,
+    TokenExpired,
+    ValidationError,
+)
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire
 from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import continuing
+from manifest_auth.sign_in.second_factor import continuing, passkey_options
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
 
 Challenge = Annotated[str, Meta(min_length=1, max_length=200, description="Of `MFA_REQUIRED`.")]
@@ -41,8 +49,11 @@ class EnrolBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class EnrolData(Wire, frozen=True):
-    secret: str
-    uri: str
+    """``secret`` and ``uri`` of an authenticator app, or ``publicKey``, the options of a passkey."""
+
+    secret: str | msgspec.UnsetType = msgspec.UNSET
+    uri: str | msgspec.UnsetType = msgspec.UNSET
+    public_key: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 async def _continue(ctx: RequestContext, call: Call[ContinueBody]) -> Answer[SignInData]:
@@ -56,6 +67,8 @@ async def _continue(ctx: RequestContext, call: Call[ContinueBody]) -> Answer[Sig
 
 
 async def _enrol(ctx: RequestContext, call: Call[EnrolBody]) -> EnrolData:
+    if call.body.method == "passkey":
+        return EnrolData(public_key=await passkey_options.to_enrol(ctx, call.body.challenge))
     return EnrolData(*await continuing.enrol_totp(ctx, call.body.challenge))
 
 
@@ -64,5 +77,5 @@ ROUTES = (
     Route("POST", f"{_BASE}/continue", _continue, Access.OPEN, "Go on with the second factor",
           limit=AUTH_LIMIT, refusals=_REFUSED),
     Route("POST", f"{_BASE}/enrol", _enrol, Access.OPEN, "Begin to enrol the second factor that is due",
-          limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired)),
+          limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired, ValidationError, Conflict)),
 )  # fmt: skip

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from manifest_auth.accounts.admins import console
-from manifest_auth.http import Answer, host_cookie
-from manifest_auth.pages import said, security
+from manifest_auth.http import Answer, form_cookies, host_cookie
+from manifest_auth.pages import said
 from manifest_auth.pages.call import see_other
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.return_addresses import is_own_page
@@ -23,7 +23,7 @@ def signed_in(ctx: RequestContext, cookie: str, path: str, done: str = "") -> An
     settings = ctx.services.settings
     headers = (
         host_cookie(console.COOKIE, cookie, console.MOST_S, settings, strict=True),
-        security.cookie_line(security.new_cookie(ctx), settings),
+        form_cookies.cookie_line(form_cookies.new_cookie(ctx), settings),
     )
     return said.after(ctx, path, done, headers) if done else see_other(path, headers)
 
@@ -33,7 +33,7 @@ def signed_out(ctx: RequestContext, path: str) -> Answer[None]:
     settings = ctx.services.settings
     headers = (
         host_cookie(console.COOKIE, "", 0, settings, strict=True),
-        security.cookie_line(security.new_cookie(ctx), settings),
+        form_cookies.cookie_line(form_cookies.new_cookie(ctx), settings),
     )
     return see_other(path, headers)
 

@@ -17,9 +17,9 @@ from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import ending, step, ways
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import continuing
+from manifest_auth.sign_in.second_factor import asked, continuing
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
-from manifest_auth.sign_in.second_factor.continuing import Question
+from manifest_auth.sign_in.second_factor.asked import Question
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 
@@ -77,7 +77,7 @@ async def _again(ctx: RequestContext, call: PageCall[EnrolForm]) -> View | Answe
 
 async def _page(ctx: RequestContext, call: PageCall[Any], *, trust: bool = False) -> View | Answer[None]:
     try:
-        question = await continuing.look(ctx, step.shown(ctx, call.head))
+        question = await asked.look(ctx, step.shown(ctx, call.head))
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, call.fields.s)
     s = states.seal(ctx, call.form_cookie, step.state_of(question))

@@ -16,9 +16,9 @@ from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import ending, step, ways
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import continuing
+from manifest_auth.sign_in.second_factor import asked, continuing
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
-from manifest_auth.sign_in.second_factor.continuing import Question
+from manifest_auth.sign_in.second_factor.asked import Question
 from manifest_auth.text.languages import marked as _
 
 TEMPLATE = "sign_in/second_factor.html"
@@ -67,7 +67,7 @@ class FactorView(msgspec.Struct, frozen=True):
 
 async def _show(ctx: RequestContext, call: PageCall[FactorQuery]) -> View | Answer[None]:
     try:
-        question = await continuing.look(ctx, step.shown(ctx, call.head))
+        question = await asked.look(ctx, step.shown(ctx, call.head))
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, call.fields.s)
     if question.enrols:
@@ -82,13 +82,13 @@ def _view(
     s = states.seal(ctx, call.form_cookie, step.state_of(question))
     here = ways.address(step.SECOND_FACTOR, s)
     there = [member for member in question.members if member in WRONG]
-    asked: Way | Literal[""] = way if way in there else next(iter(there), "")
-    call.here = f"{here}&way={asked}" if asked else here
+    first: Way | Literal[""] = way if way in there else next(iter(there), "")
+    call.here = f"{here}&way={first}" if first else here
     view = FactorView(
         s=s,
-        way=asked,
+        way=first,
         email=question.user.email,
-        others=tuple(Other(other, f"{here}&way={other}") for other in there if other != asked),
+        others=tuple(Other(other, f"{here}&way={other}") for other in there if other != first),
         trusted_days=question.trusted_days,
         trust=trust,
         again=ways.address(ways.SIGN_IN, s),
@@ -98,7 +98,7 @@ def _view(
 
 async def _again(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answer[None]:
     try:
-        question = await continuing.look(ctx, step.shown(ctx, call.head))
+        question = await asked.look(ctx, step.shown(ctx, call.head))
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, call.fields.s)
     return _view(ctx, call, question, call.fields.way, trust=bool(call.fields.trust))

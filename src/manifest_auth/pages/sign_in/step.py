@@ -10,16 +10,16 @@ from typing import Any
 
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.errors import InvalidToken, MfaRequired, TokenExpired
-from manifest_auth.http import Answer, Head, Header, host_cookie, host_name
-from manifest_auth.pages import brands, errors, security
+from manifest_auth.http import Answer, Head, Header, form_cookies, host_cookie, host_name
+from manifest_auth.pages import brands, errors
 from manifest_auth.pages.call import PageCall, see_other
 from manifest_auth.pages.refusals import StepEnded, StepExpired
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in import ways
 from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import continuing
-from manifest_auth.sign_in.second_factor.continuing import Question
+from manifest_auth.sign_in.second_factor import asked
+from manifest_auth.sign_in.second_factor.asked import Question
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 
@@ -33,7 +33,7 @@ async def begin(
 ) -> Answer[None]:
     """On to the page that asks for the factor, or enrols it. ``form_cookie``: of the browser, by which it can begin
     again with what it typed. Raises InvalidToken, TokenExpired."""
-    state = state_of(await continuing.look(ctx, due.challenge))
+    state = state_of(await asked.look(ctx, due.challenge))
     await ctx.services.keys.ensure_current()
     path = ENROL if due.methods else SECOND_FACTOR
     address = ways.address(path, states.seal(ctx, form_cookie, state))
@@ -45,8 +45,8 @@ async def begin_after_provider(
 ) -> Answer[None]:
     """The same for a browser that comes back from a provider."""
     settings = ctx.services.settings
-    mark = security.shown_cookie(head, settings) or security.new_cookie(ctx)
-    return await begin(ctx, due, mark, (security.cookie_line(mark, settings), *headers))
+    mark = form_cookies.shown_cookie(head, settings) or form_cookies.new_cookie(ctx)
+    return await begin(ctx, due, mark, (form_cookies.cookie_line(mark, settings), *headers))
 
 
 def cookie(ctx: RequestContext, challenge: str, life_s: int) -> Header:
@@ -65,13 +65,13 @@ def shown(ctx: RequestContext, head: Head) -> str:
 def state_of(question: Question) -> State:
     """What a sign-in knows that begins again in place of this one. Where it ended at an address of the provider, or
     gave a code without PKCE, no page of ours could begin it: then it ends as usual."""
-    asked = Pending() if question.provider_id is not None else question.pending
+    wanted = Pending() if question.provider_id is not None else question.pending
     return State(
         client=question.tenant.identifier,
         email=question.user.email,
-        return_to=asked.return_to,
-        response="code" if asked.response == "code" else "cookie",
-        challenge=asked.code_challenge,
+        return_to=wanted.return_to,
+        response="code" if wanted.response == "code" else "cookie",
+        challenge=wanted.code_challenge,
         anew=True,
     )
 

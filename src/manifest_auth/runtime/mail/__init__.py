@@ -21,6 +21,9 @@ from manifest_auth.runtime.mail.emails import (
     email_taken,
     email_undone,
     invitation,
+    passkey_added,
+    passkey_copied,
+    passkey_removed,
     reset,
 )
 from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, check_connection

@@ -121,3 +121,49 @@ def email_undone(to: Reader, link: Link) -> Email:
         *opened(link),
         _KEEP,
     )
+
+
+def passkey_added(to: Reader, address: str) -> Email:
+    """To a user who has a new passkey. ``address``: the IP address that it was added from."""
+    return write(
+        to,
+        _("%(client)s: a passkey was added"),
+        _(
+            "A passkey was added to your account at %(client)s, from the address %(address)s. It signs in without a "
+            "password.",
+            address=address,
+        ),
+        _(
+            "If it was not you, remove it in your account, change your password, and tell those who manage your "
+            "account."
+        ),
+    )
+
+
+def passkey_removed(to: Reader, address: str) -> Email:
+    """To a user one of whose passkeys was removed. ``address``: the IP address that asked for it."""
+    return write(
+        to,
+        _("%(client)s: a passkey was removed"),
+        _(
+            "A passkey was removed from your account at %(client)s, from the address %(address)s. It does not sign in "
+            "any more.",
+            address=address,
+        ),
+        _("If it was not you, change your password, and tell those who manage your account."),
+    )
+
+
+def passkey_copied(to: Reader, address: str) -> Email:
+    """To a user whose passkey answered with a counter that did not go on. ``address``: the IP address it came from."""
+    return write(
+        to,
+        _("%(client)s: a sign-in with your passkey was refused"),
+        _(
+            "A sign-in to your account at %(client)s with your passkey was refused. It came from the address "
+            "%(address)s. The passkey's counter did not go on, as when someone has a copy of the passkey. Two attempts "
+            "at the same moment look the same.",
+            address=address,
+        ),
+        _("If it was not you, remove the passkey in your account, and tell those who manage your account."),
+    )

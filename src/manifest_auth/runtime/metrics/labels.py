@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Literal
 
 #: Ways to sign in, in addition to the kinds of providers. ``code``: exchanges of one-time codes.
-Method = Literal["password", "link", "code", "admin"]
+Method = Literal["password", "passkey", "link", "code", "admin"]
 #: Results of an attempt; docs/operations.md explains them.
 Result = Literal["ok", "code", "linked", "tried", "failed", "refused", "throttled", "second_factor", "busy"]
 #: Entry points that the throttle limits, as its counters name them; and which of its three counters refused an attempt.
 EntryPoint = Literal[
-    "client", "forgot", "link", "change", "admin", "admin-own", "setup", "sso", "entra", "second_factor"
+    "client", "forgot", "link", "change", "admin", "admin-own", "setup", "sso", "entra", "second_factor", "passkey"
 ]
 Limit = Literal["address", "account", "origin"]
 #: Units of work of the store, and key reads.

@@ -10,7 +10,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ import msgspec
 
 from manifest_auth.runtime.settings.addresses import Network, networks_of
 from manifest_auth.runtime.settings.name_servers import dns_servers
+from manifest_auth.runtime.settings.passkeys import check_passkeys, passkey_origins
 from manifest_auth.runtime.settings.values import PREFIX, Secret, Settings, SettingsError, variable
 from manifest_auth.text.hosts import is_loopback_host
 
@@ -95,10 +96,16 @@ def _check(settings: Settings) -> None:
         raise SettingsError("MANIFEST_DATABASE_URL: must be sqlite:///FILE or postgresql://…")
     if settings.on_postgres and not settings.secret_key:
         raise SettingsError("MANIFEST_SECRET_KEY: required with PostgreSQL, the same on every node")
-    lists = (("trusted_proxies", proxy_networks), ("admin_addresses", admin_networks), ("dns_servers", dns_servers))
-    for field, read in lists:
+    checks: tuple[tuple[str, Callable[[Settings], object]], ...] = (
+        ("trusted_proxies", proxy_networks),
+        ("admin_addresses", admin_networks),
+        ("dns_servers", dns_servers),
+        ("passkey_rp_id", check_passkeys),
+        ("passkey_origins", passkey_origins),
+    )
+    for field, check in checks:
         try:
-            read(settings)
+            check(settings)
         except ValueError as error:
             raise SettingsError(f"{variable(field)}: {error}") from None
     try:

@@ -213,6 +213,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "them must agree. They should validate DNSSEC. Empty: the operating system's."
         ),
     ] = ""
+    passkey_rp_id: Annotated[
+        str,
+        _about(
+            "Domain that passkeys belong to: the host of the public address, or a parent domain of it. The first "
+            "passkey fixes it. Empty: that host."
+        ),
+    ] = ""
+    passkey_origins: Annotated[
+        str,
+        _about(
+            "Origins at which passkeys also work, beside the public one, comma separated: `https://…` below the "
+            "passkeys' domain, or `android:apk-key-hash:…`."
+        ),
+    ] = ""
     files: Annotated[
         str,
         _about(

@@ -37,14 +37,16 @@ class Answer(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """``way``: how it was proved, None for a wrong answer; ``replay``: it was right, and used before."""
+    """``way``: how it was proved, None for a wrong answer; ``replay``: it was right, and used before; ``why``: what is
+    wrong with it, for the log."""
 
     way: Way | None
     replay: Replay | None = None
+    why: str = ""
 
 
 def judge(unit: TenantUnit, ctx: RequestContext, user: User, answer: Answer) -> Judged:
-    """Checks an answer with a code, and marks the code as used."""
+    """Checks an answer with a code, and marks the code as used. A passkey is judged by :mod:`..passkeys.assertions`."""
     if answer.otp is not None:
         found = totp.use(unit, ctx.services.sealer, user.id, answer.otp, ctx.now)
         return Judged("otp" if found.is_right else None, found.replay)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import factors, users
@@ -12,6 +12,8 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidToken, Refusal, TokenExpired
 from manifest_auth.protocols import totp as protocol
+from manifest_auth.protocols import webauthn
+from manifest_auth.protocols.webauthn import Refused
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import RequestContext
@@ -19,6 +21,7 @@ from manifest_auth.sessions.proofs import MFA, Way, ways_of
 from manifest_auth.sign_in import completion, exchange_codes, password, set_password
 from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
+from manifest_auth.sign_in.passkeys import assertions, registration
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
 from manifest_auth.sign_in.sign_in_metrics import counted
@@ -53,22 +56,6 @@ class Finished(NamedTuple):
     recovery_codes: tuple[str, ...] = ()
 
 
-class Question(NamedTuple):
-    """What a sign-in under way waits for. ``members``: that can answer, the one that was used last first; ``enrols``: a
-    factor has to be enrolled, by one of ``methods``; ``enrolment``: the app that is being enrolled; ``trusted_days``: 0
-    where no browser can be trusted; ``pending`` and ``provider_id``: as in :class:`Finished`."""
-
-    tenant: Tenant
-    user: User
-    pending: Pending
-    provider_id: int | None
-    members: tuple[str, ...]
-    enrols: bool
-    methods: tuple[str, ...]
-    enrolment: Enrolment | None
-    trusted_days: int
-
-
 class _Attempt(NamedTuple):
     challenge: Challenge
     tenant: Tenant
@@ -82,39 +69,17 @@ async def enrol_totp(ctx: RequestContext, text: str) -> Enrolment:
     TokenExpired, ValidationError where the client does not allow it."""
 
     def work(unit: SystemUnit) -> Enrolment:
-        challenge, tenant, user = _open(unit, ctx, text)
+        challenge, tenant, user = open_challenge(unit, ctx, text)
         bound, sealer = unit.of(tenant.id), ctx.services.sealer
         gate.check_method(tenants.settings_of(tenant.settings), "totp")
         if not challenge.enrols:
             raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
         secret = protocol.new_secret(ctx.services.random)
-        pending = _pending_of(ctx, challenge)
+        pending = pending_of(ctx, challenge)
         challenges.keep(bound, sealer, challenge, pending.with_totp(secret), ctx.now)
-        return _enrolment(secret, tenant, user)
+        return enrolment_of(secret, tenant, user)
 
     return await ctx.services.store.write(work)
-
-
-async def look(ctx: RequestContext, text: str) -> Question:
-    """What the challenge asks for; changes nothing. Raises InvalidToken, TokenExpired."""
-
-    def work(unit: SystemUnit) -> Question:
-        challenge, tenant, user = _open(unit, ctx, text)
-        rules = tenants.settings_of(tenant.settings).second_factor
-        pending = _pending_of(ctx, challenge)
-        return Question(
-            tenant,
-            user,
-            pending,
-            challenge.provider_id,
-            () if challenge.enrols else gate.answers_by_use(unit.of(tenant.id), user),
-            bool(challenge.enrols),
-            tuple(rules.methods),
-            _enrolment(pending.totp, tenant, user) if pending.totp else None,
-            rules.trusted_days,
-        )
-
-    return await ctx.services.store.read(work)
 
 
 async def continue_sign_in(
@@ -126,6 +91,8 @@ async def continue_sign_in(
     Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired for a wrong answer, RateLimited, ValidationError.
     """
     member = answer.member
+    if answer.passkey is not None or answer.new_passkey is not None:
+        await webauthn.load()
     await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
     attempt = await ctx.services.store.write_quickly(lambda unit: _count(unit, ctx, text, browser))
     if isinstance(attempt, Wait):
@@ -136,11 +103,12 @@ async def continue_sign_in(
     return await counted(ctx, attempt.challenge.method, judged)
 
 
-def _enrolment(secret: str, tenant: Tenant, user: User) -> Enrolment:
+def enrolment_of(secret: str, tenant: Tenant, user: User) -> Enrolment:
+    """What an authenticator app takes. ``secret``: base32."""
     return Enrolment(secret, protocol.address(secret, user.email, tenants.shown_name(tenant)))
 
 
-def _pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
+def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
     """What a right answer leads to. Raises InvalidToken."""
     try:
         return challenges.pending_of(ctx.services.sealer, challenge)
@@ -148,9 +116,11 @@ def _pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
         raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
 
 
-def _open(unit: SystemUnit, ctx: RequestContext, text: str, *, lock: bool = False) -> tuple[Challenge, Tenant, User]:
-    """The challenge, as long as it can be answered. ``lock``: locks the user's row, before the challenge is read again.
-    Raises InvalidToken, TokenExpired."""
+def open_challenge(
+    unit: SystemUnit, ctx: RequestContext, text: str, *, lock: bool = False
+) -> tuple[Challenge, Tenant, User]:
+    """The challenge, as long as it can be answered, with its client and user. ``lock``: locks the user's row, before
+    the challenge is read again. Raises InvalidToken, TokenExpired."""
     found = challenges.find(unit, text)
     if found is None:
         raise InvalidToken(reason="no challenge of ours")
@@ -167,7 +137,7 @@ def _open(unit: SystemUnit, ctx: RequestContext, text: str, *, lock: bool = Fals
 
 def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCookies) -> _Attempt | Wait:
     """Counts the answer before it is judged: for the challenge, the user, and the user from this origin."""
-    challenge, tenant, user = _open(unit, ctx, text)
+    challenge, tenant, user = open_challenge(unit, ctx, text)
     bound = unit.of(tenant.id)
     known = password.known_origin(unit, tenant, user, browser.device, ctx.address)
     counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
@@ -185,12 +155,15 @@ def _judge(
     unit: SystemUnit, ctx: RequestContext, text: str, attempt: _Attempt, member: str, answer: Answer,
     browser: BrowserCookies, trust: bool,
 ) -> Finished:  # fmt: skip
-    challenge, tenant, user = _open(unit, ctx, text, lock=True)
+    challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
     bound = unit.of(tenant.id)
-    pending = _pending_of(ctx, challenge)
+    pending = pending_of(ctx, challenge)
     codes: tuple[str, ...] = ()
     if challenge.enrols:
         judged, codes = _enrol(unit, ctx, tenant, user, pending, answer)
+    elif answer.passkey is not None:
+        why = assertions.judge(unit, ctx, user, pending.passkey, answer.passkey)
+        judged = Judged(None if why else "passkey", why=why)
     else:
         judged = judge(bound, ctx, user, answer)
     if judged.way is None:
@@ -219,6 +192,8 @@ def _enrol(
     """Adds the first factor, which the answer confirms; the recovery codes."""
     bound, services = unit.of(tenant.id), ctx.services
     gate.check_method(tenants.settings_of(tenant.settings), "totp" if answer.otp is not None else "passkey")
+    if answer.new_passkey is not None:
+        return _enrol_passkey(unit, ctx, tenant, user, pending, answer.new_passkey, answer.name)
     if answer.otp is None or not pending.totp:
         return Judged(None), ()
     if not totp.add(bound, services.sealer, user.id, pending.totp, answer.otp, ctx.now):
@@ -228,12 +203,24 @@ def _enrol(
     return Judged("otp"), codes
 
 
+def _enrol_passkey(
+    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, pending: Pending, made: dict[str, Any],
+    name: str,
+) -> tuple[Judged, tuple[str, ...]]:  # fmt: skip
+    try:
+        added = registration.add(unit, ctx, tenant, user, pending.passkey, made, name)
+    except Refused as refused:
+        return Judged(None, why=f"passkey: {refused}"), ()
+    audit.record(unit.of(tenant.id), ctx, Event.SECOND_FACTOR_ENROLLED, f"user:{user.id}", factor="passkey")
+    return Judged("passkey"), added.recovery_codes
+
+
 def _wrong(
     unit: SystemUnit, ctx: RequestContext, text: str, attempt: _Attempt, member: str, judged: Judged,
     challenge: Challenge,
 ) -> Refusal:  # fmt: skip
     bound, user = unit.of(attempt.tenant.id), attempt.user
-    why = f"{member}: {'used before' if judged.replay else 'wrong'}"
+    why = judged.why or f"{member}: {'used before' if judged.replay else 'wrong'}"
     ctx.services.anonymous_limits.record(
         bound, ctx, Event.SECOND_FACTOR_FAILED, f"user:{user.id}", method=challenge.method, why=why, proved=True
     )

@@ -15,6 +15,7 @@ from manifest_auth.accounts.factors import Kind, challenges, passkey_rows, recov
 from manifest_auth.accounts.factors.challenges import Asked, Challenge, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.errors import MfaRequired, ValidationError
+from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import MFA, Proof
 from manifest_auth.sign_in.identity import Identity
@@ -80,7 +81,7 @@ def ask(
     text = challenges.add(unit, services.random, services.sealer, asked, pending, ctx.now)
     life_s = challenges.ENROL_S if enrols else challenges.ANSWER_S
     if enrols:
-        methods = settings.second_factor.methods
+        methods = methods_of(ctx, settings)
         return MfaRequired(text, _details("enrol"), NO_CODE, expires_in=life_s, methods=methods)
     return MfaRequired(text, _details(*answers(unit, user)), NO_CODE, expires_in=life_s)
 
@@ -92,7 +93,7 @@ def ask_again(
     """As :func:`ask`, after a wrong answer: the same challenge, whose life goes on."""
     left_s = max(0, (challenge.expires_at - ctx.now) // 1000)
     if challenge.enrols:
-        methods = settings.second_factor.methods
+        methods = methods_of(ctx, settings)
         return MfaRequired(text, _details("enrol"), reason, expires_in=left_s, methods=methods)
     return MfaRequired(text, _details(*answers(unit, user)), reason, expires_in=left_s)
 
@@ -116,6 +117,13 @@ def answers_by_use(unit: TenantUnit, user: User) -> tuple[str, ...]:
         "passkey": max((passkey.last_used_at or 0 for passkey in owned), default=0),
     }
     return tuple(sorted(answers(unit, user), key=lambda member: -used.get(member, -1)))
+
+
+def methods_of(ctx: RequestContext, settings: StoredSettings) -> tuple[str, ...]:
+    """The factors that a user may enrol here: those of the client's policy, without passkeys where browsers make none
+    at the public address."""
+    none_made = why_no_passkeys(ctx.services.settings)
+    return tuple(name for name in settings.second_factor.methods if not (none_made and name == "passkey"))
 
 
 def check_method(settings: StoredSettings, method: str) -> None:

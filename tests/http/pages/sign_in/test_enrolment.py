@@ -119,7 +119,7 @@ async def test_an_app_s_code_lives_a_minute_from_the_press_on(app: App) -> None:
 @pytest.mark.parametrize("methods", [["passkey"], ["totp", "passkey"]])
 async def test_only_what_the_client_allows_is_offered(app: App, methods: list[str]) -> None:
     ada = await person(app, secondFactor={"policy": "required", "graceDays": 0, "methods": methods})
-    visitor, page = await password_typed(ada)
+    _, page = await password_typed(ada)
     offered = [form.fields["act"] for form in page.forms() if form.action == ENROL]
     assert ("totp" in offered) is ("totp" in methods)
 

@@ -24,7 +24,7 @@ async def ada(app: App) -> Person:
 
 
 async def answered(visitor: Visitor, page: Page, **typed: str) -> Page:
-    return await visitor.submit(page, FACTOR, **typed)
+    return await visitor.submit(page, FACTOR, None, **typed)
 
 
 async def who(visitor: Visitor) -> str:

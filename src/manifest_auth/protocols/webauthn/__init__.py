@@ -1,0 +1,19 @@
+"""Passkeys (WebAuthn Level 3): options for browsers, and the verification of what they answer.
+
+The library ``webauthn`` verifies; :mod:`.verification` does the checks that it leaves to its caller. The library is
+loaded with the first passkey, by :func:`load` and off the event loop.
+"""
+
+from manifest_auth.protocols.webauthn.authenticators import provider_of
+from manifest_auth.protocols.webauthn.credentials import challenge_of, credential_id_of, user_handle_of
+from manifest_auth.protocols.webauthn.library import load
+from manifest_auth.protocols.webauthn.options import Descriptor, Person, creation, request
+from manifest_auth.protocols.webauthn.verification import (
+    Asserted,
+    Expected,
+    Known,
+    Refused,
+    Registered,
+    verify_assertion,
+    verify_registration,
+)

@@ -1,0 +1,119 @@
+"""One's own passkeys: added, renamed and removed by their signed-in owner."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import factors, users
+from manifest_auth.accounts.factors import Kind, passkey_rows
+from manifest_auth.accounts.factors.passkey_rows import Passkey
+from manifest_auth.accounts.readers import reader
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Event
+from manifest_auth.context import Principal
+from manifest_auth.errors import InvalidToken, NotFound, ValidationError
+from manifest_auth.mail_queue import Queued
+from manifest_auth.protocols import webauthn
+from manifest_auth.protocols.webauthn import Refused
+from manifest_auth.runtime import mail
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.passkeys import challenges, registration
+from manifest_auth.sign_in.passkeys.registration import Added
+from manifest_auth.sign_in.second_factor import gate
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.text.canonical import check_line
+
+_WRONG = "The browser's answer does not fit: start again"
+
+
+async def begin(ctx: RequestContext) -> dict[str, Any]:
+    """What the caller's browser needs to make a passkey. Raises ValidationError where the client allows none, Conflict
+    where passkeys are off, or the caller has as many as one may have."""
+    await webauthn.load()
+    caller = ctx.user
+
+    def work(unit: SystemUnit) -> dict[str, Any]:
+        tenant, user = (
+            tenants.get(unit, caller.tenant_id),
+            users.get(unit.of(caller.tenant_id), caller.user_id, lock=True),
+        )
+        gate.check_method(tenants.settings_of(tenant.settings), "passkey")
+        return registration.options_for(unit, ctx, tenant, user, challenges.new(ctx, "add", caller.session_id))
+
+    return await ctx.services.store.write(work)
+
+
+async def add(ctx: RequestContext, credential: dict[str, Any], name: str) -> Added:
+    """Adds the passkey that the caller's browser made; the caller's other sessions end. Raises ValidationError for a
+    wrong answer or name, Conflict as :func:`begin` and for a credential that is registered already."""
+    await webauthn.load()
+    caller = ctx.user
+
+    def work(unit: SystemUnit) -> Added:
+        tenant, user = (
+            tenants.get(unit, caller.tenant_id),
+            users.get(unit.of(caller.tenant_id), caller.user_id, lock=True),
+        )
+        gate.check_method(tenants.settings_of(tenant.settings), "passkey")
+        try:
+            challenge = webauthn.challenge_of(credential)
+            if why := challenges.why_not(ctx, "add", caller.session_id, challenge):
+                raise Refused(why)
+            added = registration.add(unit, ctx, tenant, user, challenge, credential, name, but=caller.session_id)
+        except Refused as refused:
+            raise ValidationError(details=[("credential", _WRONG)], reason=f"passkey: {refused}") from None
+        if not challenges.use_up(unit, challenge):
+            raise InvalidToken(reason="passkey: challenge used before", replay="passkey")
+        return added
+
+    added = await ctx.services.store.write(work)
+    ctx.services.mail_queue.send_soon(ctx.request_id, added.mail)
+    return added
+
+
+def _who_may_add(unit: SystemUnit, caller: Principal) -> tuple[Tenant, User]:
+    """Client and locked user of the caller. Raises ValidationError where the client allows no passkeys."""
+    tenant = tenants.get(unit, caller.tenant_id)
+    user = users.get(unit.of(tenant.id), caller.user_id, lock=True)
+    gate.check_method(tenants.settings_of(tenant.settings), "passkey")
+    return tenant, user
+
+
+async def rename(ctx: RequestContext, passkey_id: str, name: str) -> Passkey:
+    """Gives one of the caller's passkeys another name. Raises NotFound, ValidationError."""
+    caller = ctx.user
+    check_line(name, "name", registration.LONGEST_NAME)
+
+    def work(unit: SystemUnit) -> Passkey:
+        bound = unit.of(caller.tenant_id)
+        if not passkey_rows.rename(bound, caller.user_id, passkey_id, name):
+            raise NotFound()
+        audit.record(bound, ctx, Event.PASSKEY_RENAMED, caller.actor, passkey=passkey_id, name=name)
+        found = passkey_rows.get(bound, caller.user_id, passkey_id)
+        assert found is not None, "it was renamed in this transaction"
+        return found
+
+    return await ctx.services.store.write(work)
+
+
+async def remove(ctx: RequestContext, passkey_id: str) -> None:
+    """Removes one of the caller's passkeys; the caller's other sessions end. Raises NotFound, and Conflict for the last
+    factor of an account that must have one."""
+    caller = ctx.user
+
+    def work(unit: SystemUnit) -> Queued | None:
+        bound = unit.of(caller.tenant_id)
+        tenant, user = tenants.get(unit, caller.tenant_id), users.get(bound, caller.user_id, lock=True)
+        if passkey_rows.get(bound, user.id, passkey_id) is None:
+            raise NotFound()
+        if passkey_rows.count(bound, user.id) == 1:
+            factors.check_removable(user, tenants.settings_of(tenant.settings), Kind.PASSKEY)
+        passkey_rows.drop(bound, user.id, passkey_id)
+        factors.removed(bound, user.id, user.factors, ctx.now, but=caller.session_id)
+        audit.record(bound, ctx, Event.PASSKEY_REMOVED, caller.actor, passkey=passkey_id)
+        notice = mail.passkey_removed(reader(user, tenant), ctx.address)
+        return ctx.services.mail_queue.add(bound, notice, "passkey", caller.actor)
+
+    ctx.services.mail_queue.send_soon(ctx.request_id, await ctx.services.store.write(work))

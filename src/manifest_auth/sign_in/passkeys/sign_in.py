@@ -1,0 +1,171 @@
+"""Sign-in with a passkey alone: no name, no password. It was made with user verification, so it is two factors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import users
+from manifest_auth.accounts.factors import passkey_rows
+from manifest_auth.accounts.factors.challenges import OPENS_SESSION, Pending
+from manifest_auth.accounts.factors.passkey_rows import Passkey
+from manifest_auth.audit import Event
+from manifest_auth.errors import InvalidCredentials, OtherClient
+from manifest_auth.protocols import webauthn
+from manifest_auth.protocols.webauthn import Refused
+from manifest_auth.runtime.metrics import EntryPoint, Method
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions.proofs import MFA
+from manifest_auth.sign_in import completion, exchange_codes
+from manifest_auth.sign_in.completion import Account, SignedIn
+from manifest_auth.sign_in.identity import BrowserCookies, Identity
+from manifest_auth.sign_in.passkeys import assertions, challenges, relying_party
+from manifest_auth.sign_in.sign_in_metrics import counts
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import Counter, Policy, Wait
+
+T = TypeVar("T")
+METHOD: Method = "passkey"
+ENTRY_POINT: EntryPoint = "passkey"
+_MINUTE_S = 60
+#: Options are cheap; so many of one address in a minute are no person's.
+_OPTIONS = Policy(free=600, longest_ms=5_000, memory_ms=_MINUTE_S * 1000, ceiling=None)
+_UNKNOWN = (("credential", "unknown"),)
+
+
+class Given(NamedTuple):
+    """An answer of a browser. ``holder``: its cookie, to which the challenge was given; ``client``: that is named, by
+    header, host or page."""
+
+    credential: dict[str, Any]
+    holder: str
+    client: str | None
+    browser: BrowserCookies
+
+
+class Coded(NamedTuple):
+    """A passkey was right, and an app gets a one-time code in place of a session."""
+
+    account: Account
+    code: str
+
+
+async def options(ctx: RequestContext, holder: str) -> dict[str, Any]:
+    """What a browser needs to offer the passkeys that it has. ``holder``: the browser's cookie. Raises Conflict where
+    passkeys are off, RateLimited."""
+    await webauthn.load()
+
+    def work(unit: SystemUnit) -> dict[str, Any] | Wait:
+        party = relying_party.current(unit, ctx.services.settings)
+        counters = throttle.by_address(_OPTIONS, lambda network: _options_key(network, ctx.now), ctx.address)
+        if wait := _count(unit, ctx, counters):
+            return wait
+        return webauthn.request(party.id, challenges.new(ctx, "sign-in", holder), [])
+
+    found = await ctx.services.store.write_quickly(work)
+    if isinstance(found, Wait):
+        raise ctx.services.throttle.refusal(ENTRY_POINT, found)
+    return found
+
+
+@counts(METHOD)
+async def sign_in(ctx: RequestContext, given: Given) -> SignedIn:
+    """Signs the owner of a passkey in. Raises InvalidCredentials, OtherClient, AccountDisabled, RateLimited, Conflict
+    where passkeys are off."""
+
+    def end(unit: SystemUnit, account: Account, identity: Identity) -> SignedIn:
+        return completion.open_session(unit, ctx, account, identity, given.browser)
+
+    work = await _counted(ctx, given, OPENS_SESSION, end)
+    return await completion.run(ctx, METHOD, work)
+
+
+@counts(METHOD, "code")
+async def sign_in_for_code(ctx: RequestContext, given: Given, pending: Pending) -> Coded:
+    """The same for an app, which exchanges the code. ``pending``: with the app's own challenge (RFC 7636). Raises as
+    :func:`sign_in`."""
+
+    def end(unit: SystemUnit, account: Account, identity: Identity) -> Coded:
+        bound = unit.of(account.tenant.id)
+        return Coded(account, exchange_codes.issue(bound, ctx, identity, account.proof, pending.code_challenge))
+
+    work = await _counted(ctx, given, pending, end)
+    return await ctx.services.store.write_quickly(work)
+
+
+async def _counted(
+    ctx: RequestContext, given: Given, pending: Pending, end: Callable[[SystemUnit, Account, Identity], T]
+) -> Callable[[SystemUnit], T]:
+    """The unit of work that judges the answer, after the attempt was counted for its address."""
+    await webauthn.load()
+    counters = throttle.address_counters(ENTRY_POINT, ctx.address)
+    if wait := await ctx.services.store.write_quickly(lambda unit: _count(unit, ctx, counters)):
+        raise ctx.services.throttle.refusal(ENTRY_POINT, wait)
+
+    def work(unit: SystemUnit) -> T:
+        row, identity = _prove(unit, ctx, given)
+        if ctx.services.throttle.is_on:
+            for counter in throttle.in_order(counters):
+                throttle.decrement(unit, counter.key)
+        account = completion.check(unit, ctx, row.tenant_id, identity, given.browser, pending)
+        return end(unit, account, identity)
+
+    return work
+
+
+def _prove(unit: SystemUnit, ctx: RequestContext, given: Given) -> tuple[Passkey, Identity]:
+    """The passkey and its owner, whose row is locked from here on. Raises InvalidCredentials, OtherClient."""
+    party = relying_party.current(unit, ctx.services.settings)
+    row: Passkey | None = None
+    try:
+        row = passkey_rows.find(unit, webauthn.credential_id_of(given.credential))
+        if row is None:
+            raise _failed(unit, ctx, None, "unknown credential", _UNKNOWN)
+        challenge = webauthn.challenge_of(given.credential)
+        if why := challenges.why_not(ctx, "sign-in", given.holder, challenge):
+            raise Refused(why)
+        asserted = assertions.verify(unit.of(row.tenant_id), party, row, given.credential, challenge, named=False)
+    except Refused as refused:
+        raise _failed(unit, ctx, row, str(refused)) from None
+    bound = unit.of(row.tenant_id)
+    tenant, user = tenants.get(unit, row.tenant_id), users.get(bound, row.user_id, lock=True)
+    _check_client(unit, ctx, tenant, row, given.client)
+    if not challenges.use_up(unit, challenge):
+        refusal = _failed(unit, ctx, row, "challenge used before")
+        refusal.replay = "passkey"
+        raise refusal
+    if not assertions.accept(bound, ctx, user, row, asserted):
+        raise _failed(unit, ctx, row, "its counter did not go on, or it is gone")
+    return row, Identity(METHOD, user.id, ("passkey", MFA), authenticated_at=ctx.now, needs_factor=False)
+
+
+def _check_client(unit: SystemUnit, ctx: RequestContext, tenant: Tenant, row: Passkey, named: str | None) -> None:
+    """Raises OtherClient where another client is named, and InvalidCredentials where the owner's client does not let a
+    passkey sign in alone: else a leaver could come in past the company's provider."""
+    if named is not None and named not in (tenant.identifier, str(tenant.id)):
+        raise OtherClient(tenant.identifier)
+    if not tenants.passkeys_sign_in(tenants.settings_of(tenant.settings)):
+        raise _failed(unit, ctx, row, "the client does not let a passkey sign in alone")
+
+
+def _failed(
+    unit: SystemUnit, ctx: RequestContext, row: Passkey | None, why: str, details: Sequence[tuple[str, str]] = ()
+) -> InvalidCredentials:
+    chain = unit.of(row.tenant_id if row is not None else audit.INSTALLATION)
+    subject = f"user:{row.user_id}" if row is not None else ""
+    ctx.services.anonymous_limits.record(chain, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD)
+    return InvalidCredentials(OtherClient.words, details=details, reason=f"passkey: {why}")
+
+
+def _count(unit: SystemUnit, ctx: RequestContext, counters: tuple[Counter, ...]) -> Wait | None:
+    if not ctx.services.throttle.is_on:
+        return None
+    paused = throttle.count_each(unit, throttle.in_order(counters), ctx.now)
+    return None if paused is None else Wait(paused.ms, "address")
+
+
+def _options_key(network: str, now: int) -> str:
+    return throttle.span_key(ENTRY_POINT, "options", network, now=now, span_s=_MINUTE_S)
