@@ -54,7 +54,7 @@ def test_one_enrols_stores_the_codes_and_signs_in_with_one(
     browser.scripts(on=scripts)
     browser._call("Emulation.setDeviceMetricsOverride", width=width, height=720, deviceScaleFactor=1, mobile=False)
     one = begun(setup, browser)
-    [read] = qr_reader.read(browser.screenshot(".qr"))
+    [read] = qr_reader.read(browser.screenshot())
     assert f"secret={one.secret}" in read
     browser.type("#otp", one.code())
     press(browser)
@@ -75,7 +75,9 @@ def test_one_enrols_stores_the_codes_and_signs_in_with_one(
 def test_the_codes_are_saved_as_a_file(setup: Setup, browser: Chromium) -> None:
     STATES["GET /sign-in/codes"](setup, browser)
     browser.value(
-        "void (window.saved = new Promise(done => { URL.createObjectURL = blob => { blob.text().then(done); return '#' } }))"
+        "void (window.saved = new Promise(done => {"
+        " URL.createObjectURL = blob => { blob.text().then(done); return '#'; };"
+        "}))"
     )
     browser.press("[data-saves]")
     text = browser.value("window.saved")
