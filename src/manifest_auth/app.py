@@ -72,6 +72,7 @@ from manifest_auth.runtime.settings import Settings, SettingsError, load, variab
 from manifest_auth.services import Services
 from manifest_auth.sessions import Principals
 from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
+from manifest_auth.sign_in.passkeys import standing
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
@@ -256,6 +257,7 @@ class Application:
                 asyncio.create_task(self.services.mail_queue.run(), name="mail-queue"),
                 asyncio.create_task(watch.run(self.services), name="domain-checks"),
             ]
+            await standing.say(self.services.store, settings, self.services.log)
             freeze_garbage()
             self.services.log.info("started", pid=os.getpid(), hashing=self.services.hasher.build)
             try:

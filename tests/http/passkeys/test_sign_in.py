@@ -148,3 +148,12 @@ async def test_wrong_answers_from_one_address_have_to_wait(app: App) -> None:
         if reply.status == 429:
             break
     check_refusal(reply, 429, "RATE_LIMITED")
+
+
+async def test_options_are_limited_by_address_and_nothing_is_stored_for_them(app: App) -> None:
+    ada = await with_passkey(app)
+    replies = [await app.post(f"{SIGN_IN}/passkey/options", {}) for _ in range(605)]
+    assert [reply.status for reply in replies[:600]] == [200] * 600
+    check_refusal(replies[-1], 429, "RATE_LIMITED")
+    app.clock.advance(61)
+    check_success(await ada.sign_in())

@@ -14,6 +14,7 @@ from manifest_auth.operations.doctor.address import address
 from manifest_auth.operations.doctor.claims import claim_findings
 from manifest_auth.operations.doctor.clock import compared, plausible
 from manifest_auth.operations.doctor.licence import licence_findings
+from manifest_auth.operations.doctor.passkeys import passkey_findings
 from manifest_auth.operations.doctor.sealed_values import SECONDS, sealed_findings
 from manifest_auth.operations.doctor.storage import integrity, storage_findings, unusable, user_name
 from manifest_auth.runtime.clock import Clock, Random
@@ -156,6 +157,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
             *await licence_findings(settings, store),
         ]
         results += await claim_findings(settings, store)
+        results += await passkey_findings(settings, store)
         for level, text in results:
             yield Finding(level, text)
         sealer = Sealer(secret_keys(settings, Random(), make=False), Random())
