@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifest_auth.errors import InvalidToken, NotFound, TokenExpired, ValidationError
+from manifest_auth.errors import InvalidCredentials, InvalidToken, NotFound, TokenExpired, ValidationError
 
 
 class NoFormCookie(ValidationError):
@@ -19,3 +19,7 @@ class StepEnded(InvalidToken):
 
 class StepExpired(TokenExpired):
     """The second factor was not shown in time."""
+
+
+class PasskeyOfAnother(InvalidCredentials):
+    """A passkey that belongs to another client than the one that is named."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from manifest_auth.errors import Conflict, Forbidden, InvalidCredentials, MfaRequired, Refusal, ValidationError
 from manifest_auth.pages.call import Problem, Refused
-from manifest_auth.pages.refusals import NoFormCookie, StepEnded, StepExpired, UnknownClient
+from manifest_auth.pages.refusals import NoFormCookie, PasskeyOfAnother, StepEnded, StepExpired, UnknownClient
 from manifest_auth.services import RequestContext
 from manifest_auth.text.languages import marked as _
 
@@ -77,6 +77,9 @@ OF_PAGES: dict[type[Refusal], Sentence] = {
     UnknownClient: Sentence(
         _("There is no such organisation here"),
         _("Check the address that you followed, or sign in with your e-mail address alone."),
+    ),
+    PasskeyOfAnother: Sentence(
+        _("This passkey belongs to another organisation"), _("Sign in with it there, or use another way here.")
     ),
     StepEnded: Sentence(
         _("This sign-in cannot go on"),

@@ -13,19 +13,21 @@ from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import page
-from manifest_auth.pages.sign_in import ending, step, ways
+from manifest_auth.pages.sign_in import ending, passkey, step, ways
 from manifest_auth.pages.sign_in import state as states
+from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import asked, continuing
+from manifest_auth.sign_in.second_factor import asked, continuing, passkey_options
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
 from manifest_auth.sign_in.second_factor.asked import Question
 from manifest_auth.text.languages import marked as _
 
 TEMPLATE = "sign_in/second_factor.html"
-Way = Literal["otp", "recoveryCode"]
+Way = Literal["otp", "passkey", "recoveryCode"]
 Code = Annotated[str, Meta(max_length=64)]
 WRONG: dict[Way, str] = {
     "otp": _("This code is not right, or was used before. Enter the one that your app shows now."),
+    "passkey": passkey.NOT_ACCEPTED,
     "recoveryCode": _("This recovery code is not right, or was used before."),
 }
 
@@ -42,6 +44,7 @@ class FactorForm(msgspec.Struct, frozen=True, rename="camel"):
     way: Way = "otp"
     otp: Code = ""
     recovery_code: Code = ""
+    credential: passkey.Credential = ""
     trust: Literal["", "on"] = ""
 
 
@@ -54,7 +57,8 @@ class Other(msgspec.Struct, frozen=True):
 
 class FactorView(msgspec.Struct, frozen=True):
     """``way``: what is asked for, empty where nothing can answer here; ``trusted_days``: 0 where no browser can be
-    trusted; ``trust``: that is wanted; ``again``: address to begin again."""
+    trusted; ``trust``: that is wanted; ``options``: of a passkey that is asked for, as JSON; ``again``: address to
+    begin again."""
 
     s: str
     way: Way | Literal[""]
@@ -62,6 +66,7 @@ class FactorView(msgspec.Struct, frozen=True):
     others: tuple[Other, ...]
     trusted_days: int
     trust: bool
+    options: str
     again: str
 
 
@@ -72,16 +77,17 @@ async def _show(ctx: RequestContext, call: PageCall[FactorQuery]) -> View | Answ
         return await step.over(ctx, call, refusal, call.fields.s)
     if question.enrols:
         return see_other(ways.address(step.ENROL, states.seal(ctx, call.form_cookie, step.state_of(question))))
-    return _view(ctx, call, question, call.fields.way)
+    return await _view(ctx, call, question, call.fields.way)
 
 
-def _view(
+async def _view(
     ctx: RequestContext, call: PageCall[Any], question: Question, way: Way | Literal[""], *, trust: bool = False
 ) -> View:
     """``way``: that is asked for, if it can answer; else the factor that was used last."""
     s = states.seal(ctx, call.form_cookie, step.state_of(question))
     here = ways.address(step.SECOND_FACTOR, s)
-    there = [member for member in question.members if member in WRONG]
+    off = why_no_passkeys(ctx.services.settings)
+    there = [member for member in question.members if member in WRONG and not (off and member == "passkey")]
     first: Way | Literal[""] = way if way in there else next(iter(there), "")
     call.here = f"{here}&way={first}" if first else here
     view = FactorView(
@@ -91,9 +97,15 @@ def _view(
         others=tuple(Other(other, f"{here}&way={other}") for other in there if other != first),
         trusted_days=question.trusted_days,
         trust=trust,
+        options=await _options(ctx, call) if first == "passkey" else "",
         again=ways.address(ways.SIGN_IN, s),
     )
     return View(view, brand=brands.of_client(question.tenant))
+
+
+async def _options(ctx: RequestContext, call: PageCall[Any]) -> str:
+    """What the browser needs to answer with a passkey. The challenge stays in its cookie: no script asks."""
+    return passkey.as_json(await passkey_options.to_answer(ctx, step.shown(ctx, call.head)))
 
 
 async def _again(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answer[None]:
@@ -101,21 +113,30 @@ async def _again(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answ
         question = await asked.look(ctx, step.shown(ctx, call.head))
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, call.fields.s)
-    return _view(ctx, call, question, call.fields.way, trust=bool(call.fields.trust))
+    return await _view(ctx, call, question, call.fields.way, trust=bool(call.fields.trust))
+
+
+def _given(form: FactorForm) -> Given:
+    """The answer that was typed. Raises ValidationError for none."""
+    if form.way == "passkey":
+        return Given(passkey=passkey.read(form.credential))
+    typed = (form.otp if form.way == "otp" else form.recovery_code).strip()
+    require(**{form.way: typed})
+    return Given(otp=typed) if form.way == "otp" else Given(recovery_code=typed)
 
 
 async def _answer(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answer[None]:
     form = call.fields
-    typed = {"otp": form.otp, "recoveryCode": form.recovery_code}[form.way].strip()
-    require(**{form.way: typed})
-    given = Given(otp=typed) if form.way == "otp" else Given(recovery_code=typed)
+    given = _given(form)
     browser = browser_of(ctx, call.head)
     try:
         challenge = step.shown(ctx, call.head)
         finished = await continuing.continue_sign_in(ctx, challenge, given, browser, trust=bool(form.trust))
     except MfaRequired as wrong:
         raise InvalidCredentials(
-            details=[(form.way, WRONG[form.way])], reason=wrong.reason, replay=wrong.replay
+            details=[("" if form.way == "passkey" else form.way, WRONG[form.way])],
+            reason=wrong.reason,
+            replay=wrong.replay,
         ) from None
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, form.s)

@@ -13,6 +13,7 @@ from manifest_auth.pages.refusals import UnknownClient
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in.state import State
 from manifest_auth.permissions import Role
+from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import return_addresses
 from manifest_auth.sign_in.providers import home_realm_discovery
@@ -31,7 +32,8 @@ class Way(NamedTuple):
 
 class SignInView(msgspec.Struct, frozen=True):
     """``client``: its name, empty while none is known; ``fixed``: the e-mail address was typed a page before;
-    ``password``: whether it is asked for here; ``fresh``: the flow was begun anew, since what came was old or not ours;
+    ``password``: whether it is asked for here; ``passkey``: whether one signs in here; ``unknown``: credential id of a
+    passkey that nobody has any more; ``fresh``: the flow was begun anew, since what came was old or not ours;
     ``s``: the state for the form; ``change``, ``forgot``: addresses of links."""
 
     client: str
@@ -39,6 +41,8 @@ class SignInView(msgspec.Struct, frozen=True):
     email: str = ""
     fixed: bool = False
     password: bool = True
+    passkey: bool = False
+    unknown: str = ""
     ways: tuple[Way, ...] = ()
     fresh: bool = False
     change: str = ""
@@ -83,6 +87,7 @@ async def view_of(
     """With a client: all of its ways in on one page. Without: the e-mail address first, then the password."""
     s = states.seal(ctx, call.form_cookie, state)
     others = states.seal(ctx, call.form_cookie, msgspec.structs.replace(state, email="", client=""))
+    passkey = not why_no_passkeys(ctx.services.settings)
     if tenant is None:
         return SignInView(
             client="",
@@ -90,6 +95,7 @@ async def view_of(
             email=state.email,
             fixed=bool(state.email),
             password=bool(state.email),
+            passkey=passkey,
             fresh=fresh,
             change=address("/sign-in", others),
             forgot=address("/forgot", s),
@@ -104,6 +110,7 @@ async def view_of(
         s=s,
         email=state.email,
         password=found.password,
+        passkey=passkey and tenants.passkeys_sign_in(tenants.settings_of(tenant.settings)),
         ways=tuple(Way(f"{href}&s={quote(s)}", name) for href, name in ways if href),
         fresh=fresh,
         change=address("/sign-in", others),
