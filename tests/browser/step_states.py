@@ -95,7 +95,7 @@ def begun(setup: Setup, browser: Chromium) -> Someone:
     """The page with the key, of a new user whose app has it."""
     one = new_one(setup, **REQUIRED)
     password_typed(setup, browser, one)
-    press(browser)
+    press(browser, "form[action='/sign-in/enrol'] .button")
     key = browser.value("document.querySelector('#secret').textContent")
     return one._replace(secret=key.replace(" ", ""))
 
