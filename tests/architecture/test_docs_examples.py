@@ -16,8 +16,9 @@ import pytest
 from graphql import parse, validate
 
 from manifest_auth.api import power_apps_connector
+from manifest_auth.api.all_routes import ROUTES
 from manifest_auth.api.graphql.schema import SCHEMA
-from manifest_auth.app import ROUTES, page_routes
+from manifest_auth.app import page_routes
 from manifest_auth.cli.main import parser
 from manifest_auth.http import RouteTable
 from manifest_auth.operations.providers.models import ProviderBody

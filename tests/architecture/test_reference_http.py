@@ -7,10 +7,10 @@ import re
 import msgspec
 import pytest
 
-from manifest_auth import app
 from manifest_auth.accounts.one_time_links import LIFE_S, Purpose
 from manifest_auth.accounts.password_rules import MOST
 from manifest_auth.accounts.users.email_changes import CONFIRM_S, UNDO_S
+from manifest_auth.api import all_routes
 from manifest_auth.cli.reference_routes import MisplacedRoute, fill
 from manifest_auth.errors import REFUSALS
 from manifest_auth.http import AUTH_LIMIT, BODY_LIMIT, SAML_LIMIT, Access, openapi
@@ -24,7 +24,7 @@ from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 from tests.architecture.docs_pages import text_of
 
 TEXT = text_of("reference/http.md")
-ROUTES = [route for route in app.ROUTES if route.access is not Access.PAGE]
+ROUTES = [route for route in all_routes.ROUTES if route.access is not Access.PAGE]
 PROSE = re.sub(r"<!-- routes:.*?<!-- end of routes -->", "", TEXT, flags=re.DOTALL)
 
 

@@ -15,6 +15,7 @@ from manifest_auth.cli import keys as key_commands
 from manifest_auth.cli.main import parser
 from manifest_auth.operations.delete_clients import sweep_clients
 from tests.http.passwords import test_imported_hashes as imported
+from tests.support import second_factors
 from tests.support.accounts import keys_of, new_user
 from tests.support.application import FAST, PASSWORD, App
 from tests.support.system_admins import ADMINS, AUTH, SystemAdmin, another, enrolled, events, signed_in_admin
@@ -146,6 +147,23 @@ async def providers(story: Story) -> None:
         await story.do("POST", base, body)
 
 
+async def factors(story: Story) -> None:
+    app, client, expects = story.app, story.team.client, story.expects
+    ada = await second_factors.person(app, client)
+    me, token = f"user:{ada.id}", await ada.token()
+    codes = await ada.enrol(token)
+    async with expects(Event.BROWSER_TRUSTED, "anonymous", me):
+        await ada.trusted()
+    async with expects(Event.BROWSER_TRUST_ENDED, me, me):
+        await app.send("DELETE", f"{second_factors.OWN}/trusted", token=token)
+    async with expects(Event.SECOND_FACTOR_FAILED, "anonymous", me):
+        await ada.sign_in_with(otp="000")
+    async with expects(Event.RECOVERY_CODE_USED, "anonymous", me):
+        await ada.sign_in_with(recoveryCode=codes[0])
+    async with expects(Event.SECOND_FACTOR_RESET, f"admin:{story.root.id}", me):
+        await story.do("POST", f"{CLIENTS}/{client}/users/{ada.id}/factors/reset", {"reason": "Lost phone"})
+
+
 async def domains(story: Story) -> None:
     root, base, domain = f"admin:{story.root.id}", f"{CLIENTS}/{story.team.client}/domains", "every-event.example"
     me = f"domain:{domain}"
@@ -228,4 +246,12 @@ async def keys(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 #: In this order: the client is deleted after all that happens in it.
-TOPICS: tuple[Callable[[Story], Awaitable[None]], ...] = (passwords, users, providers, domains, clients, admins)
+TOPICS: tuple[Callable[[Story], Awaitable[None]], ...] = (
+    passwords,
+    users,
+    factors,
+    providers,
+    domains,
+    clients,
+    admins,
+)

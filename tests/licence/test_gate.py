@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.app import ROUTES
+from manifest_auth.api.all_routes import ROUTES
 from manifest_auth.licence import Licence
 from tests.licence.vendor import DAY, PATH, install, key, state
 from tests.support.application import App

@@ -11,16 +11,40 @@ from typing import Any
 
 from manifest_auth.store import migrate
 from tests.store import old_stores
+from tests.support import run_folder
+from tests.support.accounts import Keys, keys_of, settle
 from tests.support.application import running
+from tests.support.people import oidc_provider
+from tests.support.system_admins import enrolled, signed_in_admin
 
+USERS = "/api/admin/clients/acme/users"
 _OTHERS = {"alembic_version", "sqlite_sequence"}
 
 
-async def _fill(path: Path) -> None:
+async def _fill(path: Path) -> dict[str, Any]:
+    """Uses a new store; the keys that its people have."""
     async with running(f"sqlite:///{path}") as app:
-        signed_in = await app.sign_in()
-        assert signed_in.status == 200
+        author = await app.sign_in()
+        kept = Keys.of(author)
+        child = (await app.refresh(kept.refresh_token)).data["refreshToken"]
         await app.sign_in(password="a wrong one")
+        viewer = await keys_of(app, "viewer@acme.example")
+        assert (await app.post("/api/client/auth/sign-out", token=viewer.token)).status == 200
+        await settle(app, "acme", password={"minLength": 12}, refreshStrict=True)
+        path_of_reset = f"{USERS}/{app.ids['operator@acme.example']}/password-reset"
+        reset = (await app.post(path_of_reset, token=await app.admin_token())).data
+        async with oidc_provider(app, "globex") as company:
+            ada = await company.sign_in("ada", "ada@globex.example")
+        root = await signed_in_admin(app)
+        phone = await enrolled(root)
+        return {
+            "author": {**kept._asdict(), "child": child, "device": author.cookie("device")},
+            "viewer": viewer._asdict(),
+            "ada": {"cookie": ada.cookies["session"]},
+            "operator": {"link": reset["link"]},
+            "root": {"token": root.token, "secret": phone.secret, "recoveryCodes": list(phone.recovery_codes)},
+            "now": app.clock.now_ms(),
+        }
 
 
 def _rows(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -33,13 +57,21 @@ def _rows(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def main() -> None:
+    run_folder.begin()
+    try:
+        _record()
+    finally:
+        run_folder.end()
+
+
+def _record() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.db"
-        asyncio.run(_fill(path))
+        keys = asyncio.run(_fill(path))
         rows = _rows(path)
     text = {
         "about": f"What a store of schema {migrate.HEAD} holds that tests filled.",
-        "keys": {},
+        "keys": keys,
         "rows": {name: json.loads(old_stores.closed(found)) for name, found in rows.items()},
     }
     target = Path(__file__).parent / f"store_{migrate.HEAD}.json"

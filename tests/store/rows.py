@@ -23,8 +23,8 @@ def needed(table: Table) -> list[Column[Any]]:
 
 def changeable(table: Table) -> Column[Any]:
     """A column that an update may set to anything, at least while the tenant has one row: of the key if need be."""
-    free = [c for c in table.columns if not c.foreign_keys and not c.unique and c.name != "tenant_id"]
-    return next((c for c in free if not c.primary_key), free[0])
+    free = [c for c in table.columns if not c.foreign_keys and c.name != "tenant_id"]
+    return min(free, key=lambda c: (bool(c.unique), c.primary_key))
 
 
 def value_for(column: Column[Any], others: Others) -> Any:

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from manifest_auth import app
-from manifest_auth.api import power_apps_connector
+from manifest_auth.api import all_routes, power_apps_connector
 from manifest_auth.http import Access, openapi
 from manifest_auth.protocols.microsoft import CLOUDS
 
@@ -36,7 +36,7 @@ def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
 def _listed(*, pages: bool) -> list[Route]:
     return [
         Route(one.method, one.path, one.access.value, one.limit, one.streams, _members(one.form or one.body))
-        for one in (*app.ROUTES, *app.page_routes())
+        for one in (*all_routes.ROUTES, *app.page_routes())
         if (one.access is Access.PAGE) is pages
     ]
 
@@ -54,14 +54,14 @@ def filled(pattern: str, **values: object) -> str:
 
 def openapi_document() -> Any:
     """The description of all routes."""
-    return orjson.loads(orjson.dumps(openapi.build(app.ROUTES)))
+    return orjson.loads(orjson.dumps(openapi.build(all_routes.ROUTES)))
 
 
 def connector_of_everything() -> Any:
     """The custom connector, if an app called every route that answers with success."""
     every = [
         dataclasses.replace(route, method="POST", path=f"/api/client/auth/{number}", access=Access.CLIENT)
-        for number, route in enumerate(app.ROUTES)
+        for number, route in enumerate(all_routes.ROUTES)
         if route.status < 300
     ]
     return orjson.loads(orjson.dumps(power_apps_connector.build(every, "https://auth.example.com", CLOUDS["global"])))

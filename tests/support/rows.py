@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import Table, delete, insert, select, update
 
 from manifest_auth.store import SystemUnit, cross_tenant
 from manifest_auth.store.migrate import HEAD
@@ -55,3 +55,9 @@ async def all_that_rests(app: App) -> list[tuple[str, Any]]:
 
 def _conditions(table: Table, where: dict[str, Any]) -> list[Any]:
     return [table.c[name] == value for name, value in where.items()]
+
+
+async def add_row(app: App, table: str, **values: Any) -> None:
+    """Adds a row as it is."""
+    add = cross_tenant(insert(metadata.tables[table]).values(**values), because=_WHY)
+    await app.services.store.write(lambda unit: unit.change(add))

@@ -19,6 +19,9 @@ DEACTIVATE = f"mutation($id: Int!) {{ deactivateUser(id: $id) {USER} }}"
 RESTORE = f"mutation($id: Int!) {{ restoreUser(id: $id) {USER} }}"
 END = "mutation($id: Int!) { endUserSessions(userId: $id) }"
 RESET = f"mutation($id: Int!) {{ resetUserPassword(userId: $id) {_LINK} }}"
+RESET_FACTORS = (
+    "mutation($id: Int!, $reason: String!) { resetUserFactors(userId: $id, reason: $reason) { factors sessions } }"
+)
 #: Every mutation on a user who exists, with arguments that are good.
 ON_SOMEBODY: dict[str, tuple[str, dict[str, Any]]] = {
     "renewInvitation": (RENEW, {}),
@@ -28,6 +31,7 @@ ON_SOMEBODY: dict[str, tuple[str, dict[str, Any]]] = {
     "restoreUser": (RESTORE, {}),
     "endUserSessions": (END, {}),
     "resetUserPassword": (RESET, {}),
+    "resetUserFactors": (RESET_FACTORS, {"reason": "Lost phone"}),
 }
 
 NEW = "granite-otter-47-lantern"

@@ -17,5 +17,6 @@ from manifest_auth.accounts.accounts import (
     restore,
     set_roles,
 )
+from manifest_auth.accounts.factor_reset import FactorReset, reset_factors
 from manifest_auth.accounts.invitations import NewLink, deliver_link, invite, make_link, start_reset
 from manifest_auth.accounts.rank import check_is_admin, get_managed, get_readable, is_admin

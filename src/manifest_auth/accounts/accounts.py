@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from manifest_auth import audit, providers, sessions
-from manifest_auth.accounts import credential_voiding, email_change_start, invitations, one_time_links, rank, users
+from manifest_auth.accounts import (
+    credential_voiding,
+    email_change_start,
+    factors,
+    invitations,
+    one_time_links,
+    rank,
+    users,
+)
 from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.invitations import NewLink
 from manifest_auth.accounts.rank import RequestOrOrigin
@@ -155,6 +163,7 @@ def end_sessions(unit: TenantUnit, who: Request, user_id: int) -> int:
     """Ends all sessions of a user; how many there were. Raises NotFound, Forbidden."""
     user = rank.get_managed(unit, who, user_id)
     ended = sessions.end_all(unit, user.id, "ended_by_admin", who.now)
+    factors.forget_browsers(unit, user.id)
     audit.record(unit, who, Event.SIGNED_OUT_ALL, f"user:{user.id}", sessions=ended)
     return ended
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from manifest_auth import audit, providers, sessions
-from manifest_auth.accounts import one_time_links, users
+from manifest_auth import audit, providers
+from manifest_auth.accounts import factors, one_time_links, users
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Request
@@ -45,8 +45,10 @@ def void(unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0, u
     either."""
     changes = users.email_changes
     unlinked = providers.unlink_unproved(unit, user.id, user.email, claims.domain_counts, but=but)
+    dropped = factors.drop_all(unit, user.id, reason, now)
     counts = {
-        "sessions": sessions.end_all(unit, user.id, reason, now),
+        "sessions": dropped.sessions,
+        "factors": dropped.factors,
         "flows": sign_in_flows.delete_of_user(unit, user.id),
         "links": one_time_links.close(unit, user.id, now),
         "address_changes": (changes.close_all if undo_ends else changes.close_pending)(unit, user.id, now),

@@ -17,6 +17,8 @@ from manifest_auth.protocols.microsoft import Cloud
 
 _SCOPE = "api://YOUR-APPLICATION-ID/access_as_user"
 _GRAPHQL = "/api/client/graphql"
+#: Parts of addresses where people change how they sign in.
+_OF_ONE_PERSON = ("/identities", "/second-factors", "/passkeys", "/reauthenticate")
 
 
 def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, Any]:
@@ -60,7 +62,9 @@ def _is_for_apps(route: Route) -> bool:
     if route.access is not Access.CLIENT or (route.path == _GRAPHQL and route.method == "GET"):
         return False
     needs_person = (
-        route.path.endswith(("/password", "/email")) or "/identities" in route.path or route.method == "PATCH"
+        route.path.endswith(("/password", "/email"))
+        or any(part in route.path for part in _OF_ONE_PERSON)
+        or route.method == "PATCH"
     )
     return route.path == _GRAPHQL or (route.path.startswith("/api/client/auth/") and not needs_person)
 

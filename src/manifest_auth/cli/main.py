@@ -84,6 +84,11 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     link.add_argument("email")
     link.add_argument("--client", required=True, help="identifier of the client")
     link.set_defaults(run=_user_link)
+    reset = user.add_parser("reset-factors", help="take a user's second factors away, and end all of the sessions")
+    reset.add_argument("email")
+    reset.add_argument("--client", required=True, help="identifier of the client")
+    reset.add_argument("--reason", required=True, help="for the audit trail")
+    reset.set_defaults(run=_user_reset_factors)
 
     change = user.add_parser("roles", help="set a user's roles; a new Admin must sign in again")
     change.add_argument("email")
@@ -105,6 +110,12 @@ async def _user_link(given: argparse.Namespace) -> None:
     from manifest_auth.cli import user_link  # loaded only for this command
 
     await user_link.user_link(given)
+
+
+async def _user_reset_factors(given: argparse.Namespace) -> None:
+    from manifest_auth.cli import user_factors  # loaded only for this command
+
+    await user_factors.user_reset_factors(given)
 
 
 def _password(command: argparse.ArgumentParser) -> None:

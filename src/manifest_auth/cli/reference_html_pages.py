@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from manifest_auth.app import ROUTES, page_routes
+from manifest_auth.api.all_routes import ROUTES
+from manifest_auth.app import page_routes
 from manifest_auth.http import Access, Route
 
 _HEAD = """\

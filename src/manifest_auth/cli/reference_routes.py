@@ -14,7 +14,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from manifest_auth.app import ROUTES
+from manifest_auth.api.all_routes import ROUTES
 from manifest_auth.cli.reference_shapes import Schema, Shapes
 from manifest_auth.http import Access, Route, openapi
 from manifest_auth.permissions import HOLDERS, Permission, Role

@@ -27,12 +27,12 @@ def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
     lines = [session_cookie(signed_in.cookie, idle_s, settings)]
     if signed_in.device:
         lines += device_cookies(signed_in.device, settings)
-    return (*lines, *trust_cookies(ctx, signed_in.tenant, signed_in.trust))
+    return (*lines, *trust_cookie(ctx, signed_in.tenant, signed_in.trust))
 
 
-def trust_cookies(ctx: RequestContext, tenant: Tenant, value: str | None) -> tuple[Header, ...]:
-    """The line of a browser that is trusted from now on; none without a ``value``."""
-    if not value:
+def trust_cookie(ctx: RequestContext, tenant: Tenant, value: str | None) -> tuple[Header, ...]:
+    """The ``Set-Cookie`` line of a browser that a user of the client trusts from now on; none where it is None."""
+    if value is None:
         return ()
     days = tenants.settings_of(tenant.settings).second_factor.trusted_days
     return (host_cookie(TRUST, value, days * DAY, ctx.services.settings),)

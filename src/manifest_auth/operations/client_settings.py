@@ -8,6 +8,7 @@ import msgspec
 
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import rank
+from manifest_auth.accounts.factors import trusted_browsers
 from manifest_auth.audit import Event
 from manifest_auth.errors import Forbidden
 from manifest_auth.operations.client_lifecycle import LONGEST_NAME
@@ -27,7 +28,8 @@ def change(
     under: str = "",
 ) -> Tenant:
     """Changes name and settings. ``before``: locked. None leaves a value as it is. ``under``: prefix of the names of
-    members in a refusal. A session that is older than a new, shorter length ends at once.
+    members in a refusal. A session that is older than a new, shorter length ends at once; so does all trust of browsers
+    where there is to be none.
 
     Raises ValidationError, and Forbidden for a change that only an Admin may make.
     """
@@ -39,6 +41,8 @@ def change(
     shortened = 0
     if most < tenants.lengths_of(old, ctx.services.settings).most_s:
         shortened = sessions.shorten(bound, most)
+    if old.second_factor.trusted_days and not new.second_factor.trusted_days:
+        trusted_browsers.end_of_tenant(bound)
     _record(bound, ctx, before, after, shortened)
     return after
 

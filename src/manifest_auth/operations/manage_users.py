@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from manifest_auth import accounts, tenants
-from manifest_auth.accounts import Draft, NewLink, UserWithAccessLink
+from manifest_auth.accounts import Draft, FactorReset, NewLink, UserWithAccessLink
 from manifest_auth.accounts.invitations import DeliveredLink
 from manifest_auth.accounts.users import User
 from manifest_auth.services import RequestContext
@@ -67,6 +67,14 @@ async def restore(ctx: RequestContext, user_id: int) -> Entered:
     """As :func:`accounts.restore`."""
     tools = ctx.services.account_tools
     return await _entered(ctx, await ctx.store.write(lambda unit: accounts.restore(unit, ctx, tools, user_id)))
+
+
+async def reset_factors(ctx: RequestContext, user_id: int, reason: str) -> FactorReset:
+    """As :func:`accounts.reset_factors`."""
+    tools = ctx.services.account_tools
+    done = await ctx.store.write(lambda unit: accounts.reset_factors(unit, ctx, tools, user_id, reason))
+    ctx.services.mail_queue.send_soon(ctx.request_id, done.mail)
+    return done
 
 
 async def _entered(ctx: RequestContext, admitted: UserWithAccessLink) -> Entered:

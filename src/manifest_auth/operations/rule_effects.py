@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from manifest_auth import sessions, tenants
 from manifest_auth.accounts import users
+from manifest_auth.accounts.factors import trusted_browsers
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
@@ -14,11 +15,15 @@ from manifest_auth.tenants import StoredSettings
 
 class Effects(NamedTuple):
     """``sessions_ended``: open sessions that are older than the new length; ``with_password``: active users who have
-    one; ``due``: those of them whose password is older than the new age. 0 where the rule in question stays."""
+    one; ``due``: those of them whose password is older than the new age; ``to_enrol``: active users who have to set a
+    second factor up, and had not before; ``trust_ended``: browsers that are asked for it again. 0 where the rule in
+    question stays."""
 
     sessions_ended: int = 0
     with_password: int = 0
     due: int = 0
+    to_enrol: int = 0
+    trust_ended: int = 0
 
 
 def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: StoredSettings) -> Effects:
@@ -29,8 +34,11 @@ def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: Store
     installation, now = ctx.services.settings, ctx.now
     was, most = (tenants.lengths_of(one, installation).most_s for one in (old, new))
     age = new.password.max_age_days
+    no_trust = old.second_factor.trusted_days and not new.second_factor.trusted_days
     return Effects(
         sessions_ended=sessions.older(unit, most, now) if most < was else 0,
         with_password=users.with_password(unit, now) if old.password_sign_in and not new.password_sign_in else 0,
         due=users.with_password(unit, now - age * DAY * 1000) if age and age != old.password.max_age_days else 0,
+        to_enrol=users.without_factor(unit, tenants.required_roles(new), but=tenants.required_roles(old)),
+        trust_ended=trusted_browsers.of_tenant(unit, now) if no_trust else 0,
     )

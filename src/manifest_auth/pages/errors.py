@@ -57,10 +57,12 @@ async def page_of(
     way: Way | None = None,
     others: tuple[Way, ...] = (),
     title: str = "",
+    advice: str = "",
     brand: Brand | None = None,
 ) -> Answer[None]:
-    """The page of a refusal. ``way``: where to go from it, the start page if nothing is said; ``title``: in place of
-    the usual one; ``brand``: in place of that of who is signed in. It shows when the store is gone, too."""
+    """The page of a refusal. ``way``: where to go from it, the start page if nothing is said; ``title``,
+    ``advice``: in place of the usual ones; ``brand``: in place of that of who is signed in. It shows when the store is
+    gone, too."""
     brand = await _brand(ctx, refusal, head) if brand is None else brand
     language = "en" if english else language_of(ctx, head, brand)
     await rendering.prepare(TEMPLATE, language)
@@ -69,7 +71,7 @@ async def page_of(
     wait = refusal.retry_after or 0
     view = ErrorView(
         title=title or said.title,
-        advice=said.advice,
+        advice=advice or said.advice,
         way=way or Way("/", t.gettext(words.START)),
         others=others,
         retry_after=wait,

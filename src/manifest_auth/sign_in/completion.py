@@ -172,9 +172,14 @@ async def run(ctx: RequestContext, method: str, work: Callable[[SystemUnit], Sig
     """Runs the unit of work that completes a sign-in, and logs it."""
     await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
     signed_in = await ctx.services.store.write_quickly(work)
+    log(ctx, signed_in, method)
+    return signed_in
+
+
+def log(ctx: RequestContext, signed_in: SignedIn, method: str) -> None:
+    """Logs a sign-in, after its commit."""
     ctx.services.log.info("signed_in", request_id=ctx.request_id, client=signed_in.tenant.identifier,
                        user=signed_in.user.id, method=method, address=ctx.address)  # fmt: skip
-    return signed_in
 
 
 def password_is_due(user: User, settings: str, now: int) -> bool:

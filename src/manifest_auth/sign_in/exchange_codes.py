@@ -115,8 +115,9 @@ async def of_session(ctx: RequestContext, browser: BrowserCookies, pending: Pend
     ``pending``: with the app's own challenge. Raises InvalidToken when the session has ended, AccountDisabled,
     MfaRequired."""
     user = ctx.user
-    amr = ways_of(user.amr)
-    asks = "provider" not in amr and "trusted" not in amr  # the provider's policy, or the browser, answered already
+    # The provider's policy answered already; whether the browser is still trusted is judged anew.
+    amr = tuple(way for way in ways_of(user.amr) if way != "trusted")
+    asks = "provider" not in amr
     identity = Identity(user.method, user.user_id, amr, None, None, user.authenticated_at, asks)
 
     def work(unit: SystemUnit) -> str:
@@ -180,12 +181,17 @@ def _refusal_reason(tenant: TenantUnit, found: Code, verifier: str) -> str:
     """Why the code is refused; empty: it is accepted."""
     if not hmac.compare_digest(_challenge_of(verifier) if verifier else "", found.challenge):
         return "verifier does not fit its challenge"
-    if found.provider_id is None:
+    return provider_refusal(tenant, found.provider_id, found.user_id)
+
+
+def provider_refusal(tenant: TenantUnit, provider_id: int | None, user_id: int) -> str:
+    """Why a provider no longer vouches for what it proved a while ago; empty: it does, or there was none."""
+    if provider_id is None:
         return ""
-    provider = providers.find_by_id(tenant, found.provider_id, shared=True)
+    provider = providers.find_by_id(tenant, provider_id, shared=True)
     if provider is None or provider.disabled_at is not None:
         return "the provider was switched off meanwhile"
-    if users.get(tenant, found.user_id).roles & Role.ADMIN.bit and not provider.reaches_admins:
+    if users.get(tenant, user_id).roles & Role.ADMIN.bit and not provider.reaches_admins:
         return "an Admin's account by now, and the provider was changed by a User Admin"
     return ""
 

@@ -14,7 +14,7 @@ from manifest_auth.accounts import users
 from manifest_auth.accounts.factors.challenges import OPENS_SESSION, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.errors import InvalidCredentials, Overloaded
+from manifest_auth.errors import InvalidCredentials, MfaRequired, Overloaded
 from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, decoy_hashes, exchange_codes
@@ -74,15 +74,17 @@ class Coded(NamedTuple):
     code: str
 
 
-@counts(METHOD)
-async def sign_in(ctx: RequestContext, credentials: Credentials, pending: Pending = OPENS_SESSION) -> SignedIn:
-    """Signs a user in. ``pending``: where a page goes on after a second factor. Raises InvalidCredentials,
-    AccountDisabled, MfaRequired, RateLimited, Overloaded."""
+async def attempt(ctx: RequestContext, credentials: Credentials, pending: Pending = OPENS_SESSION) -> SignedIn:
+    """Signs a user in; the caller counts it in the metrics. ``pending``: where a page goes on after a second factor.
+    Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded."""
 
     def end(unit: SystemUnit, tenant: Tenant, identity: Identity, counters: Counters) -> SignedIn:
         return completion.complete_sign_in(unit, ctx, tenant.id, identity, credentials.browser, pending, counters)
 
     return await _proved(ctx, credentials, lambda work: completion.run(ctx, METHOD, work), end)
+
+
+sign_in = counts(METHOD)(attempt)
 
 
 @counts(METHOD, "code")
@@ -102,13 +104,13 @@ async def _proved(ctx: RequestContext, credentials: Credentials, run: _Run[T], e
     """What ``end`` makes of a right password, in the unit of work that takes the counted attempt back."""
     services = ctx.services
     services.hasher.check_capacity()  # before counting: an attempt that is not tried must not count
-    attempt = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, credentials.claim, ENTRY_POINT))
-    if attempt.wait is not None:
-        raise ctx.services.throttle.refusal(ENTRY_POINT, attempt.wait)
-    stored = attempt.user.password_hash if attempt.user else None
+    counted = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, credentials.claim, ENTRY_POINT))
+    if counted.wait is not None:
+        raise ctx.services.throttle.refusal(ENTRY_POINT, counted.wait)
+    stored = counted.user.password_hash if counted.user else None
     while True:
         try:
-            return await _prove_and_end(ctx, credentials, attempt, stored, run, end)
+            return await _prove_and_end(ctx, credentials, counted, stored, run, end)
         except completion.PasswordReplaced as replaced:
             # Replaced while this one hashed: a parallel sign-in may have hashed the same password again.
             stored = replaced.stored
@@ -130,9 +132,13 @@ async def _prove_and_end(
         identity = Identity(METHOD, user.id, ("pwd",), stored, authenticated_at=ctx.now)
         return end(unit, tenant, identity, attempt.counters)
 
-    done = await run(work)
-    if proof.outdated and stored:
-        await _rehash(ctx, tenant.id, user.id, stored, credentials.password)
+    outdated = stored if proof.outdated else None
+    try:
+        done = await run(work)
+    except MfaRequired:  # the password was right all the same
+        await _rehash(ctx, tenant.id, user.id, outdated, credentials.password)
+        raise
+    await _rehash(ctx, tenant.id, user.id, outdated, credentials.password)
     return done
 
 
@@ -195,8 +201,11 @@ def _failed(unit: SystemUnit, ctx: RequestContext, attempt: Attempt, credentials
     )
 
 
-async def _rehash(ctx: RequestContext, tenant_id: int, user_id: int, stored: str, password: str) -> None:
-    """Replaces a hash of older settings or of another system, now that the password is known."""
+async def _rehash(ctx: RequestContext, tenant_id: int, user_id: int, stored: str | None, password: str) -> None:
+    """Replaces a hash of older settings or of another system, now that the password is known; none where ``stored`` is
+    None."""
+    if stored is None:
+        return
     try:
         fresh = await ctx.services.hasher.hash(password)
     except Overloaded:

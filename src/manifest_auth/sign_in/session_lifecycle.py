@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from manifest_auth import audit, sessions, tenants
-from manifest_auth.accounts import one_time_links, users
+from manifest_auth.accounts import factors, one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.audit import Event
 from manifest_auth.context import Principal
@@ -111,6 +111,7 @@ async def sign_out_all(ctx: RequestContext) -> int:
         if user.method == entra_bearer.METHOD:
             entra_bearer.sign_out(unit, ctx)
         ended = sessions.end_all(unit, user.user_id, "signed_out_all", ctx.now)
+        factors.forget_browsers(unit, user.user_id)
         audit.record(unit, ctx, Event.SIGNED_OUT_ALL, f"user:{user.user_id}", sessions=ended)
         return ended
 

@@ -24,7 +24,7 @@ from manifest_auth.sign_in import completion, new_password
 from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.sign_in_metrics import counts
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters
@@ -83,7 +83,11 @@ def find(
     tenant, bound = tenants.get(unit, link.tenant_id), unit.of(link.tenant_id)
     user = users.get(bound, link.user_id, lock=lock)
     link = one_time_links.find_by_id(bound, link.id) or link  # read again, now that the user is locked
-    if not link.is_open(purpose or Purpose(link.purpose), ctx.now):
+    return _checked(bound, tenant, user, link, purpose, ctx.now)
+
+
+def _checked(bound: TenantUnit, tenant: Tenant, user: User, link: Link, purpose: Purpose | None, now: int) -> OpenLink:
+    if not link.is_open(purpose or Purpose(link.purpose), now):
         raise InvalidToken(
             reason=f"link: used up, expired or closed, or no {purpose and purpose.value}",
             replay="one_time_link" if link.used_at is not None else None,
@@ -133,8 +137,6 @@ async def choose_password(ctx: RequestContext, credentials: Credentials, browser
 
     def work(unit: SystemUnit) -> SignedIn:
         now_found = find(unit, ctx, credentials.token, credentials.purpose, lock=True)
-        if now_found.why_no_password:
-            raise Conflict(now_found.why_no_password)
         pending = Pending("link", password_hash=fresh)
         identity = Identity(METHOD, now_found.user.id, ("link",), authenticated_at=ctx.now)
         # Before anything changes: where a second factor is due, the new hash waits for it, and the link stays.
@@ -148,7 +150,10 @@ def finish(
     unit: SystemUnit, ctx: RequestContext, found: OpenLink, fresh: str, account: Account, identity: Identity,
     browser: BrowserCookies,
 ) -> SignedIn:  # fmt: skip
-    """Uses the link up, sets the password (``fresh``: its hash) and opens the session of a checked account."""
+    """Uses the link up, sets the password (``fresh``: its hash) and opens the session of a checked account. Raises
+    InvalidToken, and Conflict where the link can set no password by now."""
+    if found.why_no_password:
+        raise Conflict(found.why_no_password)
     _set(unit, ctx, found, fresh)
     return completion.open_session(unit, ctx, account, identity, browser)
 
@@ -157,9 +162,10 @@ def find_by_id(unit: SystemUnit, tenant_id: int, link_id: int, now: int) -> Open
     """An open link, with its user locked. Raises InvalidToken."""
     bound = unit.of(tenant_id)
     link = one_time_links.find_by_id(bound, link_id)
-    if link is None or not link.is_open(Purpose(link.purpose), now):
-        raise InvalidToken(reason="link: used up, expired or closed meanwhile")
-    return OpenLink(link, tenants.get(unit, tenant_id), users.get(bound, link.user_id, lock=True))
+    if link is None:
+        raise InvalidToken(reason="link: deleted meanwhile")
+    user = users.get(bound, link.user_id, lock=True)
+    return _checked(bound, tenants.get(unit, tenant_id), user, link, None, now)
 
 
 async def _refusals_recorded(ctx: RequestContext, credentials: Credentials, work: Awaitable[T]) -> T:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from manifest_auth.permissions import Role
+from manifest_auth.tenants.second_factor_policy import following_length
 from manifest_auth.tenants.settings import StoredSettings, TenantSettingsChange, Unconfirmed, merge
 
 
@@ -33,8 +34,10 @@ def _for(listed: tuple[str, ...], unconfirmed: tuple[str, ...], roles: int) -> t
 
 def apply_change(before: StoredSettings, change: TenantSettingsChange, *, by_admin: bool) -> StoredSettings:
     """The settings with the change applied. ``by_admin``: an Admin makes the change, which confirms all entries of the
-    lists in it."""
+    lists in it, and lets a default length of passwords follow the policy of second factors."""
     after, old = merge(before, change), before.unconfirmed
+    if by_admin and (change.password is msgspec.UNSET or change.password.min_length is msgspec.UNSET):
+        after = following_length(before, after)
 
     def left(was: tuple[str, ...], old: tuple[str, ...], now: tuple[str, ...], named: object) -> tuple[str, ...]:
         if by_admin:

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from manifest_auth.permissions import Role, roles_of
+from typing import TypeVar
+
+import msgspec
+
+from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.tenants.settings import TenantSettings
 
-_STRENGTH = {"off": 0, "optional": 0, "roles": 1, "required": 2}
+S = TypeVar("S", bound=TenantSettings)
+ALONE, WITH_FACTOR = 15, 8
+_STRENGTH = {"off": 0, "optional": 1, "roles": 2, "required": 3}
 _NO_GRACE = Role.ADMIN.bit | Role.USER_ADMIN.bit
 
 
 def is_required(settings: TenantSettings, roles: int) -> bool:
     """Whether a user with these roles (a bit mask) must have a second factor."""
+    return bool(required_roles(settings) & roles)
+
+
+def required_roles(settings: TenantSettings) -> int:
+    """The roles whose users must have a second factor, a bit mask. Every user has a role."""
     rules = settings.second_factor
-    return rules.policy == "required" or (rules.policy == "roles" and bool({*roles_of(roles)} & {*rules.roles}))
+    return {"required": mask_of(list(Role)), "roles": mask_of(list(rules.roles))}.get(rules.policy, 0)
+
+
+def default_length(settings: TenantSettings) -> int:
+    """The least length of passwords where a client says nothing: shorter where a second factor is required of all (NIST
+    SP 800-63B-4, section 3.1.1.2)."""
+    return WITH_FACTOR if settings.second_factor.policy == "required" else ALONE
+
+
+def following_length(before: S, after: S) -> S:
+    """``after`` with the length that is its default, where ``before`` had its own default."""
+    if before.password.min_length != default_length(before):
+        return after
+    password = msgspec.structs.replace(after.password, min_length=default_length(after))
+    return msgspec.structs.replace(after, password=password)
 
 
 def due_from(settings: TenantSettings, roles: int, found_at: int) -> int:
@@ -34,6 +59,9 @@ def weakened(before: TenantSettings, after: TenantSettings) -> dict[str, bool]:
     return {
         "secondFactor.policy": _STRENGTH[new.policy] < _STRENGTH[old.policy],
         "secondFactor.roles": bool({*old.roles} - {*new.roles}) and "roles" in (old.policy, new.policy),
+        "secondFactor.methods": bool(
+            ({*new.methods} - {*old.methods}) & {"totp"} or ({*old.methods} - {*new.methods}) & {"passkey"}
+        ),
         "secondFactor.trustedDays": new.trusted_days > old.trusted_days,
         "passkeySignIn": after.passkey_sign_in != before.passkey_sign_in,
         "stepUp": before.step_up == "management" and after.step_up == "factors",

@@ -26,6 +26,8 @@ def check(settings: TenantSettings, under: str = "") -> None:
     for name, seconds in zip(_LENGTHS, _seconds(settings.sessions), strict=True):
         if 0 < seconds < LEAST_S:
             raise ValidationError(details=[(f"{under}sessions.{name}", f"Must be 0 or at least {LEAST_S}")])
+    if settings.second_factor.policy == "roles" and not settings.second_factor.roles:
+        raise ValidationError(details=[(f"{under}secondFactor.roles", "Name one role at least")])
     check_line(settings.contact, f"{under}contact", 200, empty=True)
     if settings.contact and not any(map(str.isalnum, settings.contact)):
         raise ValidationError(details=[(f"{under}contact", "Say whom to ask, in words or numbers, or leave it empty")])

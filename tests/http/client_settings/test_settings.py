@@ -22,8 +22,13 @@ DEFAULTS: dict[str, Any] = {
     "contact": "",
     "language": "en",
     "branding": {"name": "", "accent": ""},
+    "secondFactor": {
+        "policy": "optional", "roles": [], "methods": ["totp", "passkey"], "graceDays": 7, "trustedDays": 30,
+    },
+    "passkeySignIn": None,
+    "stepUp": "factors",
     "unconfirmed": {"allowedOrigins": [], "returnAddresses": []},
-}
+}  # fmt: skip
 ALL: dict[str, Any] = {
     "refreshStrict": True,
     "allowedOrigins": ["https://app.example", "http://localhost:3000"],
@@ -34,7 +39,12 @@ ALL: dict[str, Any] = {
     "contact": "Ask Ada, extension 42",
     "language": "ja",
     "branding": {"name": "Acme & Söhne", "accent": "#00aa7f"},
-}
+    "secondFactor": {
+        "policy": "roles", "roles": ["Author", "Operator"], "methods": ["passkey"], "graceDays": 3, "trustedDays": 10,
+    },
+    "passkeySignIn": True,
+    "stepUp": "management",
+}  # fmt: skip
 
 
 async def test_both_planes_show_the_same_members(app: App) -> None:
@@ -95,6 +105,14 @@ async def test_what_was_read_may_be_sent_back(app: App) -> None:
         ({"branding": {"name": "x" * 101}}, "branding.name"),
         ({"branding": {"name": "bell\x07"}}, "branding.name"),
         ({"branding": []}, "branding"),
+        ({"secondFactor": {"policy": "always"}}, "secondFactor.policy"),
+        ({"secondFactor": {"policy": "roles"}}, "secondFactor.roles"),
+        ({"secondFactor": {"roles": ["Chief"]}}, "secondFactor.roles[0]"),
+        ({"secondFactor": {"methods": []}}, "secondFactor.methods"),
+        ({"secondFactor": {"methods": ["sms"]}}, "secondFactor.methods[0]"),
+        ({"secondFactor": {"graceDays": 31}}, "secondFactor.graceDays"),
+        ({"secondFactor": {"trustedDays": -1}}, "secondFactor.trustedDays"),
+        ({"stepUp": "never"}, "stepUp"),
     ],
 )
 async def test_a_value_that_is_none_is_refused_by_its_name_and_nothing_changes(
@@ -133,6 +151,13 @@ LOWERED = [
     {"password": {"maxAgeDays": 0}},
     {"passwordSignIn": True},
     {"refreshStrict": False},
+    {"secondFactor": {"policy": "optional"}},
+    {"secondFactor": {"policy": "off"}},
+    {"secondFactor": {"roles": ["Operator"]}},
+    {"secondFactor": {"methods": ["passkey", "totp"]}},
+    {"secondFactor": {"trustedDays": 11}},
+    {"passkeySignIn": False},
+    {"stepUp": "factors"},
     {"sessions": {"idleSeconds": 601}},
     {"sessions": {"maxSeconds": 0}},
     {"sessions": {"refreshSeconds": 3600}},
@@ -159,6 +184,15 @@ async def test_only_an_admin_lowers_what_protects_admins(app: App, members: dict
         {"sessions": {"idleSeconds": 300, "maxSeconds": 300, "refreshSeconds": 300}},
         {"contact": "Ask the clerk", "language": "de", "branding": {"name": "Acme", "accent": ""}},
         {"allowedOrigins": [], "returnAddresses": []},
+        {
+            "secondFactor": {
+                "policy": "required",
+                "roles": ["Author", "Operator", "Viewer"],
+                "methods": ["passkey"],
+                "graceDays": 30,
+                "trustedDays": 0,
+            }
+        },
     ],
     ids=str,
 )

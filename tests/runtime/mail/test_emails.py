@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from manifest_auth.runtime.mail import Email, Link, Reader, domain_emails, emails
+from manifest_auth.runtime.mail import Email, Link, Reader, domain_emails, emails, factor_emails
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
 from manifest_auth.text.languages import LANGUAGES
 
@@ -25,9 +25,15 @@ MADE: dict[str, Callable[[Reader], Email]] = {
     "email_asked": emails.email_asked,
     "email_changed": lambda to: emails.email_changed(to, LINK),
     "email_undone": lambda to: emails.email_undone(to, LINK),
+    "factor_enrolled": lambda to: factor_emails.factor_enrolled(to, "192.0.2.1", is_passkey=False),
+    "recovery_code_used": lambda to: factor_emails.recovery_code_used(to, "192.0.2.1", 9),
+    "wrong_codes": lambda to: factor_emails.wrong_codes(to, "192.0.2.1"),
     "passkey_added": lambda to: emails.passkey_added(to, "192.0.2.1"),
     "passkey_removed": lambda to: emails.passkey_removed(to, "192.0.2.1"),
     "passkey_copied": lambda to: emails.passkey_copied(to, "192.0.2.1"),
+    "app_removed": lambda to: factor_emails.app_removed(to, "192.0.2.1"),
+    "recovery_codes_made": lambda to: factor_emails.recovery_codes_made(to, "192.0.2.1"),
+    "factors_reset": factor_emails.factors_reset,
     "domain_failing": lambda to: domain_emails.domain_failing(to, DOMAIN, NAME, VALUE, "2026-02-03"),
     "domain_lapsed": lambda to: domain_emails.domain_lapsed(to, DOMAIN, NAME, VALUE, 14),
     "domain_held": lambda to: domain_emails.domain_held(to, DOMAIN),
@@ -44,7 +50,7 @@ def made(name: str, language: str) -> Email:
 def test_every_e_mail_is_among_them() -> None:
     written = {
         name
-        for module in (emails, domain_emails)
+        for module in (emails, domain_emails, factor_emails)
         for name, found in inspect.getmembers(module, inspect.isfunction)
         if found.__module__ == module.__name__ and not name.startswith("_")
     }

@@ -6,4 +6,12 @@ due.
 """
 
 from manifest_auth.accounts.factors import challenges, recovery_codes, totp, trusted_browsers
-from manifest_auth.accounts.factors.changes import Kind, added, check_removable, drop_all, removed
+from manifest_auth.accounts.factors.changes import (
+    Dropped,
+    Kind,
+    added,
+    check_removable,
+    drop_all,
+    forget_browsers,
+    removed,
+)

@@ -97,6 +97,11 @@ _USE = tenant_scoped(update(sign_in_challenges).where(*_OPEN).values(used_at=bin
 _KEEP = tenant_scoped(
     update(sign_in_challenges).where(*_OPEN).values(secrets=bindparam("new"), expires_at=bindparam("until"))
 )
+_REHASHED = tenant_scoped(
+    update(sign_in_challenges)
+    .where(_C.user_id == bindparam("of_user"), _C.proof == bindparam("before"), _C.used_at.is_(None))
+    .values(proof=bindparam("after"))
+)
 _DROP_ALL = tenant_scoped(delete(sign_in_challenges).where(_C.user_id == bindparam("of_user"), _C.used_at.is_(None)))
 
 
@@ -147,6 +152,11 @@ def keep(unit: TenantUnit, sealer: Sealer, challenge: Challenge, pending: Pendin
     """Stores a secret of a factor that is being enrolled or asked for; an enrolment gets its whole time anew."""
     until = now + ENROL_S * 1000 if challenge.enrols else challenge.expires_at
     unit.change(_KEEP, of_key=challenge.key, new=_sealed(sealer, challenge.key, pending), until=until)
+
+
+def rehashed(unit: TenantUnit, user_id: int, before: str, after: str) -> None:
+    """The same password has another hash now, so the user's open challenges go on."""
+    unit.change(_REHASHED, of_user=user_id, before=hash_of(before), after=hash_of(after))
 
 
 def drop_all(unit: TenantUnit, user_id: int) -> int:

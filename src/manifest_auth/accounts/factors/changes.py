@@ -6,12 +6,12 @@ The mark is read with every user, so a sign-in without a factor costs no stateme
 from __future__ import annotations
 
 import enum
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, update
 
 from manifest_auth import sessions, tenants
 from manifest_auth.accounts.factors import challenges, passkey_rows, recovery_codes, totp, trusted_browsers
-from manifest_auth.accounts.users import User
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.clock import Random
 from manifest_auth.store import TenantUnit, tenant_scoped
@@ -28,8 +28,17 @@ class Kind(enum.IntFlag):
     PASSKEY = 2
 
 
+class Dropped(NamedTuple):
+    """How many factors an account had, and how many of its sessions ended."""
+
+    factors: int
+    sessions: int
+
+
 _MARK = tenant_scoped(
-    update(users).where(_U.id == bindparam("of_user")).values(factors=bindparam("mask"), second_factor_due_at=None)
+    update(users)
+    .where(_U.id == bindparam("of_user"))
+    .values(factors=bindparam("mask"), second_factor_due_at=bindparam("due_at"))
 )
 
 
@@ -42,9 +51,10 @@ def added(
     return recovery_codes.make(unit, random, user_id, now) if not before else ()
 
 
-def check_removable(user: User, settings: TenantSettings, kind: Kind) -> None:
-    """Raises Conflict where the last factor of a user would go, and the client's policy requires one."""
-    if not user.factors & ~kind and tenants.is_required(settings, user.roles):
+def check_removable(mask: int, roles: int, settings: TenantSettings, kind: Kind) -> None:
+    """Raises Conflict where the last factor of a user with these ``roles`` would go, and the client's policy requires
+    one. ``mask``: the user's factors."""
+    if not mask & ~kind and tenants.is_required(settings, roles):
         raise Conflict("Your organisation requires a second factor: add another one first")
 
 
@@ -58,16 +68,24 @@ def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str =
     return mask
 
 
-def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int) -> None:
-    """Takes all factors, codes and trust of a locked user away, and ends all sessions and challenges."""
-    totp.drop(unit, user_id)
-    passkey_rows.drop_all(unit, user_id)
+def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int) -> Dropped:
+    """Takes all factors, codes and trust of a locked user away, and ends all sessions and challenges. Where the client
+    requires a factor, the next sign-in enrols one, without another time of grace."""
+    gone = int(totp.drop(unit, user_id)) + passkey_rows.drop_all(unit, user_id)
     recovery_codes.drop(unit, user_id)
-    _changed(unit, user_id, 0, reason, now)
+    return Dropped(gone, _changed(unit, user_id, 0, reason, now, due_at=now))
 
 
-def _changed(unit: TenantUnit, user_id: int, mask: int, reason: str, now: int, *, but: str = "") -> None:
-    unit.change(_MARK, of_user=user_id, mask=int(mask))
+def forget_browsers(unit: TenantUnit, user_id: int) -> None:
+    """Ends what earlier proofs left behind: the trust of browsers, and sign-ins that wait for a factor. For a new
+    password, a deactivation, and the end of all sessions."""
     trusted_browsers.end_all(unit, user_id)
     challenges.drop_all(unit, user_id)
-    sessions.end_all(unit, user_id, reason, now, but=but)
+
+
+def _changed(
+    unit: TenantUnit, user_id: int, mask: int, reason: str, now: int, *, but: str = "", due_at: int | None = None
+) -> int:
+    unit.change(_MARK, of_user=user_id, mask=int(mask), due_at=due_at)
+    forget_browsers(unit, user_id)
+    return sessions.end_all(unit, user_id, reason, now, but=but)

@@ -5,11 +5,11 @@ A code works once: no code of its step or an earlier one is accepted again (RFC 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Column, bindparam, delete, insert, select, update
 
-from manifest_auth.errors import Replay
+from manifest_auth.errors import Conflict, Replay
 from manifest_auth.protocols import totp
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.store import TenantUnit, tenant_scoped
@@ -19,12 +19,13 @@ _F = user_totps.c
 
 
 class Totp(NamedTuple):
-    """``confirmed_at``: None until a first code was right; ``last_used_at``: None until a sign-in."""
+    """``secret``: None until a first code was right; ``next_secret``: waits for its first code; ``created_at``: of the
+    one that counts; ``last_used_at``: None until a sign-in."""
 
     user_id: int
-    secret: bytes
+    secret: bytes | None
+    next_secret: bytes | None
     created_at: int
-    confirmed_at: int | None
     last_step: int
     last_used_at: int | None
 
@@ -38,57 +39,72 @@ class Check(NamedTuple):
 
 _SELECT = select(*(_F[name] for name in Totp._fields)).where(_F.user_id == bindparam("of_user"))
 _FIND = tenant_scoped(_SELECT, Totp)
-_ADD = tenant_scoped(
-    insert(user_totps).values(
-        {name: bindparam(name) for name in ("user_id", "secret", "created_at", "confirmed_at", "last_step")}
-    )
+_NEW = ("user_id", "secret", "next_secret", "created_at", "last_step")
+_ADD = tenant_scoped(insert(user_totps).values({name: bindparam(name) for name in _NEW}))
+_BEGIN = tenant_scoped(
+    update(user_totps).where(_F.user_id == bindparam("of_user")).values(next_secret=bindparam("new"))
 )
 _CONFIRM = tenant_scoped(
     update(user_totps)
-    .where(_F.user_id == bindparam("of_user"), _F.confirmed_at.is_(None))
-    .values(confirmed_at=bindparam("now"), last_step=bindparam("step"))
-)
+    .where(_F.user_id == bindparam("of_user"), _F.next_secret == bindparam("before"))
+    .values(
+        secret=bindparam("new"), next_secret=None, created_at=bindparam("now"), last_step=bindparam("step"),
+        last_used_at=None,
+    )
+)  # fmt: skip
 _USE = tenant_scoped(
     update(user_totps)
-    .where(_F.user_id == bindparam("of_user"), _F.confirmed_at.is_not(None), _F.last_step < bindparam("step"))
+    .where(_F.user_id == bindparam("of_user"), _F.secret.is_not(None), _F.last_step < bindparam("step"))
     .values(last_step=bindparam("step"), last_used_at=bindparam("now"))
 )
 _DROP = tenant_scoped(delete(user_totps).where(_F.user_id == bindparam("of_user")))
 
 
 def find(unit: TenantUnit, user_id: int) -> Totp | None:
-    """The app that counts; None where there is none, or none that is confirmed."""
+    """The app that counts; None where there is none, or none that a code has confirmed."""
     found = unit.first(_FIND, of_user=user_id)
-    return found if found is not None and found.confirmed_at is not None else None
+    return found if found is not None and found.secret is not None else None
 
 
 def begin(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, now: int) -> None:
-    """Stores a new secret, which counts from its first right code on, in place of one that no code has confirmed.
-    ``secret``: base32."""
-    _add(unit, sealer, user_id, secret, now, confirmed_at=None, last_step=0)
+    """Stores a new secret, in base32, that counts from its first right code on; the app that counts until then still
+    does. One that waits already is replaced."""
+    sealed = _sealed(unit, sealer, _F.next_secret, user_id, secret)
+    if not unit.change(_BEGIN, of_user=user_id, new=sealed):
+        unit.change(_ADD, user_id=user_id, secret=None, next_secret=sealed, created_at=now, last_step=0)
 
 
 def confirm(unit: TenantUnit, sealer: Sealer, user_id: int, code: str, now: int) -> bool:
-    """Whether the code is the first right one of a secret that waits for it; the app counts from then on."""
+    """Whether the code is the first right one of a secret that waits for it, which counts from then on, in place of
+    the one before. The user is locked. Raises Conflict where none waits."""
     found = unit.first(_FIND, of_user=user_id)
-    if found is None or found.confirmed_at is not None:
+    if found is None or found.next_secret is None:
+        raise Conflict("There is no authenticator app that waits for its first code")
+    secret = _opened(unit, sealer, _F.next_secret, user_id, found.next_secret)
+    step = totp.step_of(secret, code, now) if secret else 0
+    if not step:
         return False
-    step = _step_of(unit, sealer, found, code, now)
-    return bool(step) and unit.change(_CONFIRM, of_user=user_id, step=step, now=now) == 1
+    sealed = _sealed(unit, sealer, _F.secret, user_id, secret)
+    return unit.change(_CONFIRM, of_user=user_id, before=found.next_secret, new=sealed, step=step, now=now) == 1
 
 
 def add(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, code: str, now: int) -> bool:
     """Stores a secret that its first code confirms at once. False for a wrong code; then nothing is stored."""
     step = totp.step_of(secret, code, now)
     if step:
-        _add(unit, sealer, user_id, secret, now, confirmed_at=now, last_step=step)
+        drop(unit, user_id)
+        sealed = _sealed(unit, sealer, _F.secret, user_id, secret)
+        unit.change(_ADD, user_id=user_id, secret=sealed, next_secret=None, created_at=now, last_step=step)
     return bool(step)
 
 
 def use(unit: TenantUnit, sealer: Sealer, user_id: int, code: str, now: int) -> Check:
     """Checks a code and marks its time step as used: of concurrent uses of one code, one is right."""
     found = find(unit, user_id)
-    step = _step_of(unit, sealer, found, code, now) if found is not None else 0
+    if found is None or found.secret is None:
+        return Check(False)
+    secret = _opened(unit, sealer, _F.secret, user_id, found.secret)
+    step = totp.step_of(secret, code, now) if secret else 0
     if not step:
         return Check(False)
     used = unit.change(_USE, of_user=user_id, step=step, now=now) == 1
@@ -100,17 +116,14 @@ def drop(unit: TenantUnit, user_id: int) -> bool:
     return unit.change(_DROP, of_user=user_id) == 1
 
 
-def _add(
-    unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, now: int, *, confirmed_at: int | None, last_step: int
-) -> None:
-    drop(unit, user_id)
-    sealed = sealer.seal(secret.encode(), sealed_for(_F.secret, tenant_id=unit.tenant_id, user_id=user_id))
-    unit.change(_ADD, user_id=user_id, secret=sealed, created_at=now, confirmed_at=confirmed_at, last_step=last_step)
+def _sealed(unit: TenantUnit, sealer: Sealer, column: Column[Any], user_id: int, secret: str) -> bytes:
+    return sealer.seal(secret.encode(), sealed_for(column, tenant_id=unit.tenant_id, user_id=user_id))
 
 
-def _step_of(unit: TenantUnit, sealer: Sealer, found: Totp, code: str, now: int) -> int:
-    row = sealed_for(_F.secret, tenant_id=unit.tenant_id, user_id=found.user_id)
+def _opened(unit: TenantUnit, sealer: Sealer, column: Column[Any], user_id: int, sealed: bytes) -> str:
+    """The secret; empty where no key opens it: no code can match, but recovery codes and a reset by others still
+    help."""
     try:
-        return totp.step_of(sealer.open(found.secret, row).decode(), code, now)
-    except CannotOpen:  # no code can match; recovery codes, and a reset by a manager, still work
-        return 0
+        return sealer.open(sealed, sealed_for(column, tenant_id=unit.tenant_id, user_id=user_id)).decode()
+    except CannotOpen:
+        return ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from manifest_auth.context import Request
 from manifest_auth.runtime.clock import Random
@@ -40,16 +40,18 @@ _LIST = tenant_scoped(
     .limit(MOST),
     TrustedBrowser,
 )
-_DROP_KEY = tenant_scoped(delete(trusted_browsers).where(_OWN, _T.key == bindparam("key")))
+_COUNT = tenant_scoped(select(func.count()).select_from(trusted_browsers).where(_T.ends_at > bindparam("now")), int)
+_DROP_KEY = tenant_scoped(delete(trusted_browsers).where(_T.key == bindparam("key")))
 _DROP_ONE = tenant_scoped(delete(trusted_browsers).where(_OWN, _T.id == bindparam("of_id")))
 _DROP = tenant_scoped(delete(trusted_browsers).where(_OWN))
 _DROP_ALL = tenant_scoped(delete(trusted_browsers))
 
 
 def trust(unit: TenantUnit, request: Request, random: Random, user_id: int, days: int, before: str | None) -> str:
-    """Trusts the request's browser; the cookie's value. ``before``: the value that the browser had, which ends."""
+    """Trusts the request's browser; the cookie's value. ``before``: the value that the browser had, whoever's trust it
+    was: it ends."""
     if before:
-        unit.change(_DROP_KEY, of_user=user_id, key=_key(before))
+        unit.change(_DROP_KEY, key=_key(before))
     cookie, now = random.text(32), request.now
     unit.change(
         _ADD, id=random.text(12), user_id=user_id, key=_key(cookie), user_agent=request.user_agent,
@@ -76,6 +78,11 @@ def end_one(unit: TenantUnit, user_id: int, trusted_id: str) -> bool:
 def end_all(unit: TenantUnit, user_id: int) -> int:
     """Ends the trust of all browsers of a user; how many there were."""
     return unit.change(_DROP, of_user=user_id)
+
+
+def of_tenant(unit: TenantUnit, now: int) -> int:
+    """How many browsers all users of the tenant trust."""
+    return unit.one(_COUNT, now=now)
 
 
 def end_of_tenant(unit: TenantUnit) -> int:

@@ -32,4 +32,5 @@ from manifest_auth.accounts.users.users import (
     get_many,
     set_language,
     signed_in,
+    without_factor,
 )

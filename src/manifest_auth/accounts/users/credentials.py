@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
+from manifest_auth.accounts import factors
 from manifest_auth.accounts.users.users import User, change
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import password_history, users
@@ -80,20 +81,26 @@ def set_password(unit: TenantUnit, user: User, password_hash: str, now: int, *, 
     _store_former_hash(unit, user, now)
     proved_at = now if by_emailed_link else user.email_proved_at
     changed_at = now if by_emailed_link else _apart(now, proved_at)
-    unit.change(_SET_PASSWORD, id=user.id, new_hash=password_hash, changed_at=changed_at, proved_at=proved_at)
+    _store(unit, user, password_hash, changed_at, proved_at)
 
 
 def void_password(unit: TenantUnit, user: User, now: int) -> None:
     """Removes the password; the old hash stays in the history."""
     _store_former_hash(unit, user, now)
-    unit.change(_SET_PASSWORD, id=user.id, new_hash=None, changed_at=None, proved_at=user.email_proved_at)
+    _store(unit, user, None, None, user.email_proved_at)
 
 
 def drop_password(unit: TenantUnit, user: User) -> User:
     """Removes the password and the history."""
-    unit.change(_SET_PASSWORD, id=user.id, new_hash=None, changed_at=None, proved_at=user.email_proved_at)
+    _store(unit, user, None, None, user.email_proved_at)
     unit.change(_DROP_FORMER, user_id=user.id)
     return user._replace(password_hash=None, password_changed_at=None)
+
+
+def _store(unit: TenantUnit, user: User, new_hash: str | None, changed_at: int | None, proved_at: int | None) -> None:
+    """The one place that replaces a password: browsers that were trusted behind the old one are asked again."""
+    unit.change(_SET_PASSWORD, id=user.id, new_hash=new_hash, changed_at=changed_at, proved_at=proved_at)
+    factors.forget_browsers(unit, user.id)
 
 
 def _store_former_hash(unit: TenantUnit, user: User, now: int) -> None:
@@ -109,4 +116,7 @@ def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
 
 def rehash(unit: TenantUnit, user_id: int, old_hash: str, new_hash: str) -> bool:
     """Stores a new hash of the same password. False when the password was changed meanwhile."""
-    return unit.change(_REHASH, id=user_id, old_hash=old_hash, new_hash=new_hash) == 1
+    if unit.change(_REHASH, id=user_id, old_hash=old_hash, new_hash=new_hash) != 1:
+        return False
+    factors.challenges.rehashed(unit, user_id, old_hash, new_hash)
+    return True

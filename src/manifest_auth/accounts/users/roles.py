@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import bindparam, func, update
 
+from manifest_auth.accounts import factors
 from manifest_auth.accounts.users.credentials import drop_password
 from manifest_auth.accounts.users.users import ACTIVE_ADMINS, User
 from manifest_auth.errors import Conflict
@@ -55,6 +56,7 @@ def deactivate(unit: TenantUnit, user: User, now: int) -> bool:
     if user.roles & Role.ADMIN.bit and user.deactivated_at is None:
         _check_not_last_admin(unit, user)
     unit.announce("user", user.id)
+    factors.forget_browsers(unit, user.id)
     return unit.change(_DEACTIVATE, id=user.id, now=now) == 1
 
 

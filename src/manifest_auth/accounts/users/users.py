@@ -107,6 +107,17 @@ _SET_LANGUAGE = tenant_scoped(update(users).where(_C.id == bindparam("id")).valu
 _FACTOR_DUE = tenant_scoped(
     update(users).where(_C.id == bindparam("id")).values(second_factor_due_at=bindparam("due_at"))
 )
+_WITHOUT_FACTOR = tenant_scoped(
+    select(func.count())
+    .select_from(users)
+    .where(
+        _C.deactivated_at.is_(None),
+        _C.factors == 0,
+        _C.roles.bitwise_and(bindparam("roles", type_=Integer)) != 0,
+        _C.roles.bitwise_and(bindparam("but", type_=Integer)) == 0,
+    ),
+    int,
+)
 _SIGNED_IN = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
 # Locks the tenant's active Admins, so that two who remove each other cannot both succeed.
 ACTIVE_ADMINS = tenant_scoped(
@@ -233,8 +244,13 @@ def change(
     return changed._replace(email_proved_at=proved_at)
 
 
-def factor_due(unit: TenantUnit, user_id: int, due_at: int) -> None:
-    """Stores from when on sign-in asks to enrol a second factor, milliseconds."""
+def without_factor(unit: TenantUnit, roles: int, *, but: int = 0) -> int:
+    """How many active users have one of these roles (bit masks), none of ``but``, and no second factor."""
+    return unit.one(_WITHOUT_FACTOR, roles=roles, but=but)
+
+
+def factor_due(unit: TenantUnit, user_id: int, due_at: int | None) -> None:
+    """Stores from when on sign-in asks to enrol a second factor, milliseconds; None: none is due."""
     unit.change(_FACTOR_DUE, id=user_id, due_at=due_at)
 
 

@@ -16,17 +16,17 @@ from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_
 from manifest_auth.operations import client_lifecycle, client_settings
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
-from manifest_auth.tenants import StoredSettings, Tenant, TenantSettings, TenantSettingsChange
+from manifest_auth.tenants import StoredSettings, Tenant, TenantSettingsChange
 
 Name = Annotated[str, Meta(min_length=1, max_length=client_lifecycle.LONGEST_NAME)]
-_NOTHING_NEW = TenantSettings()
+_NOTHING_NEW = TenantSettingsChange()
 _MEMBER = "settings."
 
 
 class ClientBody(msgspec.Struct, frozen=True):
     identifier: Annotated[str, Meta(min_length=2, max_length=63)]
     name: Name
-    settings: TenantSettings = _NOTHING_NEW
+    settings: TenantSettingsChange = _NOTHING_NEW
 
 
 class ClientChange(msgspec.Struct, frozen=True):
@@ -67,10 +67,11 @@ def _data(tenant: Tenant) -> ClientData:
 
 async def _create(ctx: RequestContext, call: Call[ClientBody]) -> ClientData:
     body = call.body
-    client_settings.check(ctx, body.settings, _MEMBER)
+    settings = tenants.apply_change(StoredSettings(), body.settings, by_admin=True)
+    client_settings.check(ctx, settings, _MEMBER)
     return _data(
         await ctx.services.store.write(
-            lambda unit: client_lifecycle.create(unit, ctx, body.identifier, body.name, body.settings)
+            lambda unit: client_lifecycle.create(unit, ctx, body.identifier, body.name, settings)
         )
     )
 

@@ -1,24 +1,37 @@
-"""Identities and invitations of a client's users, for system admins and for the client's own Admin and User Admin.
+"""Identities, invitations and reset factors of a client's users, for system admins and the client's own managers.
 
-Both can give access to the account, so only an Admin or a system admin changes them for an Admin's account.
+All can give access to the account, so only an Admin or a system admin changes them for an Admin's account.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from manifest_auth import accounts, providers
 from manifest_auth.accounts import users
+from manifest_auth.accounts.factor_reset import LONGEST_REASON
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.client.identities import IdentityData, Unlinked
-from manifest_auth.errors import Conflict, NotFound, RateLimited
-from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
+from manifest_auth.errors import Conflict, NotFound, RateLimited, ValidationError
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Page, Route, Time, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, TenantUnit
+
+
+class FactorResetBody(msgspec.Struct, frozen=True):
+    reason: Annotated[str, Meta(min_length=1, max_length=LONGEST_REASON, description="For the audit trail.")]
+
+
+class FactorResetData(Wire, frozen=True):
+    """``factors``: how many were taken away; ``sessions``: how many ended."""
+
+    factors: int
+    sessions: int
 
 
 class InvitationData(Wire, frozen=True):
@@ -77,6 +90,13 @@ async def _invite(ctx: RequestContext, call: Call[None]) -> InvitationData:
     return InvitationData.of(await accounts.deliver_link(ctx, tools, made))
 
 
+async def _reset_factors(ctx: RequestContext, call: Call[FactorResetBody]) -> FactorResetData:
+    tools, user_id, reason = ctx.services.account_tools, call.id("user"), call.body.reason
+    done = await client_scope.write(ctx, call, lambda unit: accounts.reset_factors(unit, ctx, tools, user_id, reason))
+    ctx.services.mail_queue.send_soon(ctx.request_id, done.mail)
+    return FactorResetData(done.factors, done.sessions)
+
+
 def _routes(base: str, access: Access) -> tuple[Route, ...]:
     return (
         Route("GET", f"{base}/identities", _list, access, "A user's identities at providers", query=IdentitiesQuery,
@@ -89,6 +109,9 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
         Route("POST", f"{base}/invitation", _invite, access,
               "Invite the user to sign in with a first password or a provider", status=201,
               refusals=(NotFound, Conflict, RateLimited)),
+        Route("POST", f"{base}/factors/reset", _reset_factors, access,
+              "Take a user's second factors away; all of the user's sessions end",
+              limit=AUTH_LIMIT, refusals=(NotFound, ValidationError)),
     )  # fmt: skip
 
 

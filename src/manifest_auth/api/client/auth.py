@@ -26,12 +26,12 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import ways_of
 from manifest_auth.sign_in import password, session_lifecycle
 from manifest_auth.sign_in.second_factor import continuing
-from manifest_auth.sign_in.second_factor.answer import Answer as Given
 from manifest_auth.text.canonical import when
 
 D = TypeVar("D")
 Email = Annotated[str, Meta(min_length=3, max_length=254)]
 Password = Annotated[str, Meta(min_length=1, max_length=256)]
+_REFUSED_SIGN_IN = (InvalidCredentials, InvalidToken, AccountDisabled, MfaRequired, RateLimited, Overloaded)
 _REFUSED_SESSION = (InvalidToken, TokenExpired, Forbidden)
 
 
@@ -117,15 +117,8 @@ async def _sign_in(ctx: RequestContext, call: Call[SignInBody]) -> Answer[SignIn
     browser = browser_of(ctx, call.head)
     claim = password.Claim(call.body.email, ctx.client_hint.client, browser.device)
     credentials = password.Credentials(claim, call.body.password, browser.cookie, browser.trust)
-    try:
-        return signed_in_answer(ctx, await password.sign_in(ctx, credentials))
-    except MfaRequired as due:
-        if call.body.otp is None:
-            raise
-        given = Given(otp=call.body.otp)
-        finished = await continuing.continue_sign_in(ctx, due.challenge, given, browser, trust=call.body.trust)
-    assert finished.signed_in is not None, "the challenge was made for a session"
-    return signed_in_answer(ctx, finished.signed_in)
+    signed_in = await continuing.sign_in(ctx, credentials, call.body.otp, trust=call.body.trust)
+    return signed_in_answer(ctx, signed_in)
 
 
 async def _refresh(ctx: RequestContext, call: Call[RefreshBody]) -> Answer[RefreshData]:
@@ -196,7 +189,7 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
 _BASE = "/api/client/auth"
 ROUTES = (
     Route("POST", f"{_BASE}/sign-in", _sign_in, Access.OPEN, "Sign in with e-mail and password",
-          limit=AUTH_LIMIT, refusals=(InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded)),
+          limit=AUTH_LIMIT, refusals=_REFUSED_SIGN_IN),
     Route("POST", f"{_BASE}/refresh", _refresh, Access.OPEN, "Get new tokens for a refresh token",
           limit=AUTH_LIMIT, refusals=_REFUSED_SESSION),
     Route("POST", f"{_BASE}/sign-out", _sign_out, Access.CLIENT, "End this session", limit=AUTH_LIMIT),

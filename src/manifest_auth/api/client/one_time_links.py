@@ -12,7 +12,16 @@ from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.password_rules import MOST
 from manifest_auth.api.client.auth import Email, Nothing, Password
 from manifest_auth.api.client.sign_in_answer import SignInData, signed_in_answer
-from manifest_auth.errors import Conflict, Forbidden, InvalidToken, Overloaded, RateLimited, ValidationError
+from manifest_auth.errors import (
+    AccountDisabled,
+    Conflict,
+    Forbidden,
+    InvalidToken,
+    MfaRequired,
+    Overloaded,
+    RateLimited,
+    ValidationError,
+)
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire
 from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.permissions import Role
@@ -143,7 +152,16 @@ async def _forgot(ctx: RequestContext, call: Call[ForgotBody]) -> Nothing:
 
 
 _BASE = "/api/client/auth"
-_PASSWORD_REFUSALS = (InvalidToken, Forbidden, Conflict, ValidationError, RateLimited, Overloaded)
+_PASSWORD_REFUSALS = (
+    InvalidToken,
+    AccountDisabled,
+    MfaRequired,
+    Forbidden,
+    Conflict,
+    ValidationError,
+    RateLimited,
+    Overloaded,
+)
 ROUTES = (
     Route("POST", f"{_BASE}/link", _look, Access.OPEN, "What a one-time link allows; the link stays unused",
           limit=AUTH_LIMIT, refusals=(InvalidToken,)),

@@ -8,9 +8,11 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.api.client.sign_in_answer import SignInData, signed_in_answer
+from manifest_auth.api.client.single_sign_on import redirect_outcome
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
+    Forbidden,
     InvalidToken,
     MfaRequired,
     RateLimited,
@@ -18,8 +20,9 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire
-from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.http.sign_in_cookies import browser_of, trust_cookie
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.providers.provider_flow import Outcome
 from manifest_auth.sign_in.second_factor import continuing, passkey_options
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
 
@@ -28,7 +31,8 @@ Code = Annotated[str, Meta(min_length=1, max_length=64)]
 Trust = Annotated[bool, Meta(description="Whether this browser is not asked for the second factor for a while.")]
 #: A credential as `PublicKeyCredential.toJSON()` writes it (WebAuthn Level 3).
 Credential = dict[str, Any]
-_REFUSED = (InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited)
+_ENROL_REFUSED = (InvalidToken, TokenExpired, AccountDisabled, Forbidden, ValidationError)
+_REFUSED = (*_ENROL_REFUSED, Conflict, MfaRequired, RateLimited)
 
 
 class ContinueBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -49,20 +53,22 @@ class EnrolBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class EnrolData(Wire, frozen=True):
-    """``secret`` and ``uri`` of an authenticator app, or ``publicKey``, the options of a passkey."""
+    """``secret``, ``uri`` and ``qr`` (SVG) of an authenticator app, or ``publicKey``, the options of a passkey."""
 
     secret: str | msgspec.UnsetType = msgspec.UNSET
     uri: str | msgspec.UnsetType = msgspec.UNSET
+    qr: str | msgspec.UnsetType = msgspec.UNSET
     public_key: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
-async def _continue(ctx: RequestContext, call: Call[ContinueBody]) -> Answer[SignInData]:
+async def _continue(ctx: RequestContext, call: Call[ContinueBody]) -> Answer[Any]:
     body = call.body
     given = Given(body.otp, body.recovery_code, body.passkey, body.new_passkey, body.name)
     browser = browser_of(ctx, call.head)
     finished = await continuing.continue_sign_in(ctx, body.challenge, given, browser, trust=body.trust)
-    if finished.signed_in is None:
-        raise InvalidToken(reason="the challenge of a page, which hands a code to an app")
+    if finished.signed_in is None:  # an app began the sign-in
+        trust = trust_cookie(ctx, finished.account.tenant, finished.trust)
+        return redirect_outcome(ctx, Outcome(finished.pending.return_to, code=finished.code), 303, trust)
     return signed_in_answer(ctx, finished.signed_in)
 
 
@@ -74,8 +80,8 @@ async def _enrol(ctx: RequestContext, call: Call[EnrolBody]) -> EnrolData:
 
 _BASE = "/api/client/auth/sign-in"
 ROUTES = (
-    Route("POST", f"{_BASE}/continue", _continue, Access.OPEN, "Go on with the second factor",
+    Route("POST", f"{_BASE}/continue", _continue, Access.OPEN, "Go on with the second factor", data=SignInData,
           limit=AUTH_LIMIT, refusals=_REFUSED),
     Route("POST", f"{_BASE}/enrol", _enrol, Access.OPEN, "Begin to enrol the second factor that is due",
-          limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired, ValidationError, Conflict)),
+          limit=AUTH_LIMIT, refusals=_ENROL_REFUSED),
 )  # fmt: skip

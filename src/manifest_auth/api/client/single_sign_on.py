@@ -269,7 +269,7 @@ async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> DiscoverDa
 
 _BASE = "/api/client/auth"
 _START_REFUSALS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLimited, ProviderUnavailable)
-END_REFUSALS = (ValidationError, SsoFailed, AccountDisabled, ProviderUnavailable)
+END_REFUSALS = (ValidationError, SsoFailed, AccountDisabled, MfaRequired, ProviderUnavailable)
 ROUTES = (
     Route("POST", f"{_BASE}/discover", _discover, Access.OPEN, "How an e-mail address can sign in",
           limit=AUTH_LIMIT, query=ClientQuery),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from manifest_auth import accounts
-from manifest_auth.accounts import Draft
+from manifest_auth.accounts import Draft, FactorReset
 from manifest_auth.accounts.invitations import DeliveredLink
 from manifest_auth.accounts.users import User
 from manifest_auth.api.graphql.users import WithLink, role_named
@@ -104,6 +104,10 @@ async def _reset(_root: Any, info: Any, userId: int) -> DeliveredLink:
     return await manage_users.start_reset(info.context, userId)
 
 
+async def _reset_factors(_root: Any, info: Any, userId: int, reason: str) -> FactorReset:
+    return await manage_users.reset_factors(info.context, userId, reason)
+
+
 RESOLVERS: dict[str, Callable[..., Any]] = {
     "Mutation.inviteUser": _invite,
     "Mutation.renewInvitation": _renew,
@@ -114,4 +118,5 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Mutation.restoreUser": _restore,
     "Mutation.endUserSessions": _end_sessions,
     "Mutation.resetUserPassword": _reset,
+    "Mutation.resetUserFactors": _reset_factors,
 }

@@ -14,7 +14,7 @@ from msgspec import Meta
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, Header, form_cookies, host_cookie
-from manifest_auth.http.sign_in_cookies import browser_of, cookies_of, trust_cookies
+from manifest_auth.http.sign_in_cookies import browser_of, cookies_of, trust_cookie
 from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
@@ -135,7 +135,7 @@ async def after_step(ctx: RequestContext, form_cookie: str, finished: Finished) 
         recovery_codes=finished.recovery_codes,
     )
     end = ways.end_of(tenant.settings, state, finished.account.user.roles, more)
-    headers = (*trust_cookies(ctx, tenant, finished.trust), *over)
+    headers = (*trust_cookie(ctx, tenant, finished.trust), *over)
     return on_to(ctx, form_cookie, msgspec.structs.replace(state, return_to=end), headers)
 
 

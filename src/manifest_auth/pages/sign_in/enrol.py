@@ -115,11 +115,11 @@ async def _page(ctx: RequestContext, call: PageCall[Any], typed: EnrolForm, by_p
         call.here = there
         model = PasskeyView(s, typed.name, options, question.trusted_days, bool(typed.trust), other, again)
         return View(model, template=PASSKEY, brand=brand)
-    if question.enrolment is None:
+    if question.app is None:
         return View(WhyView(s, question.user.email, "totp" in question.methods, there, again), brand=brand)
     title = catalogue(call.language or brand.language).gettext(_QR_TITLE)
-    secret, uri = question.enrolment
-    app = AppView(
+    secret, uri = question.app
+    shown = AppView(
         s=s,
         email=question.user.email,
         secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
@@ -130,7 +130,7 @@ async def _page(ctx: RequestContext, call: PageCall[Any], typed: EnrolForm, by_p
         passkey=there,
         again=again,
     )
-    return View(app, template=APP, brand=brand)
+    return View(shown, template=APP, brand=brand)
 
 
 async def _enrol(ctx: RequestContext, call: PageCall[EnrolForm]) -> View | Answer[None]:

@@ -26,6 +26,14 @@ from manifest_auth.runtime.mail.emails import (
     passkey_removed,
     reset,
 )
+from manifest_auth.runtime.mail.factor_emails import (
+    app_removed,
+    factor_enrolled,
+    factors_reset,
+    recovery_code_used,
+    recovery_codes_made,
+    wrong_codes,
+)
 from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, check_connection
 from manifest_auth.runtime.mail.server import NotSent, Server, server_of
 from manifest_auth.runtime.mail.writing import Email, Link, Reader

@@ -39,7 +39,7 @@ async def begin(ctx: RequestContext) -> dict[str, Any]:
             tenants.get(unit, caller.tenant_id),
             users.get(unit.of(caller.tenant_id), caller.user_id, lock=True),
         )
-        gate.check_method(tenants.settings_of(tenant.settings), "passkey")
+        gate.check_method(ctx, tenants.settings_of(tenant.settings), "passkey")
         return registration.options_for(unit, ctx, tenant, user, challenges.new(ctx, "add", caller.session_id))
 
     return await ctx.services.store.write(work)
@@ -56,7 +56,7 @@ async def add(ctx: RequestContext, credential: dict[str, Any], name: str) -> Add
             tenants.get(unit, caller.tenant_id),
             users.get(unit.of(caller.tenant_id), caller.user_id, lock=True),
         )
-        gate.check_method(tenants.settings_of(tenant.settings), "passkey")
+        gate.check_method(ctx, tenants.settings_of(tenant.settings), "passkey")
         try:
             challenge = webauthn.challenge_of(credential)
             if why := challenges.why_not(ctx, "add", caller.session_id, challenge):
@@ -77,7 +77,7 @@ def _who_may_add(unit: SystemUnit, caller: Principal) -> tuple[Tenant, User]:
     """Client and locked user of the caller. Raises ValidationError where the client allows no passkeys."""
     tenant = tenants.get(unit, caller.tenant_id)
     user = users.get(unit.of(tenant.id), caller.user_id, lock=True)
-    gate.check_method(tenants.settings_of(tenant.settings), "passkey")
+    gate.check_method(ctx, tenants.settings_of(tenant.settings), "passkey")
     return tenant, user
 
 
@@ -109,7 +109,7 @@ async def remove(ctx: RequestContext, passkey_id: str) -> None:
         if passkey_rows.get(bound, user.id, passkey_id) is None:
             raise NotFound()
         if passkey_rows.count(bound, user.id) == 1:
-            factors.check_removable(user, tenants.settings_of(tenant.settings), Kind.PASSKEY)
+            factors.check_removable(user.factors, user.roles, tenants.settings_of(tenant.settings), Kind.PASSKEY)
         passkey_rows.drop(bound, user.id, passkey_id)
         factors.removed(bound, user.id, user.factors, ctx.now, but=caller.session_id)
         audit.record(bound, ctx, Event.PASSKEY_REMOVED, caller.actor, passkey=passkey_id)

@@ -10,7 +10,7 @@ from manifest_auth.accounts.factors import Kind, challenges, totp, trusted_brows
 from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.errors import InvalidToken, Refusal, TokenExpired
+from manifest_auth.errors import AccountDisabled, InvalidToken, MfaRequired, Refusal, TokenExpired
 from manifest_auth.protocols import totp as protocol
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import Refused
@@ -22,10 +22,13 @@ from manifest_auth.sign_in import completion, exchange_codes, password, set_pass
 from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.passkeys import assertions, registration
-from manifest_auth.sign_in.second_factor import gate
+from manifest_auth.sign_in.password import Credentials
+from manifest_auth.sign_in.second_factor import gate, new_app, notices
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
-from manifest_auth.sign_in.sign_in_metrics import counted
-from manifest_auth.store import SystemUnit
+from manifest_auth.sign_in.second_factor.new_app import NewApp
+from manifest_auth.sign_in.second_factor.notices import Mails
+from manifest_auth.sign_in.sign_in_metrics import counted, counts
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
@@ -34,52 +37,62 @@ ENTRY_POINT: EntryPoint = "second_factor"
 _OVER = "the challenge is over"
 
 
-class Enrolment(NamedTuple):
-    """A new secret of an authenticator app, in base32 and as the address of its QR code."""
-
-    secret: str
-    uri: str
-
-
 class Finished(NamedTuple):
     """What a right answer led to: a session, or a one-time code for an app. ``pending``: where the browser ends;
-    ``provider_id``: of the provider that the sign-in came through; ``trust``: a new cookie of a trusted browser;
-    ``recovery_codes``: of a first factor. With those a code waits until it is handed out, see
-    :func:`.exchange_codes.hand_out`."""
+    ``trust``: a cookie to set; ``recovery_codes``: of a first factor, to be shown once, before a code is handed out
+    (:func:`.exchange_codes.hand_out`); ``provider_id``: of the provider that the sign-in came through."""
 
     account: Account
     pending: Pending
     signed_in: SignedIn | None = None
     code: str | None = None
-    provider_id: int | None = None
     trust: str | None = None
     recovery_codes: tuple[str, ...] = ()
+    provider_id: int | None = None
 
 
 class _Attempt(NamedTuple):
+    """An answer after it was counted, as the ``number``-th to its challenge; or it has to ``wait``."""
+
     challenge: Challenge
     tenant: Tenant
     user: User
     counters: Counters
     number: int
+    wait: Wait | None
 
 
-async def enrol_totp(ctx: RequestContext, text: str) -> Enrolment:
+async def enrol_totp(ctx: RequestContext, text: str) -> NewApp:
     """A new secret for a sign-in that has to enrol a factor; it counts with its first right code. Raises InvalidToken,
     TokenExpired, ValidationError where the client does not allow it."""
 
-    def work(unit: SystemUnit) -> Enrolment:
-        challenge, tenant, user = open_challenge(unit, ctx, text)
+    secret = protocol.new_secret(ctx.services.random)
+
+    def work(unit: SystemUnit) -> tuple[str, str]:
+        challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
         bound, sealer = unit.of(tenant.id), ctx.services.sealer
-        gate.check_method(tenants.settings_of(tenant.settings), "totp")
+        gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp")
         if not challenge.enrols:
             raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
-        secret = protocol.new_secret(ctx.services.random)
         pending = pending_of(ctx, challenge)
         challenges.keep(bound, sealer, challenge, pending.with_totp(secret), ctx.now)
-        return enrolment_of(secret, tenant, user)
+        return user.email, tenants.shown_name(tenant)
 
-    return await ctx.services.store.write(work)
+    return await new_app.shown(secret, *await ctx.services.store.write(work))
+
+
+@counts(password.METHOD)
+async def sign_in(ctx: RequestContext, credentials: Credentials, otp: str | None, *, trust: bool) -> SignedIn:
+    """Signs a user in with a password, and with a code where one is due and given. ``trust``: as for
+    :func:`continue_sign_in`. Raises as :func:`.password.sign_in`, and InvalidToken."""
+    try:
+        return await password.attempt(ctx, credentials)
+    except MfaRequired as due:
+        if otp is None or due.methods:  # a factor that has to be enrolled has no code yet
+            raise
+        finished = await _go_on(ctx, due.challenge, Answer(otp=otp), credentials.browser, trust)
+    assert finished.signed_in is not None, "the challenge was made for a session"
+    return finished.signed_in
 
 
 async def continue_sign_in(
@@ -88,39 +101,52 @@ async def continue_sign_in(
     """Finishes a sign-in with the challenge of ``MFA_REQUIRED`` (``text``) and an answer. ``trust``: this browser is
     not asked for a while.
 
-    Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired for a wrong answer, RateLimited, ValidationError.
+    Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired for a wrong answer, RateLimited, ValidationError,
+    Forbidden for a challenge of another client than the request names, Conflict where passwords were switched off.
     """
-    member = answer.member
+    answer.member  # noqa: B018 - raises ValidationError before anything is read
     if answer.passkey is not None or answer.new_passkey is not None:
         await webauthn.load()
-    await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
-    attempt = await ctx.services.store.write_quickly(lambda unit: _count(unit, ctx, text, browser))
-    if isinstance(attempt, Wait):
-        raise ctx.services.throttle.refusal(ENTRY_POINT, attempt)
-    judged = ctx.services.store.write_quickly(
-        lambda unit: _judge(unit, ctx, text, attempt, member, answer, browser, trust)
-    )
-    return await counted(ctx, attempt.challenge.method, judged)
+    found, _, _ = await ctx.services.store.read(lambda unit: open_challenge(unit, ctx, text))
+    done = _go_on(ctx, text, answer, browser, trust)
+    return await counted(ctx, found.method, done, lambda end: "ok" if end.code is None else "code")
 
 
-def enrolment_of(secret: str, tenant: Tenant, user: User) -> Enrolment:
-    """What an authenticator app takes. ``secret``: base32."""
-    return Enrolment(secret, protocol.address(secret, user.email, tenants.shown_name(tenant)))
-
-
-def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
-    """What a right answer leads to. Raises InvalidToken."""
+async def _go_on(ctx: RequestContext, text: str, answer: Answer, browser: BrowserCookies, trust: bool) -> Finished:
+    services = ctx.services
+    await services.keys.ensure_current()  # the new tokens are signed with a current key
+    attempt = await services.store.write_quickly(lambda unit: _count(unit, ctx, text, browser))
+    if attempt.wait is not None:
+        raise services.throttle.refusal(ENTRY_POINT, attempt.wait)
+    mails = Mails()
+    judging = _Judging(ctx, text, attempt, answer, browser, trust, mails)
     try:
-        return challenges.pending_of(ctx.services.sealer, challenge)
-    except CannotOpen:
-        raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
+        finished = await services.store.write_quickly(lambda unit: _judge(unit, judging))
+    finally:
+        services.mail_queue.send_soon(ctx.request_id, *mails.queued)
+    if finished.signed_in is not None:
+        completion.log(ctx, finished.signed_in, attempt.challenge.method)
+    return finished
+
+
+class _Judging(NamedTuple):
+    """What an answer is judged with."""
+
+    ctx: RequestContext
+    text: str
+    attempt: _Attempt
+    answer: Answer
+    browser: BrowserCookies
+    trust: bool
+    mails: Mails
 
 
 def open_challenge(
     unit: SystemUnit, ctx: RequestContext, text: str, *, lock: bool = False
 ) -> tuple[Challenge, Tenant, User]:
-    """The challenge, as long as it can be answered, with its client and user. ``lock``: locks the user's row, before
-    the challenge is read again. Raises InvalidToken, TokenExpired."""
+    """The challenge, as long as it can be answered. ``lock``: locks the user's row, before the challenge is read again.
+    Raises InvalidToken, TokenExpired, AccountDisabled where the client is suspended, Forbidden for one of another
+    client than the request names."""
     found = challenges.find(unit, text)
     if found is None:
         raise InvalidToken(reason="no challenge of ours")
@@ -132,66 +158,88 @@ def open_challenge(
         raise TokenExpired()
     tenant = tenants.get(unit, found.tenant_id)
     ctx.client_hint.check(tenant.identifier, tenant.id, "challenge")
+    if tenant.suspended_at is not None:
+        raise AccountDisabled(client=tenant.identifier)
+    if user.deactivated_at is not None:
+        raise InvalidToken(reason="the account was switched off meanwhile")
     return found, tenant, user
 
 
-def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCookies) -> _Attempt | Wait:
-    """Counts the answer before it is judged: for the challenge, the user, and the user from this origin."""
-    challenge, tenant, user = open_challenge(unit, ctx, text)
+def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
+    """What a right answer leads to. Raises InvalidToken."""
+    try:
+        return challenges.pending_of(ctx.services.sealer, challenge)
+    except CannotOpen:
+        raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
+
+
+def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCookies) -> _Attempt:
+    """Counts the answer before it is judged: for the challenge, the user, and the user from this origin. The user's row
+    is locked first, in the same order as where the answer is judged."""
+    challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
     bound = unit.of(tenant.id)
     known = password.known_origin(unit, tenant, user, browser.device, ctx.address)
     counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
     if wait := ctx.services.throttle.count(unit, counters, ctx.now):
         limits = ctx.services.anonymous_limits
         limits.record(bound, ctx, Event.THROTTLED, f"user:{user.id}", method=ENTRY_POINT, wait_ms=wait.ms)
-        return wait
+        return _Attempt(challenge, tenant, user, counters, 0, wait)
     number = challenges.count_try(bound, challenge)
     if not number:
         raise InvalidToken(reason="the challenge has had all its answers", keeps_writes=True)
-    return _Attempt(challenge, tenant, user, counters, number)
+    return _Attempt(challenge, tenant, user, counters, number, None)
 
 
-def _judge(
-    unit: SystemUnit, ctx: RequestContext, text: str, attempt: _Attempt, member: str, answer: Answer,
-    browser: BrowserCookies, trust: bool,
-) -> Finished:  # fmt: skip
-    challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
+def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
+    ctx, browser, mails = judging.ctx, judging.browser, judging.mails
+    mails.queued.clear()  # a unit of work may run again
+    challenge, tenant, user = open_challenge(unit, ctx, judging.text, lock=True)
     bound = unit.of(tenant.id)
     pending = pending_of(ctx, challenge)
+    if why := exchange_codes.provider_refusal(bound, challenge.provider_id, user.id):
+        raise InvalidToken(reason=why)
     codes: tuple[str, ...] = ()
     if challenge.enrols:
-        judged, codes = _enrol(unit, ctx, tenant, user, pending, answer)
-    elif answer.passkey is not None:
-        why = assertions.judge(unit, ctx, user, pending.passkey, answer.passkey)
-        judged = Judged(None if why else "passkey", why=why)
+        judged, codes = _enrol(unit, judging, tenant, user, pending)
+    elif judging.answer.passkey is not None:
+        refused = assertions.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)
+        judged = Judged(None if refused else "passkey", why=refused)
     else:
-        judged = judge(bound, ctx, user, answer)
+        judged = judge(bound, ctx, user, judging.answer)
     if judged.way is None:
-        raise _wrong(unit, ctx, text, attempt, member, judged, challenge)
+        raise _wrong(unit, judging, judged, challenge)
     if not challenges.use(bound, challenge, ctx.now) and not challenge.enrols:
         raise InvalidToken(reason=_OVER)
     if ctx.services.throttle.is_on:
-        throttle.succeeded(unit, attempt.counters)
+        throttle.succeeded(unit, judging.attempt.counters)
     if judged.way == "recovery":
         audit.record(bound, ctx, Event.RECOVERY_CODE_USED, f"user:{user.id}")
-    cookie = None
-    days = tenants.settings_of(tenant.settings).second_factor.trusted_days
-    if trust and days and judged.way != "recovery":
-        cookie = trusted_browsers.trust(bound, ctx, ctx.services.random, user.id, days, browser.trust)
-        audit.record(bound, ctx, Event.BROWSER_TRUSTED, f"user:{user.id}", days=days)
+        notices.recovery_code_used(bound, ctx, mails, tenant, user)
     finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser, waits=bool(codes))
+    # Last: a new password, or a new factor, ends the trust that there was.
+    cookie = _trusted(bound, judging, tenant, user, judged.way)
     signed_in = finished.signed_in
     if signed_in is not None:
         signed_in = signed_in._replace(trust=cookie, recovery_codes=codes)
-    return finished._replace(signed_in=signed_in, provider_id=challenge.provider_id, trust=cookie, recovery_codes=codes)
+    return finished._replace(signed_in=signed_in, trust=cookie, recovery_codes=codes, provider_id=challenge.provider_id)
+
+
+def _trusted(unit: TenantUnit, judging: _Judging, tenant: Tenant, user: User, way: Way) -> str | None:
+    ctx, days = judging.ctx, tenants.settings_of(tenant.settings).second_factor.trusted_days
+    if not judging.trust or not days or way == "recovery":
+        return None
+    cookie = trusted_browsers.trust(unit, ctx, ctx.services.random, user.id, days, judging.browser.trust)
+    audit.record(unit, ctx, Event.BROWSER_TRUSTED, f"user:{user.id}", days=days)
+    return cookie
 
 
 def _enrol(
-    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, pending: Pending, answer: Answer
+    unit: SystemUnit, judging: _Judging, tenant: Tenant, user: User, pending: Pending
 ) -> tuple[Judged, tuple[str, ...]]:
     """Adds the first factor, which the answer confirms; the recovery codes."""
+    ctx, answer = judging.ctx, judging.answer
     bound, services = unit.of(tenant.id), ctx.services
-    gate.check_method(tenants.settings_of(tenant.settings), "totp" if answer.otp is not None else "passkey")
+    gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp" if answer.otp is not None else "passkey")
     if answer.new_passkey is not None:
         return _enrol_passkey(unit, ctx, tenant, user, pending, answer.new_passkey, answer.name)
     if answer.otp is None or not pending.totp:
@@ -200,6 +248,7 @@ def _enrol(
         return Judged(None), ()
     codes = factors.added(bound, services.random, user.id, user.factors, Kind.TOTP, ctx.now)
     audit.record(bound, ctx, Event.SECOND_FACTOR_ENROLLED, f"user:{user.id}", factor="totp")
+    notices.enrolled(bound, ctx, judging.mails, tenant, user, Kind.TOTP)
     return Judged("otp"), codes
 
 
@@ -215,20 +264,20 @@ def _enrol_passkey(
     return Judged("passkey"), added.recovery_codes
 
 
-def _wrong(
-    unit: SystemUnit, ctx: RequestContext, text: str, attempt: _Attempt, member: str, judged: Judged,
-    challenge: Challenge,
-) -> Refusal:  # fmt: skip
+def _wrong(unit: SystemUnit, judging: _Judging, judged: Judged, challenge: Challenge) -> Refusal:
+    ctx, attempt = judging.ctx, judging.attempt
     bound, user = unit.of(attempt.tenant.id), attempt.user
-    why = judged.why or f"{member}: {'used before' if judged.replay else 'wrong'}"
+    why = judged.why or f"{judging.answer.member}: {'used before' if judged.replay else 'wrong'}"
     ctx.services.anonymous_limits.record(
         bound, ctx, Event.SECOND_FACTOR_FAILED, f"user:{user.id}", method=challenge.method, why=why, proved=True
     )
+    if "pwd" in ways_of(challenge.amr):
+        notices.wrong_code(bound, ctx, judging.mails, attempt.tenant, user)
     if attempt.number >= challenges.MOST_TRIES:
         challenges.use(bound, challenge, ctx.now)
         return InvalidToken(reason=f"{why}; the challenge ends", keeps_writes=True, replay=judged.replay)
     settings = tenants.settings_of(attempt.tenant.settings)
-    refusal = gate.ask_again(bound, ctx, settings, user, text, challenge, why)
+    refusal = gate.ask_again(bound, ctx, settings, user, judging.text, challenge, why)
     refusal.replay = judged.replay
     return refusal
 
@@ -239,9 +288,9 @@ def _finish(
 ) -> Finished:  # fmt: skip
     """Does what was pending, with the proof of both factors. ``waits``: recovery codes are shown before a code."""
     amr: tuple[Way, ...] = (*ways_of(challenge.amr), way, MFA)
-    identity = Identity(
-        challenge.method, user.id, amr, None, challenge.provider_id, challenge.authenticated_at, needs_factor=False
-    )
+    # Both were proved by now; of a provider, only its own time counts.
+    at = challenge.authenticated_at if challenge.provider_id is not None else ctx.now
+    identity = Identity(challenge.method, user.id, amr, None, challenge.provider_id, at, needs_factor=False)
     counters = None
     if challenge.method == password.METHOD:
         claim = password.Claim(user.email, None, browser.device)

@@ -1,6 +1,7 @@
 """Decides for every sign-in whether a second factor is due: the one place that makes a proof for a new session.
 
-A factor that is enrolled is asked for, unless this browser is trusted. One that the client's policy requires and that
+A factor that is enrolled is asked for, unless this browser is trusted; trust spares no question after a one-time link,
+since a mailbox is no password. One that the client's policy requires and that
 is missing has to be enrolled, after a time of grace. Whatever was proved already, and a provider that the client
 trusts with the question, are taken as they are.
 """
@@ -17,7 +18,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.errors import MfaRequired, ValidationError
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions.proofs import MFA, Proof
+from manifest_auth.sessions.proofs import MFA, Proof, Way
 from manifest_auth.sign_in.identity import Identity
 from manifest_auth.sign_in.sign_in_metrics import NO_CODE
 from manifest_auth.store import TenantUnit
@@ -29,6 +30,8 @@ _SENTENCES = {
     "recoveryCode": "One of your recovery codes",
     "enrol": "A second factor has to be set up first",
 }
+#: First proofs after which a trusted browser is not asked.
+_SPARED: frozenset[Way] = frozenset({"pwd", "provider"})
 
 
 class Verdict(NamedTuple):
@@ -49,11 +52,14 @@ def judge(
     if not identity.needs_factor or MFA in identity.amr:
         return Verdict(proof)
     if user.factors:
-        is_trusted = settings.second_factor.trusted_days and trusted_browsers.is_trusted(unit, user.id, trust, ctx.now)
+        may_trust = settings.second_factor.trusted_days and not _SPARED.isdisjoint(identity.amr)
+        is_trusted = may_trust and trusted_browsers.is_trusted(unit, user.id, trust, ctx.now)
         return Verdict(proof._replace(amr=(*proof.amr, "trusted")) if is_trusted else None)
-    if not tenants.is_required(settings, user.roles):
-        return Verdict(proof)
     due_at = user.second_factor_due_at
+    if not tenants.is_required(settings, user.roles):
+        if due_at is not None:  # a policy that comes later gives the whole time of grace again
+            users.factor_due(unit, user.id, None)
+        return Verdict(proof)
     if due_at is None:
         due_at = tenants.due_from(settings, user.roles, ctx.now)
         users.factor_due(unit, user.id, due_at)
@@ -121,14 +127,15 @@ def answers_by_use(unit: TenantUnit, user: User) -> tuple[str, ...]:
 
 def methods_of(ctx: RequestContext, settings: StoredSettings) -> tuple[str, ...]:
     """The factors that a user may enrol here: those of the client's policy, without passkeys where browsers make none
-    at the public address."""
+    at the public address. An authenticator app where nothing else is left, so that no policy locks users out."""
     none_made = why_no_passkeys(ctx.services.settings)
-    return tuple(name for name in settings.second_factor.methods if not (none_made and name == "passkey"))
+    methods = tuple(name for name in settings.second_factor.methods if not (none_made and name == "passkey"))
+    return methods or ("totp",)
 
 
-def check_method(settings: StoredSettings, method: str) -> None:
+def check_method(ctx: RequestContext, settings: StoredSettings, method: str) -> None:
     """Raises ValidationError where the client does not let users enrol such a factor."""
-    if method not in settings.second_factor.methods or settings.second_factor.policy == "off":
+    if method not in methods_of(ctx, settings) or settings.second_factor.policy == "off":
         raise ValidationError(details=[("method", "Your organisation does not allow this kind of second factor")])
 
 

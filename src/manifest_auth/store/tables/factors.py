@@ -27,14 +27,14 @@ def _user(*, is_key: bool = False) -> Column[int]:
 user_totps = _table(  # one for each user (RFC 6238), see accounts/factors/totp.py
     "user_totps",
     _user(is_key=True),
-    sealed("secret", "user_totps/{tenant_id}/{user_id}/secret"),
+    sealed("secret", "user_totps/{tenant_id}/{user_id}/secret", nullable=True),  # null: no app counts yet
+    sealed("next_secret", "user_totps/{tenant_id}/{user_id}/next_secret", nullable=True),  # waits for its first code
     time("created_at"),
-    time("confirmed_at", nullable=True),  # counts from then on
     Column("last_step", BigInt, nullable=False),  # of the last used code: no code works twice
     time("last_used_at", nullable=True),
 )
 
-passkeys = _table(  # WebAuthn Level 3 credentials, see accounts/factors/passkeys.py
+passkeys = _table(  # WebAuthn Level 3 credentials, see accounts/factors/passkey_rows.py
     "passkeys",
     Column("id", Text, primary_key=True),  # 96 random bits
     _user(),

@@ -23,7 +23,7 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("amr", sa.Text(), nullable=False, server_default=""))
         op.add_column(table, sa.Column("authenticated_at", kind, nullable=True))
     _of_user(
-        "user_totps", ("user_id",), _blob("secret"), _number("created_at"), _number("confirmed_at", null=True),
+        "user_totps", ("user_id",), _blob("secret", null=True), _blob("next_secret", null=True), _number("created_at"),
         _number("last_step"), _number("last_used_at", null=True),
     )  # fmt: skip
     _of_user(
@@ -85,8 +85,8 @@ def _text(name: str) -> sa.Column[Any]:
     return sa.Column(name, sa.Text(), nullable=False)
 
 
-def _blob(name: str) -> sa.Column[Any]:
-    return sa.Column(name, sa.LargeBinary(), nullable=False)
+def _blob(name: str, *, null: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, sa.LargeBinary(), nullable=null)
 
 
 def _unique(table: str, column: str) -> sa.UniqueConstraint:

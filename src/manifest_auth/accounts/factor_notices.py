@@ -1,0 +1,34 @@
+"""Records what happens to a user's factors, and tells the user by e-mail: both in one call, so none is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from manifest_auth import audit, tenants
+from manifest_auth.accounts.readers import reader
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Event
+from manifest_auth.context import Acting
+from manifest_auth.mail_queue import MailQueue, Queued
+from manifest_auth.runtime import mail
+from manifest_auth.runtime.mail import Email, Reader
+from manifest_auth.store import TenantUnit
+
+_EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
+    Event.SECOND_FACTOR_ENROLLED: lambda to, address: mail.factor_enrolled(to, address, is_passkey=False),
+    Event.SECOND_FACTOR_REMOVED: mail.app_removed,
+    Event.RECOVERY_CODES_MADE: mail.recovery_codes_made,
+    Event.SECOND_FACTOR_RESET: lambda to, _address: mail.factors_reset(to),
+}
+
+
+def tell(unit: TenantUnit, acting: Acting, queue: MailQueue, user: User, event: Event, **detail: Any) -> Queued | None:
+    """Records one of the events above, and queues its e-mail to the user's address; the caller sends it after the
+    commit. ``detail``: of the event."""
+    subject = f"user:{user.id}"
+    audit.record(unit, acting, event, subject, **detail)
+    if not queue.is_set_up:
+        return None
+    email = _EMAILS[event](reader(user, tenants.get(unit, unit.tenant_id)), acting.origin.address)
+    return queue.add(unit, email, event.value, subject)

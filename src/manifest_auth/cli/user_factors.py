@@ -1,0 +1,30 @@
+"""``manifest-auth user reset-factors``: takes a user's second factors away, on the server."""
+
+from __future__ import annotations
+
+import argparse
+
+from manifest_auth import accounts, tenants
+from manifest_auth.accounts import FactorReset, users
+from manifest_auth.app import build_services, opened
+from manifest_auth.cli.command import Refused, origin_of
+from manifest_auth.runtime import settings
+from manifest_auth.store import TenantUnit
+
+
+async def user_reset_factors(given: argparse.Namespace) -> None:
+    """As :func:`accounts.reset_factors`, of the user with the address."""
+    async with opened(build_services(settings.load()), hashing=False) as services:
+        tenant = await services.store.read(lambda unit: tenants.find(unit, given.client))
+        if tenant is None:
+            raise Refused(f"there is no client {given.client}")
+
+        def work(unit: TenantUnit) -> FactorReset:
+            found = users.find_by_email(unit, given.email)
+            if found is None:
+                raise Refused(f"{given.client} has no user {given.email}")
+            return accounts.reset_factors(unit, origin_of(services), services.account_tools, found.id, given.reason)
+
+        done = await services.store.of(tenant.id).write(work)
+        print(f"{given.email}: second factors taken away: {done.factors}, sessions ended: {done.sessions}.")
+        print("The user signs in with the first proof alone, and enrols a factor again where one is required.")

@@ -1,0 +1,100 @@
+"""E-mails to users about their second factors: a function for each.
+
+No input or output.
+"""
+
+from __future__ import annotations
+
+from manifest_auth.runtime.mail.writing import Email, Reader, several, write
+from manifest_auth.runtime.mail.writing import sentence as _
+
+_ALL_IS_WELL = _("If it was you, you need not do anything.")
+
+
+def factor_enrolled(to: Reader, address: str, *, is_passkey: bool) -> Email:
+    """To a user for whom a second factor was set up. ``address``: from which network address."""
+    if is_passkey:
+        done = _("A passkey was set up for your account at %(client)s, from the address %(at)s.", at=address)
+    else:
+        done = _("An authenticator app was set up for your account at %(client)s, from the address %(at)s.", at=address)
+    return write(
+        to,
+        _("%(client)s: a second factor was set up"),
+        done,
+        _("All other devices are signed out."),
+        _ALL_IS_WELL,
+        _(
+            "If it was not you, someone else knows your password. Ask those who manage your account to reset its "
+            "second factors, and choose a new password."
+        ),
+    )
+
+
+def recovery_code_used(to: Reader, address: str, left: int) -> Email:
+    """To a user with one of whose recovery codes a sign-in went on. ``left``: how many there are still."""
+    return write(
+        to,
+        _("%(client)s: a recovery code was used"),
+        _("A recovery code was used to sign in to your account at %(client)s, from the address %(at)s.", at=address),
+        several("%(num)s recovery code is left.", "%(num)s recovery codes are left.", left),
+        _ALL_IS_WELL,
+        _("If it was not you, choose a new password at once, sign out all devices, and make new recovery codes."),
+    )
+
+
+def wrong_codes(to: Reader, address: str) -> Email:
+    """To a user for whose right password several wrong codes of the second factor came within a day."""
+    return write(
+        to,
+        _("%(client)s: someone may know your password"),
+        _(
+            "Someone signed in to your account at %(client)s with the right password, and gave a wrong code five times "
+            "or more, last from the address %(at)s. They did not get in.",
+            at=address,
+        ),
+        _("If it was not you, choose a new password now."),
+    )
+
+
+def app_removed(to: Reader, address: str) -> Email:
+    """To a user whose authenticator app was removed. ``address``: from which network address."""
+    return write(
+        to,
+        _("%(client)s: a second factor was removed"),
+        _(
+            "The authenticator app was removed from your account at %(client)s, from the address %(at)s.",
+            at=address,
+        ),
+        _("All other devices are signed out."),
+        _ALL_IS_WELL,
+        _("If it was not you, choose a new password at once, and set a second factor up again."),
+    )
+
+
+def recovery_codes_made(to: Reader, address: str) -> Email:
+    """To a user who has new recovery codes. ``address``: from which network address."""
+    return write(
+        to,
+        _("%(client)s: new recovery codes"),
+        _(
+            "New recovery codes were made for your account at %(client)s, from the address %(at)s. The "
+            "former ones do not work any more.",
+            at=address,
+        ),
+        _ALL_IS_WELL,
+        _("If it was not you, choose a new password at once, sign out all devices, and make new recovery codes."),
+    )
+
+
+def factors_reset(to: Reader) -> Email:
+    """To a user whose second factors another person took away."""
+    return write(
+        to,
+        _("%(client)s: your second factors were reset"),
+        _(
+            "Those who manage your account at %(client)s took its second factors, recovery codes and trusted browsers "
+            "away. All its devices are signed out."
+        ),
+        _("At the next sign-in you can set a second factor up again."),
+        _("If you did not ask for this, tell those who manage your account."),
+    )

@@ -1,0 +1,157 @@
+"""A signed-in user's own second factors: what there is, the authenticator app, recovery codes, trusted browsers.
+
+One function for each act. A factor that the client's policy requires is replaced, never removed. With a factor added or
+removed all trust ends, and every session but the one that did it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import factor_notices, factors, users
+from manifest_auth.accounts.factors import Kind, passkey_rows, recovery_codes, totp, trusted_browsers
+from manifest_auth.accounts.factors.passkey_rows import Passkey
+from manifest_auth.accounts.factors.totp import Totp
+from manifest_auth.accounts.factors.trusted_browsers import TrustedBrowser
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Event
+from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.mail_queue import Queued
+from manifest_auth.protocols import totp as protocol
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.second_factor import gate, new_app
+from manifest_auth.sign_in.second_factor.new_app import NewApp
+from manifest_auth.store import TenantUnit
+
+T = TypeVar("T")
+
+
+class Own(NamedTuple):
+    """``due_at``: from when on sign-in asks to enrol a factor, milliseconds; None where none is due. ``methods``:
+    factors that the client lets its users enrol."""
+
+    totp: Totp | None
+    passkeys: list[Passkey]
+    codes_left: int
+    trusted: list[TrustedBrowser]
+    is_required: bool
+    due_at: int | None
+    methods: tuple[str, ...]
+
+
+async def look(ctx: RequestContext) -> Own:
+    """The caller's factors, and what the client's policy says."""
+    settings = tenants.settings_of(ctx.user.tenant_settings)
+    rules = settings.second_factor
+
+    def work(unit: TenantUnit) -> Own:
+        user = users.get(unit, ctx.user.user_id)
+        is_required = tenants.is_required(settings, user.roles)
+        is_due = is_required and not user.factors and user.second_factor_due_at is not None
+        return Own(
+            totp=totp.find(unit, user.id),
+            passkeys=passkey_rows.list_all(unit, user.id),
+            codes_left=recovery_codes.left(unit, user.id),
+            trusted=trusted_browsers.list_all(unit, user.id, ctx.now) if rules.trusted_days else [],
+            is_required=is_required,
+            due_at=user.second_factor_due_at if is_due else None,
+            methods=() if rules.policy == "off" else rules.methods,
+        )
+
+    return await ctx.store.read(work)
+
+
+async def begin_totp(ctx: RequestContext) -> NewApp:
+    """A new secret, which counts from its first right code on (:func:`confirm_totp`). The app that counts until then
+    still does. Raises ValidationError where the client does not let users enrol one."""
+    caller = ctx.user
+    gate.check_method(ctx, tenants.settings_of(caller.tenant_settings), "totp")
+    secret = protocol.new_secret(ctx.services.random)
+
+    def work(unit: TenantUnit) -> tuple[str, str]:
+        user = users.get(unit, caller.user_id, lock=True)
+        totp.begin(unit, ctx.services.sealer, user.id, secret, ctx.now)
+        audit.record(unit, ctx, Event.SECOND_FACTOR_BEGUN, f"user:{user.id}", factor="totp")
+        return user.email, tenants.shown_name(tenants.get(unit, unit.tenant_id))
+
+    return await new_app.shown(secret, *await ctx.store.write(work))
+
+
+async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
+    """Makes the new secret count, in place of the one before; ten recovery codes if it is the first factor, else none.
+    Raises Conflict where no secret waits, ValidationError for a wrong code."""
+    gate.check_method(ctx, tenants.settings_of(ctx.user.tenant_settings), "totp")
+
+    def work(unit: TenantUnit, user: User) -> tuple[tuple[str, ...], Queued | None]:
+        services = ctx.services
+        replaces = bool(user.factors & Kind.TOTP)
+        if not totp.confirm(unit, services.sealer, user.id, code, ctx.now):
+            raise ValidationError(details=[("otp", "Not the code that the app shows now")])
+        but = ctx.user.session_id
+        codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=but)
+        event = Event.SECOND_FACTOR_ENROLLED
+        return codes, factor_notices.tell(unit, ctx, services.mail_queue, user, event, factor="totp", replaces=replaces)
+
+    return await _told(ctx, work)
+
+
+async def remove_totp(ctx: RequestContext) -> None:
+    """Removes the authenticator app, or a secret that waits for its first code. Raises NotFound where there is none,
+    Conflict for the last factor of a user who must have one."""
+    settings = tenants.settings_of(ctx.user.tenant_settings)
+
+    def work(unit: TenantUnit, user: User) -> tuple[None, Queued | None]:
+        if not totp.drop(unit, user.id):
+            raise NotFound()
+        if not user.factors & Kind.TOTP:
+            return None, None
+        factors.check_removable(user.factors, user.roles, settings, Kind.TOTP)
+        factors.removed(unit, user.id, user.factors, ctx.now, but=ctx.user.session_id)
+        event = Event.SECOND_FACTOR_REMOVED
+        return None, factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, event, factor="totp")
+
+    await _told(ctx, work)
+
+
+async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
+    """Ten new recovery codes, to be shown once, which void all former ones. Raises Conflict without a factor."""
+
+    def work(unit: TenantUnit, user: User) -> tuple[tuple[str, ...], Queued | None]:
+        if not user.factors:
+            raise Conflict("Recovery codes need a second factor: set one up first")
+        codes = recovery_codes.make(unit, ctx.services.random, user.id, ctx.now)
+        return codes, factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, Event.RECOVERY_CODES_MADE)
+
+    return await _told(ctx, work)
+
+
+async def end_trust(ctx: RequestContext, trusted_id: str | None = None) -> int:
+    """Ends the trust of one browser of the caller, or of all; how many there were. Raises NotFound for one that is not
+    the caller's."""
+    user_id = ctx.user.user_id
+
+    def work(unit: TenantUnit) -> int:
+        if trusted_id is None:
+            ended = trusted_browsers.end_all(unit, user_id)
+        else:
+            ended = int(trusted_browsers.end_one(unit, user_id, trusted_id))
+            if not ended:
+                raise NotFound()
+        if ended:
+            audit.record(unit, ctx, Event.BROWSER_TRUST_ENDED, f"user:{user_id}", browsers=ended)
+        return ended
+
+    return await ctx.store.write(work)
+
+
+async def _told(ctx: RequestContext, work: Callable[[TenantUnit, User], tuple[T, Queued | None]]) -> T:
+    """Runs a change of the caller's factors with the user locked, and sends its e-mail after the commit."""
+
+    def locked(unit: TenantUnit) -> tuple[T, Queued | None]:
+        return work(unit, users.get(unit, ctx.user.user_id, lock=True))
+
+    found, queued = await ctx.store.write(locked)
+    ctx.services.mail_queue.send_soon(ctx.request_id, queued)
+    return found

@@ -1,0 +1,140 @@
+"""Every policy, role, factor and way in: whether a session opens, is asked for a factor, or for an enrolment.
+
+What is expected is written down here by itself, and not taken from the code. A way in is tried with a new user, who has
+the factors by rows of the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.accounts import number_of, settle
+from tests.support.application import App, Reply
+from tests.support.people import OidcProvider, oidc_provider, set_roles
+from tests.support.rows import add_row, change_rows
+from tests.support.second_factors import Person, person
+from tests.support.single_sign_on import Browser, query_of
+from tests.support.user_management import reset
+
+pytestmark = pytest.mark.usefixtures("another_day")
+POLICIES = {
+    "off": {"policy": "off"},
+    "optional": {"policy": "optional"},
+    "required": {"policy": "required", "graceDays": 7},
+    "roles": {"policy": "roles", "roles": ["Admin", "Operator"], "graceDays": 7},
+}
+ROLES = ("Admin", "Operator", "Viewer")
+#: Bits of ``users.factors``: an authenticator app is 1, a passkey is 2. A trusted browser has an app beside it.
+ENROLLED = {"none": 0, "totp": 1, "passkey": 2, "both": 3, "trusted": 1}
+FIELDS = {0: [], 1: ["otp"], 2: ["passkey"], 3: ["otp", "passkey"]}
+COOKIE = "trust=" + "t" * 43
+_numbers = itertools.count(1)
+
+
+class Cell(NamedTuple):
+    policy: str
+    role: str
+    enrolled: str
+    way: str
+
+    @property
+    def expected(self) -> str:
+        """``in``, ``in, due`` where an enrolment waits for the days of grace, or the members that can continue."""
+        if self.way in ("provider", "exchange"):  # the company's provider answers for it
+            return "in"
+        if self.enrolled == "trusted" and self.way == "password":
+            return "in"
+        if mask := ENROLLED[self.enrolled]:
+            return " ".join(FIELDS[mask])
+        if self.policy == "required" or (self.policy == "roles" and self.role != "Viewer"):
+            return "enrol" if self.role == "Admin" else "in, due"
+        return "in"
+
+
+def found(reply: Reply) -> str:
+    """The same of an answer; a refusal gave nothing that opens anything."""
+    if reply.status == 200:
+        assert reply.data["token"]
+        assert reply.cookie("session")
+        return "in, due" if "secondFactorDue" in reply.data else "in"
+    assert (reply.status, reply.code) == (401, "MFA_REQUIRED"), reply.text
+    assert "set-cookie" not in reply.headers
+    assert "token" not in reply.text.lower()
+    return " ".join(detail["field"] for detail in reply.json["error"]["details"])
+
+
+async def has(app: App, client: str, user_id: int, enrolled: str) -> str:
+    """The user has these factors; the cookies of the user's browser."""
+    await change_rows(app, "users", {"id": user_id}, factors=ENROLLED[enrolled])
+    if enrolled != "trusted":
+        return ""
+    await add_row(
+        app, "trusted_browsers", tenant_id=await number_of(app, client), id=f"trusted-{user_id}", user_id=user_id,
+        key=hashlib.sha256(b"t" * 43).hexdigest(), user_agent="", address="", created_at=1, ends_at=2_000_000_000_000,
+    )  # fmt: skip
+    return COOKIE
+
+
+async def by_password(cell: Cell, idp: OidcProvider) -> Reply:
+    ada = await person(idp.app, idp.client, cell.role)
+    return await ada.sign_in(cookies=await has(idp.app, idp.client, ada.id, cell.enrolled))
+
+
+async def by_link(cell: Cell, idp: OidcProvider) -> Reply:
+    ada: Person = await person(idp.app, idp.client, cell.role)
+    cookies = await has(idp.app, idp.client, ada.id, cell.enrolled)
+    return await reset(idp.app, await ada.reset_link(), headers={"cookie": cookies} if cookies else {})
+
+
+async def _at_the_provider(cell: Cell, idp: OidcProvider) -> tuple[Browser, str]:
+    """A browser that came from the provider once, as a user of the role."""
+    sub = f"sub-{next(_numbers)}"
+    browser = await idp.sign_in(sub, f"{sub}@{idp.client}.example")
+    user_id = (await browser.me()).data["user"]["id"]
+    await set_roles(idp.app, idp.client, user_id, cell.role)
+    again = Browser(idp.app)
+    if cookies := await has(idp.app, idp.client, user_id, cell.enrolled):
+        again.cookies["trust"] = cookies.partition("=")[2]
+    return again, sub
+
+
+async def by_provider(cell: Cell, idp: OidcProvider) -> Reply:
+    browser, sub = await _at_the_provider(cell, idp)
+    await idp.sign_in(sub, browser=browser)
+    me = await browser.me()
+    assert me.data["session"]["amr"] == ["provider"]
+    me.json["data"]["token"] = "in a cookie"
+    me.headers["set-cookie"] = f"session={browser.cookies['session']}"
+    return me
+
+
+async def by_exchange(cell: Cell, idp: OidcProvider) -> Reply:
+    browser, sub = await _at_the_provider(cell, idp)
+    _, ended = await idp.attempt(sub, browser=browser, query={"response": "code"})
+    return await idp.app.post("/api/client/auth/exchange", {"code": query_of(ended)["code"]})
+
+
+WAYS: dict[str, Callable[[Cell, OidcProvider], Awaitable[Reply]]] = {
+    "password": by_password,
+    "link": by_link,
+    "provider": by_provider,
+    "exchange": by_exchange,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_every_cell_has_its_answer(app: App, policy: str, way: str) -> None:
+    async with oidc_provider(app, vouches=True) as idp:
+        await settle(app, idp.client, secondFactor=POLICIES[policy])
+        cells = [Cell(policy, role, enrolled, way) for role in ROLES for enrolled in ENROLLED]
+        answers = {}
+        for cell in cells:
+            app.clock.advance(3600)
+            answers[cell] = found(await WAYS[way](cell, idp))
+    assert answers == {cell: cell.expected for cell in cells}

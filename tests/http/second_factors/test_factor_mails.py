@@ -1,0 +1,54 @@
+"""E-mails about one's own second factors: each change is told at once, with where it came from and no secret."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.accounts import new_client
+from tests.support.application import App
+from tests.support.envelope import check_success
+from tests.support.mail_server import MailServer
+from tests.support.second_factors import OWN, Person, person
+from tests.support.system_admins import Phone
+from tests.support.team import Team
+
+pytestmark = pytest.mark.mail
+
+
+async def _told(ada: Person, mail_server: MailServer) -> tuple[str, str]:
+    received = await mail_server.mail_to(ada.email)
+    return str(received.message["Subject"]).removeprefix(f"{ada.client}: "), " ".join(received.text.split())
+
+
+async def test_each_change_is_told_to_the_address(app: App, mail_server: MailServer) -> None:
+    mail_server.mails.clear()
+    ada = await person(app)
+    token = await ada.token()
+    begun = check_success(await app.post(f"{OWN}/totp", token=token), 201)
+    ada.phone = Phone(app, begun["secret"])
+    check_success(await app.post(f"{OWN}/totp/confirm", {"otp": ada.phone.code()}, token=token))
+    subject, text = await _told(ada, mail_server)
+    assert subject == "a second factor was set up"
+    assert "An authenticator app was set up" in text
+    assert "from the address 192.0.2.1" in text
+    assert begun["secret"] not in text
+    codes = check_success(await app.post(f"{OWN}/recovery-codes", token=token), 201)["recoveryCodes"]
+    subject, text = await _told(ada, mail_server)
+    assert (subject, "192.0.2.1" in text) == ("new recovery codes", True)
+    assert not [code for code in codes if code in text]
+    check_success(await app.send("DELETE", f"{OWN}/totp", token=token))
+    subject, text = await _told(ada, mail_server)
+    assert subject == "a second factor was removed"
+    assert "The authenticator app was removed" in text
+    assert mail_server.mails == []
+
+
+async def test_a_reset_is_told_without_the_words_of_the_one_who_did_it(app: App, mail_server: MailServer) -> None:
+    mail_server.mails.clear()
+    team = Team(app, await new_client(app))
+    ada = await person(app, team.client)
+    path, token = f"/api/client/users/{ada.id}/factors/reset", (await team.member("User Admin")).token
+    check_success(await app.post(path, {"reason": "Visit https://evil.example now"}, token=token))
+    subject, text = await _told(ada, mail_server)
+    assert subject == "your second factors were reset"
+    assert "evil" not in text
