@@ -14,8 +14,8 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.system_admins import Phone
 
 SIGN_IN = "/api/client/auth/sign-in"
-OWN = "/api/client/auth/second-factors"
 REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
+OWN = "/api/client/auth/second-factors"
 
 
 @dataclass

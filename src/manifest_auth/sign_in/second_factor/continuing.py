@@ -9,7 +9,7 @@ from manifest_auth.accounts import factors, users
 from manifest_auth.accounts.factors import Kind, challenges, totp, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.users import User
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import AccountDisabled, InvalidToken, MfaRequired, Refusal, TokenExpired
 from manifest_auth.protocols import totp as protocol
 from manifest_auth.protocols import webauthn
@@ -23,13 +23,13 @@ from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.passkeys import assertions, registration
 from manifest_auth.sign_in.password import Credentials
-from manifest_auth.sign_in.second_factor import gate, notices
+from manifest_auth.sign_in.second_factor import gate, new_app, notices
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
+from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.sign_in.second_factor.notices import Mails
 from manifest_auth.sign_in.sign_in_metrics import counted, counts
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import Tenant
-from manifest_auth.text import qr
+from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
@@ -39,7 +39,8 @@ _OVER = "the challenge is over"
 
 class Finished(NamedTuple):
     """What a right answer led to: a session, or a one-time code for an app. ``pending``: where the browser ends;
-    ``trust``: a cookie to set; ``recovery_codes``: of a first factor, to be shown once."""
+    ``trust``: a cookie to set; ``recovery_codes``: of a first factor, to be shown once, before a code is handed out
+    (:func:`.exchange_codes.hand_out`); ``provider_id``: of the provider that the sign-in came through."""
 
     account: Account
     pending: Pending
@@ -47,14 +48,7 @@ class Finished(NamedTuple):
     code: str | None = None
     trust: str | None = None
     recovery_codes: tuple[str, ...] = ()
-
-
-class Enrolment(NamedTuple):
-    """A new secret of an authenticator app: in base32, as an address, and as the address's QR code (SVG)."""
-
-    secret: str
-    uri: str
-    qr: str
+    provider_id: int | None = None
 
 
 class _Attempt(NamedTuple):
@@ -68,23 +62,23 @@ class _Attempt(NamedTuple):
     wait: Wait | None
 
 
-async def enrol_totp(ctx: RequestContext, text: str) -> Enrolment:
+async def enrol_totp(ctx: RequestContext, text: str) -> NewApp:
     """A new secret for a sign-in that has to enrol a factor; it counts with its first right code. Raises InvalidToken,
     TokenExpired, ValidationError where the client does not allow it."""
+
+    secret = protocol.new_secret(ctx.services.random)
 
     def work(unit: SystemUnit) -> tuple[str, str]:
         challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
         bound, sealer = unit.of(tenant.id), ctx.services.sealer
-        gate.check_method(tenants.settings_of(tenant.settings), "totp")
+        gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp")
         if not challenge.enrols:
             raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
-        secret = protocol.new_secret(ctx.services.random)
-        pending = challenges.pending_of(sealer, challenge)
+        pending = pending_of(ctx, challenge)
         challenges.keep(bound, sealer, challenge, pending.with_totp(secret), ctx.now)
-        return secret, protocol.address(secret, user.email, tenants.shown_name(tenant))
+        return user.email, tenants.shown_name(tenant)
 
-    secret, uri = await ctx.services.store.write(work)
-    return Enrolment(secret, uri, await qr.svg(uri, "QR code for the authenticator app"))
+    return await new_app.shown(secret, *await ctx.services.store.write(work))
 
 
 @counts(password.METHOD)
@@ -171,6 +165,14 @@ def open_challenge(
     return found, tenant, user
 
 
+def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
+    """What a right answer leads to. Raises InvalidToken."""
+    try:
+        return challenges.pending_of(ctx.services.sealer, challenge)
+    except CannotOpen:
+        raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
+
+
 def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCookies) -> _Attempt:
     """Counts the answer before it is judged: for the challenge, the user, and the user from this origin. The user's row
     is locked first, in the same order as where the answer is judged."""
@@ -193,14 +195,12 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     mails.queued.clear()  # a unit of work may run again
     challenge, tenant, user = open_challenge(unit, ctx, judging.text, lock=True)
     bound = unit.of(tenant.id)
-    try:
-        pending = challenges.pending_of(ctx.services.sealer, challenge)
-    except CannotOpen:
-        raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
+    pending = pending_of(ctx, challenge)
     if why := exchange_codes.provider_refusal(bound, challenge.provider_id, user.id):
         raise InvalidToken(reason=why)
     codes: tuple[str, ...] = ()
     if challenge.enrols:
+        step_up.proved_otherwise(ctx, Act.FACTORS)
         judged, codes = _enrol(unit, judging, tenant, user, pending)
     elif judging.answer.passkey is not None:
         refused = assertions.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)
@@ -216,13 +216,13 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     if judged.way == "recovery":
         audit.record(bound, ctx, Event.RECOVERY_CODE_USED, f"user:{user.id}")
         notices.recovery_code_used(bound, ctx, mails, tenant, user)
-    finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser)
+    finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser, waits=bool(codes))
     # Last: a new password, or a new factor, ends the trust that there was.
     cookie = _trusted(bound, judging, tenant, user, judged.way)
     signed_in = finished.signed_in
     if signed_in is not None:
         signed_in = signed_in._replace(trust=cookie, recovery_codes=codes)
-    return finished._replace(signed_in=signed_in, trust=cookie, recovery_codes=codes)
+    return finished._replace(signed_in=signed_in, trust=cookie, recovery_codes=codes, provider_id=challenge.provider_id)
 
 
 def _trusted(unit: TenantUnit, judging: _Judging, tenant: Tenant, user: User, way: Way) -> str | None:
@@ -240,7 +240,7 @@ def _enrol(
     """Adds the first factor, which the answer confirms; the recovery codes."""
     ctx, answer = judging.ctx, judging.answer
     bound, services = unit.of(tenant.id), ctx.services
-    gate.check_method(tenants.settings_of(tenant.settings), "totp" if answer.otp is not None else "passkey")
+    gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp" if answer.otp is not None else "passkey")
     if answer.new_passkey is not None:
         return _enrol_passkey(unit, ctx, tenant, user, pending, answer.new_passkey, answer.name)
     if answer.otp is None or not pending.totp:
@@ -285,9 +285,9 @@ def _wrong(unit: SystemUnit, judging: _Judging, judged: Judged, challenge: Chall
 
 def _finish(
     unit: SystemUnit, ctx: RequestContext, challenge: Challenge, pending: Pending, way: Way, user: User,
-    browser: BrowserCookies,
+    browser: BrowserCookies, *, waits: bool,
 ) -> Finished:  # fmt: skip
-    """Does what was pending, with the proof of both factors."""
+    """Does what was pending, with the proof of both factors. ``waits``: recovery codes are shown before a code."""
     amr: tuple[Way, ...] = (*ways_of(challenge.amr), way, MFA)
     # Both were proved by now; of a provider, only its own time counts.
     at = challenge.authenticated_at if challenge.provider_id is not None else ctx.now
@@ -300,7 +300,7 @@ def _finish(
     account = completion.check(unit, ctx, challenge.tenant_id, identity, browser, pending, counters)
     if pending.purpose == "code":
         bound = unit.of(challenge.tenant_id)
-        code = exchange_codes.issue(bound, ctx, identity, account.proof, pending.code_challenge)
+        code = exchange_codes.issue(bound, ctx, identity, account.proof, pending.code_challenge, waits=waits)
         return Finished(account, pending, code=code)
     if pending.purpose == "link":
         assert challenge.link_id is not None
