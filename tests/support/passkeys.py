@@ -90,4 +90,21 @@ async def with_passkey(
     return holder
 
 
-__all__ = ["AUTH", "PASSKEYS", "PASSWORD", "PUBLIC", "UP", "UV", "Holder", "signed_in", "with_passkey"]
+async def queued_mails_go(app: App) -> None:
+    """The queue sends what was left in it."""
+    app.clock.advance(20)
+    await app.services.mail_queue.sweep()
+
+
+__all__ = [
+    "AUTH",
+    "PASSKEYS",
+    "PASSWORD",
+    "PUBLIC",
+    "UP",
+    "UV",
+    "Holder",
+    "queued_mails_go",
+    "signed_in",
+    "with_passkey",
+]
