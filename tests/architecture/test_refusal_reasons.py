@@ -25,8 +25,8 @@ PLACES = {
     "protocols/saml/*.py": "response: ",
     "protocols/microsoft/*.py": "",
 }
-#: Sets certificates and metadata up, judges a bearer or a passkey, or answers 404 for what is not there: none of these is
-#: a sign-in that is refused with a reason for a provider's administrator.
+#: Sets certificates and metadata up, judges a bearer or a passkey, or answers 404 for what is not there: none of these
+#: is a sign-in that is refused with a reason for a provider's administrator.
 NO_SIGN_IN = {
     "protocols/saml/metadata.py",
     "protocols/saml/certificates.py",
