@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.application import PASSWORD, App, Reply
-from tests.support.authenticator import ES256, RIGHT, UP, UV, Altered, Authenticator, Made
+from tests.support.application import App, Reply
+from tests.support.authenticator import ES256, RIGHT, Altered, Authenticator, Made
 from tests.support.envelope import check_success
 from tests.support.second_factors import SIGN_IN, Person, person
 
@@ -90,4 +90,7 @@ async def with_passkey(
     return holder
 
 
-__all__ = ["AUTH", "PASSKEYS", "PASSWORD", "PUBLIC", "UP", "UV", "Holder", "signed_in", "with_passkey"]
+async def queued_mails_go(app: App) -> None:
+    """The queue sends what was left in it."""
+    app.clock.advance(20)
+    await app.services.mail_queue.sweep()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import factors, users
-from manifest_auth.accounts.factors import Kind, challenges, totp, trusted_browsers
+from manifest_auth.accounts import users
+from manifest_auth.accounts.factors import challenges, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import AccountDisabled, InvalidToken, MfaRequired, Refusal, TokenExpired
 from manifest_auth.protocols import totp as protocol
 from manifest_auth.protocols import webauthn
-from manifest_auth.protocols.webauthn import Refused
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import RequestContext
@@ -21,9 +20,9 @@ from manifest_auth.sessions.proofs import MFA, Way, ways_of
 from manifest_auth.sign_in import completion, exchange_codes, password, set_password
 from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
-from manifest_auth.sign_in.passkeys import assertions, registration
+from manifest_auth.sign_in.passkeys import assertions
 from manifest_auth.sign_in.password import Credentials
-from manifest_auth.sign_in.second_factor import gate, new_app, notices
+from manifest_auth.sign_in.second_factor import enrolling, gate, new_app, notices
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
 from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.sign_in.second_factor.notices import Mails
@@ -201,7 +200,7 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     codes: tuple[str, ...] = ()
     if challenge.enrols:
         step_up.proved_otherwise(ctx, Act.FACTORS)
-        judged, codes = _enrol(unit, judging, tenant, user, pending)
+        judged, codes = enrolling.enrol(unit, ctx, tenant, user, pending, judging.answer, mails)
     elif judging.answer.passkey is not None:
         refused = assertions.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)
         judged = Judged(None if refused else "passkey", why=refused)
@@ -232,37 +231,6 @@ def _trusted(unit: TenantUnit, judging: _Judging, tenant: Tenant, user: User, wa
     cookie = trusted_browsers.trust(unit, ctx, ctx.services.random, user.id, days, judging.browser.trust)
     audit.record(unit, ctx, Event.BROWSER_TRUSTED, f"user:{user.id}", days=days)
     return cookie
-
-
-def _enrol(
-    unit: SystemUnit, judging: _Judging, tenant: Tenant, user: User, pending: Pending
-) -> tuple[Judged, tuple[str, ...]]:
-    """Adds the first factor, which the answer confirms; the recovery codes."""
-    ctx, answer = judging.ctx, judging.answer
-    bound, services = unit.of(tenant.id), ctx.services
-    gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp" if answer.otp is not None else "passkey")
-    if answer.new_passkey is not None:
-        return _enrol_passkey(unit, ctx, tenant, user, pending, answer.new_passkey, answer.name)
-    if answer.otp is None or not pending.totp:
-        return Judged(None), ()
-    if not totp.add(bound, services.sealer, user.id, pending.totp, answer.otp, ctx.now):
-        return Judged(None), ()
-    codes = factors.added(bound, services.random, user.id, user.factors, Kind.TOTP, ctx.now)
-    audit.record(bound, ctx, Event.SECOND_FACTOR_ENROLLED, f"user:{user.id}", factor="totp")
-    notices.enrolled(bound, ctx, judging.mails, tenant, user, Kind.TOTP)
-    return Judged("otp"), codes
-
-
-def _enrol_passkey(
-    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, pending: Pending, made: dict[str, Any],
-    name: str,
-) -> tuple[Judged, tuple[str, ...]]:  # fmt: skip
-    try:
-        added = registration.add(unit, ctx, tenant, user, pending.passkey, made, name)
-    except Refused as refused:
-        return Judged(None, why=f"passkey: {refused}"), ()
-    audit.record(unit.of(tenant.id), ctx, Event.SECOND_FACTOR_ENROLLED, f"user:{user.id}", factor="passkey")
-    return Judged("passkey"), added.recovery_codes
 
 
 def _wrong(unit: SystemUnit, judging: _Judging, judged: Judged, challenge: Challenge) -> Refusal:
