@@ -1,4 +1,7 @@
-"""Sign-in with a passkey alone: no name, no password. It was made with user verification, so it is two factors."""
+"""Sign-in with a passkey alone: no name, no password.
+
+It was made with user verification, so it is two factors.
+"""
 
 from __future__ import annotations
 
