@@ -23,6 +23,8 @@ OPEN = {
     ("POST", "/api/client/auth/password/reset"), ("POST", "/api/client/auth/password/forgot"),
     ("POST", "/api/client/auth/link/start"), ("GET", "/api/client/auth/okta-saml/form"),
     ("POST", "/api/client/auth/email/confirm"), ("POST", "/api/client/auth/email/undo"),
+    ("POST", "/api/client/auth/sign-in/passkey"), ("POST", "/api/client/auth/sign-in/passkey/options"),
+    ("POST", "/api/client/auth/sign-in/continue"), ("POST", "/api/client/auth/sign-in/enrol"),
     ("POST", "/api/admin/auth/sign-in"), ("POST", "/api/admin/auth/refresh"),
     ("POST", "/api/client/auth/sign-in/continue"), ("POST", "/api/client/auth/sign-in/enrol"),
     ("POST", "/api/admin/auth/sign-in/continue"),

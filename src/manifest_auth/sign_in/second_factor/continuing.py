@@ -8,11 +8,10 @@ from manifest_auth import audit, tenants
 from manifest_auth.accounts.factors import challenges, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.users import User
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import InvalidToken, MfaRequired, Refusal
 from manifest_auth.protocols import webauthn
 from manifest_auth.runtime.metrics import EntryPoint
-from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import MFA, Way, ways_of
 from manifest_auth.sign_in import completion, exchange_codes, password, set_password
@@ -23,10 +22,10 @@ from manifest_auth.sign_in.password import Credentials
 from manifest_auth.sign_in.second_factor import enrolling, gate, notices
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
 from manifest_auth.sign_in.second_factor.notices import Mails
-from manifest_auth.sign_in.second_factor.open_challenges import OVER, open_challenge
+from manifest_auth.sign_in.second_factor.open_challenges import OVER, open_challenge, pending_of
 from manifest_auth.sign_in.sign_in_metrics import counted, counts
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import Tenant
+from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
@@ -35,7 +34,8 @@ ENTRY_POINT: EntryPoint = "second_factor"
 
 class Finished(NamedTuple):
     """What a right answer led to: a session, or a one-time code for an app. ``pending``: where the browser ends;
-    ``trust``: a cookie to set; ``recovery_codes``: of a first factor, to be shown once."""
+    ``trust``: a cookie to set; ``recovery_codes``: of a first factor, to be shown once, before a code is handed out
+    (:func:`.exchange_codes.hand_out`); ``provider_id``: of the provider that the sign-in came through."""
 
     account: Account
     pending: Pending
@@ -43,6 +43,7 @@ class Finished(NamedTuple):
     code: str | None = None
     trust: str | None = None
     recovery_codes: tuple[str, ...] = ()
+    provider_id: int | None = None
 
 
 class _Attempt(NamedTuple):
@@ -139,14 +140,12 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     mails.queued.clear()  # a unit of work may run again
     challenge, tenant, user = open_challenge(unit, ctx, judging.text, lock=True)
     bound = unit.of(tenant.id)
-    try:
-        pending = challenges.pending_of(ctx.services.sealer, challenge)
-    except CannotOpen:
-        raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
+    pending = pending_of(ctx, challenge)
     if why := exchange_codes.provider_refusal(bound, challenge.provider_id, user.id):
         raise InvalidToken(reason=why)
     codes: tuple[str, ...] = ()
     if challenge.enrols:
+        step_up.proved_otherwise(ctx, Act.FACTORS)
         judged, codes = enrolling.confirm(unit, ctx, mails, tenant, user, pending, judging.answer)
     elif judging.answer.passkey is not None:
         refused = assertions.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)
@@ -162,13 +161,13 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     if judged.way == "recovery":
         audit.record(bound, ctx, Event.RECOVERY_CODE_USED, f"user:{user.id}")
         notices.recovery_code_used(bound, ctx, mails, tenant, user)
-    finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser)
+    finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser, waits=bool(codes))
     # Last: a new password, or a new factor, ends the trust that there was.
     cookie = _trusted(bound, judging, tenant, user, judged.way)
     signed_in = finished.signed_in
     if signed_in is not None:
         signed_in = signed_in._replace(trust=cookie, recovery_codes=codes)
-    return finished._replace(signed_in=signed_in, trust=cookie, recovery_codes=codes)
+    return finished._replace(signed_in=signed_in, trust=cookie, recovery_codes=codes, provider_id=challenge.provider_id)
 
 
 def _trusted(unit: TenantUnit, judging: _Judging, tenant: Tenant, user: User, way: Way) -> str | None:
@@ -200,9 +199,9 @@ def _wrong(unit: SystemUnit, judging: _Judging, judged: Judged, challenge: Chall
 
 def _finish(
     unit: SystemUnit, ctx: RequestContext, challenge: Challenge, pending: Pending, way: Way, user: User,
-    browser: BrowserCookies,
+    browser: BrowserCookies, *, waits: bool,
 ) -> Finished:  # fmt: skip
-    """Does what was pending, with the proof of both factors."""
+    """Does what was pending, with the proof of both factors. ``waits``: recovery codes are shown before a code."""
     amr: tuple[Way, ...] = (*ways_of(challenge.amr), way, MFA)
     # Both were proved by now; of a provider, only its own time counts.
     at = challenge.authenticated_at if challenge.provider_id is not None else ctx.now
@@ -217,7 +216,7 @@ def _finish(
     account = completion.check(unit, ctx, challenge.tenant_id, identity, browser, pending, counters)
     if pending.purpose == "code":
         bound = unit.of(challenge.tenant_id)
-        code = exchange_codes.issue(bound, ctx, identity, account.proof, pending.code_challenge)
+        code = exchange_codes.issue(bound, ctx, identity, account.proof, pending.code_challenge, waits=waits)
         return Finished(account, pending, code=code)
     if pending.purpose == "link":
         assert challenge.link_id is not None

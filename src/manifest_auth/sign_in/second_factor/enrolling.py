@@ -19,7 +19,7 @@ from manifest_auth.sign_in.second_factor import gate, new_app, notices
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged
 from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.sign_in.second_factor.notices import Mails
-from manifest_auth.sign_in.second_factor.open_challenges import open_challenge
+from manifest_auth.sign_in.second_factor.open_challenges import open_challenge, pending_of
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 
@@ -36,7 +36,7 @@ async def enrol_totp(ctx: RequestContext, text: str) -> NewApp:
         gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp")
         if not challenge.enrols:
             raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
-        pending = challenges.pending_of(sealer, challenge)
+        pending = pending_of(ctx, challenge)
         challenges.keep(bound, sealer, challenge, pending.with_totp(secret), ctx.now)
         return user.email, tenants.shown_name(tenant)
 

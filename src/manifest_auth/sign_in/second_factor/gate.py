@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from manifest_auth import tenants
 from manifest_auth.accounts import users
-from manifest_auth.accounts.factors import Kind, challenges, recovery_codes, trusted_browsers
+from manifest_auth.accounts.factors import Kind, challenges, passkey_rows, recovery_codes, totp, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Asked, Challenge, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.errors import MfaRequired, ValidationError
@@ -112,6 +112,17 @@ def answers(unit: TenantUnit, user: User) -> tuple[str, ...]:
         "recoveryCode": bool(recovery_codes.left(unit, user.id)),
     }
     return tuple(name for name, is_there in found.items() if is_there)
+
+
+def answers_by_use(unit: TenantUnit, user: User) -> tuple[str, ...]:
+    """The same, with the factor that was used last at first."""
+    found = totp.find(unit, user.id) if user.factors & Kind.TOTP else None
+    owned = passkey_rows.list_all(unit, user.id) if user.factors & Kind.PASSKEY else []
+    used = {
+        "otp": (found.last_used_at if found else None) or 0,
+        "passkey": max((passkey.last_used_at or 0 for passkey in owned), default=0),
+    }
+    return tuple(sorted(answers(unit, user), key=lambda member: -used.get(member, -1)))
 
 
 def methods_of(ctx: RequestContext, settings: StoredSettings) -> tuple[str, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from manifest_auth import tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors import challenges
-from manifest_auth.accounts.factors.challenges import Challenge
+from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.errors import AccountDisabled, InvalidToken, TokenExpired
+from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -37,3 +38,11 @@ def open_challenge(
     if user.deactivated_at is not None:
         raise InvalidToken(reason="the account was switched off meanwhile")
     return found, tenant, user
+
+
+def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
+    """What a right answer leads to. Raises InvalidToken."""
+    try:
+        return challenges.pending_of(ctx.services.sealer, challenge)
+    except CannotOpen:
+        raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
