@@ -10,7 +10,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.protocols import totp
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import gate
-from manifest_auth.sign_in.second_factor.continuing import open_challenge, pending_of
+from manifest_auth.sign_in.second_factor.open_challenges import open_challenge, pending_of
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import users
 from manifest_auth.accounts.factors import challenges, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
-from manifest_auth.errors import AccountDisabled, InvalidToken, MfaRequired, Refusal, TokenExpired
-from manifest_auth.protocols import totp as protocol
+from manifest_auth.errors import InvalidToken, MfaRequired, Refusal
 from manifest_auth.protocols import webauthn
 from manifest_auth.runtime.metrics import EntryPoint
-from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import MFA, Way, ways_of
 from manifest_auth.sign_in import completion, exchange_codes, password, set_password
@@ -22,10 +19,10 @@ from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.passkeys import assertions
 from manifest_auth.sign_in.password import Credentials
-from manifest_auth.sign_in.second_factor import enrolling, gate, new_app, notices
+from manifest_auth.sign_in.second_factor import enrolling, gate, notices
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
-from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.sign_in.second_factor.notices import Mails
+from manifest_auth.sign_in.second_factor.open_challenges import OVER, open_challenge, pending_of
 from manifest_auth.sign_in.sign_in_metrics import counted, counts
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
@@ -33,7 +30,6 @@ from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
 ENTRY_POINT: EntryPoint = "second_factor"
-_OVER = "the challenge is over"
 
 
 class Finished(NamedTuple):
@@ -57,27 +53,8 @@ class _Attempt(NamedTuple):
     tenant: Tenant
     user: User
     counters: Counters
-    number: int
-    wait: Wait | None
-
-
-async def enrol_totp(ctx: RequestContext, text: str) -> NewApp:
-    """A new secret for a sign-in that has to enrol a factor; it counts with its first right code. Raises InvalidToken,
-    TokenExpired, ValidationError where the client does not allow it."""
-
-    secret = protocol.new_secret(ctx.services.random)
-
-    def work(unit: SystemUnit) -> tuple[str, str]:
-        challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
-        bound, sealer = unit.of(tenant.id), ctx.services.sealer
-        gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp")
-        if not challenge.enrols:
-            raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
-        pending = pending_of(ctx, challenge)
-        challenges.keep(bound, sealer, challenge, pending.with_totp(secret), ctx.now)
-        return user.email, tenants.shown_name(tenant)
-
-    return await new_app.shown(secret, *await ctx.services.store.write(work))
+    number: int = 0
+    wait: Wait | None = None
 
 
 @counts(password.METHOD)
@@ -118,7 +95,7 @@ async def _go_on(ctx: RequestContext, text: str, answer: Answer, browser: Browse
     if attempt.wait is not None:
         raise services.throttle.refusal(ENTRY_POINT, attempt.wait)
     mails = Mails()
-    judging = _Judging(ctx, text, attempt, answer, browser, trust, mails)
+    judging = _Judging(ctx=ctx, text=text, attempt=attempt, answer=answer, browser=browser, trust=trust, mails=mails)
     try:
         finished = await services.store.write_quickly(lambda unit: _judge(unit, judging))
     finally:
@@ -140,38 +117,6 @@ class _Judging(NamedTuple):
     mails: Mails
 
 
-def open_challenge(
-    unit: SystemUnit, ctx: RequestContext, text: str, *, lock: bool = False
-) -> tuple[Challenge, Tenant, User]:
-    """The challenge, as long as it can be answered. ``lock``: locks the user's row, before the challenge is read again.
-    Raises InvalidToken, TokenExpired, AccountDisabled where the client is suspended, Forbidden for one of another
-    client than the request names."""
-    found = challenges.find(unit, text)
-    if found is None:
-        raise InvalidToken(reason="no challenge of ours")
-    user = users.get(unit.of(found.tenant_id), found.user_id, lock=lock)
-    found = challenges.find(unit, text) if lock else found
-    if found is None or found.used_at is not None or found.proof != challenges.hash_of(user.password_hash):
-        raise InvalidToken(reason=_OVER)
-    if found.expires_at <= ctx.now:
-        raise TokenExpired()
-    tenant = tenants.get(unit, found.tenant_id)
-    ctx.client_hint.check(tenant.identifier, tenant.id, "challenge")
-    if tenant.suspended_at is not None:
-        raise AccountDisabled(client=tenant.identifier)
-    if user.deactivated_at is not None:
-        raise InvalidToken(reason="the account was switched off meanwhile")
-    return found, tenant, user
-
-
-def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
-    """What a right answer leads to. Raises InvalidToken."""
-    try:
-        return challenges.pending_of(ctx.services.sealer, challenge)
-    except CannotOpen:
-        raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
-
-
 def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCookies) -> _Attempt:
     """Counts the answer before it is judged: for the challenge, the user, and the user from this origin. The user's row
     is locked first, in the same order as where the answer is judged."""
@@ -179,14 +124,15 @@ def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCoo
     bound = unit.of(tenant.id)
     known = password.known_origin(unit, tenant, user, browser.device, ctx.address)
     counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
+    attempt = _Attempt(challenge=challenge, tenant=tenant, user=user, counters=counters)
     if wait := ctx.services.throttle.count(unit, counters, ctx.now):
         limits = ctx.services.anonymous_limits
         limits.record(bound, ctx, Event.THROTTLED, f"user:{user.id}", method=ENTRY_POINT, wait_ms=wait.ms)
-        return _Attempt(challenge, tenant, user, counters, 0, wait)
+        return attempt._replace(wait=wait)
     number = challenges.count_try(bound, challenge)
     if not number:
         raise InvalidToken(reason="the challenge has had all its answers", keeps_writes=True)
-    return _Attempt(challenge, tenant, user, counters, number, None)
+    return attempt._replace(number=number)
 
 
 def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
@@ -200,7 +146,7 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     codes: tuple[str, ...] = ()
     if challenge.enrols:
         step_up.proved_otherwise(ctx, Act.FACTORS)
-        judged, codes = enrolling.enrol(unit, ctx, tenant, user, pending, judging.answer, mails)
+        judged, codes = enrolling.confirm(unit, ctx, mails, tenant, user, pending, judging.answer)
     elif judging.answer.passkey is not None:
         refused = assertions.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)
         judged = Judged(None if refused else "passkey", why=refused)
@@ -209,7 +155,7 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     if judged.way is None:
         raise _wrong(unit, judging, judged, challenge)
     if not challenges.use(bound, challenge, ctx.now) and not challenge.enrols:
-        raise InvalidToken(reason=_OVER)
+        raise InvalidToken(reason=OVER)
     if ctx.services.throttle.is_on:
         throttle.succeeded(unit, judging.attempt.counters)
     if judged.way == "recovery":
@@ -259,7 +205,9 @@ def _finish(
     amr: tuple[Way, ...] = (*ways_of(challenge.amr), way, MFA)
     # Both were proved by now; of a provider, only its own time counts.
     at = challenge.authenticated_at if challenge.provider_id is not None else ctx.now
-    identity = Identity(challenge.method, user.id, amr, None, challenge.provider_id, at, needs_factor=False)
+    identity = Identity(
+        challenge.method, user.id, amr, provider_id=challenge.provider_id, authenticated_at=at, needs_factor=False
+    )
     counters = None
     if challenge.method == password.METHOD:
         claim = password.Claim(user.email, None, browser.device)
