@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser import account_states
+from tests.browser import account_states, passkeys, step_states
 from tests.browser.driver import Chromium
 from tests.browser.looking import LANGUAGES, WIDTHS, faults
 from tests.browser.pages import STATES, Setup, set_up
@@ -22,6 +22,7 @@ _NOTHING = {"GET /", "POST /language", "GET /.well-known/change-password", "GET 
 _ELSEWHERE = {
     "POST /sign-out",
     "POST /sign-in/done",
+    "POST /sign-in/codes",
     "POST /forgot",
     "GET /sign-in/done",
     "GET /account/identities/provider",
@@ -47,7 +48,10 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 def test_every_page_has_a_state() -> None:
     routes = {f"{route.method} {route.path}" for route in PAGES if not route.path.startswith(("/assets/", "/docs/"))}
-    seen = {" ".join(name.split()[:2]) for name in {**STATES, **account_states.STATES}}
+    seen = {
+        " ".join(name.split()[:2])
+        for name in {**STATES, **account_states.STATES, **step_states.STATES, **passkeys.STATES}
+    }
     english = {route for route in routes if "/console" in route or "/installation" in route}
     assert routes - seen - _NOTHING - _ELSEWHERE - english == set()
 

@@ -34,8 +34,8 @@ from manifest_auth.pages.installation import settings as installation_settings
 from manifest_auth.pages.installation import setup as installation_setup
 from manifest_auth.pages.installation import sign_in as installation_sign_in
 from manifest_auth.pages.installation import throttles as installation_throttles
+from manifest_auth.pages.sign_in import codes, enrol, forgot, passkey, second_factor, welcome
 from manifest_auth.pages.sign_in import ending as sign_in_ending
-from manifest_auth.pages.sign_in import forgot, welcome
 from manifest_auth.pages.sign_in import out as sign_out
 from manifest_auth.pages.sign_in import password as sign_in_password
 from manifest_auth.pages.sign_in import start as sign_in
@@ -44,6 +44,10 @@ ROUTES = (
     *everywhere.ROUTES,
     *sign_in.ROUTES,
     *sign_in_password.ROUTES,
+    *passkey.ROUTES,
+    *second_factor.ROUTES,
+    *enrol.ROUTES,
+    *codes.ROUTES,
     *sign_in_ending.ROUTES,
     *sign_out.ROUTES,
     *forgot.ROUTES,

@@ -19,6 +19,7 @@ from manifest_auth.errors import (
     InvalidToken,
     LicenseExpired,
     LicenseRequired,
+    MfaRequired,
     NotFound,
     PayloadTooLarge,
     ReauthenticationRequired,
@@ -44,6 +45,7 @@ from manifest_auth.http.routes import query_values
 from manifest_auth.pages import errors, languages, multipart, proof, rendering, security, words
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.refusals import NoFormCookie
+from manifest_auth.pages.sign_in import step, ways
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext
@@ -53,7 +55,7 @@ from manifest_auth.text.models import from_texts
 
 Handler = Callable[[RequestContext, PageCall[Any]], Awaitable[View | Answer[None]]]
 MOST_FIELDS = 100
-SIGN_IN = "/sign-in"
+SIGN_IN = ways.SIGN_IN
 ADMIN_SIGN_IN = f"{admin_console.PATH}/sign-in"
 ADMIN_ACCOUNT = f"{admin_console.PATH}/account"  # all that is open to one who has to enrol a second factor first
 _CALL = "page"  # where a request keeps its call, for the page that shows a refusal
@@ -182,6 +184,8 @@ class _Page:
             if isinstance(refusal, ReauthenticationRequired) or call.proof.is_wrong:
                 asking = await proof.view(ctx, call)
                 return await self._render(ctx, call, asking, refusal if call.proof.is_wrong else None)
+        if call is not None and isinstance(refusal, MfaRequired) and not self._is_of_the_installation:
+            return await step.begin(ctx, refusal, call.form_cookie)
         if call is not None and self.again is not None and not isinstance(refusal, _NOT_AGAIN):
             try:
                 view = await self.again(ctx, call)

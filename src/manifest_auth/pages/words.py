@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from manifest_auth.errors import Conflict, Forbidden, InvalidCredentials, MfaRequired, Refusal, ValidationError
 from manifest_auth.pages.call import Problem, Refused
-from manifest_auth.pages.refusals import NoFormCookie, UnknownClient
+from manifest_auth.pages.refusals import NoFormCookie, PasskeyOfAnother, StepEnded, StepExpired, UnknownClient
 from manifest_auth.services import RequestContext
 from manifest_auth.text.languages import marked as _
 
@@ -77,6 +77,20 @@ OF_PAGES: dict[type[Refusal], Sentence] = {
     UnknownClient: Sentence(
         _("There is no such organisation here"),
         _("Check the address that you followed, or sign in with your e-mail address alone."),
+    ),
+    PasskeyOfAnother: Sentence(
+        _("This passkey belongs to another organisation"), _("Sign in with it there, or use another way here.")
+    ),
+    StepEnded: Sentence(
+        _("This sign-in cannot go on"),
+        _(
+            "There were too many wrong codes, it was finished already, or your account was changed meanwhile. Begin "
+            "again; if you came by a link from an e-mail, open it again."
+        ),
+    ),
+    StepExpired: Sentence(
+        _("This sign-in took too long"),
+        _("You are not signed in, and nothing was changed. Begin again; if you came by a link, open it again."),
     ),
 }
 START = _("Go to the start page")

@@ -33,6 +33,7 @@ from manifest_auth.text import base64url
 
 METHOD: Method = "code"
 LIFE_MS = 60_000
+_WAIT_MS = 30 * 60_000
 _OVER = "The code is not valid any more"
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # SHA-256 in base64url
 
@@ -65,6 +66,13 @@ _USE = tenant_scoped(
 )
 
 
+_HAND_OUT = tenant_scoped(
+    update(sign_in_codes)
+    .where(_C.key == bindparam("of_key"), _C.used_at.is_(None), _C.expires_at > bindparam("now"))
+    .values(expires_at=bindparam("until"))
+)
+
+
 def check_challenge(challenge: str, *, is_needed: bool) -> str:
     """The challenge, which may be empty. Raises ValidationError for one that is not S256. ``is_needed``: the return
     address has a private scheme, which every app of the device may register (RFC 8252, section 8.1)."""
@@ -75,8 +83,11 @@ def check_challenge(challenge: str, *, is_needed: bool) -> str:
     return challenge
 
 
-def issue(unit: TenantUnit, ctx: RequestContext, identity: Identity, proof: Proof, challenge: str) -> str:
-    """A new code for a checked account; only its hash is stored. ``proof``: of the session that it will open."""
+def issue(
+    unit: TenantUnit, ctx: RequestContext, identity: Identity, proof: Proof, challenge: str, *, waits: bool = False
+) -> str:
+    """A new code for a checked account; only its hash is stored. ``proof``: of the session that it will open;
+    ``waits``: a page keeps it, sealed, until :func:`hand_out`."""
     code = ctx.services.random.text(32)
     unit.change(
         _ADD,
@@ -85,11 +96,18 @@ def issue(unit: TenantUnit, ctx: RequestContext, identity: Identity, proof: Proo
         user_id=identity.user_id,
         method=identity.method,
         challenge=challenge,
-        expires_at=ctx.now + LIFE_MS,
+        expires_at=ctx.now + (_WAIT_MS if waits else LIFE_MS),
         amr=proof.text,
         authenticated_at=proof.at,
     )
     return code
+
+
+async def hand_out(ctx: RequestContext, tenant_id: int, code: str) -> None:
+    """The life of a code that waited begins, when its app gets it."""
+    until = ctx.now + LIFE_MS
+    tenant = ctx.services.store.of(tenant_id)
+    await tenant.write(lambda unit: unit.change(_HAND_OUT, of_key=_key(code), now=ctx.now, until=until))
 
 
 async def of_session(ctx: RequestContext, browser: BrowserCookies, pending: Pending) -> str:

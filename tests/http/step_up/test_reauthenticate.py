@@ -7,10 +7,9 @@ import pytest
 from tests.support.accounts import trail
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
-from tests.support.second_factors import Person, person
+from tests.support.second_factors import REQUIRED, Person, person
 
 AGAIN = "/api/client/auth/reauthenticate"
-REQUIRED = {"secondFactor": {"policy": "required", "graceDays": 0}}
 MINUTE = 60
 
 

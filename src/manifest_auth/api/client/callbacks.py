@@ -9,9 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.api.client.single_sign_on import END_REFUSALS, clear_flow_cookie, redirect_outcome
+from manifest_auth.errors import MfaRequired
 from manifest_auth.http import Access, Answer, Call, Route
 from manifest_auth.http.sign_in_cookies import browser_of
-from manifest_auth.pages.sign_in import failed
+from manifest_auth.pages.sign_in import failed, step
 from manifest_auth.pages.sign_in.failed import Tried
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.code_flow import CallbackParams
@@ -47,7 +48,10 @@ def _routes(kind: Kind[Any, Any]) -> Iterator[Route]:
             callback_address = ctx.services.settings.public_url.rstrip("/") + path.format_map(call.path)
             returned = callback_params(call, callback_address)
             failed.note(ctx, Tried(call.path.get("client", ""), call.path.get("provider", ""), returned.state))
-            flow, outcome = await kind.end(ctx, returned, call.head.cookie, browser_of(ctx, call.head))
+            try:
+                flow, outcome = await kind.end(ctx, returned, call.head.cookie, browser_of(ctx, call.head))
+            except MfaRequired as due:
+                return await step.begin_after_provider(ctx, due, call.head)
             return redirect_outcome(ctx, outcome, 302, clear_flow_cookie(ctx, flow, cross_site=kind.cross_site))
 
         yield Route("GET", path, end, Access.OPEN, summary, status=302, query=CallbackQuery, refusals=END_REFUSALS,

@@ -44,7 +44,7 @@ from manifest_auth.http import (
 from manifest_auth.http.routes import query_values
 from manifest_auth.http.sign_in_cookies import browser_of, cookies_of
 from manifest_auth.pages.routing import SIGN_IN
-from manifest_auth.pages.sign_in import failed
+from manifest_auth.pages.sign_in import failed, step
 from manifest_auth.pages.sign_in import state as page_state
 from manifest_auth.pages.sign_in.failed import Tried
 from manifest_auth.providers.sign_in_flows import Flow, StartedFlow
@@ -218,7 +218,10 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
             raise ValidationError(details=[("SAMLResponse", "Required")])
         received = ReceivedResponse(fields["SAMLResponse"], fields.get("RelayState", ""), client)
         failed.note(ctx, Tried(client or "", "", received.relay_state))
-        flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(ctx, call.head))
+        try:
+            flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(ctx, call.head))
+        except MfaRequired as due:
+            return await step.begin_after_provider(ctx, due, call.head)
         return redirect_outcome(ctx, outcome, 303, clear_flow_cookie(ctx, flow, cross_site=True))
     check_media_type(call.head)
     body = convert(parse(call.body), SamlBody)

@@ -13,22 +13,27 @@ from msgspec import Meta
 
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.errors import ValidationError
-from manifest_auth.http import Answer, Header, form_cookies
-from manifest_auth.http.sign_in_cookies import browser_of, cookies_of
+from manifest_auth.http import Answer, Header, form_cookies, host_cookie
+from manifest_auth.http.sign_in_cookies import browser_of, cookies_of, trust_cookie
 from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.pages.sign_in import state as states
-from manifest_auth.pages.sign_in import ways
+from manifest_auth.pages.sign_in import step, ways
 from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes, return_addresses
 from manifest_auth.sign_in.completion import SignedIn
+from manifest_auth.sign_in.second_factor.continuing import Finished
 
 PATH = f"{SIGN_IN}/done"
 TEMPLATE = "sign_in/done.html"
 CONTINUE = "sign_in/continue.html"
 DUE = "sign_in/due.html"
+FACTOR_DUE = "sign_in/factor_due.html"
+#: Where new recovery codes are shown on the way, and the cookie with them.
+CODES, CODES_COOKIE = f"{SIGN_IN}/codes", "codes"
+_CODES_S = 600
 
 
 class DoneQuery(msgspec.Struct, frozen=True):
@@ -62,6 +67,14 @@ class DueView(msgspec.Struct, frozen=True):
     address: str
 
 
+class FactorDueView(msgspec.Struct, frozen=True):
+    """A second factor is offered. ``address``: where the sign-in goes on without one; ``due_at``: from when on it is
+    required, milliseconds since 1970."""
+
+    address: str
+    due_at: int
+
+
 def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> ContinueView:
     """The page's model for the user who is signed in here."""
     user = ctx.user
@@ -75,58 +88,96 @@ def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> Con
     )
 
 
-def end_for(settings: str, roles: int, state: State) -> str:
-    """Where it ends, by the list as it is now; what is not on it any more ends at the account."""
+def end_for(settings: str, roles: int, state: State, more: tuple[str, ...] = ()) -> str:
+    """Where it ends, by the list as it is now; what is not on it any more ends at the account. ``more``: addresses of
+    the provider."""
     try:
-        return ways.end_of(settings, state, roles)
+        return ways.end_of(settings, state, roles, more)
     except ValidationError:
         return return_addresses.ACCOUNT
 
 
-def signed_in_here(ctx: RequestContext, state: State, signed_in: SignedIn) -> Answer[None]:
-    """After the proof: the session's cookies, a new mark for the browser's forms, and on to the end."""
-    settings, mark = ctx.services.settings, form_cookies.new_cookie(ctx)
-    headers = (*cookies_of(ctx, signed_in), form_cookies.cookie_line(mark, settings))
-    end = end_for(signed_in.tenant.settings, signed_in.user.roles, state)
-    return _go_on(ctx, mark, state, end, headers, due=signed_in.password_due)
-
-
-def _go_on(
-    ctx: RequestContext,
-    form_cookie: str,
-    state: State,
-    end: str,
-    headers: tuple[Header, ...] = (),
-    *,
-    due: bool = False,
+def signed_in_here(
+    ctx: RequestContext, state: State, signed_in: SignedIn, more: tuple[str, ...] = (), headers: tuple[Header, ...] = ()
 ) -> Answer[None]:
-    if return_addresses.is_own_path(end) and not due:
-        return see_other(end, headers)
-    s = states.seal(ctx, form_cookie, State(return_to=end, response=state.response, due=due))
-    return see_other(ways.address(PATH, s), headers)
+    """After the proof: the session's cookies, a new mark for the browser's forms, and on to the end. ``more``:
+    addresses of the provider."""
+    settings, mark = ctx.services.settings, form_cookies.new_cookie(ctx)
+    headers = (*cookies_of(ctx, signed_in), form_cookies.cookie_line(mark, settings), *headers)
+    ends = State(
+        client=signed_in.tenant.identifier,
+        return_to=end_for(signed_in.tenant.settings, signed_in.user.roles, state, more),
+        response=state.response,
+        due=signed_in.password_due,
+        factor_due_at=signed_in.factor_due_at or 0,
+        provider_id=state.provider_id,
+        recovery_codes=signed_in.recovery_codes,
+    )
+    return on_to(ctx, mark, ends, headers)
+
+
+async def after_step(ctx: RequestContext, form_cookie: str, finished: Finished) -> Answer[None]:
+    """After a right second factor: what the first proof would have led to, had none been due. Raises ValidationError
+    where an app's address was taken off the list meanwhile."""
+    tenant, pending = finished.account.tenant, finished.pending
+    more = await ways.of_provider(ctx, tenant.id, finished.provider_id)
+    over = (step.cookie(ctx, "", 0),)
+    if finished.signed_in is not None:
+        state = State(return_to=pending.return_to, provider_id=finished.provider_id)
+        return signed_in_here(ctx, state, finished.signed_in, more, over)
+    assert finished.code is not None, "a session, or a code"
+    state = State(
+        client=tenant.identifier,
+        return_to=pending.return_to,
+        response="code",
+        code=finished.code,
+        provider_id=finished.provider_id,
+        recovery_codes=finished.recovery_codes,
+    )
+    end = ways.end_of(tenant.settings, state, finished.account.user.roles, more)
+    headers = (*trust_cookie(ctx, tenant, finished.trust), *over)
+    return on_to(ctx, form_cookie, msgspec.structs.replace(state, return_to=end), headers)
+
+
+def on_to(ctx: RequestContext, form_cookie: str, state: State, headers: tuple[Header, ...] = ()) -> Answer[None]:
+    """On to the end of a sign-in, ``state.return_to``, past what is to be shown on the way."""
+    sealed = states.seal(ctx, form_cookie, state)
+    if state.recovery_codes:
+        codes = host_cookie(CODES_COOKIE, sealed, _CODES_S, ctx.services.settings)
+        return see_other(CODES, (codes, *headers))
+    shows_nothing = not (state.due or state.factor_due_at or state.code)
+    if shows_nothing and return_addresses.is_own_path(state.return_to):
+        return see_other(state.return_to, headers)
+    return see_other(ways.address(PATH, sealed), headers)
 
 
 def handed_over(ctx: RequestContext, form_cookie: str, client: str, end: str, code: str) -> Answer[None]:
     """An app gets a one-time code at its own address; no session begins here."""
-    state = State(client=client, return_to=end, response="code", code=code)
-    return see_other(ways.address(PATH, states.seal(ctx, form_cookie, state)))
+    return on_to(ctx, form_cookie, State(client=client, return_to=end, response="code", code=code))
 
 
 async def _show(ctx: RequestContext, call: PageCall[DoneQuery]) -> View | Answer[None]:
     state = await states.unseal(ctx, call.form_cookie, call.fields.s) or State()
     if state.code:
         tenant = await ways.client_of(ctx, state)
-        end = ways.end_of(tenant.settings if tenant is not None else "{}", state)
+        more = await ways.of_provider(ctx, tenant.id, state.provider_id) if tenant is not None else ()
+        end = ways.end_of(tenant.settings if tenant is not None else "{}", state, more=more)
         address = f"{end}{'&' if '?' in end else '?'}code={state.code}"
         return View(DoneView(address, return_addresses.is_web(end)), brand=brands.of_client(tenant))
     if call.user is None:
         return see_other(SIGN_IN)
-    end = end_for(call.user.tenant_settings, call.user.roles, state)
+    more = await ways.of_provider(ctx, call.user.tenant_id, state.provider_id)
+    end = end_for(call.user.tenant_settings, call.user.roles, state, more)
+    brand = brands.of_user(call.user)
+    if state.factor_due_at:
+        later = msgspec.structs.replace(state, factor_due_at=0)
+        address = ways.address(PATH, states.seal(ctx, call.form_cookie, later)) if state.due else end
+        return View(FactorDueView(address, state.factor_due_at), template=FACTOR_DUE, brand=brand)
     if state.due:
-        return View(DueView(end), template=DUE, brand=brands.of_user(call.user))
+        return View(DueView(end), template=DUE, brand=brand)
     if return_addresses.is_own_path(end):
         return see_other(end)
-    return View(DoneView(end, return_addresses.is_web(end)), brand=brands.of_user(call.user))
+    return View(DoneView(end, return_addresses.is_web(end)), brand=brand)
 
 
 async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View | Answer[None]:
@@ -139,7 +190,8 @@ async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View |
         pending = Pending("code", end, state.response, state.challenge)
         code = await exchange_codes.of_session(ctx, browser_of(ctx, call.head), pending)
         return handed_over(ctx, call.form_cookie, user.client, end, code)
-    return _go_on(ctx, call.form_cookie, state, end_for(user.tenant_settings, user.roles, state))
+    end = end_for(user.tenant_settings, user.roles, state)
+    return on_to(ctx, call.form_cookie, State(return_to=end, response=state.response))
 
 
 ROUTES = (

@@ -25,8 +25,10 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     """``client``: identifier of the client that is meant, empty for none yet; ``email``: as typed; ``return_to``: as
     asked for, checked where it came in, and again where the sign-in ends; ``invitation_id``: of an open invitation, the
     token of which was shown; ``anew``: someone who is signed in wants another account; ``code``: a one-time code that
-    waits to be handed over; ``due``: the password is older than the client's rules have it; ``done``: what a one-time
-    link did; ``made_at``: milliseconds since 1970."""
+    waits to be handed over; ``due``: the password is older than the client's rules have it; ``factor_due_at``: from
+    when on a second factor is required, 0 for none; ``provider_id``: of the provider whose return addresses count too;
+    ``recovery_codes``: shown on the way; ``done``: what a one-time link did; ``made_at``: milliseconds since 1970, like
+    ``factor_due_at``."""
 
     client: str = ""
     email: str = ""
@@ -37,6 +39,9 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     anew: bool = False
     code: str = ""
     due: bool = False
+    factor_due_at: int = 0
+    provider_id: int | None = None
+    recovery_codes: tuple[str, ...] = ()
     done: Literal["", "confirmed", "undone", "undone-resets"] = ""
     made_at: int = 0
 

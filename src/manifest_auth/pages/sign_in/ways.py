@@ -7,17 +7,20 @@ from urllib.parse import quote
 
 import msgspec
 
-from manifest_auth import tenants
+from manifest_auth import providers, tenants
 from manifest_auth.pages.call import PageCall
 from manifest_auth.pages.refusals import UnknownClient
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in.state import State
 from manifest_auth.permissions import Role
+from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import return_addresses
 from manifest_auth.sign_in.providers import home_realm_discovery
 from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.tenants import Tenant
+
+SIGN_IN = "/sign-in"
 
 
 class Way(NamedTuple):
@@ -29,7 +32,8 @@ class Way(NamedTuple):
 
 class SignInView(msgspec.Struct, frozen=True):
     """``client``: its name, empty while none is known; ``fixed``: the e-mail address was typed a page before;
-    ``password``: whether it is asked for here; ``fresh``: the flow was begun anew, since what came was old or not ours;
+    ``password``: whether it is asked for here; ``passkey``: whether one signs in here; ``unknown``: credential id of a
+    passkey that nobody has any more; ``fresh``: the flow was begun anew, since what came was old or not ours;
     ``s``: the state for the form; ``change``, ``forgot``: addresses of links."""
 
     client: str
@@ -37,6 +41,8 @@ class SignInView(msgspec.Struct, frozen=True):
     email: str = ""
     fixed: bool = False
     password: bool = True
+    passkey: bool = False
+    unknown: str = ""
     ways: tuple[Way, ...] = ()
     fresh: bool = False
     change: str = ""
@@ -53,12 +59,21 @@ async def client_of(ctx: RequestContext, state: State) -> Tenant | None:
     return found
 
 
-def end_of(settings: str, state: State, roles: int = 0) -> str:
-    """Where a sign-in ends. ``settings``: the client's, as stored; ``roles``: of the user, where it is known. Raises
-    ValidationError."""
+def end_of(settings: str, state: State, roles: int = 0, more: tuple[str, ...] = ()) -> str:
+    """Where a sign-in ends. ``settings``: the client's, as stored; ``roles``: of the user, where it is known; ``more``:
+    addresses of the provider. Raises ValidationError."""
     own = tenants.settings_of(settings)
     listed, safe = tenants.return_addresses_for(own, roles), tenants.return_addresses_for(own, Role.ADMIN.bit)
-    return return_addresses.choose(listed, safe, state.return_to, state.response)
+    return return_addresses.choose((*more, *listed), (*more, *safe), state.return_to, state.response)
+
+
+async def of_provider(ctx: RequestContext, tenant_id: int, provider_id: int | None) -> tuple[str, ...]:
+    """The return addresses of the provider that a sign-in came through, in addition to the client's."""
+    if provider_id is None:
+        return ()
+    tenant = ctx.services.store.of(tenant_id)
+    found = await tenant.read(lambda unit: providers.find_by_id(unit, provider_id))
+    return tuple(found.rules.return_addresses) if found is not None and found.disabled_at is None else ()
 
 
 def address(path: str, s: str) -> str:
@@ -72,6 +87,7 @@ async def view_of(
     """With a client: all of its ways in on one page. Without: the e-mail address first, then the password."""
     s = states.seal(ctx, call.form_cookie, state)
     others = states.seal(ctx, call.form_cookie, msgspec.structs.replace(state, email="", client=""))
+    passkey = not why_no_passkeys(ctx.services.settings)
     if tenant is None:
         return SignInView(
             client="",
@@ -79,6 +95,7 @@ async def view_of(
             email=state.email,
             fixed=bool(state.email),
             password=bool(state.email),
+            passkey=passkey,
             fresh=fresh,
             change=address("/sign-in", others),
             forgot=address("/forgot", s),
@@ -93,6 +110,7 @@ async def view_of(
         s=s,
         email=state.email,
         password=found.password,
+        passkey=passkey and tenants.passkeys_sign_in(tenants.settings_of(tenant.settings)),
         ways=tuple(Way(f"{href}&s={quote(s)}", name) for href, name in ways if href),
         fresh=fresh,
         change=address("/sign-in", others),

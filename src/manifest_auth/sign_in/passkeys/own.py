@@ -11,7 +11,6 @@ from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
-from manifest_auth.context import Principal
 from manifest_auth.errors import InvalidToken, NotFound, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.protocols import webauthn
@@ -36,11 +35,7 @@ async def begin(ctx: RequestContext) -> dict[str, Any]:
     caller = ctx.user
 
     def work(unit: SystemUnit) -> dict[str, Any]:
-        tenant, user = (
-            tenants.get(unit, caller.tenant_id),
-            users.get(unit.of(caller.tenant_id), caller.user_id, lock=True),
-        )
-        gate.check_method(tenants.settings_of(tenant.settings), "passkey")
+        tenant, user = _who_may_add(unit, ctx)
         return registration.options_for(unit, ctx, tenant, user, challenges.new(ctx, "add", caller.session_id))
 
     return await ctx.services.store.write(work)
@@ -54,11 +49,7 @@ async def add(ctx: RequestContext, credential: dict[str, Any], name: str) -> Add
     caller = ctx.user
 
     def work(unit: SystemUnit) -> Added:
-        tenant, user = (
-            tenants.get(unit, caller.tenant_id),
-            users.get(unit.of(caller.tenant_id), caller.user_id, lock=True),
-        )
-        gate.check_method(tenants.settings_of(tenant.settings), "passkey")
+        tenant, user = _who_may_add(unit, ctx)
         try:
             challenge = webauthn.challenge_of(credential)
             if why := challenges.why_not(ctx, "add", caller.session_id, challenge):
@@ -76,11 +67,11 @@ async def add(ctx: RequestContext, credential: dict[str, Any], name: str) -> Add
     return added
 
 
-def _who_may_add(unit: SystemUnit, caller: Principal) -> tuple[Tenant, User]:
+def _who_may_add(unit: SystemUnit, ctx: RequestContext) -> tuple[Tenant, User]:
     """Client and locked user of the caller. Raises ValidationError where the client allows no passkeys."""
-    tenant = tenants.get(unit, caller.tenant_id)
-    user = users.get(unit.of(tenant.id), caller.user_id, lock=True)
-    gate.check_method(tenants.settings_of(tenant.settings), "passkey")
+    tenant = tenants.get(unit, ctx.user.tenant_id)
+    user = users.get(unit.of(tenant.id), ctx.user.user_id, lock=True)
+    gate.check_method(ctx, tenants.settings_of(tenant.settings), "passkey")
     return tenant, user
 
 

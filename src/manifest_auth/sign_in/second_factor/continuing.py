@@ -39,7 +39,8 @@ _OVER = "the challenge is over"
 
 class Finished(NamedTuple):
     """What a right answer led to: a session, or a one-time code for an app. ``pending``: where the browser ends;
-    ``trust``: a cookie to set; ``recovery_codes``: of a first factor, to be shown once."""
+    ``trust``: a cookie to set; ``recovery_codes``: of a first factor, to be shown once, before a code is handed out
+    (:func:`.exchange_codes.hand_out`); ``provider_id``: of the provider that the sign-in came through."""
 
     account: Account
     pending: Pending
@@ -47,6 +48,7 @@ class Finished(NamedTuple):
     code: str | None = None
     trust: str | None = None
     recovery_codes: tuple[str, ...] = ()
+    provider_id: int | None = None
 
 
 class _Attempt(NamedTuple):
@@ -69,10 +71,10 @@ async def enrol_totp(ctx: RequestContext, text: str) -> NewApp:
     def work(unit: SystemUnit) -> tuple[str, str]:
         challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
         bound, sealer = unit.of(tenant.id), ctx.services.sealer
-        gate.check_method(tenants.settings_of(tenant.settings), "totp")
+        gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp")
         if not challenge.enrols:
             raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
-        pending = challenges.pending_of(sealer, challenge)
+        pending = pending_of(ctx, challenge)
         challenges.keep(bound, sealer, challenge, pending.with_totp(secret), ctx.now)
         return user.email, tenants.shown_name(tenant)
 
@@ -163,6 +165,14 @@ def open_challenge(
     return found, tenant, user
 
 
+def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
+    """What a right answer leads to. Raises InvalidToken."""
+    try:
+        return challenges.pending_of(ctx.services.sealer, challenge)
+    except CannotOpen:
+        raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
+
+
 def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCookies) -> _Attempt:
     """Counts the answer before it is judged: for the challenge, the user, and the user from this origin. The user's row
     is locked first, in the same order as where the answer is judged."""
@@ -185,10 +195,7 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     mails.queued.clear()  # a unit of work may run again
     challenge, tenant, user = open_challenge(unit, ctx, judging.text, lock=True)
     bound = unit.of(tenant.id)
-    try:
-        pending = challenges.pending_of(ctx.services.sealer, challenge)
-    except CannotOpen:
-        raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
+    pending = pending_of(ctx, challenge)
     if why := exchange_codes.provider_refusal(bound, challenge.provider_id, user.id):
         raise InvalidToken(reason=why)
     codes: tuple[str, ...] = ()
@@ -209,13 +216,13 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     if judged.way == "recovery":
         audit.record(bound, ctx, Event.RECOVERY_CODE_USED, f"user:{user.id}")
         notices.recovery_code_used(bound, ctx, mails, tenant, user)
-    finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser)
+    finished = _finish(unit, ctx, challenge, pending, judged.way, user, browser, waits=bool(codes))
     # Last: a new password, or a new factor, ends the trust that there was.
     cookie = _trusted(bound, judging, tenant, user, judged.way)
     signed_in = finished.signed_in
     if signed_in is not None:
         signed_in = signed_in._replace(trust=cookie, recovery_codes=codes)
-    return finished._replace(signed_in=signed_in, trust=cookie, recovery_codes=codes)
+    return finished._replace(signed_in=signed_in, trust=cookie, recovery_codes=codes, provider_id=challenge.provider_id)
 
 
 def _trusted(unit: TenantUnit, judging: _Judging, tenant: Tenant, user: User, way: Way) -> str | None:
@@ -233,7 +240,7 @@ def _enrol(
     """Adds the first factor, which the answer confirms; the recovery codes."""
     ctx, answer = judging.ctx, judging.answer
     bound, services = unit.of(tenant.id), ctx.services
-    gate.check_method(tenants.settings_of(tenant.settings), "totp" if answer.otp is not None else "passkey")
+    gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp" if answer.otp is not None else "passkey")
     if answer.new_passkey is not None:
         return _enrol_passkey(unit, ctx, tenant, user, pending, answer.new_passkey, answer.name)
     if answer.otp is None or not pending.totp:
@@ -278,9 +285,9 @@ def _wrong(unit: SystemUnit, judging: _Judging, judged: Judged, challenge: Chall
 
 def _finish(
     unit: SystemUnit, ctx: RequestContext, challenge: Challenge, pending: Pending, way: Way, user: User,
-    browser: BrowserCookies,
+    browser: BrowserCookies, *, waits: bool,
 ) -> Finished:  # fmt: skip
-    """Does what was pending, with the proof of both factors."""
+    """Does what was pending, with the proof of both factors. ``waits``: recovery codes are shown before a code."""
     amr: tuple[Way, ...] = (*ways_of(challenge.amr), way, MFA)
     # Both were proved by now; of a provider, only its own time counts.
     at = challenge.authenticated_at if challenge.provider_id is not None else ctx.now
@@ -293,7 +300,7 @@ def _finish(
     account = completion.check(unit, ctx, challenge.tenant_id, identity, browser, pending, counters)
     if pending.purpose == "code":
         bound = unit.of(challenge.tenant_id)
-        code = exchange_codes.issue(bound, ctx, identity, account.proof, pending.code_challenge)
+        code = exchange_codes.issue(bound, ctx, identity, account.proof, pending.code_challenge, waits=waits)
         return Finished(account, pending, code=code)
     if pending.purpose == "link":
         assert challenge.link_id is not None

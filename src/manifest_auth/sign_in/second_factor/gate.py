@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from manifest_auth import tenants
 from manifest_auth.accounts import users
-from manifest_auth.accounts.factors import Kind, challenges, recovery_codes, trusted_browsers
+from manifest_auth.accounts.factors import Kind, challenges, passkey_rows, recovery_codes, totp, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Asked, Challenge, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.errors import MfaRequired, ValidationError
@@ -114,16 +114,29 @@ def answers(unit: TenantUnit, user: User) -> tuple[str, ...]:
     return tuple(name for name, is_there in found.items() if is_there)
 
 
+def answers_by_use(unit: TenantUnit, user: User) -> tuple[str, ...]:
+    """The same, with the factor that was used last at first."""
+    found = totp.find(unit, user.id) if user.factors & Kind.TOTP else None
+    owned = passkey_rows.list_all(unit, user.id) if user.factors & Kind.PASSKEY else []
+    used = {
+        "otp": (found.last_used_at if found else None) or 0,
+        "passkey": max((passkey.last_used_at or 0 for passkey in owned), default=0),
+    }
+    return tuple(sorted(answers(unit, user), key=lambda member: -used.get(member, -1)))
+
+
 def methods_of(ctx: RequestContext, settings: StoredSettings) -> tuple[str, ...]:
     """The factors that a user may enrol here: those of the client's policy, without passkeys where browsers make none
-    at the public address."""
+    at the public address. An authenticator app where nothing else is left, so that no policy locks users out."""
     none_made = why_no_passkeys(ctx.services.settings)
-    return tuple(name for name in settings.second_factor.methods if not (none_made and name == "passkey"))
+    found = tuple(name for name in settings.second_factor.methods if not (none_made and name == "passkey"))
+    return found or ("totp",)
 
 
-def check_method(settings: StoredSettings, method: str) -> None:
+def check_method(ctx: RequestContext, settings: StoredSettings, method: str) -> None:
     """Raises ValidationError where the client does not let users enrol such a factor."""
-    if method not in settings.second_factor.methods or settings.second_factor.policy == "off":
+    allowed = {*settings.second_factor.methods, *methods_of(ctx, settings)}
+    if method not in allowed or settings.second_factor.policy == "off":
         raise ValidationError(details=[("method", "Your organisation does not allow this kind of second factor")])
 
 

@@ -70,7 +70,7 @@ async def begin_totp(ctx: RequestContext) -> NewApp:
     still does. Raises ValidationError where the client does not let users enrol one."""
     step_up.check(ctx, Act.FACTORS)
     caller = ctx.user
-    gate.check_method(tenants.settings_of(caller.tenant_settings), "totp")
+    gate.check_method(ctx, tenants.settings_of(caller.tenant_settings), "totp")
     secret = protocol.new_secret(ctx.services.random)
 
     def work(unit: TenantUnit) -> tuple[str, str]:
@@ -86,7 +86,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
     """Makes the new secret count, in place of the one before; ten recovery codes if it is the first factor, else none.
     Raises Conflict where no secret waits, ValidationError for a wrong code."""
     step_up.check(ctx, Act.FACTORS)
-    gate.check_method(tenants.settings_of(ctx.user.tenant_settings), "totp")
+    gate.check_method(ctx, tenants.settings_of(ctx.user.tenant_settings), "totp")
 
     def work(unit: TenantUnit, user: User) -> tuple[tuple[str, ...], Queued | None]:
         services = ctx.services

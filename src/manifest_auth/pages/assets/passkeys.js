@@ -1,0 +1,54 @@
+// Passkeys: offered by the browser beside the e-mail field, or by a button. A form posts what the browser answers.
+const button = document.querySelector("[data-passkey]");
+const makes = button?.dataset.passkey === "make";
+const parse = globalThis.PublicKeyCredential?.[makes ? "parseCreationOptionsFromJSON" : "parseRequestOptionsFromJSON"];
+const RENEW_MS = 8 * 60_000; // before the challenge ends
+let offered;
+
+async function options() {
+  if (button.dataset.options) return JSON.parse(button.dataset.options);
+  const answer = await fetch("/api/client/auth/sign-in/passkey/options", {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: "{}",
+  });
+  return (await answer.json()).data.publicKey;
+}
+
+function post(credential) {
+  button.form.elements.credential.value = JSON.stringify(credential.toJSON());
+  button.form.requestSubmit();
+}
+
+async function offer() {
+  const now = offered = new AbortController();
+  const renewal = setTimeout(() => { now.abort(); offer(); }, RENEW_MS);
+  try {
+    const publicKey = parse.call(PublicKeyCredential, await options());
+    post(await navigator.credentials.get({ publicKey, mediation: "conditional", signal: now.signal }));
+  } catch {
+    // Not wanted, or aborted for the button.
+  } finally {
+    if (offered !== now || now.signal.aborted) clearTimeout(renewal);
+  }
+}
+
+async function ask() {
+  const failed = document.querySelector("[data-passkey-failed]");
+  failed.textContent = "";
+  offered?.abort();
+  try {
+    const publicKey = parse.call(PublicKeyCredential, await options());
+    post(await navigator.credentials[makes ? "create" : "get"]({ publicKey }));
+  } catch {
+    failed.textContent = failed.dataset.passkeyFailed;
+    if (offered) offer();
+  }
+}
+
+if (button && parse) {
+  button.hidden = false;
+  button.addEventListener("click", ask);
+  const credentialId = button.dataset.unknown;
+  if (credentialId) PublicKeyCredential.signalUnknownCredential?.({ rpId: (await options()).rpId, credentialId });
+  const beside = document.querySelector("[autocomplete~=webauthn]");
+  if (beside && await PublicKeyCredential.isConditionalMediationAvailable?.()) offer();
+}

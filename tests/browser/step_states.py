@@ -1,0 +1,137 @@
+"""Pages of a second factor at sign-in in each of their states, as a person reaches them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+import urllib.error
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pyotp
+
+from tests.browser.driver import Chromium
+from tests.browser.pages import Setup, open_, press, send
+from tests.support.server import DEMO_PASSWORD
+
+_numbers = itertools.count(1)
+REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
+GRACE: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 7}}
+_SIGN_IN = "/api/client/auth/sign-in"
+
+
+class Someone(NamedTuple):
+    """A user of a client of its own. ``secret``: of the authenticator app, empty for none; ``codes``: for recovery."""
+
+    client: str
+    email: str
+    secret: str = ""
+    codes: tuple[str, ...] = ()
+
+    def code(self, steps: int = 0) -> str:
+        """What the app shows, or so many steps of 30 seconds later."""
+        return pyotp.TOTP(self.secret).at(int(time.time()) + 30 * steps)
+
+
+def new_one(setup: Setup, **settings: Any) -> Someone:
+    """With a password, and no second factor yet."""
+    admin = send(setup.server, "/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})
+    token, client = admin["data"]["token"], f"step-{next(_numbers)}"
+    send(setup.server, "/api/admin/clients", {"identifier": client, "name": "Acme", "settings": settings}, token)
+    one = Someone(client, f"ada@{client}.example")
+    body = {"email": one.email, "password": DEMO_PASSWORD, "roles": ["Author"]}
+    send(setup.server, f"/api/admin/clients/{client}/users", body, token)
+    return one
+
+
+def enrolled(setup: Setup) -> Someone:
+    """With an app, whose code of this very moment was not used yet."""
+    one = new_one(setup, **REQUIRED)
+    challenge = _due(setup, one)
+    secret = send(setup.server, f"{_SIGN_IN}/enrol", {"challenge": challenge, "method": "totp"})["data"]["secret"]
+    one = one._replace(secret=secret)
+    given = {"challenge": challenge, "otp": one.code(-1)}
+    made = send(setup.server, f"{_SIGN_IN}/continue", given)["data"]["recoveryCodes"]
+    return one._replace(codes=tuple(made))
+
+
+def _due(setup: Setup, one: Someone) -> str:
+    """The challenge of a sign-in that has to enrol a factor."""
+    try:
+        send(setup.server, _SIGN_IN, {"email": one.email, "password": DEMO_PASSWORD})
+    except urllib.error.HTTPError as refused:
+        return str(json.load(refused)["error"]["challenge"])
+    raise AssertionError("no factor was asked for")
+
+
+def password_typed(setup: Setup, browser: Chromium, one: Someone) -> None:
+    open_(browser, f"{setup.server.base}/sign-in?client={one.client}")
+    browser.type("#email", one.email)
+    browser.type("#password", DEMO_PASSWORD)
+    press(browser)
+
+
+def _asked(setup: Setup, browser: Chromium) -> None:
+    password_typed(setup, browser, enrolled(setup))
+
+
+def _wrong(setup: Setup, browser: Chromium) -> None:
+    _asked(setup, browser)
+    browser.type("#otp", "nonsense")
+    press(browser)
+
+
+def _recovery(setup: Setup, browser: Chromium) -> None:
+    _asked(setup, browser)
+    press(browser, ".ways a")
+
+
+def _enrolling(setup: Setup, browser: Chromium) -> None:
+    password_typed(setup, browser, new_one(setup, **REQUIRED))
+
+
+def begun(setup: Setup, browser: Chromium) -> Someone:
+    """The page with the key, of a new user whose app has it."""
+    one = new_one(setup, **REQUIRED)
+    password_typed(setup, browser, one)
+    press(browser, "form[action='/sign-in/enrol'] .button")
+    key = browser.value("document.querySelector('#secret').textContent")
+    return one._replace(secret=key.replace(" ", ""))
+
+
+def _begun(setup: Setup, browser: Chromium) -> None:
+    begun(setup, browser)
+
+
+def _begun_wrong(setup: Setup, browser: Chromium) -> None:
+    begun(setup, browser)
+    browser.type("#otp", "nonsense")
+    press(browser)
+
+
+def _codes(setup: Setup, browser: Chromium) -> None:
+    one = begun(setup, browser)
+    browser.type("#otp", one.code())
+    press(browser)
+
+
+def _offered(setup: Setup, browser: Chromium) -> None:
+    password_typed(setup, browser, new_one(setup, **GRACE))
+
+
+def _at(path: str) -> Callable[[Setup, Chromium], None]:
+    return lambda setup, browser: open_(browser, setup.server.base + path)
+
+
+STATES: dict[str, Callable[[Setup, Chromium], None]] = {
+    "GET /sign-in/second-factor": _asked,
+    "GET /sign-in/second-factor recovery": _recovery,
+    "GET /sign-in/second-factor over": _at("/sign-in/second-factor"),
+    "POST /sign-in/second-factor": _wrong,
+    "GET /sign-in/enrol": _enrolling,
+    "GET /sign-in/enrol app": _begun,
+    "POST /sign-in/enrol": _begun_wrong,
+    "GET /sign-in/codes": _codes,
+    "GET /sign-in/done factor": _offered,
+}

@@ -1,0 +1,1 @@
+"""Second factors on the pages of sign-in, over HTTP."""

@@ -1,0 +1,133 @@
+"""Passkeys on the pages of sign-in: alone, as the second step, and enrolled on the way; by form posts alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.http.pages.sign_in.test_enrolment import codes_of
+from tests.support.accounts import new_client
+from tests.support.application import App
+from tests.support.authenticator import Altered, Authenticator
+from tests.support.passkeys import COOKIE, ORIGIN, PUBLIC, Holder, with_passkey
+from tests.support.second_factors import SIGN_IN, person
+from tests.support.second_steps import CODES, ENROL, FACTOR, password_typed
+from tests.support.visitor import Page, Visitor
+
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
+PASSKEY = "/sign-in/passkey"
+REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
+REFUSED = "This passkey does not sign you in here. Try again, or use another way."
+
+
+@pytest.fixture
+async def ada(app: App) -> Holder:
+    return await with_passkey(app)
+
+
+def browser_of(app: App) -> Visitor:
+    return Visitor(app, headers={"Host": "login.example.com"})
+
+
+def options_in(page: Page) -> dict[str, Any]:
+    """What the module of the page reads."""
+    [text] = page.tree.xpath("//*[@data-passkey]/@data-options")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+async def shown(visitor: Visitor, ada: Holder, page: Page, altered: Altered = Altered()) -> Page:  # noqa: B008 - frozen
+    """A passkey in the form of the sign-in page, with options as the module asks for them."""
+    cookie = f"{COOKIE}={visitor.cookies[COOKIE]}"
+    reply = await visitor.app.post(f"{SIGN_IN}/passkey/options", {}, headers={"Cookie": cookie})
+    credential = ada.browser.get(reply.data["publicKey"], altered)
+    return await visitor.submit(page, PASSKEY, None, credential=json.dumps(credential))
+
+
+async def test_a_passkey_alone_signs_in(app: App, ada: Holder) -> None:
+    visitor = browser_of(app)
+    page = await visitor.get(f"/sign-in?client={ada.person.client}")
+    [email] = page.tree.xpath("//input[@name='email']")
+    assert email.get("autocomplete") == "username webauthn"
+    [button] = page.tree.xpath("//*[@data-passkey]")
+    assert (button.get("type"), button.get("hidden")) == ("button", "")  # its module shows it
+    page = await shown(visitor, ada, page)
+    assert (page.status, page.location) == (303, "/account")
+    session = (await app.me(cookie=visitor.cookies["session"])).data["session"]
+    assert (session["method"], session["amr"]) == ("passkey", ["passkey", "mfa"])
+
+
+async def test_without_a_client_it_signs_in_too(app: App, ada: Holder) -> None:
+    visitor = browser_of(app)
+    page = await shown(visitor, ada, await visitor.get("/sign-in"))
+    assert page.location == "/account"
+
+
+async def test_one_of_another_client_is_sent_to_its_sign_in(app: App, ada: Holder) -> None:
+    visitor = browser_of(app)
+    page = await shown(visitor, ada, await visitor.get(f"/sign-in?client={await new_client(app)}"))
+    assert (page.status, page.heading) == (401, "This passkey belongs to another organisation")
+    page = await visitor.get(page.links()["Go to its sign-in"])
+    assert page.heading == f"Sign in to {ada.person.client}"
+    assert (await shown(visitor, ada, page)).location == "/account"
+
+
+async def test_a_wrong_one_is_refused_and_an_unknown_one_named_to_the_browser(app: App, ada: Holder) -> None:
+    visitor = browser_of(app)
+    page = await visitor.get(f"/sign-in?client={ada.person.client}")
+    wrong = await shown(visitor, ada, page, Altered(origin="https://evil.example"))
+    assert (wrong.status, wrong.problems) == (401, [REFUSED])
+    assert not wrong.tree.xpath("//*[@data-unknown]")
+    made = ada.browser.made[0]
+    stranger = Authenticator(ORIGIN, made=[made.altered(id="A" * 43)])
+    page = await shown(visitor, Holder(ada.person, stranger), wrong)
+    assert page.problems == [REFUSED]
+    assert page.tree.xpath("//*[@data-passkey]/@data-unknown") == ["A" * 43]
+    for text in ("", "[]", "{", "null", '{"id": 1}'):
+        page = await visitor.submit(page, PASSKEY, credential=text)
+        assert page.status in (400, 401)
+        assert page.problems == [REFUSED]
+    assert "session" not in visitor.cookies
+
+
+async def test_a_client_that_does_not_let_it_sign_in_offers_none(app: App) -> None:
+    client = await new_client(app, passkeySignIn=False)
+    page = await browser_of(app).get(f"/sign-in?client={client}")
+    assert not page.tree.xpath("//*[@data-passkey]")
+    [email] = page.tree.xpath("//input[@name='email']")
+    assert email.get("autocomplete") == "username"
+
+
+async def test_it_answers_the_second_step_and_trusts_the_browser(app: App, ada: Holder) -> None:
+    visitor, page = await password_typed(ada.person, visitor=browser_of(app))
+    assert page.heading == "Use your passkey"
+    wrong = await visitor.submit(page, FACTOR, credential="{}")
+    assert (wrong.status, wrong.problems) == (401, [REFUSED])
+    credential = ada.browser.get(options_in(wrong))
+    page = await visitor.submit(wrong, FACTOR, credential=json.dumps(credential), trust="on")
+    assert page.location == "/account"
+    assert "__Host-trust" in visitor.cookies
+    session = (await app.me(cookie=visitor.cookies["session"])).data["session"]
+    assert session["amr"] == ["pwd", "passkey", "mfa"]
+
+
+async def test_it_is_enrolled_on_the_way(app: App) -> None:
+    someone = await person(app, **REQUIRED)
+    visitor, page = await password_typed(someone, visitor=browser_of(app))
+    page = await visitor.get(page.links()["Create a passkey"])
+    authenticator = Authenticator(ORIGIN)
+    bad = authenticator.create(options_in(page), Altered(origin="https://evil.example"))
+    page = await visitor.submit(page, ENROL, name="My key", credential=json.dumps(bad))
+    assert page.problems == ["The passkey could not be set up. Try again."]
+    assert page.form(ENROL).fields["name"] == "My key"
+    good = authenticator.create(options_in(page))
+    page = await visitor.submit(page, ENROL, credential=json.dumps(good))
+    assert page.location == CODES
+    page = await visitor.get(CODES)
+    assert len(codes_of(page)) == 10
+    assert (await visitor.submit(page, CODES)).location == "/account"
+    _, page = await password_typed(someone, visitor=browser_of(app))
+    assert page.heading == "Use your passkey"
+    assert list(page.links()) == ["Recovery code", "Begin again"]

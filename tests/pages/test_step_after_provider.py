@@ -1,0 +1,116 @@
+"""A browser that comes back from a provider goes on to the second factor, where the provider does not answer for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from manifest_auth.providers import Provider
+from manifest_auth.sign_in.identity import Identity
+from manifest_auth.sign_in.providers import provider_flow
+from tests.support.accounts import new_client
+from tests.support.application import App
+from tests.support.envelope import check_refusal, check_success
+from tests.support.oidc_op import Op, provider
+from tests.support.second_steps import CODES, ENROL, FACTOR
+from tests.support.single_sign_on import Browser, add_oidc, begun, saml_provider
+from tests.support.system_admins import Phone
+from tests.support.visitor import Page, Visitor
+
+WEB = "https://app.acme.example/in?x=1"
+REQUIRED: dict[str, Any] = {"policy": "required", "graceDays": 0}
+
+
+@pytest.fixture
+def op(app: App) -> Iterator[Op]:
+    with provider(app.clock, alg="ES256") as standing_in:
+        yield standing_in
+
+
+@pytest.fixture(autouse=True)
+def provider_does_not_answer_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def identity(through: Provider, user_id: int) -> Identity:
+        return Identity(through.kind, user_id, ("provider",), provider_id=through.id)
+
+    monkeypatch.setattr(provider_flow, "_identity", identity)
+
+
+async def set_up(visitor: Visitor, page: Page) -> tuple[Phone, Page]:
+    """An authenticator app, on the pages of the step; where that leads."""
+    page = await visitor.follow(await visitor.submit(page, ENROL))
+    phone = Phone(visitor.app, page.tree.get_element_by_id("secret").text_content().replace(" ", ""))
+    page = await visitor.submit(page, ENROL, otp=phone.code())
+    assert page.location == CODES
+    return phone, await visitor.submit(await visitor.get(CODES), CODES)
+
+
+async def went_on(browser: Browser, address: str) -> tuple[Visitor, Page]:
+    """The pages to which the answer of a callback leads."""
+    assert address.startswith(("/sign-in/enrol?s=", "/sign-in/second-factor?s="))
+    assert "session" not in browser.cookies
+    visitor = Visitor(browser.app, dict(browser.cookies))
+    return visitor, await visitor.get(address)
+
+
+@pytest.fixture
+async def client(app: App, op: Op) -> str:
+    identifier = await new_client(app, secondFactor=REQUIRED)
+    await add_oidc(app, op, identifier, name="okta", returnAddresses=[WEB])
+    return identifier
+
+
+async def test_it_ends_at_the_address_of_the_provider(app: App, op: Op, client: str) -> None:
+    browser, back = await begun(app, op, client, provider="okta", returnTo=WEB)
+    answer = await browser.send("GET", back)
+    assert answer.status == 303
+    visitor, page = await went_on(browser, answer.headers["location"])
+    assert page.heading == "Set up a second factor"
+    phone, page = await set_up(visitor, page)
+    assert (await visitor.get(page.location)).links() == {"Continue": WEB}
+    session = (await app.me(cookie=visitor.cookies["session"])).data["session"]
+    assert session["amr"] == ["provider", "otp", "mfa"]
+    app.clock.advance(30)
+    browser, back = await begun(app, op, client, provider="okta", returnTo=WEB)
+    answer = await browser.send("GET", back)
+    visitor, page = await went_on(browser, answer.headers["location"])
+    page = await visitor.submit(page, FACTOR, otp=phone.code())
+    assert (await visitor.get(page.location)).links() == {"Continue": WEB}
+
+
+async def test_an_app_gets_its_code_there(app: App, op: Op, client: str) -> None:
+    browser, back = await begun(app, op, client, provider="okta", returnTo=WEB, response="code")
+    answer = await browser.send("GET", back)
+    visitor, page = await went_on(browser, answer.headers["location"])
+    _, page = await set_up(visitor, page)
+    [address] = (await visitor.get(page.location)).links().values()
+    assert address.startswith(f"{WEB}&code=")
+    given = {"code": parse_qs(urlsplit(address).query)["code"][0]}
+    data = check_success(await app.post("/api/client/auth/exchange", given))
+    me = await app.get("/api/client/auth/me", token=data["token"])
+    assert me.data["session"]["amr"] == ["provider", "otp", "mfa"]
+
+
+async def test_what_took_too_long_begins_again_at_the_client(app: App, op: Op, client: str) -> None:
+    browser, back = await begun(app, op, client, provider="okta", returnTo=WEB, response="code")
+    answer = await browser.send("GET", back)
+    visitor, page = await went_on(browser, answer.headers["location"])
+    app.clock.advance(1801)
+    page = await visitor.submit(page, ENROL)
+    assert page.heading == "This sign-in took too long"
+    page = await visitor.get(page.links()["Begin again"])
+    assert page.heading == f"Sign in to {client}"
+
+
+async def test_the_form_post_of_a_saml_provider_goes_on_there_and_a_program_gets_the_envelope(app: App) -> None:
+    client = await new_client(app, secondFactor=REQUIRED)
+    saml = await saml_provider(app, client, saml={"allowIdpInitiated": True})
+    browser = Browser(app)
+    answer = await saml.sign_in(browser)
+    assert answer.status == 303
+    _, page = await went_on(browser, answer.headers["location"])
+    assert page.heading == "Set up a second factor"
+    refused = check_refusal(await saml.call(saml.response()), 401, "MFA_REQUIRED")
+    assert len(refused["challenge"]) == 43
