@@ -67,6 +67,13 @@ class Holder:
         body = {"credential": credential}
         return await self.app.post(f"{SIGN_IN}/passkey", body, headers={**self.sent(), **headers})
 
+    async def prove_again(self) -> Reply:
+        """Proves anew who the signed-in user is, with the first passkey."""
+        again = f"{AUTH}/reauthenticate"
+        public = check_success(await self.app.post(f"{again}/options", token=self.token))["publicKey"]
+        body = {"credential": self.browser.get(public, by=self.browser.made[0])}
+        return await self.app.post(again, body, token=self.token)
+
     def sent(self) -> dict[str, str]:
         return {**({"Cookie": f"{COOKIE}={self.cookie}"} if self.cookie else {}), **self.headers}
 
