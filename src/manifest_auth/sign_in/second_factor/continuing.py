@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import factors, users
+from manifest_auth.accounts import factors
 from manifest_auth.accounts.factors import Kind, challenges, totp, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.errors import AccountDisabled, InvalidToken, MfaRequired, Refusal, TokenExpired
+from manifest_auth.errors import InvalidToken, MfaRequired, Refusal
 from manifest_auth.protocols import totp as protocol
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import Refused
 from manifest_auth.runtime.metrics import EntryPoint
-from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import MFA, Way, ways_of
 from manifest_auth.sign_in import completion, exchange_codes, password, set_password
@@ -27,6 +26,7 @@ from manifest_auth.sign_in.second_factor import gate, new_app, notices
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
 from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.sign_in.second_factor.notices import Mails
+from manifest_auth.sign_in.second_factor.open_challenges import OVER, open_challenge, pending_of
 from manifest_auth.sign_in.sign_in_metrics import counted, counts
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
@@ -34,7 +34,6 @@ from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
 ENTRY_POINT: EntryPoint = "second_factor"
-_OVER = "the challenge is over"
 
 
 class Finished(NamedTuple):
@@ -141,38 +140,6 @@ class _Judging(NamedTuple):
     mails: Mails
 
 
-def open_challenge(
-    unit: SystemUnit, ctx: RequestContext, text: str, *, lock: bool = False
-) -> tuple[Challenge, Tenant, User]:
-    """The challenge, as long as it can be answered. ``lock``: locks the user's row, before the challenge is read again.
-    Raises InvalidToken, TokenExpired, AccountDisabled where the client is suspended, Forbidden for one of another
-    client than the request names."""
-    found = challenges.find(unit, text)
-    if found is None:
-        raise InvalidToken(reason="no challenge of ours")
-    user = users.get(unit.of(found.tenant_id), found.user_id, lock=lock)
-    found = challenges.find(unit, text) if lock else found
-    if found is None or found.used_at is not None or found.proof != challenges.hash_of(user.password_hash):
-        raise InvalidToken(reason=_OVER)
-    if found.expires_at <= ctx.now:
-        raise TokenExpired()
-    tenant = tenants.get(unit, found.tenant_id)
-    ctx.client_hint.check(tenant.identifier, tenant.id, "challenge")
-    if tenant.suspended_at is not None:
-        raise AccountDisabled(client=tenant.identifier)
-    if user.deactivated_at is not None:
-        raise InvalidToken(reason="the account was switched off meanwhile")
-    return found, tenant, user
-
-
-def pending_of(ctx: RequestContext, challenge: Challenge) -> Pending:
-    """What a right answer leads to. Raises InvalidToken."""
-    try:
-        return challenges.pending_of(ctx.services.sealer, challenge)
-    except CannotOpen:
-        raise InvalidToken(reason="the challenge was sealed with a key that is gone") from None
-
-
 def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCookies) -> _Attempt:
     """Counts the answer before it is judged: for the challenge, the user, and the user from this origin. The user's row
     is locked first, in the same order as where the answer is judged."""
@@ -209,7 +176,7 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     if judged.way is None:
         raise _wrong(unit, judging, judged, challenge)
     if not challenges.use(bound, challenge, ctx.now) and not challenge.enrols:
-        raise InvalidToken(reason=_OVER)
+        raise InvalidToken(reason=OVER)
     if ctx.services.throttle.is_on:
         throttle.succeeded(unit, judging.attempt.counters)
     if judged.way == "recovery":

@@ -16,7 +16,7 @@ from manifest_auth.protocols import webauthn
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import assertions, registration
 from manifest_auth.sign_in.second_factor import gate
-from manifest_auth.sign_in.second_factor.continuing import open_challenge
+from manifest_auth.sign_in.second_factor.open_challenges import open_challenge
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 
