@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from manifest_auth.errors import ReauthenticationRequired
 from manifest_auth.runtime.clock import Clock
 
 
@@ -90,14 +89,14 @@ class AdminCaller:
     admin_id: int
     username: str
     limited: bool = False  # may only enrol a second factor
-    proved_at: int | None = None  # on a page: when password and code were verified last; None: a bearer token
+    proved_at: int | None = None  # when password and code were verified last; None: not known
 
     @property
     def actor(self) -> str:
         return f"admin:{self.admin_id}"
 
 
-#: How long a verification of password and code is valid on a page, milliseconds.
+#: How long a proof of who acts is recent, milliseconds.
 RECENT_MS = 10 * 60_000
 Caller = Anonymous | Principal | AdminCaller
 ANONYMOUS = Anonymous()
@@ -115,6 +114,7 @@ class Request:
     caller: Caller
     by_cookie: bool = False  # the session cookie is the credential
     mail_until: float | None = None  # loop time until which the request waits for its e-mails
+    asked: int = 0  # bit mask of the acts for which a recent proof was asked, see tenants/step_up.py
 
     @property
     def now(self) -> int:
@@ -136,13 +136,3 @@ class Request:
         """The signed-in system admin. Only in routes for system admins."""
         assert isinstance(self.caller, AdminCaller)
         return self.caller
-
-
-def require_recent(acting: Acting) -> None:
-    """Protects actions against a stolen cookie: a system admin on a page must have given password and code within the
-    last ten minutes. Calls with a bearer token and the command line are not checked. Raises
-    ReauthenticationRequired."""
-    if isinstance(acting, Request) and isinstance(acting.caller, AdminCaller):
-        proved_at = acting.caller.proved_at
-        if proved_at is not None and acting.now - proved_at >= RECENT_MS:
-            raise ReauthenticationRequired()

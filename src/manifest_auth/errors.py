@@ -137,9 +137,12 @@ class MfaRequired(Refusal):
 
 
 class ReauthenticationRequired(Refusal):
-    code, status, sentence = "REAUTHENTICATION_REQUIRED", 403, "Password and code are needed again"
+    code, status, sentence = "REAUTHENTICATION_REQUIRED", 403, "Prove again who you are"
     when = (
-        "Only on the pages of the installation: the action needs password and code, given within the last ten minutes."
+        "The act needs a proof of who acts from the last ten minutes, with all that the account has; `details` name "
+        "what would do. Users call `POST /api/client/auth/reauthenticate`, system admins `POST "
+        "/api/admin/auth/reauthenticate`. The status is 403 where RFC 9470 has 401, since apps take 401 for an expired "
+        "token."
     )
 
 

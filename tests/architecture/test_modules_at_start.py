@@ -22,6 +22,7 @@ ON_DEMAND = {
     "asyncpg": "PostgreSQL",
     "bcrypt": "hashes of other systems",
     "boto3": "a bucket",
+    "cbor2": "the first passkey",
     "catalogue": "the first page or e-mail, each in its language",
     "cryptography.x509": "SAML, and what joserfc reads",
     "dns": "a domain's record",
@@ -45,6 +46,7 @@ ON_DEMAND = {
     "smtplib": "e-mails",
     "sqlalchemy.dialects.postgresql": "PostgreSQL",
     "tarfile": "a command",
+    "webauthn": "the first passkey",
     "zxcvbn_rs_py": "a new password",
 }
 _SERVE = """

@@ -20,6 +20,8 @@ from tests.http.claims import test_domain_watch as domain_times
 from tests.http.claims import test_provider_names as names
 from tests.http.email_changes import test_own as addresses
 from tests.http.pages.console import test_provider_try as tries
+from tests.http.passkeys import test_own_passkeys as own_passkeys
+from tests.http.passkeys import test_sign_in as passkey_sign_ins
 from tests.http.saml import test_replay as replays
 from tests.http.single_sign_on import test_exchange_codes as codes
 from tests.http.single_sign_on import test_first_link_by_domain as first_links
@@ -59,6 +61,10 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.LICENSE_STATE_CHANGED: licence_events.test_the_grace_time_and_the_end_are_told_once_for_all_nodes,
     Event.EVENTS_LEFT_OUT: anonymous_limits.test_junk_from_one_address_leaves_a_few_events_and_then_their_number,
     Event.SECOND_FACTOR_BEGUN: factors.test_enrolling_is_counted_and_recorded_like_a_password,
+    Event.PASSKEY_ADDED: own_passkeys.test_a_passkey_is_renamed_and_removed_by_its_owner_alone,
+    Event.PASSKEY_RENAMED: own_passkeys.test_a_passkey_is_renamed_and_removed_by_its_owner_alone,
+    Event.PASSKEY_REMOVED: own_passkeys.test_a_passkey_is_renamed_and_removed_by_its_owner_alone,
+    Event.PASSKEY_COUNTER_REGRESSED: passkey_sign_ins.test_a_counter_has_to_go_on_or_to_stay_at_zero,
     Event.RESTORED: backups.test_of_processes_that_start_together_one_records_a_restore,
     Event.SCHEMA_UPGRADED: upgrades.test_an_upgrade_stands_in_the_trail_and_no_proof_makes_one,
     Event.BACKED_UP: backups.test_a_backup_is_noted_once_it_is_whole,

@@ -54,7 +54,7 @@ async def test_with_a_new_secret_key_everybody_still_gets_in(app: App) -> None:
     check_success(await ada.go_on(waiting, otp=ada.phone.code()))
     check_success(await ada.answered())
     check_success(await ada.sign_in_with(recoveryCode=codes[0]))
-    check_success(await ada.sign_in(cookie=trusted))
+    check_success(await ada.sign_in(cookies=f"trust={trusted}"))
     code = Phone(app, begun["secret"]).code()
     check_success(await app.post(f"{OWN}/totp/confirm", {"otp": code}, token=token))
 
@@ -70,7 +70,7 @@ async def test_after_a_restore_app_codes_and_trust_are_there(tmp_path: Path) -> 
     async with running(f"sqlite:///{tmp_path / 'new' / 'manifest-auth.db'}") as app:
         app.clock.ms = now
         back = Person(app, ada.client, ada.id, ada.email, Phone(app, ada.phone.secret if ada.phone else ""))
-        check_success(await back.sign_in(cookie=trusted))
+        check_success(await back.sign_in(cookies=f"trust={trusted}"))
         check_success(await back.answered())
         check_success(await back.sign_in_with(recoveryCode=codes[0]))
         assert (await back.sign_in_with(recoveryCode=codes[0])).code == "MFA_REQUIRED"

@@ -22,10 +22,10 @@ from manifest_auth.errors import (
     TokenExpired,
     Unauthenticated,
 )
-from manifest_auth.licence.licence_events import install_licence
-from manifest_auth.operations import client_lifecycle, installation_settings, signing_keys
+from manifest_auth.operations import client_lifecycle, installation_settings, licence_watch, signing_keys
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import admin_sign_in, console
+from manifest_auth.sign_in import admin_own_account, admin_sign_in, console
+from manifest_auth.sign_in.admin_own_account import Credentials
 from manifest_auth.store import SystemUnit, global_
 from manifest_auth.store.tables import admin_sessions
 from tests.support.accounts import new_client
@@ -195,7 +195,7 @@ def _deciding() -> dict[str, Callable[[RequestContext, str, int], Awaitable[Any]
         return _write(ctx, work)
 
     def install(ctx: RequestContext, _client: str, _admin: int) -> Awaitable[Any]:
-        return _write(ctx, lambda unit: install_licence(unit, ctx.services.licence, ctx, "no licence"))
+        return licence_watch.install(ctx, "no licence")
 
     return {
         "delete a client": delete,
@@ -220,10 +220,10 @@ async def test_what_decides_needs_password_and_code_of_the_last_ten_minutes(me: 
     with pytest.raises(ReauthenticationRequired):
         await act(await signed_in(app, cookie), client, other.id)
     with pytest.raises(InvalidCredentials):
-        await console.prove_again(await signed_in(app, cookie), "wrong-password-here", None)
+        await admin_own_account.reauthenticate(await signed_in(app, cookie), Credentials("wrong-password-here", None))
     with pytest.raises(ReauthenticationRequired):
         await act(await signed_in(app, cookie), client, other.id)
-    await console.prove_again(await signed_in(app, cookie), PASSWORD, None)
+    await admin_own_account.reauthenticate(await signed_in(app, cookie), Credentials(PASSWORD, None))
     app.clock.advance(10 * MINUTE - 1)
     try:
         await act(await signed_in(app, cookie), client, other.id)
@@ -236,9 +236,9 @@ async def test_the_code_too_is_asked_for_again(me: SystemAdmin) -> None:
     ctx = await signed_in(me.app, await opened(me, phone.code()))
     me.app.clock.advance(30)
     with pytest.raises(InvalidCredentials) as wrong:
-        await console.prove_again(ctx, PASSWORD, None)
+        await admin_own_account.reauthenticate(ctx, Credentials(PASSWORD, None))
     assert [field for field, _ in wrong.value.details] == ["otp"]
-    await console.prove_again(ctx, PASSWORD, phone.code())
+    await admin_own_account.reauthenticate(ctx, Credentials(PASSWORD, phone.code()))
 
 
 async def test_the_command_line_is_not_asked(app: App) -> None:

@@ -66,7 +66,8 @@ def check_refusal(reply: Reply, status: int, code: str, *, message: str | None =
     for detail in error.get("details", []):
         assert set(detail) == {"field", "message"}
         assert all(isinstance(text, str) and text for text in detail.values())
-    assert ("www-authenticate" in reply.headers) == (status == 401)
+    asks = status == 401 or code == "REAUTHENTICATION_REQUIRED"
+    assert ("www-authenticate" in reply.headers) == asks
     assert not _LEAKS.search(reply.text), reply.text
     return error
 

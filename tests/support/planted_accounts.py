@@ -153,6 +153,8 @@ def _again(planted: PlantedAccount, provider: OidcProvider, sub: str, email: str
 async def _linking(planted: PlantedAccount, provider: OidcProvider, session: str) -> Callable[[], Awaitable[bool]]:
     """A session's consent to link another identity, on its way."""
     browser = Browser(planted.app, {"session": session})
+    proof = await browser.send("POST", "/api/client/auth/reauthenticate", body={"password": CHOSEN})
+    assert proof.status == 200, proof.text
     begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": provider.name})
     return _late(planted, provider, browser, begun.data["location"])
 

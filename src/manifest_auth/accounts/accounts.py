@@ -19,12 +19,13 @@ from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.invitations import NewLink
 from manifest_auth.accounts.rank import RequestOrOrigin
 from manifest_auth.accounts.users import User
-from manifest_auth.audit import Event, Origin
+from manifest_auth.audit import Act, Event, Origin
 from manifest_auth.context import AdminCaller, Request
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import role_names
 from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import step_up
 
 #: The members that :func:`change` may change.
 CHANGEABLE = ("email", "first_name", "last_name", "title", "description")
@@ -68,6 +69,7 @@ def add(
 ) -> User:
     """Creates a user. ``password_hash``: None for a user without a password. Raises Forbidden, ValidationError,
     Conflict when the address is taken or no seat is left."""
+    step_up.check(who, Act.RANKS, needed=bool(draft.roles & step_up.RANKED))
     _check_roles(draft.roles)
     rank.check_grants(unit, who, 0, draft.roles)
     user = users.create(unit, tools.seats, **draft._asdict(), password_hash=password_hash, now=who.origin.at)
@@ -112,6 +114,7 @@ def set_roles(
     _check_roles(roles)
     user = rank.get_managed(unit, who, user_id, admins=True, own="You cannot change your own roles")
     rank.check_grants(unit, who, user.roles, roles)
+    step_up.check(who, Act.RANKS, needed=bool(roles & ~user.roles & step_up.RANKED))
     gain = credential_voiding.AdminGain(who, _gain_path(who), who.origin.actor)
     after = users.set_roles(unit, tools.seats, user, roles, gain)
     detail = {"before": role_names(user.roles), "after": role_names(after.roles)}
@@ -151,6 +154,7 @@ def restore(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int) -
     user = rank.get_managed(unit, who, user_id)
     if user.deactivated_at is None:
         raise Conflict("The user is not deactivated")
+    step_up.check(who, Act.RANKS, needed=bool(user.roles & step_up.RANKED))
     gain = credential_voiding.AdminGain(who, "restored", who.origin.actor)
     after = users.restore(unit, tools.seats, user, gain)
     sessions.void_codes(unit, user.id)
@@ -162,6 +166,7 @@ def restore(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int) -
 def end_sessions(unit: TenantUnit, who: Request, user_id: int) -> int:
     """Ends all sessions of a user; how many there were. Raises NotFound, Forbidden."""
     user = rank.get_managed(unit, who, user_id)
+    _check_own_sessions(who, user)
     ended = sessions.end_all(unit, user.id, "ended_by_admin", who.now)
     factors.forget_browsers(unit, user.id)
     audit.record(unit, who, Event.SIGNED_OUT_ALL, f"user:{user.id}", sessions=ended)
@@ -171,5 +176,11 @@ def end_sessions(unit: TenantUnit, who: Request, user_id: int) -> int:
 def end_session(unit: TenantUnit, who: Request, user_id: int, session_id: str) -> None:
     """Ends one session of the user. Raises NotFound, also for a session of another user, SessionOver, Forbidden."""
     user = rank.get_managed(unit, who, user_id)
+    _check_own_sessions(who, user)
     sessions.end_one(unit, user.id, session_id, "ended_by_admin", who.now)
     audit.record(unit, who, Event.SESSION_ENDED, f"user:{user.id}", session=session_id)
+
+
+def _check_own_sessions(who: Request, user: User) -> None:
+    """Managers who end their own sessions are asked as everyone is. Raises ReauthenticationRequired."""
+    step_up.check(who, Act.SESSIONS, needed=f"user:{user.id}" == who.caller.actor)

@@ -8,9 +8,10 @@ from manifest_auth.accounts import factor_notices, factors, one_time_links, rank
 from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.rank import RequestOrOrigin
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.mail_queue import Queued
 from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import step_up
 from manifest_auth.text.canonical import check_line
 
 LONGEST_REASON = 200
@@ -30,7 +31,8 @@ def reset_factors(
 ) -> FactorReset:
     """Takes authenticator app, passkeys, recovery codes and trusted browsers away, ends all sessions and the sign-ins
     that wait for a factor, and closes open reset links. ``reason``: for the audit trail. Raises NotFound, Forbidden,
-    ValidationError."""
+    ValidationError, ReauthenticationRequired."""
+    step_up.check(who, Act.OTHERS_FACTORS)
     check_line(reason, "reason", LONGEST_REASON)
     user, now = rank.get_managed(unit, who, user_id, own=_OWN), who.origin.at
     dropped = factors.drop_all(unit, user.id, "second_factor_reset", now)

@@ -17,13 +17,14 @@ from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.rank import RequestOrOrigin
 from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict
 from manifest_auth.mail_queue import Queued
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import step_up
 from manifest_auth.text.canonical import when
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait
@@ -55,15 +56,18 @@ class DeliveredLink(NamedTuple):
 
 
 def invite(unit: TenantUnit, request: Request, tools: AccountTools, user_id: int) -> NewLink:
-    """A link for a user's first sign-in; an earlier one closes. Raises NotFound, Forbidden, Conflict."""
+    """A link for a user's first sign-in; an earlier one closes. Raises NotFound, Forbidden, Conflict,
+    ReauthenticationRequired."""
     user = rank.get_managed(unit, request, user_id)
+    step_up.check(request, Act.RANKS, needed=bool(user.roles & step_up.RANKED))
     return make_link(unit, request, tools, user, Purpose.INVITATION)
 
 
 def start_reset(unit: TenantUnit, request: Request, tools: AccountTools, user_id: int, *, by_password: bool) -> NewLink:
     """A link to set a new password; an earlier one closes. The old password works until then. ``by_password``: whether
-    the client allows passwords. Raises NotFound, Forbidden, Conflict."""
+    the client allows passwords. Raises NotFound, Forbidden, Conflict, ReauthenticationRequired."""
     own = "Change your own password with the current one"
+    step_up.check(request, Act.OTHERS_PASSWORDS)
     user = rank.get_managed(unit, request, user_id, own=own)
     if not by_password:
         raise Conflict("Passwords are not used in this client")

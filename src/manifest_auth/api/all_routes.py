@@ -31,6 +31,7 @@ from manifest_auth.api.client import link_start as client_link_start
 from manifest_auth.api.client import one_time_links as client_one_time_links
 from manifest_auth.api.client import passkeys as client_passkeys
 from manifest_auth.api.client import profile as client_profile
+from manifest_auth.api.client import reauthentication as client_reauthentication
 from manifest_auth.api.client import second_factor as client_second_factor
 from manifest_auth.api.client import second_factors as client_second_factors
 from manifest_auth.api.client import settings as client_settings
@@ -56,6 +57,7 @@ ROUTES = (
     *client_second_factor.ROUTES,
     *client_second_factors.ROUTES,
     *client_passkeys.ROUTES,
+    *client_reauthentication.ROUTES,
     *client_settings.ROUTES,
     *admin_auth.ROUTES,
     *admin_clients.ROUTES,

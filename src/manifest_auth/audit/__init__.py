@@ -22,6 +22,7 @@ from manifest_auth.audit.events import (
     record_installation,
 )
 from manifest_auth.audit.exports import Span, export
+from manifest_auth.audit.guarded_acts import Act
 from manifest_auth.audit.query import (
     NEWEST_FIRST,
     OLDEST_FIRST,

@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.audit.chain_macs import NOTHING, Head, has_valid_mac, successor_of, with_mac
+from manifest_auth.audit.guarded_acts import check_was_asked
 from manifest_auth.context import Acting
 from manifest_auth.store import SystemUnit, TenantUnit, tenant_scoped, upsert
 from manifest_auth.store.tables import audit_events, audit_heads
@@ -162,6 +163,7 @@ def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **
     The chain's head is locked until the transaction ends, so events of one tenant have one order on all nodes; the time
     is taken while the lock is held. Raises ValueError for an event of the installation in another chain.
     """
+    check_was_asked(acting, event.value, subject)
     if event in OF_THE_INSTALLATION and unit.tenant_id != INSTALLATION:
         raise ValueError(f"{event.value} is an event of the installation")
     head = lock(unit)

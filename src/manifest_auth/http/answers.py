@@ -7,7 +7,15 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from manifest_auth.errors import InvalidToken, MethodNotAllowed, MfaRequired, Refusal, TokenExpired
+from manifest_auth.context import RECENT_MS
+from manifest_auth.errors import (
+    InvalidToken,
+    MethodNotAllowed,
+    MfaRequired,
+    ReauthenticationRequired,
+    Refusal,
+    TokenExpired,
+)
 
 Header = tuple[bytes, bytes]
 
@@ -105,6 +113,9 @@ def refusal_headers(refusal: Refusal) -> tuple[Header, ...]:
     if refusal.status == 401:
         has_token = isinstance(refusal, InvalidToken | TokenExpired)
         headers.append((b"www-authenticate", b'Bearer error="invalid_token"' if has_token else b"Bearer"))
+    if isinstance(refusal, ReauthenticationRequired):  # RFC 9470, section 3
+        challenge = f'Bearer error="insufficient_user_authentication", max_age="{RECENT_MS // 1000}"'
+        headers.append((b"www-authenticate", challenge.encode()))
     if isinstance(refusal, MethodNotAllowed):
         headers.append((b"allow", refusal.allow.encode()))
     if refusal.status == 413:

@@ -6,13 +6,13 @@ Each is recorded in the client's audit trail; marks for deletion, and their remo
 from __future__ import annotations
 
 from manifest_auth import audit, sessions, tenants
-from manifest_auth.audit import Event
-from manifest_auth.context import Acting, require_recent
+from manifest_auth.audit import Act, Event
+from manifest_auth.context import Acting
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import Tenant, TenantSettings
+from manifest_auth.tenants import Tenant, TenantSettings, step_up
 from manifest_auth.text.canonical import check_line, when
 
 LONGEST_NAME = 200
@@ -52,7 +52,7 @@ def restore(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
 def mark_for_deletion(unit: SystemUnit, acting: Acting, tenant: Tenant, delete_at: int) -> Tenant:
     """Suspends a client, which :mod:`.delete_clients` deletes at ``delete_at``. Raises Conflict for one that is marked
     already."""
-    require_recent(acting)
+    step_up.check(acting, Act.DELETION)
     if tenant.delete_at is not None:
         raise Conflict("The client is marked for deletion already")
     now = acting.origin.at

@@ -9,13 +9,13 @@ import msgspec
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import rank
 from manifest_auth.accounts.factors import trusted_browsers
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Forbidden
 from manifest_auth.operations.client_lifecycle import LONGEST_NAME
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import StoredSettings, Tenant, TenantSettings, TenantSettingsChange
+from manifest_auth.tenants import StoredSettings, Tenant, TenantSettings, TenantSettingsChange, step_up
 from manifest_auth.text.canonical import check_line
 
 
@@ -31,10 +31,11 @@ def change(
     members in a refusal. A session that is older than a new, shorter length ends at once; so does all trust of browsers
     where there is to be none.
 
-    Raises ValidationError, and Forbidden for a change that only an Admin may make.
+    Raises ValidationError, ReauthenticationRequired, and Forbidden for a change that only an Admin may make.
     """
     bound, old = unit.of(before.id), tenants.settings_of(before.settings)
     new = old if change is None else checked(bound, ctx, old, change, under)
+    step_up.check(ctx, Act.RULES, needed=msgspec.structs.replace(new, branding=old.branding) != old)
     named = before.name if name is None else check_line(name, "name", LONGEST_NAME)
     after = tenants.change(unit, before, named, new)
     most = tenants.lengths_of(new, ctx.services.settings).most_s

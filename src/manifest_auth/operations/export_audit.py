@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from manifest_auth import audit
-from manifest_auth.audit import AuditFilters, Event, Format
+from manifest_auth.audit import Act, AuditFilters, Event, Format
 from manifest_auth.services import RequestContext
+from manifest_auth.tenants import step_up
 from manifest_auth.text.canonical import when
 
 
 async def start(ctx: RequestContext, filters: AuditFilters, form: Format) -> AsyncIterator[bytes]:
     """The bytes of a file with the events until now. Raises ValidationError."""
+    step_up.check(ctx, Act.EXPORT)
     now, asked = ctx.now, audit.event_filter(filters)
     asked = asked._replace(until=min(asked.until, now + 1))  # the file must not grow while it is written
     chosen = {name: value for name, value in asked.texts.items() if value}

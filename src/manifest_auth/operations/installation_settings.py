@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from manifest_auth import audit
 from manifest_auth.accounts.admins import management, networks, second_factor
-from manifest_auth.audit import Event
-from manifest_auth.context import Request, require_recent
+from manifest_auth.audit import Act, Event
+from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.runtime.settings import is_listed, networks_of
 from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import step_up
 
 _NAMES = ("secondFactorRequired", "adminAddresses")  # of the members, in the audit trail
 
@@ -40,7 +41,7 @@ def stored_form(addresses: str) -> str:
 def change(unit: SystemUnit, ctx: Request, required: bool | None, addresses: str | None) -> InstallationSettings:
     """Changes the settings; None leaves a value. Raises InvalidToken, ReauthenticationRequired, and Conflict for a
     change that would lock out the acting admin."""
-    require_recent(ctx)
+    step_up.check(ctx, Act.INSTALLATION)
     management.lock_active_admins(unit, ctx)
     before = read(unit)
     if required is not None and required != before.second_factor_required:

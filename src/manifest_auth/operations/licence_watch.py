@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import msgspec
 
+from manifest_auth.audit import Act
 from manifest_auth.licence.gate import Overview
 from manifest_auth.licence.licence import DAY_MS, Seats
 from manifest_auth.licence.licence_events import install_licence, record_change
 from manifest_auth.services import RequestContext, Services
+from manifest_auth.tenants import step_up
 
 _NONE = Seats()
 
@@ -43,6 +45,7 @@ def measure(services: Services, overview: Overview) -> None:
 
 async def install(ctx: RequestContext, text: str) -> Overview:
     """Installs a licence key; how things stand then. Raises LicenseInvalid, ReauthenticationRequired."""
+    step_up.check(ctx, Act.LICENCE)
     key, gate = text.strip(), ctx.services.licence
     await ctx.services.store.write(lambda unit: install_licence(unit, gate, ctx, key))
     await gate.status(fresh=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from manifest_auth import audit
-from manifest_auth.audit import Event
-from manifest_auth.context import Acting, require_recent
+from manifest_auth.audit import Act, Event
+from manifest_auth.context import Acting
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import KeyRing, ListedKey, Purpose
 from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import step_up
 
 _TIMES = ("retired_at", "expires_at")
 
@@ -19,7 +20,7 @@ _TIMES = ("retired_at", "expires_at")
 def rotate(unit: SystemUnit, by: Acting, ring: KeyRing, purposes: Sequence[Purpose] = tuple(Purpose)) -> None:
     """Makes new keys for these purposes; the old ones still verify what they signed. Raises
     ReauthenticationRequired."""
-    require_recent(by)
+    step_up.check(by, Act.KEYS)
     keys = ring.rotate(unit, purposes)
     audit.record_installation(unit, by, Event.KEYS_ROTATED, purposes=[p.value for p in purposes], keys=keys)
 
@@ -27,7 +28,7 @@ def rotate(unit: SystemUnit, by: Acting, ring: KeyRing, purposes: Sequence[Purpo
 def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once: bool) -> ListedKey:
     """Retires a key: it signs no more, and with ``at_once`` verifies no more; the key afterwards. Raises NotFound,
     Conflict, ReauthenticationRequired."""
-    require_recent(by)
+    step_up.check(by, Act.KEYS)
     before = tokens.find_key(unit, key_id)
     if before is None:
         raise NotFound()

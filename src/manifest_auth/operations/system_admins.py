@@ -7,10 +7,10 @@ from typing import NamedTuple
 from manifest_auth.accounts import password_rules
 from manifest_auth.accounts.admins import management
 from manifest_auth.accounts.admins.management import AdminRow
-from manifest_auth.context import require_recent
+from manifest_auth.audit import Act
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
-from manifest_auth.tenants import PasswordRules
+from manifest_auth.tenants import PasswordRules, step_up
 
 _PASSWORD_BYTES = 18  # 24 characters, 144 bits
 
@@ -25,7 +25,7 @@ class MadeAdmin(NamedTuple):
 async def create(ctx: RequestContext, username: str, password: str | None = None) -> MadeAdmin:
     """A new system admin. Raises ValidationError, Conflict when the name is taken, Overloaded, InvalidToken,
     ReauthenticationRequired."""
-    require_recent(ctx)
+    step_up.check(ctx, Act.ADMINS)
     made = ctx.services.random.text(_PASSWORD_BYTES) if password is None else None
     if password is not None:
         password_rules.check(password, PasswordRules(), (username,))
@@ -41,7 +41,7 @@ async def create(ctx: RequestContext, username: str, password: str | None = None
 async def reset_password(ctx: RequestContext, admin_id: int) -> MadeAdmin:
     """A random password for another system admin, whose sessions end. Raises NotFound, Conflict, Overloaded,
     InvalidToken, ReauthenticationRequired."""
-    require_recent(ctx)
+    step_up.check(ctx, Act.ADMINS)
     await ctx.services.store.read(lambda unit: management.get_listed(unit, admin_id))
     made = ctx.services.random.text(_PASSWORD_BYTES)
     stored = await ctx.services.hasher.hash(made)

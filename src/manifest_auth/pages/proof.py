@@ -16,7 +16,8 @@ from manifest_auth.accounts.admins import second_factor
 from manifest_auth.errors import InvalidCredentials, ValidationError
 from manifest_auth.pages.call import PageCall, Proof, View
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import console
+from manifest_auth.sign_in import admin_own_account
+from manifest_auth.sign_in.admin_own_account import Credentials
 
 TEMPLATE = "installation/prove.html"
 PASSWORD, OTP = "proofPassword", "proofOtp"
@@ -47,7 +48,7 @@ async def check(ctx: RequestContext, shown: Proof) -> None:
     if not shown.password:
         raise ValidationError(details=[(PASSWORD, "Enter your password")])
     try:
-        await console.prove_again(ctx, shown.password, shown.otp or None)
+        await admin_own_account.reauthenticate(ctx, Credentials(shown.password, shown.otp or None))
     except InvalidCredentials as refusal:
         raise beside(refusal, PASSWORD, OTP) from None
     shown.is_wrong = False

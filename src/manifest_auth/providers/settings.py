@@ -91,6 +91,14 @@ class Rules(msgspec.Struct, frozen=True, rename="camel"):
         Meta(max_length=50, description="Where a sign-in may return to, in addition to the client's own list."),
     ] = ()
 
+    step_up_without_time: Annotated[
+        bool,
+        Meta(
+            description="A new sign-in there counts as a recent proof of who someone is even if the provider does not "
+            "say when the person authenticated; Google does not."
+        ),
+    ] = False
+
     def roles_of(self, groups: Iterable[str]) -> int:
         """The bit mask of roles for a person with those groups.
 

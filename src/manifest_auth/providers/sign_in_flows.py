@@ -24,11 +24,13 @@ from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 _USED = ""  # in place of the hash of a browser's cookie
 #: The response of a sign-in that only tries a provider: it opens no session and changes nothing but its own row.
 TRY = "try"
+#: The response of a sign-in by which the user of a session proves anew who they are.
+REAUTHENTICATE = "reauthenticate"
 
 
 class FlowRequest(NamedTuple):
-    """Options of a sign-in. ``link_session_id``: the session that links an identity to its user, or tries the
-    provider; ``device``: the device cookie."""
+    """Options of a sign-in. ``link_session_id``: the session that links an identity to its user, tries the
+    provider, or is proved anew; ``device``: the device cookie."""
 
     return_to: str
     response: str = "cookie"
@@ -39,7 +41,12 @@ class FlowRequest(NamedTuple):
 
     @property
     def is_link(self) -> bool:
-        return self.link_session_id is not None and self.response != TRY
+        return self.link_session_id is not None and self.response not in (TRY, REAUTHENTICATE)
+
+    @property
+    def is_reauthentication(self) -> bool:
+        """Whether the user of a session proves anew who they are."""
+        return self.response == REAUTHENTICATE
 
 
 class Flow(NamedTuple):
@@ -68,6 +75,11 @@ class Flow(NamedTuple):
     def is_try(self) -> bool:
         """Whether it only tries the provider."""
         return self.response == TRY
+
+    @property
+    def is_reauthentication(self) -> bool:
+        """Whether the user of a session proves anew who they are."""
+        return self.response == REAUTHENTICATE
 
     @property
     def is_used(self) -> bool:

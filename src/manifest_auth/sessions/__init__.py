@@ -28,6 +28,7 @@ from manifest_auth.sessions.sessions import (
     list_open,
     older,
     open_session,
+    proved_again,
     shorten,
     touch,
     void_codes,

@@ -11,8 +11,6 @@ from typing import Literal, NamedTuple
 Way = Literal["pwd", "otp", "passkey", "recovery", "provider", "trusted", "link", "device", "badge", "pin", "mfa"]
 #: Two factors were proved, or accepted from a provider.
 MFA: Way = "mfa"
-#: How long a proof counts as recent, milliseconds.
-RECENT_MS = 10 * 60_000
 
 
 class Proof(NamedTuple):

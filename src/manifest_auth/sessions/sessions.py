@@ -12,7 +12,7 @@ from sqlalchemy import Table, Update, bindparam, delete, func, insert, select, u
 from manifest_auth.context import Request
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions.principal import cookie_hash
-from manifest_auth.sessions.proofs import Proof
+from manifest_auth.sessions.proofs import Proof, Way
 from manifest_auth.store import SystemUnit, TenantStore, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import sessions, sign_in_codes
 
@@ -112,6 +112,11 @@ _TOUCH = tenant_scoped(
     update(sessions)
     .where(_S.id == bindparam("sid"), _S.ended_at.is_(None), _S.cookie_seen_at < bindparam("now"))
     .values(cookie_seen_at=bindparam("now"), last_used_at=bindparam("now"))
+)
+_PROVED = tenant_scoped(
+    update(sessions)
+    .where(_S.id == bindparam("sid"), _S.user_id == bindparam("of_user"), _S.ended_at.is_(None))
+    .values(amr=bindparam("new_amr"), authenticated_at=bindparam("at"))
 )
 _OTHER = cross_tenant(
     select(_S.id, _S.tenant_id, _S.user_id).where(_S.cookie_hash == bindparam("cookie_hash"), _S.ended_at.is_(None)),
@@ -238,3 +243,9 @@ def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[Sess
 def touch(unit: TenantUnit, session_id: str, now: int) -> None:
     """Renews the idle time of the session's cookie."""
     unit.change(_TOUCH, sid=session_id, now=now)
+
+
+def proved_again(unit: TenantUnit, session_id: str, user_id: int, amr: tuple[Way, ...], at: int) -> bool:
+    """Stores what the user of an open session proved anew, and when (milliseconds). False when it has ended."""
+    unit.announce("session", session_id)
+    return unit.change(_PROVED, sid=session_id, of_user=user_id, new_amr=" ".join(amr), at=at) == 1

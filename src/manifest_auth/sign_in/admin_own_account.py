@@ -89,6 +89,19 @@ def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | N
     return used.how
 
 
+async def reauthenticate(ctx: RequestContext, credentials: Credentials) -> int:
+    """Verifies password and code again, for :mod:`manifest_auth.tenants.step_up`; the time, in milliseconds. Raises as
+    :func:`proven`."""
+    session_id = ctx.admin.session_id
+
+    def work(unit: SystemUnit, me: Admin) -> None:
+        admins.proved(unit, session_id, ctx.now)
+        audit.record_installation(unit, ctx, Event.REAUTHENTICATED, f"admin:{me.id}", session=session_id)
+
+    await proven(ctx, credentials, work)
+    return ctx.now
+
+
 async def change_password(ctx: RequestContext, credentials: Credentials, new: str) -> None:
     """Sets a new password and ends the admin's other sessions. Raises as :func:`proven`, and ValidationError."""
     password_rules.check(new, PasswordRules(), (ctx.admin.username,), "newPassword")

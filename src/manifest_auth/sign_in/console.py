@@ -13,8 +13,7 @@ from manifest_auth.accounts.admins import Admin, console
 from manifest_auth.context import AdminCaller
 from manifest_auth.errors import InvalidToken, TokenExpired, Unauthenticated
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import admin_own_account, admin_sign_in
-from manifest_auth.sign_in.admin_own_account import Credentials
+from manifest_auth.sign_in import admin_sign_in
 from manifest_auth.sign_in.admin_sign_in import Session
 from manifest_auth.store import SystemUnit
 
@@ -72,14 +71,3 @@ async def identify(ctx: RequestContext, cookie: str | None) -> AdminCaller:
     if console.is_to_touch(session, now):
         await store.write_quickly(lambda unit: console.touch(unit, session.session_id, now))
     return session.caller
-
-
-async def prove_again(ctx: RequestContext, password: str, otp: str | None) -> None:
-    """Verifies password and code again, for :func:`manifest_auth.context.require_recent`. Attempts are counted as at
-    sign-in. Raises InvalidCredentials, RateLimited, Overloaded, InvalidToken."""
-    session_id = ctx.admin.session_id
-
-    def work(unit: SystemUnit, _me: Admin) -> None:
-        console.proved(unit, session_id, ctx.now)
-
-    await admin_own_account.proven(ctx, Credentials(password, otp), work)

@@ -34,8 +34,8 @@ class Proved(NamedTuple):
         throttle.succeeded(unit, self.counters)
 
 
-async def prove(ctx: RequestContext, password: str) -> Proved:
-    """Raises InvalidCredentials, RateLimited, Overloaded."""
+async def prove(ctx: RequestContext, password: str, failed: Event = Event.PASSWORD_CHECK_FAILED) -> Proved:
+    """``failed``: the event of a wrong password. Raises InvalidCredentials, RateLimited, Overloaded."""
     services, caller = ctx.services, ctx.user
     services.hasher.check_capacity()
     counters = throttle.counters("change", f"{caller.tenant_id}:{caller.user_id}", ctx.address, None)
@@ -53,6 +53,6 @@ async def prove(ctx: RequestContext, password: str) -> Proved:
         raise ctx.services.throttle.refusal("change", wait)
     proof = await throttle.prove(ctx.services.hasher, ctx.services.store, counters, user.password_hash, password)
     if not proof.matches:
-        await ctx.store.write_quickly(lambda unit: audit.record(unit, ctx, Event.PASSWORD_CHECK_FAILED, subject))
+        await ctx.store.write_quickly(lambda unit: audit.record(unit, ctx, failed, subject))
         raise InvalidCredentials(_WRONG)
     return Proved(user, counters)

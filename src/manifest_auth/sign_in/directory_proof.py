@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from manifest_auth import audit, providers, sessions, tenants
+from manifest_auth.audit import Act
 from manifest_auth.errors import Conflict, ProviderUnavailable, SsoFailed
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.protocols import microsoft, oidc
@@ -24,7 +25,7 @@ from manifest_auth.sign_in.providers.code_flow import CallbackParams, authorizat
 from manifest_auth.sign_in.providers.kinds import own_settings_of
 from manifest_auth.sign_in.providers.provider_flow import return_address
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import Tenant
+from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.tenants.claims import directories, directory_administrators
 
 CALLBACK = "/api/client/auth/directory/callback"
@@ -62,7 +63,8 @@ def callback_of(ctx: RequestContext) -> str:
 
 async def begin(ctx: RequestContext, directory: str, return_to: str) -> Started:
     """Starts a proof for the caller, a user of the client. Raises NotFound, Conflict, ValidationError, SsoFailed,
-    ProviderUnavailable."""
+    ProviderUnavailable, ReauthenticationRequired."""
+    step_up.check(ctx, Act.DOMAINS)
 
     def look(unit: SystemUnit) -> tuple[directories.Claim, Tenant, _Application]:
         bound = unit.of(ctx.user.tenant_id)

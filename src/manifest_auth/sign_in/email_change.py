@@ -14,7 +14,7 @@ from manifest_auth.accounts.email_change_start import Started, start
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import EmailChange, User, email_changes
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, InvalidToken, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import Role
@@ -22,7 +22,7 @@ from manifest_auth.runtime import mail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import current_password
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import Tenant
+from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.text.canonical import check_email, when
 
 Kind = Literal["email", "email-undo"]
@@ -64,8 +64,10 @@ def why_not(ctx: RequestContext, user: User) -> str:
 
 async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
     """Starts a change for the caller, who enters the current password. Raises ValidationError, InvalidCredentials,
-    RateLimited, Overloaded, Conflict where no mail is set up or the caller has no password."""
+    RateLimited, Overloaded, ReauthenticationRequired, and Conflict where no mail is set up or the caller has no
+    password."""
     caller = ctx.user
+    step_up.check(ctx, Act.EMAIL, needed=step_up.uses_password(caller))  # no one else can change it
     check_email(email, "newEmail")
     user = await ctx.store.read(lambda unit: users.get(unit, caller.user_id))
     if why := why_not(ctx, user):

@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 from manifest_auth import accounts, audit, providers, sessions, tenants
 from manifest_auth.accounts import users
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict
 from manifest_auth.providers import LinkedBy
 from manifest_auth.providers.identities import IdentityRow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import step_up
 
 MADE_THE_ACCOUNT = "The account was made through this identity: only an administrator unlinks it"
 LAST_WAY_IN = "It is the last way into the account: link another one first, or ask for a password"
@@ -43,7 +44,9 @@ def own(unit: TenantUnit, ctx: RequestContext) -> list[Own]:
 
 def unlink_own(unit: TenantUnit, ctx: RequestContext, identity: int) -> None:
     """Unlinks an identity from the caller's account and ends the caller's other sessions of that provider. Raises
-    NotFound, and Conflict for the identity that created the account and for the last way in."""
+    NotFound, ReauthenticationRequired, and Conflict for the identity that created the account and for the last way
+    in."""
+    step_up.check(ctx, Act.IDENTITIES)
     user = ctx.user
     users.get(unit, user.user_id, lock=True, admins=True)  # of two who are unlinked at once, one stays
     why = {one.row.id: one.why_it_stays for one in own(unit, ctx)}.get(identity)
@@ -58,8 +61,9 @@ def unlink_own(unit: TenantUnit, ctx: RequestContext, identity: int) -> None:
 
 def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int) -> None:
     """Unlinks an identity from a user whom the caller manages, and ends all of the user's sessions. Raises NotFound,
-    Forbidden."""
+    Forbidden, ReauthenticationRequired for one's own."""
     user = accounts.get_managed(unit, ctx, user_id)
+    step_up.check(ctx, Act.IDENTITIES, needed=f"user:{user.id}" == ctx.caller.actor)
     group_roles.unlink(unit, ctx, user.id, identity)
     providers.drop_tokens(unit, user.id)
     _unlinked(unit, ctx, user.id, identity, sessions.end_all(unit, user.id, "identity_unlinked", ctx.now))

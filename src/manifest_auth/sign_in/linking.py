@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth import providers, tenants
+from manifest_auth.audit import Act
 from manifest_auth.errors import Conflict, SsoFailed
 from manifest_auth.providers import Provider
 from manifest_auth.providers.sign_in_flows import FlowRequest, StartedFlow
@@ -16,6 +17,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
 from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import step_up
 
 
 class Started(NamedTuple):
@@ -32,8 +34,9 @@ def offered(unit: TenantUnit) -> list[Provider]:
 
 
 async def begin(ctx: RequestContext, name: str, return_to: str) -> Started:
-    """For the caller's session. Raises NotFound, SsoFailed, Conflict, ProviderUnavailable, and ValidationError for an
-    address that is not listed."""
+    """For the caller's session. Raises NotFound, SsoFailed, Conflict, ProviderUnavailable,
+    ReauthenticationRequired, and ValidationError for an address that is not listed."""
+    step_up.check(ctx, Act.IDENTITIES)
     user = ctx.user
 
     def work(unit: SystemUnit) -> ProviderChoice:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import factors, one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.context import Principal
 from manifest_auth.errors import InvalidToken, ValidationError
 from manifest_auth.services import RequestContext
@@ -16,6 +16,7 @@ from manifest_auth.sign_in import current_password, new_password
 from manifest_auth.sign_in.providers import entra_bearer
 from manifest_auth.sign_in.sign_in_metrics import counts_refreshes
 from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import step_up
 
 LIST_LIMIT = 100
 
@@ -119,7 +120,9 @@ async def sign_out_all(ctx: RequestContext) -> int:
 
 
 async def sign_out_others(ctx: RequestContext) -> int:
-    """Ends all sessions of the caller but this one. Number of sessions that were ended."""
+    """Ends all sessions of the caller but this one. Number of sessions that were ended. Raises
+    ReauthenticationRequired."""
+    step_up.check(ctx, Act.SESSIONS)
     user = ctx.user
 
     def work(unit: TenantUnit) -> int:
@@ -136,8 +139,9 @@ async def list_sessions(ctx: RequestContext) -> list[SessionRow]:
 
 
 async def end_one(ctx: RequestContext, session_id: str) -> None:
-    """Ends one of the caller's own sessions. Raises NotFound for any other, and SessionOver."""
+    """Ends one of the caller's own sessions. Raises NotFound for any other, SessionOver, ReauthenticationRequired."""
     user = ctx.user
+    step_up.check(ctx, Act.SESSIONS, needed=session_id != user.session_id)
 
     def work(unit: TenantUnit) -> None:
         sessions.end_one(unit, user.user_id, session_id, "ended", ctx.now)
@@ -150,8 +154,10 @@ async def change_password(ctx: RequestContext, current: str, new: str) -> None:
     """Sets a new password and ends all other sessions of the caller. ``current`` is verified, and its attempts are
     throttled.
 
-    Raises InvalidCredentials, ValidationError by the tenant's rules, RateLimited, Overloaded.
+    Raises InvalidCredentials, ValidationError by the tenant's rules, RateLimited, Overloaded, and for a
+    caller who has a second factor ReauthenticationRequired.
     """
+    step_up.check(ctx, Act.PASSWORD)
     services, caller = ctx.services, ctx.user
     proved = await current_password.prove(ctx, current)
     user = proved.user

@@ -31,6 +31,8 @@ async def planted(setup: MicrosoftSetup, team: Team, company: Provider, user_id:
     """A User Admin takes the account by a link and links another person's token to it; returns the token."""
     handed = await team.ask("User Admin", RESET, id=user_id)
     keys = (await reset(setup.app, token_in(handed), CHOSEN)).data
+    proof = {"password": CHOSEN}  # a link is none
+    assert (await setup.app.post("/api/client/auth/reauthenticate", proof, token=keys["token"])).status == 200
     token = setup.microsoft.mint("graph", user=user)
     body = {"provider": company.name, "token": token}
     linked = await setup.app.post("/api/client/auth/identities/token", body, token=keys["token"])

@@ -137,7 +137,9 @@ async def test_only_a_session_consents(setup: MicrosoftSetup) -> None:
     bob = setup.microsoft.mint("graph", user="bob")
     await setup.me(bob)
     body = {"provider": provider.name, "token": setup.microsoft.mint("graph")}
-    check_refusal(await setup.app.post(LINK, body, token=bob), 401, "SSO_FAILED")
+    check_refusal(await setup.app.post(LINK, body, token=bob), 403, "REAUTHENTICATION_REQUIRED")
+    refused = await setup.app.post("/api/client/auth/reauthenticate", {}, token=bob)
+    check_refusal(refused, 409, "CONFLICT")
     check_refusal(await setup.app.post(LINK, body), 401, "UNAUTHENTICATED")
 
 

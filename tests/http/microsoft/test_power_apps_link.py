@@ -14,7 +14,7 @@ from tests.support.accounts import act_on, new_client, trail
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import Member, last_reason, member, set_roles, users_of
 from tests.support.single_sign_on import RETURN_TO, Browser
-from tests.support.user_management import reset
+from tests.support.user_management import NEW, reset
 
 ALICE = "alice@contoso.example"
 IDENTITIES = "/api/client/auth/identities"
@@ -221,6 +221,10 @@ async def test_a_link_that_is_cut_ends_with_the_next_request(setup: MicrosoftSet
     await provider.change(domains=[])
     await setup.me(token)
     password = await by_link(setup, client, alice.id)
+    check_refusal(
+        await setup.app.send("DELETE", f"{IDENTITIES}/{own['id']}", token=password), 403, "REAUTHENTICATION_REQUIRED"
+    )
+    check_success(await setup.app.post("/api/client/auth/reauthenticate", {"password": NEW}, token=password))
     check_success(await setup.app.send("DELETE", f"{IDENTITIES}/{own['id']}", token=password))
     await setup.refused(token, code="SSO_FAILED")
     assert (await setup.app.me(password)).status == 200
@@ -235,5 +239,6 @@ async def test_an_account_that_was_made_through_it_keeps_its_link(setup: Microso
     assert own["subject"] == ":".join(
         (setup.microsoft.named("contoso").id, setup.microsoft.named("contoso").people["alice"].oid)
     )
-    check_refusal(await setup.app.send("DELETE", f"{IDENTITIES}/{own['id']}", token=token), 409, "CONFLICT")
+    refused = await setup.app.send("DELETE", f"{IDENTITIES}/{own['id']}", token=token)
+    check_refusal(refused, 403, "REAUTHENTICATION_REQUIRED")
     await setup.me(token)

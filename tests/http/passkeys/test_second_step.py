@@ -83,6 +83,11 @@ async def test_before_the_options_no_answer_is_right(ada: Holder) -> None:
     challenge = await _due(ada)
     answer = ada.browser.get({"challenge": "A"}, Altered(client_data={"challenge": ""}))
     check_refusal(await ada.person.go_on(challenge, passkey=answer), 401, "MFA_REQUIRED")
+    bob, enrols = await _enrolling(ada.app)
+    options = {"rp": {"id": "login.example.com"}, "user": {"id": "eA"}, "challenge": "A"}
+    made = ada.browser.create(options, Altered(client_data={"challenge": ""}))
+    ada.browser.made.pop()
+    check_refusal(await bob.go_on(enrols, newPasskey=made), 401, "MFA_REQUIRED")
 
 
 async def test_the_fifth_wrong_answer_ends_the_challenge(app: App, ada: Holder) -> None:

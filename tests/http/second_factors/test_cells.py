@@ -1,7 +1,7 @@
 """Every policy, role, factor and way in: whether a session opens, is asked for a factor, or for an enrolment.
 
-What is expected is written down here by itself, and not taken from the code. A way in is tried with a new user, who has
-the factors by rows of the store.
+A way in is tried with a new user, who has the factors by rows of the store. Sign-in with a passkey alone is in
+`test_cells_of_passkeys.py`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 import pytest
 
 from tests.support.accounts import number_of, settle
 from tests.support.application import App, Reply
+from tests.support.factor_cells import ENROLLED, POLICIES, Cell, cells_of
 from tests.support.people import OidcProvider, oidc_provider, set_roles
 from tests.support.rows import add_row, change_rows
 from tests.support.second_factors import Person, person
@@ -22,38 +22,8 @@ from tests.support.single_sign_on import Browser, query_of
 from tests.support.user_management import reset
 
 pytestmark = pytest.mark.usefixtures("another_day")
-POLICIES = {
-    "off": {"policy": "off"},
-    "optional": {"policy": "optional"},
-    "required": {"policy": "required", "graceDays": 7},
-    "roles": {"policy": "roles", "roles": ["Admin", "Operator"], "graceDays": 7},
-}
-ROLES = ("Admin", "Operator", "Viewer")
-#: Bits of ``users.factors``: an authenticator app is 1, a passkey is 2. A trusted browser has an app beside it.
-ENROLLED = {"none": 0, "totp": 1, "passkey": 2, "both": 3, "trusted": 1}
-FIELDS = {0: [], 1: ["otp"], 2: ["passkey"], 3: ["otp", "passkey"]}
 COOKIE = "trust=" + "t" * 43
 _numbers = itertools.count(1)
-
-
-class Cell(NamedTuple):
-    policy: str
-    role: str
-    enrolled: str
-    way: str
-
-    @property
-    def expected(self) -> str:
-        """``in``, ``in, due`` where an enrolment waits for the days of grace, or the members that can continue."""
-        if self.way in ("provider", "exchange"):  # the company's provider answers for it
-            return "in"
-        if self.enrolled == "trusted" and self.way == "password":
-            return "in"
-        if mask := ENROLLED[self.enrolled]:
-            return " ".join(FIELDS[mask])
-        if self.policy == "required" or (self.policy == "roles" and self.role != "Viewer"):
-            return "enrol" if self.role == "Admin" else "in, due"
-        return "in"
 
 
 def found(reply: Reply) -> str:
@@ -132,7 +102,7 @@ WAYS: dict[str, Callable[[Cell, OidcProvider], Awaitable[Reply]]] = {
 async def test_every_cell_has_its_answer(app: App, policy: str, way: str) -> None:
     async with oidc_provider(app, vouches=True) as idp:
         await settle(app, idp.client, secondFactor=POLICIES[policy])
-        cells = [Cell(policy, role, enrolled, way) for role in ROLES for enrolled in ENROLLED]
+        cells = cells_of(policy, way)
         answers = {}
         for cell in cells:
             app.clock.advance(3600)

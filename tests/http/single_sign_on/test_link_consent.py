@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import act_on, new_client, trail
-from tests.support.application import App, Reply
+from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal
 from tests.support.people import Member, OidcProvider, last_reason, member, oidc_provider, roles_line, session_of
 from tests.support.single_sign_on import (
@@ -143,6 +143,7 @@ async def test_a_session_that_ended_on_the_way_links_nothing(app: App, how: str)
             for _ in range(5):
                 await browser.me()
                 app.clock.advance(5 * 86_400 - 30)
+            await browser.send("POST", "/api/client/auth/reauthenticate", body={"password": PASSWORD})
         begun = await begin(browser, company)
         assert begun.status == 200, begun.text
         if how == "signed out":

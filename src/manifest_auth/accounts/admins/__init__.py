@@ -16,6 +16,7 @@ from manifest_auth.accounts.admins.admins import (
     find,
     get_locked,
     open_session,
+    proved,
     read,
     rehash,
     signed_in,

@@ -47,6 +47,7 @@ class AdminSession(NamedTuple):
     refresh_previous: str | None
     refresh_changed_at: int
     limited: bool  # a second factor is required, and the admin has none yet
+    proved_at: int | None  # when password and code were verified last
 
     @property
     def chain(self) -> Chain:
@@ -78,15 +79,16 @@ BY_SESSION = global_(
     select(
         _S.id, _S.admin_id, _A.username, _S.created_at, _S.ends_at, _S.ended_at, _A.disabled_at,
         _S.refresh_current, _S.refresh_previous, _S.refresh_changed_at,
-        and_(IS_REQUIRED, _A.id.not_in(HAS_ONE)).label("limited"),
+        and_(IS_REQUIRED, _A.id.not_in(HAS_ONE)).label("limited"), _S.proved_at,
     )
     .select_from(admin_sessions.join(system_admins, _A.id == _S.admin_id))
     .where(_S.id == bindparam("id")),
     AdminSession,
 )  # fmt: skip
 _NEW = ("id", "admin_id", "created_at", "ends_at", "last_used_at", "address", "user_agent", "refresh_current",
-        "refresh_changed_at")  # fmt: skip
+        "refresh_changed_at", "proved_at")  # fmt: skip
 _OPEN = global_(insert(admin_sessions).values({n: bindparam(n) for n in _NEW}))
+_PROVED = global_(update(admin_sessions).where(_S.id == bindparam("sid")).values(proved_at=bindparam("now")))
 _ADVANCE, _END = global_(advancing(admin_sessions)), global_(ending(admin_sessions))
 
 
@@ -143,12 +145,18 @@ def open_session(
         user_agent=request.user_agent,
         refresh_current=refresh_id,
         refresh_changed_at=now,
+        proved_at=now,
     )
     return session_id, refresh_id, ends_at
 
 
 def read(unit: SystemUnit, session_id: str) -> AdminSession | None:
     return unit.first(BY_SESSION, id=session_id)
+
+
+def proved(unit: SystemUnit, session_id: str, now: int) -> None:
+    """Records that password and code were verified now, of a session with tokens or with a cookie."""
+    unit.change(_PROVED, sid=session_id, now=now)
 
 
 def advance(unit: SystemUnit, session_id: str, before: str, after: str, now: int) -> bool:

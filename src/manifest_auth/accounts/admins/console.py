@@ -68,11 +68,6 @@ _TOUCH = global_(
     .where(_S.id == bindparam("sid"), _S.ended_at.is_(None), _S.cookie_seen_at < bindparam("now"))
     .values(cookie_seen_at=bindparam("now"), last_used_at=bindparam("now"))
 )
-_PROVED = global_(
-    update(admin_sessions)
-    .where(_S.id == bindparam("sid"), _S.cookie_hash.is_not(None))
-    .values(proved_at=bindparam("now"))
-)
 
 
 def is_served(settings: Settings) -> bool:
@@ -103,8 +98,3 @@ def is_to_touch(session: ConsoleSession, now: int) -> bool:
 def touch(unit: SystemUnit, session_id: str, now: int) -> None:
     """Stores the use of the cookie, which renews its idle time."""
     unit.change(_TOUCH, sid=session_id, now=now)
-
-
-def proved(unit: SystemUnit, session_id: str, now: int) -> None:
-    """Records that password and code were verified now."""
-    unit.change(_PROVED, sid=session_id, now=now)

@@ -14,11 +14,12 @@ from manifest_auth import audit
 from manifest_auth.accounts.admins import admins, second_factor
 from manifest_auth.accounts.admins.admins import Admin, get_locked, read
 from manifest_auth.accounts.admins.second_factor import HAS_ONE
-from manifest_auth.audit import Event
-from manifest_auth.context import Acting, AdminCaller, Request, require_recent
+from manifest_auth.audit import Act, Event
+from manifest_auth.context import Acting, AdminCaller, Request
 from manifest_auth.errors import Conflict, InvalidToken, NotFound
 from manifest_auth.store import Listing, SystemUnit, global_
 from manifest_auth.store.tables import admin_sessions, system_admins
+from manifest_auth.tenants import step_up
 
 _A, _S = system_admins.c, admin_sessions.c
 
@@ -115,7 +116,7 @@ def get_managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "")
 
     Raises NotFound, InvalidToken, Conflict, ReauthenticationRequired.
     """
-    require_recent(ctx)
+    step_up.check(ctx, Act.ADMINS)
     lock_active_admins(unit, ctx)
     get_listed(unit, admin_id)
     if own and admin_id == ctx.admin.admin_id:
@@ -126,7 +127,7 @@ def get_managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "")
 def create(unit: SystemUnit, by: Acting, username: str, password_hash: str) -> int:
     """Creates an admin; the id. Raises ValidationError, ReauthenticationRequired, and Conflict when the name is
     taken."""
-    require_recent(by)
+    step_up.check(by, Act.ADMINS)
     admin_id = admins.create(unit, username, password_hash, by.origin.at)
     audit.record_installation(unit, by, Event.ADMIN_CREATED, f"admin:{admin_id}", name=username)
     return admin_id
@@ -135,7 +136,7 @@ def create(unit: SystemUnit, by: Acting, username: str, password_hash: str) -> i
 def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
     """Disables an admin and ends the sessions. Raises NotFound, InvalidToken, ReauthenticationRequired, and Conflict
     for an admin who is disabled already and for the last active one."""
-    require_recent(ctx)
+    step_up.check(ctx, Act.ADMINS)
     active = lock_active_admins(unit, ctx)
     if get_listed(unit, admin_id).disabled_at is not None:
         raise Conflict("The system admin is disabled already")

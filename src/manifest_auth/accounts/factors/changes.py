@@ -69,8 +69,8 @@ def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str =
 
 
 def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int) -> Dropped:
-    """Takes all factors, codes and trust of a locked user away, and ends all sessions and challenges. Where the client
-    requires a factor, the next sign-in enrols one, without another time of grace."""
+    """Takes all factors, codes and trust of a locked user away, and ends all sessions and challenges. Where a factor is
+    required, the next sign-in enrols one, without another time of grace."""
     gone = int(totp.drop(unit, user_id)) + passkey_rows.drop_all(unit, user_id)
     recovery_codes.drop(unit, user_id)
     return Dropped(gone, _changed(unit, user_id, 0, reason, now, due_at=now))

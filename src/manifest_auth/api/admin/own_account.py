@@ -14,10 +14,11 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth.accounts.admins import second_factor
 from manifest_auth.api.admin.auth import Otp
 from manifest_auth.errors import Conflict, InvalidCredentials, Overloaded, RateLimited
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Wire, or_none
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire, or_none
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_own_account
 from manifest_auth.sign_in.admin_own_account import Credentials
+from manifest_auth.text.canonical import when
 
 Password = Annotated[str, Meta(min_length=1, max_length=256)]
 
@@ -62,6 +63,12 @@ class RecoveryCodesData(Wire, frozen=True):
     recovery_codes: tuple[str, ...]
 
 
+class ProvedData(Wire, frozen=True):
+    """``authenticatedAt``: acts that need a recent proof are open for ten minutes from then on."""
+
+    authenticated_at: Time
+
+
 class OwnNothing(Wire, frozen=True): ...
 
 
@@ -75,6 +82,10 @@ async def _password(ctx: RequestContext, call: Call[AdminPasswordBody]) -> OwnNo
         ctx, Credentials(body.current_password, or_none(body.otp)), body.new_password
     )
     return OwnNothing()
+
+
+async def _reauthenticate(ctx: RequestContext, call: Call[ProofBody]) -> ProvedData:
+    return ProvedData(when(await admin_own_account.reauthenticate(ctx, _proof(call.body))))
 
 
 async def _read(ctx: RequestContext, call: Call[None]) -> SecondFactorData:
@@ -111,6 +122,8 @@ _PROOF = (InvalidCredentials, RateLimited, Overloaded)
 ROUTES = (
     Route("POST", f"{_BASE}/password", _password, Access.ADMIN, "Set your own new password; ends your other sessions",
           limit=AUTH_LIMIT, refusals=_PROOF),
+    Route("POST", f"{_BASE}/reauthenticate", _reauthenticate, Access.ADMIN,
+          "Prove again who you are, for acts that need it", limit=AUTH_LIMIT, refusals=_PROOF),
     Route("GET", _FACTOR, _read, Access.ADMIN, "Whether you have a second factor"),
     Route("POST", _FACTOR, _enrol, Access.ADMIN, "Start to enrol a second factor (TOTP); its secret is returned once",
           limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict)),

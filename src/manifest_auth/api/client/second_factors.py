@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.api.client.auth import EndedData, Nothing
+from manifest_auth.api.client.passkeys import WirePasskey, shown
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
 from manifest_auth.services import RequestContext
@@ -22,17 +23,6 @@ class TotpConfirmBody(msgspec.Struct, frozen=True):
 class TotpData(Wire, frozen=True):
     created_at: Time
     last_used_at: Time | None
-
-
-class PasskeyData(Wire, frozen=True):
-    """``backedUp``: whether it is synced, as the browser said last; ``provider``: who keeps it, where that is known."""
-
-    id: str
-    name: str
-    created_at: Time
-    last_used_at: Time | None
-    backed_up: bool
-    provider: str | None
 
 
 class TrustedData(Wire, frozen=True):
@@ -56,7 +46,7 @@ class FactorsData(Wire, frozen=True):
     """``totp``: the authenticator app, null where there is none."""
 
     totp: TotpData | None
-    passkeys: tuple[PasskeyData, ...]
+    passkeys: tuple[WirePasskey, ...]
     recovery_codes_left: int
     trusted: tuple[TrustedData, ...]
     policy: PolicyData
@@ -78,10 +68,9 @@ class FactorCodesData(Wire, frozen=True):
 
 async def _look(ctx: RequestContext, call: Call[None]) -> FactorsData:
     found = await own.look(ctx)
-    passkeys = (PasskeyData.of(row, backed_up=bool(row.backup_state), provider=None) for row in found.passkeys)
     return FactorsData(
         TotpData.of(found.totp) if found.totp is not None else None,
-        tuple(passkeys),
+        tuple(map(shown, found.passkeys)),
         found.codes_left,
         tuple(TrustedData.of(row) for row in found.trusted),
         PolicyData(found.is_required, when(found.due_at) if found.due_at is not None else None, found.methods),

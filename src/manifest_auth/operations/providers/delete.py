@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from manifest_auth import audit, providers, sessions
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import step_up
 
 STEP = 100  # identities in one transaction
 
@@ -23,6 +24,8 @@ STEP = 100  # identities in one transaction
 async def delete(ctx: RequestContext, client: Callable[[SystemUnit], TenantUnit], name: str, *, by_admin: bool) -> None:
     """Deletes the provider. ``client``: returns the client's unit; ``by_admin``: the caller ranks as an Admin. Raises
     NotFound, and Forbidden for a User Admin where its groups granted the role Admin, which only an Admin removes."""
+
+    step_up.check(ctx, Act.PROVIDERS)
 
     def work(unit: SystemUnit) -> bool:
         bound = client(unit)

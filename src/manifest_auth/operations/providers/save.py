@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from manifest_auth import audit, providers, sessions
-from manifest_auth.audit import Event, Origin
+from manifest_auth.audit import Act, Event, Origin
 from manifest_auth.context import AdminCaller
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.providers import Provider, Secrets, Settings
@@ -16,6 +16,7 @@ from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in.providers import kinds
 from manifest_auth.sign_in.providers.kinds import KINDS, settings_of
 from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.text.canonical import check_name
 from manifest_auth.text.models import convert
@@ -72,6 +73,7 @@ def merged(before: Provider | None, draft: Draft) -> Settings:
 async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
     """Validates a body, and makes the key that SAML needs, outside of a transaction. ``client``: its identifier. Raises
     ValidationError."""
+    step_up.check(ctx, Act.PROVIDERS)
     draft = draft_of(body)
     settings = merged(None, draft)
     kind = KINDS[settings.own.kind]
@@ -98,6 +100,7 @@ async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
 def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by_admin: bool) -> Provider:
     """Changes a provider. ``by_admin``: the caller ranks as an Admin. Raises NotFound, ValidationError, Conflict,
     Forbidden."""
+    step_up.check(ctx, Act.PROVIDERS)
     services = ctx.services
     before = providers.get(unit, name, lock=True)
     settings = merged(before, draft)
@@ -125,6 +128,7 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
 
 def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_admin: bool) -> Provider:
     """Switches a provider on, or off, which ends its sessions. Raises NotFound, Conflict, Forbidden."""
+    step_up.check(ctx, Act.PROVIDERS)
     provider = providers.get(unit, name, lock=True)
     if (provider.disabled_at is None) == on:
         raise Conflict(f"The provider is switched {'on' if on else 'off'} already")
@@ -139,6 +143,7 @@ def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_adm
 async def prepare_key(ctx: RequestContext, client: str, provider: Provider) -> Callable[[TenantUnit], Provider]:
     """Makes a new key outside of a transaction; returns the function that stores it. Raises Conflict for a kind without
     a key."""
+    step_up.check(ctx, Act.PROVIDERS)
     pair = await KINDS[provider.kind].new_key(ctx, _key_name(client, provider.name))
     if pair is None:
         raise Conflict("Only SAML providers have a key of this server")

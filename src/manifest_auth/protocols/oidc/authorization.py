@@ -10,7 +10,7 @@ from manifest_auth.protocols.oidc.messages import Authorization, Discovered, Reg
 def address(found: Discovered, registration: Registration, asked: Authorization) -> str:
     """The address of the authorization request. A query in the endpoint's address is kept (RFC 6749, section 3.1)."""
     scopes = dict.fromkeys(("openid", *registration.scopes))
-    query = {
+    query: dict[str, str | int | None] = {
         "response_type": "code",
         "client_id": registration.client_id,
         "redirect_uri": asked.redirect_uri,
@@ -21,6 +21,7 @@ def address(found: Discovered, registration: Registration, asked: Authorization)
         "code_challenge_method": "S256",
         "login_hint": asked.login_hint,
         "prompt": asked.prompt,
+        "max_age": asked.max_age,
     }
     given = urlencode({name: text for name, text in query.items() if text is not None}, quote_via=quote)
     return f"{found.authorization_endpoint}{'&' if '?' in found.authorization_endpoint else '?'}{given}"

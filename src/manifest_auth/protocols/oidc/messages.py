@@ -34,7 +34,8 @@ class Discovered(NamedTuple):
 
 
 class Authorization(NamedTuple):
-    """Parameters of one authorization request. ``challenge``: of PKCE, S256."""
+    """Parameters of one authorization request. ``challenge``: of PKCE, S256; ``max_age``: seconds since the person
+    authenticated, at most."""
 
     state: str
     nonce: str
@@ -42,6 +43,7 @@ class Authorization(NamedTuple):
     redirect_uri: str
     login_hint: str | None = None
     prompt: str | None = None
+    max_age: int | None = None
 
 
 class Answer(NamedTuple):

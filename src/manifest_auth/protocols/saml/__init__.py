@@ -20,4 +20,5 @@ from manifest_auth.protocols.saml.errors import NotBase64, Refused
 from manifest_auth.protocols.saml.metadata import Metadata, check_address, read_metadata, sp_metadata
 from manifest_auth.protocols.saml.reading import UnverifiedResponse, read
 from manifest_auth.protocols.saml.requests import authn_request, post_page, redirect_address
+from manifest_auth.protocols.saml.times import read_time
 from manifest_auth.protocols.saml.verification import Policy, verify

@@ -56,8 +56,6 @@ def read(given: dict[str, Any]) -> Credential:
         raise Refused("id and rawId differ")
     if not 0 < len(raw(found.id, "id")) <= MOST_ID:
         raise Refused("id: length")
-    if found.type != "public-key":
-        raise Refused("type")
     return found
 
 

@@ -40,8 +40,8 @@ def verify(
     """Verifies an answer, all but its counter. ``named``: the browser was told whose passkeys to ask for. Raises
     Refused."""
     handle = passkey_rows.handle_of(unit, row.user_id)
-    if not challenge or handle is None or row.rp_id != party.id:
-        raise Refused("no challenge, or a passkey of a former RP ID")
+    if handle is None or row.rp_id != party.id:
+        raise Refused("a passkey of a former RP ID")
     known = Known(row.public_key, handle, not named, bool(row.backup_eligible))
     return webauthn.verify_assertion(credential, Expected(challenge, party.id, party.origins), known)
 

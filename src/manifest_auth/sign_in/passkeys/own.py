@@ -1,4 +1,4 @@
-"""One's own passkeys: added, renamed and removed by their signed-in owner."""
+"""One's own passkeys: added, renamed and removed by their signed-in owner, who is asked for a recent proof."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from manifest_auth.accounts.factors import Kind, passkey_rows
 from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
-from manifest_auth.audit import Event
-from manifest_auth.context import Principal
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import InvalidToken, NotFound, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.protocols import webauthn
@@ -20,9 +19,9 @@ from manifest_auth.runtime import mail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import challenges, registration
 from manifest_auth.sign_in.passkeys.registration import Added
-from manifest_auth.sign_in.second_factor import gate
+from manifest_auth.sign_in.second_factor import gate, session_proof
 from manifest_auth.store import SystemUnit
-from manifest_auth.tenants import Tenant
+from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.text.canonical import check_line
 
 _WRONG = "The browser's answer does not fit: start again"
@@ -31,15 +30,12 @@ _WRONG = "The browser's answer does not fit: start again"
 async def begin(ctx: RequestContext) -> dict[str, Any]:
     """What the caller's browser needs to make a passkey. Raises ValidationError where the client allows none, Conflict
     where passkeys are off, or the caller has as many as one may have."""
+    step_up.check(ctx, Act.FACTORS)
     await webauthn.load()
     caller = ctx.user
 
     def work(unit: SystemUnit) -> dict[str, Any]:
-        tenant, user = (
-            tenants.get(unit, caller.tenant_id),
-            users.get(unit.of(caller.tenant_id), caller.user_id, lock=True),
-        )
-        gate.check_method(ctx, tenants.settings_of(tenant.settings), "passkey")
+        tenant, user = _who_may_add(unit, ctx)
         return registration.options_for(unit, ctx, tenant, user, challenges.new(ctx, "add", caller.session_id))
 
     return await ctx.services.store.write(work)
@@ -48,15 +44,12 @@ async def begin(ctx: RequestContext) -> dict[str, Any]:
 async def add(ctx: RequestContext, credential: dict[str, Any], name: str) -> Added:
     """Adds the passkey that the caller's browser made; the caller's other sessions end. Raises ValidationError for a
     wrong answer or name, Conflict as :func:`begin` and for a credential that is registered already."""
+    step_up.check(ctx, Act.FACTORS)
     await webauthn.load()
     caller = ctx.user
 
     def work(unit: SystemUnit) -> Added:
-        tenant, user = (
-            tenants.get(unit, caller.tenant_id),
-            users.get(unit.of(caller.tenant_id), caller.user_id, lock=True),
-        )
-        gate.check_method(ctx, tenants.settings_of(tenant.settings), "passkey")
+        tenant, user = _who_may_add(unit, ctx)
         try:
             challenge = webauthn.challenge_of(credential)
             if why := challenges.why_not(ctx, "add", caller.session_id, challenge):
@@ -66,6 +59,7 @@ async def add(ctx: RequestContext, credential: dict[str, Any], name: str) -> Add
             raise ValidationError(details=[("credential", _WRONG)], reason=f"passkey: {refused}") from None
         if not challenges.use_up(unit, challenge):
             raise InvalidToken(reason="passkey: challenge used before", replay="passkey")
+        session_proof.enrolled(unit.of(tenant.id), ctx, "passkey")
         return added
 
     added = await ctx.services.store.write(work)
@@ -73,16 +67,17 @@ async def add(ctx: RequestContext, credential: dict[str, Any], name: str) -> Add
     return added
 
 
-def _who_may_add(unit: SystemUnit, caller: Principal) -> tuple[Tenant, User]:
+def _who_may_add(unit: SystemUnit, ctx: RequestContext) -> tuple[Tenant, User]:
     """Client and locked user of the caller. Raises ValidationError where the client allows no passkeys."""
-    tenant = tenants.get(unit, caller.tenant_id)
-    user = users.get(unit.of(tenant.id), caller.user_id, lock=True)
+    tenant = tenants.get(unit, ctx.user.tenant_id)
+    user = users.get(unit.of(tenant.id), ctx.user.user_id, lock=True)
     gate.check_method(ctx, tenants.settings_of(tenant.settings), "passkey")
     return tenant, user
 
 
 async def rename(ctx: RequestContext, passkey_id: str, name: str) -> Passkey:
     """Gives one of the caller's passkeys another name. Raises NotFound, ValidationError."""
+    step_up.check(ctx, Act.FACTORS)
     caller = ctx.user
     check_line(name, "name", registration.LONGEST_NAME)
 
@@ -101,6 +96,7 @@ async def rename(ctx: RequestContext, passkey_id: str, name: str) -> Passkey:
 async def remove(ctx: RequestContext, passkey_id: str) -> None:
     """Removes one of the caller's passkeys; the caller's other sessions end. Raises NotFound, and Conflict for the last
     factor of an account that must have one."""
+    step_up.check(ctx, Act.FACTORS)
     caller = ctx.user
 
     def work(unit: SystemUnit) -> Queued | None:

@@ -60,6 +60,8 @@ async def start_code_flow(
     callback = addresses.chosen(found)
     started = await provider_flow.begin(ctx, chosen, callback)
     authorization = authorization_of(started, callback.redirect_uri, login_hint=login_hint or None)
+    if chosen.request.is_reauthentication:  # both: each is ignored or removed somewhere
+        authorization = authorization._replace(prompt="login", max_age=0)
     return SignInStart(started, services.oidc.authorization_address(found, registration, authorization))
 
 

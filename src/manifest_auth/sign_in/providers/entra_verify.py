@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts.users import User
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -35,6 +35,7 @@ from manifest_auth.sign_in.providers.entra import EntraSettings, accepted_by
 from manifest_auth.sign_in.providers.microsoft import person_of
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import step_up
 
 T = TypeVar("T")
 METHOD = EntraSettings.kind
@@ -104,8 +105,10 @@ async def link(ctx: RequestContext, name: str, token: str) -> None:
     """Links the person of a token to the caller, who is signed in with a session; sending the token is the consent.
     ``name``: of the provider.
 
-    Raises NotFound, Conflict for a provider of another kind, SsoFailed, AccountDisabled, ProviderUnavailable.
+    Raises NotFound, Conflict for a provider of another kind, SsoFailed, AccountDisabled, ProviderUnavailable,
+    ReauthenticationRequired.
     """
+    step_up.check(ctx, Act.IDENTITIES)
     session_id = ctx.user.session_id
     provider = await ctx.store.read(lambda unit: providers.get(unit, name))
     if provider.kind != METHOD:

@@ -24,7 +24,7 @@ from manifest_auth.sign_in import completion, exchange_codes, return_addresses
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
-from manifest_auth.sign_in.providers import account_matching, provider_tries
+from manifest_auth.sign_in.providers import account_matching, provider_reauthentication, provider_tries
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
@@ -42,20 +42,21 @@ class ProviderChoice(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a sign-in at a provider ended. Neither ``signed_in`` nor ``code``: an identity was linked, or a provider
-    tried."""
+    """How a sign-in at a provider ended. Neither ``signed_in`` nor ``code``: an identity was linked, a provider
+    tried, or a session proved anew."""
 
     return_to: str
     signed_in: SignedIn | None = None
     code: str | None = None
     is_try: bool = False
+    is_proof: bool = False
 
     @property
     def result(self) -> Result:
         """The result's label in the metrics."""
         if self.is_try:
             return "tried"
-        return "ok" if self.signed_in is not None else "code" if self.code is not None else "linked"
+        return "ok" if self.signed_in is not None or self.is_proof else "code" if self.code is not None else "linked"
 
     @classmethod
     def of_try(cls, flow: Flow) -> Outcome:
@@ -125,6 +126,14 @@ async def complete(
     if flow is not None and flow.is_try:
         await provider_tries.complete(ctx, provider, person, flow, browser, use)
         return Outcome.of_try(flow)
+    if flow is not None and flow.is_reauthentication:
+
+        def is_listed(unit: SystemUnit, roles: int) -> bool:
+            tenant = tenants.get(unit, provider.tenant_id)
+            return return_addresses.is_allowed(_listed(tenant, provider, roles), flow.return_to)
+
+        await provider_reauthentication.complete(ctx, provider, person, flow, use, is_listed)
+        return Outcome(return_to, is_proof=True)
 
     def matched(unit: SystemUnit) -> int:
         bound = unit.of(provider.tenant_id)
@@ -170,12 +179,12 @@ async def complete(
         def coded(unit: SystemUnit) -> str:
             user_id = matched(unit)
             with stored_unless_refused(unit, user_id):
-                return _code(unit, ctx, provider, user_id, flow, browser)
+                return _code(unit, ctx, provider, person, user_id, flow, browser)
 
         return Outcome(return_to, code=await retry_conflicts(lambda: ctx.services.store.write(coded)))
 
     def complete_with_session(unit: SystemUnit) -> SignedIn:
-        identity = _identity(provider, matched(unit))
+        identity = _identity(provider, matched(unit), person, ctx.now)
         with stored_unless_refused(unit, identity.user_id):
             pending = Pending(return_to=return_to)
             return completion.complete_sign_in(unit, ctx, provider.tenant_id, identity, browser, pending)
@@ -210,14 +219,18 @@ def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_i
     return LinkGrant(session.user_id, None)
 
 
-def _identity(provider: Provider, user_id: int) -> Identity:
-    return Identity(provider.kind, user_id, ("provider",), provider_id=provider.id, needs_factor=False)
+def _identity(provider: Provider, user_id: int, person: Person, now: int) -> Identity:
+    at = min(person.proof.at, now) if person.proof.at is not None else None
+    return Identity(
+        provider.kind, user_id, ("provider",), provider_id=provider.id, authenticated_at=at, needs_factor=False
+    )
 
 
 def _code(
-    unit: SystemUnit, ctx: RequestContext, provider: Provider, user_id: int, flow: Flow, browser: BrowserCookies
-) -> str:
-    bound, identity = unit.of(provider.tenant_id), _identity(provider, user_id)
+    unit: SystemUnit, ctx: RequestContext, provider: Provider, person: Person, user_id: int, flow: Flow,
+    browser: BrowserCookies,
+) -> str:  # fmt: skip
+    bound, identity = unit.of(provider.tenant_id), _identity(provider, user_id, person, ctx.now)
     pending = Pending("code", flow.return_to, "code", flow.challenge)
     account = completion.check(unit, ctx, provider.tenant_id, identity, browser, pending)
     return exchange_codes.issue(bound, ctx, identity, account.proof, flow.challenge)

@@ -52,8 +52,14 @@ def person_of(assertion: Assertion, settings: SamlSettings) -> Person:
         last_name=_first(attributes, (names.last_name,) if names.last_name else _LAST),
         groups=_all(attributes, (names.groups,) if names.groups else _GROUPS),
         claims=attributes,
-        proof=Proof((), assertion.authn_context or "", assertion.authn_instant or ""),
+        proof=Proof((), assertion.authn_context or "", assertion.authn_instant or "", _time(assertion.authn_instant)),
     )
+
+
+def _time(instant: str | None) -> int | None:
+    from manifest_auth.protocols import saml
+
+    return saml.read_time(instant) if instant else None
 
 
 def _all(attributes: dict[str, tuple[str, ...]], names: Iterable[str]) -> tuple[str, ...]:

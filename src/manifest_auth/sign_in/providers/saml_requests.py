@@ -30,13 +30,14 @@ async def begin(ctx: RequestContext, chosen: ProviderChoice) -> SignInStart:
         raise Conflict("Linking needs the provider's redirect binding")
     started = await provider_flow.begin(ctx, chosen, None)
     client, request_id, state = chosen.tenant.identifier, started.request_id, started.state
+    force = chosen.request.is_reauthentication
     if own.binding != "post" or is_link:
         from manifest_auth.protocols import saml
 
-        request, key, _ = _request(ctx, chosen.provider, client, request_id, own.redirect_url)
+        request, key, _ = _request(ctx, chosen.provider, client, request_id, own.redirect_url, force=force)
         return SignInStart(started, saml.redirect_address(own.redirect_url, request, state, key))
     form = f"{ctx.services.settings.public_url.rstrip('/')}{FORM}?state={state}"
-    return SignInStart(started, form, _page(ctx, chosen.provider, client, request_id, state))
+    return SignInStart(started, form, _page(ctx, chosen.provider, client, request_id, state, force=force))
 
 
 async def page_of(ctx: RequestContext, state: str, cookie_of: CookieOf) -> tuple[bytes, str]:
@@ -53,24 +54,27 @@ async def page_of(ctx: RequestContext, state: str, cookie_of: CookieOf) -> tuple
     flow, provider, client = await ctx.services.store.read(work)
     if flow.request_id is None or not provider.own(SamlSettings).post_url:
         raise SsoFailed(reason="the provider takes no posted requests")
-    return _page(ctx, provider, client, flow.request_id, state)
+    return _page(ctx, provider, client, flow.request_id, state, force=flow.is_reauthentication)
 
 
-def _page(ctx: RequestContext, provider: Provider, client: str, request_id: str, state: str) -> tuple[bytes, str]:
+def _page(
+    ctx: RequestContext, provider: Provider, client: str, request_id: str, state: str, *, force: bool
+) -> tuple[bytes, str]:
     from manifest_auth.protocols import saml
 
     destination = provider.own(SamlSettings).post_url
-    request, key, certificate = _request(ctx, provider, client, request_id, destination)
+    request, key, certificate = _request(ctx, provider, client, request_id, destination, force=force)
     return saml.post_page(destination, request, state, key, certificate)
 
 
 def _request(
-    ctx: RequestContext, provider: Provider, client: str, request_id: str, destination: str
+    ctx: RequestContext, provider: Provider, client: str, request_id: str, destination: str, *, force: bool
 ) -> tuple[bytes, bytes | None, bytes | None]:
-    """The request, and this server's key and certificate where requests are signed."""
+    """The request, and this server's key and certificate where requests are signed. ``force``: the person must
+    authenticate anew."""
     from manifest_auth.protocols import saml
 
-    request = saml.authn_request(request_id, ctx.now, destination, entity_id(ctx, client), acs(ctx))
+    request = saml.authn_request(request_id, ctx.now, destination, entity_id(ctx, client), acs(ctx), force)
     if not provider.own(SamlSettings).sign_requests:
         return request, None, None
     secrets = providers.open_secrets(ctx.services.sealer, provider)

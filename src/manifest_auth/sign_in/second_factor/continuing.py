@@ -9,7 +9,7 @@ from manifest_auth.accounts import factors
 from manifest_auth.accounts.factors import Kind, challenges, totp, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.users import User
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import InvalidToken, MfaRequired, Refusal
 from manifest_auth.protocols import totp as protocol
 from manifest_auth.protocols import webauthn
@@ -29,7 +29,7 @@ from manifest_auth.sign_in.second_factor.notices import Mails
 from manifest_auth.sign_in.second_factor.open_challenges import OVER, open_challenge, pending_of
 from manifest_auth.sign_in.sign_in_metrics import counted, counts
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import Tenant
+from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
@@ -167,6 +167,7 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
         raise InvalidToken(reason=why)
     codes: tuple[str, ...] = ()
     if challenge.enrols:
+        step_up.proved_otherwise(ctx, Act.FACTORS)
         judged, codes = _enrol(unit, judging, tenant, user, pending)
     elif judging.answer.passkey is not None:
         refused = assertions.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)

@@ -129,13 +129,14 @@ def methods_of(ctx: RequestContext, settings: StoredSettings) -> tuple[str, ...]
     """The factors that a user may enrol here: those of the client's policy, without passkeys where browsers make none
     at the public address. An authenticator app where nothing else is left, so that no policy locks users out."""
     none_made = why_no_passkeys(ctx.services.settings)
-    methods = tuple(name for name in settings.second_factor.methods if not (none_made and name == "passkey"))
-    return methods or ("totp",)
+    found = tuple(name for name in settings.second_factor.methods if not (none_made and name == "passkey"))
+    return found or ("totp",)
 
 
 def check_method(ctx: RequestContext, settings: StoredSettings, method: str) -> None:
     """Raises ValidationError where the client does not let users enrol such a factor."""
-    if method not in methods_of(ctx, settings) or settings.second_factor.policy == "off":
+    allowed = {*settings.second_factor.methods, *methods_of(ctx, settings)}
+    if method not in allowed or settings.second_factor.policy == "off":
         raise ValidationError(details=[("method", "Your organisation does not allow this kind of second factor")])
 
 

@@ -1,7 +1,8 @@
 """A signed-in user's own second factors: what there is, the authenticator app, recovery codes, trusted browsers.
 
-One function for each act. A factor that the client's policy requires is replaced, never removed. With a factor added or
-removed all trust ends, and every session but the one that did it.
+One function for each act; those that change something ask for a recent proof. A factor that the client's policy
+requires is replaced, never removed. With a factor added or removed all trust ends, and every session but the one that
+did it.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.factors.totp import Totp
 from manifest_auth.accounts.factors.trusted_browsers import TrustedBrowser
 from manifest_auth.accounts.users import User
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.protocols import totp as protocol
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.second_factor import gate, new_app
+from manifest_auth.sign_in.second_factor import gate, new_app, session_proof
 from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import step_up
 
 T = TypeVar("T")
 
@@ -66,6 +68,7 @@ async def look(ctx: RequestContext) -> Own:
 async def begin_totp(ctx: RequestContext) -> NewApp:
     """A new secret, which counts from its first right code on (:func:`confirm_totp`). The app that counts until then
     still does. Raises ValidationError where the client does not let users enrol one."""
+    step_up.check(ctx, Act.FACTORS)
     caller = ctx.user
     gate.check_method(ctx, tenants.settings_of(caller.tenant_settings), "totp")
     secret = protocol.new_secret(ctx.services.random)
@@ -82,6 +85,7 @@ async def begin_totp(ctx: RequestContext) -> NewApp:
 async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
     """Makes the new secret count, in place of the one before; ten recovery codes if it is the first factor, else none.
     Raises Conflict where no secret waits, ValidationError for a wrong code."""
+    step_up.check(ctx, Act.FACTORS)
     gate.check_method(ctx, tenants.settings_of(ctx.user.tenant_settings), "totp")
 
     def work(unit: TenantUnit, user: User) -> tuple[tuple[str, ...], Queued | None]:
@@ -91,6 +95,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
             raise ValidationError(details=[("otp", "Not the code that the app shows now")])
         but = ctx.user.session_id
         codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=but)
+        session_proof.enrolled(unit, ctx, "otp")
         event = Event.SECOND_FACTOR_ENROLLED
         return codes, factor_notices.tell(unit, ctx, services.mail_queue, user, event, factor="totp", replaces=replaces)
 
@@ -100,6 +105,7 @@ async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
 async def remove_totp(ctx: RequestContext) -> None:
     """Removes the authenticator app, or a secret that waits for its first code. Raises NotFound where there is none,
     Conflict for the last factor of a user who must have one."""
+    step_up.check(ctx, Act.FACTORS)
     settings = tenants.settings_of(ctx.user.tenant_settings)
 
     def work(unit: TenantUnit, user: User) -> tuple[None, Queued | None]:
@@ -116,7 +122,9 @@ async def remove_totp(ctx: RequestContext) -> None:
 
 
 async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
-    """Ten new recovery codes, to be shown once, which void all former ones. Raises Conflict without a factor."""
+    """Ten new recovery codes, to be shown once, which void all former ones. Raises Conflict without a factor,
+    ReauthenticationRequired."""
+    step_up.check(ctx, Act.FACTORS)
 
     def work(unit: TenantUnit, user: User) -> tuple[tuple[str, ...], Queued | None]:
         if not user.factors:
@@ -129,7 +137,8 @@ async def make_codes(ctx: RequestContext) -> tuple[str, ...]:
 
 async def end_trust(ctx: RequestContext, trusted_id: str | None = None) -> int:
     """Ends the trust of one browser of the caller, or of all; how many there were. Raises NotFound for one that is not
-    the caller's."""
+    the caller's, ReauthenticationRequired."""
+    step_up.check(ctx, Act.FACTORS)
     user_id = ctx.user.user_id
 
     def work(unit: TenantUnit) -> int:

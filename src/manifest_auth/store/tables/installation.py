@@ -56,7 +56,7 @@ admin_sessions = Table(
     at("refresh_changed_at"),
     Column("cookie_hash", Text),  # SHA-256 of the cookie's value; null: the session has tokens and no cookie
     at("cookie_seen_at", nullable=True),
-    at("proved_at", nullable=True),  # when password and code were shown last, on a page
+    at("proved_at", nullable=True),  # when password and code were verified last; null: before it was stored
     Index(None, "admin_id"),
     Index(None, "ends_at"),
     Index(None, "cookie_hash", unique=True),

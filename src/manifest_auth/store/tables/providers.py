@@ -80,9 +80,9 @@ sign_in_flows = Table(
     Column("request_id", Text, unique=True),  # of a SAML request
     sealed("secrets", "sign_in_flows/{key}/secrets"),  # nonce and PKCE verifier; of a finished try, its result
     Column("return_to", Text, nullable=False),
-    Column("response", Text, nullable=False),  # `cookie`, `code`, or `try`
+    Column("response", Text, nullable=False),  # `cookie`, `code`, `try` or `reauthenticate`
     Column("challenge", Text, nullable=False),  # the app's own PKCE challenge for its one-time code, or empty
-    Column("link_session_id", Text),  # the session that links an identity to its user, or tries the provider
+    Column("link_session_id", Text),  # the session that links an identity, tries the provider, or is proved anew
     Column("invitation_id", BigInt),
     Column("redirect_uri", Text, nullable=False, server_default=""),  # the callback address of the answer
     # 1: the answer must name its issuer (RFC 9207).

@@ -13,12 +13,13 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy import func as sql
 
 from manifest_auth import audit, tenants
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.protocols.microsoft import CONSUMERS, GUID
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, global_, tenant_scoped, upsert
 from manifest_auth.store.tables import directory_claims, directory_owners
+from manifest_auth.tenants import step_up
 
 MOST = 100
 PENDING, PROVED = "pending", "proved"
@@ -174,6 +175,7 @@ def revoke(unit: TenantUnit, who: Acting, directory: str) -> None:
 
 def release(unit: TenantUnit, who: Acting, directory: str) -> None:
     """Removes the claim; another client may then prove the directory. Raises NotFound."""
+    step_up.check(who, Act.DOMAINS)
     found = get(unit, directory, lock=True)
     unit.change(_DELETE, of_directory=directory)
     unit.announce("tenant", unit.tenant_id)

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from manifest_auth import audit
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.runtime.clock import Random
 from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import domain_names, domain_rows
 from manifest_auth.tenants.claims.domain_rows import LISTING, MOST, PENDING, PROVED, VOUCHED, Claim
 from manifest_auth.text.canonical import check_line
@@ -26,6 +27,7 @@ SHORTEST_REASON, LONGEST_REASON = 10, 500
 
 def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
     """A new claim, which does not count yet. Raises ValidationError, and Conflict where the client has it already."""
+    step_up.check(who, Act.DOMAINS)
     domain_names.check(domain)
     if not _add(unit, who, domain, random):
         raise Conflict("This domain is claimed already")
@@ -78,6 +80,7 @@ def vouch(unit: TenantUnit, who: Acting, domain: str, reason: str, random: Rando
 
 def release(unit: SystemUnit, tenant_id: int, who: Acting, domain: str) -> None:
     """Removes a claim, and the ownership where it counted. Raises NotFound."""
+    step_up.check(who, Act.DOMAINS)
     owner, own = domain_rows.owner_of(unit, domain, lock=True), unit.of(tenant_id)
     gone = get(own, domain, lock=True)
     domain_rows.disown(own, domain)

@@ -1,0 +1,103 @@
+"""Acts that need a recent proof of who acts, and the events by which the audit trail knows them.
+
+:mod:`manifest_auth.tenants.step_up` decides whether the proof is recent, and marks the request with the act that it was
+asked about. The trail refuses an event of such an act from a request without that mark, and with it the whole
+transaction: an act that forgets to ask does not happen.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+from manifest_auth.context import Acting, AdminCaller, Principal, Request
+
+
+class Act(enum.IntFlag):
+    """``EMAIL`` to ``IDENTITIES``: of one's own account; ``PASSWORD``: a change of it, which brings the current one.
+    ``RANKS``: someone becomes Admin or User Admin, or gets a link as such. ``DELETION`` to ``INSTALLATION``: of system
+    admins."""
+
+    EMAIL = enum.auto()
+    PASSWORD = enum.auto()
+    FACTORS = enum.auto()
+    IDENTITIES = enum.auto()
+    OTHERS_FACTORS = enum.auto()
+    SESSIONS = enum.auto()
+    RANKS = enum.auto()
+    OTHERS_PASSWORDS = enum.auto()
+    PROVIDERS = enum.auto()
+    DOMAINS = enum.auto()
+    RULES = enum.auto()
+    EXPORT = enum.auto()
+    DELETION = enum.auto()
+    ADMINS = enum.auto()
+    KEYS = enum.auto()
+    LICENCE = enum.auto()
+    INSTALLATION = enum.auto()
+
+
+#: Acts of system admins that need it; all others are acts of users alone.
+OF_SYSTEM_ADMINS = Act.OTHERS_FACTORS | Act.DELETION | Act.ADMINS | Act.KEYS | Act.LICENCE | Act.INSTALLATION
+#: By event, the acts of users of which one was asked about. An act that is left out leaves an event that others leave.
+_USERS_EVENTS: Mapping[str, Act] = {
+    "user_created": Act.RANKS,
+    "user_restored": Act.RANKS,
+    "user_invited": Act.RANKS,
+    "provider_created": Act.PROVIDERS,
+    "provider_changed": Act.PROVIDERS,
+    "provider_switched_off": Act.PROVIDERS,
+    "provider_switched_on": Act.PROVIDERS,
+    "provider_deleted": Act.PROVIDERS,
+    "domain_claimed": Act.DOMAINS | Act.PROVIDERS,
+    "domain_released": Act.DOMAINS,
+    "directory_claimed": Act.DOMAINS | Act.PROVIDERS,
+    "directory_released": Act.DOMAINS,
+    "client_changed": Act.RULES,
+    "audit_exported": Act.EXPORT,
+    "second_factor_reset": Act.OTHERS_FACTORS,
+}
+#: The same, where the event is about the account of who acts.
+_OWN_EVENTS: Mapping[str, Act] = {
+    "email_change_started": Act.EMAIL,
+    "password_changed": Act.PASSWORD,
+    "identity_unlinked": Act.IDENTITIES,
+    "second_factor_begun": Act.FACTORS,
+    "second_factor_enrolled": Act.FACTORS,
+    "second_factor_removed": Act.FACTORS,
+    "passkey_added": Act.FACTORS,
+    "passkey_removed": Act.FACTORS,
+    "recovery_codes_made": Act.FACTORS,
+}
+_ADMINS_EVENTS: Mapping[str, Act] = {
+    "client_deletion_started": Act.DELETION,
+    "admin_created": Act.ADMINS,
+    "admin_disabled": Act.ADMINS,
+    "admin_enabled": Act.ADMINS,
+    "admin_password_reset": Act.ADMINS,
+    "keys_rotated": Act.KEYS,
+    "key_retired": Act.KEYS,
+    "license_installed": Act.LICENCE,
+    "license_refused": Act.LICENCE,
+    "installation_changed": Act.INSTALLATION,
+    "second_factor_reset": Act.OTHERS_FACTORS,
+}
+
+
+class NotAsked(Exception):
+    """A bug: an act that needs a recent proof did not ask for it."""
+
+
+def check_was_asked(acting: Acting, event: str, subject: str) -> None:
+    """Raises NotAsked where the event's act was not asked about in this request."""
+    if not isinstance(acting, Request):
+        return
+    caller, needed = acting.caller, Act(0)
+    if isinstance(caller, Principal):
+        needed = _USERS_EVENTS.get(event, needed)
+        if subject == caller.actor:
+            needed |= _OWN_EVENTS.get(event, Act(0))
+    elif isinstance(caller, AdminCaller):
+        needed = _ADMINS_EVENTS.get(event, needed)
+    if needed and not needed & acting.asked:
+        raise NotAsked(f"{event} of {caller.actor}: no recent proof was asked for")

@@ -1,0 +1,202 @@
+"""A signed-in user proves anew who they are, for acts that need a recent proof.
+
+The session keeps its keys: only what it has proved, and when, changes. Refresh never moves that.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from manifest_auth import audit, sessions, tenants
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Event
+from manifest_auth.context import Principal
+from manifest_auth.errors import (
+    Conflict,
+    InvalidCredentials,
+    InvalidToken,
+    ValidationError,
+)
+from manifest_auth.protocols import webauthn
+from manifest_auth.protocols.webauthn import Refused
+from manifest_auth.providers import Provider
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions.proofs import MFA, Way
+from manifest_auth.sign_in import current_password, password
+from manifest_auth.sign_in.current_password import Proved
+from manifest_auth.sign_in.identity import BrowserCookies
+from manifest_auth.sign_in.linking import Started
+from manifest_auth.sign_in.passkeys import assertions, challenges
+from manifest_auth.sign_in.providers import entra_bearer, provider_reauthentication
+from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
+from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
+from manifest_auth.sign_in.second_factor.continuing import ENTRY_POINT
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import step_up
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import Counters, Wait
+
+_NO_ANSWER = Answer()
+_WRONG = "This does not prove who you are"
+_FIELDS = {"passkey": "credential"}  # members that have another name here
+
+
+class Reauthenticated(NamedTuple):
+    """``at``: the moment of the proof, milliseconds; ``amr``: what was proved."""
+
+    at: int
+    amr: tuple[Way, ...]
+
+
+async def reauthenticate(
+    ctx: RequestContext, typed: str | None, answer: Answer, browser: BrowserCookies
+) -> Reauthenticated:
+    """Verifies the caller's password (``typed``) and, where the account has a second factor, an answer of it; a passkey
+    answers for both. A code alone completes a password or a sign-in at the provider of the last ten minutes.
+
+    Raises InvalidCredentials, ValidationError for members that prove too little, ReauthenticationRequired for an
+    account that only its provider proves, RateLimited, Overloaded, InvalidToken, and Conflict for a caller without a
+    session.
+    """
+    caller = ctx.user
+    _check_session(caller)
+    member = "" if answer == _NO_ANSWER else answer.member
+    _check_members(ctx, typed, member)
+    if member == "passkey":
+        await webauthn.load()
+    counters = await _count(ctx, browser) if member else None
+    failed = Event.REAUTHENTICATION_FAILED
+    proved = await current_password.prove(ctx, typed, failed) if typed is not None else None
+
+    def work(unit: SystemUnit) -> Reauthenticated:
+        done = _verified(unit, ctx, answer, member, counters, proved)
+        bound = unit.of(caller.tenant_id)
+        if not sessions.proved_again(bound, caller.session_id, caller.user_id, done.amr, done.at):
+            raise InvalidToken(reason="the session has ended meanwhile")
+        detail = {"session": caller.session_id, "amr": list(done.amr)}
+        audit.record(bound, ctx, Event.REAUTHENTICATED, caller.actor, **detail)
+        return done
+
+    return await ctx.services.store.write(work)
+
+
+def _check_session(caller: Principal) -> None:
+    if caller.method == entra_bearer.METHOD:
+        raise Conflict("A token of Entra ID has no session here: sign in")
+
+
+def _check_members(ctx: RequestContext, typed: str | None, member: str) -> None:
+    """Refuses what cannot suffice, before anything is verified or counted."""
+    caller, wanted = ctx.user, step_up.what_would_do(ctx.user)
+    if typed is not None and "password" not in wanted:
+        raise ValidationError(details=[("password", "Your account has no password")])
+    if member and not caller.factors:
+        raise ValidationError(details=[(_FIELDS.get(member, member), "Your account has no second factor")])
+    if member == "passkey":
+        return
+    if typed is None and not (member and step_up.has_recent_first(caller, ctx.now)):
+        if "password" not in wanted:
+            step_up.refuse(caller)
+        raise ValidationError(details=[("password", "Required")])
+    if caller.factors and not member:
+        raise ValidationError(details=[(name, "Required") for name in wanted[1:]])
+
+
+async def _count(ctx: RequestContext, browser: BrowserCookies) -> Counters:
+    """Counts the answer before it is judged, with the counters of the second step of a sign-in. Raises RateLimited."""
+    caller = ctx.user
+
+    def work(unit: SystemUnit) -> Counters | Wait:
+        bound, tenant = unit.of(caller.tenant_id), tenants.get(unit, caller.tenant_id)
+        user = users.get(bound, caller.user_id)
+        known = password.known_origin(unit, tenant, user, browser.device, ctx.address)
+        counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
+        wait = ctx.services.throttle.count(unit, counters, ctx.now)
+        if wait:
+            audit.record(bound, ctx, Event.THROTTLED, caller.actor, method=ENTRY_POINT, wait_ms=wait.ms)
+        return wait or counters
+
+    counted = await ctx.services.store.write_quickly(work)
+    if isinstance(counted, Wait):
+        raise ctx.services.throttle.refusal(ENTRY_POINT, counted)
+    return counted
+
+
+def _verified(
+    unit: SystemUnit, ctx: RequestContext, answer: Answer, member: str, counters: Counters | None, proved: Proved | None
+) -> Reauthenticated:
+    """Judges the answer, and checks the password again, for the locked user. Raises InvalidCredentials."""
+    caller, bound = ctx.user, unit.of(ctx.user.tenant_id)
+    user, at = users.get(bound, caller.user_id, lock=True), ctx.now
+    second: Way | None = None
+    if counters is not None:
+        judged = _judge(unit, ctx, user, answer)
+        if judged.way is None:
+            why = judged.why or f"{member}: {'used before' if judged.replay else 'wrong'}"
+            audit.record(bound, ctx, Event.REAUTHENTICATION_FAILED, caller.actor, why=why)
+            details = [(_FIELDS.get(member, member), "This is wrong, or was used before")]
+            raise InvalidCredentials(_WRONG, details=details, reason=why, replay=judged.replay)
+        second = judged.way
+        throttle.succeeded(unit, counters)
+        if second == "recovery":
+            audit.record(bound, ctx, Event.RECOVERY_CODE_USED, caller.actor)
+    first: tuple[Way, ...] = ()
+    if proved is not None:
+        proved.check_again(unit, user)
+        first = ("pwd",)
+    elif second != "passkey":
+        first, at = ("pwd" if step_up.uses_password(caller) else "provider",), caller.authenticated_at or 0
+    return Reauthenticated(at, (*first, second, MFA) if second is not None else first)
+
+
+def _judge(unit: SystemUnit, ctx: RequestContext, user: User, answer: Answer) -> Judged:
+    credential = answer.passkey
+    if credential is None:
+        return judge(unit.of(user.tenant_id), ctx, user, answer)
+    try:
+        challenge = webauthn.challenge_of(credential)
+    except Refused as refused:
+        return Judged(None, why=f"passkey: {refused}")
+    why = challenges.why_not(ctx, "reauthenticate", ctx.user.session_id, challenge)
+    if not why and not challenges.use_up(unit, challenge):
+        return Judged(None, "passkey", "passkey: challenge used before")
+    why = why or assertions.judge(unit, ctx, user, challenge, credential)
+    return Judged(None if why else "passkey", why=why)
+
+
+async def options(ctx: RequestContext) -> dict[str, Any]:
+    """What the caller's browser needs to answer with one of the caller's passkeys, in this session. Raises Conflict
+    where passkeys are off."""
+    caller = ctx.user
+    _check_session(caller)
+    await webauthn.load()
+
+    def work(unit: SystemUnit) -> dict[str, Any]:
+        user = users.get(unit.of(caller.tenant_id), caller.user_id)
+        return assertions.options_for(unit, ctx, user, challenges.new(ctx, "reauthenticate", caller.session_id))
+
+    return await ctx.services.store.read(work)
+
+
+async def begin_at_provider(ctx: RequestContext, name: str, return_to: str) -> Started:
+    """Starts a proof at a provider where the caller has an identity; ``name``: empty where there is only one.
+
+    Raises NotFound, SsoFailed, Conflict, ProviderUnavailable, and ValidationError for an address that is not listed.
+    """
+    caller = ctx.user
+    _check_session(caller)
+
+    def work(unit: SystemUnit) -> ProviderChoice:
+        bound, tenant = unit.of(caller.tenant_id), tenants.get(unit, caller.tenant_id)
+        provider: Provider = provider_reauthentication.choose(bound, ctx, name)
+        address = return_address(tenant, provider, return_to, roles=caller.roles)
+        return ProviderChoice(tenant, provider, provider_reauthentication.request_of(ctx, address))
+
+    chosen = await ctx.services.store.read(work)
+    kind = KINDS[chosen.provider.kind]
+    if not kind.start:
+        raise Conflict("This provider has no sign-in page")
+    beginning = await kind.begin(ctx, chosen, caller.email)
+    return Started(beginning.address, beginning.begun, kind.cross_site)

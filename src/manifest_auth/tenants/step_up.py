@@ -1,0 +1,100 @@
+"""Recent proof of who acts, before an act that a stolen session must not do (step-up authentication, RFC 9470).
+
+Everything that the check needs comes with the caller, so it costs no statement. An act asks once, in the function that
+every interface calls; :mod:`manifest_auth.audit.guarded_acts` holds that none forgets.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NoReturn
+
+from manifest_auth.audit.guarded_acts import OF_SYSTEM_ADMINS, Act
+from manifest_auth.context import RECENT_MS, Acting, AdminCaller, Principal, Request
+from manifest_auth.errors import ReauthenticationRequired
+from manifest_auth.permissions import Role
+from manifest_auth.tenants.settings import settings_of
+
+#: Those who hold one of these roles can give themselves and others access.
+RANKED: Final = Role.ADMIN.bit | Role.USER_ADMIN.bit
+#: Acts that every client guards; the others are guarded where ``stepUp`` is ``management``.
+_ALWAYS = Act.EMAIL | Act.PASSWORD | Act.FACTORS | Act.IDENTITIES | Act.OTHERS_FACTORS
+#: What a session may have proved that lets an account without any factor enrol its first.
+_FIRST = frozenset({"pwd", "provider", "link"})
+_SENTENCES: Final = {
+    "password": "Your password",
+    "otp": "A code of your authenticator app",
+    "credential": "Your passkey",
+    "recoveryCode": "One of your recovery codes",
+    "provider": "A new sign-in at your identity provider",
+}
+_TOTP, _PASSKEY = 1, 2  # bits of ``factors``
+
+
+def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
+    """Asks for a recent proof: users and system admins must have proved who they are within the last ten minutes, with
+    all that their account has. ``needed``: False where this call does nothing sensitive. The command line is not asked.
+    Raises ReauthenticationRequired.
+    """
+    if not isinstance(acting, Request):
+        return
+    acting.asked |= act
+    caller = acting.caller
+    if not needed:
+        return
+    if isinstance(caller, AdminCaller) and act & OF_SYSTEM_ADMINS and not _is_recent(caller.proved_at, acting.now):
+        raise ReauthenticationRequired("Password and code are needed again", details=[("password", "Your password")])
+    if isinstance(caller, Principal) and _guards(caller, act) and not _has_proved(caller, act, acting.now):
+        refuse(caller)
+
+
+def refuse(caller: Principal) -> NoReturn:
+    """Raises ReauthenticationRequired, which names what would do."""
+    raise ReauthenticationRequired(details=[(name, _SENTENCES[name]) for name in what_would_do(caller)])
+
+
+def proved_otherwise(acting: Acting, act: Act) -> None:
+    """Says that the act rests on another proof than that of the session, such as the challenge of a sign-in."""
+    check(acting, act, needed=False)
+
+
+def uses_password(caller: Principal) -> bool:
+    """Whether the caller has a password that the client still lets in."""
+    return bool(caller.has_password) and settings_of(caller.tenant_settings).password_sign_in
+
+
+def what_would_do(caller: Principal) -> tuple[str, ...]:
+    """What proves the caller anew: members of ``reauthenticate``, and ``provider``. With a factor: a passkey alone, or
+    the first of the list with a code."""
+    first = "password" if uses_password(caller) else "provider"
+    if not caller.factors:
+        return (first,)
+    with_code = (first, "otp", "recoveryCode") if caller.factors & _TOTP else (first, "recoveryCode")
+    return (*with_code, "credential") if caller.factors & _PASSKEY else with_code
+
+
+def has_recent_first(caller: Principal, now: int) -> bool:
+    """Whether the first factor that counts for the caller was proved recently, so that a code completes the proof."""
+    ways = caller.amr.split()
+    return ("pwd" if uses_password(caller) else "provider") in ways and _is_recent(caller.authenticated_at, now)
+
+
+def _guards(caller: Principal, act: Act) -> bool:
+    if act is Act.PASSWORD:
+        return bool(caller.factors)
+    return bool(act & _ALWAYS) or settings_of(caller.tenant_settings).step_up == "management"
+
+
+def _has_proved(caller: Principal, act: Act, now: int) -> bool:
+    ways = caller.amr.split()
+    if act is Act.FACTORS and not caller.factors:
+        at = caller.authenticated_at
+        if at is None and "provider" in ways:  # one that says no time: the sign-in itself
+            at = caller.created_at
+        return bool(_FIRST.intersection(ways)) and _is_recent(at, now)
+    if caller.factors:
+        return "mfa" in ways and _is_recent(caller.authenticated_at, now)
+    return has_recent_first(caller, now)
+
+
+def _is_recent(at: int | None, now: int) -> bool:
+    return at is not None and now - at < RECENT_MS

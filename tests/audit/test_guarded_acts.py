@@ -1,0 +1,79 @@
+"""The trail refuses an act that needs a recent proof and did not ask for it, and with it all that the act did."""
+
+from __future__ import annotations
+
+import pytest
+
+from manifest_auth import audit
+from manifest_auth.audit import Act, Event, guarded_acts
+from manifest_auth.audit.guarded_acts import NotAsked
+from manifest_auth.context import ANONYMOUS, AdminCaller, Caller, Origin
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import step_up
+from tests.support.accounts import trail
+from tests.support.application import App
+from tests.support.principals import principal
+
+ADA, ROOT = principal(user_id=42), AdminCaller("s", 1, "root")
+OWN = "user:42"
+
+
+def request(app: App, caller: Caller) -> RequestContext:
+    return RequestContext(app.services, "r", "192.0.2.1", "", caller)
+
+
+async def do(
+    app: App, who: RequestContext | Origin, event: Event, subject: str = "user:7", asks: Act | None = None
+) -> int:
+    """Records the event after another one in the same transaction; how many events more there are."""
+    before = len(await trail(app, "acme"))
+
+    def work(unit: TenantUnit) -> None:
+        if asks:
+            step_up.check(who, asks, needed=False)
+        audit.record(unit, app_origin(app), Event.SIGNED_OUT, subject)
+        audit.record(unit, who, event, subject)
+
+    try:
+        await app.services.store.of(app.ids["acme"]).write(work)
+    except NotAsked:
+        assert len(await trail(app, "acme")) == before
+        raise
+    return len(await trail(app, "acme")) - before
+
+
+def app_origin(app: App) -> Origin:
+    return Origin(app.clock.now_ms(), "system", "", "tests")
+
+
+@pytest.mark.parametrize(
+    ("caller", "event", "subject", "act"),
+    [(ADA, Event.PROVIDER_CHANGED, "provider:1", Act.PROVIDERS),
+     (ADA, Event.USER_CREATED, "user:7", Act.RANKS),
+     (ADA, Event.DOMAIN_CLAIMED, "domain:x.example", Act.PROVIDERS),
+     (ADA, Event.SECOND_FACTOR_REMOVED, OWN, Act.FACTORS),
+     (ADA, Event.IDENTITY_UNLINKED, OWN, Act.IDENTITIES),
+     (ROOT, Event.CLIENT_DELETION_STARTED, "client:7", Act.DELETION)],
+)  # fmt: skip
+async def test_an_act_that_does_not_ask_is_rolled_back(
+    app: App, caller: Caller, event: Event, subject: str, act: Act
+) -> None:
+    with pytest.raises(NotAsked):
+        await do(app, request(app, caller), event, subject)
+    with pytest.raises(NotAsked):
+        await do(app, request(app, caller), event, subject, asks=Act.EXPORT | Act.LICENCE)
+    assert await do(app, request(app, caller), event, subject, asks=act) == 2
+
+
+async def test_others_are_not_asked(app: App) -> None:
+    assert await do(app, request(app, ADA), Event.IDENTITY_UNLINKED) == 2  # of another user
+    assert await do(app, request(app, ROOT), Event.PROVIDER_CHANGED) == 2
+    assert await do(app, request(app, ANONYMOUS), Event.USER_CREATED) == 2  # a first sign-in at a provider
+    assert await do(app, app_origin(app), Event.PROVIDER_CHANGED) == 2  # the command line
+
+
+def test_the_table_names_events_that_there_are() -> None:
+    tables = (guarded_acts._USERS_EVENTS, guarded_acts._OWN_EVENTS, guarded_acts._ADMINS_EVENTS)
+    assert {event for table in tables for event in table} <= {event.value for event in Event}
+    assert all(act in guarded_acts.OF_SYSTEM_ADMINS for act in guarded_acts._ADMINS_EVENTS.values())

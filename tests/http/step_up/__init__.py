@@ -1,0 +1,1 @@
+"""Acts that need a recent proof of who acts, over HTTP."""

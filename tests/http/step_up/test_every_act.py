@@ -1,0 +1,93 @@
+"""Every sensitive act by every kind of session: none acts past the proof that its account needs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.application import App
+from tests.support.routes import ROUTES
+from tests.support.sensitive_acts import ACTS, KINDS, Act, Kind, client, code_of
+
+ASKED = "REAUTHENTICATION_REQUIRED"
+AUTH, USERS = "/api/client/auth", "/api/client/users/{user}"
+#: Changes of users that need no recent proof.
+FREE = {
+    ("POST", f"{AUTH}/sign-out"), ("POST", f"{AUTH}/sign-out-all"), ("PATCH", f"{AUTH}/me"),
+    ("POST", f"{AUTH}/reauthenticate"), ("POST", f"{AUTH}/reauthenticate/provider"),  # which give one
+    ("POST", f"{AUTH}/reauthenticate/options"),
+    ("POST", "/api/client/graphql"),  # by mutation, see below
+    ("POST", "/api/client/files"),
+    ("POST", "/api/client/providers/{provider}/test"), ("POST", "/api/client/domains/{domain}/check"),  # only look
+    ("PUT", "/api/client/branding/logo"), ("DELETE", "/api/client/branding/logo"),
+    ("POST", f"{USERS}/identities/{{identity}}/confirm"),
+}  # fmt: skip
+#: Kinds that may enrol the first factor of an account, and nothing else.
+FIRST = {"link", "link, and no password", "provider, and there is a password", "provider without a time"}
+FREE_MUTATIONS = {
+    "updateUser", "deactivateUser",
+    "addTemplate", "updateTemplate", "addTemplateVersion", "updateTemplateVersion", "submitTemplateVersion",
+    "approveTemplateVersion", "rejectTemplateVersion", "publishTemplateVersion", "archiveTemplate", "restoreTemplate",
+    "addJob", "updateJob", "assignUserToJob", "unassignUserFromJob", "startJob", "recordData", "completeStep",
+    "completeJob", "cancelJob",
+}  # fmt: skip
+
+
+def may(kind: Kind, act: Act) -> bool:
+    """Whether a session of that kind may do it, where the client guards everything."""
+    is_first = act.level == "first" and not kind.has_factor
+    return kind.opens or (act.level == "factor" and not kind.has_factor) or (is_first and kind.name in FIRST)
+
+
+def cannot_ever(kind: Kind, act: Act) -> bool:
+    """Whether the account has not what the act changes: it is refused in another way."""
+    return act.name == "email" and not kind.has_password
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+async def test_no_session_acts_past_its_proof(app: App, kind: Kind) -> None:
+    acme, wrong = await client(app, "management"), []
+    for act in ACTS:
+        code = code_of(await acme.do(act, await acme.session(kind)))
+        if code == ASKED if may(kind, act) or cannot_ever(kind, act) else code != ASKED:
+            wrong.append((act.name, code))
+    assert not wrong
+
+
+async def test_a_client_that_guards_factors_alone_asks_for_no_more(app: App) -> None:
+    acme = await client(app, "factors")
+    old = next(kind for kind in KINDS if kind.name == "old password and code")
+    asked = {act.name for act in ACTS if code_of(await acme.do(act, await acme.session(old))) == ASKED}
+    assert asked == {act.name for act in ACTS if act.level != "management"}
+
+
+async def test_who_becomes_no_manager_is_added_without_it(app: App) -> None:
+    acme = await client(app, "management")
+    old = next(kind for kind in KINDS if kind.name == "old password")
+    token = await acme.session(old)
+    for query in (
+        'mutation { inviteUser(input: {email: "a@x.example", roles: ["Viewer", "Author"]}) { user { id } } }',
+        'mutation { addUser(input: {email: "b@x.example", roles: ["Operator"]}) { id } }',
+        'mutation { setUserRoles(userId: <manager>, roles: ["Viewer"]) { id } }',
+        "mutation { renewInvitation(userId: <viewer>) { user { id } } }",
+    ):
+        assert code_of(await acme.do(Act("", "", "POST", "/api/client/graphql", {"query": query}), token)) == "", query
+    branding = Act("", "", "PATCH", "/api/client/settings", {"branding": {"accent": "#123456"}})
+    assert code_of(await acme.do(branding, token)) == ""
+
+
+def test_every_route_of_users_is_known_to_be_sensitive_or_not() -> None:
+    acts = {(act.method, act.route or act.path) for act in ACTS} - {("POST", "/api/client/graphql")}
+    changing = {(one.method, one.path) for one in ROUTES if one.who == "client" and one.method != "GET"}
+    assert changing | {("GET", "/api/client/audit/export")} == acts | FREE
+    assert not acts & FREE
+
+
+async def test_every_mutation_is_known_to_be_sensitive_or_not(app: App) -> None:
+    acme = await client(app, "factors")
+    token = await acme.session(KINDS[0])
+    reply = await app.graphql("{ __schema { mutationType { fields { name } } } }", token)
+    acts = {act.name for act in ACTS if act.path == "/api/client/graphql"}
+    assert {
+        field["name"] for field in reply.json["data"]["__schema"]["mutationType"]["fields"]
+    } == acts | FREE_MUTATIONS
+    assert not acts & FREE_MUTATIONS

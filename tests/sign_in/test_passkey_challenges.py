@@ -1,0 +1,25 @@
+"""A challenge of a passkey that carries its own proof counts for its holder, its purpose and its time alone."""
+
+from __future__ import annotations
+
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.passkeys import challenges
+from tests.support.application import App
+
+
+async def test_it_counts_for_its_holder_purpose_and_time_alone(app: App) -> None:
+    ctx = RequestContext(app.services, "request", "192.0.2.1", "")
+    made = challenges.new(ctx, "add", "session")
+    assert challenges.why_not(ctx, "add", "session", made) == ""
+    assert challenges.why_not(ctx, "reauthenticate", "session", made)
+    assert challenges.why_not(ctx, "sign-in", "session", made)
+    assert challenges.why_not(ctx, "add", "another", made)
+    for wrong in ("", "A", made[:-1], made + "A", "B" + made[1:], made[:30] + "B" + made[31:], "ä"):
+        assert challenges.why_not(ctx, "add", "session", wrong), wrong
+    app.clock.advance(600)
+    assert challenges.why_not(ctx, "add", "session", made)
+
+
+async def test_no_one_holds_one_without_a_cookie_or_session(app: App) -> None:
+    ctx = RequestContext(app.services, "request", "192.0.2.1", "")
+    assert challenges.why_not(ctx, "sign-in", "", challenges.new(ctx, "sign-in", ""))
