@@ -28,18 +28,8 @@ from manifest_auth.errors import (
     Unauthenticated,
     ValidationError,
 )
-from manifest_auth.http import (
-    AUTH_LIMIT,
-    Access,
-    Answer,
-    Call,
-    Head,
-    Route,
-    form_cookies,
-    host_name,
-    identification,
-    parse_form,
-)
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Head, Route, host_name, identification, parse_form
+from manifest_auth.http import form_cookies as marks
 from manifest_auth.http.body import check_form_type
 from manifest_auth.http.routes import query_values
 from manifest_auth.pages import errors, languages, multipart, proof, rendering, security, words
@@ -60,9 +50,7 @@ ADMIN_SIGN_IN = f"{admin_console.PATH}/sign-in"
 ADMIN_ACCOUNT = f"{admin_console.PATH}/account"  # all that is open to one who has to enrol a second factor first
 _CALL = "page"  # where a request keeps its call, for the page that shows a refusal
 #: A page of their own: the form that was posted would not help. So has a forged or old form, of which no call is noted.
-_NOT_AGAIN = (
-    AccountDisabled, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound,
-)  # fmt: skip
+_NOT_AGAIN = (AccountDisabled, InternalError, LicenseExpired, LicenseRequired, NoFormCookie, NotFound)
 
 
 class Audience(enum.Enum):
@@ -106,7 +94,7 @@ class _Page:
             admin = await _system_admin(ctx, head)
         else:
             user = await _signed_in(ctx, head)
-        cookie = form_cookies.shown_cookie(head, settings)
+        cookie = marks.shown_cookie(head, settings)
         texts = {} if self.method != "GET" else query_values(call.query)
         query = call.query.decode("latin-1")
         page_call: PageCall[Any] = PageCall(
@@ -115,7 +103,7 @@ class _Page:
             path=call.path,
             here=f"{path}?{query}" if query and self.method == "GET" else path,
             language="en" if self.english else _language(head, settings, user, texts.get("lang", "")),
-            form_cookie=cookie or form_cookies.new_cookie(ctx),
+            form_cookie=cookie or marks.new_cookie(ctx),
             user=user,
             admin=admin,
         )

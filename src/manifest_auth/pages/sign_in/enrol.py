@@ -113,8 +113,16 @@ async def _page(ctx: RequestContext, call: PageCall[Any], typed: EnrolForm, by_p
         options = passkey.as_json(await passkey_options.to_enrol(ctx, challenge))
         other = call.here if "totp" in question.methods else ""
         call.here = there
-        model = PasskeyView(s, typed.name, options, question.trusted_days, bool(typed.trust), other, again)
-        return View(model, template=PASSKEY, brand=brand)
+        making = PasskeyView(
+            s=s,
+            name=typed.name,
+            options=options,
+            trusted_days=question.trusted_days,
+            trust=bool(typed.trust),
+            other=other,
+            again=again,
+        )
+        return View(making, template=PASSKEY, brand=brand)
     if question.app is None:
         return View(WhyView(s, question.user.email, "totp" in question.methods, there, again), brand=brand)
     title = catalogue(call.language or brand.language).gettext(_QR_TITLE)

@@ -25,7 +25,7 @@ class WaitingApp(NamedTuple):
 class Question(NamedTuple):
     """What a sign-in under way waits for. ``members``: that can answer, the one that was used last first; ``enrols``: a
     factor has to be enrolled, by one of ``methods``; ``app``: that is being enrolled; ``trusted_days``: 0
-    where no browser can be trusted; ``pending`` and ``provider_id``: as in :class:`.Finished`."""
+    where no browser can be trusted; ``pending`` and ``provider_id``: as in :class:`.continuing.Finished`."""
 
     tenant: Tenant
     user: User
@@ -46,15 +46,15 @@ async def look(ctx: RequestContext, text: str) -> Question:
         settings = tenants.settings_of(tenant.settings)
         pending = pending_of(ctx, challenge)
         return Question(
-            tenant,
-            user,
-            pending,
-            challenge.provider_id,
-            () if challenge.enrols else gate.answers_by_use(unit.of(tenant.id), user),
-            bool(challenge.enrols),
-            gate.methods_of(ctx, settings),
-            _app(pending.totp, tenant, user) if pending.totp else None,
-            settings.second_factor.trusted_days,
+            tenant=tenant,
+            user=user,
+            pending=pending,
+            provider_id=challenge.provider_id,
+            members=() if challenge.enrols else gate.answers_by_use(unit.of(tenant.id), user),
+            enrols=bool(challenge.enrols),
+            methods=gate.methods_of(ctx, settings),
+            app=_app(pending.totp, tenant, user) if pending.totp else None,
+            trusted_days=settings.second_factor.trusted_days,
         )
 
     return await ctx.services.store.read(work)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-import pytest
-
 from tests.http.pages.test_codes_for_apps import APP_ADDRESS, CHALLENGE, EXCHANGE, VERIFIER
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
@@ -114,14 +112,6 @@ async def test_an_app_s_code_lives_a_minute_from_the_press_on(app: App) -> None:
     given = {"code": parse_qs(urlsplit(address).query)["code"][0], "codeVerifier": VERIFIER}
     app.clock.advance(61)
     check_refusal(await app.post(EXCHANGE, given), 401, "SSO_FAILED")
-
-
-@pytest.mark.parametrize("methods", [["passkey"], ["totp", "passkey"]])
-async def test_only_what_the_client_allows_is_offered(app: App, methods: list[str]) -> None:
-    ada = await person(app, secondFactor={"policy": "required", "graceDays": 0, "methods": methods})
-    _, page = await password_typed(ada)
-    offered = [form.fields["act"] for form in page.forms() if form.action == ENROL]
-    assert ("totp" in offered) is ("totp" in methods)
 
 
 async def test_while_there_is_time_it_is_offered(app: App) -> None:

@@ -131,3 +131,14 @@ async def test_it_is_enrolled_on_the_way(app: App) -> None:
     _, page = await password_typed(someone, visitor=browser_of(app))
     assert page.heading == "Use your passkey"
     assert list(page.links()) == ["Recovery code", "Begin again"]
+
+
+@pytest.mark.parametrize("methods", [["passkey"], ["totp"], ["totp", "passkey"]])
+async def test_only_what_the_client_allows_is_offered(app: App, methods: list[str]) -> None:
+    someone = await person(app, secondFactor={"policy": "required", "graceDays": 0, "methods": methods})
+    visitor, page = await password_typed(someone, visitor=browser_of(app))
+    assert ("Create a passkey" in page.links()) is ("passkey" in methods)
+    assert any(form.action == ENROL for form in page.forms()) is ("totp" in methods)
+    here = page.form("/language").fields["here"]
+    page = await visitor.get(f"{here}&way=passkey")
+    assert bool(page.tree.xpath("//*[@data-passkey]")) is ("passkey" in methods)
