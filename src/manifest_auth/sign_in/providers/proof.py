@@ -24,10 +24,5 @@ def proof_of(claims: Mapping[str, Any]) -> Proof:
     amr, acr, at = claims.get("amr"), claims.get("acr"), claims.get("auth_time")
     methods = tuple(one for one in amr if isinstance(one, str)) if isinstance(amr, list) else ()
     number: float | None = at if isinstance(at, int | float) and not isinstance(at, bool) else None
-    has_time = number is not None and 0 < number < _LAST_S  # a float is legal; it may be infinite
-    return Proof(
-        methods,
-        acr if isinstance(acr, str) else "",
-        "" if number is None else str(number),
-        int(number * 1000) if number is not None and has_time else None,
-    )
+    at_ms = int(number * 1000) if number is not None and 0 < number < _LAST_S else None  # a float may be infinite
+    return Proof(methods, acr if isinstance(acr, str) else "", "" if number is None else str(number), at_ms)
