@@ -12,7 +12,7 @@ from manifest_auth import errors
 from manifest_auth.api.graphql import limits as graphql_limits
 from manifest_auth.audit import Event
 from manifest_auth.cli.reference import stale
-from manifest_auth.errors import REFUSALS, Conflict, NoSeat, Refusal
+from manifest_auth.errors import REFUSALS, Conflict, InvalidCredentials, NoSeat, OtherClient, Refusal
 from manifest_auth.runtime.metrics import metrics
 from manifest_auth.runtime.settings import Settings
 from tests.architecture import links
@@ -65,8 +65,9 @@ def test_every_setting_says_what_it_does() -> None:
 
 def test_the_list_of_refusals_is_closed_and_every_one_is_explained() -> None:
     declared = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Refusal)}
-    assert declared - {Refusal, NoSeat} == set(REFUSALS)
+    assert declared - {Refusal, NoSeat, OtherClient} == set(REFUSALS)
     assert NoSeat.code == Conflict.code  # to a caller it is a Conflict like any other
+    assert OtherClient.code == InvalidCredentials.code  # which client it is, only a page is told
     assert len({refusal.code for refusal in REFUSALS}) == len(REFUSALS)
     for refusal in REFUSALS:
         assert refusal.sentence

@@ -25,14 +25,15 @@ PLACES = {
     "protocols/saml/*.py": "response: ",
     "protocols/microsoft/*.py": "",
 }
-#: Sets certificates and metadata up, judges a bearer, or answers 404 for what is not there: none of these is a refused
-#: sign-in.
+#: Sets certificates and metadata up, judges a bearer or a passkey, or answers 404 for what is not there: none of these
+#: is a sign-in that is refused with a reason for a provider's administrator.
 NO_SIGN_IN = {
     "protocols/saml/metadata.py",
     "protocols/saml/certificates.py",
     "protocols/microsoft/tokens.py",
     "sign_in/providers/home_realm_discovery.py",
     "sign_in/providers/entra_bearer.py",
+    "sign_in/passkeys/assertions.py",
     "api/client/one_time_links.py",
     "api/client/identities.py",
 }

@@ -6,6 +6,7 @@ import pytest
 
 from manifest_auth.operations import since_last_here
 from manifest_auth.operations.since_last_here import SinceLastHere
+from manifest_auth.pages.account import words
 from manifest_auth.services import RequestContext
 from tests.support.application import App
 from tests.support.own_settings import own_client
@@ -62,3 +63,21 @@ async def test_a_long_trail_is_not_searched_without_end(app: App, monkeypatch: p
     monkeypatch.setattr("manifest_auth.audit.query.STEP", 1)
     monkeypatch.setattr(since_last_here, "_STEPS", 2)
     assert (await look(app, mine)).is_all is False
+
+
+async def test_a_reset_of_ones_second_factors_is_told_with_who_and_when(app: App) -> None:
+    own = await own_client(app)
+    viewer = await member(app, own.identifier)
+    app.clock.advance(60)
+    path = f"/api/client/users/{viewer.id}/factors/reset"
+    done = await app.post(path, {"reason": "Lost phone"}, token=own.client_admin.token)
+    assert done.status == 200, done.text
+    at = app.clock.now_ms()
+    app.clock.advance(60)
+    cookie = (await app.sign_in(viewer.email, client=own.identifier)).cookie("session")
+    told = [(event.event, event.actor, event.at) for event in (await look(app, cookie)).events]
+    assert told[0] == ("second_factor_reset", f"user:{own.client_admin.id}", at)
+
+
+def test_all_that_is_told_has_words_on_the_account_page() -> None:
+    assert {event.value for event in words.EVENTS} >= since_last_here.NOTICEABLE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.application import PASSWORD, App, Reply
-from tests.support.authenticator import ES256, RIGHT, UP, UV, Altered, Authenticator, Made
+from tests.support.application import App, Reply
+from tests.support.authenticator import ES256, RIGHT, Altered, Authenticator, Made
 from tests.support.envelope import check_success
 from tests.support.second_factors import SIGN_IN, Person, person
 
@@ -67,6 +67,13 @@ class Holder:
         body = {"credential": credential}
         return await self.app.post(f"{SIGN_IN}/passkey", body, headers={**self.sent(), **headers})
 
+    async def prove_again(self) -> Reply:
+        """Proves anew who the signed-in user is, with the first passkey."""
+        again = f"{AUTH}/reauthenticate"
+        public = check_success(await self.app.post(f"{again}/options", token=self.token))["publicKey"]
+        body = {"credential": self.browser.get(public, by=self.browser.made[0])}
+        return await self.app.post(again, body, token=self.token)
+
     def sent(self) -> dict[str, str]:
         return {**({"Cookie": f"{COOKIE}={self.cookie}"} if self.cookie else {}), **self.headers}
 
@@ -90,4 +97,7 @@ async def with_passkey(
     return holder
 
 
-__all__ = ["AUTH", "PASSKEYS", "PASSWORD", "PUBLIC", "UP", "UV", "Holder", "signed_in", "with_passkey"]
+async def queued_mails_go(app: App) -> None:
+    """The queue sends what was left in it."""
+    app.clock.advance(20)
+    await app.services.mail_queue.sweep()

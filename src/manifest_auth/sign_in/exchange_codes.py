@@ -118,7 +118,7 @@ async def of_session(ctx: RequestContext, browser: BrowserCookies, pending: Pend
     # The provider's policy answered already; whether the browser is still trusted is judged anew.
     amr = tuple(way for way in ways_of(user.amr) if way != "trusted")
     asks = "provider" not in amr
-    identity = Identity(user.method, user.user_id, amr, None, None, user.authenticated_at, asks)
+    identity = Identity(user.method, user.user_id, amr, authenticated_at=user.authenticated_at, needs_factor=asks)
 
     def work(unit: SystemUnit) -> str:
         session = sessions.read(unit, user.session_id)
@@ -157,8 +157,9 @@ def _exchange(
         raise SsoFailed(_OVER, reason=f"one-time code: {why}")
     # The browser was asked for a second factor before the code was given.
     identity = Identity(
-        found.method, found.user_id, ways_of(found.amr), None, found.provider_id, found.authenticated_at, False
-    )
+        found.method, found.user_id, ways_of(found.amr), provider_id=found.provider_id,
+        authenticated_at=found.authenticated_at, needs_factor=False,
+    )  # fmt: skip
     signed_in = completion.complete_sign_in(unit, ctx, found.tenant_id, identity, browser)
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=signed_in.session_id)
     return signed_in

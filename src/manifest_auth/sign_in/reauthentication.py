@@ -147,7 +147,7 @@ def _verified(
         proved.check_again(unit, user)
         first = ("pwd",)
     elif second != "passkey":
-        first, at = ("pwd" if step_up.uses_password(caller) else "provider",), caller.authenticated_at or 0
+        first, at = step_up.first_ways(caller), caller.authenticated_at or 0
     return Reauthenticated(at, (*first, second, MFA) if second is not None else first)
 
 

@@ -6,7 +6,7 @@ every interface calls; :mod:`manifest_auth.audit.guarded_acts` holds that none f
 
 from __future__ import annotations
 
-from typing import Final, NoReturn
+from typing import Final, Literal, NoReturn
 
 from manifest_auth.audit.guarded_acts import OF_SYSTEM_ADMINS, Act
 from manifest_auth.context import RECENT_MS, Acting, AdminCaller, Principal, Request
@@ -27,6 +27,7 @@ _SENTENCES: Final = {
     "recoveryCode": "One of your recovery codes",
     "provider": "A new sign-in at your identity provider",
 }
+_FIRST_WAYS: Final[tuple[Literal["pwd", "provider"], ...]] = ("provider", "pwd")
 _TOTP, _PASSKEY = 1, 2  # bits of ``factors``
 
 
@@ -74,8 +75,16 @@ def what_would_do(caller: Principal) -> tuple[str, ...]:
 
 def has_recent_first(caller: Principal, now: int) -> bool:
     """Whether the first factor that counts for the caller was proved recently, so that a code completes the proof."""
+    return bool(first_ways(caller)) and _is_recent(caller.authenticated_at, now)
+
+
+def first_ways(caller: Principal) -> tuple[Literal["pwd", "provider"], ...]:
+    """Of what the session has proved, the first factors that count: the password; the provider only for an account that
+    uses no password (a password counts there too, proved before the client switched passwords off)."""
     ways = caller.amr.split()
-    return ("pwd" if uses_password(caller) else "provider") in ways and _is_recent(caller.authenticated_at, now)
+    if uses_password(caller):
+        return ("pwd",) if "pwd" in ways else ()
+    return tuple(way for way in _FIRST_WAYS if way in ways)
 
 
 def _guards(caller: Principal, act: Act) -> bool:

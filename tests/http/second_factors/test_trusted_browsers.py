@@ -101,6 +101,9 @@ async def test_a_new_grant_replaces_the_one_that_the_browser_had(app: App, ada: 
 async def test_trust_ends_with_a_new_password(ada: Person) -> None:
     cookie = await trusted(ada)
     data = check_success(await ada.sign_in(cookies=cookie))
+    assert ada.phone is not None
+    ada.app.clock.advance(30)
+    check_success(await ada.app.post("/api/client/auth/reauthenticate", {"otp": ada.phone.code()}, token=data["token"]))
     body = {"currentPassword": "kestrel-harbor-21-violet", "newPassword": "granite-otter-47-lantern"}
     check_success(await ada.app.post("/api/client/auth/password", body, token=data["token"]))
     check_refusal(await ada.sign_in(cookies=cookie, password=body["newPassword"]), 401, "MFA_REQUIRED")

@@ -21,18 +21,11 @@ async def act(holder: Holder) -> Reply:
     return await holder.app.send("DELETE", "/api/client/auth/identities/1", token=holder.token)
 
 
-async def answered(by: Holder, asked: Holder | None = None) -> Reply:
-    """``by`` answers what ``asked``, or the same one, was asked."""
-    public = check_success(await by.app.post(f"{AGAIN}/options", token=(asked or by).token))["publicKey"]
-    credential = by.browser.get(public, by=by.browser.made[0])
-    return await by.app.post(AGAIN, {"credential": credential}, token=by.token)
-
-
 async def test_it_is_named_and_is_enough(app: App) -> None:
     ada = await later(app, await with_passkey(app))
     refused = check_refusal(await act(ada), 403, "REAUTHENTICATION_REQUIRED")
     assert [detail["field"] for detail in refused["details"]] == ["password", "recoveryCode", "credential"]
-    assert check_success(await answered(ada))["amr"] == ["passkey", "mfa"]
+    assert check_success(await ada.prove_again())["amr"] == ["passkey", "mfa"]
     check_refusal(await act(ada), 404, "NOT_FOUND")
 
 

@@ -48,8 +48,8 @@ _DROP_ALL = tenant_scoped(delete(trusted_browsers))
 
 
 def trust(unit: TenantUnit, request: Request, random: Random, user_id: int, days: int, before: str | None) -> str:
-    """Trusts the request's browser; the cookie's value. ``before``: the value that the browser had, whoever's trust it
-    was: it ends."""
+    """Trusts the request's browser; the cookie's value. ``before``: the value that the browser had, of any user: it
+    ends."""
     if before:
         unit.change(_DROP_KEY, key=_key(before))
     cookie, now = random.text(32), request.now

@@ -176,12 +176,12 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
         roles=roles,
         permissions=permission_names(user.roles),
         session=WireMeSession(
-            user.session_id,
-            user.method,
-            when(user.created_at),
-            "cookie" if ctx.by_cookie else "token",
-            ways_of(user.amr),
-            when(user.authenticated_at) if user.authenticated_at is not None else None,
+            id=user.session_id,
+            method=user.method,
+            signed_in_at=when(user.created_at),
+            by="cookie" if ctx.by_cookie else "token",
+            amr=ways_of(user.amr),
+            authenticated_at=when(user.authenticated_at) if user.authenticated_at is not None else None,
         ),
     )
 

@@ -18,7 +18,7 @@ from manifest_auth.pages.sign_in import ending, passkey, step, ways
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys.registration import LONGEST_NAME
-from manifest_auth.sign_in.second_factor import asked, continuing, passkey_options
+from manifest_auth.sign_in.second_factor import asked, continuing, enrolling, passkey_options
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
 from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
@@ -146,7 +146,7 @@ async def _enrol(ctx: RequestContext, call: PageCall[EnrolForm]) -> View | Answe
     try:
         challenge = step.shown(ctx, call.head)
         if form.act == "totp":
-            await continuing.enrol_totp(ctx, challenge)
+            await enrolling.enrol_totp(ctx, challenge)
             path = ways.address(step.ENROL, form.s) if form.s else step.ENROL
             return see_other(path, (step.cookie(ctx, challenge, challenges.ENROL_S),))
         if form.act == "passkey":

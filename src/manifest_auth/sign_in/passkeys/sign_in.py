@@ -1,4 +1,4 @@
-"""Sign-in with a passkey alone: no name, no password. It was made with user verification, so it is two factors."""
+"""Signs in with a passkey alone: made with user verification, it is two factors, and it says whose it is."""
 
 from __future__ import annotations
 

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import factors
-from manifest_auth.accounts.factors import Kind, challenges, totp, trusted_browsers
+from manifest_auth.accounts.factors import challenges, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import InvalidToken, MfaRequired, Refusal
-from manifest_auth.protocols import totp as protocol
 from manifest_auth.protocols import webauthn
-from manifest_auth.protocols.webauthn import Refused
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import MFA, Way, ways_of
 from manifest_auth.sign_in import completion, exchange_codes, password, set_password
 from manifest_auth.sign_in.completion import Account, SignedIn
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
-from manifest_auth.sign_in.passkeys import assertions, registration
+from manifest_auth.sign_in.passkeys import assertions
 from manifest_auth.sign_in.password import Credentials
-from manifest_auth.sign_in.second_factor import gate, new_app, notices
+from manifest_auth.sign_in.second_factor import enrolling, gate, notices
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
-from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.sign_in.second_factor.notices import Mails
 from manifest_auth.sign_in.second_factor.open_challenges import OVER, open_challenge, pending_of
 from manifest_auth.sign_in.sign_in_metrics import counted, counts
@@ -57,27 +53,8 @@ class _Attempt(NamedTuple):
     tenant: Tenant
     user: User
     counters: Counters
-    number: int
-    wait: Wait | None
-
-
-async def enrol_totp(ctx: RequestContext, text: str) -> NewApp:
-    """A new secret for a sign-in that has to enrol a factor; it counts with its first right code. Raises InvalidToken,
-    TokenExpired, ValidationError where the client does not allow it."""
-
-    secret = protocol.new_secret(ctx.services.random)
-
-    def work(unit: SystemUnit) -> tuple[str, str]:
-        challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
-        bound, sealer = unit.of(tenant.id), ctx.services.sealer
-        gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp")
-        if not challenge.enrols:
-            raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
-        pending = pending_of(ctx, challenge)
-        challenges.keep(bound, sealer, challenge, pending.with_totp(secret), ctx.now)
-        return user.email, tenants.shown_name(tenant)
-
-    return await new_app.shown(secret, *await ctx.services.store.write(work))
+    number: int = 0
+    wait: Wait | None = None
 
 
 @counts(password.METHOD)
@@ -118,7 +95,7 @@ async def _go_on(ctx: RequestContext, text: str, answer: Answer, browser: Browse
     if attempt.wait is not None:
         raise services.throttle.refusal(ENTRY_POINT, attempt.wait)
     mails = Mails()
-    judging = _Judging(ctx, text, attempt, answer, browser, trust, mails)
+    judging = _Judging(ctx=ctx, text=text, attempt=attempt, answer=answer, browser=browser, trust=trust, mails=mails)
     try:
         finished = await services.store.write_quickly(lambda unit: _judge(unit, judging))
     finally:
@@ -147,14 +124,15 @@ def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCoo
     bound = unit.of(tenant.id)
     known = password.known_origin(unit, tenant, user, browser.device, ctx.address)
     counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
+    attempt = _Attempt(challenge=challenge, tenant=tenant, user=user, counters=counters)
     if wait := ctx.services.throttle.count(unit, counters, ctx.now):
         limits = ctx.services.anonymous_limits
         limits.record(bound, ctx, Event.THROTTLED, f"user:{user.id}", method=ENTRY_POINT, wait_ms=wait.ms)
-        return _Attempt(challenge, tenant, user, counters, 0, wait)
+        return attempt._replace(wait=wait)
     number = challenges.count_try(bound, challenge)
     if not number:
         raise InvalidToken(reason="the challenge has had all its answers", keeps_writes=True)
-    return _Attempt(challenge, tenant, user, counters, number, None)
+    return attempt._replace(number=number)
 
 
 def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
@@ -168,7 +146,7 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     codes: tuple[str, ...] = ()
     if challenge.enrols:
         step_up.proved_otherwise(ctx, Act.FACTORS)
-        judged, codes = _enrol(unit, judging, tenant, user, pending)
+        judged, codes = enrolling.confirm(unit, ctx, mails, tenant, user, pending, judging.answer)
     elif judging.answer.passkey is not None:
         refused = assertions.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)
         judged = Judged(None if refused else "passkey", why=refused)
@@ -201,37 +179,6 @@ def _trusted(unit: TenantUnit, judging: _Judging, tenant: Tenant, user: User, wa
     return cookie
 
 
-def _enrol(
-    unit: SystemUnit, judging: _Judging, tenant: Tenant, user: User, pending: Pending
-) -> tuple[Judged, tuple[str, ...]]:
-    """Adds the first factor, which the answer confirms; the recovery codes."""
-    ctx, answer = judging.ctx, judging.answer
-    bound, services = unit.of(tenant.id), ctx.services
-    gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp" if answer.otp is not None else "passkey")
-    if answer.new_passkey is not None:
-        return _enrol_passkey(unit, ctx, tenant, user, pending, answer.new_passkey, answer.name)
-    if answer.otp is None or not pending.totp:
-        return Judged(None), ()
-    if not totp.add(bound, services.sealer, user.id, pending.totp, answer.otp, ctx.now):
-        return Judged(None), ()
-    codes = factors.added(bound, services.random, user.id, user.factors, Kind.TOTP, ctx.now)
-    audit.record(bound, ctx, Event.SECOND_FACTOR_ENROLLED, f"user:{user.id}", factor="totp")
-    notices.enrolled(bound, ctx, judging.mails, tenant, user, Kind.TOTP)
-    return Judged("otp"), codes
-
-
-def _enrol_passkey(
-    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, pending: Pending, made: dict[str, Any],
-    name: str,
-) -> tuple[Judged, tuple[str, ...]]:  # fmt: skip
-    try:
-        added = registration.add(unit, ctx, tenant, user, pending.passkey, made, name)
-    except Refused as refused:
-        return Judged(None, why=f"passkey: {refused}"), ()
-    audit.record(unit.of(tenant.id), ctx, Event.SECOND_FACTOR_ENROLLED, f"user:{user.id}", factor="passkey")
-    return Judged("passkey"), added.recovery_codes
-
-
 def _wrong(unit: SystemUnit, judging: _Judging, judged: Judged, challenge: Challenge) -> Refusal:
     ctx, attempt = judging.ctx, judging.attempt
     bound, user = unit.of(attempt.tenant.id), attempt.user
@@ -258,7 +205,9 @@ def _finish(
     amr: tuple[Way, ...] = (*ways_of(challenge.amr), way, MFA)
     # Both were proved by now; of a provider, only its own time counts.
     at = challenge.authenticated_at if challenge.provider_id is not None else ctx.now
-    identity = Identity(challenge.method, user.id, amr, None, challenge.provider_id, at, needs_factor=False)
+    identity = Identity(
+        challenge.method, user.id, amr, provider_id=challenge.provider_id, authenticated_at=at, needs_factor=False
+    )
     counters = None
     if challenge.method == password.METHOD:
         claim = password.Claim(user.email, None, browser.device)

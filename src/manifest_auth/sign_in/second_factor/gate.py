@@ -81,8 +81,8 @@ def ask(
     """The refusal that asks for a factor, with a new challenge; for the caller to raise."""
     services, amr = ctx.services, " ".join(identity.amr)
     asked = Asked(
-        user.id, user.password_hash, identity.method, amr, identity.authenticated_at, identity.provider_id, link_id,
-        enrols,
+        user_id=user.id, password_hash=user.password_hash, method=identity.method, amr=amr,
+        authenticated_at=identity.authenticated_at, provider_id=identity.provider_id, link_id=link_id, enrols=enrols,
     )  # fmt: skip
     text = challenges.add(unit, services.random, services.sealer, asked, pending, ctx.now)
     life_s = challenges.ENROL_S if enrols else challenges.ANSWER_S

@@ -1,4 +1,4 @@
-"""Challenges of sign-ins under way, as long as they can be answered."""
+"""Finds the challenge of a sign-in under way, as long as it can be answered."""
 
 from __future__ import annotations
 

@@ -14,5 +14,5 @@ def enrolled(unit: TenantUnit, ctx: RequestContext, way: Way) -> None:
     of the proof stays. A one-time link is no first factor, so such a session stays as it is."""
     caller = ctx.user
     if not caller.factors and caller.authenticated_at is not None and step_up.has_recent_first(caller, ctx.now):
-        first: Way = "pwd" if step_up.uses_password(caller) else "provider"
-        sessions.proved_again(unit, caller.session_id, caller.user_id, (first, way, MFA), caller.authenticated_at)
+        amr = (*step_up.first_ways(caller), way, MFA)
+        sessions.proved_again(unit, caller.session_id, caller.user_id, amr, caller.authenticated_at)
