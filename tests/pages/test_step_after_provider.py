@@ -8,7 +8,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from manifest_auth.providers import Provider
 from manifest_auth.sign_in.identity import Identity
 from manifest_auth.sign_in.providers import provider_flow
 from tests.support.accounts import new_client
@@ -32,8 +31,10 @@ def op(app: App) -> Iterator[Op]:
 
 @pytest.fixture(autouse=True)
 def provider_does_not_answer_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def identity(through: Provider, user_id: int) -> Identity:
-        return Identity(through.kind, user_id, ("provider",), provider_id=through.id)
+    usual = provider_flow._identity
+
+    def identity(*given: Any) -> Identity:
+        return usual(*given)._replace(needs_factor=True)
 
     monkeypatch.setattr(provider_flow, "_identity", identity)
 
