@@ -34,7 +34,7 @@ class Navigated(Exception):
 
 class Chromium:
     """One tab of a browser with a new profile. ``requests``: the addresses that it asked for; ``complaints``: what its
-    console says, like a policy that was violated."""
+    console says, like a policy that was violated; ``document``: method and address of the page that it shows."""
 
     def __init__(self, profile: Path) -> None:
         program = shutil.which("chromium") or shutil.which("google-chrome")
@@ -51,6 +51,8 @@ class Chromium:
         self._number, self._buffer, self._session = 0, b"", ""
         self.requests: list[str] = []
         self.complaints: list[str] = []
+        self.document = ("", "")
+        self._held = ""
 
     def __enter__(self) -> Self:
         targets = self._call("Target.getTargets")["targetInfos"]
@@ -79,6 +81,19 @@ class Chromium:
     def scheme(self, name: str) -> None:
         """``light`` or ``dark``, from now on."""
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
+    def size(self, width: int, height: int = 720) -> None:
+        """From now on a window of so many CSS pixels."""
+        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def hold(self, start: str) -> None:
+        """No page goes to an address that starts so, until this is called with ``""``: one that goes on by itself
+        stays, to be looked at."""
+        self._held = start
+        if start:
+            self._call("Fetch.enable", patterns=[{"urlPattern": f"{start}*"}])
+        else:
+            self._call("Fetch.disable")
 
     def key(self, name: str, *, shift: bool = False) -> None:
         """Presses a key: ``Tab``, ``Enter``, ``Space``."""
@@ -146,15 +161,19 @@ class Chromium:
         for kind in ("mousePressed", "mouseReleased"):
             self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
-    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+    def _send(self, method: str, parameters: dict[str, Any]) -> int:
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session:
             message["sessionId"] = self._session
         os.write(self._out, json.dumps(message).encode() + b"\0")
+        return self._number
+
+    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = self._send(method, parameters)
         while True:
             told = self._next()
-            if told.get("id") == self._number:
+            if told.get("id") == number:
                 if "navigated" in told.get("error", {}).get("message", ""):
                     raise Navigated
                 assert "error" not in told, told
@@ -175,8 +194,17 @@ class Chromium:
 
     def _note(self, event: str | None, told: dict[str, Any]) -> None:
         if event == "Network.requestWillBeSent":
-            self.requests.append(told["request"]["url"])
+            asked = told["request"]
+            if self._held and asked["url"].startswith(self._held):
+                return
+            self.requests.append(asked["url"])
+            if told.get("type") == "Document":
+                self.document = (asked["method"], asked["url"])
+        elif event == "Fetch.requestPaused":  # 204: the browser stays where it is
+            self._send("Fetch.fulfillRequest", {"requestId": told["requestId"], "responseCode": 204})
         elif event == "Log.entryAdded":
             self.complaints.append(told["entry"]["text"])
         elif event == "Runtime.exceptionThrown":
             self.complaints.append(str(told["exceptionDetails"]))
+        elif event == "Runtime.consoleAPICalled":
+            self.complaints.append(str(told["args"]))

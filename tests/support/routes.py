@@ -19,7 +19,8 @@ _NOWHERE = {"client": "nowhere", "id": "A" * 22, "provider": "no-such-provider"}
 
 
 class Route(NamedTuple):
-    """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form."""
+    """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form.
+    ``template``: of a page that it can show."""
 
     method: str
     path: str
@@ -27,6 +28,7 @@ class Route(NamedTuple):
     limit: int
     streams: bool
     members: tuple[str, ...]
+    template: str = ""
 
 
 def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
@@ -35,7 +37,7 @@ def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
 
 def _listed(*, pages: bool) -> list[Route]:
     return [
-        Route(one.method, one.path, one.access.value, one.limit, one.streams, _members(one.form or one.body))
+        Route(one.method, one.path, one.access.value, one.limit, one.streams, _members(one.form or one.body), one.template)
         for one in (*app.ROUTES, *app.page_routes())
         if (one.access is Access.PAGE) is pages
     ]
