@@ -28,9 +28,17 @@ _SMALL = (
     "[...document.querySelectorAll('main a.button, main button, .languages button, .wizard a')]"
     ".filter(each => each.checkVisibility() && each.getBoundingClientRect().height < 48).map(each => each.outerHTML)"
 )
+#: Colours that change with the look get there in a moment.
+_SETTLED = (
+    "(document.documentElement.offsetWidth, Promise.all(document.getAnimations()"
+    ".map(each => each.finished.catch(() => 0))).then(() => true))"
+)
 _SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-#: A refusal is an answer of 4xx or 5xx, which the browser tells its console.
-_REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d|50[23]) ")
+#: What the browser tells its console of itself: an answer of 4xx or 5xx is a refusal, and a field that the test was
+#: quicker to focus needs no focus.
+_NOT_OURS = re.compile(
+    r"Failed to load resource: the server responded with a status of (4\d\d|50[23]) |Autofocus processing was blocked"
+)
 
 
 def route_of(state: str) -> str:
@@ -69,7 +77,7 @@ def faults_at(
     for look in more:
         _put_on(browser, look)
         found += _seen(browser, look)
-    if state and not _is_shown_by(browser, route_of(state)):
+    if state and not is_shown_by(browser, route_of(state)):
         found.append(f"shown by {browser.document}")
     if browser.value("document.documentElement.lang") != language:
         found.append("another language")
@@ -77,7 +85,7 @@ def faults_at(
         found.append("not one heading")
     ours = (base, "about:", "data:", *others)
     found += [f"asked for {each}" for each in browser.requests if not each.startswith(ours)]
-    return [*found, *(each for each in browser.complaints if not _REFUSED.match(each))]
+    return [*found, *(each for each in browser.complaints if not _NOT_OURS.match(each))]
 
 
 def _put_on(browser: Chromium, look: Look) -> None:
@@ -86,6 +94,7 @@ def _put_on(browser: Chromium, look: Look) -> None:
 
 
 def _seen(browser: Chromium, look: Look) -> list[str]:
+    assert browser.value(_SETTLED)
     found = axe.findings(browser)
     if browser.value(_SIDEWAYS):
         found.append("scrolls sideways")
@@ -93,7 +102,7 @@ def _seen(browser: Chromium, look: Look) -> list[str]:
     return [f"{look.scheme} {look.width}: {each}" for each in found]
 
 
-def _is_shown_by(browser: Chromium, route: str) -> bool:
+def is_shown_by(browser: Chromium, route: str) -> bool:
     """Whether the page is an answer of that route; of one that is not a page, nothing is known."""
     method, _, pattern = route.partition(" ")
     if not any((one.method, one.path) == (method, pattern) for one in PAGES):

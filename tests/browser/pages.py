@@ -146,10 +146,11 @@ def _ends_at(address: str, query: str = "") -> Callable[[Setup, Chromium], None]
         token, client = admin_token(setup.server), f"ends-{next(_numbers)}"
         made = {"identifier": client, "name": "Acme", "settings": {"returnAddresses": [address]}}
         send(setup.server, "/api/admin/clients", made, token)
-        user = {"email": f"ada@{client}.example", "password": DEMO_PASSWORD, "roles": ["Author"]}
+        email = f"ada@{client}.example"
+        user = {"email": email, "password": DEMO_PASSWORD, "roles": ["Author"]}
         send(setup.server, f"/api/admin/clients/{client}/users", user, token)
         open_(browser, f"{setup.server.base}/sign-in?client={client}&returnTo={quote(address, safe='')}{query}")
-        browser.type("#email", user["email"])
+        browser.type("#email", email)
         browser.type("#password", DEMO_PASSWORD)
         browser.hold(address)
         press(browser)

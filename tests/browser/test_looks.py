@@ -44,7 +44,7 @@ def test_every_state_and_every_pair_is_there() -> None:
         languages = ("en",) if is_console(route) else LANGUAGES
         for (one, some), (other, more) in itertools.combinations(enumerate((languages, SCHEMES, WIDTHS)), 2):
             pairs = {(look[one], look[other]) for look in looks}
-            assert pairs >= set(itertools.product(some, more)), route  # type: ignore[call-overload]
+            assert pairs >= set(itertools.product(some, more)), route
 
 
 @pytest.mark.endurance
