@@ -34,8 +34,8 @@ PROBES = {
     "document.body.append(a); a.click(); await wait(30); return window.evilLink === 1",
     "policy for types": "return Boolean(trustedTypes.createPolicy('x' + Math.random(), {createHTML: text => text}))",
     "usual policy for types": "return Boolean(trustedTypes.createPolicy('default', {createHTML: text => text}))",
-    "style": "const s = document.createElement('style'); s.textContent = ':root { --evil: 1 }'; document.head.append(s);"
-    "return getComputedStyle(document.documentElement).getPropertyValue('--evil') === '1'",
+    "style": "const s = document.createElement('style'); s.textContent = ':root { --evil: 1 }'; "
+    "document.head.append(s); return getComputedStyle(document.documentElement).getPropertyValue('--evil') === '1'",
     "style of an element": "const d = document.createElement('p'); d.setAttribute('style', '--evil-own: 1');"
     "document.body.append(d); return getComputedStyle(d).getPropertyValue('--evil-own') === '1'",
     "stylesheet from elsewhere": "const l = document.createElement('link'); l.rel = 'stylesheet';"

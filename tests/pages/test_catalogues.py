@@ -93,7 +93,7 @@ def test_two_languages_rarely_say_the_same() -> None:
         assert same == []
 
 
-_LABELLED = re.compile(r'_\("([^"]+)"\)[^}]*label=_\("([^"]+)"')
+_LABELLED = re.compile(r'_\("([^"]+)"\)[^\n]*?label=_\("([^"]+)"')
 
 
 @pytest.mark.parametrize("language", ["en", *LANGUAGES])

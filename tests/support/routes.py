@@ -19,9 +19,8 @@ _NOWHERE = {"client": "nowhere", "id": "A" * 22, "provider": "no-such-provider"}
 
 
 class Route(NamedTuple):
-    """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form, or of a
-    page's query.
-    ``template``: of a page that it can show."""
+    """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form, or
+    of a page's query. ``template``: of a page that it can show."""
 
     method: str
     path: str
