@@ -34,7 +34,8 @@ class Navigated(Exception):
 
 class Chromium:
     """One tab of a browser with a new profile. ``requests``: the addresses that it asked for; ``complaints``: what its
-    console says, like a policy that was violated; ``document``: method and address of the page that it shows."""
+    console says, like a policy that was violated; ``document``: method and address of the page that it shows;
+    ``from_cache``: ids of requests that it answered itself."""
 
     def __init__(self, profile: Path) -> None:
         program = shutil.which("chromium") or shutil.which("google-chrome")
@@ -51,6 +52,7 @@ class Chromium:
         self._number, self._buffer, self._session = 0, b"", ""
         self.requests: list[str] = []
         self.complaints: list[str] = []
+        self.from_cache: list[str] = []
         self.document = ("", "")
         self._held = ""
 
@@ -200,6 +202,11 @@ class Chromium:
             self.requests.append(asked["url"])
             if told.get("type") == "Document":
                 self.document = (asked["method"], asked["url"])
+        elif event == "Network.requestServedFromCache" or (
+            event == "Network.responseReceived" and told["response"]["fromDiskCache"]
+        ):
+            if told["requestId"] not in self.from_cache:
+                self.from_cache.append(told["requestId"])
         elif event == "Fetch.requestPaused":  # 204: the browser stays where it is
             self._send("Fetch.fulfillRequest", {"requestId": told["requestId"], "responseCode": 204})
         elif event == "Log.entryAdded":

@@ -54,10 +54,10 @@ def test_there_is_enough() -> None:
 @pytest.mark.parametrize(("path", "member"), QUERIES)
 async def test_in_the_query(app: App, path: str, member: str, texts: tuple[str, ...]) -> None:
     visitors = [await signed_in(app), Visitor(app)] if path.startswith("/sign-in") else [await signed_in(app)]
-    address = filled(path, client="acme")
+    address, beside = filled(path, client="acme"), "" if member == "client" else "&client=acme"
     for text in texts:
         for visitor in visitors:
-            check(await visitor.get(f"{address}?{member}={quote(text, safe='')}"), text)
+            check(await visitor.get(f"{address}?{member}={quote(text, safe='')}{beside}"), text)
 
 
 @pytest.mark.parametrize("texts", TEXTS)
@@ -71,9 +71,12 @@ async def test_in_a_form(app: App, route: Route, texts: tuple[str, ...]) -> None
         if not {"session", "admin"} <= visitor.cookies.keys():
             visitor = await signed_in(app)
             token = await right_token(visitor, path)
-        page = await visitor.post(path, dict.fromkeys(route.members, text) | {"form": token})
-        assert "Nothing was changed" not in page.reply.text, page.reply.text
-        check(page, text)
+        for left_out in ({}, {"s": ""}):  # what is sealed there, and wrong, makes the flow begin anew
+            page = await visitor.post(path, dict.fromkeys(route.members, text) | left_out | {"form": token})
+            assert "Nothing was changed" not in page.reply.text, page.reply.text
+            check(page, text)
+            if "s" not in route.members:
+                break
 
 
 async def world(app: App, text: str) -> tuple[Visitor, dict[str, object]]:
