@@ -26,7 +26,10 @@ MaxAgeDays = Annotated[
 RefreshStrict = Annotated[bool, Meta(description="A refresh token becomes invalid as soon as its successor is issued.")]
 AllowedOrigins = Annotated[
     tuple[Annotated[str, Meta(max_length=300)], ...],
-    Meta(max_length=50, description="Sites whose pages may send requests with the session cookie."),
+    Meta(
+        max_length=50,
+        description="Origins whose pages may read answers (CORS), and may send requests with the session cookie.",
+    ),
 ]
 
 ReturnAddresses = Annotated[

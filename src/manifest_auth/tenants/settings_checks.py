@@ -8,9 +8,11 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.tenants.session_lengths import Lengths
 from manifest_auth.tenants.settings import SessionLengths, TenantSettings
 from manifest_auth.text.canonical import check_line, check_return_address
+from manifest_auth.text.hosts import is_loopback_host
 
 LEAST_S = 300
-_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+\Z")
+_ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?\Z")
+_IMPLIED = {"http": 80, "https": 443}
 _ACCENT = re.compile(r"#[0-9a-f]{6}\Z")
 _LENGTHS = ("idleSeconds", "maxSeconds", "refreshSeconds")
 
@@ -18,8 +20,8 @@ _LENGTHS = ("idleSeconds", "maxSeconds", "refreshSeconds")
 def check(settings: TenantSettings, under: str = "") -> None:
     """Checks settings. ``under``: prefix of the names of members in a refusal. Raises ValidationError."""
     for origin in settings.allowed_origins:
-        if not _ORIGIN.match(origin):
-            raise ValidationError(details=[(f"{under}allowedOrigins", "Must be scheme://host[:port], lower case")])
+        if wrong := _wrong_with_origin(origin):
+            raise ValidationError(details=[(f"{under}allowedOrigins", wrong)])
     for number, address in enumerate(settings.return_addresses):
         check_return_address(address, f"{under}returnAddresses[{number}]")
     for name, seconds in zip(_LENGTHS, _seconds(settings.sessions), strict=True):
@@ -31,6 +33,19 @@ def check(settings: TenantSettings, under: str = "") -> None:
     check_line(settings.branding.name, f"{under}branding.name", 100, empty=True)
     if settings.branding.accent and not _ACCENT.match(settings.branding.accent):
         raise ValidationError(details=[(f"{under}branding.accent", "Must be #rrggbb in lower case, or empty")])
+
+
+def _wrong_with_origin(origin: str) -> str:
+    """What is wrong with it as the value of an ``Origin`` header (RFC 6454, section 6.2); empty: nothing."""
+    parts = _ORIGIN.match(origin)
+    if parts is None:
+        return "Must be scheme://host[:port], lower case"
+    scheme, host, port = parts.groups()
+    if port and (int(port) > 65535 or int(port) == _IMPLIED[scheme]):
+        return f"Must have a port up to 65535, and none where it is {_IMPLIED[scheme]}, which browsers leave out"
+    if scheme == "http" and not is_loopback_host(host.strip("[]")):
+        return "Must begin with https://, except on this machine (localhost, 127.0.0.1, [::1])"
+    return ""
 
 
 def check_lengths(sessions: SessionLengths, most: Lengths, under: str = "") -> None:
