@@ -1,7 +1,7 @@
 """CORS: lets pages of the origins that a client lists read answers (Fetch standard, section 3.3).
 
-Only the routes of :func:`.routes.is_cross_origin` do that. ``*`` is never sent. An answer is readable for the origins of its own client:
-that of the credential, else the one that the request names, else any.
+Only the routes of :func:`.routes.is_cross_origin` do that, and ``*`` is never sent. An answer is readable for the
+origins of its own client: that of the credential, else the one that the request names, else any.
 """
 
 from __future__ import annotations

@@ -131,8 +131,8 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
 
 
 async def holder(ctx: RequestContext, head: Head) -> Owner | str | None:
-    """Whose credential a refused request shows: the user of its session, alive or not; only the client where the session
-    is gone; None: it shows no credential of this server's."""
+    """Whose credential a refused request shows: the user of its session, alive or not; only the client where the
+    session is gone; None: it shows no credential of this server's."""
     if head.authorization is None:
         value = head.cookie(SESSION)
         found = await ctx.services.principals.by_cookie(value) if value and len(value) <= _MAX_COOKIE else None
