@@ -19,6 +19,7 @@ FOREIGN = "https://evil.example"
 PATHS = ("/openapi.json", "/.well-known/jwks.json")
 _CONFIGURATION = """
 daemon off;
+master_process off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log info;
 events {{ worker_connections 64; }}
