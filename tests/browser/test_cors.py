@@ -100,9 +100,9 @@ def site(folder: Path, **settings: str) -> Iterator[Site]:
     pages = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)
     threading.Thread(target=pages.serve_forever, daemon=True).start()
     secure = tls.context(folder)
-    given: Any = {"MANIFEST_PUBLIC_URL": public, **settings}
+    given: Any = {"demo": False, "MANIFEST_PUBLIC_URL": public, **settings}
     with (
-        served(folder, demo=False, **given) as server,
+        served(folder, **given) as server,
         tls.in_front(secure, ours, server.port),
         tls.in_front(secure, theirs, pages.server_port),
         httpx2.Client(base_url=server.base) as client,

@@ -70,9 +70,9 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
         command = [str(root / "usr/sbin/nginx"), "-c", str(folder / "nginx.conf"), "-e", str(log)]
         with (
             kept_running(made, command, {**os.environ, "LD_LIBRARY_PATH": install.libraries(root)}, log),
-            httpx2.Client(base_url=f"https://127.0.0.1:{made.port}", headers={"Host": NAME}, verify=False) as client,
+            httpx2.Client(base_url=f"https://127.0.0.1:{made.port}", headers={"Host": NAME}, verify=False) as http,
         ):
-            yield client
+            yield http
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from unittest import mock
-
 import pytest
 
-from manifest_auth.sign_in import password
-from manifest_auth.store import StoreUnavailable
 from tests.http.cors.pages import FOREIGN, GRAPHQL, LISTED, ME, REFRESH, SIGN_IN, THEIRS, is_readable, page
 from tests.support.accounts import Keys, keys_of, new_client, settle
 from tests.support.application import PASSWORD, App, Reply
+from tests.support.faults import listed_origins_cannot_be_read, sign_in_has_a_bug, store_is_gone
 from tests.support.own_settings import own_client
 from tests.support.people import member
 
@@ -178,21 +175,25 @@ async def test_too_many_attempts_are_told_with_the_time_to_wait(app: App) -> Non
     assert (reply.code, int(reply.headers["retry-after"]) > 0) == ("RATE_LIMITED", True)
 
 
-@pytest.mark.parametrize(("error", "status"), [(RuntimeError("a bug"), 500), (StoreUnavailable("gone"), 503)])
-async def test_a_bug_and_a_store_that_is_away_are_told(app: App, error: Exception, status: int) -> None:
-    body = {"email": "author@acme.example", "password": PASSWORD}
-    with mock.patch.object(password, "sign_in", side_effect=error):
-        reply, found = await readers(app, "POST", SIGN_IN, body)
-    assert (reply.status, found) == (status, [LISTED, THEIRS])
+async def test_a_bug_is_told(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign_in_has_a_bug(monkeypatch)
+    reply, found = await readers(app, "POST", SIGN_IN, {"email": GLOBEX, "password": PASSWORD})
+    assert (reply.code, found) == ("INTERNAL_ERROR", [THEIRS])
 
 
-async def test_where_the_store_cannot_tell_no_page_reads_the_answer_but_it_is_sent(app: App) -> None:
-    with mock.patch.object(app.services.origin_index, "is_listed", side_effect=StoreUnavailable("gone")):
-        reply, found = await readers(app, "GET", ME)
-        assert (reply.code, found) == ("UNAUTHENTICATED", [])
-    with mock.patch.object(app.services.origin_index, "is_listed", side_effect=RuntimeError("a bug")):
-        reply, found = await readers(app, "GET", ME)
-        assert (reply.code, found) == ("UNAUTHENTICATED", [])
+async def test_a_store_that_is_away_is_told(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    store_is_gone(monkeypatch, app, "gone")
+    reply, found = await readers(app, "POST", SIGN_IN, {"email": GLOBEX, "password": PASSWORD})
+    assert (reply.code, found) == ("OVERLOADED", [LISTED, THEIRS])
+
+
+@pytest.mark.parametrize("bug", [False, True])
+async def test_where_no_one_can_tell_no_page_reads_the_answer_but_it_is_sent(
+    app: App, monkeypatch: pytest.MonkeyPatch, bug: bool
+) -> None:
+    listed_origins_cannot_be_read(monkeypatch, app, bug=bug)
+    reply, found = await readers(app, "GET", ME)
+    assert (reply.code, found) == ("UNAUTHENTICATED", [])
 
 
 async def test_a_user_admins_origin_reads_nothing_of_an_admin(app: App) -> None:
