@@ -91,13 +91,21 @@ class Owner(NamedTuple):
     roles: int
 
 
+class Mutation(NamedTuple):
+    """A GraphQL mutation, as the log names it. ``operation``: the caller's name for it, empty where none; ``fields``: the
+    schema's."""
+
+    operation: str
+    fields: tuple[str, ...]
+
+
 class RequestContext(Request):
     """One request, with the services to answer it.
 
     ``client_header``: ``X-Client-ID``; ``host``: ``Host``; ``named_client``: that body or query name, empty where none;
     ``owner``: of the answer, where a sign-in or a refresh found it; ``renewed_cookie``: the session cookie whose idle
     time this request renews, and that time in seconds; ``license_warning``: of the answer's header; ``loaded``: rows
-    that GraphQL has loaded for this request.
+    that GraphQL has loaded for this request; ``mutation``: that it runs.
     """
 
     __slots__ = (
@@ -105,6 +113,7 @@ class RequestContext(Request):
         "host",
         "license_warning",
         "loaded",
+        "mutation",
         "named_client",
         "owner",
         "renewed_cookie",
@@ -127,6 +136,7 @@ class RequestContext(Request):
         self.host = host
         self.renewed_cookie: tuple[str, int] | None = None
         self.license_warning = ""
+        self.mutation: Mutation | None = None
         self.named_client = ""
         self.owner: Owner | None = None
         self.loaded: dict[Any, Any] = {}

@@ -64,6 +64,7 @@ _ADMIN = "/api/admin"
 _ADMIN_PATHS = (_ADMIN, console.PATH)
 _OWN_ACCOUNT = f"{_ADMIN}/auth/"  # routes about the calling system admin's own account
 _UNROUTED = "(none)"
+_GRAPHQL = "/api/client/graphql"  # most posts there only read
 _READING = ("GET", "HEAD", "OPTIONS")
 _SESSION = f"{SESSION}=".encode()
 _ADVICE = "`manifest-auth doctor` lists the values that no secret key opens, and what to do"
@@ -152,9 +153,12 @@ class Pipeline:
             await send({"type": "http.response.body", "body": body})
         seconds = time.perf_counter() - began
         services.metrics.answered(method, pattern, answer.status, seconds)
-        if self._log_all or (self._log_changes and method not in _READING and pattern != "/api/client/graphql"):
+        changes = method not in _READING and (pattern != _GRAPHQL or ctx.mutation is not None)
+        if self._log_all or (self._log_changes and changes):
+            mutation = {} if ctx.mutation is None else ctx.mutation._asdict()
             services.log.info("request", request_id=ctx.request_id, method=method, route=pattern, status=answer.status,
-                           ms=round(seconds * 1000, 2), caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
+                           ms=round(seconds * 1000, 2), caller=ctx.caller.actor, address=ctx.address,
+                           **mutation)  # fmt: skip
 
     async def _check_admin_access(self, ctx: RequestContext, path: str) -> None:
         """Hides the admin API and its pages from addresses that may not use them, so that an attacker does not learn
@@ -186,7 +190,8 @@ class Pipeline:
             body = await _read(head, receive, route.limit)
         elif route.body is not None:
             check_media_type(head)
-            body = convert(parse(await _read(head, receive, route.limit)), route.body)
+            parsed = parse(await _read(head, receive, route.limit))
+            body = convert(parsed, route.body, ignore_unknown=route.ignore_unknown)
         elif head.content_length not in (None, "0"):
             await _read(head, receive, route.limit)  # ignored, but limited in size
         query: bytes = scope["query_string"]

@@ -16,7 +16,7 @@ from manifest_auth.http.answers import Answer, refuse
 from manifest_auth.http.head import Head
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.text.models import from_texts
+from manifest_auth.text.models import MOST, from_texts
 
 B = TypeVar("B")
 
@@ -114,6 +114,7 @@ class Route:
     template: str = ""  # of a page
     audience: str = ""  # of a page: who may see it
     gated: bool = field(default=False, init=False)  # needs a licence
+    ignore_unknown: bool = False  # members that the body does not know: clients in the field send what they like
     is_cross_origin: bool = field(default=False, init=False)  # pages of listed origins may read its answers
     parameters: frozenset[str] = field(default=frozenset(), init=False)  # known query parameters
 
@@ -137,7 +138,8 @@ class Route:
             return None
         values = query_values(query)
         if self.access is not Access.OPEN and (unknown := values.keys() - self.parameters):
-            raise ValidationError(details=[(min(unknown)[:64] or "query", "There is no such parameter")])
+            named = [(name[:64] or "query", "There is no such parameter") for name in sorted(unknown)[:MOST]]
+            raise ValidationError(details=named)
         return from_texts(values, self.query)
 
 

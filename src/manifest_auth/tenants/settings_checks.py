@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.tenants.session_lengths import Lengths
@@ -18,21 +19,37 @@ _LENGTHS = ("idleSeconds", "maxSeconds", "refreshSeconds")
 
 
 def check(settings: TenantSettings, under: str = "") -> None:
-    """Checks settings. ``under``: prefix of the names of members in a refusal. Raises ValidationError."""
-    for origin in settings.allowed_origins:
-        if wrong := _wrong_with_origin(origin):
-            raise ValidationError(details=[(f"{under}allowedOrigins", wrong)])
+    """Checks settings. ``under``: prefix of the names of members in a refusal. Raises ValidationError that names all
+    that are wrong."""
+    wrong = [(f"{under}{field}", text) for field, text in _wrong(settings)]
+    if wrong:
+        raise ValidationError(details=wrong)
+
+
+def _wrong(settings: TenantSettings) -> Iterator[tuple[str, str]]:
+    for number, origin in enumerate(settings.allowed_origins):
+        if text := _wrong_with_origin(origin):
+            yield f"allowedOrigins[{number}]", text
     for number, address in enumerate(settings.return_addresses):
-        check_return_address(address, f"{under}returnAddresses[{number}]")
+        yield from _refused(check_return_address, address, f"returnAddresses[{number}]")
     for name, seconds in zip(_LENGTHS, _seconds(settings.sessions), strict=True):
         if 0 < seconds < LEAST_S:
-            raise ValidationError(details=[(f"{under}sessions.{name}", f"Must be 0 or at least {LEAST_S}")])
-    check_line(settings.contact, f"{under}contact", 200, empty=True)
+            yield f"sessions.{name}", f"Must be 0 or at least {LEAST_S}"
+    yield from _refused(check_line, settings.contact, "contact", 200, empty=True)
     if settings.contact and not any(map(str.isalnum, settings.contact)):
-        raise ValidationError(details=[(f"{under}contact", "Say whom to ask, in words or numbers, or leave it empty")])
-    check_line(settings.branding.name, f"{under}branding.name", 100, empty=True)
+        yield "contact", "Say whom to ask, in words or numbers, or leave it empty"
+    yield from _refused(check_line, settings.branding.name, "branding.name", 100, empty=True)
     if settings.branding.accent and not _ACCENT.match(settings.branding.accent):
-        raise ValidationError(details=[(f"{under}branding.accent", "Must be #rrggbb in lower case, or empty")])
+        yield "branding.accent", "Must be #rrggbb in lower case, or empty"
+
+
+def _refused(check_one: Callable[..., object], *arguments: object, **options: object) -> tuple[tuple[str, str], ...]:
+    """What a check says that raises ValidationError."""
+    try:
+        check_one(*arguments, **options)
+    except ValidationError as error:
+        return error.details
+    return ()
 
 
 def _wrong_with_origin(origin: str) -> str:
@@ -49,10 +66,13 @@ def _wrong_with_origin(origin: str) -> str:
 
 
 def check_lengths(sessions: SessionLengths, most: Lengths, under: str = "") -> None:
-    """Raises ValidationError for a length above the installation's (``most``)."""
-    for name, seconds, limit in zip(_LENGTHS, _seconds(sessions), most, strict=True):
-        if seconds > limit:
-            raise ValidationError(details=[(f"{under}sessions.{name}", f"Must be at most {limit}")])
+    """Raises ValidationError for each length above the installation's (``most``)."""
+    lengths = zip(_LENGTHS, _seconds(sessions), most, strict=True)
+    wrong = [
+        (f"{under}sessions.{name}", f"Must be at most {limit}") for name, seconds, limit in lengths if seconds > limit
+    ]
+    if wrong:
+        raise ValidationError(details=wrong)
 
 
 def _seconds(sessions: SessionLengths) -> tuple[int, int, int]:

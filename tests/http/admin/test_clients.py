@@ -118,7 +118,7 @@ async def test_a_change_keeps_what_it_does_not_name(app: App, admin: str) -> Non
     assert changed["name"] == "After"
     assert changed["settings"]["refreshStrict"] is True  # no request takes a rule away that it does not name
     assert changed["settings"]["allowedOrigins"] == settings["allowedOrigins"]
-    more = {"settings": {"password": {"history": 3}, "returnAddresses": ["com.acme.app:/in"], "refreshStrikt": False}}
+    more = {"settings": {"password": {"history": 3}, "returnAddresses": ["com.acme.app:/in"]}}
     changed = check_success(await app.send("PATCH", f"{BASE}/{made['id']}", more, token=admin))
     expected = {"minLength": 12, "characterClasses": 0, "history": 3, "maxAgeDays": 0}
     assert changed["settings"] == {
@@ -134,7 +134,9 @@ async def test_a_change_keeps_what_it_does_not_name(app: App, admin: str) -> Non
 async def test_the_identifier_cannot_be_changed(app: App, admin: str) -> None:
     await create(app, admin, "fixed-name")
     body = {"identifier": "other-name", "id": 1, "suspendedAt": "2020-01-01T00:00:00.000Z"}
-    data = check_success(await app.send("PATCH", f"{BASE}/fixed-name", body, token=admin))
+    error = check_refusal(await app.send("PATCH", f"{BASE}/fixed-name", body, token=admin), 400, "VALIDATION_ERROR")
+    assert [detail["field"] for detail in error["details"]] == ["identifier", "id", "suspendedAt"]
+    data = check_success(await app.get(f"{BASE}/fixed-name", token=admin))
     assert (data["identifier"], data["suspendedAt"]) == ("fixed-name", None)
 
 
