@@ -92,8 +92,8 @@ class Owner(NamedTuple):
 
 
 class Mutation(NamedTuple):
-    """A GraphQL mutation, as the log names it. ``operation``: the caller's name for it, empty where none; ``fields``: the
-    schema's."""
+    """A GraphQL mutation, as the log names it. ``operation``: the caller's name for it, empty where none; ``fields``:
+    the schema's."""
 
     operation: str
     fields: tuple[str, ...]
