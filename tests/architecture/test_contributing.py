@@ -63,6 +63,10 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
         ("src/manifest_auth/api/client/files.py", r"^from manifest_auth\."),
         ("tests/audit/event_causes.py", r"^\n\nasync def providers\("),
     ],
+    "Add an e-mail": [
+        ("src/manifest_auth/runtime/mail/emails.py", r"^def email_confirm\("),
+        ("tests/runtime/mail/test_emails.py", r'^    "domain_failing": '),
+    ],
     "Add a kind of provider": [
         ("src/manifest_auth/sign_in/providers/example.py", _NEW),
         ("src/manifest_auth/sign_in/providers/kinds.py", r"^        [a-z_]+\.KIND,\n"),
@@ -89,7 +93,7 @@ def _with_examples(recipe: str) -> dict[str, str]:
         found = re.search(place, text, re.MULTILINE)
         assert found, (name, place)
         end = found.end() if place.startswith(_REPLACED) else found.start()
-        gap = "\n\n" if block.startswith("class ") else ""
+        gap = "\n\n" if block.startswith(("class ", "def ")) else ""
         files[name] = text[: found.start()] + block + gap + text[end:]
     return files
 

@@ -22,6 +22,7 @@ ON_DEMAND = {
     "asyncpg": "PostgreSQL",
     "bcrypt": "hashes of other systems",
     "boto3": "a bucket",
+    "catalogue": "the first page or e-mail, each in its language",
     "cryptography.x509": "SAML, and what joserfc reads",
     "dns": "a domain's record",
     "email.policy": "e-mails",
@@ -39,6 +40,7 @@ ON_DEMAND = {
     "manifest_auth.operations.restore": "a command",
     "publicsuffixlist": "a claim on a domain",
     "pyotp": "second factors",
+    "segno": "a QR code",
     "signxml": "SAML",
     "smtplib": "e-mails",
     "sqlalchemy.dialects.postgresql": "PostgreSQL",
@@ -53,9 +55,11 @@ from manifest_auth.http import uvicorn_server
 
 parser("serve").parse_args(["serve"])
 
+from manifest_auth.text.languages import catalogue
+
 async def start():
     async with opened(create().services, hashing=False):
-        print(*sys.modules)
+        print(*sys.modules, *["catalogue"] * catalogue.cache_info().currsize)
 
 asyncio.run(start())
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import select
@@ -98,6 +99,15 @@ class Chromium:
     def phone(self, width: int, height: int) -> None:
         """From now on a small screen that is touched."""
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=True)
+
+    def screenshot(self, element: str = "html") -> bytes:
+        """What a person sees of an element, as PNG."""
+        box = self.value(
+            f"(b => ({{x: b.x + scrollX, y: b.y + scrollY, width: b.width, height: b.height}}))"
+            f"(document.querySelector({json.dumps(element)}).getBoundingClientRect())"
+        )
+        shot = self._call("Page.captureScreenshot", captureBeyondViewport=True, clip={**box, "scale": 1})
+        return base64.b64decode(shot["data"])
 
     def value(self, expression: str) -> Any:
         """What JavaScript makes of an expression; promises are waited for."""

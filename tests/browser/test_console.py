@@ -250,6 +250,41 @@ def test_a_logo_is_chosen_from_the_disk(
     browser.shows("The logo is taken away.")
 
 
+_FILL = "getComputedStyle(document.querySelector('[data-scheme={}] .sample-{}')).fill"
+
+
+def test_a_colour_is_shown_while_it_is_chosen(setup: Setup, scripted: Chromium) -> None:
+    browser = scripted
+    console(setup, browser, "/branding")
+    browser.complaints.clear()
+    browser.type("[name='branding.accent']", "#ffcc00")
+    browser.until(f"{_FILL.format('light', 'accent')} === 'rgb(255, 204, 0)'")
+    assert browser.value(_FILL.format("dark", "on-accent")) == "rgb(0, 0, 0)"
+    browser.until("document.querySelector('#picker').value === '#ffcc00'")
+    assert "Light, not saved yet" in browser.text()
+    browser.value(
+        "(p => { p.value = '#101010'; p.dispatchEvent(new Event('input')); })(document.querySelector('#picker'))"
+    )
+    browser.until(f"{_FILL.format('light', 'accent')} === 'rgb(16, 16, 16)'")
+    assert browser.value("document.getElementsByName('branding.accent')[0].value") == "#101010"
+    assert browser.value(_FILL.format("dark", "link")) != "rgb(16, 16, 16)"  # it could not be read there
+    assert faults(setup, browser) == []  # and no policy was violated
+
+
+def test_without_scripts_a_colour_is_shown_by_a_button(setup: Setup, scripted: Chromium) -> None:
+    browser = scripted
+    browser.scripts(on=False)
+    try:
+        console(setup, browser, "/branding")
+        assert not browser.value("document.querySelector('#picker').checkVisibility()")
+        browser.type("[name='branding.accent']", "#ffcc00")
+        press(browser, "button[value=preview]")
+        browser.shows("Light, not saved yet")
+        assert browser.value(_FILL.format("light", "accent")) == "rgb(255, 204, 0)"
+    finally:
+        browser.scripts(on=True)
+
+
 def test_the_menu_opens_without_a_script(setup: Setup, browser: Chromium) -> None:
     look(browser, "light", 320)
     console(setup, browser, "")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.browser import axe
 from tests.browser.driver import Chromium
 from tests.browser.looking import faults
 from tests.browser.pages import Setup, open_, press, set_up
@@ -82,7 +83,8 @@ STATES: dict[str, Go] = {
     "GET /installation/clients/{client} users": at("/clients/acme?show=users"),
     "GET /installation/clients/{client} providers": at("/clients/acme?show=providers"),
     "GET /installation/clients/{client} no providers": at("/clients/globex?show=providers"),
-    "GET /installation/clients/{client} rules": at("/clients/acme?show=rules"),
+    "GET /installation/clients/{client}/rules": at("/clients/acme/rules"),
+    "POST /installation/clients/{client}/rules": filled("/clients/acme/rules", "main form .primary", contact="IT desk"),
     "POST /installation/clients/{client}": filled("/clients/acme", "form:has(#typed) .danger", typed="globex"),
     "GET /installation/clients/{client} nowhere": at("/clients/nowhere"),
     "GET /installation/admins": opened("/admins"),
@@ -159,7 +161,10 @@ def test_first_run_is_done_without_scripts_and_looked_at(fresh: Server, browser:
         browser.type("#username", "ada")
         browser.type("#password", DEMO_PASSWORD)
         press(browser)
-        browser.shows("You are the first system admin.")
+        browser.shows("You are the first system admin")
+        browser.scripts(on=True)
+        assert axe.findings(browser) == []
+        browser.scripts(on=False)
         press(browser, ".bar button")
         browser.shows("You are signed out.")
         browser.type("#username", "ada")

@@ -1,16 +1,20 @@
-"""The message catalogues of the pages: complete in each language, and compiled from their sources."""
+"""The message catalogues of pages and e-mails: complete in each language, and compiled from their sources."""
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
 
 from manifest_auth.pages import languages
+from manifest_auth.text.languages import catalogue
 from tests.support import catalogues
 
 LANGUAGES = list(catalogues.PLURALS)
 _PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%%")
+#: What marks a text → how many of its arguments are texts; under another name none is marked.
+_MARKS = {"_": 1, "several": 2, "sentence": 0, "marked": 0}
 _FORMS = {"es": 2, "pt": 2, "de": 2, "fr": 2, "ja": 1}
 
 
@@ -29,6 +33,17 @@ def test_every_message_is_translated_and_none_is_left_over(language: str) -> Non
         assert not message.fuzzy, message.id
         if message.id:
             assert len(strings) == (_FORMS[language] if isinstance(message.id, tuple) else 1)
+
+
+def test_what_is_marked_is_written_out() -> None:
+    """A text that is put together in the code is in no catalogue."""
+    for path, name in catalogues.files():
+        calls = ast.walk(ast.parse(path.read_text("utf-8"))) if path.suffix == ".py" else ()
+        for call in calls:
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in _MARKS:
+                texts = call.args[: _MARKS[call.func.id]]
+                assert all(isinstance(text, ast.Constant) for text in texts), (name.as_posix(), call.lineno)
+                assert texts, (name.as_posix(), call.lineno)
 
 
 def _texts(of: object) -> tuple[str, ...]:
@@ -59,7 +74,7 @@ def test_the_compiled_file_is_made_from_the_written_one(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_plurals_are_those_of_the_language(language: str) -> None:
     one, many = "in %(num)s second", "in %(num)s seconds"
-    t = languages.catalogue(language)
+    t = catalogue(language)
     said = [t.ngettext(one, many, number) for number in (0, 1, 2, 5, 1_000_000)]
     singular, plural = said[1], said[2]
     assert (singular == plural) is (language == "ja")

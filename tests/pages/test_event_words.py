@@ -9,13 +9,15 @@ import pytest
 from manifest_auth.audit import Event
 from manifest_auth.pages.console.event_words import WORDS, words_of
 
+PLACES = {"%(who)s", "%(whom)s", "%(what)s", "%(provider)s", "%(through)s"}
+
 
 @pytest.mark.parametrize("event", Event, ids=lambda event: event.value)
 def test_an_event_has_words(event: Event) -> None:
     words = WORDS[event]
     assert words.sentence
     assert not words.sentence.endswith(".")
-    assert set(re.findall(r"%\(?\w*\)?.?", words.sentence)) <= {"%(who)s", "%(whom)s", "%(what)s"}
+    assert set(re.findall(r"%\(?\w*\)?.?", words.sentence)) <= PLACES
 
 
 def test_an_event_of_another_release_is_shown_by_its_name() -> None:

@@ -1,4 +1,4 @@
-"""The catalogues of the pages: which messages there are, and their translations.
+"""The catalogues of pages and e-mails: which messages there are, and their translations.
 
 ``python -m tests.support.catalogues`` brings the ``.po`` files up to date and compiles them (``./dev messages``).
 
@@ -17,8 +17,11 @@ from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-PAGES = Path(__file__).parents[2] / "src" / "manifest_auth" / "pages"
-FOLDER = PAGES / "catalogues"
+from manifest_auth.text.languages import FOLDER
+
+SOURCE = Path(__file__).parents[2] / "src" / "manifest_auth"
+#: Where messages are → the folder that their files are named from.
+PLACES = {SOURCE / "pages": SOURCE / "pages", SOURCE / "runtime" / "mail": SOURCE / "runtime"}
 PLURALS = {
     "es": "nplurals=2; plural=(n != 1);",
     "pt": "nplurals=2; plural=(n > 1);",
@@ -28,19 +31,26 @@ PLURALS = {
 }
 _ONE_FORM = ("ja",)
 _ENGLISH_ONLY = ("console", "installation")
-_KEYWORDS: dict[str, tuple[int, ...] | None] = {"_": None, "gettext": None, "ngettext": (1, 2)}
+_KEYWORDS: dict[str, tuple[int, ...] | None] = {"_": None, "gettext": None, "ngettext": (1, 2), "several": (1, 2)}
 _OPTIONS = {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}
 _NEVER = datetime(2026, 1, 1, tzinfo=UTC)  # files are the same on every machine, at every hour
 Message = str | tuple[str, str]
 
 
+def files() -> list[tuple[Path, Path]]:
+    """The files that have messages, and what they are called in the catalogues."""
+    found = [
+        (path, path.relative_to(start))
+        for place, start in PLACES.items()
+        for path in sorted((*place.rglob("*.py"), *place.rglob("*.html")))
+    ]
+    return [(path, name) for path, name in found if not set(name.parts) & set(_ENGLISH_ONLY)]
+
+
 def messages() -> dict[Message, list[str]]:
     """By message, or by singular and plural: the files that it stands in."""
     found: dict[Message, list[str]] = {}
-    for path in sorted((*PAGES.rglob("*.py"), *PAGES.rglob("*.html"))):
-        name = path.relative_to(PAGES)
-        if set(name.parts) & set(_ENGLISH_ONLY):
-            continue
+    for path, name in files():
         method = "python" if path.suffix == ".py" else "jinja2.ext:babel_extract"
         for _, message, _, _ in extract_from_file(method, str(path), _KEYWORDS, options=_OPTIONS):
             places = found.setdefault(message if isinstance(message, str) else (message[0], message[1]), [])
@@ -62,7 +72,7 @@ def current(language: str) -> Catalog:
     """The translations of all messages that there are, and no others."""
     before = read(language)
     made = Catalog(language, project="Manifest Auth", creation_date=_NEVER, revision_date=_NEVER, fuzzy=False)
-    made.header_comment = "# The words of the pages. ./dev messages keeps the list of messages."
+    made.header_comment = "# The words of pages and e-mails. ./dev messages keeps the list of messages."
     made.mime_headers = [("Plural-Forms", PLURALS[language])]
     for message, places in sorted(messages().items(), key=lambda item: (item[1][0], str(item[0]))):
         known = before.get(message if isinstance(message, str) else message[0])

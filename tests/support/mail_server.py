@@ -23,13 +23,14 @@ _LINK = re.compile(r"^(https?://\S+/welcome#(\S+))$", re.MULTILINE)
 
 @dataclass
 class Received:
-    """One e-mail: sender and recipients of the envelope, and the message."""
+    """One e-mail: sender and recipients of the envelope, the message, and its bytes."""
 
     sender: str
     recipients: list[str]
     message: EmailMessage
     was_encrypted: bool
     user: str
+    raw: bytes
 
     @property
     def text(self) -> str:
@@ -125,7 +126,8 @@ class MailServer:
         assert isinstance(message, EmailMessage)
         encrypted = session.ssl is not None or self.is_tls_from_the_start
         user = str(session.auth_data or "")
-        self.mails.append(Received(envelope.mail_from or "", list(envelope.rcpt_tos), message, encrypted, user))
+        sender, recipients = envelope.mail_from or "", list(envelope.rcpt_tos)
+        self.mails.append(Received(sender, recipients, message, encrypted, user, content))
         return "250 OK"
 
     @property

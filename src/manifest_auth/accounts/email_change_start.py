@@ -8,6 +8,7 @@ from typing import NamedTuple
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import one_time_links, users
 from manifest_auth.accounts.account_tools import AccountTools
+from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User, email_changes
 from manifest_auth.audit import Event
 from manifest_auth.context import Request
@@ -50,14 +51,17 @@ def start(
     if taken and not own:
         raise Conflict("A user with this e-mail exists")
     _count(unit, request, tools, user, email)
-    token, client = tools.random.text(24), tenants.get(unit, unit.tenant_id).name
+    token, tenant = tools.random.text(24), tenants.get(unit, unit.tenant_id)
     expires_at = email_changes.add(unit, user, email, token, request.caller.actor, request.now)
     change = {"before": {"email": user.email}, "after": {"email": email}}
     audit.record(unit, request, Event.EMAIL_CHANGE_STARTED, subject, taken=taken, expires=when(expires_at), **change)
-    asking = mail.email_confirm(email, client, one_time_links.address(tools.settings.public_url, token))
-    mails = (  # a taken address gets no token, so that change cannot be confirmed
-        tools.mail_queue.add(unit, mail.email_taken(email, client) if taken else asking, "email_confirm", subject),
-        tools.mail_queue.add(unit, mail.email_asked(user.email, client), "email_asked", subject),
+    link = mail.Link(one_time_links.address(tools.settings.public_url, token), email_changes.CONFIRM_S)
+    asking = mail.email_confirm(reader(user, tenant, email), link)
+    if other is not None and taken:  # it gets no token, so that change cannot be confirmed
+        asking = mail.email_taken(reader(other, tenant))
+    mails = (
+        tools.mail_queue.add(unit, asking, "email_confirm", subject),
+        tools.mail_queue.add(unit, mail.email_asked(reader(user, tenant)), "email_asked", subject),
     )
     return Started(email, expires_at, mails)
 

@@ -15,6 +15,7 @@ from manifest_auth.accounts import one_time_links, rank
 from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.rank import RequestOrOrigin
+from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Request
@@ -97,10 +98,9 @@ def make_link(
     audit.record(unit, who, event, f"user:{user.id}", expires=when(expires_at), shown=shown, **change)
     if shown:
         return NewLink(user, purpose, token, expires_at, None)
-    client = tenants.get(unit, unit.tenant_id).name
-    email = (mail.access_link if is_only_access else _EMAILS[purpose])(
-        user.email, client, one_time_links.address(tools.settings.public_url, token)
-    )
+    link = mail.Link(one_time_links.address(tools.settings.public_url, token), life_s)
+    to = reader(user, tenants.get(unit, unit.tenant_id))
+    email = (mail.access_link if is_only_access else _EMAILS[purpose])(to, link)
     queued = tools.mail_queue.add(unit, email, purpose.value, f"user:{user.id}", useful_ms=expires_at - now)
     return NewLink(user, purpose, None, expires_at, queued)
 

@@ -24,6 +24,7 @@ from manifest_auth.pages.installation import admins as installation_admins
 from manifest_auth.pages.installation import audit as installation_audit
 from manifest_auth.pages.installation import backups as installation_backups
 from manifest_auth.pages.installation import client as installation_client
+from manifest_auth.pages.installation import client_rules as installation_client_rules
 from manifest_auth.pages.installation import clients as installation_clients
 from manifest_auth.pages.installation import health as installation_health
 from manifest_auth.pages.installation import keys as installation_keys
@@ -71,6 +72,7 @@ ROUTES = (
     *installation_overview.ROUTES,
     *installation_clients.ROUTES,
     *installation_client.ROUTES,
+    *installation_client_rules.ROUTES,
     *installation_admins.ROUTES,
     *installation_licence.ROUTES,
     *installation_keys.ROUTES,

@@ -23,6 +23,7 @@ from manifest_auth.pages import brands, languages, rendering, words
 from manifest_auth.pages.call import Brand, PageCall, View
 from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable
+from manifest_auth.text.languages import catalogue
 
 TEMPLATE = "error.html"
 _UNLICENSED = (LicenseExpired, LicenseRequired)
@@ -56,19 +57,21 @@ async def page_of(
     way: Way | None = None,
     others: tuple[Way, ...] = (),
     title: str = "",
+    advice: str = "",
     brand: Brand | None = None,
 ) -> Answer[None]:
-    """The page of a refusal. ``way``: where to go from it, the start page if nothing is said; ``title``: in place of
-    the usual one; ``brand``: in place of that of who is signed in. It shows when the store is gone, too."""
+    """The page of a refusal. ``way``: where to go from it, the start page if nothing is said; ``title``,
+    ``advice``: in place of the usual ones; ``brand``: in place of that of who is signed in. It shows when the store is
+    gone, too."""
     brand = await _brand(ctx, refusal, head) if brand is None else brand
     language = "en" if english else language_of(ctx, head, brand)
     await rendering.prepare(TEMPLATE, language)
-    t = languages.catalogue(language)
+    t = catalogue(language)
     said = words.sentence_of(refusal, t)
     wait = refusal.retry_after or 0
     view = ErrorView(
         title=title or said.title,
-        advice=said.advice,
+        advice=advice or said.advice,
         way=way or Way("/", t.gettext(words.START)),
         others=others,
         retry_after=wait,

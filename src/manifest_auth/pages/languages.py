@@ -1,13 +1,6 @@
-"""The six languages of the pages: which one a reader gets, and its translations.
-
-Catalogues are loaded in a thread, at first use.
-"""
+"""The six languages of the pages: what they are called, and which one a reader gets."""
 
 from __future__ import annotations
-
-import gettext
-from functools import cache
-from pathlib import Path
 
 from manifest_auth.http import Head, Header, host_cookie, host_name
 from manifest_auth.http.accept import weights
@@ -23,8 +16,6 @@ LANGUAGES: dict[Language, str] = {
     "fr": "Français",
     "ja": "日本語",
 }
-Words = gettext.NullTranslations
-FOLDER = Path(__file__).parent / "catalogues"
 _COOKIE = "lang"
 _COOKIE_S = 365 * 86_400
 
@@ -43,17 +34,3 @@ def choose(head: Head, settings: Settings, asked: str = "", own: str | None = No
 def cookie_line(language: str, settings: Settings) -> Header:
     """Empty: takes the choice back."""
     return host_cookie(_COOKIE, language, _COOKIE_S if language else 0, settings)
-
-
-@cache
-def catalogue(language: str) -> Words:
-    """The words; those of English are the code's own."""
-    if language == "en":
-        return gettext.NullTranslations()
-    with (FOLDER / f"{language}.mo").open("rb") as file:
-        return gettext.GNUTranslations(file)
-
-
-def marked(text: str) -> str:
-    """Says that a text is translated where it is shown."""
-    return text

@@ -67,6 +67,13 @@ def read(head: Head, body: bytes, file: str, most: int) -> Fields:
     return Fields(texts, found[0] if found else b"")
 
 
+def as_text(file: bytes) -> str:
+    """A file that is a text, as if it had been typed. What is no text becomes one that fits nothing, and is refused
+    like any other wrong text."""
+    text = file.decode("utf-8-sig", "replace")
+    return "".join(each if each.isprintable() or each in "\r\n\t" else "\ufffd" for each in text)
+
+
 def _text(value: bytes) -> str:
     try:
         return value.decode("utf-8")

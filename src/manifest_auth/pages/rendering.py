@@ -21,6 +21,7 @@ from manifest_auth.pages import asset_files, brands, languages, security, words
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.menu import Entry, entries, section_of
 from manifest_auth.services import RequestContext
+from manifest_auth.text.languages import catalogue
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -63,7 +64,7 @@ async def render(
     if refusal is not None:
         status = refusal.status
         headers.extend(refusal_headers(refusal))
-    t = languages.catalogue(language)
+    t = catalogue(language)
     brand = await brands.with_logo(ctx, view.brand)
     text = template.render(
         view=view.model,
@@ -91,7 +92,7 @@ async def prepare(name: str, language: str) -> Template:
 def _load(name: str, language: str) -> Template:
     global _environment
     with _lock:
-        languages.catalogue(language)
+        catalogue(language)
         if _environment is None:
             _environment = environment()
             for shared in sorted(TEMPLATES.glob("_*.html")):

@@ -75,6 +75,7 @@ class _Page:
     again: Handler | None
     english: bool
     upload: str
+    upload_into: str
     form_at: str
 
     async def handle(self, ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
@@ -153,6 +154,8 @@ class _Page:
             texts, call.upload = multipart.read(call.head, body, self.upload, MOST_FIELDS)
             if len(body) - len(call.upload) > AUTH_LIMIT:  # the file alone may have more
                 raise PayloadTooLarge()
+            if self.upload_into and call.upload:
+                texts[self.upload_into] = multipart.as_text(call.upload)
             return texts
         check_form_type(call.head)
         if len(body) > AUTH_LIMIT:
@@ -245,13 +248,14 @@ def page(
     english: bool = False,
     upload: str = "",
     upload_bytes: int = 0,
+    upload_into: str = "",
     form_at: str = "",
 ) -> Route:
     """A page's route. ``show``: makes the view, or another answer; it takes a :class:`PageCall` of the model of its
     query or form. ``template``: that shows it. ``permission``: whom it is for; to all others it is not there.
     ``again``: for a POST, shows the form once more when it was refused. ``english``: consoles, which have no other
-    language. ``upload``: the field of a form that may have a file, of so many bytes at most.
-    ``form_at``: the page that shows the form of a POST, where that has another address."""
+    language. ``upload``: the field of a form that may have a file, of so many bytes at most; ``upload_into``: the field
+    whose text such a file is. ``form_at``: the page that shows the form of a POST, where that has another address."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     own = _Page(
@@ -265,6 +269,7 @@ def page(
         again=again,
         english=english,
         upload=upload,
+        upload_into=upload_into,
         form_at=form_at or path,
     )
     posts = method == "POST"

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from manifest_auth.errors import Conflict, Forbidden, InvalidCredentials, MfaRequired, Refusal, ValidationError
 from manifest_auth.pages.call import Problem, Refused
-from manifest_auth.pages.languages import marked as _
 from manifest_auth.pages.refusals import NoFormCookie, UnknownClient
 from manifest_auth.services import RequestContext
+from manifest_auth.text.languages import marked as _
 
 _S = 60
 

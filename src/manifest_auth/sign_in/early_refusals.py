@@ -20,8 +20,13 @@ START_AGAIN = "This sign-in is over, start again"
 
 def other_browser(ctx: RequestContext) -> str:
     """The message for a callback without the cookie of the start."""
-    address = ctx.services.settings.public_url.rstrip("/")
+    address = start_address(ctx)
     return f"This sign-in began in another browser, or not at {address}; start again there, with cookies allowed"
+
+
+def start_address(ctx: RequestContext) -> str:
+    """Where a sign-in begins that comes back with its cookie."""
+    return ctx.services.settings.public_url.rstrip("/")
 
 
 class ClientRefusal(Exception):

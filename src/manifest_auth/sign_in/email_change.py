@@ -12,6 +12,7 @@ from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import credential_voiding, one_time_links, users
 from manifest_auth.accounts.email_change_start import Started, start
 from manifest_auth.accounts.one_time_links import Purpose
+from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import EmailChange, User, email_changes
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, InvalidToken, ValidationError
@@ -131,7 +132,8 @@ async def confirm(ctx: RequestContext, token: str) -> str:
         after = users.set_email(bound, user, change.new_email, ctx.now)
         email_changes.close_pending(bound, user.id, ctx.now)
         one_time_links.close(bound, user.id, ctx.now)
-        email = mail.email_changed(user.email, tenant.name, one_time_links.address(services.settings.public_url, undo))
+        link = mail.Link(one_time_links.address(services.settings.public_url, undo), email_changes.UNDO_S)
+        email = mail.email_changed(reader(user, tenant), link)
         detail = {"before": {"email": user.email}, "after": {"email": after.email}, "started_by": change.started_by}
         audit.record(bound, ctx, Event.EMAIL_CHANGED, subject, **detail)
         return after.email, services.mail_queue.add(bound, email, "email_changed", subject)
@@ -176,7 +178,6 @@ def _new_password(
     token = services.random.text(24)
     expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, subject, ctx.now, emailed=True)
     audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, subject, expires=when(expires_at), by="mail")
-    email = mail.email_undone(
-        change.old_email, tenant.name, one_time_links.address(services.settings.public_url, token)
-    )
+    link = mail.Link(one_time_links.address(services.settings.public_url, token), one_time_links.LIFE_S[Purpose.RESET])
+    email = mail.email_undone(reader(user, tenant, change.old_email), link)
     return services.mail_queue.add(unit, email, Purpose.RESET.value, subject, useful_ms=expires_at - ctx.now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from manifest_auth import audit
 from manifest_auth.accounts import one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
+from manifest_auth.accounts.readers import reader
 from manifest_auth.audit import Event
 from manifest_auth.mail_queue import Queued
 from manifest_auth.runtime import mail
@@ -48,7 +49,8 @@ async def _send(ctx: RequestContext, attempt: Attempt) -> None:
         maker = f"user:{user.id}"
         expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, maker, ctx.now, emailed=True)
         audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, f"user:{user.id}", expires=when(expires_at), by="mail")
-        email = mail.reset(now_user.email, tenant.name, one_time_links.address(services.settings.public_url, token))
+        address = one_time_links.address(services.settings.public_url, token)
+        email = mail.reset(reader(now_user, tenant), mail.Link(address, one_time_links.LIFE_S[Purpose.RESET]))
         return services.mail_queue.add(unit, email, Purpose.RESET.value, maker, useful_ms=expires_at - ctx.now)
 
     queued = await services.store.of(tenant.id).write(work)

@@ -1,4 +1,5 @@
-"""Rules for texts: canonical forms of addresses and names, host names, base64url, invisible characters, strict JSON.
+"""Rules for texts, and the languages of pages and e-mails with the catalogues of their words.
 
-Pure functions. Never reads a setting, and does not know the purpose of the texts.
+The rules: canonical forms of addresses and names, host names, base64url, invisible characters, strict JSON. Pure
+functions. QR codes of texts too. Never reads a setting, and does not know the purpose of the texts.
 """

@@ -81,8 +81,9 @@ async def test_a_missing_record_is_told_on_the_first_the_seventh_and_the_last_da
 async def test_both_clients_and_the_operator_are_told_of_a_domain_that_two_claim(
     app: App, mail_server: MailServer, zone: NameServer
 ) -> None:
+    """Each client in its language, the operator in English."""
     first, owners = await proved(app, zone)
-    other = await new_client(app)
+    other = await new_client(app, language="de")
     contesters = await admins_of(app, other)
     second = await claimed(app, other, first.domain)
     zone.publish(txt(first.name, await first.value()), txt(second.name, await second.value()))
@@ -91,7 +92,8 @@ async def test_both_clients_and_the_operator_are_told_of_a_domain_that_two_claim
     mails = await came(app, mail_server, 5)
     assert sorted(mails) == sorted([*owners, *contesters, OPERATOR])
     assert "has shown a DNS record" in mails[owners[0]][1]
-    assert "holds this domain" in mails[contesters[0]][1]
+    assert mails[contesters[0]][0] == f"{other}: Zwei Organisationen beanspruchen {first.domain}"
+    assert "oder ihr Eintrag 14 Tage lang fehlt" in mails[contesters[0]][1]
     for admin in (*owners, *contesters):
         text = mails[admin][1].replace(first.domain, "")
         assert (first.client in text, second.client in text) == (admin in owners, admin in contesters)

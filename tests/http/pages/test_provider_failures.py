@@ -55,6 +55,53 @@ async def test_what_the_provider_says_is_not_shown(app: App, op: Op, client: str
     assert "buy" not in page.reply.text
 
 
+#: Error code → what the page says of it in some language.
+SAID = [
+    ("access_denied", "en", "The sign-in was cancelled or not allowed at your organisation's sign-in page."),
+    (
+        "access_denied",
+        "de",
+        "Die Anmeldung wurde auf der Anmeldeseite Ihrer Organisation abgebrochen",
+    ),
+    ("consent_required", "fr", "Votre consentement est nécessaire sur la page de connexion de votre organisation."),
+    (
+        "login_required",
+        "es",
+        "La página de inicio de sesión de su organización le pide que primero",
+    ),
+    ("server_error", "pt", "A página de início de sessão da sua organização tem uma falha própria."),
+    ("invalid_scope", "ja", "シングルサインオンが正しく設定されていません。管理者に連絡してください。"),
+    ("anything_else", "en", "Your organisation's sign-in page did not let you in."),
+]
+
+
+@pytest.mark.parametrize(("error", "language", "sentence"), SAID)
+async def test_why_it_failed_is_said_in_the_readers_language(
+    app: App, op: Op, client: str, error: str, language: str, sentence: str
+) -> None:
+    op.error = error
+    browser, back = await begun(app, op, client, provider="okta")
+    page = Page(await browser.send("GET", back, headers={**HTML, "Accept-Language": language}))
+    [advice] = page.tree.xpath("//p[@class='lead']")
+    assert page.status == 401
+    assert advice.text.startswith(sentence)
+    assert "own words" not in page.reply.text
+
+
+async def test_another_browser_is_told_where_to_begin(app: App, op: Op, client: str) -> None:
+    _, back = await begun(app, op, client, provider="okta")
+    page = Page(await Browser(app).send("GET", back, headers=HTML))
+    check(page, 401, "Sign-in through Our Okta did not work")
+    address = app.public_url.rstrip("/")
+    assert f"began in another browser, or not at {address}; start again there, with cookies allowed." in page.text
+
+
+async def test_a_person_without_an_account_is_told_so(app: App, op: Op, client: str) -> None:
+    browser, back = await begun(app, op, client, provider="okta")
+    page = Page(await browser.send("GET", back, headers={**HTML, "Accept-Language": "de"}))
+    assert "Zu dieser Identität haben Sie hier kein Konto." in page.text
+
+
 async def test_a_provider_that_is_down(app: App, op: Op, client: str) -> None:
     await add_oidc(app, op, client, name="gone", oidc={"issuer": "http://127.0.0.1:9", "clientId": "c"})
     page = Page(await Browser(app).send("GET", f"/api/client/auth/oidc?client={client}&provider=gone", headers=HTML))

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.http import Answer, session_cookie
-from manifest_auth.pages import languages, said
+from manifest_auth.pages import said
 from manifest_auth.pages.account import words
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View, see_other
@@ -20,6 +20,7 @@ from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import SessionOver
 from manifest_auth.sign_in import session_lifecycle
+from manifest_auth.text.languages import catalogue
 
 PATH = "/account/sessions"
 TEMPLATE = "account/sessions.html"
@@ -53,7 +54,7 @@ class SessionsView(AccountView, frozen=True, kw_only=True):
 
 
 async def _list(ctx: RequestContext, call: PageCall[Any], done: str = "") -> View:
-    t, own = languages.catalogue(call.language), ctx.user.session_id
+    t, own = catalogue(call.language), ctx.user.session_id
     listed = [
         SessionView(
             id=row.id,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth.audit import Event
-from manifest_auth.pages.languages import Words
-from manifest_auth.pages.languages import marked as _
 from manifest_auth.permissions import Role
+from manifest_auth.text.languages import Words
+from manifest_auth.text.languages import marked as _
 from manifest_auth.text.user_agents import browser_of
 
 

@@ -9,7 +9,8 @@ import msgspec
 
 from manifest_auth import tenants
 from manifest_auth.errors import ValidationError
-from manifest_auth.http import Answer
+from manifest_auth.http import NO_STORE, Answer
+from manifest_auth.http.answers import JSON
 from manifest_auth.operations import branding, client_settings
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View
@@ -38,24 +39,40 @@ class BrandingForm(msgspec.Struct, frozen=True, rename={"name": "branding.name",
     accent: str = ""
 
 
-class Sample(msgspec.Struct, frozen=True):
-    """Colours as pages have them, light and dark."""
+class ColoursQuery(msgspec.Struct, frozen=True):
+    """``accent``: ``#rrggbb``, or empty for the product's own."""
+
+    accent: str = ""
+
+
+class Look(msgspec.Struct, frozen=True, rename="camel"):
+    """Colours of a button, of the text on it, and of a link."""
 
     accent: str
     on_accent: str
     link: str
-    link_on_dark: str
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """Colours as pages have them."""
+
+    light: Look
+    dark: Look
+
+
+#: The product's own, as the common stylesheet has them.
+_USUAL = Sample(Look("#3346c9", "#ffffff", "#3346c9"), Look("#a9b6ff", "#11131f", "#a9b6ff"))
 
 
 class BrandingView(msgspec.Struct, frozen=True):
-    """``sample``: of the colour that is typed; None: the product's own."""
+    """``sample``: of the colour that is typed; the product's own where that is none."""
 
     form: BrandingForm
     client: str
     logo: str
     width: int
     height: int
-    sample: Sample | None
+    sample: Sample
     is_preview: bool = False
     done: str = ""
 
@@ -81,10 +98,23 @@ def _view(unit: TenantUnit, typed: BrandingForm | None, *, done: str = "", is_pr
         logo=brand.logo or "",
         width=brand.width,
         height=brand.height,
-        sample=Sample(*accent_colours.palette_of(accent)) if _ACCENT.match(accent) else None,
+        sample=_sample(accent),
         is_preview=is_preview,
         done=done,
     )
+
+
+def _sample(accent: str) -> Sample:
+    if not _ACCENT.match(accent):
+        return _USUAL
+    found = accent_colours.palette_of(accent)
+    light, dark = (Look(found.accent, found.on_accent, link) for link in (found.link, found.link_on_dark))
+    return Sample(light, dark)
+
+
+async def _colours(ctx: RequestContext, call: PageCall[ColoursQuery]) -> View | Answer[None]:
+    """For the module of the page, which shows a colour while it is chosen."""
+    return Answer(200, msgspec.json.encode(_sample(call.fields.accent)), (JSON, NO_STORE))
 
 
 async def _act(ctx: RequestContext, call: PageCall[BrandingForm]) -> View | Answer[None]:
@@ -137,6 +167,8 @@ _ACTS: dict[str, Callable[[RequestContext, PageCall[BrandingForm]], Awaitable[st
 }
 _TEMPLATE = "console/branding.html"
 ROUTES = (
+    page("GET", f"{PATH}/colours", _colours, "", "How pages show a colour, for the preview while it is chosen",
+         audience=Audience.SIGNED_IN, permission=Permission.SETTINGS_MANAGE, english=True),
     page("GET", PATH, _show, _TEMPLATE, "Name, colour and logo of a client's pages", audience=Audience.SIGNED_IN,
          permission=Permission.SETTINGS_MANAGE, english=True),
     page("POST", PATH, _act, _TEMPLATE, "Preview or change what a client's pages look like",

@@ -1,6 +1,7 @@
 """Events of the audit trail in plain words.
 
-One sentence for each, with places for names: ``who`` acted, ``whom`` or ``what`` it concerns.
+One sentence for each, with places for names: ``who`` acted, ``whom`` or ``what`` it concerns, ``provider`` that had a
+part in it; ``through``: " through" that provider, or nothing where none had.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ class Words(NamedTuple):
 _IN, _USERS, _SET, _PROV, _DOM, _SRV = "Sign-in", "Users", "Settings", "Providers", "Domains", "Server"
 
 WORDS: dict[Event, Words] = {
-    Event.SIGNED_IN: Words(_IN, "%(whom)s signed in"),
-    Event.SIGN_IN_FAILED: Words(_IN, "A sign-in failed: %(whom)s", True),
-    Event.SIGN_IN_REFUSED: Words(_IN, "A sign-in was refused: %(whom)s", True),
+    Event.SIGNED_IN: Words(_IN, "%(whom)s signed in%(through)s"),
+    Event.SIGN_IN_FAILED: Words(_IN, "A sign-in%(through)s failed: %(whom)s", True),
+    Event.SIGN_IN_REFUSED: Words(_IN, "A sign-in%(through)s was refused: %(whom)s", True),
     Event.ACCESS_REFUSED: Words(_IN, "%(who)s was refused what needs another role", True),
     Event.SEAT_REFUSED: Words(_USERS, "No licence seat was free for what %(who)s asked for", True),
     Event.THROTTLED: Words(_IN, "Too many attempts were stopped: %(whom)s", True),
@@ -46,7 +47,7 @@ WORDS: dict[Event, Words] = {
     Event.USER_CHANGED: Words(_USERS, "%(who)s changed the details of %(whom)s"),
     Event.USER_ROLES_CHANGED: Words(_USERS, "%(who)s changed the roles of %(whom)s"),
     Event.ADMIN_GAINED: Words(_USERS, "%(whom)s became an Admin"),
-    Event.ADMIN_ROLE_WITHHELD: Words(_USERS, "%(whom)s did not become an Admin by groups of a provider", True),
+    Event.ADMIN_ROLE_WITHHELD: Words(_USERS, "%(whom)s did not become an Admin by groups of %(provider)s", True),
     Event.CREDENTIALS_DROPPED: Words(_USERS, "Older ways into the account of %(whom)s were closed"),
     Event.USER_DEACTIVATED: Words(_USERS, "%(who)s deactivated %(whom)s"),
     Event.USER_RESTORED: Words(_USERS, "%(who)s let %(whom)s in again"),
@@ -58,7 +59,7 @@ WORDS: dict[Event, Words] = {
     Event.EMAIL_CHANGED: Words(_USERS, "%(whom)s has a new e-mail address"),
     Event.EMAIL_CHANGE_UNDONE: Words(_USERS, "%(whom)s has the former e-mail address again", True),
     Event.MAIL_FAILED: Words(_SRV, "An e-mail to %(whom)s could not be sent", True),
-    Event.IDENTITY_LINKED: Words(_IN, "%(whom)s was linked to an identity at a provider"),
+    Event.IDENTITY_LINKED: Words(_IN, "%(whom)s was linked to an identity at %(provider)s"),
     Event.IDENTITY_CONFIRMED: Words(_IN, "%(who)s confirmed an identity of %(whom)s"),
     Event.IDENTITY_UNLINKED: Words(_IN, "%(who)s unlinked an identity of %(whom)s"),
     Event.PROVIDER_CREATED: Words(_PROV, "%(who)s added the provider %(what)s"),
@@ -75,7 +76,7 @@ WORDS: dict[Event, Words] = {
     Event.DOMAIN_MOVED: Words(_DOM, "The domain %(what)s moved from one client to another", True),
     Event.DOMAIN_VOUCHED: Words(_DOM, "%(who)s vouched for the domain %(what)s"),
     Event.DOMAIN_RELEASED: Words(_DOM, "%(who)s released the domain %(what)s"),
-    Event.ASSERTION_REPLAYED: Words(_IN, "An answer of a provider was shown twice and refused", True),
+    Event.ASSERTION_REPLAYED: Words(_IN, "An answer of %(provider)s was shown twice and refused", True),
     Event.SIGN_IN_CODE_REUSED: Words(_IN, "A used sign-in code of %(whom)s came back; the session was ended", True),
     Event.SETUP_CODE_MADE: Words(_SRV, "A setup code for the first system admin was made"),
     Event.SETUP_CODE_FAILED: Words(_SRV, "A wrong setup code was entered", True),

@@ -126,10 +126,10 @@ def _to_do(standing: Standing) -> Iterator[Concern]:
             False, f"Not proved yet: {', '.join(waiting[:3])}{' and more' if len(waiting) > 3 else ''}",
             "Put the record into the DNS, then have it looked at.", "/console/domains",
         )  # fmt: skip
-    if standing.waiting_directories:
+    if found := standing.waiting_directories:
         yield Concern(
-            False, "A Microsoft directory is not proved yet", "An administrator of the directory signs in once.",
-            "/console/domains",
+            False, f"Microsoft directory not proved yet: {', '.join(found[:3])}{' and more' if len(found) > 3 else ''}",
+            "An administrator of the directory signs in once.", "/console/domains",
         )  # fmt: skip
     if standing.admins < 2:
         yield Concern(

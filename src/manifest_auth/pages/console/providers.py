@@ -74,7 +74,8 @@ async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[N
     if asked.step == "theirs":
         values = _beginning(preset)
         shown = provider_forms.shown(preset.kind, values, has_secret=False)
-        return await view(ctx, _theirs(preset, name, preset.title, shown), "console/provider_theirs.html")
+        display_name = ctx.user.client_name if preset.is_generic else preset.title
+        return await view(ctx, _theirs(preset, name, display_name, shown), "console/provider_theirs.html")
     ours = our_values(preset, KINDS[preset.kind].values_by_name(ctx, ctx.user.client, name))
     return await view(ctx, OursView(_head(preset, name, "ours"), ours), "console/provider_ours.html")
 

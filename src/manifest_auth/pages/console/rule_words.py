@@ -53,8 +53,8 @@ def _passwords(old: StoredSettings, new: StoredSettings, effects: Effects) -> It
         )  # fmt: skip
     if old.password_sign_in and not new.password_sign_in:
         yield (
-            f"No one gets in with a password any more: {_people(effects.with_password)} left to your providers. Be "
-            "sure that you get in through one yourself."
+            f"No one gets in with a password any more: {_people(effects.with_password)} left to the providers. Be "
+            "sure that an Admin gets in through one."
         )
     elif new.password_sign_in and not old.password_sign_in:
         yield "Users get in with a password again."

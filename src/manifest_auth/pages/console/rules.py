@@ -1,207 +1,33 @@
-"""``/console/rules``: what a client settles for itself.
-
-A change is shown in words before it is saved.
-"""
+"""``/console/rules``: what a client settles for itself."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
-
-from manifest_auth import tenants
-from manifest_auth.accounts import rank
-from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.operations import client_settings, rule_effects
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console import frame, rule_words
-from manifest_auth.pages.console.durations import seconds_of, spoken
-from manifest_auth.pages.languages import LANGUAGES
+from manifest_auth.pages.console import frame, rules_form
+from manifest_auth.pages.console.rules_form import DONE, RulesForm
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import StoredSettings, TenantSettingsChange
-from manifest_auth.text.models import convert
 
 PATH = "/console/rules"
-DONE = {"saved": "The rules are saved. They count from now on."}
-#: Members of the settings that are numbers, and lengths of time, by the names of their fields.
-_NUMBERS = ("password.minLength", "password.characterClasses", "password.history", "password.maxAgeDays")
-_LENGTHS = ("sessions.idleSeconds", "sessions.maxSeconds", "sessions.refreshSeconds")
-_LISTS = ("allowedOrigins", "returnAddresses")
-_MEMBERS = {
-    "min_length": "password.minLength",
-    "character_classes": "password.characterClasses",
-    "history": "password.history",
-    "max_age_days": "password.maxAgeDays",
-    "password_sign_in": "passwordSignIn",
-    "refresh_strict": "refreshStrict",
-    "idle": "sessions.idleSeconds",
-    "longest": "sessions.maxSeconds",
-    "refresh": "sessions.refreshSeconds",
-    "allowed_origins": "allowedOrigins",
-    "return_addresses": "returnAddresses",
-}
-
-
-class RulesForm(msgspec.Struct, frozen=True, rename=_MEMBERS):
-    """As it is typed: lengths in words, lists a line each. ``act``: ``preview`` or ``save``; ``confirm``: the addresses
-    that wait for an Admin are confirmed."""
-
-    act: str = ""
-    min_length: str = ""
-    character_classes: str = ""
-    history: str = ""
-    max_age_days: str = ""
-    password_sign_in: str = ""
-    refresh_strict: str = ""
-    idle: str = ""
-    longest: str = ""
-    refresh: str = ""
-    allowed_origins: str = ""
-    return_addresses: str = ""
-    contact: str = ""
-    language: str = ""
-    confirm: str = ""
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """The installation's lengths in words, above which none is."""
-
-    idle: str
-    longest: str
-    refresh: str
-
-
-class RulesView(msgspec.Struct, frozen=True):
-    """``changes``: what is to be saved does; None: nothing was asked to be shown. ``by_admin``: an Admin looks."""
-
-    form: RulesForm
-    by_admin: bool
-    is_strict: bool
-    has_passwords: bool
-    waiting: tuple[str, ...]
-    limits: Limits
-    languages: tuple[tuple[str, str], ...]
-    done: str = ""
-    changes: tuple[str, ...] | None = None
-    hidden: tuple[tuple[str, str], ...] = ()
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     done = said.sentence(ctx, call, DONE)
-    return await frame.shown(ctx, lambda unit: _view(unit, ctx, None, done))
+    return await frame.shown(ctx, lambda unit: rules_form.view(unit, ctx, None, done))
 
 
 async def _again(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
-    return await frame.shown(ctx, lambda unit: _view(unit, ctx, call.fields))
+    return await frame.shown(ctx, lambda unit: rules_form.view(unit, ctx, call.fields))
 
 
 async def _act(ctx: RequestContext, call: PageCall[RulesForm]) -> View | Answer[None]:
-    form = call.fields
-    try:
-        if form.act != "save":
-            return await frame.shown(ctx, lambda unit: _preview(unit, ctx, form))
-        await ctx.services.store.write(lambda unit: _save(unit, ctx, form))
-    except ValidationError as refusal:
-        raise ValidationError(details=[_of_a_line(*one) for one in refusal.details]) from refusal
-    return said.after(ctx, PATH, "saved")
-
-
-def _of_a_line(field: str, text: str) -> tuple[str, str]:
-    """A list is one field of the form: which of its lines is wrong stands in the text."""
-    name, _, rest = field.partition("[")
-    return (name, f"Line {int(rest.rstrip(']')) + 1}: {text}") if rest.rstrip("]").isdigit() else (field, text)
-
-
-def _save(unit: SystemUnit, ctx: RequestContext, form: RulesForm) -> None:
-    before = tenants.get(unit, ctx.user.tenant_id, lock=True)
-    change = _change(form, tenants.settings_of(before.settings), _is_admin(unit.of(before.id), ctx))
-    client_settings.change(unit, ctx, before, None, change)
-
-
-def _preview(unit: TenantUnit, ctx: RequestContext, form: RulesForm) -> RulesView:
-    old = _stored(unit)
-    new = client_settings.checked(unit, ctx, old, _change(form, old, _is_admin(unit, ctx)))
-    effects = tuple(rule_words.changes(old, new, rule_effects.count(unit, ctx, old, new)))
-    sent = tuple((name, text) for name, text in msgspec.to_builtins(form).items() if text and name != "act")
-    return msgspec.structs.replace(_view(unit, ctx, form), changes=effects, hidden=sent)
-
-
-def _stored(unit: TenantUnit) -> StoredSettings:
-    return tenants.settings_of(tenants.get(unit, unit.tenant_id).settings)
-
-
-def _is_admin(unit: TenantUnit, ctx: RequestContext) -> bool:
-    return rank.manager(unit, ctx, Permission.SETTINGS_MANAGE).is_admin
-
-
-def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSettingsChange:
-    """What the form changes, and no member that it leaves as it is: to save a list that waits for an Admin would
-    confirm it. Raises ValidationError."""
-    typed = msgspec.to_builtins(form)
-    asked: dict[str, Any] = {name: _number(typed[name], name) for name in _NUMBERS}
-    asked |= {name: seconds_of(typed[name], name) for name in _LENGTHS}
-    asked |= {name: [one for line in typed[name].splitlines() if (one := line.strip())] for name in _LISTS}
-    asked |= {"contact": form.contact.strip(), "language": form.language}
-    asked["refreshStrict"] = bool(form.refresh_strict) or (old.refresh_strict and not by_admin)
-    if by_admin:
-        asked["passwordSignIn"] = bool(form.password_sign_in)
-    stored, given = msgspec.to_builtins(old), dict[str, Any]()
-    for name, value in asked.items():
-        group, _, member = name.rpartition(".")
-        waits = name in _LISTS and bool(form.confirm) and by_admin and stored["unconfirmed"][name]
-        if waits or (stored[group][member] if group else _as_list(stored[name])) != value:
-            (given.setdefault(group, {}) if group else given)[member] = value
-    return convert(given, TenantSettingsChange)
-
-
-def _as_list(value: Any) -> Any:
-    """Lists of settings are tuples."""
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _number(text: str, field: str) -> int:
-    text = text.strip() or "0"
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise ValidationError(details=[(field, "Must be a number")])
-    return int(text)
-
-
-def _view(unit: TenantUnit, ctx: RequestContext, typed: RulesForm | None, done: str = "") -> RulesView:
-    stored, most = _stored(unit), tenants.installation_lengths(ctx.services.settings)
-    return RulesView(
-        form=typed or _form(stored),
-        by_admin=_is_admin(unit, ctx),
-        is_strict=stored.refresh_strict,
-        has_passwords=stored.password_sign_in,
-        waiting=(*stored.unconfirmed.allowed_origins, *stored.unconfirmed.return_addresses),
-        limits=Limits(*map(spoken, most)),
-        languages=tuple(LANGUAGES.items()),
-        done=done,
-    )
-
-
-def _form(stored: StoredSettings) -> RulesForm:
-    rules, lengths = stored.password, stored.sessions
-    return RulesForm(
-        min_length=str(rules.min_length),
-        character_classes=str(rules.character_classes),
-        history=str(rules.history),
-        max_age_days=str(rules.max_age_days),
-        password_sign_in="on" if stored.password_sign_in else "",
-        refresh_strict="on" if stored.refresh_strict else "",
-        idle=spoken(lengths.idle_seconds),
-        longest=spoken(lengths.max_seconds),
-        refresh=spoken(lengths.refresh_seconds),
-        allowed_origins="\n".join(stored.allowed_origins),
-        return_addresses="\n".join(stored.return_addresses),
-        contact=stored.contact,
-        language=stored.language,
-    )
+    preview = await rules_form.act(ctx, call.fields, lambda unit: ctx.user.tenant_id)
+    if preview is None:
+        return said.after(ctx, PATH, "saved")
+    return await frame.shown(ctx, lambda unit: preview)
 
 
 _TEMPLATE = "console/rules.html"

@@ -16,7 +16,7 @@ from manifest_auth.audit.chain_walk import Link
 from manifest_auth.pages.console.event_words import words_of
 from manifest_auth.store import TenantUnit
 
-_PLACE = re.compile(r"(%\((?:who|whom|what)\)s)")
+_PLACE = re.compile(r"(%\((?:who|whom|what|provider|through)\)s)")
 _ACTORS = {
     "system": "The server",
     "anonymous": "An anonymous caller",
@@ -56,7 +56,7 @@ class Names:
         texts = {text for link in links for text in (link.actor, link.subject)}
         ids = [int(found[1]) for text in texts if (found := _USER.match(text))]
         self._people = {user.id: user for user in users.get_many(unit, ids)} if ids else {}
-        is_needed = any(_PROVIDER.match(text) for text in texts)
+        is_needed = any(_PROVIDER.match(text) for text in texts) or any('"provider"' in link.detail for link in links)
         self._providers = {one.id: one.display_name for one in providers.list_all(unit)} if is_needed else {}
 
     def part(self, text: str, detail: dict[str, Any]) -> Part:
@@ -76,6 +76,12 @@ class Names:
         if not text:
             return Part("an unknown account")
         return Part(_ACTORS.get(kind) or rest or text, strong=kind not in _ACTORS)
+
+    def provider(self, detail: dict[str, Any]) -> Part:
+        """The provider that had a part in an event."""
+        number = detail.get("provider")
+        name = self._providers.get(number) if isinstance(number, int) else None
+        return Part(name, strong=True) if name else Part("a provider that is gone" if number else "a provider")
 
 
 def all_shown(unit: TenantUnit, found: list[FoundEvent]) -> tuple[Shown, ...]:
@@ -103,7 +109,11 @@ def _parts(sentence: str, link: Link, names: Names, detail: dict[str, Any]) -> I
     actor, subject = names.part(link.actor, detail), names.part(link.subject, detail)
     by = {"%(who)s": actor, "%(whom)s": subject, "%(what)s": subject}
     for at, piece in enumerate(_PLACE.split(sentence)):
-        if piece not in by:
+        if piece == "%(provider)s":
+            yield names.provider(detail)
+        elif piece == "%(through)s":
+            yield from (Part(" through "), names.provider(detail)) if detail.get("provider") else ()
+        elif piece not in by:
             yield Part(piece.replace("%%", "%"))
         elif at > 1 and piece == "%(whom)s" and link.actor == link.subject:
             yield Part("their own account")

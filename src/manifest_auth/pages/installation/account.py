@@ -12,7 +12,7 @@ from msgspec import Meta
 from manifest_auth.accounts.admins import management, second_factor
 from manifest_auth.errors import InvalidCredentials, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import proof, said
+from manifest_auth.pages import proof, qr, said
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.routing import ADMIN_ACCOUNT, Audience, page
 from manifest_auth.services import RequestContext
@@ -57,9 +57,18 @@ class SessionRow(msgspec.Struct, frozen=True):
     is_console: bool
 
 
+class NewFactor(msgspec.Struct, frozen=True):
+    """A second factor that waits for its first code. ``uri``: what an app on this device opens; ``qr``: the same as
+    markup, for the camera of another."""
+
+    secret: str
+    uri: str
+    qr: str
+
+
 class AccountView(msgspec.Struct, frozen=True):
-    """``secret`` and ``uri``: of a second factor that waits for its first code, empty for none; ``codes``: recovery
-    codes, to be shown this once."""
+    """``new``: a second factor that is being added, None for none; ``codes``: recovery codes, to be shown this
+    once."""
 
     username: str
     is_limited: bool
@@ -68,8 +77,7 @@ class AccountView(msgspec.Struct, frozen=True):
     codes_left: int
     min_length: int
     done: str
-    secret: str
-    uri: str
+    new: NewFactor | None
     codes: tuple[str, ...]
     sessions: tuple[SessionRow, ...]
 
@@ -83,7 +91,7 @@ async def _again(ctx: RequestContext, call: PageCall[AccountForm]) -> View | Ans
 
 
 async def _view(ctx: RequestContext, done: str = "", secret: str = "", codes: tuple[str, ...] = ()) -> View:
-    me, host = ctx.admin, urlsplit(ctx.services.settings.public_url).hostname or ""
+    me, new = ctx.admin, await new_factor(ctx, secret) if secret else None
 
     def read(unit: SystemUnit) -> AccountView:
         has_factor = second_factor.is_enrolled(unit, me.admin_id)
@@ -95,8 +103,7 @@ async def _view(ctx: RequestContext, done: str = "", secret: str = "", codes: tu
             codes_left=second_factor.codes_left(unit, me.admin_id),
             min_length=PasswordRules().min_length,
             done=done,
-            secret=secret,
-            uri=second_factor.address(secret, me.username, host) if secret else "",
+            new=new,
             codes=codes,
             sessions=tuple(
                 SessionRow(
@@ -112,6 +119,13 @@ async def _view(ctx: RequestContext, done: str = "", secret: str = "", codes: tu
         )
 
     return View(await ctx.services.store.read(read))
+
+
+async def new_factor(ctx: RequestContext, secret: str) -> NewFactor:
+    """What the page shows of a secret of the caller's. ``secret``: base32."""
+    host = urlsplit(ctx.services.settings.public_url).hostname or ""
+    uri = second_factor.address(secret, ctx.admin.username, host)
+    return NewFactor(secret, uri, await qr.code(uri, "QR code with the key for your authenticator app"))
 
 
 def _named(user_agent: str) -> str:

@@ -17,18 +17,17 @@ from manifest_auth.operations import client_lifecycle, client_settings
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.frame import address
-from manifest_auth.pages.installation import clients, frame, rule_words
-from manifest_auth.pages.installation.clients import Row
+from manifest_auth.pages.installation import client_frame, frame
+from manifest_auth.pages.installation.client_frame import ClientFrame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 
-PATH = f"{clients.PATH}/{{client}}"
+PATH = client_frame.PATH
 _SIZE = 50
 _TEMPLATE = "installation/client.html"
-_TABS = {"": "Overview", "users": "Users", "providers": "Providers", "rules": "Rules"}
 DONE = {
     "made": "The client is made. Invite its first Admin, who does everything else.",
     "renamed": "The name is changed.",
@@ -79,15 +78,13 @@ class ProviderRow(msgspec.Struct, frozen=True):
 
 
 class ClientView(msgspec.Struct, frozen=True):
-    """``users`` and ``providers``: empty where they are not shown. ``link``: to be shown this once, empty for none."""
+    """``show``: which part of the client; ``users`` and ``providers``: empty where they are not shown. ``link``: to be
+    shown this once, empty for none."""
 
-    path: str
-    client: Row
-    tab: str
-    tabs: tuple[tuple[str, str], ...]
+    frame: ClientFrame
+    show: str
     done: str
     form: ClientForm
-    rules: tuple[tuple[str, tuple[str, ...]], ...]
     users: tuple[UserRow, ...]
     q: str
     first: str
@@ -111,21 +108,18 @@ async def _again(ctx: RequestContext, call: PageCall[ClientForm]) -> View | Answ
 async def _view(
     ctx: RequestContext, name: str, asked: ClientQuery, form: ClientForm | None = None, link: str = "", done: str = ""
 ) -> View:
-    tab, settings = frame.one_of(asked.show, _TABS), ctx.services.settings
+    tab, settings = frame.one_of(asked.show, client_frame.TABS), ctx.services.settings
 
     def work(unit: SystemUnit) -> ClientView:
         tenant = tenants.get_named(unit, name)
-        bound, path = unit.of(tenant.id), f"{clients.PATH}/{tenant.identifier}"
+        bound, path = unit.of(tenant.id), PATH.format(client=tenant.identifier)
         rows, goes_on = _users(bound, asked) if tab == "users" else ([], None)
         found = providers.list_all(bound) if tab == "providers" else []
         return ClientView(
-            path=path,
-            client=clients.row_of(tenant),
-            tab=address(path, show=tab),
-            tabs=tuple((address(path, show=one), text) for one, text in _TABS.items()),
+            frame=client_frame.of(tenant, address(path, show=tab)),
+            show=tab,
             done=done,
             form=form or ClientForm(),
-            rules=tuple(rule_words.rules_of(tenants.settings_of(tenant.settings))) if tab == "rules" else (),
             users=tuple(_user(user) for user in rows),
             q=asked.q,
             first=address(path, show=tab, q=asked.q) if asked.after else "",

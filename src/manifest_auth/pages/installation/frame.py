@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from manifest_auth.accounts.admins import console
-from manifest_auth.http import Answer, host_cookie
+from manifest_auth.http import Answer, Header, host_cookie
 from manifest_auth.pages import said, security
 from manifest_auth.pages.call import see_other
 from manifest_auth.services import RequestContext
@@ -20,12 +20,16 @@ def coming_back_to(asked: str) -> str:
 def signed_in(ctx: RequestContext, cookie: str, path: str, done: str = "") -> Answer[None]:
     """On to a page, with the cookie of the session; forms from before the sign-in are void. ``done``: a word of that
     page, which says what was done."""
-    settings = ctx.services.settings
     headers = (
-        host_cookie(console.COOKIE, cookie, console.MOST_S, settings, strict=True),
-        security.cookie_line(security.new_cookie(ctx), settings),
+        session_cookie(ctx, cookie),
+        security.cookie_line(security.new_cookie(ctx), ctx.services.settings),
     )
     return said.after(ctx, path, done, headers) if done else see_other(path, headers)
+
+
+def session_cookie(ctx: RequestContext, cookie: str) -> Header:
+    """The header that gives a browser the cookie of a session."""
+    return host_cookie(console.COOKIE, cookie, console.MOST_S, ctx.services.settings, strict=True)
 
 
 def signed_out(ctx: RequestContext, path: str) -> Answer[None]:

@@ -20,6 +20,7 @@ from manifest_auth.services import RequestContext
 
 PATH = f"{frame.OVERVIEW}/licence"
 _TEMPLATE = "installation/licence.html"
+_LONGEST = 20_000
 _STATES = {
     State.NOT_NEEDED: ("Not needed", "plain"),
     State.MISSING: ("None installed", "bad"),
@@ -30,7 +31,9 @@ _STATES = {
 
 
 class LicenceForm(msgspec.Struct, frozen=True, rename="camel"):
-    license_key: Annotated[str, Meta(max_length=20_000)] = ""
+    """``license_key``: as it was pasted, or as the file has it."""
+
+    license_key: Annotated[str, Meta(max_length=_LONGEST)] = ""
 
 
 class SeatRow(msgspec.Struct, frozen=True):
@@ -102,7 +105,7 @@ def _seats(overview: Overview) -> tuple[SeatRow, ...]:
 
 async def _install(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | Answer[None]:
     if not call.fields.license_key.strip():
-        raise ValidationError(details=[("licenseKey", "Paste the key that you got")])
+        raise ValidationError(details=[("licenseKey", "Paste the key that you got, or choose its file")])
     await licence_watch.install(ctx, call.fields.license_key)
     return said.after(ctx, PATH, "installed")
 
@@ -110,5 +113,5 @@ async def _install(ctx: RequestContext, call: PageCall[LicenceForm]) -> View | A
 ROUTES = (
     page("GET", PATH, _show, _TEMPLATE, "The licence of this server", audience=Audience.SYSTEM_ADMIN, english=True),
     page("POST", PATH, _install, _TEMPLATE, "Install a licence key", audience=Audience.SYSTEM_ADMIN, english=True,
-         again=_again),
+         again=_again, upload="licenseFile", upload_bytes=_LONGEST, upload_into="licenseKey"),
 )  # fmt: skip

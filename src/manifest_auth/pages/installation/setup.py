@@ -12,16 +12,18 @@ from msgspec import Meta
 
 from manifest_auth.errors import NotFound, Refusal
 from manifest_auth.http import Answer
+from manifest_auth.pages import security
 from manifest_auth.pages.call import PageCall, View, see_other
-from manifest_auth.pages.installation import frame
+from manifest_auth.pages.installation import account, frame
 from manifest_auth.pages.installation.sign_in import PATH as SIGN_IN
 from manifest_auth.pages.installation.sign_in import SETUP
 from manifest_auth.pages.routing import page
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import console, first_run
+from manifest_auth.sign_in import admin_own_account, console, first_run
+from manifest_auth.sign_in.admin_own_account import Credentials
 from manifest_auth.tenants import PasswordRules
 
-_TEMPLATE = "installation/setup.html"
+_TEMPLATE, _FACTOR_TEMPLATE = "installation/setup.html", "installation/setup_factor.html"
 Text = Annotated[str, Meta(max_length=256)]
 
 
@@ -58,7 +60,20 @@ async def _set_up(ctx: RequestContext, call: PageCall[SetupForm]) -> View | Answ
         opened = await console.sign_in(ctx, form.username, form.password)
     except Refusal:  # the account is there, and signs in by its own page
         return see_other(SIGN_IN)
-    return frame.signed_in(ctx, opened.cookie, frame.OVERVIEW, done="set-up")
+    try:
+        return await _offer(ctx, call, opened.cookie)
+    except Refusal:  # the account page offers it, too
+        return frame.signed_in(ctx, opened.cookie, frame.OVERVIEW, done="set-up")
+
+
+async def _offer(ctx: RequestContext, call: PageCall[SetupForm], cookie: str) -> View:
+    """The secret of a second factor, which takes effect with its first code. It is shown this once, so no redirect
+    comes before it."""
+    ctx.caller = call.admin = await console.identify(ctx, cookie)
+    secret = await admin_own_account.enrol(ctx, Credentials(call.fields.password, None))
+    shown = await account.new_factor(ctx, secret)
+    call.form_cookie = security.new_cookie(ctx)  # forms from before the sign-in are void
+    return View(shown, headers=(frame.session_cookie(ctx, cookie),), template=_FACTOR_TEMPLATE)
 
 
 ROUTES = (

@@ -9,15 +9,17 @@ from manifest_auth import providers, tenants
 from manifest_auth.errors import AccountDisabled, NotFound, ProviderUnavailable, Refusal, SsoFailed
 from manifest_auth.http import Answer, Head, refuse
 from manifest_auth.http.accept import prefers_html
-from manifest_auth.pages import brands, errors, languages
+from manifest_auth.pages import brands, errors
 from manifest_auth.pages.call import PRODUCT, Brand
 from manifest_auth.pages.errors import Way
 from manifest_auth.pages.routing import SIGN_IN
+from manifest_auth.pages.sign_in import provider_words
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS, start_address
 from manifest_auth.store import StoreUnavailable, SystemUnit
 from manifest_auth.tenants import Tenant
+from manifest_auth.text.languages import Words, catalogue
 
 _TRIED = "tried"  # where a request keeps what it named
 _SAYS_MORE = (SsoFailed, ProviderUnavailable, AccountDisabled)
@@ -50,9 +52,9 @@ async def page_or_envelope(ctx: RequestContext, refusal: Refusal, head: Head) ->
     tried: Tried | None = ctx.loaded.get(_TRIED)
     found = await _find(ctx, tried) if tried is not None and isinstance(refusal, _SAYS_MORE) else None
     if found is None:
-        return await errors.page_of(
-            ctx, refusal, head, way=Way(SIGN_IN, _words(ctx, head, PRODUCT).gettext("Go to sign-in"))
-        )
+        t = _words(ctx, head, PRODUCT)
+        way = Way(SIGN_IN, t.gettext("Go to sign-in"))
+        return await errors.page_of(ctx, refusal, head, way=way, advice=provider_words.advice(ctx, refusal, t))
     return await _page(ctx, refusal, head, found)
 
 
@@ -91,8 +93,11 @@ async def _page(ctx: RequestContext, refusal: Refusal, head: Head, found: _Found
     if isinstance(refusal, SsoFailed) and found.provider is not None:
         name = found.provider.display_name or found.provider.name
         title = t.gettext("Sign-in through %(provider)s did not work") % {"provider": name}
-    return await errors.page_of(ctx, refusal, head, way=again, others=tuple(others), title=title, brand=brand)
+    advice = provider_words.advice(ctx, refusal, t)
+    return await errors.page_of(
+        ctx, refusal, head, way=again, others=tuple(others), title=title, advice=advice, brand=brand
+    )
 
 
-def _words(ctx: RequestContext, head: Head, brand: Brand) -> languages.Words:
-    return languages.catalogue(errors.language_of(ctx, head, brand))
+def _words(ctx: RequestContext, head: Head, brand: Brand) -> Words:
+    return catalogue(errors.language_of(ctx, head, brand))

@@ -49,7 +49,10 @@ class WelcomeForm(msgspec.Struct, frozen=True):
 
 
 class CodeView(msgspec.Struct, frozen=True):
+    """``mails``: links come by e-mail, which prints the code too."""
+
     token: str
+    mails: bool
 
 
 class ChooseView(msgspec.Struct, frozen=True):
@@ -88,7 +91,7 @@ async def _show(ctx: RequestContext, call: PageCall[WelcomeQuery]) -> View | Ans
         brand = brands.of_client(await ways.client_of(ctx, state))
         return View(DoneView(state.done, state.email), template=DONE, brand=brand)
     call.here = PAGE
-    return View(CodeView(""))
+    return View(CodeView("", ctx.services.mail.is_set_up))
 
 
 async def _again(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Answer[None]:
@@ -96,7 +99,7 @@ async def _again(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Ans
     try:
         return await _what_for(ctx, call)
     except InvalidToken:
-        return View(CodeView(call.fields.token))
+        return View(CodeView(call.fields.token, ctx.services.mail.is_set_up))
 
 
 async def _post(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View | Answer[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -11,6 +12,9 @@ from manifest_auth.protocols.oidc.messages import Discovered, Registration
 from manifest_auth.protocols.oidc.registration_check import Finding, callback_state, client_finding
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable
+
+#: In issuers of Entra ID: who copies it wrong gets the issuer wrong.
+_DIRECTORY = re.compile(r"/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/v2\.0\Z", re.IGNORECASE)
 
 
 async def examine(
@@ -35,7 +39,8 @@ async def examine(
             yield finding
         return
     except Unreachable as error:
-        hint = "Is the issuer right? It is what stands before /.well-known/openid-configuration."
+        what = "issuer, with the directory (tenant) ID in it," if _DIRECTORY.search(registration.issuer) else "issuer"
+        hint = f"Is the {what} right? It is what stands before /.well-known/openid-configuration."
         yield Finding("bad", f"The provider's description cannot be fetched: {error}. {hint}")
         for finding in _unconfirmed_address(addresses):
             yield finding

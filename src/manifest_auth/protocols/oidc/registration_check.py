@@ -11,14 +11,22 @@ import hashlib
 from typing import Literal, NamedTuple
 
 from manifest_auth.protocols.oidc import authorization
+from manifest_auth.protocols.oidc.errors import with_number
 from manifest_auth.protocols.oidc.messages import Answer, Authorization, Discovered, Registration
-from manifest_auth.protocols.oidc.token_endpoint import ABOUT_CODE, TokenEndpoint, error_of, is_about_client
+from manifest_auth.protocols.oidc.token_endpoint import (
+    ABOUT_CODE,
+    TokenEndpoint,
+    description_of,
+    error_of,
+    is_about_client,
+)
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable
 from manifest_auth.text import base64url
 
 #: An invalid code, with a verifier of the length that RFC 7636, section 4.1, requires.
 _BOGUS = ("a-code-that-was-never-given", "0123456789-0123456789-0123456789-0123456789")
+_NO_APPLICATION = "AADSTS700016"
 _TELLS_NOTHING = frozenset({401, 404, 405, 407, 408, 429})  # statuses that say nothing about the address
 
 
@@ -80,6 +88,8 @@ async def client_finding(
     complaint = error_of(reply)
     if is_about_client(reply):
         return Finding("bad", "The client id or the client secret is wrong.")
+    if with_number("", description_of(reply)).strip() == _NO_APPLICATION:  # under a code that says something else
+        return Finding("bad", f"Microsoft Entra ID knows no application with this client id ({_NO_APPLICATION}).")
     if complaint == "unauthorized_client":
         return Finding("bad", "The provider does not let this client use the authorization code flow.")
     if complaint not in ABOUT_CODE:

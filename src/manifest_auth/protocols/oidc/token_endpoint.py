@@ -114,6 +114,11 @@ def error_of(reply: Reply) -> str | None:
     return None if reply.status < 300 and error is None else ""
 
 
+def description_of(reply: Reply) -> object:
+    """What the provider says of its refusal: for a finding or the log, never for a user."""
+    return _object(reply).get("error_description")
+
+
 def is_about_client(reply: Reply) -> bool:
     """Whether id, secret or authentication method were refused. In addition to the RFC's codes, Keycloak answers
     ``unauthorized_client`` with 401, and Glewlwyd with 403."""

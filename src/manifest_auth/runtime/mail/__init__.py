@@ -1,15 +1,20 @@
-"""E-mails over SMTP, if the operator configured a server: the texts, and the sending of them.
+"""E-mails over SMTP, if the operator configured a server: their texts in six languages, and the sending of them.
+
+A new e-mail is a function in :mod:`manifest_auth.runtime.mail.emails` that calls ``write`` with sentences, and a line
+here. ``./dev messages`` puts the sentences into the catalogues of :mod:`manifest_auth.text.languages`.
 
 Never decides who gets an e-mail, or why. Tells the caller what could not be sent; ``mail_queue`` stores it.
 """
 
-from manifest_auth.runtime.mail.emails import (
-    Email,
-    access_link,
+from manifest_auth.runtime.mail.domain_emails import (
     domain_contested,
     domain_contested_between,
     domain_failing,
+    domain_held,
     domain_lapsed,
+)
+from manifest_auth.runtime.mail.emails import (
+    access_link,
     email_asked,
     email_changed,
     email_confirm,
@@ -20,3 +25,4 @@ from manifest_auth.runtime.mail.emails import (
 )
 from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, check_connection
 from manifest_auth.runtime.mail.server import NotSent, Server, server_of
+from manifest_auth.runtime.mail.writing import Email, Link, Reader

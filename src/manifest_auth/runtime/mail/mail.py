@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.mail.emails import Email
 from manifest_auth.runtime.mail.server import NotSent, Server
+from manifest_auth.runtime.mail.writing import Email
 from manifest_auth.runtime.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -100,20 +100,21 @@ class Mail:
 
     def _message(self, server: Server, email: Email, own_name: str) -> EmailMessage:
         """The message (RFC 5322). Raises ValueError."""
-        from email.headerregistry import Address
         from email.message import EmailMessage
         from email.policy import SMTP
         from email.utils import format_datetime
 
-        message = EmailMessage(SMTP)
+        from manifest_auth.runtime.mail import headers
+
+        message = EmailMessage(SMTP.clone(cte_type="7bit", refold_source="none"))  # RFC 6152: 8 bits are an extension
         message["From"] = server.sender
-        name, _, domain = email.to.rpartition("@")
-        message["To"] = Address(username=name, domain=domain)
-        message["Subject"] = email.subject
+        message.set_raw("To", headers.recipient(email.to))
+        message.set_raw("Subject", headers.subject(email.subject))
         message["Date"] = format_datetime(datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC))
         message["Message-ID"] = f"<{own_name}@{server.sender.domain}>"
         message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
-        message.set_content(email.text)
+        message.set_content(email.text)  # before other headers of the content, which it takes away
+        message["Content-Language"] = email.language  # RFC 3282
         return message
 
     def in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.support.accounts import settle
@@ -57,6 +59,24 @@ async def test_name_and_colour_are_previewed_and_saved(app: App) -> None:
     assert page.title.endswith("· Acme & Söhne")
     [sheet] = [link for link in page.tree.xpath("//link[@rel='stylesheet']/@href") if "/brand/" in link]
     assert "--accent:#ffcc00" in (await visitor.get(sheet)).reply.text
+
+
+async def test_how_a_colour_looks_is_told_while_it_is_chosen(app: App) -> None:
+    visitor = await admin(app)
+    page = await visitor.get(f"{PATH}/colours?accent=%23ffcc00")
+    assert page.reply.headers["content-type"].startswith("application/json")
+    looks = json.loads(page.reply.text)
+    assert looks["light"] | looks["dark"] | {"link": ""} == {"accent": "#ffcc00", "onAccent": "#000000", "link": ""}
+    typed = {"branding.accent": "#ffcc00"}
+    shown = await visitor.submit(await visitor.get(PATH), PATH, {"branding.accent": ""}, act="preview", **typed)
+    for scheme in ("light", "dark"):
+        assert shown.tree.xpath(f"//*[@data-scheme='{scheme}']//*[@fill='{looks[scheme]['link']}']")
+
+
+@pytest.mark.parametrize("accent", ["", "red", "%23fff", "%3Cb%3E", "url(x)"])
+async def test_what_is_no_colour_looks_as_usual(app: App, accent: str) -> None:
+    page = await (await admin(app)).get(f"{PATH}/colours?accent={accent}")
+    assert json.loads(page.reply.text)["light"] == {"accent": "#3346c9", "onAccent": "#ffffff", "link": "#3346c9"}
 
 
 @pytest.mark.parametrize("accent", ["red", "#fff", "#ggg000", "#1234567", "url(x)", "#12345\u0661"])

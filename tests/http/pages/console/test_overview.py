@@ -6,8 +6,11 @@ import pytest
 
 from tests.support.application import App
 from tests.support.background_jobs import days_later
+from tests.support.directory_claims import directories_released, directory
 from tests.support.domain_claims import claimed, proved, release_all
 from tests.support.name_servers import NameServer, txt
+from tests.support.oidc_op import Op
+from tests.support.single_sign_on import add_oidc, begun
 from tests.support.visitor import Page, Visitor
 
 OP = {"issuer": "https://login.acme.example", "clientId": "c", "clientSecret": "s"}
@@ -41,6 +44,28 @@ async def test_who_did_what_in_plain_words(app: App) -> None:
     assert "Admin Tester signed in" in page.text
     assert "A sign-in failed: Operator Tester" in page.text
     assert page.links()["Operator Tester"] == path
+
+
+async def test_a_line_names_the_provider_that_it_is_about(app: App, op: Op) -> None:
+    client = "acme"
+    await add_oidc(app, op, client, name="named", displayName="Okta <of> Acme", createUsers=False)
+    browser, back = await begun(app, op, client, provider="named")
+    op.error = "access_denied"
+    assert (await browser.send("GET", back)).status == 401
+    op.error = ""
+    page = await overview(app)
+    assert "A sign-in through Okta <of> Acme failed: an unknown account" in page.text
+    admin = await app.admin_token()
+    assert (await app.send("DELETE", f"/api/admin/clients/{client}/providers/named", token=admin)).status == 200
+    assert "A sign-in through a provider that is gone failed" in (await overview(app)).text
+
+
+async def test_a_directory_that_waits_is_named(app: App) -> None:
+    admin, number = await app.admin_token(), directory()
+    made = await app.post("/api/admin/clients/acme/directories", {"directory": number}, token=admin)
+    assert made.status == 201, made.text
+    assert f"Microsoft directory not proved yet: {number}" in (await overview(app)).text
+    await directories_released(app, "acme")
 
 
 @pytest.mark.usefixtures("asked", "no_own_checks")

@@ -73,6 +73,16 @@ def _ids(tree: object) -> list[str]:
     return [str(one).removeprefix("our-") for one in tree.xpath("//code[starts-with(@id, 'our-')]/@id")]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+async def test_the_name_that_people_see_begins_with_one_that_fits(app: App, preset: str) -> None:
+    new = await wizard(app, name())
+    page = await new.visitor.get(f"{NEW}?preset={preset}&name={new.name}&step=theirs")
+    shown = str(page.tree.xpath("string(//input[@name='displayName']/@value)"))
+    assert shown
+    assert "provider" not in shown
+    assert "Another provider" not in page.tree.xpath("//input/@value")
+
+
 async def test_from_nothing_to_live_in_six_steps(app: App, op: Op) -> None:
     new = await wizard(app, name())
     ours = await new.visitor.get(f"{NEW}?preset=okta-oidc&name={new.name}")

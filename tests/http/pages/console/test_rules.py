@@ -86,7 +86,7 @@ async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> N
     del fields["passwordSignIn"]
     page = await visitor.post(PATH, fields)
     assert "No one gets in with a password any more" in changes(page)[0]
-    assert "left to your providers" in changes(page)[0]
+    assert "left to the providers" in changes(page)[0]
     assert (await stored(app))["passwordSignIn"] is True
 
 

@@ -11,6 +11,10 @@ from tests.support.visitor import Visitor
 pytestmark = pytest.mark.mail
 
 
+async def test_the_page_for_a_code_says_that_the_e_mail_has_one(app: App) -> None:
+    assert "The e-mail with the link has a code as well." in (await Visitor(app).get("/welcome")).text
+
+
 async def test_an_invitation(app: App) -> None:
     visitor = await Visitor(app).signed_in("admin@acme.example")
     page = await visitor.submit(await visitor.get("/console/invite"), "/console/invite", people="mailed@acme.example")

@@ -68,7 +68,7 @@ async def names(app: App, number: int, text: str) -> dict[str, Page]:
         "client": await visitor.get(base),
         "users": await visitor.get(f"{base}?show=users"),
         "providers": await visitor.get(f"{base}?show=providers"),
-        "rules": await visitor.get(f"{base}?show=rules"),
+        "rules": await visitor.get(f"{base}/rules"),
         "clients": await visitor.get(f"{ROOT}/clients?q={client}"),
         "audit": await visitor.get(f"{ROOT}/audit?client={client}"),
         "account": await visitor.get(f"{ROOT}/account"),

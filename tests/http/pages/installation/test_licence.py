@@ -38,6 +38,45 @@ async def test_the_console_is_there_without_a_licence_and_takes_one(premises: Ap
     assert (await premises.sign_in()).status == 200
 
 
+@pytest.mark.parametrize(("before", "after"), [(b"", b""), (b"\xef\xbb\xbf", b"\r\n")])
+async def test_the_file_of_a_key_counts_in_place_of_the_text(premises: App, before: bytes, after: bytes) -> None:
+    visitor = await Visitor(premises).system_admin()
+    fields = (await visitor.get(LICENCE)).form(LICENCE).fields | {"licenseKey": "something else"}
+    file = before + key(premises).encode() + after
+    done = await visitor.upload(LICENCE, fields, "licenseFile", file)
+    assert done.location == LICENCE
+
+
+async def test_a_form_without_a_file_takes_the_text(premises: App) -> None:
+    visitor = await Visitor(premises).system_admin()
+    fields = (await visitor.get(LICENCE)).form(LICENCE).fields | {"licenseKey": key(premises)}
+    done = await visitor.upload(LICENCE, fields, "licenseFile", b"")
+    assert done.location == LICENCE
+
+
+@pytest.mark.parametrize("file", [b"\x89PNG\r\n\x1a\n\0\0", b"x" * 20_001, b"<b>", b"\xff\xfe"])
+async def test_a_file_that_is_no_key_is_refused(premises: App, file: bytes) -> None:
+    visitor = await Visitor(premises).system_admin()
+    fields = (await visitor.get(LICENCE)).form(LICENCE).fields
+    page = await visitor.upload(LICENCE, fields, "licenseFile", file)
+    assert (page.status, len(page.problems)) == (400, 1)
+    assert "None installed" in page.text
+
+
+async def test_a_file_of_more_than_a_form_holds_is_refused(premises: App) -> None:
+    visitor = await Visitor(premises).system_admin()
+    fields = (await visitor.get(LICENCE)).form(LICENCE).fields
+    assert (await visitor.upload(LICENCE, fields, "licenseFile", b"x" * 200_000)).status == 413
+
+
+async def test_a_file_waits_for_a_fresh_password_and_is_not_chosen_twice(premises: App) -> None:
+    visitor = await Visitor(premises).system_admin()
+    fields = (await visitor.get(LICENCE)).form(LICENCE).fields
+    premises.clock.advance(TEN_MINUTES)
+    asked = await visitor.upload(LICENCE, fields, "licenseFile", key(premises).encode())
+    assert (await prove(visitor, asked)).location == LICENCE
+
+
 @pytest.mark.parametrize("text", ["", "x", "MANIFEST1.e30.AAAA", "ä" * 100, "x" * 20_001])
 async def test_a_key_that_is_none_is_refused(premises: App, text: str) -> None:
     visitor = await Visitor(premises).system_admin()

@@ -1,0 +1,98 @@
+"""Writes an e-mail in its reader's language: plain text, a greeting and paragraphs.
+
+A part is a sentence of the catalogues, or the same in every language. What a sentence says of this case is put into it
+by name, so that each language has it where it belongs. A paragraph is one line: programs wrap it, and Japanese has no
+spaces to wrap at.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, NewType
+
+from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
+from manifest_auth.text.languages import Words, catalogue
+
+
+class Email(NamedTuple):
+    """As it is sent. ``language``: the tag (RFC 5646) of its texts."""
+
+    to: str
+    subject: str
+    text: str
+    language: str = "en"
+
+
+class Reader(NamedTuple):
+    """Who gets an e-mail. ``client``: its name, which any sentence may say as ``%(client)s``."""
+
+    email: str
+    language: str
+    client: str = ""
+
+
+class Link(NamedTuple):
+    """A one-time link. ``life_s``: how long it works, in seconds."""
+
+    address: str
+    life_s: int
+
+
+class Sentence(NamedTuple):
+    """A message of the catalogues, or its plural by ``values["num"]``, with what is put into it."""
+
+    one: str
+    many: str
+    values: dict[str, str | int]
+
+    def said(self, words: Words, client: str) -> str:
+        """In the language of the words."""
+        text = words.ngettext(self.one, self.many, int(self.values["num"])) if self.many else words.gettext(self.one)
+        return text % {"client": client, **self.values}
+
+
+#: The same in every language: an address, a code, a command.
+Verbatim = NewType("Verbatim", str)
+Part = Sentence | Verbatim
+
+
+def sentence(text: str, **values: str) -> Sentence:
+    """Marks a text for the catalogues, under the name ``_``. ``values``: what it names as ``%(name)s``."""
+    return Sentence(text, "", {**values})
+
+
+def several(one: str, many: str, num: int, **values: str) -> Sentence:
+    """As :func:`sentence`, for a text with a number, which it names ``%(num)s``."""
+    return Sentence(one, many, {"num": num, **values})
+
+
+_ = sentence
+_HELLO = _("Hello,")
+
+
+def write(to: Reader, subject: Sentence, *parts: Part) -> Email:
+    """The e-mail, with a greeting before the parts."""
+    words = catalogue(to.language)
+    said = [part.said(words, to.client) if isinstance(part, Sentence) else part for part in (_HELLO, *parts)]
+    return Email(to.email, subject.said(words, to.client), "\n\n".join(said) + "\n", to.language)
+
+
+def opened(link: Link) -> tuple[Part, ...]:
+    """The link, the same for a browser that opens no links from e-mails or runs no scripts, and how long it works."""
+    address, _hash, code = link.address.partition("#")
+    return (
+        Verbatim(link.address),
+        _("If the link does not open, go to %(address)s and enter this code:", address=address),
+        Verbatim(code),
+        _works(link.life_s),
+    )
+
+
+def _works(life_s: int) -> Sentence:
+    minutes, hours, days = life_s // MINUTE, life_s // HOUR, life_s // DAY
+    if not hours:
+        return several(
+            "The link works once, within %(num)s minute.", "The link works once, within %(num)s minutes.", minutes
+        )
+    if days <= 3:
+        return several("The link works once, within %(num)s hour.", "The link works once, within %(num)s hours.", hours)
+    return several("The link works once, within %(num)s day.", "The link works once, within %(num)s days.", days)

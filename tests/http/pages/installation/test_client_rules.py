@@ -1,0 +1,88 @@
+"""A system admin changes a client's rules on a page: shown in words first, then saved as by the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import new_client, settle
+from tests.support.application import App
+from tests.support.visitor import Page, Visitor
+
+
+@pytest.fixture
+async def client(app: App) -> str:
+    return await new_client(app)
+
+
+def path_of(client: str) -> str:
+    return f"/installation/clients/{client}/rules"
+
+
+async def stored(app: App, client: str) -> dict[str, Any]:
+    return dict((await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["settings"])
+
+
+async def preview(app: App, client: str, **typed: str) -> tuple[Visitor, Page]:
+    visitor, path = await Visitor(app).system_admin(), path_of(client)
+    fields = {name.replace("__", "."): text for name, text in typed.items()}
+    return visitor, await visitor.post(path, (await visitor.get(path)).form(path).fields | fields)
+
+
+def changes(page: Page) -> list[str]:
+    return [each.text_content() for each in page.tree.xpath("//section[@aria-labelledby='preview']//li")]
+
+
+async def test_a_change_is_shown_first_and_saved_then(app: App, client: str) -> None:
+    visitor, page = await preview(app, client, password__minLength="20", returnAddresses="https://a.example/in")
+    assert page.status == 200
+    assert changes(page) == [
+        "New passwords have at least 20 characters, not 15. Passwords that are set stay as they are.",
+        "New return address: https://a.example/in",
+    ]
+    assert (await stored(app, client))["password"]["minLength"] == 15
+    saved = await visitor.submit(page, path_of(client), {"act": "save"})
+    assert (saved.status, saved.location) == (303, path_of(client))
+    assert "The rules are saved" in (await visitor.follow(saved)).text
+    now = await stored(app, client)
+    assert (now["password"]["minLength"], now["returnAddresses"]) == (20, ["https://a.example/in"])
+    assert now["unconfirmed"] == {"allowedOrigins": [], "returnAddresses": []}
+
+
+async def test_the_trail_names_the_system_admin(app: App, client: str) -> None:
+    visitor, page = await preview(app, client, contact="IT desk")
+    await visitor.submit(page, path_of(client), {"act": "save"})
+    found = await app.get(f"/api/admin/audit?client={client}&event=client_changed", token=await app.admin_token())
+    assert found.data["items"][0]["actor"].startswith("admin:")
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [("password.minLength", "5"), ("sessions.idleSeconds", "soon"), ("allowedOrigins", "nonsense"), ("language", "xx")],
+)
+async def test_what_is_wrong_stands_beside_its_field(app: App, client: str, field: str, text: str) -> None:
+    before = await stored(app, client)
+    _, page = await preview(app, client, **{field: text})
+    assert (page.status, len(page.problems)) == (400, 1)
+    [error] = page.tree.xpath(f"//p[@id='{field}-error']")
+    assert error.text_content()
+    assert await stored(app, client) == before
+
+
+async def test_a_system_admin_may_lower_what_protects_admins(app: App, client: str) -> None:
+    await settle(app, client, password={"minLength": 20})
+    visitor, page = await preview(app, client, password__minLength="15")
+    assert (await visitor.submit(page, path_of(client), {"act": "save"})).status == 303
+    assert (await stored(app, client))["password"]["minLength"] == 15
+
+
+async def test_no_other_clients_rules_change(app: App, client: str) -> None:
+    other = await stored(app, "globex")
+    visitor, page = await preview(app, client, contact="Elsewhere")
+    await visitor.submit(page, path_of(client), {"act": "save"})
+    assert await stored(app, "globex") == other
+
+
+async def test_a_client_that_is_none_is_404(app: App) -> None:
+    assert (await (await Visitor(app).system_admin()).get(path_of("nowhere"))).status == 404

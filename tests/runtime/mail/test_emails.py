@@ -1,0 +1,91 @@
+"""Every e-mail in every language: whole, with its link by itself, and with nothing in it that a person wrote."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+
+import pytest
+
+from manifest_auth.runtime.mail import Email, Link, Reader, domain_emails, emails
+from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
+from manifest_auth.text.languages import LANGUAGES
+
+LINK = Link("https://auth.example/welcome#abc-123", 72 * HOUR)
+CLIENT, DOMAIN, NAME, VALUE = "100 % Acme %(x)s", "acme.example", "_manifest.acme.example", "proof=abc"
+READER = Reader("ada@engines.example", "en", CLIENT)
+#: By the name of its function: an e-mail to a reader.
+MADE: dict[str, Callable[[Reader], Email]] = {
+    "invitation": lambda to: emails.invitation(to, LINK),
+    "reset": lambda to: emails.reset(to, LINK),
+    "access_link": lambda to: emails.access_link(to, LINK),
+    "email_confirm": lambda to: emails.email_confirm(to, LINK),
+    "email_taken": emails.email_taken,
+    "email_asked": emails.email_asked,
+    "email_changed": lambda to: emails.email_changed(to, LINK),
+    "email_undone": lambda to: emails.email_undone(to, LINK),
+    "domain_failing": lambda to: domain_emails.domain_failing(to, DOMAIN, NAME, VALUE, "2026-02-03"),
+    "domain_lapsed": lambda to: domain_emails.domain_lapsed(to, DOMAIN, NAME, VALUE, 14),
+    "domain_held": lambda to: domain_emails.domain_held(to, DOMAIN),
+    "domain_contested": lambda to: domain_emails.domain_contested(to, DOMAIN, 14),
+    "domain_contested_between": lambda to: domain_emails.domain_contested_between(to, DOMAIN, "acme", "engines"),
+}
+WITH_LINK = {"invitation", "reset", "access_link", "email_confirm", "email_changed", "email_undone"}
+
+
+def made(name: str, language: str) -> Email:
+    return MADE[name](READER._replace(language=language))
+
+
+def test_every_e_mail_is_among_them() -> None:
+    written = {
+        name
+        for module in (emails, domain_emails)
+        for name, found in inspect.getmembers(module, inspect.isfunction)
+        if found.__module__ == module.__name__ and not name.startswith("_")
+    }
+    assert written == set(MADE)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", MADE)
+def test_it_is_whole_in_the_language_of_its_reader(name: str, language: str) -> None:
+    email = made(name, language)
+    assert (email.to, email.language) == (READER.email, language)
+    assert email.subject.isprintable()
+    assert email.text.endswith("\n")
+    assert not re.search(r"%\(|%s", (email.subject + email.text).replace(CLIENT, ""))
+    assert READER.email not in email.subject + email.text
+    paragraphs = email.text.rstrip("\n").split("\n\n")
+    assert all(paragraph.isprintable() and paragraph for paragraph in paragraphs)
+    english = made(name, "en")
+    if language != "en":
+        assert email.subject != english.subject
+        same = set(paragraphs) & set(english.text.rstrip("\n").split("\n\n"))
+        assert same <= {LINK.address, "abc-123", "manifest-auth domain release acme.example --client acme"}
+    if name in WITH_LINK:
+        assert paragraphs.count(LINK.address) == paragraphs.count("abc-123") == 1
+        assert re.search(r"https://auth\.example/welcome\s", email.text)
+        assert "72" in email.text
+    else:
+        assert "#" not in email.text
+
+
+#: What is said of a link that works for one minute, 30 minutes, an hour, 72 hours, a week.
+LIVES = (MINUTE, 30 * MINUTE, HOUR, 72 * HOUR, 7 * DAY)
+SAID = {
+    "en": ("1 minute.", "30 minutes.", "1 hour.", "72 hours.", "7 days."),
+    "es": ("1 minuto.", "30 minutos.", "1 hora.", "72 horas.", "7 días."),
+    "pt": ("1 minuto.", "30 minutos.", "1 hora.", "72 horas.", "7 dias."),
+    "de": ("1 Minute.", "30 Minuten.", "1 Stunde.", "72 Stunden.", "7 Tagen."),
+    "fr": ("1 minute.", "30 minutes.", "1 heure.", "72 heures.", "7 jours."),
+    "ja": ("1分以内", "30分以内", "1時間以内", "72時間以内", "7日以内"),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_how_long_a_link_works_is_said_with_the_plural_of_the_language(language: str) -> None:
+    to = READER._replace(language=language)
+    for life_s, said in zip(LIVES, SAID[language], strict=True):
+        assert said in emails.reset(to, Link(LINK.address, life_s)).text
