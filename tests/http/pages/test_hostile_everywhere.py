@@ -1,6 +1,7 @@
 """On no page route does a text make an element, an attribute or a script, or lead to another server.
 
-It comes in the query, in the form, or in what is stored and shown there. The routes are those of the table: one that is added later is tried too.
+It comes in the query, in the form, or in what is stored and shown there. The routes are those of the table: one that is
+added later is tried too.
 """
 
 from __future__ import annotations
