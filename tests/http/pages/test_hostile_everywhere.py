@@ -1,7 +1,6 @@
-"""No text makes an element, an attribute or a script, or leads to another server, on any page route: in its query, in
-its form, or in what is stored and shown there.
+"""No text makes an element, an attribute or a script on any page route, or leads from there to another server.
 
-The routes are those of the table: one that is added later is tried too.
+It stands in the query, in the form, or in what is stored and shown. The routes are those of the table: one that is added later is tried too.
 """
 
 from __future__ import annotations
@@ -83,7 +82,10 @@ async def world(app: App, text: str) -> tuple[Visitor, dict[str, object]]:
     """A client in which all that people and programs name has this text as its name; its Admin, who looks."""
     client, agent = await new_client(app), text.encode("ascii", "replace").decode()
     token = await app.admin_token()
-    made: dict[str, Any] = {"name": text[:200], "settings": {"contact": text[:200], "branding": {"name": text[:80]}}}
+    made: dict[str, Any] = {
+        "name": text[:200],
+        "settings": {"contact": f"Ask {text}"[:200], "branding": {"name": text[:80]}},
+    }
     assert (await app.send("PATCH", f"/api/admin/clients/{client}", made, token=token)).status == 200
     await add_provider(app, client, name="x", displayName=text, oidc=_OIDC)
     names = {"firstName": text[:100], "lastName": text[:100], "title": text[:100]}
