@@ -83,7 +83,10 @@ async def world(app: App, text: str) -> tuple[Visitor, dict[str, object]]:
     """A client in which all that people and programs name has this text as its name; its Admin, who looks."""
     client, agent = await new_client(app), text.encode("ascii", "replace").decode()
     token = await app.admin_token()
-    made: dict[str, Any] = {"name": text[:200], "settings": {"contact": text[:200], "branding": {"name": text[:80]}}}
+    made: dict[str, Any] = {
+        "name": text[:200],
+        "settings": {"contact": f"Ask {text}"[:200], "branding": {"name": text[:80]}},
+    }
     assert (await app.send("PATCH", f"/api/admin/clients/{client}", made, token=token)).status == 200
     await add_provider(app, client, name="x", displayName=text, oidc=_OIDC)
     names = {"firstName": text[:100], "lastName": text[:100], "title": text[:100]}
