@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.browser.driver import Chromium
 from tests.browser.pages import LOADED, Setup, open_, press
 from tests.browser.parts import Go
 from tests.browser.passkeys import PASSKEY, authenticator, offered, present, pressed
-from tests.browser.step_states import PASSKEYS, REQUIRED, Someone, begun, new_one, password_typed
+from tests.browser.step_states import REQUIRED, Someone, begun, new_one, password_typed
+
+_ALONE: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0, "methods": ["passkey"]}}
 
 
 def made(setup: Setup, browser: Chromium) -> Someone:
@@ -46,7 +50,7 @@ def _why(setup: Setup, browser: Chromium) -> None:
 
 def _alone(setup: Setup, browser: Chromium) -> None:
     authenticator(browser)
-    password_typed(setup, browser, new_one(setup, **PASSKEYS))
+    password_typed(setup, browser, new_one(setup, **_ALONE))
 
 
 def _making(setup: Setup, browser: Chromium) -> None:

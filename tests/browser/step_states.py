@@ -17,7 +17,6 @@ from tests.support.server import DEMO_PASSWORD
 
 _numbers = itertools.count(1)
 REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
-PASSKEYS: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0, "methods": ["passkey"]}}
 GRACE: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 7}}
 _SIGN_IN = "/api/client/auth/sign-in"
 
@@ -80,11 +79,6 @@ def _asked(setup: Setup, browser: Chromium) -> None:
 def _recovery(setup: Setup, browser: Chromium) -> None:
     _asked(setup, browser)
     press(browser, ".ways a")
-
-
-def _nothing_allowed(setup: Setup, browser: Chromium) -> None:
-    """Passkeys alone, which do not work at this server."""
-    password_typed(setup, browser, new_one(setup, **PASSKEYS))
 
 
 def _enrolling(setup: Setup, browser: Chromium) -> None:
@@ -157,7 +151,6 @@ STATES: dict[str, Go] = {
     "POST /sign-in/second-factor recovery": _wrong(_recovery, "recoveryCode"),
     "POST /sign-in/second-factor over": _late(_asked),
     "GET /sign-in/enrol": _enrolling,
-    "GET /sign-in/enrol nothing allowed": _nothing_allowed,
     "GET /sign-in/enrol app": _begun,
     "GET /sign-in/enrol over": _at("/sign-in/enrol"),
     "POST /sign-in/enrol": _wrong(_begun),
