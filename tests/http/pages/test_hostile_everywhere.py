@@ -1,7 +1,7 @@
-"""No text makes an element, an attribute or a script, or leads to another server, on any page route: in its query, in
-its form, or in what is stored and shown there.
+"""On no page route does a text make an element, an attribute or a script, or lead to another server.
 
-The routes are those of the table: one that is added later is tried too.
+It comes in the query, in the form, or in what is stored and shown there. The routes are those of the table: one that is
+added later is tried too.
 """
 
 from __future__ import annotations
