@@ -54,7 +54,7 @@ class Chromium:
         self.complaints: list[str] = []
         self.from_cache: list[str] = []
         self.document = ("", "")
-        self._held = ""
+        self._held: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         targets = self._call("Target.getTargets")["targetInfos"]
@@ -94,11 +94,11 @@ class Chromium:
         self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     def hold(self, start: str) -> None:
-        """No page goes to an address that starts so, until this is called with ``""``: one that goes on by itself
-        stays, to be looked at."""
-        self._held = start
-        if start:
-            self._call("Fetch.enable", patterns=[{"urlPattern": f"{start}*"}])
+        """No page goes to an address that starts so, or as in an earlier call, until this is called with ``""``: one
+        that goes on by itself stays, to be looked at."""
+        self._held = (*self._held, start) if start else ()
+        if self._held:
+            self._call("Fetch.enable", patterns=[{"urlPattern": f"{each}*"} for each in self._held])
         else:
             self._call("Fetch.disable")
 
@@ -202,7 +202,7 @@ class Chromium:
     def _note(self, event: str | None, told: dict[str, Any]) -> None:
         if event == "Network.requestWillBeSent":
             asked = told["request"]
-            if self._held and asked["url"].startswith(self._held):
+            if asked["url"].startswith(self._held):
                 return
             self.requests.append(asked["url"])
             if told.get("type") == "Document":

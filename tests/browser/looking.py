@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tests.browser import axe
 from tests.browser.driver import Chromium
-from tests.browser.pages import Setup, forget
+from tests.browser.pages import forget
 from tests.support.routes import PAGES
 
 LANGUAGES = ("en", "es", "pt", "de", "fr", "ja")
@@ -44,13 +44,6 @@ _NOT_OURS = re.compile(
 def route_of(state: str) -> str:
     """The route that the name of a state begins with."""
     return " ".join(state.split()[:2])
-
-
-def faults(
-    setup: Setup, browser: Chromium, go: Callable[[Setup, Chromium], None], language: str, scheme: str, width: int
-) -> list[str]:
-    """What is wrong with the page that ``go`` leads to."""
-    return faults_at(setup.server.base, browser, lambda: go(setup, browser), language, [Look(scheme, width)])
 
 
 def faults_at(

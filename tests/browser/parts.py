@@ -12,7 +12,9 @@ from typing import Any
 from tests.browser.driver import Chromium
 from tests.browser.looking import Look, faults_at
 from tests.browser.pages import Setup, set_up
-from tests.support.server import served
+from tests.support.server import Server, served
+
+Go = Callable[[Setup, Chromium], None]
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,20 @@ class Part:
     running: Callable[[Path], AbstractContextManager[Place]]
 
 
-def of_setup(states: Mapping[str, Callable[[Setup, Chromium], None]], **settings: str) -> Part:
-    """States of a demo server with two clients and these settings."""
+def place_of(setup: Setup, states: Mapping[str, Go]) -> Place:
+    """A demo server with two clients."""
+    return Place(setup.server.base, lambda state, browser: states[state](setup, browser))
+
+
+def of_setup(
+    states: Mapping[str, Go], serving: Callable[..., AbstractContextManager[Server]] = served, **settings: str
+) -> Part:
+    """States of a demo server with two clients and these settings. ``serving``: starts it in a folder."""
 
     @contextlib.contextmanager
     def running(folder: Path) -> Iterator[Place]:
-        with served(folder, **settings) as server:
-            setup = set_up(server)
-            yield Place(server.base, lambda state, browser: states[state](setup, browser))
+        with serving(folder, **settings) as server:
+            yield place_of(set_up(server), states)
 
     return Part(tuple(states), running)
 
