@@ -6,7 +6,7 @@ due, by its own policy.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,6 +16,8 @@ from manifest_auth.providers.settings import Rules
 from manifest_auth.sessions.proofs import MFA, Way
 from manifest_auth.sign_in.identity import Identity
 from manifest_auth.sign_in.providers.account_matching import Person, Proof
+
+FactorVerdict = Literal["trusted", "accepted", "asked"]
 
 
 def identity_of(provider: Provider, user_id: int, person: Person, now: int) -> Identity:
@@ -36,6 +38,13 @@ def ways_of(rules: Rules, proof: Proof) -> tuple[Way, ...]:
 def asks_own(rules: Rules) -> bool:
     """Whether the client's own factor is due where nothing else proved two."""
     return rules.second_factor != "trust"
+
+
+def verdict(rules: Rules, proof: Proof) -> FactorVerdict:
+    """Who answers for the second factor of a sign-in with that proof."""
+    if not asks_own(rules):
+        return "trusted"
+    return "accepted" if MFA in ways_of(rules, proof) else "asked"
 
 
 def contexts_of(rules: Rules) -> tuple[str, ...]:

@@ -24,7 +24,12 @@ from manifest_auth.sign_in import completion, exchange_codes, return_addresses
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY
 from manifest_auth.sign_in.identity import BrowserCookies
-from manifest_auth.sign_in.providers import account_matching, provider_factors, provider_reauthentication, provider_tries
+from manifest_auth.sign_in.providers import (
+    account_matching,
+    provider_factors,
+    provider_reauthentication,
+    provider_tries,
+)
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant

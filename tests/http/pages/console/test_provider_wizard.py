@@ -119,11 +119,13 @@ async def test_it_stores_what_the_api_stores(app: App, op: Op) -> None:
     await first.save(
         "rules", createUsers="on", groups__Author="writers\nstaff", groups__Viewer="staff", everyone__Operator="on",
         groupSeparator=";", returnAddresses="https://app.example/in\n",
+        secondFactor="claims", amr="mfa\n hwk ", acr="urn:company:two\n",
     )  # fmt: skip
     body = {
         "name": name(), "displayName": "Company", "enabled": False, "createUsers": True,
         "groupRoles": [{"group": "writers", "roles": ["Author"]}, {"group": "staff", "roles": ["Author", "Viewer"]}],
         "defaultRoles": ["Operator"], "groupSeparator": ";", "returnAddresses": ["https://app.example/in"],
+        "secondFactor": "claims", "amr": ["mfa", "hwk"], "acr": ["urn:company:two"],
         "oidc": {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret, "groupClaim": "roles",
                  "audiences": ["one", "two"]},
     }  # fmt: skip
@@ -141,6 +143,7 @@ async def test_what_is_saved_again_unchanged_stays(app: App) -> None:
         "name": new.name, "createUsers": True, "defaultRoles": ["Viewer"],
         "groupRoles": [{"group": "a", "roles": ["Author"]}, {"group": "b", "roles": ["Author", "Viewer"]}],
         "domains": ["not-proved.example"], "returnAddresses": ["https://app.example/in"],
+        "secondFactor": "claims", "amr": ["mfa"], "acr": ["a", "b"],
         "saml": {"entityId": idp.issuer, "certificates": [idp.certificate_pem], "postUrl": "https://idp.example/post",
                  "binding": "post", "allowIdpInitiated": False, "attributes": {"subject": "id", "groups": "memberOf"}},
     }  # fmt: skip
