@@ -102,5 +102,5 @@ async def test_the_contexts_are_asked_for(app: App, binding: str, signed: bool) 
 
 def posted(page: str) -> Any:
     """The request in a page that posts it."""
-    [value] = html.fromstring(page).xpath("//input[@name='SAMLRequest']/@value")
-    return etree.fromstring(base64.b64decode(value))
+    value = html.fromstring(page).xpath("string(//input[@name='SAMLRequest']/@value)")
+    return etree.fromstring(base64.b64decode(str(value)))

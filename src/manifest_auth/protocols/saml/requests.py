@@ -41,8 +41,9 @@ def authn_request(
 ) -> bytes:  # fmt: skip
     """An unsigned AuthnRequest. ``request_id``: an XML name, which starts with a letter or ``_``.
 
-    ``force``: the user must authenticate again; ``contexts``: in one of these ways (SAML core 3.3.2.2.1). There is no NameIDPolicy: providers send their configured NameID, some
-    refuse other formats, and djangosaml2idp refuses a policy without a format.
+    ``force``: the user must authenticate again; ``contexts``: in one of these ways (SAML core 3.3.2.2.1). There is no
+    NameIDPolicy: providers send their configured NameID, some refuse other formats, and djangosaml2idp refuses a policy
+    without a format.
     """
     members = {
         "ID": request_id,

@@ -39,7 +39,8 @@ _WITHHELD = frozenset({"nonce", "at_hash", "c_hash", "jti", "sid"})
 class Tried(msgspec.Struct, frozen=True):
     """The result of a try. ``why``: why the person would not get in, empty where they would; ``is_new``: an account
     would be created; ``roles``: bit mask of the roles that the person would have; ``groups``: None where the provider
-    says only that there are some; ``factor``: who answers for the second one; ``claims``: names and values as texts. ``at``: milliseconds since 1970."""
+    says only that there are some; ``factor``: who answers for the second one; ``claims``: names and values as texts.
+    ``at``: milliseconds since 1970."""
 
     at: int
     why: str = ""
