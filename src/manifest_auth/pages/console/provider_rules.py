@@ -18,7 +18,8 @@ MOST_DOMAINS = 50  # in the form, which may have a hundred fields
 
 def _attributes() -> dict[str, str]:
     """Names of the form's fields, by those of the model's attributes."""
-    names = {name: name for name in ("createUsers", "groupSeparator", "returnAddresses", "secondFactor", "amr", "acr")}
+    own = ("createUsers", "groupSeparator", "returnAddresses", "secondFactor", "amr", "acr", "stepUpWithoutTime")
+    names = {name: name for name in own}
     for role in Role:
         names |= {groups_of(role): groups_field(role.value), everyone_of(role): everyone_field(role.value)}
     return names | {f"domain{number}": f"domain{number}" for number in range(MOST_DOMAINS)}
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         secondFactor: str = ""
         amr: str = ""
         acr: str = ""
+        stepUpWithoutTime: str = ""
 else:
     _NAMES = _attributes()
     RulesForm = msgspec.defstruct(
@@ -81,6 +83,7 @@ def body_of(form: RulesForm, shown: Iterable[str], listed: Iterable[str]) -> dic
         "secondFactor": form.secondFactor or "trust",
         "amr": _lines(form.amr),
         "acr": _lines(form.acr),
+        "stepUpWithoutTime": bool(form.stepUpWithoutTime),
     }
 
 
@@ -90,12 +93,12 @@ def _lines(text: str) -> list[str]:
 
 def factor_rule(rules: Rules) -> FactorRule:
     """What the form shows of the rule for the second factor."""
-    return FactorRule(rules.second_factor, "\n".join(rules.amr), "\n".join(rules.acr))
+    return FactorRule(rules.second_factor, "\n".join(rules.amr), "\n".join(rules.acr), rules.step_up_without_time)
 
 
 def typed_factor_rule(form: RulesForm) -> FactorRule:
     """The same, as it was typed."""
-    return FactorRule(form.secondFactor, form.amr, form.acr)
+    return FactorRule(form.secondFactor, form.amr, form.acr, bool(form.stepUpWithoutTime))
 
 
 def typed_roles(form: RulesForm) -> tuple[RoleRow, ...]:

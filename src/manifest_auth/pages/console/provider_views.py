@@ -129,11 +129,12 @@ class DomainRow(NamedTuple):
 
 class FactorRule(NamedTuple):
     """Who answers for the second factor: ``trust``, ``claims`` or ``ask``; ``amr``, ``acr``: accepted values, one a
-    line."""
+    line; ``without_time``: a sign-in there is a recent proof though no time arrives."""
 
     answers: str
     amr: str
     acr: str
+    without_time: bool
 
 
 class RulesView(msgspec.Struct, frozen=True):
