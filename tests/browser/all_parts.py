@@ -18,7 +18,7 @@ PARTS: dict[str, Part] = {
     "sign-in": of_setup(pages.STATES),
     "second factor": of_setup(step_states.STATES),
     "passkeys": of_setup(passkey_states.STATES, named),
-    "account": of_setup(account_states.STATES, **account_states.WITH_MAIL),
+    "account": of_setup(account_states.STATES, settings=account_states.WITH_MAIL),
     "console": of_world(console_states.STATES, console_states.running),
     "providers": of_world(provider_states.STATES, provider_states.running),
     "first run": of_world(installation_states.FIRST, installation_states.first_run),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.browser.driver import Chromium
@@ -46,7 +47,9 @@ def place_of(setup: Setup, states: Mapping[str, Go]) -> Place:
 
 
 def of_setup(
-    states: Mapping[str, Go], serving: Callable[..., AbstractContextManager[Server]] = served, **settings: str
+    states: Mapping[str, Go],
+    serving: Callable[..., AbstractContextManager[Server]] = served,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Part:
     """States of a demo server with two clients and these settings. ``serving``: starts it in a folder."""
 

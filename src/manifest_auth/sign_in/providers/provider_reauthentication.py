@@ -17,6 +17,7 @@ from manifest_auth.providers import Provider
 from manifest_auth.providers.sign_in_flows import REAUTHENTICATE, Flow, FlowRequest
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY
+from manifest_auth.sign_in.providers import provider_factors
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.store import SystemUnit, TenantUnit
 
@@ -54,9 +55,10 @@ async def complete(
             )
             raise why
         at = min(person.proof.at, ctx.now) if person.proof.at is not None else ctx.now
-        if not sessions.proved_again(bound, session.session_id, session.user_id, ("provider",), at):
+        ways = provider_factors.ways_of(provider.rules, person.proof)
+        if not sessions.proved_again(bound, session.session_id, session.user_id, ways, at):
             raise SsoFailed("You are not signed in any more", reason="the session has ended meanwhile")
-        audit.record(bound, who, Event.REAUTHENTICATED, session.actor, **detail, amr=["provider"])
+        audit.record(bound, who, Event.REAUTHENTICATED, session.actor, **detail, amr=list(ways))
 
     await ctx.services.store.write(work)
 
