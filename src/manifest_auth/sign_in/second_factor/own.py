@@ -42,6 +42,11 @@ class Own(NamedTuple):
     due_at: int | None
     methods: tuple[str, ...]
 
+    @property
+    def is_last(self) -> bool:
+        """Whether there is one factor alone, which the policy requires: it is replaced, not removed."""
+        return self.is_required and (self.totp is not None) + len(self.passkeys) == 1
+
 
 async def look(ctx: RequestContext) -> Own:
     """The caller's factors, and what the client's policy says."""
@@ -80,6 +85,19 @@ async def begin_totp(ctx: RequestContext) -> NewApp:
         return user.email, tenants.shown_name(tenants.get(unit, unit.tenant_id))
 
     return await new_app.shown(secret, *await ctx.store.write(work))
+
+
+async def waiting_app(ctx: RequestContext) -> NewApp | None:
+    """The secret that waits for its first code; None where none does. Raises ReauthenticationRequired."""
+    step_up.check(ctx, Act.FACTORS)
+
+    def work(unit: TenantUnit) -> tuple[str, str, str]:
+        user = users.get(unit, ctx.user.user_id)
+        secret = totp.waiting(unit, ctx.services.sealer, user.id)
+        return secret, user.email, tenants.shown_name(tenants.get(unit, unit.tenant_id))
+
+    secret, email, client = await ctx.store.read(work)
+    return await new_app.shown(secret, email, client) if secret else None
 
 
 async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
