@@ -111,6 +111,38 @@ def _app(setup: Setup, browser: Chromium) -> None:
     begun(setup, browser)
 
 
+def _own(setup: Setup, browser: Chromium) -> None:
+    """The list of one's passkeys, with the one of the sign-in."""
+    authenticator(browser)
+    made(setup, browser)
+    press(browser)
+    open_(browser, f"{setup.server.base}/account/passkeys")
+
+
+def _adding(setup: Setup, browser: Chromium) -> None:
+    _own(setup, browser)
+    press(browser, ".actions a")
+    browser.until(f"!document.querySelector('{PASSKEY}').hidden")
+
+
+def _not_added(setup: Setup, browser: Chromium) -> None:
+    _adding(setup, browser)
+    browser.value("window.before = true")
+    browser.value("document.querySelector('form[action=\"/account/passkeys\"]').requestSubmit()")
+    browser.until(f"!window.before && {LOADED}")
+
+
+def _renaming(setup: Setup, browser: Chromium) -> None:
+    _own(setup, browser)
+    press(browser, "main .panel .row a")
+
+
+def _proving(setup: Setup, browser: Chromium) -> None:
+    _own(setup, browser)
+    open_(browser, f"{setup.server.base}/reauthenticate?returnTo=/account/passkeys")
+    browser.until(f"!document.querySelector('{PASSKEY}').hidden")
+
+
 STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /sign-in passkey": _sign_in,
     "POST /sign-in/passkey": _unknown,
@@ -118,4 +150,9 @@ STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /sign-in/enrol both": _why,
     "GET /sign-in/enrol passkey": _enrolling,
     "GET /sign-in/enrol app": _app,
+    "GET /account/passkeys": _own,
+    "GET /account/passkeys new": _adding,
+    "POST /account/passkeys": _not_added,
+    "GET /account/passkeys rename": _renaming,
+    "GET /reauthenticate passkey": _proving,
 }
