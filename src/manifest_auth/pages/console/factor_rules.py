@@ -93,7 +93,8 @@ def changes(old: StoredSettings, new: StoredSettings, effects: Effects) -> Itera
     if (was.policy, was.roles) != (now.policy, now.roles) and not (was.policy == now.policy and now.policy != "roles"):
         yield f"{_policy(new)}{_to_enrol(new, effects)}"
     if was.methods != now.methods:
-        yield f"New second factors are {_and(map(_METHODS.__getitem__, now.methods))}. Those that users have still count."
+        named = " and ".join(_METHODS[name] for name in now.methods)
+        yield f"New second factors are {named}. Those that users have still count."
     if was.grace_days != now.grace_days:
         yield (
             f"Users may put off a due second factor for {_days(now.grace_days)}, Admins and User Admins excepted."
@@ -144,7 +145,3 @@ def _trust(ended: int) -> str:
 
 def _days(count: int) -> str:
     return "1 day" if count == 1 else f"{count} days"
-
-
-def _and(names: Iterable[str]) -> str:
-    return " and ".join(names)

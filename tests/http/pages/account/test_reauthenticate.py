@@ -81,7 +81,7 @@ async def test_a_wrong_answer_asks_again_and_keeps_nothing_secret(
 ) -> None:
     ada, browser = await with_app(app)
     app.clock.advance(LATER)
-    page = await browser.submit(await asked(browser), PATH, **({"otp": ada.code()} | typed))
+    page = await browser.submit(await asked(browser), PATH, None, **({"otp": ada.code()} | typed))
     assert page.status in (400, 401)
     assert page.problems[0].startswith(problem)
     fields = page.form(PATH).fields
