@@ -25,7 +25,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import gate, new_app, session_proof
 from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.store import TenantUnit
-from manifest_auth.tenants import step_up
+from manifest_auth.tenants import TenantSettings, step_up
 
 T = TypeVar("T")
 
@@ -48,6 +48,11 @@ class Own(NamedTuple):
         return self.is_required and (self.totp is not None) + len(self.passkeys) == 1
 
 
+def due_at(settings: TenantSettings, user: User) -> int | None:
+    """From when on sign-in asks the user to enrol a first factor, milliseconds; None where none is due."""
+    return user.second_factor_due_at if tenants.is_required(settings, user.roles) and not user.factors else None
+
+
 async def look(ctx: RequestContext) -> Own:
     """The caller's factors, and what the client's policy says."""
     settings = tenants.settings_of(ctx.user.tenant_settings)
@@ -56,14 +61,13 @@ async def look(ctx: RequestContext) -> Own:
     def work(unit: TenantUnit) -> Own:
         user = users.get(unit, ctx.user.user_id)
         is_required = tenants.is_required(settings, user.roles)
-        is_due = is_required and not user.factors and user.second_factor_due_at is not None
         return Own(
             totp=totp.find(unit, user.id),
             passkeys=passkey_rows.list_all(unit, user.id),
             codes_left=recovery_codes.left(unit, user.id),
             trusted=trusted_browsers.list_all(unit, user.id, ctx.now) if rules.trusted_days else [],
             is_required=is_required,
-            due_at=user.second_factor_due_at if is_due else None,
+            due_at=due_at(settings, user),
             methods=() if rules.policy == "off" else rules.methods,
         )
 
