@@ -130,6 +130,16 @@ STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "POST /account/password": _then(
         "/account/password", _typed("currentPassword", "wrong"), _typed("newPassword", "x"), _pressed()
     ),
+    "GET /account/second-factor": _at("/account/second-factor"),
+    "GET /account/second-factor app": _then("/account/second-factor", _pressed("main form .primary")),
+    "POST /account/second-factor": _then(
+        "/account/second-factor", _pressed("main form .primary"), _typed("otp", "nonsense"), _pressed()
+    ),
+    "GET /account/codes none": _at("/account/codes"),
+    "GET /account/devices none": _at("/account/devices"),
+    "GET /account/passkeys off": _at("/account/passkeys"),
+    "GET /reauthenticate": _at("/reauthenticate?returnTo=/account/codes"),
+    "POST /reauthenticate": _then("/reauthenticate?returnTo=/account/codes", _pressed()),
     "GET /account/sessions": _at("/account/sessions"),
     "GET /account/sessions alone": _then("/account/sessions", _pressed("main .danger")),
     "POST /account/sessions": _then(

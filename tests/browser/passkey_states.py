@@ -1,4 +1,4 @@
-"""Pages that ask for a passkey at sign-in, or make one, in each of their states, as a person reaches them."""
+"""Pages that ask for a passkey, make one or list them, in each of their states, as a person reaches them."""
 
 from __future__ import annotations
 
@@ -90,6 +90,31 @@ def _of_another_client(setup: Setup, browser: Chromium) -> None:
     browser.until(f"!window.before && {LOADED}")
 
 
+def _own(setup: Setup, browser: Chromium) -> None:
+    """The list of one's passkeys, with the one of the sign-in."""
+    authenticator(browser)
+    made(setup, browser)
+    press(browser)
+    open_(browser, f"{setup.server.base}/account/passkeys")
+
+
+def _adding(setup: Setup, browser: Chromium) -> None:
+    _own(setup, browser)
+    press(browser, ".actions a")
+    offered(browser)
+
+
+def _renaming(setup: Setup, browser: Chromium) -> None:
+    _own(setup, browser)
+    press(browser, "main .panel .row a")
+
+
+def _proving(setup: Setup, browser: Chromium) -> None:
+    _own(setup, browser)
+    open_(browser, f"{setup.server.base}/reauthenticate?returnTo=/account/passkeys")
+    offered(browser)
+
+
 def _none_in_it(go: Go) -> Go:
     """Its form is sent without any."""
 
@@ -116,4 +141,9 @@ STATES: dict[str, Go] = {
     "GET /sign-in/enrol passkey": _making,
     "GET /sign-in/enrol app or passkey": _app,
     "POST /sign-in/enrol passkey": _none_in_it(_making),
+    "GET /account/passkeys": _own,
+    "GET /account/passkeys new": _adding,
+    "POST /account/passkeys": _none_in_it(_adding),
+    "GET /account/passkeys rename": _renaming,
+    "GET /reauthenticate passkey": _proving,
 }

@@ -48,7 +48,7 @@ def new_one(setup: Setup, **settings: Any) -> Someone:
 def enrolled(setup: Setup) -> Someone:
     """With an app, whose code of this very moment was not used yet."""
     one = new_one(setup, **REQUIRED)
-    challenge = _due(setup, one)
+    challenge = _challenge(setup, one)
     secret = send(setup.server, f"{_SIGN_IN}/enrol", {"challenge": challenge, "method": "totp"})["data"]["secret"]
     one = one._replace(secret=secret)
     given = {"challenge": challenge, "otp": one.code(-1)}
@@ -56,7 +56,7 @@ def enrolled(setup: Setup) -> Someone:
     return one._replace(codes=tuple(made))
 
 
-def _due(setup: Setup, one: Someone) -> str:
+def _challenge(setup: Setup, one: Someone) -> str:
     """The challenge of a sign-in that has to enrol a factor."""
     try:
         send(setup.server, _SIGN_IN, {"email": one.email, "password": DEMO_PASSWORD})
@@ -103,6 +103,28 @@ def codes(setup: Setup, browser: Chromium) -> None:
     one = begun(setup, browser)
     browser.type("#otp", one.code())
     press(browser)
+
+
+def with_factor(path: str, *steps: str, trust: bool = False) -> Callable[[Setup, Chromium], None]:
+    """A page of the account, for a user who has just shown a code; then these are pressed."""
+
+    def go(setup: Setup, browser: Chromium) -> None:
+        one = enrolled(setup)
+        password_typed(setup, browser, one)
+        if trust:
+            browser.press("#trust")
+        browser.type("#otp", one.code())
+        press(browser)
+        open_(browser, setup.server.base + path)
+        for step in steps:
+            press(browser, step)
+
+    return go
+
+
+def _due(setup: Setup, browser: Chromium) -> None:
+    password_typed(setup, browser, new_one(setup, **GRACE))
+    open_(browser, setup.server.base + "/account/second-factor")
 
 
 def _offered(setup: Setup, browser: Chromium) -> None:
@@ -158,4 +180,13 @@ STATES: dict[str, Go] = {
     "GET /sign-in/codes": codes,
     "POST /sign-in/codes": _old(codes),
     "GET /sign-in/done factor": _offered,
+    "GET /account/second-factor due": _due,
+    "GET /account/second-factor there": with_factor("/account/second-factor"),
+    "GET /account/codes": with_factor("/account/codes"),
+    "POST /account/codes": with_factor("/account/codes", "main form .primary"),
+    "GET /account/devices": with_factor("/account/devices", trust=True),
+    "POST /account/devices": with_factor("/account/devices", "tbody button", trust=True),
+    "GET /reauthenticate code": with_factor("/reauthenticate?returnTo=/account/codes"),
+    "POST /reauthenticate code": with_factor("/reauthenticate", "main form .primary"),
+    "GET /reauthenticate recovery": with_factor("/reauthenticate", ".ways a"),
 }

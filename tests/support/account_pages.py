@@ -9,7 +9,10 @@ from tests.support.application import PASSWORD, App
 from tests.support.visitor import Visitor
 
 #: Below ``/account``.
-PAGES = ("", "/profile", "/email", "/password", "/sessions", "/identities", "/language")
+PAGES = (
+    "", "/profile", "/email", "/password", "/second-factor", "/passkeys", "/codes", "/devices", "/sessions",
+    "/identities", "/language",
+)  # fmt: skip
 
 
 class Person(NamedTuple):

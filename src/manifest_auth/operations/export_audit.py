@@ -14,9 +14,15 @@ from manifest_auth.tenants import step_up
 from manifest_auth.text.canonical import when
 
 
-async def start(ctx: RequestContext, filters: AuditFilters, form: Format) -> AsyncIterator[bytes]:
-    """The bytes of a file with the events until now. Raises ValidationError."""
+def check(ctx: RequestContext) -> None:
+    """Raises ReauthenticationRequired for a caller who has to prove anew who they are."""
     step_up.check(ctx, Act.EXPORT)
+
+
+async def start(ctx: RequestContext, filters: AuditFilters, form: Format) -> AsyncIterator[bytes]:
+    """The bytes of a file with the events until now. Raises ValidationError,
+    ReauthenticationRequired."""
+    check(ctx)
     now, asked = ctx.now, audit.event_filter(filters)
     asked = asked._replace(until=min(asked.until, now + 1))  # the file must not grow while it is written
     chosen = {name: value for name, value in asked.texts.items() if value}

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from manifest_auth.pages import asset_files as assets
 from manifest_auth.pages import everywhere
-from manifest_auth.pages.account import email, identities, language, profile, sessions
+from manifest_auth.pages.account import codes as own_codes
+from manifest_auth.pages.account import (
+    devices,
+    email,
+    identities,
+    language,
+    leaving,
+    passkeys,
+    profile,
+    reauthenticate,
+    sessions,
+)
 from manifest_auth.pages.account import home as account
 from manifest_auth.pages.account import password as own_password
+from manifest_auth.pages.account import second_factor as own_factor
 from manifest_auth.pages.console import audit as console_audit
 from manifest_auth.pages.console import branding as console_branding
 from manifest_auth.pages.console import domains as console_domains
@@ -56,8 +68,14 @@ ROUTES = (
     *profile.ROUTES,
     *email.ROUTES,
     *own_password.ROUTES,
+    *own_factor.ROUTES,
+    *passkeys.ROUTES,
+    *own_codes.ROUTES,
+    *devices.ROUTES,
     *sessions.ROUTES,
     *identities.ROUTES,
+    *leaving.ROUTES,
+    *reauthenticate.ROUTES,
     *language.ROUTES,
     *console_overview.ROUTES,
     *console_users.ROUTES,

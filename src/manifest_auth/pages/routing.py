@@ -32,7 +32,7 @@ from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Head, Route, ho
 from manifest_auth.http import form_cookies as marks
 from manifest_auth.http.body import check_form_type
 from manifest_auth.http.routes import query_values
-from manifest_auth.pages import errors, languages, multipart, proof, rendering, security, words
+from manifest_auth.pages import errors, languages, multipart, proof, rendering, security, step_up, words
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.refusals import NoFormCookie
 from manifest_auth.pages.sign_in import step, ways
@@ -64,7 +64,7 @@ class Audience(enum.Enum):
 @dataclass(slots=True, frozen=True)
 class _Page:
     """``again``: what shows a form once more that was refused; the view of its GET, usually. ``form_at``: the page that
-    shows the form."""
+    shows the form, or the link to a file."""
 
     method: str
     path: str
@@ -139,7 +139,7 @@ class _Page:
     def _way_in(self, call: PageCall[Any]) -> str | None:
         """Where a caller goes first who is not one of those for whom the page is; None: it is one. From there one comes
         back to the page that was asked for, or that has the form which was posted."""
-        back = call.here if self.method == "GET" else self.form_at.format_map(call.path)
+        back = self._back(call)
         if self.audience is Audience.SIGNED_IN and call.user is None:
             return f"{SIGN_IN}?returnTo={_quoted(back, is_own_path)}"
         if self.audience is Audience.SYSTEM_ADMIN:
@@ -148,6 +148,9 @@ class _Page:
             if call.admin.limited and self.path != ADMIN_ACCOUNT:
                 return ADMIN_ACCOUNT
         return None
+
+    def _back(self, call: PageCall[Any]) -> str:
+        return call.here if self.method == "GET" and self.form_at == self.path else self.form_at.format_map(call.path)
 
     def _posted(self, call: PageCall[Any], body: bytes) -> dict[str, str]:
         """The fields of a form. Raises UnsupportedMediaType, PayloadTooLarge, ValidationError."""
@@ -172,6 +175,8 @@ class _Page:
             if isinstance(refusal, ReauthenticationRequired) or call.proof.is_wrong:
                 asking = await proof.view(ctx, call)
                 return await self._render(ctx, call, asking, refusal if call.proof.is_wrong else None)
+        if call is not None and call.user is not None and isinstance(refusal, ReauthenticationRequired):
+            return step_up.asked_first(self._back(call))
         if call is not None and isinstance(refusal, MfaRequired) and not self._is_of_the_installation:
             return await step.begin(ctx, refusal, call.form_cookie)
         if call is not None and self.again is not None and not isinstance(refusal, _NOT_AGAIN):
@@ -258,7 +263,8 @@ def page(
     query or form. ``template``: that shows it. ``permission``: whom it is for; to all others it is not there.
     ``again``: for a POST, shows the form once more when it was refused. ``english``: consoles, which have no other
     language. ``upload``: the field of a form that may have a file, of so many bytes at most; ``upload_into``: the field
-    whose text such a file is. ``form_at``: the page that shows the form of a POST, where that has another address."""
+    whose text such a file is. ``form_at``: the page that shows the form of a POST, or the link to a file, where that
+    has another address."""
     hints = list(get_type_hints(show).values())
     [fields] = get_args(hints[1])
     own = _Page(

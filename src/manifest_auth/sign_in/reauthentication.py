@@ -33,7 +33,7 @@ from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
 from manifest_auth.sign_in.second_factor.continuing import ENTRY_POINT
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
@@ -178,6 +178,23 @@ async def options(ctx: RequestContext) -> dict[str, Any]:
         return assertions.options_for(unit, ctx, user, challenges.new(ctx, "reauthenticate", caller.session_id))
 
     return await ctx.services.store.read(work)
+
+
+class ProviderWay(NamedTuple):
+    """A provider at which the caller may prove anew who they are."""
+
+    name: str
+    display_name: str
+
+
+async def at_providers(ctx: RequestContext) -> tuple[ProviderWay, ...]:
+    """Where :func:`begin_at_provider` may start."""
+
+    def work(unit: TenantUnit) -> tuple[ProviderWay, ...]:
+        usable = provider_reauthentication.usable_by(unit, ctx.user.user_id)
+        return tuple(ProviderWay(one.name, one.display_name or one.name) for one in usable if KINDS[one.kind].start)
+
+    return await ctx.store.read(work)
 
 
 async def begin_at_provider(ctx: RequestContext, name: str, return_to: str) -> Started:

@@ -12,8 +12,10 @@ from manifest_auth.errors import ValidationError
 
 ACCOUNT = "/account"
 _REST = r"(?:[/?][A-Za-z0-9/_.\-?=&]*)?\Z"
-_OWN = re.compile(r"/(?:account|console|device)" + _REST)
-_PAGE = re.compile(r"/(?:account|console|device|forgot|installation|pair|sign-in|sign-out|welcome)" + _REST)
+_OWN = re.compile(r"/(?:account|console|device|reauthenticate)" + _REST)
+_PAGE = re.compile(
+    r"/(?:account|console|device|forgot|installation|pair|reauthenticate|sign-in|sign-out|welcome)" + _REST
+)
 _LONGEST = 6000  # the state of a running sign-in makes an address long
 
 

@@ -74,6 +74,14 @@ def begin(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, now: int)
         unit.change(_ADD, user_id=user_id, secret=None, next_secret=sealed, created_at=now, last_step=0)
 
 
+def waiting(unit: TenantUnit, sealer: Sealer, user_id: int) -> str:
+    """The secret, in base32, that waits for its first code; empty for none, and where no key opens it."""
+    found = unit.first(_FIND, of_user=user_id)
+    if found is None or found.next_secret is None:
+        return ""
+    return _opened(unit, sealer, _F.next_secret, user_id, found.next_secret)
+
+
 def confirm(unit: TenantUnit, sealer: Sealer, user_id: int, code: str, now: int) -> bool:
     """Whether the code is the first right one of a secret that waits for it, which counts from then on, in place of
     the one before. The user is locked. Raises Conflict where none waits."""

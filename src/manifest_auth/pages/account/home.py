@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import msgspec
 from msgspec.structs import replace
 
-from manifest_auth import providers, sessions
+from manifest_auth import providers, sessions, tenants
 from manifest_auth.accounts import users
+from manifest_auth.accounts.factors import Kind
 from manifest_auth.audit import Event
 from manifest_auth.context import ANONYMOUS
 from manifest_auth.http import Answer
@@ -24,6 +25,7 @@ from manifest_auth.permissions import Role, roles_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, session_lifecycle
 from manifest_auth.sign_in.return_addresses import ACCOUNT
+from manifest_auth.sign_in.second_factor import own as own_factors
 from manifest_auth.store import TenantUnit
 
 
@@ -63,6 +65,9 @@ class HomeView(AccountView, frozen=True, kw_only=True):
     password_changed_at: int
     sessions: int
     identities: int
+    has_app: bool
+    has_passkey: bool
+    factor_due_at: int
     language: str
 
 
@@ -121,6 +126,9 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> HomeVi
         password_changed_at=user.password_changed_at or 0,
         sessions=len(sessions.list_open(unit, user.id, ctx.now, session_lifecycle.LIST_LIMIT)),
         identities=len(providers.list_identities(unit, user.id)),
+        has_app=bool(user.factors & Kind.TOTP),
+        has_passkey=bool(user.factors & Kind.PASSKEY),
+        factor_due_at=own_factors.due_at(tenants.settings_of(me.tenant_settings), user) or 0,
         language=next((name for tag, name in languages.LANGUAGES.items() if tag == user.language), ""),
     )
 

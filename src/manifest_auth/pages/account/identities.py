@@ -8,21 +8,17 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts import users
-from manifest_auth.http import Answer, flow_cookie
-from manifest_auth.pages import brands, said
-from manifest_auth.pages.account import words
+from manifest_auth.http import Answer
+from manifest_auth.pages import said
+from manifest_auth.pages.account import leaving, words
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
-from manifest_auth.pages.call import PageCall, View, require, see_other
+from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.routing import Audience, page
-from manifest_auth.pages.sign_in import state as states
-from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities, linking
 from manifest_auth.store import TenantUnit
-from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 
 PATH = "/account/identities"
-LEAVING = f"{PATH}/provider"
 TEMPLATE = "account/identities.html"
 _NEW_MS = 5 * 60_000
 
@@ -32,10 +28,6 @@ class ChangeForm(msgspec.Struct, frozen=True):
 
     link: Annotated[str, Meta(max_length=63)] = ""
     unlink: Annotated[int, Meta(ge=0, le=2**53)] = 0
-
-
-class LeavingQuery(msgspec.Struct, frozen=True):
-    s: Annotated[str, Meta(max_length=8000)] = ""
 
 
 class IdentityView(msgspec.Struct, frozen=True):
@@ -64,10 +56,6 @@ class IdentitiesView(AccountView, frozen=True, kw_only=True):
     identities: tuple[IdentityView, ...]
     offers: tuple[OfferView, ...]
     has_password: bool
-
-
-class LeavingView(msgspec.Struct, frozen=True):
-    address: str
 
 
 def _view(unit: TenantUnit, ctx: RequestContext, done: str = "") -> IdentitiesView:
@@ -113,27 +101,10 @@ async def _change(ctx: RequestContext, call: PageCall[ChangeForm]) -> View | Ans
         return said.after(ctx, PATH, "unlinked")
     require(link=form.link)
     started = await linking.begin(ctx, form.link, PATH)
-    begun, settings = started.begun, ctx.services.settings
-    cookie = flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, settings, cross_site=started.cross_site)
-    s = states.seal(ctx, _of_this(call), State(return_to=started.address))
-    return see_other(f"{LEAVING}?s={s}", (cookie,))
-
-
-async def _leave(ctx: RequestContext, call: PageCall[LeavingQuery]) -> View | Answer[None]:
-    """A form post redirects to no other origin: the provider is reached from here, by a refresh or a link."""
-    state = await states.unseal(ctx, _of_this(call), call.fields.s)
-    if state is None:
-        return see_other(PATH)
-    return View(LeavingView(state.return_to), brand=brands.of_user(ctx.user))
-
-
-def _of_this(call: PageCall[Any]) -> str:
-    """What is sealed for this page and this session opens nowhere else."""
-    return f"link {call.session_id} {call.form_cookie}"
+    return leaving.to_provider(ctx, call, started)
 
 
 ROUTES = (
     page("GET", PATH, _show, TEMPLATE, "One's identities at providers", audience=Audience.SIGNED_IN),
     page("POST", PATH, _change, TEMPLATE, "Link another, or unlink one", audience=Audience.SIGNED_IN, again=_again),
-    page("GET", LEAVING, _leave, "account/leaving.html", "On to the provider", audience=Audience.SIGNED_IN),
 )

@@ -48,6 +48,13 @@ SAID = {
     "session": _("The session is ended."),
     "sessions": _("All other sessions are ended."),
     "unlinked": _("The identity is unlinked."),
+    "app": _("The new authenticator app counts from now on. All other sessions are ended."),
+    "app-removed": _("The authenticator app is removed. All other sessions are ended."),
+    "passkey": _("The passkey is added. All other sessions are ended."),
+    "passkey-renamed": _("The passkey has its new name."),
+    "passkey-removed": _("The passkey is removed. All other sessions are ended."),
+    "trust": _("This browser is asked for the second factor again."),
+    "all-trust": _("All your browsers are asked for the second factor again."),
 }
 
 _TOO_MANY = _("Too many attempts; the next ones had to wait")

@@ -12,6 +12,7 @@ from manifest_auth.accounts import users
 from manifest_auth.audit import AuditFilters, EventFilter
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
+from manifest_auth.operations import export_audit
 from manifest_auth.pages.call import PageCall, View, found
 from manifest_auth.pages.console import frame, trail
 from manifest_auth.pages.console.days import Day, span_of
@@ -120,6 +121,7 @@ async def _export(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Ans
     filters, form = await _filters(ctx, call.fields), call.fields.format
     if form not in ("csv", "jsonl"):
         raise ValidationError(details=[("format", "Must be csv or jsonl")])
+    export_audit.check(ctx)  # a refusal at that address is no page
     chosen = {"format": form, "event": filters.event, "from": filters.since, "to": filters.until}
     if filters.user:
         chosen["user"] = str(filters.user)
@@ -130,5 +132,5 @@ ROUTES = (
     page("GET", PATH, _show, "console/audit.html", "The audit trail", audience=Audience.SIGNED_IN,
          permission=Permission.AUDIT_READ, english=True),
     page("GET", f"{PATH}/export", _export, "", "The audit trail as a file", audience=Audience.SIGNED_IN,
-         permission=Permission.AUDIT_READ, english=True),
+         permission=Permission.AUDIT_READ, english=True, form_at=PATH),
 )  # fmt: skip

@@ -14,8 +14,9 @@ from manifest_auth import tenants
 from manifest_auth.accounts import rank
 from manifest_auth.errors import ValidationError
 from manifest_auth.operations import client_settings, rule_effects
-from manifest_auth.pages.console import rule_words
+from manifest_auth.pages.console import factor_rules, rule_words
 from manifest_auth.pages.console.durations import seconds_of, spoken
+from manifest_auth.pages.console.factor_rules import FactorForm
 from manifest_auth.pages.languages import LANGUAGES
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
@@ -25,7 +26,10 @@ from manifest_auth.text.models import convert
 
 DONE = {"saved": "The rules are saved. They count from now on."}
 #: Members of the settings that are numbers, and lengths of time, by the names of their fields.
-_NUMBERS = ("password.minLength", "password.characterClasses", "password.history", "password.maxAgeDays")
+_NUMBERS = (
+    "password.minLength", "password.characterClasses", "password.history", "password.maxAgeDays",
+    "secondFactor.graceDays", "secondFactor.trustedDays",
+)  # fmt: skip
 _LENGTHS = ("sessions.idleSeconds", "sessions.maxSeconds", "sessions.refreshSeconds")
 _LISTS = ("allowedOrigins", "returnAddresses")
 _MEMBERS = {
@@ -43,7 +47,7 @@ _MEMBERS = {
 }
 
 
-class RulesForm(msgspec.Struct, frozen=True, rename=_MEMBERS):
+class RulesForm(FactorForm, frozen=True, rename=_MEMBERS, kw_only=True):
     """As it is typed: lengths in words, lists a line each. ``act``: ``preview`` or ``save``; ``confirm``: the addresses
     that wait for an Admin are confirmed."""
 
@@ -82,6 +86,9 @@ class RulesView(msgspec.Struct, frozen=True):
     waiting: tuple[str, ...]
     limits: Limits
     languages: tuple[tuple[str, str], ...]
+    policies: tuple[tuple[str, str], ...] = factor_rules.POLICIES
+    passkey_sign_ins: tuple[tuple[str, str], ...] = factor_rules.PASSKEY_SIGN_IN
+    step_ups: tuple[tuple[str, str], ...] = factor_rules.STEP_UPS
     done: str = ""
     changes: tuple[str, ...] | None = None
     hidden: tuple[tuple[str, str], ...] = ()
@@ -136,6 +143,7 @@ def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSetti
     asked |= {name: seconds_of(typed[name], name) for name in _LENGTHS}
     asked |= {name: [one for line in typed[name].splitlines() if (one := line.strip())] for name in _LISTS}
     asked |= {"contact": form.contact.strip(), "language": form.language}
+    asked |= factor_rules.asked(form, old, by_admin=by_admin)
     asked["refreshStrict"] = bool(form.refresh_strict) or (old.refresh_strict and not by_admin)
     if by_admin:
         asked["passwordSignIn"] = bool(form.password_sign_in)
@@ -143,7 +151,7 @@ def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSetti
     for name, value in asked.items():
         group, _, member = name.rpartition(".")
         waits = name in _LISTS and bool(form.confirm) and by_admin and stored["unconfirmed"][name]
-        if waits or (stored[group][member] if group else _as_list(stored[name])) != value:
+        if waits or _as_list(stored[group][member] if group else stored[name]) != value:
             (given.setdefault(group, {}) if group else given)[member] = value
     return convert(given, TenantSettingsChange)
 
@@ -191,4 +199,5 @@ def _form(stored: StoredSettings) -> RulesForm:
         return_addresses="\n".join(stored.return_addresses),
         contact=stored.contact,
         language=stored.language,
+        **factor_rules.typed_of(stored),
     )

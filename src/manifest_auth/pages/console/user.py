@@ -11,13 +11,14 @@ from msgspec import Meta
 
 from manifest_auth import accounts, providers, sessions, tenants
 from manifest_auth.accounts import rank, users
+from manifest_auth.accounts.factors import Kind
 from manifest_auth.accounts.users import User
 from manifest_auth.errors import Forbidden, NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.http.routes import Call
 from manifest_auth.operations import manage_users
 from manifest_auth.pages import said
-from manifest_auth.pages.call import PageCall, View
+from manifest_auth.pages.call import PageCall, View, require
 from manifest_auth.pages.console import frame
 from manifest_auth.pages.console.roles import RoleBox, RolesForm, boxes
 from manifest_auth.pages.routing import Audience, page
@@ -42,11 +43,16 @@ DONE = {
     "sessions": "All sessions have ended.",
     "unlinked": "The identity is unlinked, and the user's sessions have ended.",
     "confirmed": "The identity is confirmed.",
+    "factors": "The second factors are gone, and all sessions have ended.",
 }
 
 
+_FACTORS = {Kind.TOTP: "Authenticator app", Kind.PASSKEY: "Passkey"}
+
+
 class UserForm(RolesForm, frozen=True, rename="camel", kw_only=True):
-    """``act``: which of the page's forms; ``session``, ``identity``: which one it is about."""
+    """``act``: which of the page's forms; ``session``, ``identity``: which one it is about; ``reason``: of a reset of
+    factors."""
 
     act: str = ""
     first_name: Name = ""
@@ -55,6 +61,7 @@ class UserForm(RolesForm, frozen=True, rename="camel", kw_only=True):
     email: Annotated[str, Meta(max_length=254)] = ""
     session: str = ""
     identity: str = ""
+    reason: str = ""
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -78,7 +85,8 @@ class Identity(msgspec.Struct, frozen=True):
 
 class UserView(msgspec.Struct, frozen=True, kw_only=True):
     """``why_not``: why nothing is offered here, empty where something is. ``sessions``: None where they are not for who
-    looks. ``link``: shown this once. Times: milliseconds, 0 for never."""
+    looks. ``factors``: second ones, in words; ``may_lack_factor``: none is required of the user. ``link``: shown this
+    once. Times: milliseconds, 0 for never."""
 
     path: str
     name: str
@@ -93,6 +101,9 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     is_admin: bool
     by_admin: bool
     has_password: bool
+    factors: tuple[str, ...]
+    may_lack_factor: bool
+    reason: str
     uses_passwords: bool
     mails: bool
     created_at: int
@@ -142,6 +153,9 @@ async def _view(
             is_admin=bool(user.roles & Role.ADMIN.bit),
             by_admin=by.is_admin,
             has_password=user.password_hash is not None,
+            factors=tuple(words for kind, words in _FACTORS.items() if user.factors & kind),
+            may_lack_factor=not tenants.is_required(settings, user.roles),
+            reason=typed.reason if typed is not None else "",
             uses_passwords=settings.password_sign_in,
             mails=ctx.services.mail_queue.is_set_up,
             created_at=user.created_at,
@@ -252,6 +266,12 @@ async def _confirm(ctx: RequestContext, user_id: int, form: UserForm) -> str:
     return "confirmed"
 
 
+async def _reset_factors(ctx: RequestContext, user_id: int, form: UserForm) -> str:
+    require(reason=form.reason.strip())
+    await manage_users.reset_factors(ctx, user_id, form.reason.strip())
+    return "factors"
+
+
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise NotFound()
@@ -270,6 +290,7 @@ _ACTS: dict[str, Callable[[RequestContext, int, UserForm], Awaitable[str]]] = {
     "end-sessions": _end_sessions,
     "unlink": _unlink,
     "confirm": _confirm,
+    "reset-factors": _reset_factors,
 }
 _TEMPLATE = "console/user.html"
 ROUTES = (

@@ -11,7 +11,8 @@ from manifest_auth.accounts.factors import challenges
 from manifest_auth.errors import InvalidCredentials, InvalidToken, MfaRequired, TokenExpired
 from manifest_auth.http import Answer
 from manifest_auth.http.sign_in_cookies import browser_of
-from manifest_auth.pages import brands, qr
+from manifest_auth.pages import app_keys, brands
+from manifest_auth.pages.app_keys import AppKey
 from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import ending, passkey, step, ways
@@ -20,16 +21,12 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys.registration import LONGEST_NAME
 from manifest_auth.sign_in.second_factor import asked, continuing, enrolling, passkey_options
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
-from manifest_auth.text.languages import catalogue
 from manifest_auth.text.languages import marked as _
 
 WHY = "sign_in/enrol.html"
 APP = "sign_in/enrol_app.html"
 PASSKEY = "sign_in/enrol_passkey.html"
-_WRONG = _(
-    "This code is not right. Check that your app has the key of this page, and enter the code that it shows now."
-)
-_QR_TITLE = _("QR code with the key for your authenticator app")
+WRONG = _("This code is not right. Check that your app has the key of this page, and enter the code that it shows now.")
 
 
 class EnrolQuery(msgspec.Struct, frozen=True):
@@ -75,14 +72,11 @@ class PasskeyView(msgspec.Struct, frozen=True):
 
 
 class AppView(msgspec.Struct, frozen=True):
-    """An app that waits for its first code. ``secret``: in groups of four; ``uri``: what an app on this device opens;
-    ``qr``: the same as markup; ``passkey``: where a passkey is made instead, empty for nowhere."""
+    """An app that waits for its first code. ``passkey``: where a passkey is made instead, empty for nowhere."""
 
     s: str
     email: str
-    secret: str
-    uri: str
-    qr: str
+    key: AppKey
     trusted_days: int
     trust: bool
     passkey: str
@@ -125,14 +119,10 @@ async def _page(ctx: RequestContext, call: PageCall[Any], typed: EnrolForm, by_p
         return View(making, template=PASSKEY, brand=brand)
     if question.app is None:
         return View(WhyView(s, question.user.email, "totp" in question.methods, there, again), brand=brand)
-    title = catalogue(call.language or brand.language).gettext(_QR_TITLE)
-    secret, uri = question.app
     shown = AppView(
         s=s,
         email=question.user.email,
-        secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
-        uri=uri,
-        qr=await qr.code(uri, title),
+        key=await app_keys.shown(*question.app, call.language or brand.language),
         trusted_days=question.trusted_days,
         trust=bool(typed.trust),
         passkey=there,
@@ -157,7 +147,7 @@ async def _enrol(ctx: RequestContext, call: PageCall[EnrolForm]) -> View | Answe
         browser = browser_of(ctx, call.head)
         finished = await continuing.continue_sign_in(ctx, challenge, given, browser, trust=bool(form.trust))
     except MfaRequired as wrong:
-        problem = ("", passkey.NOT_MADE) if form.act == "passkey" else ("otp", _WRONG)
+        problem = ("", passkey.NOT_MADE) if form.act == "passkey" else ("otp", WRONG)
         raise InvalidCredentials(details=[problem], reason=wrong.reason, replay=wrong.replay) from None
     except (InvalidToken, TokenExpired) as refusal:
         return await step.over(ctx, call, refusal, form.s)

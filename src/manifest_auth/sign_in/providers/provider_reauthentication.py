@@ -83,15 +83,16 @@ def _why_not(
     return None
 
 
+def usable_by(unit: TenantUnit, user_id: int) -> list[Provider]:
+    """The client's providers that are on and at which the user has an identity."""
+    on = (one for one in providers.list_all(unit) if one.disabled_at is None)
+    return [one for one in on if providers.has_subject(unit, one.id, user_id)]
+
+
 def choose(unit: TenantUnit, ctx: RequestContext, name: str) -> Provider:
     """The provider at which the caller has an identity; ``name``: empty where there is only one. Raises NotFound,
     Conflict where there are several."""
-    user_id = ctx.user.user_id
-    usable = [
-        one
-        for one in providers.list_all(unit)
-        if one.disabled_at is None and name in ("", one.name) and providers.has_subject(unit, one.id, user_id)
-    ]
+    usable = [one for one in usable_by(unit, ctx.user.user_id) if name in ("", one.name)]
     if not usable:
         raise NotFound(reason="no identity at such a provider")
     if len(usable) > 1:

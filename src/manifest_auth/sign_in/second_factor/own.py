@@ -25,7 +25,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import gate, new_app, session_proof
 from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.store import TenantUnit
-from manifest_auth.tenants import step_up
+from manifest_auth.tenants import TenantSettings, step_up
 
 T = TypeVar("T")
 
@@ -42,6 +42,16 @@ class Own(NamedTuple):
     due_at: int | None
     methods: tuple[str, ...]
 
+    @property
+    def is_last(self) -> bool:
+        """Whether there is one factor alone, which the policy requires: it is replaced, not removed."""
+        return self.is_required and (self.totp is not None) + len(self.passkeys) == 1
+
+
+def due_at(settings: TenantSettings, user: User) -> int | None:
+    """From when on sign-in asks the user to enrol a first factor, milliseconds; None where none is due."""
+    return user.second_factor_due_at if tenants.is_required(settings, user.roles) and not user.factors else None
+
 
 async def look(ctx: RequestContext) -> Own:
     """The caller's factors, and what the client's policy says."""
@@ -51,14 +61,13 @@ async def look(ctx: RequestContext) -> Own:
     def work(unit: TenantUnit) -> Own:
         user = users.get(unit, ctx.user.user_id)
         is_required = tenants.is_required(settings, user.roles)
-        is_due = is_required and not user.factors and user.second_factor_due_at is not None
         return Own(
             totp=totp.find(unit, user.id),
             passkeys=passkey_rows.list_all(unit, user.id),
             codes_left=recovery_codes.left(unit, user.id),
             trusted=trusted_browsers.list_all(unit, user.id, ctx.now) if rules.trusted_days else [],
             is_required=is_required,
-            due_at=user.second_factor_due_at if is_due else None,
+            due_at=due_at(settings, user),
             methods=() if rules.policy == "off" else rules.methods,
         )
 
@@ -80,6 +89,19 @@ async def begin_totp(ctx: RequestContext) -> NewApp:
         return user.email, tenants.shown_name(tenants.get(unit, unit.tenant_id))
 
     return await new_app.shown(secret, *await ctx.store.write(work))
+
+
+async def waiting_app(ctx: RequestContext) -> NewApp | None:
+    """The secret that waits for its first code; None where none does. Raises ReauthenticationRequired."""
+    step_up.check(ctx, Act.FACTORS)
+
+    def work(unit: TenantUnit) -> tuple[str, str, str]:
+        user = users.get(unit, ctx.user.user_id)
+        secret = totp.waiting(unit, ctx.services.sealer, user.id)
+        return secret, user.email, tenants.shown_name(tenants.get(unit, unit.tenant_id))
+
+    secret, email, client = await ctx.store.read(work)
+    return await new_app.shown(secret, email, client) if secret else None
 
 
 async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:

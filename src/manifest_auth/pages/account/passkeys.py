@@ -1,0 +1,153 @@
+"""``/account/passkeys``: one's passkeys; adds one, gives one another name, removes one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.accounts.factors import passkey_rows
+from manifest_auth.errors import ValidationError
+from manifest_auth.http import Answer
+from manifest_auth.pages import brands, said
+from manifest_auth.pages.account.frame import AccountView, just_done
+from manifest_auth.pages.account.new_codes import codes_of
+from manifest_auth.pages.call import PageCall, View, require, see_other
+from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.sign_in import passkey
+from manifest_auth.runtime.settings import why_no_passkeys
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.passkeys import own as passkeys
+from manifest_auth.sign_in.passkeys.registration import LONGEST_NAME
+from manifest_auth.sign_in.second_factor import own
+
+PATH = "/account/passkeys"
+TEMPLATE, ADD, RENAME = "account/passkeys.html", "account/passkey_add.html", "account/passkey_rename.html"
+Id = Annotated[str, Meta(max_length=100)]
+Name = Annotated[str, Meta(max_length=LONGEST_NAME)]
+
+
+class PasskeysQuery(msgspec.Struct, frozen=True):
+    """``way``: ``new`` to add one; ``rename``: id of the one that gets another name."""
+
+    way: Literal["", "new"] = ""
+    rename: Id = ""
+
+
+class PasskeyForm(msgspec.Struct, frozen=True):
+    """``id``: of the passkey to rename or remove."""
+
+    act: Literal["add", "rename", "remove"] = "add"
+    id: Id = ""
+    name: Name = ""
+    credential: passkey.Credential = ""
+
+
+class PasskeyView(msgspec.Struct, frozen=True):
+    """Times in milliseconds since 1970; ``used_at``: 0 for never. ``is_synced``: copied to other devices."""
+
+    id: str
+    name: str
+    made_at: int
+    used_at: int
+    is_synced: bool
+
+
+class PasskeysView(AccountView, frozen=True, kw_only=True):
+    """``is_off``: browsers make none at this address; ``may_add``: the client lets its users have them, and there may
+    be one more; ``stays``: the only one is the last factor, and one is required."""
+
+    passkeys: tuple[PasskeyView, ...]
+    is_off: bool
+    is_allowed: bool
+    may_add: bool
+    stays: bool
+    most: int = passkey_rows.MOST
+
+
+class AddView(AccountView, frozen=True, kw_only=True):
+    """``options``: for the browser, as JSON."""
+
+    name: str
+    options: str
+
+
+class RenameView(AccountView, frozen=True, kw_only=True):
+    id: str
+    name: str
+
+
+async def _show(ctx: RequestContext, call: PageCall[PasskeysQuery]) -> View | Answer[None]:
+    asked = call.fields
+    if asked.way == "new":
+        return await _add_page(ctx, call)
+    return await _rename_page(ctx, call, asked.rename) if asked.rename else await _list(ctx, just_done(ctx, call))
+
+
+async def _again(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | Answer[None]:
+    form = call.fields
+    if form.act == "add":
+        return await _add_page(ctx, call, form.name)
+    return await _rename_page(ctx, call, form.id, form.name) if form.act == "rename" else await _list(ctx)
+
+
+async def _list(ctx: RequestContext, done: str = "") -> View:
+    found, is_off = await own.look(ctx), bool(why_no_passkeys(ctx.services.settings))
+    is_allowed = "passkey" in found.methods
+    view = PasskeysView(
+        said=done,
+        passkeys=tuple(
+            PasskeyView(row.id, row.name, row.created_at, row.last_used_at or 0, bool(row.backup_state))
+            for row in found.passkeys
+        ),
+        is_off=is_off,
+        is_allowed=is_allowed,
+        may_add=is_allowed and not is_off and len(found.passkeys) < passkey_rows.MOST,
+        stays=found.is_last,
+    )
+    return View(view, brand=brands.of_user(ctx.user))
+
+
+async def _add_page(ctx: RequestContext, call: PageCall[Any], name: str = "") -> View:
+    """Raises as :func:`manifest_auth.sign_in.passkeys.own.begin`."""
+    call.here = f"{PATH}?way=new"
+    view = AddView(name=name, options=passkey.as_json(await passkeys.begin(ctx)))
+    return View(view, template=ADD, brand=brands.of_user(ctx.user))
+
+
+async def _rename_page(
+    ctx: RequestContext, call: PageCall[Any], passkey_id: str, typed: str | None = None
+) -> View | Answer[None]:
+    row = next((one for one in (await own.look(ctx)).passkeys if one.id == passkey_id), None)
+    if row is None:
+        return see_other(PATH)
+    call.here = f"{PATH}?rename={row.id}"
+    view = RenameView(id=row.id, name=row.name if typed is None else typed)
+    return View(view, template=RENAME, brand=brands.of_user(ctx.user))
+
+
+async def _change(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | Answer[None]:
+    form = call.fields
+    name = form.name.strip()
+    if form.act == "remove":
+        await passkeys.remove(ctx, form.id)
+        return said.after(ctx, PATH, "passkey-removed")
+    if form.act == "rename":
+        require(name=name)
+        await passkeys.rename(ctx, form.id, name)
+        return said.after(ctx, PATH, "passkey-renamed")
+    try:
+        added = await passkeys.add(ctx, passkey.read(form.credential), name)
+    except ValidationError as refusal:
+        if any(field in ("", "credential") for field, _ in refusal.details):
+            raise ValidationError(details=[("", passkey.NOT_MADE)], reason=refusal.reason) from None
+        raise
+    codes = added.recovery_codes
+    return codes_of(ctx, codes, PATH) if codes else said.after(ctx, PATH, "passkey")
+
+
+ROUTES = (
+    page("GET", PATH, _show, TEMPLATE, "One's passkeys", audience=Audience.SIGNED_IN),
+    page("POST", PATH, _change, TEMPLATE, "Add one, name it, remove it", audience=Audience.SIGNED_IN, again=_again),
+)

@@ -1,0 +1,118 @@
+"""``/account/second-factor``: one's authenticator app, which is set up, replaced or removed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.errors import ValidationError
+from manifest_auth.http import Answer
+from manifest_auth.pages import app_keys, brands, said
+from manifest_auth.pages.account.frame import AccountView, just_done
+from manifest_auth.pages.account.new_codes import codes_of
+from manifest_auth.pages.app_keys import AppKey
+from manifest_auth.pages.call import PageCall, View, require, see_other
+from manifest_auth.pages.routing import Audience, page
+from manifest_auth.pages.sign_in.enrol import WRONG
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.second_factor import own
+
+PATH = "/account/second-factor"
+TEMPLATE, APP = "account/second_factor.html", "account/second_factor_app.html"
+_WAITING = f"{PATH}?way=app"
+
+
+class FactorQuery(msgspec.Struct, frozen=True):
+    """``way``: ``app`` for the page of an app that waits for its first code."""
+
+    way: Literal["", "app"] = ""
+
+
+class FactorForm(msgspec.Struct, frozen=True):
+    """``act``: ``begin`` with an app, ``confirm`` it with its first code, ``remove`` the one that counts."""
+
+    act: Literal["begin", "confirm", "remove"] = "begin"
+    otp: Annotated[str, Meta(max_length=64)] = ""
+
+
+class FactorView(AccountView, frozen=True, kw_only=True):
+    """Times in milliseconds since 1970, 0 for never. ``has_app``: one counts; ``may_add``: the client lets its users
+    have one; ``stays``: it is the last factor, and one is required; ``due_at``: from when on sign-in asks for one."""
+
+    has_app: bool
+    set_up_at: int
+    used_at: int
+    may_add: bool
+    stays: bool
+    due_at: int
+    passkeys: int
+    codes_left: int
+
+
+class AppView(AccountView, frozen=True, kw_only=True):
+    email: str
+    key: AppKey
+    replaces: bool
+
+
+async def _show(ctx: RequestContext, call: PageCall[FactorQuery]) -> View | Answer[None]:
+    if call.fields.way == "app":
+        return await _app(ctx, call)
+    return await _overview(ctx, just_done(ctx, call))
+
+
+async def _again(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answer[None]:
+    return await _app(ctx, call) if call.fields.act == "confirm" else await _overview(ctx)
+
+
+async def _overview(ctx: RequestContext, done: str = "") -> View:
+    found = await own.look(ctx)
+    app = found.totp
+    view = FactorView(
+        said=done,
+        has_app=app is not None,
+        set_up_at=app.created_at if app is not None else 0,
+        used_at=(app.last_used_at or 0) if app is not None else 0,
+        may_add="totp" in found.methods,
+        stays=found.is_last,
+        due_at=found.due_at or 0,
+        passkeys=len(found.passkeys),
+        codes_left=found.codes_left,
+    )
+    return View(view, brand=brands.of_user(ctx.user))
+
+
+async def _app(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
+    waiting, found = await own.waiting_app(ctx), await own.look(ctx)
+    if waiting is None:
+        return see_other(PATH)
+    call.here = _WAITING
+    key = await app_keys.shown(waiting.secret, waiting.uri, call.language)
+    view = AppView(email=ctx.user.email, key=key, replaces=found.totp is not None)
+    return View(view, template=APP, brand=brands.of_user(ctx.user))
+
+
+async def _change(ctx: RequestContext, call: PageCall[FactorForm]) -> View | Answer[None]:
+    form = call.fields
+    if form.act == "begin":
+        await own.begin_totp(ctx)
+        return see_other(_WAITING)
+    if form.act == "remove":
+        await own.remove_totp(ctx)
+        return said.after(ctx, PATH, "app-removed")
+    code = form.otp.strip()
+    require(otp=code)
+    try:
+        codes = await own.confirm_totp(ctx, code)
+    except ValidationError as refusal:
+        raise ValidationError(details=[("otp", WRONG)], reason=refusal.reason) from None
+    return codes_of(ctx, codes, PATH) if codes else said.after(ctx, PATH, "app")
+
+
+ROUTES = (
+    page("GET", PATH, _show, TEMPLATE, "One's authenticator app", audience=Audience.SIGNED_IN),
+    page("POST", PATH, _change, TEMPLATE, "Set it up, replace it or remove it", audience=Audience.SIGNED_IN,
+         again=_again),
+)  # fmt: skip

@@ -1,0 +1,177 @@
+"""Second factors on the console: a client's policy with what it does in words, and the reset of a user's factors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import new_client, settle
+from tests.support.application import App
+from tests.support.second_factors import REQUIRED, Person, enrolled, person
+from tests.support.visitor import Page, Visitor
+
+pytestmark = pytest.mark.usefixtures("another_day")
+RULES = "/console/rules"
+
+
+async def browser_of(who: Person) -> Visitor:
+    return Visitor(who.app, {"session": (await who.sign_in()).cookie("session")})
+
+
+async def settings_of(app: App, client: str) -> dict[str, Any]:
+    found = await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())
+    return dict(found.data["settings"])
+
+
+def changes(page: Page) -> list[str]:
+    return [
+        " ".join(each.text_content().split()) for each in page.tree.xpath("//section[@aria-labelledby='preview']//li")
+    ]
+
+
+async def preview(visitor: Visitor, **typed: str) -> Page:
+    """``typed``: by the fields of ``secondFactor``, and others as they are."""
+    page = await visitor.get(RULES)
+    fields = {name.replace("__", "."): text for name, text in typed.items()}
+    sent = {name: text for name, text in (page.form(RULES).fields | fields).items() if text != "-"}
+    return await visitor.post(RULES, sent)
+
+
+async def test_how_many_are_asked_to_set_one_up_is_said_before_it_is_saved(app: App) -> None:
+    admin = await person(app, "", "Admin")
+    for _ in range(2):
+        await person(app, admin.client)
+    visitor = await browser_of(admin)
+    page = await preview(visitor, secondFactor__policy="required")
+    assert changes(page)[-1] == (
+        "Every user must have a second factor. 3 people will be asked to set up a second factor at their next sign-in. "
+        "They may put it off for 7 days, Admins and User Admins excepted."
+    )
+    assert (await settings_of(app, admin.client))["secondFactor"]["policy"] == "optional"
+    saved = await visitor.submit(page, RULES, {"act": "save"})
+    assert saved.status == 303
+    assert (await settings_of(app, admin.client))["secondFactor"]["policy"] == "required"
+
+
+async def test_roles_methods_days_and_ways_are_each_said(app: App) -> None:
+    admin = await person(app, "", "Admin")
+    visitor = await browser_of(admin)
+    page = await preview(
+        visitor, secondFactor__policy="roles", roleAdmin="on", roleAuthor="on", secondFactor__methods__totp="-",
+        secondFactor__graceDays="0", secondFactor__trustedDays="1", passkeySignIn="off", stepUp="management",
+    )  # fmt: skip
+    assert changes(page) == [
+        "Users with one of these roles must have a second factor: Admin, Author. 1 person will be asked to set up a "
+        "second factor at their next sign-in.",
+        "New second factors are passkeys. Those that users have still count.",
+        "Users set up a second factor that is due at their next sign-in.",
+        "A browser that is trusted from now on stays so for 1 day.",
+        "A passkey alone signs no one in; beside a password it stays a second factor.",
+        "Management of users, providers and rules asks for a proof of the last ten minutes too.",
+    ]
+    await visitor.submit(page, RULES, {"act": "save"})
+    stored = await settings_of(app, admin.client)
+    assert stored["secondFactor"] == {
+        "policy": "roles", "roles": ["Admin", "Author"], "methods": ["passkey"], "graceDays": 0, "trustedDays": 1,
+    }  # fmt: skip
+    assert (stored["passkeySignIn"], stored["stepUp"]) == (False, "management")
+    assert "Nothing changes" in (await preview(visitor)).text
+
+
+async def test_trust_that_ends_is_counted(app: App) -> None:
+    ada = await enrolled(app, "Admin")
+    visitor = Visitor(app, {"session": (await ada.answered(trust=True)).cookie("session")})
+    page = await preview(visitor, secondFactor__trustedDays="0")
+    assert changes(page) == ["No browser is trusted any more: 1 browser is asked for the second factor again."]
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "problem"),
+    [
+        ({"secondFactor__policy": "all"}, "secondFactor.policy", "Choose one of the list"),
+        ({"secondFactor__policy": "roles"}, "secondFactor.roles", ""),
+        (
+            {"secondFactor__methods__totp": "-", "secondFactor__methods__passkey": "-"},
+            "secondFactor.methods",
+            "Required",
+        ),
+        ({"secondFactor__graceDays": "31"}, "secondFactor.graceDays", "Must be 30 or less"),
+        ({"secondFactor__trustedDays": "many"}, "secondFactor.trustedDays", "Must be a number"),
+        ({"passkeySignIn": "maybe"}, "passkeySignIn", ""),
+        ({"stepUp": "never"}, "stepUp", "Choose one of the list"),
+    ],
+)
+async def test_what_is_wrong_stands_beside_its_field(app: App, typed: dict[str, str], field: str, problem: str) -> None:
+    admin = await person(app, "", "Admin")
+    page = await preview(await browser_of(admin), **typed)
+    assert page.status == 400
+    assert page.problems[0].startswith(problem)
+    assert page.tree.xpath(f"//*[@id='{field}-error']")
+
+
+async def test_a_user_admin_makes_it_stricter_and_not_weaker(app: App) -> None:
+    manager = await person(app, "", "User Admin")
+    visitor = await browser_of(manager)
+    assert "passkeySignIn" not in (await visitor.get(RULES)).form(RULES).fields
+    page = await preview(visitor, secondFactor__policy="off")
+    assert page.status == 403
+    assert page.tree.xpath("//*[@id='secondFactor.policy-error']")
+    assert (await preview(visitor, secondFactor__policy="required")).status == 200
+
+
+async def test_the_page_of_a_user_resets_their_factors_with_a_reason(app: App) -> None:
+    ada = await enrolled(app)
+    admin = await person(app, ada.client, "Admin")
+    visitor, path = await browser_of(admin), f"/console/users/{ada.id}"
+    page = await visitor.get(path)
+    assert "Second factorAuthenticator app" in page.text
+    page = await visitor.submit(page, path, {"act": "reset-factors"})
+    assert (page.status, page.problems) == (400, ["Required"])
+    page = await visitor.submit(page, path, {"act": "reset-factors"}, reason="Lost her phone")
+    assert page.status == 303
+    page = await visitor.follow(page)
+    assert "The second factors are gone, and all sessions have ended." in page.text
+    assert "Second factorNone" in page.text
+    assert not [form for form in page.forms() if form.fields.get("act") == "reset-factors"]
+    assert (await ada.sign_in()).status == 200
+    [event] = await ada.events("second_factor_reset")
+    assert event["reason"] == "Lost her phone"
+
+
+async def test_a_reset_asks_for_a_recent_proof_first(app: App) -> None:
+    ada = await enrolled(app)
+    admin = await person(app, ada.client, "Admin")
+    visitor, path = await browser_of(admin), f"/console/users/{ada.id}"
+    app.clock.advance(601)
+    page = await visitor.submit(await visitor.get(path), path, {"act": "reset-factors"}, reason="Lost her phone")
+    assert page.location == f"/reauthenticate?returnTo={path}"
+    assert await ada.events("second_factor_reset") == []
+
+
+async def test_what_rank_forbids_is_not_offered(app: App) -> None:
+    ada = await enrolled(app, "Admin")
+    manager = await person(app, ada.client, "User Admin")
+    page = await (await browser_of(manager)).get(f"/console/users/{ada.id}")
+    assert "Reset second factors" not in page.text
+    visitor = Visitor(app, {"session": (await ada.answered()).cookie("session")})
+    page = await visitor.get(f"/console/users/{ada.id}")
+    assert "Reset second factors" not in page.text
+    assert "This is your own account" in page.text
+
+
+async def test_lists_say_who_has_one(app: App) -> None:
+    ada = await enrolled(app)
+    admin = await person(app, ada.client, "Admin")
+    page = await (await browser_of(admin)).get("/console/users?sort=ID")
+    column = [" ".join(cell.text_content().split()) for cell in page.tree.xpath("//td[@data-label='Second factor']")]
+    assert column == ["Yes", "None"]
+
+
+async def test_one_who_must_have_a_factor_and_has_none_is_seen(app: App) -> None:
+    client = await new_client(app)
+    admin, ada = await person(app, client, "Admin"), await person(app, client)
+    visitor = await browser_of(admin)
+    await settle(app, client, **REQUIRED)
+    page = await visitor.get(f"/console/users/{ada.id}")
+    assert "None; your rules ask for one at sign-in" in page.text
