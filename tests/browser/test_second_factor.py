@@ -88,7 +88,7 @@ def test_the_codes_are_saved_as_a_file(setup: Setup, browser: Chromium) -> None:
 def test_it_works_by_keyboard_alone(setup: Setup, browser: Chromium) -> None:
     one = enrolled(setup)
     password_typed(setup, browser, one)
-    assert browser.value("document.activeElement.id") == "otp"
+    browser.until("document.activeElement.id === 'otp'")
     browser._call("Input.insertText", text=one.code())
     browser.key("Tab")
     browser.key("Space")

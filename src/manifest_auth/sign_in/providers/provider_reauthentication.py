@@ -74,7 +74,7 @@ def _why_not(
     if identity is None or identity.user_id != session.user_id:
         return SsoFailed(_OTHER, reason="reauthentication: of another subject")
     if session.roles & Role.ADMIN.bit and not now.reaches_admins:
-        return SsoFailed(reason="an Admin's account, and the provider was changed by a User Admin")
+        return SsoFailed(reason="an Admin's account, and the provider was last changed by a User Admin")
     if person.proof.at is None:
         is_enough = now.rules.step_up_without_time
         return None if is_enough else SsoFailed(_NOT_NOW, reason="reauthentication: the provider sent no time")

@@ -26,7 +26,8 @@ from manifest_auth.sessions import cookie_hash
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY
 from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.providers import account_matching, provider_factors
-from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person, Proof
+from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
+from manifest_auth.sign_in.providers.proof import Proof
 from manifest_auth.sign_in.providers.provider_factors import FactorVerdict
 from manifest_auth.store import SystemUnit, TenantUnit
 
