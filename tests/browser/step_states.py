@@ -105,7 +105,7 @@ def codes(setup: Setup, browser: Chromium) -> None:
     press(browser)
 
 
-def with_factor(path: str, *steps: str, trust: bool = False) -> Callable[[Setup, Chromium], None]:
+def with_factor(path: str, *steps: str, trust: bool = False) -> Go:
     """A page of the account, for a user who has just shown a code; then these are pressed."""
 
     def go(setup: Setup, browser: Chromium) -> None:

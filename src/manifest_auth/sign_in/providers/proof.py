@@ -24,12 +24,11 @@ def proof_of(claims: Mapping[str, Any]) -> Proof:
     """The proof of verified claims. Values of other types count as absent."""
     amr, acr, acrs, at = (claims.get(name) for name in ("amr", "acr", "acrs", "auth_time"))
     number: float | None = at if isinstance(at, int | float) and not isinstance(at, bool) else None
-    has_time = number is not None and 0 < number < _LAST_S  # a float is legal; it may be infinite
     return Proof(
         _texts(amr),
         acr if isinstance(acr, str) else "",
         "" if number is None else str(number),
-        int(number * 1000) if number is not None and has_time else None,
+        int(number * 1000) if number is not None and 0 < number < _LAST_S else None,  # a float may be infinite
         (acrs,) if isinstance(acrs, str) else _texts(acrs),
     )
 
