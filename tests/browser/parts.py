@@ -46,7 +46,7 @@ def place_of(setup: Setup, states: Mapping[str, Go]) -> Place:
 
 
 def of_setup(
-    states: Mapping[str, Go], serving: Callable[..., AbstractContextManager[Server]] = served, **settings: str
+    states: Mapping[str, Go], serving: Callable[..., AbstractContextManager[Server]] = served, /, **settings: str
 ) -> Part:
     """States of a demo server with two clients and these settings. ``serving``: starts it in a folder."""
 

@@ -27,7 +27,8 @@ class NamedServer(Server):
 def named(folder: Path, **settings: str) -> Iterator[Server]:
     """As :func:`served`, at ``localhost``."""
     port = free_port()
-    running = start(folder, port=port, MANIFEST_PUBLIC_URL=f"http://localhost:{port}", **settings)
+    given = {"MANIFEST_PUBLIC_URL": f"http://localhost:{port}", **settings}
+    running = start(folder, port=port, **given)  # type: ignore[arg-type]
     try:
         yield NamedServer(running.process, running.port, running.output)
     finally:
