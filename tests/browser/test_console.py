@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import pyotp
 import pytest
 
 from tests.browser import axe
@@ -42,6 +43,13 @@ def signed_in(server: Server, email: str) -> tuple[str, str]:
         return lines[0].partition(";")[0].removeprefix("session="), json.load(answer)["data"]["token"]
 
 
+def _with_app(server: Server, token: str) -> None:
+    """Sets an authenticator app up, so that the page of the user has its reset."""
+    own = "/api/client/auth/second-factors/totp"
+    secret = send(server, own, {}, token)["data"]["secret"]
+    send(server, f"{own}/confirm", {"otp": pyotp.TOTP(secret).now()}, token)
+
+
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     with served(tmp_path_factory.mktemp("server")) as server:
@@ -67,6 +75,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         send(server, "/api/client/directories", directory, token)
         origins = {"allowedOrigins": ["https://app.acme.example"], "contact": "IT help desk"}
         send(server, "/api/client/settings", origins, signed_in(server, "user-admin@acme.example")[1], "PATCH")
+        _with_app(server, signed_in(server, "grace.hopper@acme.example")[1])
         yield Setup(server, session, numbers[0])
 
 
