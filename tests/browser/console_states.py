@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pyotp
+
 from tests.browser.driver import Chromium
 from tests.browser.pages import open_, press, send
 from tests.support.server import DEMO_PASSWORD, Server, served
@@ -40,6 +42,13 @@ def signed_in(server: Server, email: str) -> tuple[str, str]:
         return lines[0].partition(";")[0].removeprefix("session="), json.load(answer)["data"]["token"]
 
 
+def _with_app(server: Server, token: str) -> None:
+    """Sets an authenticator app up, so that the page of the user has its reset."""
+    own = "/api/client/auth/second-factors/totp"
+    secret = send(server, own, {}, token)["data"]["secret"]
+    send(server, f"{own}/confirm", {"otp": pyotp.TOTP(secret).now()}, token)
+
+
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Setup]:
     """Users, claims and rules to show."""
@@ -66,6 +75,7 @@ def running(folder: Path) -> Iterator[Setup]:
         send(server, "/api/client/directories", directory, token)
         origins = {"allowedOrigins": ["https://app.acme.example"], "contact": "IT help desk"}
         send(server, "/api/client/settings", origins, signed_in(server, "user-admin@acme.example")[1], "PATCH")
+        _with_app(server, signed_in(server, "grace.hopper@acme.example")[1])
         yield Setup(server, session, numbers[0])
 
 

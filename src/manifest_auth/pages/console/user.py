@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import accounts, providers, sessions, tenants
+from manifest_auth import accounts, tenants
 from manifest_auth.accounts import rank, users
 from manifest_auth.accounts.factors import Kind
 from manifest_auth.accounts.users import User
@@ -19,17 +19,17 @@ from manifest_auth.http.routes import Call
 from manifest_auth.operations import manage_users
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View, require
-from manifest_auth.pages.console import frame
+from manifest_auth.pages.console import frame, user_lists
 from manifest_auth.pages.console.roles import RoleBox, RolesForm, boxes
+from manifest_auth.pages.console.user_lists import Identity, Session
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission, Role, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import SessionOver
 from manifest_auth.sign_in import identities
-from manifest_auth.store import Filters, TenantUnit
+from manifest_auth.store import TenantUnit
 
 PATH = "/console/users/{id}"
-_SESSIONS = 20
 Name = Annotated[str, Meta(max_length=100)]
 DONE = {
     "details": "The details are saved.",
@@ -62,25 +62,6 @@ class UserForm(RolesForm, frozen=True, rename="camel", kw_only=True):
     session: str = ""
     identity: str = ""
     reason: str = ""
-
-
-class Session(msgspec.Struct, frozen=True):
-    id: str
-    method: str
-    address: str
-    browser: str
-    created_at: int
-    last_used_at: int
-
-
-class Identity(msgspec.Struct, frozen=True):
-    id: int
-    provider: str
-    subject: str
-    email: str
-    is_vouched: bool
-    is_confirmed: bool
-    last_sign_in_at: int
 
 
 class UserView(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,8 +142,8 @@ async def _view(
             created_at=user.created_at,
             last_sign_in_at=user.last_sign_in_at or 0,
             why_not=why_not,
-            sessions=None if why_not else _sessions(unit, ctx, user.id),
-            identities=_identities(unit, user.id),
+            sessions=None if why_not else user_lists.sessions_of(unit, ctx, user.id),
+            identities=user_lists.identities_of(unit, user.id),
             done=done,
             link=link,
         )
@@ -172,37 +153,6 @@ async def _view(
 
 def _form(user: User) -> UserForm:
     return UserForm(first_name=user.first_name, last_name=user.last_name, title=user.title, email=user.email)
-
-
-def _sessions(unit: TenantUnit, ctx: RequestContext, user_id: int) -> tuple[Session, ...]:
-    filters = Filters("open", "user", now=ctx.now, of_user=user_id)
-    rows, _ = sessions.LISTING.read(unit, _SESSIONS, "", "CREATED_DESC", filters)
-    return tuple(
-        Session(
-            id=row.id,
-            method=row.method,
-            address=row.address,
-            browser=row.user_agent,
-            created_at=row.created_at,
-            last_used_at=row.last_used_at,
-        )
-        for row in rows
-    )
-
-
-def _identities(unit: TenantUnit, user_id: int) -> tuple[Identity, ...]:
-    return tuple(
-        Identity(
-            id=row.id,
-            provider=row.display_name or row.provider,
-            subject=row.subject,
-            email=row.email,
-            is_vouched=bool(row.vouched),
-            is_confirmed=row.confirmed_at is not None,
-            last_sign_in_at=row.last_sign_in_at,
-        )
-        for row in providers.list_identities(unit, user_id)
-    )
 
 
 async def _act(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
@@ -252,7 +202,7 @@ async def _end_session(ctx: RequestContext, user_id: int, form: UserForm) -> str
 
 
 async def _end_sessions(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, user_id))
+    await ctx.store.write(lambda unit: accounts.enduser_lists.sessions_of(unit, ctx, user_id))
     return "sessions"
 
 
@@ -267,8 +217,9 @@ async def _confirm(ctx: RequestContext, user_id: int, form: UserForm) -> str:
 
 
 async def _reset_factors(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    require(reason=form.reason.strip())
-    await manage_users.reset_factors(ctx, user_id, form.reason.strip())
+    reason = form.reason.strip()
+    require(reason=reason)
+    await manage_users.reset_factors(ctx, user_id, reason)
     return "factors"
 
 
