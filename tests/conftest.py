@@ -16,6 +16,12 @@ pytest_plugins = ["tests.support.run_order"]
 prepared_once.prepare()
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "settings(**variables): the application of the module has these settings")
+    config.addinivalue_line("markers", "still: the application of the module runs nothing in the background")
+    config.addinivalue_line("markers", "mail: the application of the module sends its mail to `post`")
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Databases]:
     """The PostgreSQL server of this run: its databases may be lost when the machine fails."""

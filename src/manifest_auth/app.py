@@ -44,6 +44,7 @@ from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import HEAD, upgrade
+from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
 from manifest_auth.throttle import AnonymousLimits, Throttle
 
@@ -98,6 +99,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         anonymous_limits=AnonymousLimits(throttle),
         account_tools=AccountTools(settings, random, licence, mail_queue, throttle),
         domain_records=DomainRecords(settings, log, clock),
+        origin_index=OriginIndex(store),
         refusals=Refusals(clock, store),
         started_at=clock.now_ms(),
     )

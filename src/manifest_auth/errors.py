@@ -163,7 +163,7 @@ class LicenseInvalid(Refusal):
 
 class ValidationError(Refusal):
     code, status, sentence = "VALIDATION_ERROR", 400, "The request is not valid"
-    when = "The request itself is wrong; `details` names the field, if there is one."
+    when = "The request itself is wrong; `details` names every field that is, 20 at most."
 
 
 class NotFound(Refusal):

@@ -6,7 +6,7 @@ Only ``sign_in`` and the layers above it use them; packages below take the few t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from structlog.typing import FilteringBoundLogger
 
@@ -30,6 +30,7 @@ from manifest_auth.runtime.settings import Settings
 from manifest_auth.sessions import Principals
 from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
 from manifest_auth.store import Store, TenantStore
+from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
 from manifest_auth.tenants.client_hint import ClientHint
 from manifest_auth.throttle import AnonymousLimits, Throttle
@@ -77,20 +78,47 @@ class Services:
     anonymous_limits: AnonymousLimits
     account_tools: AccountTools
     domain_records: DomainRecords
+    origin_index: OriginIndex
     refusals: Refusals
     started_at: int  # start of this process, milliseconds
     jobs_failed_at: int = 0  # when background jobs of this process failed last, 0 once they are clean again
 
 
+class Owner(NamedTuple):
+    """The user whose data an answer has: settings of the client, and roles (a bit mask)."""
+
+    tenant_settings: str
+    roles: int
+
+
+class Mutation(NamedTuple):
+    """A GraphQL mutation, as the log names it. ``operation``: the caller's name for it, empty where none; ``fields``:
+    the schema's."""
+
+    operation: str
+    fields: tuple[str, ...]
+
+
 class RequestContext(Request):
     """One request, with the services to answer it.
 
-    ``client_header``: ``X-Client-ID``; ``host``: ``Host``; ``renewed_cookie``: the session cookie whose idle time this
-    request renews, and that time in seconds; ``license_warning``: of the answer's header; ``loaded``: rows that GraphQL
-    has loaded for this request.
+    ``client_header``: ``X-Client-ID``; ``host``: ``Host``; ``named_client``: that body or query name, empty where none;
+    ``owner``: of the answer, where a sign-in or a refresh found it; ``renewed_cookie``: the session cookie whose idle
+    time this request renews, and that time in seconds; ``license_warning``: of the answer's header; ``loaded``: rows
+    that GraphQL has loaded for this request; ``mutation``: that it runs.
     """
 
-    __slots__ = ("client_header", "host", "license_warning", "loaded", "renewed_cookie", "services")
+    __slots__ = (
+        "client_header",
+        "host",
+        "license_warning",
+        "loaded",
+        "mutation",
+        "named_client",
+        "owner",
+        "renewed_cookie",
+        "services",
+    )
 
     def __init__(
         self,
@@ -108,6 +136,9 @@ class RequestContext(Request):
         self.host = host
         self.renewed_cookie: tuple[str, int] | None = None
         self.license_warning = ""
+        self.mutation: Mutation | None = None
+        self.named_client = ""
+        self.owner: Owner | None = None
         self.loaded: dict[Any, Any] = {}
 
     @property

@@ -27,6 +27,7 @@ from tests.http.single_sign_on import test_exchange_codes as codes
 from tests.http.single_sign_on import test_first_link_by_domain as first_links
 from tests.http.single_sign_on import test_identities as unlinking
 from tests.http.single_sign_on import test_link_consent as linking
+from tests.http.step_up import test_reauthenticate as new_proofs
 from tests.http.throttle import test_anonymous_limits as anonymous_limits
 from tests.licence import test_licence_events as licence_events
 from tests.licence import test_replaced_licences as licences
@@ -55,6 +56,8 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.MAIL_FAILED: mails.test_after_an_hour_it_is_given_up_and_the_trail_says_so,
     Event.SETUP_CODE_MADE: first_runs.test_the_code_has_sixteen_letters_and_is_stored_as_a_hash,
     Event.SETUP_CODE_FAILED: first_runs.test_a_wrong_code_makes_none_and_is_recorded,
+    Event.REAUTHENTICATED: new_proofs.test_a_wrong_password_proves_nothing_and_is_recorded,
+    Event.REAUTHENTICATION_FAILED: new_proofs.test_a_wrong_password_proves_nothing_and_is_recorded,
     Event.AUDIT_EXPORTED: exports.test_each_export_stands_in_the_trail_with_its_filters,
     Event.LICENSE_INSTALLED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
     Event.LICENSE_REFUSED: licences.test_every_install_is_in_the_trail_with_what_it_grants,

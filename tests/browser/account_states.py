@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 from manifest_auth.runtime.clock import Clock
 from tests.browser.driver import Chromium
-from tests.browser.pages import Setup, open_, press, send, sign_in
-from tests.support.oidc_op import provider
+from tests.browser.pages import Setup, admin_token, open_, press, send, sign_in
+from tests.support.oidc_op import Op, provider
 from tests.support.server import DEMO_PASSWORD
 
 _numbers = itertools.count(1)
@@ -21,10 +21,9 @@ _PEOPLE = "/api/admin/clients/acme/users"
 
 def new_person(setup: Setup, *roles: str) -> str:
     """The e-mail address of a new user with the usual password."""
-    signed_in = send(setup.server, "/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})
     email = f"account-{next(_numbers)}@acme.example"
     body = {"email": email, "password": DEMO_PASSWORD, "roles": roles or ["Author", "Viewer"], "firstName": "Ada"}
-    send(setup.server, _PEOPLE, body, signed_in["data"]["token"])
+    send(setup.server, _PEOPLE, body, admin_token(setup.server))
     return email
 
 
@@ -40,16 +39,36 @@ def elsewhere(setup: Setup, email: str, password: str = DEMO_PASSWORD) -> None:
 @contextlib.contextmanager
 def linked(setup: Setup, browser: Chromium) -> Iterator[str]:
     """Who is signed in links an identity at a provider, and is back at the page that lists it; the issuer."""
-    admin = send(setup.server, "/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})
     with provider(Clock()) as op:
-        name = f"company-{next(_numbers)}"
-        oidc = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
-        made = {"name": name, "displayName": "The <b>Company</b>", "oidc": oidc}
-        send(setup.server, "/api/admin/clients/acme/providers", made, admin["data"]["token"])
+        button = _offered(setup, op)
         open_(browser, f"{setup.server.base}/account/identities")
-        browser.press(f".offers form:has(input[value='{name}']) button")
-        browser.shows("Just linked")
+        browser.press(button)
+        browser.until("document.querySelectorAll('input[name=unlink]').length === 1")
         yield op.issuer
+
+
+def _offered(setup: Setup, op: Op) -> str:
+    """The button that links an identity at this provider, which is a new one."""
+    name = f"company-{next(_numbers)}"
+    oidc = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
+    made = {"name": name, "displayName": "The <b>Company</b>", "oidc": oidc}
+    send(setup.server, "/api/admin/clients/acme/providers", made, admin_token(setup.server))
+    return f".offers form:has(input[value='{name}']) button"
+
+
+def _linked(setup: Setup, browser: Chromium) -> None:
+    sign_in(setup, browser, email=new_person(setup))
+    with linked(setup, browser) as issuer:
+        browser.requests[:] = [each for each in browser.requests if not each.startswith(issuer)]
+
+
+def _leaving(setup: Setup, browser: Chromium) -> None:
+    sign_in(setup, browser, email=new_person(setup))
+    with provider(Clock()) as op:
+        button = _offered(setup, op)
+        open_(browser, f"{setup.server.base}/account/identities")
+        browser.hold(op.base)
+        press(browser, button)
 
 
 def _at(path: str, *roles: str) -> Callable[[Setup, Chromium], None]:
@@ -70,6 +89,12 @@ def _then(path: str, *steps: Callable[[Chromium], None]) -> Callable[[Setup, Chr
             step(browser)
 
     return go
+
+
+def _forgot(setup: Setup, browser: Chromium, email: str) -> None:
+    open_(browser, f"{setup.server.base}/forgot")
+    browser.type("#email", email)
+    press(browser)
 
 
 def _typed(field: str, text: str) -> Callable[[Chromium], None]:
@@ -121,7 +146,12 @@ STATES: dict[str, Callable[[Setup, Chromium], None]] = {
         "/account/sessions", _changed("tbody input[name=id]", "gone"), _pressed("tbody button")
     ),
     "GET /account/identities": _at("/account/identities"),
-    "POST /account/identities": _then("/account/identities", _pressed(".offers button")),
+    "GET /account/identities linked": _linked,
+    "GET /account/identities/provider": _leaving,
+    "POST /account/identities": _then("/account/identities", _pressed(".offers form:has(input[value=okta]) button")),
     "GET /account/language": _at("/account/language"),
     "POST /account/language": _then("/account/language", _changed("#language-none", "xx"), _pressed()),
+    "GET /forgot mails": lambda setup, browser: open_(browser, f"{setup.server.base}/forgot"),
+    "GET /forgot sent": lambda setup, browser: _forgot(setup, browser, "someone@nowhere.example"),
+    "POST /forgot": lambda setup, browser: _forgot(setup, browser, "nobody"),
 }

@@ -33,16 +33,17 @@ class Navigated(Exception):
 
 
 class Chromium:
-    """One tab of a browser with a new profile. ``requests``: the addresses that it asked for; ``complaints``: what its
-    console says, like a policy that was violated."""
+    """One tab of a browser with a new profile, and ``options`` of its command line. ``requests``: the addresses that it
+    asked for; ``complaints``: what its console says, like a policy that was violated; ``document``: method and address
+    of the page that it shows; ``from_cache``: ids of requests that it answered itself."""
 
-    def __init__(self, profile: Path) -> None:
+    def __init__(self, profile: Path, *options: str) -> None:
         program = shutil.which("chromium") or shutil.which("google-chrome")
         assert program, "the tests need Chromium (Debian: apt-get install chromium)"
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
         launch = [sys.executable, "-c", _LAUNCH, str(theirs_in), str(theirs_out)]
-        command = [*launch, program, *_OPTIONS, f"--user-data-dir={profile}", "about:blank"]
+        command = [*launch, program, *_OPTIONS, *options, f"--user-data-dir={profile}", "about:blank"]
         self._process = subprocess.Popen(
             command, pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -51,6 +52,9 @@ class Chromium:
         self._number, self._buffer, self._session = 0, b"", ""
         self.requests: list[str] = []
         self.complaints: list[str] = []
+        self.from_cache: list[str] = []
+        self.document = ("", "")
+        self._held: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         targets = self._call("Target.getTargets")["targetInfos"]
@@ -72,6 +76,11 @@ class Chromium:
         self._call("Page.navigate", url="about:blank")
         self._call("Page.navigate", url=address)
 
+    def open_without_policy(self, address: str) -> None:
+        """As :meth:`open`; what a test runs there is not held by the page's own content security policy."""
+        self._call("Page.setBypassCSP", enabled=True)
+        self.open(address)
+
     def scripts(self, *, on: bool) -> None:
         """Whether pages may run scripts from now on. What a test asks of a page is answered all the same."""
         self._call("Emulation.setScriptExecutionDisabled", value=not on)
@@ -79,6 +88,19 @@ class Chromium:
     def scheme(self, name: str) -> None:
         """``light`` or ``dark``, from now on."""
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
+    def size(self, width: int, height: int = 720) -> None:
+        """From now on a window of so many CSS pixels."""
+        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def hold(self, start: str) -> None:
+        """No page goes to an address that starts so, or as in an earlier call, until this is called with ``""``: one
+        that goes on by itself stays, to be looked at."""
+        self._held = (*self._held, start) if start else ()
+        if self._held:
+            self._call("Fetch.enable", patterns=[{"urlPattern": f"{each}*"} for each in self._held])
+        else:
+            self._call("Fetch.disable")
 
     def key(self, name: str, *, shift: bool = False) -> None:
         """Presses a key: ``Tab``, ``Enter``, ``Space``."""
@@ -146,15 +168,19 @@ class Chromium:
         for kind in ("mousePressed", "mouseReleased"):
             self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
-    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+    def _send(self, method: str, parameters: dict[str, Any]) -> int:
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session:
             message["sessionId"] = self._session
         os.write(self._out, json.dumps(message).encode() + b"\0")
+        return self._number
+
+    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = self._send(method, parameters)
         while True:
             told = self._next()
-            if told.get("id") == self._number:
+            if told.get("id") == number:
                 if "navigated" in told.get("error", {}).get("message", ""):
                     raise Navigated
                 assert "error" not in told, told
@@ -175,8 +201,22 @@ class Chromium:
 
     def _note(self, event: str | None, told: dict[str, Any]) -> None:
         if event == "Network.requestWillBeSent":
-            self.requests.append(told["request"]["url"])
+            asked = told["request"]
+            if asked["url"].startswith(self._held):
+                return
+            self.requests.append(asked["url"])
+            if told.get("type") == "Document":
+                self.document = (asked["method"], asked["url"])
+        elif event == "Network.requestServedFromCache" or (
+            event == "Network.responseReceived" and told["response"]["fromDiskCache"]
+        ):
+            if told["requestId"] not in self.from_cache:
+                self.from_cache.append(told["requestId"])
+        elif event == "Fetch.requestPaused":  # 204: the browser stays where it is
+            self._send("Fetch.fulfillRequest", {"requestId": told["requestId"], "responseCode": 204})
         elif event == "Log.entryAdded":
             self.complaints.append(told["entry"]["text"])
         elif event == "Runtime.exceptionThrown":
             self.complaints.append(str(told["exceptionDetails"]))
+        elif event == "Runtime.consoleAPICalled":
+            self.complaints.append(str(told["args"]))

@@ -1,38 +1,104 @@
-"""What is wrong with a page that a browser shows."""
+"""What is wrong with a page that a browser shows, in a language, and in each look: colours and width."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from tests.browser import axe
 from tests.browser.driver import Chromium
-from tests.browser.pages import Setup, forget
+from tests.browser.pages import forget
+from tests.support.routes import PAGES
 
 LANGUAGES = ("en", "es", "pt", "de", "fr", "ja")
+SCHEMES = ("light", "dark")
 WIDTHS = (320, 1280, 1920)
 
 
-def faults(
-    setup: Setup, browser: Chromium, go: Callable[[Setup, Chromium], None], language: str, scheme: str, width: int
+class Look(NamedTuple):
+    scheme: str
+    width: int
+
+
+NARROW = Look("light", 320)
+#: Buttons and what looks like one: as large as a finger.
+_SMALL = (
+    "[...document.querySelectorAll('main a.button, main button, .languages button, .wizard a')]"
+    ".filter(each => each.checkVisibility() && each.getBoundingClientRect().height < 48).map(each => each.outerHTML)"
+)
+#: Colours that change with the look are there at once.
+_SETTLED = (
+    "(document.documentElement.offsetWidth, document.getAnimations()"
+    ".filter(each => each.effect.getComputedTiming().endTime < Infinity).forEach(each => each.finish()), true)"
+)
+_SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+#: What the browser tells its console of itself: an answer of 4xx or 5xx is a refusal, and a field that the test was
+#: quicker to focus needs no focus.
+_NOT_OURS = re.compile(
+    r"Failed to load resource: the server responded with a status of (4\d\d|50[23]) |Autofocus processing was blocked"
+)
+
+
+def route_of(state: str) -> str:
+    """The route that the name of a state begins with."""
+    return " ".join(state.split()[:2])
+
+
+def faults_at(
+    base: str,
+    browser: Chromium,
+    go: Callable[[], None],
+    language: str,
+    looks: Iterable[Look],
+    *,
+    state: str = "",
+    others: tuple[str, ...] = (),
 ) -> list[str]:
-    """What is wrong with the page that ``go`` leads to."""
+    """What is wrong with the page that ``go`` leads to, which is opened once and then seen in each look. ``state``: its
+    name, which tells the route that must have shown it; ``others``: servers that the way there leads over."""
+    browser.hold("")
     forget(browser)
-    browser._call("Network.setCookie", name="lang", value=language, url=setup.server.base)
-    browser._call("Emulation.setDeviceMetricsOverride", width=width, height=720, deviceScaleFactor=1, mobile=False)
-    browser.scheme(scheme)
+    browser._call("Network.setCookie", name="lang", value=language, url=base)
+    first, *more = looks
+    _put_on(browser, first)
     browser.requests.clear()
-    go(setup, browser)
-    browser.complaints.clear()  # the browser says itself that an answer was 401
-    found = axe.findings(browser)
+    browser.complaints.clear()
+    go()
+    found = _seen(browser, first)
+    for look in more:
+        _put_on(browser, look)
+        found += _seen(browser, look)
+    if state and not is_shown_by(browser, route_of(state)):
+        found.append(f"shown by {browser.document}")
     if browser.value("document.documentElement.lang") != language:
         found.append("another language")
-    if browser.value("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+    if browser.value("document.querySelectorAll('h1').length") != 1:
+        found.append("not one heading")
+    ours = (base, "about:", "data:", *others)
+    found += [f"asked for {each}" for each in browser.requests if not each.startswith(ours)]
+    return [*found, *(each for each in browser.complaints if not _NOT_OURS.match(each))]
+
+
+def _put_on(browser: Chromium, look: Look) -> None:
+    browser.size(look.width)
+    browser.scheme(look.scheme)
+
+
+def _seen(browser: Chromium, look: Look) -> list[str]:
+    assert browser.value(_SETTLED)
+    found = axe.findings(browser)
+    if browser.value(_SIDEWAYS):
         found.append("scrolls sideways")
-    small = (
-        "[...document.querySelectorAll('main a.button, main button, .languages button')]"
-        ".filter(each => each.checkVisibility() && each.getBoundingClientRect().height < 48)"
-        ".map(each => each.outerHTML)"
-    )
-    found += [f"smaller than 48 pixels: {each}" for each in browser.value(small)]
-    foreign = [each for each in browser.requests if not each.startswith((setup.server.base, "about:", "data:"))]
-    return [*found, *foreign, *browser.complaints]
+    found += [f"smaller than 48 pixels: {each}" for each in browser.value(_SMALL)]
+    return [f"{look.scheme} {look.width}: {each}" for each in found]
+
+
+def is_shown_by(browser: Chromium, route: str) -> bool:
+    """Whether the page is an answer of that route; of one that is not a page, nothing is known."""
+    method, _, pattern = route.partition(" ")
+    if not any((one.method, one.path) == (method, pattern) for one in PAGES):
+        return True
+    path = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(pattern))
+    return browser.document[0] == method and bool(re.fullmatch(path, urlsplit(browser.document[1]).path))

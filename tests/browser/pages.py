@@ -37,7 +37,7 @@ def send(server: Server, path: str, body: Any, token: str = "", method: str = "P
 
 def set_up(server: Server) -> Setup:
     """Two clients: acme with a provider beside its passwords, and an Admin's token."""
-    admin = send(server, "/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})["data"]["token"]
+    admin = admin_token(server)
     made = {"name": "okta", "displayName": "Okta", "oidc": {"issuer": "http://127.0.0.1:9", "clientId": "c"}}
     send(server, "/api/admin/clients/acme/providers", made, admin)
     signed_in = send(server, "/api/client/auth/sign-in", {"email": "admin@acme.example", "password": DEMO_PASSWORD})
@@ -58,6 +58,18 @@ def press(browser: Chromium, element: str = "main form .primary") -> None:
     browser.value("window.before = true")
     browser.press(element)
     browser.until(f"!window.before && {LOADED}")
+
+
+def old_form(browser: Chromium, button: str = "main form .primary") -> None:
+    """Posts a form that is not known any more."""
+    browser.value("document.querySelectorAll('input[name=form]').forEach(each => { each.value = 'old' })")
+    press(browser, button)
+
+
+def admin_token(server: Server) -> str:
+    """Of the demo's system admin."""
+    body = {"username": "admin", "password": DEMO_PASSWORD}
+    return str(send(server, "/api/admin/auth/sign-in", body)["data"]["token"])
 
 
 def sign_in(setup: Setup, browser: Chromium, password: str = DEMO_PASSWORD, email: str = AUTHOR) -> None:
@@ -119,6 +131,34 @@ def _wrong_code(setup: Setup, browser: Chromium) -> None:
     press(browser)
 
 
+def _old(path: str, button: str) -> Callable[[Setup, Chromium], None]:
+    def go(setup: Setup, browser: Chromium) -> None:
+        _signed_in(path)(setup, browser)
+        old_form(browser, button)
+
+    return go
+
+
+def _ends_at(address: str, query: str = "") -> Callable[[Setup, Chromium], None]:
+    """Someone of a new client signs in, which ends at this address of an application; it is not gone to."""
+
+    def go(setup: Setup, browser: Chromium) -> None:
+        token, client = admin_token(setup.server), f"ends-{next(_numbers)}"
+        made = {"identifier": client, "name": "Acme", "settings": {"returnAddresses": [address]}}
+        send(setup.server, "/api/admin/clients", made, token)
+        email = f"ada@{client}.example"
+        user = {"email": email, "password": DEMO_PASSWORD, "roles": ["Author"]}
+        send(setup.server, f"/api/admin/clients/{client}/users", user, token)
+        open_(browser, f"{setup.server.base}/sign-in?client={client}&returnTo={quote(address, safe='')}{query}")
+        browser.type("#email", email)
+        browser.type("#password", DEMO_PASSWORD)
+        browser.hold(address)
+        press(browser)
+
+    return go
+
+
+_CHALLENGE = "&response=code&codeChallenge=" + "A" * 43
 _BAD = quote("https://evil.example")
 #: Name → how a person gets there. Every page route that shows something has one at least.
 STATES: dict[str, Callable[[Setup, Chromium], None]] = {
@@ -139,7 +179,10 @@ STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "POST /welcome wrong": _wrong_code,
     "GET /sign-out": _signed_in("/sign-out"),
     "GET /sign-out out": _at("/sign-out"),
-    "GET /account": _signed_in("/account"),
+    "POST /sign-out": _old("/sign-out", "main form .primary"),
+    "GET /sign-in/done": _ends_at("https://app.acme.example/in"),
+    "GET /sign-in/done app": _ends_at("com.acme.app:/in", _CHALLENGE),
+    "POST /sign-in/done": _old("/sign-in", "main form .primary"),
     "GET /nowhere": _at("/nowhere"),
     "GET provider down": _at("/api/client/auth/oidc?client=acme&provider=okta"),
 }

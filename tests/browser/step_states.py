@@ -6,13 +6,13 @@ import itertools
 import json
 import time
 import urllib.error
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pyotp
 
 from tests.browser.driver import Chromium
-from tests.browser.pages import Setup, open_, press, send
+from tests.browser.pages import Setup, old_form, open_, press, send
+from tests.browser.parts import Go
 from tests.support.server import DEMO_PASSWORD
 
 _numbers = itertools.count(1)
@@ -76,12 +76,6 @@ def _asked(setup: Setup, browser: Chromium) -> None:
     password_typed(setup, browser, enrolled(setup))
 
 
-def _wrong(setup: Setup, browser: Chromium) -> None:
-    _asked(setup, browser)
-    browser.type("#otp", "nonsense")
-    press(browser)
-
-
 def _recovery(setup: Setup, browser: Chromium) -> None:
     _asked(setup, browser)
     press(browser, ".ways a")
@@ -104,19 +98,14 @@ def _begun(setup: Setup, browser: Chromium) -> None:
     begun(setup, browser)
 
 
-def _begun_wrong(setup: Setup, browser: Chromium) -> None:
-    begun(setup, browser)
-    browser.type("#otp", "nonsense")
-    press(browser)
-
-
-def _codes(setup: Setup, browser: Chromium) -> None:
+def codes(setup: Setup, browser: Chromium) -> None:
+    """The page with new recovery codes."""
     one = begun(setup, browser)
     browser.type("#otp", one.code())
     press(browser)
 
 
-def with_factor(path: str, *steps: str, trust: bool = False) -> Callable[[Setup, Chromium], None]:
+def with_factor(path: str, *steps: str, trust: bool = False) -> Go:
     """A page of the account, for a user who has just shown a code; then these are pressed."""
 
     def go(setup: Setup, browser: Chromium) -> None:
@@ -142,19 +131,54 @@ def _offered(setup: Setup, browser: Chromium) -> None:
     password_typed(setup, browser, new_one(setup, **GRACE))
 
 
-def _at(path: str) -> Callable[[Setup, Chromium], None]:
+def _wrong(go: Go, field: str = "otp") -> Go:
+    def typed(setup: Setup, browser: Chromium) -> None:
+        go(setup, browser)
+        browser.type(f"#{field}", "nonsense")
+        press(browser)
+
+    return typed
+
+
+def _late(go: Go) -> Go:
+    """The form is sent when its step is over, whose cookie has ended."""
+
+    def sent(setup: Setup, browser: Chromium) -> None:
+        go(setup, browser)
+        browser.type("#otp", "123456")
+        browser._call("Network.deleteCookies", name="step", url=setup.server.base)
+        press(browser)
+
+    return sent
+
+
+def _old(go: Go) -> Go:
+    def sent(setup: Setup, browser: Chromium) -> None:
+        go(setup, browser)
+        old_form(browser)
+
+    return sent
+
+
+def _at(path: str) -> Go:
     return lambda setup, browser: open_(browser, setup.server.base + path)
 
 
-STATES: dict[str, Callable[[Setup, Chromium], None]] = {
+#: Name → how a person gets there.
+STATES: dict[str, Go] = {
     "GET /sign-in/second-factor": _asked,
     "GET /sign-in/second-factor recovery": _recovery,
     "GET /sign-in/second-factor over": _at("/sign-in/second-factor"),
-    "POST /sign-in/second-factor": _wrong,
+    "POST /sign-in/second-factor": _wrong(_asked),
+    "POST /sign-in/second-factor recovery": _wrong(_recovery, "recoveryCode"),
+    "POST /sign-in/second-factor over": _late(_asked),
     "GET /sign-in/enrol": _enrolling,
     "GET /sign-in/enrol app": _begun,
-    "POST /sign-in/enrol": _begun_wrong,
-    "GET /sign-in/codes": _codes,
+    "GET /sign-in/enrol over": _at("/sign-in/enrol"),
+    "POST /sign-in/enrol": _wrong(_begun),
+    "POST /sign-in/enrol over": _late(_begun),
+    "GET /sign-in/codes": codes,
+    "POST /sign-in/codes": _old(codes),
     "GET /sign-in/done factor": _offered,
     "GET /account/second-factor due": _due,
     "GET /account/second-factor there": with_factor("/account/second-factor"),

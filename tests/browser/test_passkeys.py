@@ -7,16 +7,18 @@ from collections.abc import Iterator
 import pytest
 
 from tests.browser.driver import Chromium
-from tests.browser.looking import LANGUAGES, WIDTHS, faults
-from tests.browser.pages import LOADED, Setup, forget, open_, press
-from tests.browser.passkeys import PASSKEY, STATES, authenticator, credentials, made, named, present, pressed
+from tests.browser.looking import NARROW
+from tests.browser.pages import LOADED, Setup, forget, open_, press, set_up
+from tests.browser.parts import place_of
+from tests.browser.passkey_states import STATES, made
+from tests.browser.passkeys import PASSKEY, authenticator, credentials, named, offered, present, pressed
 from tests.browser.step_states import password_typed
 
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
-    with named(tmp_path_factory.mktemp("server")) as running:
-        yield running
+    with named(tmp_path_factory.mktemp("server")) as server:
+        yield set_up(server)
 
 
 @pytest.fixture(autouse=True)
@@ -32,18 +34,7 @@ def heading(browser: Chromium) -> str:
 
 @pytest.mark.parametrize("state", STATES)
 def test_a_page_in_each_state(setup: Setup, browser: Chromium, state: str) -> None:
-    assert faults(setup, browser, STATES[state], "en", "light", 320) == []
-
-
-@pytest.mark.endurance
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_in_each_language_scheme_and_width(
-    setup: Setup, browser: Chromium, language: str, scheme: str
-) -> None:
-    width = WIDTHS[(LANGUAGES.index(language) + (scheme == "dark")) % 3]
-    found = {name: faults(setup, browser, go, language, scheme, width) for name, go in STATES.items()}
-    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+    assert place_of(setup, STATES).faults(browser, state, "en", (NARROW,)) == []
 
 
 def test_one_is_made_signs_in_alone_and_answers_the_second_step(setup: Setup, browser: Chromium) -> None:
@@ -62,11 +53,9 @@ def test_one_is_made_signs_in_alone_and_answers_the_second_step(setup: Setup, br
     pressed(browser)
     assert heading(browser) == "Your account"
     press(browser, ".bar button")
-    browser._call(
-        "WebAuthn.setAutomaticPresenceSimulation", authenticatorId=key, enabled=False
-    )  # offers nothing itself
+    present(browser, key, yes=False)  # offers nothing itself
     open_(browser, f"{setup.server.base}/sign-in?client={one.client}")
-    browser.until(f"!document.querySelector('{PASSKEY}').hidden")
+    offered(browser)
     browser.press(PASSKEY)  # which ends the offer beside the address
     present(browser, key, yes=True)
     browser.until(f"location.pathname === '/account' && {LOADED}")
@@ -86,7 +75,7 @@ def test_one_that_is_not_used_is_said_and_nothing_is_posted(setup: Setup, browse
     key = authenticator(browser)
     browser._call("WebAuthn.setUserVerified", authenticatorId=key, isUserVerified=False)
     open_(browser, f"{setup.server.base}/sign-in?client=acme")
-    browser.until(f"!document.querySelector('{PASSKEY}').hidden")
+    offered(browser)
     browser.press(PASSKEY)
     browser.shows("No passkey was used. Try again, or use another way.")
     assert browser.value("location.pathname") == "/sign-in"

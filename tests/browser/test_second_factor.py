@@ -8,9 +8,10 @@ import pytest
 
 from tests.browser import qr_reader
 from tests.browser.driver import Chromium
-from tests.browser.looking import LANGUAGES, WIDTHS, faults
+from tests.browser.looking import NARROW
 from tests.browser.pages import LOADED, Setup, forget, press, set_up
-from tests.browser.step_states import STATES, begun, enrolled, password_typed
+from tests.browser.parts import place_of
+from tests.browser.step_states import STATES, begun, codes, enrolled, password_typed
 from tests.support.server import served
 
 
@@ -33,18 +34,7 @@ def heading(browser: Chromium) -> str:
 
 @pytest.mark.parametrize("state", STATES)
 def test_a_page_in_each_state(setup: Setup, browser: Chromium, state: str) -> None:
-    assert faults(setup, browser, STATES[state], "en", "light", 320) == []
-
-
-@pytest.mark.endurance
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_in_each_language_scheme_and_width(
-    setup: Setup, browser: Chromium, language: str, scheme: str
-) -> None:
-    width = WIDTHS[(LANGUAGES.index(language) + (scheme == "dark")) % 3]
-    found = {name: faults(setup, browser, go, language, scheme, width) for name, go in STATES.items()}
-    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+    assert place_of(setup, STATES).faults(browser, state, "en", (NARROW,)) == []
 
 
 @pytest.mark.parametrize(("scripts", "width"), [(True, 1280), (False, 320)], ids=["scripts", "no scripts"])
@@ -73,7 +63,7 @@ def test_one_enrols_stores_the_codes_and_signs_in_with_one(
 
 
 def test_the_codes_are_saved_as_a_file(setup: Setup, browser: Chromium) -> None:
-    STATES["GET /sign-in/codes"](setup, browser)
+    codes(setup, browser)
     browser.value(
         "void (window.saved = new Promise(done => {"
         " URL.createObjectURL = blob => { blob.text().then(done); return '#'; };"
@@ -88,7 +78,7 @@ def test_the_codes_are_saved_as_a_file(setup: Setup, browser: Chromium) -> None:
 def test_it_works_by_keyboard_alone(setup: Setup, browser: Chromium) -> None:
     one = enrolled(setup)
     password_typed(setup, browser, one)
-    assert browser.value("document.activeElement.id") == "otp"
+    browser.until("document.activeElement.id === 'otp'")
     browser._call("Input.insertText", text=one.code())
     browser.key("Tab")
     browser.key("Space")

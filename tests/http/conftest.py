@@ -16,12 +16,6 @@ from tests.support.oidc_op import Op, provider
 __all__ = ["setup", "shared_setup"]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "settings(**variables): the application of the module has these settings")
-    config.addinivalue_line("markers", "still: the application of the module runs nothing in the background")
-    config.addinivalue_line("markers", "mail: the application of the module sends its mail to `post`")
-
-
 @pytest.fixture(scope="module")
 async def app(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[App]:
     """The application with the settings of the module's marks, shared by its tests."""

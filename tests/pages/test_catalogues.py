@@ -91,3 +91,16 @@ def test_two_languages_rarely_say_the_same() -> None:
             if message.id == message.string and len(str(message.id).split()) > 1
         ]
         assert same == []
+
+
+_LABELLED = re.compile(r'_\("([^"]+)"\)[^\n]*?label=_\("([^"]+)"')
+
+
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_a_buttons_name_holds_the_words_on_it(language: str) -> None:
+    """Who steers by voice says what is seen (WCAG 2.2, 2.5.3)."""
+    texts = {message.id: str(message.string) for message in catalogues.read(language)} if language != "en" else {}
+    pairs = [pair for path, _ in catalogues.files() for pair in _LABELLED.findall(path.read_text("utf-8"))]
+    assert len(pairs) >= 3
+    for seen, name in pairs:
+        assert texts.get(seen, seen).lower() in texts.get(name, name).lower()

@@ -94,7 +94,7 @@ def test_an_entra_provider_by_its_settings(folder: Path, microsoft: Standin) -> 
     ("body", "sentence"),
     [
         ({"entra": {"directory": "contoso", "applications": [POWER_APP]}}, "entra.directory: "),
-        ({"entra": {}}, "entra: Object missing required field directory"),
+        ({"entra": {}}, "entra.directory: Required"),
         ({}, "oidc: Exactly one of oidc, saml, dynamics, entra is needed"),
     ],
 )

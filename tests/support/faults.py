@@ -75,6 +75,15 @@ def sign_in_has_a_bug(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(sign_in_answer, "role_names", lambda _: 1 / 0)
 
 
+def listed_origins_cannot_be_read(patch: pytest.MonkeyPatch, app: App, *, bug: bool) -> None:
+    """Which client lists an origin is not known: the store is gone, or a bug is there."""
+
+    async def broken(*_: object) -> bool:
+        raise RuntimeError("a bug") if bug else StoreUnavailable("gone")
+
+    patch.setattr(app.services.origin_index, "is_listed", broken)
+
+
 def new_client_has_a_bug(patch: pytest.MonkeyPatch) -> None:
     """A new client is written, and then its unit of work fails."""
 

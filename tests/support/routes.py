@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from manifest_auth import app
+from manifest_auth import app, http
 from manifest_auth.api import all_routes, power_apps_connector
 from manifest_auth.http import Access, openapi
 from manifest_auth.protocols.microsoft import CLOUDS
@@ -19,7 +19,8 @@ _NOWHERE = {"client": "nowhere", "id": "A" * 22, "provider": "no-such-provider"}
 
 
 class Route(NamedTuple):
-    """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form."""
+    """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form, or
+    of a page's query. ``template``: of a page that it can show."""
 
     method: str
     path: str
@@ -27,18 +28,20 @@ class Route(NamedTuple):
     limit: int
     streams: bool
     members: tuple[str, ...]
+    template: str = ""
 
 
 def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
     return tuple(field.encode_name for field in msgspec.structs.fields(body)) if body else ()
 
 
+def _plain(one: http.Route) -> Route:
+    read = one.form or one.body or getattr(getattr(one.handler, "__self__", None), "fields", None)
+    return Route(one.method, one.path, one.access.value, one.limit, one.streams, _members(read), one.template)
+
+
 def _listed(*, pages: bool) -> list[Route]:
-    return [
-        Route(one.method, one.path, one.access.value, one.limit, one.streams, _members(one.form or one.body))
-        for one in (*all_routes.ROUTES, *app.page_routes())
-        if (one.access is Access.PAGE) is pages
-    ]
+    return [_plain(one) for one in (*all_routes.ROUTES, *app.page_routes()) if (one.access is Access.PAGE) is pages]
 
 
 #: What programs call.

@@ -160,6 +160,7 @@ class Idp:
         not_on_or_after: str | None = "",
         confirmed_until: str | None = "",
         authn_instant: str | None = "",
+        authn_context: str | None = PASSWORD,
         session_until: str | None = None,
         status: str | None = SUCCESS,
         method: str | None = BEARER,
@@ -195,6 +196,7 @@ class Idp:
         )
         instant = time_text(now_ms) if authn_instant == "" else authn_instant
         session = members(AuthnInstant=instant, SessionIndex=session_index, SessionNotOnOrAfter=session_until)
+        context = f"<{a}AuthnContextClassRef>{escape(authn_context)}</{a}AuthnContextClassRef>" if authn_context else ""
         text = (
             f"<{p}Response{root_declared}{response}>{named}"
             f"<{p}Status><{p}StatusCode{members(Value=status)}/></{p}Status>"
@@ -206,8 +208,7 @@ class Idp:
             f"<{a}Conditions{members(NotBefore=since, NotOnOrAfter=until)}><{a}AudienceRestriction>"
             + "".join(f"<{a}Audience>{escape(one)}</{a}Audience>" for one in audiences)
             + f"</{a}AudienceRestriction></{a}Conditions>"
-            f"<{a}AuthnStatement{session}><{a}AuthnContext>"
-            f"<{a}AuthnContextClassRef>{PASSWORD}</{a}AuthnContextClassRef></{a}AuthnContext></{a}AuthnStatement>"
+            f"<{a}AuthnStatement{session}><{a}AuthnContext>{context}</{a}AuthnContext></{a}AuthnStatement>"
             f"{_attributes(a, attributes)}</{a}Assertion></{p}Response>"
         )
         return etree.fromstring(text.encode())

@@ -16,9 +16,12 @@ from manifest_auth.runtime.mail import Email, Reader
 from manifest_auth.store import TenantUnit
 
 _EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
-    Event.SECOND_FACTOR_ENROLLED: lambda to, address: mail.factor_enrolled(to, address, is_passkey=False),
+    Event.SECOND_FACTOR_ENROLLED: mail.app_added,
     Event.SECOND_FACTOR_REMOVED: mail.app_removed,
     Event.RECOVERY_CODES_MADE: mail.recovery_codes_made,
+    Event.PASSKEY_ADDED: mail.passkey_added,
+    Event.PASSKEY_REMOVED: mail.passkey_removed,
+    Event.PASSKEY_COUNTER_REGRESSED: mail.passkey_copied,
     Event.SECOND_FACTOR_RESET: lambda to, _address: mail.factors_reset(to),
 }
 

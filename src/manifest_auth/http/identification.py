@@ -14,7 +14,7 @@ from manifest_auth.audit import INSTALLATION, Event
 from manifest_auth.context import AdminCaller, Principal
 from manifest_auth.errors import InvalidToken, TokenExpired, Unauthenticated
 from manifest_auth.http import SESSION, Head, check_same_site
-from manifest_auth.services import RequestContext
+from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions.tokens import Purpose
 
 _MAX_COOKIE = 256
@@ -129,6 +129,23 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
         services.principals.touched(principal, now)
         ctx.renewed_cookie = value, idle_ms // 1000
     return principal
+
+
+async def holder(ctx: RequestContext, head: Head) -> Owner | str | None:
+    """Whose credential a refused request shows: the user of its session, alive or not; only the client where the
+    session is gone; None: it shows no credential of this server's."""
+    if head.authorization is None:
+        value = head.cookie(SESSION)
+        found = await ctx.services.principals.by_cookie(value) if value and len(value) <= _MAX_COOKIE else None
+        return None if found is None else Owner(found.tenant_settings, found.roles)
+    try:
+        issued = ctx.services.verified.issued(bearer(head.authorization), ctx.now)
+    except InvalidToken:
+        return None
+    if issued is None:
+        return None
+    found = await ctx.services.principals.by_session(issued.session_id)
+    return issued.client if found is None else Owner(found.tenant_settings, found.roles)
 
 
 def _idle_and_touch_ms(ctx: RequestContext, principal: Principal) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from manifest_auth.accounts.admins import console
 from manifest_auth.errors import (
     Forbidden,
     InternalError,
+    MethodNotAllowed,
     NotFound,
     Overloaded,
     PayloadTooLarge,
@@ -33,6 +34,7 @@ from manifest_auth.http import (
     Header,
     Route,
     RouteTable,
+    cors,
     identification,
     ok,
     refuse,
@@ -41,6 +43,7 @@ from manifest_auth.http import (
 from manifest_auth.http.answers import HSTS, SECURITY
 from manifest_auth.http.body import check_media_type, parse
 from manifest_auth.http.head import client_address, request_id
+from manifest_auth.http.routes import is_cross_origin
 from manifest_auth.permissions import permissions_of
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import proxy_networks
@@ -61,6 +64,8 @@ _ADMIN = "/api/admin"
 _ADMIN_PATHS = (_ADMIN, console.PATH)
 _OWN_ACCOUNT = f"{_ADMIN}/auth/"  # routes about the calling system admin's own account
 _UNROUTED = "(none)"
+_GRAPHQL = "/api/client/graphql"  # most posts there only read
+_READING = ("GET", "HEAD", "OPTIONS")
 _SESSION = f"{SESSION}=".encode()
 _ADVICE = "`manifest-auth doctor` lists the values that no secret key opens, and what to do"
 
@@ -95,6 +100,7 @@ class Pipeline:
         )
         pattern = _UNROUTED
         route: Route | None = None
+        answer: Answer[Any]
         try:
             _check_target(scope, head)
             if scope["path"].startswith(_ADMIN_PATHS):
@@ -105,9 +111,15 @@ class Pipeline:
                 if not await self._table.load_more(scope["path"]):
                     raise
                 route, path = self._table.find(method, scope["path"])
-            pattern = route.path
-            head.check()  # after finding the route, which defines the form of refusals
-            answer = await self._handle(ctx, route, path, head, scope, receive)
+            except MethodNotAllowed as refusal:
+                allowed = await cors.preflight(ctx, head, scope["path"], refusal.allow) if method == "OPTIONS" else None
+                if allowed is None:
+                    raise
+                answer = allowed
+            if route is not None:
+                pattern = route.path
+                head.check()  # after finding the route, which defines the form of refusals
+                answer = await self._handle(ctx, route, path, head, scope, receive)
         except Refusal as refusal:
             await ctx.services.refusals.record_refusal(ctx, refusal, pattern)
             answer = await self._refused(ctx, scope, pattern, refusal, route, head)
@@ -124,6 +136,10 @@ class Pipeline:
         if ctx.renewed_cookie is not None:
             answer = self._with_renewed_cookie(answer, *ctx.renewed_cookie)
         headers = self._headers(answer, ctx.request_id)
+        if route.is_cross_origin if route is not None else is_cross_origin(scope["path"]):
+            headers.append(cors.VARY if method != "OPTIONS" else cors.VARY_OF_OPTIONS)
+            if head.origin is not None and method != "OPTIONS":
+                headers += await cors.permission(ctx, head, route)
         if ctx.license_warning:
             headers.append((b"x-license-warning", ctx.license_warning.encode("ascii")))
         whole = (scope.get("extensions") or {}).get(WHOLE)
@@ -137,9 +153,12 @@ class Pipeline:
             await send({"type": "http.response.body", "body": body})
         seconds = time.perf_counter() - began
         services.metrics.answered(method, pattern, answer.status, seconds)
-        if self._log_all or (self._log_changes and method not in ("GET", "HEAD") and pattern != "/api/client/graphql"):
+        changes = method not in _READING and (pattern != _GRAPHQL or ctx.mutation is not None)
+        if self._log_all or (self._log_changes and changes):
+            mutation = {} if ctx.mutation is None else ctx.mutation._asdict()
             services.log.info("request", request_id=ctx.request_id, method=method, route=pattern, status=answer.status,
-                           ms=round(seconds * 1000, 2), caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
+                           ms=round(seconds * 1000, 2), caller=ctx.caller.actor, address=ctx.address,
+                           **mutation)  # fmt: skip
 
     async def _check_admin_access(self, ctx: RequestContext, path: str) -> None:
         """Hides the admin API and its pages from addresses that may not use them, so that an attacker does not learn
@@ -171,11 +190,15 @@ class Pipeline:
             body = await _read(head, receive, route.limit)
         elif route.body is not None:
             check_media_type(head)
-            body = convert(parse(await _read(head, receive, route.limit)), route.body)
+            parsed = parse(await _read(head, receive, route.limit))
+            body = convert(parsed, route.body, ignore_unknown=route.ignore_unknown)
         elif head.content_length not in (None, "0"):
             await _read(head, receive, route.limit)  # ignored, but limited in size
         query: bytes = scope["query_string"]
-        done = await route.handler(ctx, Call(head, body, path, query, route.read_query(query)))
+        parameters = route.read_query(query)
+        if head.origin is not None:
+            ctx.named_client = getattr(body, "client", "") or getattr(parameters, "client", "")
+        done = await route.handler(ctx, Call(head, body, path, query, parameters))
         return done if isinstance(done, Answer) else ok(done, status=route.status)
 
     async def _refused(

@@ -16,7 +16,7 @@ from manifest_auth.http.answers import Answer, refuse
 from manifest_auth.http.head import Head
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.text.models import from_texts
+from manifest_auth.text.models import MOST, from_texts
 
 B = TypeVar("B")
 
@@ -78,6 +78,11 @@ _UNGATED = ("/assets/", "/docs/", "/installation", "/favicon.ico", "/robots.txt"
 _NO_PAGES = ("/api/", "/oauth2/")
 
 
+def is_cross_origin(path: str) -> bool:
+    """Whether pages of origins that a client lists may read what is answered at a path (:mod:`.cors`)."""
+    return path.startswith(("/api/client/", "/.well-known/")) or path == "/openapi.json"
+
+
 async def refuse_in_envelope(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
     """The default answer to a refusal."""
     return refuse(refusal, ctx.request_id)
@@ -109,6 +114,8 @@ class Route:
     template: str = ""  # of a page
     audience: str = ""  # of a page: who may see it
     gated: bool = field(default=False, init=False)  # needs a licence
+    ignore_unknown: bool = False  # members that the body does not know: clients in the field send what they like
+    is_cross_origin: bool = field(default=False, init=False)  # pages of listed origins may read its answers
     parameters: frozenset[str] = field(default=frozenset(), init=False)  # known query parameters
 
     def __post_init__(self) -> None:
@@ -119,6 +126,7 @@ class Route:
             object.__setattr__(self, "data", self.data or _model(answer))
         is_gated = self.path.startswith("/api/client/") or (is_page and not self.path.startswith(_UNGATED))
         object.__setattr__(self, "gated", is_gated)
+        object.__setattr__(self, "is_cross_origin", is_cross_origin(self.path))
         names = self.query.__struct_encode_fields__ if self.query else ()
         object.__setattr__(self, "parameters", frozenset(names))
 
@@ -130,7 +138,8 @@ class Route:
             return None
         values = query_values(query)
         if self.access is not Access.OPEN and (unknown := values.keys() - self.parameters):
-            raise ValidationError(details=[(min(unknown)[:64] or "query", "There is no such parameter")])
+            named = [(name[:64] or "query", "There is no such parameter") for name in sorted(unknown)[:MOST]]
+            raise ValidationError(details=named)
         return from_texts(values, self.query)
 
 

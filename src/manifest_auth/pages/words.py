@@ -132,7 +132,7 @@ _KNOWN = (
 )
 
 #: What the wire models say of a field that was left empty.
-_EMPTY = ("Expected str of length >= 1", "Expected array of length >= 1")
+_EMPTY = ("Must have at least 1 character", "Must have at least 1 item")
 
 
 #: Where a sentence of the refusal's own says more than that of its code.
@@ -155,14 +155,10 @@ def refused(ctx: RequestContext, refusal: Refusal, t: gettext.NullTranslations) 
 
 #: What is said of a member that does not fit its type, and the rule that is broken by it.
 _LIMITS = (
-    (re.compile(r"Expected str of length <= (\d+)\Z"), "at_most"),
-    (re.compile(r"Expected str of length >= (\d+)\Z"), "at_least"),
+    (re.compile(r"Must have at most (\d+) characters?\Z"), "at_most"),
+    (re.compile(r"Must have at least (\d+) characters?\Z"), "at_least"),
 )
-_NUMBERS = (
-    (re.compile(r"Expected int >= (\d+)\Z"), "Must be %s or more"),
-    (re.compile(r"Expected int <= (\d+)\Z"), "Must be %s or less"),
-    (re.compile(r"(?s)Invalid enum value .*"), "Choose one of the list"),
-)
+_CHOICES = ((re.compile(r"(?s)Must be one of: .*"), "Choose one of the list"),)
 
 
 def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
@@ -173,7 +169,7 @@ def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
     for pattern, rule in _LIMITS:
         if found := pattern.match(text):
             return _of_rule(t, rule, int(found[1]))
-    for pattern, sentence in _NUMBERS:
+    for pattern, sentence in _CHOICES:
         if found := pattern.match(text):
             return sentence % found.groups()
     return t.gettext(text)

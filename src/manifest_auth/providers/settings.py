@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache, lru_cache
-from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
@@ -24,6 +24,8 @@ _PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 _RESERVED = frozenset({"new"})  # stands in place of a name where one is made
 
 Address = Annotated[str, Meta(min_length=1, max_length=2000)]
+#: One value of ``amr`` or ``acr``. Blanks separate values in a request (OpenID Connect Core, section 3.1.2.1).
+ProofValue = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[\x21-\x7e]+$")]
 
 
 class Directory(NamedTuple):
@@ -36,10 +38,12 @@ class Directory(NamedTuple):
 
 class KindSettings(msgspec.Struct, frozen=True, rename="camel"):
     """Settings of one kind of providers. ``kind``: its name; ``unique``: the label of ``identifier`` for kinds where
-    two providers of a client must not share it."""
+    two providers of a client must not share it; ``opens_sessions``: False for kinds whose tokens are shown with each
+    call."""
 
     kind: ClassVar[str]
     unique: ClassVar[str] = ""
+    opens_sessions: ClassVar[bool] = True
 
     @property
     def identifier(self) -> str:
@@ -99,6 +103,25 @@ class Rules(msgspec.Struct, frozen=True, rename="camel"):
         ),
     ] = False
 
+    second_factor: Annotated[
+        Literal["trust", "claims", "ask"],
+        Meta(
+            description="Who answers for the second factor. `trust`: the provider; `claims`: the provider, where its "
+            "answer holds a value of `amr` or `acr`; `ask`: the client's own policy, as after a password."
+        ),
+    ] = "trust"
+    amr: Annotated[
+        tuple[ProofValue, ...],
+        Meta(max_length=20, description="For `claims`: one of these in the claim `amr` is two factors."),
+    ] = ()
+    acr: Annotated[
+        tuple[ProofValue, ...],
+        Meta(
+            max_length=20,
+            description="For `claims`: one of these as `acr`, in `acrs`, or as AuthnContextClassRef is two factors.",
+        ),
+    ] = ()
+
     def roles_of(self, groups: Iterable[str]) -> int:
         """The bit mask of roles for a person with those groups.
 
@@ -134,6 +157,9 @@ class Settings(Rules, frozen=True, rename="camel"):
         groups = [line.group for line in self.group_roles]
         if len(groups) != len(set(groups)):
             raise ValidationError(details=[("groupRoles", "Each group may be listed once")])
+        if self.second_factor != "trust" and not self.own.opens_sessions:
+            sentence = "Its tokens open no session: the provider alone decides how people authenticate"
+            raise ValidationError(details=[("secondFactor", sentence)])
         self.own.check()
 
     def _kinds(self) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ from manifest_auth.sessions.sessions import (
     older,
     open_session,
     proved_again,
+    provider_of,
     shorten,
     touch,
     void_codes,

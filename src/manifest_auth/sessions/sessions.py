@@ -97,6 +97,7 @@ _SHORTEN = tenant_scoped(
     .where(_S.ended_at.is_(None), _S.ends_at > _S.created_at + bindparam("most"))
     .values(ends_at=_S.created_at + bindparam("most"))
 )
+_PROVIDER = tenant_scoped(select(_S.provider_id).where(_S.id == bindparam("sid")), int)
 _OLDER = tenant_scoped(
     select(func.count()).select_from(sessions).where(*_OPEN_ONES, _S.created_at <= bindparam("before")),
     int,
@@ -238,6 +239,11 @@ def end_by_cookie(unit: SystemUnit, cookie: str, now: int) -> None:
 def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[SessionRow]:
     """The open sessions of a user, newest first."""
     return unit.all(_LIST, of_user=user_id, now=now, limit=limit)
+
+
+def provider_of(unit: TenantUnit, session_id: str) -> int | None:
+    """The provider that opened the session; None: none did."""
+    return unit.first(_PROVIDER, sid=session_id)
 
 
 def touch(unit: TenantUnit, session_id: str, now: int) -> None:

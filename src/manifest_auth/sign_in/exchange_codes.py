@@ -26,6 +26,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import Proof, ways_of
 from manifest_auth.sign_in import completion
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
+from manifest_auth.sign_in.providers import provider_factors
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import sign_in_codes
@@ -115,17 +116,21 @@ async def of_session(ctx: RequestContext, browser: BrowserCookies, pending: Pend
     ``pending``: with the app's own challenge. Raises InvalidToken when the session has ended, AccountDisabled,
     MfaRequired."""
     user = ctx.user
-    # The provider's policy answered already; whether the browser is still trusted is judged anew.
+    # Whether the browser is still trusted is judged anew.
     amr = tuple(way for way in ways_of(user.amr) if way != "trusted")
-    asks = "provider" not in amr
-    identity = Identity(user.method, user.user_id, amr, authenticated_at=user.authenticated_at, needs_factor=asks)
 
     def work(unit: SystemUnit) -> str:
-        session = sessions.read(unit, user.session_id)
+        session, bound = sessions.read(unit, user.session_id), unit.of(user.tenant_id)
         if session is None or not session.is_alive(ctx.now):
             raise InvalidToken(reason="the session that asked for a code has ended")
+        through = sessions.provider_of(bound, user.session_id)
+        provider = providers.find_by_id(bound, through) if through is not None else None
+        identity = Identity(
+            user.method, user.user_id, amr, provider_id=through, authenticated_at=user.authenticated_at,
+            needs_factor=provider is None or provider_factors.asks_own(provider.rules),
+        )  # fmt: skip
         account = completion.check(unit, ctx, user.tenant_id, identity, browser, pending)
-        return issue(unit.of(user.tenant_id), ctx, identity, account.proof, pending.code_challenge)
+        return issue(bound, ctx, identity, account.proof, pending.code_challenge)
 
     return await ctx.services.store.write(work)
 

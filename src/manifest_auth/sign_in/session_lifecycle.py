@@ -8,7 +8,7 @@ from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Principal
 from manifest_auth.errors import InvalidToken, ValidationError
-from manifest_auth.services import RequestContext
+from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions import SessionRow, chain_of, tokens
 from manifest_auth.sessions.tokens import RefreshToken, TokenPair
 from manifest_auth.sessions.tokens.refresh import Decision, decide
@@ -31,6 +31,7 @@ async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     services, now = ctx.services, ctx.now
     presented = await tokens.read_refresh(services.tokens, tokens.Purpose.REFRESH, text, now)
     seen = await sessions.look_up(services.store, presented.session_id)
+    ctx.owner = None if seen is None else Owner(seen.tenant_settings, seen.roles)
     if seen is not None and now < seen.ends_at and not seen.is_alive(now):
         actor, why = f"user:{seen.user_id}", "refresh: session, user or client is not alive"
         await ctx.services.refusals.put(

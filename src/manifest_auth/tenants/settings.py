@@ -6,7 +6,7 @@ Members that a change leaves out stay, so no request can remove a rule by not kn
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -27,7 +27,10 @@ MaxAgeDays = Annotated[
 RefreshStrict = Annotated[bool, Meta(description="A refresh token becomes invalid as soon as its successor is issued.")]
 AllowedOrigins = Annotated[
     tuple[Annotated[str, Meta(max_length=300)], ...],
-    Meta(max_length=50, description="Sites whose pages may send requests with the session cookie."),
+    Meta(
+        max_length=50,
+        description="Origins whose pages may read answers (CORS), and may send requests with the session cookie.",
+    ),
 ]
 
 ReturnAddresses = Annotated[
@@ -182,7 +185,9 @@ class SecondFactorPolicyChange(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TenantSettingsChange(msgspec.Struct, frozen=True, rename="camel"):
-    """A change of :class:`TenantSettings`."""
+    """A change of :class:`TenantSettings`. What was read may be sent back; ``unconfirmed`` changes nothing then."""
+
+    READ_ONLY: ClassVar[frozenset[str]] = frozenset({"unconfirmed"})
 
     refresh_strict: RefreshStrict | UnsetType = UNSET
     allowed_origins: AllowedOrigins | UnsetType = UNSET

@@ -3,44 +3,79 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.tenants import second_factor_policy
 from manifest_auth.tenants.session_lengths import Lengths
 from manifest_auth.tenants.settings import SessionLengths, TenantSettings
 from manifest_auth.text.canonical import check_line, check_return_address
+from manifest_auth.text.hosts import is_loopback_host
 
 LEAST_S = 300
-_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+\Z")
+_ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?\Z")
+_IMPLIED = {"http": 80, "https": 443}
 _ACCENT = re.compile(r"#[0-9a-f]{6}\Z")
 _LENGTHS = ("idleSeconds", "maxSeconds", "refreshSeconds")
 
 
 def check(settings: TenantSettings, under: str = "") -> None:
-    """Checks settings. ``under``: prefix of the names of members in a refusal. Raises ValidationError."""
-    for origin in settings.allowed_origins:
-        if not _ORIGIN.match(origin):
-            raise ValidationError(details=[(f"{under}allowedOrigins", "Must be scheme://host[:port], lower case")])
+    """Checks settings. ``under``: prefix of the names of members in a refusal. Raises ValidationError that names all
+    that are wrong."""
+    wrong = [(f"{under}{field}", text) for field, text in _wrong(settings)]
+    if wrong:
+        raise ValidationError(details=wrong)
+
+
+def _wrong(settings: TenantSettings) -> Iterator[tuple[str, str]]:
+    for number, origin in enumerate(settings.allowed_origins):
+        if text := _wrong_with_origin(origin):
+            yield f"allowedOrigins[{number}]", text
     for number, address in enumerate(settings.return_addresses):
-        check_return_address(address, f"{under}returnAddresses[{number}]")
+        yield from _refused(check_return_address, address, f"returnAddresses[{number}]")
     for name, seconds in zip(_LENGTHS, _seconds(settings.sessions), strict=True):
         if 0 < seconds < LEAST_S:
-            raise ValidationError(details=[(f"{under}sessions.{name}", f"Must be 0 or at least {LEAST_S}")])
+            yield f"sessions.{name}", f"Must be 0 or at least {LEAST_S}"
     if settings.second_factor.policy == "roles" and not settings.second_factor.roles:
-        raise ValidationError(details=[(f"{under}secondFactor.roles", "Name one role at least")])
-    check_line(settings.contact, f"{under}contact", 200, empty=True)
+        yield "secondFactor.roles", "Name one role at least"
+    yield from _refused(check_line, settings.contact, "contact", 200, empty=True)
     if settings.contact and not any(map(str.isalnum, settings.contact)):
-        raise ValidationError(details=[(f"{under}contact", "Say whom to ask, in words or numbers, or leave it empty")])
-    check_line(settings.branding.name, f"{under}branding.name", 100, empty=True)
+        yield "contact", "Say whom to ask, in words or numbers, or leave it empty"
+    yield from _refused(check_line, settings.branding.name, "branding.name", 100, empty=True)
     if settings.branding.accent and not _ACCENT.match(settings.branding.accent):
-        raise ValidationError(details=[(f"{under}branding.accent", "Must be #rrggbb in lower case, or empty")])
+        yield "branding.accent", "Must be #rrggbb in lower case, or empty"
+
+
+def _refused(check_one: Callable[..., object], *arguments: object, **options: object) -> tuple[tuple[str, str], ...]:
+    """What a check says that raises ValidationError."""
+    try:
+        check_one(*arguments, **options)
+    except ValidationError as error:
+        return error.details
+    return ()
+
+
+def _wrong_with_origin(origin: str) -> str:
+    """What is wrong with it as the value of an ``Origin`` header (RFC 6454, section 6.2); empty: nothing."""
+    parts = _ORIGIN.match(origin)
+    if parts is None:
+        return "Must be scheme://host[:port], lower case"
+    scheme, host, port = parts.groups()
+    if port and (int(port) > 65535 or int(port) == _IMPLIED[scheme]):
+        return f"Must have a port up to 65535, and none where it is {_IMPLIED[scheme]}, which browsers leave out"
+    if scheme == "http" and not is_loopback_host(host.strip("[]")):
+        return "Must begin with https://, except on this machine (localhost, 127.0.0.1, [::1])"
+    return ""
 
 
 def check_lengths(sessions: SessionLengths, most: Lengths, under: str = "") -> None:
-    """Raises ValidationError for a length above the installation's (``most``)."""
-    for name, seconds, limit in zip(_LENGTHS, _seconds(sessions), most, strict=True):
-        if seconds > limit:
-            raise ValidationError(details=[(f"{under}sessions.{name}", f"Must be at most {limit}")])
+    """Raises ValidationError for each length above the installation's (``most``)."""
+    lengths = zip(_LENGTHS, _seconds(sessions), most, strict=True)
+    wrong = [
+        (f"{under}sessions.{name}", f"Must be at most {limit}") for name, seconds, limit in lengths if seconds > limit
+    ]
+    if wrong:
+        raise ValidationError(details=wrong)
 
 
 def _seconds(sessions: SessionLengths) -> tuple[int, int, int]:

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, case, delete, func, insert, or_, select, updat
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, global_
 from manifest_auth.store.tables import tenants
+from manifest_auth.tenants import origin_index
 from manifest_auth.tenants.settings import StoredSettings, TenantSettings, settings_of
 from manifest_auth.tenants.settings_checks import check
 
@@ -137,6 +138,8 @@ def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSetting
     check(settings, "settings.")
     text = encode(StoredSettings(**msgspec.structs.asdict(settings)))
     added = unit.one(_ADD, identifier=identifier, name=name, settings=text, now=now)
+    if settings.allowed_origins:
+        origin_index.changed(unit)
     return Tenant(id=added, identifier=identifier, name=name, settings=text, created_at=now, suspended_at=None)
 
 
@@ -145,13 +148,15 @@ def change(unit: SystemUnit, tenant: Tenant, name: str, settings: StoredSettings
     text = encode(settings)
     unit.change(_CHANGE, id=tenant.id, new_name=name, new_settings=text)
     unit.announce("tenant", tenant.id)
+    if settings.allowed_origins != settings_of(tenant.settings).allowed_origins:
+        origin_index.changed(unit)
     return tenant._replace(name=name, settings=text)
 
 
 def suspend(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
     """Suspends a client: its users are refused at once; the caller ends their sessions. False when it was suspended
     already."""
-    unit.announce("tenant", tenant.id)
+    _announce_active(unit, tenant)
     return unit.change(_SUSPEND, id=tenant.id, now=now) == 1
 
 
@@ -159,14 +164,14 @@ def restore(unit: SystemUnit, tenant: Tenant) -> Tenant:
     """Takes a mark for deletion back, with the suspension that came with it, but not an earlier one. A client that is
     not marked for deletion is no longer suspended."""
     unit.change(_RESTORE if tenant.delete_at is None else _TAKE_BACK, id=tenant.id)
-    unit.announce("tenant", tenant.id)
+    _announce_active(unit, tenant)
     return get(unit, tenant.id)
 
 
 def mark_for_deletion(unit: SystemUnit, tenant: Tenant, delete_at: int, now: int) -> Tenant:
     """Marks a client for deletion at ``delete_at``, and suspends it until then."""
     unit.change(_MARK, id=tenant.id, until=delete_at, now=now)
-    unit.announce("tenant", tenant.id)
+    _announce_active(unit, tenant)
     return tenant._replace(delete_at=delete_at, suspended_at=tenant.suspended_at or now)
 
 
@@ -177,8 +182,15 @@ def due_for_deletion(unit: SystemUnit, now: int) -> list[Tenant]:
 
 def drop(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
     """Deletes the row of a client whose deletion is due. False when it is gone, or was restored."""
-    unit.announce("tenant", tenant.id)
+    _announce_active(unit, tenant)
     return unit.change(_DROP, id=tenant.id, now=now) == 1
+
+
+def _announce_active(unit: SystemUnit, tenant: Tenant) -> None:
+    """Every node drops the client from its caches: whether it is active may change."""
+    unit.announce("tenant", tenant.id)
+    if settings_of(tenant.settings).allowed_origins:
+        origin_index.changed(unit)
 
 
 def encode(settings: StoredSettings) -> str:

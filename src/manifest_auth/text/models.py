@@ -1,42 +1,153 @@
-"""Converts parsed JSON and query parameters to wire models; a refusal names the member."""
+"""Converts parsed JSON and query parameters to wire models; a refusal names every member that is wrong."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
 from manifest_auth.errors import ValidationError
+from manifest_auth.text.plain_refusals import NO_SUCH_MEMBER, REQUIRED, meant, sentence
 
 B = TypeVar("B")
+#: Of so many wrong members a refusal tells; a body may have many more.
+MOST = 20
+#: Attribute of a model: members of the answer that may be sent back, and change nothing.
+READ_ONLY = "READ_ONLY"
+_MOST_ITEMS = 1000  # in longer lists, the wrong items are not looked for
+_LONGEST_NAME = 64
 
 
-def convert(value: Any, model: type[B]) -> B:
-    """The wire model of a parsed body, with strict types. Raises ValidationError that names the member."""
+class _Member(NamedTuple):
+    """``model``: where the value, or each item of it, is an object; ``item``: type of the items of a list."""
+
+    type: Any
+    required: bool
+    model: type[msgspec.Struct] | None
+    item: Any
+
+
+def convert(value: Any, model: type[B], *, ignore_unknown: bool = False) -> B:
+    """The wire model of a parsed body, with strict types. ``ignore_unknown``: members that the model does not know are
+    ignored, instead of refused. Raises ValidationError that names all members that are wrong, 20 at most."""
     if not isinstance(value, dict):
         raise ValidationError("The body must be a JSON object")
     try:
-        return msgspec.convert(value, model, strict=True)
+        converted = msgspec.convert(value, model, strict=True)
     except msgspec.ValidationError as error:
-        raise _named(error) from None
+        failed: msgspec.ValidationError | None = error
+    else:
+        failed = None
+    found = _Found(strict=True)
+    if failed is not None:
+        found.wrong(value, model, "")
+    if not ignore_unknown:
+        found.unknown(value, model, "")
+    if failed is not None or found.details:
+        raise ValidationError(details=found.details or [_told(failed, model, strict=True)])
+    return converted
 
 
 def from_texts(values: dict[str, str], model: type[B]) -> B:
-    """The wire model of query parameters, converted from text. Raises ValidationError that names the parameter."""
+    """The wire model of query parameters or of a form, converted from text; unknown ones are ignored. Raises
+    ValidationError as :func:`convert`."""
     try:
         return msgspec.convert(values, model, strict=False)
     except msgspec.ValidationError as error:
-        raise _named(error) from None
+        found = _Found(strict=False)
+        found.wrong(values, model, "")
+        raise ValidationError(details=found.details or [_told(error, model, strict=False)]) from None
 
 
-def _named(error: msgspec.ValidationError) -> ValidationError:
-    message, _, path = str(error).partition(" - at `")
-    field = path.rstrip("`").removeprefix("$").removeprefix(".")
-    if not field and (missing := _missing(message)):
-        field, message = missing, "Required"
-    return ValidationError(details=[(field or "body", message.replace("`", ""))])
+class _Found:
+    """The wrong members of one value: by path, and what is wrong."""
+
+    def __init__(self, *, strict: bool) -> None:
+        self.details: list[tuple[str, str]] = []
+        self._strict = strict
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self.details) >= MOST
+
+    def unknown(self, value: dict[str, Any], model: Any, under: str) -> None:
+        """Finds the members that the model does not know."""
+        members = _members(model)
+        for name, given in value.items():
+            if self._is_full:
+                return
+            member = members.get(name)
+            if member is None and name not in getattr(model, READ_ONLY, ()):
+                shown = name[:_LONGEST_NAME]
+                self.details.append((f"{under}{shown}" or "body", meant(shown, members) or NO_SUCH_MEMBER))
+            elif member is not None and member.model is not None:
+                for path, part in _objects(given, f"{under}{name}"):
+                    self.unknown(part, member.model, f"{path}.")
+
+    def wrong(self, value: dict[str, Any], model: Any, under: str) -> None:
+        """Finds the members that are missing, or whose values do not fit."""
+        for name, member in _members(model).items():
+            if self._is_full:
+                return
+            path = f"{under}{name}"
+            if name not in value:
+                if member.required:
+                    self.details.append((path, REQUIRED))
+            else:
+                self._value(value[name], member, path)
+
+    def _value(self, given: Any, member: _Member, path: str) -> None:
+        before = len(self.details)
+        if member.item is not None and isinstance(given, list) and len(given) <= _MOST_ITEMS:
+            for number, one in enumerate(given):
+                if self._is_full:
+                    return
+                self._value(one, _member(member.item, required=True), f"{path}[{number}]")
+        elif member.model is not None and isinstance(given, dict):
+            self.wrong(given, member.model, f"{path}.")
+        if len(self.details) == before:
+            try:
+                msgspec.convert(given, member.type, strict=self._strict)
+            except msgspec.ValidationError as error:
+                self.details.append(_told(error, member.type, path, strict=self._strict))
 
 
-def _missing(message: str) -> str:
-    start = "Object missing required field `"
-    return message.removeprefix(start).rstrip("`") if message.startswith(start) else ""
+def _objects(given: Any, path: str) -> list[tuple[str, dict[str, Any]]]:
+    """The object, or the objects of the list, with their paths."""
+    if isinstance(given, dict):
+        return [(path, given)]
+    if not isinstance(given, list):
+        return []
+    return [(f"{path}[{number}]", one) for number, one in enumerate(given) if isinstance(one, dict)]
+
+
+@cache
+def _members(model: Any) -> dict[str, _Member]:
+    return {one.encode_name: _member(one.type, required=one.required) for one in msgspec.structs.fields(model)}
+
+
+def _member(of: Any, *, required: bool) -> _Member:
+    for part in _parts(of):
+        if isinstance(part, type) and issubclass(part, msgspec.Struct):
+            return _Member(of, required, part, None)
+        if get_origin(part) in (list, tuple) and (items := get_args(part)):
+            return _Member(of, required, _member(items[0], required=True).model, items[0])
+    return _Member(of, required, None, None)
+
+
+def _parts(of: Any) -> list[Any]:
+    """The types of which a value may be, without what is noted about them."""
+    if get_origin(of) is Annotated:
+        return _parts(get_args(of)[0])
+    if get_origin(of) in (Union, UnionType):
+        return [part for one in get_args(of) for part in _parts(one)]
+    return [of]
+
+
+def _told(error: msgspec.ValidationError | None, of: Any, path: str = "", *, strict: bool) -> tuple[str, str]:
+    message, _, rest = str(error).partition(" - at `")
+    within = rest.rstrip("`").removeprefix("$")
+    field = f"{path}{within}".removeprefix(".")
+    return field or "body", sentence(message, _parts(of), strict=strict)

@@ -74,9 +74,11 @@ async def test_a_value_that_is_none_is_refused_by_its_name(app: App, members: di
 
 async def test_address_and_roles_are_not_changed_so(app: App) -> None:
     own = await own_client(app)
-    check_success(await change(app, own.clerk, email="boss@evil.example", roles=["Admin"], description="x"))
+    reply = await change(app, own.clerk, email="boss@evil.example", roles=["Admin"], description="x", title="Boss")
+    error = check_refusal(reply, 400, "VALIDATION_ERROR")
+    assert [detail["field"] for detail in error["details"]] == ["email", "roles", "description"]
     now = await shown(app, own.clerk)
-    assert (now["email"], now["roles"]) == (own.clerk.email, ["User Admin"])
+    assert (now["email"], now["roles"], now["title"]) == (own.clerk.email, ["User Admin"], "")
 
 
 async def test_what_changed_stands_in_the_trail(app: App) -> None:

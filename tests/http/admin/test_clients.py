@@ -71,6 +71,9 @@ async def test_a_name_that_is_none_is_refused(app: App, admin: str, name: Any) -
     "settings",
     [{"refreshStrict": 1}, {"refreshStrict": "true"}, {"allowedOrigins": "https://a.example"}, {"allowedOrigins": [1]},
      {"allowedOrigins": ["a.example"]}, {"allowedOrigins": ["https://A.example"]}, {"allowedOrigins": ["https://a.example/"]},
+     {"allowedOrigins": ["http://a.example"]}, {"allowedOrigins": ["http://192.0.2.1:3000"]}, {"allowedOrigins": ["https://a.example:443"]},
+     {"allowedOrigins": ["http://localhost:80"]}, {"allowedOrigins": ["https://a.example:65536"]}, {"allowedOrigins": ["https://a.example:"]},
+     {"allowedOrigins": ["https://a.example:x"]}, {"allowedOrigins": ["https://x@a.example"]}, {"allowedOrigins": ["https://a:b:1"]},
      {"allowedOrigins": ["*"]}, {"allowedOrigins": ["null"]}, {"allowedOrigins": ["https://*.a.example"]},
      {"allowedOrigins": ["https://a.example"] * 51}, {"password": {"minLength": 7}}, {"password": {"minLength": 65}},
      {"password": {"minLength": "15"}}, {"password": {"minLength": 15.5}}, {"password": []}, [],
@@ -106,12 +109,16 @@ async def test_a_change_keeps_what_it_does_not_name(app: App, admin: str) -> Non
     made = await create(app, admin, "changing", "Before", settings={"refreshStrict": True})
     renamed = check_success(await app.send("PATCH", f"{BASE}/changing", {"name": "After"}, token=admin))
     assert renamed == {**made, "name": "After"}
-    settings = {"allowedOrigins": ["https://app.example", "http://localhost:3000"], "password": {"minLength": 12}}
+    loopback = ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:8080"]
+    settings = {
+        "allowedOrigins": ["https://app.example", "https://intranet:8443", *loopback],
+        "password": {"minLength": 12},
+    }
     changed = check_success(await app.send("PATCH", f"{BASE}/{made['id']}", {"settings": settings}, token=admin))
     assert changed["name"] == "After"
     assert changed["settings"]["refreshStrict"] is True  # no request takes a rule away that it does not name
     assert changed["settings"]["allowedOrigins"] == settings["allowedOrigins"]
-    more = {"settings": {"password": {"history": 3}, "returnAddresses": ["com.acme.app:/in"], "refreshStrikt": False}}
+    more = {"settings": {"password": {"history": 3}, "returnAddresses": ["com.acme.app:/in"]}}
     changed = check_success(await app.send("PATCH", f"{BASE}/{made['id']}", more, token=admin))
     expected = {"minLength": 12, "characterClasses": 0, "history": 3, "maxAgeDays": 0}
     assert changed["settings"] == {
@@ -127,7 +134,9 @@ async def test_a_change_keeps_what_it_does_not_name(app: App, admin: str) -> Non
 async def test_the_identifier_cannot_be_changed(app: App, admin: str) -> None:
     await create(app, admin, "fixed-name")
     body = {"identifier": "other-name", "id": 1, "suspendedAt": "2020-01-01T00:00:00.000Z"}
-    data = check_success(await app.send("PATCH", f"{BASE}/fixed-name", body, token=admin))
+    error = check_refusal(await app.send("PATCH", f"{BASE}/fixed-name", body, token=admin), 400, "VALIDATION_ERROR")
+    assert [detail["field"] for detail in error["details"]] == ["identifier", "id", "suspendedAt"]
+    data = check_success(await app.get(f"{BASE}/fixed-name", token=admin))
     assert (data["identifier"], data["suspendedAt"]) == ("fixed-name", None)
 
 

@@ -84,7 +84,7 @@ async def test_what_was_read_may_be_sent_back(app: App) -> None:
 @pytest.mark.parametrize(
     ("members", "field"),
     [
-        ({"allowedOrigins": ["https://A.example"]}, "allowedOrigins"),
+        ({"allowedOrigins": ["https://A.example"]}, "allowedOrigins[0]"),
         ({"returnAddresses": ["https://a.example/in", "/in"]}, "returnAddresses[1]"),
         ({"password": {"minLength": 7}}, "password.minLength"),
         ({"sessions": {"idleSeconds": 299}}, "sessions.idleSeconds"),

@@ -62,11 +62,3 @@ async def test_nothing_else_is_there(app: App, path: str) -> None:
 async def test_the_icon_is_where_browsers_look_for_it(app: App) -> None:
     answer = await app.get("/favicon.ico")
     assert (answer.status, answer.headers["content-type"]) == (200, "image/svg+xml")
-
-
-async def test_a_page_with_all_that_it_loads_is_small(app: App) -> None:
-    page = await (await Visitor(app).signed_in()).get("/account")
-    loaded = [(await app.client.get(address)).content for address in await addresses(app)]
-    sizes = [len(gzip.compress(body, 9)) for body in (page.reply.text.encode(), *loaded)]
-    assert sum(sizes) <= 20_000
-    assert len(sizes) <= 7

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
 
 from tests.support.application import App
+from tests.support.form_tokens import right_token
 from tests.support.routes import PAGES, Route, filled
 from tests.support.statements import counted_statements
 from tests.support.visitor import Visitor
@@ -16,12 +18,23 @@ POST = [route for route in PAGES if route.method == "POST"]
 LANGUAGE = "/language"
 
 
+class Tokens(NamedTuple):
+    """Of the page that is posted to in this session; of another page, another session and another browser."""
+
+    right: str
+    of_another_page: str
+    of_another_session: str
+    of_another_browser: str
+
+
 class Variant(NamedTuple):
-    """``headers``: in place of those of our own page; ``token``: makes another one of the right one."""
+    """``headers``: in place of those of our own page; ``token``: makes another one of the right one; ``query``: of the
+    address."""
 
     headers: dict[str, str]
-    token: Callable[[str], str] | None = None
+    token: Callable[[Tokens], str] | None = None
     status: int = 403
+    query: Callable[[Tokens], str] | None = None
 
 
 def changed(token: str) -> str:
@@ -30,23 +43,35 @@ def changed(token: str) -> str:
 
 FOREIGN = {
     "no headers at all": Variant({"Origin": "", "Sec_Fetch_Site": ""}),
-    **{f"site {site}": Variant({"Sec_Fetch_Site": site}) for site in ("cross-site", "same-site", "none", "Same")},
-    **{f"site {site} alone": Variant({"Origin": "", "Sec_Fetch_Site": site}) for site in ("cross-site", "same-site")},
+    **{f"site {site}": Variant({"Sec_Fetch_Site": site})
+       for site in ("cross-site", "same-site", "none", "Same", "same-origin, cross-site", "SAME-ORIGIN")},
+    **{f"site {site} alone": Variant({"Origin": "", "Sec_Fetch_Site": site})
+       for site in ("cross-site", "same-site", "none")},
     **{
         f"origin {origin}": Variant({"Origin": origin})
         for origin in (
             "null", "http://evil.example", "http://127.0.0.1", "http://127.0.0.1:8081", "https://127.0.0.1:8080",
             "http://acme.127.0.0.1:8080", "http://127.0.0.1:8080/", "http://127.0.0.1:8080.evil.example",
             "http://127.0.0.1:8080@evil.example", "HTTP://127.0.0.1:8080", "http://localhost:8080", "file://",
+            "http://127.0.0.1:8080 http://evil.example",
         )
     },
-    **{f"origin {origin} alone": Variant({"Origin": origin, "Sec_Fetch_Site": ""}) for origin in ("null", "http://x.example")},
-    "no token": Variant({}, lambda token: ""),
-    "a changed token": Variant({}, changed),
-    "half a token": Variant({}, lambda token: token[: len(token) // 2]),
-    "a longer token": Variant({}, lambda token: token + "AAAA"),
-    "no base64": Variant({}, lambda token: "ä!" * 20),
-    "padding": Variant({}, lambda token: token + "=="),
+    **{f"origin {origin} alone": Variant({"Origin": origin, "Sec_Fetch_Site": ""})
+       for origin in ("null", "http://x.example", "http://acme.127.0.0.1:8080")},
+    "from our page, by its address alone": Variant(
+        {"Origin": "", "Sec_Fetch_Site": "", "Referer": "http://127.0.0.1:8080/account"}),
+    "no token": Variant({}, lambda of: ""),
+    "a changed token": Variant({}, lambda of: changed(of.right)),
+    "half a token": Variant({}, lambda of: of.right[: len(of.right) // 2]),
+    "halves the other way round": Variant({}, lambda of: of.right[43:] + of.right[:43]),
+    "a longer token": Variant({}, lambda of: of.right + "AAAA"),
+    "no base64": Variant({}, lambda of: "ä!" * 20),
+    "padding": Variant({}, lambda of: of.right + "=="),
+    "zeros": Variant({}, lambda of: "A" * len(of.right)),
+    "of another page": Variant({}, lambda of: of.of_another_page),
+    "of another session": Variant({}, lambda of: of.of_another_session),
+    "of another browser": Variant({}, lambda of: of.of_another_browser),
+    "in the address": Variant({}, lambda of: "", query=lambda of: f"?form={of.right}"),
 }  # fmt: skip
 FORMS = {
     "json": Variant({"Content_Type": "application/json"}, status=415),
@@ -55,46 +80,66 @@ FORMS = {
     "no type": Variant({"Content_Type": "a"}, status=415),
     "compressed": Variant({"Content_Encoding": "gzip"}, status=415),
 }
+VARIANTS = FOREIGN | FORMS
+#: Pages where a file may be chosen read a form of several parts.
+_UPLOADS = ("/console/branding", "/installation/licence")
 
 
 async def signed_in_everywhere(app: App) -> Visitor:
-    """As a user, and as a system admin."""
-    return await (await Visitor(app).signed_in()).system_admin()
+    """As a user, who is an Admin, and as a system admin."""
+    return await (await Visitor(app).signed_in("admin@acme.example")).system_admin()
 
 
-async def token_for(visitor: Visitor, route: Route) -> str:
-    """A right token for a page: the one for the language, where the page itself shows no form of its own now."""
-    page = await visitor.get("/sign-out")
-    path = filled(route.path)
-    found = [form.get("action") for form in page.tree.xpath("//form")]
-    return page.form(path if path in found else LANGUAGE).fields["form"]
+async def tokens_for(app: App, visitor: Visitor, path: str) -> Tokens:
+    other = await signed_in_everywhere(app)
+    beside = Visitor(app, visitor.cookies | {"form": other.cookies["form"]})
+    session = Visitor(app, other.cookies | {"form": visitor.cookies["form"]})
+    return Tokens(
+        await right_token(visitor, path),
+        await right_token(visitor, f"{path}/x"),
+        await right_token(session, path),
+        await right_token(beside, path),
+    )
 
 
-def test_there_is_something_to_try() -> None:
+def writes(seen: list[str]) -> list[str]:
+    """Statements that change something; that it was refused stands in the trail."""
+    starts = ("INSERT INTO", "UPDATE", "DELETE FROM")
+    return [
+        one for one in seen if one.lstrip().upper().startswith(starts) and not re.match(r"\s*\w+( INTO)? audit_", one)
+    ]
+
+
+def test_there_are_forty() -> None:
     assert len(POST) >= 2
-    assert len(FOREIGN) + len(FORMS) >= 30
+    assert len(VARIANTS) >= 40
 
 
-@pytest.mark.parametrize("variant", [*FOREIGN, *FORMS])
 @pytest.mark.parametrize("route", POST, ids=lambda route: route.path)
-async def test_a_forged_post_changes_nothing(app: App, route: Route, variant: str) -> None:
-    chosen = (FOREIGN | FORMS)[variant]
-    visitor = await signed_in_everywhere(app)
-    token = await token_for(visitor, route)
+async def test_a_forged_post_changes_nothing(app: App, route: Route) -> None:
+    visitor, path = await signed_in_everywhere(app), filled(route.path)
+    tokens = await tokens_for(app, visitor, path)
     fields = dict.fromkeys(route.members, "x")
     before = dict(visitor.cookies)
-    page = await visitor.post(
-        filled(route.path), fields | {"form": chosen.token(token) if chosen.token else token}, **chosen.headers
-    )
-    assert page.status == chosen.status, page.reply.text
-    assert visitor.cookies == before
+    for name, variant in VARIANTS.items():
+        if name == "several parts" and route.path in _UPLOADS:
+            continue
+        token = variant.token(tokens) if variant.token else tokens.right
+        address = path + (variant.query(tokens) if variant.query else "")
+        with counted_statements() as seen:
+            page = await visitor.post(address, fields | {"form": token}, **variant.headers)
+        assert page.status == variant.status, (name, page.reply.text)
+        assert writes(seen) == [], name
+        assert visitor.cookies == before, name
     assert (await app.me(cookie=visitor.cookies["session"])).status == 200
+    page = await visitor.post(path, fields | {"form": tokens.right})  # which is what all of them are measured by
+    assert "Nothing was changed" not in page.reply.text, page.reply.text
 
 
 @pytest.mark.parametrize("route", POST, ids=lambda route: route.path)
 async def test_without_the_form_cookie_a_page_says_so(app: App, route: Route) -> None:
     visitor = await signed_in_everywhere(app)
-    token = await token_for(visitor, route)
+    token = await right_token(visitor, filled(route.path))
     del visitor.cookies["form"]
     page = await visitor.post(filled(route.path), {"form": token})
     assert (page.status, page.heading) == (400, "Your browser kept no cookie for this form")
@@ -174,4 +219,4 @@ async def test_an_anonymous_form_that_is_forged_writes_nothing(app: App) -> None
     await visitor.get("/sign-out")
     with counted_statements() as seen:
         await visitor.post("/sign-out", {"form": "x"}, Origin="http://evil.example")
-    assert not [one for one in seen if one.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE"))]
+    assert writes(seen) == []

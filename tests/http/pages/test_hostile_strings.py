@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 from urllib.parse import quote
 
@@ -10,34 +9,10 @@ import pytest
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
+from tests.support.hostile_texts import STRINGS
 from tests.support.single_sign_on import add_provider
 from tests.support.visitor import Page, Visitor
 
-_OPEN = [
-    "",
-    '"',
-    "'",
-    ">",
-    '">',
-    "'>",
-    "</title>",
-    "</textarea>",
-    "</script>",
-    "-->",
-    "</style>",
-    "]]>",
-    '\\"',
-    "`",
-    "&quot;",
-]
-_INSIDE = [
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<svg/onload=alert(1)>",
-    " onfocus=alert(1) autofocus ", " style=color:red ", "<b>", "<!--", "<a href=javascript:alert(1)>",
-    "{{ 7 * 7 }}", "{% raw %}", "%(x)s %s %d", "%",
-    "<meta http-equiv=refresh content=0>", "<base href=//evil.example>", "<form action=//evil.example>", "&lt;b&gt;",
-    "<input name=form value=x>", "javascript:alert(1)", "<ſcript>", "＜script＞",
-]  # fmt: skip
-STRINGS = [before + inside for before, inside in itertools.product(_OPEN, _INSIDE)]
 HARMLESS = "harmless"
 _OIDC = {"issuer": "https://x.okta.example", "clientId": "c"}
 

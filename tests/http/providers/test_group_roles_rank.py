@@ -158,7 +158,7 @@ async def test_an_admins_save_lets_admins_in_again(app: App, by: str) -> None:
 async def test_what_says_nothing_of_people_does_not_need_an_admin(app: App) -> None:
     async with oidc_provider(app) as company:
         clerk = (await member(app, company.client, "User Admin")).token
-        same = {"name": "other", "createUsers": True, "oidc": {"issuer": company.op.issuer}}
+        same = {"createUsers": True, "oidc": {"issuer": company.op.issuer}}
         for members in ({"displayName": "A new name"}, {}, same, {"oidc": {"clientSecret": "another"}}):
             assert (await company.change(token=clerk, **members))["reachesAdmins"] is True, members
         for act in ("switch-off", "switch-on"):

@@ -95,7 +95,7 @@ async def test_a_secret_is_not_shown_to_another_directory_or_cloud(caller: Edito
 
 ENTRAS: dict[str, tuple[dict[str, Any], str]] = {
     "no applications": ({**ENTRA, "applications": []}, "entra.applications"),
-    "no list of them": ({"directory": DIRECTORY}, "entra"),
+    "no list of them": ({"directory": DIRECTORY}, "entra.applications"),
     "neither kind of token": ({**ENTRA, "graphTokens": False}, "entra.clientId"),
     "a scope with a blank": ({**ENTRA, "scopes": ["a b"]}, "entra.scopes"),
     "an empty scope": ({**ENTRA, "scopes": [""]}, "entra.scopes"),

@@ -52,7 +52,7 @@ async def test_nor_does_one_with_dynamics(app: App) -> None:
     client = await new_client(app)
     settings = {"directory": "c0c0c0c0-1111-4111-8111-111111111111", "clientId": "0a0a0a0a-1111-4111-8111-0000000000aa",
                 "organization": "https://contoso.crm.dynamics.com"}  # fmt: skip
-    body = {"name": "crm", "kind": "dynamics", "returnAddresses": [APP], "dynamics": settings}
+    body = {"name": "crm", "returnAddresses": [APP], "dynamics": settings}
     made = await app.post(f"/api/admin/clients/{client}/providers", body, token=await app.admin_token())
     check_success(made, 201)
     path = f"/api/client/auth/ms-dynamics?client={client}&response=code&returnTo={APP}"

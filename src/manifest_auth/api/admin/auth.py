@@ -100,7 +100,8 @@ async def _me(ctx: RequestContext, call: Call[None]) -> AdminMeData:
 _BASE = "/api/admin/auth"
 ROUTES = (
     Route("POST", f"{_BASE}/sign-in", _sign_in, Access.OPEN, "Sign in as a system admin",
-          limit=AUTH_LIMIT, refusals=(InvalidCredentials, MfaRequired, AccountDisabled, RateLimited, Overloaded)),
+          limit=AUTH_LIMIT, ignore_unknown=True,
+          refusals=(InvalidCredentials, MfaRequired, AccountDisabled, RateLimited, Overloaded)),
     Route("POST", f"{_BASE}/sign-in/continue", _continue, Access.OPEN,
           "Complete a sign-in as a system admin with a code of the second factor", limit=AUTH_LIMIT,
           refusals=(MfaRequired, InvalidToken, TokenExpired, AccountDisabled, RateLimited)),

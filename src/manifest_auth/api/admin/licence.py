@@ -85,6 +85,14 @@ async def _read(ctx: RequestContext, call: Call[None]) -> LicenceData:
 
 _PATH = "/api/admin/license-on-prem"
 ROUTES = (
-    Route("POST", _PATH, _install, Access.ADMIN, "Install an on-premise licence key", refusals=(LicenseInvalid,)),
+    Route(
+        "POST",
+        _PATH,
+        _install,
+        Access.ADMIN,
+        "Install an on-premise licence key",
+        ignore_unknown=True,
+        refusals=(LicenseInvalid,),
+    ),
     Route("GET", _PATH, _read, Access.ADMIN, "The state of the licence"),
 )

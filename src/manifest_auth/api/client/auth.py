@@ -189,9 +189,9 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
 _BASE = "/api/client/auth"
 ROUTES = (
     Route("POST", f"{_BASE}/sign-in", _sign_in, Access.OPEN, "Sign in with e-mail and password",
-          limit=AUTH_LIMIT, refusals=_REFUSED_SIGN_IN),
+          limit=AUTH_LIMIT, ignore_unknown=True, refusals=_REFUSED_SIGN_IN),
     Route("POST", f"{_BASE}/refresh", _refresh, Access.OPEN, "Get new tokens for a refresh token",
-          limit=AUTH_LIMIT, refusals=_REFUSED_SESSION),
+          limit=AUTH_LIMIT, ignore_unknown=True, refusals=_REFUSED_SESSION),
     Route("POST", f"{_BASE}/sign-out", _sign_out, Access.CLIENT, "End this session", limit=AUTH_LIMIT),
     Route("POST", f"{_BASE}/sign-out-all", _sign_out_all, Access.CLIENT, "End all of your sessions",
           limit=AUTH_LIMIT),

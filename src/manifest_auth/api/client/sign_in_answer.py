@@ -7,7 +7,7 @@ import msgspec
 from manifest_auth.http import Answer, Header, Time, Wire, ok
 from manifest_auth.http.sign_in_cookies import cookies_of
 from manifest_auth.permissions import role_names
-from manifest_auth.services import RequestContext
+from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.text.canonical import when
 
@@ -34,6 +34,7 @@ class SignInData(Wire, frozen=True):
 def signed_in_answer(ctx: RequestContext, signed_in: SignedIn, headers: tuple[Header, ...] = ()) -> Answer[SignInData]:
     """Tokens and user in the envelope, and the cookies."""
     user = signed_in.user
+    ctx.owner = Owner(signed_in.tenant.settings, user.roles)
     shown = WireUser.of(user, roles=role_names(user.roles), client_id=signed_in.tenant.identifier)
     due = True if signed_in.password_due else msgspec.UNSET
     factor_due = when(signed_in.factor_due_at) if signed_in.factor_due_at is not None else msgspec.UNSET

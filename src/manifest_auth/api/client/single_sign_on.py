@@ -224,7 +224,7 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
             return await step.begin_after_provider(ctx, due, call.head)
         return redirect_outcome(ctx, outcome, 303, clear_flow_cookie(ctx, flow, cross_site=True))
     check_media_type(call.head)
-    body = convert(parse(call.body), SamlBody)
+    body = convert(parse(call.body), SamlBody, ignore_unknown=True)
     received = ReceivedResponse(body.saml_response, body.relay_state, client)
     flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(ctx, call.head))
     if outcome.signed_in is not None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from graphql import (
     DocumentNode,
+    FieldNode,
     GraphQLError,
     NoSchemaIntrospectionCustomRule,
     OperationType,
@@ -19,12 +20,15 @@ from manifest_auth.api.graphql import limits
 from manifest_auth.api.graphql.plan import Plan
 from manifest_auth.api.graphql.plan import build as build_plan
 from manifest_auth.api.graphql.schema import SCHEMA
+from manifest_auth.services import Mutation
 
 MAX_CACHED = 1000
 #: A parsed document takes about 250 bytes per character, so the whole cache stays below 32 MiB.
 MAX_CACHED_TEXT = 128 * 1024
 MAX_CACHED_LENGTH = 8 * 1024
 MAX_ERRORS = 5
+#: Of a mutation in the log.
+_LONGEST_NAME, _MOST_FIELDS = 64, 10
 
 
 class Prepared(NamedTuple):
@@ -38,6 +42,14 @@ class Prepared(NamedTuple):
         """The type of the named, or the only, operation; None when there is no such operation."""
         found = get_operation_ast(self.document, name) if self.document else None
         return found.operation if found else None
+
+    def mutation(self, name: str | None) -> Mutation | None:
+        """What the log says of the named, or the only, operation; None when it is no mutation."""
+        found = get_operation_ast(self.document, name) if self.document else None
+        if found is None or found.operation is not OperationType.MUTATION:
+            return None
+        fields = [one.name.value for one in found.selection_set.selections if isinstance(one, FieldNode)]
+        return Mutation(found.name.value[:_LONGEST_NAME] if found.name else "", tuple(fields[:_MOST_FIELDS]))
 
 
 class Documents:

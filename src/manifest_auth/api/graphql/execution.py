@@ -84,6 +84,8 @@ async def _run(ctx: RequestContext, head: Head, request: _Request, *, by_get: bo
     operation = prepared.operation(request.operation)
     if by_get and operation not in (None, OperationType.QUERY):
         raise MethodNotAllowed("POST")
+    if operation is OperationType.MUTATION:
+        ctx.mutation = prepared.mutation(request.operation)
     if prepared.errors or prepared.document is None:
         return _request_error(prepared.errors, kind, ctx)
     if operation is None:

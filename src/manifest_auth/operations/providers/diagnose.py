@@ -46,5 +46,7 @@ async def _diagnose(ctx: RequestContext, client: str, provider: Provider, outgoi
     async for found in KINDS[provider.kind].diagnose(ctx, client, provider, outgoing):
         yield found
     rules = provider.rules
+    if rules.second_factor == "claims" and not (rules.amr or rules.acr):
+        yield Finding("note", "No claim is accepted as a second factor: amr and acr are empty, so we ask every time")
     if not rules.group_roles and not rules.default_roles and rules.create_users:
         yield Finding("bad", "It creates users but gives no role: set groupRoles or defaultRoles")

@@ -62,6 +62,7 @@ async def overview(ctx: RequestContext, found: Loaded, head: Head) -> View:
         create_users=rules.create_users,
         default_roles=tuple(role.value for role in rules.default_roles),
         groups=len(rules.group_roles),
+        second_factor=rules.second_factor if found.signs_in else "",
         next=next(step for step in head.steps if step.key == following),
     )
     return await view(ctx, overview, "console/provider.html")
@@ -120,6 +121,7 @@ async def _rules(ctx: RequestContext, found: Loaded, head: Head) -> View:
         domains=rows,
         group_separator=rules.group_separator,
         return_addresses=addresses,
+        factor=provider_rules.factor_rule(rules) if found.signs_in else None,
     )
     return await view(ctx, model, "console/provider_rules.html")
 
@@ -148,6 +150,7 @@ async def _rules_again(ctx: RequestContext, call: PageCall[RulesForm]) -> View |
         domains=rows,
         group_separator=form.groupSeparator,
         return_addresses=form.returnAddresses,
+        factor=provider_rules.typed_factor_rule(form) if found.signs_in else None,
     )
     return await view(ctx, model)
 

@@ -39,6 +39,11 @@ class Loaded(NamedTuple):
     data: Any
     members: dict[str, Any]
 
+    @property
+    def signs_in(self) -> bool:
+        """Whether people sign in there; else apps show its tokens."""
+        return bool(KINDS[self.provider.kind].start)
+
     def head(self, step: str, *, saved: bool = False) -> Head:
         provider = self.provider
         path = path_of(provider.name)
@@ -47,7 +52,7 @@ class Loaded(NamedTuple):
             display_name=provider.display_name,
             preset=fitting(provider.kind, provider.issuer),
             path=path,
-            steps=steps_of(path, signs_in=bool(KINDS[provider.kind].start)),
+            steps=steps_of(path, signs_in=self.signs_in),
             current=step,
             is_on=provider.disabled_at is None,
             reaches_admins=bool(provider.reaches_admins),
@@ -64,6 +69,8 @@ def _gives(rules: Rules) -> Iterator[str]:
         yield f"Everyone who signs in with it gets: {', '.join(role.value for role in rules.default_roles)}."
     for one in rules.group_roles:
         yield f"The group {one.group} gives: {', '.join(role.value for role in one.roles)}."
+    if rules.second_factor == "claims":
+        yield f"It answers for the second factor where it sends: {', '.join((*rules.amr, *rules.acr)) or 'nothing'}."
     if rules.domains:
         yield f"It vouches for addresses of: {', '.join(rules.domains)}."
 

@@ -13,10 +13,10 @@ CALLBACK, ENTITY, ACS, METADATA = "callback_url", "entity_id", "acs_url", "metad
 
 
 class Preset(NamedTuple):
-    """``key``: in addresses; ``name``: suggested for the provider; ``ours``: what of ours is typed in there, and under
-    which words; ``there``: what to do there, in order; ``hints``: about our fields, by their paths; ``values``: what
-    they begin with; ``groups``: how groups arrive; ``fits``: a pattern of what a provider that is set up calls
-    itself; ``is_generic``: for all that have no line."""
+    """``key``: in addresses; ``name``: suggested for the provider; ``ours``: what of ours is typed in there, and
+    under which words; ``there``: what to do there, in order; ``hints``: about our fields, by their paths;
+    ``values``: what they begin with; ``rules``: those that it is made with; ``groups``: how groups arrive;
+    ``fits``: a pattern of what a provider that is set up calls itself; ``is_generic``: for all that have no line."""
 
     key: str
     title: str
@@ -28,6 +28,7 @@ class Preset(NamedTuple):
     there: tuple[str, ...]
     hints: Mapping[str, str] = _NOTHING
     values: Mapping[str, Any] = _NOTHING
+    rules: Mapping[str, Any] = _NOTHING
     groups: str = "Write each group exactly as the provider sends it, capital letters and all."
     fits: str = ""
     is_generic: bool = False
@@ -132,6 +133,7 @@ PRESETS = (
             "oidc.clientId": "Ends in .apps.googleusercontent.com.",
         },
         values={"oidc": {"issuer": "https://accounts.google.com"}},
+        rules={"stepUpWithoutTime": True},
         groups="Google sends no groups with OpenID Connect: give the roles that everyone gets, and others by hand.",
         fits=r"\Ahttps://accounts\.google\.com\Z",
     ),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.pages.console.provider_views import DomainRow, RoleRow
+from manifest_auth.pages.console.provider_views import DomainRow, FactorRule, RoleRow
 from manifest_auth.permissions import Role
+from manifest_auth.providers.settings import Rules
 from manifest_auth.tenants.claims import Claim
 
 MOST_DOMAINS = 50  # in the form, which may have a hundred fields
@@ -17,7 +18,8 @@ MOST_DOMAINS = 50  # in the form, which may have a hundred fields
 
 def _attributes() -> dict[str, str]:
     """Names of the form's fields, by those of the model's attributes."""
-    names = {"createUsers": "createUsers", "groupSeparator": "groupSeparator", "returnAddresses": "returnAddresses"}
+    own = ("createUsers", "groupSeparator", "returnAddresses", "secondFactor", "amr", "acr", "stepUpWithoutTime")
+    names = {name: name for name in own}
     for role in Role:
         names |= {groups_of(role): groups_field(role.value), everyone_of(role): everyone_field(role.value)}
     return names | {f"domain{number}": f"domain{number}" for number in range(MOST_DOMAINS)}
@@ -47,6 +49,10 @@ if TYPE_CHECKING:
         createUsers: str = ""
         groupSeparator: str = ""
         returnAddresses: str = ""
+        secondFactor: str = ""
+        amr: str = ""
+        acr: str = ""
+        stepUpWithoutTime: str = ""
 else:
     _NAMES = _attributes()
     RulesForm = msgspec.defstruct(
@@ -72,9 +78,27 @@ def body_of(form: RulesForm, shown: Iterable[str], listed: Iterable[str]) -> dic
         "groupRoles": [{"group": group, "roles": roles} for group, roles in groups.items()],
         "defaultRoles": [role.value for role in Role if getattr(form, everyone_of(role))],
         "groupSeparator": form.groupSeparator,
-        "returnAddresses": [line.strip() for line in form.returnAddresses.splitlines() if line.strip()],
+        "returnAddresses": _lines(form.returnAddresses),
         "domains": list(dict.fromkeys([*kept, *chosen])),
+        "secondFactor": form.secondFactor or "trust",
+        "amr": _lines(form.amr),
+        "acr": _lines(form.acr),
+        "stepUpWithoutTime": bool(form.stepUpWithoutTime),
     }
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def factor_rule(rules: Rules) -> FactorRule:
+    """What the form shows of the rule for the second factor."""
+    return FactorRule(rules.second_factor, "\n".join(rules.amr), "\n".join(rules.acr), rules.step_up_without_time)
+
+
+def typed_factor_rule(form: RulesForm) -> FactorRule:
+    """The same, as it was typed."""
+    return FactorRule(form.secondFactor, form.amr, form.acr, bool(form.stepUpWithoutTime))
 
 
 def typed_roles(form: RulesForm) -> tuple[RoleRow, ...]:

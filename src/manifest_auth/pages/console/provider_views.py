@@ -127,13 +127,26 @@ class DomainRow(NamedTuple):
     counts: bool
 
 
+class FactorRule(NamedTuple):
+    """Who answers for the second factor: ``trust``, ``claims`` or ``ask``; ``amr``, ``acr``: accepted values, one a
+    line; ``without_time``: a sign-in there is a recent proof though no time arrives."""
+
+    answers: str
+    amr: str
+    acr: str
+    without_time: bool
+
+
 class RulesView(msgspec.Struct, frozen=True):
+    """``factor``: None where no one signs in at the provider."""
+
     head: Head
     create_users: bool
     roles: tuple[RoleRow, ...]
     domains: tuple[DomainRow, ...]
     group_separator: str
     return_addresses: str
+    factor: FactorRule | None
 
 
 class Finding(NamedTuple):
@@ -182,6 +195,7 @@ class OverviewView(msgspec.Struct, frozen=True):
     create_users: bool
     default_roles: tuple[str, ...]
     groups: int
+    second_factor: str
     next: Step
 
 

@@ -82,7 +82,7 @@ async def _new(ctx: RequestContext, call: PageCall[NewQuery]) -> View | Answer[N
 
 async def _make(ctx: RequestContext, call: PageCall[TheirsForm]) -> View | Answer[None]:
     form, preset = call.fields, _preset(call.fields.preset)
-    members = {"name": form.name, "enabled": False, **await theirs(ctx, preset.kind, form)}
+    members = {"name": form.name, "enabled": False, **preset.rules, **await theirs(ctx, preset.kind, form)}
     with at_fields():
         body = convert(members, ProviderBody)
         make, by_admin = await prepare(ctx, ctx.user.client, body), accounts.is_admin(ctx)

@@ -202,7 +202,7 @@ async def _end_session(ctx: RequestContext, user_id: int, form: UserForm) -> str
 
 
 async def _end_sessions(ctx: RequestContext, user_id: int, form: UserForm) -> str:
-    await ctx.store.write(lambda unit: accounts.enduser_lists.sessions_of(unit, ctx, user_id))
+    await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, user_id))
     return "sessions"
 
 

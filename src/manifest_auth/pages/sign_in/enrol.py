@@ -140,7 +140,7 @@ async def _enrol(ctx: RequestContext, call: PageCall[EnrolForm]) -> View | Answe
             path = ways.address(step.ENROL, form.s) if form.s else step.ENROL
             return see_other(path, (step.cookie(ctx, challenge, challenges.ENROL_S),))
         if form.act == "passkey":
-            given = Given(new_passkey=passkey.read(form.credential), name=form.name.strip())
+            given = Given(new_passkey=passkey.read(form.credential, passkey.NOT_MADE), name=form.name.strip())
         else:
             require(otp=form.otp.strip())
             given = Given(otp=form.otp.strip())

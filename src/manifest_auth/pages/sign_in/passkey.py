@@ -38,12 +38,13 @@ class PasskeyForm(msgspec.Struct, frozen=True):
     credential: Credential = ""
 
 
-def read(text: str) -> dict[str, Any]:
-    """The credential that a module put into a field. Raises ValidationError, also for none: then no script ran."""
+def read(text: str, problem: str = NOT_ACCEPTED) -> dict[str, Any]:
+    """The credential that a module put into a field. Raises ValidationError that says ``problem``, also for none: then
+    no script ran."""
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        raise ValidationError(details=[("", NOT_ACCEPTED)], reason="no credential in the form") from None
+        raise ValidationError(details=[("", problem)], reason="no credential in the form") from None
 
 
 def as_json(options: dict[str, Any]) -> str:

@@ -44,6 +44,9 @@ SENTENCES = frozenset(
         _("You are not signed in any more"),
         _("You may not do this any more"),
         _("Another session of this browser started this"),
+        # a new proof of who is signed in
+        _("You signed in as another person"),
+        _("The provider did not ask you to sign in again"),
     )
 )
 

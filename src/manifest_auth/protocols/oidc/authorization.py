@@ -22,6 +22,8 @@ def address(found: Discovered, registration: Registration, asked: Authorization)
         "login_hint": asked.login_hint,
         "prompt": asked.prompt,
         "max_age": asked.max_age,
+        "acr_values": asked.acr_values,
+        "claims": asked.claims,
     }
     given = urlencode({name: text for name, text in query.items() if text is not None}, quote_via=quote)
     return f"{found.authorization_endpoint}{'&' if '?' in found.authorization_endpoint else '?'}{given}"

@@ -35,7 +35,7 @@ class Discovered(NamedTuple):
 
 class Authorization(NamedTuple):
     """Parameters of one authorization request. ``challenge``: of PKCE, S256; ``max_age``: seconds since the person
-    authenticated, at most."""
+    authenticated, at most; ``acr_values``: levels that are wished for, separated by blanks; ``claims``: JSON."""
 
     state: str
     nonce: str
@@ -44,6 +44,8 @@ class Authorization(NamedTuple):
     login_hint: str | None = None
     prompt: str | None = None
     max_age: int | None = None
+    acr_values: str | None = None
+    claims: str | None = None
 
 
 class Answer(NamedTuple):

@@ -8,6 +8,9 @@ from manifest_auth.protocols.oidc import id_token
 from manifest_auth.protocols.oidc.errors import Refused
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable, parse
 
+#: How and when the user authenticated: the ID token alone says so, since it alone is about this authentication.
+_OF_AUTHENTICATION = frozenset({"amr", "acr", "acrs", "auth_time"})
+
 
 async def fetch(outgoing: Outgoing, address: str, access_token: str, deadline: Deadline) -> Reply:
     """The unchecked answer. Raises Unreachable for a broken provider, Refused for another error."""
@@ -57,8 +60,9 @@ def check_signed(claims: dict[str, Any], issuer: str, client_id: str, trusted: t
 
 
 def merged(token_claims: dict[str, Any], info: dict[str, Any]) -> dict[str, Any]:
-    """The claims of both. The ID token's claims win; ``email_verified`` comes from the source of the e-mail address."""
-    both = {**info, **token_claims}
+    """The claims of both. The ID token's claims win, and it alone says how the user authenticated; ``email_verified``
+    comes from the source of the e-mail address."""
+    both = {name: value for name, value in info.items() if name not in _OF_AUTHENTICATION} | token_claims
     marks = (
         (info, token_claims)
         if "email" not in token_claims

@@ -36,12 +36,14 @@ _SCRIPT_HASH: Final = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()
 
 
 def authn_request(
-    request_id: str, issued_at_ms: int, destination: str, issuer: str, acs: str, force: bool = False
-) -> bytes:
+    request_id: str, issued_at_ms: int, destination: str, issuer: str, acs: str, force: bool = False,
+    contexts: tuple[str, ...] = (),
+) -> bytes:  # fmt: skip
     """An unsigned AuthnRequest. ``request_id``: an XML name, which starts with a letter or ``_``.
 
-    ``force``: the user must authenticate again. There is no NameIDPolicy: providers send their configured NameID, some
-    refuse other formats, and djangosaml2idp refuses a policy without a format.
+    ``force``: the user must authenticate again; ``contexts``: in one of these ways (SAML core 3.3.2.2.1). There is no
+    NameIDPolicy: providers send their configured NameID, some refuse other formats, and djangosaml2idp refuses a policy
+    without a format.
     """
     members = {
         "ID": request_id,
@@ -54,6 +56,10 @@ def authn_request(
     }
     root = etree.Element(protocol("AuthnRequest"), members, {"samlp": PROTOCOL, "saml": ASSERTION})
     etree.SubElement(root, assertion("Issuer")).text = issuer
+    if contexts:
+        asked = etree.SubElement(root, protocol("RequestedAuthnContext"), {"Comparison": "exact"})
+        for context in contexts:
+            etree.SubElement(asked, assertion("AuthnContextClassRef")).text = context
     return bytes(etree.tostring(root))
 
 

@@ -1,6 +1,6 @@
 """E-mails to users about their second factors: a function for each.
 
-No input or output.
+No input or output. ``address``: the network address that the act came from.
 """
 
 from __future__ import annotations
@@ -11,16 +11,12 @@ from manifest_auth.runtime.mail.writing import sentence as _
 _ALL_IS_WELL = _("If it was you, you need not do anything.")
 
 
-def factor_enrolled(to: Reader, address: str, *, is_passkey: bool) -> Email:
-    """To a user for whom a second factor was set up. ``address``: from which network address."""
-    if is_passkey:
-        done = _("A passkey was set up for your account at %(client)s, from the address %(at)s.", at=address)
-    else:
-        done = _("An authenticator app was set up for your account at %(client)s, from the address %(at)s.", at=address)
+def app_added(to: Reader, address: str) -> Email:
+    """To a user who has an authenticator app from now on. ``address``: from which network address."""
     return write(
         to,
         _("%(client)s: a second factor was set up"),
-        done,
+        _("An authenticator app was set up for your account at %(client)s, from the address %(at)s.", at=address),
         _("All other devices are signed out."),
         _ALL_IS_WELL,
         _(
@@ -97,4 +93,50 @@ def factors_reset(to: Reader) -> Email:
         ),
         _("At the next sign-in you can set a second factor up again."),
         _("If you did not ask for this, tell those who manage your account."),
+    )
+
+
+def passkey_added(to: Reader, address: str) -> Email:
+    """To a user who has a new passkey. ``address``: the IP address that it was added from."""
+    return write(
+        to,
+        _("%(client)s: a passkey was added"),
+        _(
+            "A passkey was added to your account at %(client)s, from the address %(address)s. It signs in without a "
+            "password.",
+            address=address,
+        ),
+        _(
+            "If it was not you, remove it in your account, change your password, and tell those who manage your "
+            "account."
+        ),
+    )
+
+
+def passkey_removed(to: Reader, address: str) -> Email:
+    """To a user one of whose passkeys was removed. ``address``: the IP address that asked for it."""
+    return write(
+        to,
+        _("%(client)s: a passkey was removed"),
+        _(
+            "A passkey was removed from your account at %(client)s, from the address %(address)s. It does not sign in "
+            "any more.",
+            address=address,
+        ),
+        _("If it was not you, change your password, and tell those who manage your account."),
+    )
+
+
+def passkey_copied(to: Reader, address: str) -> Email:
+    """To a user whose passkey answered with a counter that did not go on. ``address``: the IP address it came from."""
+    return write(
+        to,
+        _("%(client)s: a sign-in with your passkey was refused"),
+        _(
+            "A sign-in to your account at %(client)s with your passkey was refused. It came from the address "
+            "%(address)s. The passkey's counter did not go on, as when someone has a copy of the passkey. Two attempts "
+            "at the same moment look the same.",
+            address=address,
+        ),
+        _("If it was not you, remove the passkey in your account, and tell those who manage your account."),
     )

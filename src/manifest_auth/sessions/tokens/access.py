@@ -110,6 +110,10 @@ def _is_signed_by(key: Key, token: str) -> bool:
     return True
 
 
+def _is_compact(token: str) -> bool:
+    return len(token) <= MAX_LENGTH and _COMPACT.match(token) is not None
+
+
 class _Known(NamedTuple):
     """Verified tokens by text. Two members instead of a dictionary by purpose, since hashing an enum member is a Python
     call."""
@@ -154,16 +158,23 @@ class VerifiedTokens:
             raise TokenExpired(reason="access token")
         return found
 
+    def issued(self, token: str, now_ms: int) -> Verified | None:
+        """The content of a user's access token of this server, also of one that has expired."""
+        with contextlib.suppress(InvalidToken):
+            payload = self._signed_by_us(Purpose.ACCESS, token) if _is_compact(token) else None
+            return None if payload is None else self._claims(Purpose.ACCESS, payload, now_ms)
+        return None
+
     def signed_for(self, purpose: Purpose, token: str, now_ms: int) -> Verified | None:
         """The content of a token that was refused for another purpose, if it is valid for this one."""
-        payload = self._signed_by_us(purpose, token) if len(token) <= MAX_LENGTH and _COMPACT.match(token) else None
+        payload = self._signed_by_us(purpose, token) if _is_compact(token) else None
         with contextlib.suppress(InvalidToken):
             found = None if payload is None else self._claims(purpose, payload, now_ms)
             return found if found is not None and found.exp * 1000 > now_ms else None
         return None
 
     async def _verify(self, purpose: Purpose, token: str, now_ms: int) -> Verified:
-        if len(token) > MAX_LENGTH or not _COMPACT.match(token):
+        if not _is_compact(token):
             raise InvalidToken(reason="access token: shape")
         payload = self._signed_by_us(purpose, token)
         if payload is None and await self._ring.refresh():

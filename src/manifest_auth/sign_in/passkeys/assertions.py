@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from manifest_auth import audit, tenants
+from manifest_auth.accounts import factor_notices
 from manifest_auth.accounts.factors import passkey_rows
 from manifest_auth.accounts.factors.passkey_rows import Passkey
-from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import Asserted, Descriptor, Expected, Known, Refused
-from manifest_auth.runtime import mail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import relying_party
 from manifest_auth.sign_in.passkeys.relying_party import RelyingParty
@@ -51,11 +49,9 @@ def accept(unit: TenantUnit, ctx: RequestContext, user: User, row: Passkey, asse
     that is recorded, and the user is told; the passkey is kept, since a race looks the same."""
     if passkey_rows.use(unit, row, asserted.counter, int(asserted.backup_state), ctx.now):
         return True
-    subject = f"user:{user.id}"
     if passkey_rows.get(unit, user.id, row.id) is not None:
-        audit.record(unit, ctx, Event.PASSKEY_COUNTER_REGRESSED, subject, passkey=row.id)
-        notice = mail.passkey_copied(reader(user, tenants.get(unit, user.tenant_id)), ctx.address)
-        ctx.services.mail_queue.add(unit, notice, "passkey", subject)
+        queue = ctx.services.mail_queue
+        factor_notices.tell(unit, ctx, queue, user, Event.PASSKEY_COUNTER_REGRESSED, passkey=row.id)
     return False
 
 

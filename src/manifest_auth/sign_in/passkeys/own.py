@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import factors, users
+from manifest_auth.accounts import factor_notices, factors, users
 from manifest_auth.accounts.factors import Kind, passkey_rows
 from manifest_auth.accounts.factors.passkey_rows import Passkey
-from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import InvalidToken, NotFound, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import Refused
-from manifest_auth.runtime import mail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import challenges, registration
 from manifest_auth.sign_in.passkeys.registration import Added
@@ -108,8 +106,7 @@ async def remove(ctx: RequestContext, passkey_id: str) -> None:
             factors.check_removable(user.factors, user.roles, tenants.settings_of(tenant.settings), Kind.PASSKEY)
         passkey_rows.drop(bound, user.id, passkey_id)
         factors.removed(bound, user.id, user.factors, ctx.now, but=caller.session_id)
-        audit.record(bound, ctx, Event.PASSKEY_REMOVED, caller.actor, passkey=passkey_id)
-        notice = mail.passkey_removed(reader(user, tenant), ctx.address)
-        return ctx.services.mail_queue.add(bound, notice, "passkey", caller.actor)
+        queue = ctx.services.mail_queue
+        return factor_notices.tell(bound, ctx, queue, user, Event.PASSKEY_REMOVED, passkey=passkey_id)
 
     ctx.services.mail_queue.send_soon(ctx.request_id, await ctx.services.store.write(work))

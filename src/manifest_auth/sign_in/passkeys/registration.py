@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from manifest_auth import audit, tenants
-from manifest_auth.accounts import factors
+from manifest_auth import tenants
+from manifest_auth.accounts import factor_notices, factors
 from manifest_auth.accounts.factors import Kind, passkey_rows
 from manifest_auth.accounts.factors.passkey_rows import Passkey
-from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict
 from manifest_auth.mail_queue import Queued
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import Expected, Person
-from manifest_auth.runtime import mail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import assertions, relying_party
 from manifest_auth.store import SystemUnit
@@ -58,7 +56,7 @@ def add(
     Raises Refused, ValidationError for the name, Conflict where passkeys are off, or no more are allowed, or the
     credential is registered already.
     """
-    bound, services, subject = unit.of(tenant.id), ctx.services, f"user:{user.id}"
+    bound, services = unit.of(tenant.id), ctx.services
     check_name(name)
     party = relying_party.current(unit, services.settings)
     found = webauthn.verify_registration(credential, Expected(challenge, party.id, party.origins))
@@ -86,9 +84,9 @@ def add(
     passkey_rows.add(bound, row)
     relying_party.keep(unit, party.id)
     codes = factors.added(bound, services.random, user.id, user.factors, Kind.PASSKEY, ctx.now, but=but)
-    audit.record(bound, ctx, Event.PASSKEY_ADDED, subject, passkey=row.id, name=row.name, provider=provider or "")
-    notice = mail.passkey_added(reader(user, tenant), ctx.address)
-    return Added(row, codes, services.mail_queue.add(bound, notice, "passkey", subject))
+    detail = {"passkey": row.id, "name": row.name, "provider": provider or ""}
+    told = factor_notices.tell(bound, ctx, services.mail_queue, user, Event.PASSKEY_ADDED, **detail)
+    return Added(row, codes, told)
 
 
 def check_name(name: str) -> None:

@@ -21,6 +21,7 @@ from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import Identity, LinkedBy, Provider, ProviderEmail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
+from manifest_auth.sign_in.providers.proof import Proof
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
 from manifest_auth.text.canonical import check_email, clean_name, email_key
@@ -38,18 +39,6 @@ _NO_ACCOUNT = "You have no account here that belongs to this identity"
 _NO_ADDRESS = "The identity provider gives no valid e-mail address"
 _NO_ROLE = "Your account at the identity provider gives you no role here"
 _NO_GROUPS = "Your account at the identity provider is in more groups than it tells us"
-_LAST_S = 253_402_300_800  # the year 10000
-
-
-class Proof(NamedTuple):
-    """How the provider authenticated the person: ``amr``, ``acr`` and ``auth_time`` (OpenID Connect Core, section 2),
-    or authentication context and instant (SAML core, section 2.7.2); empty where it does not say. ``at``: the same
-    time in milliseconds, None where it does not say."""
-
-    amr: tuple[str, ...] = ()
-    acr: str = ""
-    auth_time: str = ""
-    at: int | None = None
 
 
 class Person(NamedTuple):
@@ -259,20 +248,6 @@ def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     if isinstance(value, str):
         return (value,)
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
-
-
-def proof_of(claims: Mapping[str, Any]) -> Proof:
-    """The proof of verified claims. Values of other types count as absent."""
-    amr, acr, at = claims.get("amr"), claims.get("acr"), claims.get("auth_time")
-    methods = tuple(one for one in amr if isinstance(one, str)) if isinstance(amr, list) else ()
-    number: float | None = at if isinstance(at, int | float) and not isinstance(at, bool) else None
-    has_time = number is not None and 0 < number < _LAST_S  # a float is legal; it may be infinite
-    return Proof(
-        methods,
-        acr if isinstance(acr, str) else "",
-        "" if number is None else str(number),
-        int(number * 1000) if number is not None and has_time else None,
-    )
 
 
 def _no_role(person: Person) -> str:

@@ -22,7 +22,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals
 from manifest_auth.sign_in.early_refusals import START_AGAIN
 from manifest_auth.sign_in.identity import BrowserCookies
-from manifest_auth.sign_in.providers import provider_flow, provider_tries
+from manifest_auth.sign_in.providers import provider_factors, provider_flow, provider_tries
 from manifest_auth.sign_in.providers.kind import CookieOf, SignInStart
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.text import base64url
@@ -60,6 +60,8 @@ async def start_code_flow(
     callback = addresses.chosen(found)
     started = await provider_flow.begin(ctx, chosen, callback)
     authorization = authorization_of(started, callback.redirect_uri, login_hint=login_hint or None)
+    of_microsoft = services.microsoft.clouds.directory_of(registration.issuer) is not None
+    authorization = provider_factors.asking(authorization, provider.rules, of_microsoft=of_microsoft)
     if chosen.request.is_reauthentication:  # both: each is ignored or removed somewhere
         authorization = authorization._replace(prompt="login", max_age=0)
     return SignInStart(started, services.oidc.authorization_address(found, registration, authorization))

@@ -30,6 +30,7 @@ class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
     """Power Apps and others that call with an Entra ID access token of their own."""
 
     kind: ClassVar[str] = "entra"
+    opens_sessions: ClassVar[bool] = False
 
     applications: Annotated[
         tuple[Guid, ...], Meta(min_length=1, max_length=100, description="Client ids of the apps that may call.")

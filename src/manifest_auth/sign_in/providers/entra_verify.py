@@ -103,10 +103,8 @@ async def verify(ctx: RequestContext, token: str, named: str | None, until: floa
 @counts(METHOD, "linked")
 async def link(ctx: RequestContext, name: str, token: str) -> None:
     """Links the person of a token to the caller, who is signed in with a session; sending the token is the consent.
-    ``name``: of the provider.
-
-    Raises NotFound, Conflict for a provider of another kind, SsoFailed, AccountDisabled, ProviderUnavailable,
-    ReauthenticationRequired.
+    ``name``: of the provider. Raises NotFound, Conflict for a provider of another kind, SsoFailed, AccountDisabled,
+    ProviderUnavailable, ReauthenticationRequired.
     """
     step_up.check(ctx, Act.IDENTITIES)
     session_id = ctx.user.session_id

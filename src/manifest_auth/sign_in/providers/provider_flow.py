@@ -23,8 +23,13 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, exchange_codes, return_addresses
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY
-from manifest_auth.sign_in.identity import BrowserCookies, Identity
-from manifest_auth.sign_in.providers import account_matching, provider_reauthentication, provider_tries
+from manifest_auth.sign_in.identity import BrowserCookies
+from manifest_auth.sign_in.providers import (
+    account_matching,
+    provider_factors,
+    provider_reauthentication,
+    provider_tries,
+)
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
@@ -184,7 +189,7 @@ async def complete(
         return Outcome(return_to, code=await retry_conflicts(lambda: ctx.services.store.write(coded)))
 
     def complete_with_session(unit: SystemUnit) -> SignedIn:
-        identity = _identity(provider, matched(unit), person, ctx.now)
+        identity = provider_factors.identity_of(provider, matched(unit), person, ctx.now)
         with stored_unless_refused(unit, identity.user_id):
             pending = Pending(return_to=return_to)
             return completion.complete_sign_in(unit, ctx, provider.tenant_id, identity, browser, pending)
@@ -219,18 +224,11 @@ def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_i
     return LinkGrant(session.user_id, None)
 
 
-def _identity(provider: Provider, user_id: int, person: Person, now: int) -> Identity:
-    at = min(person.proof.at, now) if person.proof.at is not None else None
-    return Identity(
-        provider.kind, user_id, ("provider",), provider_id=provider.id, authenticated_at=at, needs_factor=False
-    )
-
-
 def _code(
     unit: SystemUnit, ctx: RequestContext, provider: Provider, person: Person, user_id: int, flow: Flow,
     browser: BrowserCookies,
 ) -> str:  # fmt: skip
-    bound, identity = unit.of(provider.tenant_id), _identity(provider, user_id, person, ctx.now)
+    bound, identity = unit.of(provider.tenant_id), provider_factors.identity_of(provider, user_id, person, ctx.now)
     pending = Pending("code", flow.return_to, "code", flow.challenge)
     account = completion.check(unit, ctx, provider.tenant_id, identity, browser, pending)
     return exchange_codes.issue(bound, ctx, identity, account.proof, flow.challenge)

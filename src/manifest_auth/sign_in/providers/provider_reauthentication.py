@@ -17,6 +17,7 @@ from manifest_auth.providers import Provider
 from manifest_auth.providers.sign_in_flows import REAUTHENTICATE, Flow, FlowRequest
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY
+from manifest_auth.sign_in.providers import provider_factors
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.store import SystemUnit, TenantUnit
 
@@ -54,9 +55,10 @@ async def complete(
             )
             raise why
         at = min(person.proof.at, ctx.now) if person.proof.at is not None else ctx.now
-        if not sessions.proved_again(bound, session.session_id, session.user_id, ("provider",), at):
+        ways = provider_factors.ways_of(provider.rules, person.proof)
+        if not sessions.proved_again(bound, session.session_id, session.user_id, ways, at):
             raise SsoFailed("You are not signed in any more", reason="the session has ended meanwhile")
-        audit.record(bound, who, Event.REAUTHENTICATED, session.actor, **detail, amr=["provider"])
+        audit.record(bound, who, Event.REAUTHENTICATED, session.actor, **detail, amr=list(ways))
 
     await ctx.services.store.write(work)
 
@@ -72,7 +74,7 @@ def _why_not(
     if identity is None or identity.user_id != session.user_id:
         return SsoFailed(_OTHER, reason="reauthentication: of another subject")
     if session.roles & Role.ADMIN.bit and not now.reaches_admins:
-        return SsoFailed(reason="an Admin's account, and the provider was changed by a User Admin")
+        return SsoFailed(reason="an Admin's account, and the provider was last changed by a User Admin")
     if person.proof.at is None:
         is_enough = now.rules.step_up_without_time
         return None if is_enough else SsoFailed(_NOT_NOW, reason="reauthentication: the provider sent no time")

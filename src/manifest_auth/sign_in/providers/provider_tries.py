@@ -25,8 +25,10 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sessions import cookie_hash
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY
 from manifest_auth.sign_in.identity import BrowserCookies
-from manifest_auth.sign_in.providers import account_matching
-from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person, Proof
+from manifest_auth.sign_in.providers import account_matching, provider_factors
+from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
+from manifest_auth.sign_in.providers.proof import Proof
+from manifest_auth.sign_in.providers.provider_factors import FactorVerdict
 from manifest_auth.store import SystemUnit, TenantUnit
 
 T = TypeVar("T")
@@ -38,7 +40,8 @@ _WITHHELD = frozenset({"nonce", "at_hash", "c_hash", "jti", "sid"})
 class Tried(msgspec.Struct, frozen=True):
     """The result of a try. ``why``: why the person would not get in, empty where they would; ``is_new``: an account
     would be created; ``roles``: bit mask of the roles that the person would have; ``groups``: None where the provider
-    says only that there are some; ``claims``: names and values as texts. ``at``: milliseconds since 1970."""
+    says only that there are some; ``factor``: who answers for the second one; ``claims``: names and values as texts.
+    ``at``: milliseconds since 1970."""
 
     at: int
     why: str = ""
@@ -52,6 +55,7 @@ class Tried(msgspec.Struct, frozen=True):
     amr: tuple[str, ...] = ()
     acr: str = ""
     auth_time: str = ""
+    factor: FactorVerdict = "trusted"
     claims: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -121,6 +125,7 @@ async def complete(
         roles=roles,
         groups=None if person.groups is None else tuple(group[:_LONGEST] for group in person.groups[:_MOST]),
         **_proof(person.proof),
+        factor=provider_factors.verdict(provider.rules, person.proof),
         claims=_shown(person),
     )
     await _store(ctx, flow, provider, manager, tried, use)

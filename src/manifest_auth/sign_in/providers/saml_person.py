@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from manifest_auth.errors import SsoFailed
-from manifest_auth.sign_in.providers.account_matching import Person, Proof
+from manifest_auth.sign_in.providers.account_matching import Person
+from manifest_auth.sign_in.providers.proof import Proof
 from manifest_auth.sign_in.providers.saml_settings import SamlSettings
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from manifest_auth import audit, tenants
-from manifest_auth.accounts import factors
+from manifest_auth import tenants
+from manifest_auth.accounts import factor_notices, factors
 from manifest_auth.accounts.factors import Kind, challenges, totp
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.accounts.users import User
@@ -15,7 +15,7 @@ from manifest_auth.protocols import totp as protocol
 from manifest_auth.protocols.webauthn import Refused
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import registration
-from manifest_auth.sign_in.second_factor import gate, new_app, notices
+from manifest_auth.sign_in.second_factor import gate, new_app
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged
 from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.sign_in.second_factor.notices import Mails
@@ -58,8 +58,8 @@ def confirm(
     if not totp.add(bound, services.sealer, user.id, pending.totp, answer.otp, ctx.now):
         return Judged(None), ()
     codes = factors.added(bound, services.random, user.id, user.factors, Kind.TOTP, ctx.now)
-    audit.record(bound, ctx, Event.SECOND_FACTOR_ENROLLED, f"user:{user.id}", factor="totp")
-    notices.enrolled(bound, ctx, mails, tenant, user, Kind.TOTP)
+    event = Event.SECOND_FACTOR_ENROLLED
+    mails.add(factor_notices.tell(bound, ctx, services.mail_queue, user, event, factor="totp"))
     return Judged("otp"), codes
 
 
@@ -71,7 +71,5 @@ def _passkey(
         added = registration.add(unit, ctx, tenant, user, pending.passkey, made, name)
     except Refused as refused:
         return Judged(None, why=f"passkey: {refused}"), ()
-    audit.record(unit.of(tenant.id), ctx, Event.SECOND_FACTOR_ENROLLED, f"user:{user.id}", factor="passkey")
-    if added.mail is not None:
-        mails.queued.append(added.mail)
+    mails.add(added.mail)
     return Judged("passkey"), added.recovery_codes

@@ -1,10 +1,13 @@
-"""E-mails to a user about the second factor at sign-in: enrolled, a recovery code used, wrong codes."""
+"""E-mails to a user about the second factor at sign-in: a recovery code was used, codes were wrong.
+
+What changes the factors themselves is told by :mod:`manifest_auth.accounts.factor_notices`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from manifest_auth.accounts.factors import Kind, recovery_codes
+from manifest_auth.accounts.factors import recovery_codes
 from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
 from manifest_auth.mail_queue import Queued
@@ -26,11 +29,9 @@ class Mails:
 
     queued: list[Queued] = field(default_factory=list)
 
-
-def enrolled(unit: TenantUnit, ctx: RequestContext, mails: Mails, tenant: Tenant, user: User, kind: Kind) -> None:
-    """Says what was enrolled, from where, and how to undo it."""
-    email = mail.factor_enrolled(reader(user, tenant), ctx.address, is_passkey=kind is Kind.PASSKEY)
-    _add(unit, ctx, mails, user, email, "second_factor_enrolled")
+    def add(self, queued: Queued | None) -> None:
+        if queued is not None:
+            self.queued.append(queued)
 
 
 def recovery_code_used(unit: TenantUnit, ctx: RequestContext, mails: Mails, tenant: Tenant, user: User) -> None:
@@ -52,6 +53,4 @@ def wrong_code(unit: TenantUnit, ctx: RequestContext, mails: Mails, tenant: Tena
 
 
 def _add(unit: TenantUnit, ctx: RequestContext, mails: Mails, user: User, email: Email, purpose: str) -> None:
-    queued = ctx.services.mail_queue.add(unit, email, purpose, f"user:{user.id}")
-    if queued is not None:
-        mails.queued.append(queued)
+    mails.add(ctx.services.mail_queue.add(unit, email, purpose, f"user:{user.id}"))

@@ -56,6 +56,23 @@ async def test_it_shows_who_the_person_would_be_and_all_that_arrived(app: App, o
     assert {"nonce", "at_hash"}.isdisjoint(claims)
 
 
+@pytest.mark.parametrize(
+    ("rules", "amr", "words"),
+    [
+        ({}, [], "The provider answers for it"),
+        ({"secondFactor": "claims", "amr": "mfa"}, ["pwd", "mfa"], "Accepted as two factors"),
+        ({"secondFactor": "claims", "amr": "mfa"}, ["pwd"], "We would ask, by the rules of this client"),
+        ({"secondFactor": "ask"}, ["mfa"], "We would ask, by the rules of this client"),
+    ],
+)
+async def test_who_answers_for_the_second_factor(
+    app: App, op: Op, rules: dict[str, str], amr: list[str], words: str
+) -> None:
+    new = await made(app, op, **RULES, **rules)
+    op.claims["amr"] = amr
+    assert facts(await new.try_oidc(op))["Second factor"] == words
+
+
 async def test_it_leaves_nothing_but_its_own_row_and_an_event(app: App, op: Op) -> None:
     new = await made(app, op)
     op.claims["groups"] = ["staff"]

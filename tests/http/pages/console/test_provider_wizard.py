@@ -119,11 +119,13 @@ async def test_it_stores_what_the_api_stores(app: App, op: Op) -> None:
     await first.save(
         "rules", createUsers="on", groups__Author="writers\nstaff", groups__Viewer="staff", everyone__Operator="on",
         groupSeparator=";", returnAddresses="https://app.example/in\n",
+        secondFactor="claims", amr="mfa\n hwk ", acr="urn:company:two\n",
     )  # fmt: skip
     body = {
         "name": name(), "displayName": "Company", "enabled": False, "createUsers": True,
         "groupRoles": [{"group": "writers", "roles": ["Author"]}, {"group": "staff", "roles": ["Author", "Viewer"]}],
         "defaultRoles": ["Operator"], "groupSeparator": ";", "returnAddresses": ["https://app.example/in"],
+        "secondFactor": "claims", "amr": ["mfa", "hwk"], "acr": ["urn:company:two"],
         "oidc": {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret, "groupClaim": "roles",
                  "audiences": ["one", "two"]},
     }  # fmt: skip
@@ -141,6 +143,7 @@ async def test_what_is_saved_again_unchanged_stays(app: App) -> None:
         "name": new.name, "createUsers": True, "defaultRoles": ["Viewer"],
         "groupRoles": [{"group": "a", "roles": ["Author"]}, {"group": "b", "roles": ["Author", "Viewer"]}],
         "domains": ["not-proved.example"], "returnAddresses": ["https://app.example/in"],
+        "secondFactor": "claims", "amr": ["mfa"], "acr": ["a", "b"], "stepUpWithoutTime": True,
         "saml": {"entityId": idp.issuer, "certificates": [idp.certificate_pem], "postUrl": "https://idp.example/post",
                  "binding": "post", "allowIdpInitiated": False, "attributes": {"subject": "id", "groups": "memberOf"}},
     }  # fmt: skip
@@ -149,6 +152,26 @@ async def test_what_is_saved_again_unchanged_stays(app: App) -> None:
     for step in ("theirs", "rules"):
         assert (await new.save(step)).status == 303
         assert await stored(app, new.name) == before
+
+
+async def test_a_new_google_needs_no_time_to_prove_who_someone_is(app: App, op: Op) -> None:
+    new, other = await wizard(app, name()), await wizard(app, name())
+    await new.make_oidc(op, "google")
+    await other.make_oidc(op)
+    assert (await stored(app, new.name))["stepUpWithoutTime"] is True
+    assert (await stored(app, other.name))["stepUpWithoutTime"] is False
+    page = await new.save("rules", secondFactor="claims", amr="two words")
+    assert (page.status, page.tree.xpath("//*[@role='alert']//a/@href")) == (400, ["#amr"])
+    assert page.form(f"{new.path}/rules").fields["amr"] == "two words"
+    assert page.form(f"{new.path}/rules").fields["secondFactor"] == "claims"
+
+
+async def test_tokens_of_apps_have_no_rule_for_the_second_factor(app: App) -> None:
+    new = await wizard(app, name())
+    guid = "6f7b2d1e-1f0a-4c3e-9a51-0c2f4f7d9b10"
+    assert (await new.make("power-apps", entra__directory=guid, entra__applications=guid)).status == 303
+    assert "secondFactor" not in (await new.step("rules")).form(f"{new.path}/rules").fields
+    assert (await new.save("rules", everyone__Viewer="on")).status == 303
 
 
 async def test_a_secret_is_never_shown_again_and_stays_when_it_is_left_empty(app: App, op: Op) -> None:

@@ -102,7 +102,11 @@ async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> N
         ("sessions.idleSeconds", "10", "Must be a length of time like 30 min, 12 h or 14 days"),
         ("sessions.idleSeconds", "10 s", "Must be 0 or at least 300"),
         ("sessions.maxSeconds", "300 days", "Must be at most 2592000"),
-        ("allowedOrigins", "https://ok.example\nhttps://ok.example/path", "Must be scheme://host[:port], lower case"),
+        (
+            "allowedOrigins",
+            "https://ok.example\nhttps://ok.example/path",
+            "Line 2: Must be scheme://host[:port], lower case",
+        ),
         ("returnAddresses", "https://ok.example/\njavascript:alert(1)", "Line 2: "),
         ("contact", "x" * 201, "Must have at most 200 characters"),
         ("contact", "?", "Say whom to ask, in words or numbers, or leave it empty"),

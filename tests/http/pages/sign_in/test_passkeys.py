@@ -11,9 +11,11 @@ from tests.http.pages.sign_in.test_enrolment import codes_of
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.authenticator import Altered, Authenticator
-from tests.support.passkeys import COOKIE, ORIGIN, PUBLIC, Holder, with_passkey
+from tests.support.envelope import check_success
+from tests.support.passkeys import AUTH, COOKIE, ORIGIN, PUBLIC, Holder, with_passkey
 from tests.support.second_factors import SIGN_IN, person
-from tests.support.second_steps import CODES, ENROL, FACTOR, password_typed
+from tests.support.second_steps import CODES, ENROL, FACTOR, code, password_typed
+from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor
 
 pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
@@ -119,9 +121,10 @@ async def test_it_is_enrolled_on_the_way(app: App) -> None:
     page = await visitor.get(page.links()["Create a passkey"])
     authenticator = Authenticator(ORIGIN)
     bad = authenticator.create(options_in(page), Altered(origin="https://evil.example"))
-    page = await visitor.submit(page, ENROL, name="My key", credential=json.dumps(bad))
-    assert page.problems == ["The passkey could not be set up. Try again."]
-    assert page.form(ENROL).fields["name"] == "My key"
+    for text in ("", json.dumps(bad)):
+        page = await visitor.submit(page, ENROL, name="My key", credential=text)
+        assert page.problems == ["The passkey could not be set up. Try again."]
+        assert page.form(ENROL).fields["name"] == "My key"
     good = authenticator.create(options_in(page))
     page = await visitor.submit(page, ENROL, credential=json.dumps(good))
     assert page.location == CODES
@@ -142,3 +145,22 @@ async def test_only_what_the_client_allows_is_offered(app: App, methods: list[st
     here = page.form("/language").fields["here"]
     page = await visitor.get(f"{here}&way=passkey")
     assert bool(page.tree.xpath("//*[@data-passkey]")) is ("passkey" in methods)
+
+
+async def test_the_factor_that_was_used_last_is_asked_for(app: App, ada: Holder) -> None:
+    begun = check_success(await app.post(f"{AUTH}/second-factors/totp", token=ada.token), 201)
+    ada.person.phone = Phone(app, begun["secret"])
+    confirmed = {"otp": code(ada.person)}
+    check_success(await app.post(f"{AUTH}/second-factors/totp/confirm", confirmed, token=ada.token))
+    for used in ("otp", "passkey", "otp"):
+        app.clock.advance(60)
+        visitor, page = await password_typed(ada.person, visitor=browser_of(app))
+        page = await visitor.get(f"{page.form('/language').fields['here'].partition('&')[0]}&way={used}")
+        if used == "otp":
+            page = await visitor.submit(page, FACTOR, otp=code(ada.person))
+        else:
+            page = await visitor.submit(page, FACTOR, credential=json.dumps(ada.browser.get(options_in(page))))
+        assert page.location == "/account"
+        _, page = await password_typed(ada.person, visitor=browser_of(app))
+        assert page.form(FACTOR).fields["way"] == used
+        assert set(page.links()) > {"Passkey" if used == "otp" else "Code of an authenticator app", "Recovery code"}

@@ -1,41 +1,22 @@
-"""A browser that comes back from a provider goes on to the second factor, where the provider does not answer for it."""
+"""A browser that comes back from a provider enrols a second factor where the provider does not answer for it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from manifest_auth.providers import Provider
-from manifest_auth.sign_in.identity import Identity
-from manifest_auth.sign_in.providers import provider_flow
 from tests.support.accounts import new_client
 from tests.support.application import App
-from tests.support.envelope import check_refusal, check_success
-from tests.support.oidc_op import Op, provider
+from tests.support.envelope import check_success
+from tests.support.oidc_op import Op
+from tests.support.second_factors import REQUIRED
 from tests.support.second_steps import CODES, ENROL, FACTOR
-from tests.support.single_sign_on import Browser, add_oidc, begun, saml_provider
+from tests.support.single_sign_on import Browser, add_oidc, begun
 from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor
 
 WEB = "https://app.acme.example/in?x=1"
-REQUIRED: dict[str, Any] = {"policy": "required", "graceDays": 0}
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock, alg="ES256") as standing_in:
-        yield standing_in
-
-
-@pytest.fixture(autouse=True)
-def provider_does_not_answer_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def identity(through: Provider, user_id: int) -> Identity:
-        return Identity(through.kind, user_id, ("provider",), provider_id=through.id)
-
-    monkeypatch.setattr(provider_flow, "_identity", identity)
 
 
 async def set_up(visitor: Visitor, page: Page) -> tuple[Phone, Page]:
@@ -57,8 +38,8 @@ async def went_on(browser: Browser, address: str) -> tuple[Visitor, Page]:
 
 @pytest.fixture
 async def client(app: App, op: Op) -> str:
-    identifier = await new_client(app, secondFactor=REQUIRED)
-    await add_oidc(app, op, identifier, name="okta", returnAddresses=[WEB])
+    identifier = await new_client(app, **REQUIRED)
+    await add_oidc(app, op, identifier, name="okta", returnAddresses=[WEB], secondFactor="ask")
     return identifier
 
 
@@ -102,15 +83,3 @@ async def test_what_took_too_long_begins_again_at_the_client(app: App, op: Op, c
     assert page.heading == "This sign-in took too long"
     page = await visitor.get(page.links()["Begin again"])
     assert page.heading == f"Sign in to {client}"
-
-
-async def test_the_form_post_of_a_saml_provider_goes_on_there_and_a_program_gets_the_envelope(app: App) -> None:
-    client = await new_client(app, secondFactor=REQUIRED)
-    saml = await saml_provider(app, client, saml={"allowIdpInitiated": True})
-    browser = Browser(app)
-    answer = await saml.sign_in(browser)
-    assert answer.status == 303
-    _, page = await went_on(browser, answer.headers["location"])
-    assert page.heading == "Set up a second factor"
-    refused = check_refusal(await saml.call(saml.response()), 401, "MFA_REQUIRED")
-    assert len(refused["challenge"]) == 43

@@ -1,0 +1,80 @@
+"""CORS: lets pages of the origins that a client lists read answers (Fetch standard, section 3.3).
+
+Only the routes of :func:`.routes.is_cross_origin` do that, and ``*`` is never sent. An answer is readable for the
+origins of its own client: that of the credential, else the one that the request names, else any.
+"""
+
+from __future__ import annotations
+
+from manifest_auth import tenants
+from manifest_auth.context import Principal
+from manifest_auth.http import identification
+from manifest_auth.http.answers import Answer, Header
+from manifest_auth.http.head import Head
+from manifest_auth.http.routes import Access, Route, is_cross_origin
+from manifest_auth.services import Owner, RequestContext
+from manifest_auth.store import StoreUnavailable
+
+#: A cache must not serve one origin's answer to another (RFC 9110, section 12.5.5).
+VARY: Header = (b"vary", b"Origin")
+VARY_OF_OPTIONS: Header = (b"vary", b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+_EXPOSED: Header = (b"access-control-expose-headers", b"X-Request-ID, Retry-After, WWW-Authenticate, X-License-Warning")
+_CREDENTIALS: Header = (b"access-control-allow-credentials", b"true")
+_HEADERS: Header = (b"access-control-allow-headers", b"authorization, content-type, x-client-id, x-request-id")
+_MAX_AGE: Header = (b"access-control-max-age", b"600")
+_WANTED = b"access-control-request-method"
+
+
+async def preflight(ctx: RequestContext, head: Head, path: str, allow: str) -> Answer[None] | None:
+    """The answer to a preflight of a listed origin; None: the request is refused as any other ``OPTIONS``.
+
+    It has no credential, and names ``X-Client-ID`` without its value; so its client is the host's, else any. It permits
+    nothing by itself: the request that follows is judged anew. ``allow``: methods of the route, as in ``Allow``. Raises
+    ValidationError, StoreUnavailable.
+    """
+    wanted = head.line(_WANTED)
+    if head.origin is None or not wanted or not is_cross_origin(path):
+        return None
+    head.check()
+    if wanted not in allow.split(", "):
+        return None
+    if not await ctx.services.origin_index.is_listed(head.origin, ctx.client_hint.subdomain):
+        return None
+    methods: Header = (b"access-control-allow-methods", allow.encode())
+    headers = (_allow(head.origin), _CREDENTIALS, methods, _HEADERS, _MAX_AGE)
+    answer: Answer[None] = Answer(204, b"", headers)
+    answer.size = None  # RFC 9110, section 8.6: no Content-Length with 204
+    return answer
+
+
+async def permission(ctx: RequestContext, head: Head, route: Route | None) -> tuple[Header, ...]:
+    """The headers by which a page of the request's origin may read the answer; none where the origin is not listed by
+    the answer's client, or where the store cannot tell. ``route``: None where the request was refused before it."""
+    origin = head.origin
+    if origin is None or head.twice is not None:
+        return ()
+    try:
+        listed = await _is_listed(ctx, head, route, origin)
+    except StoreUnavailable:
+        return ()
+    except Exception:  # the caller must get the answer that is ready
+        ctx.services.log.exception("internal_error", request_id=ctx.request_id)
+        return ()
+    return (_allow(origin), _CREDENTIALS, _EXPOSED) if listed else ()
+
+
+async def _is_listed(ctx: RequestContext, head: Head, route: Route | None, origin: str) -> bool:
+    owner: Owner | str | None = ctx.owner
+    if isinstance(ctx.caller, Principal):
+        owner = Owner(ctx.caller.tenant_settings, ctx.caller.roles)
+    elif route is not None and route.access is Access.CLIENT:
+        owner = await identification.holder(ctx, head)
+    if isinstance(owner, Owner):
+        return origin in tenants.origins_for(tenants.settings_of(owner.tenant_settings), owner.roles)
+    return await ctx.services.origin_index.is_listed(
+        origin, owner or ctx.client_hint.client or ctx.named_client or None
+    )
+
+
+def _allow(origin: str) -> Header:
+    return b"access-control-allow-origin", origin.encode("latin-1")

@@ -1,0 +1,111 @@
+"""The index of listed origins: which clients list the origin of a page, for requests that name no user.
+
+It is kept in memory. Every change of the lists replaces a stamp in the store, and is announced in its transaction.
+SQLite announces nothing to other processes, so there the stamp is read after each commit; with PostgreSQL while
+announcements may be lost (``docs/decisions/0005-revocation.md``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, NamedTuple
+
+import msgspec
+from sqlalchemy import or_, select
+
+from manifest_auth.store import Announcement, Store, SystemUnit, global_, installation_values
+from manifest_auth.store.tables import tenants
+
+_STAMP: Final = "origins"
+
+
+class _Lists(msgspec.Struct, rename="camel"):
+    """Of the stored settings, only what the index needs."""
+
+    allowed_origins: tuple[str, ...] = ()
+
+
+class _Row(NamedTuple):
+    id: int
+    identifier: str
+    settings: str
+
+
+class _Index(NamedTuple):
+    """``stamp``: of the lists that were read; ``of_any``: origins of any client; ``of_client``: by identifier and by
+    number."""
+
+    stamp: str
+    of_any: frozenset[str]
+    of_client: dict[str, frozenset[str]]
+
+
+_C = tenants.c
+# Clients that list nothing are most of them: their settings are not read.
+_ACTIVE = global_(
+    select(_C.id, _C.identifier, _C.settings).where(
+        _C.suspended_at.is_(None),
+        or_(_C.settings.like('%"allowedOrigins":["%'), _C.settings.like('%"allowedOrigins": ["%')),
+    ),
+    _Row,
+)
+_decode = msgspec.json.Decoder(_Lists).decode
+
+
+def changed(unit: SystemUnit) -> None:
+    """Makes every process read the lists again, from the commit on. Called with each change of them, and of which
+    clients are active."""
+    installation_values.put(unit, _STAMP, str(int(installation_values.lock(unit, _STAMP) or 0) + 1))
+    unit.announce(_STAMP, "")
+
+
+def _read(unit: SystemUnit) -> _Index:
+    stamp = installation_values.get(unit, _STAMP) or ""
+    of_any, of_client = set[str](), dict[str, frozenset[str]]()
+    for row in unit.all(_ACTIVE):
+        listed = frozenset(_decode(row.settings).allowed_origins)
+        of_any |= listed
+        of_client[row.identifier] = of_client[str(row.id)] = listed
+    return _Index(stamp, frozenset(of_any), of_client)
+
+
+class OriginIndex:
+    """The origins that active clients list, as this process knows them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._index = _Index("", frozenset(), {})
+        self._is_read = False
+        self._version: object | None = None
+        self._generation = 0
+        self._renewing = asyncio.Lock()
+        store.on_announcement(self._forget)
+
+    async def is_listed(self, origin: str, client: str | None) -> bool:
+        """Whether the client lists the origin; with None, whether any client does. Raises StoreUnavailable.
+
+        ``client``: identifier or number; one that does not exist, or is suspended, lists nothing.
+        """
+        if not self._is_current():
+            async with self._renewing:
+                if not self._is_current():
+                    await self._renew()
+        return origin in (self._index.of_any if client is None else self._index.of_client.get(client, ()))
+
+    def _is_current(self) -> bool:
+        version = self._store.version()
+        return version is not None and version == self._version
+
+    async def _renew(self) -> None:
+        version, generation = self._store.version(), self._generation
+        stamp = await installation_values.look_up(self._store, _STAMP)
+        if not self._is_read or stamp != self._index.stamp:
+            self._index, self._is_read = await self._store.read(_read), True
+        # What was read during a change may be the old lists: they are read again with the next request.
+        if generation == self._generation and version == self._store.version():
+            self._version = version
+
+    def _forget(self, announcement: Announcement) -> None:
+        if announcement.kind in (_STAMP, "all"):
+            self._generation += 1
+            self._version = None

@@ -1,0 +1,183 @@
+"""The client console in each of its states, with much in it, as an Admin reaches them."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pyotp
+
+from tests.browser.driver import Chromium
+from tests.browser.pages import open_, press, send
+from tests.support.server import DEMO_PASSWORD, Server, served
+
+_numbers = itertools.count(1)
+
+
+class Setup(NamedTuple):
+    """``session``: an Admin's cookie; ``user``: the number of someone with a session."""
+
+    server: Server
+    session: str
+    user: int
+    others: tuple[str, ...] = ()
+
+    def let_in(self, browser: Chromium) -> None:
+        """The browser is an Admin's from now on."""
+        browser._call("Network.setCookie", name="session", value=self.session, url=self.server.base)
+
+
+def signed_in(server: Server, email: str) -> tuple[str, str]:
+    """The session cookie and the access token."""
+    body = json.dumps({"email": email, "password": DEMO_PASSWORD}).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{server.base}/api/client/auth/sign-in", body, headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        lines = [line for line in answer.headers.get_all("set-cookie") if line.startswith("session=")]
+        return lines[0].partition(";")[0].removeprefix("session="), json.load(answer)["data"]["token"]
+
+
+def _with_app(server: Server, token: str) -> None:
+    """Sets an authenticator app up, so that the page of the user has its reset."""
+    own = "/api/client/auth/second-factors/totp"
+    secret = send(server, own, {}, token)["data"]["secret"]
+    send(server, f"{own}/confirm", {"otp": pyotp.TOTP(secret).now()}, token)
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Setup]:
+    """Users, claims and rules to show."""
+    with served(folder) as server:
+        session, token = signed_in(server, "admin@acme.example")
+        root = {"username": "admin", "password": DEMO_PASSWORD}
+        admin = send(server, "/api/admin/auth/sign-in", root)["data"]["token"]
+        numbers = []
+        for name in ("Grace Hopper", "Edsger Dijkstra", "Barbara " + "Long" * 20):
+            first, last = name.split()
+            email = f"{first}.{last}"[:50].lower() + "@acme.example"
+            made = {
+                "email": email,
+                "firstName": first,
+                "lastName": last,
+                "roles": ["Author"],
+                "password": DEMO_PASSWORD,
+            }
+            numbers.append(send(server, "/api/admin/clients/acme/users", made, admin)["data"]["id"])
+            signed_in(server, email)
+        for domain in ("acme-labs.example", "a" * 60 + ".example"):
+            send(server, "/api/client/domains", {"domain": domain}, token)
+        directory = {"directory": "aaaabbbb-0000-cccc-1111-dddd2222eeee"}
+        send(server, "/api/client/directories", directory, token)
+        origins = {"allowedOrigins": ["https://app.acme.example"], "contact": "IT help desk"}
+        send(server, "/api/client/settings", origins, signed_in(server, "user-admin@acme.example")[1], "PATCH")
+        _with_app(server, signed_in(server, "grace.hopper@acme.example")[1])
+        yield Setup(server, session, numbers[0])
+
+
+def console(setup: Setup, browser: Chromium, path: str) -> None:
+    open_(browser, f"{setup.server.base}/console{path}")
+
+
+def fill(browser: Chromium, **typed: str) -> None:
+    for name, text in typed.items():
+        browser.value(f"document.getElementsByName({json.dumps(name)})[0].value = {json.dumps(text)}")
+
+
+def _invited(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, "/invite")
+    fill(browser, people=f"new-{next(_numbers)}@acme.example\nno address\n" + "x" * 60 + "@acme.example")
+    press(browser)
+
+
+def _not_invited(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, "/invite")
+    fill(browser, people="no address")
+    press(browser)
+
+
+def _previewed(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, "/rules")
+    fill(browser, **{"password.minLength": "20", "allowedOrigins": "https://" + "long" * 40 + ".example"})
+    press(browser, "main form.stack > div > .primary")
+
+
+def wrong_rule(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, "/rules")
+    fill(browser, **{"password.minLength": "2"})
+    press(browser, "main form.stack > div > .primary")
+
+
+def _reset(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, f"/users/{setup.user}")
+    press(browser, "input[value=reset] ~ button")
+
+
+def _colour(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, "/branding")
+    fill(browser, **{"branding.accent": "#ffcc00", "branding.name": "A " + "long " * 15 + "name"})
+    press(browser, "button[value=preview]")
+
+
+def _looked(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, "/domains")
+    press(browser, "input[value=check] ~ button")
+
+
+def _no_domain(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, "/domains")
+    fill(browser, domain="no domain")
+    press(browser, "form:has([name=domain]) .primary")
+
+
+def _no_person(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, "/audit?person=no-one")
+
+
+def _details(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, "/audit")
+    browser.value("document.querySelectorAll('details.more').forEach(each => { each.open = true; })")
+
+
+def _at(path: str) -> Callable[[Setup, Chromium], None]:
+    return lambda setup, browser: console(setup, browser, path.format(user=setup.user))
+
+
+_PAGES: dict[str, Callable[[Setup, Chromium], None]] = {
+    "GET /console": _at(""),
+    "GET /console/users": _at("/users"),
+    "GET /console/users nothing": _at("/users?q=nothing-is-found"),
+    "GET /console/users/{id}": _at("/users/{user}"),
+    "POST /console/users/{id} link": _reset,
+    "GET /console/invite": _at("/invite"),
+    "POST /console/invite some": _invited,
+    "POST /console/invite": _not_invited,
+    "GET /console/rules": _at("/rules"),
+    "POST /console/rules previewed": _previewed,
+    "POST /console/rules": wrong_rule,
+    "GET /console/domains": _at("/domains"),
+    "POST /console/domains looked at": _looked,
+    "POST /console/domains": _no_domain,
+    "GET /console/branding": _at("/branding"),
+    "POST /console/branding previewed": _colour,
+    "GET /console/audit": _at("/audit"),
+    "GET /console/audit no such user": _no_person,
+    "GET /console/audit details": _details,
+    "GET /console/usage": _at("/usage"),
+}
+
+
+def _admins(go: Callable[[Setup, Chromium], None]) -> Callable[[Setup, Chromium], None]:
+    def let_in_first(setup: Setup, browser: Chromium) -> None:
+        setup.let_in(browser)
+        go(setup, browser)
+
+    return let_in_first
+
+
+#: Name → how an Admin gets there.
+STATES = {name: _admins(go) for name, go in _PAGES.items()}

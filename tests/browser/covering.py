@@ -1,0 +1,52 @@
+"""Which state of a page is opened in which language and looks, so that few visits hold every pair of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tests.browser.looking import LANGUAGES, SCHEMES, WIDTHS, Look, route_of
+from tests.support.routes import PAGES, Route
+
+
+class Visit(NamedTuple):
+    """A page in a state is opened once, in a language, and then seen in these looks."""
+
+    state: str
+    language: str
+    looks: tuple[Look, ...]
+
+
+def is_console(route: str) -> bool:
+    """Whether a page is in English alone."""
+    return "/console" in route or "/installation" in route
+
+
+def shown_routes() -> list[Route]:
+    """Routes that have a page to show."""
+    return [route for route in PAGES if route.template]
+
+
+def _groups(route: str) -> list[tuple[str, tuple[Look, ...]]]:
+    """Looks that one visit can have: with each language every width, in colours that take turns; a console has each
+    look by itself."""
+    if is_console(route):
+        return [("en", (Look(scheme, width),)) for scheme in SCHEMES for width in WIDTHS]
+    return [
+        (language, tuple(Look(SCHEMES[(row + column) % 2], width) for column, width in enumerate(WIDTHS)))
+        for row, language in enumerate(LANGUAGES)
+    ]
+
+
+def visits(states: Iterable[str]) -> list[Visit]:
+    """For each route each of its states once at least, and every pair of language, scheme and width."""
+    by_route: dict[str, list[str]] = {}
+    for state in states:
+        by_route.setdefault(route_of(state), []).append(state)
+    looks: dict[tuple[str, str], tuple[Look, ...]] = {}
+    for route, own in by_route.items():
+        groups = _groups(route)
+        for number in range(max(len(own), len(groups))):
+            state, (language, seen) = own[number % len(own)], groups[number % len(groups)]
+            looks[state, language] = (*looks.get((state, language), ()), *seen)
+    return [Visit(state, language, seen) for (state, language), seen in looks.items()]

@@ -1,0 +1,60 @@
+"""Every page route in every state, in its languages, light and dark, at three widths, passes the checks in a browser.
+
+Every state is opened once at least. For each route every pair of language, scheme and width occurs; a console, which is
+in English, is seen in every scheme at every width. One browser sees all; each language has a server of its own, so that
+what is refused again and again stays below the limits for one address.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.browser.all_parts import PARTS
+from tests.browser.covering import Visit, is_console, shown_routes, visits
+from tests.browser.driver import Chromium
+from tests.browser.looking import LANGUAGES, SCHEMES, WIDTHS, route_of
+
+STATES = [state for part in PARTS.values() for state in part.states]
+
+
+def _planned() -> Iterator[tuple[str, str, list[Visit]]]:
+    """Part, language, and what is visited."""
+    for name, part in PARTS.items():
+        planned = visits(part.states)
+        for language in LANGUAGES:
+            if own := [visit for visit in planned if visit.language == language]:
+                yield name, language, own
+
+
+def test_every_page_has_a_state() -> None:
+    """Also one that is added later: a route that can show a page is looked at, in a state that leads there."""
+    routes = {f"{route.method} {route.path}" for route in shown_routes()}
+    assert routes - {route_of(state) for state in STATES} == set()
+
+
+def test_every_state_and_every_pair_is_there() -> None:
+    seen = [visit for _, _, planned in _planned() for visit in planned]
+    assert {visit.state for visit in seen} == set(STATES)
+    for route in {route_of(state) for state in STATES}:
+        looks = {(one.language, *look) for one in seen if route_of(one.state) == route for look in one.looks}
+        languages = ("en",) if is_console(route) else LANGUAGES
+        for (one, some), (other, more) in itertools.combinations(enumerate((languages, SCHEMES, WIDTHS)), 2):
+            pairs = {(look[one], look[other]) for look in looks}
+            assert pairs >= set(itertools.product(some, more)), route
+
+
+@pytest.mark.endurance
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("part", "language", "planned"), [
+    pytest.param(*each, id=f"{each[0]} {each[1]}") for each in _planned()
+])  # fmt: skip
+def test_every_page_in_every_pair(
+    browser: Chromium, tmp_path: Path, part: str, language: str, planned: list[Visit]
+) -> None:
+    with PARTS[part].running(tmp_path) as place:
+        found = {visit.state: place.faults(browser, visit.state, language, visit.looks) for visit in planned}
+    assert {state: wrong for state, wrong in found.items() if wrong} == {}

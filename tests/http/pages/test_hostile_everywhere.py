@@ -1,0 +1,130 @@
+"""On no page route does a text make an element, an attribute or a script, or lead to another server.
+
+It comes in the query, in the form, or in what is stored and shown there. The routes are those of the table: one that is
+added later is tried too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.support.accounts import new_client, new_user
+from tests.support.application import PASSWORD, App
+from tests.support.form_tokens import right_token
+from tests.support.hostile_texts import EVIL, ORIGIN, STRINGS, faults, is_here
+from tests.support.routes import PAGES, Route, filled
+from tests.support.single_sign_on import add_provider
+from tests.support.visitor import Page, Visitor
+
+SHOWN = [route for route in PAGES if route.template]
+QUERIES = [(route.path, member) for route in SHOWN if route.method == "GET" for member in (*route.members, "x")]
+POSTS = [route for route in PAGES if route.method == "POST"]
+_OIDC = {"issuer": "https://x.okta.example", "clientId": "c"}
+#: Some of the texts, and all of them where there is time.
+TEXTS = [
+    pytest.param((*STRINGS[::20], *EVIL[::4]), id="some"),
+    pytest.param((*STRINGS, *EVIL), id="all", marks=[pytest.mark.endurance, pytest.mark.timeout(600)]),
+]
+pytestmark = pytest.mark.usefixtures("another_day")
+
+
+async def signed_in(app: App, email: str = "admin@acme.example") -> Visitor:
+    """As an Admin and as a system admin."""
+    return await (await Visitor(app).signed_in(email)).system_admin()
+
+
+def check(page: Page, said: object) -> None:
+    assert page.status < 500, (said, page.reply.text)
+    if location := page.reply.headers.get("location"):
+        assert is_here(location, ORIGIN), (said, location)
+    elif page.reply.headers.get("content-type", "").startswith("text/html"):
+        assert faults(page) == [], (said, page.reply.text)
+
+
+def test_there_is_enough() -> None:
+    assert len(set(STRINGS)) >= 300
+    assert len(set(EVIL)) >= 60
+    assert len(QUERIES) > 60
+
+
+@pytest.mark.parametrize("texts", TEXTS)
+@pytest.mark.parametrize(("path", "member"), QUERIES)
+async def test_in_the_query(app: App, path: str, member: str, texts: tuple[str, ...]) -> None:
+    visitors = [await signed_in(app), Visitor(app)] if path.startswith("/sign-in") else [await signed_in(app)]
+    address, beside = filled(path, client="acme"), "" if member == "client" else "&client=acme"
+    for text in texts:
+        for visitor in visitors:
+            check(await visitor.get(f"{address}?{member}={quote(text, safe='')}{beside}"), text)
+
+
+@pytest.mark.parametrize("texts", TEXTS)
+@pytest.mark.parametrize("route", POSTS, ids=lambda route: route.path)
+async def test_in_a_form(app: App, route: Route, texts: tuple[str, ...]) -> None:
+    """In all of its fields at once, as someone who has the right form."""
+    number, _ = await new_user(app)
+    path = filled(route.path, client="acme", id=number)
+    visitor, token = Visitor(app), ""
+    for text in texts:
+        if not {"session", "admin"} <= visitor.cookies.keys():
+            visitor = await signed_in(app)
+            token = await right_token(visitor, path)
+        for left_out in ({}, {"s": ""}):  # what is sealed there, and wrong, makes the flow begin anew
+            page = await visitor.post(path, dict.fromkeys(route.members, text) | left_out | {"form": token})
+            assert "Nothing was changed" not in page.reply.text, page.reply.text
+            check(page, text)
+            if "s" not in route.members:
+                break
+
+
+async def world(app: App, text: str) -> tuple[Visitor, dict[str, object]]:
+    """A client in which all that people and programs name has this text as its name; its Admin, who looks."""
+    client, agent = await new_client(app), text.encode("ascii", "replace").decode()
+    token = await app.admin_token()
+    made: dict[str, Any] = {
+        "name": text[:200],
+        "settings": {"contact": f"Ask {text}"[:200], "branding": {"name": text[:80]}},
+    }
+    assert (await app.send("PATCH", f"/api/admin/clients/{client}", made, token=token)).status == 200
+    await add_provider(app, client, name="x", displayName=text, oidc=_OIDC)
+    names = {"firstName": text[:100], "lastName": text[:100], "title": text[:100]}
+    number, _ = await new_user(app, client, password=PASSWORD, **names)
+    _, email = await new_user(app, client, password=PASSWORD, roles=["Admin"], **names)
+    reply = await app.sign_in(email, PASSWORD, client=client, headers={"User-Agent": agent})
+    await app.sign_in(email, PASSWORD, client=client, headers={"User-Agent": agent})
+    visitor = await Visitor(app, {"session": reply.cookie("session")}).system_admin()
+    return visitor, {"client": client, "id": number, "name": "x"}
+
+
+async def _looked_at(app: App, text: str) -> int:
+    """How many pages were shown."""
+    visitor, values = await world(app, text)
+    shown = 0
+    for route in SHOWN:
+        if route.method == "GET":
+            query = f"?client={values['client']}" if route.path.startswith("/sign-in") else ""
+            page = await visitor.get(filled(route.path, **values) + query)
+            check(page, (route.path, text))
+            shown += page.status == 200
+    return shown
+
+
+async def test_there_is_something_to_see(app: App) -> None:
+    """All routes but those that need a step before show the world that is looked at."""
+    assert await _looked_at(app, "harmless") >= sum(route.method == "GET" for route in SHOWN) - 8
+
+
+@pytest.mark.parametrize("texts", [
+    pytest.param(STRINGS[::30], id="some"),
+    *(pytest.param(STRINGS[part::5], id=f"all {part}", marks=[pytest.mark.endurance, pytest.mark.timeout(600)])
+      for part in range(5)),
+])  # fmt: skip
+async def test_in_every_name_that_is_stored(app: App, texts: list[str]) -> None:
+    shown = 0
+    for text in texts:
+        app.clock.advance(60)
+        if text.strip():
+            shown += await _looked_at(app, text)
+    assert shown > 20 * len(texts)
