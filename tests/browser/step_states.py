@@ -152,10 +152,10 @@ def _late(go: Go) -> Go:
     return sent
 
 
-def _old(go: Go) -> Go:
+def _old(go: Go, button: str = "main form .primary") -> Go:
     def sent(setup: Setup, browser: Chromium) -> None:
         go(setup, browser)
-        old_form(browser)
+        old_form(browser, button)
 
     return sent
 
@@ -185,7 +185,7 @@ STATES: dict[str, Go] = {
     "GET /account/codes": with_factor("/account/codes"),
     "POST /account/codes": with_factor("/account/codes", "main form .primary"),
     "GET /account/devices": with_factor("/account/devices", trust=True),
-    "POST /account/devices": with_factor("/account/devices", "tbody button", trust=True),
+    "POST /account/devices": _old(with_factor("/account/devices", trust=True), "tbody button"),
     "GET /reauthenticate code": with_factor("/reauthenticate?returnTo=/account/codes"),
     "POST /reauthenticate code": with_factor("/reauthenticate", "main form .primary"),
     "GET /reauthenticate recovery": with_factor("/reauthenticate", ".ways a"),

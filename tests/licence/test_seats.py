@@ -208,7 +208,7 @@ async def test_groups_that_give_a_role_without_a_seat_change_nothing(setup: Micr
 async def test_a_person_who_is_refused_is_not_linked_to_the_account_of_the_address(setup: MicrosoftSetup) -> None:
     app, client = setup.app, await new_client(setup.app)
     okta = await saml_provider(app, client, groupRoles=[{"group": "ops", "roles": ["Operator"]}],
-                               domains=[f"{client}.example"], saml={"vouches": True})  # fmt: skip
+                               domains=[f"{client}.example"])  # fmt: skip
     user, email = await new_user(app, client)
     identities = f"/api/admin/clients/{client}/users/{user}/identities"
     await fit(app)

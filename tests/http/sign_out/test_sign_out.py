@@ -143,7 +143,8 @@ async def test_the_list_shows_ones_open_sessions_newest_first(app: App, email: s
     assert {i["method"] for i in items} == {"password"}
     assert items[0]["createdAt"] > items[1]["createdAt"]
     assert set(items[0]) == {
-        "id", "method", "createdAt", "endsAt", "lastUsedAt", "address", "userAgent", "current",
+        "id", "method", "createdAt", "endsAt", "lastUsedAt", "address", "userAgent", "current", "amr",
+        "authenticatedAt",
     }  # fmt: skip
 
 
@@ -211,7 +212,7 @@ async def test_me_says_who_where_what_and_how(app: App) -> None:
     assert sorted(me["permissions"]) == [
         "audit:read", "jobs:read", "settings:manage", "templates:read", "users:manage", "users:read",
     ]  # fmt: skip
-    assert set(me["session"]) == {"id", "method", "signedInAt", "by"}
+    assert set(me["session"]) == {"id", "method", "signedInAt", "by", "amr", "authenticatedAt"}
     assert (me["session"]["id"], me["session"]["method"]) == (claims_of(keys.token)["sid"], "password")
     assert me["session"]["by"] == "token"
     assert datetime.fromisoformat(me["session"]["signedInAt"]).timestamp() * 1000 == signed_in_at
