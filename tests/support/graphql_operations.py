@@ -84,6 +84,7 @@ ARGUMENTS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "restoreUser": lambda have: {"id": have.user},
     "endUserSessions": lambda have: {"userId": have.user},
     "resetUserPassword": lambda have: {"userId": have.user},
+    "resetUserFactors": lambda have: {"userId": have.user, "reason": "Lost the phone"},
     "addTemplate": lambda have: {"input": {"name": f"New {next(_numbers)}", "steps": j.STEPS}},
     "updateTemplate": lambda have: {"id": have.template, "input": {"description": f"About {next(_numbers)}"}},
     "addTemplateVersion": lambda have: {"templateId": have.template},

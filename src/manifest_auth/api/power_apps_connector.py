@@ -123,6 +123,8 @@ def _schema(schema: Any) -> Any:
             done[name] = {key: _schema(member) for key, member in value.items()}
         elif name == "required":
             done |= {name: value} if value else {}  # OpenAPI 2.0 forbids an empty list
+        elif name == "default" and value is None:
+            continue  # OpenAPI 2.0 has no null
         elif name in ("enum", "default"):
             done[name] = value
         else:

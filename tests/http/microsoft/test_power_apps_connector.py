@@ -15,9 +15,10 @@ from tests.support.routes import ROUTES, connector_of_everything, filled
 #: What OpenAPI 2.0 does not know (the first row), or the importer of Power Apps refuses (the second).
 UNKNOWN = {"oneOf", "anyOf", "not", "const", "nullable", "$defs", "components", "requestBody", "content", "examples",
            "allOf", "discriminator", "collectionFormat", "patternProperties", "if", "propertyNames"}  # fmt: skip
-#: Of a signed-in person's routes, those that need a password or a browser, take files, or manage a client.
+#: Of a signed-in person's routes, those that need a password or a browser, change how one signs in, take
+#: files, or manage a client.
 NOT_FOR_APPS = re.compile(
-    r"/password\Z|/email\Z|/identities\b"
+    r"/password\Z|/email\Z|/(?:identities|second-factors|passkeys|reauthenticate)\b"
     r"|\A/api/client/(?:audit|branding|directories|domains|files|providers|settings|users)\b"
 )
 

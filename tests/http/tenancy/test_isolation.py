@@ -10,13 +10,11 @@ import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
 from tests.support import jobs as j
+from tests.support.addressed_things import addressed_things, kind_of_id
 from tests.support.application import App, Reply
-from tests.support.domain_claims import claimed
 from tests.support.envelope import check_refusal
 from tests.support.graphql_operations import ARGUMENTS, FILES, SCHEMA, Things, document, everything, operations, things
-from tests.support.provider_rows import link
 from tests.support.routes import ROUTES, filled
-from tests.support.single_sign_on import add_provider
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
 
@@ -34,6 +32,7 @@ PLACES = {
     "restoreUser.id": "user",
     "endUserSessions.userId": "user",
     "resetUserPassword.userId": "user",
+    "resetUserFactors.userId": "user",
     "updateTemplate.id": "template",
     "addTemplateVersion.templateId": "template",
     "updateTemplateVersion.id": "version",
@@ -76,6 +75,7 @@ ADDRESSES: dict[tuple[str, str], Any] = {
     ("DELETE", "/api/client/users/{user}/identities/{identity}"): None,
     ("POST", "/api/client/users/{user}/identities/{identity}/confirm"): None,
     ("POST", "/api/client/users/{user}/invitation"): None,
+    ("POST", "/api/client/users/{user}/factors/reset"): {"reason": "Stolen"},
     ("GET", "/api/client/users/{user}/sessions"): None,
     ("DELETE", "/api/client/users/{user}/sessions"): None,
     ("DELETE", "/api/client/users/{user}/sessions/{session}"): None,
@@ -94,6 +94,9 @@ ADDRESSES: dict[tuple[str, str], Any] = {
     ("POST", "/api/client/domains/{domain}/check"): None,
     ("DELETE", "/api/client/auth/sessions/{id}"): None,
     ("DELETE", "/api/client/auth/identities/{id}"): None,
+    ("DELETE", "/api/client/auth/second-factors/trusted/{id}"): None,
+    ("PATCH", "/api/client/auth/passkeys/{id}"): {"name": "Stolen"},
+    ("DELETE", "/api/client/auth/passkeys/{id}"): None,
 }
 pytestmark = pytest.mark.still
 
@@ -253,19 +256,18 @@ async def test_anothers_address_is_like_one_that_never_was(
     ours: Team, theirs: Team, own: Things, foreign: Things, address: tuple[str, str]
 ) -> None:
     method, pattern = address
-    there = await their_things(theirs, foreign)
+    there = await addressed_things(theirs, foreign)
+    there["id"] = there[kind_of_id(pattern)]
     never = {
         "file": NEVER,
         "user": NEVER,
         "identity": NEVER,
         "provider": "never",
-        "id": "A" * 22,
+        "id": NEVER if kind_of_id(pattern) == "identity" else "A" * 22,
         "session": "A" * 22,
         "domain": "never.example",
         "directory": "d0d0d0d0-7777-4000-8000-00000000ffff",
     }
-    if "auth/identities" in pattern:
-        there["id"], never["id"] = there["identity"], NEVER
     able = ("Admin",) if pattern.endswith("/confirm") else ("Admin", "User Admin")
     tokens = [(await ours.member(role)).token for role in able]
     before = await everything(ours.app)
@@ -279,21 +281,3 @@ async def test_anothers_address_is_like_one_that_never_was(
     if method == "GET":  # and for them it is there
         admin = await theirs.member("Admin")
         assert (await ours.app.send(method, filled(pattern, **there), token=admin.token)).status == 200
-
-
-_SETTINGS = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
-
-
-async def their_things(theirs: Team, foreign: Things) -> dict[str, Any]:
-    """What addresses can name: with a provider, and an identity and a session of one user, that are really there."""
-    admin, operator = await theirs.member("Admin"), foreign.operator
-    made = await add_provider(theirs.app, theirs.client, oidc=_SETTINGS)
-    identity = await link(theirs, made["id"], f"s{made['id']}", operator)
-    sessions = await theirs.app.get(f"/api/client/users/{operator}/sessions", token=admin.token)
-    session = sessions.data["items"][0]["id"]
-    claim = await claimed(theirs.app, theirs.client, f"s{made['id']}.example")
-    directory = f"d0d0d0d0-7777-4000-8000-{made['id']:012d}"
-    body = {"directory": directory}
-    assert (await theirs.app.post("/api/client/directories", body, token=admin.token)).status == 201
-    named = {"provider": made["name"], "domain": claim.domain, "directory": directory}
-    return {"file": foreign.file, "user": operator, "identity": identity, "id": session, "session": session, **named}

@@ -54,7 +54,7 @@ NEEDS = {
     "users:read": ("users", "usersPage", "user"),
     "users:manage": (
         "inviteUser", "renewInvitation", "addUser", "updateUser", "setUserRoles", "deactivateUser", "restoreUser",
-        "endUserSessions", "resetUserPassword",
+        "endUserSessions", "resetUserPassword", "resetUserFactors",
     ),
     "audit:read": ("auditEvents", "auditEventsPage"),
     "templates:read": ("templates", "templatesPage", "template", "templateVersion"),
@@ -75,6 +75,7 @@ NEEDED_BELOW = dict.fromkeys(("User.lastSignInAt", "User.link", "User.pendingEma
 
 _BODY = {"name": "company", "oidc": {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}}
 _USER, _PROVIDER = "/api/client/users/{user}", "/api/client/providers/{provider}"
+_FACTORS, _PASSKEYS = "/api/client/auth/second-factors", "/api/client/auth/passkeys"
 _EXPORT, _BRANDING = "/api/client/audit/export", "/api/client/branding"
 #: The same of REST; and a body for each, where bytes are a PNG.
 ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
@@ -91,6 +92,7 @@ ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
     ("DELETE", f"{_USER}/identities/{{identity}}"): ("users:manage", None),
     ("POST", f"{_USER}/identities/{{identity}}/confirm"): ("users:manage", None),
     ("POST", f"{_USER}/invitation"): ("users:manage", None),
+    ("POST", f"{_USER}/factors/reset"): ("users:manage", {"reason": "Lost the phone"}),
     ("GET", f"{_USER}/sessions"): ("users:manage", None),
     ("DELETE", f"{_USER}/sessions"): ("users:manage", None),
     ("DELETE", f"{_USER}/sessions/{{session}}"): ("users:manage", None),
@@ -126,6 +128,11 @@ ROUTES_FOR_ALL = {
     ("POST", "/api/client/auth/password"), ("GET", "/api/client/auth/identities"),
     ("POST", "/api/client/auth/identities"), ("DELETE", "/api/client/auth/identities/{id}"),
     ("POST", "/api/client/auth/identities/token"), ("POST", "/api/client/auth/email"),
+    ("GET", _FACTORS), ("POST", f"{_FACTORS}/totp"), ("POST", f"{_FACTORS}/totp/confirm"),
+    ("DELETE", f"{_FACTORS}/totp"), ("POST", f"{_FACTORS}/recovery-codes"), ("DELETE", f"{_FACTORS}/trusted"),
+    ("DELETE", f"{_FACTORS}/trusted/{{id}}"), ("POST", f"{_PASSKEYS}/options"), ("POST", _PASSKEYS),
+    ("PATCH", f"{_PASSKEYS}/{{id}}"), ("DELETE", f"{_PASSKEYS}/{{id}}"), ("POST", "/api/client/auth/reauthenticate"),
+    ("POST", "/api/client/auth/reauthenticate/options"), ("POST", "/api/client/auth/reauthenticate/provider"),
     ("POST", "/api/client/graphql"), ("GET", "/api/client/graphql"),
 }  # fmt: skip
 NEVER = 2**31 - 1

@@ -1,0 +1,66 @@
+"""Things of one client that addresses of REST name, each really there."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from tests.support.application import App
+from tests.support.domain_claims import claimed
+from tests.support.graphql_operations import Things
+from tests.support.provider_rows import link
+from tests.support.rows import add_row, delete_rows, rows
+from tests.support.single_sign_on import add_provider
+from tests.support.team import Team
+
+_numbers = itertools.count(1)
+_SETTINGS = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
+#: What `{id}` names, by a part of the address; a session elsewhere.
+_KINDS = {"auth/identities": "identity", "auth/passkeys": "passkey", "second-factors/trusted": "trusted"}
+
+
+def kind_of_id(pattern: str) -> str:
+    """Which thing ``{id}`` names in the address."""
+    return next((kind for part, kind in _KINDS.items() if part in pattern), "session")
+
+
+async def addressed_things(team: Team, have: Things) -> dict[str, Any]:
+    """By member of an address: a file, a user, and an identity, a session, a passkey and a trusted browser of that
+    user; a provider, a claim and a directory of the client."""
+    admin, operator = await team.member("Admin"), have.operator
+    made = await add_provider(team.app, team.client, oidc=_SETTINGS)
+    identity = await link(team, made["id"], f"s{made['id']}", operator)
+    sessions = await team.app.get(f"/api/client/users/{operator}/sessions", token=admin.token)
+    session = sessions.data["items"][0]["id"]
+    claim = await claimed(team.app, team.client, f"s{made['id']}.example")
+    directory = f"d0d0d0d0-7777-4000-8000-{made['id']:012d}"
+    body = {"directory": directory}
+    assert (await team.app.post("/api/client/directories", body, token=admin.token)).status == 201
+    passkey, trusted = await _factors(team.app, operator)
+    shown = (await team.app.get("/api/client/auth/second-factors", token=(await team.member("Operator")).token)).data
+    assert passkey in {one["id"] for one in shown["passkeys"]}
+    assert trusted in {one["id"] for one in shown["trusted"]}
+    return {
+        "file": have.file, "user": operator, "identity": identity, "session": session, "passkey": passkey,
+        "trusted": trusted, "provider": made["name"], "domain": claim.domain, "directory": directory,
+    }  # fmt: skip
+
+
+async def _factors(app: App, user_id: int) -> tuple[str, str]:
+    """Ids of a new passkey and a new trusted browser of the user, in place of former ones, so that lists show them:
+    rows alone, which no sign-in asks for."""
+    number, now = next(_numbers), app.clock.now_ms()
+    passkey, trusted = f"passkey-{number:08d}", f"trusted-{number:08d}"
+    for table in ("passkeys", "trusted_browsers"):
+        await delete_rows(app, table, user_id=user_id)
+    [(tenant,)] = await rows(app, "users", "tenant_id", id=user_id)
+    await add_row(
+        app, "passkeys", id=passkey, tenant_id=tenant, user_id=user_id, credential_id=passkey, public_key=b"key",
+        algorithm=-7, counter=0, transports="", aaguid="", name="A key", backup_eligible=0, backup_state=0,
+        rp_id="login.example.com", created_at=now,
+    )  # fmt: skip
+    await add_row(
+        app, "trusted_browsers", id=trusted, tenant_id=tenant, user_id=user_id, key=trusted, user_agent="",
+        address="127.0.0.1", created_at=now, ends_at=now + 86_400_000,
+    )  # fmt: skip
+    return passkey, trusted
