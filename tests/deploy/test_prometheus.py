@@ -60,7 +60,8 @@ def admins(node: Node) -> None:
     token = node.post(f"{auth}/sign-in", shown).json()["data"]["token"]
     secret = node.post(f"{auth}/second-factor", {"password": DEMO_PASSWORD}, token).json()["data"]["secret"]
     code = pyotp.TOTP(secret).now()
-    assert node.post(f"{auth}/second-factor/confirm", {"password": DEMO_PASSWORD, "otp": code}, token).status_code == 200
+    confirming = {"password": DEMO_PASSWORD, "otp": code}
+    assert node.post(f"{auth}/second-factor/confirm", confirming, token).status_code == 200
     assert node.post(f"{auth}/sign-in", shown).status_code == 401
     assert node.post(f"{auth}/sign-in", {**shown, "otp": code}).status_code == 401
     assert node.http.get("/api/admin/status", headers=bearer(token)).json()["data"]["lastBackupAt"] is not None
