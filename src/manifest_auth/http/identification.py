@@ -115,12 +115,13 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
     if not value or len(value) > _MAX_COOKIE:
         raise InvalidToken(reason="cookie: shape")
     principal = await services.principals.by_cookie(value)
-    if principal is not None and now - principal.cookie_seen_at >= _idle_and_touch_ms(ctx, principal)[1]:
+    idle_ms, touch_ms = (0, 0) if principal is None else _idle_and_touch_ms(ctx, principal)
+    if principal is not None and now - principal.cookie_seen_at >= touch_ms:
         # The cached time may be older than the last use on another node, or the use must be stored.
         principal = await services.principals.fresh_by_cookie(value)
+        idle_ms, touch_ms = (0, 0) if principal is None else _idle_and_touch_ms(ctx, principal)
     if principal is None or not (principal.is_alive(now) or principal.is_alive(principal.ends_at - 1)):
         raise InvalidToken(reason="cookie: session, user or client is not alive")
-    idle_ms, touch_ms = _idle_and_touch_ms(ctx, principal)
     if now >= principal.ends_at or now - principal.cookie_seen_at >= idle_ms:
         raise TokenExpired(reason="cookie: too old, or idle for too long")
     if now - principal.cookie_seen_at >= touch_ms:

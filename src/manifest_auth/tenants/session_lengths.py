@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.tenants.settings import TenantSettings
+from manifest_auth.tenants.settings import SessionLengths, TenantSettings
 
 
 class Lengths(NamedTuple):
@@ -23,8 +24,10 @@ def installation_lengths(installation: Settings) -> Lengths:
 
 def lengths_of(settings: TenantSettings, installation: Settings) -> Lengths:
     """A client's values, limited by the installation's."""
-    own = settings.sessions
+    return _limited(settings.sessions, installation_lengths(installation))
+
+
+@lru_cache(maxsize=1024)  # each request with a cookie asks
+def _limited(own: SessionLengths, most: Lengths) -> Lengths:
     asked = (own.idle_seconds, own.max_seconds, own.refresh_seconds)
-    return Lengths(
-        *(min(mine or most, most) for mine, most in zip(asked, installation_lengths(installation), strict=True))
-    )
+    return Lengths(*(min(mine or limit, limit) for mine, limit in zip(asked, most, strict=True)))
