@@ -171,7 +171,6 @@ async def options(ctx: RequestContext) -> dict[str, Any]:
     where passkeys are off."""
     caller = ctx.user
     _check_session(caller)
-    await webauthn.load()
 
     def work(unit: SystemUnit) -> dict[str, Any]:
         user = users.get(unit.of(caller.tenant_id), caller.user_id)

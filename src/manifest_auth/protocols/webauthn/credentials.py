@@ -77,11 +77,11 @@ def client_data(credential: Credential) -> ClientData:
         raise Refused(str(error)) from None
     if not isinstance(found, dict):
         raise Refused("clientDataJSON: no object")
-    texts = [found.get(name) for name in ("type", "challenge", "origin")]
-    if not all(isinstance(text, str) for text in texts):
+    kind, challenge, origin = (found.get(name) for name in ("type", "challenge", "origin"))
+    if not (isinstance(kind, str) and isinstance(challenge, str) and isinstance(origin, str)):
         raise Refused("clientDataJSON: type, challenge or origin")
     is_foreign = found.get("crossOrigin", False) is not False
-    return ClientData(texts[0], texts[1], texts[2], is_foreign, "topOrigin" in found)  # type: ignore[arg-type]
+    return ClientData(kind, challenge, origin, is_foreign, "topOrigin" in found)
 
 
 def credential_id_of(given: dict[str, Any]) -> str:

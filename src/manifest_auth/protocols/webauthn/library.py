@@ -10,6 +10,6 @@ _NAME = "webauthn"
 
 
 async def load() -> None:
-    """To be awaited before the first option or verification of a request."""
+    """To be awaited before the first verification of a request."""
     if _NAME not in sys.modules:
         await asyncio.to_thread(import_module, _NAME)

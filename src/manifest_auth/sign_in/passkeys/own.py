@@ -29,7 +29,6 @@ async def begin(ctx: RequestContext) -> dict[str, Any]:
     """What the caller's browser needs to make a passkey. Raises ValidationError where the client allows none, Conflict
     where passkeys are off, or the caller has as many as one may have."""
     step_up.check(ctx, Act.FACTORS)
-    await webauthn.load()
     caller = ctx.user
 
     def work(unit: SystemUnit) -> dict[str, Any]:

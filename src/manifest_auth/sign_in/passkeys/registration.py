@@ -36,7 +36,7 @@ class Added(NamedTuple):
 
 def options_for(unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, challenge: str) -> dict[str, Any]:
     """What a browser needs to make a passkey of a locked user. Raises Conflict where passkeys are off, or the user has
-    as many as one may have. The library is loaded, see :func:`.webauthn.load`."""
+    as many as one may have."""
     bound, party = unit.of(tenant.id), relying_party.current(unit, ctx.services.settings)
     _check_room(unit, user)
     handle = passkey_rows.handle(bound, user.id, base64url.encode(ctx.services.random.bytes(_HANDLE_BYTES)))

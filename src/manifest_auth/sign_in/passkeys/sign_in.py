@@ -56,7 +56,6 @@ class Coded(NamedTuple):
 async def options(ctx: RequestContext, holder: str) -> dict[str, Any]:
     """What a browser needs to offer the passkeys that it has. ``holder``: the browser's cookie. Raises Conflict where
     passkeys are off, RateLimited."""
-    await webauthn.load()
 
     def work(unit: SystemUnit) -> dict[str, Any] | Wait:
         party = relying_party.current(unit, ctx.services.settings)

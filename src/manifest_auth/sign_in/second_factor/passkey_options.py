@@ -12,7 +12,6 @@ from manifest_auth.accounts.factors import challenges
 from manifest_auth.accounts.factors.challenges import Challenge
 from manifest_auth.accounts.users import User
 from manifest_auth.errors import InvalidToken
-from manifest_auth.protocols import webauthn
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import assertions, registration
 from manifest_auth.sign_in.second_factor import gate
@@ -26,7 +25,6 @@ _BYTES = 32
 async def to_answer(ctx: RequestContext, text: str) -> dict[str, Any]:
     """What the browser needs to answer the challenge of ``MFA_REQUIRED`` (``text``) with a passkey of this user. Raises
     InvalidToken, TokenExpired, Conflict where passkeys are off."""
-    await webauthn.load()
 
     def work(unit: SystemUnit) -> dict[str, Any]:
         challenge, tenant, user = _opened(unit, ctx, text, enrols=False)
@@ -38,7 +36,6 @@ async def to_answer(ctx: RequestContext, text: str) -> dict[str, Any]:
 async def to_enrol(ctx: RequestContext, text: str) -> dict[str, Any]:
     """What the browser needs to make the passkey that this sign-in has to enrol. Raises InvalidToken, TokenExpired,
     ValidationError where the client does not allow it, Conflict where passkeys are off."""
-    await webauthn.load()
 
     def work(unit: SystemUnit) -> dict[str, Any]:
         challenge, tenant, user = _opened(unit, ctx, text, enrols=True)
