@@ -1,4 +1,4 @@
-"""Fixtures: a Chromium for each module, with a new profile."""
+"""Fixtures: a Chromium for each module, with a new profile, and the server of the pages that a module looks at."""
 
 from __future__ import annotations
 
@@ -7,9 +7,27 @@ from collections.abc import Iterator
 import pytest
 
 from tests.browser.driver import Chromium
+from tests.browser.pages import forget
+from tests.browser.parts import Part, Place
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     with Chromium(tmp_path_factory.mktemp("profile")) as chromium:
         yield chromium
+
+
+@pytest.fixture
+def afresh(browser: Chromium) -> Iterator[None]:
+    """No cookie and no request from before; scripts are on again afterwards."""
+    forget(browser)
+    yield
+    browser.scripts(on=True)
+
+
+@pytest.fixture(scope="module")
+def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The server of the module's ``PART``."""
+    part: Part = request.module.PART
+    with part.running(tmp_path_factory.mktemp("server")) as running:
+        yield running

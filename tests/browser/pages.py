@@ -66,6 +66,11 @@ def old_form(browser: Chromium, button: str = "main form .primary") -> None:
     press(browser, button)
 
 
+def heading(browser: Chromium) -> str:
+    """What the page is about."""
+    return str(browser.value("document.querySelector('h1').textContent.trim()"))
+
+
 def admin_token(server: Server) -> str:
     """Of the demo's system admin."""
     body = {"username": "admin", "password": DEMO_PASSWORD}

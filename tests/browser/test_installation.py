@@ -15,11 +15,7 @@ from tests.browser.pages import forget, open_, press
 from tests.browser.parts import Place
 from tests.support.server import DEMO_PASSWORD
 
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with PARTS["installation"].running(tmp_path_factory.mktemp("server")) as running:
-        yield running
+PART = PARTS["installation"]
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,6 @@ Nothing for axe to find, nothing that scrolls sideways, a silent console, and no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.browser.all_parts import PARTS
@@ -16,12 +14,6 @@ from tests.browser.pages import forget, open_
 from tests.browser.parts import Place
 
 PART = PARTS["sign-in"]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with PART.running(tmp_path_factory.mktemp("server")) as running:
-        yield running
 
 
 @pytest.mark.parametrize("state", PART.states)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.browser.driver import Chromium
-from tests.browser.pages import AUTHOR, LOADED, Setup, forget, open_, press, send, set_up, sign_in
+from tests.browser.pages import AUTHOR, LOADED, Setup, heading, open_, press, send, set_up, sign_in
 from tests.support.server import DEMO_PASSWORD, served
 from tests.support.user_management import NEW
 
@@ -33,12 +33,9 @@ def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(autouse=True)
-def afresh(browser: Chromium) -> None:
+def forgetful(browser: Chromium) -> None:
+    """Scripts stay as the module's browser has them."""
     forget(browser)
-
-
-def heading(browser: Chromium) -> str:
-    return str(browser.value("document.querySelector('h1').textContent.trim()"))
 
 
 def test_one_signs_in_with_the_address_first_and_out_again(setup: Setup, browser: Chromium) -> None:

@@ -8,28 +8,19 @@ import pytest
 
 from tests.browser.driver import Chromium
 from tests.browser.looking import NARROW
-from tests.browser.pages import LOADED, Setup, forget, open_, press, set_up
+from tests.browser.pages import LOADED, Setup, heading, open_, press, set_up
 from tests.browser.parts import place_of
 from tests.browser.passkey_states import STATES, made
 from tests.browser.passkeys import PASSKEY, authenticator, credentials, named, offered, present, pressed
 from tests.browser.step_states import password_typed
+
+pytestmark = pytest.mark.usefixtures("afresh")
 
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     with named(tmp_path_factory.mktemp("server")) as server:
         yield set_up(server)
-
-
-@pytest.fixture(autouse=True)
-def afresh(browser: Chromium) -> Iterator[None]:
-    forget(browser)
-    yield
-    browser.scripts(on=True)
-
-
-def heading(browser: Chromium) -> str:
-    return str(browser.value("document.querySelector('h1').textContent.trim()"))
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -9,27 +9,18 @@ import pytest
 from tests.browser import qr_reader
 from tests.browser.driver import Chromium
 from tests.browser.looking import NARROW
-from tests.browser.pages import LOADED, Setup, forget, press, set_up
+from tests.browser.pages import LOADED, Setup, forget, heading, press, set_up
 from tests.browser.parts import place_of
 from tests.browser.step_states import STATES, begun, codes, enrolled, password_typed
 from tests.support.server import served
+
+pytestmark = pytest.mark.usefixtures("afresh")
 
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     with served(tmp_path_factory.mktemp("server")) as running:
         yield set_up(running)
-
-
-@pytest.fixture(autouse=True)
-def afresh(browser: Chromium) -> Iterator[None]:
-    forget(browser)
-    yield
-    browser.scripts(on=True)
-
-
-def heading(browser: Chromium) -> str:
-    return str(browser.value("document.querySelector('h1').textContent.trim()"))
 
 
 @pytest.mark.parametrize("state", STATES)
