@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.browser.driver import Chromium
-from tests.browser.pages import AUTHOR, LOADED, Setup, heading, open_, press, send, set_up, sign_in
+from tests.browser.pages import AUTHOR, LOADED, Setup, forget, heading, open_, press, send, set_up, sign_in
 from tests.support.server import DEMO_PASSWORD, served
 from tests.support.user_management import NEW
 
