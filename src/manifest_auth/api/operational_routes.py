@@ -67,8 +67,8 @@ async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """The key set (RFC 7517), empty while tokens are signed with HS256. It is read again, since another node may
-    already sign with a newer key."""
+    """The key set (RFC 7517): of service accounts' tokens, and of users' where those are signed with ES256. It is read
+    again, since another node may already sign with a newer key."""
     with contextlib.suppress(StoreUnavailable):  # the cached keys are better than none
         await ctx.services.keys.refresh()
     body = orjson.dumps({"keys": ctx.services.keys.published()})
@@ -111,7 +111,7 @@ ROUTES = (
     Route("GET", "/healthz", _healthz, Access.OPEN, "Alive"),
     Route("GET", "/readyz", _readyz, Access.OPEN, "Ready: the store can be reached", refusals=(Overloaded,)),
     Route("GET", "/metrics", _metrics, Access.OPEN, "Prometheus metrics", refusals=(NotFound,)),
-    Route("GET", "/.well-known/jwks.json", _jwks, Access.OPEN, "Public keys of ES256 access tokens"),
+    Route("GET", "/.well-known/jwks.json", _jwks, Access.OPEN, "Public keys of tokens that are signed with ES256"),
     Route("GET", "/openapi.json", _openapi, Access.OPEN, "This description"),
     Route(
         "GET", "/power-apps.json", _connector, Access.OPEN, "Power Apps custom connector, OpenAPI 2.0, to be imported"

@@ -11,6 +11,7 @@ import asyncio
 import enum
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, or_, select, update
@@ -34,6 +35,7 @@ class Purpose(enum.Enum):
     REFRESH = "refresh"
     ADMIN_ACCESS = "admin-access"
     ADMIN_REFRESH = "admin-refresh"
+    SERVICE = "service"  # tokens of service accounts, always ES256
     FORMS = "forms"  # marks of pages' forms
     PAGE_STATE = "page-state"  # what a sign-in under way on pages knows, encrypted
 
@@ -54,11 +56,22 @@ class Key(NamedTuple):
     id: str
     purpose: Purpose
     algorithm: str
-    jose: ECKey | None
     raw: bytes
     created_at: int
     retired_at: int | None
     expires_at: int | None
+
+    @property
+    def jose(self) -> ECKey | None:
+        """The key pair; read at its first use, since most processes use none."""
+        return _key_pair(self.raw) if self.algorithm == "ES256" else None
+
+
+@lru_cache(maxsize=64)
+def _key_pair(raw: bytes) -> ECKey:
+    from joserfc.jwk import ECKey
+
+    return ECKey.import_key(json.loads(raw))
 
 
 class _Snapshot(NamedTuple):
@@ -210,7 +223,7 @@ class KeyRing:
         """The public keys, as members of a JWK set (RFC 7517); HS256 has none."""
         return [
             {**k.jose.as_dict(private=False), "kid": k.id, "use": "sig", "alg": k.algorithm}
-            for k in self.verifying(Purpose.ACCESS)
+            for k in (*self.verifying(Purpose.ACCESS), *self.verifying(Purpose.SERVICE))
             if k.jose is not None
         ]
 
@@ -224,6 +237,8 @@ class KeyRing:
             self._stale = True
 
     def _algorithm(self, purpose: Purpose) -> str:
+        if purpose is Purpose.SERVICE:
+            return "ES256"
         return self._settings.token_algorithm if purpose is Purpose.ACCESS else "HS256"
 
     def _lifetime_ms(self, purpose: Purpose) -> int:
@@ -233,6 +248,7 @@ class KeyRing:
             Purpose.REFRESH: s.refresh_token_ttl,
             Purpose.ADMIN_ACCESS: s.admin_access_token_ttl,
             Purpose.ADMIN_REFRESH: s.admin_session_ttl,
+            Purpose.SERVICE: s.service_token_ttl,
             Purpose.FORMS: DAY,
             Purpose.PAGE_STATE: HOUR,
         }
@@ -276,16 +292,10 @@ class KeyRing:
 
     def _open(self, row: KeyRow) -> Key:
         raw = self._sealer.open(row.secret, sealed_for(_K.secret, id=row.id))
-        jose: ECKey | None = None
-        if row.algorithm == "ES256":
-            from joserfc.jwk import ECKey
-
-            jose = ECKey.import_key(json.loads(raw))
         return Key(
             id=row.id,
             purpose=Purpose(row.purpose),
             algorithm=row.algorithm,
-            jose=jose,
             raw=raw,
             created_at=row.created_at,
             retired_at=row.retired_at,
