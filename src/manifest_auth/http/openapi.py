@@ -22,6 +22,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import Access, Route
+from manifest_auth.http.body import FORM
 
 _REF = "#/components/schemas/{name}"
 _SIGNED_IN: tuple[type[Refusal], ...] = (Unauthenticated, InvalidToken, TokenExpired, Forbidden)
@@ -31,7 +32,8 @@ _BODY: tuple[type[Refusal], ...] = (ValidationError, PayloadTooLarge, Unsupporte
 def build(routes: Sequence[Route]) -> dict[str, Any]:
     """The OpenAPI document of these routes, without pages."""
     routes = [route for route in routes if route.access is not Access.PAGE]
-    models = [m for route in routes for m in (route.body, route.data) if m is not None]
+    shapes = [each for route in routes for each in (route.body, route.data, route.form, route.plain, route.failure)]
+    models = [model for model in shapes if model is not None]
     _, components = msgspec.json.schema_components(models, ref_template=_REF)
     components["Failure"] = _failure()
     paths: dict[str, Any] = {}
@@ -106,11 +108,13 @@ def _operation(route: Route) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        schema = {"$ref": _REF.format(name=route.body.__name__)}
+        schema = _ref(route.body)
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     if not route.enveloped and route.method == "POST":
         asked = {"type": "object", "required": ["query"], "properties": _GRAPHQL}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": asked}}}
+    if route.form is not None:
+        operation["requestBody"] = {"required": True, "content": {FORM: {"schema": _ref(route.form)}}}
     if route.streams:
         operation["requestBody"] = {"required": True, "content": {"*/*": {"schema": _BYTES}}}
     if route.access is Access.CLIENT:
@@ -136,14 +140,17 @@ def _responses(route: Route) -> dict[str, Any]:
     if route.sends:
         responses[str(route.status)]["content"] = {"*/*": {"schema": _BYTES}}
     if route.data is not None:
-        data = {"$ref": _REF.format(name=route.data.__name__)}
+        data = _ref(route.data)
         schema = {
             "type": "object",
             "required": ["success", "data"],
             "properties": {"success": {"const": True}, "data": data},
         }
         responses[str(route.status)]["content"] = {"application/json": {"schema": schema}}
-    failure: dict[str, Any] = {"application/json": {"schema": {"$ref": _REF.format(name="Failure")}}}
+    if route.plain is not None:
+        responses[str(route.status)]["content"] = {"application/json": {"schema": _ref(route.plain)}}
+    shape = {"$ref": _REF.format(name="Failure")} if route.failure is None else _ref(route.failure)
+    failure: dict[str, Any] = {"application/json": {"schema": shape}}
     if not route.enveloped:
         failure = responses[str(route.status)]["content"] = {"application/json": {"schema": _GRAPHQL_ANSWER}}
     for status, codes in sorted(by_status.items()):
@@ -151,9 +158,15 @@ def _responses(route: Route) -> dict[str, Any]:
     return responses
 
 
+def _ref(model: type[msgspec.Struct]) -> dict[str, Any]:
+    return {"$ref": _REF.format(name=model.__name__)}
+
+
 def _tag(path: str) -> str:
     if path.startswith("/api/admin"):
         return "Admin"
+    if path.startswith("/oauth2"):
+        return "OAuth 2.0"
     return "Client" if path.startswith("/api/client") else "Operations"
 
 

@@ -110,7 +110,9 @@ class Route:
     query: type[msgspec.Struct] | None = None  # wire model of the query parameters
     refused: Refused = refuse_in_envelope
     enveloped: bool = True  # answers in the usual envelope, as all routes except GraphQL do
-    form: type[msgspec.Struct] | None = None  # fields of a page's form
+    form: type[msgspec.Struct] | None = None  # fields of a form, which the handler reads
+    plain: type[msgspec.Struct] | None = None  # the answer is this object itself, without an envelope
+    failure: type[msgspec.Struct] | None = None  # and so is each refusal
     template: str = ""  # of a page
     audience: str = ""  # of a page: who may see it
     gated: bool = field(default=False, init=False)  # needs a licence
@@ -124,7 +126,9 @@ class Route:
             _, call, *_, answer = get_type_hints(self.handler).values()
             object.__setattr__(self, "body", self.body or _model(call))
             object.__setattr__(self, "data", self.data or _model(answer))
-        is_gated = self.path.startswith("/api/client/") or (is_page and not self.path.startswith(_UNGATED))
+        is_gated = self.path.startswith(("/api/client/", "/oauth2/")) or (
+            is_page and not self.path.startswith(_UNGATED)
+        )
         object.__setattr__(self, "gated", is_gated)
         object.__setattr__(self, "is_cross_origin", is_cross_origin(self.path))
         names = self.query.__struct_encode_fields__ if self.query else ()

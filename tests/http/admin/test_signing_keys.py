@@ -56,7 +56,9 @@ async def test_after_a_rotation_old_keys_verify_and_no_one_is_signed_out(root: S
     check_success(await root.app.me(user["token"]))
     check_success(await root.app.me((await root.app.sign_in("viewer@acme.example")).data["token"]))
     everything = check_success(await root.post(f"{KEYS}/rotate", {}))
-    assert everything == {"rotated": ["access", "refresh", "admin-access", "admin-refresh", "service", "forms", "page-state"]}
+    assert everything == {
+        "rotated": ["access", "refresh", "admin-access", "admin-refresh", "service", "forms", "page-state"]
+    }
     check_success(await root.get(KEYS))
     check_success(await root.app.refresh(user["refreshToken"]))
 

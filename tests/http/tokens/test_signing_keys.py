@@ -7,7 +7,17 @@ from typing import Any
 
 from tests.support.accounts import Keys, keys_of
 from tests.support.application import PASSWORD, App, running
-from tests.support.forged_tokens import HEADER, Purpose, b64, claims_of, every_secret, hs256, rotate, signing_keys, unb64
+from tests.support.forged_tokens import (
+    HEADER,
+    Purpose,
+    b64,
+    claims_of,
+    every_secret,
+    hs256,
+    rotate,
+    signing_keys,
+    unb64,
+)
 from tests.support.rows import rows
 
 DAY = 86_400

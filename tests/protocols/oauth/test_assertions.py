@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from manifest_auth.protocols.oauth import InvalidClient, error_of, read_assertion, read_keys, verify
@@ -13,7 +15,7 @@ MAKER = Maker("svc_7", ISSUER, NOW, ec_key())
 
 def judged(text: str, maker: Maker = MAKER, client_id: str = "") -> tuple[int, str]:
     found = read_assertion(text, client_id, ISSUER, NOW * 1000)
-    verify(found, read_keys(public_set(maker.key)))
+    verify(found, read_keys(json.dumps(public_set(maker.key))))
     return found.account, found.jti
 
 

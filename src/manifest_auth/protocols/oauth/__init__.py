@@ -12,7 +12,7 @@ from manifest_auth.protocols.oauth.authentication import (
     client_id_of,
     read_authentication,
 )
-from manifest_auth.protocols.oauth.client_keys import ALGORITHMS, ClientKey, WrongKeys, read_keys
+from manifest_auth.protocols.oauth.client_keys import ClientKey, read_keys
 from manifest_auth.protocols.oauth.errors import (
     InvalidClient,
     InvalidRequest,

@@ -257,6 +257,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.token_issuer or self.public_url.rstrip("/")
 
     @property
+    def oauth_issuer(self) -> str:
+        """The issuer and audience of service accounts' tokens (RFC 8414, section 2): the public address."""
+        return self.public_url.rstrip("/")
+
+    @property
     def is_loopback(self) -> bool:
         """Whether the public address is this machine only."""
         return is_loopback_host(urlsplit(self.public_url).hostname or "")

@@ -21,3 +21,6 @@ from manifest_auth.sessions.tokens.key_list import LISTING, ListedKey, find_list
 from manifest_auth.sessions.tokens.keys import KeyRing, Purpose, find_key
 from manifest_auth.sessions.tokens.refresh import ALGORITHM as REFRESH_ALGORITHM
 from manifest_auth.sessions.tokens.refresh import RefreshToken
+from manifest_auth.sessions.tokens.service import Grant, ServiceTokens, VerifiedServiceToken
+from manifest_auth.sessions.tokens.service import is_one as is_service_token
+from manifest_auth.sessions.tokens.service import mint as mint_service_token
