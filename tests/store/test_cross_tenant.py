@@ -32,6 +32,7 @@ CROSS_TENANT = {
     "providers/claimed_providers.py": 2,  # by e-mail domain: an address names no tenant yet; by a bearer's directory
     "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
     "sessions/external_tokens.py": 2,  # another system's token names an identity; whose claims count
+    "sessions/machine_principal.py": 1,  # by the hash of a secret, which names the account, that the tenant
     "sessions/principal.py": 2,  # by session id, by cookie: the credential names the session, the session the tenant
     "sessions/sessions.py": 1,  # a cookie that comes with a sign-in: its session ends, of whatever tenant
     "sign_in/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant

@@ -41,6 +41,7 @@ CallResult = Literal["ok", "refused", "unreachable"]
 Swept = Literal[
     "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "directory_flows", "codes",
     "assertions", "refused_tokens", "challenges", "passkey_challenges", "trusted_browsers",
-    "files", "audit_events", "email_changes", "domain_claims",
+    "files", "audit_events", "email_changes", "domain_claims", "service_secrets",
+    "used_assertions",
 ]  # fmt: skip
 LicenceState = Literal["missing", "valid", "grace", "expired"]

@@ -1,0 +1,115 @@
+"""Rows of API keys and client secrets: added, found, listed, ended.
+
+The store has a secret's hash, never the secret.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import BigInteger, bindparam, func, insert, select, update
+
+from manifest_auth.errors import NotFound
+from manifest_auth.store import TenantUnit, tenant_scoped
+from manifest_auth.store.tables import service_secrets
+from manifest_auth.text.machine_secrets import SecretKind
+
+#: Live secrets of one account.
+MOST_OF: Final = {SecretKind.API_KEY: 10, SecretKind.CLIENT_SECRET: 2}
+
+
+class Secret(NamedTuple):
+    """``kind``: of :class:`SecretKind`; ``days``: how long it was made for; ``rotated_to``: the id of the one that
+    takes its place; ``notices``: e-mails that said that it ends. Times in milliseconds."""
+
+    id: str
+    user_id: int
+    kind: str
+    label: str
+    hint: str
+    days: int
+    created_at: int
+    created_by: str
+    ends_at: int
+    ended_at: int | None
+    rotated_to: str | None
+    notices: int
+    last_used_at: int | None
+    last_address: str
+
+    @property
+    def session_id(self) -> str:
+        """Under which callers with it are remembered, and forgotten (``sessions/principals.py``)."""
+        return f"key:{self.id}"
+
+
+_S = service_secrets.c
+ALL = select(*(_S[name] for name in Secret._fields))
+_LIVES = (_S.ended_at.is_(None), _S.ends_at > bindparam("now", type_=BigInteger()))
+_OF = (_S.user_id == bindparam("of_user"), _S.kind == bindparam("of_kind"))
+_LIST = tenant_scoped(ALL.where(*_OF, *_LIVES).order_by(_S.created_at, _S.id), Secret)
+_COUNT = tenant_scoped(select(func.count()).select_from(service_secrets).where(*_OF, *_LIVES), int)
+_GET = tenant_scoped(ALL.where(*_OF, *_LIVES, _S.id == bindparam("of_id")), Secret)
+_FIND = tenant_scoped(ALL.where(_S.id == bindparam("of_id")).with_for_update(), Secret)
+_NEW = ("id", "user_id", "kind", "label", "hash", "hint", "days", "created_at", "created_by", "ends_at")
+_ADD = tenant_scoped(insert(service_secrets).values({name: bindparam(name) for name in _NEW}))
+_END = tenant_scoped(
+    update(service_secrets)
+    .where(_S.id == bindparam("of_id"), _S.ended_at.is_(None))
+    .values(ended_at=bindparam("new_ended_at"), ends_at=bindparam("new_ends_at"))
+)
+_END_ALL = tenant_scoped(
+    update(service_secrets)
+    .where(_S.user_id == bindparam("of_user"), *_LIVES)
+    .values(ended_at=bindparam("new_ended_at"), ends_at=bindparam("new_ended_at"))
+)
+_ROTATE = tenant_scoped(
+    update(service_secrets)
+    .where(_S.id == bindparam("of_id"))
+    .values(ends_at=bindparam("new_ends_at"), rotated_to=bindparam("new_id"))
+)
+
+
+def of_account(unit: TenantUnit, account_id: int, kind: SecretKind, now: int) -> list[Secret]:
+    """The live secrets of an account, oldest first."""
+    return unit.all(_LIST, of_user=account_id, of_kind=kind.value, now=now)
+
+
+def count(unit: TenantUnit, account_id: int, kind: SecretKind, now: int) -> int:
+    """How many of them live."""
+    return unit.one(_COUNT, of_user=account_id, of_kind=kind.value, now=now)
+
+
+def get(unit: TenantUnit, account_id: int, kind: SecretKind, secret_id: str, now: int) -> Secret:
+    """A live secret of an account. Raises NotFound."""
+    found = unit.first(_GET, of_user=account_id, of_kind=kind.value, of_id=secret_id, now=now)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def find(unit: TenantUnit, secret_id: str) -> Secret | None:
+    """A secret of the client, alive or not, locked."""
+    return unit.first(_FIND, of_id=secret_id)
+
+
+def add(unit: TenantUnit, **values: Any) -> None:
+    unit.change(_ADD, **values)
+
+
+def end(unit: TenantUnit, secret: Secret, now: int) -> bool:
+    """Ends a secret at once, on every node. False when it had ended."""
+    unit.announce("session", secret.session_id)
+    ends_at = min(secret.ends_at, now)
+    return unit.change(_END, of_id=secret.id, new_ended_at=now, new_ends_at=ends_at) == 1
+
+
+def end_all(unit: TenantUnit, account_id: int, now: int) -> int:
+    """Ends all secrets of an account; how many there were. The account's change is announced by the caller."""
+    return unit.change(_END_ALL, of_user=account_id, new_ended_at=now, now=now)
+
+
+def rotated(unit: TenantUnit, secret: Secret, new_id: str, ends_at: int) -> None:
+    """Stores that another takes the secret's place, and when it ends."""
+    unit.announce("session", secret.session_id)
+    unit.change(_ROTATE, of_id=secret.id, new_id=new_id, new_ends_at=ends_at)
