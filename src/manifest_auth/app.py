@@ -38,7 +38,7 @@ from manifest_auth.runtime.sealing import Macs, Sealer, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
 from manifest_auth.services import Services
 from manifest_auth.sessions import Principals
-from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
+from manifest_auth.sessions.tokens import KeyRing, ServiceTokens, TokenTools, VerifiedTokens
 from manifest_auth.sign_in.passkeys import standing
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from manifest_auth.sign_in.providers.kinds import KINDS
@@ -83,6 +83,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         keys=keys,
         tokens=TokenTools(settings, keys, random),
         verified=VerifiedTokens(keys, settings.issuer, metrics),
+        service_tokens=ServiceTokens(keys, settings.oauth_issuer, metrics),
         principals=Principals(store, metrics, clock),
         admin_networks=AdminNetworks(settings, store),
         licence=licence,

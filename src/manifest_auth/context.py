@@ -115,9 +115,20 @@ class AdminCaller:
         return f"admin:{self.admin_id}"
 
 
+@dataclass(slots=True, frozen=True)
+class ServiceClient:
+    """A service account that authenticated with the request itself, at ``/oauth2``: it has no session."""
+
+    account_id: int
+
+    @property
+    def actor(self) -> str:
+        return f"service:{self.account_id}"
+
+
 #: How long a proof of who acts is recent, milliseconds.
 RECENT_MS = 10 * 60_000
-Caller = Anonymous | Principal | AdminCaller
+Caller = Anonymous | Principal | AdminCaller | ServiceClient
 ANONYMOUS = Anonymous()
 
 

@@ -28,7 +28,7 @@ from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.sessions import Principals
-from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
+from manifest_auth.sessions.tokens import KeyRing, ServiceTokens, TokenTools, VerifiedTokens
 from manifest_auth.store import Store, TenantStore
 from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
@@ -63,6 +63,7 @@ class Services:
     keys: KeyRing
     tokens: TokenTools
     verified: VerifiedTokens
+    service_tokens: ServiceTokens
     principals: Principals
     admin_networks: AdminNetworks
     licence: Gate

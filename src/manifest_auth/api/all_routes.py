@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifest_auth.api import docs_site, operational_routes
+from manifest_auth.api import docs_site, oauth, operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
@@ -76,6 +76,7 @@ ROUTES = (
     *admin_installation.ROUTES,
     *admin_licence.ROUTES,
     *admin_audit.ROUTES,
+    *oauth.ROUTES,
     *operational_routes.ROUTES,
     *docs_site.ROUTES,
     *brand_files.ROUTES,

@@ -46,17 +46,13 @@ class Authenticated(msgspec.Struct, frozen=True):
         Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer", ""],
         Meta(description="With `client_assertion` alone."),
     ] = ""
-    client_assertion: Annotated[
-        str, Meta(description="A JWT signed with a key of the account; else a Basic header.")
-    ] = ""
+    client_assertion: Annotated[str, Meta(description="A JWT signed by the account; else a Basic header.")] = ""
     client_id: Annotated[str, Meta(description="`svc_ID`; may be left out.")] = ""
 
 
 class TokenForm(Authenticated, frozen=True, kw_only=True):
     grant_type: Literal["client_credentials"]
-    scope: Annotated[str, Meta(description="Permissions, separated by blanks. Left out: all that the account has.")] = (
-        ""
-    )
+    scope: Annotated[str, Meta(description="Permissions, separated by blanks. Left out: all it has.")] = ""
     resource: Annotated[str, Meta(description="The issuer, where it is given.")] = ""
 
 
@@ -145,7 +141,7 @@ def _shown(found: Active) -> IntrospectionAnswer:
         username=who.first_name if who.is_service else who.email,
         scope=" ".join(permission_names(who.roles, who.scopes)),
         roles=role_names(who.roles),
-        token_type="Bearer",
+        token_type="Bearer",  # noqa: S106 - a type, no secret
         iss=found.issuer,
         aud=found.audience,
         iat=found.issued_at,

@@ -109,6 +109,7 @@ class Event(enum.Enum):
     SERVICE_ACCOUNT_DISABLED = "service_account_disabled"
     SERVICE_ACCOUNT_ENABLED = "service_account_enabled"
     SERVICE_ACCOUNT_DELETED = "service_account_deleted"
+    SERVICE_TOKEN_ISSUED = "service_token_issued"
     SERVICE_SIGNED_IN = "service_signed_in"
     API_KEY_CREATED = "api_key_created"
     API_KEY_ROTATED = "api_key_rotated"

@@ -15,7 +15,9 @@ from manifest_auth.context import AdminCaller, Principal
 from manifest_auth.errors import InvalidToken, TokenExpired, Unauthenticated
 from manifest_auth.http import SESSION, Head, check_same_site
 from manifest_auth.services import Owner, RequestContext
+from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.sign_in import bearers
 
 _MAX_COOKIE = 256
 
@@ -25,11 +27,7 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
     services, now = ctx.services, ctx.now
     if head.authorization is not None:
         token = bearer(head.authorization)
-        microsoft_key = None if services.verified.knows(token) else services.entra.key_of(ctx, token)
-        if microsoft_key is not None:
-            principal = await services.entra.principal(ctx, token, microsoft_key)
-        else:
-            principal = await _by_token(ctx, token, now)
+        principal = await _by_bearer(ctx, token, now)
     else:
         principal = await by_cookie(ctx, head, now)
         if head.origin is not None or head.fetch_site is not None:  # a browser's
@@ -42,20 +40,23 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
     return principal
 
 
+async def _by_bearer(ctx: RequestContext, token: str, now: int) -> Principal:
+    services = ctx.services
+    if tokens.is_service_token(token):
+        principal, _ = await bearers.of_service(ctx, token)
+        return principal
+    microsoft_key = None if services.verified.knows(token) else services.entra.key_of(ctx, token)
+    if microsoft_key is not None:
+        return await services.entra.principal(ctx, token, microsoft_key)
+    return await _by_token(ctx, token, now)
+
+
 async def _by_token(ctx: RequestContext, token: str, now: int) -> Principal:
     try:
-        verified = await ctx.services.verified.verify(Purpose.ACCESS, token, now)
+        principal, _ = await bearers.of_user(ctx, token)
     except InvalidToken:
         await _record_admin_token(ctx, token, now)
         raise
-    principal = await ctx.services.principals.by_session(verified.session_id)
-    if principal is None or not principal.is_alive(now):
-        raise InvalidToken(reason="session, user or client is not alive")
-    if principal.keys != ctx.services.keys.stamp:  # another process changed the keys: this one may be retired
-        await ctx.services.keys.refresh()
-        verified = await ctx.services.verified.verify(Purpose.ACCESS, token, now)
-    if principal.user_id != verified.subject_id or principal.client != verified.client:
-        raise InvalidToken(reason="the session is another's")
     return principal
 
 

@@ -126,9 +126,8 @@ class Route:
             _, call, *_, answer = get_type_hints(self.handler).values()
             object.__setattr__(self, "body", self.body or _model(call))
             object.__setattr__(self, "data", self.data or _model(answer))
-        is_gated = self.path.startswith(("/api/client/", "/oauth2/")) or (
-            is_page and not self.path.startswith(_UNGATED)
-        )
+        is_page_of_use = is_page and not self.path.startswith(_UNGATED)
+        is_gated = is_page_of_use or self.path.startswith(("/api/client/", "/oauth2/"))
         object.__setattr__(self, "gated", is_gated)
         object.__setattr__(self, "is_cross_origin", is_cross_origin(self.path))
         names = self.query.__struct_encode_fields__ if self.query else ()

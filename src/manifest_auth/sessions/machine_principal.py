@@ -24,11 +24,11 @@ def select_machine(**columns: Any) -> Select[Any]:
     of_credential = {
         "cookie_hash": literal(""), "refresh_current": literal(""), "refresh_previous": null(),
         "refresh_changed_at": literal(0), "claims": literal(0), "amr": literal(""), "authenticated_at": null(),
-        "keys": null(), **columns,
+        "keys": null(), "scopes": _A.scopes, "addresses": _A.addresses, **columns,
     }  # fmt: skip
     return (
         select_principal(
-            tenant_id=_U.tenant_id, user_id=_U.id, scopes=_A.scopes, addresses=_A.addresses, **of_credential
+            tenant_id=_U.tenant_id, user_id=_U.id, **of_credential
         )
         .select_from(
             users.join(service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id))

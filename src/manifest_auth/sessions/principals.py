@@ -15,6 +15,7 @@ from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.sessions.external_tokens import BY_EXTERNAL_TOKEN, ExternalCaller
 from manifest_auth.sessions.machine_principal import BY_SECRET
 from manifest_auth.sessions.principal import BY_COOKIE, BY_ID, cookie_hash
+from manifest_auth.sessions.service_tokens import BY_SERVICE_TOKEN, TokenOfService
 from manifest_auth.store import Announcement, Store
 from manifest_auth.text.machine_secrets import SecretKind, hash_of
 
@@ -70,6 +71,15 @@ class Principals:
             self._by_secret[hashed] = found.session_id
             self._secret_of[found.session_id] = hashed
         return found
+
+    async def by_service_token(self, token: TokenOfService) -> Principal | None:
+        """The principal of a service account's verified token, revoked or not; None where there is no such account."""
+        if self._is_current():
+            found = self._by_id.get(token.key)
+            if found is not None:
+                self._remembered.inc()
+                return found
+        return await self._ask(BY_SERVICE_TOKEN, **token._asdict())
 
     async def by_cookie(self, value: str) -> Principal | None:
         """As :meth:`by_session`, by the value of a session cookie."""

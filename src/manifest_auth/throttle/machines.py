@@ -7,10 +7,11 @@ guess, and no stranger can lock a machine out.
 from __future__ import annotations
 
 from manifest_auth.errors import RateLimited
+from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.store import Store, SystemUnit
 from manifest_auth.throttle.throttle import Counter, Policy, Throttle, Wait, by_address, count_each, in_order, key_of
 
-_ENTRY = "service"
+_ENTRY: EntryPoint = "service"
 WRONG = Policy(free=30, longest_ms=15 * 60_000, memory_ms=60 * 60_000, ceiling=None)
 
 

@@ -33,7 +33,7 @@ def basic(text: str) -> str:
 def test_a_scope_is_permissions() -> None:
     assert read_token_request(GRANT, ISSUER).scope is None
     wanted = read_token_request({**GRANT, "scope": "jobs:read users:read jobs:read", "resource": ISSUER}, ISSUER)
-    assert wanted.scope == {Permission.JOBS_READ, Permission.USERS_READ}
+    assert wanted.scope == frozenset({Permission.JOBS_READ, Permission.USERS_READ})
 
 
 @pytest.mark.parametrize(

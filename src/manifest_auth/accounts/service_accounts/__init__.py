@@ -6,6 +6,7 @@ A service account has no password, identity, factor, session, invitation or seat
 """
 
 from manifest_auth.accounts.service_accounts.assertions import use_assertion
+from manifest_auth.accounts.service_accounts.issued_tokens import record_token
 from manifest_auth.accounts.service_accounts.management import (
     Draft,
     change,
@@ -14,6 +15,7 @@ from manifest_auth.accounts.service_accounts.management import (
     disable,
     enable,
 )
+from manifest_auth.accounts.service_accounts.oauth_clients import OAuthAccount, find_oauth_account
 from manifest_auth.accounts.service_accounts.rows import LISTING, MOST, ServiceAccount, find, get
 from manifest_auth.accounts.service_accounts.secret_management import (
     NewSecret,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from manifest_auth.accounts import service_accounts
 from manifest_auth.accounts.service_accounts import OAuthAccount
+from manifest_auth.context import ServiceClient
 from manifest_auth.protocols import oauth
 from manifest_auth.protocols.oauth import BasicSecret, ClientAssertion, InvalidClient
 from manifest_auth.runtime.settings import is_listed, networks_of
@@ -29,10 +30,6 @@ class OAuthClient(NamedTuple):
     account: OAuthAccount
     by: str
 
-    @property
-    def actor(self) -> str:
-        return f"service:{self.account.id}"
-
 
 async def authenticate(ctx: RequestContext, authorization: str | None, fields: Mapping[str, str]) -> OAuthClient:
     """The account that calls. ``authorization``: that header; ``fields``: of the form. Raises InvalidClient,
@@ -45,6 +42,7 @@ async def authenticate(ctx: RequestContext, authorization: str | None, fields: M
     networks = client.account.addresses
     if networks and not is_listed(ctx.address, networks_of(networks)):
         raise InvalidClient("the account is not for that address")
+    ctx.caller = ServiceClient(client.account.id)
     return client
 
 

@@ -24,6 +24,8 @@ service_accounts = Table(  # the row of `users` has name, roles, and whether it 
     # The audit trail has one event an hour of its use, with how many were left out since the one before.
     time("use_recorded_at", nullable=True),
     Column("uses_kept_back", BigInt, nullable=False, server_default="0"),
+    time("tokens_recorded_at", nullable=True),  # the same of tokens that were issued
+    Column("tokens_kept_back", BigInt, nullable=False, server_default="0"),
     ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"]),
     info=OWNED,
     sqlite_strict=True,
