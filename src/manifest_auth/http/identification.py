@@ -13,7 +13,7 @@ from manifest_auth.accounts import admins
 from manifest_auth.audit import INSTALLATION, Event
 from manifest_auth.context import AdminCaller, Principal
 from manifest_auth.errors import InvalidToken, TokenExpired, Unauthenticated
-from manifest_auth.http import SESSION, Head, check_same_site
+from manifest_auth.http import SESSION, Head, check_same_site, machines
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions.tokens import Purpose
 
@@ -21,12 +21,15 @@ _MAX_COOKIE = 256
 
 
 async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
-    """The user behind a request. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden."""
+    """The user or the machine behind a request. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden,
+    RateLimited."""
     services, now = ctx.services, ctx.now
     if head.authorization is not None:
         token = bearer(head.authorization)
-        microsoft_key = None if services.verified.knows(token) else services.entra.key_of(ctx, token)
-        if microsoft_key is not None:
+        is_known = services.verified.knows(token)
+        if not is_known and machines.is_machine_secret(token):
+            principal = await machines.by_api_key(ctx, token)
+        elif not is_known and (microsoft_key := services.entra.key_of(ctx, token)) is not None:
             principal = await services.entra.principal(ctx, token, microsoft_key)
         else:
             principal = await _by_token(ctx, token, now)
@@ -130,6 +133,16 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
         services.principals.touched(principal, now)
         ctx.renewed_cookie = value, idle_ms // 1000
     return principal
+
+
+def shows_machine(head: Head) -> bool:
+    """Whether the request shows a machine's credential, right or wrong."""
+    if head.authorization is None:
+        return False
+    try:
+        return machines.is_machine_secret(bearer(head.authorization))
+    except InvalidToken:
+        return False
 
 
 async def holder(ctx: RequestContext, head: Head) -> Owner | str | None:
