@@ -46,7 +46,7 @@ from manifest_auth.store import open_store
 from manifest_auth.store.migrate import HEAD, upgrade
 from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
-from manifest_auth.throttle import AnonymousLimits, Throttle
+from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets
 
 
 def page_routes() -> tuple[Route, ...]:
@@ -98,6 +98,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         mail_queue=mail_queue,
         throttle=throttle,
         anonymous_limits=AnonymousLimits(throttle),
+        wrong_secrets=WrongSecrets(throttle, store, clock),
         account_tools=AccountTools(settings, random, licence, mail_queue, throttle),
         domain_records=DomainRecords(settings, log, clock),
         origin_index=OriginIndex(store),

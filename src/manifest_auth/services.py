@@ -33,7 +33,7 @@ from manifest_auth.store import Store, TenantStore
 from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
 from manifest_auth.tenants.client_hint import ClientHint
-from manifest_auth.throttle import AnonymousLimits, Throttle
+from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets
 
 ExternalKey = tuple[bytes, str | None]
 
@@ -77,6 +77,7 @@ class Services:
     mail_queue: MailQueue
     throttle: Throttle
     anonymous_limits: AnonymousLimits
+    wrong_secrets: WrongSecrets
     account_tools: AccountTools
     domain_records: DomainRecords
     origin_index: OriginIndex

@@ -13,9 +13,8 @@ from manifest_auth.accounts import admins
 from manifest_auth.audit import INSTALLATION, Event
 from manifest_auth.context import AdminCaller, Principal
 from manifest_auth.errors import InvalidToken, TokenExpired, Unauthenticated
-from manifest_auth.http import SESSION, Head, check_same_site
+from manifest_auth.http import SESSION, Head, check_same_site, machines
 from manifest_auth.services import Owner, RequestContext
-from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.sign_in import bearers
 
@@ -23,11 +22,18 @@ _MAX_COOKIE = 256
 
 
 async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
-    """The user behind a request. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden."""
+    """The user or the machine behind a request. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden,
+    RateLimited."""
     services, now = ctx.services, ctx.now
     if head.authorization is not None:
         token = bearer(head.authorization)
-        principal = await _by_bearer(ctx, token, now)
+        is_known = services.verified.knows(token)
+        if not is_known and machines.is_machine_credential(token):
+            principal = await machines.identify(ctx, token)
+        elif not is_known and (microsoft_key := services.entra.key_of(ctx, token)) is not None:
+            principal = await services.entra.principal(ctx, token, microsoft_key)
+        else:
+            principal = await _by_token(ctx, token, now)
     else:
         principal = await by_cookie(ctx, head, now)
         if head.origin is not None or head.fetch_site is not None:  # a browser's
@@ -38,17 +44,6 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
         ctx.caller = principal  # for the record of the refusal
         ctx.client_hint.check(principal.client, principal.tenant_id, "credential")
     return principal
-
-
-async def _by_bearer(ctx: RequestContext, token: str, now: int) -> Principal:
-    services = ctx.services
-    if tokens.is_service_token(token):
-        principal, _ = await bearers.of_service(ctx, token)
-        return principal
-    microsoft_key = None if services.verified.knows(token) else services.entra.key_of(ctx, token)
-    if microsoft_key is not None:
-        return await services.entra.principal(ctx, token, microsoft_key)
-    return await _by_token(ctx, token, now)
 
 
 async def _by_token(ctx: RequestContext, token: str, now: int) -> Principal:
@@ -131,6 +126,16 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
         services.principals.touched(principal, now)
         ctx.renewed_cookie = value, idle_ms // 1000
     return principal
+
+
+def shows_machine(head: Head) -> bool:
+    """Whether the request shows a machine's credential, right or wrong."""
+    if head.authorization is None:
+        return False
+    try:
+        return machines.is_machine_credential(bearer(head.authorization))
+    except InvalidToken:
+        return False
 
 
 async def holder(ctx: RequestContext, head: Head) -> Owner | str | None:

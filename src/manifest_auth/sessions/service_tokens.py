@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Integer, Text, bindparam, case, cast, literal, select
+from sqlalchemy import BigInteger, Integer, Text, bindparam, case, cast, func, literal, select
 
 from manifest_auth.context import Principal
 from manifest_auth.sessions.machine_principal import select_machine
@@ -37,7 +37,7 @@ BY_SERVICE_TOKEN = cross_tenant(
         created_at=cast(bindparam("issued_at"), BigInteger),
         ends_at=cast(bindparam("until"), BigInteger),
         ended_at=select(_R.refused_at).where(_R.key == bindparam("key")).scalar_subquery(),
-        cookie_seen_at=literal(0),
+        cookie_seen_at=func.coalesce(_A.use_recorded_at, 0),
         keys=KEYS,
         scopes=case((_A.scopes.is_(None), _SCOPES), else_=_A.scopes.bitwise_and(_SCOPES)),
     ).where(users.c.id == bindparam("account")),

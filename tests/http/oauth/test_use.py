@@ -125,7 +125,8 @@ async def test_neither_verifier_takes_the_others_token(app: App, ours: Machine) 
     "changes",
     [
         {"aud": "manifest-api"}, {"iss": "https://other.example"}, {"sub": "svc_1"}, {"client_id": "svc_1"},
-        {"client": "globex"}, {"exp": "soon"}, {"iat": 2_000_000_000, "exp": 2_000_000_900}, {"scope": None}, {"jti": 1},
+        {"client": "globex"}, {"exp": "soon"}, {"iat": 2_000_000_000, "exp": 2_000_000_900},
+        {"scope": None}, {"jti": 1},
     ],
 )  # fmt: skip
 async def test_wrong_claims_under_the_right_key_are_refused(

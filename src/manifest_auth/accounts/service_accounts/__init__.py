@@ -6,7 +6,6 @@ A service account has no password, identity, factor, session, invitation or seat
 """
 
 from manifest_auth.accounts.service_accounts.assertions import use_assertion
-from manifest_auth.accounts.service_accounts.issued_tokens import record_token
 from manifest_auth.accounts.service_accounts.management import (
     Draft,
     change,

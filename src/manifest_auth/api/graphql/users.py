@@ -43,7 +43,7 @@ _ROLE = {role: _role(role) for role in Role}
 
 
 def _read(unit: TenantUnit, ids: Sequence[int]) -> dict[int, User]:
-    return {user.id: user for user in users.get_many(unit, ids)}
+    return {user.id: user for user in users.get_named(unit, ids)}
 
 
 _PENDING_CHANGES: Loader[int, EmailChange] = Loader(users.email_changes.pending_rows)
@@ -112,7 +112,7 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Me.id": lambda me, _info: me.user_id,
     "Me.pendingEmail": _own_pending_email,
     "Me.roles": _roles,
-    "Me.permissions": lambda me, _info: permission_names(me.roles),
+    "Me.permissions": lambda me, _info: permission_names(me.roles, me.scopes),
     "Me.client": _client,
     "User.pendingEmail": _pending_email,
     "User.roles": _roles,

@@ -25,7 +25,7 @@ EntryPoint = Literal[
     "entra",
     "second_factor",
     "passkey",
-    "service",
+    "machine",
 ]
 Limit = Literal["address", "account", "origin"]
 #: Units of work of the store, and key reads.

@@ -1,6 +1,6 @@
 """Authenticates the service account that calls ``/oauth2``, by a client secret or by a signed assertion.
 
-One refusal covers every cause; what was wrong is counted (:mod:`...throttle.machines`) and stands in the log.
+One refusal covers every cause; what was wrong is counted (:mod:`...throttle.wrong_secrets`) and stands in the log.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from manifest_auth.accounts import service_accounts
-from manifest_auth.accounts.service_accounts import OAuthAccount
-from manifest_auth.context import ServiceClient
+from manifest_auth.accounts.service_accounts import OAuthAccount, use
+from manifest_auth.context import Principal, ServiceClient
 from manifest_auth.protocols import oauth
 from manifest_auth.protocols.oauth import BasicSecret, ClientAssertion, InvalidClient
 from manifest_auth.runtime.settings import is_listed, networks_of
@@ -18,7 +18,6 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import machine_secrets
 from manifest_auth.text.machine_secrets import SecretKind
-from manifest_auth.throttle import machines
 
 #: How long an assertion is remembered after its end, milliseconds: clocks of nodes may differ.
 _KEPT_MS = 10 * 60_000
@@ -50,15 +49,31 @@ async def _by_secret(ctx: RequestContext, shown: BasicSecret) -> OAuthAccount:
     number = oauth.account_of(shown.client_id)
     if number is None or machine_secrets.kind_of(shown.secret) is not SecretKind.CLIENT_SECRET:
         raise InvalidClient("no client id, or no client secret by its checksum")  # so the store is not asked
-    found = await ctx.services.principals.by_secret(SecretKind.CLIENT_SECRET, shown.secret)
+    services = ctx.services
+    services.wrong_secrets.check(ctx.address, shown.secret)
+    found = await services.principals.by_secret(SecretKind.CLIENT_SECRET, shown.secret)
     if found is None or found.user_id != number or not found.is_alive(ctx.now):
-        await count_wrong(ctx, shown.client_id)
+        await services.wrong_secrets.count(ctx.address, shown.client_id)
         raise InvalidClient("the secret is unknown, over or another's, or the account is disabled")
+    services.wrong_secrets.was_right(shown.secret)
+    if ctx.now - found.cookie_seen_at >= use.TOUCH_EVERY_MS:
+        await _touch(ctx, found)
     return await _account(ctx, number)
+
+
+async def _touch(ctx: RequestContext, secret: Principal) -> None:
+    """Stores when the secret was used last, and from where."""
+
+    def work(unit: TenantUnit) -> None:
+        use.touch_secret(unit, ctx, secret.session_id.partition(":")[2])
+
+    await ctx.services.store.of(secret.tenant_id).write_quickly(work)
+    ctx.services.principals.touched(secret, ctx.now)
 
 
 async def _by_assertion(ctx: RequestContext, shown: ClientAssertion) -> OAuthAccount:
     client_id, now = shown.client_id, ctx.now
+    ctx.services.wrong_secrets.check(ctx.address, "")
     try:
         assertion = oauth.read_assertion(shown.text, client_id, ctx.services.settings.oauth_issuer, now)
         client_id = oauth.client_id_of(assertion.account)
@@ -72,7 +87,8 @@ async def _by_assertion(ctx: RequestContext, shown: ClientAssertion) -> OAuthAcc
         if not await ctx.services.store.of(account.tenant_id).write_quickly(use):
             raise InvalidClient("assertion: used before")
     except InvalidClient:
-        await count_wrong(ctx, client_id)
+        named = client_id if oauth.account_of(client_id) is not None else ""
+        await ctx.services.wrong_secrets.count(ctx.address, named)
         raise
     return account
 
@@ -83,11 +99,3 @@ async def _account(ctx: RequestContext, number: int) -> OAuthAccount:
         raise InvalidClient("no such account, or it is disabled, or its client is suspended")
     return found
 
-
-async def count_wrong(ctx: RequestContext, client_id: str) -> None:
-    """Counts a wrong credential. Raises RateLimited where further ones have to wait."""
-    named = client_id if oauth.account_of(client_id) is not None else ""
-    services = ctx.services
-    limited = await machines.count_wrong(services.throttle, services.store, ctx.address, named, ctx.now)
-    if limited is not None:
-        raise limited

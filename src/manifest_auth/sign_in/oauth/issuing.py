@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth.accounts import service_accounts
+from manifest_auth.accounts.service_accounts import use
+from manifest_auth.audit import Event
 from manifest_auth.permissions import Permission, allowed
 from manifest_auth.protocols.oauth import InvalidScope, TokenRequest
 from manifest_auth.services import RequestContext
@@ -35,7 +36,7 @@ async def issue(ctx: RequestContext, client: OAuthClient, request: TokenRequest)
     token = tokens.mint_service_token(services.keys, services.settings.oauth_issuer, grant, ctx.now)
 
     def record(unit: TenantUnit) -> None:
-        service_accounts.record_token(unit, ctx, account.id, scope=list(scope), by=client.by)
+        use.record_hourly(unit, ctx, account.id, Event.SERVICE_TOKEN_ISSUED, scope=list(scope), by=client.by)
 
     await services.store.of(account.tenant_id).write_quickly(record)
     return Issued(token, life, scope)

@@ -45,7 +45,7 @@ async def _end_secret(ctx: RequestContext, secret: str) -> None:
         return
     found = await ctx.services.principals.by_secret(kind, secret)
     if found is None:
-        await clients.count_wrong(ctx, "")
+        await ctx.services.wrong_secrets.count(ctx.address)
         return
     secret_id = found.session_id.partition(":")[2]
     await ctx.services.store.of(found.tenant_id).write_quickly(

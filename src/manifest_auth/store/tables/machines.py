@@ -21,11 +21,11 @@ service_accounts = Table(  # the row of `users` has name, roles, and whether it 
     Column("jwks", Text),  # JSON (RFC 7517): public keys of its assertions
     Column("created_by", Text, nullable=False),  # the actor, as in the audit trail
     time("deleted_at", nullable=True),
-    # The audit trail has one event an hour of its use, with how many were left out since the one before.
+    # The audit trail has one event an hour of its use, and one of tokens for it, each with how many were left out.
     time("use_recorded_at", nullable=True),
     Column("uses_kept_back", BigInt, nullable=False, server_default="0"),
-    time("tokens_recorded_at", nullable=True),  # the same of tokens that were issued
-    Column("tokens_kept_back", BigInt, nullable=False, server_default="0"),
+    time("issue_recorded_at", nullable=True),
+    Column("issues_kept_back", BigInt, nullable=False, server_default="0"),
     ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"]),
     info=OWNED,
     sqlite_strict=True,

@@ -27,9 +27,8 @@ def upgrade() -> None:
         "service_accounts", ("user_id",), _number("user_id"), _text("description"), _integer("scopes", null=True),
         _text("addresses"), _integer("may_introspect"), _text("jwks", null=True), _text("created_by"),
         _number("deleted_at", null=True), _number("use_recorded_at", null=True),
-        sa.Column("uses_kept_back", BIG, nullable=False, server_default="0"),
-        _number("tokens_recorded_at", null=True),
-        sa.Column("tokens_kept_back", BIG, nullable=False, server_default="0"),
+        sa.Column("uses_kept_back", BIG, nullable=False, server_default="0"), _number("issue_recorded_at", null=True),
+        sa.Column("issues_kept_back", BIG, nullable=False, server_default="0"),
         _belongs_to("service_accounts", "users", "id"),
     )  # fmt: skip
     _table(
