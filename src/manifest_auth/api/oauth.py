@@ -1,5 +1,4 @@
-"""``/oauth2``: access tokens for service accounts (RFC 6749), revoked (RFC 7009), introspected (RFC 7662), described
-(RFC 8414).
+"""Routes of OAuth 2.0 for service accounts: tokens, revocation, introspection, metadata (RFC 6749, 7009, 7662, 8414).
 
 Forms are read by these routes alone; cookies and parameters of the address are never read. Answers and errors have the
 shape of the RFCs and not the envelope.

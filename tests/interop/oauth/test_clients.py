@@ -100,9 +100,7 @@ def authlib(server: Server, who: Machine, by: str) -> OAuth2Session:
     """A session of Authlib that was given what the documentation says."""
     if by == "client_secret_basic":
         return OAuth2Session(who.client_id, who.secret, token_endpoint_auth_method=by)
-    session = OAuth2Session(
-        who.client_id, ec_key(), token_endpoint_auth_method=by, revocation_endpoint_auth_method=by
-    )
+    session = OAuth2Session(who.client_id, ec_key(), token_endpoint_auth_method=by, revocation_endpoint_auth_method=by)
     claims = {"exp": int(time.time()) + 60}
     session.register_client_auth_method(PrivateKeyJWT(server.base, claims=claims, headers={"kid": KID}, alg="ES256"))
     return session

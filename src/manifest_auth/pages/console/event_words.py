@@ -31,6 +31,7 @@ WORDS: dict[Event, Words] = {
     Event.EVENTS_LEFT_OUT: Words(_IN, "More failed sign-ins of the same kind were counted and not listed", True),
     Event.SIGNED_OUT: Words(_IN, "%(whom)s signed out"),
     Event.SIGNED_OUT_ALL: Words(_IN, "%(who)s ended all sessions of %(whom)s"),
+    Event.SERVICE_TOKEN_ISSUED: Words(_IN, "The service account %(whom)s got an access token"),
     Event.SESSION_ENDED: Words(_IN, "%(who)s ended a session of %(whom)s"),
     Event.REFRESH_TOKEN_REUSED: Words(_IN, "A used refresh token of %(whom)s came back; the session was ended", True),
     Event.PASSWORD_CHANGED: Words(_IN, "%(whom)s changed their password"),

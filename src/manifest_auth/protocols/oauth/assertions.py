@@ -78,7 +78,10 @@ def read_assertion(text: str, client_id: str, issuer: str, now_ms: int) -> Asser
     wrong = [name for name, is_right in checks.items() if not is_right]
     if wrong or account is None:
         raise InvalidClient(f"assertion: {', '.join(wrong)}")
-    return Assertion(account, claims.jti, -int(-claims.exp // 1), algorithm, kid, signed.encode(), raw_signature)
+    return Assertion(
+        account=account, jti=claims.jti, exp=-int(-claims.exp // 1), algorithm=algorithm, kid=kid,
+        signed=signed.encode(), signature=raw_signature,
+    )  # fmt: skip
 
 
 def _header(header: Any) -> tuple[str, str]:

@@ -19,7 +19,8 @@ from manifest_auth.permissions import Permission
 from manifest_auth.protocols.oauth import account_of, client_id_of
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.sessions.tokens.access import MOST, SKEW_S, is_compact, is_signed_by
-from manifest_auth.sessions.tokens.keys import KeyRing, Purpose
+from manifest_auth.sessions.tokens.key import Purpose
+from manifest_auth.sessions.tokens.keys import KeyRing
 from manifest_auth.text import strict_json
 from manifest_auth.text.base64url import decode, encode
 
@@ -87,8 +88,10 @@ def mint(ring: KeyRing, issuer: str, grant: Grant, now_ms: int) -> str:
     from joserfc import jws  # imported only for ES256: see access.py
 
     key, issued, client_id = ring.signing(Purpose.SERVICE), now_ms // 1000, client_id_of(grant.account)
-    claims = Claims(issuer, issuer, client_id, client_id, grant.client, " ".join(grant.scope), issued,
-                    issued + grant.seconds, grant.jti)  # fmt: skip
+    claims = Claims(
+        iss=issuer, aud=issuer, sub=client_id, client_id=client_id, client=grant.client, scope=" ".join(grant.scope),
+        iat=issued, exp=issued + grant.seconds, jti=grant.jti,
+    )  # fmt: skip
     payload = orjson.dumps(msgspec.to_builtins(claims))
     return jws.serialize_compact(dict(_header(key.id)), payload, key.jose, algorithms=[_ALGORITHM])
 
@@ -156,4 +159,7 @@ class ServiceTokens:
         if not sane or account is None:
             raise InvalidToken(reason="service token: issuer, audience, subject or times")
         scopes = sum({_BIT.get(name, 0) for name in claims.scope.split(" ")})
-        return VerifiedServiceToken(account, claims.client, scopes, f"service:{claims.jti}", claims.iat, claims.exp)
+        return VerifiedServiceToken(
+            account=account, client=claims.client, scopes=scopes, key=f"service:{claims.jti}", issued_at=claims.iat,
+            expires_at=claims.exp,
+        )  # fmt: skip

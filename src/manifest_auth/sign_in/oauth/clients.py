@@ -98,4 +98,3 @@ async def _account(ctx: RequestContext, number: int) -> OAuthAccount:
     if found is None:
         raise InvalidClient("no such account, or it is disabled, or its client is suspended")
     return found
-

@@ -52,12 +52,19 @@ async def _active(ctx: RequestContext, token: str) -> Active | None:
         principal = await ctx.services.principals.by_secret(SecretKind.API_KEY, token)
         if principal is None or not principal.is_alive(ctx.now):
             return None
-        times = principal.created_at // 1000, principal.ends_at // 1000
-        return Active(principal, client_id_of(principal.user_id), issuer, issuer, *times)
+        return _of_machine(principal, issuer)
     if tokens.is_service_token(token):
-        principal, of_service = await bearers.of_service(ctx, token)
-        sub = client_id_of(principal.user_id)
-        return Active(principal, sub, issuer, issuer, of_service.issued_at, of_service.expires_at)
-    principal, of_user = await bearers.of_user(ctx, token)
-    audience = AUDIENCE[tokens.Purpose.ACCESS]
-    return Active(principal, str(principal.user_id), settings.issuer, audience, of_user.iat, of_user.exp)
+        principal, _ = await bearers.of_service(ctx, token)
+        return _of_machine(principal, issuer)
+    principal, verified = await bearers.of_user(ctx, token)
+    return Active(
+        principal=principal, sub=str(principal.user_id), issuer=settings.issuer,
+        audience=AUDIENCE[tokens.Purpose.ACCESS], issued_at=verified.iat, expires_at=verified.exp,
+    )  # fmt: skip
+
+
+def _of_machine(principal: Principal, issuer: str) -> Active:
+    return Active(
+        principal=principal, sub=client_id_of(principal.user_id), issuer=issuer, audience=issuer,
+        issued_at=principal.created_at // 1000, expires_at=principal.ends_at // 1000,
+    )  # fmt: skip
