@@ -22,4 +22,4 @@ from manifest_auth.accounts.service_accounts.secret_management import (
     revoke_secret,
     rotate_secret,
 )
-from manifest_auth.accounts.service_accounts.secrets import MOST_OF, Secret, of_account
+from manifest_auth.accounts.service_accounts.secrets import MOST_OF, Secret, live_secrets

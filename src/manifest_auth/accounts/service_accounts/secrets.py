@@ -5,12 +5,13 @@ The store has a secret's hash, never the secret.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, func, insert, select, update
 
 from manifest_auth.errors import NotFound
-from manifest_auth.store import TenantUnit, tenant_scoped
+from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import service_secrets
 from manifest_auth.text.machine_secrets import SecretKind
 
@@ -47,7 +48,9 @@ _S = service_secrets.c
 ALL = select(*(_S[name] for name in Secret._fields))
 _LIVES = (_S.ended_at.is_(None), _S.ends_at > bindparam("now", type_=BigInteger()))
 _OF = (_S.user_id == bindparam("of_user"), _S.kind == bindparam("of_kind"))
-_LIST = tenant_scoped(ALL.where(*_OF, *_LIVES).order_by(_S.created_at, _S.id), Secret)
+_OF_MANY = tenant_scoped(
+    ALL.where(among(_S.user_id, "ids"), *_LIVES).order_by(_S.user_id, _S.created_at, _S.id), Secret
+)
 _COUNT = tenant_scoped(select(func.count()).select_from(service_secrets).where(*_OF, *_LIVES), int)
 _GET = tenant_scoped(ALL.where(*_OF, *_LIVES, _S.id == bindparam("of_id")), Secret)
 _FIND = tenant_scoped(ALL.where(_S.id == bindparam("of_id")).with_for_update(), Secret)
@@ -70,9 +73,9 @@ _ROTATE = tenant_scoped(
 )
 
 
-def of_account(unit: TenantUnit, account_id: int, kind: SecretKind, now: int) -> list[Secret]:
-    """The live secrets of an account, oldest first."""
-    return unit.all(_LIST, of_user=account_id, of_kind=kind.value, now=now)
+def live_secrets(unit: TenantUnit, account_ids: Sequence[int], now: int) -> list[Secret]:
+    """The live secrets of these accounts, of both kinds, oldest first."""
+    return unit.all(_OF_MANY, ids=numbers(account_ids), now=now)
 
 
 def count(unit: TenantUnit, account_id: int, kind: SecretKind, now: int) -> int:
