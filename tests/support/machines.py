@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any, NamedTuple
 
+from manifest_auth.text import machine_secrets
+from manifest_auth.text.machine_secrets import SecretKind
 from tests.support.application import App, Reply
 from tests.support.envelope import check_success
 
@@ -72,3 +74,8 @@ def wrong(key: str) -> str:
 async def ask(app: App, key: str, document: str, **variables: Any) -> Reply:
     """A GraphQL request with a key."""
     return await app.post("/api/client/graphql", {"query": document, "variables": variables}, token=key)
+
+
+def unknown_key(kind: str = "key") -> str:
+    """A well-formed secret that was never made."""
+    return machine_secrets.make(SecretKind(kind), next(_numbers).to_bytes(32, "big"))

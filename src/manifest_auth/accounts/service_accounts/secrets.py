@@ -19,6 +19,13 @@ from manifest_auth.text.machine_secrets import SecretKind
 MOST_OF: Final = {SecretKind.API_KEY: 10, SecretKind.CLIENT_SECRET: 2}
 
 
+#: So many days before a secret ends, e-mails say so.
+NOTICE_DAYS: Final = (14, 3)
+#: ``notices`` once the end was recorded.
+ENDED: Final = len(NOTICE_DAYS) + 1
+_DAY_MS = 86_400_000
+
+
 class Secret(NamedTuple):
     """``kind``: of :class:`SecretKind`; ``days``: how long it was made for; ``rotated_to``: the id of the one that
     takes its place; ``notices``: e-mails that said that it ends. Times in milliseconds."""
@@ -54,7 +61,8 @@ _OF_MANY = tenant_scoped(
 _COUNT = tenant_scoped(select(func.count()).select_from(service_secrets).where(*_OF, *_LIVES), int)
 _GET = tenant_scoped(ALL.where(*_OF, *_LIVES, _S.id == bindparam("of_id")), Secret)
 _FIND = tenant_scoped(ALL.where(_S.id == bindparam("of_id")).with_for_update(), Secret)
-_NEW = ("id", "user_id", "kind", "label", "hash", "hint", "days", "created_at", "created_by", "ends_at")
+_NEW = ("id", "user_id", "kind", "label", "hash", "hint", "days", "created_at", "created_by", "ends_at",
+        "notices")  # fmt: skip
 _ADD = tenant_scoped(insert(service_secrets).values({name: bindparam(name) for name in _NEW}))
 _END = tenant_scoped(
     update(service_secrets)
@@ -66,10 +74,15 @@ _END_ALL = tenant_scoped(
     .where(_S.user_id == bindparam("of_user"), *_LIVES)
     .values(ended_at=bindparam("new_ended_at"), ends_at=bindparam("new_ended_at"))
 )
-_ROTATE = tenant_scoped(
+_ROTATE = tenant_scoped(  # no e-mail says any more that it ends: another has its place
     update(service_secrets)
     .where(_S.id == bindparam("of_id"))
-    .values(ends_at=bindparam("new_ends_at"), rotated_to=bindparam("new_id"))
+    .values(ends_at=bindparam("new_ends_at"), rotated_to=bindparam("new_id"), notices=len(NOTICE_DAYS))
+)
+_NOTICED = tenant_scoped(
+    update(service_secrets)
+    .where(_S.id == bindparam("of_id"), _S.ended_at.is_(None), _S.notices == bindparam("before"))
+    .values(notices=bindparam("after"))
 )
 
 
@@ -110,6 +123,19 @@ def end(unit: TenantUnit, secret: Secret, now: int) -> bool:
 def end_all(unit: TenantUnit, account_id: int, now: int) -> int:
     """Ends all secrets of an account; how many there were. The account's change is announced by the caller."""
     return unit.change(_END_ALL, of_user=account_id, new_ended_at=now, now=now)
+
+
+def notices_at(ends_at: int, now: int) -> int:
+    """How many of the e-mails were due by ``now`` for a secret with that end."""
+    return sum(ends_at - now <= days * _DAY_MS for days in NOTICE_DAYS)
+
+
+def noticed(unit: TenantUnit, secret: Secret, now: int) -> bool:
+    """Marks the e-mails that are due as sent, and the end as recorded where it came. False when that was done."""
+    after = ENDED if secret.ends_at <= now else notices_at(secret.ends_at, now)
+    if after <= secret.notices:
+        return False
+    return unit.change(_NOTICED, of_id=secret.id, before=secret.notices, after=after) == 1
 
 
 def rotated(unit: TenantUnit, secret: Secret, new_id: str, ends_at: int) -> None:
