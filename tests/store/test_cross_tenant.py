@@ -29,6 +29,7 @@ CROSS_TENANT = {
     "operations/counts.py": 2,  # a system admin is told how many users and sessions there are
     "operations/domains/watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
     "operations/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
+    "operations/secret_ends.py": 1,  # the ends of machines' secrets are watched, whatever tenant they belong to
     "operations/sweep_expired.py": 1,  # rows past their time are dropped, whatever tenant they belong to
     "providers/claimed_providers.py": 2,  # by e-mail domain: an address names no tenant yet; by a bearer's directory
     "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant

@@ -23,4 +23,5 @@ from manifest_auth.accounts.service_accounts.secret_management import (
     revoke_secret,
     rotate_secret,
 )
-from manifest_auth.accounts.service_accounts.secrets import MOST_OF, Secret, of_account
+from manifest_auth.accounts.service_accounts.secrets import ENDED, MOST_OF, NOTICE_DAYS, Secret, live_secrets, noticed
+from manifest_auth.accounts.service_accounts.secrets import find as find_secret

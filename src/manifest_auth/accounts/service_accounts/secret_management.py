@@ -110,7 +110,7 @@ def _add(
     secret = Secret(
         id=random.text(12), user_id=account.id, kind=kind.value, label=label, hint=machine_secrets.hint_of(text),
         days=days, created_at=now, created_by=who.origin.actor, ends_at=now + days * _DAY_MS, ended_at=None,
-        rotated_to=None, notices=0, last_used_at=None, last_address="",
+        rotated_to=None, notices=secrets.notices_at(now + days * _DAY_MS, now), last_used_at=None, last_address="",
     )  # fmt: skip
     secrets.add(unit, hash=machine_secrets.hash_of(text), **secret._asdict())
     return NewSecret(secret, text)

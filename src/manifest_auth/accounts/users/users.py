@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Integer, bindparam, case, func, insert, or_, select, update
 
-from manifest_auth.context import PERSON
+from manifest_auth.context import PERSON, SERVICE
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.licence import SeatCounter
 from manifest_auth.permissions import Role
@@ -80,21 +80,21 @@ _NO_CLIENT = cross_tenant(
 _MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), User)
 _CALLER = tenant_scoped(_ALL.where(_C.id == bindparam("id")), User, every_kind=True)
 _NAMED = tenant_scoped(_ALL.where(among(_C.id, "ids")), User, every_kind=True)
+_SORTS = {"ID": _C.id, "EMAIL": _C.email_key, "LAST_NAME": _C.last_name}
+_FILTERS = {
+    "search": or_(
+        _C.email_key.like(bindparam("like"), escape="\\"),
+        func.lower(_C.first_name + " " + _C.last_name).like(bindparam("like"), escape="\\"),
+    ),
+    "role": _C.roles.op("&")(bindparam("role", type_=Integer())) != 0,
+    "active": _C.deactivated_at.is_(None),
+    "inactive": _C.deactivated_at.is_not(None),
+}
 #: The list of users. Filters take ``like`` (see :func:`manifest_auth.text.canonical.like`) and ``role`` (a bit).
-LISTING = Listing(
-    _ALL,
-    User,
-    key=_C.id,
-    sorts={"ID": _C.id, "EMAIL": _C.email_key, "LAST_NAME": _C.last_name},
-    filters={
-        "search": or_(
-            _C.email_key.like(bindparam("like"), escape="\\"),
-            func.lower(_C.first_name + " " + _C.last_name).like(bindparam("like"), escape="\\"),
-        ),
-        "role": _C.roles.op("&")(bindparam("role", type_=Integer())) != 0,
-        "active": _C.deactivated_at.is_(None),
-        "inactive": _C.deactivated_at.is_not(None),
-    },
+LISTING = Listing(_ALL, User, key=_C.id, sorts=_SORTS, filters=_FILTERS)
+#: The same of every kind. Its filter ``service`` leaves the service accounts.
+EVERY_KIND = Listing(
+    _ALL, User, key=_C.id, sorts=_SORTS, filters={**_FILTERS, "service": _C.kind == SERVICE}, every_kind=True
 )
 _NEW = (
     "email", "email_key", "first_name", "last_name", "title", "description", "roles", "password_hash",

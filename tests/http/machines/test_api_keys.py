@@ -1,0 +1,335 @@
+"""API keys as credentials: what they open, what they never open, and when they end."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import act_on, new_client, settle, trail
+from tests.support.application import App, running
+from tests.support.envelope import check_refusal, check_success
+from tests.support.graphql_operations import things
+from tests.support.machines import OWN, SCANNER, Machine, ask, machine, new_key, wrong
+from tests.support.people import member
+from tests.support.routes import ROUTES, filled
+from tests.support.rows import rows
+from tests.support.statements import counted_statements, look_ups
+from tests.support.team import new_team
+
+#: Written down here and not read from the code.
+CLOSED = re.compile(r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks)")
+DAY = 86_400
+
+
+async def test_me_says_which_machine_it_is_and_names_no_person(app: App) -> None:
+    client = await new_client(app)
+    it = await machine(app, client, "Author", "Operator", scopes=["jobs:execute", "templates:read"])
+    data = check_success(await app.me(it.key.text))
+    assert data["service"] == {"id": it.id, "name": it.name, "roles": ["Author", "Operator"], "clientId": client}
+    assert "user" not in data
+    assert data["roles"] == ["Author", "Operator"]
+    assert data["permissions"] == ["templates:read", "jobs:execute"]
+    assert (data["session"]["id"], data["session"]["method"]) == (f"key:{it.key.id}", "key")
+
+
+async def test_scopes_hold_for_rest_and_graphql(app: App) -> None:
+    client = await new_client(app)
+    it = await machine(app, client, "User Admin", scopes=["users:read"])
+    assert (await app.get("/api/client/users/1/identities", token=it.key.text)).code == "FORBIDDEN"
+    assert (await app.get("/api/client/audit", token=it.key.text)).code == "FORBIDDEN"
+    assert (await ask(app, it.key.text, "{ users { id } }")).json["data"] == {"users": []}
+    for document in (
+        "{ jobs { id } }",
+        "mutation { endUserSessions(userId: 1) }",
+        'mutation { addUser(input: {email: "a@b.example", roles: ["Viewer"]}) { id } }',
+    ):
+        errors = (await ask(app, it.key.text, document)).json["errors"]
+        assert [error["extensions"]["code"] for error in errors] == ["FORBIDDEN"]
+
+
+async def test_roles_and_scopes_count_from_the_next_request_on(app: App) -> None:
+    client = await new_client(app)
+    it = await machine(app, client, "Viewer")
+    token = await app.admin_token()
+    for change, permissions in (
+        ({"roles": ["Author"]}, ["users:read", "templates:read", "templates:edit", "jobs:read"]),
+        ({"scopes": ["templates:edit", "jobs:execute"]}, ["templates:edit"]),
+        ({"scopes": None, "roles": ["Viewer"]}, ["users:read", "templates:read", "jobs:read"]),
+    ):
+        check_success(await app.send("PATCH", it.base, change, token=token))
+        assert (await app.me(it.key.text)).data["permissions"] == permissions
+
+
+async def test_a_machine_works_and_is_named_where_it_did(app: App) -> None:
+    team = await new_team(app)
+    have = await things(team)
+    it = await machine(app, team.client, "Operator", "Publisher")
+    add = "mutation($t: Int!) { addJob(input: {templateId: $t}) { id createdBy { id firstName email kind } } }"
+    job = (await ask(app, it.key.text, add, t=have.template)).json["data"]["addJob"]
+    assert job["createdBy"] == {
+        "id": it.id, "firstName": it.name, "email": f"{it.name}@service.invalid", "kind": "SERVICE",
+    }  # fmt: skip
+    start = "mutation($j: Int!) { startJob(id: $j) { assignedUsers { id } } }"
+    started = (await ask(app, it.key.text, start, j=job["id"])).json["data"]["startJob"]
+    assert started["assignedUsers"] == [{"id": it.id}]
+    viewer = (await team.member("Viewer")).token
+    shown = "query($j: Int!) { job(id: $j) { history(first: 1) { by { firstName } } } }"
+    reply = await ask(app, viewer, shown, j=job["id"])
+    assert reply.json["data"]["job"]["history"] == [{"by": {"firstName": it.name}}]
+
+
+@pytest.mark.parametrize(
+    "route",
+    [r for r in ROUTES if r.who == "client" and CLOSED.match(r.path)],
+    ids=lambda route: f"{route.method} {route.path}",
+)
+async def test_what_makes_another_way_in_is_closed_to_machines_whatever_their_roles(app: App, route: Any) -> None:
+    it = await machine(app, await new_client(app), "User Admin", "Author", "Approver", "Publisher", "Operator")
+    body: dict[str, str] | None = {} if route.method in ("POST", "PATCH", "PUT") else None
+    reply = await app.send(route.method, filled(route.path), body, token=it.key.text)
+    if (route.method, route.path) == ("GET", "/api/client/auth/me"):
+        assert reply.status == 200
+    else:
+        check_refusal(reply, 403, "FORBIDDEN")
+
+
+async def test_no_machine_makes_a_person_who_manages(app: App) -> None:
+    client = await new_client(app)
+    it = await machine(app, client, "User Admin")
+    viewer = await member(app, client)
+    for document in (
+        'mutation { inviteUser(input: {email: "a@b.example", roles: ["User Admin"]}) { user { id } } }',
+        'mutation { addUser(input: {email: "a@b.example", roles: ["User Admin"]}) { id } }',
+        f'mutation {{ setUserRoles(userId: {viewer.id}, roles: ["User Admin"]) {{ id }} }}',
+        f"mutation {{ resetUserPassword(userId: {(await member(app, client, 'User Admin')).id}) {{ user {{ id }} }} }}",
+    ):
+        errors = (await ask(app, it.key.text, document)).json["errors"]
+        assert [error["extensions"]["code"] for error in errors] == ["FORBIDDEN"], document
+    usual = 'mutation { inviteUser(input: {email: "a@b.example", roles: ["Viewer"]}) { user { id } } }'
+    assert "errors" not in (await ask(app, it.key.text, usual)).json
+
+
+async def test_nothing_of_the_admin_plane_opens(app: App) -> None:
+    it = await machine(app, await new_client(app))
+    check_refusal(await app.get("/api/admin/clients", token=it.key.text), 401, "INVALID_TOKEN")
+
+
+async def test_a_key_is_no_cookie_no_refresh_token_and_no_code(app: App) -> None:
+    it = await machine(app, await new_client(app))
+    check_refusal(await app.me(cookie=it.key.text), 401, "INVALID_TOKEN")
+    check_refusal(await app.refresh(it.key.text), 401, "INVALID_TOKEN")
+    reply = await app.post("/api/client/auth/sign-in", {"email": f"{it.name}@service.invalid", "password": it.key.text})
+    check_refusal(reply, 401, "INVALID_CREDENTIALS")
+
+
+@pytest.mark.parametrize("kind", ["secrets"])
+async def test_a_client_secret_is_no_key(app: App, kind: str) -> None:
+    it = await machine(app, await new_client(app))
+    made = check_success(await app.post(f"{it.base}/{kind}", {}, token=await app.admin_token()), 201)
+    assert re.fullmatch(SCANNER, made["secret"])
+    assert made["oauthClientId"] == f"svc_{it.id}"
+    check_refusal(await app.me(made["secret"]), 401, "INVALID_TOKEN")
+
+
+async def test_the_client_that_is_named_must_be_its_own(app: App) -> None:
+    client = await new_client(app)
+    it = await machine(app, client)
+    assert (await app.get("/api/client/auth/me", token=it.key.text, headers={"X-Client-ID": client})).status == 200
+    other = await app.get("/api/client/auth/me", token=it.key.text, headers={"X-Client-ID": "globex"})
+    check_refusal(other, 403, "FORBIDDEN")
+
+
+async def test_a_key_ends_by_its_time_its_revocation_its_account_and_its_client(app: App) -> None:
+    client, token = await new_client(app), await app.admin_token()
+    it = await machine(app, client)
+    week = await new_key(app, client, it.id, expiresInDays=7)
+    app.clock.advance(7 * DAY - 1)
+    assert (await app.me(week.text)).status == 200
+    app.clock.advance(1)
+    check_refusal(await app.me(week.text), 401, "TOKEN_EXPIRED")
+    token = await app.admin_token()
+    assert [key["id"] for key in (await app.get(it.base, token=token)).data["keys"]] == [it.key.id]
+    other = await new_key(app, client, it.id)
+    check_success(await app.send("DELETE", f"{it.base}/keys/{other.id}", token=token))
+    check_refusal(await app.me(other.text), 401, "INVALID_TOKEN")
+    check_refusal(await app.send("DELETE", f"{it.base}/keys/{other.id}", token=token), 404, "NOT_FOUND")
+    await act_on(app, f"{client}/suspend")
+    check_refusal(await app.me(it.key.text), 401, "INVALID_TOKEN")
+    await act_on(app, f"{client}/restore")
+    assert (await app.me(it.key.text)).status == 200
+    check_success(await app.send("DELETE", it.base, token=token))
+    check_refusal(await app.me(it.key.text), 401, "INVALID_TOKEN")
+
+
+async def test_rotation_gives_a_new_one_and_ends_the_old_one_later(app: App) -> None:
+    client, token = await new_client(app), await app.admin_token()
+    it = await machine(app, client)
+    new = check_success(await app.post(f"{it.base}/keys/{it.key.id}/rotate", {"overlapHours": 2}, token=token), 201)
+    assert (await app.me(new["key"])).status == (await app.me(it.key.text)).status == 200
+    keys = {key["id"]: key for key in (await app.get(it.base, token=token)).data["keys"]}
+    assert keys[it.key.id]["rotatedTo"] == new["id"]
+    assert keys[new["id"]]["hint"] == new["key"][-4:]
+    app.clock.advance(2 * 3600)
+    check_refusal(await app.me(it.key.text), 401, "TOKEN_EXPIRED")
+    assert (await app.me(new["key"])).status == 200
+    token = await app.admin_token()
+    newest = check_success(await app.post(f"{it.base}/keys/{new['id']}/rotate", {"overlapHours": 0}, token=token), 201)
+    check_refusal(await app.me(new["key"]), 401, "INVALID_TOKEN")
+    assert (await app.me(newest["key"])).status == 200
+
+
+@pytest.mark.parametrize(("kind", "most"), [("keys", 10), ("secrets", 2)])
+async def test_so_many_live_at_once(app: App, kind: str, most: int) -> None:
+    client, token = await new_client(app), await app.admin_token()
+    it = await machine(app, client)
+    check_success(await app.send("DELETE", f"{it.base}/keys/{it.key.id}", token=token))
+    path = f"{it.base}/{kind}"
+    made = [check_success(await app.post(path, {"expiresInDays": 1}, token=token), 201) for _ in range(most)]
+    check_refusal(await app.post(path, {}, token=token), 409, "CONFLICT")
+    check_refusal(await app.post(f"{path}/{made[0]['id']}/rotate", {}, token=token), 409, "CONFLICT")
+    check_success(await app.post(f"{path}/{made[0]['id']}/rotate", {"overlapHours": 0}, token=token), 201)
+    app.clock.advance(DAY)
+    check_success(await app.post(path, {}, token=await app.admin_token()), 201)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"expiresInDays": 0}, "expiresInDays"), ({"expiresInDays": 367}, "expiresInDays"),
+     ({"expiresInDays": None}, "expiresInDays"), ({"label": "a\nb"}, "label"), ({"key": "mine"}, "key")],
+)  # fmt: skip
+async def test_no_key_is_without_an_end(app: App, body: dict[str, Any], field: str) -> None:
+    it = await machine(app, await new_client(app))
+    error = check_refusal(await app.post(f"{it.base}/keys", body, token=await app.admin_token()),
+                          400, "VALIDATION_ERROR")  # fmt: skip
+    assert [one["field"] for one in error["details"]] == [field]
+    late = await app.post(f"{it.base}/keys/{it.key.id}/rotate", {"overlapHours": 169}, token=await app.admin_token())
+    check_refusal(late, 400, "VALIDATION_ERROR")
+
+
+async def test_the_last_use_is_stored_once_a_minute(app: App) -> None:
+    client = await new_client(app)
+    it = await machine(app, client)
+    at = []
+    for seconds in (0, 30, 29, 1, 59):
+        app.clock.advance(seconds)
+        assert (await app.me(it.key.text)).status == 200
+        [key] = (await app.get(it.base, token=await app.admin_token())).data["keys"]
+        at.append(key["lastUsedAt"])
+    assert len(set(at)) == 2
+    assert at[0] == at[1] == at[2] != at[3] == at[4]
+    assert key["lastAddress"] == "192.0.2.1"
+
+
+async def test_its_use_stands_in_the_trail_once_an_hour_with_how_many_were_left_out(app: App) -> None:
+    client = await new_client(app)
+    it = await machine(app, client)
+    for _ in range(61):
+        assert (await app.me(it.key.text)).status == 200
+        app.clock.advance(60)
+    found = [one for one in await trail(app, client) if one.event == "service_signed_in"]
+    assert [(one.actor, one.subject) for one in found] == [(it.actor, it.actor)] * 2
+    assert [one.members.get("kept_back") for one in found] == [None, 59]
+
+
+async def test_reads_ask_no_store_between_two_commits(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = await machine(app, await new_client(app))
+    assert (await app.me(it.key.text)).status == 200
+    assert (await app.me(it.key.text)).status == 200
+    seen = look_ups(monkeypatch, app)
+    with counted_statements() as counted:
+        for _ in range(20):
+            assert (await app.me(it.key.text)).status == 200
+    assert (seen, counted) == ([], [])
+
+
+async def test_another_node_refuses_within_a_second_what_ended_here(app: App, database_url: str) -> None:
+    client, token = await new_client(app), await app.admin_token()
+    async with running(database_url) as other:
+        other.goes_by_the_clock_of(app)
+        for end in ("revoke", "disable", "delete", "rotate"):
+            it = await machine(app, client)
+            assert (await other.me(it.key.text)).status == (await other.me(it.key.text)).status == 200
+            method, path, body = {
+                "revoke": ("DELETE", f"{it.base}/keys/{it.key.id}", None),
+                "disable": ("POST", f"{it.base}/disable", None),
+                "delete": ("DELETE", it.base, None),
+                "rotate": ("POST", f"{it.base}/keys/{it.key.id}/rotate", {"overlapHours": 0}),
+            }[end]
+            assert (await app.send(method, path, body, token=token)).status in (200, 201)
+            assert (await app.me(it.key.text)).code == "INVALID_TOKEN"
+            assert await _is_refused_soon(other, it), end
+
+
+async def _is_refused_soon(node: App, it: Machine) -> bool:
+    import asyncio
+
+    for _ in range(20):
+        if (await node.me(it.key.text)).status == 401:
+            return True
+        await asyncio.sleep(0.05)
+    return False
+
+
+async def test_a_person_may_not_have_the_domain_of_machines(app: App) -> None:
+    client, token = await new_client(app), await app.admin_token()
+    users = f"/api/admin/clients/{client}/users"
+    for email in ("ada@service.invalid", "ada@SERVICE.invalid"):
+        check_refusal(await app.post(users, {"email": email, "roles": ["Viewer"]}, token=token),
+                      400, "VALIDATION_ERROR")  # fmt: skip
+    person = await member(app, client)
+    check_refusal(await app.send("PATCH", f"{users}/{person.id}", {"email": email}, token=token),
+                  400, "VALIDATION_ERROR")  # fmt: skip
+
+
+async def test_no_way_in_for_people_knows_a_machine(app: App) -> None:
+    client = await new_client(app)
+    it = await machine(app, client)
+    email = f"{it.name}@service.invalid"
+    check_success(await app.post("/api/client/auth/password/forgot", {"email": email, "client": client}))
+    assert await rows(app, "invitations", "id", user_id=it.id) == []
+    check_refusal(await app.sign_in(email, client=client), 401, "INVALID_CREDENTIALS")
+    check_refusal(await app.sign_in(email), 401, "INVALID_CREDENTIALS")
+    for table in ("sessions", "identities", "passkeys", "password_history"):
+        assert await rows(app, table, "user_id", user_id=it.id) == []
+
+
+async def test_numbers_of_users_do_not_count_machines(app: App) -> None:
+    token = await app.admin_token()
+
+    async def counted() -> Any:
+        return (await app.get("/api/admin/status", token=token)).data["counts"]
+
+    client = await new_client(app)
+    before = await counted()
+    await machine(app, client, "Operator")
+    after = await counted()
+    assert before == after
+
+
+async def test_an_api_key_guards_itself_where_the_client_asks_for_a_recent_proof(app: App) -> None:
+    client = await new_client(app)
+    admin = await member(app, client, "Admin")
+    it = await machine(app, client)
+    await settle(app, client, stepUp="management")
+    app.clock.advance(11 * 60)
+    one = f"{OWN}/{it.id}"
+    for method, path, body in (
+        ("POST", OWN, {"name": "other", "roles": ["Viewer"]}),
+        ("PATCH", one, {"description": "x"}),
+        ("DELETE", one, None),
+        ("POST", f"{one}/keys", {}),
+        ("POST", f"{one}/keys/{it.key.id}/rotate", {}),
+        ("POST", f"{one}/secrets", {}),
+    ):
+        reply = await app.send(method, path, body, token=admin.token)
+        check_refusal(reply, 403, "REAUTHENTICATION_REQUIRED")
+    check_success(await app.send("DELETE", f"{one}/keys/{it.key.id}", token=admin.token))
+    check_success(await app.post(f"{one}/disable", token=admin.token))
+    check_refusal(await app.post(f"{one}/enable", token=admin.token), 403, "REAUTHENTICATION_REQUIRED")
+
+
+async def test_wrong_checksums_are_wrong_tokens(app: App) -> None:
+    it = await machine(app, await new_client(app))
+    check_refusal(await app.me(wrong(it.key.text)), 401, "INVALID_TOKEN")
