@@ -19,6 +19,7 @@ from tests.http.claims import test_domain_owners as domain_owners
 from tests.http.claims import test_domain_watch as domain_times
 from tests.http.claims import test_provider_names as names
 from tests.http.email_changes import test_own as addresses
+from tests.http.oauth import test_token as oauth_tokens
 from tests.http.pages.console import test_provider_try as tries
 from tests.http.passkeys import test_own_passkeys as own_passkeys
 from tests.http.passkeys import test_sign_in as passkey_sign_ins
@@ -83,6 +84,7 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.DIRECTORY_VOUCHED: directories.test_a_system_admin_who_vouches_makes_it_count,
     Event.DIRECTORY_GRANTED: directories.test_it_is_granted_to_others_and_taken_back,
     Event.DIRECTORY_REVOKED: directories.test_it_is_granted_to_others_and_taken_back,
+    Event.SERVICE_TOKEN_ISSUED: oauth_tokens.test_the_audit_trail_has_one_event_an_hour,
     Event.PROVIDER_NAME_PINNED: names.test_a_pin_is_set_moved_listed_and_taken_away,
 }
 
