@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.errors import (
+    InvalidCredentials,
     LicenseExpired,
     LicenseRequired,
     Overloaded,
@@ -154,7 +155,7 @@ async def _metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 _REFUSALS = (
-    ValidationError, PayloadTooLarge, UnsupportedMediaType, RateLimited, Overloaded, LicenseRequired, LicenseExpired,
+    InvalidCredentials, ValidationError, PayloadTooLarge, UnsupportedMediaType, RateLimited, Overloaded, LicenseRequired, LicenseExpired,
 )  # fmt: skip
 ROUTES = (
     Route("POST", TOKEN, _token, Access.OPEN, "Get an access token for a service account", limit=AUTH_LIMIT, raw=True,
