@@ -155,7 +155,8 @@ async def _metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 _REFUSALS = (
-    InvalidCredentials, ValidationError, PayloadTooLarge, UnsupportedMediaType, RateLimited, Overloaded, LicenseRequired, LicenseExpired,
+    InvalidCredentials, ValidationError, PayloadTooLarge, UnsupportedMediaType, RateLimited, Overloaded,
+    LicenseRequired, LicenseExpired,
 )  # fmt: skip
 ROUTES = (
     Route("POST", TOKEN, _token, Access.OPEN, "Get an access token for a service account", limit=AUTH_LIMIT, raw=True,

@@ -295,6 +295,28 @@ async def test_no_way_in_for_people_knows_a_machine(app: App) -> None:
         assert await rows(app, table, "user_id", user_id=it.id) == []
 
 
+async def test_users_are_people_unless_machines_are_asked_for(app: App) -> None:
+    client = await new_client(app)
+    admin = await member(app, client, "Admin")
+    it, gone = await machine(app, client), await machine(app, client)
+    check_success(await app.send("DELETE", gone.base, token=await app.admin_token()))
+    page = "query($f: UserFilter) { usersPage(filter: $f) { total items { id kind firstName isActive } } }"
+
+    async def found(**asked: Any) -> Any:
+        return (await ask(app, admin.token, page, f=asked)).json["data"]["usersPage"]
+
+    people = await found()
+    assert (people["total"], [(one["id"], one["kind"]) for one in people["items"]]) == (1, [(admin.id, "PERSON")])
+    assert await found(kind="PERSON") == people
+    machines = await found(kind="SERVICE", isActive=True)
+    own = {"id": it.id, "kind": "SERVICE", "firstName": it.name, "isActive": True}
+    assert machines == {"total": 1, "items": [own]}
+    assert (await found(kind="SERVICE", isActive=False))["items"][0]["id"] == gone.id
+    assert (await found(search=it.name))["total"] == 0
+    one = (await ask(app, admin.token, f"{{ user(id: {it.id}) {{ id }} }}")).json
+    assert one["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+
+
 async def test_numbers_of_users_do_not_count_machines(app: App) -> None:
     token = await app.admin_token()
 
