@@ -93,12 +93,11 @@ def permissions_of(mask: int) -> frozenset[Permission]:
     return frozenset(p for p, holders in HOLDERS.items() if holders & held)
 
 
-@lru_cache(maxsize=4096)
 def allowed(roles: int, scopes: int | None) -> frozenset[Permission]:
     """What a caller may do: the permissions of the roles, and of those only the ``scopes``, where the credential is
     limited to some. Both are bit masks; ``scopes`` None: no limit."""
     held = permissions_of(roles)
-    return held if scopes is None else held & frozenset(permissions_in(scopes))
+    return held if scopes is None else held.intersection(permissions_in(scopes))
 
 
 @lru_cache(maxsize=4096)

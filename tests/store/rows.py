@@ -17,9 +17,9 @@ Others = Mapping[str, int]
 
 
 def needed(table: Table) -> list[Column[Any]]:
-    """The columns that an insert must fill; the tenant's is the unit's business."""
-    must = [c for c in table.columns if not c.nullable and c.identity is None and c.server_default is None]
-    return [c for c in must if c.name != "tenant_id"]
+    """The columns that an insert must fill; the tenant's is the unit's business, and who is no person says so."""
+    left_out = {"tenant_id", "kind"} if table.name == "users" else {"tenant_id"}
+    return [c for c in table.columns if not c.nullable and c.identity is None and c.name not in left_out]
 
 
 def changeable(table: Table) -> Column[Any]:
