@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.support.accounts import trail
-from tests.support.application import App, Reply
+from tests.support.accounts import hashes_counted, trail
+from tests.support.application import App, Reply, running
 from tests.support.client_assertions import BROKEN
 from tests.support.oauth_callers import (
     ASSERTION_TYPE,
@@ -32,8 +34,9 @@ def check_error(reply: Reply, status: int, error: str) -> None:
 
 
 async def test_by_a_client_secret(app: App, ours: Machine) -> None:
-    reply = await form(app, TOKEN, GRANT, ours.basic)
-    assert reply.status == 200
+    with hashes_counted() as hashed:
+        reply = await form(app, TOKEN, GRANT, ours.basic)
+    assert (reply.status, hashed) == (200, [])
     assert set(reply.json) == {"access_token", "token_type", "expires_in", "scope"}
     assert (reply.json["token_type"], reply.json["expires_in"], reply.json["scope"]) == ("Bearer", 900, SCOPES)
     assert (reply.headers["cache-control"], reply.headers["pragma"]) == ("no-store", "no-cache")
@@ -45,6 +48,14 @@ async def test_by_an_assertion_once(app: App, ours: Machine) -> None:
     assert (await form(app, TOKEN, fields)).status == 200
     check_error(await form(app, TOKEN, fields), 401, "invalid_client")
     assert (await form(app, TOKEN, {**GRANT, **ours.signed(jti="another")})).status == 200
+
+
+async def test_of_twenty_at_once_on_two_nodes_one_gets_in(app: App, ours: Machine, database_url: str) -> None:
+    fields = {**GRANT, **ours.signed()}
+    async with running(database_url) as other:
+        other.goes_by_the_clock_of(app)
+        replies = await asyncio.gather(*(form(node, TOKEN, fields) for node in (app, other) for _ in range(10)))
+    assert sorted(reply.status for reply in replies) == [200] + [401] * 19
 
 
 async def test_a_token_is_as_rfc_9068_has_it(app: App, ours: Machine) -> None:
