@@ -41,10 +41,11 @@ async def _export(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return stream(parts, None, headers, _POLICY)
 
 
+_SENDS = ("text/csv", "application/jsonl")
 _BASE = "/api/client/audit"
 ROUTES = (
     Route("GET", _BASE, _list, Access.CLIENT, "The audit trail of your client",
           permission=Permission.AUDIT_READ, query=AuditQuery, refusals=(ValidationError,)),
     Route("GET", f"{_BASE}/export", _export, Access.CLIENT, "The audit trail of your client as a file",
-          permission=Permission.AUDIT_READ, query=ExportQuery, sends=True, refusals=(ValidationError,)),
+          permission=Permission.AUDIT_READ, query=ExportQuery, sends=_SENDS, refusals=(ValidationError,)),
 )  # fmt: skip
