@@ -15,6 +15,7 @@ from manifest_auth.errors import (
     InvalidToken,
     MethodNotAllowed,
     PayloadTooLarge,
+    ReauthenticationRequired,
     Refusal,
     TokenExpired,
     Unauthenticated,
@@ -29,6 +30,8 @@ from manifest_auth.http.routes import refuse_in_envelope
 
 _SIGNED_IN: tuple[type[Refusal], ...] = (Unauthenticated, InvalidToken, TokenExpired, Forbidden)
 _BODY: tuple[type[Refusal], ...] = (PayloadTooLarge, UnsupportedMediaType)
+#: Ends of paths whose routes never ask for a recent proof, whatever the client's settings.
+_WITHOUT_PROOF = ("/sign-out", "/auth/me", "/files", "/graphql")
 _JSON = "application/json"
 _TAGS = {
     "Client": "For programs and people of one client.",
@@ -172,6 +175,8 @@ def _responses(route: Route) -> dict[str, Any]:
         failure["text/html"] = {"schema": TEXT}
     responses: dict[str, Any] = {str(route.status): _success(route)}
     responses |= {str(status): _GOES_ON for status in route.redirects}
+    if route.status == 302 and route.sends:
+        responses["200"] = {"description": "A page that goes on", "content": _files(route)}
     for status, codes in sorted(by_status.items()):
         responses[str(status)] = {"description": ", ".join(f"`{c}`" for c in codes), "content": failure}
     return responses | {"default": {"description": _ANY_ROUTE, "content": failure}}
@@ -194,8 +199,12 @@ def _success(route: Route) -> dict[str, Any]:
         }
         found["content"] = {_JSON: {"schema": schema}}
     elif route.sends:
-        found["content"] = {media_type: {"schema": _sent(media_type)} for media_type in route.sends}
+        found["content"] = _files(route)
     return found
+
+
+def _files(route: Route) -> dict[str, Any]:
+    return {media_type: {"schema": _sent(media_type)} for media_type in route.sends}
 
 
 def _sent(media_type: str) -> dict[str, Any]:
@@ -205,7 +214,11 @@ def _sent(media_type: str) -> dict[str, Any]:
 
 
 def _refusals(route: Route) -> set[type[Refusal]]:
-    found = {ValidationError, *route.refusals, *(_SIGNED_IN if route.access is not Access.OPEN else ())}
+    found: set[type[Refusal]] = {ValidationError, *route.refusals}
+    if route.access is not Access.OPEN:
+        found.update(_SIGNED_IN)
+        if route.method != "GET" and not route.path.endswith(_WITHOUT_PROOF) and "/reauthenticate" not in route.path:
+            found.add(ReauthenticationRequired)
     if _body(route):
         found.update(_BODY)
     if not route.enveloped and route.method == "GET":

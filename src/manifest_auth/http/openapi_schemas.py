@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -67,6 +68,7 @@ def components(routes: Sequence[Route]) -> dict[str, Any]:
     _, asked = msgspec.json.schema_components([*bodies, *forms], ref_template=REF)
     _, told = msgspec.json.schema_components(unique(route.data for route in routes), ref_template=REF)
     _close(asked, routes)
+    _tell_defaults(asked)
     both = {name for name in asked.keys() & told.keys() if asked[name] != told[name]}
     for name in both:
         asked[f"{name}Body"] = {**asked.pop(name), "title": f"{name}Body"}
@@ -94,6 +96,15 @@ def _close(schemas: dict[str, Any], routes: Sequence[Route]) -> None:
         schema["additionalProperties"] = False
         for name in sorted(getattr(model, READ_ONLY, ())):
             schema["properties"][name] = {**_SENT_BACK, "readOnly": True}
+
+
+def _tell_defaults(schemas: dict[str, Any]) -> None:
+    """Moves defaults of members of bodies into their descriptions, those apart that mean nothing: generators of types
+    make a member with ``default`` one that has to be sent."""
+    for schema in schemas.values():
+        for member in schema.get("properties", {}).values():
+            if default := member.pop("default", None):
+                member["description"] = f"{member.get('description', '')} Default: `{json.dumps(default)}`.".strip()
 
 
 def _cleaned(value: Any, renamed: dict[str, str]) -> Any:

@@ -108,7 +108,11 @@ def test_operations_have_the_names_of_functions() -> None:
 
 
 async def test_credentials_are_those_that_the_routes_take(app: App, tokens: dict[str, str | None]) -> None:
-    expected = {"client": [{"userToken": []}, {"sessionCookie": []}], "admin": [{"adminToken": []}], "open": []}
+    expected: dict[str, list[dict[str, list[str]]]] = {
+        "client": [{"userToken": []}, {"sessionCookie": []}],
+        "admin": [{"adminToken": []}],
+        "open": [],
+    }
     for route in ROUTES:
         if route.path != "/metrics":
             assert operation(route)["security"] == expected[route.who], route.path

@@ -208,7 +208,8 @@ def _start(kind: Kind[Any, Any]) -> Route:
             return redirect(beginning.address, headers=headers)
         return page(*beginning.page, headers=headers)
 
-    return Route("GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery,
+    sends = ("text/html",) if kind.cross_site else ()
+    return Route("GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery, sends=sends,
                  refusals=_START_REFUSALS, refused=failed.page_or_envelope)  # fmt: skip
 
 
