@@ -94,6 +94,8 @@ def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, gi
     NotFound, Forbidden, ValidationError, RateLimited, Conflict when the address is taken."""
     user = rank.get_managed(unit, who, user_id)
     other = given.get("email", user.email)
+    names = {name: given.get(name, getattr(user, name)) for name in ("first_name", "last_name", "title")}
+    users.check(other if other != user.email else None, **names)
     started: email_change_start.Started | None = None
     if other != user.email:
         if rank.manager(unit, who).user_id == user.id:

@@ -208,19 +208,20 @@ def value_of(
         if choice is not None:
             with each:
                 check_line(choice, "choice", CHOICE_LIMIT)
-        with each:
-            _check_number(value, unit)
+        if value is not None:
+            with each:
+                _check_finite(value)
         if unit:
             with each:
                 check_line(unit, "unit", UNIT_LIMIT)
+                if found and value is None:
+                    raise ValidationError(details=[("unit", "Only a value has a unit")])
         with each:
             if len(found) != 1:
                 raise ValidationError(details=[("input", "Exactly one of text, value, choice, boolean and fileId")])
     return found[0]
 
 
-def _check_number(value: float | None, unit: str | None) -> None:
-    if value is not None and not math.isfinite(value):
+def _check_finite(value: float) -> None:
+    if not math.isfinite(value):
         raise ValidationError(details=[("value", "Must be a finite number")])
-    if unit and value is None:
-        raise ValidationError(details=[("unit", "Only a value has a unit")])

@@ -133,7 +133,7 @@ ROUTES_FOR_ALL = {
     ("DELETE", f"{_FACTORS}/trusted/{{id}}"), ("POST", f"{_PASSKEYS}/options"), ("POST", _PASSKEYS),
     ("PATCH", f"{_PASSKEYS}/{{id}}"), ("DELETE", f"{_PASSKEYS}/{{id}}"), ("POST", "/api/client/auth/reauthenticate"),
     ("POST", "/api/client/auth/reauthenticate/options"), ("POST", "/api/client/auth/reauthenticate/provider"),
-    ("POST", "/api/client/graphql"), ("GET", "/api/client/graphql"),
+    ("POST", "/api/client/graphql"), ("GET", "/api/client/graphql"), ("GET", "/api/client/graphql/schema.graphql"),
 }  # fmt: skip
 NEVER = 2**31 - 1
 
