@@ -154,6 +154,12 @@ async def test_members_of_an_input_of_a_wrong_type_are_all_named(app: App, token
     assert [name for name in given if name not in told] == []
 
 
+async def test_members_of_a_request_of_graphql_are_all_named(app: App, tokens: dict[str, str | None]) -> None:
+    body = {"query": 1, "operationName": 2, "variables": 3, "extensions": 4}
+    [error] = (await app.post("/api/client/graphql", body, token=tokens["client"])).json["errors"]
+    assert [detail["field"] for detail in error["extensions"]["details"]] == list(body)
+
+
 async def test_arguments_of_a_list_are_all_named(app: App, tokens: dict[str, str | None]) -> None:
     query = '{ users(first: 0, filter: {search: "%s"}) { id } }' % ("x" * 201)
     [error] = (await app.graphql(query, tokens["client"])).json["errors"]

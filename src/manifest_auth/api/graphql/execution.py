@@ -66,13 +66,17 @@ def _from_members(members: Any) -> _Request:
         raise ValidationError("The body must be one JSON object; batches are not supported")
     query, operation = members.get("query"), members.get("operationName")
     variables, extensions = members.get("variables"), members.get("extensions")
+    wrong = []
     if not isinstance(query, str) or not query:
-        raise ValidationError(details=[("query", "Must be a text")])
+        wrong.append(("query", "Must be a text"))
     if operation is not None and not isinstance(operation, str):
-        raise ValidationError(details=[("operationName", "Must be a text")])
+        wrong.append(("operationName", "Must be a text"))
     for name, value in (("variables", variables), ("extensions", extensions)):
         if value is not None and not isinstance(value, dict):
-            raise ValidationError(details=[(name, "Must be an object")])
+            wrong.append((name, "Must be an object"))
+    if wrong:
+        raise ValidationError(details=wrong)
+    assert isinstance(query, str)
     return _Request(query, operation, variables)
 
 
