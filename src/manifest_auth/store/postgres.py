@@ -84,8 +84,6 @@ class PostgresConnection(Connection):
 class PostgresStore(Store):
     """A pool of connections, and one more that listens."""
 
-    remembers = True
-
     def __init__(self, url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         super().__init__(metrics, macs)
         self._url = url

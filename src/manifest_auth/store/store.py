@@ -28,9 +28,6 @@ class StoreUnavailable(Exception):
 class Store(ABC):
     """A database, SQLite or PostgreSQL. A unit of work is a plain function; it never awaits."""
 
-    #: Whether changes are announced; otherwise only :meth:`version` shows them.
-    remembers: bool = False
-
     def __init__(self, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         self._metrics = metrics or Metrics()
         self.macs = macs
