@@ -47,7 +47,7 @@ async def test_the_refresh_tokens_of_a_session_that_ended_go_no_further(app: App
     tenant, before = app.services.store.of(found.tenant_id), found.refresh_current
 
     async def advanced(after: str, current: str) -> bool:
-        at_once = await sessions.advance_at_once(tenant, session_id, current, after, app.clock.ms)
+        at_once = await sessions.advance_at_once(tenant, found, current, after, app.clock.ms)
         again = await tenant.write(lambda unit: sessions.advance(unit, session_id, current, after, app.clock.ms))
         return at_once or again
 

@@ -20,7 +20,7 @@ from manifest_auth.errors import Conflict
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.sqlite_threads import Checkpointer, Job, Syncer, Worker
-from manifest_auth.store.statements import CrossTenant, Global, Statement
+from manifest_auth.store.statements import CrossTenant, Global, Statement, TenantScoped
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
 from manifest_auth.store.wal_index import Change, KnownCommits, WalIndex
@@ -165,7 +165,8 @@ class SqliteStore(Store):
         result: T = await job.future
         return result
 
-    _change_one = _write_quickly
+    async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
+        return await self._write_quickly(lambda unit: unit.of(tenant_id).change(statement, **values))
 
     async def _read(self, work: Work[T]) -> T:
         return await self._reader.submit(work)

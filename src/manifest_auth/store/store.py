@@ -56,7 +56,14 @@ class Store(ABC):
     async def change_one(self, tenant_id: int, statement: TenantScoped[Any], **values: Any) -> int:
         """One statement as its own unit of work: the number of changed rows, durable on return. On PostgreSQL one round
         trip."""
-        return await self._timed("write", self._change_one, lambda unit: unit.of(tenant_id).change(statement, **values))
+        began = time.perf_counter()
+        try:
+            return await self._change_one(tenant_id, statement, values)
+        except StoreUnavailable as error:
+            self._metrics.store_failed("write", error.why)
+            raise
+        finally:
+            self._metrics.store_seconds["write"].observe(time.perf_counter() - began)
 
     async def read(self, work: Work[T]) -> T:
         """Runs one unit of work that only reads."""
@@ -80,7 +87,7 @@ class Store(ABC):
     async def _write_quickly(self, work: Work[T]) -> T: ...
 
     @abstractmethod
-    async def _change_one(self, work: Work[int]) -> int: ...
+    async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int: ...
 
     @abstractmethod
     async def _read(self, work: Work[T]) -> T: ...
