@@ -27,7 +27,7 @@ from manifest_auth.sign_in import current_password, password
 from manifest_auth.sign_in.current_password import Proved
 from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.linking import Started
-from manifest_auth.sign_in.passkeys import assertions, challenges
+from manifest_auth.sign_in.passkeys import assertions, challenges, relying_party
 from manifest_auth.sign_in.providers import entra_bearer, provider_reauthentication
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
@@ -164,6 +164,19 @@ def _judge(unit: SystemUnit, ctx: RequestContext, user: User, answer: Answer) ->
         return Judged(None, "passkey", "passkey: challenge used before")
     why = why or assertions.judge(unit, ctx, user, challenge, credential)
     return Judged(None if why else "passkey", why=why)
+
+
+async def ways(ctx: RequestContext) -> tuple[str, ...]:
+    """What proves the caller anew at this address, as :func:`.step_up.what_would_do`: no passkey where none works."""
+    wanted = step_up.what_would_do(ctx.user)
+    if "credential" not in wanted:
+        return wanted
+
+    def work(unit: TenantUnit) -> bool:
+        return relying_party.knows_any(unit, ctx.services.settings, ctx.user.user_id)
+
+    works = await ctx.store.read(work)
+    return tuple(one for one in wanted if works or one != "credential")
 
 
 async def options(ctx: RequestContext) -> dict[str, Any]:
