@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -99,7 +98,9 @@ def test_the_browser_keeps_one_that_the_account_lists(setup: Setup, browser: Chr
     made(setup, browser)
     press(browser)
     open_(browser, f"{setup.server.base}/account/passkeys")
-    call = "PublicKeyCredential.signalAllAcceptedCredentials(JSON.parse(document.querySelector('[data-passkeys-accepted]')"
+    call = (
+        "PublicKeyCredential.signalAllAcceptedCredentials(JSON.parse(document.querySelector('[data-passkeys-accepted]')"
+    )
     browser.value(f"{call}.dataset.passkeysAccepted)).then(() => {{ window.told = true }})")
     browser.until("window.told")
     assert len(credentials(browser, key)) == 1

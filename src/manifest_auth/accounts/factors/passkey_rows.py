@@ -38,9 +38,7 @@ _OWN = _P.user_id == bindparam("of_user")
 _LIST = tenant_scoped(_ALL.where(_OWN).order_by(_P.created_at, _P.id).limit(MOST), Passkey)
 _GET = tenant_scoped(_ALL.where(_OWN, _P.id == bindparam("of_id")), Passkey)
 _COUNT = tenant_scoped(select(func.count()).select_from(passkeys).where(_OWN), int)
-_COUNT_OF = tenant_scoped(
-    select(func.count()).select_from(passkeys).where(_OWN, _P.rp_id == bindparam("of_rp")), int
-)
+_COUNT_OF = tenant_scoped(select(func.count()).select_from(passkeys).where(_OWN, _P.rp_id == bindparam("of_rp")), int)
 _FIND = cross_tenant(
     _ALL.where(_P.credential_id == bindparam("credential_id")),
     Passkey,
