@@ -32,9 +32,7 @@ class Ada:
         page = await self.visitor.submit(page, PATH)
         assert (page.status, page.location.partition("?")[0]) == (303, "/account/identities/provider")
         lines = page.reply.headers.get_list("set-cookie")
-        flow = dict(
-            line.partition(";")[0].split("=", 1) for line in lines if "; Path=/api/client/auth;" in line
-        )
+        flow = dict(line.partition(";")[0].split("=", 1) for line in lines if "; Path=/api/client/auth;" in line)
         return (await self.visitor.follow(page)).links()["Continue"], flow
 
     async def comes_back(self, page: Page, sub: str = "ada") -> Reply:

@@ -1,4 +1,4 @@
-"""A change of the rules that waits for a recent proof: the form is as it was typed afterwards, and saves with a press."""
+"""A change of the rules that waits for a recent proof: afterwards the form is as it was typed, and is saved."""
 
 from __future__ import annotations
 
