@@ -89,7 +89,7 @@ def test_where_the_policy_asks_others_for_a_factor_it_lives_as_long(node: Node) 
 
 
 def test_where_the_policy_asks_for_a_factor_the_refusal_says_so(node: Node) -> None:
-    """A page that knows nothing of it has no token afterwards, and is refused everywhere: it asks no more often than that."""
+    """A page that knows nothing of it has no token afterwards, and is refused everywhere."""
     email = person(node, secondFactor={"policy": "required", "graceDays": 0})
     answer = node.post(f"{AUTH}/sign-in", {"email": email, "password": DEMO_PASSWORD})
     body = answer.json()
@@ -100,7 +100,7 @@ def test_where_the_policy_asks_for_a_factor_the_refusal_says_so(node: Node) -> N
     assert [status for _, status in said["calls"]] == [401, 401, 401]
     assert said["status"] == 401
     assert "data" not in said["body"]
-    assert said["body"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+    assert said["body"]["errors"][0]["extensions"]["code"] == "INVALID_TOKEN"
 
 
 def test_an_act_that_wants_a_recent_proof_is_refused_once_and_refreshes_nothing(node: Node) -> None:
