@@ -71,7 +71,7 @@ async def look(ctx: RequestContext) -> Own:
             trusted=trusted_browsers.list_all(unit, user.id, ctx.now) if rules.trusted_days else [],
             is_required=is_required,
             due_at=due_at(settings, user),
-            methods=() if rules.policy == "off" else rules.methods,
+            methods=() if rules.policy == "off" else gate.methods_of(ctx, settings),
             rp_id=relying_party.id_in_force(unit, ctx.services.settings),
         )
 
