@@ -75,6 +75,13 @@ async def test_a_code_beside_the_password_signs_in_at_once(ada: Person) -> None:
     check_success(await ada.go_on(error["challenge"], otp=ada.code()))
 
 
+@pytest.mark.parametrize(("steps", "is_right"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
+async def test_a_clock_may_be_one_step_off_and_no_more(ada: Person, steps: int, is_right: bool) -> None:
+    assert ada.phone is not None
+    ada.app.clock.advance(120)
+    assert ((await ada.sign_in(otp=ada.phone.code(steps))).status == 200) == is_right
+
+
 async def test_a_code_where_one_has_to_be_enrolled_first_is_no_try(app: App) -> None:
     ada = await person(app, **REQUIRED)
     check_refusal(await ada.sign_in(otp="123456"), 401, "MFA_REQUIRED")
