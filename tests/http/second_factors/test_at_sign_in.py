@@ -46,6 +46,14 @@ async def test_an_app_is_enrolled_at_the_sign_in_that_requires_it_and_asked_for_
     check_refusal(await ada.go_on(again["challenge"], otp=ada.code()), 401, "INVALID_TOKEN")
 
 
+async def test_the_code_that_enrolled_an_app_is_used(app: App) -> None:
+    ada = await person(app, **REQUIRED)
+    await ada.enrol_at_sign_in()
+    assert ada.phone is not None
+    check_refusal(await ada.sign_in(otp=ada.phone.code()), 401, "MFA_REQUIRED")
+    check_success(await ada.sign_in(otp=ada.code()))
+
+
 async def test_the_secret_comes_with_its_address_and_a_picture_of_it(app: App) -> None:
     ada = await person(app, **REQUIRED)
     challenge = (await ada.challenge())["challenge"]
