@@ -230,22 +230,6 @@ async def test_accepted_claims_prove_the_moment_that_the_provider_says(
         check_refusal(acted, 403, "REAUTHENTICATION_REQUIRED")
 
 
-@pytest.mark.parametrize("ago", [3600, None])
-async def test_a_code_does_not_renew_the_moment_that_the_provider_says(app: App, op: Op, ago: int | None) -> None:
-    company = await company_of(app, op, secondFactor="ask")
-    phone = await enrolled(company)
-    at = None if ago is None else app.clock.now_ms() // 1000 - ago
-    op.claims = {"auth_time": at}
-    browser, ended = await company.sign_in(returnTo=RETURN_TO)
-    visitor = Visitor(app, dict(browser.cookies))
-    await visitor.submit(await visitor.get(ended.headers["location"]), FACTOR, otp=phone.code())
-    session = (await app.me(cookie=visitor.cookies["session"])).data["session"]
-    assert session["amr"] == ["provider", "otp", "mfa"]
-    assert (session["authenticatedAt"] is None) == (ago is None)
-    acted = await Browser(app, dict(visitor.cookies)).send(*GUARDED)
-    check_refusal(acted, 403, "REAUTHENTICATION_REQUIRED")
-
-
 @pytest.mark.parametrize(("amr", "proved"), [(["mfa"], ["provider", "mfa"]), (["pwd"], ["provider"])])
 async def test_a_session_is_proved_anew_by_the_claims_that_arrive(
     app: App, op: Op, amr: list[str], proved: list[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -101,7 +102,7 @@ async def test_a_form_too_long_for_an_address_is_not_carried(app: App) -> None:
     admin = await person(app, "", "Admin", **GUARDED)
     visitor = await browser_of(admin)
     page = await visitor.get(RULES)
-    listed = "\n".join(f"https://a.example/{app.services.random.text(150)}" for _ in range(50))
+    listed = "\n".join(f"https://a.example/{secrets.token_urlsafe(150)}" for _ in range(50))
     app.clock.advance(601)
     page = await visitor.post(RULES, page.form(RULES).fields | {"act": "save", "returnAddresses": listed})
     assert page.location == f"{AGAIN}?returnTo={RULES}"
