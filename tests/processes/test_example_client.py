@@ -17,7 +17,6 @@ from tests.support.server import start, stop
 
 PROGRAMS = ("node",)
 CLIENT = Path(__file__).with_name("example_client.mjs")
-ROUNDS = 10
 NODE_JS = shutil.which("node")
 
 
@@ -38,10 +37,11 @@ def run_client(node: Node, signed_in: dict[str, Any], rounds: int, pause_ms: int
     return said
 
 
-def test_ten_expiries_in_a_row_with_the_one_refresh_token(node: Node) -> None:
+@pytest.mark.parametrize("rounds", [2, pytest.param(10, marks=pytest.mark.endurance)])
+def test_expiries_in_a_row_with_the_one_refresh_token(node: Node, rounds: int) -> None:
     signed_in = node.sign_in()
     assert signed_in["expiresIn"] == 2
-    said = run_client(node, signed_in, ROUNDS, 2100)
+    said = run_client(node, signed_in, rounds, 2100)
     graphql, refresh = "/api/client/graphql", f"{AUTH}/refresh"
     for answer in said["answers"]:
         assert answer["status"] == 200, answer
@@ -49,7 +49,7 @@ def test_ten_expiries_in_a_row_with_the_one_refresh_token(node: Node) -> None:
         # Expired, refreshed, tried again: each round is a real expiry.
         assert answer["calls"] == [[graphql, 401], [refresh, 200], [graphql, 200]]
         assert answer["renewed"] is True
-    assert len(said["answers"]) == ROUNDS
+    assert len(said["answers"]) == rounds
     assert node.me(said["accessToken"]).status_code == 200
 
 
