@@ -21,7 +21,7 @@ from tests.support.second_factors import Person, person
 from tests.support.single_sign_on import Browser, query_of
 from tests.support.user_management import reset
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 COOKIE = "trust=" + "t" * 43
 _numbers = itertools.count(1)
 

@@ -9,7 +9,7 @@ from tests.support.accounts import new_client, settle
 from tests.support.application import PASSWORD, App
 from tests.support.visitor import Page, Visitor
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 WRONG = "A sign-in that did not work"
 
 
