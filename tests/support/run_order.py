@@ -91,7 +91,7 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     kind = config.getoption("--kind")
-    chosen = [item for item in items if _is_of(kind, item)]
+    chosen = [item for item in items if is_of(kind, item)]
     if gone := set(items) - set(chosen):
         config.hook.pytest_deselected(items=list(gone))
     left_out = dict(Counter(_file(item) for item in gone))
@@ -106,7 +106,8 @@ def _file(item: pytest.Item) -> str:
     return item.nodeid.partition("::")[0]
 
 
-def _is_of(kind: str, item: pytest.Item) -> bool:
+def is_of(kind: str, item: pytest.Item) -> bool:
+    """Whether a test belongs to a command: unit, test, endurance or all."""
     if kind == "unit":
         return not required_programs.more_than_python(item)
     if kind == "test":
