@@ -12,6 +12,8 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.application import App, running
 from tests.support.routes import ROUTES, connector_of_everything, filled
 
+pytestmark = pytest.mark.one_store
+
 #: What OpenAPI 2.0 does not know (the first row), or the importer of Power Apps refuses (the second).
 UNKNOWN = {"oneOf", "anyOf", "not", "const", "nullable", "$defs", "components", "requestBody", "content", "examples",
            "allOf", "discriminator", "collectionFormat", "patternProperties", "if", "propertyNames"}  # fmt: skip

@@ -8,11 +8,14 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.support.application import PASSWORD, App
 from tests.support.routes import ROUTES, filled, openapi_document
 from tests.support.saml_idp import Idp
+
+pytestmark = pytest.mark.one_store
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 

@@ -29,6 +29,8 @@ from tests.support.pictures import Picture
 from tests.support.routes import ROUTES, filled
 from tests.support.team import Team, new_team
 
+pytestmark = pytest.mark.one_store
+
 ROLES = ("Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer")
 #: Written down here and not read from the code, which it checks.
 TABLE = """
