@@ -166,5 +166,6 @@ ROUTES = (
     Route("POST", INTROSPECTION, _introspect, Access.OPEN, "Ask whether a token or API key is good, and for what",
           limit=AUTH_LIMIT, raw=True, form=TokenInForm, plain=IntrospectionAnswer, failure=OAuthFailure,
           refused=refused, refusals=_REFUSALS),
-    Route("GET", PATH, _metadata, Access.OPEN, "What this authorization server can do"),
+    Route("GET", PATH, _metadata, Access.OPEN, "What this authorization server can do",
+          sends=("application/json",)),
 )  # fmt: skip

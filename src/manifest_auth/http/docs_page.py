@@ -60,15 +60,13 @@ def _operation(document: dict[str, Any], path: str, method: str, operation: dict
     keys = [name for choice in operation.get("security", []) for name in choice]
     parts.append(f"<p>Credential: {html.escape(' or '.join(keys) or 'none')}</p>")
     for parameter in operation.get("parameters", []):
-        text = parameter["schema"].get("description", "")
+        text = parameter.get("description", parameter["schema"].get("description", ""))
         parts.append(f"<p><code>{parameter['name']}</code> ({parameter['in']}) {html.escape(text)}</p>")
     body = operation.get("requestBody", {}).get("content", {})
-    if "*/*" in body:
-        parts.append("<p>Body: the bytes of the file, with their Content-Type</p>")
-    for kind in ("application/json", FORM):
-        if kind not in body:
-            continue
-        schema, named = body[kind]["schema"], "" if kind != FORM else f": {FORM}"
+    if files := ", ".join(kind for kind, content in body.items() if content["schema"].get("format") == "binary"):
+        parts.append(f"<p>Body: the bytes of the file, with their Content-Type: {html.escape(files)}</p>")
+    if kind := next((kind for kind in ("application/json", FORM) if kind in body), ""):
+        schema, named = body[kind]["schema"], f": {FORM}" if kind == FORM else ""
         parts.append(f"<p>Body{named}</p><pre>{_example(document, schema)}</pre>")
     rows = ""
     for status, response in operation["responses"].items():

@@ -18,13 +18,15 @@ from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.permissions import Permission
 from manifest_auth.protocols.oauth import account_of, client_id_of
 from manifest_auth.runtime.metrics import Metrics
-from manifest_auth.sessions.tokens.access import MOST, SKEW_S, is_compact, is_signed_by
+from manifest_auth.runtime.recent import Recent
+from manifest_auth.sessions.tokens.access import SKEW_S, is_compact, is_signed_by
 from manifest_auth.sessions.tokens.key import Purpose
 from manifest_auth.sessions.tokens.keys import KeyRing
 from manifest_auth.text import strict_json
 from manifest_auth.text.base64url import decode, encode
 
 _ALGORITHM = "ES256"
+_MOST_BYTES = 8 * 1024 * 1024  # some 7,000 tokens
 _BIT = {permission.value: permission.bit for permission in Permission}
 
 
@@ -102,7 +104,7 @@ class ServiceTokens:
     def __init__(self, ring: KeyRing, issuer: str, metrics: Metrics) -> None:
         self._ring, self._issuer = ring, issuer
         self._hit, self._miss = metrics.cache("access_tokens", "hit"), metrics.cache("access_tokens", "miss")
-        self._known: dict[str, VerifiedServiceToken] = {}
+        self._known: Recent[VerifiedServiceToken] = Recent(_MOST_BYTES)
         self._generation = ring.generation
 
     async def verify(self, token: str, now_ms: int) -> VerifiedServiceToken:
@@ -110,7 +112,7 @@ class ServiceTokens:
         if self._ring.is_stale:
             await self._ring.refresh()
         if self._generation != self._ring.generation:
-            self._known = {}
+            self._known = Recent(_MOST_BYTES)
             self._generation = self._ring.generation
         found = self._known.get(token)
         if found is not None:
@@ -118,11 +120,9 @@ class ServiceTokens:
         else:
             self._miss.inc()
             found = await self._verify(token, now_ms)
-            while len(self._known) >= MOST:
-                del self._known[next(iter(self._known))]
-            self._known[token] = found
+            self._known.put(token, found)
         if found.expires_at * 1000 <= now_ms:
-            self._known.pop(token, None)
+            self._known.drop(token)
             raise TokenExpired(reason="service token")
         return found
 
