@@ -24,6 +24,7 @@ from tests.support.graphql_operations import (
     things,
     upload,
 )
+from tests.support.machines import MACHINE_ROUTES
 from tests.support.people import member
 from tests.support.pictures import Picture
 from tests.support.routes import ROUTES, filled
@@ -116,18 +117,7 @@ ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
     ("DELETE", "/api/client/domains/{domain}"): ("settings:manage", None),
     ("POST", "/api/client/domains/{domain}/check"): ("settings:manage", None),
 }
-_MACHINE, _DAYS = "/api/client/service-accounts", {"expiresInDays": 7}
-ROUTES_NEED |= {
-    (method, _MACHINE + path): ("users:manage", body)
-    for method, path, body in (
-        ("POST", "", {"name": "nightly", "roles": ["Viewer"]}), ("GET", "", None), ("GET", "/{account}", None),
-        ("PATCH", "/{account}", {"description": "Else"}), ("DELETE", "/{account}", None),
-        *(("POST", f"/{{account}}/{act}", None) for act in ("disable", "enable")),
-        *(("POST", f"/{{account}}/{kind}", _DAYS) for kind in ("keys", "secrets")),
-        *(("POST", f"/{{account}}/{kind}/{{secret}}/rotate", {}) for kind in ("keys", "secrets")),
-        *(("DELETE", f"/{{account}}/{kind}/{{secret}}", None) for kind in ("keys", "secrets")),
-    )
-}  # fmt: skip
+ROUTES_NEED |= {route: ("users:manage", body) for route, body in MACHINE_ROUTES.items()}
 #: What an address needs behind it.
 QUERIES = {("POST", FILES): "?name=a.png", ("GET", _EXPORT): "?format=csv"}
 #: For which the permission is not enough.
