@@ -20,8 +20,8 @@ _ADMINS = frozenset({"role", "active"})
 def to_admins(
     unit: TenantUnit, services: Services, purpose: str, subject: str, make: Callable[[Reader], Email]
 ) -> list[Queued | None]:
-    """``purpose``, ``subject``: as for :meth:`.MailQueue.add`. Returns what was queued, None for each e-mail that was
-    not."""
+    """``purpose``, ``subject``: as for :meth:`.mail_queue.MailQueue.add`. Returns what was queued, None for each e-mail
+    that was not."""
     tenant = tenants.get(unit, unit.tenant_id)
     admins = users.LISTING.page(unit, first=_MOST, sort="ID", filters=_ADMINS, role=Role.ADMIN.bit)
     return [services.mail_queue.add(unit, make(reader(admin, tenant)), purpose, subject) for admin in admins]

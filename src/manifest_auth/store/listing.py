@@ -44,7 +44,7 @@ class Listing(Generic[R]):
     """One kind of list, named after its table. ``sorts``: columns by name, each unique together with ``key``;
     ``filters``: conditions by name, on their own parameters; ``narrow``: filters that always leave few rows of a
     tenant, so that the store sorts those instead of scanning all of the tenant's rows in order; ``owned``: the rows
-    belong to a tenant, else to the installation; ``every_kind``: as for :func:`.tenant_scoped`."""
+    belong to a tenant, else to the installation; ``every_kind``: as for :func:`.statements.tenant_scoped`."""
 
     def __init__(
         self,

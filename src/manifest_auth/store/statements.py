@@ -142,7 +142,7 @@ def tenant_scoped(
     source: Source, row: type[R] | None = None, *, every_kind: bool = False
 ) -> TenantScoped[R] | TenantScoped[Any]:
     """Binds a statement to the tenant of the unit of work that runs it. ``every_kind``: it also reaches the rows that
-    are not :data:`USUAL`. Raises :class:`UnscopedStatement`."""
+    are not :data:`.statement_checks.USUAL`. Raises :class:`UnscopedStatement`."""
     tenant = bindparam(TENANT, type_=BigInteger(), required=True)
     if isinstance(source, Insert):
         if source.table not in TENANT_OWNED:

@@ -5,7 +5,6 @@ Exactly the permitted cells are open; the rest is FORBIDDEN before anything is l
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ from tests.support.graphql_operations import (
     things,
     upload,
 )
-from tests.support.machines import Machine, ask, machine
+from tests.support.machines import MACHINE_ROUTES
 from tests.support.people import member
 from tests.support.pictures import Picture
 from tests.support.routes import ROUTES, filled
@@ -79,7 +78,6 @@ NEEDED_BELOW = dict.fromkeys(("User.lastSignInAt", "User.link", "User.pendingEma
 
 _BODY = {"name": "company", "oidc": {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}}
 _USER, _PROVIDER = "/api/client/users/{user}", "/api/client/providers/{provider}"
-_MACHINES, _MACHINE = "/api/client/service-accounts", "/api/client/service-accounts/{account}"
 _FACTORS, _PASSKEYS = "/api/client/auth/second-factors", "/api/client/auth/passkeys"
 _EXPORT, _BRANDING = "/api/client/audit/export", "/api/client/branding"
 #: The same of REST; and a body for each, where bytes are a PNG.
@@ -101,19 +99,6 @@ ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
     ("GET", f"{_USER}/sessions"): ("users:manage", None),
     ("DELETE", f"{_USER}/sessions"): ("users:manage", None),
     ("DELETE", f"{_USER}/sessions/{{session}}"): ("users:manage", None),
-    ("POST", _MACHINES): ("users:manage", {"name": "nightly", "roles": ["Viewer"]}),
-    ("GET", _MACHINES): ("users:manage", None),
-    ("GET", _MACHINE): ("users:manage", None),
-    ("PATCH", _MACHINE): ("users:manage", {"description": "Else"}),
-    ("POST", f"{_MACHINE}/disable"): ("users:manage", None),
-    ("POST", f"{_MACHINE}/enable"): ("users:manage", None),
-    ("DELETE", _MACHINE): ("users:manage", None),
-    ("POST", f"{_MACHINE}/keys"): ("users:manage", {"expiresInDays": 7}),
-    ("POST", f"{_MACHINE}/keys/{{secret}}/rotate"): ("users:manage", {}),
-    ("DELETE", f"{_MACHINE}/keys/{{secret}}"): ("users:manage", None),
-    ("POST", f"{_MACHINE}/secrets"): ("users:manage", {"expiresInDays": 7}),
-    ("POST", f"{_MACHINE}/secrets/{{secret}}/rotate"): ("users:manage", {}),
-    ("DELETE", f"{_MACHINE}/secrets/{{secret}}"): ("users:manage", None),
     ("POST", "/api/client/providers"): ("settings:manage", _BODY),
     ("GET", "/api/client/providers"): ("settings:manage", None),
     ("GET", _PROVIDER): ("settings:manage", None),
@@ -134,6 +119,7 @@ ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
     ("DELETE", "/api/client/domains/{domain}"): ("settings:manage", None),
     ("POST", "/api/client/domains/{domain}/check"): ("settings:manage", None),
 }
+ROUTES_NEED |= {route: ("users:manage", body) for route, body in MACHINE_ROUTES.items()}
 #: What an address needs behind it.
 QUERIES = {("POST", FILES): "?name=a.png", ("GET", _EXPORT): "?format=csv"}
 #: For which the permission is not enough.
@@ -154,14 +140,6 @@ ROUTES_FOR_ALL = {
     ("POST", "/api/client/graphql"), ("GET", "/api/client/graphql"), ("GET", "/api/client/graphql/schema.graphql"),
 }  # fmt: skip
 NEVER = 2**31 - 1
-#: No machine is an Admin.
-MACHINE_ROLES = ROLES[1:]
-#: What no machine does, whatever its roles: it would make itself another way in.
-CLOSED_TO_MACHINES = re.compile(r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks)")
-OPEN_TO_MACHINES = {("GET", "/api/client/auth/me")}
-#: The same of operations, and of a route beyond those.
-NO_MACHINE_DOES = {"resetUserPassword", "resetUserFactors"}
-NO_MACHINE_CALLS = {("POST", f"{_USER}/factors/reset")}
 
 
 @pytest.fixture(scope="module")
@@ -273,39 +251,6 @@ async def test_a_cell_of_rest(team: Team, own: Things, foreign: Things, route: t
     for have in (own,) if role in HOLDERS[needed] else (own, foreign):
         check_refusal(await knock(team, route, have, token, body), 403, "FORBIDDEN")
     assert await everything(team.app) == before
-
-
-@pytest.fixture(scope="module")
-async def machines(team: Team) -> dict[str, Machine]:
-    """A service account of each role that machines have, with a key."""
-    return {role: await machine(team.app, team.client, role) for role in MACHINE_ROLES}
-
-
-@pytest.mark.parametrize("role", MACHINE_ROLES)
-@pytest.mark.parametrize("operation", NEEDED_BY)
-async def test_a_cell_by_key(team: Team, own: Things, machines: dict[str, Machine], operation: str, role: str) -> None:
-    reply = await ask(team.app, machines[role].key.text, document(operation), **ARGUMENTS[operation](own))
-    found = codes(reply, operation)
-    if role in HOLDERS[NEEDED_BY[operation]] and operation not in NO_MACHINE_DOES:
-        assert found in ([], ["CONFLICT"]), reply.text
-    else:
-        assert found == ["FORBIDDEN"], reply.text
-        assert reply.json["data"] == {operation: None}
-
-
-@pytest.mark.parametrize("role", MACHINE_ROLES)
-@pytest.mark.parametrize("route", [*ROUTES_NEED, *sorted(ROUTES_FOR_ALL)], ids=" ".join)
-async def test_a_cell_of_rest_by_key(
-    team: Team, own: Things, machines: dict[str, Machine], route: tuple[str, str], role: str
-) -> None:
-    needed, body = ROUTES_NEED.get(route, (ANYONE, {} if route[0] in ("POST", "PATCH") else None))
-    closed = CLOSED_TO_MACHINES.match(route[1]) and route not in OPEN_TO_MACHINES
-    is_open = role in HOLDERS[needed] and not closed and route not in FOR_ADMINS | NO_MACHINE_CALLS
-    reply = await knock(team, route, own, machines[role].key.text, body)
-    if is_open:
-        assert reply.status not in (401, 403), reply.text
-    else:
-        check_refusal(reply, 403, "FORBIDDEN")
 
 
 async def knock(team: Team, route: tuple[str, str], have: Things, token: str, body: Any) -> Reply:
