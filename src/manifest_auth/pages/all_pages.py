@@ -28,6 +28,8 @@ from manifest_auth.pages.console import provider as console_provider
 from manifest_auth.pages.console import provider_acts as console_provider_acts
 from manifest_auth.pages.console import providers as console_providers
 from manifest_auth.pages.console import rules as console_rules
+from manifest_auth.pages.console import service_account as console_service_account
+from manifest_auth.pages.console import service_accounts as console_service_accounts
 from manifest_auth.pages.console import usage as console_usage
 from manifest_auth.pages.console import user as console_user
 from manifest_auth.pages.console import users as console_users
@@ -81,6 +83,8 @@ ROUTES = (
     *console_users.ROUTES,
     *console_user.ROUTES,
     *console_invite.ROUTES,
+    *console_service_accounts.ROUTES,
+    *console_service_account.ROUTES,
     *console_providers.ROUTES,
     *console_provider.ROUTES,
     *console_provider_acts.ROUTES,

@@ -10,6 +10,7 @@ from tests.support.accounts import new_user
 from tests.support.application import App, Reply
 from tests.support.forged_tokens import form_token
 from tests.support.graphql_operations import everything
+from tests.support.machines import new_account
 from tests.support.routes import PAGES, filled
 from tests.support.single_sign_on import add_provider
 from tests.support.team import Team, new_team
@@ -23,11 +24,14 @@ NAMING = [
     if "{" in page.path and not page.path.startswith(("/assets/", "/docs/", "/installation/"))
 ]
 #: What the forms of a user's page do, and what of it asks for nothing else.
-_USER = "/console/users/{id}"
+_USER, _MACHINE = "/console/users/{id}", "/console/service-accounts/{id}"
 ACTS = (
     "details", "roles", "deactivate", "restore", "reset", "invite", "end-session", "end-sessions", "unlink", "confirm",
 )  # fmt: skip
+MACHINE_ACTS = ("change", "disable", "enable", "delete", "make", "rotate", "revoke")
 MERE_ACT = "end-sessions"
+#: Enough for the forms of a service account.
+_TYPED = {"name": "taken-over", "kind": "key"}
 pytestmark = pytest.mark.still
 
 
@@ -41,8 +45,10 @@ class Named(NamedTuple):
 NEVER = Named(2**31 - 1, "never")
 
 
-async def named(team: Team) -> Named:
-    """New things of the client."""
+async def named(team: Team, pattern: str = _USER) -> Named:
+    """New things of the client, one of which the pattern names."""
+    if pattern == _MACHINE:
+        return Named((await new_account(team.app, team.client))["id"], "machine")
     user, _ = await new_user(team.app, team.client)
     return Named(user, (await add_provider(team.app, team.client, oidc=_SETTINGS))["name"])
 
@@ -56,11 +62,11 @@ async def opened(team: Team, method: str, pattern: str, thing: Named, act: str =
     await visitor.get("/console/invite")  # which gives the cookie of forms
     session = (await team.app.me(admin.token)).data["session"]["id"]
     token = form_token(team.app, visitor.cookies["form"], session, path)
-    return (await visitor.post(path, {"form": token, "act": act, "roleViewer": "on"})).reply
+    return (await visitor.post(path, {"form": token, "act": act, "roleViewer": "on", **_TYPED})).reply
 
 
-def test_there_are_such_pages_of_users_and_providers() -> None:
-    assert {pattern.split("/")[2] for _, pattern in NAMING} == {"users", "providers"}
+def test_there_are_such_pages() -> None:
+    assert {pattern.split("/")[2] for _, pattern in NAMING} == {"users", "providers", "service-accounts"}
 
 
 async def refused(ours: Team, method: str, pattern: str, foreign: Named, act: str = MERE_ACT) -> None:
@@ -77,7 +83,7 @@ async def refused(ours: Team, method: str, pattern: str, foreign: Named, act: st
 @pytest.mark.parametrize("page", NAMING, ids=" ".join)
 async def test_anothers_page_is_like_one_that_never_was(app: App, page: tuple[str, str]) -> None:
     ours, theirs = [await new_team(app) for _ in range(2)]
-    own, foreign = [await named(team) for team in (ours, theirs)]
+    own, foreign = [await named(team, page[1]) for team in (ours, theirs)]
     await refused(ours, *page, foreign)
     for team, thing in ((ours, own), (theirs, foreign)):  # for their own Admins they are there
         reply = await opened(team, *page, thing)
@@ -88,3 +94,9 @@ async def test_anothers_page_is_like_one_that_never_was(app: App, page: tuple[st
 async def test_nothing_is_done_to_anothers_user(app: App, act: str) -> None:
     ours, theirs = [await new_team(app) for _ in range(2)]
     await refused(ours, "POST", _USER, await named(theirs), act)
+
+
+@pytest.mark.parametrize("act", MACHINE_ACTS)
+async def test_nothing_is_done_to_anothers_machine(app: App, act: str) -> None:
+    ours, theirs = [await new_team(app) for _ in range(2)]
+    await refused(ours, "POST", _MACHINE, await named(theirs, _MACHINE), act)

@@ -9,14 +9,21 @@ from manifest_auth.accounts.service_accounts.assertions import use_assertion
 from manifest_auth.accounts.service_accounts.management import (
     Draft,
     change,
+    check_may_give,
     create,
     delete,
     disable,
     enable,
 )
 from manifest_auth.accounts.service_accounts.oauth_clients import OAuthAccount, find_oauth_account
+from manifest_auth.accounts.service_accounts.public_keys import MOST as MOST_KEYS
+from manifest_auth.accounts.service_accounts.public_keys import key_set_in
 from manifest_auth.accounts.service_accounts.rows import LISTING, MOST, ServiceAccount, find, get
 from manifest_auth.accounts.service_accounts.secret_management import (
+    DEFAULT_DAYS,
+    DEFAULT_OVERLAP_H,
+    MOST_DAYS,
+    MOST_OVERLAP_H,
     NewSecret,
     end_leaked,
     make_secret,

@@ -17,7 +17,7 @@ from manifest_auth.text import base64url
 MOST: Final = 5
 _MIN_BITS, _MAX_BITS = 2048, 8192
 _MEMBERS = {"EC": ("crv", "x", "y"), "RSA": ("n", "e")}
-_ALGORITHMS = {"EC": {"ES256"}, "RSA": {"PS256", "RS256"}}
+_ALGORITHMS = {"EC": ("ES256",), "RSA": ("PS256", "RS256")}
 _MAX_KID = 200
 
 
@@ -35,6 +35,16 @@ def stored(jwks: Mapping[str, Any] | None) -> str | None:
     return msgspec.json.encode({"keys": checked}).decode()
 
 
+def key_set_in(text: str) -> Mapping[str, Any] | None:
+    """The key set in a JSON text, unchecked; None for a blank one. Raises ValidationError for no JSON object."""
+    if not text.strip():
+        return None
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        _refuse("Must be a key set in JSON")
+
+
 def key_ids(jwks: str | None) -> list[str]:
     """The ``kid`` of each key of a stored set."""
     return [] if jwks is None else [key["kid"] for key in msgspec.json.decode(jwks)["keys"]]
@@ -46,7 +56,7 @@ def _checked(key: Any) -> dict[str, str]:
     kind, kid, algorithm = key.get("kty"), key.get("kid"), key.get("alg")
     if "d" in key or "k" in key:
         _refuse("Give the public key alone: this one is secret")
-    if kind not in _MEMBERS:
+    if not isinstance(kind, str) or kind not in _MEMBERS:
         _refuse("Keys are EC (P-256) or RSA")
     if not isinstance(kid, str) or not 1 <= len(kid) <= _MAX_KID or not kid.isprintable():
         _refuse("Each key needs a `kid`")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlencode
 
+from manifest_auth.http.routes import Call
 from manifest_auth.pages import brands
-from manifest_auth.pages.call import View
+from manifest_auth.pages.call import PageCall, View
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 
@@ -20,3 +22,8 @@ def address(path: str, **chosen: str) -> str:
     """A path with what was chosen in its query; what is empty is left out."""
     given = {name: value for name, value in chosen.items() if value}
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def number_in(call: PageCall[Any]) -> int:
+    """The number in the path, of what the page is about. Raises NotFound."""
+    return Call(call.head, None, call.path, b"").id()

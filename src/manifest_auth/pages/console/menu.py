@@ -23,11 +23,12 @@ class _Section(NamedTuple):
 
 
 OVERVIEW = "/console"
-_PEOPLE, _SIGN_IN, _RECORDS = "People", "How people sign in", "Records"
+_PEOPLE, _MACHINES, _SIGN_IN, _RECORDS = "People", "Machines", "How people sign in", "Records"
 _SECTIONS = (
     _Section(Permission.SETTINGS_MANAGE, OVERVIEW, "Overview", ""),
     _Section(Permission.USERS_MANAGE, "/console/users", "Users", _PEOPLE),
     _Section(Permission.USERS_MANAGE, "/console/invite", "Invite", _PEOPLE),
+    _Section(Permission.USERS_MANAGE, "/console/service-accounts", "Service accounts", _MACHINES),
     _Section(Permission.SETTINGS_MANAGE, "/console/providers", "Providers", _SIGN_IN),
     _Section(Permission.SETTINGS_MANAGE, "/console/domains", "Domains", _SIGN_IN),
     _Section(Permission.SETTINGS_MANAGE, "/console/rules", "Rules", _SIGN_IN),

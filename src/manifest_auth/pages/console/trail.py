@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -53,8 +53,9 @@ class Shown(msgspec.Struct, frozen=True):
 class Names:
     """Who and what events name, as of now."""
 
-    def __init__(self, unit: TenantUnit, links: Iterable[Link]) -> None:
-        texts = {text for link in links for text in (link.actor, link.subject)}
+    def __init__(self, unit: TenantUnit, links: Sequence[Link] = (), actors: Iterable[str] = ()) -> None:
+        """``actors``: who is named beside the events, as the trail has them."""
+        texts = {text for link in links for text in (link.actor, link.subject)} | set(actors)
         ids = [int(found[1]) for text in texts if (found := _USER.match(text) or _SERVICE.match(text))]
         self._people = {user.id: user for user in users.get_named(unit, ids)} if ids else {}
         is_needed = any(_PROVIDER.match(text) for text in texts) or any('"provider"' in link.detail for link in links)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -15,7 +15,6 @@ from manifest_auth.accounts.factors import Kind
 from manifest_auth.accounts.users import User
 from manifest_auth.errors import Forbidden, NotFound, ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.http.routes import Call
 from manifest_auth.operations import manage_users
 from manifest_auth.pages import said
 from manifest_auth.pages.call import PageCall, View, require
@@ -96,16 +95,12 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     link: str = ""
 
 
-def _id(call: PageCall[Any]) -> int:
-    return Call(call.head, None, call.path, b"").id()
-
-
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
-    return await _view(ctx, _id(call), done=said.sentence(ctx, call, DONE))
+    return await _view(ctx, frame.number_in(call), done=said.sentence(ctx, call, DONE))
 
 
 async def _again(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
-    return await _view(ctx, _id(call), typed=call.fields)
+    return await _view(ctx, frame.number_in(call), typed=call.fields)
 
 
 async def _view(
@@ -156,7 +151,7 @@ def _form(user: User) -> UserForm:
 
 
 async def _act(ctx: RequestContext, call: PageCall[UserForm]) -> View | Answer[None]:
-    user_id, act = _id(call), _ACTS.get(call.fields.act)
+    user_id, act = frame.number_in(call), _ACTS.get(call.fields.act)
     if act is None:
         raise ValidationError(reason="no such act")
     outcome = await act(ctx, user_id, call.fields)

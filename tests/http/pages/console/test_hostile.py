@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import new_user, settle
 from tests.support.application import PASSWORD, App
+from tests.support.machines import new_account
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -70,7 +71,7 @@ async def test_what_is_typed_into_a_form(app: App, text: str) -> None:
     app.clock.advance(3600)
     visitor = await Visitor(app).signed_in("admin@acme.example")
     number, _ = await new_user(app)
-    user = f"/console/users/{number}"
+    user, machine = f"/console/users/{number}", f"/console/service-accounts/{(await new_account(app, "acme"))['id']}"
     for path, holds, fields in (
         ("/console/invite", {}, {"people": text}),
         ("/console/invite", {}, {"people": f"{text}\n{text}"}),
@@ -78,6 +79,10 @@ async def test_what_is_typed_into_a_form(app: App, text: str) -> None:
         ("/console/rules", {}, {"contact": text, "sessions.idleSeconds": text}),
         ("/console/domains", {"act": "claim"}, {"domain": text}),
         ("/console/domains", {"act": "claim-directory"}, {"directory": text}),
+        ("/console/service-accounts/new", {}, {"name": text, "description": text, "addresses": text, "jwks": text}),
+        (machine, {"act": "change"}, {"name": text, "jwks": text, "addresses": text}),
+        (machine, {"act": "make"}, {"label": text, "expiresInDays": text}),
+        (machine, {"act": "delete"}, {"confirmName": text}),
         ("/console/branding", {"branding.accent": ""}, {"act": "save", "branding.name": text, "branding.accent": "x"}),
         (user, {"act": "details"}, {"firstName": text, "email": text}),
     ):  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import SLUGS, App
+from tests.support.machines import new_account
 from tests.support.roles import HOLDERS, Permission, Role
 from tests.support.routes import PAGES, Route, filled
 from tests.support.visitor import Page, Visitor
@@ -17,6 +18,9 @@ NEEDS = {
     "/console/users": USERS,
     "/console/users/{id}": USERS,
     "/console/invite": USERS,
+    "/console/service-accounts": USERS,
+    "/console/service-accounts/new": USERS,
+    "/console/service-accounts/{id}": USERS,
     "/console/rules": SETTINGS,
     "/console/domains": SETTINGS,
     "/console/branding": SETTINGS,
@@ -28,12 +32,18 @@ NEEDS = {
 CONSOLE = [route for route in PAGES if route.path.startswith("/console") and "/providers" not in route.path]
 
 
+@pytest.fixture(autouse=True)
+async def a_machine(app: App) -> None:
+    if "machine" not in app.ids:
+        app.ids["machine"] = (await new_account(app, "acme"))["id"]
+
+
 def name(route: Route) -> str:
     return f"{route.method} {route.path}"
 
 
 def address(app: App, route: Route) -> str:
-    path = filled(route.path, id=app.ids["viewer@acme.example"])
+    path = filled(route.path, id=app.ids["machine" if "/service-accounts" in route.path else "viewer@acme.example"])
     return f"{path}?format=csv" if path.endswith("/export") else path
 
 
@@ -83,7 +93,7 @@ async def test_the_menu_lists_what_opens(app: App, role: Role) -> None:
     for href in listed(page):
         if href != "/console/providers":
             assert (await visitor.get(href)).status == 200
-    fixed = {path for path in NEEDS if "{" not in path and not path.endswith(("/export", "/colours"))}
+    fixed = {path for path in NEEDS if "{" not in path and not path.endswith(("/export", "/colours", "/new"))}
     assert set(listed(page)) == {*fixed, "/console/providers"}
 
 
@@ -92,6 +102,7 @@ async def test_the_menu_says_where_one_is(app: App) -> None:
     for path, entry in (
         ("/console", "/console"),
         (f"/console/users/{app.ids['viewer@acme.example']}", "/console/users"),
+        (f"/console/service-accounts/{app.ids['machine']}", "/console/service-accounts"),
     ):
         current = (await visitor.get(path)).tree.xpath("//nav[@aria-label='Console']//a[@aria-current='page']")
         assert [a.get("href") for a in current] == [entry]
