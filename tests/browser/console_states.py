@@ -20,11 +20,13 @@ _numbers = itertools.count(1)
 
 
 class Setup(NamedTuple):
-    """``session``: an Admin's cookie; ``user``: the number of someone with a session."""
+    """``session``: an Admin's cookie; ``user``: the number of someone with a session; ``machine``: of a service account
+    with keys."""
 
     server: Server
     session: str
     user: int
+    machine: int
     others: tuple[str, ...] = ()
 
     def let_in(self, browser: Chromium) -> None:
@@ -47,6 +49,18 @@ def _with_app(server: Server, token: str) -> None:
     own = "/api/client/auth/second-factors/totp"
     secret = send(server, own, {}, token)["data"]["secret"]
     send(server, f"{own}/confirm", {"otp": pyotp.TOTP(secret).now()}, token)
+
+
+def _machines(server: Server, token: str) -> int:
+    """Makes service accounts, one with keys and client secrets, and gives its number."""
+    base, described = "/api/client/service-accounts", "Exports the jobs of the day " + "long " * 10
+    for name in ("a" * 63, "nightly-export"):
+        made = {"name": name, "description": described, "roles": ["Viewer", "Operator"], "addresses": ["127.0.0.0/8"]}
+        number = send(server, base, made, token)["data"]["id"]
+    for kind, label in (("keys", "cron on host-7"), ("keys", "Long" * 20), ("secrets", "")):
+        secret = send(server, f"{base}/{number}/{kind}", {"label": label, "expiresInDays": 10}, token)["data"]["id"]
+    send(server, f"{base}/{number}/secrets/{secret}/rotate", {}, token)
+    return int(number)
 
 
 @contextlib.contextmanager
@@ -75,8 +89,9 @@ def running(folder: Path) -> Iterator[Setup]:
         send(server, "/api/client/directories", directory, token)
         origins = {"allowedOrigins": ["https://app.acme.example"], "contact": "IT help desk"}
         send(server, "/api/client/settings", origins, signed_in(server, "user-admin@acme.example")[1], "PATCH")
+        machine = _machines(server, token)
         _with_app(server, signed_in(server, "grace.hopper@acme.example")[1])
-        yield Setup(server, session, numbers[0])
+        yield Setup(server, session, numbers[0], machine)
 
 
 def console(setup: Setup, browser: Chromium, path: str) -> None:
@@ -134,6 +149,30 @@ def _no_domain(setup: Setup, browser: Chromium) -> None:
     press(browser, "form:has([name=domain]) .primary")
 
 
+def _no_machine(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, "/service-accounts/new")
+    fill(browser, name="No Name", addresses="nowhere", jwks="{")
+    press(browser)
+
+
+def _rotated(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, f"/service-accounts/{setup.machine}")
+    browser.value("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    browser.value("document.querySelectorAll('[name=overlapHours]').forEach(each => { each.value = '0'; })")
+    press(browser, "form:has([value=rotate]):has([value=key]) .primary")
+
+
+def _no_days(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, f"/service-accounts/{setup.machine}")
+    fill(browser, expiresInDays="1000")
+    press(browser, "#make ~ form .primary")
+
+
+def _rotating(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, f"/service-accounts/{setup.machine}")
+    browser.value("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+
+
 def _no_person(setup: Setup, browser: Chromium) -> None:
     console(setup, browser, "/audit?person=no-one")
 
@@ -144,7 +183,7 @@ def _details(setup: Setup, browser: Chromium) -> None:
 
 
 def _at(path: str) -> Callable[[Setup, Chromium], None]:
-    return lambda setup, browser: console(setup, browser, path.format(user=setup.user))
+    return lambda setup, browser: console(setup, browser, path.format(user=setup.user, machine=setup.machine))
 
 
 _PAGES: dict[str, Callable[[Setup, Chromium], None]] = {
@@ -156,6 +195,13 @@ _PAGES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /console/invite": _at("/invite"),
     "POST /console/invite some": _invited,
     "POST /console/invite": _not_invited,
+    "GET /console/service-accounts": _at("/service-accounts"),
+    "GET /console/service-accounts/new": _at("/service-accounts/new"),
+    "POST /console/service-accounts/new": _no_machine,
+    "GET /console/service-accounts/{id}": _at("/service-accounts/{machine}"),
+    "GET /console/service-accounts/{id} to rotate": _rotating,
+    "POST /console/service-accounts/{id} rotated": _rotated,
+    "POST /console/service-accounts/{id}": _no_days,
     "GET /console/rules": _at("/rules"),
     "POST /console/rules previewed": _previewed,
     "POST /console/rules": wrong_rule,

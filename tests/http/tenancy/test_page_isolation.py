@@ -29,7 +29,7 @@ ACTS = (
     "details", "roles", "deactivate", "restore", "reset", "invite", "end-session", "end-sessions", "unlink", "confirm",
 )  # fmt: skip
 MACHINE_ACTS = ("change", "disable", "enable", "delete", "make", "rotate", "revoke")
-MERE_ACT = "end-sessions"
+MERE_ACT = {_USER: "end-sessions", _MACHINE: "disable"}
 #: Enough for the forms of a service account.
 _TYPED = {"name": "taken-over", "kind": "key"}
 pytestmark = pytest.mark.still
@@ -53,7 +53,7 @@ async def named(team: Team, pattern: str = _USER) -> Named:
     return Named(user, (await add_provider(team.app, team.client, oidc=_SETTINGS))["name"])
 
 
-async def opened(team: Team, method: str, pattern: str, thing: Named, act: str = MERE_ACT) -> Reply:
+async def opened(team: Team, method: str, pattern: str, thing: Named, act: str = "") -> Reply:
     """The answer to the client's Admin; a form comes with a good token, so that the address alone can be refused."""
     path, admin = filled(pattern, **thing._asdict()), await team.member("Admin")
     visitor = Visitor(team.app, {"session": admin.cookie})
@@ -62,14 +62,16 @@ async def opened(team: Team, method: str, pattern: str, thing: Named, act: str =
     await visitor.get("/console/invite")  # which gives the cookie of forms
     session = (await team.app.me(admin.token)).data["session"]["id"]
     token = form_token(team.app, visitor.cookies["form"], session, path)
-    return (await visitor.post(path, {"form": token, "act": act, "roleViewer": "on", **_TYPED})).reply
+    return (
+        await visitor.post(path, {"form": token, "act": act or MERE_ACT.get(pattern, ""), "roleViewer": "on", **_TYPED})
+    ).reply
 
 
 def test_there_are_such_pages() -> None:
     assert {pattern.split("/")[2] for _, pattern in NAMING} == {"users", "providers", "service-accounts"}
 
 
-async def refused(ours: Team, method: str, pattern: str, foreign: Named, act: str = MERE_ACT) -> None:
+async def refused(ours: Team, method: str, pattern: str, foreign: Named, act: str = "") -> None:
     """What is another's is answered as what never was, and nothing changes."""
     await ours.member("Admin")
     before = await everything(ours.app)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.accounts import new_user, settle
 from tests.support.application import PASSWORD, App
-from tests.support.machines import new_account
+from tests.support.machines import new_account, new_key, of_client
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -37,6 +37,13 @@ def is_clean(page: Page) -> bool:
     foreign = tree.xpath("//*[contains(@href, 'evil') or contains(@src, 'evil') or contains(@action, 'evil')]")
     handlers = [key for each in tree.iter() if isinstance(each.tag, str) for key in each.attrib if key.startswith("on")]
     return not (scripts or odd or foreign or handlers)
+
+
+async def a_machine(app: App) -> int:
+    """The number of a service account, made once."""
+    if "machine" not in app.ids:
+        app.ids["machine"] = (await new_account(app, "acme"))["id"]
+    return app.ids["machine"]
 
 
 @pytest.mark.parametrize("text", NAMES)
@@ -71,7 +78,7 @@ async def test_what_is_typed_into_a_form(app: App, text: str) -> None:
     app.clock.advance(3600)
     visitor = await Visitor(app).signed_in("admin@acme.example")
     number, _ = await new_user(app)
-    user, machine = f"/console/users/{number}", f"/console/service-accounts/{(await new_account(app, "acme"))['id']}"
+    user, machine = f"/console/users/{number}", f"/console/service-accounts/{(await new_account(app, 'acme'))['id']}"
     for path, holds, fields in (
         ("/console/invite", {}, {"people": text}),
         ("/console/invite", {}, {"people": f"{text}\n{text}"}),
@@ -103,3 +110,18 @@ async def test_a_clients_name_and_contact_line(app: App, text: str) -> None:
         page = await visitor.get(path)
         assert page.status == 200
         assert is_clean(page)
+
+
+@pytest.mark.parametrize("text", [text for text in NAMES if text.strip()])
+async def test_what_is_said_of_a_machine_and_its_key(app: App, text: str) -> None:
+    app.clock.advance(3600)
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    base, token = of_client("acme"), await app.admin_token()
+    number = (await new_account(app, "acme", description=text))["id"]
+    await new_key(app, "acme", number, label=text)
+    for path in ("/console/service-accounts", f"/console/service-accounts/{number}", "/console/audit"):
+        page = await visitor.get(path)
+        assert page.status == 200
+        assert is_clean(page)
+        assert " ".join(text.split()) in page.text
+    await app.send("DELETE", f"{base}/{number}", token=token)  # a client has 50 at most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 
 from tests.support.accounts import trail
 from tests.support.application import PASSWORD, App
-from tests.support.client_assertions import public_set
-from tests.support.envelope import check_failure
+from tests.support.client_assertions import ec_key, public_set
+from tests.support.envelope import check_refusal
 from tests.support.machines import OWN, SCANNER, machine, new_account, of_client
 from tests.support.second_factors import Person, person
 from tests.support.visitor import Page, Visitor
@@ -69,19 +70,19 @@ async def test_an_empty_list_says_what_they_are_for(app: App) -> None:
 async def test_from_its_making_to_its_end(app: App) -> None:
     visitor, client = await admin(app)
     page = await visitor.submit(
-        await visitor.get(NEW), NEW, name="nightly", description="Exports", addresses="127.0.0.0/8\r\n\r\n::1/128"
+        await visitor.get(NEW), NEW, name="nightly", description="Exports", addresses="0.0.0.0/0\r\n\r\n::1/128"
     )
     page = await done(visitor, page)
     assert page.heading == "nightly"
     assert "The service account is made. Make a key for it." in page.text
     [made] = (await app.get(of_client(client), token=await app.admin_token())).data["items"]
-    assert (made["roles"], made["addresses"], made["keys"]) == (["Viewer"], ["127.0.0.0/8", "::1/128"], [])
+    assert (made["roles"], made["addresses"], made["keys"]) == (["Viewer"], ["0.0.0.0/0", "::1/128"], [])
     path = path_of(made["id"])
 
     page = await visitor.submit(page, path, {"act": "make"}, label="cron", expiresInDays="10")
     first = secret_on(page)
     assert "shown this once" in page.text
-    assert page.tree.xpath(f"//button[@data-copies='secret-once'][@hidden]")
+    assert page.tree.xpath("//button[@data-copies='secret-once'][@hidden]")
     assert await status_of(app, first) == 200
     page = await visitor.get(path)
     assert first not in page.reply.text
@@ -89,7 +90,7 @@ async def test_from_its_making_to_its_end(app: App) -> None:
     assert first[-4:] in page.text
     assert "cron" in page.text
     assert "Ends soon" in page.text
-    assert "from 127.0.0.1" in page.text
+    assert "from 192.0.2.1" in page.text
 
     page = await visitor.submit(page, path, {"act": "rotate"}, overlapHours="1")
     second = secret_on(page)
@@ -114,8 +115,8 @@ async def test_from_its_making_to_its_end(app: App) -> None:
     page = await done(visitor, await visitor.submit(page, path, {"act": "delete"}, confirmName="nightly"))
     assert "The service account is deleted" in page.text
     assert (await visitor.get(path)).status == 404
-    events = [row["event"] for row in await trail(app, client) if "service_account" in row["event"] or "key" in row["event"]]
-    assert [one for one in events if one not in ("keys_made",)] == [
+    events = [row.event for row in await trail(app, client)]
+    assert [one for one in events if one.startswith(("service_account_", "api_key_"))] == [
         "service_account_created", "api_key_created", "api_key_rotated", "service_account_disabled",
         "service_account_enabled", "api_key_revoked", "service_account_deleted",
     ]  # fmt: skip
@@ -146,7 +147,7 @@ async def test_a_client_secret_is_shown_once_and_two_live(app: App) -> None:
 async def test_its_data_change_and_the_scopes_stay(app: App) -> None:
     visitor, client = await admin(app)
     account = await new_account(app, client, scopes=["jobs:read"])
-    path, keys = path_of(account["id"]), public_set()
+    path, keys = path_of(account["id"]), json.dumps(public_set(ec_key()))
     page = await visitor.get(path)
     assert "jobs:read" in page.text
     page = await visitor.submit(
@@ -160,7 +161,7 @@ async def test_its_data_change_and_the_scopes_stay(app: App) -> None:
     assert len(found["jwks"]["keys"]) == 1
     await done(visitor, await visitor.submit(page, path, {"act": "change"}))  # as it is: nothing changes
     assert await shown(app, client, account["id"]) == found
-    changes = [row for row in await trail(app, client) if row["event"] == "service_account_changed"]
+    changes = [row for row in await trail(app, client) if row.event == "service_account_changed"]
     assert len(changes) == 1
     page = await visitor.get(path)
     await done(visitor, await visitor.submit(page, path, {"act": "change"}, jwks=" "))
@@ -175,7 +176,7 @@ async def test_its_data_change_and_the_scopes_stay(app: App) -> None:
         ({"name": "good", "addresses": "x"}, "addresses"),
         ({"name": "good", "jwks": "{"}, "jwks"),
         ({"name": "good", "jwks": "[]"}, "jwks"),
-        ({"name": "good", "jwks": "[" * 30_000}, "jwks"),
+        ({"name": "good", "jwks": '{"keys":' + "[" * 15_000}, "jwks"),
         ({"name": "good", "jwks": '{"keys":[{"kty":["EC"],"kid":"x"}]}'}, "jwks"),
         ({"name": "good", "jwks": '{"keys":[{"kty":"EC","kid":"x","alg":["ES256"]}]}'}, "jwks"),
         ({"name": "good", "jwks": '{"keys":[{"kty":"EC","kid":"x","crv":"P-256","x":"AQ","y":"AQ"}]}'}, "jwks"),
@@ -230,7 +231,9 @@ async def test_a_user_admin_gives_no_more_than_their_rank(app: App) -> None:
         assert page.status == 403
         assert not re.search(SCANNER, page.reply.text)
     assert await status_of(app, high.key.text) == 200
-    page = await done(visitor, await visitor.post(path, {"form": token, "act": "revoke", "kind": "key", "secret": high.key.id}))
+    page = await done(
+        visitor, await visitor.post(path, {"form": token, "act": "revoke", "kind": "key", "secret": high.key.id})
+    )
     assert await status_of(app, high.key.text) == 401
 
 
@@ -267,4 +270,4 @@ async def test_a_key_opens_no_page(app: App) -> None:
     assert page.status == 400
     page = await Visitor(app, {"session": it.key.text}).get(LIST)
     assert (page.status, page.location) == (303, "/sign-in?returnTo=%2Fconsole%2Fservice-accounts")
-    check_failure(await app.get(OWN, token=it.key.text), 403, "FORBIDDEN")
+    check_refusal(await app.get(OWN, token=it.key.text), 403, "FORBIDDEN")
