@@ -30,8 +30,8 @@ ACTS = (
 )  # fmt: skip
 MACHINE_ACTS = ("change", "disable", "enable", "delete", "make", "rotate", "revoke")
 MERE_ACT = {_USER: "end-sessions", _MACHINE: "disable"}
-#: Enough for the forms of a service account.
-_TYPED = {"name": "taken-over", "kind": "key"}
+#: Enough for the forms of a user and of a service account.
+_TYPED = {"roleViewer": "on", "name": "taken-over", "kind": "key"}
 pytestmark = pytest.mark.still
 
 
@@ -62,9 +62,8 @@ async def opened(team: Team, method: str, pattern: str, thing: Named, act: str =
     await visitor.get("/console/invite")  # which gives the cookie of forms
     session = (await team.app.me(admin.token)).data["session"]["id"]
     token = form_token(team.app, visitor.cookies["form"], session, path)
-    return (
-        await visitor.post(path, {"form": token, "act": act or MERE_ACT.get(pattern, ""), "roleViewer": "on", **_TYPED})
-    ).reply
+    typed = {"form": token, "act": act or MERE_ACT.get(pattern, ""), **_TYPED}
+    return (await visitor.post(path, typed)).reply
 
 
 def test_there_are_such_pages() -> None:

@@ -96,6 +96,7 @@ async def test_from_its_making_to_its_end(app: App) -> None:
     second = secret_on(page)
     assert second != first
     assert "Replaced" in page.text
+    assert len([form for form in page.forms() if form.fields.get("act") == "rotate"]) == 1
     assert [await status_of(app, key) for key in (first, second)] == [200, 200]
     app.clock.advance(3601)
     assert [await status_of(app, key) for key in (first, second)] == [401, 200]
