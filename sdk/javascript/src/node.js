@@ -1,0 +1,43 @@
+// For Node.js: tokens in a file that several processes share.
+import { open, readFile, rename, rm, stat } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { locked } from "./file_lock.js";
+
+/**
+ * A store in a file that only its owner may read (0600), written whole or not at all. Processes that share it take turns
+ * by a lock file beside it. Refuses a file that others may read.
+ */
+export function fileStore(path) {
+  async function load() {
+    let text;
+    try {
+      const { mode } = await stat(path);
+      if (process.platform !== "win32" && mode & 0o077) throw new Error(`${path} may be read by others: chmod 600`);
+      text = await readFile(path, "utf8");
+    } catch (error) {
+      if (error.code === "ENOENT") return null;
+      throw error;
+    }
+    return JSON.parse(text);
+  }
+
+  async function save(tokens) {
+    if (!tokens) return rm(path, { force: true });
+    const part = `${path}.${process.pid}.${randomBytes(6).toString("hex")}`;
+    try {
+      const file = await open(part, "wx", 0o600);
+      try {
+        await file.writeFile(JSON.stringify(tokens));
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(part, path);
+    } catch (error) {
+      await rm(part, { force: true });
+      throw error;
+    }
+  }
+
+  return { load, save, lock: (act) => locked(`${path}.lock`, act) };
+}
