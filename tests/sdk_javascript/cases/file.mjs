@@ -1,0 +1,49 @@
+// Processes that share one file: one turn of a worker, and what the store refuses.
+import { chmod, readFile, readdir, stat } from "node:fs/promises";
+import { fileStore } from "manifest-auth-client/node";
+import { AUTH, author, counting, made, options, pause, print, refusalOf } from "./common.mjs";
+
+const store = fileStore(options.file);
+
+const cases = {
+  async begin() {
+    const client = made({ store });
+    await client.signIn(author);
+    const { mode } = await stat(options.file);
+    await chmod(options.file, 0o644);
+    const refused = await refusalOf(store.load());
+    await chmod(options.file, 0o600);
+    return { mode: (mode & 0o777).toString(8), refused: refused.message, tokens: Object.keys(await store.load()).sort() };
+  },
+
+  /** Uses the session for a while; each forced rotation is one more of the chain. */
+  async work() {
+    const counted = counting();
+    const client = made({ store, fetch: counted.fetch });
+    const statuses = {};
+    for (let round = 0; round < options.rounds; round += 1) {
+      if (options.force) await client.refresh();
+      const { status } = await client.fetch(`${AUTH}/me`);
+      statuses[status] = (statuses[status] ?? 0) + 1;
+      if (options.pause) await pause(options.pause * (0.5 + Math.random()));
+    }
+    return { statuses, refreshes: counted.refreshes() };
+  },
+
+  /** Takes the lock and says so, and never gives it back. */
+  async hold() {
+    return store.lock(async () => {
+      print("held");
+      await pause(60_000);
+    });
+  },
+
+  async end() {
+    const client = made({ store });
+    await client.signOut();
+    const folder = options.file.replace(/[^/]*$/, "");
+    return { left: await readdir(folder), gone: await readFile(options.file).catch((error) => error.code) };
+  },
+};
+
+print(await cases[options.case]());

@@ -1,0 +1,68 @@
+"""Processes of Node.js share one session by a file: they rotate in turn, and a process that is killed blocks no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes.node_client import Node
+from tests.sdk_javascript.installed import Programs, case
+
+PROGRAMS = ("node", "npm")
+PROCESSES = 5
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    return str(tmp_path / "tokens.json")
+
+
+def begun(programs: Programs, node: Node, file: str) -> Any:
+    return case(programs, "file", node.server)("begin", file=file)
+
+
+def work(programs: Programs, node: Node, file: str, **options: Any) -> list[Any]:
+    """What each of the processes saw that worked at once."""
+    given = {"case": "work", "base": node.server.base, "password": "", "file": file, **options}
+    running = [programs.start("file", **given) for _ in range(PROCESSES)]
+    return [programs.result(each, 280) for each in running]
+
+
+def test_the_file_is_its_owners_alone_and_goes_with_the_session(programs: Programs, node: Node, file: str) -> None:
+    said = begun(programs, node, file)
+    assert said["mode"] == "600"
+    assert "may be read by others" in said["refused"]
+    assert said["tokens"] == ["expiresAt", "refreshToken", "renewAt", "token"]
+    assert case(programs, "file", node.server)("end", file=file) == {"left": [], "gone": "ENOENT"}
+
+
+def test_processes_that_share_a_file_refresh_once_for_all(programs: Programs, node: Node, file: str) -> None:
+    """Five processes, four seconds, tokens that are renewed after one: not five times as often as one would."""
+    begun(programs, node, file)
+    said = work(programs, node, file, rounds=40, pause=100)
+    assert [one["statuses"] for one in said] == [{"200": 40}] * PROCESSES
+    assert 2 <= sum(one["refreshes"] for one in said) <= 12
+
+
+def test_a_process_that_is_killed_with_the_lock_blocks_no_other(programs: Programs, node: Node, file: str) -> None:
+    begun(programs, node, file)
+    holder = programs.start("file", case="hold", base=node.server.base, password="", file=file)
+    assert holder.stdout is not None
+    assert holder.stdout.readline().strip() == '"held"'
+    holder.kill()
+    holder.wait()
+    assert Path(f"{file}.lock").exists()
+    assert [one["statuses"] for one in work(programs, node, file, rounds=1, force=True)] == [{"200": 1}] * PROCESSES
+    assert [path.name for path in Path(file).parent.iterdir() if "over" in path.name] == []
+
+
+@pytest.mark.endurance
+@pytest.mark.timeout(300)
+def test_a_thousand_rotations_by_five_processes(programs: Programs, node: Node, file: str) -> None:
+    begun(programs, node, file)
+    said = work(programs, node, file, rounds=200, force=True)
+    assert [one["statuses"] for one in said] == [{"200": 200}] * PROCESSES
+    assert sum(one["refreshes"] for one in said) >= 200
+    assert case(programs, "file", node.server)("end", file=file)["left"] == []
