@@ -16,7 +16,7 @@ const isAgain = (body) =>
 /** Firefox has no `body` of a request. */
 const isEmpty = ({ body, method }) => body === null || method === "GET" || method === "HEAD";
 
-/** A client. Its options and methods are described in `index.d.ts` and on the page of the docs. */
+/** A client. Its options and methods are described in `index.d.ts`. */
 export const createClient = (options) => new Client(options);
 
 class Client {
@@ -47,7 +47,6 @@ class Client {
     this.#session = new Session(this.#store, send, this.#tell);
   }
 
-  /** `fetch` with the session's credential, which is renewed when needed; addresses are relative to the base URL. */
   async fetch(input, init = {}) {
     const isRequest = input instanceof Request;
     const url = new URL(isRequest ? input.url : input, this.#base);
@@ -83,7 +82,6 @@ class Client {
     return CLOSED.has(error.code) ? error : null;
   }
 
-  /** One call of the API: `data` of the answer, or a ManifestAuthError. */
   async call(method, path, body, init = {}) {
     const headers = new Headers(init.headers);
     if (body !== undefined) headers.set("content-type", "application/json");
@@ -91,7 +89,6 @@ class Client {
     return dataOf(await this.fetch(path, { ...init, method, headers, body: json }));
   }
 
-  /** `data` of a GraphQL query. Errors are raised, with `errors` and what `data` there is. */
   async graphql(query, variables) {
     const response = await this.fetch("/api/client/graphql", {
       method: "POST",
@@ -105,37 +102,30 @@ class Client {
     return answer.data;
   }
 
-  /** Signs in with `{email, password}`, and `otp` where it is at hand. */
   signIn(body) {
     return this.#signedIn("/sign-in", body);
   }
 
-  /** Goes on after `MfaRequired`, with one of the members that its `details` name. */
   continueSignIn(challenge, answer) {
     return this.#signedIn("/sign-in/continue", { ...answer, challenge });
   }
 
-  /** Begins to set up the second factor that is due: `"totp"` or `"passkey"`. */
   enrol(challenge, method) {
     return this.#post("/sign-in/enrol", { challenge, method });
   }
 
-  /** Signs in with the one-time code that a sign-in at a provider ended with. */
   exchange(code, codeVerifier) {
     return this.#signedIn("/exchange", { code, codeVerifier });
   }
 
-  /** Who is signed in. */
   me() {
     return this.call("GET", `${AUTH}/me`);
   }
 
-  /** Whether there is a session, as far as is known here. In mode `cookie` the server alone knows. */
   async isSignedIn() {
     return this.#session ? this.#session.isOpen() : undefined;
   }
 
-  /** Renews the tokens now. */
   async refresh() {
     await this.#session?.token(await this.#session.token());
   }
@@ -150,7 +140,6 @@ class Client {
     await this.#session?.put(null);
   }
 
-  /** Gives back what it shares with other tabs. */
   close() {
     this.#store?.close?.();
   }

@@ -3,10 +3,7 @@ import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { locked } from "./file_lock.js";
 
-/**
- * A store in a file that only its owner may read (0600), written whole or not at all. Processes that share it take turns
- * by a lock file beside it. Refuses a file that others may read.
- */
+/** A store in a file, described in `node.d.ts`. */
 export function fileStore(path) {
   async function load() {
     let text;

@@ -1287,9 +1287,9 @@ export interface components {
             email: string;
             password: string;
             /** @default null */
-            otp: string | null;
+            otp?: string | null;
             /** @default false */
-            trust: boolean;
+            trust?: boolean;
         };
         /** SignInData */
         SignInData: {
@@ -1410,13 +1410,13 @@ export interface components {
         SamlBody: {
             samlResponse: string;
             /** @default  */
-            relayState: string;
+            relayState?: string;
         };
         /** ExchangeBody */
         ExchangeBody: {
             code: string;
             /** @default  */
-            codeVerifier: string;
+            codeVerifier?: string;
         };
         /** IdentitiesData */
         IdentitiesData: {
@@ -1445,7 +1445,7 @@ export interface components {
         LinkBody: {
             provider: string;
             /** @default  */
-            returnTo: string;
+            returnTo?: string;
         };
         /** LinkData */
         LinkData: {
@@ -1521,7 +1521,7 @@ export interface components {
              * @description Client; else `X-Client-ID`, else the host.
              * @default
              */
-            client: string;
+            client?: string;
         };
         /** StartBody */
         StartBody: {
@@ -1566,7 +1566,7 @@ export interface components {
              * @description A listed return address, exactly as listed; empty: the first one.
              * @default
              */
-            returnTo: string;
+            returnTo?: string;
         };
         /**
          * ProveData
@@ -1642,23 +1642,23 @@ export interface components {
             /** @description Of `MFA_REQUIRED`. */
             challenge: string;
             /** @default null */
-            otp: string | null;
+            otp?: string | null;
             /** @default null */
-            recoveryCode: string | null;
+            recoveryCode?: string | null;
             /** @default null */
-            passkey: Record<string, never> | null;
+            passkey?: Record<string, never> | null;
             /** @default null */
-            newPasskey: Record<string, never> | null;
+            newPasskey?: Record<string, never> | null;
             /**
              * @description Of a new passkey.
              * @default
              */
-            name: string;
+            name?: string;
             /**
              * @description Whether this browser is not asked for the second factor for a while.
              * @default false
              */
-            trust: boolean;
+            trust?: boolean;
         };
         /** EnrolBody */
         EnrolBody: {
@@ -1747,7 +1747,7 @@ export interface components {
         /** OptionsBody */
         OptionsBody: {
             /** @default null */
-            challenge: string | null;
+            challenge?: string | null;
         };
         /**
          * OptionsData
@@ -1769,7 +1769,7 @@ export interface components {
              * @description Empty: the authenticator's own name, where known.
              * @default
              */
-            name: string;
+            name?: string;
         };
         /**
          * NewPasskeyData
@@ -1812,12 +1812,12 @@ export interface components {
              * @description May be left out where you have one identity.
              * @default
              */
-            provider: string;
+            provider?: string;
             /**
              * @description A listed return address, exactly as listed.
              * @default
              */
-            returnTo: string;
+            returnTo?: string;
         };
         /**
          * StoredSettings
@@ -1828,22 +1828,22 @@ export interface components {
              * @description A refresh token becomes invalid as soon as its successor is issued.
              * @default false
              */
-            refreshStrict: boolean;
+            refreshStrict?: boolean;
             /**
              * @description Origins whose pages may read answers (CORS), and may send requests with the session cookie.
              * @default []
              */
-            allowedOrigins: string[];
+            allowedOrigins?: string[];
             /**
              * @description Where a sign-in through a provider may return to: exact addresses, including those of apps.
              * @default []
              */
-            returnAddresses: string[];
+            returnAddresses?: string[];
             /**
              * @description Whether users may sign in with a password; `false`: only with single sign-on.
              * @default true
              */
-            passwordSignIn: boolean;
+            passwordSignIn?: boolean;
             /**
              * @default {
              *       "minLength": 15,
@@ -1852,7 +1852,7 @@ export interface components {
              *       "maxAgeDays": 0
              *     }
              */
-            password: components["schemas"]["PasswordRules"];
+            password?: components["schemas"]["PasswordRules"];
             /**
              * @default {
              *       "idleSeconds": 0,
@@ -1860,25 +1860,25 @@ export interface components {
              *       "refreshSeconds": 0
              *     }
              */
-            sessions: components["schemas"]["SessionLengths"];
+            sessions?: components["schemas"]["SessionLengths"];
             /**
              * @description A line of plain text: who helps users, as pages show it.
              * @default
              */
-            contact: string;
+            contact?: string;
             /**
              * @description Default language of pages and e-mails.
              * @default en
              * @enum {unknown}
              */
-            language: "de" | "en" | "es" | "fr" | "ja" | "pt";
+            language?: "de" | "en" | "es" | "fr" | "ja" | "pt";
             /**
              * @default {
              *       "name": "",
              *       "accent": ""
              *     }
              */
-            branding: components["schemas"]["Branding"];
+            branding?: components["schemas"]["Branding"];
             /**
              * @default {
              *       "policy": "optional",
@@ -1891,25 +1891,25 @@ export interface components {
              *       "trustedDays": 30
              *     }
              */
-            secondFactor: components["schemas"]["SecondFactorPolicy"];
+            secondFactor?: components["schemas"]["SecondFactorPolicy"];
             /**
              * @description Whether a passkey alone signs in; `null`: where `passwordSignIn` is on.
              * @default null
              */
-            passkeySignIn: boolean | null;
+            passkeySignIn?: boolean | null;
             /**
              * @description Which acts need a proof of the last ten minutes: changes of one's own ways to sign in, or the management of users, providers and rules as well.
              * @default factors
              * @enum {unknown}
              */
-            stepUp: "factors" | "management";
+            stepUp?: "factors" | "management";
             /**
              * @default {
              *       "allowedOrigins": [],
              *       "returnAddresses": []
              *     }
              */
-            unconfirmed: components["schemas"]["Unconfirmed"];
+            unconfirmed?: components["schemas"]["Unconfirmed"];
         };
         /**
          * PasswordRules
@@ -1920,22 +1920,22 @@ export interface components {
              * @description Minimum number of characters.
              * @default 15
              */
-            minLength: number;
+            minLength?: number;
             /**
              * @description How many of lower case, upper case, digit and other are needed; 0: any.
              * @default 0
              */
-            characterClasses: number;
+            characterClasses?: number;
             /**
              * @description Number of former passwords that cannot be used again.
              * @default 0
              */
-            history: number;
+            history?: number;
             /**
              * @description Days after which sign-in reports that a change is due; 0: never.
              * @default 0
              */
-            maxAgeDays: number;
+            maxAgeDays?: number;
         };
         /**
          * SessionLengths
@@ -1946,17 +1946,17 @@ export interface components {
              * @description A session cookie expires after so many seconds without use.
              * @default 0
              */
-            idleSeconds: number;
+            idleSeconds?: number;
             /**
              * @description A session ends after so many seconds, even in use.
              * @default 0
              */
-            maxSeconds: number;
+            maxSeconds?: number;
             /**
              * @description Lifetime of a refresh token, seconds.
              * @default 0
              */
-            refreshSeconds: number;
+            refreshSeconds?: number;
         };
         /**
          * Branding
@@ -1967,12 +1967,12 @@ export interface components {
              * @description As pages show it; empty: the client's name.
              * @default
              */
-            name: string;
+            name?: string;
             /**
              * @description Colour of pages, `#rrggbb` in lower case; empty: the default.
              * @default
              */
-            accent: string;
+            accent?: string;
         };
         /**
          * SecondFactorPolicy
@@ -1984,12 +1984,12 @@ export interface components {
              * @default optional
              * @enum {unknown}
              */
-            policy: "off" | "optional" | "required" | "roles";
+            policy?: "off" | "optional" | "required" | "roles";
             /**
              * @description For the policy `roles`.
              * @default []
              */
-            roles: components["schemas"]["Role"][];
+            roles?: components["schemas"]["Role"][];
             /**
              * @description Factors that users may enrol.
              * @default [
@@ -1997,17 +1997,17 @@ export interface components {
              *       "passkey"
              *     ]
              */
-            methods: ("passkey" | "totp")[];
+            methods?: ("passkey" | "totp")[];
             /**
              * @description Days until a due enrolment is part of sign-in; 0 for Admin and User Admin.
              * @default 7
              */
-            graceDays: number;
+            graceDays?: number;
             /**
              * @description Days for which a user may trust a browser; 0: sign-in always asks.
              * @default 30
              */
-            trustedDays: number;
+            trustedDays?: number;
         };
         /**
          * Role
@@ -2022,9 +2022,9 @@ export interface components {
          */
         Unconfirmed: {
             /** @default [] */
-            allowedOrigins: string[];
+            allowedOrigins?: string[];
             /** @default [] */
-            returnAddresses: string[];
+            returnAddresses?: string[];
         };
         /**
          * TenantSettingsChange
@@ -2150,7 +2150,7 @@ export interface components {
              * @description `false`: it is made switched off, and lets no one in yet.
              * @default true
              */
-            enabled: boolean;
+            enabled?: boolean;
         };
         /**
          * GroupRoles
@@ -2283,58 +2283,58 @@ export interface components {
              * @description E-mail domains that this provider owns and vouches for.
              * @default []
              */
-            domains: string[];
+            domains?: string[];
             /**
              * @description Creates accounts for people without one.
              * @default false
              */
-            createUsers: boolean;
+            createUsers?: boolean;
             /** @default [] */
-            groupRoles: components["schemas"]["GroupRoles"][];
+            groupRoles?: components["schemas"]["GroupRoles"][];
             /**
              * @description Roles of every user who signs in through this provider.
              * @default []
              */
-            defaultRoles: components["schemas"]["Role"][];
+            defaultRoles?: components["schemas"]["Role"][];
             /**
              * @description Splits a text that holds several groups; empty: one text is one group.
              * @default
              */
-            groupSeparator: string;
+            groupSeparator?: string;
             /**
              * @description Where a sign-in may return to, in addition to the client's own list.
              * @default []
              */
-            returnAddresses: string[];
+            returnAddresses?: string[];
             /**
              * @description A new sign-in there counts as a recent proof of who someone is even if the provider does not say when the person authenticated; Google does not.
              * @default false
              */
-            stepUpWithoutTime: boolean;
+            stepUpWithoutTime?: boolean;
             /**
              * @description Who answers for the second factor. `trust`: the provider; `claims`: the provider, where its answer holds a value of `amr` or `acr`; `ask`: the client's own policy, as after a password.
              * @default trust
              * @enum {unknown}
              */
-            secondFactor: "ask" | "claims" | "trust";
+            secondFactor?: "ask" | "claims" | "trust";
             /**
              * @description For `claims`: one of these in the claim `amr` is two factors.
              * @default []
              */
-            amr: string[];
+            amr?: string[];
             /**
              * @description For `claims`: one of these as `acr`, in `acrs`, or as AuthnContextClassRef is two factors.
              * @default []
              */
-            acr: string[];
+            acr?: string[];
             /** @default null */
-            oidc: components["schemas"]["OidcSettings"] | null;
+            oidc?: components["schemas"]["OidcSettings"] | null;
             /** @default null */
-            saml: components["schemas"]["SamlSettings"] | null;
+            saml?: components["schemas"]["SamlSettings"] | null;
             /** @default null */
-            dynamics: components["schemas"]["DynamicsSettings"] | null;
+            dynamics?: components["schemas"]["DynamicsSettings"] | null;
             /** @default null */
-            entra: components["schemas"]["EntraSettings"] | null;
+            entra?: components["schemas"]["EntraSettings"] | null;
             hasClientSecret: boolean;
             signingCertificates: components["schemas"]["CertificateData"][];
             serviceProvider: components["schemas"]["OurselvesData"];
@@ -2357,33 +2357,33 @@ export interface components {
              *       "email"
              *     ]
              */
-            scopes: string[];
+            scopes?: string[];
             /**
              * @description How the client secret is sent; `auto`: as the provider announces.
              * @default auto
              * @enum {unknown}
              */
-            clientAuthentication: "auto" | "basic" | "none" | "post";
+            clientAuthentication?: "auto" | "basic" | "none" | "post";
             /**
              * @description Claim that holds the groups.
              * @default groups
              */
-            groupClaim: string;
+            groupClaim?: string;
             /**
              * @description An address of `domains` counts as verified though `email_verified` is not sent at all.
              * @default false
              */
-            trustEmail: boolean;
+            trustEmail?: boolean;
             /**
              * @description Audiences besides `clientId` that its ID tokens may name (`aud`).
              * @default []
              */
-            audiences: string[];
+            audiences?: string[];
             /**
              * @description The shared callback address is used while the provider announces `iss` (RFC 9207). Only an Admin or a system admin sets it; new providers need it not.
              * @default false
              */
-            sharedCallback: boolean;
+            sharedCallback?: boolean;
         };
         /**
          * SamlSettings
@@ -2397,31 +2397,31 @@ export interface components {
              * @description Sign-on address, HTTP-Redirect binding.
              * @default
              */
-            redirectUrl: string;
+            redirectUrl?: string;
             /**
              * @description Sign-on address, HTTP-POST binding.
              * @default
              */
-            postUrl: string;
+            postUrl?: string;
             /**
              * @description How requests are sent.
              * @default redirect
              * @enum {unknown}
              */
-            binding: "post" | "redirect";
+            binding?: "post" | "redirect";
             /** @default false */
-            signRequests: boolean;
+            signRequests?: boolean;
             /**
              * @description Responses without a request of this server are accepted.
              * @default true
              */
-            allowIdpInitiated: boolean;
+            allowIdpInitiated?: boolean;
             /**
              * @description Whether a pinned certificate counts past its end.
              * @default refuse
              * @enum {unknown}
              */
-            expiredCertificates: "accept" | "refuse";
+            expiredCertificates?: "accept" | "refuse";
             /**
              * @default {
              *       "email": "",
@@ -2431,7 +2431,7 @@ export interface components {
              *       "subject": ""
              *     }
              */
-            attributes: components["schemas"]["Attributes"];
+            attributes?: components["schemas"]["Attributes"];
         };
         /**
          * Attributes
@@ -2439,18 +2439,18 @@ export interface components {
          */
         Attributes: {
             /** @default  */
-            email: string;
+            email?: string;
             /** @default  */
-            firstName: string;
+            firstName?: string;
             /** @default  */
-            lastName: string;
+            lastName?: string;
             /** @default  */
-            groups: string;
+            groups?: string;
             /**
              * @description Identifies the person in place of NameID.
              * @default
              */
-            subject: string;
+            subject?: string;
         };
         /**
          * DynamicsSettings
@@ -2467,27 +2467,27 @@ export interface components {
              * @default
              * @enum {unknown}
              */
-            cloud: "" | "china" | "custom" | "global" | "us-dod" | "us-gov";
+            cloud?: "" | "china" | "custom" | "global" | "us-dod" | "us-gov";
             /**
              * @description Claim that holds the groups.
              * @default groups
              */
-            groupClaim: string;
+            groupClaim?: string;
             /**
              * @description An address of `domains` counts as verified though Entra does not say so (`xms_edov`).
              * @default false
              */
-            trustEmail: boolean;
+            trustEmail?: boolean;
             /**
              * @description Audiences besides `clientId` that its ID tokens may name (`aud`).
              * @default []
              */
-            audiences: string[];
+            audiences?: string[];
             /**
              * @description Microsoft's tokens are stored, encrypted.
              * @default false
              */
-            keepTokens: boolean;
+            keepTokens?: boolean;
         };
         /**
          * EntraSettings
@@ -2503,47 +2503,47 @@ export interface components {
              * @default
              * @enum {unknown}
              */
-            cloud: "" | "china" | "custom" | "global" | "us-dod" | "us-gov";
+            cloud?: "" | "china" | "custom" | "global" | "us-dod" | "us-gov";
             /**
              * @description Tokens for Microsoft Graph count, once Graph accepted them.
              * @default true
              */
-            graphTokens: boolean;
+            graphTokens?: boolean;
             /**
              * @description Our own application: tokens for it are verified by its directory's keys.
              * @default
              */
-            clientId: string;
+            clientId?: string;
             /**
              * @description Our application's App ID URI, in v1.0 tokens.
              * @default
              */
-            appIdUri: string;
+            appIdUri?: string;
             /**
              * @description A token for our application must hold one of these.
              * @default []
              */
-            scopes: string[];
+            scopes?: string[];
             /**
              * @description Graph is asked on behalf of the caller for the profile and the account's state.
              * @default false
              */
-            askGraph: boolean;
+            askGraph?: boolean;
             /**
              * @description Guests of the directory may call.
              * @default false
              */
-            guests: boolean;
+            guests?: boolean;
             /**
              * @description Claim that holds the groups.
              * @default groups
              */
-            groupClaim: string;
+            groupClaim?: string;
             /**
              * @description An address of `domains` counts as verified though Entra does not say so (`xms_edov`).
              * @default false
              */
-            trustEmail: boolean;
+            trustEmail?: boolean;
         };
         /**
          * CertificateData
@@ -2667,7 +2667,7 @@ export interface components {
              * @default
              * @enum {unknown}
              */
-            cloud: "" | "china" | "custom" | "global" | "us-dod" | "us-gov";
+            cloud?: "" | "china" | "custom" | "global" | "us-dod" | "us-gov";
         };
         /**
          * DirectoryData

@@ -16,13 +16,14 @@ const cases = {
     return { mode: (mode & 0o777).toString(8), refused: refused.message, tokens: Object.keys(await store.load()).sort() };
   },
 
-  /** Uses the session for a while; each forced rotation is one more of the chain. */
+  /** Uses the session for some rounds, or until it has rotated so often by itself. */
   async work() {
     const counted = counting();
     const client = made({ store, fetch: counted.fetch });
     const statuses = {};
-    for (let round = 0; round < options.rounds; round += 1) {
-      if (options.force) await client.refresh();
+    const goesOn = (round) => (options.rotations ? counted.refreshes() < options.rotations : round < options.rounds);
+    for (let round = 0; goesOn(round); round += 1) {
+      if (options.rotations) await client.refresh();
       const { status } = await client.fetch(`${AUTH}/me`);
       statuses[status] = (statuses[status] ?? 0) + 1;
       if (options.pause) await pause(options.pause * (0.5 + Math.random()));
