@@ -32,8 +32,8 @@ export async function refusalOf(promise) {
   return null;
 }
 
-/** From now on this program's clock goes wrong by so many milliseconds: only the server knows that a token ended. */
-export function clockOff(ms) {
-  const right = Date.now;
-  Date.now = () => right() + ms;
+/** From now on this program's clock stands still: only the server knows that a token ended. */
+export function stopClock() {
+  const now = Date.now();
+  Date.now = () => now;
 }
