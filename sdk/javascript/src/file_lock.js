@@ -48,6 +48,7 @@ async function take(path, part, base) {
     return false;
   }
   await rename(ticket, path);
+  await rm(`${base}.${holder.split(" ")[1]}`, { force: true }); // what it made its lock of
   return true;
 }
 

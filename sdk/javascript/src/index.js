@@ -79,7 +79,9 @@ class Client {
   async #closed(response) {
     if (response.status !== 401 || (response.url && !this.#origins.has(new URL(response.url).origin))) return null;
     const error = await refusal(response);
-    return CLOSED.has(error.code) ? error : null;
+    if (!CLOSED.has(error.code)) return null;
+    await response.body?.cancel(); // no one reads it
+    return error;
   }
 
   async call(method, path, body, init = {}) {

@@ -1,6 +1,5 @@
 // For Node.js: tokens in a file that several processes share.
 import { open, readFile, rename, rm, stat } from "node:fs/promises";
-import { randomBytes } from "node:crypto";
 import { locked } from "./file_lock.js";
 
 /** A store in a file, described in `node.d.ts`. */
@@ -20,7 +19,8 @@ export function fileStore(path) {
 
   async function save(tokens) {
     if (!tokens) return rm(path, { force: true });
-    const part = `${path}.${process.pid}.${randomBytes(6).toString("hex")}`;
+    const part = `${path}.part`; // one that a killed process has left goes
+    await rm(part, { force: true });
     try {
       const file = await open(part, "wx", 0o600);
       try {

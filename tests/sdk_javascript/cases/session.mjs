@@ -61,7 +61,8 @@ const cases = {
       asked.pipe(on);
     });
     await new Promise((done) => proxy.listen(0, "127.0.0.1", done));
-    const client = await signedIn({ baseUrl: `http://127.0.0.1:${proxy.address().port}` });
+    const client = made({ baseUrl: `http://127.0.0.1:${proxy.address().port}`, client: options.client });
+    await client.signIn({ email: options.email, password: options.password });
     for (let round = 0; round < options.rounds; round += 1) await client.refresh();
     const me = await client.me();
     proxy.close();
