@@ -57,8 +57,8 @@ def test_refusals_have_code_details_and_request_id(run: Callable[..., Any]) -> N
 
 
 @pytest.mark.parametrize("knows", [True, False], ids=["by the clock", "after a 401"])
-def test_of_200_callers_whose_token_ended_one_refreshes(run: Callable[..., Any], knows: bool) -> None:
-    said = run("many_callers", knows=knows)
+def test_of_200_callers_whose_token_ended_one_refreshes(run: Callable[..., Any], brief: str, knows: bool) -> None:
+    said = run("many_callers", knows=knows, brief=brief)
     assert said == {"refreshes": 1, "statuses": [200], "answers": 200, "asked": 200 if knows else 400}
 
 

@@ -7,7 +7,7 @@ const store = fileStore(options.file);
 
 const cases = {
   async begin() {
-    const client = made({ store });
+    const client = made({ store, baseUrl: options.at ?? options.base });
     await client.signIn(author);
     const { mode } = await stat(options.file);
     await chmod(options.file, 0o644);
@@ -26,7 +26,6 @@ const cases = {
       if (options.rotations) await client.refresh();
       const { status } = await client.fetch(`${AUTH}/me`);
       statuses[status] = (statuses[status] ?? 0) + 1;
-      if (options.pause) await pause(options.pause * (0.5 + Math.random()));
     }
     return { statuses, refreshes: counted.refreshes() };
   },

@@ -38,9 +38,10 @@ const cases = {
   /** `knows`: whether the client can tell by its clock that the token has ended. */
   async many_callers() {
     if (!options.knows) stopClock();
-    const counted = counting();
-    const client = await signedIn({ fetch: counted.fetch });
+    const counted = counting(), store = memoryStore();
+    await signedIn({ baseUrl: options.brief, store });
     await pause(2100);
+    const client = made({ store, fetch: counted.fetch });
     const answers = await Promise.all(Array.from({ length: 200 }, () => client.fetch(`${AUTH}/me`)));
     return { refreshes: counted.refreshes(), statuses: [...new Set(answers.map((each) => each.status))],
       answers: answers.length, asked: counted.calls[`${AUTH}/me`] };
