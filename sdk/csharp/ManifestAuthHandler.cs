@@ -97,10 +97,7 @@ namespace ManifestAuth
                 return response;
             }
             var fresh = await TokenAsync(token, cancel).ConfigureAwait(false);
-            if (fresh == null)
-            {
-                return response;
-            }
+            if (fresh == null) return response;
             response.Dispose();
             return await base.SendAsync(With(await CopyAsync(request).ConfigureAwait(false), fresh), cancel).ConfigureAwait(false);
         }
@@ -170,10 +167,7 @@ namespace ManifestAuth
             using (var request = new HttpRequestMessage(HttpMethod.Post, new Uri(baseAddress, Auth + path)))
             {
                 request.Content = new StringContent(Write(body), Encoding.UTF8, "application/json");
-                if (client != null)
-                {
-                    request.Headers.Add("X-Client-ID", client);
-                }
+                if (client != null) request.Headers.Add("X-Client-ID", client);
                 using (var response = await base.SendAsync(request, cancel).ConfigureAwait(false))
                 {
                     var answer = await ReadAsync(response).ConfigureAwait(false);
@@ -211,10 +205,7 @@ namespace ManifestAuth
 
         private static HttpRequestMessage With(HttpRequestMessage request, string token)
         {
-            if (token != null)
-            {
-                request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-            }
+            if (token != null) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
             return request;
         }
 

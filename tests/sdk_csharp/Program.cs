@@ -30,11 +30,26 @@ internal static class Program
         return string.Join(",", answers.Select(each => ((int)each.StatusCode).ToString()).Distinct());
     }
 
-    private static async Task Run(Uri server, Uri other, string password)
+    /// <summary>Tokens that have ended: the brief server gave them, and they lived for two seconds.</summary>
+    private static async Task<ManifestTokens> Ended(Uri brief, string password)
+    {
+        await new ManifestAuthHandler(brief, null, Save).SignInAsync("acme", "author@acme.example", password);
+        await Task.Delay(2100);
+        return kept;
+    }
+
+    private static HttpClient Started(Uri server, ManifestTokens tokens, bool knows)
+    {
+        // Where its clock is wrong, only the server knows that a token has ended.
+        var renewAt = knows ? tokens.RenewAt : DateTimeOffset.MaxValue;
+        saved = 0;
+        return Client(server, new ManifestAuthHandler(server, new ManifestTokens(tokens.Token, tokens.RefreshToken, renewAt), Save));
+    }
+
+    private static async Task Run(Uri server, Uri brief, Uri other, string password)
     {
         var handler = new ManifestAuthHandler(server, null, Save);
-        var http = Client(server, handler);
-        Console.WriteLine("before " + await Statuses(http, 1));
+        Console.WriteLine("before " + await Statuses(Client(server, handler), 1));
         try
         {
             await handler.SignInAsync("acme", "author@acme.example", "wrong-wrong-wrong");
@@ -43,19 +58,11 @@ internal static class Program
         {
             Console.WriteLine("refused " + refused.Code + " " + (refused.RequestId.Length >= 8));
         }
-        await handler.SignInAsync("acme", "author@acme.example", password);
-        Console.WriteLine("signed in " + await Statuses(http, 1) + " " + saved);
-        await Task.Delay(2100);
-        Console.WriteLine("ended " + await Statuses(http, 50) + " " + saved);
-
-        // Its clock is wrong: only the server knows that the token has ended.
-        var late = new ManifestTokens(kept.Token, kept.RefreshToken, DateTimeOffset.MaxValue);
-        http = Client(server, new ManifestAuthHandler(server, late, Save));
-        await Task.Delay(2100);
-        Console.WriteLine("refused and repeated " + await Statuses(http, 50) + " " + saved);
-        late = new ManifestTokens(kept.Token, kept.RefreshToken, DateTimeOffset.MaxValue);
-        http = Client(server, new ManifestAuthHandler(server, late, Save));
-        await Task.Delay(2100);
+        var http = Started(server, await Ended(brief, password), true);
+        Console.WriteLine("by the clock " + await Statuses(http, 50) + " " + saved);
+        http = Started(server, await Ended(brief, password), false);
+        Console.WriteLine("after a 401 " + await Statuses(http, 50) + " " + saved);
+        http = Started(server, await Ended(brief, password), false);
         var body = new StringContent("{\"query\":\"{ me { email } }\"}", Encoding.UTF8, "application/json");
         var graphql = await http.PostAsync("api/client/graphql", body);
         Console.WriteLine("body " + (await graphql.Content.ReadAsStringAsync()).Contains("author@acme.example") + " " + saved);
@@ -66,6 +73,6 @@ internal static class Program
 
     private static void Main(string[] given)
     {
-        Run(new Uri(given[0]), new Uri(given[1]), given[2]).GetAwaiter().GetResult();
+        Run(new Uri(given[0]), new Uri(given[1]), new Uri(given[2]), given[3]).GetAwaiter().GetResult();
     }
 }

@@ -21,7 +21,8 @@ PROGRAMS = ("mcs", "mono")
 SAMPLE = ROOT / "sdk" / "csharp" / "ManifestAuthHandler.cs"
 PAGE = ROOT / "docs" / "sdk-csharp.md"
 ADVICE = "Debian, Ubuntu: apt-get install mono-mcs mono-runtime"
-SETTINGS: Any = {"MANIFEST_ACCESS_TOKEN_TTL": "2"}
+SETTINGS: Any = {"MANIFEST_PUBLIC_URL": "http://127.0.0.1:8080", "MANIFEST_RATE_LIMITS": "off"}
+BRIEF: Any = {"MANIFEST_ACCESS_TOKEN_TTL": "2", "demo": False, **SETTINGS}
 
 
 class _Echo(http.server.BaseHTTPRequestHandler):
@@ -67,19 +68,22 @@ def run(file: Path, *arguments: str) -> list[str]:
 def test_it_keeps_the_session_and_one_of_many_callers_refreshes(
     database_url: str, tmp_path: Path, other: str
 ) -> None:
+    (tmp_path / "brief").mkdir()
     file = compiled(Path(__file__).with_name("Program.cs"), tmp_path)
-    with served(tmp_path, database_url, **SETTINGS) as server:
-        said = run(file, f"{server.base}/", other, DEMO_PASSWORD)
+    with (
+        served(tmp_path, database_url, **SETTINGS) as server,
+        served(tmp_path / "brief", database_url, **BRIEF) as brief,
+    ):
+        said = run(file, f"{server.base}/", f"{brief.base}/", other, DEMO_PASSWORD)
     assert said == [
         "before 401",
         "refused INVALID_CREDENTIALS True",
-        "signed in 200 1",
-        "ended 200 2",
-        "refused and repeated 200 3",
-        "body True 4",
+        "by the clock 200 1",
+        "after a 401 200 1",
+        "body True 1",
         "other origin ''",
         "out 200",
-        "over 401 5 True",
+        "over 401 2 True",
     ]
 
 
