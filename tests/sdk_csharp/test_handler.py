@@ -65,9 +65,7 @@ def run(file: Path, *arguments: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_it_keeps_the_session_and_one_of_many_callers_refreshes(
-    database_url: str, tmp_path: Path, other: str
-) -> None:
+def test_it_keeps_the_session_and_one_of_many_callers_refreshes(database_url: str, tmp_path: Path, other: str) -> None:
     (tmp_path / "brief").mkdir()
     file = compiled(Path(__file__).with_name("Program.cs"), tmp_path)
     with (

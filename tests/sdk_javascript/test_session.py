@@ -1,4 +1,4 @@
-"""The JavaScript client keeps a session at a real server: many callers, lost answers, theft, refusals, second factors."""
+"""The JavaScript client keeps a session at a real server: many callers, lost answers, theft, refusals, factors."""
 
 from __future__ import annotations
 
