@@ -33,7 +33,8 @@ AROUND = """
 const original = globalThis.fetch, jar = new Map();
 globalThis.fetch = async (url, init) => {
   const headers = new Headers(init?.headers);
-  if (init?.credentials === "include" && jar.size) headers.set("cookie", [...jar].map((each) => each.join("=")).join("; "));
+  const cookies = [...jar].map((each) => each.join("=")).join("; ");
+  if (init?.credentials === "include" && cookies) headers.set("cookie", cookies);
   const answer = await original(url, { ...init, headers });
   for (const line of answer.headers.getSetCookie()) jar.set(...line.split(";")[0].split("="));
   return answer;

@@ -1,4 +1,4 @@
-"""Processes of Node.js share one session by a file: they rotate in turn, and a process that is killed blocks no other."""
+"""Processes of Node.js share one session by a file: they rotate in turn, and one that is killed blocks no other."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ TYPES = {"index.d.ts", "node.d.ts", "wire.d.ts"}
 #: Hosts that the licence and the descriptions of members name.
 PUBLIC = {"www.apache.org", "contoso.crm.dynamics.com"}
 _USE = """
-import { createClient, ManifestAuthError, MfaRequired, memoryStore, type Data, type TokenStore } from "manifest-auth-client";
+import { createClient, ManifestAuthError, MfaRequired, memoryStore } from "manifest-auth-client";
+import type { Data, TokenStore } from "manifest-auth-client";
 import { fileStore } from "manifest-auth-client/node";
 
 const store: TokenStore = Math.random() > 2 ? memoryStore() : fileStore("tokens.json");

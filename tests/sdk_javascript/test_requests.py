@@ -1,4 +1,4 @@
-"""What the fetch of the JavaScript client sends: tokens to listed origins alone, one repetition, the store before use."""
+"""What the fetch of the JavaScript client sends: tokens to listed origins alone, and one repetition."""
 
 from __future__ import annotations
 
