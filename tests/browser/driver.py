@@ -35,8 +35,9 @@ class Navigated(Exception):
 class Chromium:
     """A tab of a browser with a new profile, further ones by :meth:`new_tab`, and ``options`` of its command line.
 
-    ``requests``: the addresses that it asked for; ``complaints``: what its console says, like a policy that was violated;
-    ``document``: method and address of the page that it shows; ``from_cache``: ids of requests that it answered itself.
+    ``requests``: the addresses that it asked for; ``complaints``: what its console says, like a policy that was
+    violated; ``document``: method and address of the page that it shows; ``from_cache``: ids of requests that it
+    answered itself.
     """
 
     def __init__(self, profile: Path, *options: str) -> None:
