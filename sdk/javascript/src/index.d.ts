@@ -88,7 +88,7 @@ export interface Options {
   origins?: (string | URL)[];
   /** In place of the global one. */
   fetch?: typeof globalThis.fetch;
-  /** Told when the session has ended without `signOut` here: the server's refusal, or null where another tab did it. */
+  /** Of mode `bearer`. Told when the session has ended without `signOut` here: the server's refusal, or null where another tab did it. */
   onSessionOver?(error: ManifestAuthError | null): void;
 }
 
