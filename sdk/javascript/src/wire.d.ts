@@ -14,7 +14,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Sign in with e-mail and password */
-        post: operations["post_api_client_auth_sign_in"];
+        post: operations["signIn"];
         delete?: never;
         options?: never;
         head?: never;
@@ -31,7 +31,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Get new tokens for a refresh token */
-        post: operations["post_api_client_auth_refresh"];
+        post: operations["refreshTokens"];
         delete?: never;
         options?: never;
         head?: never;
@@ -48,7 +48,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** End this session */
-        post: operations["post_api_client_auth_sign_out"];
+        post: operations["signOut"];
         delete?: never;
         options?: never;
         head?: never;
@@ -65,7 +65,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** End all of your sessions */
-        post: operations["post_api_client_auth_sign_out_all"];
+        post: operations["signOutAll"];
         delete?: never;
         options?: never;
         head?: never;
@@ -82,7 +82,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** End all of your sessions but this one */
-        post: operations["post_api_client_auth_sign_out_others"];
+        post: operations["signOutOthers"];
         delete?: never;
         options?: never;
         head?: never;
@@ -97,7 +97,7 @@ export interface paths {
             cookie?: never;
         };
         /** Your open sessions */
-        get: operations["get_api_client_auth_sessions"];
+        get: operations["listSessions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -117,7 +117,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** End one of your sessions */
-        delete: operations["delete_api_client_auth_sessions_id"];
+        delete: operations["deleteSession"];
         options?: never;
         head?: never;
         patch?: never;
@@ -133,7 +133,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Change your password; ends your other sessions */
-        post: operations["post_api_client_auth_password"];
+        post: operations["changePassword"];
         delete?: never;
         options?: never;
         head?: never;
@@ -148,14 +148,14 @@ export interface paths {
             cookie?: never;
         };
         /** The signed-in user, with roles and permissions */
-        get: operations["get_api_client_auth_me"];
+        get: operations["getMe"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
         /** Change one's own names, title or language */
-        patch: operations["patch_api_client_auth_me"];
+        patch: operations["updateMe"];
         trace?: never;
     };
     "/api/client/auth/discover": {
@@ -168,7 +168,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** How an e-mail address can sign in */
-        post: operations["post_api_client_auth_discover"];
+        post: operations["discoverProviders"];
         delete?: never;
         options?: never;
         head?: never;
@@ -183,7 +183,7 @@ export interface paths {
             cookie?: never;
         };
         /** Sign in at an OpenID provider: redirects to it */
-        get: operations["get_api_client_auth_oidc"];
+        get: operations["startOidcSignIn"];
         put?: never;
         post?: never;
         delete?: never;
@@ -200,10 +200,10 @@ export interface paths {
             cookie?: never;
         };
         /** Sign in at a SAML provider: redirects to it, or posts to it */
-        get: operations["get_api_client_auth_okta_saml"];
+        get: operations["startSamlSignIn"];
         put?: never;
         /** Sign in with a SAML response: JSON, or the provider's form post */
-        post: operations["post_api_client_auth_okta_saml"];
+        post: operations["signInWithSaml"];
         delete?: never;
         options?: never;
         head?: never;
@@ -218,7 +218,7 @@ export interface paths {
             cookie?: never;
         };
         /** Sign in with Microsoft Dynamics: redirects to the directory */
-        get: operations["get_api_client_auth_ms_dynamics"];
+        get: operations["startDynamicsSignIn"];
         put?: never;
         post?: never;
         delete?: never;
@@ -235,7 +235,7 @@ export interface paths {
             cookie?: never;
         };
         /** This server's SAML metadata for a client */
-        get: operations["get_api_client_auth_okta_saml_metadata"];
+        get: operations["getSamlMetadata"];
         put?: never;
         post?: never;
         delete?: never;
@@ -254,7 +254,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Get tokens for a one-time code */
-        post: operations["post_api_client_auth_exchange"];
+        post: operations["exchangeCode"];
         delete?: never;
         options?: never;
         head?: never;
@@ -269,7 +269,7 @@ export interface paths {
             cookie?: never;
         };
         /** Where an OpenID provider sends the browser back to */
-        get: operations["get_api_client_auth_oidc_callback_client_provider"];
+        get: operations["endOidcSignIn"];
         put?: never;
         post?: never;
         delete?: never;
@@ -286,7 +286,7 @@ export interface paths {
             cookie?: never;
         };
         /** The same for providers with `sharedCallback` that announce `iss` */
-        get: operations["get_api_client_auth_oidc_callback"];
+        get: operations["endSharedOidcSignIn"];
         put?: never;
         post?: never;
         delete?: never;
@@ -303,7 +303,7 @@ export interface paths {
             cookie?: never;
         };
         /** Where Microsoft sends the browser back to */
-        get: operations["get_api_client_auth_ms_dynamics_callback"];
+        get: operations["endDynamicsSignIn"];
         put?: never;
         post?: never;
         delete?: never;
@@ -320,10 +320,10 @@ export interface paths {
             cookie?: never;
         };
         /** Your identities at providers */
-        get: operations["get_api_client_auth_identities"];
+        get: operations["listIdentities"];
         put?: never;
         /** Link another identity to your account: the address to send the browser to */
-        post: operations["post_api_client_auth_identities"];
+        post: operations["startLinkingIdentity"];
         delete?: never;
         options?: never;
         head?: never;
@@ -340,7 +340,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Link the person of an Entra ID token to your account */
-        post: operations["post_api_client_auth_identities_token"];
+        post: operations["linkIdentityByToken"];
         delete?: never;
         options?: never;
         head?: never;
@@ -358,7 +358,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Unlink one of your identities */
-        delete: operations["delete_api_client_auth_identities_id"];
+        delete: operations["deleteIdentity"];
         options?: never;
         head?: never;
         patch?: never;
@@ -374,7 +374,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** What a one-time link allows; the link stays unused */
-        post: operations["post_api_client_auth_link"];
+        post: operations["readLink"];
         delete?: never;
         options?: never;
         head?: never;
@@ -391,7 +391,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Set your first password with an invitation, and be signed in */
-        post: operations["post_api_client_auth_invitations_accept"];
+        post: operations["acceptInvitation"];
         delete?: never;
         options?: never;
         head?: never;
@@ -408,7 +408,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Set a new password with a reset link, and be signed in; all other sessions end */
-        post: operations["post_api_client_auth_password_reset"];
+        post: operations["resetPassword"];
         delete?: never;
         options?: never;
         head?: never;
@@ -425,7 +425,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Mail a reset link to the account's address; the answer never reveals whether there is such an account */
-        post: operations["post_api_client_auth_password_forgot"];
+        post: operations["forgotPassword"];
         delete?: never;
         options?: never;
         head?: never;
@@ -442,7 +442,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Sign in at a provider with an invitation: the address to send the browser to */
-        post: operations["post_api_client_auth_link_start"];
+        post: operations["startSignInWithLink"];
         delete?: never;
         options?: never;
         head?: never;
@@ -457,7 +457,7 @@ export interface paths {
             cookie?: never;
         };
         /** The page that posts a request to a provider, see `link/start` */
-        get: operations["get_api_client_auth_okta_saml_form"];
+        get: operations["getSamlForm"];
         put?: never;
         post?: never;
         delete?: never;
@@ -476,7 +476,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Ask for another e-mail address, which takes effect when it confirms */
-        post: operations["post_api_client_auth_email"];
+        post: operations["changeEmail"];
         delete?: never;
         options?: never;
         head?: never;
@@ -493,7 +493,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Confirm a new address with the link that it was sent */
-        post: operations["post_api_client_auth_email_confirm"];
+        post: operations["confirmEmail"];
         delete?: never;
         options?: never;
         head?: never;
@@ -510,7 +510,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Restore the old address with the link that it was sent; sessions end, and the password is void */
-        post: operations["post_api_client_auth_email_undo"];
+        post: operations["undoEmail"];
         delete?: never;
         options?: never;
         head?: never;
@@ -527,7 +527,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Prove a directory: the address where its administrator signs in */
-        post: operations["post_api_client_directories_directory_prove"];
+        post: operations["proveDirectory"];
         delete?: never;
         options?: never;
         head?: never;
@@ -542,7 +542,7 @@ export interface paths {
             cookie?: never;
         };
         /** Where Microsoft sends a directory's administrator back to */
-        get: operations["get_api_client_auth_directory_callback"];
+        get: operations["endDirectoryProof"];
         put?: never;
         post?: never;
         delete?: never;
@@ -559,10 +559,27 @@ export interface paths {
             cookie?: never;
         };
         /** Run a GraphQL query; mutations need POST */
-        get: operations["get_api_client_graphql"];
+        get: operations["graphqlByGet"];
         put?: never;
         /** Run a GraphQL query */
-        post: operations["post_api_client_graphql"];
+        post: operations["graphql"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/graphql/schema.graphql": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The GraphQL schema as text, for generators */
+        get: operations["getGraphqlSchema"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -579,7 +596,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Upload a file as evidence; the body is the file itself */
-        post: operations["post_api_client_files"];
+        post: operations["uploadFile"];
         delete?: never;
         options?: never;
         head?: never;
@@ -594,7 +611,7 @@ export interface paths {
             cookie?: never;
         };
         /** Fetch a file */
-        get: operations["get_api_client_files_file"];
+        get: operations["downloadFile"];
         put?: never;
         post?: never;
         delete?: never;
@@ -611,7 +628,7 @@ export interface paths {
             cookie?: never;
         };
         /** The audit trail of your client */
-        get: operations["get_api_client_audit"];
+        get: operations["listAuditEvents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -628,7 +645,7 @@ export interface paths {
             cookie?: never;
         };
         /** The audit trail of your client as a file */
-        get: operations["get_api_client_audit_export"];
+        get: operations["exportAuditEvents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -647,7 +664,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Go on with the second factor */
-        post: operations["post_api_client_auth_sign_in_continue"];
+        post: operations["continueSignIn"];
         delete?: never;
         options?: never;
         head?: never;
@@ -664,7 +681,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Begin to enrol the second factor that is due */
-        post: operations["post_api_client_auth_sign_in_enrol"];
+        post: operations["enrolAtSignIn"];
         delete?: never;
         options?: never;
         head?: never;
@@ -679,7 +696,7 @@ export interface paths {
             cookie?: never;
         };
         /** Your second factors, and what your organisation asks for */
-        get: operations["get_api_client_auth_second_factors"];
+        get: operations["getSecondFactors"];
         put?: never;
         post?: never;
         delete?: never;
@@ -698,9 +715,9 @@ export interface paths {
         get?: never;
         put?: never;
         /** Begin to set an authenticator app up, or another one */
-        post: operations["post_api_client_auth_second_factors_totp"];
+        post: operations["beginTotp"];
         /** Remove your authenticator app; your other sessions end */
-        delete: operations["delete_api_client_auth_second_factors_totp"];
+        delete: operations["deleteTotp"];
         options?: never;
         head?: never;
         patch?: never;
@@ -716,7 +733,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Confirm the new app with its first code; your other sessions end */
-        post: operations["post_api_client_auth_second_factors_totp_confirm"];
+        post: operations["confirmTotp"];
         delete?: never;
         options?: never;
         head?: never;
@@ -733,7 +750,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Ten new recovery codes, which void the former ones */
-        post: operations["post_api_client_auth_second_factors_recovery_codes"];
+        post: operations["createRecoveryCodes"];
         delete?: never;
         options?: never;
         head?: never;
@@ -751,7 +768,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** End the trust of all of your browsers */
-        delete: operations["delete_api_client_auth_second_factors_trusted"];
+        delete: operations["deleteTrustedBrowsers"];
         options?: never;
         head?: never;
         patch?: never;
@@ -768,7 +785,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** End the trust of one of your browsers */
-        delete: operations["delete_api_client_auth_second_factors_trusted_id"];
+        delete: operations["deleteTrustedBrowser"];
         options?: never;
         head?: never;
         patch?: never;
@@ -784,7 +801,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Begin to answer with a passkey */
-        post: operations["post_api_client_auth_sign_in_passkey_options"];
+        post: operations["getPasskeySignInOptions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -801,7 +818,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Sign in with a passkey alone */
-        post: operations["post_api_client_auth_sign_in_passkey"];
+        post: operations["signInWithPasskey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -818,7 +835,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Begin to add a passkey */
-        post: operations["post_api_client_auth_passkeys_options"];
+        post: operations["getNewPasskeyOptions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -835,7 +852,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Add a passkey; ends your other sessions */
-        post: operations["post_api_client_auth_passkeys"];
+        post: operations["createPasskey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -853,11 +870,11 @@ export interface paths {
         put?: never;
         post?: never;
         /** Remove one of your passkeys; ends your other sessions */
-        delete: operations["delete_api_client_auth_passkeys_id"];
+        delete: operations["deletePasskey"];
         options?: never;
         head?: never;
         /** Rename one of your passkeys */
-        patch: operations["patch_api_client_auth_passkeys_id"];
+        patch: operations["updatePasskey"];
         trace?: never;
     };
     "/api/client/auth/reauthenticate": {
@@ -870,7 +887,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Prove again who you are, for acts that need it */
-        post: operations["post_api_client_auth_reauthenticate"];
+        post: operations["reauthenticate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -887,7 +904,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** What a browser needs to do so with one of your passkeys */
-        post: operations["post_api_client_auth_reauthenticate_options"];
+        post: operations["getReauthenticationOptions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -904,7 +921,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** The same at your identity provider: the address to send the browser to */
-        post: operations["post_api_client_auth_reauthenticate_provider"];
+        post: operations["reauthenticateAtProvider"];
         delete?: never;
         options?: never;
         head?: never;
@@ -919,14 +936,14 @@ export interface paths {
             cookie?: never;
         };
         /** Get your client's settings */
-        get: operations["get_api_client_settings"];
+        get: operations["getSettings"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
         /** Change your client's settings */
-        patch: operations["patch_api_client_settings"];
+        patch: operations["updateSettings"];
         trace?: never;
     };
     "/api/client/providers": {
@@ -937,10 +954,10 @@ export interface paths {
             cookie?: never;
         };
         /** A client's identity providers */
-        get: operations["get_api_client_providers"];
+        get: operations["listProviders"];
         put?: never;
         /** Create an identity provider */
-        post: operations["post_api_client_providers"];
+        post: operations["createProvider"];
         delete?: never;
         options?: never;
         head?: never;
@@ -955,15 +972,15 @@ export interface paths {
             cookie?: never;
         };
         /** One identity provider */
-        get: operations["get_api_client_providers_provider"];
+        get: operations["getProvider"];
         put?: never;
         post?: never;
         /** Delete a provider, its identities and the roles of its groups; ends its sessions */
-        delete: operations["delete_api_client_providers_provider"];
+        delete: operations["deleteProvider"];
         options?: never;
         head?: never;
         /** Change an identity provider; members that are left out stay */
-        patch: operations["patch_api_client_providers_provider"];
+        patch: operations["updateProvider"];
         trace?: never;
     };
     "/api/client/providers/{provider}/switch-off": {
@@ -976,7 +993,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Switch an identity provider off; ends its sessions */
-        post: operations["post_api_client_providers_provider_switch_off"];
+        post: operations["switchProviderOff"];
         delete?: never;
         options?: never;
         head?: never;
@@ -993,7 +1010,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Switch an identity provider on again */
-        post: operations["post_api_client_providers_provider_switch_on"];
+        post: operations["switchProviderOn"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1010,7 +1027,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** A new key of this server for a SAML provider; the last one still decrypts */
-        post: operations["post_api_client_providers_provider_rotate_key"];
+        post: operations["rotateProviderKey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1027,7 +1044,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Test a provider, with a list of findings */
-        post: operations["post_api_client_providers_provider_test"];
+        post: operations["testProvider"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1042,10 +1059,10 @@ export interface paths {
             cookie?: never;
         };
         /** Domains that a client claims */
-        get: operations["get_api_client_domains"];
+        get: operations["listDomains"];
         put?: never;
         /** Claim an e-mail domain; a DNS record proves it */
-        post: operations["post_api_client_domains"];
+        post: operations["createDomain"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1060,11 +1077,11 @@ export interface paths {
             cookie?: never;
         };
         /** One claimed domain, with the record that proves it */
-        get: operations["get_api_client_domains_domain"];
+        get: operations["getDomain"];
         put?: never;
         post?: never;
         /** Release a domain; it proves nothing from then on */
-        delete: operations["delete_api_client_domains_domain"];
+        delete: operations["deleteDomain"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1080,7 +1097,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Check the record now, once in ten seconds */
-        post: operations["post_api_client_domains_domain_check"];
+        post: operations["checkDomain"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1095,10 +1112,10 @@ export interface paths {
             cookie?: never;
         };
         /** A client's Microsoft directories */
-        get: operations["get_api_client_directories"];
+        get: operations["listDirectories"];
         put?: never;
         /** Claim a Microsoft directory */
-        post: operations["post_api_client_directories"];
+        post: operations["createDirectory"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1113,11 +1130,11 @@ export interface paths {
             cookie?: never;
         };
         /** One Microsoft directory */
-        get: operations["get_api_client_directories_directory"];
+        get: operations["getDirectory"];
         put?: never;
         post?: never;
         /** Release a Microsoft directory */
-        delete: operations["delete_api_client_directories_directory"];
+        delete: operations["deleteDirectory"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1131,7 +1148,7 @@ export interface paths {
             cookie?: never;
         };
         /** A user's identities at providers */
-        get: operations["get_api_client_users_user_identities"];
+        get: operations["listUserIdentities"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1151,7 +1168,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** Unlink an identity from a user; ends the user's sessions */
-        delete: operations["delete_api_client_users_user_identities_identity"];
+        delete: operations["deleteUserIdentity"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1167,7 +1184,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Confirm as an Admin that an identity is the user's, so that its groups may grant the role Admin */
-        post: operations["post_api_client_users_user_identities_identity_confirm"];
+        post: operations["confirmUserIdentity"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1184,7 +1201,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Invite the user to sign in with a first password or a provider */
-        post: operations["post_api_client_users_user_invitation"];
+        post: operations["inviteUser"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1201,7 +1218,7 @@ export interface paths {
         get?: never;
         put?: never;
         /** Take a user's second factors away; all of the user's sessions end */
-        post: operations["post_api_client_users_user_factors_reset"];
+        post: operations["resetUserFactors"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1216,11 +1233,11 @@ export interface paths {
             cookie?: never;
         };
         /** List a user's sessions */
-        get: operations["get_api_client_users_user_sessions"];
+        get: operations["listUserSessions"];
         put?: never;
         post?: never;
         /** End all sessions of a user */
-        delete: operations["delete_api_client_users_user_sessions"];
+        delete: operations["deleteUserSessions"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1237,7 +1254,7 @@ export interface paths {
         put?: never;
         post?: never;
         /** End one session of a user */
-        delete: operations["delete_api_client_users_user_sessions_session"];
+        delete: operations["deleteUserSession"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1251,7 +1268,7 @@ export interface paths {
             cookie?: never;
         };
         /** Get a client's branding */
-        get: operations["get_api_client_branding"];
+        get: operations["getBranding"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1269,10 +1286,10 @@ export interface paths {
         };
         get?: never;
         /** Set a client's logo; the body is the PNG */
-        put: operations["put_api_client_branding_logo"];
+        put: operations["setBrandingLogo"];
         post?: never;
         /** Delete a client's logo */
-        delete: operations["delete_api_client_branding_logo"];
+        delete: operations["deleteBrandingLogo"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1286,10 +1303,468 @@ export interface components {
         SignInBody: {
             email: string;
             password: string;
-            /** @default null */
             otp?: string | null;
-            /** @default false */
             trust?: boolean;
+        };
+        /** RefreshBody */
+        RefreshBody: {
+            refreshToken: string;
+        };
+        /** PasswordBody */
+        PasswordBody: {
+            currentPassword: string;
+            newPassword: string;
+        };
+        /** DiscoverBody */
+        DiscoverBody: {
+            email: string;
+        };
+        /** SamlBody */
+        SamlBody: {
+            samlResponse: string;
+            relayState?: string;
+        };
+        /** ExchangeBody */
+        ExchangeBody: {
+            code: string;
+            codeVerifier?: string;
+        };
+        /** LinkBody */
+        LinkBody: {
+            provider: string;
+            returnTo?: string;
+        };
+        /**
+         * TokenBody
+         * @description `token`: an Entra ID access token of the person who is to be linked.
+         */
+        TokenBody: {
+            provider: string;
+            token: string;
+        };
+        /** OneTimeLinkBody */
+        OneTimeLinkBody: {
+            /** @description The part after `#` in the link. */
+            token: string;
+        };
+        /** AcceptBody */
+        AcceptBody: {
+            /** @description The part after `#` in the link. */
+            token: string;
+            password: string;
+        };
+        /** ResetBody */
+        ResetBody: {
+            /** @description The part after `#` in the link. */
+            token: string;
+            newPassword: string;
+        };
+        /** ForgotBody */
+        ForgotBody: {
+            email: string;
+            /** @description Client; else `X-Client-ID`, else the host. */
+            client?: string;
+        };
+        /** StartBody */
+        StartBody: {
+            /** @description The part after `#` in the link. */
+            token: string;
+            /** @description Its name, as `link` lists it. */
+            provider: string;
+        };
+        /** AddressBody */
+        AddressBody: {
+            newEmail: string;
+            currentPassword: string;
+        };
+        /** ProveBody */
+        ProveBody: {
+            /** @description A listed return address, exactly as listed; empty: the first one. */
+            returnTo?: string;
+        };
+        /**
+         * ProfileBody
+         * @description Members that are left out stay as they are. `language` null: the client's default counts.
+         */
+        ProfileBody: {
+            firstName?: string;
+            lastName?: string;
+            title?: string;
+            language?: ("de" | "en" | "es" | "fr" | "ja" | "pt") | null;
+        };
+        /**
+         * ContinueBody
+         * @description Exactly one of `otp`, `recoveryCode`, `passkey`, `newPasskey`.
+         */
+        ContinueBody: {
+            /** @description Of `MFA_REQUIRED`. */
+            challenge: string;
+            otp?: string | null;
+            recoveryCode?: string | null;
+            passkey?: Record<string, never> | null;
+            newPasskey?: Record<string, never> | null;
+            /** @description Of a new passkey. */
+            name?: string;
+            /** @description Whether this browser is not asked for the second factor for a while. */
+            trust?: boolean;
+        };
+        /** EnrolBody */
+        EnrolBody: {
+            /** @description Of `MFA_REQUIRED`. */
+            challenge: string;
+            /** @enum {unknown} */
+            method: "passkey" | "totp";
+        };
+        /** TotpConfirmBody */
+        TotpConfirmBody: {
+            /** @description That the app shows now. */
+            otp: string;
+        };
+        /** OptionsBody */
+        OptionsBody: {
+            challenge?: string | null;
+        };
+        /** CredentialBody */
+        CredentialBody: {
+            /** @description As `PublicKeyCredential.toJSON()` writes it. */
+            credential: Record<string, never>;
+        };
+        /** NewPasskeyBody */
+        NewPasskeyBody: {
+            /** @description As `PublicKeyCredential.toJSON()` writes it. */
+            credential: Record<string, never>;
+            /** @description Empty: the authenticator's own name, where known. */
+            name?: string;
+        };
+        /** NameBody */
+        NameBody: {
+            name: string;
+        };
+        /**
+         * ReauthenticateBody
+         * @description What `REAUTHENTICATION_REQUIRED` names: the password, and one answer where the account has a second factor; a
+         *     passkey alone.
+         */
+        ReauthenticateBody: {
+            password?: string;
+            otp?: string;
+            recoveryCode?: string;
+            /** @description As `PublicKeyCredential.toJSON()` writes it. */
+            credential?: Record<string, never>;
+        };
+        /** AtProviderBody */
+        AtProviderBody: {
+            /** @description May be left out where you have one identity. */
+            provider?: string;
+            /** @description A listed return address, exactly as listed. */
+            returnTo?: string;
+        };
+        /**
+         * TenantSettingsChange
+         * @description A change of `TenantSettings`. What was read may be sent back; `unconfirmed` changes nothing then.
+         */
+        TenantSettingsChange: {
+            /** @description A refresh token becomes invalid as soon as its successor is issued. */
+            refreshStrict?: boolean;
+            /** @description Origins whose pages may read answers (CORS), and may send requests with the session cookie. */
+            allowedOrigins?: string[];
+            /** @description Where a sign-in through a provider may return to: exact addresses, including those of apps. */
+            returnAddresses?: string[];
+            /** @description Whether users may sign in with a password; `false`: only with single sign-on. */
+            passwordSignIn?: boolean;
+            password?: components["schemas"]["PasswordRulesChange"];
+            sessions?: components["schemas"]["SessionLengthsChange"];
+            /** @description A line of plain text: who helps users, as pages show it. */
+            contact?: string;
+            /**
+             * @description Default language of pages and e-mails.
+             * @enum {unknown}
+             */
+            language?: "de" | "en" | "es" | "fr" | "ja" | "pt";
+            branding?: components["schemas"]["BrandingChange"];
+            secondFactor?: components["schemas"]["SecondFactorPolicyChange"];
+            /** @description Whether a passkey alone signs in; `null`: where `passwordSignIn` is on. */
+            passkeySignIn?: boolean | null;
+            /**
+             * @description Which acts need a proof of the last ten minutes: changes of one's own ways to sign in, or the management of users, providers and rules as well.
+             * @enum {unknown}
+             */
+            stepUp?: "factors" | "management";
+            /** @description What was read may be sent back; it changes nothing. */
+            readonly unconfirmed?: unknown;
+        };
+        /**
+         * PasswordRulesChange
+         * @description A change of `PasswordRules`.
+         */
+        PasswordRulesChange: {
+            /** @description Minimum number of characters. */
+            minLength?: number;
+            /** @description How many of lower case, upper case, digit and other are needed; 0: any. */
+            characterClasses?: number;
+            /** @description Number of former passwords that cannot be used again. */
+            history?: number;
+            /** @description Days after which sign-in reports that a change is due; 0: never. */
+            maxAgeDays?: number;
+        };
+        /**
+         * SessionLengthsChange
+         * @description A change of `SessionLengths`.
+         */
+        SessionLengthsChange: {
+            /** @description A session cookie expires after so many seconds without use. */
+            idleSeconds?: number;
+            /** @description A session ends after so many seconds, even in use. */
+            maxSeconds?: number;
+            /** @description Lifetime of a refresh token, seconds. */
+            refreshSeconds?: number;
+        };
+        /**
+         * BrandingChange
+         * @description A change of `Branding`.
+         */
+        BrandingChange: {
+            /** @description As pages show it; empty: the client's name. */
+            name?: string;
+            /** @description Colour of pages, `#rrggbb` in lower case; empty: the default. */
+            accent?: string;
+        };
+        /**
+         * SecondFactorPolicyChange
+         * @description A change of `SecondFactorPolicy`.
+         */
+        SecondFactorPolicyChange: {
+            /**
+             * @description `off`: no one enrols a second factor, those who have one are still asked; `optional`: users may have one; `required`: all must; `roles`: those with one of `roles` must.
+             * @enum {unknown}
+             */
+            policy?: "off" | "optional" | "required" | "roles";
+            /** @description For the policy `roles`. */
+            roles?: components["schemas"]["Role"][];
+            /** @description Factors that users may enrol. */
+            methods?: ("passkey" | "totp")[];
+            /** @description Days until a due enrolment is part of sign-in; 0 for Admin and User Admin. */
+            graceDays?: number;
+            /** @description Days for which a user may trust a browser; 0: sign-in always asks. */
+            trustedDays?: number;
+        };
+        /**
+         * Role
+         * @description Value: the name on the wire. The order is that of the bits, so new roles go to the end.
+         * @enum {unknown}
+         */
+        Role: "Admin" | "Approver" | "Author" | "Operator" | "Publisher" | "User Admin" | "Viewer";
+        /** ProviderBody */
+        ProviderBody: {
+            /** @description E-mail domains that this provider owns and vouches for. */
+            domains?: string[];
+            /** @description Creates accounts for people without one. */
+            createUsers?: boolean;
+            groupRoles?: components["schemas"]["GroupRolesBody"][];
+            /** @description Roles of every user who signs in through this provider. */
+            defaultRoles?: components["schemas"]["Role"][];
+            /** @description Splits a text that holds several groups; empty: one text is one group. */
+            groupSeparator?: string;
+            /** @description Where a sign-in may return to, in addition to the client's own list. */
+            returnAddresses?: string[];
+            /** @description A new sign-in there counts as a recent proof of who someone is even if the provider does not say when the person authenticated; Google does not. */
+            stepUpWithoutTime?: boolean;
+            /**
+             * @description Who answers for the second factor. `trust`: the provider; `claims`: the provider, where its answer holds a value of `amr` or `acr`; `ask`: the client's own policy, as after a password.
+             * @enum {unknown}
+             */
+            secondFactor?: "ask" | "claims" | "trust";
+            /** @description For `claims`: one of these in the claim `amr` is two factors. */
+            amr?: string[];
+            /** @description For `claims`: one of these as `acr`, in `acrs`, or as AuthnContextClassRef is two factors. */
+            acr?: string[];
+            oidc?: components["schemas"]["OidcChange"];
+            saml?: components["schemas"]["SamlChange"];
+            dynamics?: components["schemas"]["DynamicsChange"];
+            entra?: components["schemas"]["EntraChange"];
+            displayName?: string;
+            /** @description System admins only: the operator vouches for the domains, which count without proof. */
+            vouch?: boolean;
+            /** @description In addresses; unique within the client. */
+            name: string;
+            /** @description `false`: it is made switched off, and lets no one in yet. Default: `true`. */
+            enabled?: boolean;
+        };
+        /** OidcChange */
+        OidcChange: {
+            /** @description Exactly as in its discovery document. */
+            issuer?: string;
+            clientId?: string;
+            scopes?: string[];
+            /**
+             * @description How the client secret is sent; `auto`: as the provider announces.
+             * @enum {unknown}
+             */
+            clientAuthentication?: "auto" | "basic" | "none" | "post";
+            /** @description Claim that holds the groups. */
+            groupClaim?: string;
+            /** @description An address of `domains` counts as verified though `email_verified` is not sent at all. */
+            trustEmail?: boolean;
+            /** @description Audiences besides `clientId` that its ID tokens may name (`aud`). */
+            audiences?: string[];
+            /** @description The shared callback address is used while the provider announces `iss` (RFC 9207). Only an Admin or a system admin sets it; new providers need it not. */
+            sharedCallback?: boolean;
+            clientSecret?: string | null;
+        };
+        /** SamlChange */
+        SamlChange: {
+            entityId?: string;
+            /** @description Signing certificates, base64; any of them may have signed. */
+            certificates?: string[];
+            /** @description Sign-on address, HTTP-Redirect binding. */
+            redirectUrl?: string;
+            /** @description Sign-on address, HTTP-POST binding. */
+            postUrl?: string;
+            /**
+             * @description How requests are sent.
+             * @enum {unknown}
+             */
+            binding?: "post" | "redirect";
+            signRequests?: boolean;
+            /** @description Responses without a request of this server are accepted. */
+            allowIdpInitiated?: boolean;
+            /**
+             * @description Whether a pinned certificate counts past its end.
+             * @enum {unknown}
+             */
+            expiredCertificates?: "accept" | "refuse";
+            attributes?: components["schemas"]["AttributesChange"];
+            /** @description The provider's metadata document (XML); members beside it win. */
+            metadata?: string;
+        };
+        /** AttributesChange */
+        AttributesChange: {
+            email?: string;
+            firstName?: string;
+            lastName?: string;
+            groups?: string;
+            /** @description Identifies the person in place of NameID. */
+            subject?: string;
+        };
+        /** DynamicsChange */
+        DynamicsChange: {
+            /** @description Directory (tenant) id, a GUID. */
+            directory?: string;
+            clientId?: string;
+            /** @description Like `https://contoso.crm.dynamics.com`. */
+            organization?: string;
+            /**
+             * @description Microsoft cloud; empty: the installation's.
+             * @enum {unknown}
+             */
+            cloud?: "" | "china" | "custom" | "global" | "us-dod" | "us-gov";
+            /** @description Claim that holds the groups. */
+            groupClaim?: string;
+            /** @description An address of `domains` counts as verified though Entra does not say so (`xms_edov`). */
+            trustEmail?: boolean;
+            /** @description Audiences besides `clientId` that its ID tokens may name (`aud`). */
+            audiences?: string[];
+            /** @description Microsoft's tokens are stored, encrypted. */
+            keepTokens?: boolean;
+            clientSecret?: string | null;
+        };
+        /** EntraChange */
+        EntraChange: {
+            /** @description Directory (tenant) id, a GUID. */
+            directory?: string;
+            /** @description Client ids of the apps that may call. */
+            applications?: string[];
+            /**
+             * @description Microsoft cloud; empty: the installation's.
+             * @enum {unknown}
+             */
+            cloud?: "" | "china" | "custom" | "global" | "us-dod" | "us-gov";
+            /** @description Tokens for Microsoft Graph count, once Graph accepted them. */
+            graphTokens?: boolean;
+            /** @description Our own application: tokens for it are verified by its directory's keys. */
+            clientId?: string;
+            /** @description Our application's App ID URI, in v1.0 tokens. */
+            appIdUri?: string;
+            /** @description A token for our application must hold one of these. */
+            scopes?: string[];
+            /** @description Graph is asked on behalf of the caller for the profile and the account's state. */
+            askGraph?: boolean;
+            /** @description Guests of the directory may call. */
+            guests?: boolean;
+            /** @description Claim that holds the groups. */
+            groupClaim?: string;
+            /** @description An address of `domains` counts as verified though Entra does not say so (`xms_edov`). */
+            trustEmail?: boolean;
+            clientSecret?: string | null;
+        };
+        /** ProviderChange */
+        ProviderChange: {
+            /** @description E-mail domains that this provider owns and vouches for. */
+            domains?: string[];
+            /** @description Creates accounts for people without one. */
+            createUsers?: boolean;
+            groupRoles?: components["schemas"]["GroupRolesBody"][];
+            /** @description Roles of every user who signs in through this provider. */
+            defaultRoles?: components["schemas"]["Role"][];
+            /** @description Splits a text that holds several groups; empty: one text is one group. */
+            groupSeparator?: string;
+            /** @description Where a sign-in may return to, in addition to the client's own list. */
+            returnAddresses?: string[];
+            /** @description A new sign-in there counts as a recent proof of who someone is even if the provider does not say when the person authenticated; Google does not. */
+            stepUpWithoutTime?: boolean;
+            /**
+             * @description Who answers for the second factor. `trust`: the provider; `claims`: the provider, where its answer holds a value of `amr` or `acr`; `ask`: the client's own policy, as after a password.
+             * @enum {unknown}
+             */
+            secondFactor?: "ask" | "claims" | "trust";
+            /** @description For `claims`: one of these in the claim `amr` is two factors. */
+            amr?: string[];
+            /** @description For `claims`: one of these as `acr`, in `acrs`, or as AuthnContextClassRef is two factors. */
+            acr?: string[];
+            oidc?: components["schemas"]["OidcChange"];
+            saml?: components["schemas"]["SamlChange"];
+            dynamics?: components["schemas"]["DynamicsChange"];
+            entra?: components["schemas"]["EntraChange"];
+            displayName?: string;
+            /** @description System admins only: the operator vouches for the domains, which count without proof. */
+            vouch?: boolean;
+        };
+        /** DomainBody */
+        DomainBody: {
+            /** @description In lower case, like `acme.example`. */
+            domain: string;
+        };
+        /** DirectoryBody */
+        DirectoryBody: {
+            /** @description Directory (tenant) id, a GUID. */
+            directory: string;
+            /**
+             * @description Microsoft cloud; empty: the installation's.
+             * @enum {unknown}
+             */
+            cloud?: "" | "china" | "custom" | "global" | "us-dod" | "us-gov";
+        };
+        /** FactorResetBody */
+        FactorResetBody: {
+            /** @description For the audit trail. */
+            reason: string;
+        };
+        /**
+         * SamlForm
+         * @description What a provider's page posts.
+         */
+        SamlForm: {
+            SAMLResponse: string;
+            RelayState?: string;
+        };
+        /**
+         * GroupRolesBody
+         * @description The roles of one group.
+         */
+        GroupRolesBody: {
+            /** @description Exactly as the provider sends it. */
+            group: string;
+            roles: components["schemas"]["Role"][];
         };
         /** SignInData */
         SignInData: {
@@ -1309,10 +1784,6 @@ export interface components {
             lastName: string;
             roles: string[];
             clientId: string;
-        };
-        /** RefreshBody */
-        RefreshBody: {
-            refreshToken: string;
         };
         /** RefreshData */
         RefreshData: {
@@ -1343,11 +1814,6 @@ export interface components {
             authenticatedAt: string | null;
             current: boolean;
         };
-        /** PasswordBody */
-        PasswordBody: {
-            currentPassword: string;
-            newPassword: string;
-        };
         /** MeData */
         MeData: {
             user: components["schemas"]["WireMeUser"];
@@ -1358,7 +1824,7 @@ export interface components {
         };
         /**
          * WireMeUser
-         * @description ``language``: that the user chose, null where none is.
+         * @description `language`: that the user chose, null where none is.
          */
         WireMeUser: {
             id: number;
@@ -1378,7 +1844,7 @@ export interface components {
         };
         /**
          * WireMeSession
-         * @description ``amr``: what was proved (RFC 8176), ``authenticatedAt``: when, null where that is not known.
+         * @description `amr`: what was proved (RFC 8176), `authenticatedAt`: when, null where that is not known.
          */
         WireMeSession: {
             id: string;
@@ -1387,10 +1853,6 @@ export interface components {
             by: string;
             amr: string[];
             authenticatedAt: string | null;
-        };
-        /** DiscoverBody */
-        DiscoverBody: {
-            email: string;
         };
         /** DiscoverData */
         DiscoverData: {
@@ -1406,25 +1868,13 @@ export interface components {
             clientId: string;
             url: string;
         };
-        /** SamlBody */
-        SamlBody: {
-            samlResponse: string;
-            /** @default  */
-            relayState?: string;
-        };
-        /** ExchangeBody */
-        ExchangeBody: {
-            code: string;
-            /** @default  */
-            codeVerifier?: string;
-        };
         /** IdentitiesData */
         IdentitiesData: {
             items: components["schemas"]["IdentityData"][];
         };
         /**
          * IdentityData
-         * @description ``vouched``: at the last sign-in, the provider sent ``email`` as verified and listed its domain. ``confirmedBy``:
+         * @description `vouched`: at the last sign-in, the provider sent `email` as verified and listed its domain. `confirmedBy`:
          *     the Admin who confirmed that the identity is the user's, as in the audit trail.
          */
         IdentityData: {
@@ -1441,39 +1891,20 @@ export interface components {
             createdAt: string;
             lastSignInAt: string;
         };
-        /** LinkBody */
-        LinkBody: {
-            provider: string;
-            /** @default  */
-            returnTo?: string;
-        };
         /** LinkData */
         LinkData: {
             location: string;
-        };
-        /**
-         * TokenBody
-         * @description ``token``: an Entra ID access token of the person who is to be linked.
-         */
-        TokenBody: {
-            provider: string;
-            token: string;
         };
         /** Linked */
         Linked: Record<string, never>;
         /** Unlinked */
         Unlinked: Record<string, never>;
-        /** OneTimeLinkBody */
-        OneTimeLinkBody: {
-            /** @description The part after `#` in the link. */
-            token: string;
-        };
         /**
          * OneTimeLinkData
-         * @description ``purpose``: ``invitation``, ``reset``; ``email`` to confirm a new address, ``email-undo`` to restore an old one:
-         *     then ``email`` is the address that applies afterwards. ``password``: the rules for a new one, null when none can be
-         *     set, then ``message`` says why. ``providers``: where an invited person may sign in instead, by ``name`` at
-         *     ``link/start``. ``returnTo``: where to go afterwards.
+         * @description `purpose`: `invitation`, `reset`; `email` to confirm a new address, `email-undo` to restore an old one:
+         *     then `email` is the address that applies afterwards. `password`: the rules for a new one, null when none can be
+         *     set, then `message` says why. `providers`: where an invited person may sign in instead, by `name` at
+         *     `link/start`. `returnTo`: where to go afterwards.
          */
         OneTimeLinkData: {
             purpose: string;
@@ -1502,39 +1933,6 @@ export interface components {
             displayName: string;
             url: string;
         };
-        /** AcceptBody */
-        AcceptBody: {
-            /** @description The part after `#` in the link. */
-            token: string;
-            password: string;
-        };
-        /** ResetBody */
-        ResetBody: {
-            /** @description The part after `#` in the link. */
-            token: string;
-            newPassword: string;
-        };
-        /** ForgotBody */
-        ForgotBody: {
-            email: string;
-            /**
-             * @description Client; else `X-Client-ID`, else the host.
-             * @default
-             */
-            client?: string;
-        };
-        /** StartBody */
-        StartBody: {
-            /** @description The part after `#` in the link. */
-            token: string;
-            /** @description Its name, as `link` lists it. */
-            provider: string;
-        };
-        /** AddressBody */
-        AddressBody: {
-            newEmail: string;
-            currentPassword: string;
-        };
         /**
          * PendingData
          * @description The address waits for its mailbox to confirm it. The answer is the same for an address that another account
@@ -1546,31 +1944,23 @@ export interface components {
         };
         /**
          * ConfirmedData
-         * @description ``email``: the address that applies now.
+         * @description `email`: the address that applies now.
          */
         ConfirmedData: {
             email: string;
         };
         /**
          * UndoneData
-         * @description ``resets``: whether a link to choose a new password was sent to the address.
+         * @description `resets`: whether a link to choose a new password was sent to the address.
          */
         UndoneData: {
             email: string;
             /** @description Whether a link to choose a new password goes to the address. */
             resets: boolean;
         };
-        /** ProveBody */
-        ProveBody: {
-            /**
-             * @description A listed return address, exactly as listed; empty: the first one.
-             * @default
-             */
-            returnTo?: string;
-        };
         /**
          * ProveData
-         * @description ``location``: where to send the browser. A page should first show for which client and directory the
+         * @description `location`: where to send the browser. A page should first show for which client and directory the
          *     administrator signs in.
          */
         ProveData: {
@@ -1592,7 +1982,7 @@ export interface components {
         };
         /**
          * AuditEventsData
-         * @description A page may have fewer events than requested, or none: only a null ``nextCursor`` marks the last page.
+         * @description A page may have fewer events than requested, or none: only a null `nextCursor` marks the last page.
          */
         AuditEventsData: {
             items: components["schemas"]["AuditEventData"][];
@@ -1600,8 +1990,8 @@ export interface components {
         };
         /**
          * AuditEventData
-         * @description ``client``: null for the installation's events. ``sequence``: the number in that client's chain; ``hash``: covers
-         *     the event and, through the previous hash, all earlier ones. ``unreadable``: members whose stored value is invalid,
+         * @description `client`: null for the installation's events. `sequence`: the number in that client's chain; `hash`: covers
+         *     the event and, through the previous hash, all earlier ones. `unreadable`: members whose stored value is invalid,
          *     because the row was altered by hand; they are shown as empty.
          */
         AuditEventData: {
@@ -1617,16 +2007,6 @@ export interface components {
             hash: string;
             unreadable?: string[];
         };
-        /**
-         * ProfileBody
-         * @description Members that are left out stay as they are. ``language`` null: the client's default counts.
-         */
-        ProfileBody: {
-            firstName?: string;
-            lastName?: string;
-            title?: string;
-            language?: ("de" | "en" | "es" | "fr" | "ja" | "pt") | null;
-        };
         /** ProfileData */
         ProfileData: {
             firstName: string;
@@ -1635,41 +2015,8 @@ export interface components {
             language: string | null;
         };
         /**
-         * ContinueBody
-         * @description Exactly one of `otp`, `recoveryCode`, `passkey`, `newPasskey`.
-         */
-        ContinueBody: {
-            /** @description Of `MFA_REQUIRED`. */
-            challenge: string;
-            /** @default null */
-            otp?: string | null;
-            /** @default null */
-            recoveryCode?: string | null;
-            /** @default null */
-            passkey?: Record<string, never> | null;
-            /** @default null */
-            newPasskey?: Record<string, never> | null;
-            /**
-             * @description Of a new passkey.
-             * @default
-             */
-            name?: string;
-            /**
-             * @description Whether this browser is not asked for the second factor for a while.
-             * @default false
-             */
-            trust?: boolean;
-        };
-        /** EnrolBody */
-        EnrolBody: {
-            /** @description Of `MFA_REQUIRED`. */
-            challenge: string;
-            /** @enum {unknown} */
-            method: "passkey" | "totp";
-        };
-        /**
          * EnrolData
-         * @description ``secret``, ``uri`` and ``qr`` (SVG) of an authenticator app, or ``publicKey``, the options of a passkey.
+         * @description `secret`, `uri` and `qr` (SVG) of an authenticator app, or `publicKey`, the options of a passkey.
          */
         EnrolData: {
             secret?: string;
@@ -1679,7 +2026,7 @@ export interface components {
         };
         /**
          * FactorsData
-         * @description ``totp``: the authenticator app, null where there is none.
+         * @description `totp`: the authenticator app, null where there is none.
          */
         FactorsData: {
             totp: components["schemas"]["TotpData"] | null;
@@ -1695,7 +2042,7 @@ export interface components {
         };
         /**
          * WirePasskey
-         * @description ``backedUp``: whether it is synced; ``provider``: the authenticator's name, null where it is not known.
+         * @description `backedUp`: whether it is synced; `provider`: the authenticator's name, null where it is not known.
          */
         WirePasskey: {
             id: string;
@@ -1715,8 +2062,8 @@ export interface components {
         };
         /**
          * PolicyData
-         * @description ``required``: of the caller; ``dueAt``: from when on sign-in asks to enrol one, null where none is missing;
-         *     ``methods``: what may be enrolled.
+         * @description `required`: of the caller; `dueAt`: from when on sign-in asks to enrol one, null where none is missing;
+         *     `methods`: what may be enrolled.
          */
         PolicyData: {
             required: boolean;
@@ -1725,103 +2072,49 @@ export interface components {
         };
         /**
          * TotpSecretData
-         * @description ``secret``: base32; ``uri``: the same as `otpauth://` address; ``qr``: that address as SVG. Returned once.
+         * @description `secret`: base32; `uri`: the same as `otpauth://` address; `qr`: that address as SVG. Returned once.
          */
         TotpSecretData: {
             secret: string;
             uri: string;
             qr: string;
         };
-        /** TotpConfirmBody */
-        TotpConfirmBody: {
-            /** @description That the app shows now. */
-            otp: string;
-        };
         /**
          * FactorCodesData
-         * @description ``recoveryCodes``: ten after the first factor and after new ones were asked for, else none. Returned once.
+         * @description `recoveryCodes`: ten after the first factor and after new ones were asked for, else none. Returned once.
          */
         FactorCodesData: {
             recoveryCodes: string[];
         };
-        /** OptionsBody */
-        OptionsBody: {
-            /** @default null */
-            challenge?: string | null;
-        };
         /**
          * OptionsData
-         * @description ``publicKey``: for ``PublicKeyCredential.parse…OptionsFromJSON()``.
+         * @description `publicKey`: for `PublicKeyCredential.parse…OptionsFromJSON()`.
          */
         OptionsData: {
             publicKey: Record<string, never>;
         };
-        /** CredentialBody */
-        CredentialBody: {
-            /** @description As `PublicKeyCredential.toJSON()` writes it. */
-            credential: Record<string, never>;
-        };
-        /** NewPasskeyBody */
-        NewPasskeyBody: {
-            /** @description As `PublicKeyCredential.toJSON()` writes it. */
-            credential: Record<string, never>;
-            /**
-             * @description Empty: the authenticator's own name, where known.
-             * @default
-             */
-            name?: string;
-        };
         /**
          * NewPasskeyData
-         * @description ``recoveryCodes``: of the first factor, shown once.
+         * @description `recoveryCodes`: of the first factor, shown once.
          */
         NewPasskeyData: {
             passkey: components["schemas"]["WirePasskey"];
             recoveryCodes?: string[];
         };
-        /** NameBody */
-        NameBody: {
-            name: string;
-        };
         /** NoData */
         NoData: Record<string, never>;
         /**
-         * ReauthenticateBody
-         * @description What `REAUTHENTICATION_REQUIRED` names: the password, and one answer where the account has a second factor; a
-         *     passkey alone.
-         */
-        ReauthenticateBody: {
-            password?: string;
-            otp?: string;
-            recoveryCode?: string;
-            /** @description As `PublicKeyCredential.toJSON()` writes it. */
-            credential?: Record<string, never>;
-        };
-        /**
          * ReauthenticatedData
-         * @description ``authenticatedAt``: acts that need a recent proof are open for ten minutes from then on; ``amr``: what was
+         * @description `authenticatedAt`: acts that need a recent proof are open for ten minutes from then on; `amr`: what was
          *     proved.
          */
         ReauthenticatedData: {
             authenticatedAt: string;
             amr: string[];
         };
-        /** AtProviderBody */
-        AtProviderBody: {
-            /**
-             * @description May be left out where you have one identity.
-             * @default
-             */
-            provider?: string;
-            /**
-             * @description A listed return address, exactly as listed.
-             * @default
-             */
-            returnTo?: string;
-        };
         /**
          * StoredSettings
-         * @description :class:`TenantSettings` as stored, with the entries that no Admin has saved.
+         * @description `TenantSettings` as stored, with the entries that no Admin has saved.
          */
         StoredSettings: {
             /**
@@ -2010,12 +2303,6 @@ export interface components {
             trustedDays?: number;
         };
         /**
-         * Role
-         * @description Value: the name on the wire. The order is that of the bits, so new roles go to the end.
-         * @enum {unknown}
-         */
-        Role: "Admin" | "Approver" | "Author" | "Operator" | "Publisher" | "User Admin" | "Viewer";
-        /**
          * Unconfirmed
          * @description Origins and return addresses that a User Admin added. They are not valid for Admins until an Admin saves the
          *     list.
@@ -2025,248 +2312,6 @@ export interface components {
             allowedOrigins?: string[];
             /** @default [] */
             returnAddresses?: string[];
-        };
-        /**
-         * TenantSettingsChange
-         * @description A change of :class:`TenantSettings`. What was read may be sent back; ``unconfirmed`` changes nothing then.
-         */
-        TenantSettingsChange: {
-            /** @description A refresh token becomes invalid as soon as its successor is issued. */
-            refreshStrict?: boolean;
-            /** @description Origins whose pages may read answers (CORS), and may send requests with the session cookie. */
-            allowedOrigins?: string[];
-            /** @description Where a sign-in through a provider may return to: exact addresses, including those of apps. */
-            returnAddresses?: string[];
-            /** @description Whether users may sign in with a password; `false`: only with single sign-on. */
-            passwordSignIn?: boolean;
-            password?: components["schemas"]["PasswordRulesChange"];
-            sessions?: components["schemas"]["SessionLengthsChange"];
-            /** @description A line of plain text: who helps users, as pages show it. */
-            contact?: string;
-            /**
-             * @description Default language of pages and e-mails.
-             * @enum {unknown}
-             */
-            language?: "de" | "en" | "es" | "fr" | "ja" | "pt";
-            branding?: components["schemas"]["BrandingChange"];
-            secondFactor?: components["schemas"]["SecondFactorPolicyChange"];
-            /** @description Whether a passkey alone signs in; `null`: where `passwordSignIn` is on. */
-            passkeySignIn?: boolean | null;
-            /**
-             * @description Which acts need a proof of the last ten minutes: changes of one's own ways to sign in, or the management of users, providers and rules as well.
-             * @enum {unknown}
-             */
-            stepUp?: "factors" | "management";
-        };
-        /**
-         * PasswordRulesChange
-         * @description A change of :class:`PasswordRules`.
-         */
-        PasswordRulesChange: {
-            /** @description Minimum number of characters. */
-            minLength?: number;
-            /** @description How many of lower case, upper case, digit and other are needed; 0: any. */
-            characterClasses?: number;
-            /** @description Number of former passwords that cannot be used again. */
-            history?: number;
-            /** @description Days after which sign-in reports that a change is due; 0: never. */
-            maxAgeDays?: number;
-        };
-        /**
-         * SessionLengthsChange
-         * @description A change of :class:`SessionLengths`.
-         */
-        SessionLengthsChange: {
-            /** @description A session cookie expires after so many seconds without use. */
-            idleSeconds?: number;
-            /** @description A session ends after so many seconds, even in use. */
-            maxSeconds?: number;
-            /** @description Lifetime of a refresh token, seconds. */
-            refreshSeconds?: number;
-        };
-        /**
-         * BrandingChange
-         * @description A change of :class:`Branding`.
-         */
-        BrandingChange: {
-            /** @description As pages show it; empty: the client's name. */
-            name?: string;
-            /** @description Colour of pages, `#rrggbb` in lower case; empty: the default. */
-            accent?: string;
-        };
-        /**
-         * SecondFactorPolicyChange
-         * @description A change of :class:`SecondFactorPolicy`.
-         */
-        SecondFactorPolicyChange: {
-            /**
-             * @description `off`: no one enrols a second factor, those who have one are still asked; `optional`: users may have one; `required`: all must; `roles`: those with one of `roles` must.
-             * @enum {unknown}
-             */
-            policy?: "off" | "optional" | "required" | "roles";
-            /** @description For the policy `roles`. */
-            roles?: components["schemas"]["Role"][];
-            /** @description Factors that users may enrol. */
-            methods?: ("passkey" | "totp")[];
-            /** @description Days until a due enrolment is part of sign-in; 0 for Admin and User Admin. */
-            graceDays?: number;
-            /** @description Days for which a user may trust a browser; 0: sign-in always asks. */
-            trustedDays?: number;
-        };
-        /** ProviderBody */
-        ProviderBody: {
-            /** @description E-mail domains that this provider owns and vouches for. */
-            domains?: string[];
-            /** @description Creates accounts for people without one. */
-            createUsers?: boolean;
-            groupRoles?: components["schemas"]["GroupRoles"][];
-            /** @description Roles of every user who signs in through this provider. */
-            defaultRoles?: components["schemas"]["Role"][];
-            /** @description Splits a text that holds several groups; empty: one text is one group. */
-            groupSeparator?: string;
-            /** @description Where a sign-in may return to, in addition to the client's own list. */
-            returnAddresses?: string[];
-            /** @description A new sign-in there counts as a recent proof of who someone is even if the provider does not say when the person authenticated; Google does not. */
-            stepUpWithoutTime?: boolean;
-            /**
-             * @description Who answers for the second factor. `trust`: the provider; `claims`: the provider, where its answer holds a value of `amr` or `acr`; `ask`: the client's own policy, as after a password.
-             * @enum {unknown}
-             */
-            secondFactor?: "ask" | "claims" | "trust";
-            /** @description For `claims`: one of these in the claim `amr` is two factors. */
-            amr?: string[];
-            /** @description For `claims`: one of these as `acr`, in `acrs`, or as AuthnContextClassRef is two factors. */
-            acr?: string[];
-            oidc?: components["schemas"]["OidcChange"];
-            saml?: components["schemas"]["SamlChange"];
-            dynamics?: components["schemas"]["DynamicsChange"];
-            entra?: components["schemas"]["EntraChange"];
-            displayName?: string;
-            /** @description System admins only: the operator vouches for the domains, which count without proof. */
-            vouch?: boolean;
-            /** @description In addresses; unique within the client. */
-            name: string;
-            /**
-             * @description `false`: it is made switched off, and lets no one in yet.
-             * @default true
-             */
-            enabled?: boolean;
-        };
-        /**
-         * GroupRoles
-         * @description The roles of one group.
-         */
-        GroupRoles: {
-            /** @description Exactly as the provider sends it. */
-            group: string;
-            roles: components["schemas"]["Role"][];
-        };
-        /** OidcChange */
-        OidcChange: {
-            /** @description Exactly as in its discovery document. */
-            issuer?: string;
-            clientId?: string;
-            scopes?: string[];
-            /**
-             * @description How the client secret is sent; `auto`: as the provider announces.
-             * @enum {unknown}
-             */
-            clientAuthentication?: "auto" | "basic" | "none" | "post";
-            /** @description Claim that holds the groups. */
-            groupClaim?: string;
-            /** @description An address of `domains` counts as verified though `email_verified` is not sent at all. */
-            trustEmail?: boolean;
-            /** @description Audiences besides `clientId` that its ID tokens may name (`aud`). */
-            audiences?: string[];
-            /** @description The shared callback address is used while the provider announces `iss` (RFC 9207). Only an Admin or a system admin sets it; new providers need it not. */
-            sharedCallback?: boolean;
-            clientSecret?: string | null;
-        };
-        /** SamlChange */
-        SamlChange: {
-            entityId?: string;
-            /** @description Signing certificates, base64; any of them may have signed. */
-            certificates?: string[];
-            /** @description Sign-on address, HTTP-Redirect binding. */
-            redirectUrl?: string;
-            /** @description Sign-on address, HTTP-POST binding. */
-            postUrl?: string;
-            /**
-             * @description How requests are sent.
-             * @enum {unknown}
-             */
-            binding?: "post" | "redirect";
-            signRequests?: boolean;
-            /** @description Responses without a request of this server are accepted. */
-            allowIdpInitiated?: boolean;
-            /**
-             * @description Whether a pinned certificate counts past its end.
-             * @enum {unknown}
-             */
-            expiredCertificates?: "accept" | "refuse";
-            attributes?: components["schemas"]["AttributesChange"];
-            /** @description The provider's metadata document (XML); members beside it win. */
-            metadata?: string;
-        };
-        /** AttributesChange */
-        AttributesChange: {
-            email?: string;
-            firstName?: string;
-            lastName?: string;
-            groups?: string;
-            /** @description Identifies the person in place of NameID. */
-            subject?: string;
-        };
-        /** DynamicsChange */
-        DynamicsChange: {
-            /** @description Directory (tenant) id, a GUID. */
-            directory?: string;
-            clientId?: string;
-            /** @description Like `https://contoso.crm.dynamics.com`. */
-            organization?: string;
-            /**
-             * @description Microsoft cloud; empty: the installation's.
-             * @enum {unknown}
-             */
-            cloud?: "" | "china" | "custom" | "global" | "us-dod" | "us-gov";
-            /** @description Claim that holds the groups. */
-            groupClaim?: string;
-            /** @description An address of `domains` counts as verified though Entra does not say so (`xms_edov`). */
-            trustEmail?: boolean;
-            /** @description Audiences besides `clientId` that its ID tokens may name (`aud`). */
-            audiences?: string[];
-            /** @description Microsoft's tokens are stored, encrypted. */
-            keepTokens?: boolean;
-            clientSecret?: string | null;
-        };
-        /** EntraChange */
-        EntraChange: {
-            /** @description Directory (tenant) id, a GUID. */
-            directory?: string;
-            /** @description Client ids of the apps that may call. */
-            applications?: string[];
-            /**
-             * @description Microsoft cloud; empty: the installation's.
-             * @enum {unknown}
-             */
-            cloud?: "" | "china" | "custom" | "global" | "us-dod" | "us-gov";
-            /** @description Tokens for Microsoft Graph count, once Graph accepted them. */
-            graphTokens?: boolean;
-            /** @description Our own application: tokens for it are verified by its directory's keys. */
-            clientId?: string;
-            /** @description Our application's App ID URI, in v1.0 tokens. */
-            appIdUri?: string;
-            /** @description A token for our application must hold one of these. */
-            scopes?: string[];
-            /** @description Graph is asked on behalf of the caller for the profile and the account's state. */
-            askGraph?: boolean;
-            /** @description Guests of the directory may call. */
-            guests?: boolean;
-            /** @description Claim that holds the groups. */
-            groupClaim?: string;
-            /** @description An address of `domains` counts as verified though Entra does not say so (`xms_edov`). */
-            trustEmail?: boolean;
-            clientSecret?: string | null;
         };
         /**
          * ProviderData
@@ -2341,6 +2386,15 @@ export interface components {
             startUrl?: string;
             createdAt: string;
             changedAt: string;
+        };
+        /**
+         * GroupRoles
+         * @description The roles of one group.
+         */
+        GroupRoles: {
+            /** @description Exactly as the provider sends it. */
+            group: string;
+            roles: components["schemas"]["Role"][];
         };
         /**
          * OidcSettings
@@ -2573,38 +2627,6 @@ export interface components {
             items: components["schemas"]["ProviderData"][];
             nextCursor: string | null;
         };
-        /** ProviderChange */
-        ProviderChange: {
-            /** @description E-mail domains that this provider owns and vouches for. */
-            domains?: string[];
-            /** @description Creates accounts for people without one. */
-            createUsers?: boolean;
-            groupRoles?: components["schemas"]["GroupRoles"][];
-            /** @description Roles of every user who signs in through this provider. */
-            defaultRoles?: components["schemas"]["Role"][];
-            /** @description Splits a text that holds several groups; empty: one text is one group. */
-            groupSeparator?: string;
-            /** @description Where a sign-in may return to, in addition to the client's own list. */
-            returnAddresses?: string[];
-            /** @description A new sign-in there counts as a recent proof of who someone is even if the provider does not say when the person authenticated; Google does not. */
-            stepUpWithoutTime?: boolean;
-            /**
-             * @description Who answers for the second factor. `trust`: the provider; `claims`: the provider, where its answer holds a value of `amr` or `acr`; `ask`: the client's own policy, as after a password.
-             * @enum {unknown}
-             */
-            secondFactor?: "ask" | "claims" | "trust";
-            /** @description For `claims`: one of these in the claim `amr` is two factors. */
-            amr?: string[];
-            /** @description For `claims`: one of these as `acr`, in `acrs`, or as AuthnContextClassRef is two factors. */
-            acr?: string[];
-            oidc?: components["schemas"]["OidcChange"];
-            saml?: components["schemas"]["SamlChange"];
-            dynamics?: components["schemas"]["DynamicsChange"];
-            entra?: components["schemas"]["EntraChange"];
-            displayName?: string;
-            /** @description System admins only: the operator vouches for the domains, which count without proof. */
-            vouch?: boolean;
-        };
         /** ExaminedData */
         ExaminedData: {
             works: boolean;
@@ -2612,7 +2634,7 @@ export interface components {
         };
         /**
          * FindingData
-         * @description ``level``: ``ok``, ``note`` or ``bad``.
+         * @description `level`: `ok`, `note` or `bad`.
          */
         FindingData: {
             level: string;
@@ -2620,14 +2642,9 @@ export interface components {
         };
         /** Deleted */
         Deleted: Record<string, never>;
-        /** DomainBody */
-        DomainBody: {
-            /** @description In lower case, like `acme.example`. */
-            domain: string;
-        };
         /**
          * DomainData
-         * @description A claim. It counts while it is `proved` or `failing`. ``message``: why it is not proved, if known.
+         * @description A claim. It counts while it is `proved` or `failing`. `message`: why it is not proved, if known.
          */
         DomainData: {
             domain: string;
@@ -2658,20 +2675,9 @@ export interface components {
             items: components["schemas"]["DomainData"][];
             nextCursor: string | null;
         };
-        /** DirectoryBody */
-        DirectoryBody: {
-            /** @description Directory (tenant) id, a GUID. */
-            directory: string;
-            /**
-             * @description Microsoft cloud; empty: the installation's.
-             * @default
-             * @enum {unknown}
-             */
-            cloud?: "" | "china" | "custom" | "global" | "us-dod" | "us-gov";
-        };
         /**
          * DirectoryData
-         * @description ``proof``: how the claim was proved, null while it is not; ``provedBy``: ``oid`` of the administrator.
+         * @description `proof`: how the claim was proved, null while it is not; `provedBy`: `oid` of the administrator.
          */
         DirectoryData: {
             directory: string;
@@ -2701,8 +2707,8 @@ export interface components {
         Confirmed: Record<string, never>;
         /**
          * InvitationData
-         * @description ``link``: where the user chooses a first password or a provider; ``token``: the same, as ``invitation=`` for the
-         *     address that starts a sign-in at a provider. Returned once; both null where mail is set up. ``sent``: whether the
+         * @description `link`: where the user chooses a first password or a provider; `token`: the same, as `invitation=` for the
+         *     address that starts a sign-in at a provider. Returned once; both null where mail is set up. `sent`: whether the
          *     mail server accepted the e-mail with the link; delivery is retried for an hour.
          */
         InvitationData: {
@@ -2711,14 +2717,9 @@ export interface components {
             sent: boolean;
             expiresAt: string;
         };
-        /** FactorResetBody */
-        FactorResetBody: {
-            /** @description For the audit trail. */
-            reason: string;
-        };
         /**
          * FactorResetData
-         * @description ``factors``: how many were taken away; ``sessions``: how many ended.
+         * @description `factors`: how many were taken away; `sessions`: how many ended.
          */
         FactorResetData: {
             factors: number;
@@ -2749,7 +2750,7 @@ export interface components {
         };
         /**
          * BrandData
-         * @description ``name``: as pages show it. ``logo``, with its size in pixels, and ``stylesheet``: addresses below the public
+         * @description `name`: as pages show it. `logo`, with its size in pixels, and `stylesheet`: addresses below the public
          *     one, null where there is none; they change with their content.
          */
         BrandData: {
@@ -2764,7 +2765,7 @@ export interface components {
             success: false;
             error: {
                 message: string;
-                /** @enum {unknown} */
+                /** @enum {string} */
                 code: "INVALID_CREDENTIALS" | "UNAUTHENTICATED" | "INVALID_TOKEN" | "TOKEN_EXPIRED" | "FORBIDDEN" | "ACCOUNT_DISABLED" | "MFA_REQUIRED" | "REAUTHENTICATION_REQUIRED" | "LICENSE_REQUIRED" | "LICENSE_EXPIRED" | "LICENSE_INVALID" | "VALIDATION_ERROR" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "CONFLICT" | "RATE_LIMITED" | "SSO_FAILED" | "PROVIDER_UNAVAILABLE" | "OVERLOADED" | "INTERNAL_ERROR";
                 requestId: string;
                 details?: {
@@ -2779,6 +2780,26 @@ export interface components {
                 methods?: string[];
             };
         };
+        GraphqlAnswer: {
+            data?: {
+                [key: string]: unknown;
+            } | null;
+            errors?: {
+                message: string;
+                path?: (string | number)[];
+                locations?: {
+                    [key: string]: unknown;
+                }[];
+                extensions: {
+                    code: string;
+                    requestId: string;
+                    details?: {
+                        field: string;
+                        message: string;
+                    }[];
+                };
+            }[];
+        };
     };
     responses: never;
     parameters: never;
@@ -2788,10 +2809,13 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    post_api_client_auth_sign_in: {
+    signIn: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2877,12 +2901,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_refresh: {
+    refreshTokens: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2950,12 +2986,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_sign_out: {
+    signOut: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2974,6 +3022,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -2992,12 +3049,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_sign_out_all: {
+    signOutAll: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3016,6 +3085,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -3025,8 +3103,17 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3036,10 +3123,13 @@ export interface operations {
             };
         };
     };
-    post_api_client_auth_sign_out_others: {
+    signOutOthers: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3058,6 +3148,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -3067,8 +3166,17 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3078,10 +3186,13 @@ export interface operations {
             };
         };
     };
-    get_api_client_auth_sessions: {
+    listSessions: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3100,6 +3211,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -3118,12 +3238,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    delete_api_client_auth_sessions_id: {
+    deleteSession: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 id: string;
             };
@@ -3144,6 +3276,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -3153,7 +3294,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3171,12 +3312,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_password: {
+    changePassword: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3217,7 +3370,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3262,12 +3415,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_auth_me: {
+    getMe: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3284,6 +3449,15 @@ export interface operations {
                         success: true;
                         data: components["schemas"]["MeData"];
                     };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
                 };
             };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
@@ -3304,12 +3478,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    patch_api_client_auth_me: {
+    updateMe: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3377,14 +3563,26 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_discover: {
+    discoverProviders: {
         parameters: {
             query?: {
                 client?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3434,9 +3632,18 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_auth_oidc: {
+    startOidcSignIn: {
         parameters: {
             query?: {
                 provider?: string;
@@ -3448,15 +3655,20 @@ export interface operations {
                 loginHint?: string;
                 s?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Success */
+            /** @description The browser goes on */
             302: {
                 headers: {
+                    /** @description The next address of the browser. */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3468,6 +3680,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `SSO_FAILED` */
@@ -3477,6 +3690,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `ACCOUNT_DISABLED` */
@@ -3486,6 +3700,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `NOT_FOUND` */
@@ -3495,6 +3710,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `RATE_LIMITED` */
@@ -3504,6 +3720,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `PROVIDER_UNAVAILABLE` */
@@ -3513,11 +3730,22 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
         };
     };
-    get_api_client_auth_okta_saml: {
+    startSamlSignIn: {
         parameters: {
             query?: {
                 provider?: string;
@@ -3529,15 +3757,29 @@ export interface operations {
                 loginHint?: string;
                 s?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Success */
+            /** @description A page that goes on */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html": string;
+                };
+            };
+            /** @description The browser goes on */
             302: {
                 headers: {
+                    /** @description The next address of the browser. */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3549,6 +3791,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `SSO_FAILED` */
@@ -3558,6 +3801,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `ACCOUNT_DISABLED` */
@@ -3567,6 +3811,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `NOT_FOUND` */
@@ -3576,6 +3821,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `RATE_LIMITED` */
@@ -3585,6 +3831,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `PROVIDER_UNAVAILABLE` */
@@ -3594,22 +3841,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
         };
     };
-    post_api_client_auth_okta_saml: {
+    signInWithSaml: {
         parameters: {
             query?: {
                 client?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
                 "application/json": components["schemas"]["SamlBody"];
+                "application/x-www-form-urlencoded": components["schemas"]["SamlForm"];
             };
         };
         responses: {
@@ -3626,6 +3888,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description The browser goes on */
+            303: {
+                headers: {
+                    /** @description The next address of the browser. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description `VALIDATION_ERROR` */
             400: {
                 headers: {
@@ -3633,6 +3904,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `MFA_REQUIRED`, `SSO_FAILED` */
@@ -3642,6 +3914,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `ACCOUNT_DISABLED` */
@@ -3651,6 +3924,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `PAYLOAD_TOO_LARGE` */
@@ -3660,6 +3934,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `UNSUPPORTED_MEDIA_TYPE` */
@@ -3669,6 +3944,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `RATE_LIMITED` */
@@ -3678,6 +3954,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `PROVIDER_UNAVAILABLE` */
@@ -3687,6 +3964,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `OVERLOADED` */
@@ -3696,11 +3974,22 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
         };
     };
-    get_api_client_auth_ms_dynamics: {
+    startDynamicsSignIn: {
         parameters: {
             query?: {
                 provider?: string;
@@ -3712,15 +4001,20 @@ export interface operations {
                 loginHint?: string;
                 s?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Success */
+            /** @description The browser goes on */
             302: {
                 headers: {
+                    /** @description The next address of the browser. */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3732,6 +4026,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `SSO_FAILED` */
@@ -3741,6 +4036,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `ACCOUNT_DISABLED` */
@@ -3750,6 +4046,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `NOT_FOUND` */
@@ -3759,6 +4056,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `RATE_LIMITED` */
@@ -3768,6 +4066,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `PROVIDER_UNAVAILABLE` */
@@ -3777,17 +4076,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
         };
     };
-    get_api_client_auth_okta_saml_metadata: {
+    getSamlMetadata: {
         parameters: {
             query?: {
                 client?: string;
                 provider?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3798,7 +4111,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/samlmetadata+xml": string;
+                };
             };
             /** @description `VALIDATION_ERROR` */
             400: {
@@ -3818,12 +4133,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_exchange: {
+    exchangeCode: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3891,9 +4218,18 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_auth_oidc_callback_client_provider: {
+    endOidcSignIn: {
         parameters: {
             query?: {
                 state?: string;
@@ -3902,7 +4238,10 @@ export interface operations {
                 error?: string;
                 error_description?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 client: string;
                 provider: string;
@@ -3911,9 +4250,20 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Success */
+            /** @description The browser goes on */
             302: {
                 headers: {
+                    /** @description The next address of the browser. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The browser goes on */
+            303: {
+                headers: {
+                    /** @description The next address of the browser. */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3925,6 +4275,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `MFA_REQUIRED`, `SSO_FAILED` */
@@ -3934,6 +4285,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `ACCOUNT_DISABLED` */
@@ -3943,6 +4295,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `PROVIDER_UNAVAILABLE` */
@@ -3952,11 +4305,22 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
         };
     };
-    get_api_client_auth_oidc_callback: {
+    endSharedOidcSignIn: {
         parameters: {
             query?: {
                 state?: string;
@@ -3965,15 +4329,29 @@ export interface operations {
                 error?: string;
                 error_description?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Success */
+            /** @description The browser goes on */
             302: {
                 headers: {
+                    /** @description The next address of the browser. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The browser goes on */
+            303: {
+                headers: {
+                    /** @description The next address of the browser. */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3985,6 +4363,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `MFA_REQUIRED`, `SSO_FAILED` */
@@ -3994,6 +4373,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `ACCOUNT_DISABLED` */
@@ -4003,6 +4383,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `PROVIDER_UNAVAILABLE` */
@@ -4012,11 +4393,22 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
         };
     };
-    get_api_client_auth_ms_dynamics_callback: {
+    endDynamicsSignIn: {
         parameters: {
             query?: {
                 state?: string;
@@ -4025,15 +4417,29 @@ export interface operations {
                 error?: string;
                 error_description?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Success */
+            /** @description The browser goes on */
             302: {
                 headers: {
+                    /** @description The next address of the browser. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The browser goes on */
+            303: {
+                headers: {
+                    /** @description The next address of the browser. */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4045,6 +4451,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `MFA_REQUIRED`, `SSO_FAILED` */
@@ -4054,6 +4461,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `ACCOUNT_DISABLED` */
@@ -4063,6 +4471,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
             /** @description `PROVIDER_UNAVAILABLE` */
@@ -4072,14 +4481,28 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                    "text/html": string;
                 };
             };
         };
     };
-    get_api_client_auth_identities: {
+    listIdentities: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4096,6 +4519,15 @@ export interface operations {
                         success: true;
                         data: components["schemas"]["IdentitiesData"];
                     };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
                 };
             };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
@@ -4116,12 +4548,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_identities: {
+    startLinkingIdentity: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4162,7 +4606,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4216,12 +4660,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_identities_token: {
+    linkIdentityByToken: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4262,7 +4718,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN`, `ACCOUNT_DISABLED` */
+            /** @description `FORBIDDEN`, `ACCOUNT_DISABLED`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4316,12 +4772,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    delete_api_client_auth_identities_id: {
+    deleteIdentity: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 id: string;
             };
@@ -4342,6 +4810,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -4351,7 +4828,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4378,12 +4855,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_link: {
+    readLink: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4442,12 +4931,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_invitations_accept: {
+    acceptInvitation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4542,12 +5043,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_password_reset: {
+    resetPassword: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4642,12 +5155,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_password_forgot: {
+    forgotPassword: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4706,12 +5231,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_link_start: {
+    startSignInWithLink: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4797,14 +5334,26 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_auth_okta_saml_form: {
+    getSamlForm: {
         parameters: {
             query?: {
                 state?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4815,7 +5364,9 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/html": string;
+                };
             };
             /** @description `VALIDATION_ERROR` */
             400: {
@@ -4835,12 +5386,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_email: {
+    changeEmail: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4881,7 +5444,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -4935,12 +5498,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_email_confirm: {
+    confirmEmail: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5017,12 +5592,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_email_undo: {
+    undoEmail: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5099,12 +5686,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_directories_directory_prove: {
+    proveDirectory: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 directory: string;
             };
@@ -5147,7 +5746,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -5201,9 +5800,18 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_auth_directory_callback: {
+    endDirectoryProof: {
         parameters: {
             query?: {
                 state?: string;
@@ -5212,15 +5820,20 @@ export interface operations {
                 error?: string;
                 error_description?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Success */
+            /** @description The browser goes on */
             302: {
                 headers: {
+                    /** @description The next address of the browser. */
+                    Location?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -5261,16 +5874,28 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_graphql: {
+    graphqlByGet: {
         parameters: {
             query: {
                 query: string;
                 variables?: string;
                 operationName?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5282,26 +5907,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        data?: {
-                            [key: string]: unknown;
-                        } | null;
-                        errors?: {
-                            message: string;
-                            path?: unknown[];
-                            locations?: {
-                                [key: string]: unknown;
-                            }[];
-                            extensions: {
-                                code: string;
-                                requestId: string;
-                                details?: {
-                                    field: string;
-                                    message: string;
-                                }[];
-                            };
-                        }[];
-                    };
+                    "application/json": components["schemas"]["GraphqlAnswer"];
                 };
             };
             /** @description `VALIDATION_ERROR` */
@@ -5310,26 +5916,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        data?: {
-                            [key: string]: unknown;
-                        } | null;
-                        errors?: {
-                            message: string;
-                            path?: unknown[];
-                            locations?: {
-                                [key: string]: unknown;
-                            }[];
-                            extensions: {
-                                code: string;
-                                requestId: string;
-                                details?: {
-                                    field: string;
-                                    message: string;
-                                }[];
-                            };
-                        }[];
-                    };
+                    "application/json": components["schemas"]["GraphqlAnswer"];
                 };
             };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
@@ -5338,26 +5925,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        data?: {
-                            [key: string]: unknown;
-                        } | null;
-                        errors?: {
-                            message: string;
-                            path?: unknown[];
-                            locations?: {
-                                [key: string]: unknown;
-                            }[];
-                            extensions: {
-                                code: string;
-                                requestId: string;
-                                details?: {
-                                    field: string;
-                                    message: string;
-                                }[];
-                            };
-                        }[];
-                    };
+                    "application/json": components["schemas"]["GraphqlAnswer"];
                 };
             };
             /** @description `FORBIDDEN` */
@@ -5366,26 +5934,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        data?: {
-                            [key: string]: unknown;
-                        } | null;
-                        errors?: {
-                            message: string;
-                            path?: unknown[];
-                            locations?: {
-                                [key: string]: unknown;
-                            }[];
-                            extensions: {
-                                code: string;
-                                requestId: string;
-                                details?: {
-                                    field: string;
-                                    message: string;
-                                }[];
-                            };
-                        }[];
-                    };
+                    "application/json": components["schemas"]["GraphqlAnswer"];
                 };
             };
             /** @description `METHOD_NOT_ALLOWED` */
@@ -5394,34 +5943,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        data?: {
-                            [key: string]: unknown;
-                        } | null;
-                        errors?: {
-                            message: string;
-                            path?: unknown[];
-                            locations?: {
-                                [key: string]: unknown;
-                            }[];
-                            extensions: {
-                                code: string;
-                                requestId: string;
-                                details?: {
-                                    field: string;
-                                    message: string;
-                                }[];
-                            };
-                        }[];
-                    };
+                    "application/json": components["schemas"]["GraphqlAnswer"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphqlAnswer"];
                 };
             };
         };
     };
-    post_api_client_graphql: {
+    graphql: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5444,26 +5986,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        data?: {
-                            [key: string]: unknown;
-                        } | null;
-                        errors?: {
-                            message: string;
-                            path?: unknown[];
-                            locations?: {
-                                [key: string]: unknown;
-                            }[];
-                            extensions: {
-                                code: string;
-                                requestId: string;
-                                details?: {
-                                    field: string;
-                                    message: string;
-                                }[];
-                            };
-                        }[];
-                    };
+                    "application/json": components["schemas"]["GraphqlAnswer"];
                 };
             };
             /** @description `VALIDATION_ERROR` */
@@ -5472,26 +5995,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        data?: {
-                            [key: string]: unknown;
-                        } | null;
-                        errors?: {
-                            message: string;
-                            path?: unknown[];
-                            locations?: {
-                                [key: string]: unknown;
-                            }[];
-                            extensions: {
-                                code: string;
-                                requestId: string;
-                                details?: {
-                                    field: string;
-                                    message: string;
-                                }[];
-                            };
-                        }[];
-                    };
+                    "application/json": components["schemas"]["GraphqlAnswer"];
                 };
             };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
@@ -5500,26 +6004,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        data?: {
-                            [key: string]: unknown;
-                        } | null;
-                        errors?: {
-                            message: string;
-                            path?: unknown[];
-                            locations?: {
-                                [key: string]: unknown;
-                            }[];
-                            extensions: {
-                                code: string;
-                                requestId: string;
-                                details?: {
-                                    field: string;
-                                    message: string;
-                                }[];
-                            };
-                        }[];
-                    };
+                    "application/json": components["schemas"]["GraphqlAnswer"];
                 };
             };
             /** @description `FORBIDDEN` */
@@ -5528,26 +6013,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        data?: {
-                            [key: string]: unknown;
-                        } | null;
-                        errors?: {
-                            message: string;
-                            path?: unknown[];
-                            locations?: {
-                                [key: string]: unknown;
-                            }[];
-                            extensions: {
-                                code: string;
-                                requestId: string;
-                                details?: {
-                                    field: string;
-                                    message: string;
-                                }[];
-                            };
-                        }[];
-                    };
+                    "application/json": components["schemas"]["GraphqlAnswer"];
                 };
             };
             /** @description `PAYLOAD_TOO_LARGE` */
@@ -5556,26 +6022,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        data?: {
-                            [key: string]: unknown;
-                        } | null;
-                        errors?: {
-                            message: string;
-                            path?: unknown[];
-                            locations?: {
-                                [key: string]: unknown;
-                            }[];
-                            extensions: {
-                                code: string;
-                                requestId: string;
-                                details?: {
-                                    field: string;
-                                    message: string;
-                                }[];
-                            };
-                        }[];
-                    };
+                    "application/json": components["schemas"]["GraphqlAnswer"];
                 };
             };
             /** @description `UNSUPPORTED_MEDIA_TYPE` */
@@ -5584,42 +6031,103 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        data?: {
-                            [key: string]: unknown;
-                        } | null;
-                        errors?: {
-                            message: string;
-                            path?: unknown[];
-                            locations?: {
-                                [key: string]: unknown;
-                            }[];
-                            extensions: {
-                                code: string;
-                                requestId: string;
-                                details?: {
-                                    field: string;
-                                    message: string;
-                                }[];
-                            };
-                        }[];
-                    };
+                    "application/json": components["schemas"]["GraphqlAnswer"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphqlAnswer"];
                 };
             };
         };
     };
-    post_api_client_files: {
+    getGraphqlSchema: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    uploadFile: {
         parameters: {
             query: {
                 name: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody: {
             content: {
-                "*/*": string;
+                "image/jpeg": string;
+                "image/png": string;
+                "image/webp": string;
+                "image/heic": string;
+                "video/mp4": string;
+                "video/webm": string;
+                "audio/mpeg": string;
+                "application/pdf": string;
+                "text/plain": string;
+                "text/csv": string;
             };
         };
         responses: {
@@ -5690,12 +6198,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_files_file: {
+    downloadFile: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 file: string;
             };
@@ -5709,7 +6229,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "*/*": string;
+                    "image/jpeg": string;
+                    "image/png": string;
+                    "image/webp": string;
+                    "image/heic": string;
+                    "video/mp4": string;
+                    "video/webm": string;
+                    "audio/mpeg": string;
+                    "application/pdf": string;
+                    "text/plain": string;
+                    "text/csv": string;
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
                 };
             };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
@@ -5748,9 +6286,18 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_audit: {
+    listAuditEvents: {
         parameters: {
             query?: {
                 sort?: "" | "TIME" | "TIME_DESC";
@@ -5764,7 +6311,10 @@ export interface operations {
                 first?: number;
                 after?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5810,9 +6360,18 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_audit_export: {
+    exportAuditEvents: {
         parameters: {
             query: {
                 sort?: "" | "TIME" | "TIME_DESC";
@@ -5825,7 +6384,10 @@ export interface operations {
                 to?: string;
                 format: "csv" | "jsonl";
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5837,7 +6399,8 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "*/*": string;
+                    "text/csv": string;
+                    "application/jsonl": string;
                 };
             };
             /** @description `VALIDATION_ERROR` */
@@ -5858,8 +6421,17 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5869,10 +6441,13 @@ export interface operations {
             };
         };
     };
-    post_api_client_auth_sign_in_continue: {
+    continueSignIn: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5958,12 +6533,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_sign_in_enrol: {
+    enrolAtSignIn: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6031,12 +6618,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_auth_second_factors: {
+    getSecondFactors: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6053,6 +6652,15 @@ export interface operations {
                         success: true;
                         data: components["schemas"]["FactorsData"];
                     };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
                 };
             };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
@@ -6073,12 +6681,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_second_factors_totp: {
+    beginTotp: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6115,8 +6735,17 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6126,10 +6755,13 @@ export interface operations {
             };
         };
     };
-    delete_api_client_auth_second_factors_totp: {
+    deleteTotp: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6148,6 +6780,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -6157,7 +6798,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6184,12 +6825,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_second_factors_totp_confirm: {
+    confirmTotp: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6230,7 +6883,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6266,12 +6919,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_second_factors_recovery_codes: {
+    createRecoveryCodes: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6290,6 +6955,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -6299,7 +6973,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6317,12 +6991,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    delete_api_client_auth_second_factors_trusted: {
+    deleteTrustedBrowsers: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6341,6 +7027,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -6350,8 +7045,17 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6361,10 +7065,13 @@ export interface operations {
             };
         };
     };
-    delete_api_client_auth_second_factors_trusted_id: {
+    deleteTrustedBrowser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 id: string;
             };
@@ -6385,6 +7092,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -6394,7 +7110,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6412,12 +7128,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_sign_in_passkey_options: {
+    getPasskeySignInOptions: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6494,12 +7222,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_sign_in_passkey: {
+    signInWithPasskey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6585,12 +7325,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_passkeys_options: {
+    getNewPasskeyOptions: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6627,7 +7379,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6645,12 +7397,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_passkeys: {
+    createPasskey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6691,7 +7455,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6727,12 +7491,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    delete_api_client_auth_passkeys_id: {
+    deletePasskey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 id: string;
             };
@@ -6753,6 +7529,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -6762,7 +7547,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6789,12 +7574,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    patch_api_client_auth_passkeys_id: {
+    updatePasskey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 id: string;
             };
@@ -6837,7 +7634,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -6873,12 +7670,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_reauthenticate: {
+    reauthenticate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6973,12 +7782,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_reauthenticate_options: {
+    getReauthenticationOptions: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6995,6 +7816,15 @@ export interface operations {
                         success: true;
                         data: components["schemas"]["OptionsData"];
                     };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
                 };
             };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
@@ -7024,12 +7854,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_auth_reauthenticate_provider: {
+    reauthenticateAtProvider: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7124,62 +7966,28 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_settings: {
+    getSettings: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @constant */
-                        success: true;
-                        data: components["schemas"]["StoredSettings"];
-                    };
-                };
-            };
-            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `FORBIDDEN` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-        };
-    };
-    patch_api_client_settings: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["TenantSettingsChange"];
-            };
-        };
         responses: {
             /** @description Success */
             200: {
@@ -7221,6 +8029,73 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    updateSettings: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantSettingsChange"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["StoredSettings"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `PAYLOAD_TOO_LARGE` */
             413: {
                 headers: {
@@ -7239,9 +8114,18 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_providers: {
+    listProviders: {
         parameters: {
             query?: {
                 first?: number;
@@ -7251,7 +8135,10 @@ export interface operations {
                 kind?: "" | "dynamics" | "entra" | "oidc" | "saml";
                 state?: "" | "off" | "on";
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7306,12 +8193,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_providers: {
+    createProvider: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7323,6 +8222,107 @@ export interface operations {
         responses: {
             /** @description Success */
             201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["ProviderData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    getProvider: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7370,26 +8370,8 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `CONFLICT` */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `PAYLOAD_TOO_LARGE` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `UNSUPPORTED_MEDIA_TYPE` */
-            415: {
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7399,63 +8381,13 @@ export interface operations {
             };
         };
     };
-    get_api_client_providers_provider: {
+    deleteProvider: {
         parameters: {
             query?: never;
-            header?: never;
-            path: {
-                provider: string;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
             };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @constant */
-                        success: true;
-                        data: components["schemas"]["ProviderData"];
-                    };
-                };
-            };
-            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `FORBIDDEN` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `NOT_FOUND` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-        };
-    };
-    delete_api_client_providers_provider: {
-        parameters: {
-            query?: never;
-            header?: never;
             path: {
                 provider: string;
             };
@@ -7476,6 +8408,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -7485,7 +8426,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7503,12 +8444,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    patch_api_client_providers_provider: {
+    updateProvider: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 provider: string;
             };
@@ -7551,7 +8504,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7596,12 +8549,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_providers_provider_switch_off: {
+    switchProviderOff: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 provider: string;
             };
@@ -7622,6 +8587,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -7631,7 +8605,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7658,12 +8632,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_providers_provider_switch_on: {
+    switchProviderOn: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 provider: string;
             };
@@ -7684,6 +8670,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -7693,7 +8688,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7720,12 +8715,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_providers_provider_rotate_key: {
+    rotateProviderKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 provider: string;
             };
@@ -7746,6 +8753,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -7755,7 +8771,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7782,12 +8798,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_providers_provider_test: {
+    testProvider: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 provider: string;
             };
@@ -7808,6 +8836,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -7817,7 +8854,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -7835,9 +8872,18 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_domains: {
+    listDomains: {
         parameters: {
             query?: {
                 first?: number;
@@ -7846,7 +8892,10 @@ export interface operations {
                 sort?: "ID" | "ID_DESC";
                 state?: "" | "failing" | "lapsed" | "pending" | "proved";
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7901,12 +8950,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_domains: {
+    createDomain: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -7918,6 +8979,107 @@ export interface operations {
         responses: {
             /** @description Success */
             201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["DomainData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    getDomain: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7965,26 +9127,8 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `CONFLICT` */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `PAYLOAD_TOO_LARGE` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `UNSUPPORTED_MEDIA_TYPE` */
-            415: {
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7994,63 +9138,13 @@ export interface operations {
             };
         };
     };
-    get_api_client_domains_domain: {
+    deleteDomain: {
         parameters: {
             query?: never;
-            header?: never;
-            path: {
-                domain: string;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
             };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @constant */
-                        success: true;
-                        data: components["schemas"]["DomainData"];
-                    };
-                };
-            };
-            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `FORBIDDEN` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `NOT_FOUND` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-        };
-    };
-    delete_api_client_domains_domain: {
-        parameters: {
-            query?: never;
-            header?: never;
             path: {
                 domain: string;
             };
@@ -8071,6 +9165,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -8080,7 +9183,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8098,12 +9201,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_domains_domain_check: {
+    checkDomain: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 domain: string;
             };
@@ -8124,6 +9239,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -8133,7 +9257,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8169,9 +9293,18 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_directories: {
+    listDirectories: {
         parameters: {
             query?: {
                 first?: number;
@@ -8180,7 +9313,10 @@ export interface operations {
                 sort?: "CLAIMED" | "CLAIMED_DESC" | "DIRECTORY" | "DIRECTORY_DESC";
                 state?: "" | "pending" | "proved";
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8235,12 +9371,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_directories: {
+    createDirectory: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -8252,6 +9400,107 @@ export interface operations {
         responses: {
             /** @description Success */
             201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["DirectoryData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    getDirectory: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                directory: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8299,26 +9548,8 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `CONFLICT` */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `PAYLOAD_TOO_LARGE` */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `UNSUPPORTED_MEDIA_TYPE` */
-            415: {
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8328,63 +9559,13 @@ export interface operations {
             };
         };
     };
-    get_api_client_directories_directory: {
+    deleteDirectory: {
         parameters: {
             query?: never;
-            header?: never;
-            path: {
-                directory: string;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
             };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @constant */
-                        success: true;
-                        data: components["schemas"]["DirectoryData"];
-                    };
-                };
-            };
-            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `FORBIDDEN` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `NOT_FOUND` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-        };
-    };
-    delete_api_client_directories_directory: {
-        parameters: {
-            query?: never;
-            header?: never;
             path: {
                 directory: string;
             };
@@ -8405,6 +9586,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -8414,7 +9604,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8432,9 +9622,18 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_users_user_identities: {
+    listUserIdentities: {
         parameters: {
             query?: {
                 first?: number;
@@ -8443,7 +9642,10 @@ export interface operations {
                 sort?: "CREATED" | "CREATED_DESC" | "ID" | "ID_DESC";
                 how?: "" | "consent" | "created" | "created-unvouched" | "directory" | "domain" | "invitation";
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 user: string;
             };
@@ -8500,12 +9702,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    delete_api_client_users_user_identities_identity: {
+    deleteUserIdentity: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 user: string;
                 identity: string;
@@ -8527,6 +9741,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -8536,7 +9759,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8554,12 +9777,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_users_user_identities_identity_confirm: {
+    confirmUserIdentity: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 user: string;
                 identity: string;
@@ -8581,6 +9816,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -8590,7 +9834,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8608,12 +9852,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_users_user_invitation: {
+    inviteUser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 user: string;
             };
@@ -8634,6 +9890,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -8643,7 +9908,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8679,12 +9944,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    post_api_client_users_user_factors_reset: {
+    resetUserFactors: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 user: string;
             };
@@ -8727,7 +10004,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8763,9 +10040,18 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_users_user_sessions: {
+    listUserSessions: {
         parameters: {
             query?: {
                 first?: number;
@@ -8775,7 +10061,10 @@ export interface operations {
                 state?: "all" | "open" | "over";
                 method?: string;
             };
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 user: string;
             };
@@ -8832,12 +10121,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    delete_api_client_users_user_sessions: {
+    deleteUserSessions: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 user: string;
             };
@@ -8858,6 +10159,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -8867,7 +10177,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8885,12 +10195,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    delete_api_client_users_user_sessions_session: {
+    deleteUserSession: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path: {
                 user: string;
                 session: string;
@@ -8912,6 +10234,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -8921,7 +10252,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -8939,71 +10270,28 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    get_api_client_branding: {
+    getBranding: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
-        responses: {
-            /** @description Success */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @constant */
-                        success: true;
-                        data: components["schemas"]["BrandData"];
-                    };
-                };
-            };
-            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `FORBIDDEN` */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-            /** @description `NOT_FOUND` */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Failure"];
-                };
-            };
-        };
-    };
-    put_api_client_branding_logo: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "*/*": string;
-            };
-        };
         responses: {
             /** @description Success */
             200: {
@@ -9054,6 +10342,82 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    setBrandingLogo: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/png": string;
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["BrandData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `PAYLOAD_TOO_LARGE` */
             413: {
                 headers: {
@@ -9072,12 +10436,24 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
         };
     };
-    delete_api_client_branding_logo: {
+    deleteBrandingLogo: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -9096,6 +10472,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
             /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
             401: {
                 headers: {
@@ -9105,7 +10490,7 @@ export interface operations {
                     "application/json": components["schemas"]["Failure"];
                 };
             };
-            /** @description `FORBIDDEN` */
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -9116,6 +10501,15 @@ export interface operations {
             };
             /** @description `NOT_FOUND` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
                 headers: {
                     [name: string]: unknown;
                 };
