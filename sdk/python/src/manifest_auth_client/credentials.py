@@ -119,13 +119,14 @@ class _Key:
 
     def __init__(self, key: str | bytes | Mapping[str, Any], key_id: str | None) -> None:
         from joserfc import jwk  # an extra: only private keys need it
+        from joserfc.errors import JoseError
 
         self._key: Any = None
         if isinstance(key, Mapping):
             self._key = jwk.import_key(dict(key))
         else:
             for kind in (jwk.ECKey, jwk.RSAKey):
-                with contextlib.suppress(ValueError):
+                with contextlib.suppress(ValueError, JoseError):
                     self._key = self._key or kind.import_key(key)
         if self._key is None or self._key.key_type not in ("EC", "RSA") or not self._key.is_private:
             raise ValueError("this is no private key of kind EC or RSA")

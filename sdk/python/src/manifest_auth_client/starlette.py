@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 
 from manifest_auth_client._failure import ManifestAuthError
+from manifest_auth_client.credentials import OAuthError
 from manifest_auth_client.errors import Forbidden, InvalidToken, Overloaded, Unauthenticated
 from manifest_auth_client.verifier import Caller, TokenVerifier
 
@@ -95,7 +96,7 @@ def refuse(conn: HTTPConnection, failed: Exception) -> JSONResponse:
 
 async def caller_of(conn: HTTPConnection, verifier: TokenVerifier, permission: str | None = None) -> Caller:
     """Who shows the bearer of a request. Raises Unauthenticated, InvalidToken, Forbidden, and Overloaded where the
-    server is not to be reached: without an answer no one is let in.
+    server gives no answer, or not to us: then no one is let in.
 
     >>> scope = {"type": "http", "headers": [(b"authorization", f"Bearer {token}".encode())]}
     >>> asyncio.run(caller_of(HTTPConnection(scope), verifier)).username
@@ -109,7 +110,7 @@ async def caller_of(conn: HTTPConnection, verifier: TokenVerifier, permission: s
         raise InvalidToken()
     try:
         caller = await verifier.averify(token.strip())
-    except httpx2.HTTPError as failed:
+    except (httpx2.HTTPError, OAuthError) as failed:
         raise Overloaded(retry_after=1) from failed
     if permission is not None and permission not in caller.permissions:
         raise Forbidden()

@@ -103,7 +103,9 @@ class TokenVerifier:
         self._lock = threading.Lock()
 
     def verify(self, token: str) -> Caller:
-        """Who shows it. Raises InvalidToken."""
+        """Who shows it. Raises InvalidToken, and OAuthError where ``credentials`` may not ask."""
+        if not token or not token.isascii():
+            raise InvalidToken
         if self._keys is not None:
             claims = self._keys.claims(token, self._fetch)
             return self._caller(claims)
@@ -114,6 +116,8 @@ class TokenVerifier:
 
     async def averify(self, token: str) -> Caller:
         """The same for tasks of asyncio."""
+        if not token or not token.isascii():
+            raise InvalidToken
         if self._keys is not None:
             return await asyncio.to_thread(self.verify, token) if self._keys.lacks(token) else self.verify(token)
         if (known := self._known(token)) is not None:

@@ -117,6 +117,7 @@ class FakeManifestAuth:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
         status, headers, content = self._answer(scope["method"], scope["path"], httpx2.Headers(scope["headers"]), body)
+        headers["content-length"] = str(len(content))
         lines = [(name.encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": lines})
         await send({"type": "http.response.body", "body": content})

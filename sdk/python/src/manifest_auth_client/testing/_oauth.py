@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_plus
@@ -47,7 +48,7 @@ def _proves(asked: Asked, service: FakeService, jwks: dict[str, Any], assertion:
         found = jwt.decode(assertion, jwk.KeySet.import_key_set(jwks), ["ES256", "PS256", "RS256"])  # type: ignore[arg-type]
     except (JoseError, ValueError):
         return False
-    claims, now = found.claims, asked.state.now
+    claims, now = found.claims, time.time()  # the clock of who signed it, which no test moves
     names = claims.get("iss") == claims.get("sub") == service.client_id and claims.get("aud") == asked.state.base_url
     is_new = claims.get("jti") and claims["jti"] not in asked.state.used
     asked.state.used.add(str(claims.get("jti")))

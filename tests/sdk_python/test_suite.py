@@ -1,0 +1,24 @@
+"""The library by its wheel: one suite against the stand-in, and against the server on both stores."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sdk_python.environment import run_suite
+
+#: What needs no server but the stand-in, or none at all.
+_ALONE = ("test_origins.py", "test_machines.py", "test_verifier.py", "test_frameworks.py")
+
+
+def test_the_suite_passes_with_the_stand_in() -> None:
+    run_suite(seconds=110)
+
+
+def test_the_suite_passes_with_the_server(server: dict[str, str]) -> None:
+    run_suite(*(f"--ignore={name}" for name in _ALONE), seconds=110, **server)
+
+
+@pytest.mark.endurance
+@pytest.mark.timeout(600)
+def test_a_thousand_rotations_by_five_processes_and_fifty_kills(server: dict[str, str]) -> None:
+    run_suite("test_stores.py", "-o", "timeout=500", seconds=550, SDK_ROTATIONS="1000", SDK_KILLS="50", **server)
