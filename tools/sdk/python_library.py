@@ -18,7 +18,9 @@ def build(folder: Path) -> None:
     """Puts ``manifest_auth_client-*.whl`` and ``.tar.gz`` into a folder."""
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder.resolve())]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": _LONG_AGO}
-    subprocess.run(command, cwd=SOURCE, env=environment, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, cwd=SOURCE, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(done.stdout + done.stderr)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Credentials go to the server and to listed origins, and to no other host, whoever asks for it."""
+"""Credentials go to the server and to listed origins, and to no other host, also by redirects."""
 
 from __future__ import annotations
 

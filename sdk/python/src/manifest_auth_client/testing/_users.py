@@ -15,6 +15,7 @@ from manifest_auth_client.errors import (
     InvalidCredentials,
     InvalidToken,
     MfaRequired,
+    SsoFailed,
     Unauthenticated,
     ValidationError,
 )
@@ -107,7 +108,7 @@ def _continue(asked: Asked) -> dict[str, Any]:
 def _exchange(asked: Asked) -> dict[str, Any]:
     user = asked.state.codes.pop(asked.text("code"), None)
     if user is None:
-        raise InvalidToken
+        raise SsoFailed("The code is not valid any more")
     return _begun(asked, user)
 
 
