@@ -9,7 +9,9 @@ from typing import Any
 
 import pyotp
 import pytest
+from joserfc.jwk import ECKey
 
+from manifest_auth.api.all_routes import ROUTES
 from tests.processes.node_client import AUTH, Node
 from tests.support.server import DEMO_PASSWORD, start, stop
 
@@ -17,6 +19,8 @@ collect_ignore = ["suite"]  # it runs in an environment of its own
 GUARDED = "guarded@acme.example"
 EXPIRED = 40  # sessions whose access token has ended: a test takes one
 _FAR = 4_000_000_000.0
+#: The suite's contract for machines runs against the server as soon as it has OAuth for service accounts.
+HAS_MACHINES = any(route.path == "/oauth2/token" for route in ROUTES)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +44,26 @@ def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         for pair in pairs
     ]
     given = {"base_url": running.base, "expired": expired, "proofs": _second_factor(Node(running))}
+    if HAS_MACHINES:
+        given["service"] = _machine(Node(running))
     yield {"SDK_SERVER": json.dumps(given)}
     stop(running)
+
+
+def _machine(node: Node) -> dict[str, Any]:
+    """Makes a service account with every kind of credential."""
+    token = node.sign_in("admin@acme.example")["token"]
+    key = ECKey.generate_key("P-256", {"kid": "one"})
+    jwks = {"keys": [key.as_dict(private=False)]}
+    body = {"name": "robot", "roles": ["Viewer"], "scopes": ["users:read", "jobs:read"], "mayIntrospect": True}
+    base = "/api/client/service-accounts"
+    made = node.post(base, {**body, "jwks": jwks}, token=token).json()["data"]
+    return {
+        "client_id": made["oauthClientId"],
+        "key": node.post(f"{base}/{made['id']}/keys", {}, token=token).json()["data"]["key"],
+        "secret": node.post(f"{base}/{made['id']}/secrets", {}, token=token).json()["data"]["secret"],
+        "private_key": key.as_dict(private=True),
+    }
 
 
 def _second_factor(node: Node) -> list[dict[str, str]]:

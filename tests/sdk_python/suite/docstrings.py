@@ -51,7 +51,7 @@ def names(tmp_path: Path) -> dict[str, Any]:
     """What the examples find there."""
     fake = FakeManifestAuth(URL)
     fake.add_user("ada@acme.example", "kestrel-harbor-21", roles=["Author"])
-    service = fake.add_service("robot", ["users:read"])
+    service = fake.add_service("robot", scopes=["users:read"], may_introspect=True)
     connection = Connection(URL, transport=fake.transport)
     machine = ClientCredentials(URL, service.client_id, secret=service.secret, connection=connection)
     auth = ManifestAuth(URL, client="acme", transport=fake.transport)

@@ -15,7 +15,7 @@ def main() -> None:
     if (server := real()) is None:
         server = Standing().server
         assert server.fake is not None
-        service = server.fake.add_service("robot", ["users:read"])
+        service = server.fake.add_service("robot", scopes=["users:read"], may_introspect=True)
         os.environ |= {"API_KEY": service.key, "CLIENT_ID": service.client_id, "CLIENT_SECRET": service.secret}
     for name in sys.argv[1:]:
         text = Path(name).read_text("utf-8").replace("https://auth.example.com", server.base_url)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import uvicorn
+from joserfc.jwk import ECKey
 
 from manifest_auth_client import ManifestAuth, Tokens
 from manifest_auth_client.testing import FakeManifestAuth
@@ -20,8 +21,19 @@ FAR_S = 86_400
 
 
 @dataclass
+class Machine:
+    """A service account: a Viewer named ``robot``, limited to reading users and jobs, which may introspect."""
+
+    client_id: str
+    secret: str
+    key: str
+    private_key: dict[str, Any]
+
+
+@dataclass
 class Server:
-    """``expired``: tokens whose access token has ended; ``proofs``: of the user with a second factor."""
+    """``expired``: tokens whose access token has ended; ``proofs``: of the user with a second factor; ``service``: a
+    machine, where the server has any."""
 
     base_url: str
     fake: FakeManifestAuth | None
@@ -43,6 +55,16 @@ class Server:
     def second_factor(self) -> dict[str, str]:
         """A proof that has not been used."""
         return {"otp": "123456"} if self.fake is not None else self.proofs.pop()
+
+    def machine(self) -> Machine:
+        """The service account."""
+        if self.fake is None:
+            assert self.service is not None
+            return Machine(**self.service)
+        made = self.fake.add_service("robot", scopes=["users:read", "jobs:read"], may_introspect=True)
+        key = ECKey.generate_key("P-256", {"kid": "one"})
+        made.jwks = {"keys": [key.as_dict(private=False)]}
+        return Machine(made.client_id, made.secret, made.key, dict(key.as_dict(private=True)))
 
     def after_the_grace(self) -> None:
         """Time passes until a refresh token that was replaced is no longer answered."""

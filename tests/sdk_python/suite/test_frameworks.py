@@ -33,7 +33,7 @@ def fake() -> FakeManifestAuth:
 
 @pytest.fixture
 def verifier(fake: FakeManifestAuth) -> TokenVerifier:
-    service = fake.add_service("api", [])
+    service = fake.add_service("api", may_introspect=True)
     connection = Connection(ISSUER, transport=fake.transport)
     machine = ClientCredentials(ISSUER, service.client_id, secret=service.secret, connection=connection)
     return TokenVerifier(ISSUER, "manifest-api", credentials=machine, connection=connection)

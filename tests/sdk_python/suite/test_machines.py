@@ -36,7 +36,7 @@ def fake() -> Counting:
 
 @pytest.fixture
 def service(fake: Counting) -> FakeService:
-    return fake.add_service("importer", ["users:read", "jobs:read"])
+    return fake.add_service("importer", scopes=["users:read", "jobs:read"])
 
 
 def credentials(fake: Counting, service: FakeService, **options: Any) -> ClientCredentials:
@@ -65,7 +65,7 @@ def test_a_secret_gets_a_token_once(fake: Counting, service: FakeService) -> Non
     machine = credentials(fake, service, scope=["users:read"])
     with httpx2.Client(auth=machine, transport=fake.transport) as http:
         for _ in range(3):
-            assert http.get(f"{fake.base_url}{ME}").json()["data"]["service"]["id"] == service.client_id
+            assert http.get(f"{fake.base_url}{ME}").json()["data"]["service"]["id"] == service.id
     assert fake.asked.count("/oauth2/token") == 1
     assert machine.token().scope == ("users:read",)
     assert machine.token().access_token not in repr(machine.token())

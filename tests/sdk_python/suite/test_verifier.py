@@ -46,7 +46,7 @@ class Asked:
 def asked() -> Iterator[Asked]:
     fake = FakeManifestAuth(ISSUER)
     fake.add_user("ada@acme.example", "secret", roles=["Operator"])
-    service = fake.add_service("api", ["jobs:read"])
+    service = fake.add_service("api", may_introspect=True)
 
     def count(request: httpx2.Request) -> httpx2.Response:
         found.count += request.url.path == "/oauth2/introspect"
@@ -69,11 +69,11 @@ def test_the_server_tells_who_shows_a_users_token(asked: Asked) -> None:
 
 
 def test_it_tells_of_keys_and_service_tokens_too(asked: Asked) -> None:
-    service = asked.fake.add_service("importer", ["users:read"])
+    service = asked.fake.add_service("importer", scopes=["users:read"])
     by_secret = ClientCredentials(ISSUER, service.client_id, secret=service.secret, connection=asked.connection)
     for token in (service.key, by_secret.token().access_token):
         caller = asked.verifier().verify(token)
-        assert (caller.client_id, caller.permissions) == ("svc_2", frozenset({"users:read"}))
+        assert (caller.client_id, caller.permissions) == (service.client_id, frozenset({"users:read"}))
 
 
 async def test_a_sign_out_is_seen_at_once(asked: Asked) -> None:

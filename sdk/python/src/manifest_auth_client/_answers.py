@@ -46,7 +46,7 @@ def failure(response: httpx2.Response) -> ManifestAuthError:
         status=response.status_code,
         details=(Detail(str(one.get("field", "")), str(one.get("message", ""))) for one in _list(given.get("details"))),
         request_id=str(given.get("requestId") or response.headers.get("x-request-id", "")),
-        retry_after=_seconds(response.headers.get("retry-after", "")),
+        retry_after=seconds_of(response),
         given=given,
     )
     found.data, found.errors = body.get("data"), tuple(several)
@@ -70,5 +70,7 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _seconds(text: str) -> float | None:
+def seconds_of(response: httpx2.Response) -> float | None:
+    """``Retry-After`` in seconds."""
+    text = response.headers.get("retry-after", "")
     return float(text) if text.isdecimal() else None

@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 
 import httpx2
 
+from manifest_auth_client._answers import seconds_of
 from manifest_auth_client._connection import Connection
 from manifest_auth_client._failure import ManifestAuthError
 from manifest_auth_client.auth import RenewingAuth
@@ -25,7 +26,7 @@ class OAuthError(ManifestAuthError):
     """A refusal of ``/oauth2``: ``code`` is one of RFC 6749, section 5.2, like ``invalid_client``.
 
     >>> try:
-    ...     ClientCredentials(URL, "svc_1", connection=connection, secret="mfst_sec_wrong").token()
+    ...     ClientCredentials(URL, "svc_2", connection=connection, secret="mfst_sec_wrong").token()
     ... except OAuthError as refused:
     ...     print(refused.code)
     invalid_client
@@ -36,7 +37,7 @@ class OAuthError(ManifestAuthError):
 class ServiceToken:
     """A machine's access token. Times are seconds since 1970; the token is left out of ``repr``.
 
-    >>> ClientCredentials(URL, "svc_1", connection=connection, secret=secret).token().scope
+    >>> ClientCredentials(URL, "svc_2", connection=connection, secret=secret).token().scope
     ('users:read',)
     """
 
@@ -60,7 +61,7 @@ class ClientCredentials(RenewingAuth[ServiceToken]):
     ``kid`` at the server. ``scope``: permissions to ask for, all when left out. ``origins``: of other servers that take
     the token. ``connection``: how the server is reached, where the defaults do not do.
 
-    >>> machine = ClientCredentials(URL, "svc_1", connection=connection, secret=secret, scope=["users:read"])
+    >>> machine = ClientCredentials(URL, "svc_2", connection=connection, secret=secret, scope=["users:read"])
     >>> with httpx2.Client(auth=machine, transport=fake.transport) as http:
     ...     http.get(f"{URL}/api/client/auth/me").status_code
     200
@@ -160,4 +161,5 @@ def oauth_answer(response: httpx2.Response) -> dict[str, Any]:
         code=code if isinstance(code, str) else "",
         status=response.status_code,
         request_id=str(found.get("request_id", "")),
+        retry_after=seconds_of(response),
     )

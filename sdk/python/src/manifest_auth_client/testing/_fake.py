@@ -67,17 +67,21 @@ class FakeManifestAuth:
     ) -> FakeUser:  # fmt: skip
         """Adds a user; ``otp`` is the code of a second factor, which is then due."""
         user = FakeUser(
-            id=len(self._state.users) + 1, email=email, password=password, roles=list(roles), client=client,
+            id=self._state.number(), email=email, password=password, roles=list(roles), client=client,
             first_name=first_name, last_name=last_name, otp=otp,
         )  # fmt: skip
         self._state.users.append(user)
         return user
 
-    def add_service(self, name: str, permissions: Iterable[str], *, client: str = "acme") -> FakeService:
+    def add_service(
+        self, name: str, *, roles: Iterable[str] = ("Viewer",), scopes: Iterable[str] | None = None,
+        client: str = "acme", may_introspect: bool = False,
+    ) -> FakeService:  # fmt: skip
         """Adds a service account, with an API key and a client secret."""
         service = FakeService(
-            client_id=f"svc_{len(self._state.services) + 1}", name=name, permissions=tuple(permissions), client=client,
-            secret=f"mfst_sec_{secrets.token_hex(24)}A", key=f"mfst_key_{secrets.token_hex(24)}A",
+            id=self._state.number(), name=name, roles=list(roles), scopes=None if scopes is None else list(scopes),
+            client=client, may_introspect=may_introspect, secret=f"mfst_sec_{secrets.token_hex(24)}A",
+            key=f"mfst_key_{secrets.token_hex(24)}A",
         )  # fmt: skip
         self._state.services.append(service)
         return service

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_plus
 
+import httpx2
+
 from manifest_auth_client._failure import ManifestAuthError
 from manifest_auth_client.credentials import OAuthError
 from manifest_auth_client.errors import InvalidToken, TokenExpired
-from manifest_auth_client.testing._state import FakeService
+from manifest_auth_client.testing._state import FakeService, FakeUser
 from manifest_auth_client.testing._users import Asked
 
 _LIFE_S = 900
@@ -31,11 +33,16 @@ def _client(asked: Asked) -> FakeService:
     if scheme.lower() == "basic" and "client_assertion" not in asked.body:
         name, _, secret = base64.b64decode(pair).decode().partition(":")
         for service in asked.state.services:
-            if service.client_id == unquote_plus(name) and service.secret == unquote_plus(secret):
+            is_right = service.client_id == unquote_plus(name) and service.secret == unquote_plus(secret)
+            if is_right and not service.is_disabled:
                 return service
     elif not scheme and (assertion := asked.body.get("client_assertion")):
         for service in asked.state.services:
-            if service.jwks is not None and _proves(asked, service, service.jwks, assertion):
+            if (
+                service.jwks is not None
+                and not service.is_disabled
+                and _proves(asked, service, service.jwks, assertion)
+            ):
                 return service
     raise OAuthError("Client authentication failed", code="invalid_client", status=401)
 
@@ -62,36 +69,37 @@ def _token(asked: Asked) -> dict[str, Any]:
     wanted = str(asked.body.get("scope", "")).split() or service.permissions
     if not set(wanted) <= set(service.permissions):
         raise OAuthError("No such scope", code="invalid_scope", status=400)
-    scope, name = " ".join(wanted), service.client_id
-    claims = {"aud": asked.state.base_url, "sub": name, "client_id": name, "client": service.client, "scope": scope}
-    token = asked.state.sign("at+jwt", _LIFE_S, **claims)
+    scope = " ".join(name for name in service.permissions if name in wanted)
+    token = asked.state.sign("at+jwt", _LIFE_S, **_claims(asked, service), scope=scope)
     return {"access_token": token, "token_type": "Bearer", "expires_in": _LIFE_S, "scope": scope}
 
 
+def _claims(asked: Asked, service: FakeService) -> dict[str, Any]:
+    name = service.client_id
+    return {"aud": asked.state.base_url, "sub": name, "client_id": name, "client": service.client}
+
+
 def _introspect(asked: Asked) -> dict[str, Any]:
-    """Of tokens of the same client; everything else is exactly ``{"active": false}``."""
+    """Of what counts and is of the same client, to a machine that may ask; else exactly ``{"active": false}``."""
     service, token = _client(asked), asked.text("token")
-    if not service.may_introspect:
-        raise OAuthError("Not allowed to introspect", code="unauthorized_client", status=400)
-    if (machine := next((each for each in asked.state.services if each.key == token), None)) is not None:
-        return _told(asked, machine) if machine.client == service.client else {"active": False}
+    found = _active(asked, token) if service.may_introspect else None
+    if found is None or found["client"] != service.client:
+        return {"active": False}
+    return {"active": True, "token_type": "Bearer", "iss": asked.state.base_url, **found}
+
+
+def _active(asked: Asked, token: str) -> dict[str, Any] | None:
+    """What a user's token, an API key or a service token is good for."""
+    shown = Asked(asked.state, httpx2.Headers({"authorization": f"Bearer {token}"}), {})
     try:
-        claims = asked.state.read(token, "JWT", "at+jwt")
-        if "sid" in claims:
-            user = asked.state.alive(claims["sid"]).user
-            claims |= {"username": user.email, "roles": user.roles, "scope": " ".join(user.permissions)}
+        who = shown.member()
+        claims = {} if token.startswith("mfst_") else asked.state.read(token, "JWT", "at+jwt")
     except (InvalidToken, TokenExpired):
-        return {"active": False}
-    if claims["client"] != service.client:
-        return {"active": False}
-    return {"active": True, "token_type": "Bearer", **claims}
-
-
-def _told(asked: Asked, machine: FakeService) -> dict[str, Any]:
-    claims = {"iss": asked.state.base_url, "aud": asked.state.base_url, "sub": machine.client_id}
-    scope = " ".join(machine.permissions)
-    names = {"client_id": machine.client_id, "username": machine.name, "client": machine.client}
-    return {"active": True, "token_type": "Bearer", "scope": scope, **names, **claims}
+        return None
+    if isinstance(who, FakeUser):
+        return {**claims, "username": who.email, "roles": who.roles, "scope": " ".join(who.permissions)}
+    held = " ".join(name for name in who.permissions if name in shown.scope(who))
+    return {**_claims(asked, who), **claims, "username": who.name, "roles": who.roles, "scope": held}
 
 
 def _jwks(asked: Asked) -> dict[str, Any]:

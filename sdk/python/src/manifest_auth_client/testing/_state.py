@@ -39,27 +39,45 @@ class FakeUser:
 
     @property
     def permissions(self) -> tuple[str, ...]:
-        """What the roles may do, in the order of the server."""
-        return tuple(name for name in PERMISSIONS["Admin"] if any(name in PERMISSIONS[role] for role in self.roles))
+        """What the roles allow, in the order of the server."""
+        return permissions_of(self.roles)
 
 
 @dataclass
 class FakeService:
-    """A service account of the stand-in: ``client_id`` and ``secret`` for ``/oauth2``, ``key`` as an API key; ``jwks``:
-    public keys for ``private_key_jwt``.
+    """A service account of the stand-in: ``client_id`` and ``secret`` for ``/oauth2``, ``key`` as an API key.
 
-    >>> fake.add_service("importer", ["users:read"]).permissions
-    ('users:read',)
+    ``scopes``: of what the roles allow, these alone; ``jwks``: public keys for ``private_key_jwt``.
+
+    >>> fake.add_service("importer", roles=["Operator"], scopes=["jobs:read"]).permissions
+    ('jobs:read',)
     """
 
-    client_id: str
+    id: int
     name: str
-    permissions: tuple[str, ...]
+    roles: list[str]
+    scopes: list[str] | None
     client: str
     secret: str = field(repr=False)
     key: str = field(repr=False)
-    may_introspect: bool = True
+    may_introspect: bool = False
+    is_disabled: bool = False
     jwks: dict[str, Any] | None = None
+
+    @property
+    def client_id(self) -> str:
+        """Its name at ``/oauth2``."""
+        return f"svc_{self.id}"
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """What it may do."""
+        return tuple(name for name in permissions_of(self.roles) if self.scopes is None or name in self.scopes)
+
+
+def permissions_of(roles: list[str]) -> tuple[str, ...]:
+    """What roles allow, in the order of the server."""
+    return tuple(name for name in PERMISSIONS["Admin"] if any(name in PERMISSIONS[role] for role in roles))
 
 
 @dataclass
@@ -90,8 +108,13 @@ class State:
         self.lock = threading.RLock()
         self._key = secrets.token_bytes(32)
 
+    def number(self) -> int:
+        """Of the next user or machine."""
+        return len(self.users) + len(self.services) + 1
+
     @property
     def now(self) -> float:
+        """Seconds since 1970."""
         return time.time() + self.moved
 
     def sign(self, kind: str, life: float, **claims: Any) -> str:

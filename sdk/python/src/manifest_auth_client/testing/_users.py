@@ -60,17 +60,25 @@ class Asked:
         """The user or the machine that asks."""
         return self._service_of(self.bearer()) or self.session().user
 
+    def scope(self, who: FakeService) -> tuple[str, ...]:
+        """What the credential of a machine is limited to."""
+        token = self.bearer()
+        return who.permissions if token == who.key else tuple(self.state.read(token, "at+jwt")["scope"].split())
+
     def _service_of(self, token: str) -> FakeService | None:
         if token.startswith("mfst_key_"):
             found = next((service for service in self.state.services if service.key == token), None)
-            if found is None:
+            if found is None or found.is_disabled:
                 raise InvalidToken
             return found
         try:
             claims = self.state.read(token, "at+jwt")
         except InvalidToken:
             return None
-        return next(service for service in self.state.services if service.client_id == claims["sub"])
+        found = next(service for service in self.state.services if service.client_id == claims["sub"])
+        if found.is_disabled:
+            raise InvalidToken
+        return found
 
 
 def _ok(data: Any) -> dict[str, Any]:
@@ -137,8 +145,9 @@ def _me(asked: Asked) -> dict[str, Any]:
     who = asked.member()
     client = {"id": 1, "identifier": who.client, "name": who.client}
     if isinstance(who, FakeService):
-        shown = {"id": who.client_id, "name": who.name}
-        return _ok({"service": shown, "client": client, "roles": [], "permissions": list(who.permissions)})
+        shown = {"id": who.id, "name": who.name, "roles": who.roles, "clientId": who.client}
+        held = [name for name in who.permissions if name in asked.scope(who)]
+        return _ok({"service": shown, "client": client, "roles": who.roles, "permissions": held})
     data = {"user": _shown(who), "client": client, "roles": who.roles, "permissions": list(who.permissions)}
     return _ok({**data, "session": {"id": asked.session().id, "by": "token"}})
 
