@@ -43,7 +43,7 @@ def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         }
         for pair in pairs
     ]
-    given = {"base_url": running.base, "expired": expired, "proofs": _second_factor(Node(running))}
+    given: dict[str, Any] = {"base_url": running.base, "expired": expired, "proofs": _second_factor(Node(running))}
     if HAS_MACHINES:
         given["service"] = _machine(Node(running))
     yield {"SDK_SERVER": json.dumps(given)}

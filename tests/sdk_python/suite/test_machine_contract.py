@@ -112,4 +112,4 @@ def test_what_the_keys_of_the_server_can_verify(server: Server, machine: Machine
             verifier.verify(token)
         return
     caller = verifier.verify(token)
-    assert (caller.subject, caller.client, caller.permissions) == (machine.client_id, "acme", {*BOTH})
+    assert (caller.subject, caller.client, caller.permissions) == (machine.client_id, "acme", frozenset(BOTH))

@@ -12,7 +12,6 @@ import httpx2
 
 from manifest_auth_client._failure import ManifestAuthError
 from manifest_auth_client.credentials import OAuthError
-from manifest_auth_client.errors import InvalidToken, TokenExpired
 from manifest_auth_client.testing._state import FakeService, FakeUser
 from manifest_auth_client.testing._users import Asked
 
@@ -94,7 +93,7 @@ def _active(asked: Asked, token: str) -> dict[str, Any] | None:
     try:
         who = shown.member()
         claims = {} if token.startswith("mfst_") else asked.state.read(token, "JWT", "at+jwt")
-    except (InvalidToken, TokenExpired):
+    except ManifestAuthError:
         return None
     if isinstance(who, FakeUser):
         return {**claims, "username": who.email, "roles": who.roles, "scope": " ".join(who.permissions)}
