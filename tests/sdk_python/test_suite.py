@@ -12,12 +12,14 @@ _ALONE = ("test_fake.py", "test_origins.py", "test_machines.py", "test_verifier.
 _LEFT_OUT = _ALONE if HAS_MACHINES else (*_ALONE, "test_machine_contract.py")
 
 
+@pytest.mark.timeout(300)
 def test_the_suite_passes_with_the_stand_in() -> None:
-    run_suite(seconds=110)
+    run_suite(seconds=280)
 
 
+@pytest.mark.timeout(300)
 def test_the_suite_passes_with_the_server(server: dict[str, str]) -> None:
-    run_suite(*(f"--ignore={name}" for name in _LEFT_OUT), seconds=110, **server)
+    run_suite(*(f"--ignore={name}" for name in _LEFT_OUT), seconds=280, **server)
 
 
 @pytest.mark.endurance
