@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from manifest_auth_client import AsyncManifestAuth, ManifestAuth, ManifestAuthError, SessionAuth, errors
+from manifest_auth_client.testing import FakeManifestAuth
 from tests.sdk_python.suite.servers import EMAIL, GUARDED, PASSWORD, Server
 
 
@@ -124,3 +125,21 @@ def test_an_answer_that_is_not_the_servers_is_told_as_such() -> None:
         with pytest.raises(ManifestAuthError) as failed:
             auth.sign_in(EMAIL, PASSWORD)
     assert (type(failed.value), failed.value.status, failed.value.code) == (ManifestAuthError, 502, "")
+
+
+def test_no_cookie_is_kept() -> None:
+    """The cookie of one sign-in would end that session at the next one."""
+    fake, seen = FakeManifestAuth(), []
+    fake.add_user("ada@acme.example", "secret")
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request.headers.get("cookie"))
+        given = fake._handle(request)
+        given.headers["set-cookie"] = "session=x; Path=/"
+        return given
+
+    with ManifestAuth(fake.base_url, transport=httpx2.MockTransport(answer)) as auth:
+        auth.sign_in("ada@acme.example", "secret")
+        auth.sign_in("ada@acme.example", "secret")
+        auth.me()
+    assert seen == [None] * 3

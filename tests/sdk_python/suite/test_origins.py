@@ -86,3 +86,5 @@ def test_tokens_of_another_server_are_not_taken(tmp_path: Any) -> None:
         SessionAuth(store=store, connection=Connection(FOREIGN))
     with pytest.raises(ValueError, match="another server"):
         ManifestAuth(FOREIGN, store=store)
+    with pytest.raises(ValueError, match="another server"):
+        SessionAuth(ALIVE, connection=Connection(FOREIGN))

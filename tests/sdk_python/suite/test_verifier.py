@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from manifest_auth_client import (
 from manifest_auth_client.testing import FakeManifestAuth
 
 ISSUER = "http://auth.example"
+NONE = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT","kid":"one"}').rstrip(b"=").decode()
 
 
 @dataclass
@@ -162,7 +164,8 @@ def test_what_the_keys_did_not_sign_is_refused() -> None:
     head, body, signature = good.split(".")
     for token in (
         keys.sign(stranger), keys.sign(iss="http://other.example"), keys.sign(aud="another-api"), keys.sign(exp=1),
-        keys.sign(exp=None), keys.sign(sub=""), keys.sign(header={"typ": "logout+jwt"}), f"{head}.{body}.",
+        keys.sign(exp=None), keys.sign(sub=""), keys.sign(header={"typ": "logout+jwt"}), f"{NONE}.{body}.", f"{NONE}.{body}.{signature}",
+        f"{head}.{body}.",
         f"{head}.{body}x.{signature}", good[:-4], "", "...", "e30.e30.", "é.é.é",
     ):  # fmt: skip
         with pytest.raises(errors.InvalidToken):
