@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from tests.sdk_python.conftest import HAS_MACHINES
 from tests.sdk_python.environment import run_suite
+from tests.support.server import served
 
 #: What needs no server but the stand-in, or none at all.
 _ALONE = ("test_fake.py", "test_origins.py", "test_machines.py", "test_verifier.py", "test_frameworks.py")
@@ -20,6 +25,14 @@ def test_the_suite_passes_with_the_stand_in() -> None:
 @pytest.mark.timeout(300)
 def test_the_suite_passes_with_the_server(server: dict[str, str]) -> None:
     run_suite(*(f"--ignore={name}" for name in _LEFT_OUT), seconds=280, **server)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_tokens_are_verified_by_the_keys_of_a_server_that_has_some(database_url: str, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"MANIFEST_TOKEN_ALGORITHM": "ES256"}
+    with served(tmp_path, database_url, **settings) as running:
+        given = {"base_url": running.base, "expired": []}
+        run_suite("server_keys.py", SDK_SERVER=json.dumps(given))
 
 
 @pytest.mark.endurance

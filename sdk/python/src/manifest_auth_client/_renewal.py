@@ -45,7 +45,11 @@ class Renewed(Generic[V]):
                 flight.set_result(self.value)
                 return flight
             self._flight = flight
-        threading.Thread(target=self._fly, args=(flight, stale), name="manifest-auth-renewal", daemon=True).start()
+        thread = threading.Thread(target=self._fly, args=(flight, stale), name="manifest-auth-renewal", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread can be started any more, or none here at all
+            self._fly(flight, stale)
         return flight
 
     def _fly(self, flight: Future[V], stale: V | None) -> None:
