@@ -1,4 +1,4 @@
-"""A server that signs with ES256: its users' tokens are verified by its public keys, and by no call for each of them."""
+"""A server that signs with ES256: users' tokens are verified by its public keys, without a call for each of them."""
 
 from __future__ import annotations
 
