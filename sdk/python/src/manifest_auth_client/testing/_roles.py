@@ -1,4 +1,7 @@
-"""What roles may do. Made from the server's table by ``./dev docs``; a test holds it to it."""
+"""What roles may do.
+
+Made from the server's table by ``./dev docs``; a test holds it to it.
+"""
 
 from __future__ import annotations
 
