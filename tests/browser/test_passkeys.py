@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.browser.driver import Chromium
-from tests.browser.looking import NARROW
+from tests.browser.looking import NARROW, each_route
 from tests.browser.pages import LOADED, Setup, heading, open_, press, set_up
 from tests.browser.parts import place_of
 from tests.browser.passkey_states import STATES, made
@@ -27,7 +27,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         yield set_up(server)
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", each_route(STATES))
 def test_a_page_in_each_state(setup: Setup, browser: Chromium, state: str) -> None:
     assert place_of(setup, STATES).faults(browser, state, "en", (NARROW,)) == []
 

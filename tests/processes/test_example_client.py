@@ -28,8 +28,9 @@ QUERY = {
 }  # fmt: skip
 _numbers = itertools.count(1)
 CLIENT = Path(__file__).with_name("example_client.mjs")
-ROUNDS = 10
 NODE_JS = shutil.which("node")
+#: How often the token expires.
+FEW_AND_MANY = pytest.mark.parametrize("rounds", [2, pytest.param(10, marks=pytest.mark.endurance)])
 
 
 @pytest.fixture(scope="module")
@@ -63,29 +64,31 @@ def person(node: Node, role: str = "Viewer", **settings: Any) -> str:
     return email
 
 
-def lives(node: Node, signed_in: dict[str, Any]) -> None:
-    """Through ten expiries in a row, with the one refresh token."""
+def lives(node: Node, signed_in: dict[str, Any], rounds: int) -> None:
+    """Through expiries in a row, with the one refresh token."""
     assert signed_in["expiresIn"] == 2
-    said = run_client(node, signed_in, ROUNDS, 2100)
+    said = run_client(node, signed_in, rounds, 2100)
     for answer in said["answers"]:
         assert answer["status"] == 200, answer
         assert {"id", "email"} == set(answer["body"]["data"]["users"][0])
         # Expired, refreshed, tried again: each round is a real expiry.
         assert answer["calls"] == [[GRAPHQL, 401], [REFRESH, 200], [GRAPHQL, 200]]
         assert answer["renewed"] is True
-    assert len(said["answers"]) == ROUNDS
+    assert len(said["answers"]) == rounds
     assert node.me(said["accessToken"]).status_code == 200
 
 
-def test_ten_expiries_in_a_row_with_the_one_refresh_token(node: Node) -> None:
-    lives(node, node.sign_in())
+@FEW_AND_MANY
+def test_expiries_in_a_row_with_the_one_refresh_token(node: Node, rounds: int) -> None:
+    lives(node, node.sign_in(), rounds)
 
 
-def test_where_the_policy_asks_others_for_a_factor_it_lives_as_long(node: Node) -> None:
+@FEW_AND_MANY
+def test_where_the_policy_asks_others_for_a_factor_it_lives_as_long(node: Node, rounds: int) -> None:
     """Of Admins and User Admins, and of this user not; management needs a recent proof."""
     policy = {"policy": "roles", "roles": ["Admin", "User Admin"], "graceDays": 0}
     email = person(node, "Author", secondFactor=policy, stepUp="management")
-    lives(node, node.sign_in(email))
+    lives(node, node.sign_in(email), rounds)
 
 
 def test_where_the_policy_asks_for_a_factor_the_refusal_says_so(node: Node) -> None:

@@ -10,6 +10,8 @@ from tests.support.application import App
 from tests.support.routes import PAGES, Route, filled
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_store
+
 FILES = ("/assets/", "/docs/")  # the same for everyone, at any host
 GET = [route for route in PAGES if route.method == "GET" and not route.path.startswith(FILES)]
 NO_PAGES = ("/favicon.ico", "/robots.txt", "/.well-known/change-password", "/.well-known/passkey-endpoints")

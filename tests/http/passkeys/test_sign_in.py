@@ -13,7 +13,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.passkeys import COOKIE, PASSKEYS, PUBLIC, with_passkey
 from tests.support.second_factors import SIGN_IN
 
-pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.mark.parametrize("algorithm", [ES256, EDDSA, RS256])

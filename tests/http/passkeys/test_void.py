@@ -17,7 +17,7 @@ from tests.support.second_factors import OWN, SIGN_IN, Person
 from tests.support.system_admins import Phone
 from tests.support.user_management import reset
 
-pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 MOVED = "https://auth.other.example"
 ADDRESSES = {"moved": MOVED, "off": "http://192.0.2.7"}
 POLICIES = ("off", "optional", "required", "roles")

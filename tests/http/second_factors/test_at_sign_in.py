@@ -16,7 +16,7 @@ from tests.support.rows import change_rows, rows
 from tests.support.second_factors import REQUIRED, SIGN_IN, Person, enrolled, person
 from tests.support.system_admins import Phone
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 ONE_OF_TWO = ("otp", "recoveryCode")
 
 

@@ -23,7 +23,11 @@ from tests.support.user_management import reset
 
 #: Where browsers use passkeys.
 PUBLIC_URL = "http://localhost:8080"
-pytestmark = [pytest.mark.settings(MANIFEST_PUBLIC_URL=PUBLIC_URL), pytest.mark.usefixtures("another_day")]
+pytestmark = [
+    pytest.mark.settings(MANIFEST_PUBLIC_URL=PUBLIC_URL),
+    pytest.mark.usefixtures("another_day"),
+    pytest.mark.one_store,
+]
 COOKIE = "trust=" + "t" * 43
 _numbers = itertools.count(1)
 

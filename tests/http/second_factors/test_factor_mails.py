@@ -12,7 +12,7 @@ from tests.support.second_factors import OWN, Person, enrolled, mails_queued, pe
 from tests.support.system_admins import Phone
 from tests.support.team import Team
 
-pytestmark = pytest.mark.mail
+pytestmark = [pytest.mark.mail, pytest.mark.one_store]
 AUTH = "/api/client/auth"
 
 

@@ -12,6 +12,8 @@ from tests.support.second_steps import FACTOR
 from tests.support.single_sign_on import RETURN_TO, Browser
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_store
+
 
 @pytest.mark.parametrize("ago", [3600, None])
 async def test_a_code_does_not_renew_the_moment_that_the_provider_says(app: App, op: Op, ago: int | None) -> None:

@@ -14,7 +14,7 @@ from tests.support.second_factors import REQUIRED, Person, enrolled, person
 from tests.support.user_management import reset
 
 DAY = 86_400
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture

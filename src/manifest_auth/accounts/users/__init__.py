@@ -23,6 +23,7 @@ from manifest_auth.accounts.users.users import (
     LISTING,
     User,
     change,
+    check,
     create,
     factor_due,
     find,

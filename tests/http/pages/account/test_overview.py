@@ -10,7 +10,7 @@ from tests.support.application import PASSWORD, App
 from tests.support.team import Team
 from tests.support.visitor import Page, Visitor
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 WRONG = "A sign-in that did not work"
 
 

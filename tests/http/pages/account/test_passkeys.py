@@ -14,7 +14,7 @@ from tests.support.authenticator import Authenticator
 from tests.support.passkeys import ORIGIN, PUBLIC
 from tests.support.visitor import Page, Visitor
 
-pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 PATH = "/account/passkeys"
 
 

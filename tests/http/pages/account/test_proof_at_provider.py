@@ -15,7 +15,7 @@ from tests.support.single_sign_on import Browser
 from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 PATH = "/reauthenticate"
 FACTOR, RULES = "/account/second-factor", "/console/rules"
 

@@ -14,7 +14,7 @@ from tests.support.people import set_roles
 from tests.support.second_factors import Person, enrolled, person
 from tests.support.visitor import Page, Visitor
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 AGAIN = "/reauthenticate"
 GUARDED: dict[str, Any] = {"stepUp": "management"}
 HOSTILE = 'Desk <b>"1"</b> & co'
