@@ -164,7 +164,7 @@ async def change_password(ctx: RequestContext, current: str, new: str) -> None:
     user = proved.user
     if new == current:
         raise ValidationError(details=[("newPassword", "Must differ from the current one")])
-    fresh = await new_password.hash_of(ctx, user, caller.client, caller.tenant_settings, new, "newPassword")
+    fresh = await new_password.hash_of(ctx, user, new, "newPassword")
 
     def work(unit: SystemUnit) -> None:
         bound = unit.of(caller.tenant_id)

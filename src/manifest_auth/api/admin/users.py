@@ -128,8 +128,8 @@ async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
         services.hasher,
         or_none(body.password),
         or_none(body.password_hash),
-        tenants.settings_of(tenant.settings).password,
-        (body.email, body.first_name, body.last_name, tenant.identifier),
+        tenants.password_rules(tenants.settings_of(tenant.settings), 0),
+        (body.email, body.first_name, body.last_name, *tenants.known_words(tenant)),
     )
     draft = Draft(body.email, mask_of(body.roles), body.first_name, body.last_name, body.title)
     bound = services.store.of(tenant.id)
