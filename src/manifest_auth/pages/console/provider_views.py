@@ -179,7 +179,8 @@ class TryView(msgspec.Struct, frozen=True):
 
 
 class LiveView(msgspec.Struct, frozen=True):
-    """``start``: where a sign-in begins, empty where no one signs in; ``tried``: of this session, None for never."""
+    """``start``: where a sign-in begins, empty where no one signs in; ``tried``: the last try, by
+    this session or as the trail has it; None for none lately."""
 
     head: Head
     start: str
