@@ -32,8 +32,8 @@ async def no_emails(named: set[str]) -> Mapping[str, str]:
 async def download(
     store: TenantStore, event_filter: EventFilter, form: Format, emails: Emails = no_emails
 ) -> AsyncIterator[bytes]:
-    """The bytes of the file, in the order of the filter. ``emails``: for the last columns of CSV. At most ``AT_ONCE`` events are in memory, and no transaction
-    is open while they are sent. Raises StoreUnavailable."""
+    """The bytes of the file, in the order of the filter. ``emails``: for the last columns of CSV. At most ``AT_ONCE``
+    events are in memory, and no transaction is open while they are sent. Raises StoreUnavailable."""
     if form == "csv":
         yield _rows([COLUMNS])
     after = None

@@ -16,7 +16,8 @@ from manifest_auth.tenants.claims import Claim, directories, domains
 
 
 class ProviderStanding(NamedTuple):
-    """``title``: as pages show it; ``opens``: the secret keys open its secrets; ``reaches_admins``: an Admin saved it last."""
+    """``title``: as pages show it; ``opens``: the secret keys open its secrets; ``reaches_admins``: an Admin
+    saved it last."""
 
     id: int
     name: str

@@ -17,7 +17,19 @@ from tests.support.own_settings import OwnClient, own_client
 from tests.support.people import member
 
 EXPORT, LIST = "/api/client/audit/export", "/api/client/audit"
-COLUMNS = ["sequence", "at", "event", "actor", "subject", "address", "requestId", "detail", "hash", "actorEmail", "subjectEmail"]
+COLUMNS = [
+    "sequence",
+    "at",
+    "event",
+    "actor",
+    "subject",
+    "address",
+    "requestId",
+    "detail",
+    "hash",
+    "actorEmail",
+    "subjectEmail",
+]
 
 
 @pytest.fixture(scope="module")

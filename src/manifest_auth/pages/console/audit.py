@@ -38,8 +38,8 @@ class TrailQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": 
 
 
 class TrailView(msgspec.Struct, frozen=True):
-    """``is_a_day``: no days were asked for, and the last 24 hours are shown; ``is_all``: every day is. ``problem``: a field and what is wrong
-    with it, both empty for nothing. Addresses are empty for none."""
+    """``is_a_day``: no days were asked for, and the last 24 hours are shown; ``is_all``: every day is. ``problem``:
+    a field and what is wrong with it, both empty for nothing. Addresses are empty for none."""
 
     events: tuple[Shown, ...]
     query: TrailQuery
