@@ -41,6 +41,7 @@ class OverviewView(msgspec.Struct, frozen=True):
     bad: tuple[Concern, ...]
     notes: tuple[Concern, ...]
     figures: tuple[tuple[str, str, str], ...]
+    counted_at: int
     changes: tuple[Shown, ...] | None
     sign_ins: tuple[Shown, ...] | None
 
@@ -60,6 +61,7 @@ async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
             bad=tuple(one for one in concerns if one.is_bad),
             notes=tuple(one for one in concerns if not one.is_bad),
             figures=tuple(_figures(standing, used)),
+            counted_at=used.counted_at,
             changes=trail.all_shown(unit, changed) if sees_trail else None,
             sign_ins=trail.all_shown(unit, came) if sees_trail else None,
         )
