@@ -86,7 +86,7 @@ async def test_who_was_invited_and_never_came_is_called_invited(app: App) -> Non
     await new_user(app, firstName="Yet", lastName="Tocome")
     page = await visitor.get("/console/users?q=Tocome")
     assert page.tree.xpath("//tbody//td[@data-label='State']/text()") == ["Invited"]
-    page = await visitor.get("/console/users?q=admin%40acme.example")
+    page = await visitor.get("/console/users?q=author%40acme.example")
     assert page.tree.xpath("//tbody//td[@data-label='State']/text()") == ["Active"]
     assert "within three days" in (await visitor.get("/console/invite")).text
     assert "anew every five minutes" in (await visitor.get("/console")).text
