@@ -9,7 +9,6 @@ from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.rank import RequestOrOrigin
 from manifest_auth.audit import Act, Event
-from manifest_auth.errors import Conflict
 from manifest_auth.mail_queue import Queued
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
@@ -32,12 +31,10 @@ def reset_factors(
 ) -> FactorReset:
     """Takes authenticator app, passkeys, recovery codes and trusted browsers away, ends all sessions and the sign-ins
     that wait for a factor, and closes open reset links. ``reason``: for the audit trail. Raises NotFound, Forbidden,
-    Conflict where there is no factor, ValidationError, ReauthenticationRequired."""
+    ValidationError, ReauthenticationRequired."""
     step_up.check(who, Act.OTHERS_FACTORS)
     check_line(reason, "reason", LONGEST_REASON)
     user, now = rank.get_managed(unit, who, user_id, own=_OWN), who.origin.at
-    if not user.factors:
-        raise Conflict("The user has no second factor: there is nothing to take away, and no session ended")
     dropped = factors.drop_all(unit, user.id, "second_factor_reset", now)
     closed = one_time_links.close(unit, user.id, now, Purpose.RESET)
     queued = factor_notices.tell(

@@ -111,7 +111,7 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
               refusals=(NotFound, Conflict, RateLimited)),
         Route("POST", f"{base}/factors/reset", _reset_factors, access,
               "Take a user's second factors away; all of the user's sessions end",
-              limit=AUTH_LIMIT, refusals=(NotFound, Conflict, ValidationError)),
+              limit=AUTH_LIMIT, refusals=(NotFound, ValidationError)),
     )  # fmt: skip
 
 
