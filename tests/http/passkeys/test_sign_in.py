@@ -104,6 +104,15 @@ async def test_where_the_client_does_not_want_it_a_passkey_alone_does_not_sign_i
     check_success(await ada.person.go_on(due["challenge"], passkey=answer))
 
 
+async def test_where_no_one_signs_in_with_a_password_a_passkey_does_so_only_if_the_client_says_so(app: App) -> None:
+    """Else a leaver comes in past the company's provider."""
+    ada = await with_passkey(app)
+    await settle(app, ada.person.client, passwordSignIn=False)
+    check_refusal(await ada.sign_in(), 401, "INVALID_CREDENTIALS")
+    await settle(app, ada.person.client, passkeySignIn=True)
+    check_success(await ada.sign_in())
+
+
 async def test_who_is_deactivated_does_not_get_in(app: App) -> None:
     ada = await with_passkey(app)
     await act_on(app, f"{ada.person.client}/users/{ada.person.id}/deactivate")
