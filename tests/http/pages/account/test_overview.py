@@ -111,9 +111,14 @@ async def test_who_took_the_second_factors_away_is_named(app: App) -> None:
     email = (await app.me(manager)).data["user"]["email"]
     app.clock.advance(60)
     page = await (await signed_in(app, ada.email, ada.client)).get("/account")
-    assert events(page) == ["Your second factors were taken away"]
+    assert events(page) == ["Attention: Your second factors were taken away"]
     [hint] = page.tree.xpath("//*[@class='events']/li//*[@class='hint']")
-    assert [span.text for span in hint.xpath("span")] == ["by those who manage accounts", email, "from 192.0.2.1"]
+    assert [span.text for span in hint.xpath("span")] == [
+        "Lost",
+        "by those who manage accounts",
+        email,
+        "from 192.0.2.1",
+    ]
 
 
 async def test_other_users_events_are_not_listed(app: App) -> None:
