@@ -82,4 +82,6 @@ def _provider(ctx: RequestContext, provider: Provider) -> ProviderStanding:
         opens = False
     is_on, reaches = provider.disabled_at is None, bool(provider.reaches_admins)
     title = provider.display_name or provider.name
-    return ProviderStanding(provider.id, provider.name, title, is_on, opens, reaches)
+    return ProviderStanding(
+        id=provider.id, name=provider.name, title=title, is_on=is_on, opens=opens, reaches_admins=reaches
+    )
