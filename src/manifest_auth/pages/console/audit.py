@@ -110,7 +110,7 @@ async def _view(
             kinds=kinds,
             is_a_day=not asked.since and not asked.until,
             is_all=asked.since == FIRST_DAY and not asked.until,
-            all=frame.address(PATH, **{**chosen, "from": FIRST_DAY, "to": ""}),
+            all=frame.address(PATH, **{**({} if problems else chosen), "from": FIRST_DAY, "to": ""}),
             problems=problems,
             first=frame.address(PATH, **chosen) if asked.after else "",
             next=frame.address(PATH, **chosen, after=goes_on) if goes_on else "",

@@ -114,7 +114,7 @@ async def _view(
             kinds=_KINDS,
             is_a_day=not asked.since and not asked.until,
             is_all=asked.since == FIRST_DAY and not asked.until,
-            all=address(PATH, **{**chosen, "from": FIRST_DAY, "to": ""}),
+            all=address(PATH, **{**({} if problems else chosen), "from": FIRST_DAY, "to": ""}),
             is_narrowed=any(chosen.values()),
             problems=problems,
             first=address(PATH, **chosen) if asked.after else "",
