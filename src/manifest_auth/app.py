@@ -38,7 +38,7 @@ from manifest_auth.runtime.sealing import Macs, Sealer, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
 from manifest_auth.services import Services
 from manifest_auth.sessions import Principals
-from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
+from manifest_auth.sessions.tokens import KeyRing, ServiceTokens, TokenTools, VerifiedTokens
 from manifest_auth.sign_in.passkeys import standing
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from manifest_auth.sign_in.providers.kinds import KINDS
@@ -46,7 +46,7 @@ from manifest_auth.store import open_store
 from manifest_auth.store.migrate import HEAD, upgrade
 from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
-from manifest_auth.throttle import AnonymousLimits, Throttle
+from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets
 
 
 def page_routes() -> tuple[Route, ...]:
@@ -83,6 +83,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         keys=keys,
         tokens=TokenTools(settings, keys, random),
         verified=VerifiedTokens(keys, settings.issuer, metrics),
+        service_tokens=ServiceTokens(keys, settings.oauth_issuer, metrics),
         principals=Principals(store, metrics, clock),
         admin_networks=AdminNetworks(settings, store),
         licence=licence,
@@ -97,6 +98,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         mail_queue=mail_queue,
         throttle=throttle,
         anonymous_limits=AnonymousLimits(throttle),
+        wrong_secrets=WrongSecrets(throttle, store, clock),
         account_tools=AccountTools(settings, random, licence, mail_queue, throttle),
         domain_records=DomainRecords(settings, log, clock),
         origin_index=OriginIndex(store),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from manifest_auth.permissions import Permission, allowed
 from manifest_auth.runtime.clock import Clock
 
 
@@ -37,8 +38,13 @@ class Anonymous:
         return "anonymous"
 
 
+PERSON, SERVICE = "person", "service"
+
+
 class Principal(NamedTuple):
-    """A session with its user and tenant, alive or not, as one read of the store returns them."""
+    """A session with its user and tenant, alive or not, as one read of the store returns them. A service account that
+    shows a key or a token is one too: its credential stands in place of a session, and ``cookie_seen_at`` is when it
+    was used last."""
 
     session_id: str
     tenant_id: int
@@ -69,6 +75,19 @@ class Principal(NamedTuple):
     authenticated_at: int | None  # when; None: not known
     factors: int  # bit mask of the user's second factors, see accounts/factors
     has_password: int
+    kind: str = PERSON  # or SERVICE: see accounts/service_accounts
+    scopes: int | None = None  # bit mask: of what the roles allow, the credential is good for these; None: for all
+    addresses: str = ""  # networks that the credential may come from, separated by commas; empty: from any
+
+    @property
+    def is_service(self) -> bool:
+        """Whether a machine calls, with a credential of a service account."""
+        return self.kind == SERVICE
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        """What the caller may do, with this credential."""
+        return allowed(self.roles, self.scopes)
 
     def is_alive(self, now: int) -> bool:
         """Whether session, user and tenant are all active."""
@@ -78,7 +97,7 @@ class Principal(NamedTuple):
 
     @property
     def actor(self) -> str:
-        return f"user:{self.user_id}"
+        return f"service:{self.user_id}" if self.kind == SERVICE else f"user:{self.user_id}"
 
 
 @dataclass(slots=True, frozen=True)
@@ -96,9 +115,20 @@ class AdminCaller:
         return f"admin:{self.admin_id}"
 
 
+@dataclass(slots=True, frozen=True)
+class ServiceClient:
+    """A service account that authenticated with the request itself, at ``/oauth2``: it has no session."""
+
+    account_id: int
+
+    @property
+    def actor(self) -> str:
+        return f"service:{self.account_id}"
+
+
 #: How long a proof of who acts is recent, milliseconds.
 RECENT_MS = 10 * 60_000
-Caller = Anonymous | Principal | AdminCaller
+Caller = Anonymous | Principal | AdminCaller | ServiceClient
 ANONYMOUS = Anonymous()
 
 

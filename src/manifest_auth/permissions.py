@@ -30,6 +30,9 @@ _POSITION = {role: position for position, role in enumerate(Role)}
 
 
 class Permission(enum.Enum):
+    """Value: the name on the wire. The order is that of the bits of a service account's scopes, so new ones go to the
+    end."""
+
     USERS_READ = "users:read"
     USERS_MANAGE = "users:manage"
     SETTINGS_MANAGE = "settings:manage"
@@ -41,6 +44,12 @@ class Permission(enum.Enum):
     JOBS_READ = "jobs:read"
     JOBS_EXECUTE = "jobs:execute"
 
+    @property
+    def bit(self) -> int:
+        return 1 << _PLACE[self]
+
+
+_PLACE = {permission: place for place, permission in enumerate(Permission)}
 
 P, R = Permission, Role
 _ALL_ROLES = frozenset(Role)
@@ -84,7 +93,21 @@ def permissions_of(mask: int) -> frozenset[Permission]:
     return frozenset(p for p, holders in HOLDERS.items() if holders & held)
 
 
-@lru_cache(maxsize=1 << len(Role))
-def permission_names(mask: int) -> tuple[str, ...]:
-    allowed = permissions_of(mask)
-    return tuple(p.value for p in Permission if p in allowed)
+def allowed(roles: int, scopes: int | None) -> frozenset[Permission]:
+    """What a caller may do: the permissions of the roles, and of those only the ``scopes``, where the credential is
+    limited to some. Both are bit masks; ``scopes`` None: no limit."""
+    held = permissions_of(roles)
+    return held if scopes is None else held.intersection(permissions_in(scopes))
+
+
+@lru_cache(maxsize=4096)
+def permissions_in(scopes: int) -> tuple[Permission, ...]:
+    """The permissions of a stored mask of scopes, in the order of the enumeration."""
+    return tuple(permission for permission in Permission if scopes & permission.bit)
+
+
+@lru_cache(maxsize=4096)
+def permission_names(roles: int, scopes: int | None = None) -> tuple[str, ...]:
+    """The names of what :func:`allowed` gives, in the order of the enumeration."""
+    held = allowed(roles, scopes)
+    return tuple(p.value for p in Permission if p in held)

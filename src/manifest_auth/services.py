@@ -28,12 +28,12 @@ from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.sessions import Principals
-from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
+from manifest_auth.sessions.tokens import KeyRing, ServiceTokens, TokenTools, VerifiedTokens
 from manifest_auth.store import Store, TenantStore
 from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
 from manifest_auth.tenants.client_hint import ClientHint
-from manifest_auth.throttle import AnonymousLimits, Throttle
+from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets
 
 ExternalKey = tuple[bytes, str | None]
 
@@ -63,6 +63,7 @@ class Services:
     keys: KeyRing
     tokens: TokenTools
     verified: VerifiedTokens
+    service_tokens: ServiceTokens
     principals: Principals
     admin_networks: AdminNetworks
     licence: Gate
@@ -76,6 +77,7 @@ class Services:
     mail_queue: MailQueue
     throttle: Throttle
     anonymous_limits: AnonymousLimits
+    wrong_secrets: WrongSecrets
     account_tools: AccountTools
     domain_records: DomainRecords
     origin_index: OriginIndex

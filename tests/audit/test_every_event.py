@@ -9,6 +9,7 @@ import pytest
 
 from manifest_auth.audit import Event
 from tests.audit.event_causes import TOPICS, Story, keys
+from tests.audit.machine_causes import machines
 from tests.http.accounts import test_becoming_admin as gains
 from tests.http.accounts import test_becoming_admin_identities as identities
 from tests.http.admin import test_mfa_challenge as factors
@@ -19,6 +20,8 @@ from tests.http.claims import test_domain_owners as domain_owners
 from tests.http.claims import test_domain_watch as domain_times
 from tests.http.claims import test_provider_names as names
 from tests.http.email_changes import test_own as addresses
+from tests.http.machines import test_key_ends as key_ends
+from tests.http.oauth import test_token as oauth_tokens
 from tests.http.pages.console import test_provider_try as tries
 from tests.http.passkeys import test_own_passkeys as own_passkeys
 from tests.http.passkeys import test_sign_in as passkey_sign_ins
@@ -41,6 +44,7 @@ from tests.support.team import new_team
 
 #: Events that need a provider, a licence or another process: the test that checks their rows.
 ELSEWHERE: dict[Event, Callable[..., Any]] = {
+    Event.API_KEY_EXPIRED: key_ends.test_the_end_stands_in_the_trail_once,
     Event.ASSERTION_REPLAYED: replays.test_a_replay_stands_in_the_audit_trail,
     Event.PROVIDER_TRIED: tries.test_it_leaves_nothing_but_its_own_row_and_an_event,
     Event.SIGN_IN_CODE_REUSED: codes.test_a_code_that_is_shown_again_ends_the_session_that_it_began,
@@ -83,6 +87,7 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.DIRECTORY_VOUCHED: directories.test_a_system_admin_who_vouches_makes_it_count,
     Event.DIRECTORY_GRANTED: directories.test_it_is_granted_to_others_and_taken_back,
     Event.DIRECTORY_REVOKED: directories.test_it_is_granted_to_others_and_taken_back,
+    Event.SERVICE_TOKEN_ISSUED: oauth_tokens.test_the_audit_trail_has_one_event_an_hour,
     Event.PROVIDER_NAME_PINNED: names.test_a_pin_is_set_moved_listed_and_taken_away,
 }
 
@@ -90,7 +95,7 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
 async def test_every_event_is_recorded(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     app.clock.advance(86_400)
     story = Story(app, await signed_in_admin(app), await new_team(app))
-    for topic in TOPICS:
+    for topic in (machines, *TOPICS):
         await topic(story)
     await keys(story, monkeypatch)
     assert (story.seen | set(ELSEWHERE), story.seen & set(ELSEWHERE)) == (set(Event), set())

@@ -73,6 +73,7 @@ async def test_the_first_keys_of_an_installation(app: App) -> None:
         "refresh",
         "admin-access",
         "admin-refresh",
+        "service",
         "forms",
         "page-state",
     }

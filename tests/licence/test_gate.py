@@ -14,7 +14,7 @@ from tests.support.application import App
 from tests.support.routes import filled
 
 pytestmark = pytest.mark.one_store
-
+FORM = "application/x-www-form-urlencoded"
 CLIENT = [route for route in ROUTES if route.path.startswith("/api/client/")]
 
 
@@ -25,6 +25,13 @@ async def test_every_client_route_asks_for_a_licence(premise: App) -> None:
         assert reply.status == 403, route.path
         codes = reply.json["errors"][0]["extensions"] if "errors" in reply.json else reply.json["error"]
         assert codes["code"] == "LICENSE_REQUIRED", route.path
+
+
+async def test_service_accounts_get_no_token_without_one(premise: App) -> None:
+    for path in ("/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"):
+        reply = await premise.send("POST", path, content=b"", headers={"Content-Type": FORM})
+        assert (reply.status, reply.json["error"]) == (403, "access_denied"), path
+    assert (await premise.get("/.well-known/oauth-authorization-server")).status == 200
 
 
 async def test_health_and_the_admin_plane_work_without(premise: App) -> None:

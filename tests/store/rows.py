@@ -17,8 +17,9 @@ Others = Mapping[str, int]
 
 
 def needed(table: Table) -> list[Column[Any]]:
-    """The columns that an insert must fill; the tenant's is the unit's business."""
-    return [c for c in table.columns if not c.nullable and c.identity is None and c.name != "tenant_id"]
+    """The columns that an insert must fill; the tenant's is the unit's business, and who is no person says so."""
+    left_out = {"tenant_id", "kind"} if table.name == "users" else {"tenant_id"}
+    return [c for c in table.columns if not c.nullable and c.identity is None and c.name not in left_out]
 
 
 def changeable(table: Table) -> Column[Any]:
@@ -43,13 +44,14 @@ def others_for(unit: SystemUnit, table: Table, tenant_id: int) -> dict[str, int]
 
 
 def add(unit: SystemUnit, table: Table, tenant_id: int) -> int:
-    """Puts one row of ``tenant_id`` into the table, past all binding, and those that it points at. Its id, or 0."""
+    """Puts one row of ``tenant_id`` into the table, past all binding, and those that it points at. Its id: where it has
+    none, that of the user it is about, or 0."""
     others = others_for(unit, table, tenant_id)
     values = {c.name: value_for(c, others) for c in needed(table)}
     statement = insert(table).values({name: bindparam(name) for name in (*values, "tenant_id")})
     unit.change(cross_tenant(statement, because="test"), tenant_id=tenant_id, **values)
     if "id" not in table.c or table.c.id.identity is None:
-        return 0
+        return int(values["user_id"]) if "user_id" in table.primary_key.columns else 0
     newest = select(table.c.id).where(table.c.tenant_id == bindparam("t")).order_by(table.c.id.desc()).limit(1)
     row = unit.first(cross_tenant(newest, because="test"), t=tenant_id)
     assert row is not None

@@ -17,6 +17,7 @@ CROSS_TENANT = {
     # A passkey names its account, its credential id is unique in all; those of a former domain are counted.
     "accounts/factors/passkey_rows.py": 2,
     "accounts/one_time_links.py": 1,  # the caller shows a token, which names the tenant
+    "accounts/service_accounts/oauth_clients.py": 1,  # a client id names the account, that the tenant
     "accounts/users/email_changes.py": 1,  # the caller shows a token, which names the tenant
     "accounts/users/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
     "audit/chain_links.py": 1,  # what the installation's chain says of the ends of all others
@@ -28,11 +29,14 @@ CROSS_TENANT = {
     "operations/counts.py": 2,  # a system admin is told how many users and sessions there are
     "operations/domains/watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
     "operations/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
+    "operations/secret_ends.py": 1,  # the ends of machines' secrets are watched, whatever tenant they belong to
     "operations/sweep_expired.py": 1,  # rows past their time are dropped, whatever tenant they belong to
     "providers/claimed_providers.py": 2,  # by e-mail domain: an address names no tenant yet; by a bearer's directory
     "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
     "sessions/external_tokens.py": 2,  # another system's token names an identity; whose claims count
+    "sessions/machine_principal.py": 1,  # by the hash of a secret, which names the account, that the tenant
     "sessions/principal.py": 2,  # by session id, by cookie: the credential names the session, the session the tenant
+    "sessions/service_tokens.py": 1,  # a service account's token names the account, that the tenant
     "sessions/sessions.py": 1,  # a cookie that comes with a sign-in: its session ends, of whatever tenant
     "sign_in/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
     "sign_in/exchange_codes.py": 1,  # a one-time code names the tenant

@@ -8,6 +8,7 @@ from typing import Any
 from tests.support.application import App
 from tests.support.domain_claims import claimed
 from tests.support.graphql_operations import Things
+from tests.support.machines import machine
 from tests.support.provider_rows import link
 from tests.support.rows import add_row, delete_rows, rows
 from tests.support.single_sign_on import add_provider
@@ -26,7 +27,7 @@ def kind_of_id(pattern: str) -> str:
 
 async def addressed_things(team: Team, have: Things) -> dict[str, Any]:
     """By member of an address: a file, a user, and an identity, a session, a passkey and a trusted browser of that
-    user; a provider, a claim and a directory of the client."""
+    user; a provider, a claim and a directory of the client; a service account, a key and a client secret of it."""
     admin, operator = await team.member("Admin"), have.operator
     made = await add_provider(team.app, team.client, oidc=_SETTINGS)
     identity = await link(team, made["id"], f"s{made['id']}", operator)
@@ -36,6 +37,8 @@ async def addressed_things(team: Team, have: Things) -> dict[str, Any]:
     directory = f"d0d0d0d0-7777-4000-8000-{made['id']:012d}"
     body = {"directory": directory}
     assert (await team.app.post("/api/client/directories", body, token=admin.token)).status == 201
+    it = await machine(team.app, team.client)
+    secret = await team.app.post(f"{it.base}/secrets", {}, token=await team.app.admin_token())
     passkey, trusted = await _factors(team.app, operator)
     shown = (await team.app.get("/api/client/auth/second-factors", token=(await team.member("Operator")).token)).data
     assert passkey in {one["id"] for one in shown["passkeys"]}
@@ -43,6 +46,7 @@ async def addressed_things(team: Team, have: Things) -> dict[str, Any]:
     return {
         "file": have.file, "user": operator, "identity": identity, "session": session, "passkey": passkey,
         "trusted": trusted, "provider": made["name"], "domain": claim.domain, "directory": directory,
+        "account": it.id, "secret": it.key.id, "client_secret": secret.data["id"],
     }  # fmt: skip
 
 

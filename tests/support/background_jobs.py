@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from unittest import mock
 
 from manifest_auth.mail_queue import mail_queue
-from manifest_auth.operations import background_jobs, delete_clients
+from manifest_auth.operations import background_jobs, delete_clients, secret_ends
 from manifest_auth.operations import sweep_expired as expired
 from manifest_auth.operations.domains import watch
 from tests.support.application import App
@@ -31,6 +31,11 @@ async def sweep_files(app: App) -> None:
 async def sweep_broken_uploads(app: App) -> None:
     """What broken uploads left in the folder of files goes."""
     await background_jobs.sweep_partial_uploads(app.services)
+
+
+async def watch_secrets(app: App) -> None:
+    """Looks at the secrets of machines that are about to end."""
+    await secret_ends.watch(app.services)
 
 
 async def check_domains(app: App) -> int:

@@ -61,8 +61,9 @@ def form_token(app: App, form_cookie: str, session_id: str, path: str) -> str:
 
 
 def signing_keys(app: App) -> dict[Purpose, bytes]:
-    """The secret with which each kind of token is signed now."""
-    return {purpose: app.services.keys.signing(purpose).raw for purpose in Purpose}
+    """The secret with which each kind of token is signed now, of those that have no public half."""
+    found = {purpose: app.services.keys.signing(purpose) for purpose in Purpose}
+    return {purpose: key.raw for purpose, key in found.items() if key.algorithm == "HS256"}
 
 
 def every_secret(app: App) -> list[bytes]:

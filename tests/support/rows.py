@@ -21,7 +21,9 @@ async def rows(app: App, table: str, *columns: str, **where: Any) -> list[tuple[
     """These columns of all rows that have these values, in the order of the primary key."""
     which = metadata.tables[table]
     wanted = select(*(which.c[name] for name in columns or which.c.keys()))
-    found = cross_tenant(wanted.where(*_conditions(which, where)).order_by(*which.primary_key.columns), because=_WHY)
+    found = cross_tenant(
+        wanted.where(*_conditions(which, where)).order_by(*which.primary_key.columns), because=_WHY, every_kind=True
+    )
     return await app.services.store.read(lambda unit: [tuple(row) for row in unit.all(found)])
 
 

@@ -14,6 +14,7 @@ from tests.support.rows import change_rows, rows
 AUTH, USERS = "/api/client/auth", "/api/client/users"
 FACTORS = f"{AUTH}/second-factors"
 PROVIDERS, DOMAINS, DIRECTORIES = "/api/client/providers", "/api/client/domains", "/api/client/directories"
+MACHINES = "/api/client/service-accounts"
 _DIRECTORY = "11111111-2222-4333-8444-555555555555"
 
 
@@ -74,6 +75,17 @@ ACTS = (
     Act("rotate", "management", "POST", f"{PROVIDERS}/company/rotate-key",
         route=f"{PROVIDERS}/{{provider}}/rotate-key"),
     Act("delete a provider", "management", "DELETE", f"{PROVIDERS}/nothing", route=f"{PROVIDERS}/{{provider}}"),
+    Act("make a machine", "management", "POST", MACHINES, {"name": "nightly", "roles": ["Viewer"]}),
+    *(
+        Act(f"{name} a machine", "management", method, f"{MACHINES}/999999{path}", body,
+            route=f"{MACHINES}/{{account}}{path.replace('another', '{secret}')}")
+        for name, method, path, body in (
+            ("change", "PATCH", "", {"description": "x"}), ("enable", "POST", "/enable", None),
+            ("delete", "DELETE", "", None), ("make a key of", "POST", "/keys", {}),
+            ("rotate a key of", "POST", "/keys/another/rotate", {}), ("make a secret of", "POST", "/secrets", {}),
+            ("rotate a secret of", "POST", "/secrets/another/rotate", {}),
+        )
+    ),
     Act("claim", "management", "POST", DOMAINS, {"domain": "acme-works.example"}),
     Act("release", "management", "DELETE", f"{DOMAINS}/acme-other.example", route=f"{DOMAINS}/{{domain}}"),
     Act("claim a directory", "management", "POST", DIRECTORIES, {"directory": _DIRECTORY}),

@@ -17,7 +17,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Origin
 from manifest_auth.context import AdminCaller, Request
 from manifest_auth.errors import Forbidden
-from manifest_auth.permissions import Permission, Role, permissions_of
+from manifest_auth.permissions import Permission, Role, allowed
 from manifest_auth.store import TenantUnit
 
 #: The acting party: a request, or the command line.
@@ -35,8 +35,8 @@ def manager(unit: TenantUnit, who: RequestOrOrigin, permission: Permission = Per
     """The acting party, as of this transaction. Raises Forbidden for a user without ``permission``, or who lost it."""
     if isinstance(who, Origin) or isinstance(who.caller, AdminCaller):
         return Manager(None, True)
-    me = users.find(unit, who.user.user_id)
-    if me is None or me.deactivated_at is not None or permission not in permissions_of(me.roles):
+    me = users.find_caller(unit, who.user.user_id)
+    if me is None or me.deactivated_at is not None or permission not in allowed(me.roles, who.user.scopes):
         raise Forbidden(reason=f"needs {permission.value}")
     return Manager(me.id, bool(me.roles & Role.ADMIN.bit))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifest_auth.api import docs_site, operational_routes
+from manifest_auth.api import docs_site, oauth, operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
@@ -18,6 +18,7 @@ from manifest_auth.api.admin import licence as admin_licence
 from manifest_auth.api.admin import own_account as admin_own_account
 from manifest_auth.api.admin import provider_names as admin_provider_names
 from manifest_auth.api.admin import providers as admin_providers
+from manifest_auth.api.admin import service_accounts as admin_service_accounts
 from manifest_auth.api.admin import throttles as admin_throttles
 from manifest_auth.api.admin import users as admin_users
 from manifest_auth.api.client import audit as client_audit
@@ -66,6 +67,7 @@ ROUTES = (
     *admin_domains.ROUTES,
     *admin_directories.ROUTES,
     *admin_provider_names.ROUTES,
+    *admin_service_accounts.ROUTES,
     *admin_identities.ROUTES,
     *admin_client_sessions.ROUTES,
     *admin_branding.ROUTES,
@@ -76,6 +78,7 @@ ROUTES = (
     *admin_installation.ROUTES,
     *admin_licence.ROUTES,
     *admin_audit.ROUTES,
+    *oauth.ROUTES,
     *operational_routes.ROUTES,
     *docs_site.ROUTES,
     *brand_files.ROUTES,

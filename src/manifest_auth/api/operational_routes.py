@@ -131,7 +131,14 @@ ROUTES = (
         refusals=(Unauthenticated, InvalidToken, NotFound),
         sends=("text/plain",),
     ),
-    Route("GET", "/.well-known/jwks.json", _jwks, Access.OPEN, "Public keys of ES256 access tokens", sends=_JSON),
+    Route(
+        "GET",
+        "/.well-known/jwks.json",
+        _jwks,
+        Access.OPEN,
+        "Public keys of tokens that are signed with ES256",
+        sends=_JSON,
+    ),
     Route("GET", "/openapi.json", _openapi, Access.OPEN, "This description", sends=_JSON),
     Route(
         "GET",

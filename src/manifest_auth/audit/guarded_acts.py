@@ -16,7 +16,7 @@ from manifest_auth.context import Acting, AdminCaller, Principal, Request
 class Act(enum.IntFlag):
     """``EMAIL`` to ``IDENTITIES``: of one's own account; ``PASSWORD``: a change of it, which brings the current one.
     ``RANKS``: someone becomes Admin or User Admin, or gets a link as such. ``DELETION`` to ``INSTALLATION``: of system
-    admins."""
+    admins. ``SERVICE_ACCOUNTS``: all that gives a machine more, or a new secret."""
 
     EMAIL = enum.auto()
     PASSWORD = enum.auto()
@@ -35,6 +35,7 @@ class Act(enum.IntFlag):
     KEYS = enum.auto()
     LICENCE = enum.auto()
     INSTALLATION = enum.auto()
+    SERVICE_ACCOUNTS = enum.auto()
 
 
 #: Acts of system admins that need it; all others are acts of users alone.
@@ -54,6 +55,13 @@ _USERS_EVENTS: Mapping[str, Act] = {
     "directory_claimed": Act.DOMAINS | Act.PROVIDERS,
     "directory_released": Act.DOMAINS,
     "client_changed": Act.RULES,
+    "service_account_created": Act.SERVICE_ACCOUNTS,
+    "service_account_changed": Act.SERVICE_ACCOUNTS,
+    "service_account_enabled": Act.SERVICE_ACCOUNTS,
+    "service_account_deleted": Act.SERVICE_ACCOUNTS,
+    "api_key_created": Act.SERVICE_ACCOUNTS,
+    "api_key_rotated": Act.SERVICE_ACCOUNTS,
+    "client_secret_created": Act.SERVICE_ACCOUNTS,
     "audit_exported": Act.EXPORT,
     "second_factor_reset": Act.OTHERS_FACTORS,
 }

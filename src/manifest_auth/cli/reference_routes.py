@@ -17,6 +17,7 @@ from typing import Any
 from manifest_auth.api.all_routes import ROUTES
 from manifest_auth.cli.reference_shapes import Schema, Shapes
 from manifest_auth.http import Access, Route, openapi
+from manifest_auth.http.body import FORM
 from manifest_auth.permissions import HOLDERS, Permission, Role
 
 _BLOCK = re.compile(r"(<!-- routes: ([^>]+?) -->\n).*?(<!-- end of routes -->)", re.DOTALL)
@@ -75,7 +76,7 @@ def _used(document: Schema) -> Iterator[Schema]:
                 operation.get("requestBody", {}),
                 *(of for at, of in operation["responses"].items() if at < "4"),
             ):
-                schema = holder.get("content", {}).get("application/json", {}).get("schema", {})
+                schema = _content(holder)
                 yield schema.get("properties", {}).get("data", schema)
 
 
@@ -136,6 +137,8 @@ def _reads(route: Route) -> str:
     if route.streams:
         limit = "up to the limit that the operator sets" if len(route.takes) > 1 else f"{size} at most"
         return f"the bytes of the file ({', '.join(route.takes)}), {limit}"
+    if route.form is not None:
+        return f"`{FORM}`, {size} at most"
     return f"JSON, {size} at most" if route.body is not None or (route.raw and route.method == "POST") else ""
 
 
@@ -145,11 +148,11 @@ def _shapes(route: Route, operation: Schema, shapes: Shapes) -> Iterator[str]:
     for count, (name, one) in enumerate(query.items()):
         text = f"{name}{'' if one['required'] else '?'}: {shapes.show(one['schema'], 6)}"
         yield f"{'      ' if count else 'query '}{text}"
-    if (body := operation.get("requestBody", {}).get("content", {}).get("application/json")) is not None:
-        yield f"body  {shapes.show(body['schema'], 6)}"
+    if body := _content(operation.get("requestBody", {})):
+        yield f"body  {shapes.show(body, 6)}"
     answer = operation["responses"][str(route.status)]
-    shape = answer.get("content", {}).get("application/json", {}).get("schema", {})
-    data = shape.get("properties", {}).get("data") if route.enveloped else shape or None
+    shape = _content(answer)
+    data = shape.get("properties", {}).get("data") if route.enveloped and route.plain is None else shape or None
     if data is not None:
         yield f"{route.status}   {shapes.show(data, 6)}"
     elif "content" in answer:
@@ -158,12 +161,18 @@ def _shapes(route: Route, operation: Schema, shapes: Shapes) -> Iterator[str]:
         yield f"{route.status}   Location: the next address of the browser"
 
 
+def _content(holder: Schema) -> Schema:
+    """The schema of a body or an answer that is JSON or a form; empty where it is neither."""
+    content = holder.get("content", {})
+    found: Schema = content.get("application/json", content.get(FORM, {})).get("schema", {})
+    return found
+
+
 def _described(operation: Schema, shapes: Shapes) -> Iterator[str]:
     """Descriptions of parameters and members of the body, if the code has them."""
     for each in operation.get("parameters", ()):
         if sentence := each["schema"].get("description"):
             yield f"- `{each['name']}`: {sentence}"
-    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    for name, schema in shapes.resolved(body).get("properties", {}).items():
+    for name, schema in shapes.resolved(_content(operation.get("requestBody", {}))).get("properties", {}).items():
         if sentence := schema.get("description"):
             yield f"- `{name}`: {sentence}"

@@ -1,7 +1,8 @@
 """CORS: lets pages of the origins that a client lists read answers (Fetch standard, section 3.3).
 
 Only the routes of :func:`.routes.is_cross_origin` do that, and ``*`` is never sent. An answer is readable for the
-origins of its own client: that of the credential, else the one that the request names, else any.
+origins of its own client: that of the credential, else the one that the request names, else any. No page reads an
+answer to a machine's credential.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ async def permission(ctx: RequestContext, head: Head, route: Route | None) -> tu
     """The headers by which a page of the request's origin may read the answer; none where the origin is not listed by
     the answer's client, or where the store cannot tell. ``route``: None where the request was refused before it."""
     origin = head.origin
-    if origin is None or head.twice is not None:
+    if origin is None or head.twice is not None or _is_machine(ctx, head):
         return ()
     try:
         listed = await _is_listed(ctx, head, route, origin)
@@ -61,6 +62,13 @@ async def permission(ctx: RequestContext, head: Head, route: Route | None) -> tu
         ctx.services.log.exception("internal_error", request_id=ctx.request_id)
         return ()
     return (_allow(origin), _CREDENTIALS, _EXPOSED) if listed else ()
+
+
+def _is_machine(ctx: RequestContext, head: Head) -> bool:
+    """A machine's credential has no place in a page: no page reads its answers."""
+    if isinstance(ctx.caller, Principal):
+        return ctx.caller.is_service
+    return identification.shows_machine(head)
 
 
 async def _is_listed(ctx: RequestContext, head: Head, route: Route | None, origin: str) -> bool:

@@ -8,6 +8,8 @@ import html
 import json
 from typing import Any
 
+from manifest_auth.http.body import FORM
+
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#8881;--accent:#0a6cbd}
 @media(prefers-color-scheme:dark){:root{--accent:#6cb8f6}}
@@ -32,9 +34,9 @@ def render(document: dict[str, Any], guides: str = "") -> str:
         for method, operation in methods.items():
             block = _operation(document, path, method, operation)
             groups.setdefault(operation["tags"][0], []).append(block)
-    order = [g for g in ("Client", "Admin", "Operations") if g in groups]
-    body = "".join(f'<h2 id="{g.lower()}">{g}</h2>{"".join(groups[g])}' for g in order)
-    links = " · ".join(f'<a href="#{g.lower()}">{g}</a>' for g in order)
+    order = [g for g in ("Client", "Admin", "OAuth 2.0", "Operations") if g in groups]
+    body = "".join(f'<h2 id="{_anchor(g)}">{g}</h2>{"".join(groups[g])}' for g in order)
+    links = " · ".join(f'<a href="#{_anchor(g)}">{g}</a>' for g in order)
     if guides:
         links += f' · <a href="{guides}">Guides</a>'
     return (
@@ -48,6 +50,10 @@ def render(document: dict[str, Any], guides: str = "") -> str:
     )
 
 
+def _anchor(group: str) -> str:
+    return group.lower().replace(" ", "-")
+
+
 def _operation(document: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
     parts = [f"<details><summary><b>{method.upper()}</b> <code>{html.escape(path)}</code> — "
              f"{html.escape(operation['summary'])}</summary>"]  # fmt: skip
@@ -59,9 +65,9 @@ def _operation(document: dict[str, Any], path: str, method: str, operation: dict
     body = operation.get("requestBody", {}).get("content", {})
     if files := ", ".join(kind for kind, content in body.items() if content["schema"].get("format") == "binary"):
         parts.append(f"<p>Body: the bytes of the file, with their Content-Type: {html.escape(files)}</p>")
-    if "application/json" in body:
-        schema = body["application/json"]["schema"]
-        parts.append(f"<p>Body</p><pre>{_example(document, schema)}</pre>")
+    if kind := next((kind for kind in ("application/json", FORM) if kind in body), ""):
+        schema, named = body[kind]["schema"], f": {FORM}" if kind == FORM else ""
+        parts.append(f"<p>Body{named}</p><pre>{_example(document, schema)}</pre>")
     rows = ""
     for status, response in operation["responses"].items():
         rows += f"<tr><td>{status}</td><td>{html.escape(response['description'])}</td></tr>"

@@ -13,20 +13,24 @@ from manifest_auth.accounts import admins
 from manifest_auth.audit import INSTALLATION, Event
 from manifest_auth.context import AdminCaller, Principal
 from manifest_auth.errors import InvalidToken, TokenExpired, Unauthenticated
-from manifest_auth.http import SESSION, Head, check_same_site
+from manifest_auth.http import SESSION, Head, check_same_site, machines
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.sign_in import bearers
 
 _MAX_COOKIE = 256
 
 
 async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
-    """The user behind a request. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden."""
+    """The user or the machine behind a request. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden,
+    RateLimited."""
     services, now = ctx.services, ctx.now
     if head.authorization is not None:
         token = bearer(head.authorization)
-        microsoft_key = None if services.verified.knows(token) else services.entra.key_of(ctx, token)
-        if microsoft_key is not None:
+        is_known = services.verified.knows(token)
+        if not is_known and machines.is_machine_credential(token):
+            principal = await machines.identify(ctx, token)
+        elif not is_known and (microsoft_key := services.entra.key_of(ctx, token)) is not None:
             principal = await services.entra.principal(ctx, token, microsoft_key)
         else:
             principal = await _by_token(ctx, token, now)
@@ -44,18 +48,10 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
 
 async def _by_token(ctx: RequestContext, token: str, now: int) -> Principal:
     try:
-        verified = await ctx.services.verified.verify(Purpose.ACCESS, token, now)
+        principal, _ = await bearers.of_user(ctx, token)
     except InvalidToken:
         await _record_admin_token(ctx, token, now)
         raise
-    principal = await ctx.services.principals.by_session(verified.session_id)
-    if principal is None or not principal.is_alive(now):
-        raise InvalidToken(reason="session, user or client is not alive")
-    if principal.keys != ctx.services.keys.stamp:  # another process changed the keys: this one may be retired
-        await ctx.services.keys.refresh()
-        verified = await ctx.services.verified.verify(Purpose.ACCESS, token, now)
-    if principal.user_id != verified.subject_id or principal.client != verified.client:
-        raise InvalidToken(reason="the session is another's")
     return principal
 
 
@@ -130,6 +126,16 @@ async def by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
         services.principals.touched(principal, now)
         ctx.renewed_cookie = value, idle_ms // 1000
     return principal
+
+
+def shows_machine(head: Head) -> bool:
+    """Whether the request shows a machine's credential, right or wrong."""
+    if head.authorization is None:
+        return False
+    try:
+        return machines.is_machine_credential(bearer(head.authorization))
+    except InvalidToken:
+        return False
 
 
 async def holder(ctx: RequestContext, head: Head) -> Owner | str | None:

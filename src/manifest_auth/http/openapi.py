@@ -36,6 +36,7 @@ _JSON = "application/json"
 _TAGS = {
     "Client": "For programs and people of one client.",
     "Admin": "For system admins, who run the installation.",
+    "OAuth 2.0": "Access tokens of service accounts, in the shapes of its RFCs.",
     "Operations": "Health, metrics and descriptions.",
 }
 _SECURITY_SCHEMES = {
@@ -151,6 +152,8 @@ def _body(route: Route) -> dict[str, Any]:
         found[_JSON] = {"schema": reference(route.body.__name__)}
     if route.also_form is not None:
         found[FORM] = {"schema": reference(route.also_form.__name__)}
+    if route.form is not None:
+        found[FORM] = {"schema": reference(route.form.__name__)}
     if not route.enveloped and route.method == "POST":
         found[_JSON] = {"schema": GRAPHQL_BODY}
     return found
@@ -170,8 +173,10 @@ def _responses(route: Route) -> dict[str, Any]:
         if refusal in _refusals(route):
             by_status.setdefault(refusal.status, []).append(refusal.code)
     schema = reference("Failure" if route.enveloped else "GraphqlAnswer")
+    if route.failure is not None:
+        schema = reference(route.failure.__name__)
     failure: dict[str, Any] = {_JSON: {"schema": schema}}
-    if route.enveloped and route.refused is not refuse_in_envelope:
+    if route.enveloped and route.failure is None and route.refused is not refuse_in_envelope:
         failure["text/html"] = {"schema": TEXT}
     responses: dict[str, Any] = {str(route.status): _success(route)}
     responses |= {str(status): _GOES_ON for status in route.redirects}
@@ -188,6 +193,8 @@ def _success(route: Route) -> dict[str, Any]:
         return _GOES_ON
     if not route.enveloped:
         found["content"] = {_JSON: {"schema": reference("GraphqlAnswer")}}
+    elif route.plain is not None:
+        found["content"] = {_JSON: {"schema": reference(route.plain.__name__)}}
     elif route.data is not None:
         schema = {
             "type": "object",
@@ -229,4 +236,6 @@ def _refusals(route: Route) -> set[type[Refusal]]:
 def _tag(path: str) -> str:
     if path.startswith("/api/admin"):
         return "Admin"
+    if path.startswith("/oauth2"):
+        return "OAuth 2.0"
     return "Client" if path.startswith("/api/client") else "Operations"

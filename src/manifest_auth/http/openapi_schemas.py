@@ -62,11 +62,13 @@ def components(routes: Sequence[Route]) -> dict[str, Any]:
     """The schemas of all bodies and answers of these routes, by name.
 
     An object within a body has ``additionalProperties: false`` where the server refuses unknown members. An answer has
-    it nowhere: a newer server may answer more. So a model of both stands there twice, in bodies as ``…Body``.
+    it nowhere: a newer server may answer more; nor has a form, whose unknown fields are ignored. So a model of both
+    stands there twice, in bodies as ``…Body``.
     """
     bodies, forms = (unique(getattr(route, name) for route in routes) for name in ("body", "also_form"))
     _, asked = msgspec.json.schema_components([*bodies, *forms], ref_template=REF)
-    _, told = msgspec.json.schema_components(unique(route.data for route in routes), ref_template=REF)
+    shown = unique(getattr(route, name) for route in routes for name in ("data", "form", "plain", "failure"))
+    _, told = msgspec.json.schema_components(shown, ref_template=REF)
     _close(asked, routes)
     _tell_defaults(asked)
     both = {name for name in asked.keys() & told.keys() if asked[name] != told[name]}

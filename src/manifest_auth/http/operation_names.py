@@ -79,6 +79,10 @@ NAMED = {
     "GET /healthz": "getHealth",
     "GET /readyz": "getReadiness",
     "GET /.well-known/jwks.json": "getJwks",
+    "GET /.well-known/oauth-authorization-server": "getOauthMetadata",
+    "POST /oauth2/token": "getServiceToken",
+    "POST /oauth2/revoke": "revokeToken",
+    "POST /oauth2/introspect": "introspectToken",
     "GET /power-apps.json": "getPowerAppsConnector",
     "GET /assets/brand/{client}/{file}": "getBrandFile",
 }

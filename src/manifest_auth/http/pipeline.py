@@ -44,7 +44,6 @@ from manifest_auth.http.answers import HSTS, SECURITY
 from manifest_auth.http.body import check_media_type, parse
 from manifest_auth.http.head import client_address, request_id
 from manifest_auth.http.routes import is_cross_origin
-from manifest_auth.permissions import permissions_of
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import proxy_networks
 from manifest_auth.services import RequestContext, Services
@@ -175,7 +174,9 @@ class Pipeline:
             ctx.license_warning = await ctx.services.licence.check()
         if route.access is Access.CLIENT:
             ctx.caller = await identification.user(ctx, scope["method"], head)
-            if route.permission is not None and route.permission not in permissions_of(ctx.caller.roles):
+            if ctx.caller.is_service and not route.for_machines:
+                raise Forbidden(reason="not for machines")
+            if route.permission is not None and route.permission not in ctx.caller.permissions:
                 raise Forbidden(reason=f"needs {route.permission.value}")
         elif route.access is Access.ADMIN:
             ctx.caller = await identification.admin(ctx, head)

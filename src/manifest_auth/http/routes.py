@@ -83,6 +83,18 @@ def is_cross_origin(path: str) -> bool:
     return path.startswith(("/api/client/", "/.well-known/")) or path == "/openapi.json"
 
 
+#: Below these no machine calls, whatever its roles: a stolen key must not make a second one, or another way in.
+_NOT_FOR_MACHINES = tuple(
+    f"/api/client/{name}"
+    for name in ("auth/", "service-accounts", "scim", "providers", "domains", "directories", "webhooks")
+)
+
+
+def is_for_machines(method: str, path: str) -> bool:
+    """Whether service accounts may call a route. ``GET …/auth/me`` tells them who they are."""
+    return (method, path) == ("GET", "/api/client/auth/me") or not path.startswith(_NOT_FOR_MACHINES)
+
+
 async def refuse_in_envelope(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
     """The default answer to a refusal."""
     return refuse(refusal, ctx.request_id)
@@ -113,10 +125,13 @@ class Route:
     query: type[msgspec.Struct] | None = None  # wire model of the query parameters
     refused: Refused = refuse_in_envelope
     enveloped: bool = True  # answers in the usual envelope, as all routes except GraphQL do
-    form: type[msgspec.Struct] | None = None  # fields of a page's form
+    form: type[msgspec.Struct] | None = None  # fields of a form, which the handler reads
+    plain: type[msgspec.Struct] | None = None  # the answer is this object itself, without an envelope
+    failure: type[msgspec.Struct] | None = None  # and so is each refusal
     template: str = ""  # of a page
     audience: str = ""  # of a page: who may see it
     gated: bool = field(default=False, init=False)  # needs a licence
+    for_machines: bool = field(default=True, init=False)  # service accounts may call it, as their roles allow
     ignore_unknown: bool = False  # members that the body does not know: clients in the field send what they like
     is_cross_origin: bool = field(default=False, init=False)  # pages of listed origins may read its answers
     parameters: frozenset[str] = field(default=frozenset(), init=False)  # known query parameters
@@ -127,8 +142,10 @@ class Route:
             _, call, *_, answer = get_type_hints(self.handler).values()
             object.__setattr__(self, "body", self.body or _model(call))
             object.__setattr__(self, "data", self.data or _model(answer))
-        is_gated = self.path.startswith("/api/client/") or (is_page and not self.path.startswith(_UNGATED))
+        is_page_of_use = is_page and not self.path.startswith(_UNGATED)
+        is_gated = is_page_of_use or self.path.startswith(("/api/client/", "/oauth2/"))
         object.__setattr__(self, "gated", is_gated)
+        object.__setattr__(self, "for_machines", is_for_machines(self.method, self.path))
         object.__setattr__(self, "is_cross_origin", is_cross_origin(self.path))
         names = self.query.__struct_encode_fields__ if self.query else ()
         object.__setattr__(self, "parameters", frozenset(names))

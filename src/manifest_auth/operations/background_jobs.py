@@ -1,11 +1,15 @@
-"""Background jobs of a process: refresh keys, watch the licence, update metrics, and delete expired rows and files."""
+"""Background jobs of a process.
+
+They refresh keys, watch the licence and the ends of machines' secrets, update metrics, and delete expired rows and
+files.
+"""
 
 from __future__ import annotations
 
 import asyncio
 
 from manifest_auth import audit
-from manifest_auth.operations import last_backup, licence_watch
+from manifest_auth.operations import last_backup, licence_watch, secret_ends
 from manifest_auth.operations.delete_clients import sweep_clients
 from manifest_auth.operations.sweep_expired import sweep_expired
 from manifest_auth.runtime.files import drop_older, upload_folder
@@ -67,6 +71,7 @@ async def run(services: Services) -> None:
                 await services.keys.refresh()
                 is_clean = await sweep_expired(services)
                 await sweep_clients(services)
+                await secret_ends.watch(services)
             if turn and turn % SWEEP_EVERY == 0:
                 await sweep_files(services)
                 await sweep_partial_uploads(services)

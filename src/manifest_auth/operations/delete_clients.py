@@ -51,9 +51,9 @@ def _walk(table: Table) -> _TableWalk:
     return _TableWalk(
         table,
         len(key),
-        tenant_scoped(found),
-        None if leads else tenant_scoped(found.where(tuple_(*key) > behind)),
-        tenant_scoped(delete(table).where(tuple_(*key).in_(selected))),
+        tenant_scoped(found, every_kind=True),
+        None if leads else tenant_scoped(found.where(tuple_(*key) > behind), every_kind=True),
+        tenant_scoped(delete(table).where(tuple_(*key).in_(selected)), every_kind=True),
     )
 
 

@@ -26,12 +26,14 @@ from manifest_auth.store.tables import (
     known_origins,
     refused_tokens,
     seen_assertions,
+    service_secrets,
     sessions,
     sign_in_challenges,
     sign_in_codes,
     sign_in_flows,
     throttles,
     trusted_browsers,
+    used_assertions,
     used_passkey_challenges,
 )
 from manifest_auth.throttle import throttle
@@ -78,6 +80,7 @@ EXPIRING = (
     Expiring("assertions", seen_assertions.c.expires_at),
     Expiring("challenges", sign_in_challenges.c.expires_at),
     Expiring("passkey_challenges", used_passkey_challenges.c.expires_at),
+    Expiring("used_assertions", used_assertions.c.expires_at),
     Expiring("trusted_browsers", trusted_browsers.c.ends_at),
     Expiring("refused_tokens", refused_tokens.c.expires_at),
     Expiring("throttles", throttles.c.updated_at, throttle.KEPT_MS),
@@ -85,6 +88,7 @@ EXPIRING = (
     Expiring("admin_sessions", admin_sessions.c.ends_at, 30 * _DAY_MS),
     Expiring("invitations", invitations.c.expires_at, 30 * _DAY_MS),
     Expiring("email_changes", email_changes.c.expires_at, 30 * _DAY_MS),
+    Expiring("service_secrets", service_secrets.c.ends_at, 30 * _DAY_MS),
     Expiring("origins", known_origins.c.seen_at, 400 * _DAY_MS),
 )
 

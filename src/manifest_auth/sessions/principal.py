@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, case, literal, select
+from sqlalchemy import Select, bindparam, case, literal, null, select
 
 from manifest_auth.context import Principal
 from manifest_auth.store import Store, SystemUnit, cross_tenant
@@ -31,6 +31,7 @@ KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_
 _OF_USER = ("email", "first_name", "last_name", "title", "language", "roles", "deactivated_at", "factors")
 _WHO = {name: _U[name] for name in _OF_USER} | {
     "has_password": case((_U.password_hash.is_(None), 0), else_=1).label("has_password"),
+    "kind": _U.kind, "scopes": null(), "addresses": literal(""),
     "client": _T.identifier, "client_name": _T.name, "tenant_settings": _T.settings, "suspended_at": _T.suspended_at,
 }  # fmt: skip
 

@@ -14,8 +14,11 @@ from manifest_auth.context import Principal
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.sessions.external_tokens import BY_EXTERNAL_TOKEN, ExternalCaller
+from manifest_auth.sessions.machine_principal import BY_SECRET
 from manifest_auth.sessions.principal import BY_COOKIE, BY_ID, cookie_hash
+from manifest_auth.sessions.service_tokens import BY_SERVICE_TOKEN, TokenOfService
 from manifest_auth.store import Announcement, Store
+from manifest_auth.text.machine_secrets import SecretKind, hash_of
 
 MOST = 100_000
 
@@ -27,6 +30,8 @@ class Principals:
         self._by_id: dict[str, Principal] = {}
         self._by_cookie: dict[str, str] = {}  # session ids by cookie values, and the reverse
         self._cookie_of: dict[str, str] = {}
+        self._by_secret: dict[str, str] = {}  # as the two above, by hashes of API keys
+        self._secret_of: dict[str, str] = {}
         self._of_user: dict[int, set[str]] = {}
         self._generation = 0
         self._version: object | None = None
@@ -52,6 +57,29 @@ class Principals:
                 self._remembered.inc()
                 return _with_same_claims(found, external)
         return _with_same_claims(await self._ask(BY_EXTERNAL_TOKEN, **external._asdict()), external)
+
+    async def by_secret(self, kind: SecretKind, secret: str) -> Principal | None:
+        """The principal of an API key or a client secret, alive or not; None when there is no such secret."""
+        hashed = hash_of(secret)
+        if self._is_current():
+            found = self._by_id.get(self._by_secret.get(hashed, ""))
+            if found is not None and found.method == kind.value:
+                self._remembered.inc()
+                return found
+        found = await self._ask(BY_SECRET, hash=hashed, kind=kind.value)
+        if found is not None and found.session_id in self._by_id:
+            self._by_secret[hashed] = found.session_id
+            self._secret_of[found.session_id] = hashed
+        return found
+
+    async def by_service_token(self, token: TokenOfService) -> Principal | None:
+        """The principal of a service account's verified token, revoked or not; None where there is no such account."""
+        if self._is_current():
+            found = self._by_id.get(token.key)
+            if found is not None:
+                self._remembered.inc()
+                return found
+        return await self._ask(BY_SERVICE_TOKEN, **token._asdict())
 
     async def by_cookie(self, value: str) -> Principal | None:
         """As :meth:`by_session`, by the value of a session cookie."""
@@ -107,6 +135,7 @@ class Principals:
         principal = self._by_id.pop(session_id, None)
         if principal is not None:
             self._by_cookie.pop(self._cookie_of.pop(session_id, ""), None)
+            self._by_secret.pop(self._secret_of.pop(session_id, ""), None)
             of_user = self._of_user.get(principal.user_id, set())
             of_user.discard(session_id)
             if not of_user:
@@ -127,6 +156,8 @@ class Principals:
         self._by_id.clear()
         self._by_cookie.clear()
         self._cookie_of.clear()
+        self._by_secret.clear()
+        self._secret_of.clear()
         self._of_user.clear()
 
 

@@ -20,7 +20,8 @@ from sqlalchemy.types import NULLTYPE
 
 from manifest_auth.store import cursors
 from manifest_auth.store.cursors import After
-from manifest_auth.store.statements import Global, TenantScoped, UnscopedStatement, global_, tenant_scoped
+from manifest_auth.store.statement_checks import UnscopedStatement
+from manifest_auth.store.statements import Global, TenantScoped, global_, tenant_scoped
 from manifest_auth.store.unit import SystemUnit, TenantUnit
 from manifest_auth.text.canonical import like
 
@@ -43,7 +44,7 @@ class Listing(Generic[R]):
     """One kind of list, named after its table. ``sorts``: columns by name, each unique together with ``key``;
     ``filters``: conditions by name, on their own parameters; ``narrow``: filters that always leave few rows of a
     tenant, so that the store sorts those instead of scanning all of the tenant's rows in order; ``owned``: the rows
-    belong to a tenant, else to the installation."""
+    belong to a tenant, else to the installation; ``every_kind``: as for :func:`.statements.tenant_scoped`."""
 
     def __init__(
         self,
@@ -55,8 +56,9 @@ class Listing(Generic[R]):
         filters: Mapping[str, ColumnElement[bool]],
         narrow: Collection[str] = (),
         owned: bool = True,
+        every_kind: bool = False,
     ) -> None:
-        self._owned = owned
+        self._owned, self._every_kind = owned, every_kind
         self._rows, self._row, self._key, self.name = rows, row, key, key.table.name
         self.sorts, self.filters, self._narrow = dict(sorts), dict(filters), frozenset(narrow)
         self._pages: dict[tuple[str, bool, bool, tuple[str, ...]], TenantScoped[R] | Global[R]] = {}
@@ -152,7 +154,9 @@ class Listing(Generic[R]):
             here, there = tuple_(*order), tuple_(*given[-len(order) :])
             query = query.where(here < there if descending else here > there)
         query = query.order_by(*(c.desc() if descending else c for c in order)).limit(bindparam("limit"))
-        made = tenant_scoped(query, self._row) if self._owned else global_(query, self._row)
+        made = (
+            tenant_scoped(query, self._row, every_kind=self._every_kind) if self._owned else global_(query, self._row)
+        )
         self._pages[(sort, descending, goes_on, names)] = made
         return made
 
@@ -161,7 +165,7 @@ class Listing(Generic[R]):
         if known is None:
             query = select(func.count()).select_from(self._key.table)
             query = query.where(*(self.filters[name] for name in names))
-            known = tenant_scoped(query, int) if self._owned else global_(query, int)
+            known = tenant_scoped(query, int, every_kind=self._every_kind) if self._owned else global_(query, int)
             self._counts[names] = known
         return known
 

@@ -14,32 +14,43 @@ See ``docs/decisions/0003-statements.md`` for why this is not left to SQLAlchemy
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from operator import itemgetter
 from typing import Any, Final, Generic, TypeVar, overload
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Delete, Insert, Select, Table, Update, and_, bindparam, true
+from sqlalchemy import (
+    BigInteger,
+    Insert,
+    Select,
+    Update,
+    and_,
+    bindparam,
+    true,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import dml, insert
-from sqlalchemy.sql import operators, visitors
-from sqlalchemy.sql.elements import BinaryExpression, BindParameter
-from sqlalchemy.sql.selectable import Join
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import BindParameter
 
+from manifest_auth.store.statement_checks import (
+    TENANT,
+    Source,
+    UnscopedStatement,
+    check_nested,
+    owned,
+    tables_of,
+    tenant_condition,
+    usual_rows,
+)
 from manifest_auth.store.tables import TENANT_OWNED
 
-TENANT: Final = "_tenant"
-Source = Select[Any] | Insert | Update | Delete
 _MISSING: Final = object()
 _SQLITE = sqlite.dialect()
 #: An insert with ``ON CONFLICT``, for both stores.
 upsert: Final = insert
 
 R = TypeVar("R")
-
-
-class UnscopedStatement(Exception):
-    """A statement would reach a tenant's table without being bound to a tenant. A programming error."""
 
 
 @cache
@@ -124,11 +135,14 @@ def _row(row: type[R] | None) -> Callable[[Any], Any]:
 
 
 @overload
-def tenant_scoped(source: Source) -> TenantScoped[Any]: ...
+def tenant_scoped(source: Source, *, every_kind: bool = False) -> TenantScoped[Any]: ...
 @overload
-def tenant_scoped(source: Source, row: type[R]) -> TenantScoped[R]: ...
-def tenant_scoped(source: Source, row: type[R] | None = None) -> TenantScoped[R] | TenantScoped[Any]:
-    """Binds a statement to the tenant of the unit of work that runs it. Raises :class:`UnscopedStatement`."""
+def tenant_scoped(source: Source, row: type[R], *, every_kind: bool = False) -> TenantScoped[R]: ...
+def tenant_scoped(
+    source: Source, row: type[R] | None = None, *, every_kind: bool = False
+) -> TenantScoped[R] | TenantScoped[Any]:
+    """Binds a statement to the tenant of the unit of work that runs it. ``every_kind``: it also reaches the rows that
+    are not :data:`.statement_checks.USUAL`. Raises :class:`UnscopedStatement`."""
     tenant = bindparam(TENANT, type_=BigInteger(), required=True)
     if isinstance(source, Insert):
         if source.table not in TENANT_OWNED:
@@ -136,12 +150,14 @@ def tenant_scoped(source: Source, row: type[R] | None = None) -> TenantScoped[R]
         source = _scoped_insert(source, tenant)
     else:
         _check_tenant_unchanged(source)
-        tables = [t for t in _from(source) if t in TENANT_OWNED]
+        tables = [t for t in tables_of(source) if t in TENANT_OWNED]
         if not tables:
             raise UnscopedStatement("no tenant's table in the statement")
         for table in tables:
             source = source.where(table.c.tenant_id == tenant)
-    _check_nested(source)
+    check_nested(source)
+    if not every_kind:
+        source = usual_rows(source)
     return TenantScoped(source, _row(row))
 
 
@@ -151,23 +167,22 @@ def global_(source: Source) -> Global[Any]: ...
 def global_(source: Source, row: type[R]) -> Global[R]: ...
 def global_(source: Source, row: type[R] | None = None) -> Global[R] | Global[Any]:
     """A statement on tables that belong to no tenant. Raises :class:`UnscopedStatement` when it names another."""
-    if owned := _owned(source):
-        raise UnscopedStatement(f"{', '.join(sorted(t.name for t in owned))} must be scoped to a tenant")
+    if found := owned(source):
+        raise UnscopedStatement(f"{', '.join(sorted(t.name for t in found))} must be scoped to a tenant")
     return Global(source, _row(row))
 
 
 @overload
-def cross_tenant(source: Source, *, because: str) -> CrossTenant[Any]: ...
+def cross_tenant(source: Source, *, because: str, every_kind: bool = False) -> CrossTenant[Any]: ...
 @overload
-def cross_tenant(source: Source, row: type[R], *, because: str) -> CrossTenant[R]: ...
-def cross_tenant(source: Source, row: type[R] | None = None, *, because: str) -> CrossTenant[R] | CrossTenant[Any]:
-    """A statement that crosses tenants, with the reason why it must."""
+def cross_tenant(source: Source, row: type[R], *, because: str, every_kind: bool = False) -> CrossTenant[R]: ...
+def cross_tenant(
+    source: Source, row: type[R] | None = None, *, because: str, every_kind: bool = False
+) -> CrossTenant[R] | CrossTenant[Any]:
+    """A statement that crosses tenants, with the reason why it must. ``every_kind``: as for :func:`tenant_scoped`."""
+    if not every_kind:
+        source = usual_rows(source)
     return CrossTenant(source, _row(row), because)
-
-
-def tenant_condition(table: Table) -> ColumnElement[bool]:
-    """The condition that a sub-query inside a tenant-scoped statement needs for each tenant-owned table it reads."""
-    return table.c.tenant_id == bindparam(TENANT, type_=BigInteger(), required=True)
 
 
 def _parameters(source: Source) -> list[BindParameter[Any]]:
@@ -197,82 +212,10 @@ def _scoped_copy(source: Insert, found: Any, tenant: BindParameter[Any]) -> Inse
         raise UnscopedStatement("a union cannot be scoped to a tenant; write two statements")
     if "tenant_id" in names:
         raise UnscopedStatement("a statement must not set the tenant of a new row")
-    own = [tenant_condition(table) for table in _from(found) if table in TENANT_OWNED]
+    own = [tenant_condition(table) for table in tables_of(found) if table in TENANT_OWNED]
     return source.from_select([*names, "tenant_id"], found.where(*own).add_columns(tenant), include_defaults=False)
 
 
 def _check_tenant_unchanged(source: Source) -> None:
     if isinstance(source, Update) and any(getattr(c, "name", c) == "tenant_id" for c in source._values or ()):
         raise UnscopedStatement("a row never moves to another tenant")
-
-
-def _owned(source: Any) -> set[Table]:
-    found = {e for e in visitors.iterate(source) if isinstance(e, Table)}
-    found |= {e.table for e in visitors.iterate(source) if isinstance(e, Column)}
-    if isinstance(source, Insert | Update | Delete):
-        found.add(source.table)  # type: ignore[arg-type]  # always a Table here
-    return found & TENANT_OWNED
-
-
-def _own_level(source: Source) -> Iterator[Any]:
-    """All elements of a statement except those inside its sub-queries."""
-    pending = list(source.get_children())
-    while pending:
-        element = pending.pop()
-        if not isinstance(element, Select):
-            yield element
-            pending += element.get_children()
-
-
-def _from(source: Source) -> list[Table]:
-    """The tables that the statement itself (not its sub-queries) reads or writes."""
-    if isinstance(source, Update | Delete):
-        named = {e.table for e in _own_level(source) if isinstance(e, Column)}
-        if named & TENANT_OWNED - {source.table}:
-            raise UnscopedStatement(
-                "a change that reads another tenant's table beside its own cannot be scoped to a tenant"
-            )
-        return [source.table]  # type: ignore[list-item]  # always a Table here
-    if not isinstance(source, Select):
-        raise UnscopedStatement("a union cannot be scoped to a tenant; write two statements")
-    tables: list[Table] = []
-    pending: list[Any] = list(source.get_final_froms())
-    while pending:
-        item = pending.pop()
-        if isinstance(item, Join):
-            if item.isouter or item.full:
-                raise UnscopedStatement(
-                    "an outer join cannot be scoped to a tenant by a condition; write two statements"
-                )
-            pending += [item.left, item.right]
-        elif isinstance(item, Table):
-            tables.append(item)
-        elif _owned(item):
-            raise UnscopedStatement("an alias or sub-query of a tenant's table cannot be scoped to a tenant")
-    return tables
-
-
-def _check_nested(source: Source) -> None:
-    """Every SELECT inside must carry its own condition for each tenant's table that it reads."""
-    if source._independent_ctes:
-        raise UnscopedStatement("a common table expression cannot be scoped to a tenant; write two statements")
-    for element in visitors.iterate(source):
-        if isinstance(element, Select) and element is not source:
-            conditions = _scoped_tables(element)
-            for table in _from(element):
-                if table in TENANT_OWNED and table not in conditions:
-                    raise UnscopedStatement(f"sub-query on {table.name} is not scoped to a tenant")
-
-
-def _scoped_tables(select: Select[Any]) -> set[Table]:
-    found: set[Table] = set()
-    clauses = [c for c in (select.whereclause,) if c is not None]
-    while clauses:
-        clause = clauses.pop()
-        if isinstance(clause, BinaryExpression) and clause.operator is operators.eq:
-            left, right = clause.left, clause.right
-            if isinstance(right, BindParameter) and right.key == TENANT and getattr(left, "name", "") == "tenant_id":
-                found.add(left.table)
-        elif getattr(getattr(clause, "operator", None), "__name__", "") == "and_":
-            clauses += list(clause.get_children())  # type: ignore[arg-type]  # columns or joins
-    return found

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth.runtime.sealing import Macs
-from manifest_auth.store.statements import TENANT, CrossTenant, Global, Statement, TenantScoped, UnscopedStatement
+from manifest_auth.store.statement_checks import TENANT, UnscopedStatement
+from manifest_auth.store.statements import CrossTenant, Global, Statement, TenantScoped
 
 R = TypeVar("R")
 

@@ -10,7 +10,7 @@ from typing import Final, Literal, NoReturn
 
 from manifest_auth.audit.guarded_acts import OF_SYSTEM_ADMINS, Act
 from manifest_auth.context import RECENT_MS, Acting, AdminCaller, Principal, Request
-from manifest_auth.errors import ReauthenticationRequired
+from manifest_auth.errors import Forbidden, ReauthenticationRequired
 from manifest_auth.permissions import Role
 from manifest_auth.tenants.settings import settings_of
 
@@ -18,6 +18,8 @@ from manifest_auth.tenants.settings import settings_of
 RANKED: Final = Role.ADMIN.bit | Role.USER_ADMIN.bit
 #: Acts that every client guards; the others are guarded where ``stepUp`` is ``management``.
 _ALWAYS = Act.EMAIL | Act.PASSWORD | Act.FACTORS | Act.IDENTITIES | Act.OTHERS_FACTORS
+#: With these a stolen key would make itself another way in.
+_NOT_FOR_MACHINES = Act.RANKS | Act.OTHERS_PASSWORDS
 #: What a session may have proved that lets an account without any factor enrol its first.
 _FIRST = frozenset({"pwd", "provider", "link"})
 _SENTENCES: Final = {
@@ -34,7 +36,8 @@ _TOTP, _PASSKEY = 1, 2  # bits of ``factors``
 def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
     """Asks for a recent proof: users and system admins must have proved who they are within the last ten minutes, with
     all that their account has. ``needed``: False where this call does nothing sensitive. The command line is not asked.
-    Raises ReauthenticationRequired.
+    A machine cannot prove anything: it does no such act, gives no one a role that manages, and resets no password.
+    Raises ReauthenticationRequired, Forbidden for a machine.
     """
     if not isinstance(acting, Request):
         return
@@ -44,6 +47,8 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
         return
     if isinstance(caller, AdminCaller) and act & OF_SYSTEM_ADMINS and not _is_recent(caller.proved_at, acting.now):
         raise ReauthenticationRequired("Password and code are needed again", details=[("password", "Your password")])
+    if isinstance(caller, Principal) and caller.is_service and (_guards(caller, act) or act & _NOT_FOR_MACHINES):
+        raise Forbidden(reason="a machine cannot prove who acts")
     if isinstance(caller, Principal) and _guards(caller, act) and not _has_proved(caller, act, acting.now):
         refuse(caller)
 

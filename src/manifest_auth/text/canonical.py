@@ -21,6 +21,8 @@ _APP_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+\Z")
 #: One @, no spaces, quotes, comments, controls or angle brackets; not trimmed, not normalised.
 EMAIL_SHAPE = re.compile(r"[^\s@\"()<>\[\]\\,;:\x00-\x1f\x7f]{1,64}@[^\s@\"'()<>\[\]\\,;:\x00-\x1f\x7f]{1,189}\Z")
 
+#: Domain of the addresses of service accounts. RFC 6761, section 6.4: no mailbox is ever below `.invalid`.
+SERVICE_DOMAIN = "service.invalid"
 _CONTROLS = frozenset({"Cc", "Cs"})
 _NOT_IN_EMAIL = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
 _BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u2800"  # the blank Braille pattern
@@ -46,12 +48,13 @@ def _fold(c: str) -> str:
 
 
 def check_email(email: str, field: str = "email") -> str:
-    """The address, unchanged. Raises ValidationError for an invalid one, and for mixed scripts that look alike."""
+    """The address of a person, unchanged. Raises ValidationError for an invalid one, for mixed scripts that look alike,
+    and for the domain of service accounts."""
     local, _, domain = email.rpartition("@")
     dotted = ".." in email or local.startswith(".") or local.endswith(".") or domain.endswith(".")
     sane = EMAIL_SHAPE.match(email) and not dotted and not domain.startswith((".", "-"))
     hidden = invisible.holds_any(email) or any(unicodedata.category(c) in _NOT_IN_EMAIL for c in email)
-    if not sane or hidden or _mixes_scripts(email):
+    if not sane or hidden or _mixes_scripts(email) or email_key(domain) == SERVICE_DOMAIN:
         raise ValidationError(details=[(field, "Not a valid e-mail address")])
     return email
 

@@ -6,3 +6,4 @@ credential, and never locks an account permanently.
 
 from manifest_auth.throttle.anonymous_limits import AnonymousLimits
 from manifest_auth.throttle.throttle import Throttle
+from manifest_auth.throttle.wrong_secrets import WrongSecrets

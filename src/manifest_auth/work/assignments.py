@@ -43,9 +43,9 @@ def of_jobs(unit: TenantUnit, job_ids: Sequence[int]) -> list[Assignment]:
 
 
 def check_able(unit: TenantUnit, user_ids: Sequence[int], field: str) -> None:
-    """Checks that the users may execute jobs. Raises NotFound for a user of no or another client, ValidationError for
-    one who is deactivated or lacks the permission."""
-    found = users.get_many(unit, user_ids)
+    """Checks that the users, or service accounts, may execute jobs. Raises NotFound for one of no or another client,
+    ValidationError for one who is deactivated or lacks the permission."""
+    found = users.get_named(unit, user_ids)
     if len(found) < len(set(user_ids)):
         raise NotFound()
     wrong = []
@@ -81,7 +81,8 @@ def unassign(unit: TenantUnit, by: Actor, job_id: int, user_id: int) -> Job:
     """Removes an assignment. Raises NotFound for job or user, Conflict for an ended job or a user who is not
     assigned."""
     job = jobs.get(unit, job_id, lock=True)
-    users.get(unit, user_id)
+    if users.find_caller(unit, user_id) is None:
+        raise NotFound()
     before = _user_ids(unit, job)
     state = job_rules.unassigned(jobs.state_of(job, len(before)))
     if unit.change(_REMOVE, job=job.id, user=user_id) != 1:

@@ -36,6 +36,7 @@ async def test_each_purpose_has_a_key_and_no_secret_is_shown(root: SystemAdmin) 
         "refresh",
         "admin-access",
         "admin-refresh",
+        "service",
         "forms",
         "page-state",
     }
@@ -57,7 +58,9 @@ async def test_after_a_rotation_old_keys_verify_and_no_one_is_signed_out(root: S
     check_success(await root.app.me(user["token"]))
     check_success(await root.app.me((await root.app.sign_in("viewer@acme.example")).data["token"]))
     everything = check_success(await root.post(f"{KEYS}/rotate", {}))
-    assert everything == {"rotated": ["access", "refresh", "admin-access", "admin-refresh", "forms", "page-state"]}
+    assert everything == {
+        "rotated": ["access", "refresh", "admin-access", "admin-refresh", "service", "forms", "page-state"]
+    }
     check_success(await root.get(KEYS))
     check_success(await root.app.refresh(user["refreshToken"]))
 
@@ -119,7 +122,7 @@ async def test_what_is_no_key_or_purpose_is_refused(root: SystemAdmin) -> None:
     }
     assert kinds == {
         "access": "HS256", "refresh": "BLAKE2b", "admin-access": "HS256", "admin-refresh": "BLAKE2b",
-        "forms": "HMAC-SHA-256", "page-state": "AES-256-GCM",
+        "service": "ES256", "forms": "HMAC-SHA-256", "page-state": "AES-256-GCM",
     }  # fmt: skip
     check_refusal(await root.post(f"{KEYS}/nothing/retire", {}), 404, "NOT_FOUND")
     check_refusal(await root.post(f"{KEYS}/rotate", {"purpose": "licence"}), 400, "VALIDATION_ERROR")

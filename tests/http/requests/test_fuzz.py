@@ -19,7 +19,7 @@ pytestmark = pytest.mark.one_store
 
 EXAMPLES = [pytest.param(8, id="few"), pytest.param(40, id="many", marks=pytest.mark.endurance)]
 WRITING = [route for route in ROUTES if route.method in ("POST", "PATCH", "PUT")]
-GRAPHQL = "/api/client/graphql"
+GRAPHQL, OAUTH = "/api/client/graphql", "/oauth2/"
 #: Members of inner objects, and of the routes that read their bodies by themselves.
 OTHERS = ("query", "variables", "operationName", "settings", "minLength")
 
@@ -76,6 +76,8 @@ async def test_no_body_is_a_bug(unlimited: App, route: Route, examples: int) -> 
         assert reply.status < 500, reply.text
         if route.path == GRAPHQL and reply.status != 401:
             assert ("data" in reply.json) or reply.json["errors"][0]["extensions"]["requestId"]
+        elif route.path.startswith(OAUTH):
+            assert set(reply.json) == {"error", "error_description", "request_id"}
         elif reply.status >= 400 and route.path != GRAPHQL:
             check_refusal(reply, reply.status, reply.code)
         else:

@@ -30,7 +30,8 @@ def resolved(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def body_of(route: Route) -> dict[str, Any]:
-    return resolved(operation(route)["requestBody"]["content"]["application/json"]["schema"])
+    content = operation(route)["requestBody"]["content"]
+    return resolved(content.get("application/json", content.get("application/x-www-form-urlencoded"))["schema"])
 
 
 def objects(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

@@ -32,7 +32,8 @@ OPEN = {
     ("POST", "/api/admin/auth/sign-in/continue"),
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/.well-known/jwks.json"),
     ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/explorer"), ("GET", "/power-apps.json"),
-    ("GET", "/assets/brand/{client}/{file}"),
+    ("GET", "/assets/brand/{client}/{file}"), ("GET", "/.well-known/oauth-authorization-server"),
+    ("POST", "/oauth2/token"), ("POST", "/oauth2/revoke"), ("POST", "/oauth2/introspect"),
 }  # fmt: skip
 CLIENT = [route for route in ROUTES if route.who == "client"]
 ADMIN = [route for route in ROUTES if route.who == "admin"]

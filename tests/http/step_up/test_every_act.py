@@ -12,6 +12,7 @@ pytestmark = pytest.mark.one_store
 
 ASKED = "REAUTHENTICATION_REQUIRED"
 AUTH, USERS = "/api/client/auth", "/api/client/users/{user}"
+MACHINE = "/api/client/service-accounts/{account}"
 #: Changes of users that need no recent proof.
 FREE = {
     ("POST", f"{AUTH}/sign-out"), ("POST", f"{AUTH}/sign-out-all"), ("PATCH", f"{AUTH}/me"),
@@ -22,6 +23,8 @@ FREE = {
     ("POST", "/api/client/providers/{provider}/test"), ("POST", "/api/client/domains/{domain}/check"),  # only look
     ("PUT", "/api/client/branding/logo"), ("DELETE", "/api/client/branding/logo"),
     ("POST", f"{USERS}/identities/{{identity}}/confirm"),
+    ("POST", f"{MACHINE}/disable"), ("DELETE", f"{MACHINE}/keys/{{secret}}"),  # which take away
+    ("DELETE", f"{MACHINE}/secrets/{{secret}}"),
 }  # fmt: skip
 #: Kinds that may enrol the first factor of an account, and nothing else.
 FIRST = {"link", "link, and no password", "provider, and there is a password", "provider without a time"}

@@ -79,6 +79,17 @@ ADDRESSES: dict[tuple[str, str], Any] = {
     ("GET", "/api/client/users/{user}/sessions"): None,
     ("DELETE", "/api/client/users/{user}/sessions"): None,
     ("DELETE", "/api/client/users/{user}/sessions/{session}"): None,
+    ("GET", "/api/client/service-accounts/{account}"): None,
+    ("PATCH", "/api/client/service-accounts/{account}"): {"description": "Stolen"},
+    ("POST", "/api/client/service-accounts/{account}/disable"): None,
+    ("POST", "/api/client/service-accounts/{account}/enable"): None,
+    ("DELETE", "/api/client/service-accounts/{account}"): None,
+    ("POST", "/api/client/service-accounts/{account}/keys"): {},
+    ("POST", "/api/client/service-accounts/{account}/keys/{secret}/rotate"): {},
+    ("DELETE", "/api/client/service-accounts/{account}/keys/{secret}"): None,
+    ("POST", "/api/client/service-accounts/{account}/secrets"): {},
+    ("POST", "/api/client/service-accounts/{account}/secrets/{secret}/rotate"): {},
+    ("DELETE", "/api/client/service-accounts/{account}/secrets/{secret}"): None,
     ("GET", "/api/client/providers/{provider}"): None,
     ("PATCH", "/api/client/providers/{provider}"): {"displayName": "Stolen"},
     ("POST", "/api/client/providers/{provider}/switch-off"): None,
@@ -258,6 +269,8 @@ async def test_anothers_address_is_like_one_that_never_was(
     method, pattern = address
     there = await addressed_things(theirs, foreign)
     there["id"] = there[kind_of_id(pattern)]
+    if "/secrets/" in pattern:
+        there["secret"] = there["client_secret"]
     never = {
         "file": NEVER,
         "user": NEVER,
@@ -265,6 +278,8 @@ async def test_anothers_address_is_like_one_that_never_was(
         "provider": "never",
         "id": NEVER if kind_of_id(pattern) == "identity" else "A" * 22,
         "session": "A" * 22,
+        "account": NEVER,
+        "secret": "A" * 16,
         "domain": "never.example",
         "directory": "d0d0d0d0-7777-4000-8000-00000000ffff",
     }

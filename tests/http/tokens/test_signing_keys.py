@@ -9,7 +9,17 @@ import pytest
 
 from tests.support.accounts import Keys, keys_of
 from tests.support.application import PASSWORD, App, running
-from tests.support.forged_tokens import HEADER, Purpose, b64, claims_of, hs256, rotate, signing_keys, unb64
+from tests.support.forged_tokens import (
+    HEADER,
+    Purpose,
+    b64,
+    claims_of,
+    every_secret,
+    hs256,
+    rotate,
+    signing_keys,
+    unb64,
+)
 from tests.support.rows import rows
 
 pytestmark = pytest.mark.one_store
@@ -38,8 +48,10 @@ async def all_open(app: App, keys: Keys, admin: dict[str, Any]) -> None:
     assert (await app.post("/api/admin/auth/refresh", {"refreshToken": admin["refreshToken"]})).status == 200
 
 
-async def test_with_hs256_no_key_is_published(app: App) -> None:
-    assert await jwks(app) == {"keys": []}
+async def test_with_hs256_only_the_key_of_service_accounts_is_published(app: App) -> None:
+    [key] = (await jwks(app))["keys"]
+    assert set(key) == {"kty", "crv", "x", "y", "use", "alg", "kid"}  # and never `d`
+    assert (key["alg"], key["use"]) == ("ES256", "sig")
 
 
 async def test_rotation_signs_no_one_out(app: App) -> None:
@@ -95,8 +107,8 @@ async def test_another_node_signs_and_verifies_with_the_new_keys_at_once(app: Ap
 
 
 async def test_keys_rest_encrypted(app: App) -> None:
-    raws = list(signing_keys(app).values())
+    raws = every_secret(app)
     secrets = [secret for (secret,) in await rows(app, "signing_keys", "secret")]
-    assert len(raws) == len(set(raws)) == 6
-    assert all(len(raw) == 32 for raw in raws)
+    assert len(signing_keys(app)) == 6
+    assert all(len(raw) == 32 for raw in signing_keys(app).values())
     assert not any(raw in secret for raw in raws for secret in secrets)

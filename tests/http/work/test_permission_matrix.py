@@ -24,6 +24,7 @@ from tests.support.graphql_operations import (
     things,
     upload,
 )
+from tests.support.machines import MACHINE_ROUTES
 from tests.support.people import member
 from tests.support.pictures import Picture
 from tests.support.routes import ROUTES, filled
@@ -118,6 +119,7 @@ ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
     ("DELETE", "/api/client/domains/{domain}"): ("settings:manage", None),
     ("POST", "/api/client/domains/{domain}/check"): ("settings:manage", None),
 }
+ROUTES_NEED |= {route: ("users:manage", body) for route, body in MACHINE_ROUTES.items()}
 #: What an address needs behind it.
 QUERIES = {("POST", FILES): "?name=a.png", ("GET", _EXPORT): "?format=csv"}
 #: For which the permission is not enough.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from manifest_auth.runtime.mail import Email, Link, Reader, domain_emails, emails, factor_emails
+from manifest_auth.runtime.mail import Email, Link, Reader, domain_emails, emails, factor_emails, machine_emails
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
 from manifest_auth.text.languages import LANGUAGES
 
@@ -39,6 +39,7 @@ MADE: dict[str, Callable[[Reader], Email]] = {
     "domain_held": lambda to: domain_emails.domain_held(to, DOMAIN),
     "domain_contested": lambda to: domain_emails.domain_contested(to, DOMAIN, 14),
     "domain_contested_between": lambda to: domain_emails.domain_contested_between(to, DOMAIN, "acme", "engines"),
+    "machine_secret_ends": lambda to: machine_emails.machine_secret_ends(to, "nightly", "aB3x", "2026-02-03", 14),
 }
 WITH_LINK = {"invitation", "reset", "access_link", "email_confirm", "email_changed", "email_undone"}
 
@@ -50,7 +51,7 @@ def made(name: str, language: str) -> Email:
 def test_every_e_mail_is_among_them() -> None:
     written = {
         name
-        for module in (emails, domain_emails, factor_emails)
+        for module in (emails, domain_emails, factor_emails, machine_emails)
         for name, found in inspect.getmembers(module, inspect.isfunction)
         if found.__module__ == module.__name__ and not name.startswith("_")
     }

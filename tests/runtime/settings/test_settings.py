@@ -34,6 +34,8 @@ WRONG: list[tuple[str, str]] = [
     ("ACCESS_TOKEN_TTL", "0"),
     ("ACCESS_TOKEN_TTL", "24h"),
     ("ACCESS_TOKEN_TTL", "99999999999999999999"),
+    ("SERVICE_TOKEN_TTL", "59"),
+    ("SERVICE_TOKEN_TTL", "3601"),
     ("REFRESH_TOKEN_TTL", "1"),
     ("REFRESH_TOKEN_TTL", "3600"),  # shorter than the access token's
     ("SESSION_IDLE_TTL", "-7"),

@@ -20,6 +20,7 @@ from manifest_auth.accounts.users.credentials import (
 from manifest_auth.accounts.users.email_changes import EmailChange
 from manifest_auth.accounts.users.roles import VoidAccount, deactivate, is_last_admin, restore, set_roles
 from manifest_auth.accounts.users.users import (
+    EVERY_KIND,
     LISTING,
     User,
     change,
@@ -28,9 +29,11 @@ from manifest_auth.accounts.users.users import (
     factor_due,
     find,
     find_by_email,
+    find_caller,
     find_without_client,
     get,
     get_many,
+    get_named,
     set_language,
     signed_in,
     without_factor,

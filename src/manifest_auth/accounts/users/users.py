@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Integer, bindparam, case, func, insert, or_, select, update
 
+from manifest_auth.context import PERSON, SERVICE
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.licence import SeatCounter
 from manifest_auth.permissions import Role
@@ -42,6 +43,7 @@ class User(NamedTuple):
     language: str | None  # that the user chose
     factors: int = 0  # bit mask of second factors, see accounts/factors
     second_factor_due_at: int | None = None  # from when on sign-in asks to enrol one
+    kind: str = PERSON  # or SERVICE: of those only :func:`find_caller` and :func:`get_named` know
 
     @property
     def is_admin(self) -> bool:
@@ -82,21 +84,23 @@ _NO_CLIENT = cross_tenant(
     because="a sign-in that names no client goes to one that has the address: by device, by proof, by age",
 )
 _MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), User)
+_CALLER = tenant_scoped(_ALL.where(_C.id == bindparam("id")), User, every_kind=True)
+_NAMED = tenant_scoped(_ALL.where(among(_C.id, "ids")), User, every_kind=True)
+_SORTS = {"ID": _C.id, "EMAIL": _C.email_key, "LAST_NAME": _C.last_name}
+_FILTERS = {
+    "search": or_(
+        _C.email_key.like(bindparam("like"), escape="\\"),
+        func.lower(_C.first_name + " " + _C.last_name).like(bindparam("like"), escape="\\"),
+    ),
+    "role": _C.roles.op("&")(bindparam("role", type_=Integer())) != 0,
+    "active": _C.deactivated_at.is_(None),
+    "inactive": _C.deactivated_at.is_not(None),
+}
 #: The list of users. Filters take ``like`` (see :func:`manifest_auth.text.canonical.like`) and ``role`` (a bit).
-LISTING = Listing(
-    _ALL,
-    User,
-    key=_C.id,
-    sorts={"ID": _C.id, "EMAIL": _C.email_key, "LAST_NAME": _C.last_name},
-    filters={
-        "search": or_(
-            _C.email_key.like(bindparam("like"), escape="\\"),
-            func.lower(_C.first_name + " " + _C.last_name).like(bindparam("like"), escape="\\"),
-        ),
-        "role": _C.roles.op("&")(bindparam("role", type_=Integer())) != 0,
-        "active": _C.deactivated_at.is_(None),
-        "inactive": _C.deactivated_at.is_not(None),
-    },
+LISTING = Listing(_ALL, User, key=_C.id, sorts=_SORTS, filters=_FILTERS)
+#: The same of every kind. Its filter ``service`` leaves the service accounts.
+EVERY_KIND = Listing(
+    _ALL, User, key=_C.id, sorts=_SORTS, filters={**_FILTERS, "service": _C.kind == SERVICE}, every_kind=True
 )
 _NEW = (
     "email", "email_key", "first_name", "last_name", "title", "description", "roles", "password_hash",
@@ -156,6 +160,16 @@ def get(unit: TenantUnit, user_id: int, *, lock: bool = False, admins: bool = Fa
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[User]:
     """The tenant's users with these ids, in no order."""
     return unit.all(_MANY, ids=numbers(ids))
+
+
+def find_caller(unit: TenantUnit, user_id: int) -> User | None:
+    """The row of a caller: of a person, or of a service account."""
+    return unit.first(_CALLER, id=user_id)
+
+
+def get_named(unit: TenantUnit, ids: Sequence[int]) -> list[User]:
+    """As :func:`get_many`, with service accounts: those who did something, to be named."""
+    return unit.all(_NAMED, ids=numbers(ids))
 
 
 def find_by_email(unit: TenantUnit, email: str) -> User | None:

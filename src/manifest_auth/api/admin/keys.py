@@ -19,7 +19,7 @@ from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import ListedKey, Purpose
 from manifest_auth.store import Filters
 
-PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh", "forms", "page-state"]
+PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh", "service", "forms", "page-state"]
 
 
 class KeysQuery(Paging, frozen=True):

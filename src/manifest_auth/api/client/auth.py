@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.api.client.sign_in_answer import SignInData, WireUser, signed_in_answer
+from manifest_auth.context import Principal
 from manifest_auth.errors import (
     AccountDisabled,
     Forbidden,
@@ -81,8 +82,21 @@ class WireMeUser(WireUser, frozen=True):
     language: str | None
 
 
-class MeData(Wire, frozen=True):
-    user: WireMeUser
+class WireMeService(Wire, frozen=True):
+    """A service account: the machine that calls."""
+
+    id: int
+    name: str
+    roles: tuple[str, ...]
+    client_id: str
+
+
+class MeData(Wire, frozen=True, kw_only=True):
+    """``user``: the person who is signed in; in its place ``service`` for a machine, whose key stands in place of a
+    session."""
+
+    user: WireMeUser | UnsetType = UNSET
+    service: WireMeService | UnsetType = UNSET
     client: WireClient
     roles: tuple[str, ...]
     permissions: tuple[str, ...]
@@ -162,19 +176,11 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
     user = ctx.user
     roles = role_names(user.roles)
     return MeData(
-        user=WireMeUser(
-            id=user.user_id,
-            email=user.email,
-            first_name=user.first_name,
-            last_name=user.last_name,
-            title=user.title,
-            language=user.language,
-            roles=roles,
-            client_id=user.client,
-        ),
+        user=UNSET if user.is_service else _person(user),
+        service=WireMeService(user.user_id, user.first_name, roles, user.client) if user.is_service else UNSET,
         client=WireClient(user.tenant_id, user.client, user.client_name),
         roles=roles,
-        permissions=permission_names(user.roles),
+        permissions=permission_names(user.roles, user.scopes),
         session=WireMeSession(
             id=user.session_id,
             method=user.method,
@@ -183,6 +189,19 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
             amr=ways_of(user.amr),
             authenticated_at=when(user.authenticated_at) if user.authenticated_at is not None else None,
         ),
+    )
+
+
+def _person(user: Principal) -> WireMeUser:
+    return WireMeUser(
+        id=user.user_id,
+        email=user.email,
+        first_name=user.first_name,
+        last_name=user.last_name,
+        title=user.title,
+        language=user.language,
+        roles=role_names(user.roles),
+        client_id=user.client,
     )
 
 
@@ -203,5 +222,5 @@ ROUTES = (
     Route("POST", f"{_BASE}/password", _change_password, Access.CLIENT,
           "Change your password; ends your other sessions", limit=AUTH_LIMIT,
           refusals=(InvalidCredentials, RateLimited, Overloaded)),
-    Route("GET", f"{_BASE}/me", _me, Access.CLIENT, "The signed-in user, with roles and permissions"),
+    Route("GET", f"{_BASE}/me", _me, Access.CLIENT, "Who calls, with roles and permissions"),
 )  # fmt: skip

@@ -33,9 +33,13 @@ class _Asked(NamedTuple):
 
 
 class ListOf(Generic[R]):
-    """The resolvers of one listing."""
+    """The resolvers of one listing, or of that which the filters choose."""
 
-    def __init__(self, listing: Listing[R], filters: Callable[[dict[str, Any]], Filters]) -> None:
+    def __init__(
+        self,
+        listing: Listing[R] | Callable[[Filters], Listing[R]],
+        filters: Callable[[dict[str, Any]], Filters],
+    ) -> None:
         self._listing, self._filters = listing, filters
 
     async def items(self, _source: Any, info: Any, **given: Any) -> list[R]:
@@ -50,7 +54,7 @@ class ListOf(Generic[R]):
         rows, next_cursor = await self._read(ctx, asked, filters)
 
         async def read_total() -> int:
-            return await ctx.store.read(lambda unit: self._listing.total(unit, filters))
+            return await ctx.store.read(lambda unit: self._chosen(filters).total(unit, filters))
 
         return Paged(rows, next_cursor, read_total)
 
@@ -68,7 +72,10 @@ class ListOf(Generic[R]):
         return _Asked(first, given.get("after") or "", given.get("sort") or "ID"), filters
 
     async def _read(self, ctx: RequestContext, asked: _Asked, filters: Filters) -> tuple[list[R], str | None]:
-        return await ctx.store.read(lambda unit: self._listing.read(unit, *asked, filters))
+        return await ctx.store.read(lambda unit: self._chosen(filters).read(unit, *asked, filters))
+
+    def _chosen(self, filters: Filters) -> Listing[R]:
+        return self._listing if isinstance(self._listing, Listing) else self._listing(filters)
 
 
 async def total(paged: Paged, _info: Any) -> int | None:

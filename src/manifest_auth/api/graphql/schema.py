@@ -31,7 +31,7 @@ from graphql import (
 from manifest_auth.api.graphql import audit, jobs, templates, user_mutations, users
 from manifest_auth.api.graphql.arguments import snake_case
 from manifest_auth.errors import Forbidden
-from manifest_auth.permissions import Permission, permissions_of
+from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.text.canonical import when
 
@@ -117,7 +117,7 @@ def _guarded(permission: Permission, resolve: Resolver) -> Resolver:
     """Wraps a resolver: raises Forbidden before it runs, when the caller's roles do not allow the field."""
 
     def guarded(source: Any, info: Info, **arguments: Any) -> Any:
-        if permission not in permissions_of(info.context.user.roles):
+        if permission not in info.context.user.permissions:
             raise Forbidden(reason=f"needs {permission.value}")
         return resolve(source, info, **arguments)
 

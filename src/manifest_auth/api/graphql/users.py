@@ -14,7 +14,7 @@ from manifest_auth.context import Principal
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, permission_names, roles_of
 from manifest_auth.services import RequestContext
-from manifest_auth.store import Filters, TenantUnit
+from manifest_auth.store import Filters, Listing, TenantUnit
 
 _DESCRIPTIONS = {
     Role.ADMIN: "Full access within the client",
@@ -43,7 +43,7 @@ _ROLE = {role: _role(role) for role in Role}
 
 
 def _read(unit: TenantUnit, ids: Sequence[int]) -> dict[int, User]:
-    return {user.id: user for user in users.get_many(unit, ids)}
+    return {user.id: user for user in users.get_named(unit, ids)}
 
 
 _PENDING_CHANGES: Loader[int, EmailChange] = Loader(users.email_changes.pending_rows)
@@ -79,10 +79,15 @@ def role_named(name: str, field: str = "role") -> Role:
 def _filters(given: dict[str, Any]) -> Filters:
     text, role = arguments.search(given), role_named(given["role"]).bit if "role" in given else 0
     activity = {True: "active", False: "inactive", None: None}[given.get("isActive")]
-    return Filters("role" if role else None, activity, role=role).search(text)
+    service = "service" if given.get("kind") == "SERVICE" else None
+    return Filters("role" if role else None, activity, service, role=role).search(text)
 
 
-_LIST = ListOf(users.LISTING, _filters)
+def _listing(filters: Filters) -> Listing[User]:
+    return users.EVERY_KIND if "service" in filters.names else users.LISTING
+
+
+_LIST = ListOf(_listing, _filters)
 
 
 def _me(_root: Any, info: Any) -> Principal:
@@ -112,9 +117,10 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Me.id": lambda me, _info: me.user_id,
     "Me.pendingEmail": _own_pending_email,
     "Me.roles": _roles,
-    "Me.permissions": lambda me, _info: permission_names(me.roles),
+    "Me.permissions": lambda me, _info: permission_names(me.roles, me.scopes),
     "Me.client": _client,
     "User.pendingEmail": _pending_email,
+    "User.kind": lambda user, _info: user.kind.upper(),
     "User.roles": _roles,
     "User.isActive": lambda user, _info: user.deactivated_at is None,
     "User.link": lambda user, _info: user.link if isinstance(user, WithLink) else None,

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from manifest_auth import tenants
-from manifest_auth.accounts import users
-from manifest_auth.accounts.readers import reader
 from manifest_auth.mail_queue import Queued
-from manifest_auth.permissions import Role
+from manifest_auth.operations.mail_to_admins import to_admins
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.mail import Email, Reader
 from manifest_auth.runtime.settings import DAY
@@ -18,18 +16,15 @@ from manifest_auth.tenants.claims.domain_names import record_of
 from manifest_auth.tenants.claims.domain_rows import LAPSES_MS, Claim
 from manifest_auth.text.canonical import when
 
+_PURPOSE = "domain"
 _LAPSES_DAYS = LAPSES_MS // (DAY * 1000)
-_MOST = 50  # Admins of one client who get the e-mail
-_ADMINS = frozenset({"role", "active"})
 
 
 def notify_admins(
     unit: TenantUnit, services: Services, domain: str, make: Callable[[Reader], Email]
 ) -> list[Queued | None]:
     """Queues an e-mail to each active Admin of the client, in the transaction of its cause."""
-    tenant = tenants.get(unit, unit.tenant_id)
-    admins = users.LISTING.page(unit, first=_MOST, sort="ID", filters=_ADMINS, role=Role.ADMIN.bit)
-    return [_add(unit, services, domain, make(reader(admin, tenant))) for admin in admins]
+    return to_admins(unit, services, _PURPOSE, f"domain:{domain}", make)
 
 
 def failing(unit: TenantUnit, services: Services, claim: Claim, lapses_at: int) -> list[Queued | None]:
@@ -66,7 +61,7 @@ def contested(unit: SystemUnit, services: Services, domain: str, owner: int, con
 
 
 def _add(unit: TenantUnit, services: Services, domain: str, email: Email) -> Queued | None:
-    return services.mail_queue.add(unit, email, "domain", f"domain:{domain}")
+    return services.mail_queue.add(unit, email, _PURPOSE, f"domain:{domain}")
 
 
 def send(services: Services, mails: Sequence[Queued | None], request_id: str) -> None:

@@ -20,6 +20,7 @@ class Words(NamedTuple):
 
 
 _IN, _USERS, _SET, _PROV, _DOM, _SRV = "Sign-in", "Users", "Settings", "Providers", "Domains", "Server"
+_MACHINES = "Machines"
 
 WORDS: dict[Event, Words] = {
     Event.SIGNED_IN: Words(_IN, "%(whom)s signed in%(through)s"),
@@ -31,6 +32,7 @@ WORDS: dict[Event, Words] = {
     Event.EVENTS_LEFT_OUT: Words(_IN, "More failed sign-ins of the same kind were counted and not listed", True),
     Event.SIGNED_OUT: Words(_IN, "%(whom)s signed out"),
     Event.SIGNED_OUT_ALL: Words(_IN, "%(who)s ended all sessions of %(whom)s"),
+    Event.SERVICE_TOKEN_ISSUED: Words(_MACHINES, "The service account %(what)s got an access token"),
     Event.SESSION_ENDED: Words(_IN, "%(who)s ended a session of %(whom)s"),
     Event.REFRESH_TOKEN_REUSED: Words(_IN, "A used refresh token of %(whom)s came back; the session was ended", True),
     Event.PASSWORD_CHANGED: Words(_IN, "%(whom)s changed their password"),
@@ -99,6 +101,18 @@ WORDS: dict[Event, Words] = {
     Event.BROWSER_TRUST_ENDED: Words(_IN, "%(who)s ended the trust of browsers of %(whom)s"),
     Event.REAUTHENTICATED: Words(_IN, "%(whom)s proved again who they are"),
     Event.REAUTHENTICATION_FAILED: Words(_IN, "%(whom)s failed to prove again who they are", True),
+    Event.SERVICE_ACCOUNT_CREATED: Words(_MACHINES, "%(who)s made the service account %(what)s"),
+    Event.SERVICE_ACCOUNT_CHANGED: Words(_MACHINES, "%(who)s changed the service account %(what)s"),
+    Event.SERVICE_ACCOUNT_DISABLED: Words(_MACHINES, "%(who)s disabled the service account %(what)s"),
+    Event.SERVICE_ACCOUNT_ENABLED: Words(_MACHINES, "%(who)s let the service account %(what)s in again"),
+    Event.SERVICE_ACCOUNT_DELETED: Words(_MACHINES, "%(who)s deleted the service account %(what)s"),
+    Event.SERVICE_SIGNED_IN: Words(_MACHINES, "The service account %(what)s called"),
+    Event.API_KEY_CREATED: Words(_MACHINES, "%(who)s made an API key of %(what)s"),
+    Event.API_KEY_ROTATED: Words(_MACHINES, "%(who)s rotated an API key of %(what)s"),
+    Event.API_KEY_REVOKED: Words(_MACHINES, "%(who)s revoked an API key of %(what)s"),
+    Event.API_KEY_EXPIRED: Words(_MACHINES, "An API key of %(what)s reached its end"),
+    Event.CLIENT_SECRET_CREATED: Words(_MACHINES, "%(who)s made a client secret of %(what)s"),
+    Event.CLIENT_SECRET_REVOKED: Words(_MACHINES, "%(who)s revoked a client secret of %(what)s"),
     Event.INSTALLATION_CHANGED: Words(_SRV, "%(who)s changed the installation"),
     Event.THROTTLES_CLEARED: Words(_IN, "%(who)s let %(whom)s try to sign in again"),
     Event.KEYS_MADE: Words(_SRV, "Signing keys were made"),

@@ -23,6 +23,7 @@ _ACTORS = {
     "admin": "A system admin",
 }
 _USER = re.compile(r"user:([1-9][0-9]{0,17})\Z")
+_SERVICE = re.compile(r"service:([1-9][0-9]{0,17})\Z")
 _PROVIDER = re.compile(r"provider:([1-9][0-9]{0,17})\Z")
 _MOST = 300  # characters of a detail
 _MOST_FACTS = 40
@@ -54,8 +55,8 @@ class Names:
 
     def __init__(self, unit: TenantUnit, links: Iterable[Link]) -> None:
         texts = {text for link in links for text in (link.actor, link.subject)}
-        ids = [int(found[1]) for text in texts if (found := _USER.match(text))]
-        self._people = {user.id: user for user in users.get_many(unit, ids)} if ids else {}
+        ids = [int(found[1]) for text in texts if (found := _USER.match(text) or _SERVICE.match(text))]
+        self._people = {user.id: user for user in users.get_named(unit, ids)} if ids else {}
         is_needed = any(_PROVIDER.match(text) for text in texts) or any('"provider"' in link.detail for link in links)
         self._providers = {one.id: one.display_name for one in providers.list_all(unit)} if is_needed else {}
 
@@ -68,6 +69,9 @@ class Names:
                 return Part(f"user {rest}, who is gone", strong=True)
             name = f"{user.first_name} {user.last_name}".strip() or user.email
             return Part(name, f"/console/users/{user.id}", strong=True)
+        if found := _SERVICE.match(text):
+            account = self._people.get(int(found[1]))
+            return Part(account.first_name if account else f"number {rest}", strong=True)
         if found := _PROVIDER.match(text):
             named = self._providers.get(int(found[1])) or detail.get("name")
             return Part(str(named or f"number {rest}"), strong=True)

@@ -32,6 +32,7 @@ _PURPOSES = {
     Purpose.REFRESH.value: "Refresh tokens of users",
     Purpose.ADMIN_ACCESS.value: "Access tokens of system admins",
     Purpose.ADMIN_REFRESH.value: "Refresh tokens of system admins",
+    Purpose.SERVICE.value: "Access tokens of service accounts",
     Purpose.FORMS.value: "Forms of pages",
     Purpose.PAGE_STATE.value: "Sign-ins under way on pages",
 }

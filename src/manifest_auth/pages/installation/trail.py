@@ -13,12 +13,13 @@ from manifest_auth.accounts import users
 from manifest_auth.accounts.admins import management
 from manifest_auth.audit import INSTALLATION, FoundEvent
 from manifest_auth.audit.chain_walk import Link
+from manifest_auth.context import SERVICE
 from manifest_auth.errors import NotFound
 from manifest_auth.pages.console.event_words import label, words_of
 from manifest_auth.pages.console.trail import facts_of
 from manifest_auth.store import SystemUnit
 
-_NAMED = re.compile(r"(admin|user):([1-9][0-9]{0,17})\Z")
+_NAMED = re.compile(r"(admin|user|service):([1-9][0-9]{0,17})\Z")
 _WORDS = {"system": "The server", "anonymous": "An anonymous caller", "": ""}
 
 
@@ -48,13 +49,14 @@ def all_shown(unit: SystemUnit, found: Iterable[FoundEvent]) -> tuple[Shown, ...
     for one, link in events:
         for text in (link.actor, link.subject):
             named = _NAMED.match(text)
-            if named and named[1] == "user" and one.client is not None:
+            if named and named[1] != "admin" and one.client is not None:
                 wanted.setdefault(one.chain, set()).add(int(named[2]))
             elif named and named[1] == "admin":
                 names[INSTALLATION, text] = _admin(unit, int(named[2]))
     for chain, ids in wanted.items():
-        for user in users.get_many(unit.of(chain), sorted(ids)):
-            names[chain, f"user:{user.id}"] = user.email
+        for user in users.get_named(unit.of(chain), sorted(ids)):
+            kind, called = ("service", user.first_name) if user.kind == SERVICE else ("user", user.email)
+            names[chain, f"{kind}:{user.id}"] = called
 
     def actor(link: Link) -> str:
         """Who has just shown who they are is named, though the request began without a name."""

@@ -14,5 +14,6 @@ from manifest_auth.protocols.oidc.id_token import read as read_token
 from manifest_auth.protocols.oidc.keys import Key
 from manifest_auth.protocols.oidc.keys import fetch as fetch_keys
 from manifest_auth.protocols.oidc.keys import of_issuer as keys_of_issuer
+from manifest_auth.protocols.oidc.keys import read as read_key_set
 from manifest_auth.protocols.oidc.messages import Answer, Authorization, Redeemed, Registration
 from manifest_auth.protocols.oidc.registration_check import CallbackState, Finding

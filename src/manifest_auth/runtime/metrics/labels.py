@@ -14,7 +14,18 @@ Method = Literal["password", "passkey", "link", "code", "admin"]
 Result = Literal["ok", "code", "linked", "tried", "failed", "refused", "throttled", "second_factor", "busy"]
 #: Entry points that the throttle limits, as its counters name them; and which of its three counters refused an attempt.
 EntryPoint = Literal[
-    "client", "forgot", "link", "change", "admin", "admin-own", "setup", "sso", "entra", "second_factor", "passkey"
+    "client",
+    "forgot",
+    "link",
+    "change",
+    "admin",
+    "admin-own",
+    "setup",
+    "sso",
+    "entra",
+    "second_factor",
+    "passkey",
+    "machine",
 ]
 Limit = Literal["address", "account", "origin"]
 #: Units of work of the store, and key reads.
@@ -30,6 +41,7 @@ CallResult = Literal["ok", "refused", "unreachable"]
 Swept = Literal[
     "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "directory_flows", "codes",
     "assertions", "refused_tokens", "challenges", "passkey_challenges", "trusted_browsers",
-    "files", "audit_events", "email_changes", "domain_claims",
+    "files", "audit_events", "email_changes", "domain_claims", "service_secrets",
+    "used_assertions",
 ]  # fmt: skip
 LicenceState = Literal["missing", "valid", "grace", "expired"]

@@ -86,6 +86,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str, _about("Ed25519 public key that on-premise licences are checked with, 32 bytes in base64.")
     ] = ""
     access_token_ttl: Annotated[Seconds, _about("Lifetime of an access token, seconds.", ge=1, le=30 * DAY)] = 24 * HOUR
+    service_token_ttl: Annotated[
+        Seconds, _about("Lifetime of a service account's access token, seconds.", ge=MINUTE, le=HOUR)
+    ] = 15 * MINUTE
     refresh_token_ttl: Annotated[Seconds, _about("Lifetime of a refresh token, seconds.", ge=2, le=400 * DAY)] = (
         30 * DAY
     )
@@ -119,7 +122,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = "delete"
     token_algorithm: Annotated[
         Literal["HS256", "ES256"],
-        _about("Signs users' access tokens; ES256 publishes its keys at `/.well-known/jwks.json`."),
+        _about("Signs users' access tokens; with ES256 their public keys are at `/.well-known/jwks.json` too."),
     ] = "HS256"
     token_issuer: Annotated[str, _about("`iss` of access tokens. Empty: the public address.")] = ""
     argon2_memory: Annotated[int, _about("Argon2id memory, KiB.", ge=8, le=4 * 1024 * 1024)] = 19456
@@ -252,6 +255,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def issuer(self) -> str:
         return self.token_issuer or self.public_url.rstrip("/")
+
+    @property
+    def oauth_issuer(self) -> str:
+        """The issuer and audience of service accounts' tokens (RFC 8414, section 2): the public address."""
+        return self.public_url.rstrip("/")
 
     @property
     def is_loopback(self) -> bool:

@@ -17,7 +17,11 @@ from manifest_auth.sessions.tokens.issue import (
     rotate,
     users_kind,
 )
+from manifest_auth.sessions.tokens.key import Purpose
 from manifest_auth.sessions.tokens.key_list import LISTING, ListedKey, find_listed_key
-from manifest_auth.sessions.tokens.keys import KeyRing, Purpose, find_key
+from manifest_auth.sessions.tokens.keys import KeyRing, find_key
 from manifest_auth.sessions.tokens.refresh import ALGORITHM as REFRESH_ALGORITHM
 from manifest_auth.sessions.tokens.refresh import RefreshToken
+from manifest_auth.sessions.tokens.service import Grant, ServiceTokens, VerifiedServiceToken
+from manifest_auth.sessions.tokens.service import is_one as is_service_token
+from manifest_auth.sessions.tokens.service import mint as mint_service_token

@@ -22,7 +22,8 @@ import orjson
 from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.recent import Recent
-from manifest_auth.sessions.tokens.keys import Key, KeyRing, Purpose
+from manifest_auth.sessions.tokens.key import Key, Purpose
+from manifest_auth.sessions.tokens.keys import KeyRing
 from manifest_auth.text.base64url import decode, encode
 
 MAX_LENGTH = 8192
@@ -58,7 +59,8 @@ class Verified(NamedTuple):
     session_id: str
     subject_id: int
     client: str
-    exp: int  # seconds, as in the claim
+    iat: int  # seconds, as in the claims
+    exp: int
 
 
 def header_of(algorithm: str, key_id: str) -> dict[str, str]:
@@ -80,7 +82,7 @@ def mint(ring: KeyRing, issuer: str, purpose: Purpose, claims: dict[str, Any]) -
     if key.algorithm == "HS256":  # RFC 7515, section 5.1; four times as fast as the library
         signed = f"{_encoded_header('HS256', key.id)}.{encode(orjson.dumps(full))}"
         return f"{signed}.{_hs256(key.raw, signed)}"
-    from joserfc import jws  # see _is_signed_by
+    from joserfc import jws  # see is_signed_by
 
     # joserfc.jwt would put `typ` first; the header is fixed to the byte.
     header = header_of(key.algorithm, key.id)
@@ -98,7 +100,7 @@ def _hs256(key: bytes, signed: str) -> str:
     return encode(state.digest())
 
 
-def _is_signed_by(key: Key, token: str) -> bool:
+def is_signed_by(key: Key, token: str) -> bool:
     """Whether the signature is the key's, in its only spelling. The header was compared before."""
     signed, _, signature = token.rpartition(".")
     if key.algorithm == "HS256":  # RFC 7518, section 3.2
@@ -114,7 +116,7 @@ def _is_signed_by(key: Key, token: str) -> bool:
     return True
 
 
-def _is_compact(token: str) -> bool:
+def is_compact(token: str) -> bool:
     return len(token) <= MAX_LENGTH and _COMPACT.match(token) is not None
 
 
@@ -167,20 +169,20 @@ class VerifiedTokens:
     def issued(self, token: str, now_ms: int) -> Verified | None:
         """The content of a user's access token of this server, also of one that has expired."""
         with contextlib.suppress(InvalidToken):
-            payload = self._signed_by_us(Purpose.ACCESS, token) if _is_compact(token) else None
+            payload = self._signed_by_us(Purpose.ACCESS, token) if is_compact(token) else None
             return None if payload is None else self._claims(Purpose.ACCESS, payload, now_ms)
         return None
 
     def signed_for(self, purpose: Purpose, token: str, now_ms: int) -> Verified | None:
         """The content of a token that was refused for another purpose, if it is valid for this one."""
-        payload = self._signed_by_us(purpose, token) if _is_compact(token) else None
+        payload = self._signed_by_us(purpose, token) if is_compact(token) else None
         with contextlib.suppress(InvalidToken):
             found = None if payload is None else self._claims(purpose, payload, now_ms)
             return found if found is not None and found.exp * 1000 > now_ms else None
         return None
 
     async def _verify(self, purpose: Purpose, token: str, now_ms: int) -> Verified:
-        if not _is_compact(token):
+        if not is_compact(token):
             raise InvalidToken(reason="access token: shape")
         payload = self._signed_by_us(purpose, token)
         if payload is None and await self._ring.refresh():
@@ -192,7 +194,7 @@ class VerifiedTokens:
     def _signed_by_us(self, purpose: Purpose, token: str) -> bytes | None:
         header, payload, _ = token.split(".")
         for key in self._ring.verifying(purpose):
-            if header == _encoded_header(key.algorithm, key.id) and _is_signed_by(key, token):
+            if header == _encoded_header(key.algorithm, key.id) and is_signed_by(key, token):
                 with contextlib.suppress(ValueError):
                     return decode(payload)
         return None
@@ -213,4 +215,4 @@ class VerifiedTokens:
         )
         if not sane:
             raise InvalidToken(reason="access token: issuer, audience, subject or times")
-        return Verified(claims.sid, claims.id, claims.client, claims.exp)
+        return Verified(claims.sid, claims.id, claims.client, claims.iat, claims.exp)

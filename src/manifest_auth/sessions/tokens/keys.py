@@ -8,10 +8,9 @@ stamp in the same transaction. A request reads the stamp with its session, and e
 from __future__ import annotations
 
 import asyncio
-import enum
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 
@@ -20,45 +19,9 @@ from manifest_auth.audit import Event, Origin
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.runtime.settings import DAY, HOUR, Settings
+from manifest_auth.sessions.tokens.key import Key, KeyRow, Purpose
 from manifest_auth.store import Announcement, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import sealed_for, signing_keys
-
-if TYPE_CHECKING:
-    from joserfc.jwk import ECKey  # imported only for ES256
-
-
-class Purpose(enum.Enum):
-    """Each purpose has its own keys, so that a token of one purpose is invalid for the others."""
-
-    ACCESS = "access"
-    REFRESH = "refresh"
-    ADMIN_ACCESS = "admin-access"
-    ADMIN_REFRESH = "admin-refresh"
-    FORMS = "forms"  # marks of pages' forms
-    PAGE_STATE = "page-state"  # what a sign-in under way on pages knows, encrypted
-
-
-class KeyRow(NamedTuple):
-    id: str
-    purpose: str
-    algorithm: str
-    secret: bytes
-    created_at: int
-    retired_at: int | None
-    expires_at: int | None
-
-
-class Key(NamedTuple):
-    """An opened key. HS256: ``raw``, for JWTs and refresh tokens. ES256: ``jose``, for JWTs."""
-
-    id: str
-    purpose: Purpose
-    algorithm: str
-    jose: ECKey | None
-    raw: bytes
-    created_at: int
-    retired_at: int | None
-    expires_at: int | None
 
 
 class _Snapshot(NamedTuple):
@@ -210,7 +173,7 @@ class KeyRing:
         """The public keys, as members of a JWK set (RFC 7517); HS256 has none."""
         return [
             {**k.jose.as_dict(private=False), "kid": k.id, "use": "sig", "alg": k.algorithm}
-            for k in self.verifying(Purpose.ACCESS)
+            for k in (*self.verifying(Purpose.ACCESS), *self.verifying(Purpose.SERVICE))
             if k.jose is not None
         ]
 
@@ -224,6 +187,8 @@ class KeyRing:
             self._stale = True
 
     def _algorithm(self, purpose: Purpose) -> str:
+        if purpose is Purpose.SERVICE:
+            return "ES256"
         return self._settings.token_algorithm if purpose is Purpose.ACCESS else "HS256"
 
     def _lifetime_ms(self, purpose: Purpose) -> int:
@@ -233,6 +198,7 @@ class KeyRing:
             Purpose.REFRESH: s.refresh_token_ttl,
             Purpose.ADMIN_ACCESS: s.admin_access_token_ttl,
             Purpose.ADMIN_REFRESH: s.admin_session_ttl,
+            Purpose.SERVICE: s.service_token_ttl,
             Purpose.FORMS: DAY,
             Purpose.PAGE_STATE: HOUR,
         }
@@ -276,16 +242,10 @@ class KeyRing:
 
     def _open(self, row: KeyRow) -> Key:
         raw = self._sealer.open(row.secret, sealed_for(_K.secret, id=row.id))
-        jose: ECKey | None = None
-        if row.algorithm == "ES256":
-            from joserfc.jwk import ECKey
-
-            jose = ECKey.import_key(json.loads(raw))
         return Key(
             id=row.id,
             purpose=Purpose(row.purpose),
             algorithm=row.algorithm,
-            jose=jose,
             raw=raw,
             created_at=row.created_at,
             retired_at=row.retired_at,

@@ -28,6 +28,7 @@ users = Table(
     # Bit mask of the second factors that count, see accounts/users/users.py: read with every user.
     Column("factors", Integer, nullable=False, server_default="0"),
     at("second_factor_due_at", nullable=True),  # from when on sign-in asks to enrol one
+    Column("kind", Text, nullable=False, server_default="person"),  # or `service`, see store/statements.py: USUAL
     UniqueConstraint("tenant_id", "email_key"),
     Index(None, "email_key"),
     Index(None, "tenant_id", "id", unique=True),  # the target of foreign keys that start with the tenant

@@ -1,0 +1,168 @@
+"""Rows of service accounts: added, found, listed, changed.
+
+An account is a row of ``users`` of kind ``service``, and one of ``service_accounts``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from manifest_auth.context import SERVICE
+from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.store import Listing, TenantUnit, tenant_scoped
+from manifest_auth.store.tables import service_accounts, users
+from manifest_auth.text.canonical import SERVICE_DOMAIN
+
+MOST: Final = 50  # of one client, deleted ones apart
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
+
+
+class ServiceAccount(NamedTuple):
+    """``scopes``: a bit mask, None: all that the roles allow; ``addresses``: networks, separated by commas; ``jwks``:
+    JSON; ``created_by``: the actor. Times in milliseconds."""
+
+    id: int
+    tenant_id: int
+    name: str
+    roles: int
+    created_at: int
+    deactivated_at: int | None
+    description: str
+    scopes: int | None
+    addresses: str
+    may_introspect: int
+    jwks: str | None
+    created_by: str
+    deleted_at: int | None
+
+    @property
+    def subject(self) -> str:
+        """As the audit trail names it."""
+        return f"service:{self.id}"
+
+
+_U, _A = users.c, service_accounts.c
+_OF_USER = {
+    "id": _U.id, "tenant_id": _U.tenant_id, "name": _U.first_name.label("name"), "roles": _U.roles,
+    "created_at": _U.created_at, "deactivated_at": _U.deactivated_at,
+}  # fmt: skip
+_OWN = tuple(name for name in ServiceAccount._fields if name not in _OF_USER)
+_ALL = (
+    select(*_OF_USER.values(), *(_A[name] for name in _OWN))
+    .select_from(users.join(service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id)))
+    .where(_U.kind == SERVICE)
+)
+_PRESENT = _ALL.where(_A.deleted_at.is_(None))
+_BY_ID = tenant_scoped(_PRESENT.where(_U.id == bindparam("id")), ServiceAccount, every_kind=True)
+_LOCKED = tenant_scoped(_PRESENT.where(_U.id == bindparam("id")).with_for_update(), ServiceAccount, every_kind=True)
+_ANY = tenant_scoped(_ALL.where(_U.id == bindparam("id")), ServiceAccount, every_kind=True)
+#: Those that are not deleted. Filters take ``like`` (see :func:`manifest_auth.text.canonical.like`).
+LISTING = Listing(
+    _PRESENT,
+    ServiceAccount,
+    key=_U.id,
+    sorts={"ID": _U.id},
+    filters={
+        "search": _U.email_key.like(bindparam("like"), escape="\\"),
+        "active": _U.deactivated_at.is_(None),
+        "inactive": _U.deactivated_at.is_not(None),
+    },
+    every_kind=True,
+)
+_COUNT = tenant_scoped(select(func.count()).select_from(service_accounts).where(_A.deleted_at.is_(None)), int)
+_TAKEN = tenant_scoped(select(_U.id).where(_U.email_key == bindparam("email_key")), int, every_kind=True)
+_ADD_USER = tenant_scoped(
+    insert(users)
+    .values({name: bindparam(name) for name in ("email", "email_key", "first_name", "roles", "created_at")})
+    .values(kind=SERVICE, last_name="", title="")
+    .returning(_U.id),
+    int,
+)
+_PUT_IN = ("description", "scopes", "addresses", "may_introspect", "jwks")
+_ADD = tenant_scoped(
+    insert(service_accounts).values({name: bindparam(name) for name in ("user_id", *_PUT_IN, "created_by")})
+)
+_IS_IT = (_U.id == bindparam("of_id"), _U.kind == SERVICE)
+_CHANGE_USER = tenant_scoped(
+    update(users).where(*_IS_IT).values(
+        {name: bindparam(f"new_{name}") for name in ("email", "email_key", "first_name", "roles")}
+    ),
+    every_kind=True,
+)  # fmt: skip
+_CHANGE = tenant_scoped(
+    update(service_accounts)
+    .where(_A.user_id == bindparam("of_id"))
+    .values({name: bindparam(f"new_{name}") for name in (*_PUT_IN, "deleted_at")})
+)
+_SWITCH = tenant_scoped(
+    update(users).where(*_IS_IT).values(deactivated_at=bindparam("deactivated_at")), every_kind=True
+)
+
+
+def find(unit: TenantUnit, account_id: int) -> ServiceAccount | None:
+    """The account, deleted or not."""
+    return unit.first(_ANY, id=account_id)
+
+
+def get(unit: TenantUnit, account_id: int, *, lock: bool = False) -> ServiceAccount:
+    """The account, which is not deleted. ``lock``: locks it until the transaction ends. Raises NotFound."""
+    found = unit.first(_LOCKED if lock else _BY_ID, id=account_id)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def add(unit: TenantUnit, account: ServiceAccount) -> ServiceAccount:
+    """Adds an account. ``id`` and ``tenant_id`` are not read. Raises Conflict when the name is taken, or the client has
+    :data:`MOST`."""
+    if unit.one(_COUNT) >= MOST:
+        raise Conflict(f"A client has at most {MOST} service accounts")
+    _check_free(unit, account.name)
+    named = {"email": _address(account.name), "email_key": _address(account.name), "first_name": account.name}
+    added = unit.one(_ADD_USER, **named, roles=account.roles, created_at=account.created_at)
+    unit.change(_ADD, user_id=added, created_by=account.created_by, **_own_values(account, ""))
+    return get(unit, added)
+
+
+def put(unit: TenantUnit, before: ServiceAccount, after: ServiceAccount) -> None:
+    """Stores name, roles and own members of a locked account. A deleted one gives its name free. Raises Conflict when
+    the name is taken."""
+    if after.name != before.name:
+        _check_free(unit, after.name)
+    email = _address(after.name if after.deleted_at is None else f"{after.name}.{after.id}")
+    unit.announce("user", after.id)
+    unit.change(
+        _CHANGE_USER, of_id=after.id, new_email=email, new_email_key=email, new_first_name=after.name,
+        new_roles=after.roles,
+    )  # fmt: skip
+    unit.change(_CHANGE, of_id=after.id, new_deleted_at=after.deleted_at, **_own_values(after, "new_"))
+
+
+def switch(unit: TenantUnit, account_id: int, deactivated_at: int | None) -> None:
+    """Disables an account as of then (milliseconds), or enables it (None), at once on every node."""
+    unit.announce("user", account_id)
+    unit.change(_SWITCH, of_id=account_id, deactivated_at=deactivated_at)
+
+
+def check_name(name: str) -> str:
+    """The name. Raises ValidationError."""
+    if not _NAME.match(name):
+        sentence = "Must be 2 to 63 lower-case letters, digits and inner hyphens"
+        raise ValidationError(details=[("name", sentence)])
+    return name
+
+
+def _check_free(unit: TenantUnit, name: str) -> None:
+    if unit.first(_TAKEN, email_key=_address(name)) is not None:
+        raise Conflict("A service account with this name exists")
+
+
+def _address(name: str) -> str:
+    return f"{name}@{SERVICE_DOMAIN}"
+
+
+def _own_values(account: ServiceAccount, prefix: str) -> dict[str, Any]:
+    return {f"{prefix}{name}": getattr(account, name) for name in _PUT_IN}

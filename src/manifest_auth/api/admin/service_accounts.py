@@ -1,0 +1,207 @@
+"""Routes for service accounts and their secrets: API keys and client secrets.
+
+System admins call them under ``/api/admin/clients/{client}/service-accounts``, the client's own Admin and User Admin
+under ``/api/client/service-accounts``. A secret is in the answer to the request that makes it, and in no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from manifest_auth.accounts import service_accounts
+from manifest_auth.accounts.service_accounts import Draft, NewSecret, Secret, ServiceAccount
+from manifest_auth.api.admin import client_scope, lists
+from manifest_auth.api.admin.providers import Deleted
+from manifest_auth.api.admin.service_account_models import (
+    Jwks,
+    LiveSecretData,
+    NewApiKeyData,
+    NewClientSecretData,
+    NewSecretBody,
+    RotateSecretBody,
+    ServiceAccountBody,
+    ServiceAccountChange,
+    ServiceAccountData,
+    ServiceAccountsData,
+    ServiceAccountsQuery,
+)
+from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.http import Access, Call, Route
+from manifest_auth.permissions import Permission, mask_of, permissions_in, role_names
+from manifest_auth.services import RequestContext
+from manifest_auth.store import Filters, TenantUnit
+from manifest_auth.text.canonical import when
+from manifest_auth.text.machine_secrets import SecretKind
+
+
+def _secret(secret: Secret) -> LiveSecretData:
+    return LiveSecretData.of(secret, expires_at=when(secret.ends_at))
+
+
+def _data(account: ServiceAccount, live: list[Secret]) -> ServiceAccountData:
+    def of_kind(kind: SecretKind) -> tuple[LiveSecretData, ...]:
+        return tuple(_secret(one) for one in live if (one.user_id, one.kind) == (account.id, kind.value))
+
+    scopes = None if account.scopes is None else tuple(one.value for one in permissions_in(account.scopes))
+    return ServiceAccountData.of(
+        account,
+        oauth_client_id=f"svc_{account.id}",
+        roles=role_names(account.roles),
+        scopes=scopes,
+        addresses=tuple(account.addresses.split(",")) if account.addresses else (),
+        jwks=None if account.jwks is None else msgspec.json.decode(account.jwks, type=Jwks),
+        disabled_at=None if account.deactivated_at is None else when(account.deactivated_at),
+        keys=of_kind(SecretKind.API_KEY),
+        secrets=of_kind(SecretKind.CLIENT_SECRET),
+    )
+
+
+def _read(unit: TenantUnit, ctx: RequestContext, account: ServiceAccount) -> ServiceAccountData:
+    return _data(account, service_accounts.live_secrets(unit, [account.id], ctx.now))
+
+
+def _given(body: ServiceAccountBody | ServiceAccountChange) -> dict[str, Any]:
+    """The members that were given, as :class:`Draft` has them."""
+    given = {name: getattr(body, name) for name in body.__struct_fields__}
+    given = {name: value for name, value in given.items() if value is not UNSET}
+    convert: dict[str, Callable[[Any], Any]] = {
+        "roles": mask_of,
+        "scopes": lambda scopes: None if scopes is None else sum(one.bit for one in set(scopes)),
+        "addresses": tuple,
+        "jwks": lambda jwks: None if jwks is None else msgspec.to_builtins(jwks),
+    }
+    return {name: convert[name](value) if name in convert else value for name, value in given.items()}
+
+
+async def _create(ctx: RequestContext, call: Call[ServiceAccountBody]) -> ServiceAccountData:
+    draft = Draft(**_given(call.body))
+    return _data(await client_scope.write(ctx, call, lambda own: service_accounts.create(own, ctx, draft)), [])
+
+
+async def _list(ctx: RequestContext, call: Call[None]) -> ServiceAccountsData:
+    asked: ServiceAccountsQuery = call.parameters
+    filters = Filters(asked.state).search(asked.q)
+
+    def work(own: TenantUnit) -> ServiceAccountsData:
+        rows, next_cursor = lists.read(own, service_accounts.LISTING, asked, filters)
+        live = service_accounts.live_secrets(own, [row.id for row in rows], ctx.now)
+        return ServiceAccountsData(items=tuple(_data(row, live) for row in rows), next_cursor=next_cursor)
+
+    return await client_scope.read(ctx, call, work)
+
+
+async def _get(ctx: RequestContext, call: Call[None]) -> ServiceAccountData:
+    account = call.id("account")
+    return await client_scope.read(ctx, call, lambda own: _read(own, ctx, service_accounts.get(own, account)))
+
+
+async def _change(ctx: RequestContext, call: Call[ServiceAccountChange]) -> ServiceAccountData:
+    account, given = call.id("account"), _given(call.body)
+    return await client_scope.write(
+        ctx, call, lambda own: _read(own, ctx, service_accounts.change(own, ctx, account, given))
+    )
+
+
+async def _disable(ctx: RequestContext, call: Call[None]) -> ServiceAccountData:
+    account = call.id("account")
+    return await client_scope.write(ctx, call, lambda own: _read(own, ctx, service_accounts.disable(own, ctx, account)))
+
+
+async def _enable(ctx: RequestContext, call: Call[None]) -> ServiceAccountData:
+    account = call.id("account")
+    return await client_scope.write(ctx, call, lambda own: _read(own, ctx, service_accounts.enable(own, ctx, account)))
+
+
+async def _delete(ctx: RequestContext, call: Call[None]) -> Deleted:
+    account = call.id("account")
+    await client_scope.write(ctx, call, lambda own: service_accounts.delete(own, ctx, account))
+    return Deleted()
+
+
+async def _make(ctx: RequestContext, call: Call[NewSecretBody], kind: SecretKind) -> NewSecret:
+    account, asked, random = call.id("account"), call.body, ctx.services.random
+
+    def work(own: TenantUnit) -> NewSecret:
+        return service_accounts.make_secret(own, ctx, random, account, kind, asked.label, asked.expires_in_days)
+
+    return await client_scope.write(ctx, call, work)
+
+
+async def _rotate(ctx: RequestContext, call: Call[RotateSecretBody], kind: SecretKind) -> NewSecret:
+    account, secret, overlap, random = call.id("account"), call.path["secret"], call.body, ctx.services.random
+
+    def work(own: TenantUnit) -> NewSecret:
+        return service_accounts.rotate_secret(own, ctx, random, account, kind, secret, overlap.overlap_hours)
+
+    return await client_scope.write(ctx, call, work)
+
+
+async def _revoke(ctx: RequestContext, call: Call[None], kind: SecretKind) -> Deleted:
+    account, secret = call.id("account"), call.path["secret"]
+    await client_scope.write(ctx, call, lambda own: service_accounts.revoke_secret(own, ctx, account, kind, secret))
+    return Deleted()
+
+
+def _new_key(made: NewSecret) -> NewApiKeyData:
+    return NewApiKeyData(made.secret.id, made.text, when(made.secret.ends_at))
+
+
+def _new_secret(made: NewSecret) -> NewClientSecretData:
+    return NewClientSecretData(made.secret.id, f"svc_{made.secret.user_id}", made.text, when(made.secret.ends_at))
+
+
+async def _make_key(ctx: RequestContext, call: Call[NewSecretBody]) -> NewApiKeyData:
+    return _new_key(await _make(ctx, call, SecretKind.API_KEY))
+
+
+async def _rotate_key(ctx: RequestContext, call: Call[RotateSecretBody]) -> NewApiKeyData:
+    return _new_key(await _rotate(ctx, call, SecretKind.API_KEY))
+
+
+async def _revoke_key(ctx: RequestContext, call: Call[None]) -> Deleted:
+    return await _revoke(ctx, call, SecretKind.API_KEY)
+
+
+async def _make_secret(ctx: RequestContext, call: Call[NewSecretBody]) -> NewClientSecretData:
+    return _new_secret(await _make(ctx, call, SecretKind.CLIENT_SECRET))
+
+
+async def _rotate_secret(ctx: RequestContext, call: Call[RotateSecretBody]) -> NewClientSecretData:
+    return _new_secret(await _rotate(ctx, call, SecretKind.CLIENT_SECRET))
+
+
+async def _revoke_secret(ctx: RequestContext, call: Call[None]) -> Deleted:
+    return await _revoke(ctx, call, SecretKind.CLIENT_SECRET)
+
+
+def _routes(base: str, access: Access) -> tuple[Route, ...]:
+    one = f"{base}/{{account}}"
+    found, conflict = (NotFound,), (NotFound, Conflict)
+    return (
+        Route("POST", base, _create, access, "Create a service account", status=201, refusals=conflict),
+        Route("GET", base, _list, access, "A client's service accounts", query=ServiceAccountsQuery, refusals=found),
+        Route("GET", one, _get, access, "One service account, with its live keys", refusals=found),
+        Route("PATCH", one, _change, access, "Change a service account; members that are left out stay",
+              refusals=conflict),
+        Route("POST", f"{one}/disable", _disable, access, "Refuse a service account from now on", refusals=conflict),
+        Route("POST", f"{one}/enable", _enable, access, "Let a service account in again", refusals=conflict),
+        Route("DELETE", one, _delete, access, "Delete a service account for good, with its keys", refusals=found),
+        Route("POST", f"{one}/keys", _make_key, access, "Make an API key; it is shown once", status=201,
+              refusals=conflict),
+        Route("POST", f"{one}/keys/{{secret}}/rotate", _rotate_key, access,
+              "Make an API key in place of another one, which ends later", status=201, refusals=conflict),
+        Route("DELETE", f"{one}/keys/{{secret}}", _revoke_key, access, "Revoke an API key at once", refusals=found),
+        Route("POST", f"{one}/secrets", _make_secret, access, "Make an OAuth client secret; it is shown once",
+              status=201, refusals=conflict),
+        Route("POST", f"{one}/secrets/{{secret}}/rotate", _rotate_secret, access,
+              "Make a client secret in place of another one, which ends later", status=201, refusals=conflict),
+        Route("DELETE", f"{one}/secrets/{{secret}}", _revoke_secret, access, "Revoke a client secret at once",
+              refusals=found),
+    )  # fmt: skip
+
+
+ROUTES = client_scope.for_admins_and_users(_routes, "/service-accounts", Permission.USERS_MANAGE)

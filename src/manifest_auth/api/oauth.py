@@ -1,0 +1,171 @@
+"""Routes of OAuth 2.0 for service accounts: tokens, revocation, introspection, metadata (RFC 6749, 7009, 7662, 8414).
+
+Forms are read by these routes alone; cookies and parameters of the address are never read. Answers and errors have the
+shape of the RFCs and not the envelope.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from manifest_auth.errors import (
+    InvalidCredentials,
+    LicenseExpired,
+    LicenseRequired,
+    Overloaded,
+    PayloadTooLarge,
+    RateLimited,
+    Refusal,
+    UnsupportedMediaType,
+    ValidationError,
+)
+from manifest_auth.http import AUTH_LIMIT, NO_STORE, Access, Answer, Call, Head, Header, Route, refusal_headers
+from manifest_auth.http.body import check_form_type, parse_form
+from manifest_auth.permissions import permission_names, role_names
+from manifest_auth.protocols import oauth
+from manifest_auth.protocols.oauth.metadata import INTROSPECTION, PATH, REVOCATION, TOKEN
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.oauth import clients, introspection, issuing, revocation
+from manifest_auth.sign_in.oauth.introspection import Active
+
+_JSON: Header = (b"content-type", b"application/json")
+_PRAGMA: Header = (b"pragma", b"no-cache")  # RFC 6749, section 5.1
+_BASIC: Header = (b"www-authenticate", b'Basic realm="manifest-auth"')
+_INACTIVE = b'{"active":false}'
+_MOST_FIELDS = 20
+_encode = msgspec.json.Encoder().encode
+
+
+class Authenticated(msgspec.Struct, frozen=True):
+    """Fields with which a caller authenticates who sends no Basic header."""
+
+    client_assertion_type: Annotated[
+        Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer", ""],
+        Meta(description="With `client_assertion` alone."),
+    ] = ""
+    client_assertion: Annotated[str, Meta(description="A JWT signed by the account; else a Basic header.")] = ""
+    client_id: Annotated[str, Meta(description="`svc_ID`; may be left out.")] = ""
+
+
+class TokenForm(Authenticated, frozen=True, kw_only=True):
+    grant_type: Literal["client_credentials"]
+    scope: Annotated[str, Meta(description="Permissions, separated by blanks. Left out: all it has.")] = ""
+    resource: Annotated[str, Meta(description="The issuer, where it is given.")] = ""
+
+
+class TokenInForm(Authenticated, frozen=True, kw_only=True):
+    token: str
+    token_type_hint: Annotated[str, Meta(description="Changes nothing.")] = ""
+
+
+class TokenAnswer(msgspec.Struct, frozen=True):
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int
+    scope: str
+
+
+class IntrospectionAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Only ``active`` where it is false. ``client_id``: of a service account's token or key alone."""
+
+    active: bool
+    sub: str | UnsetType = UNSET
+    client: str | UnsetType = UNSET
+    client_id: str | UnsetType = UNSET
+    username: str | UnsetType = UNSET
+    scope: str | UnsetType = UNSET
+    roles: tuple[str, ...] | UnsetType = UNSET
+    token_type: Literal["Bearer"] | UnsetType = UNSET
+    iss: str | UnsetType = UNSET
+    aud: str | UnsetType = UNSET
+    iat: int | UnsetType = UNSET
+    exp: int | UnsetType = UNSET
+
+
+class OAuthFailure(msgspec.Struct, frozen=True):
+    error: str
+    error_description: str
+    request_id: str
+
+
+def _answer(body: bytes, status: int = 200, headers: tuple[Header, ...] = ()) -> Answer[None]:
+    return Answer(status, body, (_JSON, NO_STORE, _PRAGMA, *headers))
+
+
+async def refused(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
+    """A refusal as RFC 6749, section 5.2, has it: 400, or 401 for a caller who is not authenticated."""
+    failure = _encode(OAuthFailure(oauth.error_of(refusal), refusal.message, ctx.request_id))
+    if refusal.status == 401:
+        return _answer(failure, 401, (_BASIC,))
+    status = 400 if isinstance(refusal, UnsupportedMediaType) else refusal.status
+    return _answer(failure, status, refusal_headers(refusal))
+
+
+def _fields(call: Call[bytes]) -> dict[str, str]:
+    """The fields of the form. Raises ValidationError, UnsupportedMediaType."""
+    check_form_type(call.head)
+    return oauth.read_form(parse_form(call.body, _MOST_FIELDS))
+
+
+async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
+    fields = _fields(call)
+    client = await clients.authenticate(ctx, call.head.authorization, fields)
+    request = oauth.read_token_request(fields, ctx.services.settings.oauth_issuer)
+    issued = await issuing.issue(ctx, client, request)
+    return _answer(_encode(TokenAnswer(issued.token, "Bearer", issued.expires_in, " ".join(issued.scope))))
+
+
+async def _revoke(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
+    fields = _fields(call)
+    await revocation.revoke(ctx, call.head.authorization, fields, oauth.read_token(fields))
+    return Answer(200, b"", (NO_STORE, _PRAGMA))
+
+
+async def _introspect(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
+    fields = _fields(call)
+    client = await clients.authenticate(ctx, call.head.authorization, fields)
+    found = await introspection.introspect(ctx, client, oauth.read_token(fields))
+    return _answer(_INACTIVE if found is None else _encode(_shown(found)))
+
+
+def _shown(found: Active) -> IntrospectionAnswer:
+    who = found.principal
+    return IntrospectionAnswer(
+        active=True,
+        sub=found.sub,
+        client=who.client,
+        client_id=found.sub if who.is_service else UNSET,
+        username=who.first_name if who.is_service else who.email,
+        scope=" ".join(permission_names(who.roles, who.scopes)),
+        roles=role_names(who.roles),
+        token_type="Bearer",  # noqa: S106 - a type, no secret
+        iss=found.issuer,
+        aud=found.audience,
+        iat=found.issued_at,
+        exp=found.expires_at,
+    )
+
+
+async def _metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    body = _encode(oauth.metadata(ctx.services.settings.oauth_issuer))
+    return Answer(200, body, (_JSON, (b"cache-control", b"public, max-age=300")))
+
+
+_REFUSALS = (
+    InvalidCredentials, ValidationError, PayloadTooLarge, UnsupportedMediaType, RateLimited, Overloaded,
+    LicenseRequired, LicenseExpired,
+)  # fmt: skip
+ROUTES = (
+    Route("POST", TOKEN, _token, Access.OPEN, "Get an access token for a service account", limit=AUTH_LIMIT, raw=True,
+          form=TokenForm, plain=TokenAnswer, failure=OAuthFailure, refused=refused, refusals=_REFUSALS),
+    Route("POST", REVOCATION, _revoke, Access.OPEN, "End a token of one's own, or any API key or client secret",
+          limit=AUTH_LIMIT, raw=True, form=TokenInForm, failure=OAuthFailure, refused=refused, refusals=_REFUSALS),
+    Route("POST", INTROSPECTION, _introspect, Access.OPEN, "Ask whether a token or API key is good, and for what",
+          limit=AUTH_LIMIT, raw=True, form=TokenInForm, plain=IntrospectionAnswer, failure=OAuthFailure,
+          refused=refused, refusals=_REFUSALS),
+    Route("GET", PATH, _metadata, Access.OPEN, "What this authorization server can do",
+          sends=("application/json",)),
+)  # fmt: skip

@@ -1,0 +1,31 @@
+"""What this authorization server says of itself (RFC 8414)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from manifest_auth.permissions import Permission
+from manifest_auth.protocols.oauth.authentication import METHODS
+from manifest_auth.protocols.oauth.client_keys import ALGORITHMS
+from manifest_auth.protocols.oauth.requests import GRANT_TYPE
+
+PATH = "/.well-known/oauth-authorization-server"
+TOKEN, REVOCATION, INTROSPECTION = "/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"
+
+
+def metadata(issuer: str) -> dict[str, Any]:
+    """The document for an issuer, which is the public address without a slash at its end."""
+    endpoints = {"token": TOKEN, "revocation": REVOCATION, "introspection": INTROSPECTION}
+    found: dict[str, Any] = {"issuer": issuer, "jwks_uri": f"{issuer}/.well-known/jwks.json"}
+    for name, path in endpoints.items():
+        found |= {
+            f"{name}_endpoint": f"{issuer}{path}",
+            f"{name}_endpoint_auth_methods_supported": list(METHODS),
+            f"{name}_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        }
+    return {
+        **found,
+        "grant_types_supported": [GRANT_TYPE],
+        "response_types_supported": [],
+        "scopes_supported": [permission.value for permission in Permission],
+    }

@@ -1,0 +1,60 @@
+"""The forms that ``/oauth2`` takes, as RFC 6749, 7009, 7662 and 8707 write them.
+
+Unknown parameters are ignored, empty ones count as left out (RFC 6749, section 3.2).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from manifest_auth.permissions import Permission
+from manifest_auth.protocols.oauth.errors import InvalidRequest, InvalidScope, InvalidTarget, UnsupportedGrantType
+
+GRANT_TYPE = "client_credentials"
+_MOST_SCOPE = 1000
+_SCOPE = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*\Z")  # RFC 6749, section 3.3
+_PERMISSIONS = {permission.value: permission for permission in Permission}
+
+
+class TokenRequest(NamedTuple):
+    """A request for a token. ``scope``: None where it asks for all that the account may do."""
+
+    scope: frozenset[Permission] | None
+
+
+def read_form(fields: Mapping[str, str]) -> dict[str, str]:
+    """The fields without the empty ones."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def read_token_request(fields: Mapping[str, str], issuer: str) -> TokenRequest:
+    """The request of ``/oauth2/token``. Raises InvalidRequest, UnsupportedGrantType, InvalidScope, InvalidTarget."""
+    grant_type = fields.get("grant_type")
+    if grant_type is None:
+        raise InvalidRequest("grant_type is missing")
+    if grant_type != GRANT_TYPE:
+        raise UnsupportedGrantType(f"grant_type must be {GRANT_TYPE}")
+    if fields.get("resource", issuer) != issuer:
+        raise InvalidTarget("resource must be the issuer")
+    return TokenRequest(_scope(fields["scope"]) if "scope" in fields else None)
+
+
+def _scope(text: str) -> frozenset[Permission]:
+    if len(text) > _MOST_SCOPE or not _SCOPE.match(text):
+        raise InvalidScope("scope must be names separated by single spaces")
+    found = [_PERMISSIONS.get(name) for name in text.split(" ")]
+    wanted = frozenset(permission for permission in found if permission is not None)
+    if None in found:
+        raise InvalidScope("scope has a name that is no permission")
+    return wanted
+
+
+def read_token(fields: Mapping[str, str]) -> str:
+    """The token that is to be revoked or introspected; ``token_type_hint`` changes nothing, as RFC 7009 allows. Raises
+    InvalidRequest."""
+    token = fields.get("token")
+    if token is None:
+        raise InvalidRequest("token is missing")
+    return token

@@ -1,0 +1,59 @@
+"""Reads the principal of a machine: a service account, with the secret that it shows in place of a session.
+
+One statement reads all that a request needs of its caller, as for a session.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, Text, bindparam, cast, func, literal, null
+
+from manifest_auth.context import SERVICE, Principal
+from manifest_auth.sessions.principal import select_principal
+from manifest_auth.store import SystemUnit, cross_tenant
+from manifest_auth.store.tables import service_accounts, service_secrets, tenants, users
+from manifest_auth.text.machine_secrets import SecretKind, hash_of
+
+_A, _S, _T, _U = service_accounts.c, service_secrets.c, tenants.c, users.c
+
+
+def select_machine(**columns: Any) -> Select[Any]:
+    """A select of service accounts as principals. ``columns``: by name, those of the credential, which replaces a
+    session; the caller adds what names the account."""
+    of_credential = {
+        "cookie_hash": literal(""), "refresh_current": literal(""), "refresh_previous": null(),
+        "refresh_changed_at": literal(0), "claims": literal(0), "amr": literal(""), "authenticated_at": null(),
+        "keys": null(), "scopes": _A.scopes, "addresses": _A.addresses, **columns,
+    }  # fmt: skip
+    return (
+        select_principal(
+            tenant_id=_U.tenant_id, user_id=_U.id, **of_credential
+        )
+        .select_from(
+            users.join(service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id))
+            .join(tenants, _T.id == _U.tenant_id)
+        )
+        .where(_U.kind == SERVICE)
+    )  # fmt: skip
+
+
+_OF_SECRET = select_machine(
+    session_id=cast(literal("key:"), Text) + _S.id,
+    method=_S.kind,
+    created_at=_S.created_at,
+    ends_at=_S.ends_at,
+    ended_at=_S.ended_at,
+    cookie_seen_at=func.coalesce(_S.last_used_at, 0),
+).join(service_secrets, (_S.tenant_id == _A.tenant_id) & (_S.user_id == _A.user_id))
+BY_SECRET = cross_tenant(
+    _OF_SECRET.where(_S.hash == bindparam("hash"), _S.kind == bindparam("kind")),
+    Principal,
+    because="the secret's hash names the service account, and that the tenant",
+    every_kind=True,
+)
+
+
+def find_by_secret(unit: SystemUnit, kind: SecretKind, secret: str) -> Principal | None:
+    """The service account of a secret, alive or not, as of this transaction."""
+    return unit.first(BY_SECRET, hash=hash_of(secret), kind=kind.value)

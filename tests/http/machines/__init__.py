@@ -1,0 +1,1 @@
+"""Machines that call the API: service accounts, API keys, client secrets."""

@@ -1,0 +1,33 @@
+"""Service accounts of two clients, which one module's tests share."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.accounts import new_client
+from tests.support.application import App
+from tests.support.oauth_callers import Machine, machine
+
+
+@pytest.fixture(autouse=True)
+def _forgotten(app: App) -> None:
+    """The throttle has forgotten what was wrong before."""
+    app.clock.advance(2 * 3600)
+
+
+@pytest.fixture
+async def client(app: App) -> str:
+    """A client for one test."""
+    return await new_client(app)
+
+
+@pytest.fixture
+async def ours(app: App, client: str) -> Machine:
+    """A Viewer of that client, which may introspect."""
+    return await machine(app, client, may_introspect=True)
+
+
+@pytest.fixture
+async def theirs(app: App) -> Machine:
+    """The same of another client."""
+    return await machine(app, await new_client(app), may_introspect=True)

@@ -1,0 +1,30 @@
+"""``/.well-known/oauth-authorization-server`` says what there is, and is readable from everywhere."""
+
+from __future__ import annotations
+
+from tests.support.application import App
+from tests.support.oauth_callers import DESCRIPTION
+from tests.support.routes import ROUTES
+
+
+async def test_it_names_the_endpoints_and_what_they_take(app: App) -> None:
+    reply = await app.get(DESCRIPTION)
+    assert reply.status == 200
+    assert reply.headers["content-type"].startswith("application/json")
+    found, methods = reply.json, ["client_secret_basic", "private_key_jwt"]
+    assert found["issuer"] == app.public_url
+    assert found["jwks_uri"] == f"{app.public_url}/.well-known/jwks.json"
+    there = {f"{app.public_url}{route.path}" for route in ROUTES}
+    for name in ("token", "revocation", "introspection"):
+        assert found[f"{name}_endpoint"] in there
+        assert found[f"{name}_endpoint_auth_methods_supported"] == methods
+        assert found[f"{name}_endpoint_auth_signing_alg_values_supported"] == ["ES256", "PS256", "RS256"]
+    assert (found["grant_types_supported"], found["response_types_supported"]) == (["client_credentials"], [])
+    assert "jobs:read" in found["scopes_supported"]
+    assert found["jwks_uri"] in there
+
+
+async def test_no_other_method_is_taken(app: App) -> None:
+    for path in ("/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"):
+        assert (await app.get(path)).code == "METHOD_NOT_ALLOWED"
+    assert (await app.get("/oauth2/authorize")).code == "NOT_FOUND"

@@ -1,0 +1,76 @@
+"""The permission matrix for machines: six service accounts, one for each role that machines have, with an API key."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.http.work.test_permission_matrix import (
+    ANYONE,
+    FOR_ADMINS,
+    HOLDERS,
+    NEEDED_BY,
+    ROLES,
+    ROUTES_FOR_ALL,
+    ROUTES_NEED,
+    codes,
+    knock,
+)
+from tests.support.application import App
+from tests.support.envelope import check_refusal
+from tests.support.graphql_operations import ARGUMENTS, Things, document, things
+from tests.support.machines import Machine, ask, machine
+from tests.support.team import Team, new_team
+
+#: No machine is an Admin.
+MACHINE_ROLES = ROLES[1:]
+#: What no machine does, whatever its roles: it would make itself another way in.
+CLOSED_TO_MACHINES = re.compile(r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks)")
+OPEN_TO_MACHINES = {("GET", "/api/client/auth/me")}
+#: The same of operations, and of a route beyond those.
+NO_MACHINE_DOES = {"resetUserPassword", "resetUserFactors"}
+NO_MACHINE_CALLS = {("POST", "/api/client/users/{user}/factors/reset")}
+
+
+@pytest.fixture(scope="module")
+async def team(app: App) -> Team:
+    return await new_team(app)
+
+
+@pytest.fixture(scope="module")
+async def own(team: Team) -> Things:
+    return await things(team)
+
+
+@pytest.fixture(scope="module")
+async def machines(team: Team) -> dict[str, Machine]:
+    """A service account of each role that machines have, with a key."""
+    return {role: await machine(team.app, team.client, role) for role in MACHINE_ROLES}
+
+
+@pytest.mark.parametrize("role", MACHINE_ROLES)
+@pytest.mark.parametrize("operation", NEEDED_BY)
+async def test_a_cell_by_key(team: Team, own: Things, machines: dict[str, Machine], operation: str, role: str) -> None:
+    reply = await ask(team.app, machines[role].key.text, document(operation), **ARGUMENTS[operation](own))
+    found = codes(reply, operation)
+    if role in HOLDERS[NEEDED_BY[operation]] and operation not in NO_MACHINE_DOES:
+        assert found in ([], ["CONFLICT"]), reply.text
+    else:
+        assert found == ["FORBIDDEN"], reply.text
+        assert reply.json["data"] == {operation: None}
+
+
+@pytest.mark.parametrize("role", MACHINE_ROLES)
+@pytest.mark.parametrize("route", [*ROUTES_NEED, *sorted(ROUTES_FOR_ALL)], ids=" ".join)
+async def test_a_cell_of_rest_by_key(
+    team: Team, own: Things, machines: dict[str, Machine], route: tuple[str, str], role: str
+) -> None:
+    needed, body = ROUTES_NEED.get(route, (ANYONE, {} if route[0] in ("POST", "PATCH") else None))
+    closed = CLOSED_TO_MACHINES.match(route[1]) and route not in OPEN_TO_MACHINES
+    is_open = role in HOLDERS[needed] and not closed and route not in FOR_ADMINS | NO_MACHINE_CALLS
+    reply = await knock(team, route, own, machines[role].key.text, body)
+    if is_open:
+        assert reply.status not in (401, 403), reply.text
+    else:
+        check_refusal(reply, 403, "FORBIDDEN")

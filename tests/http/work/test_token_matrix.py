@@ -1,0 +1,129 @@
+"""The permission matrix with service accounts' tokens: each cell is as for an API key of the same account, no more.
+
+A token with a narrower scope opens the cells of that scope alone; another client's things are not there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.http.tenancy.test_isolation import ADDRESSES, PLACES, with_id
+from tests.http.work.test_permission_matrix import (
+    ANYONE,
+    HOLDERS,
+    NEEDED_BY,
+    NEVER,
+    ROLES,
+    ROUTES_FOR_ALL,
+    ROUTES_NEED,
+    codes,
+    knock,
+)
+from tests.support.addressed_things import addressed_things
+from tests.support.application import App, Reply
+from tests.support.graphql_operations import ARGUMENTS, Things, document, everything, things
+from tests.support.oauth_callers import Machine, machine
+from tests.support.routes import filled
+from tests.support.team import Team, new_team
+
+#: A service account is never an Admin.
+MACHINES = tuple(role for role in ROLES if role != "Admin")
+NOTHING = Things(*[NEVER] * 6)
+#: What no machine may call, whatever its roles.
+CLOSED = ("/api/client/auth/", "/api/client/service-accounts", "/api/client/providers", "/api/client/domains",
+          "/api/client/directories")  # fmt: skip
+pytestmark = pytest.mark.still
+
+
+@pytest.fixture(scope="module")
+async def team(app: App) -> Team:
+    return await new_team(app)
+
+
+@pytest.fixture(scope="module")
+async def theirs(app: App) -> Team:
+    return await new_team(app)
+
+
+@pytest.fixture(scope="module")
+async def foreign(theirs: Team) -> Things:
+    return await things(theirs)
+
+
+@pytest.fixture(scope="module")
+async def credentials(team: Team) -> dict[str, tuple[str, str]]:
+    """Token and API key of an account of each role."""
+    found = {}
+    for role in MACHINES:
+        who = await machine(team.app, team.client, role.lower().replace(" ", "-"), roles=(role,))
+        found[role] = (await who.token(), await who.new("key"))
+    return found
+
+
+async def ask(team: Team, credential: str, operation: str, have: Things) -> Reply:
+    body = {"query": document(operation), "variables": ARGUMENTS[operation](have)}
+    return await team.app.post("/api/client/graphql", body, token=credential)
+
+
+@pytest.mark.parametrize("role", MACHINES)
+async def test_an_operation_is_as_open_as_for_a_key(
+    team: Team, credentials: dict[str, tuple[str, str]], role: str
+) -> None:
+    token, key = credentials[role]
+    for operation, needed in NEEDED_BY.items():
+        by_token, by_key = [
+            "FORBIDDEN" in codes(await ask(team, credential, operation, NOTHING), operation)
+            for credential in (token, key)
+        ]
+        assert by_token is by_key, operation
+        assert by_token or role in HOLDERS[needed], operation
+
+
+@pytest.mark.parametrize("permission", [permission for permission in HOLDERS if permission != ANYONE])
+async def test_a_narrow_scope_opens_its_own_cells_alone(team: Team, permission: str) -> None:
+    everywhere = await machine(team.app, team.client, f"all-{permission.replace(':', '-')}", roles=MACHINES)
+    token = await everywhere.token(scope=permission)
+    for operation, needed in NEEDED_BY.items():
+        refused = "FORBIDDEN" in codes(await ask(team, token, operation, NOTHING), operation)
+        assert refused or needed in (permission, ANYONE), operation
+        if needed not in (permission, ANYONE):
+            assert refused, operation
+
+
+@pytest.mark.parametrize("role", MACHINES)
+async def test_a_route_is_as_open_as_for_a_key(team: Team, credentials: dict[str, tuple[str, str]], role: str) -> None:
+    for route in (*ROUTES_NEED, *ROUTES_FOR_ALL):
+        needed, body = ROUTES_NEED.get(route, (ANYONE, None))
+        token, key = [await knock(team, route, NOTHING, credential, body) for credential in credentials[role]]
+        assert (token.status == 403) is (key.status == 403), route
+        assert token.status == 403 or role in HOLDERS[needed], route
+        if route[1].startswith(CLOSED) and route != ("GET", "/api/client/auth/me"):
+            assert token.code == "FORBIDDEN", route
+
+
+async def test_nothing_of_another_client_is_there(team: Team, foreign: Things, theirs: Team) -> None:
+    able = await machine(team.app, team.client, "able", roles=MACHINES)
+    token = await able.token()
+    there: dict[str, Any] = {"id": "A" * 22, **await addressed_things(theirs, foreign)}
+    assert (await team.app.me(token)).status == 200
+    before = await everything(team.app)
+    for place, thing in PLACES.items():
+        name, given = with_id(place, NOTHING, getattr(foreign, thing))
+        body = {"query": document(name), "variables": given}
+        reply = await team.app.post("/api/client/graphql", body, token=token)
+        assert codes(reply, name)[0] in ("NOT_FOUND", "FORBIDDEN"), place
+    for (method, pattern), sent in ADDRESSES.items():
+        reply = await team.app.send(method, filled(pattern, **there), sent, token=token)
+        assert reply.code in ("NOT_FOUND", "FORBIDDEN"), pattern
+    assert await everything(team.app) == before
+
+
+async def test_me_is_the_service_account(team: Team) -> None:
+    who: Machine = await machine(team.app, team.client, "asks-for-itself", scopes=("jobs:read",))
+    by_token, by_key = [
+        (await team.app.me(credential)).data["service"] for credential in (await who.token(), await who.new("key"))
+    ]
+    assert by_token == by_key
+    assert by_token["id"] == who.id

@@ -1,0 +1,132 @@
+"""OAuth clients that others wrote, unmodified: they discover, get tokens in both ways, introspect and revoke.
+
+The server is a process of its own; the accounts are made and disabled at another node.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
+
+from tests.interop.providers import install
+from tests.support.application import App, running
+from tests.support.client_assertions import KID, ec_key, public_set, rsa_key
+from tests.support.oauth_callers import Machine, machine
+from tests.support.server import Server, served
+
+PROGRAMS = ("node", "npm")
+PACKAGE = {"type": "module", "dependencies": {"oauth4webapi": "3.8.8"}}
+NODE = "install Node.js 20 or newer"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[Server]:
+    with served(tmp_path_factory.mktemp("oauth"), database_url) as running_server:
+        yield running_server
+
+
+@pytest.fixture(scope="module")
+async def node(server: Server, database_url: str) -> AsyncIterator[App]:
+    """Another node of the same installation, in this process."""
+    async with running(database_url, MANIFEST_PUBLIC_URL=server.base) as app:
+        app.clock.ms = int(time.time() * 1000)
+        yield app
+
+
+async def new(node: App, name: str, **given: Any) -> Machine:
+    return await machine(node, "acme", name, may_introspect=True, **given)
+
+
+def asked(server: Server, path: str, token: str) -> int:
+    """The status that the server answers to a caller with a token."""
+    request = urllib.request.Request(f"{server.base}{path}", headers={"Authorization": f"Bearer {token}"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
+def oauth4webapi(server: Server, who: Machine, **given: Any) -> dict[str, Any]:
+    folder = install.npm("oauth4webapi", PACKAGE)
+    shutil.copy(Path(__file__).parent / "client.mjs", folder)
+    shown = {"issuer": server.base, "clientId": who.client_id, **given}
+    done = subprocess.run(
+        [install.program("node", NODE), "client.mjs"], cwd=folder, env={**os.environ, "GIVEN": json.dumps(shown)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def check_whole_round(found: dict[str, Any], server: Server, who: Machine) -> None:
+    assert found["server"]["issuer"] == server.base
+    assert (found["claims"]["sub"], found["claims"]["client"]) == (who.client_id, "acme")
+    assert (found["before"]["active"], found["before"]["sub"]) == (True, who.client_id)
+    assert (found["used"], found["then"]) == (200, 401)
+    assert found["after"] == {"active": False}
+
+
+async def test_oauth4webapi_with_a_secret(server: Server, node: App) -> None:
+    who = await new(node, "by-secret")
+    found = oauth4webapi(server, who, secret=who.secret, scope="jobs:read")
+    check_whole_round(found, server, who)
+    assert found["tokens"]["scope"] == found["before"]["scope"] == "jobs:read"
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "PS256", "RS256"])
+async def test_oauth4webapi_with_a_key_pair(server: Server, node: App, algorithm: str) -> None:
+    who = await new(node, f"by-{algorithm.lower()}")
+    key = ec_key() if algorithm == "ES256" else rsa_key()
+    await who.change(jwks=public_set(key))
+    private = key.as_dict(private=True)
+    check_whole_round(oauth4webapi(server, who, key=private, kid=KID, algorithm=algorithm), server, who)
+
+
+def authlib(server: Server, who: Machine, by: str) -> OAuth2Session:
+    """A session of Authlib that was given what the documentation says."""
+    if by == "client_secret_basic":
+        return OAuth2Session(who.client_id, who.secret, token_endpoint_auth_method=by)
+    session = OAuth2Session(who.client_id, ec_key(), token_endpoint_auth_method=by, revocation_endpoint_auth_method=by)
+    claims = {"exp": int(time.time()) + 60}
+    session.register_client_auth_method(PrivateKeyJWT(server.base, claims=claims, headers={"kid": KID}, alg="ES256"))
+    return session
+
+
+@pytest.mark.parametrize("by", ["client_secret_basic", "private_key_jwt"])
+async def test_authlib(server: Server, node: App, by: str) -> None:
+    who = await new(node, by.replace("_", "-"))
+    metadata = json.load(urllib.request.urlopen(f"{server.base}/.well-known/oauth-authorization-server", timeout=10))
+    token = authlib(server, who, by).fetch_token(metadata["token_endpoint"], grant_type="client_credentials")
+    assert (token["token_type"], token["expires_in"]) == ("Bearer", 900)
+    assert asked(server, "/api/client/auth/me", token["access_token"]) == 200
+    shown = authlib(server, who, by).introspect_token(metadata["introspection_endpoint"], token["access_token"])
+    assert (shown.status_code, shown.json()["sub"]) == (200, who.client_id)
+    ended = authlib(server, who, by).revoke_token(metadata["revocation_endpoint"], token["access_token"])
+    assert ended.status_code == 200
+    assert asked(server, "/api/client/auth/me", token["access_token"]) == 401
+
+
+async def test_a_disabled_account_is_refused_at_the_other_process_within_a_second(server: Server, node: App) -> None:
+    who = await new(node, "disabled")
+    session = authlib(server, who, "client_secret_basic")
+    token = session.fetch_token(f"{server.base}/oauth2/token", grant_type="client_credentials")["access_token"]
+    assert asked(server, "/api/client/auth/me", token) == 200
+    await who.act("disable")
+    end = time.monotonic() + 1
+    while (status := asked(server, "/api/client/auth/me", token)) == 200 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert status == 401

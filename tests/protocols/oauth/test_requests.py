@@ -1,0 +1,128 @@
+"""Forms and Basic headers of ``/oauth2``: read strictly, and each refusal has its error of RFC 6749."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from manifest_auth.errors import Refusal
+from manifest_auth.permissions import Permission
+from manifest_auth.protocols.oauth import (
+    BasicSecret,
+    ClientAssertion,
+    account_of,
+    client_id_of,
+    error_of,
+    metadata,
+    read_authentication,
+    read_form,
+    read_token,
+    read_token_request,
+)
+from manifest_auth.protocols.oauth.authentication import ASSERTION_TYPE
+
+ISSUER = "https://auth.example"
+GRANT = {"grant_type": "client_credentials"}
+
+
+def basic(text: str) -> str:
+    return f"Basic {base64.b64encode(text.encode()).decode()}"
+
+
+def test_a_scope_is_permissions() -> None:
+    assert read_token_request(GRANT, ISSUER).scope is None
+    wanted = read_token_request({**GRANT, "scope": "jobs:read users:read jobs:read", "resource": ISSUER}, ISSUER)
+    assert wanted.scope == frozenset({Permission.JOBS_READ, Permission.USERS_READ})
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({}, "invalid_request"),
+        ({"grant_type": "password"}, "unsupported_grant_type"),
+        ({"grant_type": "authorization_code"}, "unsupported_grant_type"),
+        ({**GRANT, "scope": "jobs:read  users:read"}, "invalid_scope"),
+        ({**GRANT, "scope": " jobs:read"}, "invalid_scope"),
+        ({**GRANT, "scope": 'jobs:read "'}, "invalid_scope"),
+        ({**GRANT, "scope": "jobs:read everything"}, "invalid_scope"),
+        ({**GRANT, "scope": "jobs:read " * 500}, "invalid_scope"),
+        ({**GRANT, "resource": "https://other.example"}, "invalid_target"),
+        ({**GRANT, "resource": f"{ISSUER}/"}, "invalid_target"),
+    ],
+)
+def test_a_wrong_request_has_its_error(fields: dict[str, str], error: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        read_token_request(fields, ISSUER)
+    assert error_of(refused.value) == error
+
+
+def test_an_empty_field_counts_as_left_out() -> None:
+    assert read_form({"a": "", "b": "1"}) == {"b": "1"}
+    with pytest.raises(Refusal):
+        read_token(read_form({"token": ""}))
+
+
+@pytest.mark.parametrize("written", ["svc_7:mfst_sec_x", "svc%5F7:mfst%5Fsec%5Fx", "svc%5f7:mfst_sec_x"])
+def test_the_basic_header_is_coded_as_a_form(written: str) -> None:
+    assert read_authentication(basic(written), {}) == BasicSecret("svc_7", "mfst_sec_x")
+    assert read_authentication(basic(written), {"client_id": "svc_7"}) == BasicSecret("svc_7", "mfst_sec_x")
+
+
+def test_a_colon_and_a_blank_in_a_secret_are_coded() -> None:
+    assert read_authentication(basic("svc_7:a%3Ab+c"), {}) == BasicSecret("svc_7", "a:b c")
+
+
+def test_an_assertion_comes_in_the_form() -> None:
+    fields = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": "a.b.c"}
+    assert read_authentication(None, fields) == ClientAssertion("", "a.b.c")
+
+
+@pytest.mark.parametrize(
+    ("authorization", "fields", "error"),
+    [
+        (None, {}, "invalid_client"),
+        (None, {"client_id": "svc_7"}, "invalid_client"),
+        (None, {"client_id": "svc_7", "client_secret": "x"}, "invalid_client"),
+        (basic("svc_7:x"), {"client_secret": "x"}, "invalid_request"),
+        (basic("svc_7:x"), {"client_assertion": "a.b.c"}, "invalid_request"),
+        (basic("svc_7:x"), {"client_assertion_type": ASSERTION_TYPE}, "invalid_request"),
+        (None, {"client_secret": "x", "client_assertion": "a.b.c"}, "invalid_request"),
+        (None, {"client_assertion": "a.b.c"}, "invalid_client"),
+        (None, {"client_assertion": "a.b.c", "client_assertion_type": "jwt"}, "invalid_client"),
+        (basic("svc_7:x"), {"client_id": "svc_8"}, "invalid_client"),
+        (basic("svc_7"), {}, "invalid_client"),
+        (basic("svc_7:%"), {}, "invalid_client"),
+        (basic("svc_7:%4"), {}, "invalid_client"),
+        (basic("svc_7:é"), {}, "invalid_client"),
+        (basic("svc_7:a b"), {}, "invalid_client"),
+        ("Basic !", {}, "invalid_client"),
+        ("Basic", {}, "invalid_client"),
+        ("Bearer svc_7:x", {}, "invalid_client"),
+        (basic("svc_7:" + "x" * 2000), {}, "invalid_client"),
+    ],
+)
+def test_wrong_authentication_has_its_error(authorization: str | None, fields: dict[str, str], error: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        read_authentication(authorization, fields)
+    assert error_of(refused.value) == error
+
+
+def test_a_client_id_has_one_spelling() -> None:
+    assert account_of(client_id_of(7)) == 7
+    wrong = ("svc_07", "svc_", "svc_0", "svc_-1", "svc_7 ", "SVC_7", "7", "svc_٧", f"svc_{2**63}", "svc_7\n")
+    assert [account_of(text) for text in wrong] == [None] * len(wrong)
+
+
+def test_the_metadata_names_only_what_there_is() -> None:
+    found = metadata(ISSUER)
+    assert found["issuer"] == ISSUER
+    assert found["response_types_supported"] == []
+    assert found["grant_types_supported"] == ["client_credentials"]
+    assert found["token_endpoint"] == f"{ISSUER}/oauth2/token"
+    for endpoint in ("token", "revocation", "introspection"):
+        methods = found[f"{endpoint}_endpoint_auth_methods_supported"]
+        assert methods == ["client_secret_basic", "private_key_jwt"]
+        algorithms = found[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
+        assert algorithms == ["ES256", "PS256", "RS256"]
+    assert "authorization_endpoint" not in found

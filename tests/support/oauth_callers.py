@@ -1,0 +1,140 @@
+"""Service accounts that call ``/oauth2``: made with the rights that a test needs, and their requests."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from joserfc.jws import JWSRegistry
+
+from manifest_auth import tenants
+from manifest_auth.accounts import service_accounts
+from manifest_auth.accounts.service_accounts import Draft
+from manifest_auth.audit import Origin
+from manifest_auth.permissions import Permission, Role, mask_of
+from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.store import TenantUnit
+from manifest_auth.text.machine_secrets import PATTERN, SecretKind
+from tests.support.application import App, Reply
+from tests.support.client_assertions import Maker, b64, ec_key, public_set
+
+__all__ = ["PATTERN"]  # and every function
+
+TOKEN, REVOKE, INTROSPECT = "/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"
+DESCRIPTION = "/.well-known/oauth-authorization-server"
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+GRANT = {"grant_type": "client_credentials"}
+
+
+class Machine(NamedTuple):
+    """A service account with a client secret and a key pair. ``client``: the tenant's identifier."""
+
+    app: App
+    id: int
+    client: str
+    secret: str
+
+    @property
+    def client_id(self) -> str:
+        return f"svc_{self.id}"
+
+    @property
+    def basic(self) -> dict[str, str]:
+        return basic(self.client_id, self.secret)
+
+    @property
+    def maker(self) -> Maker:
+        return Maker(self.client_id, self.app.public_url, self.app.clock.ms // 1000, ec_key())
+
+    def signed(self, **claims: Any) -> dict[str, str]:
+        """Fields with a right assertion; ``jti`` tells one from the other."""
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self.maker.right(**claims)}
+
+    async def token(self, **fields: str) -> str:
+        reply = await form(self.app, TOKEN, {**GRANT, **fields}, self.basic)
+        assert reply.status == 200, reply.text
+        return str(reply.json["access_token"])
+
+    async def introspect(self, token: str) -> Any:
+        reply = await form(self.app, INTROSPECT, {"token": token}, self.basic)
+        assert reply.status == 200, reply.text
+        return reply.json
+
+    async def revoke(self, token: str) -> Reply:
+        return await form(self.app, REVOKE, {"token": token}, self.basic)
+
+    async def act(self, what: str) -> None:
+        """``disable``, ``enable`` or ``delete`` it."""
+        operation = getattr(service_accounts, what)
+        await _write(self.app, self.client, lambda unit, who: operation(unit, who, self.id))
+
+    async def change(self, **given: Any) -> None:
+        await _write(self.app, self.client, lambda unit, who: service_accounts.change(unit, who, self.id, given))
+
+    async def new(self, kind: str) -> str:
+        """A new API key (``key``) or client secret (``sec``)."""
+        random, of_kind = self.app.services.random, SecretKind(kind)
+
+        def make(unit: TenantUnit, who: Origin) -> str:
+            return service_accounts.make_secret(unit, who, random, self.id, of_kind, "test", 90).text
+
+        return str(await _write(self.app, self.client, make))
+
+
+def basic(client_id: str, secret: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {base64.b64encode(f'{client_id}:{secret}'.encode()).decode()}"}
+
+
+async def form(
+    app: App, path: str, fields: Mapping[str, str] | str, headers: Mapping[str, str] | None = None, **options: Any
+) -> Reply:
+    """One post of a form; ``fields`` as text are sent as they are."""
+    content = fields if isinstance(fields, str) else urlencode(fields)
+    lines = {"Content-Type": "application/x-www-form-urlencoded", **(headers or {})}
+    return await app.send("POST", path, content=content.encode(), headers=lines, **options)
+
+
+async def machine(
+    app: App, client: str, name: str = "exporter", *, roles: tuple[str, ...] = ("Viewer",), secret: bool = True,
+    scopes: tuple[str, ...] | None = None, **draft: Any,
+) -> Machine:  # fmt: skip
+    """A new service account of a client, with a client secret and the public key of ``ec_key``."""
+    mask = mask_of([Role(role) for role in roles])
+    limit = None if scopes is None else bits(*scopes)
+    given = Draft(name, mask, scopes=limit, jwks=public_set(ec_key()), **draft)
+    account = await _write(app, client, lambda unit, who: service_accounts.create(unit, who, given))
+    made = Machine(app, account.id, client, "")
+    return made._replace(secret=await made.new("sec")) if secret else made
+
+
+async def _write(app: App, client: str, work: Any) -> Any:
+    who = Origin(app.clock.ms, "system", "", "tests")
+    tenant_id = await app.services.store.read(lambda unit: _tenant(unit, client))
+    return await app.services.store.of(tenant_id).write(lambda unit: work(unit, who))
+
+
+def _tenant(unit: Any, client: str) -> int:
+    found = tenants.find(unit, client)
+    assert found is not None
+    return found.id
+
+
+def bits(*permissions: str) -> int:
+    """The scopes of an account, as it is stored with."""
+    return sum(Permission(name).bit for name in permissions)
+
+
+def signed_by_us(app: App, head: str, payload: str) -> str:
+    """A token with this header and these claims, both base64url, under the key of service accounts."""
+    key, signed = app.services.keys.signing(Purpose.SERVICE).jose, f"{head}.{payload}"
+    return f"{signed}.{b64(JWSRegistry.algorithms['ES256'].sign(signed.encode(), key))}"
+
+
+def header_and_claims(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a token says of itself."""
+    parts = token.split(".")[:2]
+    head, payload = (json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))) for part in parts)
+    return head, payload
