@@ -34,12 +34,34 @@ def memory_mb(root: int) -> float:
     return kib * 1024 / 1e6
 
 
-def busy_share(seconds: float = 0.3) -> float:
-    """Share of the machine that other programs use while we do nothing: it disturbs the figures."""
-    before, began = _busy_ticks(), time.monotonic()
-    time.sleep(seconds)
-    ticks = (time.monotonic() - began) * os.sysconf("SC_CLK_TCK") * (os.cpu_count() or 1)
-    return min(1.0, (_busy_ticks() - before) / ticks)
+class Watch:
+    """What others use of the machine from now on: all but this process, its children and a PostgreSQL whose folder is
+    given."""
+
+    def __init__(self, postgres: Path | None = None) -> None:
+        self._pid_file = postgres and postgres / "postmaster.pid"
+        self._began, self._busy, self._own = time.monotonic(), _busy_ticks(), self._own_ticks()
+
+    def others(self) -> float:
+        """Their share of all processors so far."""
+        ticks = (time.monotonic() - self._began) * os.sysconf("SC_CLK_TCK") * (os.cpu_count() or 1)
+        theirs = _busy_ticks() - self._busy - (self._own_ticks() - self._own)
+        return min(1.0, max(0.0, theirs / ticks))
+
+    def _own_ticks(self) -> int:
+        pids = set(tree(os.getpid()))
+        if self._pid_file is not None:
+            pids |= set(tree(int(self._pid_file.read_text().split("\n", 1)[0])))
+        return sum(map(_ticks, pids))
+
+
+def _ticks(pid: int) -> int:
+    """Processor time of a process and of its children that ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[11:15]))
 
 
 def _busy_ticks() -> int:

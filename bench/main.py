@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--store", choices=("sqlite", "postgresql", "both"), default="both")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one measured slice (default: 2)")
     parser.add_argument("--rounds", type=int, default=3, help="how often figures and limits take turns (default: 3)")
+    parser.add_argument("--sessions", type=int, default=60_000, help="open sessions that are read in turn")
     parser.add_argument("--quick", action="store_true", help="one round of half seconds, to see that all works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and all readings there too")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()), help="where the stores are made")
@@ -34,7 +35,7 @@ def main() -> int:
     if not 0.2 <= given.seconds <= 20 or given.rounds < 1:
         parser.error("--seconds from 0.2 to 20, --rounds from 1")
     if given.quick:
-        given.seconds, given.rounds = 0.5, 1
+        given.seconds, given.rounds, given.sessions = 0.5, 1, 3000
     stores = ("sqlite", "postgresql") if given.store == "both" else (given.store,)
     result: dict[str, Any] = {"conditions": conditions(given), "stores": {}}
     busy: list[float] = []
@@ -45,7 +46,7 @@ def main() -> int:
             say(f"! {folder} is in memory: figures that commit say nothing there; choose another --work")
         try:
             for store in stores:
-                figures, readings = measure(store, folder / store, given.seconds, given.rounds, busy)
+                figures, readings = measure(store, folder / store, given.seconds, given.rounds, given.sessions, busy)
                 result["stores"][store] = {"figures": report.as_json(figures), "readings": readings}
                 say(f"\nManifest Auth on {store}\n\n{report.table(figures)}\n")
         except Broken as error:
@@ -54,7 +55,7 @@ def main() -> int:
     result["conditions"]["others"] = round(max(busy), 3)
     say(", ".join(f"{name}: {value}" for name, value in result["conditions"].items()))
     if max(busy) > 0.1:
-        say(f"! Others used up to {max(busy):.0%} of the machine between the phases: repeat this on an idle machine.")
+        say(f"! Others used up to {max(busy):.0%} of the machine in a phase: repeat this on an idle machine.")
     if given.json:
         given.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return 0
@@ -73,21 +74,23 @@ def conditions(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure(
-    store: str, folder: Path, seconds: float, rounds: int, busy: list[float]
+    store: str, folder: Path, seconds: float, rounds: int, sessions: int, busy: list[float]
 ) -> tuple[list[Figure], dict[str, Readings]]:
     """All phases on one store."""
     folder.mkdir()
     folder.chmod(0o755)
-    say(f"\n{store}: a store with {USERS} users …")
+    say(f"\n{store}: a store with {USERS} users who sign in and {sessions:,} who have …")
     postgres = Postgres(folder) if store == "postgresql" else None
     address = postgres.database() if postgres else f"sqlite:///{folder / 'bench.db'}"
     settings = environment(folder / "data", address)
     bench = Bench(ours(folder, settings), bare(folder), Driver(folder), address, postgres is not None, seconds, rounds)
     readings: dict[str, Readings] = {}
     try:
-        seed = [sys.executable, "-m", "bench.seed", str(USERS)]
+        tokens = folder / "tokens"
+        seed = [sys.executable, "-m", "bench.seed", str(USERS), "--sessions", str(sessions), "--tokens", str(tokens)]
         if subprocess.run(seed, cwd=ROOT, env=settings, check=False).returncode:
             raise Broken("the store could not be filled")
+        bench.tokens = tokens.read_text().splitlines()
         readings["start"] = bench.starts()
         time.sleep(1)
         bench.memory |= {"idle": machine.memory_mb(bench.ours.pid), "bare": machine.memory_mb(bench.bare.pid)}
@@ -98,9 +101,12 @@ def measure(
             ("refreshes", bench.refreshes),
             ("sign_ins", bench.sign_ins),
             ("isolation", bench.isolation),
+            ("many_sessions", bench.many_sessions),
         ):
-            busy.append(machine.busy_share())
+            watch = machine.Watch(postgres.folder if postgres else None)
             readings[name] = phase()
+            busy.append(watch.others())
+            say(f"  {name}: others used {busy[-1]:.1%} of the machine")
     finally:
         bench.ours.stop()
         bench.bare.stop()
@@ -111,6 +117,7 @@ def measure(
         *report.read_figures(readings["reads"]),
         *report.refresh_figures(readings["refreshes"]),
         *report.isolation_figures(readings["isolation"]),
+        *report.many_figures(readings["many_sessions"]),
         *report.memory_figures(bench.memory),
         *report.start_figures(readings["start"]),
     ]

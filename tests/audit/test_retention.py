@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from types import SimpleNamespace
+
 import pytest
 
 from manifest_auth import audit
@@ -17,7 +20,8 @@ DAY = 86_400
 
 
 async def test_old_events_go_and_the_rest_is_whole(store: Store, chain: Chain) -> None:
-    assert await audit.sweep(store, before=6_000, now=50_000) >= 5  # nine events, a second apart, the first at 1,000
+    # nine events, a second apart, the first at 1,000
+    assert (await audit.sweep(store, before=6_000, now=50_000)).removed >= 5
     verdict = await chain.verdict()
     assert verdict.faults == []
     assert (verdict.start.sequence, verdict.end.sequence, verdict.events) == (5, 10, 5)
@@ -36,11 +40,11 @@ async def test_it_is_an_event_itself(store: Store, chain: Chain) -> None:
 
 
 async def test_what_is_younger_stays_and_nothing_is_swept_twice(store: Store, chain: Chain) -> None:
-    assert await audit.sweep(store, before=1_000, now=50_000) == 0
+    assert (await audit.sweep(store, before=1_000, now=50_000)).removed == 0
     assert (await chain.verdict()).events == 9
     await audit.sweep(store, before=6_000, now=50_000)
     end = (await chain.verdict()).end
-    assert await audit.sweep(store, before=6_000, now=50_000) == 0
+    assert (await audit.sweep(store, before=6_000, now=50_000)).removed == 0
     assert (await chain.verdict()).end == end
 
 
@@ -56,12 +60,41 @@ async def test_all_of_it_may_go_and_what_tells_of_that_stays(store: Store, chain
 
 @pytest.mark.parametrize("batch", [1, 2, 4])
 async def test_it_goes_in_steps(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
-    monkeypatch.setattr(retention, "BATCH", batch)
+    monkeypatch.setattr(retention, "STEP", batch)
     await audit.sweep(store, before=9_000, now=50_000)
     verdict = await chain.verdict()
     assert verdict.faults == []
     assert verdict.start.sequence == 8
     assert verdict.end.sequence == 9 + 8 // batch
+
+
+async def test_a_round_ends_in_time_and_the_next_goes_on(
+    store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "STEP", 2)
+    done = [await audit.sweep(store, before=9_000, now=50_000, round_s=0) for _ in range(5)]
+    assert done[:4] == [(2, False)] * 4
+    assert done[4].is_complete
+    assert (await chain.verdict()).faults == []
+
+
+async def test_others_have_four_times_as_long_as_each_step(
+    store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock moves by a tenth of a second whenever it is read."""
+    paused: list[float] = []
+    times = itertools.count(0, 0.1)
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+
+    monkeypatch.setattr(retention, "STEP", 2)
+    monkeypatch.setattr(retention, "monotonic", lambda: next(times))
+    monkeypatch.setattr(retention, "asyncio", SimpleNamespace(sleep=sleep))
+    await audit.sweep(store, before=9_000, now=50_000)
+    monkeypatch.undo()
+    assert len(paused) >= 4
+    assert paused == pytest.approx([0.4] * len(paused))
 
 
 async def test_many_chains_are_all_swept(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
+
+import pytest
 
 from tests.browser import axe
 from tests.browser.driver import Chromium
@@ -44,6 +46,13 @@ _NOT_OURS = re.compile(
 def route_of(state: str) -> str:
     """The route that the name of a state begins with."""
     return " ".join(state.split()[:2])
+
+
+def each_route(states: Iterable[str]) -> list[Any]:
+    """Parameters of a test: states that show each route once, and the others where there is time."""
+    shown = tuple(states)
+    first = {route_of(state): state for state in reversed(shown)}.values()
+    return [pytest.param(state, marks=[] if state in first else [pytest.mark.endurance]) for state in shown]
 
 
 def faults_at(

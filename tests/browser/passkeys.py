@@ -35,13 +35,13 @@ def named(folder: Path, **settings: str) -> Iterator[Server]:
         stop(running)
 
 
-def authenticator(browser: Chromium) -> str:
-    """A new one in the browser, that verifies its user at once; its id."""
+def authenticator(browser: Chromium, **different: Any) -> str:
+    """A new one in the browser, that verifies its user at once; its id. ``different``: options of the protocol."""
     browser._call("WebAuthn.disable")
     browser._call("WebAuthn.enable")
     options = {
         "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
-        "isUserVerified": True, "automaticPresenceSimulation": True,
+        "isUserVerified": True, "automaticPresenceSimulation": True, **different,
     }  # fmt: skip
     made = browser._call("WebAuthn.addVirtualAuthenticator", options=options)
     return str(made["authenticatorId"])

@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.console_states import STATES, Setup, console, fill, running, wrong_rule
 from tests.browser.driver import Chromium
-from tests.browser.looking import NARROW, faults_at
+from tests.browser.looking import NARROW, each_route, faults_at
 from tests.browser.pages import press
 from tests.support.pictures import Picture
 
@@ -39,7 +39,7 @@ def scripted(setup: Setup, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield opened
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", each_route(STATES))
 def test_a_page_in_each_state(setup: Setup, scripted: Chromium, state: str) -> None:
     assert (
         faults_at(setup.server.base, scripted, lambda: STATES[state](setup, scripted), "en", [NARROW], state=state)

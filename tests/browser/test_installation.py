@@ -10,7 +10,7 @@ from tests.browser import axe
 from tests.browser.all_parts import PARTS
 from tests.browser.driver import Chromium
 from tests.browser.installation_states import FIRST, ROOT, STATES, UNLICENSED, FirstRun, first_run
-from tests.browser.looking import NARROW
+from tests.browser.looking import NARROW, each_route
 from tests.browser.pages import forget, open_, press
 from tests.browser.parts import Place
 from tests.support.server import DEMO_PASSWORD
@@ -30,18 +30,18 @@ def unlicensed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield running
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", each_route(STATES))
 def test_a_page_in_each_state(place: Place, browser: Chromium, state: str) -> None:
     assert place.faults(browser, state, "en", (NARROW,)) == []
     assert "Something went wrong" not in browser.text()
 
 
-@pytest.mark.parametrize("state", FIRST)
+@pytest.mark.parametrize("state", each_route(FIRST))
 def test_the_first_run_in_each_state(fresh: Place, browser: Chromium, state: str) -> None:
     assert fresh.faults(browser, state, "en", (NARROW,)) == []
 
 
-@pytest.mark.parametrize("state", UNLICENSED)
+@pytest.mark.parametrize("state", each_route(UNLICENSED))
 def test_the_pages_without_a_licence(unlicensed: Place, browser: Chromium, state: str) -> None:
     assert unlicensed.faults(browser, state, "en", (NARROW,)) == []
 

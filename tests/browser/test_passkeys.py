@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import time
 from collections.abc import Iterator
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.browser.driver import Chromium
-from tests.browser.looking import NARROW
+from tests.browser.looking import NARROW, each_route
 from tests.browser.pages import LOADED, Setup, heading, open_, press, set_up
 from tests.browser.parts import place_of
 from tests.browser.passkey_states import STATES, made
@@ -23,7 +27,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         yield set_up(server)
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", each_route(STATES))
 def test_a_page_in_each_state(setup: Setup, browser: Chromium, state: str) -> None:
     assert place_of(setup, STATES).faults(browser, state, "en", (NARROW,)) == []
 
@@ -77,3 +81,60 @@ def test_without_scripts_no_passkey_is_offered(setup: Setup, browser: Chromium) 
     open_(browser, f"{setup.server.base}/sign-in?client=acme")
     assert browser.value(f"document.querySelector('{PASSKEY}').hidden")
     assert heading(browser) == "Sign in to Acme Corporation"
+
+
+def test_the_browser_forgets_one_that_the_account_does_not_list(setup: Setup, browser: Chromium) -> None:
+    """The list of passkeys names those that count, after each change and whenever it is looked at."""
+    key = authenticator(browser)
+    made(setup, browser)
+    press(browser)
+    _replaced(browser, key)
+    open_(browser, f"{setup.server.base}/account/passkeys")
+    _left(browser, key, [])
+
+
+def test_the_browser_keeps_one_that_the_account_lists(setup: Setup, browser: Chromium) -> None:
+    key = authenticator(browser)
+    made(setup, browser)
+    press(browser)
+    open_(browser, f"{setup.server.base}/account/passkeys")
+    call = (
+        "PublicKeyCredential.signalAllAcceptedCredentials(JSON.parse(document.querySelector('[data-passkeys-accepted]')"
+    )
+    browser.value(f"{call}.dataset.passkeysAccepted)).then(() => {{ window.told = true }})")
+    browser.until("window.told")
+    assert len(credentials(browser, key)) == 1
+
+
+def test_the_browser_forgets_one_that_no_account_has(setup: Setup, browser: Chromium) -> None:
+    key = authenticator(browser)
+    made(setup, browser)
+    press(browser)
+    present(browser, key, yes=False)
+    press(browser, ".bar button")
+    _replaced(browser, key)
+    open_(browser, f"{setup.server.base}/sign-in")
+    offered(browser)
+    browser.value("window.before = true")
+    browser.press(PASSKEY)
+    present(browser, key, yes=True)
+    browser.until(f"!window.before && {LOADED}")
+    _left(browser, key, [])
+
+
+def _replaced(browser: Chromium, key: str) -> None:
+    """The authenticator has another passkey of the same person in place of the one it had."""
+    [own] = credentials(browser, key)
+    made = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    other = {"credentialId": base64.b64encode(bytes(16)).decode(), "privateKey": base64.b64encode(made).decode()}
+    browser._call("WebAuthn.removeCredential", authenticatorId=key, credentialId=own["credentialId"])
+    browser._call("WebAuthn.addCredential", authenticatorId=key, credential={**own, **other})
+    assert len(credentials(browser, key)) == 1
+
+
+def _left(browser: Chromium, key: str, wanted: list[str]) -> None:
+    """The authenticator has these alone, as soon as the browser has told it."""
+    deadline = time.monotonic() + 20
+    while [one["credentialId"] for one in credentials(browser, key)] != wanted:
+        assert time.monotonic() < deadline, "the browser was not told"
+        time.sleep(0.05)

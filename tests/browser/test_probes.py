@@ -15,6 +15,8 @@ from tests.browser.probes import PROBES, got_through
 
 #: The first state of each route.
 _FIRST = {(name, route_of(state)): state for name, part in PARTS.items() for state in reversed(part.states)}
+#: The page of which all probes are tried in ./dev test as well.
+_SHORT = "sign-in", _FIRST["sign-in", "GET /sign-in"]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,10 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.parametrize(
     ("place", "state"),
-    [(name, state) for (name, _), state in sorted(_FIRST.items())],
+    [
+        pytest.param(name, state, marks=[] if (name, state) == _SHORT else [pytest.mark.endurance])
+        for (name, _), state in sorted(_FIRST.items())
+    ],
     indirect=["place"],
     scope="module",
 )

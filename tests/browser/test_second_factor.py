@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser import qr_reader
 from tests.browser.driver import Chromium
-from tests.browser.looking import NARROW
+from tests.browser.looking import NARROW, each_route
 from tests.browser.pages import LOADED, Setup, forget, heading, press, set_up
 from tests.browser.parts import place_of
 from tests.browser.step_states import STATES, begun, codes, enrolled, password_typed
@@ -23,7 +23,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         yield set_up(running)
 
 
-@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("state", each_route(STATES))
 def test_a_page_in_each_state(setup: Setup, browser: Chromium, state: str) -> None:
     assert place_of(setup, STATES).faults(browser, state, "en", (NARROW,)) == []
 

@@ -20,6 +20,8 @@ from tests.hostile.scenario import ATTACKS, scenario_in
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, setup_on
 from tests.support.mail_server import MailServer
 
+pytestmark = pytest.mark.one_store
+
 MODULES = (callback_attacks, directory_attacks, domain_attacks, account_attacks, planted_attacks, trust_attacks)
 
 

@@ -61,7 +61,7 @@ P = TypeVar("P", bound=Process)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first test here waits for downloads: as long as they may take."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if item.nodeid.startswith("tests/interop/"):
             item.add_marker(pytest.mark.timeout(600))
             if not providers_of(item) <= _OFTEN:
                 item.add_marker(pytest.mark.endurance)

@@ -23,6 +23,8 @@ from tests.interop.providers.people import ALICE
 from tests.interop.service import OIDC, Client, Service, arrived, me
 from tests.interop.sign_in_methods import OidcMethod, node, of_lemonldap
 
+pytestmark = pytest.mark.endurance
+
 MARKED = {"oidc": {"sharedCallback": True}}
 ELSEWHERE = "the answer came to another callback address"
 

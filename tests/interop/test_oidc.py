@@ -14,6 +14,8 @@ from tests.interop.providers.people import ALICE, BOB, ZOE
 from tests.interop.service import OIDC, PATIENCE, RETURN_TO, Client, Service, arrived, me
 from tests.interop.sign_in_methods import OidcMethod, SignInMethod, node, of_glewlwyd, on
 
+pytestmark = pytest.mark.endurance
+
 on_both_openid_providers = on("oidc-provider ES256", "glewlwyd")
 
 

@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.architecture import docs_pages
 from tests.architecture.links import ROOT
 from tests.interop.browser import Browser, Step
@@ -23,6 +25,8 @@ from tests.interop.service import AUTH, OIDC
 from tests.support.application import PASSWORD
 from tests.support.commands import environment, until
 from tests.support.processes import ending_with_us, free_port
+
+pytestmark = pytest.mark.endurance
 
 PROGRAMS = ("curl",)
 ALICE = replace(_ALICE, email="alice@acme.example")

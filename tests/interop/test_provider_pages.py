@@ -15,6 +15,8 @@ from tests.interop.service import AUTH, Client, Service, me
 from tests.interop.sign_in_methods import METHODS, OidcMethod, SamlMethod, SignInMethod
 from tests.support.server import DEMO_PASSWORD
 
+pytestmark = pytest.mark.endurance
+
 #: Each preset, and a provider that fits it.
 FITTING = [
     ("okta-oidc", "oidc-provider ES256"),

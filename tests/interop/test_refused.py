@@ -15,6 +15,8 @@ from tests.interop.providers.people import ALICE, BARRED, BOB, Person
 from tests.interop.service import PATIENCE, RETURN_TO, Client, Service, arrived, me
 from tests.interop.sign_in_methods import OidcMethod, SignInMethod, on, on_every_provider
 
+pytestmark = pytest.mark.endurance
+
 CAROL = Person("carol", "Carol", "Lewis", "carol@looking-glass.example", ("Operators",))
 MISTYPED = replace(ALICE, password="not the one that the provider knows")
 

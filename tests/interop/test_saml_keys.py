@@ -20,6 +20,8 @@ from tests.interop.providers.saml_idp import SamlIdp
 from tests.interop.service import RETURN_TO, SAML, Client, Service, arrived, me
 from tests.interop.sign_in_methods import SamlMethod, on_every_saml_provider, pem
 
+pytestmark = pytest.mark.endurance
+
 
 def test_the_key_of_another_provider_signs_no_one_in(
     node_idp: SamlIdp, own_idp: SamlIdp, client: Client, service: Service, browser: Browser

@@ -19,6 +19,8 @@ from manifest_auth.text.base64url import encode
 from tests.licence.vendor import DAY, OTHER_VENDOR, VENDOR, install, key, licence, state
 from tests.support.application import App
 
+pytestmark = pytest.mark.one_store
+
 
 def altered(text: str, **members: Any) -> str:
     """The signed key with other members and the old signature."""

@@ -13,6 +13,8 @@ from tests.licence.vendor import DAY, PATH, install, key, state
 from tests.support.application import App
 from tests.support.routes import filled
 
+pytestmark = pytest.mark.one_store
+
 CLIENT = [route for route in ROUTES if route.path.startswith("/api/client/")]
 
 

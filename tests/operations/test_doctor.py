@@ -15,6 +15,8 @@ from tests.support.oidc_op import provider
 from tests.support.processes import free_port
 from tests.support.secret_keys import SECRET_KEY
 
+pytestmark = pytest.mark.one_store
+
 OTHER_KEY = SECRET_KEY[::-1]
 
 

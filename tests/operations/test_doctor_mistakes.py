@@ -27,6 +27,8 @@ from tests.support.postgres import Databases
 from tests.support.processes import free_port
 from tests.support.secret_keys import SECRET_KEY
 
+pytestmark = pytest.mark.one_store
+
 NOBODY = 65534
 ALIVE = b'{"success":true,"data":{"status":"alive"}}'
 only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user for a moment")

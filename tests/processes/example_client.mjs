@@ -1,7 +1,7 @@
 // The published example client: its two functions stand between the marks, unchanged to the last character.
 // Around them: what a page of the app would have (addresses that are relative to it, the two variables).
 
-const [base, accessTokenGiven, refreshTokenGiven, rounds, pauseMs] = process.argv.slice(2);
+const [base, accessTokenGiven, refreshTokenGiven, rounds, pauseMs, path, request] = process.argv.slice(2);
 const statuses = [];
 const original = globalThis.fetch;
 globalThis.fetch = async (url, options) => {
@@ -51,11 +51,7 @@ for (let round = 0; round < Number(rounds); round += 1) {
   await new Promise((done) => setTimeout(done, Number(pauseMs)));
   const from = statuses.length;
   const before = accessToken;
-  const response = await apiRequest('/api/client/graphql', {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json' },
-    body: JSON.stringify({ query: 'query { users { id email } }' }),
-  });
+  const response = await apiRequest(path, JSON.parse(request));
   answers.push({
     status: response.status,
     body: await response.json(),

@@ -1,8 +1,12 @@
-"""The published example client, two unmodified JavaScript functions, survives ten expiries with one refresh token."""
+"""The published example client, two unmodified JavaScript functions: ten expiries with one refresh token, and refusals.
+
+Where a client's policy asks for a second factor it is refused in words that an application can show.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 import subprocess
@@ -13,44 +17,110 @@ from typing import Any
 import pytest
 
 from tests.processes.node_client import AUTH, Node
-from tests.support.server import start, stop
+from tests.processes.test_codes_once import challenge, enrolled
+from tests.support.server import DEMO_PASSWORD, start, stop
 
-PROGRAMS = ("node",)
+PROGRAMS = ("node", "oathtool")
+GRAPHQL, REFRESH = "/api/client/graphql", f"{AUTH}/refresh"
+QUERY = {
+    "method": "POST", "headers": {"Content-Type": "application/json"},
+    "body": json.dumps({"query": "query { users { id email } }"}),
+}  # fmt: skip
+_numbers = itertools.count(1)
 CLIENT = Path(__file__).with_name("example_client.mjs")
-ROUNDS = 10
 NODE_JS = shutil.which("node")
+#: How often the token expires.
+FEW_AND_MANY = pytest.mark.parametrize("rounds", [2, pytest.param(10, marks=pytest.mark.endurance)])
 
 
 @pytest.fixture(scope="module")
 def node(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    given: dict[str, Any] = {"MANIFEST_ACCESS_TOKEN_TTL": "2"}
+    given: dict[str, Any] = {"MANIFEST_ACCESS_TOKEN_TTL": "2", "MANIFEST_RATE_LIMITS": "off"}
     server = start(tmp_path_factory.mktemp("example"), database_url, **given)
     yield Node(server)
     stop(server)
 
 
-def run_client(node: Node, signed_in: dict[str, Any], rounds: int, pause_ms: int) -> dict[str, Any]:
+def run_client(
+    node: Node, signed_in: dict[str, Any], rounds: int, pause_ms: int, path: str = GRAPHQL, request: Any = QUERY
+) -> dict[str, Any]:
     assert NODE_JS is not None, "needs Node 18 or later; ./dev test installs it for root on Debian or Ubuntu"
-    arguments = [node.server.base, signed_in["token"], signed_in["refreshToken"], str(rounds), str(pause_ms)]
+    # As the page writes them: a member that an answer does not have is "undefined".
+    tokens = [signed_in.get("token", "undefined"), signed_in.get("refreshToken", "undefined")]
+    arguments = [node.server.base, *tokens, str(rounds), str(pause_ms), path, json.dumps(request)]
     done = subprocess.run([NODE_JS, str(CLIENT), *arguments], capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
     return said
 
 
-def test_ten_expiries_in_a_row_with_the_one_refresh_token(node: Node) -> None:
-    signed_in = node.sign_in()
+def person(node: Node, role: str = "Viewer", **settings: Any) -> str:
+    """The address of a new user of a new client with these settings."""
+    name = f"example-{next(_numbers)}"
+    node.admin("POST", "/clients", {"identifier": name, "name": name})
+    node.admin("PATCH", f"/clients/{name}", {"settings": settings})
+    email = f"ada@{name}.example"
+    node.admin("POST", f"/clients/{name}/users", {"email": email, "roles": [role], "password": DEMO_PASSWORD})
+    return email
+
+
+def lives(node: Node, signed_in: dict[str, Any], rounds: int) -> None:
+    """Through expiries in a row, with the one refresh token."""
     assert signed_in["expiresIn"] == 2
-    said = run_client(node, signed_in, ROUNDS, 2100)
-    graphql, refresh = "/api/client/graphql", f"{AUTH}/refresh"
+    said = run_client(node, signed_in, rounds, 2100)
     for answer in said["answers"]:
         assert answer["status"] == 200, answer
         assert {"id", "email"} == set(answer["body"]["data"]["users"][0])
         # Expired, refreshed, tried again: each round is a real expiry.
-        assert answer["calls"] == [[graphql, 401], [refresh, 200], [graphql, 200]]
+        assert answer["calls"] == [[GRAPHQL, 401], [REFRESH, 200], [GRAPHQL, 200]]
         assert answer["renewed"] is True
-    assert len(said["answers"]) == ROUNDS
+    assert len(said["answers"]) == rounds
     assert node.me(said["accessToken"]).status_code == 200
+
+
+@FEW_AND_MANY
+def test_expiries_in_a_row_with_the_one_refresh_token(node: Node, rounds: int) -> None:
+    lives(node, node.sign_in(), rounds)
+
+
+@FEW_AND_MANY
+def test_where_the_policy_asks_others_for_a_factor_it_lives_as_long(node: Node, rounds: int) -> None:
+    """Of Admins and User Admins, and of this user not; management needs a recent proof."""
+    policy = {"policy": "roles", "roles": ["Admin", "User Admin"], "graceDays": 0}
+    email = person(node, "Author", secondFactor=policy, stepUp="management")
+    lives(node, node.sign_in(email), rounds)
+
+
+def test_where_the_policy_asks_for_a_factor_the_refusal_says_so(node: Node) -> None:
+    """A page that knows nothing of it has no token afterwards, and is refused everywhere."""
+    email = person(node, secondFactor={"policy": "required", "graceDays": 0})
+    answer = node.post(f"{AUTH}/sign-in", {"email": email, "password": DEMO_PASSWORD})
+    body = answer.json()
+    assert (answer.status_code, body["success"], body["error"]["code"]) == (401, False, "MFA_REQUIRED")
+    assert body["error"]["message"] == "A second factor is required"
+    assert "set-cookie" not in answer.headers
+    [said] = run_client(node, body, 1, 0)["answers"]
+    assert [status for _, status in said["calls"]] == [401, 401, 401]
+    assert said["status"] == 401
+    assert "data" not in said["body"]
+    assert said["body"]["errors"][0]["extensions"]["code"] == "INVALID_TOKEN"
+
+
+def test_an_act_that_wants_a_recent_proof_is_refused_once_and_refreshes_nothing(node: Node) -> None:
+    """It is no 401, which this client takes for an expired token. A trusted browser is no proof."""
+    email = person(node)
+    phone = enrolled(node, email)
+    answer = {"challenge": challenge(node, email), "otp": phone.fresh(), "trust": True}
+    trusted = node.post(f"{AUTH}/sign-in/continue", answer)
+    cookie = {"Cookie": f"trust={trusted.cookies['trust']}"}
+    node.http.cookies.clear()
+    body = {"email": email, "password": DEMO_PASSWORD}
+    signed_in = node.http.post(f"{AUTH}/sign-in", json=body, headers=cookie).json()["data"]
+    path = f"{AUTH}/second-factors/totp"
+    [said] = run_client(node, signed_in, 1, 0, path, {"method": "DELETE"})["answers"]
+    assert said["calls"] == [[path, 403]]
+    assert said["body"]["error"]["code"] == "REAUTHENTICATION_REQUIRED"
+    assert {"field": "otp", "message": "A code of your authenticator app"} in said["body"]["error"]["details"]
 
 
 def test_a_signed_out_client_is_not_let_in_again(node: Node) -> None:

@@ -32,7 +32,7 @@ class Installation:
             stop(server)
 
 
-@pytest.fixture(scope="module", params=["HS256", "ES256"])
+@pytest.fixture(scope="module", params=["HS256", pytest.param("ES256", marks=pytest.mark.endurance)])
 def installation(
     request: pytest.FixtureRequest, database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:

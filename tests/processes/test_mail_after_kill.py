@@ -17,6 +17,8 @@ from tests.support.postgres import Databases
 from tests.support.server import DEMO_PASSWORD, Server, start, stop
 from tests.support.user_management import INVITE, NEW
 
+pytestmark = pytest.mark.endurance
+
 
 def send(server: Server, path: str, body: Any, token: str = "") -> Any:
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}

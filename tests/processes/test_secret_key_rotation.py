@@ -217,6 +217,7 @@ def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: D
             stop(server)
 
 
+@pytest.mark.one_store
 def test_new_signing_keys_under_load(database_url: str, tmp_path: Path, op: Op) -> None:
     """``keys rotate`` again and again: no request fails, no token of before stops working."""
     servers = [start(tmp_path, database_url, **NODE) for _ in range(2)]

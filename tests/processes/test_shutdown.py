@@ -15,6 +15,8 @@ import pytest
 from tests.processes.node_client import AUTH, AUTHOR, NODE, Node, bearer, seconds_until
 from tests.support.server import DEMO_PASSWORD, Server, descendants, start, stop
 
+pytestmark = pytest.mark.one_store
+
 #: A hash takes some 100 ms, so that signals meet hashes under way.
 SLOW = {**NODE, "MANIFEST_ARGON2_MEMORY": "19456", "MANIFEST_ARGON2_PASSES": "8", "MANIFEST_HASH_WORKERS": "2"}
 

@@ -27,6 +27,7 @@ from tests.support.secret_keys import the_keys
 from tests.support.server import DEMO_PASSWORD, command, environment, launch, start, stop, wait_for
 
 KINDS = ["sqlite", "postgresql"]
+COUNTS = [2, pytest.param(5, marks=pytest.mark.endurance)]
 HALF_WAY = """
 import asyncio, sys, time
 from alembic import command
@@ -50,7 +51,7 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path, postgres: Databases) -
     return f"sqlite:///{tmp_path / 'fresh' / 'm.db'}" if request.param == "sqlite" else postgres.empty_database()
 
 
-@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.parametrize("count", COUNTS)
 def test_one_of_those_that_upgrade_together_does_it(fresh: str, tmp_path: Path, count: int) -> None:
     together = [command(tmp_path, fresh, "db", "upgrade") for _ in range(count)]
     said = [process.ended() for process in together]
@@ -60,7 +61,7 @@ def test_one_of_those_that_upgrade_together_does_it(fresh: str, tmp_path: Path, 
     ]
 
 
-@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.parametrize("count", COUNTS)
 def test_servers_that_start_together_on_nothing_are_one_installation(fresh: str, tmp_path: Path, count: int) -> None:
     """One schema, one secret key, one set of signing keys, one set of demo accounts."""
     given = {**NODE, **({"MANIFEST_SECRET_KEY": ""} if fresh.startswith("sqlite") else {})}

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import Table, bindparam, update
 
 from manifest_auth import sessions
-from tests.support.accounts import keys_of
-from tests.support.application import App
+from manifest_auth.store import cross_tenant, tables
+from manifest_auth.store.statements import CrossTenant
+from tests.support.accounts import keys_of, new_client, new_user
+from tests.support.application import PASSWORD, App
 from tests.support.forged_tokens import claims_of
 
 
@@ -47,7 +50,7 @@ async def test_the_refresh_tokens_of_a_session_that_ended_go_no_further(app: App
     tenant, before = app.services.store.of(found.tenant_id), found.refresh_current
 
     async def advanced(after: str, current: str) -> bool:
-        at_once = await sessions.advance_at_once(tenant, session_id, current, after, app.clock.ms)
+        at_once = await sessions.advance_at_once(tenant, found, current, after, app.clock.ms)
         again = await tenant.write(lambda unit: sessions.advance(unit, session_id, current, after, app.clock.ms))
         return at_once or again
 
@@ -55,3 +58,33 @@ async def test_the_refresh_tokens_of_a_session_that_ended_go_no_further(app: App
     assert not await advanced("B" * 16, before)  # of what was replaced
     assert await tenant.write(lambda unit: sessions.end(unit, session_id, "ended", app.clock.ms))
     assert not await advanced("B" * 16, "A" * 16)
+
+
+def _since(table: Table, key: str, **values: Any) -> CrossTenant[Any]:
+    change = update(table).where(table.c.id == bindparam(key)).values(values)
+    return cross_tenant(change, because="a test does what another node did")
+
+
+#: What another node may have committed since this one read the session, and has not announced yet.
+SINCE = {
+    "the session ended": _since(tables.sessions, "sid", ended_at=1),
+    "it ends at another time": _since(tables.sessions, "sid", ends_at=2**52),
+    "the user is deactivated": _since(tables.users, "uid", deactivated_at=1),
+    "the client is suspended": _since(tables.tenants, "tid", suspended_at=1),
+    "the client has other rules": _since(tables.tenants, "tid", settings="{}"),
+}
+
+
+@pytest.mark.parametrize("since", SINCE)
+async def test_a_refresh_by_what_is_remembered_believes_nothing_of_it(app: App, since: str) -> None:
+    client = await new_client(app)
+    _, email = await new_user(app, client, password=PASSWORD)
+    session_id = claims_of((await keys_of(app, email, client=client)).token)["sid"]
+    seen = await app.services.store.read(lambda unit: sessions.read(unit, session_id))
+    assert seen is not None
+    store = app.services.store.of(seen.tenant_id)
+    assert await sessions.advance_at_once(store, seen, seen.refresh_current, "A" * 16, app.clock.ms)
+    await app.services.store.write(
+        lambda unit: unit.change(SINCE[since], sid=session_id, uid=seen.user_id, tid=seen.tenant_id)
+    )
+    assert not await sessions.advance_at_once(store, seen, "A" * 16, "B" * 16, app.clock.ms)

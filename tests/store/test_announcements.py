@@ -10,6 +10,7 @@ import pytest
 from manifest_auth.errors import InvalidCredentials, NotFound
 from manifest_auth.store import Announcement, Store, SystemUnit, open_store
 from tests.store.test_units_of_work import ADD, found
+from tests.support.stores import on_postgres
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ async def test_a_process_hears_itself_even_while_it_hears_no_one_else(store: Sto
 
 
 async def test_another_node_hears_what_was_committed_and_finds_it(store: Store, database_url: str) -> None:
-    if not store.remembers:
+    if not on_postgres(store):
         pytest.skip("nothing is announced to other processes: they see the commit in the file")
     other = open_store(database_url, 2)
     arrived: asyncio.Queue[Announcement] = asyncio.Queue()
@@ -127,7 +128,7 @@ async def test_another_node_hears_what_was_committed_and_finds_it(store: Store, 
 
 
 async def test_a_store_that_remembers_knows_whether_it_hears(store: Store) -> None:
-    if not store.remembers:
+    if not on_postgres(store):
         assert store.is_listening() is False
         return
     for _ in range(2000):

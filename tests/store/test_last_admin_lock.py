@@ -17,6 +17,7 @@ from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
 from manifest_auth.store import Store, TenantUnit
 from tests.store.conftest import Pair
+from tests.support.stores import on_postgres
 
 VIEWER = Role.VIEWER.bit
 Look = Callable[[TenantUnit, User], object]
@@ -51,7 +52,7 @@ async def _two(store: Store, tenant_id: int) -> list[User]:
 
 def _waits(store: Store, passed: threading.Event) -> bool:
     """Whether no one gets past ``passed`` for half a second."""
-    if store.remembers:
+    if on_postgres(store):
         await_only(asyncio.sleep(0.5))
     else:  # each unit of SQLite's has a thread for itself
         passed.wait(0.5)

@@ -12,6 +12,7 @@ from manifest_auth.sessions.tokens import Purpose, keys
 from manifest_auth.store import SystemUnit, installation_values, open_store
 from tests.support.accounts import keys_of
 from tests.support.application import App, running
+from tests.support.stores import on_postgres
 
 CUT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -58,7 +59,7 @@ async def test_a_signing_key_that_was_retired_meanwhile(app: App, database_url: 
     await other.open()
     await other.write(retire)
     await other.close()
-    if app.services.store.remembers:
+    if on_postgres(app.services.store):
         assert await status() == 200  # which is what an announcement is for
         await cut(app, database_url)
     assert await status() == 401

@@ -15,6 +15,7 @@ from manifest_auth.store.tables import installation, throttles
 from manifest_auth.throttle import throttle
 from tests.store.conftest import Pair
 from tests.store.test_units_of_work import FIND, LIKE, Value
+from tests.support.stores import on_postgres
 
 _C = installation.c
 _ADD = global_(insert(installation).values(name=bindparam("name"), value="0"))
@@ -36,7 +37,7 @@ async def test_units_that_lock_in_opposite_order_both_come_through(store: Store)
         def work(unit: SystemUnit) -> None:
             unit.change(_PLUS, of=first)
             met[first].set()
-            if store.remembers:  # SQLite has one writer at a time, so no one is met half way
+            if on_postgres(store):  # SQLite has one writer at a time, so no one is met half way
                 await_only(asyncio.wait_for(met[second].wait(), 10))
             unit.change(_PLUS, of=second)
 
@@ -97,7 +98,7 @@ async def test_two_admins_who_remove_each_other_leave_one(store: Store, pair: Pa
         def work(unit: TenantUnit) -> users.User:
             user = users.get(unit, both[number].id, lock=True)
             met[number].set()
-            if store.remembers:
+            if on_postgres(store):
                 await_only(asyncio.wait_for(met[1 - number].wait(), 10))
             return users.set_roles(unit, UNCOUNTED, user, Role.VIEWER.bit, lambda _unit, _user: None)
 

@@ -1,18 +1,21 @@
-"""Data cached from an SQLite store is valid until any process commits anything."""
+"""Data cached from an SQLite store is valid until another process commits anything, or an own commit announces it."""
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from manifest_auth.store import Store, SystemUnit, open_store
-from manifest_auth.store.wal_index import WalIndex
+from manifest_auth.store import Announcement, Store, SystemUnit, open_store
+from manifest_auth.store.wal_index import KnownCommits, WalIndex
 from tests.store.test_units_of_work import ADD, FIND, Value
 from tests.support.stores import fresh_store
 
@@ -34,8 +37,9 @@ def _add(name: str, unit: SystemUnit) -> int:
     return unit.change(ADD, name=name, value="v")
 
 
-async def test_reading_changes_nothing_and_each_commit_does(store: Store) -> None:
-    seen = {before := store.version()}
+async def test_reading_changes_nothing_and_neither_do_own_commits(store: Store) -> None:
+    """What they changed was announced."""
+    before = store.version()
     assert before is not None
     await store.look_up(FIND, name="x")
     await store.read(lambda unit: unit.first(FIND, name="x"))
@@ -43,8 +47,65 @@ async def test_reading_changes_nothing_and_each_commit_does(store: Store) -> Non
     for number in range(50):
         write = store.write if number % 2 else store.write_quickly
         await write(partial(_add, f"n{number}"))
+        assert store.version() == before
+
+
+async def test_own_commits_of_both_connections_at_once_are_known(store: Store) -> None:
+    before = store.version()
+    writes = (store.write, store.write_quickly)
+    await asyncio.gather(*(writes[number % 2](partial(_add, f"m{number}")) for number in range(200)))
+    assert store.version() == before
+
+
+async def test_nothing_is_known_between_a_commit_and_what_it_announced(store: Store) -> None:
+    """The thread has committed, the event loop has not heard of it."""
+    heard: list[Announcement] = []
+    store.on_announcement(heard.append)
+    before, done = store.version(), threading.Event()
+
+    def work(unit: SystemUnit) -> int:
+        unit.announce("user", 7)
+        done.set()
+        return _add("between", unit)
+
+    writing = asyncio.ensure_future(store.write(work))
+    await asyncio.sleep(0)
+    assert done.wait(10)
+    while sqlite3.connect(store.path).execute("SELECT 1 FROM installation WHERE name = 'between'").fetchone() is None:  # type: ignore[attr-defined]
+        pass
+    assert (store.version(), heard) == (None, [])
+    await writing
+    assert (store.version(), heard) == (before, [Announcement("user", "7")])
+
+
+async def test_a_commit_of_another_process_between_own_ones_is_seen(store: Store, path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None)
+    seen = {store.version()}
+    for number in range(20):
+        await store.write(partial(_add, f"o{number}"))
+        other.execute("INSERT INTO installation VALUES (?, 'v')", (f"other{number}",))
+        await store.write_quickly(partial(_add, f"p{number}"))
         assert store.version() not in seen
         seen.add(store.version())
+    other.close()
+
+
+async def test_a_commit_of_another_process_in_the_moment_of_an_own_one_is_seen(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the own commit, before the look at the header that follows it."""
+    other, before = sqlite3.connect(path, isolation_level=None), store.version()
+    header, looks = KnownCommits.header, itertools.count(1)
+
+    def commit_of_another_first(known: KnownCommits) -> bytes | None:
+        if next(looks) == 2:
+            other.execute("INSERT INTO installation VALUES ('just then', 'v')")
+        return header(known)
+
+    monkeypatch.setattr(KnownCommits, "header", commit_of_another_first)
+    await store.write_quickly(partial(_add, "own"))
+    assert store.version() != before
+    other.close()
 
 
 async def test_a_commit_of_another_process_is_seen_when_it_returns(store: Store, path: Path) -> None:

@@ -23,7 +23,7 @@ from manifest_auth.runtime.settings import Settings, load
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
-from tests.support import run_folder
+from tests.support import described, run_folder
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import fresh_store
 
@@ -71,6 +71,17 @@ class Reply:
     def code(self) -> str:
         assert self.json["success"] is False, self.json
         return str(self.json["error"]["code"])
+
+    @property
+    def media_type(self) -> str:
+        return str(self.headers.get("content-type", "")).partition(";")[0]
+
+    @property
+    def refusal(self) -> str:
+        """The code of a refusal, also of GraphQL's; empty: none."""
+        body = self.json if isinstance(self.json, dict) else {}
+        [*errors] = [body["error"]] if isinstance(body.get("error"), dict) else body.get("errors") or [{}]
+        return str(errors[0].get("code", errors[0].get("extensions", {}).get("code", "")))
 
     def cookie(self, name: str) -> str:
         """The value that a Set-Cookie line gives; KeyError when there is none."""
@@ -138,7 +149,9 @@ class App:
             parsed = answer.json()
         except ValueError:
             parsed = None
-        return Reply(answer.status_code, answer.headers, parsed, answer.text)
+        reply = Reply(answer.status_code, answer.headers, parsed, answer.text)
+        described.check(method, path, reply.status, reply.media_type, reply.refusal)
+        return reply
 
     async def get(self, path: str, **options: Any) -> Reply:
         return await self.send("GET", path, **options)

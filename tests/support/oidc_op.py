@@ -15,15 +15,18 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import itertools
 import json
 import secrets
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
@@ -32,6 +35,8 @@ from tests.support.oidc_socket import Answer, Asked, Gates, Socket, with_changes
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 _MAKING = threading.Lock()  # requests come in many threads: they make one key, not each its own
+_MOST = 24  # keys of RSA: after so many the first one comes again
+_numbers = itertools.count()
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
 
 
@@ -39,12 +44,19 @@ def b64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
+@cache
+def _rsa_key(size: int, number: int) -> rsa.RSAPrivateKey:
+    """One of some, as each takes a tenth of a second to make."""
+    return rsa.generate_private_key(65537, size)
+
+
 def new_key(alg: str, kid: str | None = None, size: int = 2048, curve: str = "") -> RSAKey | ECKey | OKPKey:
     """A key pair for an algorithm; ``kid`` None: a random one, empty: none at all; ``curve``: not the usual one."""
     named = {"kid": secrets.token_hex(4) if kid is None else kid} if kid != "" else {}
     marks: Any = {**named, "alg": alg, "use": "sig"}
     if alg[:2] in ("RS", "PS"):
-        return RSAKey.generate_key(size, marks)
+        key = _rsa_key(size, next(_numbers) % _MOST)
+        return RSAKey(key, key, marks)
     if alg[:2] == "ES":
         return ECKey.generate_key(curve or _CURVES[alg], marks)
     return OKPKey.generate_key(curve or _CURVES.get(alg, alg), marks)  # type: ignore[arg-type]  # a curve's name

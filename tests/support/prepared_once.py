@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from functools import cache
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 from manifest_auth import app
 from manifest_auth.api import operational_routes
 from manifest_auth.http.routes import RouteTable
-from manifest_auth.runtime.hashing import builds, hasher
+from manifest_auth.runtime.hashing import builds, hasher, pool
 from manifest_auth.runtime.hashing.pool import HashPool, _Worker
 from manifest_auth.services import Services
 
@@ -22,6 +24,9 @@ def prepare() -> None:
     app.freeze_garbage = lambda: None  # the loaded modules are not all that lives on here
     operational_routes.describe = _describe_once
     vars(hasher).update(HashPool=_Resting, builds=SimpleNamespace(choose=cache(builds.choose)))
+    vars(pool).update(NICE=0)  # a test that waits for a hash does nothing else meanwhile
+    if find_spec("sniffio") is None:  # httpx2 looks for it on the disk at every request
+        sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
 def _describe_once(table: RouteTable, services: Services) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import random
 import signal
@@ -18,8 +19,7 @@ from tests.support import required_programs, run_folder
 from tests.support.postgres import SHARED, Postgres
 from tests.support.scheduling import Scheduling
 
-_DURATIONS = Path(__file__).parents[1] / "durations.json"  # seconds by file; those below a second are left out
-_UNKNOWN_S = 0.5
+_DURATIONS = Path(__file__).parents[1] / "durations.json"  # seconds by file
 _SLOWEST = 15
 _ROOT = Path(__file__).parents[2]
 
@@ -38,6 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in {
         "alone": "measures, or fills both cores: the whole file runs last, and nothing beside it",
         "endurance": "a long proof, for ./dev endurance",
+        "one_store": "the store decides nothing in it: on PostgreSQL in ./dev endurance alone",
         "rounds": "repeats itself --rounds times: a few in ./dev test, many in ./dev endurance",
     }.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
@@ -90,7 +91,7 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     kind = config.getoption("--kind")
-    chosen = [item for item in items if _is_of(kind, item)]
+    chosen = [item for item in items if is_of(kind, item)]
     if gone := set(items) - set(chosen):
         config.hook.pytest_deselected(items=list(gone))
     left_out = dict(Counter(_file(item) for item in gone))
@@ -105,18 +106,28 @@ def _file(item: pytest.Item) -> str:
     return item.nodeid.partition("::")[0]
 
 
-def _is_of(kind: str, item: pytest.Item) -> bool:
+def is_of(kind: str, item: pytest.Item) -> bool:
+    """Whether a test belongs to a command: unit, test, endurance or all."""
     if kind == "unit":
         return not required_programs.more_than_python(item)
     if kind == "test":
-        return item.get_closest_marker("endurance") is None
+        return not _is_long(item)
     if kind == "endurance":
-        return any(item.get_closest_marker(name) is not None for name in ("endurance", "rounds"))
+        return _is_long(item) or item.get_closest_marker("rounds") is not None
     return True
 
 
+def _is_long(item: pytest.Item) -> bool:
+    """Whether ./dev test leaves it to ./dev endurance."""
+    if item.get_closest_marker("endurance") is not None:
+        return True
+    given = getattr(getattr(item, "callspec", None), "params", {})
+    return item.get_closest_marker("one_store") is not None and "postgresql" in map(str, given.values())
+
+
 def _order(config: pytest.Config) -> Any:
-    """The longest files first, so that no worker has one left when the others are done; those that run alone last."""
+    """New files first, as no one knows how long they take; then the longest, so that no worker has one left when the
+    others are done; those that run alone last."""
     seconds = json.loads(_DURATIONS.read_text()) if _DURATIONS.exists() else {}
     seed = config.getoption("--shuffle")
 
@@ -125,7 +136,7 @@ def _order(config: pytest.Config) -> Any:
         alone = item.get_closest_marker("alone") is not None
         if seed is not None:
             return alone, random.Random(f"{seed} {file}").random()
-        return alone, -seconds.get(file, _UNKNOWN_S)
+        return alone, -seconds.get(file, math.inf)
 
     return place
 
@@ -186,6 +197,6 @@ class _Report:
     def _record(self) -> None:
         """What this run did not touch stays as it was, unless it is there no more."""
         before = json.loads(_DURATIONS.read_text()) if _DURATIONS.exists() else {}
-        known = {**before, **{file: round(seconds) for file, seconds in self._files.items()}}
-        kept = {file: took for file, took in sorted(known.items()) if took >= 1 and (_ROOT / file).exists()}
+        known = {**before, **{file: round(seconds, 1) for file, seconds in self._files.items()}}
+        kept = {file: took for file, took in sorted(known.items()) if (_ROOT / file).exists()}
         _DURATIONS.write_text(json.dumps(kept, indent=0) + "\n")

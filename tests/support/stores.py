@@ -7,7 +7,8 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from manifest_auth.store import migrate
+from manifest_auth.store import Store, migrate
+from manifest_auth.store.postgres import PostgresStore
 from tests.support.run_folder import folder, locked
 from tests.support.secret_keys import the_keys
 
@@ -29,3 +30,8 @@ def fresh_store(path: Path) -> str:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.copy(template, path)  # with its mode
     return f"sqlite:///{path}"
+
+
+def on_postgres(store: Store) -> bool:
+    """Whether this is PostgreSQL: several writers at a time, and announcements by ``NOTIFY``."""
+    return isinstance(store, PostgresStore)

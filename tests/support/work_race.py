@@ -15,6 +15,7 @@ from manifest_auth.work import Actor, assignments, job_log, job_steps, jobs, rec
 from manifest_auth.work.job_rules import value_of
 from manifest_auth.work.jobs import Job
 from tests.support import work_items
+from tests.support.stores import on_postgres
 
 Operation = Callable[[TenantUnit], Any]
 VALUE = value_of(value=1.5, unit="bar")
@@ -57,7 +58,7 @@ class WorkRace(NamedTuple):
             def act(unit: TenantUnit) -> Any:
                 templates.get_many(unit, [0])
                 met[number].set()
-                if store.remembers:
+                if on_postgres(store):
                     await_only(asyncio.wait_for(asyncio.gather(*(event.wait() for event in met)), 10))
                 return operation(unit)
 

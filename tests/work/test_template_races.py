@@ -16,6 +16,7 @@ from manifest_auth.work.steps import NewStep
 from manifest_auth.work.template_operations import VersionSnapshot
 from tests.store.conftest import Pair
 from tests.support import work_items
+from tests.support.stores import on_postgres
 
 ROUNDS = 3
 Operation = Callable[[TenantUnit, Actor, VersionSnapshot], Any]
@@ -61,7 +62,7 @@ class TemplateRace(NamedTuple):
             def act(unit: TenantUnit) -> Any:
                 templates.get(unit, seen.template.id)
                 met[number].set()
-                if store.remembers:
+                if on_postgres(store):
                     await_only(asyncio.wait_for(asyncio.gather(*(event.wait() for event in met)), 10))
                 return operation(unit, by, seen)
 

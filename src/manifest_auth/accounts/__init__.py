@@ -11,6 +11,8 @@ from manifest_auth.accounts.accounts import (
     UserWithAccessLink,
     add,
     change,
+    check,
+    check_roles,
     deactivate,
     end_session,
     end_sessions,

@@ -26,6 +26,7 @@ from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import role_names
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
+from manifest_auth.text.all_wrong import AllWrong
 
 #: The members that :func:`change` may change.
 CHANGEABLE = ("email", "first_name", "last_name", "title", "description")
@@ -64,13 +65,22 @@ def _gain_path(who: RequestOrOrigin) -> str:
     return "admin_plane" if isinstance(who.caller, AdminCaller) else "set_user_roles"
 
 
+def check(draft: Draft) -> None:
+    """Checks the data of a new user. Raises ValidationError that names all that are wrong."""
+    with AllWrong() as each:
+        with each:
+            check_roles(draft.roles)
+        with each:
+            users.check(draft.email, draft.first_name, draft.last_name, draft.title)
+
+
 def add(
     unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, draft: Draft, password_hash: str | None = None
 ) -> User:
     """Creates a user. ``password_hash``: None for a user without a password. Raises Forbidden, ValidationError,
     Conflict when the address is taken or no seat is left."""
     step_up.check(who, Act.RANKS, needed=bool(draft.roles & step_up.RANKED))
-    _check_roles(draft.roles)
+    check(draft)
     rank.check_grants(unit, who, 0, draft.roles)
     user = users.create(unit, tools.seats, **draft._asdict(), password_hash=password_hash, now=who.origin.at)
     detail = {"email": user.email, "roles": role_names(user.roles)}
@@ -84,6 +94,8 @@ def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, gi
     NotFound, Forbidden, ValidationError, RateLimited, Conflict when the address is taken."""
     user = rank.get_managed(unit, who, user_id)
     other = given.get("email", user.email)
+    names = {name: given.get(name, getattr(user, name)) for name in ("first_name", "last_name", "title")}
+    users.check(other if other != user.email else None, **names)
     started: email_change_start.Started | None = None
     if other != user.email:
         if rank.manager(unit, who).user_id == user.id:
@@ -111,7 +123,7 @@ def set_roles(
     """Sets a user's roles, from the user's next request on. A user who gains the role Admin has to sign in again.
     Raises NotFound, Forbidden, ValidationError, Conflict for the client's last active Admin, or when no seat is left
     for these roles."""
-    _check_roles(roles)
+    check_roles(roles)
     user = rank.get_managed(unit, who, user_id, admins=True, own="You cannot change your own roles")
     rank.check_grants(unit, who, user.roles, roles)
     step_up.check(who, Act.RANKS, needed=bool(roles & ~user.roles & step_up.RANKED))
@@ -128,7 +140,8 @@ def _with_access_link(
     return UserWithAccessLink(user, invitations.access_link(unit, who, tools, user) if gain.leaves_no_access else None)
 
 
-def _check_roles(roles: int) -> None:
+def check_roles(roles: int) -> None:
+    """Raises ValidationError for no role."""
     if not roles:
         raise ValidationError(details=[("roles", "At least one role is required")])
 

@@ -13,6 +13,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Request
 from manifest_auth.store import TenantUnit
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_line
 from manifest_auth.text.languages import Language
 
@@ -34,9 +35,11 @@ def change_own(unit: TenantUnit, who: Request, given: ProfileChange) -> User:
     user = users.get(unit, who.user.user_id, lock=True)
     names: dict[str, str] = {name: getattr(user, name) for name in _NAMES}
     texts = cast("dict[str, str]", given)
-    for name, field in _NAMES.items():
-        if name in texts:
-            names[name] = check_line(texts[name], field, LONGEST, empty=True)
+    with AllWrong() as each:
+        for name, field in _NAMES.items():
+            if name in texts:
+                with each:
+                    names[name] = check_line(texts[name], field, LONGEST, empty=True)
     after = users.change(unit, user, email=user.email, description=user.description, **names)
     if "language" in given:
         users.set_language(unit, user.id, given["language"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-from typing import Any
 
 import orjson
+from msgspec import UNSET, UnsetType
 
 from manifest_auth.api import docs_site, power_apps_connector
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
@@ -19,9 +19,9 @@ from manifest_auth.http import (
     Header,
     Route,
     RouteTable,
+    Wire,
     docs_page,
     identification,
-    ok,
     openapi,
 )
 from manifest_auth.protocols.microsoft import Cloud
@@ -33,11 +33,22 @@ _PLAIN_JSON: Header = (b"content-type", b"application/json; charset=utf-8")
 _HTML: Header = (b"content-type", b"text/html; charset=utf-8")
 
 
-async def _healthz(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
-    return ok({"status": "alive"})
+class HealthData(Wire, frozen=True):
+    status: str
 
 
-async def _readyz(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
+class ReadyData(Wire, frozen=True):
+    """``warnings``: left out where there are none."""
+
+    status: str
+    warnings: tuple[str, ...] | UnsetType = UNSET
+
+
+async def _healthz(ctx: RequestContext, call: Call[None]) -> HealthData:
+    return HealthData("alive")
+
+
+async def _readyz(ctx: RequestContext, call: Call[None]) -> ReadyData:
     """Ready: the store answers. Its schema is up to date, since the start migrates it. An unreadable key file is only a
     warning: the keys in memory still open what they sealed."""
     try:
@@ -45,8 +56,8 @@ async def _readyz(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
     except StoreUnavailable as error:
         raise Overloaded("The store is not reachable", retry_after=1, reason=str(error)) from error
     if ctx.services.sealer.reload() is not None:
-        return ok({"status": "ready", "warnings": ["The secret key file was replaced and cannot be read: see the log"]})
-    return ok({"status": "ready"})
+        return ReadyData("ready", ("The secret key file was replaced and cannot be read: see the log",))
+    return ReadyData("ready")
 
 
 async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
@@ -107,14 +118,28 @@ async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return Answer(200, _public["docs"], headers, policy=docs_page.POLICY)
 
 
+_JSON = ("application/json",)
 ROUTES = (
     Route("GET", "/healthz", _healthz, Access.OPEN, "Alive"),
     Route("GET", "/readyz", _readyz, Access.OPEN, "Ready: the store can be reached", refusals=(Overloaded,)),
-    Route("GET", "/metrics", _metrics, Access.OPEN, "Prometheus metrics", refusals=(NotFound,)),
-    Route("GET", "/.well-known/jwks.json", _jwks, Access.OPEN, "Public keys of ES256 access tokens"),
-    Route("GET", "/openapi.json", _openapi, Access.OPEN, "This description"),
     Route(
-        "GET", "/power-apps.json", _connector, Access.OPEN, "Power Apps custom connector, OpenAPI 2.0, to be imported"
+        "GET",
+        "/metrics",
+        _metrics,
+        Access.OPEN,
+        "Prometheus metrics",
+        refusals=(Unauthenticated, InvalidToken, NotFound),
+        sends=("text/plain",),
     ),
-    Route("GET", "/docs", _docs, Access.OPEN, "This description as a page"),
+    Route("GET", "/.well-known/jwks.json", _jwks, Access.OPEN, "Public keys of ES256 access tokens", sends=_JSON),
+    Route("GET", "/openapi.json", _openapi, Access.OPEN, "This description", sends=_JSON),
+    Route(
+        "GET",
+        "/power-apps.json",
+        _connector,
+        Access.OPEN,
+        "Power Apps custom connector, OpenAPI 2.0, to be imported",
+        sends=_JSON,
+    ),
+    Route("GET", "/docs", _docs, Access.OPEN, "This description as a page", sends=("text/html",)),
 )

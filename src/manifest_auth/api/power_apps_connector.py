@@ -29,7 +29,7 @@ def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, A
     used: set[str] = set()
     paths: dict[str, Any] = {}
     for path, operations in described["paths"].items():
-        paths[path] = {method: _operation(found, used) for method, found in operations.items()}
+        paths[path] = {method: _operation(_name(method, path), found, used) for method, found in operations.items()}
     schemas = described["components"]["schemas"]
     definitions = {name: _schema(schema) for name, schema in schemas.items() if name != "Failure"}
     authorize = f"{cloud.login}/common/oauth2/v2.0"
@@ -69,10 +69,16 @@ def _is_for_apps(route: Route) -> bool:
     return route.path == _GRAPHQL or (route.path.startswith("/api/client/auth/") and not needs_person)
 
 
-def _operation(found: dict[str, Any], used: set[str]) -> dict[str, Any]:
+def _name(method: str, path: str) -> str:
+    """The name of an action, which apps use in their formulas: from method and path alone, so that it stays."""
+    return "".join(word.capitalize() for word in re.split(r"[^a-z0-9]+", f"{method} {path}".lower()) if word)
+
+
+def _operation(name: str, found: dict[str, Any], used: set[str]) -> dict[str, Any]:
     parameters = [
         {"name": p["name"], "in": p["in"], "required": p["required"], **_plain(_schema(p["schema"]))}
         for p in found.get("parameters", [])
+        if p["in"] != "header"  # a policy of the connector sets it
     ]
     body: dict[str, Any] = next(iter(found.get("requestBody", {}).get("content", {}).values()), {})
     schema = body.get("schema")
@@ -84,7 +90,6 @@ def _operation(found: dict[str, Any], used: set[str]) -> dict[str, Any]:
         success: {"description": "Success", "schema": _schema(answer) if answer else {"type": "object"}},
         "default": {"description": "Refused", "schema": {"type": "object"}},
     }
-    name = "".join(word.capitalize() for word in re.split(r"[^a-z0-9]+", found["operationId"].lower()) if word)
     assert name not in used
     used.add(name)
     operation = {"operationId": name, "summary": found["summary"][:80], "responses": responses}

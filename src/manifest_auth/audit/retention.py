@@ -6,7 +6,10 @@ MAC, and an event is recorded: an attacker who moves the anchor to hide removed 
 
 from __future__ import annotations
 
+import asyncio
+import math
 from itertools import takewhile
+from time import monotonic
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, select
@@ -19,9 +22,18 @@ from manifest_auth.store import Store, SystemUnit, TenantUnit, cross_tenant, ten
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
 
 BATCH = 1000
+STEP = 250  # while others wait for the chain
+PAUSES = 4  # times as long as a step took
 CHAINS = 200
 
 _E = audit_events.c
+
+
+class Swept(NamedTuple):
+    """How many events a sweep removed, and whether none is left that is old enough."""
+
+    removed: int
+    is_complete: bool
 
 
 class _Old(NamedTuple):
@@ -50,28 +62,35 @@ _CHAINS = cross_tenant(
 )
 
 
-async def sweep(store: Store, before: int, now: int) -> int:
-    """Removes events of all chains before that time, in batches; how many there were."""
-    removed, after = 0, -1
+async def sweep(store: Store, before: int, now: int, round_s: float = math.inf) -> Swept:
+    """Removes events of all chains before that time, in small steps that leave most of the time to others.
+
+    ``before``, ``now``: milliseconds. ``round_s``: seconds after which it ends with some left.
+    """
+    removed, after, until = 0, -1, monotonic() + round_s
     origin = Origin(now, "system", "", "sweeping")
     while True:
         chains, old = await store.read(lambda unit: _look(unit, after, before))  # noqa: B023 - awaited at once
         for chain in old:
-            while gone := await store.of(chain).write(lambda unit: _cut(unit, origin, before)):
+            began = monotonic()
+            while gone := await store.of(chain).write(lambda unit: _cut(unit, origin, before, STEP)):
                 removed += gone
+                if (ended := monotonic()) > until:
+                    return Swept(removed, is_complete=False)
+                await asyncio.sleep(PAUSES * (ended - began))
+                began = monotonic()
         if len(chains) < CHAINS:
-            return removed
+            return Swept(removed, is_complete=True)
         after = chains[-1]
 
 
 async def cut(store: Store, chain: int, before: int, now: int) -> int:
     """Removes one batch of a chain's events that are older than ``before``; returns how many.
 
-    ``before``, ``now``: milliseconds. 0 once only events of retention itself are left. :func:`sweep` calls it for each
-    chain.
+    ``before``, ``now``: milliseconds. 0 once only events of retention itself are left.
     """
     origin = Origin(now, "system", "", "sweeping")
-    return await store.of(chain).write(lambda unit: _cut(unit, origin, before))
+    return await store.of(chain).write(lambda unit: _cut(unit, origin, before, BATCH))
 
 
 def _look(unit: SystemUnit, after: int, before: int) -> tuple[list[int], list[int]]:
@@ -80,11 +99,11 @@ def _look(unit: SystemUnit, after: int, before: int) -> tuple[list[int], list[in
     return chains, [chain for chain in chains if any(old.at < before for old in unit.of(chain).all(_OLDEST, limit=1))]
 
 
-def _cut(unit: TenantUnit, origin: Origin, before: int) -> int:
-    """Removes at most ``BATCH`` events. Events of earlier retention alone are not worth a batch."""
+def _cut(unit: TenantUnit, origin: Origin, before: int, most: int) -> int:
+    """Removes at most ``most`` events. Events of earlier retention alone are not worth a batch."""
     events.lock(unit)
-    gone = list(takewhile(lambda old: old.at < before, unit.all(_OLDEST, limit=BATCH)))
-    if len(gone) < BATCH and all(old.event == Event.AUDIT_SWEPT.value for old in gone):
+    gone = list(takewhile(lambda old: old.at < before, unit.all(_OLDEST, limit=most)))
+    if len(gone) < most and all(old.event == Event.AUDIT_SWEPT.value for old in gone):
         return 0
     last = gone[-1]
     unit.change(_DROP, last=last.sequence)

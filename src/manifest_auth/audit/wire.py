@@ -13,6 +13,7 @@ from manifest_auth.audit.query import NEWEST_FIRST, OLDEST_FIRST, EventFilter, F
 from manifest_auth.audit.readable_links import readable
 from manifest_auth.errors import ValidationError
 from manifest_auth.store import cursors
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import parse_time
 
 _EVENTS = frozenset(event.value for event in Event)
@@ -55,16 +56,20 @@ class AuditEventsData(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def event_filter(query: AuditFilters) -> EventFilter:
-    """Raises ValidationError."""
-    times = {}
-    if query.since:
-        times["since"] = parse_time(query.since, "from")
-    if query.until:
-        times["until"] = parse_time(query.until, "to")
-    user = user_named(query.user)
-    return EventFilter(
-        event_named(query.event, "event"), query.actor, query.subject, user, order=query.direction, **times
-    )
+    """Raises ValidationError that names all parameters that are wrong."""
+    times, event, order = {}, "", NEWEST_FIRST
+    with AllWrong() as each:
+        if query.since:
+            with each:
+                times["since"] = parse_time(query.since, "from")
+        if query.until:
+            with each:
+                times["until"] = parse_time(query.until, "to")
+        with each:
+            event = event_named(query.event, "event")
+        with each:
+            order = query.direction
+    return EventFilter(event, query.actor, query.subject, user_named(query.user), order=order, **times)
 
 
 def user_named(number: int) -> str:

@@ -99,7 +99,7 @@ def _entry(group: Sequence[Route], document: Schema, shapes: Shapes) -> str:
     lines = ["### " + ", ".join(f"`{_call(each)}`" for each in group), "", f"{route.summary}.", ""]
     lines += textwrap.wrap(f"- Who: {_who(group)}.", _WIDTH, subsequent_indent="  ")
     codes = [
-        code for status in operation["responses"].values() for code in re.findall("`[A-Z_]+`", _description(status))
+        code for answer in operation["responses"].values() for code in re.findall("`[A-Z_]+`", _description(answer))
     ]
     if codes:
         lines += textwrap.wrap(f"- Refusals: {', '.join(codes)}.", _WIDTH, subsequent_indent="  ")
@@ -134,7 +134,8 @@ def _reads(route: Route) -> str:
     kib = route.limit // 1024
     size = f"{kib // 1024} MiB" if kib >= 1024 and kib % 1024 == 0 else f"{kib} KiB"
     if route.streams:
-        return "the bytes of the file, up to the limit that the operator sets"
+        limit = "up to the limit that the operator sets" if len(route.takes) > 1 else f"{size} at most"
+        return f"the bytes of the file ({', '.join(route.takes)}), {limit}"
     return f"JSON, {size} at most" if route.body is not None or (route.raw and route.method == "POST") else ""
 
 
@@ -152,7 +153,7 @@ def _shapes(route: Route, operation: Schema, shapes: Shapes) -> Iterator[str]:
     if data is not None:
         yield f"{route.status}   {shapes.show(data, 6)}"
     elif "content" in answer:
-        yield f"{route.status}   the bytes of the file"
+        yield f"{route.status}   {', '.join(answer['content'])}"
     elif route.status == 302:
         yield f"{route.status}   Location: the next address of the browser"
 

@@ -54,11 +54,11 @@ def _operation(document: dict[str, Any], path: str, method: str, operation: dict
     keys = [name for choice in operation.get("security", []) for name in choice]
     parts.append(f"<p>Credential: {html.escape(' or '.join(keys) or 'none')}</p>")
     for parameter in operation.get("parameters", []):
-        text = parameter["schema"].get("description", "")
+        text = parameter.get("description", parameter["schema"].get("description", ""))
         parts.append(f"<p><code>{parameter['name']}</code> ({parameter['in']}) {html.escape(text)}</p>")
     body = operation.get("requestBody", {}).get("content", {})
-    if "*/*" in body:
-        parts.append("<p>Body: the bytes of the file, with their Content-Type</p>")
+    if files := ", ".join(kind for kind, content in body.items() if content["schema"].get("format") == "binary"):
+        parts.append(f"<p>Body: the bytes of the file, with their Content-Type: {html.escape(files)}</p>")
     if "application/json" in body:
         schema = body["application/json"]["schema"]
         parts.append(f"<p>Body</p><pre>{_example(document, schema)}</pre>")

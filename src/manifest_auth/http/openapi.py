@@ -15,6 +15,7 @@ from manifest_auth.errors import (
     InvalidToken,
     MethodNotAllowed,
     PayloadTooLarge,
+    ReauthenticationRequired,
     Refusal,
     TokenExpired,
     Unauthenticated,
@@ -22,18 +23,67 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import Access, Route
+from manifest_auth.http.body import FORM
+from manifest_auth.http.openapi_schemas import BYTES, GRAPHQL_BODY, GRAPHQL_MEMBERS, TEXT, components, reference
+from manifest_auth.http.operation_names import operation_id
+from manifest_auth.http.routes import refuse_in_envelope
 
-_REF = "#/components/schemas/{name}"
 _SIGNED_IN: tuple[type[Refusal], ...] = (Unauthenticated, InvalidToken, TokenExpired, Forbidden)
-_BODY: tuple[type[Refusal], ...] = (ValidationError, PayloadTooLarge, UnsupportedMediaType)
+_BODY: tuple[type[Refusal], ...] = (PayloadTooLarge, UnsupportedMediaType)
+#: Ends of paths whose routes never ask for a recent proof, whatever the client's settings.
+_WITHOUT_PROOF = ("/sign-out", "/auth/me", "/files", "/graphql")
+_JSON = "application/json"
+_TAGS = {
+    "Client": "For programs and people of one client.",
+    "Admin": "For system admins, who run the installation.",
+    "Operations": "Health, metrics and descriptions.",
+}
+_SECURITY_SCHEMES = {
+    "userToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "`token` of a user's sign-in, or an access token of Entra ID for a client that accepts them.",
+    },
+    "sessionCookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "session",
+        "description": "The cookie of a user's sign-in. A request that has a bearer too is judged by that alone.",
+    },
+    "adminToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "`token` of a system admin's sign-in. It opens nothing under `/api/client`.",
+    },
+    "metricsToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "`MANIFEST_METRICS_TOKEN`, where one is set.",
+    },
+}
+_CLIENT_ID: dict[str, Any] = {
+    "name": "X-Client-ID",
+    "in": "header",
+    "required": False,
+    "description": "Identifier or number of the client. With a credential it must agree with it.",
+    "schema": TEXT,
+}
+_ANY_ROUTE = (
+    "What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also "
+    "LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and "
+    "PROVIDER_UNAVAILABLE."
+)
+_GOES_ON = {
+    "description": "The browser goes on",
+    "headers": {"Location": {"description": "The next address of the browser.", "schema": TEXT}},
+}
 
 
 def build(routes: Sequence[Route]) -> dict[str, Any]:
     """The OpenAPI document of these routes, without pages."""
     routes = [route for route in routes if route.access is not Access.PAGE]
-    models = [m for route in routes for m in (route.body, route.data) if m is not None]
-    _, components = msgspec.json.schema_components(models, ref_template=_REF)
-    components["Failure"] = _failure()
     paths: dict[str, Any] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -43,122 +93,46 @@ def build(routes: Sequence[Route]) -> dict[str, Any]:
             "title": "Manifest Auth",
             "version": __version__,
             "description": "Authentication of the Manifest API. Every answer is in one envelope; see `Failure`.",
+            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },
+        "servers": [{"url": "/", "description": "The server that this description comes from."}],
+        "tags": [{"name": name, "description": sentence} for name, sentence in _TAGS.items()],
         "paths": paths,
-        "components": {
-            "schemas": components,
-            "securitySchemes": {
-                "userToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-                "sessionCookie": {"type": "apiKey", "in": "cookie", "name": "session"},
-                "adminToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-            },
-        },
+        "components": {"schemas": components(routes), "securitySchemes": _SECURITY_SCHEMES},
     }
-
-
-_BYTES = {"type": "string", "format": "binary"}
-_OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
-_TEXT: dict[str, Any] = {"type": "string"}
-_DETAILS: dict[str, Any] = {
-    "type": "array",
-    "items": {"type": "object", "required": ["field", "message"], "properties": {"field": _TEXT, "message": _TEXT}},
-}
-_GRAPHQL: dict[str, Any] = {
-    "query": {"type": "string", "description": "A GraphQL document, like `query { users { id email } }`."},
-    "variables": _OBJECT,
-    "operationName": _TEXT,
-}
-_GRAPHQL_ERROR: dict[str, Any] = {
-    "type": "object",
-    "required": ["message", "extensions"],
-    "properties": {
-        "message": _TEXT,
-        "path": {"type": "array", "items": {}},
-        "locations": {"type": "array", "items": _OBJECT},
-        "extensions": {
-            "type": "object",
-            "required": ["code", "requestId"],
-            "properties": {"code": _TEXT, "requestId": _TEXT, "details": _DETAILS},
-        },
-    },
-}
-_GRAPHQL_ANSWER: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "data": {"anyOf": [_OBJECT, {"type": "null"}]},
-        "errors": {"type": "array", "items": _GRAPHQL_ERROR},
-    },
-}
 
 
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
-        "operationId": re.sub(r"[^a-z0-9]+", "_", f"{route.method} {route.path}".lower()).strip("_"),
+        "operationId": operation_id(route.method, route.path, is_list=_is_list(route)),
         "tags": [_tag(route.path)],
-        "responses": _responses(route),
     }
-    parameters = [_in_path(name) for name in re.findall(r"{(\w+)}", route.path)]
-    if route.query is not None:
-        parameters += _in_query(route.query)
-    if not route.enveloped and route.method == "GET":
-        parameters += [{"name": name, "in": "query", "required": name == "query", "schema": _TEXT} for name in _GRAPHQL]
-    if parameters:
+    if parameters := _parameters(route):
         operation["parameters"] = parameters
-    if route.body is not None:
-        schema = {"$ref": _REF.format(name=route.body.__name__)}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    if not route.enveloped and route.method == "POST":
-        asked = {"type": "object", "required": ["query"], "properties": _GRAPHQL}
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": asked}}}
-    if route.streams:
-        operation["requestBody"] = {"required": True, "content": {"*/*": {"schema": _BYTES}}}
-    if route.access is Access.CLIENT:
-        operation["security"] = [{"userToken": []}, {"sessionCookie": []}]
-    elif route.access is Access.ADMIN:
-        operation["security"] = [{"adminToken": []}]
-    return operation
+    if content := _body(route):
+        operation["requestBody"] = {"required": True, "content": content}
+    return {**operation, "responses": _responses(route), "security": _security(route)}
 
 
-def _responses(route: Route) -> dict[str, Any]:
-    refusals = {*route.refusals, *(_SIGNED_IN if route.access is not Access.OPEN else ())}
-    if route.body is not None or (not route.enveloped and route.method == "POST"):
-        refusals.update(_BODY)
-    if route.query is not None or not route.enveloped:
-        refusals.add(ValidationError)
+def _is_list(route: Route) -> bool:
+    return route.method == "GET" and route.data is not None and "items" in route.data.__struct_fields__
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    found = [
+        {"name": name, "in": "path", "required": True, "schema": TEXT} for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    if route.query is not None:
+        found += _in_query(route.query)
     if not route.enveloped and route.method == "GET":
-        refusals.add(MethodNotAllowed)
-    by_status: dict[int, list[str]] = {}
-    for refusal in REFUSALS:
-        if refusal in refusals:
-            by_status.setdefault(refusal.status, []).append(refusal.code)
-    responses: dict[str, Any] = {str(route.status): {"description": "Success"}}
-    if route.sends:
-        responses[str(route.status)]["content"] = {"*/*": {"schema": _BYTES}}
-    if route.data is not None:
-        data = {"$ref": _REF.format(name=route.data.__name__)}
-        schema = {
-            "type": "object",
-            "required": ["success", "data"],
-            "properties": {"success": {"const": True}, "data": data},
-        }
-        responses[str(route.status)]["content"] = {"application/json": {"schema": schema}}
-    failure: dict[str, Any] = {"application/json": {"schema": {"$ref": _REF.format(name="Failure")}}}
-    if not route.enveloped:
-        failure = responses[str(route.status)]["content"] = {"application/json": {"schema": _GRAPHQL_ANSWER}}
-    for status, codes in sorted(by_status.items()):
-        responses[str(status)] = {"description": ", ".join(f"`{c}`" for c in codes), "content": failure}
-    return responses
+        found += [_in_text(name) for name in GRAPHQL_MEMBERS]
+    return [*found, _CLIENT_ID] if route.path.startswith("/api/client/") else found
 
 
-def _tag(path: str) -> str:
-    if path.startswith("/api/admin"):
-        return "Admin"
-    return "Client" if path.startswith("/api/client") else "Operations"
-
-
-def _in_path(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+def _in_text(name: str) -> dict[str, Any]:
+    """A member of GraphQL's body as a query parameter; objects are JSON there."""
+    return {"name": name, "in": "query", "required": name == "query", "schema": TEXT}
 
 
 def _in_query(model: type[msgspec.Struct]) -> list[dict[str, Any]]:
@@ -170,26 +144,89 @@ def _in_query(model: type[msgspec.Struct]) -> list[dict[str, Any]]:
     ]
 
 
-def _failure() -> dict[str, Any]:
-    error = {
-        "type": "object",
-        "required": ["message", "code", "requestId"],
-        "properties": {
-            "message": _TEXT,
-            "code": {"enum": [r.code for r in REFUSALS]},
-            "requestId": _TEXT,
-            "details": _DETAILS,
-            "challenge": {**_TEXT, "description": "With `MFA_REQUIRED` alone: continues the sign-in."},
-            "expiresIn": {"type": "integer", "description": "With `MFA_REQUIRED` alone: life of `challenge`, seconds."},
-            "methods": {
-                "type": "array",
-                "items": _TEXT,
-                "description": "With `MFA_REQUIRED` where a factor has to be enrolled: those allowed.",
+def _body(route: Route) -> dict[str, Any]:
+    """The request's body by media type."""
+    found: dict[str, Any] = {media_type: {"schema": BYTES} for media_type in route.takes}
+    if route.body is not None:
+        found[_JSON] = {"schema": reference(route.body.__name__)}
+    if route.also_form is not None:
+        found[FORM] = {"schema": reference(route.also_form.__name__)}
+    if not route.enveloped and route.method == "POST":
+        found[_JSON] = {"schema": GRAPHQL_BODY}
+    return found
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    if route.access is Access.CLIENT:
+        return [{"userToken": []}, {"sessionCookie": []}]
+    if route.access is Access.ADMIN:
+        return [{"adminToken": []}]
+    return [{"metricsToken": []}, {}] if route.path == "/metrics" else []
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    by_status: dict[int, list[str]] = {}
+    for refusal in REFUSALS:
+        if refusal in _refusals(route):
+            by_status.setdefault(refusal.status, []).append(refusal.code)
+    schema = reference("Failure" if route.enveloped else "GraphqlAnswer")
+    failure: dict[str, Any] = {_JSON: {"schema": schema}}
+    if route.enveloped and route.refused is not refuse_in_envelope:
+        failure["text/html"] = {"schema": TEXT}
+    responses: dict[str, Any] = {str(route.status): _success(route)}
+    responses |= {str(status): _GOES_ON for status in route.redirects}
+    if route.status == 302 and route.sends:
+        responses["200"] = {"description": "A page that goes on", "content": _files(route)}
+    for status, codes in sorted(by_status.items()):
+        responses[str(status)] = {"description": ", ".join(f"`{c}`" for c in codes), "content": failure}
+    return responses | {"default": {"description": _ANY_ROUTE, "content": failure}}
+
+
+def _success(route: Route) -> dict[str, Any]:
+    found: dict[str, Any] = {"description": "Success"}
+    if route.status == 302:
+        return _GOES_ON
+    if not route.enveloped:
+        found["content"] = {_JSON: {"schema": reference("GraphqlAnswer")}}
+    elif route.data is not None:
+        schema = {
+            "type": "object",
+            "required": ["success", "data"],
+            "properties": {
+                "success": {"type": "boolean", "const": True},
+                "data": reference(route.data.__name__),
             },
-        },
-    }
-    return {
-        "type": "object",
-        "required": ["success", "error"],
-        "properties": {"success": {"const": False}, "error": error},
-    }
+        }
+        found["content"] = {_JSON: {"schema": schema}}
+    elif route.sends:
+        found["content"] = _files(route)
+    return found
+
+
+def _files(route: Route) -> dict[str, Any]:
+    return {media_type: {"schema": _sent(media_type)} for media_type in route.sends}
+
+
+def _sent(media_type: str) -> dict[str, Any]:
+    if media_type == _JSON:
+        return {"type": "object"}
+    return TEXT if media_type.startswith("text/") else BYTES
+
+
+def _refusals(route: Route) -> set[type[Refusal]]:
+    found: set[type[Refusal]] = {ValidationError, *route.refusals}
+    if route.access is not Access.OPEN:
+        found.update(_SIGNED_IN)
+        if route.method != "GET" and not route.path.endswith(_WITHOUT_PROOF) and "/reauthenticate" not in route.path:
+            found.add(ReauthenticationRequired)
+    if _body(route):
+        found.update(_BODY)
+    if not route.enveloped and route.method == "GET":
+        found.add(MethodNotAllowed)
+    return found
+
+
+def _tag(path: str) -> str:
+    if path.startswith("/api/admin"):
+        return "Admin"
+    return "Client" if path.startswith("/api/client") else "Operations"

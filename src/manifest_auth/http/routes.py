@@ -115,10 +115,13 @@ class Route:
     permission: Permission | None = None
     limit: int = BODY_LIMIT
     status: int = 200
+    redirects: tuple[int, ...] = ()  # other statuses with which a browser is sent on
     refusals: tuple[type[Refusal], ...] = ()
     raw: bool = False  # the handler parses the body itself (GraphQL, SAML's form post)
     streams: bool = False  # the handler reads the body in parts, and checks its own limit
-    sends: bool = False  # the answer is bytes, not the envelope
+    takes: tuple[str, ...] = ()  # media types of a body that is no JSON, of a route that ``streams``
+    also_form: type[msgspec.Struct] | None = None  # fields of a form that the handler takes in place of JSON
+    sends: tuple[str, ...] = ()  # media types of an answer that is not in the envelope
     query: type[msgspec.Struct] | None = None  # wire model of the query parameters
     refused: Refused = refuse_in_envelope
     enveloped: bool = True  # answers in the usual envelope, as all routes except GraphQL do

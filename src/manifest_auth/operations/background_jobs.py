@@ -21,6 +21,7 @@ EVERY_S = 20.0
 GO_ON_S = 5.0  # where more rows had expired than one round could delete
 SWEEP_EVERY = 15  # rounds
 UNUSED_MS = 86_400_000
+AUDIT_ROUND_S = 5.0
 
 
 async def sweep_files(services: Services) -> None:
@@ -41,11 +42,14 @@ async def sweep_partial_uploads(services: Services) -> None:
     await services.files.tidy(before)
 
 
-async def sweep_audit(services: Services) -> None:
-    """Deletes audit events that are older than the setting allows, where it is set."""
-    if days := services.settings.audit_days:
-        now = services.clock.now_ms()
-        services.metrics.swept("audit_events", await audit.sweep(services.store, now - days * 86_400_000, now))
+async def sweep_audit(services: Services) -> bool:
+    """Deletes audit events that are older than the setting allows, where it is set. False: some are left."""
+    if not (days := services.settings.audit_days):
+        return True
+    now = services.clock.now_ms()
+    removed, is_complete = await audit.sweep(services.store, now - days * 86_400_000, now, AUDIT_ROUND_S)
+    services.metrics.swept("audit_events", removed)
+    return is_complete
 
 
 async def update_backup_metric(services: Services) -> None:
@@ -56,7 +60,7 @@ async def update_backup_metric(services: Services) -> None:
 async def run(services: Services) -> None:
     """Runs all jobs until cancelled. After a store failure, the next round tries again. Licence and last backup are
     read in the first round too, for the metrics."""
-    turn = 0
+    turn, is_audit_swept = 0, True
     while True:
         is_clean = True
         try:
@@ -71,7 +75,9 @@ async def run(services: Services) -> None:
             if turn and turn % SWEEP_EVERY == 0:
                 await sweep_files(services)
                 await sweep_partial_uploads(services)
-                await sweep_audit(services)
+            if turn and (turn % SWEEP_EVERY == 0 or not is_audit_swept):
+                is_audit_swept = await sweep_audit(services)
+                is_clean = is_clean and is_audit_swept
             services.jobs_failed_at = 0
         except StoreUnavailable as error:
             services.jobs_failed_at = services.clock.now_ms()

@@ -8,17 +8,25 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import directories
+from manifest_auth.text.all_wrong import AllWrong
 
 
 def claim(unit: TenantUnit, ctx: RequestContext, directory: str, cloud: str) -> directories.Claim:
     """Claims a directory for the client. ``directory``: GUID; ``cloud``: name of a Microsoft cloud, empty for the
     installation's. Raises ValidationError, Conflict."""
     step_up.check(ctx, Act.DOMAINS)
-    directory = directories.check(directory)
+    with AllWrong() as each:
+        with each:
+            directory = directories.check(directory)
+        with each:
+            _check_cloud(ctx, cloud)
+    if not directories.claim(unit, ctx, directory, cloud):
+        raise Conflict("The client has claimed this directory already")
+    return directories.get(unit, directory)
+
+
+def _check_cloud(ctx: RequestContext, cloud: str) -> None:
     try:
         ctx.services.microsoft.clouds.get(cloud)
     except ValueError as error:
         raise ValidationError(details=[("cloud", "This installation has no such cloud")]) from error
-    if not directories.claim(unit, ctx, directory, cloud):
-        raise Conflict("The client has claimed this directory already")
-    return directories.get(unit, directory)

@@ -26,15 +26,19 @@ def clear_all(unit: SystemUnit, by: Acting) -> int:
 def check(named: dict[str, str]) -> None:
     """Checks ``named``: an account by ``client`` and ``email``, a system admin by ``username``, and an ``address``,
     which is normalised in place. Raises ValidationError."""
+    wrong = []
     if ("client" in named) != ("email" in named) or ("email" in named and "username" in named):
-        raise ValidationError(details=[("email", "An account is named by client and email, or by username")])
+        wrong.append(("email", "An account is named by client and email, or by username"))
     if not named:
-        raise ValidationError(details=[("address", "Name an account or an address; DELETE clears all")])
+        wrong.append(("address", "Name an account or an address; DELETE clears all"))
     if address := named.get("address"):
         plain = plain_address(address)
         if plain is None:
-            raise ValidationError(details=[("address", "Not an IP address")])
-        named["address"] = plain
+            wrong.append(("address", "Not an IP address"))
+        else:
+            named["address"] = plain
+    if wrong:
+        raise ValidationError(details=wrong)
 
 
 def clear(unit: SystemUnit, by: Acting, named: dict[str, str]) -> int:

@@ -13,14 +13,26 @@ from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, TenantSettings, step_up
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_line, when
 
 LONGEST_NAME = 200
 
 
+def check(identifier: str, name: str, settings: TenantSettings) -> None:
+    """Checks a new client. Raises ValidationError that names all that are wrong."""
+    with AllWrong() as each:
+        with each:
+            tenants.check_identifier(identifier)
+        with each:
+            check_line(name, "name", LONGEST_NAME)
+        with each:
+            tenants.check(settings, "settings.")
+
+
 def create(unit: SystemUnit, acting: Acting, identifier: str, name: str, settings: TenantSettings) -> Tenant:
     """Creates a client. Raises ValidationError, and Conflict when the identifier is taken."""
-    check_line(name, "name", LONGEST_NAME)
+    check(identifier, name, settings)
     made = tenants.create(unit, identifier, name, settings, acting.origin.at)
     audit.record_creation(unit, made.id, acting, identifier=made.identifier, name=made.name, settings=made.settings)
     return made

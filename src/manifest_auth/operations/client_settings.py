@@ -16,6 +16,7 @@ from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import StoredSettings, Tenant, TenantSettings, TenantSettingsChange, step_up
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_line
 
 
@@ -34,9 +35,15 @@ def change(
     Raises ValidationError, ReauthenticationRequired, and Forbidden for a change that only an Admin may make.
     """
     bound, old = unit.of(before.id), tenants.settings_of(before.settings)
-    new = old if change is None else checked(bound, ctx, old, change, under)
+    named, new = before.name, old
+    with AllWrong() as each:
+        if name is not None:
+            with each:
+                named = check_line(name, "name", LONGEST_NAME)
+        if change is not None:
+            with each:
+                new = checked(bound, ctx, old, change, under)
     step_up.check(ctx, Act.RULES, needed=msgspec.structs.replace(new, branding=old.branding) != old)
-    named = before.name if name is None else check_line(name, "name", LONGEST_NAME)
     after = tenants.change(unit, before, named, new)
     most = tenants.lengths_of(new, ctx.services.settings).most_s
     shortened = 0
@@ -59,9 +66,12 @@ def checked(
     """The settings after a change by the caller; nothing is stored. Raises as :func:`change` does."""
     by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
     new = tenants.apply_change(old, change, by_admin=by.is_admin)
-    tenants.check(new, under)
-    if new.sessions != old.sessions:
-        tenants.check_lengths(new.sessions, tenants.installation_lengths(ctx.services.settings), under)
+    with AllWrong() as each:
+        with each:
+            tenants.check(new, under)
+        if new.sessions != old.sessions:
+            with each:
+                tenants.check_lengths(new.sessions, tenants.installation_lengths(ctx.services.settings), under)
     if not by.is_admin and (members := tenants.admin_only_members(old, new)):
         raise Forbidden(
             "Only an Admin changes what protects Admins",

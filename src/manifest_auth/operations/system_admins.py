@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth.accounts import password_rules
-from manifest_auth.accounts.admins import management
+from manifest_auth.accounts.admins import admins, management
 from manifest_auth.accounts.admins.management import AdminRow
 from manifest_auth.audit import Act
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules, step_up
+from manifest_auth.text.all_wrong import AllWrong
 
 _PASSWORD_BYTES = 18  # 24 characters, 144 bits
 
@@ -27,8 +28,12 @@ async def create(ctx: RequestContext, username: str, password: str | None = None
     ReauthenticationRequired."""
     step_up.check(ctx, Act.ADMINS)
     made = ctx.services.random.text(_PASSWORD_BYTES) if password is None else None
-    if password is not None:
-        password_rules.check(password, PasswordRules(), (username,))
+    with AllWrong() as each:
+        with each:
+            admins.check_username(username)
+        if password is not None:
+            with each:
+                password_rules.check(password, PasswordRules(), (username,))
     stored = await ctx.services.hasher.hash(made or password or "")
 
     def work(unit: SystemUnit) -> AdminRow:

@@ -7,11 +7,13 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer, Call, Route
 from manifest_auth.http.routes import Access
 from manifest_auth.pages import errors, languages
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
+from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.return_addresses import ACCOUNT, is_own_page
 from manifest_auth.text.languages import Language
@@ -39,9 +41,21 @@ async def _change_password(ctx: RequestContext, call: Call[None]) -> Answer[None
     return found(f"{ACCOUNT}/password")
 
 
+async def _passkey_endpoints(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    """A Well-Known URL for Relying Party Passkey Endpoints (W3C), where password managers look. Raises NotFound where
+    browsers make no passkeys."""
+    if why := why_no_passkeys(ctx.services.settings):
+        raise NotFound(reason=why)
+    here = f"{ctx.services.settings.public_url.rstrip('/')}{ACCOUNT}/passkeys"
+    headers = ((b"content-type", b"application/json"), (b"cache-control", b"public, max-age=300"))
+    return Answer(200, msgspec.json.encode({"enroll": here, "manage": here}), headers)
+
+
 ROUTES = (
     page("GET", "/", _start, "", "The account, or the way in"),
     page("POST", "/language", _choose, "", "Choose a language"),
     Route("GET", "/.well-known/change-password", _change_password, Access.PAGE, "Where a password is changed",
           refused=errors.page_or_envelope),
+    Route("GET", "/.well-known/passkey-endpoints", _passkey_endpoints, Access.PAGE,
+          "Where passkeys are set up, for password managers", refused=errors.page_or_envelope),
 )  # fmt: skip

@@ -7,7 +7,7 @@ kind's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar, cast
 
@@ -17,6 +17,7 @@ from msgspec import Meta
 from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.protocols.microsoft import Clouds
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_return_address
 from manifest_auth.text.hosts import DOMAIN
 
@@ -144,23 +145,31 @@ class Settings(Rules, frozen=True, rename="camel"):
         return next(iter(self._own_settings()))
 
     def check(self) -> None:
-        """Checks what types cannot express. Raises ValidationError that names the member."""
-        if len(self._own_settings()) != 1:
-            kinds = self._kinds()
-            raise ValidationError(details=[(kinds[0], f"Exactly one of {', '.join(kinds)} is needed")])
+        """Checks what types cannot express. Raises ValidationError that names all members that are wrong."""
+        with AllWrong() as each:
+            with each:
+                wrong = [*self._wrong()]
+                if wrong:
+                    raise ValidationError(details=wrong)
+            for number, address in enumerate(self.return_addresses):
+                with each:
+                    check_return_address(address, f"returnAddresses[{number}]")
+            for own in self._own_settings():
+                with each:
+                    own.check()
+
+    def _wrong(self) -> Iterator[tuple[str, str]]:
+        kinds, own = self._kinds(), self._own_settings()
+        if len(own) != 1:
+            yield kinds[0], f"Exactly one of {', '.join(kinds)} is needed"
         for number, domain in enumerate(self.domains):
             if not DOMAIN.match(domain):
-                sentence = "Must be a domain in lower case, like acme.example"
-                raise ValidationError(details=[(f"domains[{number}]", sentence)])
-        for number, address in enumerate(self.return_addresses):
-            check_return_address(address, f"returnAddresses[{number}]")
+                yield f"domains[{number}]", "Must be a domain in lower case, like acme.example"
         groups = [line.group for line in self.group_roles]
         if len(groups) != len(set(groups)):
-            raise ValidationError(details=[("groupRoles", "Each group may be listed once")])
-        if self.second_factor != "trust" and not self.own.opens_sessions:
-            sentence = "Its tokens open no session: the provider alone decides how people authenticate"
-            raise ValidationError(details=[("secondFactor", sentence)])
-        self.own.check()
+            yield "groupRoles", "Each group may be listed once"
+        if self.second_factor != "trust" and not all(one.opens_sessions for one in own):
+            yield "secondFactor", "Its tokens open no session: the provider alone decides how people authenticate"
 
     def _kinds(self) -> tuple[str, ...]:
         return self.__struct_fields__[len(Rules.__struct_fields__) :]

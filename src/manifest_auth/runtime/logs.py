@@ -5,11 +5,20 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
+from types import ModuleType
 from typing import Any, cast
 
 import orjson
-import structlog
-from structlog.typing import FilteringBoundLogger
+
+# structlog's console renderer loads rich where that is installed: 5 MB for a format that is never written here.
+_hidden = "rich" not in sys.modules
+if _hidden:
+    sys.modules["rich"] = cast(ModuleType, None)
+import structlog  # noqa: E402 - see above
+from structlog.typing import FilteringBoundLogger  # noqa: E402
+
+if _hidden:
+    del sys.modules["rich"]
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 #: An event with a key of this name is a bug; the value is replaced.

@@ -1,12 +1,13 @@
 """The cache of principals: who calls with a session, without reading the store on every request where that is safe.
 
-A principal is cached while the store can tell that it is current. SQLite: until the next commit of any process, which
-is noticed at once. PostgreSQL: every change to a principal is announced in its transaction; while this node cannot
-prove that it receives announcements, it reads the store (``docs/decisions/0005-revocation.md``).
+A principal is cached while the store can tell that it is current. Every change to a principal is announced in its
+transaction. SQLite: all is dropped when another process has committed, which is noticed at once. PostgreSQL: while this
+node cannot prove that it receives announcements, it reads the store (``docs/decisions/0005-revocation.md``).
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from manifest_auth.context import Principal
@@ -18,7 +19,7 @@ from manifest_auth.sessions.principal import BY_COOKIE, BY_ID, cookie_hash
 from manifest_auth.store import Announcement, Store
 from manifest_auth.text.machine_secrets import SecretKind, hash_of
 
-MOST = 50_000
+MOST = 100_000
 
 
 class Principals:
@@ -35,8 +36,7 @@ class Principals:
         self._version: object | None = None
         self._asked = metrics.cache("principals", "miss")
         self._remembered = metrics.cache("principals", "hit")
-        if store.remembers:
-            store.on_announcement(self.forget)
+        store.on_announcement(self.forget)
 
     async def by_session(self, session_id: str) -> Principal | None:
         """The principal of a session id, alive or not; None when there is no such session."""
@@ -115,8 +115,9 @@ class Principals:
         return found
 
     def _remember(self, principal: Principal) -> None:
-        while len(self._by_id) >= MOST:
-            self._drop(next(iter(self._by_id)))
+        while len(self._by_id) >= MOST:  # many at once: finding the oldest takes longer with each that was deleted
+            for session_id in list(itertools.islice(self._by_id, max(1, MOST // 8))):
+                self._drop(session_id)
         self._by_id[principal.session_id] = principal
         self._of_user.setdefault(principal.user_id, set()).add(principal.session_id)
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, Update, bindparam, delete, func, insert, select, update
+from sqlalchemy import Table, Update, bindparam, delete, exists, func, insert, select, update
 
-from manifest_auth.context import Request
+from manifest_auth.context import Principal, Request
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions.principal import cookie_hash
 from manifest_auth.sessions.proofs import Proof, Way
-from manifest_auth.store import SystemUnit, TenantStore, TenantUnit, cross_tenant, tenant_scoped
-from manifest_auth.store.tables import sessions, sign_in_codes
+from manifest_auth.store import SystemUnit, TenantStore, TenantUnit, cross_tenant, tenant_condition, tenant_scoped
+from manifest_auth.store.tables import sessions, sign_in_codes, tenants, users
 
 TOUCH_EVERY_MS = 60_000
 _S = sessions.c
@@ -65,6 +65,19 @@ def ending(table: Table) -> Update:
 
 
 _ADVANCE, _END = tenant_scoped(advancing(sessions)), tenant_scoped(ending(sessions))
+_ADVANCE_ALIVE = tenant_scoped(
+    advancing(sessions).where(
+        _S.ends_at == bindparam("ends_at"),
+        _S.ends_at > bindparam("now"),
+        _S.user_id == bindparam("of_user"),
+        exists().where(users.c.id == bindparam("of_user"), tenant_condition(users), users.c.deactivated_at.is_(None)),
+        exists().where(
+            tenants.c.id == bindparam("of_tenant"),
+            tenants.c.suspended_at.is_(None),
+            tenants.c.settings == bindparam("settings"),
+        ),
+    )
+)
 _OPEN_ONES = (_S.ended_at.is_(None), _S.ends_at > bindparam("now"))
 _END_USER = tenant_scoped(
     update(sessions)
@@ -167,9 +180,21 @@ def advance(unit: TenantUnit, session_id: str, before: str, after: str, now: int
     return unit.change(_ADVANCE, sid=session_id, before=before, after=after, now=now) == 1
 
 
-async def advance_at_once(store: TenantStore, session_id: str, before: str, after: str, now: int) -> bool:
-    """As :func:`advance`, in its own unit of work."""
-    return await store.change_one(_ADVANCE, sid=session_id, before=before, after=after, now=now) == 1
+async def advance_at_once(store: TenantStore, seen: Principal, before: str, after: str, now: int) -> bool:
+    """As :func:`advance`, in its own unit of work, of one statement. False also where session, user or client are not
+    alive, or the client's settings are not as ``seen``, which may be from the cache."""
+    changed = await store.change_one(
+        _ADVANCE_ALIVE,
+        sid=seen.session_id,
+        of_user=seen.user_id,
+        of_tenant=seen.tenant_id,
+        ends_at=seen.ends_at,
+        settings=seen.tenant_settings,
+        before=before,
+        after=after,
+        now=now,
+    )
+    return changed == 1
 
 
 def end(unit: TenantUnit, session_id: str, reason: str, now: int) -> bool:

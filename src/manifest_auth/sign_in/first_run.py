@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from manifest_auth import audit
 from manifest_auth.accounts import password_rules
-from manifest_auth.accounts.admins import management, setup_code
+from manifest_auth.accounts.admins import admins, management, setup_code
 from manifest_auth.audit import Event, Origin
-from manifest_auth.errors import Conflict, InvalidCredentials, NotFound, ValidationError
+from manifest_auth.errors import Conflict, InvalidCredentials, NotFound
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules
-from manifest_auth.text.canonical import check_name
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.throttle import throttle
 
 ENTRY_POINT: EntryPoint = "setup"
@@ -70,10 +70,11 @@ async def set_up(ctx: RequestContext, code: str, username: str, password: str) -
 
 def _check(username: str, password: str) -> None:
     """Raises ValidationError for an invalid user name or password."""
-    if not 1 <= len(username) <= 64 or username != username.strip():
-        raise ValidationError(details=[("username", "1 to 64 characters, no space around")])
-    check_name(username, "username")
-    password_rules.check(password, PasswordRules(), (username,))
+    with AllWrong() as each:
+        with each:
+            admins.check_username(username)
+        with each:
+            password_rules.check(password, PasswordRules(), (username,))
 
 
 def _failed(unit: SystemUnit, ctx: RequestContext) -> InvalidCredentials:

@@ -27,12 +27,14 @@ from manifest_auth.sign_in import current_password, password
 from manifest_auth.sign_in.current_password import Proved
 from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.linking import Started
-from manifest_auth.sign_in.passkeys import assertions, challenges
+from manifest_auth.sign_in.passkeys import assertions, challenges, relying_party
 from manifest_auth.sign_in.providers import entra_bearer, provider_reauthentication
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.sign_in.providers.provider_flow import ProviderChoice, return_address
+from manifest_auth.sign_in.second_factor import notices
 from manifest_auth.sign_in.second_factor.answer import Answer, Judged, judge
 from manifest_auth.sign_in.second_factor.continuing import ENTRY_POINT
+from manifest_auth.sign_in.second_factor.notices import Mails
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.throttle import throttle
@@ -69,9 +71,11 @@ async def reauthenticate(
     counters = await _count(ctx, browser) if member else None
     failed = Event.REAUTHENTICATION_FAILED
     proved = await current_password.prove(ctx, typed, failed) if typed is not None else None
+    mails = Mails()
 
     def work(unit: SystemUnit) -> Reauthenticated:
-        done = _verified(unit, ctx, answer, member, counters, proved)
+        mails.queued.clear()  # a unit of work may run again
+        done = _verified(unit, ctx, mails, answer, member, counters, proved)
         bound = unit.of(caller.tenant_id)
         if not sessions.proved_again(bound, caller.session_id, caller.user_id, done.amr, done.at):
             raise InvalidToken(reason="the session has ended meanwhile")
@@ -79,7 +83,10 @@ async def reauthenticate(
         audit.record(bound, ctx, Event.REAUTHENTICATED, caller.actor, **detail)
         return done
 
-    return await ctx.services.store.write(work)
+    try:
+        return await ctx.services.store.write(work)
+    finally:
+        ctx.services.mail_queue.send_soon(ctx.request_id, *mails.queued)
 
 
 def _check_session(caller: Principal) -> None:
@@ -125,8 +132,9 @@ async def _count(ctx: RequestContext, browser: BrowserCookies) -> Counters:
 
 
 def _verified(
-    unit: SystemUnit, ctx: RequestContext, answer: Answer, member: str, counters: Counters | None, proved: Proved | None
-) -> Reauthenticated:
+    unit: SystemUnit, ctx: RequestContext, mails: Mails, answer: Answer, member: str, counters: Counters | None,
+    proved: Proved | None,
+) -> Reauthenticated:  # fmt: skip
     """Judges the answer, and checks the password again, for the locked user. Raises InvalidCredentials."""
     caller, bound = ctx.user, unit.of(ctx.user.tenant_id)
     user, at = users.get(bound, caller.user_id, lock=True), ctx.now
@@ -136,12 +144,15 @@ def _verified(
         if judged.way is None:
             why = judged.why or f"{member}: {'used before' if judged.replay else 'wrong'}"
             audit.record(bound, ctx, Event.REAUTHENTICATION_FAILED, caller.actor, why=why)
+            if proved is not None:
+                notices.wrong_code(bound, ctx, mails, tenants.get(unit, caller.tenant_id), user)
             details = [(_FIELDS.get(member, member), "This is wrong, or was used before")]
             raise InvalidCredentials(_WRONG, details=details, reason=why, replay=judged.replay)
         second = judged.way
         throttle.succeeded(unit, counters)
         if second == "recovery":
             audit.record(bound, ctx, Event.RECOVERY_CODE_USED, caller.actor)
+            notices.recovery_code_used(bound, ctx, mails, tenants.get(unit, caller.tenant_id), user)
     first: tuple[Way, ...] = ()
     if proved is not None:
         proved.check_again(unit, user)
@@ -164,6 +175,19 @@ def _judge(unit: SystemUnit, ctx: RequestContext, user: User, answer: Answer) ->
         return Judged(None, "passkey", "passkey: challenge used before")
     why = why or assertions.judge(unit, ctx, user, challenge, credential)
     return Judged(None if why else "passkey", why=why)
+
+
+async def ways(ctx: RequestContext) -> tuple[str, ...]:
+    """What proves the caller anew at this address, as :func:`.step_up.what_would_do`: no passkey where none works."""
+    wanted = step_up.what_would_do(ctx.user)
+    if "credential" not in wanted:
+        return wanted
+
+    def work(unit: TenantUnit) -> bool:
+        return relying_party.knows_any(unit, ctx.services.settings, ctx.user.user_id)
+
+    works = await ctx.store.read(work)
+    return tuple(one for one in wanted if works or one != "credential")
 
 
 async def options(ctx: RequestContext) -> dict[str, Any]:

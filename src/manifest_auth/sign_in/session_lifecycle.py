@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import factors, one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
@@ -25,11 +27,49 @@ LIST_LIMIT = 100
 async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     """A new pair for a refresh token. Raises InvalidToken, TokenExpired, Forbidden.
 
-    User, client and session are read again. A refresh with the current token costs no write. Everything else is decided
-    inside one unit of work, and a reuse ends the session there.
+    User, client and session are asked again. The usual case is one conditional statement, for a caller who may be
+    cached; it changes nothing unless session, user, client and chain are as it expects, and then they are read. A
+    refresh with the current token costs no write. Everything else is decided inside one unit of work, and a reuse ends
+    the session there.
     """
     services, now = ctx.services, ctx.now
     presented = await tokens.read_refresh(services.tokens, tokens.Purpose.REFRESH, text, now)
+    refreshed = await _at_once(ctx, presented) or await _decided(ctx, presented)
+    principal = refreshed.principal
+    lengths = tenants.lengths_of(tenants.settings_of(principal.tenant_settings), services.settings)
+    holder = tokens.Subject(presented.session_id, principal.user_id, principal.client, principal.ends_at)
+    kind = tokens.users_kind(services.tokens, lengths.refresh_s)
+    return tokens.pair(services.tokens, kind, holder, refreshed.own, refreshed.parent, now)
+
+
+class _Refreshed(NamedTuple):
+    """Whose session it is, and the ids of the token to issue and of its parent."""
+
+    principal: Principal
+    own: str
+    parent: str | None
+
+
+async def _at_once(ctx: RequestContext, presented: RefreshToken) -> _Refreshed | None:
+    """Advances the chain as it usually stands: the token's first use, or the current token where the client is strict.
+    None: it stands otherwise, or session, user or client is not alive."""
+    seen, now = await ctx.services.principals.by_session(presented.session_id), ctx.now
+    if seen is None or not seen.is_alive(now):
+        return None
+    is_strict = tenants.settings_of(seen.tenant_settings).refresh_strict
+    if presented.is_first and not is_strict:  # nobody replaces a session's first token before its child is used
+        return None
+    _check_client(ctx, seen)
+    child = ctx.services.random.text(12)
+    before, after = (presented.own, child) if is_strict else (presented.parent, presented.own)
+    if not await sessions.advance_at_once(ctx.services.store.of(seen.tenant_id), seen, before, after, now):
+        return None
+    return _Refreshed(seen, child, presented.own)
+
+
+async def _decided(ctx: RequestContext, presented: RefreshToken) -> _Refreshed:
+    """By what the store has now. Raises InvalidToken, Forbidden."""
+    services, now = ctx.services, ctx.now
     seen = await sessions.look_up(services.store, presented.session_id)
     ctx.owner = None if seen is None else Owner(seen.tenant_settings, seen.roles)
     if seen is not None and now < seen.ends_at and not seen.is_alive(now):
@@ -38,42 +78,30 @@ async def refresh(ctx: RequestContext, text: str) -> TokenPair:
             ctx, seen.tenant_id, actor, Event.ACCESS_REFUSED, why, "/api/client/auth/refresh"
         )
     principal = _alive(seen, now)
-    if ctx.client_header is not None:
-        ctx.client_hint.check(principal.client, principal.tenant_id, "refresh token")
-    rules = tenants.settings_of(principal.tenant_settings)
+    _check_client(ctx, principal)
     grace_ms = services.settings.refresh_grace * 1000
-    decision = decide(presented, chain_of(principal), now, grace_ms, strict=rules.refresh_strict)
-    ids = await _next(ctx, presented, decision, principal, now)
+    is_strict = tenants.settings_of(principal.tenant_settings).refresh_strict
+    if decide(presented, chain_of(principal), now, grace_ms, strict=is_strict) is Decision.CHILD:
+        return _Refreshed(principal, services.random.text(12), presented.own)
+    ids = await services.store.write_quickly(lambda unit: _rotate(unit, ctx, presented, now))
     if ids is None:
         services.log.warning("refresh_token_reused", request_id=ctx.request_id, client=principal.client,
                           user=principal.user_id, session=presented.session_id, address=ctx.address)  # fmt: skip
         raise InvalidToken(reason="refresh token was replaced", replay="refresh_token")
-    holder = tokens.Subject(presented.session_id, principal.user_id, principal.client, principal.ends_at)
-    kind = tokens.users_kind(services.tokens, tenants.lengths_of(rules, services.settings).refresh_s)
-    return tokens.pair(services.tokens, kind, holder, ids[0], ids[1], now)
+    return _Refreshed(principal, *ids)
+
+
+def _check_client(ctx: RequestContext, principal: Principal) -> None:
+    """Raises Forbidden where the request names another client."""
+    ctx.owner = Owner(principal.tenant_settings, principal.roles)
+    if ctx.client_header is not None:
+        ctx.client_hint.check(principal.client, principal.tenant_id, "refresh token")
 
 
 def _alive(principal: Principal | None, now: int) -> Principal:
     if principal is None or not principal.is_alive(now):
         raise InvalidToken(reason="refresh: session, user or client is not alive")
     return principal
-
-
-async def _next(
-    ctx: RequestContext, presented: RefreshToken, decision: Decision, seen: Principal, now: int
-) -> tuple[str, str | None] | None:
-    """Id and parent id of the token to issue, or None for a reuse. The usual cases are one conditional statement, which
-    changes nothing when session or chain are no longer as ``seen``; then everything is decided again."""
-    store, child = ctx.services.store.of(seen.tenant_id), ctx.services.random.text(12)
-    strict = tenants.settings_of(seen.tenant_settings).refresh_strict
-    if decision is Decision.CHILD:
-        return child, presented.own
-    commits, succeeds = decision is Decision.COMMIT and not strict, decision is Decision.SUCCEED
-    if commits and await sessions.advance_at_once(store, presented.session_id, presented.parent, presented.own, now):
-        return child, presented.own
-    if succeeds and await sessions.advance_at_once(store, presented.session_id, presented.own, child, now):
-        return child, presented.own
-    return await ctx.services.store.write_quickly(lambda unit: _rotate(unit, ctx, presented, now))
 
 
 def _rotate(unit: SystemUnit, ctx: RequestContext, presented: RefreshToken, now: int) -> tuple[str, str | None] | None:

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, select
 from manifest_auth.store.statements import global_, upsert
 from manifest_auth.store.store import Store
 from manifest_auth.store.tables import installation
-from manifest_auth.store.unit import SystemUnit
+from manifest_auth.store.unit import SystemUnit, TenantUnit
 
 _I = installation.c
 _QUERY = select(_I.value).where(_I.name == bindparam("name"))
@@ -22,7 +22,7 @@ _PUT = global_(_WRITE.on_conflict_do_update(index_elements=["name"], set_={"valu
 _TAKE = global_(delete(installation).where(_I.name == bindparam("name")))
 
 
-def get(unit: SystemUnit, name: str) -> str | None:
+def get(unit: SystemUnit | TenantUnit, name: str) -> str | None:
     """The value; None: there is none."""
     return unit.first(_GET, name=name)
 

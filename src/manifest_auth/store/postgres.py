@@ -20,7 +20,8 @@ from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.metrics import Failure, Metrics
 from manifest_auth.runtime.sealing import Macs
-from manifest_auth.store.statements import CrossTenant, Global, Statement
+from manifest_auth.store.postgres_connections import Connections
+from manifest_auth.store.statements import TENANT, CrossTenant, Global, Statement, TenantScoped
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
 
@@ -74,7 +75,7 @@ class PostgresConnection(Connection):
             status: str = await_only(self._raw.execute(compiled.sql, *compiled.values(values)))
         except asyncpg.UniqueViolationError as error:
             raise Conflict(reason=str(error)) from error
-        return int(status.rpartition(" ")[2])
+        return _changed(status)
 
     def announce(self, announcement: Announcement) -> None:
         super().announce(announcement)
@@ -82,34 +83,19 @@ class PostgresConnection(Connection):
 
 
 class PostgresStore(Store):
-    """A pool of connections, and one more that listens."""
-
-    remembers = True
+    """Connections for units of work, and one more that listens."""
 
     def __init__(self, url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         super().__init__(metrics, macs)
         self._url = url
         self._size = pool_size
-        self._pool: Any = None
+        self._connections = Connections(self._connect, pool_size)
         self._listening: asyncio.Task[None] | None = None
         self._heard_at = 0.0
 
     async def open(self) -> None:
         try:
-            self._pool = await asyncpg.create_pool(
-                self._url,
-                min_size=min(2, self._size),
-                max_size=self._size,
-                statement_cache_size=512,
-                # Each use ends with a commit or rollback, so there is nothing to reset: saves a round trip.
-                reset=_nothing_to_reset,
-                server_settings={
-                    "application_name": "manifest-auth",
-                    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-                    "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_MS),
-                },
-                timeout=5,
-            )
+            await self._connections.open(min(2, self._size))
         except (*_GONE, asyncpg.PostgresError) as error:
             raise StoreUnavailable(f"PostgreSQL: {error}") from error
         self._listening = asyncio.create_task(self._listen(), name="store-listen")
@@ -119,17 +105,25 @@ class PostgresStore(Store):
             self._listening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._listening
-        if self._pool is not None:
-            try:
-                await asyncio.wait_for(self._pool.close(), 5)
-            except TimeoutError:
-                self._pool.terminate()
+        await self._connections.close()
+
+    async def _connect(self) -> Any:
+        return await asyncpg.connect(
+            self._url,
+            statement_cache_size=512,
+            server_settings={
+                "application_name": "manifest-auth",
+                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_MS),
+            },
+            timeout=5,
+        )
 
     @contextlib.asynccontextmanager
     async def _acquire(self) -> AsyncIterator[Any]:
         """A connection. Raises StoreUnavailable when the server cannot be reached or aborts."""
         try:
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as raw:
+            async with self._connections.acquire(ACQUIRE_TIMEOUT) as raw:
                 yield raw
         except _GONE as error:
             why: Failure = "busy" if isinstance(error, _BUSY) else "unavailable"
@@ -163,9 +157,10 @@ class PostgresStore(Store):
         self._deliver(connection.announced)
         return result
 
-    async def _change_one(self, work: Work[int]) -> int:
+    async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
+        compiled = statement.postgres
         async with self._acquire() as raw:  # no BEGIN: a single statement is its own transaction
-            return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw, self.macs)))
+            return _changed(await raw.execute(compiled.sql, *compiled.values({**values, TENANT: tenant_id})))
 
     async def _read(self, work: Work[T]) -> T:
         async with self._acquire() as raw, raw.transaction(isolation="repeatable_read", readonly=True):
@@ -179,7 +174,7 @@ class PostgresStore(Store):
 
     async def ping(self) -> None:
         try:
-            async with self._pool.acquire(timeout=2) as raw:
+            async with self._connections.acquire(2) as raw:
                 await raw.fetchval("SELECT 1", timeout=2)
         except (*_GONE, asyncpg.PostgresError) as error:
             raise StoreUnavailable(str(error) or type(error).__name__) from error
@@ -221,5 +216,6 @@ class PostgresStore(Store):
         self._deliver([Announcement(kind, key)])
 
 
-async def _nothing_to_reset(_connection: Any) -> None:
-    return None
+def _changed(status: str) -> int:
+    """The number of rows in a command's answer, like ``UPDATE 1``."""
+    return int(status.rpartition(" ")[2])

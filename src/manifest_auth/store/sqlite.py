@@ -14,16 +14,16 @@ import contextlib
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.sqlite_threads import Checkpointer, Job, Syncer, Worker
-from manifest_auth.store.statements import CrossTenant, Global, Statement
+from manifest_auth.store.statements import CrossTenant, Global, Statement, TenantScoped
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
-from manifest_auth.store.wal_index import WalIndex
+from manifest_auth.store.wal_index import Change, KnownCommits, WalIndex
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -121,7 +121,7 @@ class SqliteStore(Store):
         self._reader: Worker
         self._syncer: Syncer
         self._checkpointer: Checkpointer
-        self._index: WalIndex
+        self._commits: KnownCommits
         self._group: list[Job] = []
         self._open = False
 
@@ -135,7 +135,7 @@ class SqliteStore(Store):
             self._writer = Worker("store-write", connect(self.path), self._write_group)
             self._reader = Worker("store-read", connect(self.path, readonly=True), self._read_group)
             self._syncer = Syncer(f"{self.path}-wal")
-            self._index = WalIndex(self.path)
+            self._commits = KnownCommits(WalIndex(self.path))
         except (OSError, sqlite3.Error) as error:
             raise StoreUnavailable(f"{self.path}: {error}") from error
         self._loop = asyncio.get_running_loop()
@@ -165,7 +165,8 @@ class SqliteStore(Store):
         result: T = await job.future
         return result
 
-    _change_one = _write_quickly
+    async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
+        return await self._write_quickly(lambda unit: unit.of(tenant_id).change(statement, **values))
 
     async def _read(self, work: Work[T]) -> T:
         return await self._reader.submit(work)
@@ -179,7 +180,7 @@ class SqliteStore(Store):
         return None if row is None else statement.make(row)
 
     def version(self) -> object | None:
-        return self._index.version()
+        return self._commits.version()
 
     async def ping(self) -> None:
         try:
@@ -191,7 +192,7 @@ class SqliteStore(Store):
         """Commits all short units that arrived since the last turn of the loop, then syncs the log."""
         group, self._group = self._group, []
         try:
-            announced = _run(self._quick, group, self.macs)
+            self._committed(_run(self._quick, group, self.macs, self._commits))
         except StoreUnavailable:  # another connection is writing: the writer thread can wait, the loop cannot
             for job in group:
                 self._writer.jobs.put(job)
@@ -199,14 +200,26 @@ class SqliteStore(Store):
         except Exception as error:  # noqa: BLE001 - passed to the waiting callers
             for job in group:
                 job.error = error
-            announced = []
-        self._deliver(announced)
         self._syncer.settle_after_sync(group)
         self._checkpointer.count(len(group))
 
     def _write_group(self, raw: sqlite3.Connection, group: list[Job]) -> None:
-        if announced := _run(raw, group, self.macs):
-            self._loop.call_soon_threadsafe(self._deliver, announced)
+        committed = None
+        self._commits.begin()
+        try:
+            committed = _run(raw, group, self.macs, self._commits)
+        finally:
+            self._loop.call_soon_threadsafe(self._ended, committed)
+
+    def _ended(self, committed: Committed | None) -> None:
+        self._commits.end()
+        self._committed(committed)
+
+    def _committed(self, committed: Committed | None) -> None:
+        """Delivers what a transaction announced. None: it changed nothing."""
+        if committed is not None:
+            self._deliver(committed.announced)
+            self._commits.add(committed.change)
 
     def _read_group(self, raw: sqlite3.Connection, group: list[Job]) -> None:
         for job in group:
@@ -219,24 +232,35 @@ class SqliteStore(Store):
                 raw.execute("ROLLBACK")
 
 
-def _run(raw: sqlite3.Connection, group: list[Job], macs: Macs | None) -> list[Announcement]:
+class Committed(NamedTuple):
+    announced: list[Announcement]
+    change: Change
+
+
+def _run(raw: sqlite3.Connection, group: list[Job], macs: Macs | None, commits: KnownCommits) -> Committed | None:
     """Runs a group in one transaction. When one of several units has to be rolled back, the group runs again with a
-    savepoint for each, so that the others stay: units are plain functions and can run twice.
+    savepoint for each, so that the others stay: units are plain functions and can run twice. None: all was rolled back.
 
     Raises StoreUnavailable, without any write, when another connection has the lock.
     """
-    announced = _attempt(raw, group, macs, savepoints=False)
-    return _attempt(raw, group, macs, savepoints=True) or [] if announced is None else announced
+    try:
+        return _attempt(raw, group, macs, commits, savepoints=False)
+    except _Again:
+        return _attempt(raw, group, macs, commits, savepoints=True)
+
+
+class _Again(Exception):
+    """One of several units was rolled back, and all the others with it."""
 
 
 def _attempt(
-    raw: sqlite3.Connection, group: list[Job], macs: Macs | None, *, savepoints: bool
-) -> list[Announcement] | None:
+    raw: sqlite3.Connection, group: list[Job], macs: Macs | None, commits: KnownCommits, *, savepoints: bool
+) -> Committed | None:
     try:
         raw.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
         raise _unavailable(error) from error
-    announced: list[Announcement] = []
+    before, announced = commits.header(), list[Announcement]()
     try:
         for job in group:
             job.result = job.error = None
@@ -252,16 +276,20 @@ def _attempt(
                 if not getattr(error, "keeps_writes", False):
                     connection.announced.clear()
                     raw.execute("ROLLBACK TO unit" if savepoints else "ROLLBACK")
+                    if not savepoints and len(group) > 1:
+                        raise _Again from error
                     if not savepoints:
-                        return [] if len(group) == 1 else None
+                        return None
             if savepoints:
                 raw.execute("RELEASE unit")
             announced += connection.announced
         raw.execute("COMMIT")
+    except _Again:
+        raise
     except BaseException as error:
         with contextlib.suppress(sqlite3.Error):
             raw.execute("ROLLBACK")
         if isinstance(error, sqlite3.Error):
             raise _unavailable(error) from error
         raise
-    return announced
+    return Committed(announced, Change(before, commits.header()))

@@ -28,9 +28,6 @@ class StoreUnavailable(Exception):
 class Store(ABC):
     """A database, SQLite or PostgreSQL. A unit of work is a plain function; it never awaits."""
 
-    #: Whether changes are announced; otherwise only :meth:`version` shows them.
-    remembers: bool = False
-
     def __init__(self, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         self._metrics = metrics or Metrics()
         self.macs = macs
@@ -59,7 +56,14 @@ class Store(ABC):
     async def change_one(self, tenant_id: int, statement: TenantScoped[Any], **values: Any) -> int:
         """One statement as its own unit of work: the number of changed rows, durable on return. On PostgreSQL one round
         trip."""
-        return await self._timed("write", self._change_one, lambda unit: unit.of(tenant_id).change(statement, **values))
+        began = time.perf_counter()
+        try:
+            return await self._change_one(tenant_id, statement, values)
+        except StoreUnavailable as error:
+            self._metrics.store_failed("write", error.why)
+            raise
+        finally:
+            self._metrics.store_seconds["write"].observe(time.perf_counter() - began)
 
     async def read(self, work: Work[T]) -> T:
         """Runs one unit of work that only reads."""
@@ -83,7 +87,7 @@ class Store(ABC):
     async def _write_quickly(self, work: Work[T]) -> T: ...
 
     @abstractmethod
-    async def _change_one(self, work: Work[int]) -> int: ...
+    async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int: ...
 
     @abstractmethod
     async def _read(self, work: Work[T]) -> T: ...

@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
+from typing import NamedTuple
 
 _COPY = 48
+_CHANGES = slice(8, 12)  # the counter of transactions, in the machine's byte order
 _maps: dict[tuple[int, int], mmap.mmap] = {}
 
 
@@ -30,6 +33,71 @@ class WalIndex:
             return None
         first = self._map[:_COPY]
         return first if first == self._map[_COPY : 2 * _COPY] else None
+
+
+class Change(NamedTuple):
+    """What one transaction made of the header: its bytes when the transaction had the lock, and after its commit."""
+
+    before: bytes | None
+    after: bytes | None
+
+    def is_one_commit(self) -> bool:
+        """Whether no other process committed between this commit and the look at the header after it."""
+        if self.before is None or self.after is None:
+            return False
+        return _count(self.after) == (_count(self.before) + 1) % 2**32
+
+
+def _count(header: bytes) -> int:
+    return int.from_bytes(header[_CHANGES], sys.byteorder)
+
+
+class KnownCommits:
+    """Tells this process's commits, whose changes it announces to itself, from those of others, which announce nothing.
+
+    All but :meth:`begin` runs on the event loop.
+    """
+
+    def __init__(self, index: WalIndex) -> None:
+        self._index = index
+        self._known = index.version()
+        self._others = 0  # how often commits of other processes were noticed
+        self._begun = self._ended = 0
+        self._changes: list[Change] = []
+
+    def header(self) -> bytes | None:
+        """The header, for a transaction that has the lock or has just committed, in any thread."""
+        return self._index.version()
+
+    def begin(self) -> None:
+        """The writer thread begins a transaction, which ends with :meth:`end`."""
+        self._begun += 1
+
+    def end(self) -> None:
+        """Commit or rollback is known on the event loop, and so is what was announced."""
+        self._ended += 1
+
+    def add(self, change: Change) -> None:
+        """A commit of this process, after what it announced was delivered. Two may come in the other order."""
+        self._changes.append(change)
+        while follows := next((each for each in self._changes if each.before == self._known), None):
+            self._changes.remove(follows)
+            if not follows.is_one_commit():
+                return
+            self._known = follows.after
+
+    def version(self) -> int | None:
+        """Equal values mean that only this process committed, and that what it changed was announced. None: unknown
+        now."""
+        now = self._index.version()
+        if now is not None and now == self._known:
+            return self._others
+        if now is None or self._begun != self._ended:
+            return None
+        self._changes.clear()
+        self._known = now
+        self._others += 1
+        return self._others
 
 
 def _mapped(path: str) -> mmap.mmap | None:

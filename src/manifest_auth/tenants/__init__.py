@@ -22,6 +22,7 @@ from manifest_auth.tenants.tenants import (
     LISTING,
     Tenant,
     change,
+    check_identifier,
     create,
     drop,
     due_for_deletion,

@@ -128,11 +128,16 @@ def list_page(unit: SystemUnit, after: int, limit: int) -> list[Tenant]:
     return LISTING.page(unit, first=limit, sort="ID", after=After(after, after))
 
 
-def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSettings, now: int) -> Tenant:
-    """Creates a client. Raises ValidationError, Conflict when the identifier is taken."""
+def check_identifier(identifier: str) -> None:
+    """Raises ValidationError."""
     if not _IDENTIFIER.match(identifier) or identifier.isdigit():
         sentence = "2 to 63 lower-case letters, digits and inner hyphens, not digits alone"
         raise ValidationError(details=[("identifier", sentence)])
+
+
+def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSettings, now: int) -> Tenant:
+    """Creates a client. Raises ValidationError, Conflict when the identifier is taken."""
+    check_identifier(identifier)
     if unit.first(_BY_IDENTIFIER, identifier=identifier):
         raise Conflict("The identifier is taken")
     check(settings, "settings.")

@@ -50,6 +50,14 @@ def convert(value: Any, model: type[B], *, ignore_unknown: bool = False) -> B:
     return converted
 
 
+def objects_of(model: type[msgspec.Struct]) -> list[type[msgspec.Struct]]:
+    """The model and those of all objects within it: in each, :func:`convert` refuses members that it does not know."""
+    found = [model]
+    for one in found:
+        found += [inner for member in _members(one).values() if (inner := member.model) and inner not in found]
+    return found
+
+
 def from_texts(values: dict[str, str], model: type[B]) -> B:
     """The wire model of query parameters or of a form, converted from text; unknown ones are ignored. Raises
     ValidationError as :func:`convert`."""

@@ -48,11 +48,14 @@ def check_able(unit: TenantUnit, user_ids: Sequence[int], field: str) -> None:
     found = users.get_named(unit, user_ids)
     if len(found) < len(set(user_ids)):
         raise NotFound()
+    wrong = []
     for user in found:
         if user.deactivated_at is not None:
-            raise ValidationError(details=[(field, f"User {user.id} is deactivated")])
-        if Permission.JOBS_EXECUTE not in permissions_of(user.roles):
-            raise ValidationError(details=[(field, f"User {user.id} may not execute jobs")])
+            wrong.append((field, f"User {user.id} is deactivated"))
+        elif Permission.JOBS_EXECUTE not in permissions_of(user.roles):
+            wrong.append((field, f"User {user.id} may not execute jobs"))
+    if wrong:
+        raise ValidationError(details=wrong)
 
 
 def assign(unit: TenantUnit, by: Actor, job_id: int, user_id: int) -> Job:

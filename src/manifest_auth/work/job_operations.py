@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, select
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import templates
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_line, check_prose
 from manifest_auth.work import assignments, job_rules, jobs, steps, template_operations, versions
 from manifest_auth.work.actor import Actor
@@ -52,14 +53,13 @@ def add(
     Raises ValidationError for texts, and for users who cannot execute jobs or are too many, NotFound for the template
     or a user, Conflict for a template that is archived or has no published version.
     """
-    _check_texts(name, asset_id)
-    template = unit.first(_LOCKED_TEMPLATE, id=template_id)
-    if template is None:
-        raise NotFound()
     wanted = list(dict.fromkeys(assigned_user_ids))
-    if len(wanted) > MOST_ASSIGNED:
-        raise ValidationError(details=[("assignedUserIds", f"At most {MOST_ASSIGNED} users")])
-    assignments.check_able(unit, wanted, "assignedUserIds")
+    with AllWrong() as each:
+        with each:
+            _check_texts(name, asset_id)
+        template = _locked_template(unit, template_id)
+        with each:
+            _check_assigned(unit, wanted)
     if template.archived_at is not None:
         raise Conflict("The template is archived")
     version = versions.find_published(unit, template.id)
@@ -144,7 +144,25 @@ def cancel(unit: TenantUnit, by: Actor, job_id: int, comment: str = "") -> Job:
 
 def _check_texts(name: str | None, asset_id: str | None) -> None:
     """Raises ValidationError."""
-    if name is not None:
-        check_line(name, "name", NAME_LIMIT)
-    if asset_id:
-        check_line(asset_id, "assetId", ASSET_LIMIT)
+    with AllWrong() as each:
+        if name is not None:
+            with each:
+                check_line(name, "name", NAME_LIMIT)
+        if asset_id:
+            with each:
+                check_line(asset_id, "assetId", ASSET_LIMIT)
+
+
+def _locked_template(unit: TenantUnit, template_id: int) -> _Template:
+    """Raises NotFound."""
+    found = unit.first(_LOCKED_TEMPLATE, id=template_id)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def _check_assigned(unit: TenantUnit, user_ids: Sequence[int]) -> None:
+    """Raises ValidationError, NotFound."""
+    if len(user_ids) > MOST_ASSIGNED:
+        raise ValidationError(details=[("assignedUserIds", f"At most {MOST_ASSIGNED} users")])
+    assignments.check_able(unit, user_ids, "assignedUserIds")

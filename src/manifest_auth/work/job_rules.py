@@ -11,6 +11,7 @@ import math
 from typing import NamedTuple
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_line, check_prose
 
 MOST_ASSIGNED = 20  # users of one job
@@ -193,25 +194,34 @@ def value_of(
     """The one given value. Raises ValidationError for none, several, a text that is empty or too long, a unit without a
     number, or a number that is not finite."""
     given = [
-        Value(RecordKind.TEXT, text=check_prose(text, "text", TEXT_LIMIT, empty=False)) if text is not None else None,
-        Value(RecordKind.NUMBER, value=_finite(value), unit=_unit(unit)) if value is not None else None,
-        Value(RecordKind.CHOICE, text=check_line(choice, "choice", CHOICE_LIMIT)) if choice is not None else None,
+        Value(RecordKind.TEXT, text=text) if text is not None else None,
+        Value(RecordKind.NUMBER, value=value, unit=unit or None) if value is not None else None,
+        Value(RecordKind.CHOICE, text=choice) if choice is not None else None,
         Value(RecordKind.BOOLEAN, value=float(boolean)) if boolean is not None else None,
         Value(RecordKind.FILE, file_id=file_id) if file_id is not None else None,
     ]
     found = [one for one in given if one is not None]
-    if len(found) != 1:
-        raise ValidationError(details=[("input", "Exactly one of text, value, choice, boolean and fileId")])
-    if unit and value is None:
-        raise ValidationError(details=[("unit", "Only a value has a unit")])
+    with AllWrong() as each:
+        if text is not None:
+            with each:
+                check_prose(text, "text", TEXT_LIMIT, empty=False)
+        if choice is not None:
+            with each:
+                check_line(choice, "choice", CHOICE_LIMIT)
+        if value is not None:
+            with each:
+                _check_finite(value)
+        if unit:
+            with each:
+                check_line(unit, "unit", UNIT_LIMIT)
+                if found and value is None:
+                    raise ValidationError(details=[("unit", "Only a value has a unit")])
+        with each:
+            if len(found) != 1:
+                raise ValidationError(details=[("input", "Exactly one of text, value, choice, boolean and fileId")])
     return found[0]
 
 
-def _finite(value: float) -> float:
+def _check_finite(value: float) -> None:
     if not math.isfinite(value):
         raise ValidationError(details=[("value", "Must be a finite number")])
-    return value
-
-
-def _unit(unit: str | None) -> str | None:
-    return check_line(unit, "unit", UNIT_LIMIT) if unit else None

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, func, insert, select
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.store import TenantUnit, among, cell, numbers, row_list, rows, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import template_steps, template_versions
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_line, check_prose
 from manifest_auth.work.actor import MOST_ROWS, check_row_count
 from manifest_auth.work.template_rules import VersionStatus
@@ -79,13 +80,16 @@ def count(unit: TenantUnit, version_id: int) -> int:
 
 
 def check(steps: Sequence[NewStep], field: str = "steps") -> Sequence[NewStep]:
-    """The steps, checked. Raises ValidationError that names the step, for too many steps, a missing title or a too long
-    text."""
+    """The steps, checked. Raises ValidationError for too many steps, and one that names every missing title and every
+    too long text."""
     if len(steps) > MOST_STEPS:
         raise ValidationError(details=[(field, f"At most {MOST_STEPS} steps")])
-    for number, step in enumerate(steps):
-        check_line(step.title, f"{field}[{number}].title", TITLE_LIMIT)
-        check_prose(step.instructions, f"{field}[{number}].instructions", INSTRUCTIONS_LIMIT)
+    with AllWrong() as each:
+        for number, step in enumerate(steps):
+            with each:
+                check_line(step.title, f"{field}[{number}].title", TITLE_LIMIT)
+            with each:
+                check_prose(step.instructions, f"{field}[{number}].instructions", INSTRUCTIONS_LIMIT)
     return steps
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from manifest_auth.errors import Conflict
 from manifest_auth.store import TenantUnit
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_line, check_prose
 from manifest_auth.work import steps, template_rules, templates, versions
 from manifest_auth.work.actor import Actor
@@ -48,9 +49,13 @@ def read_latest(unit: TenantUnit, template_id: int) -> VersionSnapshot:
 
 def add(unit: TenantUnit, by: Actor, name: str, description: str = "", of: Sequence[NewStep] = ()) -> Template:
     """Adds a template with its first version, a draft. Raises ValidationError."""
-    check_line(name, "name", NAME_LIMIT)
-    check_prose(description, "description", DESCRIPTION_LIMIT)
-    steps.check(of)
+    with AllWrong() as each:
+        with each:
+            check_line(name, "name", NAME_LIMIT)
+        with each:
+            check_prose(description, "description", DESCRIPTION_LIMIT)
+        with each:
+            steps.check(of)
     template = templates.add(unit, by, name, description, Entry(TemplateMove.CREATED, 1))
     draft = versions.add(unit, by, template.id, 1)
     steps.put(unit, draft.id, of)
@@ -63,11 +68,16 @@ def rename(
     """Changes name or description; None leaves a value. A change to the same values is not logged. Raises
     ValidationError, Conflict."""
     changed = seen._replace(
-        name=seen.name if name is None else check_line(name, "name", NAME_LIMIT),
-        description=seen.description
-        if description is None
-        else check_prose(description, "description", DESCRIPTION_LIMIT),
+        name=seen.name if name is None else name,
+        description=seen.description if description is None else description,
     )
+    with AllWrong() as each:
+        if name is not None:
+            with each:
+                check_line(name, "name", NAME_LIMIT)
+        if description is not None:
+            with each:
+                check_prose(description, "description", DESCRIPTION_LIMIT)
     template_rules.check_archive(seen.archived_at is not None, TemplateMove.CHANGED)
     if changed == seen:
         return templates.check_unchanged(unit, seen)

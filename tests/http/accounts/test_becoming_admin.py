@@ -21,6 +21,8 @@ from tests.support.team import Team
 from tests.support.user_management import RENEW, RESET, accept, events, reset
 from tests.support.vouched_domains import domain_counts
 
+pytestmark = pytest.mark.one_store
+
 EVERY_PATH = pytest.mark.parametrize("path", PATHS)
 WITHOUT_GROUPS = pytest.mark.parametrize("path", [path for path in PATHS if path != "groups"])
 

@@ -19,7 +19,7 @@ from tests.support.team import Team
 from tests.support.user_management import reset
 from tests.support.vouched_domains import domain_counts
 
-pytestmark = pytest.mark.mail
+pytestmark = [pytest.mark.mail, pytest.mark.one_store]
 
 
 @pytest.mark.parametrize("path", ["set_user_roles", "admin_plane", "restored"])

@@ -20,6 +20,8 @@ from tests.support.team import Team
 from tests.support.user_management import events
 from tests.support.vouched_domains import domain_counts
 
+pytestmark = pytest.mark.one_store
+
 TABLE = [*ADMIN_GROUP, {"group": "ops", "roles": ["Operator"]}]
 
 

@@ -13,6 +13,8 @@ from tests.support.team import Team
 from tests.support.user_management import RENEW, RESET, reset, token_in
 from tests.support.vouched_domains import domain_counts
 
+pytestmark = pytest.mark.one_store
+
 ALICE = "alice@contoso.example"
 
 

@@ -15,6 +15,8 @@ from tests.support.single_sign_on import Browser, check_no_one_got_in
 from tests.support.team import Team, new_team
 from tests.support.user_management import accept, invited, reset, started_reset
 
+pytestmark = pytest.mark.one_store
+
 LOOK = "/api/client/auth/link"
 WHY = "link: an Admin's account by now, and a User Admin made the link"
 

@@ -13,7 +13,7 @@ from tests.support.people import set_roles
 from tests.support.team import Team
 from tests.support.user_management import FORGOT, INVITE, accept, reset
 
-pytestmark = [pytest.mark.mail, pytest.mark.still]
+pytestmark = [pytest.mark.mail, pytest.mark.still, pytest.mark.one_store]
 
 
 @pytest.fixture(autouse=True)

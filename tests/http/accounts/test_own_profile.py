@@ -12,6 +12,8 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.own_settings import own_client
 from tests.support.people import Member, member
 
+pytestmark = pytest.mark.one_store
+
 ME = "/api/client/auth/me"
 
 

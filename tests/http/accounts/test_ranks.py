@@ -33,6 +33,8 @@ from tests.support.user_management import (
     token_in,
 )
 
+pytestmark = pytest.mark.one_store
+
 ADMINS = "Only an Admin manages an Admin's account"
 GRANTS = "Only an Admin grants or takes the role Admin"
 

@@ -19,7 +19,7 @@ from tests.support.user_management import INVITE, RENEW, RESET, accept, director
 BUDGET_S = 3.0
 CHOOSE = "choose a new password"
 
-pytestmark = pytest.mark.mail
+pytestmark = [pytest.mark.mail, pytest.mark.one_store]
 
 
 @pytest.fixture

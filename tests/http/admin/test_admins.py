@@ -11,6 +11,8 @@ from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.system_admins import ADMINS, AUTH, SystemAdmin, another, events, sign_in, signed_in_admin
 
+pytestmark = pytest.mark.one_store
+
 NEW = "granite-otter-47-lantern"
 
 

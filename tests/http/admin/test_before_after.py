@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.support.envelope import check_refusal, check_success
 from tests.support.provider_editors import OIDC
 from tests.support.system_admins import SystemAdmin, events
+
+pytestmark = pytest.mark.one_store
 
 CLIENTS = "/api/admin/clients"
 

@@ -11,6 +11,8 @@ from tests.support.envelope import check_refusal, check_success, same_but_reques
 from tests.support.rows import NEWEST_SCHEMA
 from tests.support.system_admins import AUTH, sign_in, signed_in_admin
 
+pytestmark = pytest.mark.one_store
+
 STATUS = "/api/admin/status"
 INSIDE, OUTSIDE = "203.0.113.9", "198.51.100.7"
 

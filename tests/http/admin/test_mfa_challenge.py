@@ -10,6 +10,8 @@ from tests.support.application import PASSWORD, Reply
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.system_admins import AUTH, Phone, SystemAdmin, another, enrolled, events, sign_in, signed_in_admin
 
+pytestmark = pytest.mark.one_store
+
 FACTOR = f"{AUTH}/second-factor"
 PROOF = {"password": PASSWORD}
 

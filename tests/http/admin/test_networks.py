@@ -16,6 +16,8 @@ from tests.support.secret_keys import SECRET_KEY
 from tests.support.statements import look_ups
 from tests.support.system_admins import events, sign_in, store_networks
 
+pytestmark = pytest.mark.one_store
+
 SETTINGS = "/api/admin/settings"
 HOME, NEAR, FAR = "203.0.113.9", "203.0.113.200", "198.51.100.7"
 BEHIND = {"MANIFEST_TRUSTED_PROXIES": "192.0.2.1", "MANIFEST_ADMIN_ADDRESSES": "203.0.113.0/24"}

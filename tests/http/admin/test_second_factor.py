@@ -12,6 +12,8 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.rows import change_rows, rows
 from tests.support.system_admins import ADMINS, AUTH, Phone, SystemAdmin, another, enrolled, events, sign_in
 
+pytestmark = pytest.mark.one_store
+
 FACTOR = f"{AUTH}/second-factor"
 SETTINGS = "/api/admin/settings"
 PROOF = {"password": PASSWORD}

@@ -10,6 +10,8 @@ from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.system_admins import SystemAdmin, events, signed_in_admin
 
+pytestmark = pytest.mark.one_store
+
 ACME, GLOBEX = "/api/admin/clients/acme", "/api/admin/clients/globex"
 MEMBERS = {"id", "userId", "email", "method", "createdAt", "endsAt", "lastUsedAt", "endedAt", "endReason", "address",
            "userAgent"}  # fmt: skip

@@ -7,6 +7,8 @@ import pytest
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 
+pytestmark = pytest.mark.one_store
+
 BASE = "/api/admin/auth"
 GRACE = 10
 

@@ -11,6 +11,8 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.forged_tokens import b64, every_secret
 from tests.support.system_admins import SystemAdmin, events, signed_in_admin
 
+pytestmark = pytest.mark.one_store
+
 KEYS = "/api/admin/keys"
 MEMBERS = {"id", "purpose", "algorithm", "state", "createdAt", "retiredAt", "expiresAt"}
 

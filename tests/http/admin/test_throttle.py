@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.application import PASSWORD, App, Reply, running
 
+pytestmark = pytest.mark.one_store
+
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 
 

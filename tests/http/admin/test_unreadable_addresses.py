@@ -11,6 +11,8 @@ from tests.support.attempt_limits import ACCOUNT, ORIGIN
 from tests.support.envelope import check_refusal, check_success
 from tests.support.system_admins import sign_in
 
+pytestmark = pytest.mark.one_store
+
 OUT = "203.0.113.9"
 
 

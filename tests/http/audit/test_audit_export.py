@@ -16,6 +16,8 @@ from tests.support.envelope import check_refusal
 from tests.support.own_settings import OwnClient, own_client
 from tests.support.people import member
 
+pytestmark = pytest.mark.one_store
+
 EXPORT, LIST = "/api/client/audit/export", "/api/client/audit"
 COLUMNS = ["sequence", "at", "event", "actor", "subject", "address", "requestId", "detail", "hash"]
 

@@ -13,7 +13,7 @@ from tests.support.people import oidc_provider
 from tests.support.single_sign_on import BASE, Browser, act_on_provider, begun, check_no_one_got_in, saml_provider
 
 AGAIN = "start again"
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def refusals(app: App, client: str) -> list[dict[str, Any]]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.own_settings import own_client
+
+pytestmark = pytest.mark.one_store
 
 BRANDING = "/api/client/branding"
 

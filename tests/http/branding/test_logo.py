@@ -16,6 +16,8 @@ from tests.support.own_settings import OwnClient, own_client
 from tests.support.people import member
 from tests.support.pictures import SIGNATURE, Picture, chunk
 
+pytestmark = pytest.mark.one_store
+
 BRANDING = "/api/client/branding"
 GOOD = Picture()
 PALETTE = Picture(colour=3, palette=bytes(3 * 4), clear=b"\0\xff")

@@ -14,6 +14,8 @@ from tests.support.application import Reply
 from tests.support.directory_claims import REASON, directory_counts, directory_released
 from tests.support.people import users_of
 
+pytestmark = pytest.mark.one_store
+
 KINDS = pytest.mark.parametrize("kind", ["graph", "api"])
 
 

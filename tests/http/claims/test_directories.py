@@ -9,6 +9,8 @@ from tests.support.directory_claims import REASON, client_of, directory
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member
 
+pytestmark = pytest.mark.one_store
+
 CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"
 OWN = "/api/client/directories"
 

@@ -17,6 +17,8 @@ from tests.support.directory_claims import directory_counts
 from tests.support.envelope import check_headers, check_refusal, check_success
 from tests.support.single_sign_on import RETURN_TO, check_no_one_got_in, query_of
 
+pytestmark = pytest.mark.one_store
+
 
 async def test_the_browser_is_sent_to_the_directorys_own_authority(prover: Prover) -> None:
     reply = await prover.begin()

@@ -13,6 +13,8 @@ from tests.support.envelope import check_success
 from tests.support.people import member, set_roles
 from tests.support.single_sign_on import Browser, check_no_one_got_in
 
+pytestmark = pytest.mark.one_store
+
 
 async def test_without_roles_it_says_what_to_set(prover: Prover) -> None:
     for claims in ({"wids": None}, {"wids": "x"}, {"wids": {GLOBAL: True}}):

@@ -17,6 +17,8 @@ from tests.support.domain_claims import LABEL, Claimed, asking, claimed
 from tests.support.name_servers import SIGNED, NameServer, Resolver, txt
 from tests.support.processes import free_port
 
+pytestmark = pytest.mark.one_store
+
 
 @pytest.fixture(scope="module")
 def resolver(zone: NameServer) -> Iterator[Resolver]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App
 from tests.support.domain_claims import Claimed, vouch_for
 from tests.support.envelope import check_success
 from tests.support.people import oidc_provider
 from tests.support.single_sign_on import add_provider, check_no_one_got_in
+
+pytestmark = pytest.mark.one_store
 
 OIDC = {"issuer": "https://acme.okta.com", "clientId": "0oa1"}
 

@@ -14,7 +14,7 @@ from tests.support.name_servers import NameServer, txt
 from tests.support.people import oidc_provider, session_of
 
 DAY = 86400
-pytestmark = pytest.mark.usefixtures("no_own_checks", "asked")
+pytestmark = [pytest.mark.usefixtures("no_own_checks", "asked"), pytest.mark.one_store]
 
 
 async def test_the_record_is_looked_at_once_a_day(app: App, zone: NameServer) -> None:

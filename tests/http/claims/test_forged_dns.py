@@ -18,6 +18,8 @@ from tests.support.application import App
 from tests.support.domain_claims import asking, claimed
 from tests.support.processes import free_port
 
+pytestmark = pytest.mark.one_store
+
 Answer = Callable[[dns.message.Message], dns.message.Message]
 
 

@@ -14,6 +14,8 @@ from tests.support.email_changes import until_idle
 from tests.support.mail_server import MailServer
 from tests.support.name_servers import NameServer, txt
 
+pytestmark = pytest.mark.one_store
+
 DAY = 86400
 OPERATOR = "operator@manifest.example"
 

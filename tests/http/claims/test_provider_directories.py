@@ -12,6 +12,8 @@ from tests.support.directory_claims import client_of, directory
 from tests.support.envelope import check_refusal, check_success
 from tests.support.single_sign_on import add_provider
 
+pytestmark = pytest.mark.one_store
+
 CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"
 
 

@@ -11,6 +11,8 @@ from tests.support.application import App, running
 from tests.support.envelope import check_refusal
 from tests.support.own_settings import OwnClient, own_client
 
+pytestmark = pytest.mark.one_store
+
 IDLE, MOST, REFRESH = 10_000, 40_000, 20_000
 
 

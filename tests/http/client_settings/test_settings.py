@@ -12,6 +12,8 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.own_settings import SETTINGS, own_client
 from tests.support.people import member
 
+pytestmark = pytest.mark.one_store
+
 DEFAULTS: dict[str, Any] = {
     "refreshStrict": False,
     "allowedOrigins": [],

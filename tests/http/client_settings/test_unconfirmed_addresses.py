@@ -12,6 +12,8 @@ from tests.support.own_settings import OwnClient, own_client
 from tests.support.people import Member, OidcProvider, last_reason, member
 from tests.support.single_sign_on import add_oidc
 
+pytestmark = pytest.mark.one_store
+
 PAGE, ELSEWHERE = "https://page.example", "https://elsewhere.example"
 BACK, APP = f"{PAGE}/in", "com.page.app:/in"
 NONE: dict[str, list[str]] = {"allowedOrigins": [], "returnAddresses": []}

@@ -36,7 +36,7 @@ FOREIGN = [
     f"{LISTED}, https://evil.example",
     "*",
 ]
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture(scope="module")

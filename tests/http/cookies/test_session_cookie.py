@@ -11,7 +11,7 @@ from tests.support.forged_tokens import claims_of, unb64
 DAY = 86_400
 WEEK = 7 * DAY
 SESSIONS = "/api/client/auth/sessions"
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 def lines(reply: Reply, name: str = "session") -> list[tuple[str, set[str]]]:

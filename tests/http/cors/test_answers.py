@@ -17,7 +17,7 @@ OTHERS = (
     "/api/admin/clients", "/api/admin/auth/sign-in", "/healthz", "/docs", "/power-apps.json", "/", "/sign-in",
     "/oauth2/token", "/scim/v2/Users", "/rest/signin", "/api/clientele", "/api/client",
 )  # fmt: skip
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def readers(app: App, method: str, path: str, body: object = None, **options: object) -> tuple[Reply, list[str]]:

@@ -13,6 +13,8 @@ from tests.support.envelope import check_refusal
 from tests.support.licences import on_premise
 from tests.support.routes import PAGES, ROUTES, Route, filled
 
+pytestmark = pytest.mark.one_store
+
 VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.accounts import new_user, trail
 from tests.support.application import PASSWORD, App, running
 from tests.support.email_changes import (
@@ -20,6 +22,8 @@ from tests.support.mail_server import MailServer
 from tests.support.one_time_links import random_texts
 from tests.support.team import Team
 from tests.support.user_management import RESET, SET_ROLES, UPDATE, events, reset
+
+pytestmark = pytest.mark.one_store
 
 
 async def test_those_who_manage_a_user_ask_for_it_too(team: Team, mail_server: MailServer) -> None:

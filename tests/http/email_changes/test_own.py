@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.accounts import keys_of, new_user, opened_by
 from tests.support.email_changes import (
     DAY,
@@ -22,6 +24,8 @@ from tests.support.mail_server import MailServer
 from tests.support.statements import counted_statements
 from tests.support.team import Team
 from tests.support.user_management import NEW, events, reset
+
+pytestmark = pytest.mark.one_store
 
 
 async def test_it_takes_effect_when_the_new_mailbox_confirms(team: Team, mail_server: MailServer) -> None:

@@ -27,6 +27,8 @@ from tests.support.mail_server import MailServer
 from tests.support.team import Team
 from tests.support.user_management import NEW, UPDATE, accept, events, reset
 
+pytestmark = pytest.mark.one_store
+
 
 async def test_the_current_password_is_asked_for_and_throttled(team: Team, mail_server: MailServer) -> None:
     _, _, token = await person(team)

@@ -12,6 +12,8 @@ from graphql import parse
 from tests.support.application import App
 from tests.support.cost import times_as_dear
 
+pytestmark = pytest.mark.one_store
+
 #: A refusal costs less than to parse twice the longest document that may be sent, and nothing is done with it.
 MOST, LONGEST = 2.0, "{ " + "id " * 1998 + "}"
 PATH = "/api/client/graphql"

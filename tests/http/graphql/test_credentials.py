@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.application import App, Reply, running
 
+pytestmark = pytest.mark.one_store
+
 QUERY = {"query": "{ me { id } }"}
 PATH = "/api/client/graphql"
 

@@ -10,6 +10,8 @@ import pytest
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal
 
+pytestmark = pytest.mark.one_store
+
 
 async def test_the_page_and_what_it_may_load(app: App) -> None:
     reply = await app.get("/explorer")

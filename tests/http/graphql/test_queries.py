@@ -8,6 +8,8 @@ from tests.support.accounts import token_of
 from tests.support.application import SLUGS, App
 from tests.support.roles import HOLDERS, ROLES, Role
 
+pytestmark = pytest.mark.one_store
+
 SEED = "query { users { id email } }"
 ME = """{ me { id email firstName lastName title permissions
     roles { id name description } client { id identifier name } } }"""

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.application import App, Reply
 
+pytestmark = pytest.mark.one_store
+
 PATH = "/api/client/graphql"
 QUERY = "{ me { id } }"
 GRAPHQL = "application/graphql-response+json"

@@ -18,6 +18,8 @@ from tests.support.postgres import Databases
 from tests.support.routes import ROUTES, filled
 from tests.support.rows import rows
 
+pytestmark = pytest.mark.one_store
+
 
 async def install(app: App, text: Any, admin: str | None = None) -> Any:
     return await app.post(LICENCE, {"licenseKey": text}, token=admin or await app.admin_token())

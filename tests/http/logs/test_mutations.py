@@ -11,6 +11,8 @@ from tests.support.accounts import token_of
 from tests.support.application import App
 from tests.support.faults import logging_to
 
+pytestmark = pytest.mark.one_store
+
 NAMED = 'mutation Rename { editTemplate: createTemplate(input: {title: "secret title"}) { id } }'
 
 

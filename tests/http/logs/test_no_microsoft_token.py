@@ -13,6 +13,8 @@ from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS, POWER
 from tests.interop.microsoft.stand_in import Standin, standin
 from tests.support.server import DEMO_PASSWORD, Server, served
 
+pytestmark = pytest.mark.one_store
+
 AUTH, CLIENT = "/api/client/auth", "/api/admin/clients/acme"
 PROVIDERS = f"{CLIENT}/providers"
 BACK = "https://app.acme.example/in"

@@ -21,6 +21,8 @@ from tests.support.rows import TABLES
 from tests.support.saml_idp import Idp
 from tests.support.server import DEMO_PASSWORD, Server, served
 
+pytestmark = pytest.mark.one_store
+
 WRONG = "wrong-password-that-must-not-be-logged"
 NEW = "granite-otter-47-lantern"
 LICENCE = "MANIFEST1.licence-key-that-must-not-be-logged.AAAA"

@@ -14,6 +14,8 @@ from tests.support.system_admins import another, enrolled, sign_in, signed_in_ad
 from tests.support.team import new_team
 from tests.support.user_management import accept, invited
 
+pytestmark = pytest.mark.one_store
+
 
 def value(app: App, name: str, **labels: str) -> float:
     found = app.sample(name, **labels)

@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.application import App, running
 
+pytestmark = pytest.mark.one_store
+
 NAMES = {
     "manifest_request_seconds": "histogram",
     "manifest_sign_ins_total": "counter",

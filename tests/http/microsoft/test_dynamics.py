@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 
+import pytest
+
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS
 from tests.support.accounts import Keys, opened_by, trail
 from tests.support.envelope import check_headers, check_refusal, check_success
 from tests.support.single_sign_on import BASE, RETURN_TO, Browser, flow_cookies, query_of, sign_ins
+
+pytestmark = pytest.mark.one_store
 
 START, CALLBACK = "/api/client/auth/ms-dynamics", f"{BASE}/api/client/auth/ms-dynamics/callback"
 VERIFIER = "dynamics-verifier-of-an-app-0123456789-abcdef"

@@ -15,6 +15,8 @@ from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason, users_of
 from tests.support.single_sign_on import SLEEP, Browser, check_no_one_got_in, in_time, sign_ins
 
+pytestmark = pytest.mark.one_store
+
 NO_MEMBER = "You are not a user of the organisation in Dynamics"
 SET_UP = "Single sign-on is not set up correctly. Please tell your administrator."
 UNAVAILABLE = "The identity provider cannot be reached, try again later"

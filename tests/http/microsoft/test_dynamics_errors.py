@@ -14,6 +14,8 @@ from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason
 from tests.support.single_sign_on import Browser, check_no_one_got_in, failures, flow_cookies, sign_ins, with_query
 
+pytestmark = pytest.mark.one_store
+
 UNAVAILABLE = "The identity provider cannot be reached, try again later"
 #: What comes back with the browser: error, the number in its description, a part of the sentence.
 REDIRECTS = {

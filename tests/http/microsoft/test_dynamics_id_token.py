@@ -12,6 +12,8 @@ from tests.interop.microsoft.tokens import ISSUER, STS
 from tests.support.people import last_reason, users_of
 from tests.support.single_sign_on import Browser, check_no_one_got_in
 
+pytestmark = pytest.mark.one_store
+
 _NO_OID = "oid: missing; the app registration must ask for the scope profile"
 CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
 

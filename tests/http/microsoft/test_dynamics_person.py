@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.people import ORGANIZATION_ID
 from tests.support.accounts import new_client, new_user, number_of
 from tests.support.people import member, session_of, user_of, users_of
 from tests.support.rows import rows
 from tests.support.single_sign_on import Browser, check_no_one_got_in
+
+pytestmark = pytest.mark.one_store
 
 IDENTITIES = "/api/client/auth/identities"
 CONTOSO = "c0c0c0c0-1111-4111-8111-111111111111"

@@ -26,6 +26,8 @@ from tests.support.single_sign_on import (
     with_query,
 )
 
+pytestmark = pytest.mark.one_store
+
 
 async def begun(setup: MicrosoftSetup, provider: Provider, **query: str) -> tuple[Browser, str]:
     """A browser that comes back from Microsoft, and the address that it was sent to."""

@@ -15,6 +15,8 @@ from tests.support.people import member, session_of
 from tests.support.provider_rows import unsealed
 from tests.support.single_sign_on import Browser
 
+pytestmark = pytest.mark.one_store
+
 KEPT = {"keepTokens": True}
 
 

@@ -14,6 +14,8 @@ from tests.support.application import Reply
 from tests.support.entra_refusals import addresses_remembered, few_refusals_remembered, refusals_remembered
 from tests.support.envelope import check_refusal
 
+pytestmark = pytest.mark.one_store
+
 
 def junk(setup: MicrosoftSetup, number: int, kind: str = "graph") -> str:
     """A new token that looks genuine and is not."""

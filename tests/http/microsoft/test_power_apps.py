@@ -13,6 +13,8 @@ from tests.support.accounts import trail
 from tests.support.envelope import check_success
 from tests.support.single_sign_on import sign_ins
 
+pytestmark = pytest.mark.one_store
+
 
 async def test_a_token_for_graph_lets_its_person_in(setup: MicrosoftSetup) -> None:
     provider = await setup.entra()

@@ -18,6 +18,8 @@ from tests.support.accounts import act_on, trail
 from tests.support.people import set_roles
 from tests.support.single_sign_on import sign_ins
 
+pytestmark = pytest.mark.one_store
+
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 ASK_GRAPH = {"askGraph": True}
 

@@ -13,6 +13,8 @@ from tests.support.directory_claims import directory_counts
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member, users_of
 
+pytestmark = pytest.mark.one_store
+
 KINDS = pytest.mark.parametrize("kind", ["graph", "api"])
 
 

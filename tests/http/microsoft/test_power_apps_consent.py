@@ -15,6 +15,8 @@ from tests.support.application import Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import Member, member, roles_line, users_of
 
+pytestmark = pytest.mark.one_store
+
 LINK = "/api/client/auth/identities/token"
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 

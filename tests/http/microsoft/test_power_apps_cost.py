@@ -13,6 +13,8 @@ from tests.support.application import App
 from tests.support.cost import times_as_dear
 from tests.support.people import member
 
+pytestmark = pytest.mark.one_store
+
 LIMIT = 1.5
 REQUESTS = 60
 ME = ("GET", "/api/client/auth/me", b"")

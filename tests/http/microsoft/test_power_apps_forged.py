@@ -17,6 +17,8 @@ from tests.support.application import App
 from tests.support.oidc_socket import Answer
 from tests.support.people import users_of
 
+pytestmark = pytest.mark.one_store
+
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 
 

@@ -20,6 +20,8 @@ from tests.support.oidc_socket import Answer
 from tests.support.people import users_of
 from tests.support.processes import free_port
 
+pytestmark = pytest.mark.one_store
+
 #: Microsoft hangs for so long; a request waits for it for a tenth of that, and on a busy machine for half at most.
 HANGS_S = 30.0
 ASK_GRAPH = {"askGraph": True}

@@ -16,6 +16,8 @@ from tests.support.people import Member, last_reason, member, set_roles, users_o
 from tests.support.single_sign_on import RETURN_TO, Browser
 from tests.support.user_management import NEW, reset
 
+pytestmark = pytest.mark.one_store
+
 ALICE = "alice@contoso.example"
 IDENTITIES = "/api/client/auth/identities"
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])

@@ -13,6 +13,8 @@ from tests.support.accounts import act_on, new_user, trail
 from tests.support.people import last_reason, users_of
 from tests.support.single_sign_on import sign_ins
 
+pytestmark = pytest.mark.one_store
+
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 ON_BEHALF = {"askGraph": True}
 

@@ -19,6 +19,8 @@ from tests.support.oidc_socket import Asked
 from tests.support.people import users_of
 from tests.support.rows import change_rows, rows
 
+pytestmark = pytest.mark.one_store
+
 CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
 LOGIN, STS = "https://login.microsoftonline.com", "https://sts.windows.net"
 NO_TEXT: list[Any] = [None, "", 7, True, [], {}, ["x"], {"x": 1}]

@@ -11,6 +11,8 @@ from tests.support.accounts import new_client, trail
 from tests.support.envelope import check_success
 from tests.support.people import last_reason, member, roles_line, set_roles, users_of
 
+pytestmark = pytest.mark.one_store
+
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 OPS, WRITERS = "11111111-aaaa-4aaa-8aaa-111111111111", "22222222-aaaa-4aaa-8aaa-222222222222"
 TABLE = [roles_line(OPS, "Operator"), roles_line(WRITERS, "Author", "Publisher")]

@@ -14,6 +14,8 @@ from tests.support.background_jobs import sweep_expired
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member
 
+pytestmark = pytest.mark.one_store
+
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 SIGN_OUT = "/api/client/auth/sign-out"
 

@@ -8,6 +8,8 @@ from tests.interop.microsoft import tokens
 from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import OTHER_APP
 
+pytestmark = pytest.mark.one_store
+
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 
 

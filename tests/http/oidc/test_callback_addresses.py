@@ -32,7 +32,7 @@ from tests.support.single_sign_on import (
 ELSEWHERE = "the answer came to another callback address"
 MARKED = {"sharedCallback": True}
 ROLES = {"createUsers": True, "defaultRoles": ["Viewer"]}
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from tests.support.single_sign_on import (
 
 USUAL = "Sign-in through the identity provider failed"
 UNAVAILABLE = "The identity provider cannot be reached, try again later"
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture
@@ -134,7 +135,6 @@ FAULTS = {
     "redirect": Answer(302, {"Location": "https://evil.example/"}),
     "nothing": Answer(raw=b""),
     "no HTTP": Answer(raw=b"SSH-2.0-x\r\n"),
-    "half an answer": Answer(200, {}, b"{", length=1000),
     "no end": Answer(200, {"Content-Type": "application/json"}, b"", chunks=(b"[" * 4096, 400, 0.0)),
     "429": Answer(429, {"Retry-After": "7"}),
     "a page": Answer(200, {"Content-Type": "text/html"}, b"<h1>Sign in</h1>"),
@@ -142,7 +142,17 @@ FAULTS = {
     "a member twice": Answer(200, {}, b'{"a": 1, "a": 2}'),
 }
 #: What userinfo answers otherwise is a refusal: the code was redeemed, and the token's claims are all that there is.
-OF_ALL = ("500", "503", "redirect", "nothing", "no HTTP", "half an answer", "no end")
+OF_ALL = ("500", "503", "redirect", "nothing", "no HTTP", "no end")
+
+
+def _long(*given: str) -> list[Any]:
+    """Parameters of tests that wait for a time limit: that of the token endpoint is enough where time is short."""
+    return [pytest.param(one, marks=pytest.mark.endurance) for one in given]
+
+
+@pytest.mark.parametrize("endpoint", ["token", *_long("discovery", "keys", "userinfo")])
+async def test_a_provider_that_ends_half_way_is_unavailable(app: App, op: Op, client: str, endpoint: str) -> None:
+    await _is_unavailable(app, op, client, endpoint, Answer(200, {}, b"{", length=1000))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +161,11 @@ OF_ALL = ("500", "503", "redirect", "nothing", "no HTTP", "half an answer", "no 
     + [("userinfo", fault) for fault in OF_ALL],
 )
 async def test_a_provider_with_a_fault_is_unavailable(app: App, op: Op, client: str, endpoint: str, fault: str) -> None:
-    op.answers[endpoint] = FAULTS[fault]
+    await _is_unavailable(app, op, client, endpoint, FAULTS[fault])
+
+
+async def _is_unavailable(app: App, op: Op, client: str, endpoint: str, answer: Answer) -> None:
+    op.answers[endpoint] = answer
     op.only_in_userinfo = {"email"}
     before = sign_ins(app, "oidc", "failed")
     if endpoint == "discovery":
@@ -187,7 +201,7 @@ async def test_a_provider_that_is_back_is_no_longer_unavailable(app: App, op: Op
     assert (await browser.send("GET", address)).status == 302
 
 
-@pytest.mark.parametrize("endpoint", ["discovery", "token", "keys", "userinfo"])
+@pytest.mark.parametrize("endpoint", ["token", *_long("discovery", "keys", "userinfo")])
 async def test_a_slow_provider_is_given_up_within_three_seconds_and_delays_no_one_else(
     app: App, op: Op, client: str, endpoint: str
 ) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.application import App
 from tests.support.oidc_op import provider
 from tests.support.single_sign_on import RETURN_TO, Browser, add_oidc
+
+pytestmark = pytest.mark.one_store
 
 
 async def test_a_person_of_the_provider_gets_in_and_is_the_same_user_again(app: App) -> None:

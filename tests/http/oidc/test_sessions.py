@@ -25,7 +25,7 @@ from tests.support.single_sign_on import (
 )
 
 EXCHANGE = "/api/client/auth/exchange"
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture

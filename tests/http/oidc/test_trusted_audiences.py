@@ -14,6 +14,8 @@ from tests.support.oidc_op import provider
 from tests.support.people import last_reason
 from tests.support.single_sign_on import Browser, add_oidc, check_no_one_got_in
 
+pytestmark = pytest.mark.one_store
+
 BESIDES = "project-1"
 
 

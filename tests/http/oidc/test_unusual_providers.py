@@ -13,7 +13,7 @@ from tests.support.oidc_socket import Answer
 from tests.support.single_sign_on import Browser, add_oidc, begun, check_no_one_got_in, failures
 
 ADA = {"given_name": "Ada", "family_name": "Lovelace", "groups": ["ops"]}
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def signed_in(app: App, op: Op, oidc: dict[str, Any] | None = None, **members: Any) -> dict[str, Any]:

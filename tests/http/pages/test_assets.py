@@ -11,6 +11,8 @@ import pytest
 from tests.support.application import App
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_store
+
 _ADDRESS = re.compile(r"/assets/([a-z-]+)\.([0-9a-f]{16})\.(css|js|svg)")
 
 

@@ -10,6 +10,8 @@ from tests.support.faults import logos_cannot_be_read, store_is_gone
 from tests.support.pictures import Picture
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 ADMIN = "admin@acme.example"
 
 

@@ -13,6 +13,8 @@ from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 VERIFIER = "a-verifier-of-the-app-of-43-characters-or-more"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
 APP_ADDRESS, WEB = "com.acme.app:/in", "https://app.acme.example/in?x=1"

@@ -9,6 +9,8 @@ from tests.support.envelope import check_refusal
 from tests.support.faults import store_has_a_bug, store_is_gone
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 

@@ -7,6 +7,8 @@ import pytest
 from tests.support.application import PASSWORD, App
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 AUTHOR = "author@acme.example"
 FRESH = "This took longer than an hour"
 

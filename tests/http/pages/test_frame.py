@@ -10,9 +10,11 @@ from tests.support.application import App
 from tests.support.routes import PAGES, Route, filled
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_store
+
 FILES = ("/assets/", "/docs/")  # the same for everyone, at any host
 GET = [route for route in PAGES if route.method == "GET" and not route.path.startswith(FILES)]
-NO_PAGES = ("/favicon.ico", "/robots.txt", "/.well-known/change-password")
+NO_PAGES = ("/favicon.ico", "/robots.txt", "/.well-known/change-password", "/.well-known/passkey-endpoints")
 SHOWN = [route for route in GET if route.path not in NO_PAGES]
 POST = [route for route in PAGES if route.method == "POST"]
 
@@ -137,6 +139,8 @@ async def test_the_start_and_well_known_addresses(app: App) -> None:
     assert (await (await Visitor(app).signed_in()).get("/")).location == "/account"
     page = await visitor.get("/.well-known/change-password")
     assert (page.status, page.location) == (302, "/account/password")
+    # Browsers make no passkeys at an IP address.
+    assert (await visitor.get("/.well-known/passkey-endpoints")).status == 404
     assert (await visitor.get("/.well-known/nothing")).status == 404
     robots = await visitor.get("/robots.txt")
     assert (robots.status, robots.reply.text) == (200, "User-agent: *\nDisallow: /\n")

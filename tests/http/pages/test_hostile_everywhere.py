@@ -25,10 +25,10 @@ POSTS = [route for route in PAGES if route.method == "POST"]
 _OIDC = {"issuer": "https://x.okta.example", "clientId": "c"}
 #: Some of the texts, and all of them where there is time.
 TEXTS = [
-    pytest.param((*STRINGS[::20], *EVIL[::4]), id="some"),
+    pytest.param((*STRINGS[::60], *EVIL[::10]), id="some"),
     pytest.param((*STRINGS, *EVIL), id="all", marks=[pytest.mark.endurance, pytest.mark.timeout(600)]),
 ]
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def signed_in(app: App, email: str = "admin@acme.example") -> Visitor:
@@ -117,7 +117,7 @@ async def test_there_is_something_to_see(app: App) -> None:
 
 
 @pytest.mark.parametrize("texts", [
-    pytest.param(STRINGS[::30], id="some"),
+    pytest.param(STRINGS[::90], id="some"),
     *(pytest.param(STRINGS[part::5], id=f"all {part}", marks=[pytest.mark.endurance, pytest.mark.timeout(600)])
       for part in range(5)),
 ])  # fmt: skip

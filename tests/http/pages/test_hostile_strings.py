@@ -13,6 +13,8 @@ from tests.support.hostile_texts import STRINGS
 from tests.support.single_sign_on import add_provider
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 HARMLESS = "harmless"
 _OIDC = {"issuer": "https://x.okta.example", "clientId": "c"}
 

@@ -9,6 +9,8 @@ from tests.support.application import App
 from tests.support.people import member
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_store
+
 NAMES = ["English", "Español", "Português", "Deutsch", "Français", "日本語"]
 
 

@@ -10,7 +10,7 @@ from tests.support.mail_server import MailServer
 from tests.support.team import Team, new_team
 from tests.support.visitor import Page, Visitor
 
-pytestmark = [pytest.mark.mail, pytest.mark.still]
+pytestmark = [pytest.mark.mail, pytest.mark.still, pytest.mark.one_store]
 OVER = "This link or code does not work any more. Ask for a new one."
 
 

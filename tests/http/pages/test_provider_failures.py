@@ -14,6 +14,8 @@ from tests.support.oidc_op import Op
 from tests.support.single_sign_on import Browser, add_oidc, begun, saml_provider
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 RETURN_TO = "https://app.acme.example/in"
 

@@ -11,6 +11,8 @@ from tests.support.provider_wizard import Wizard, metadata_of
 from tests.support.saml_idp import Idp
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 ADMIN = "admin@acme.example"
 CONSOLE = {
     "/console": (), "/console/users": (), "/console/rules": ("saved",), "/console/domains": ("claimed", "proved"),

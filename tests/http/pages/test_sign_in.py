@@ -12,6 +12,8 @@ from tests.support.single_sign_on import add_provider
 from tests.support.statements import counted_statements
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 AUTHOR = "author@acme.example"
 WRONG = "The e-mail address or the password is not right. Check both and try again."
 START = "/sign-in?client=acme"

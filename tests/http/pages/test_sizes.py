@@ -11,6 +11,8 @@ from tests.support.application import App
 from tests.support.routes import PAGES, Route, filled
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 SHOWN = [route for route in PAGES if route.method == "GET" and route.template]
 LANGUAGES = ("en", "es", "pt", "de", "fr", "ja")
 KB = 1000

@@ -10,6 +10,8 @@ from tests.support.application import App
 from tests.support.routes import PAGES, Route, filled
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_store
+
 SHOWN = {filled(route.path) for route in PAGES if route.method == "GET"}
 POSTS = [route for route in PAGES if route.method == "POST" and not route.path.startswith(("/sign-in", "/language"))]
 OPEN = {"/forgot", "/welcome", "/sign-out", "/installation/setup", "/installation/sign-in",

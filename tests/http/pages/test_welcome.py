@@ -12,6 +12,8 @@ from tests.support.team import Team, new_team
 from tests.support.user_management import NEW, invited, started_reset
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 OVER = "This link or code does not work any more. Ask for a new one."
 
 

@@ -12,6 +12,8 @@ from tests.support.hostile_texts import EVIL
 from tests.support.own_settings import own_client
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 LISTED = ["https://app.acme.example/in", "https://app.acme.example/in?x=1", "com.acme.app:/in"]
 OURS = ["/account", "/account/sessions", "/console", "/console/users?q=a.b&first=10", "/device?user_code=WDJB-MJHT"]
 

@@ -11,6 +11,8 @@ from tests.support.application import PASSWORD, App, running
 from tests.support.licences import on_premise
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 CONTACT = "IT desk, extension 12 <desk@acme.example>"
 
 

@@ -16,7 +16,7 @@ from tests.support.authenticator import Altered
 from tests.support.envelope import check_refusal, check_success
 from tests.support.passkeys import PUBLIC, Holder, with_passkey
 
-pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture(scope="module")

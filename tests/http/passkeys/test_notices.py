@@ -10,7 +10,7 @@ from tests.support.envelope import check_success
 from tests.support.mail_server import MailServer
 from tests.support.passkeys import PASSKEYS, PUBLIC, queued_mails_go, with_passkey
 
-pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.mail]
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.mail, pytest.mark.one_store]
 
 
 async def test_who_gains_or_loses_a_passkey_is_told(app: App, mail_server: MailServer) -> None:

@@ -13,7 +13,7 @@ from tests.support.authenticator import BE, UP, UV, Altered, Key
 from tests.support.envelope import check_refusal, check_success
 from tests.support.passkeys import PASSKEYS, PUBLIC, signed_in, with_passkey
 
-pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def test_the_options_say_what_is_wanted_and_nothing_of_the_person_but_names(app: App) -> None:

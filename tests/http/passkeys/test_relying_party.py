@@ -13,7 +13,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.passkeys import PASSKEYS, PUBLIC, Holder, signed_in, with_passkey
 from tests.support.second_factors import SIGN_IN, person
 
-pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.passkeys import ORIGIN, PUBLIC, Holder, with_passkey
 from tests.support.second_factors import SIGN_IN, Person, person
 
-pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 REQUIRED = {"secondFactor": {"policy": "required", "graceDays": 0}}
 
 

@@ -13,7 +13,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.passkeys import COOKIE, PASSKEYS, PUBLIC, with_passkey
 from tests.support.second_factors import SIGN_IN
 
-pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.mark.parametrize("algorithm", [ES256, EDDSA, RS256])
@@ -102,6 +102,15 @@ async def test_where_the_client_does_not_want_it_a_passkey_alone_does_not_sign_i
     due = await ada.person.challenge()
     answer = ada.browser.get(await ada.options(due["challenge"]))
     check_success(await ada.person.go_on(due["challenge"], passkey=answer))
+
+
+async def test_where_no_one_signs_in_with_a_password_a_passkey_does_so_only_if_the_client_says_so(app: App) -> None:
+    """Else a leaver comes in past the company's provider."""
+    ada = await with_passkey(app)
+    await settle(app, ada.person.client, passwordSignIn=False)
+    check_refusal(await ada.sign_in(), 401, "INVALID_CREDENTIALS")
+    await settle(app, ada.person.client, passkeySignIn=True)
+    check_success(await ada.sign_in())
 
 
 async def test_who_is_deactivated_does_not_get_in(app: App) -> None:

@@ -17,7 +17,7 @@ from tests.support.people import set_roles
 from tests.support.statements import counted_statements
 from tests.support.user_management import FORGOT, NEW, reset
 
-pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.mail, pytest.mark.still]
+pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.mail, pytest.mark.still, pytest.mark.one_store]
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ SLOW = {
     "MANIFEST_HASH_QUEUE": "2",
     "MANIFEST_RATE_LIMITS": "off",
 }
-pytestmark = pytest.mark.settings(**SLOW)
+pytestmark = [pytest.mark.settings(**SLOW), pytest.mark.one_store]
 
 
 async def test_beyond_the_queue_sign_ins_are_overloaded_and_reads_go_on(app: App) -> None:

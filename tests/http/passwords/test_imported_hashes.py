@@ -12,7 +12,7 @@ from tests.support.rows import rows
 PASSWORD = "Übernahme-vom-alten-System-7"
 HASHES = one_of_each(PASSWORD)
 TODAY = "$argon2id$v=19$m=64,t=1,p=1$"
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def stored_hash(app: App, email: str) -> str:

@@ -26,6 +26,8 @@ from tests.support.user_management import (
     token_in,
 )
 
+pytestmark = pytest.mark.one_store
+
 LOOK = "/api/client/auth/link"
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.accounts import settle
 from tests.support.application import App
 from tests.support.envelope import check_success
 from tests.support.team import new_team
 from tests.support.user_management import invited, started_reset
+
+pytestmark = pytest.mark.one_store
 
 LOOK = "/api/client/auth/link"
 

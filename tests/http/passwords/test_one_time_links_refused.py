@@ -25,6 +25,8 @@ from tests.support.user_management import (
     started_reset,
 )
 
+pytestmark = pytest.mark.one_store
+
 LOOK = "/api/client/auth/link"
 
 

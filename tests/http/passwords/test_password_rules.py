@@ -11,7 +11,7 @@ from tests.support.application import App, Reply
 
 GOOD = "walrus-copper-lagoon-73"
 DAY = 86_400
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture(scope="module")

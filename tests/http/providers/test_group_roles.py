@@ -19,6 +19,8 @@ from tests.support.people import (
 )
 from tests.support.single_sign_on import check_no_one_got_in, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 TABLE = [
     roles_line("ops", "Operator"),
     roles_line("writers", "Author", "Publisher"),

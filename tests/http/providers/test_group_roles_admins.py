@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.application import App
 from tests.support.people import (
@@ -17,6 +19,8 @@ from tests.support.people import (
 )
 from tests.support.single_sign_on import saml_provider
 from tests.support.vouched_domains import domain_counts
+
+pytestmark = pytest.mark.one_store
 
 ADMINS = [roles_line("bosses", "Admin")]
 

@@ -11,6 +11,8 @@ from tests.support.people import OidcProvider, member, oidc_provider, roles_line
 from tests.support.single_sign_on import Browser, check_no_one_got_in
 from tests.support.small_steps import provider_deletion, provider_deletion_breaks
 
+pytestmark = pytest.mark.one_store
+
 LINES = [roles_line("ops", "Operator"), roles_line("writers", "Author"), roles_line("bosses", "Admin")]
 
 

@@ -26,6 +26,8 @@ from tests.support.people import (
 )
 from tests.support.single_sign_on import Browser, check_no_one_got_in
 
+pytestmark = pytest.mark.one_store
+
 ADMINS = [roles_line("bosses", "Admin")]
 
 

@@ -12,6 +12,8 @@ from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.provider_editors import Editor, editor
 
+pytestmark = pytest.mark.one_store
+
 #: Of Microsoft's clouds: environments as they are named there.
 ENVIRONMENTS = {
     "global": ["https://contoso.crm.dynamics.com", "https://contoso.crm4.dynamics.com", "https://c.crm11.dynamics.com",

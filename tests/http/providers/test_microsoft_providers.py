@@ -11,6 +11,8 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.provider_editors import Editor
 from tests.support.single_sign_on import BASE
 
+pytestmark = pytest.mark.one_store
+
 DIRECTORY, OTHER = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
 CLIENT_ID, APP = "0a0a0a0a-1111-4111-8111-0000000000aa", "0b0b0b0b-2222-4222-8222-0000000000bb"
 SECRET = "the-client-secret-of-entra"

@@ -18,6 +18,8 @@ from tests.support.provider_editors import WHO, Editor, editor, saml_settings
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import callback
 
+pytestmark = pytest.mark.one_store
+
 DAY_MS = 86_400_000
 ROLES = {"createUsers": True, "defaultRoles": ["Viewer"]}
 

@@ -15,6 +15,8 @@ from tests.support.oidc_socket import Answer
 from tests.support.provider_editors import WHO, editor
 from tests.support.single_sign_on import BASE
 
+pytestmark = pytest.mark.one_store
+
 CONTOSO, MISSING = "c0c0c0c0-1111-4111-8111-111111111111", "dddddddd-4444-4444-8444-444444444444"
 CALLBACK = f"{BASE}/api/client/auth/ms-dynamics/callback"
 SECRET_SO_FAR = "Microsoft has nothing against the application and its secret so far."

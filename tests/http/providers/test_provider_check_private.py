@@ -15,6 +15,8 @@ from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
 from tests.support.provider_editors import Editor, editor, saml_settings
 
+pytestmark = pytest.mark.one_store
+
 TOLD_MORE = "Only an Admin sees details of a server that is not on the public Internet."
 
 

@@ -15,6 +15,8 @@ from tests.support.provider_editors import OIDC, SECRET, WHO, Editor, editor, sa
 from tests.support.provider_rows import add_past_the_server, opened, stored
 from tests.support.single_sign_on import callback, entity_id
 
+pytestmark = pytest.mark.one_store
+
 
 async def test_they_are_made_looked_at_changed_switched_and_deleted(caller: Editor) -> None:
     made = await caller.make(name="okta", displayName="Okta", domains=["acme.example"], defaultRoles=["Viewer"])

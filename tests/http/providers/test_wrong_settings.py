@@ -10,6 +10,8 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.provider_editors import OIDC, Editor, saml_settings
 from tests.support.saml_idp import Idp
 
+pytestmark = pytest.mark.one_store
+
 PEM = Idp().certificate_pem
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no kind": ({}, "oidc"),

@@ -10,6 +10,8 @@ import pytest
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 
+pytestmark = pytest.mark.one_store
+
 SIGN_IN = "/api/client/auth/sign-in"
 SIGN_IN_BODY = {"email": "author@acme.example", "password": PASSWORD}
 

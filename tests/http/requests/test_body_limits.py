@@ -12,6 +12,8 @@ from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.routes import ROUTES
 
+pytestmark = pytest.mark.one_store
+
 KIB = 1024
 SIGN_IN = "/api/client/auth/sign-in"
 SAML = "/api/client/auth/okta-saml"

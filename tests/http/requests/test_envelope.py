@@ -9,6 +9,8 @@ from tests.support.envelope import check_headers, check_refusal, check_success
 from tests.support.faults import new_client_has_a_bug, store_has_a_bug, store_is_gone
 from tests.support.routes import ROUTES, filled
 
+pytestmark = pytest.mark.one_store
+
 SIGN_IN = "/api/client/auth/sign-in"
 
 

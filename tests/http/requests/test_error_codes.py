@@ -12,6 +12,8 @@ from tests.support.faults import sign_in_has_a_bug
 from tests.support.processes import free_port
 from tests.support.system_admins import another, enrolled, sign_in, signed_in_admin
 
+pytestmark = pytest.mark.one_store
+
 Test = Callable[[App], Awaitable[None]]
 CODES: dict[str, tuple[int, Test]] = {}
 #: Produced with settings of their own (tests/http/licence, test_overload.py), or on pages (tests/sign_in/test_console).

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
 
+pytestmark = pytest.mark.one_store
+
 SAML = "/api/client/auth/okta-saml"
 FORM = "application/x-www-form-urlencoded"
 GOOD = b"SAMLResponse=bm8gWE1M&RelayState=x"

@@ -15,6 +15,9 @@ from tests.support.application import App, running
 from tests.support.envelope import check_headers, check_refusal
 from tests.support.routes import ROUTES, Route, filled
 
+pytestmark = pytest.mark.one_store
+
+EXAMPLES = [pytest.param(8, id="few"), pytest.param(40, id="many", marks=pytest.mark.endurance)]
 WRITING = [route for route in ROUTES if route.method in ("POST", "PATCH", "PUT")]
 GRAPHQL = "/api/client/graphql"
 #: Members of inner objects, and of the routes that read their bodies by themselves.
@@ -50,8 +53,11 @@ def bodies(route: Route) -> st.SearchStrategy[bytes]:
     return st.one_of(dumped, dumped, mangled, st.binary(max_size=60))
 
 
+@pytest.mark.parametrize(
+    "examples", [pytest.param(8, id="few"), pytest.param(40, id="many", marks=pytest.mark.endurance)]
+)
 @pytest.mark.parametrize("route", WRITING, ids=lambda route: f"{route.method} {route.path}")
-async def test_no_body_is_a_bug(unlimited: App, route: Route) -> None:
+async def test_no_body_is_a_bug(unlimited: App, route: Route, examples: int) -> None:
     loop = asyncio.get_running_loop()
     token = None
     if route.who == "client":
@@ -59,7 +65,7 @@ async def test_no_body_is_a_bug(unlimited: App, route: Route) -> None:
     elif route.who == "admin":
         token = await unlimited.admin_token()
 
-    @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(body=bodies(route), known=st.booleans())
     def throw(body: bytes, known: bool) -> None:
         sending = unlimited.send(route.method, address(route.path, known), content=body, token=token)

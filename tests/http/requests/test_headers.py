@@ -9,6 +9,8 @@ import pytest
 from tests.support.application import PASSWORD, App, running
 from tests.support.envelope import check_headers, check_refusal, check_success
 
+pytestmark = pytest.mark.one_store
+
 ME = "/api/client/auth/me"
 SIGN_IN = "/api/client/auth/sign-in"
 CREDENTIALS = {"email": "author@acme.example", "password": PASSWORD}

@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.application import App, running
 
+pytestmark = pytest.mark.one_store
+
 
 @pytest.fixture
 async def fresh(database_url: str) -> AsyncIterator[App]:

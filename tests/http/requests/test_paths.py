@@ -11,6 +11,8 @@ import pytest
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 
+pytestmark = pytest.mark.one_store
+
 LIST = "/api/admin/clients"
 
 ODD_PATHS = [

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.application import App, Reply
 from tests.support.envelope import check_headers, check_refusal, check_success
 from tests.support.oidc_op import provider
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import ACS, RETURN_TO, Browser, add_oidc, add_saml, entity_id, request_of
+
+pytestmark = pytest.mark.one_store
 
 BASE = "/api/client/auth"
 

@@ -10,6 +10,8 @@ from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal
 from tests.support.routes import ROUTES, Route, filled
 
+pytestmark = pytest.mark.one_store
+
 #: What anybody may ask for; a route that is added to this list was thought about.
 OPEN = {
     ("POST", "/api/client/auth/sign-in"), ("POST", "/api/client/auth/refresh"),

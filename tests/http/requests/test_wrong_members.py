@@ -12,6 +12,8 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.own_settings import SETTINGS, own_client
 from tests.support.routes import ROUTES, Route, filled
 
+pytestmark = pytest.mark.one_store
+
 UNKNOWN = "There is no such member"
 CLIENTS = "/api/admin/clients"
 #: Calls of the published page: programs in the field send what they like.

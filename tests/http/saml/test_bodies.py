@@ -13,6 +13,8 @@ from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, same_but_request_id
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in
 
+pytestmark = pytest.mark.one_store
+
 PATH = "/api/client/auth/okta-saml"
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 

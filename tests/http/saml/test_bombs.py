@@ -13,6 +13,8 @@ from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import Idp, decode, encode
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 STATUS = b"<saml2p:Status>"
 XSLT = "http://www.w3.org/TR/1999/REC-xslt-19991116"
 #: Doubles a text 30 times over, in a processor that runs it.

@@ -12,6 +12,8 @@ from tests.support.envelope import check_refusal, same_but_request_id
 from tests.support.saml_idp import Idp, Signing
 from tests.support.single_sign_on import SamlProvider, check_no_one_got_in, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 DAY_MS = 86_400_000
 ISSUER = "http://www.okta.com/exkroll"
 

@@ -10,6 +10,8 @@ from tests.support.accounts import Keys, new_client, opened_by
 from tests.support.application import App, Reply, running
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, flow_cookies, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 WEEK, TEN_MINUTES = 7 * 86_400, 600
 
 

@@ -15,6 +15,8 @@ from tests.support.saml_idp import Idp
 from tests.support.saml_signing import DS
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 
 async def published(okta: SamlProvider) -> list[bytes]:
     """The certificates to encrypt for in the metadata that the provider is given, newest first."""

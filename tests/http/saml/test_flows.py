@@ -21,6 +21,8 @@ from tests.support.single_sign_on import (
     saml_provider,
 )
 
+pytestmark = pytest.mark.one_store
+
 MINUTES = 60
 
 

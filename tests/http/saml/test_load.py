@@ -16,7 +16,7 @@ from tests.support.saml_reading import most_at_once, reading_waits, threads_of_r
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
-pytestmark = pytest.mark.settings(**PROXY)
+pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.one_store]
 
 
 @pytest.fixture

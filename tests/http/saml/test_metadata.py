@@ -6,6 +6,7 @@ import base64
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from cryptography import x509
 from lxml import etree
 
@@ -15,6 +16,8 @@ from tests.support.envelope import check_headers, check_refusal
 from tests.support.saml_idp import PROTOCOL
 from tests.support.saml_signing import DS
 from tests.support.single_sign_on import entity_id, saml_provider
+
+pytestmark = pytest.mark.one_store
 
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
 PATH = "/api/client/auth/okta-saml/metadata"

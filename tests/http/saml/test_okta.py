@@ -22,6 +22,8 @@ from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import ASSERTION, Idp, Signing
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 CAPTURED_MS = 1_459_183_098_565  # 28 March 2016
 YEAR_MS = 365 * 86_400_000
 UNSPECIFIED = "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified"

@@ -11,6 +11,8 @@ from tests.support.accounts import new_client, new_user
 from tests.support.application import App
 from tests.support.single_sign_on import SamlProvider, check_no_one_got_in, failures, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 CLAIMS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims"
 GROUPS = [{"group": "Operators", "roles": ["Operator"]}, {"group": "Writers of 2, 3", "roles": ["Author"]}]
 PERSISTENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"

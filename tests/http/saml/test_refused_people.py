@@ -18,6 +18,8 @@ from tests.support.single_sign_on import (
     sign_ins,
 )
 
+pytestmark = pytest.mark.one_store
+
 
 async def provider(app: App) -> SamlProvider:
     return await saml_provider(app, await new_client(app))

@@ -17,6 +17,8 @@ from tests.support.saml_idp import ASSERTION, PROTOCOL, Idp, Signing, decode, en
 from tests.support.saml_signing import DS
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, failures, saml_provider, sign_ins
 
+pytestmark = pytest.mark.one_store
+
 Make = Callable[[SamlProvider], str]
 OTHER_ACS = "https://other.example/saml/acs"
 REQUESTER = "urn:oasis:names:tc:SAML:2.0:status:Requester"

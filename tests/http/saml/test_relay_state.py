@@ -12,6 +12,8 @@ from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 FIRST, SECOND, CLIENTS = (
     "https://app.acme.example/in",
     "https://app.acme.example/deep?x=1&y=%2F",

@@ -33,6 +33,8 @@ from tests.support.single_sign_on import (
     saml_provider,
 )
 
+pytestmark = pytest.mark.one_store
+
 POST_URL = "https://idp.example/sso/post?tenant=1&x=(2)"
 SIGNED = {"signRequests": True}
 BY_POST = {"binding": "post", "postUrl": POST_URL}

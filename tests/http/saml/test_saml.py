@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from tests.support.accounts import Keys, new_client, new_user, opened_by
 from tests.support.application import App
 from tests.support.envelope import check_success
@@ -19,6 +21,8 @@ from tests.support.single_sign_on import (
     flow_cookies,
     saml_provider,
 )
+
+pytestmark = pytest.mark.one_store
 
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # of RFC 7636, appendix B
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"

@@ -14,6 +14,8 @@ from tests.support.envelope import check_refusal, same_but_request_id
 from tests.support.saml_idp import Encryption, Idp
 from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 
 class Shared(NamedTuple):
     """One identity provider, same entity id and certificate, at two clients."""

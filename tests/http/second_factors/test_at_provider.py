@@ -18,6 +18,8 @@ from tests.support.single_sign_on import RETURN_TO, Browser, act_on_provider, ad
 from tests.support.system_admins import Phone
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_store
+
 CLAIMS: dict[str, Any] = {"secondFactor": "claims", "amr": ["mfa", "hwk"], "acr": ["urn:company:two", "c1"]}
 ENROL, ASKED = "/sign-in/enrol?s=", "/sign-in/second-factor?s="
 GUARDED = ("DELETE", "/api/client/auth/identities/999999")

@@ -16,6 +16,8 @@ from tests.support.second_factors import REQUIRED, SIGN_IN
 from tests.support.single_sign_on import Browser, SamlProvider, request_of, saml_provider
 from tests.support.system_admins import Phone
 
+pytestmark = pytest.mark.one_store
+
 MFA = "urn:oasis:names:tc:SAML:2.0:ac:classes:MobileTwoFactorContract"
 OTHER = "https://refeds.org/profile/mfa"
 CLAIMS: dict[str, Any] = {"secondFactor": "claims", "acr": [MFA, OTHER]}

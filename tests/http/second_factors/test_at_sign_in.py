@@ -16,7 +16,7 @@ from tests.support.rows import change_rows, rows
 from tests.support.second_factors import REQUIRED, SIGN_IN, Person, enrolled, person
 from tests.support.system_admins import Phone
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 ONE_OF_TWO = ("otp", "recoveryCode")
 
 
@@ -46,6 +46,14 @@ async def test_an_app_is_enrolled_at_the_sign_in_that_requires_it_and_asked_for_
     check_refusal(await ada.go_on(again["challenge"], otp=ada.code()), 401, "INVALID_TOKEN")
 
 
+async def test_the_code_that_enrolled_an_app_is_used(app: App) -> None:
+    ada = await person(app, **REQUIRED)
+    await ada.enrol_at_sign_in()
+    assert ada.phone is not None
+    check_refusal(await ada.sign_in(otp=ada.phone.code()), 401, "MFA_REQUIRED")
+    check_success(await ada.sign_in(otp=ada.code()))
+
+
 async def test_the_secret_comes_with_its_address_and_a_picture_of_it(app: App) -> None:
     ada = await person(app, **REQUIRED)
     challenge = (await ada.challenge())["challenge"]
@@ -73,6 +81,13 @@ async def test_a_code_beside_the_password_signs_in_at_once(ada: Person) -> None:
     assert reply.cookie("session")
     error = check_refusal(await ada.sign_in(otp=ada.wrong()), 401, "MFA_REQUIRED")
     check_success(await ada.go_on(error["challenge"], otp=ada.code()))
+
+
+@pytest.mark.parametrize(("steps", "is_right"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
+async def test_a_clock_may_be_one_step_off_and_no_more(ada: Person, steps: int, is_right: bool) -> None:
+    assert ada.phone is not None
+    ada.app.clock.advance(120)
+    assert ((await ada.sign_in(otp=ada.phone.code(steps))).status == 200) == is_right
 
 
 async def test_a_code_where_one_has_to_be_enrolled_first_is_no_try(app: App) -> None:

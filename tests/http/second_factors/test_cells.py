@@ -21,7 +21,13 @@ from tests.support.second_factors import Person, person
 from tests.support.single_sign_on import Browser, query_of
 from tests.support.user_management import reset
 
-pytestmark = pytest.mark.usefixtures("another_day")
+#: Where browsers use passkeys.
+PUBLIC_URL = "http://localhost:8080"
+pytestmark = [
+    pytest.mark.settings(MANIFEST_PUBLIC_URL=PUBLIC_URL),
+    pytest.mark.usefixtures("another_day"),
+    pytest.mark.one_store,
+]
 COOKIE = "trust=" + "t" * 43
 _numbers = itertools.count(1)
 
@@ -41,6 +47,12 @@ def found(reply: Reply) -> str:
 async def has(app: App, client: str, user_id: int, enrolled: str) -> str:
     """The user has these factors; the cookies of the user's browser."""
     await change_rows(app, "users", {"id": user_id}, factors=ENROLLED[enrolled])
+    if ENROLLED[enrolled] & 2:
+        await add_row(
+            app, "passkeys", tenant_id=await number_of(app, client), id=f"passkey-{user_id}", user_id=user_id,
+            credential_id=f"credential-{user_id}", public_key=b"", algorithm=-7, counter=0, transports="", aaguid="",
+            name="", backup_eligible=0, backup_state=0, rp_id="localhost", created_at=1,
+        )  # fmt: skip
     if enrolled != "trusted":
         return ""
     await add_row(

@@ -10,7 +10,7 @@ from tests.support.factor_cells import ENROLLED, POLICIES, Cell, cells_of
 from tests.support.passkeys import PUBLIC, signed_in
 from tests.support.rows import change_rows
 
-pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def answer(app: App, client: str, cell: Cell) -> str:

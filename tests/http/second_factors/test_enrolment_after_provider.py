@@ -16,6 +16,8 @@ from tests.support.single_sign_on import Browser, add_oidc, begun
 from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 WEB = "https://app.acme.example/in?x=1"
 
 

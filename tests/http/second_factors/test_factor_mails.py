@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import new_client
-from tests.support.application import App
-from tests.support.envelope import check_success
+from tests.support.application import PASSWORD, App
+from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
-from tests.support.second_factors import OWN, Person, person
+from tests.support.second_factors import OWN, Person, enrolled, mails_queued, person
 from tests.support.system_admins import Phone
 from tests.support.team import Team
 
-pytestmark = pytest.mark.mail
+pytestmark = [pytest.mark.mail, pytest.mark.one_store]
+AUTH = "/api/client/auth"
 
 
 async def _told(ada: Person, mail_server: MailServer) -> tuple[str, str]:
@@ -52,3 +53,31 @@ async def test_a_reset_is_told_without_the_words_of_the_one_who_did_it(app: App,
     subject, text = await _told(ada, mail_server)
     assert subject == "your second factors were reset"
     assert "evil" not in text
+
+
+async def test_a_recovery_code_that_proves_someone_anew_is_told(app: App) -> None:
+    ada = await enrolled(app)
+    token = check_success(await ada.answered())["token"]
+    body = {"password": PASSWORD, "recoveryCode": ada.recovery_codes[0]}
+    with mails_queued(app) as made:
+        check_success(await app.post(f"{AUTH}/reauthenticate", body, token=token))
+    assert made == [(ada.email, "recovery_code_used")]
+
+
+async def test_wrong_codes_behind_the_right_password_are_told_wherever_they_are_typed(app: App) -> None:
+    """Four at sign-ins, and the fifth in a session."""
+    ada = await enrolled(app)
+    token = check_success(await ada.answered())["token"]
+    with mails_queued(app) as made:
+        challenge = (await ada.challenge())["challenge"]
+        for _ in range(4):
+            check_refusal(await ada.go_on(challenge, otp=ada.wrong()), 401, "MFA_REQUIRED")
+        assert made == []
+        app.clock.advance(60)
+        body = {"otp": ada.wrong()}
+        check_refusal(await app.post(f"{AUTH}/reauthenticate", body, token=token), 401, "INVALID_CREDENTIALS")
+        assert made == []  # a code alone says nothing of the password
+        app.clock.advance(60)
+        again = {"password": PASSWORD, "otp": ada.wrong()}
+        check_refusal(await app.post(f"{AUTH}/reauthenticate", again, token=token), 401, "INVALID_CREDENTIALS")
+        assert made == [(ada.email, "second_factor_failed")]

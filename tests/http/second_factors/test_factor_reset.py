@@ -18,6 +18,8 @@ from tests.support.secret_keys import SECRET_KEY
 from tests.support.team import Team
 from tests.support.user_management import RESET_FACTORS, reset, started_reset
 
+pytestmark = pytest.mark.one_store
+
 REASON = "Lost her phone"
 Act = Callable[[Team, Person, Path], Awaitable[tuple[int, int]]]
 

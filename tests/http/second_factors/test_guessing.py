@@ -12,7 +12,12 @@ from tests.support.password_guesses import PROXY, addresses
 from tests.support.second_factors import REQUIRED, Person, enrolled, mails_queued, person
 from tests.support.user_management import reset
 
-pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.mail, pytest.mark.usefixtures("another_day")]
+pytestmark = [
+    pytest.mark.settings(**PROXY),
+    pytest.mark.mail,
+    pytest.mark.usefixtures("another_day"),
+    pytest.mark.one_store,
+]
 WARNING = "someone may know your password"
 DAY = 86_400
 

@@ -15,7 +15,7 @@ from tests.support.system_admins import Phone
 from tests.support.team import Team, new_team
 from tests.support.user_management import NEW, accept, invited, reset
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.support.second_factors import REQUIRED, Person, enrolled, person
 from tests.support.user_management import NEW, reset
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.settings(MANIFEST_RATE_LIMITS="off")
+pytestmark = [pytest.mark.settings(MANIFEST_RATE_LIMITS="off"), pytest.mark.one_store]
 OPEN = [route for route in ROUTES if route.who == "open"]
 FORMS = [
     route

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.http.accounts.test_becoming_admin import EVERY_PATH, company_of
 from tests.support.accounts import Recorded, trail
 from tests.support.application import App
@@ -11,6 +13,8 @@ from tests.support.planted_accounts import PATHS, planted_account
 from tests.support.second_factors import OWN, person
 from tests.support.single_sign_on import Browser
 from tests.support.system_admins import Phone
+
+pytestmark = pytest.mark.one_store
 
 
 async def _enrol(browser: Browser, app: App) -> None:

@@ -14,7 +14,7 @@ from tests.support.rows import change_rows
 from tests.support.second_factors import REQUIRED, SIGN_IN, enrolled, person
 
 DAY = 86_400
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def length_of(app: App, client: str) -> int:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
-from tests.support.accounts import act_on, settle
+from tests.support.accounts import act_on, number_of, settle
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
-from tests.support.rows import rows
+from tests.support.rows import add_row, rows
 from tests.support.second_factors import REQUIRED, Person, enrolled, person
 from tests.support.user_management import reset
 
 DAY = 86_400
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture
@@ -155,3 +157,16 @@ async def test_behind_https_other_hosts_cannot_set_the_cookie(secure: App, app: 
     value = reply.cookie("__Host-trust")
     check_refusal(await ada.sign_in(cookies=f"trust={value}"), 401, "MFA_REQUIRED")
     check_success(await ada.sign_in(cookies=f"__Host-trust={value}"))
+
+
+async def test_where_no_browser_may_be_trusted_a_row_that_is_left_spares_nothing(app: App, ada: Person) -> None:
+    """As of a sign-in that ran while the client changed its rules."""
+    cookie = await trusted(ada)
+    await settle(app, ada.client, secondFactor={"trustedDays": 0})
+    assert await rows(app, "trusted_browsers", user_id=ada.id) == []
+    await add_row(
+        app, "trusted_browsers", tenant_id=await number_of(app, ada.client), id="left", user_id=ada.id,
+        key=hashlib.sha256(cookie.partition("=")[2].encode()).hexdigest(), user_agent="", address="", created_at=1,
+        ends_at=app.clock.now_ms() + 1000,
+    )  # fmt: skip
+    check_refusal(await ada.sign_in(cookies=cookie), 401, "MFA_REQUIRED")

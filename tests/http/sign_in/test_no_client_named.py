@@ -15,7 +15,7 @@ from tests.support.vouched_domains import domain_counts
 
 #: The person's own password, and the one that a hostile client chose for the account that it made.
 OWN, THEIRS = "own-lantern-orchid-88", "theirs-granite-tundra-42"
-pytestmark = pytest.mark.settings(**PROXY)
+pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.one_store]
 
 
 class Person:

@@ -14,7 +14,7 @@ from tests.support.single_sign_on import Browser
 from tests.support.team import Team, new_team
 from tests.support.user_management import INVITE, NEW, RESET, UPDATE, accept, invited, reset, started_reset
 
-pytestmark = pytest.mark.mail
+pytestmark = [pytest.mark.mail, pytest.mark.one_store]
 
 
 @pytest.fixture

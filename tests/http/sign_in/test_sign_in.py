@@ -15,7 +15,7 @@ FAILURES = (
     "sso-only", "sso-only-unnamed", "sso-only-wrong",
 )  # fmt: skip
 DISABLED = ("deactivated", "suspended")
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 class Attempt(NamedTuple):

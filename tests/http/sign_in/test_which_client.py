@@ -12,7 +12,7 @@ from tests.support.application import PASSWORD, App, Reply, running
 BOTH = "both@shared.example"
 #: The same person has another password at each client, so that an answer also says whose hash was asked.
 AT = {"acme": "acme-lantern-orchid-88", "globex": "globex-granite-tundra-42"}
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture(scope="module")

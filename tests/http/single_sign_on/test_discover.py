@@ -18,7 +18,7 @@ from tests.support.statements import statements_of_units
 PATH = "/api/client/auth/discover"
 OIDC = {"issuer": "https://acme.okta.com", "clientId": "0oa1"}
 _numbers = itertools.count(1)
-pytestmark = pytest.mark.still
+pytestmark = [pytest.mark.still, pytest.mark.one_store]
 
 
 def saml() -> dict[str, Any]:

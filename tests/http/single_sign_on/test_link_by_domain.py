@@ -14,6 +14,8 @@ from tests.support.application import App
 from tests.support.people import member, oidc_provider, session_of
 from tests.support.single_sign_on import saml_provider
 
+pytestmark = pytest.mark.one_store
+
 VOUCHED: list[Any] = [True, "true", "True"]
 UNVOUCHED: list[Any] = [False, "false", "yes", 1, "1", [True], {"true": True}, ""]
 

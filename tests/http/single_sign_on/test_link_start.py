@@ -17,6 +17,8 @@ from tests.support.people import oidc_provider, session_of
 from tests.support.single_sign_on import Browser, act_on_provider, authn_request, flow_cookies, saml_provider
 from tests.support.user_management import NEW, accept
 
+pytestmark = pytest.mark.one_store
+
 START, LOOK, FORM = "/api/client/auth/link/start", "/api/client/auth/link", "/api/client/auth/okta-saml/form"
 BY_POST = {"redirectUrl": "", "binding": "post", "postUrl": "https://idp.example/sso/post"}
 

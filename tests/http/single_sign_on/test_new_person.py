@@ -12,6 +12,8 @@ from tests.support.application import App
 from tests.support.people import oidc_provider, roles_line, session_of, user_of, users_of
 from tests.support.single_sign_on import begun, check_no_one_got_in, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 NO_ADDRESS = "The identity provider gives no valid e-mail address"
 
 

@@ -10,6 +10,8 @@ from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, member, oidc_provider, session_of, user_of, users_of
 from tests.support.single_sign_on import Browser, add_oidc, check_no_one_got_in, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 
 async def test_another_subject_with_the_same_address_is_someone_else(app: App) -> None:
     """A person who gets a former colleague's address at the provider does not get the old account here."""

@@ -12,6 +12,8 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import provider
 from tests.support.single_sign_on import RETURN_TO, Browser, add_oidc, begun, query_of, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 APP, WEB = "com.acme.app:/signed-in", RETURN_TO
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # of RFC 7636, appendix B
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"

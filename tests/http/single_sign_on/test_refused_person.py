@@ -24,6 +24,8 @@ from tests.support.single_sign_on import (
     saml_provider,
 )
 
+pytestmark = pytest.mark.one_store
+
 OFF = "This way to sign in is switched off"
 MEANWHILE = "the provider was switched off, changed or deleted meanwhile"
 

@@ -95,7 +95,7 @@ HOSTILE = [
     "https://*.acme.example/in",
     ME,
 ]
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.people import OidcProvider, oidc_provider, session_of, users_of
 from tests.support.single_sign_on import Browser, act_on_provider
+
+pytestmark = pytest.mark.one_store
 
 ADDRESS = "victim@{client}.example"
 

@@ -14,7 +14,7 @@ from tests.support.oidc_op import Op
 from tests.support.single_sign_on import Browser, add_oidc, begun, callback, check_no_one_got_in, failures, query_of
 
 HTTPS = "https://auth.example.com"
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ START = "/api/client/auth/oidc"
 pytestmark = [
     pytest.mark.settings(MANIFEST_PUBLIC_URL=PUBLIC, MANIFEST_OUTGOING_PRIVATE="on"),
     pytest.mark.usefixtures("another_day"),
+    pytest.mark.one_store,
 ]
 
 

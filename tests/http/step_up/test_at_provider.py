@@ -14,6 +14,8 @@ from tests.support.oidc_op import Op
 from tests.support.saml_idp import time_text
 from tests.support.single_sign_on import Browser, add_oidc, authn_request, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 AT_PROVIDER = "/api/client/auth/reauthenticate/provider"
 HOME = "https://app.example/home"
 OTHERS = {"sub": "subject-2", "email": "bob@acme.example", "email_verified": True}

@@ -8,6 +8,8 @@ from tests.support.application import App
 from tests.support.routes import ROUTES
 from tests.support.sensitive_acts import ACTS, KINDS, Act, Kind, client, code_of
 
+pytestmark = pytest.mark.one_store
+
 ASKED = "REAUTHENTICATION_REQUIRED"
 AUTH, USERS = "/api/client/auth", "/api/client/users/{user}"
 MACHINE = "/api/client/service-accounts/{account}"

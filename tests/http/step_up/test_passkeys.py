@@ -8,7 +8,7 @@ from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.passkeys import PUBLIC, Holder, signed_in, with_passkey
 
-pytestmark = pytest.mark.settings(**PUBLIC)
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.one_store]
 AGAIN = "/api/client/auth/reauthenticate"
 
 

@@ -9,6 +9,8 @@ from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
 from tests.support.second_factors import REQUIRED, Person, person
 
+pytestmark = pytest.mark.one_store
+
 AGAIN = "/api/client/auth/reauthenticate"
 MINUTE = 60
 

@@ -13,6 +13,8 @@ from tests.support.routes import ROUTES
 from tests.support.sensitive_acts import code_of
 from tests.support.system_admins import ADMINS, AUTH, SystemAdmin, another, enrolled, events, signed_in_admin
 
+pytestmark = pytest.mark.one_store
+
 AGAIN, ASKED = f"{AUTH}/reauthenticate", "REAUTHENTICATION_REQUIRED"
 MINUTE = 60
 #: By route: the address for a client and another admin, and the body.

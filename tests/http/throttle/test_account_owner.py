@@ -11,6 +11,8 @@ from tests.support.application import PASSWORD, App, Reply
 from tests.support.attempt_limits import ACCOUNT, ADDRESS, HARD_CEILING, ORIGIN
 from tests.support.password_guesses import DAY, WRONG, besiege, guess
 
+pytestmark = pytest.mark.one_store
+
 
 async def device_of(app: App, email: str, address: str = "203.0.113.5") -> str:
     return (await guess(app, email, address, PASSWORD)).cookie("device")

@@ -14,6 +14,8 @@ from tests.support.password_guesses import at
 from tests.support.rows import rows
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider, sign_ins
 
+pytestmark = pytest.mark.one_store
+
 HERE, THERE = "203.0.113.7", "203.0.113.8"
 
 

@@ -8,6 +8,8 @@ from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
 from tests.support.password_guesses import besiege, guess, remember_device
 
+pytestmark = pytest.mark.one_store
+
 MADE_UP = "A" * 22
 STRANGE = "198.51.100.77"
 

@@ -12,6 +12,8 @@ from tests.support.password_guesses import DAY, WRONG, guess
 from tests.support.single_sign_on import SamlProvider, saml_provider
 from tests.support.system_admins import events
 
+pytestmark = pytest.mark.one_store
+
 FROM_ADDRESS, IN_CLIENT = 20, 50
 HERE = "203.0.113.7"
 

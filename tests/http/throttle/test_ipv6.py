@@ -17,6 +17,8 @@ from tests.support.envelope import check_refusal
 from tests.support.password_guesses import WRONG, guess
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 
+pytestmark = pytest.mark.one_store
+
 #: Free attempts from a /64, a /56 and a /48.
 FREE = (50, 75, 100)
 

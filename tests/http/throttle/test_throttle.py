@@ -15,6 +15,8 @@ from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.attempt_limits import ACCOUNT, ADDRESS, ORIGIN
 from tests.support.password_guesses import DAY, PROXY, WRONG, addresses, besiege, guess
 
+pytestmark = pytest.mark.one_store
+
 
 async def test_after_the_free_attempts_even_the_right_password_has_to_wait(app: App, email: str) -> None:
     for _ in range(ORIGIN.free):

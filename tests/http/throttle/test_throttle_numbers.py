@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.application import PASSWORD, App
 from tests.support.password_guesses import DAY, WRONG, addresses, guess
+
+pytestmark = pytest.mark.one_store
 
 
 async def test_five_attempts_at_an_account_from_one_address_are_free(app: App, email: str) -> None:

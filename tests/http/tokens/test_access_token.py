@@ -13,7 +13,7 @@ from tests.support.forged_tokens import HEADER, b64, claims_of, hs256, minted, u
 
 DAY = 86_400
 FAR = 10 * 365 * DAY
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 async def test_the_header_is_these_bytes(app: App) -> None:

@@ -17,6 +17,8 @@ from tests.support.accounts import Keys, keys_of
 from tests.support.application import App, running
 from tests.support.forged_tokens import HEADER, b64, claims_of, hs256, key_pair, rotate, unb64
 
+pytestmark = pytest.mark.one_store
+
 
 @pytest.fixture(scope="module")
 async def before(app: App) -> Keys:

@@ -13,7 +13,7 @@ from tests.support.application import PASSWORD, App, Reply
 from tests.support.forged_tokens import Purpose, b64, claims_of, minted
 
 Forge = Callable[[App, dict[str, Any], str], str]
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 def keys_in_headers() -> dict[str, str]:

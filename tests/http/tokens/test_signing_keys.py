@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.support.accounts import Keys, keys_of
 from tests.support.application import PASSWORD, App, running
 from tests.support.forged_tokens import HEADER, Purpose, b64, claims_of, hs256, rotate, signing_keys, unb64
 from tests.support.rows import rows
+
+pytestmark = pytest.mark.one_store
 
 DAY = 86_400
 

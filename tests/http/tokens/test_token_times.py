@@ -19,7 +19,7 @@ NOT_BEFORE: list[tuple[Any, bool]] = [
     (0, True), (-86_400, True), (SKEW, True), (SKEW + 1, False), (86_400, False), (10**12, False),
 ]  # fmt: skip
 WRONG = [True, False, 1.5, "0", "", [0], {}, -1, None]
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 
 @pytest.fixture(scope="module", params=["HS256", "ES256"])

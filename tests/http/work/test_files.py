@@ -18,6 +18,8 @@ from tests.support.faults import files_are_gone
 from tests.support.roles import HOLDERS, Permission, Role
 from tests.support.uploads import FILE_KINDS, data_folder, files_on_disk, narrow_files
 
+pytestmark = pytest.mark.one_store
+
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
 STARTS = {
     "image/jpeg": b"\xff\xd8\xff\xe0....",

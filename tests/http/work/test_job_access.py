@@ -12,6 +12,8 @@ from tests.support.jobs import a_file, a_template, do_step, job_at, log, moves, 
 from tests.support.roles import HOLDERS, Permission, Role
 from tests.support.team import Team, new_team
 
+pytestmark = pytest.mark.one_store
+
 NEVER = 2**31 - 1
 #: Every operation on one job: its document, what it needs, in which state it would be done, and its other variables.
 ACTS: dict[str, tuple[str, Permission, str, dict[str, Any]]] = {

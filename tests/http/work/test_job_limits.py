@@ -11,6 +11,8 @@ from tests.support.jobs import a_template, job_at, moves, new_job, read
 from tests.support.people import member
 from tests.support.team import Team
 
+pytestmark = pytest.mark.one_store
+
 
 @pytest.fixture(scope="module")
 async def template_id(team: Team) -> int:

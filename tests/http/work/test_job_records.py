@@ -15,6 +15,8 @@ from tests.support.people import member
 from tests.support.rows import rows
 from tests.support.team import Team
 
+pytestmark = pytest.mark.one_store
+
 NONE = dict.fromkeys(("text", "value", "unit", "choice", "boolean", "file"))
 #: What is given, and what comes back beside nulls.
 GOOD: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

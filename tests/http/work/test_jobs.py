@@ -16,6 +16,8 @@ from tests.support.people import Member, member
 from tests.support.team import Team, refusal
 from tests.support.templates import WAY, add_template, bring
 
+pytestmark = pytest.mark.one_store
+
 NOW = "2027-01-15T08:00:00.000Z"
 
 

@@ -10,6 +10,8 @@ from tests.support import jobs as j
 from tests.support.jobs import job_at, log, read
 from tests.support.team import Team
 
+pytestmark = pytest.mark.one_store
+
 #: What can be tried on a job that exists: the document and its other variables.
 TRIES: dict[str, tuple[str, dict[str, Any]]] = {
     "update": (j.UPDATE, {"input": {"name": "Other"}}),

@@ -30,6 +30,8 @@ from tests.support.pictures import Picture
 from tests.support.routes import ROUTES, filled
 from tests.support.team import Team, new_team
 
+pytestmark = pytest.mark.one_store
+
 ROLES = ("Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer")
 #: Written down here and not read from the code, which it checks.
 TABLE = """
@@ -135,7 +137,7 @@ ROUTES_FOR_ALL = {
     ("DELETE", f"{_FACTORS}/trusted/{{id}}"), ("POST", f"{_PASSKEYS}/options"), ("POST", _PASSKEYS),
     ("PATCH", f"{_PASSKEYS}/{{id}}"), ("DELETE", f"{_PASSKEYS}/{{id}}"), ("POST", "/api/client/auth/reauthenticate"),
     ("POST", "/api/client/auth/reauthenticate/options"), ("POST", "/api/client/auth/reauthenticate/provider"),
-    ("POST", "/api/client/graphql"), ("GET", "/api/client/graphql"),
+    ("POST", "/api/client/graphql"), ("GET", "/api/client/graphql"), ("GET", "/api/client/graphql/schema.graphql"),
 }  # fmt: skip
 NEVER = 2**31 - 1
 

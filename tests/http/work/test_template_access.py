@@ -12,6 +12,8 @@ from tests.support.roles import HOLDERS, Permission, Role
 from tests.support.team import Team, new_team
 from tests.support.templates import add_template, moves, read, template_at
 
+pytestmark = pytest.mark.one_store
+
 STEPS = [{"title": "Stolen"}]
 #: Every operation on one thing: its document, what it needs, whether its id is a template's, and the other variables.
 ACTS: dict[str, tuple[str, Permission, bool, dict[str, Any]]] = {

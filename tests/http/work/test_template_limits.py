@@ -10,6 +10,8 @@ from tests.support import templates as t
 from tests.support.team import Team
 from tests.support.templates import add_template, moves, read, template_at
 
+pytestmark = pytest.mark.one_store
+
 
 async def count(team: Team) -> int:
     return int((await team.ask("Viewer", "{ templatesPage { total } }"))["total"])

@@ -11,6 +11,8 @@ from tests.support.application import App
 from tests.support.team import Team, new_team
 from tests.support.templates import add_template, bring, moves, read, template_at
 
+pytestmark = pytest.mark.one_store
+
 
 async def test_a_new_template_has_a_draft(app: App) -> None:
     team = await new_team(app)

@@ -12,6 +12,8 @@ from tests.support.application import App
 from tests.support.roles import ROLES
 from tests.support.team import Team, new_team
 
+pytestmark = pytest.mark.one_store
+
 FIRST: list[dict[str, Any]] = [
     {"title": "Close the valve"},
     {"title": "Read the gauge", "instructions": "In bar.", "requiresEvidence": True},

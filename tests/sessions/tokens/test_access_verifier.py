@@ -10,15 +10,14 @@ import json
 import pytest
 
 from manifest_auth.errors import InvalidToken
-from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.runtime.recent import ENTRY_BYTES
+from manifest_auth.sessions.tokens import Purpose, VerifiedTokens, access
 from tests.support.accounts import keys_of
 from tests.support.application import App
 from tests.support.attempt_limits import token_of_length
 from tests.support.envelope import check_refusal
 from tests.support.forged_tokens import claims_of, minted
 from tests.support.system_admins import another, signed_in_admin
-
-MOST = 20_000
 
 
 async def test_a_token_of_8_kib_is_read_and_one_character_more_is_not(app: App) -> None:
@@ -32,15 +31,21 @@ async def test_a_token_of_8_kib_is_read_and_one_character_more_is_not(app: App) 
     check_refusal(await app.me(make(8193)), 401, "INVALID_TOKEN")
 
 
-async def test_no_more_than_20000_tokens_are_remembered_and_the_oldest_go(app: App) -> None:
-    verified, claims = app.services.verified, claims_of((await keys_of(app)).token)
-    tokens = [minted(app, {**claims, "jti": f"one-{number}"}) for number in range(MOST + 5)]
+async def test_what_is_remembered_takes_so_many_bytes_and_what_is_used_stays(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = claims_of((await keys_of(app)).token)
+    tokens = [minted(app, {**claims, "jti": f"one-{number}"}) for number in range(40)]
+    monkeypatch.setattr(access, "MOST_BYTES", 20 * (len(tokens[0]) + ENTRY_BYTES))
+    verified = VerifiedTokens(app.services.keys, app.services.settings.issuer, app.services.metrics)
     for token in tokens:
+        await verified.verify(Purpose.ACCESS, tokens[0], app.clock.ms)
         await verified.verify(Purpose.ACCESS, token, app.clock.ms)
     remembered = [verified.knows(token) for token in tokens]
-    assert remembered == [False] * 5 + [True] * MOST
-    assert (await app.me(tokens[0])).status == 200  # what is forgotten is verified again
-    assert [verified.knows(token) for token in (tokens[0], tokens[5], tokens[6])] == [True, False, True]
+    assert remembered[0]
+    assert remembered[-9:] == [True] * 9
+    assert 10 <= sum(remembered) <= 22
+    assert (await verified.verify(Purpose.ACCESS, tokens[1], app.clock.ms)).client == claims["client"]  # verified again
 
 
 async def test_what_was_refused_is_not_remembered(app: App) -> None:

@@ -105,13 +105,18 @@ def get_locked(unit: SystemUnit, admin_id: int) -> Admin:
     return unit.one(_LOCKED, id=admin_id)  # admins are never deleted
 
 
+def check_username(username: str) -> None:
+    """Raises ValidationError."""
+    if not 1 <= len(username) <= 64 or username != username.strip():
+        raise ValidationError(details=[("username", "1 to 64 characters, no space around")])
+    check_name(username, "username")
+
+
 def create(unit: SystemUnit, username: str, password_hash: str, now: int) -> int:
     """The new admin's id; a setup code is void from then on. Raises ValidationError, Conflict when the name is
     taken."""
     setup_code.void(unit)
-    if not 1 <= len(username) <= 64 or username != username.strip():
-        raise ValidationError(details=[("username", "1 to 64 characters, no space around")])
-    check_name(username, "username")
+    check_username(username)
     if find(unit, username):
         raise Conflict("A system admin of this name exists")
     return unit.one(

@@ -51,10 +51,10 @@ def added(
     return recovery_codes.make(unit, random, user_id, now) if not before else ()
 
 
-def check_removable(mask: int, roles: int, settings: TenantSettings, kind: Kind) -> None:
+def check_removable(left: Kind, roles: int, settings: TenantSettings) -> None:
     """Raises Conflict where the last factor of a user with these ``roles`` would go, and the client's policy requires
-    one. ``mask``: the user's factors."""
-    if not mask & ~kind and tenants.is_required(settings, roles):
+    one. ``left``: the factors that stay, and work."""
+    if not left and tenants.is_required(settings, roles):
         raise Conflict("Your organisation requires a second factor: add another one first")
 
 

@@ -38,6 +38,7 @@ _OWN = _P.user_id == bindparam("of_user")
 _LIST = tenant_scoped(_ALL.where(_OWN).order_by(_P.created_at, _P.id).limit(MOST), Passkey)
 _GET = tenant_scoped(_ALL.where(_OWN, _P.id == bindparam("of_id")), Passkey)
 _COUNT = tenant_scoped(select(func.count()).select_from(passkeys).where(_OWN), int)
+_COUNT_OF = tenant_scoped(select(func.count()).select_from(passkeys).where(_OWN, _P.rp_id == bindparam("of_rp")), int)
 _FIND = cross_tenant(
     _ALL.where(_P.credential_id == bindparam("credential_id")),
     Passkey,
@@ -71,6 +72,11 @@ def list_all(unit: TenantUnit, user_id: int) -> list[Passkey]:
 
 def count(unit: TenantUnit, user_id: int) -> int:
     return unit.one(_COUNT, of_user=user_id)
+
+
+def count_of(unit: TenantUnit, user_id: int, rp_id: str) -> int:
+    """How many of them were made for this RP ID."""
+    return unit.one(_COUNT_OF, of_user=user_id, of_rp=rp_id)
 
 
 def find(unit: SystemUnit, credential_id: str) -> Passkey | None:

@@ -24,6 +24,7 @@ from manifest_auth.accounts.users.users import (
     LISTING,
     User,
     change,
+    check,
     create,
     factor_due,
     find,

@@ -17,6 +17,7 @@ from manifest_auth.licence import SeatCounter
 from manifest_auth.permissions import Role
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped
 from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_email, check_name, email_key
 from manifest_auth.text.languages import Language
 
@@ -200,8 +201,7 @@ def create(
 ) -> User:
     """Creates a user. ``counter``: counts the licence's seats. Raises ValidationError, Conflict when the address is
     taken in this tenant, NoSeat."""
-    check_email(email)
-    _check_names(first_name, last_name, title)
+    check(email, first_name, last_name, title)
     counter.seat(unit, 0, roles)  # first, so that a transaction that waits for it holds no other lock
     if find_by_email(unit, email):
         raise Conflict("A user with this e-mail exists")
@@ -234,11 +234,10 @@ def change(
 ) -> User:
     """Changes address and names; a new address is not verified. Raises ValidationError, Conflict when it is taken in
     this tenant."""
-    _check_names(first_name, last_name, title)
+    check(email if email != user.email else None, first_name, last_name, title)
     proved_at = user.email_proved_at if email == user.email else None
     about = user.description if description is None else description
     if email != user.email:
-        check_email(email)
         other = find_by_email(unit, email)
         if other is not None and other.id != user.id:
             raise Conflict("A user with this e-mail exists")
@@ -272,6 +271,13 @@ def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:
     unit.change(_SIGNED_IN, id=user_id, now=now)
 
 
-def _check_names(first_name: str, last_name: str, title: str) -> None:
-    for text, field in ((first_name, "firstName"), (last_name, "lastName"), (title, "title")):
-        check_name(text, field)
+def check(email: str | None, first_name: str, last_name: str, title: str) -> None:
+    """Checks address and names; ``email``: None for one that stays as it is. Raises ValidationError that names all that
+    are wrong."""
+    with AllWrong() as each:
+        if email is not None:
+            with each:
+                check_email(email)
+        for field, text in (("firstName", first_name), ("lastName", last_name), ("title", title)):
+            with each:
+                check_name(text, field)

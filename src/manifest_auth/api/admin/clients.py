@@ -17,6 +17,7 @@ from manifest_auth.operations import client_lifecycle, client_settings
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import StoredSettings, Tenant, TenantSettingsChange
+from manifest_auth.text.all_wrong import AllWrong
 
 Name = Annotated[str, Meta(min_length=1, max_length=client_lifecycle.LONGEST_NAME)]
 _NOTHING_NEW = TenantSettingsChange()
@@ -68,7 +69,11 @@ def _data(tenant: Tenant) -> ClientData:
 async def _create(ctx: RequestContext, call: Call[ClientBody]) -> ClientData:
     body = call.body
     settings = tenants.apply_change(StoredSettings(), body.settings, by_admin=True)
-    client_settings.check(ctx, settings, _MEMBER)
+    with AllWrong() as each:
+        with each:
+            client_lifecycle.check(body.identifier, body.name, settings)
+        with each:
+            client_settings.check(ctx, settings, _MEMBER)
     return _data(
         await ctx.services.store.write(
             lambda unit: client_lifecycle.create(unit, ctx, body.identifier, body.name, settings)

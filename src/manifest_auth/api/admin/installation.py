@@ -16,6 +16,7 @@ from manifest_auth.operations.installation_settings import InstallationSettings
 from manifest_auth.runtime.settings import variable
 from manifest_auth.services import RequestContext
 from manifest_auth.store.migrate import HEAD
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import when
 
 
@@ -115,12 +116,16 @@ def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, st
     given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
     if not given:
         raise ValidationError("Name a setting to change: secondFactorRequired or adminAddresses")
-    for name, setting in _ENVIRONMENT.items():
-        if name in given and given[name] != getattr(ctx.services.settings, setting):
-            wire = InstallationBody.__struct_encode_fields__[InstallationBody.__struct_fields__.index(name)]
-            raise ValidationError(details=[(wire, f"Is set in the environment: {variable(setting)}")])
-    networks = given.get("admin_addresses")
-    stored = None if networks is None else installation_settings.stored_form(networks)
+    networks, stored = given.get("admin_addresses"), None
+    with AllWrong() as each:
+        for name, setting in _ENVIRONMENT.items():
+            with each:
+                if name in given and given[name] != getattr(ctx.services.settings, setting):
+                    wire = InstallationBody.__struct_encode_fields__[InstallationBody.__struct_fields__.index(name)]
+                    raise ValidationError(details=[(wire, f"Is set in the environment: {variable(setting)}")])
+        if networks is not None:
+            with each:
+                stored = installation_settings.stored_form(networks)
     return given.get("second_factor_required"), stored
 
 

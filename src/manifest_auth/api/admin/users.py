@@ -22,6 +22,7 @@ from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
+from manifest_auth.text.all_wrong import AllWrong
 
 Email = Annotated[str, Meta(min_length=3, max_length=254)]
 Text = Annotated[str, Meta(max_length=100)]
@@ -124,14 +125,19 @@ def _user(user: User, pending: str | None) -> UserData:
 async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
     body, services = call.body, ctx.services
     tenant = await services.store.read(lambda unit: tenants.get_named(unit, call.path["client"]))
-    stored = await password_rules.first_hash(
-        services.hasher,
-        or_none(body.password),
-        or_none(body.password_hash),
-        tenants.settings_of(tenant.settings).password,
-        (body.email, body.first_name, body.last_name, tenant.identifier),
-    )
     draft = Draft(body.email, mask_of(body.roles), body.first_name, body.last_name, body.title)
+    stored: str | None = None
+    with AllWrong() as each:
+        with each:
+            accounts.check(draft)
+        with each:
+            stored = await password_rules.first_hash(
+                services.hasher,
+                or_none(body.password),
+                or_none(body.password_hash),
+                tenants.settings_of(tenant.settings).password,
+                (body.email, body.first_name, body.last_name, tenant.identifier),
+            )
     bound = services.store.of(tenant.id)
     return _user(await bound.write(lambda unit: accounts.add(unit, ctx, services.account_tools, draft, stored)), None)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from manifest_auth.audit import AuditEventsData, AuditFilters, AuditQuery, Format, event_filter, page, position_of, wire
-from manifest_auth.errors import ValidationError
+from manifest_auth.errors import ReauthenticationRequired, ValidationError
 from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, stream
 from manifest_auth.operations import export_audit
 from manifest_auth.permissions import Permission
@@ -41,10 +41,12 @@ async def _export(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return stream(parts, None, headers, _POLICY)
 
 
+_SENDS = ("text/csv", "application/jsonl")
 _BASE = "/api/client/audit"
 ROUTES = (
     Route("GET", _BASE, _list, Access.CLIENT, "The audit trail of your client",
           permission=Permission.AUDIT_READ, query=AuditQuery, refusals=(ValidationError,)),
     Route("GET", f"{_BASE}/export", _export, Access.CLIENT, "The audit trail of your client as a file",
-          permission=Permission.AUDIT_READ, query=ExportQuery, sends=True, refusals=(ValidationError,)),
+          permission=Permission.AUDIT_READ, query=ExportQuery, sends=_SENDS,
+          refusals=(ValidationError, ReauthenticationRequired)),
 )  # fmt: skip

@@ -54,8 +54,8 @@ def _routes(kind: Kind[Any, Any]) -> Iterator[Route]:
                 return await step.begin_after_provider(ctx, due, call.head)
             return redirect_outcome(ctx, outcome, 302, clear_flow_cookie(ctx, flow, cross_site=kind.cross_site))
 
-        yield Route("GET", path, end, Access.OPEN, summary, status=302, query=CallbackQuery, refusals=END_REFUSALS,
-                    refused=failed.page_or_envelope)  # fmt: skip
+        yield Route("GET", path, end, Access.OPEN, summary, status=302, redirects=(303,), query=CallbackQuery,
+                    refusals=END_REFUSALS, refused=failed.page_or_envelope)  # fmt: skip
 
 
 ROUTES = tuple(route for kind in KINDS.values() for route in _routes(kind))

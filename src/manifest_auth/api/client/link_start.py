@@ -81,5 +81,5 @@ ROUTES = (
           refusals=(ValidationError, InvalidToken, Forbidden, NotFound, SsoFailed, ProviderUnavailable)),
     Route("GET", saml_requests.FORM, _form, Access.OPEN,
           "The page that posts a request to a provider, see `link/start`", query=FormQuery,
-          refusals=(ValidationError, SsoFailed)),
+          sends=("text/html",), refusals=(ValidationError, SsoFailed)),
 )  # fmt: skip

@@ -57,7 +57,7 @@ from manifest_auth.sign_in.providers.provider_choice import StartRequest, choose
 from manifest_auth.sign_in.providers.provider_flow import Outcome
 from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
 from manifest_auth.store import SystemUnit
-from manifest_auth.text.models import convert
+from manifest_auth.text.models import convert, from_texts
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 
 _METADATA: Header = (b"content-type", b"application/samlmetadata+xml; charset=utf-8")
@@ -86,6 +86,13 @@ class StartQuery(msgspec.Struct, frozen=True, rename="camel"):
 class SamlBody(msgspec.Struct, frozen=True, rename="camel"):
     saml_response: Annotated[str, Meta(min_length=1, max_length=480 * 1024)]
     relay_state: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class SamlForm(msgspec.Struct, frozen=True):
+    """What a provider's page posts."""
+
+    SAMLResponse: str
+    RelayState: str = ""
 
 
 class MetadataQuery(msgspec.Struct, frozen=True):
@@ -201,7 +208,8 @@ def _start(kind: Kind[Any, Any]) -> Route:
             return redirect(beginning.address, headers=headers)
         return page(*beginning.page, headers=headers)
 
-    return Route("GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery,
+    sends = ("text/html",) if kind.cross_site else ()
+    return Route("GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery, sends=sends,
                  refusals=_START_REFUSALS, refused=failed.page_or_envelope)  # fmt: skip
 
 
@@ -213,10 +221,10 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
     if kind == _FORM:
         if call.head.content_encoding not in (None, "", "identity"):
             raise UnsupportedMediaType()
-        fields = parse_form(call.body)
-        if not fields.get("SAMLResponse"):
+        form = from_texts(parse_form(call.body), SamlForm)
+        if not form.SAMLResponse:
             raise ValidationError(details=[("SAMLResponse", "Required")])
-        received = ReceivedResponse(fields["SAMLResponse"], fields.get("RelayState", ""), client)
+        received = ReceivedResponse(form.SAMLResponse, form.RelayState, client)
         failed.note(ctx, Tried(client or "", "", received.relay_state))
         try:
             flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(ctx, call.head))
@@ -276,11 +284,12 @@ ROUTES = (
     *(_start(kind) for kind in KINDS.values() if kind.start),
     Route("POST", saml_settings.START, _saml_response, Access.OPEN,
           "Sign in with a SAML response: JSON, or the provider's form post", body=SamlBody, data=SignInData,
-          limit=SAML_LIMIT, raw=True, query=ClientQuery, refusals=(*END_REFUSALS, RateLimited, Overloaded),
+          limit=SAML_LIMIT, raw=True, ignore_unknown=True, also_form=SamlForm, redirects=(303,), query=ClientQuery,
+          refusals=(*END_REFUSALS, RateLimited, Overloaded),
           refused=failed.page_or_envelope),
     Route("GET", f"{saml_settings.START}/metadata", _saml_metadata, Access.OPEN, "This server's SAML metadata for a "
                                                                                  "client",
-          query=MetadataQuery, refusals=(ValidationError, NotFound)),
+          query=MetadataQuery, sends=("application/samlmetadata+xml",), refusals=(ValidationError, NotFound)),
     Route("POST", f"{_BASE}/exchange", _exchange, Access.OPEN, "Get tokens for a one-time code",
           limit=AUTH_LIMIT, refusals=(SsoFailed, AccountDisabled, Forbidden)),
 )  # fmt: skip

@@ -24,6 +24,7 @@ from manifest_auth.audit import (
 from manifest_auth.audit.chain_walk import Link
 from manifest_auth.errors import ValidationError
 from manifest_auth.services import RequestContext
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import parse_time
 
 _ORDERS = {"NEWEST": NEWEST_FIRST, "OLDEST": OLDEST_FIRST}
@@ -51,14 +52,18 @@ class _Asked(NamedTuple):
 
 
 def _event_filter(given: dict[str, Any], order: str) -> EventFilter:
-    """Raises ValidationError."""
+    """Raises ValidationError that names all members that are wrong."""
     filters = {name: value for name, value in (given.get("filter") or {}).items() if value is not None}
-    for name, field in (("since", "filter.since"), ("until", "filter.until")):
-        if name in filters:
-            filters[name] = parse_time(filters[name], field)
-    event_named(filters.get("event", ""), "filter.event")
-    if "userId" in filters:
-        filters["user"] = user_named(arguments.number(filters.pop("userId"), "filter.userId"))
+    with AllWrong() as each:
+        for name, field in (("since", "filter.since"), ("until", "filter.until")):
+            if name in filters:
+                with each:
+                    filters[name] = parse_time(filters[name], field)
+        with each:
+            event_named(filters.get("event", ""), "filter.event")
+        if "userId" in filters:
+            with each:
+                filters["user"] = user_named(arguments.number(filters.pop("userId"), "filter.userId"))
     return EventFilter(**filters, order=order)
 
 

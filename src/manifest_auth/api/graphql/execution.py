@@ -17,7 +17,7 @@ import orjson
 from graphql import ExecutionResult, FieldNode, GraphQLError, OperationType, execute
 
 from manifest_auth.api.graphql import cost, limits, plan
-from manifest_auth.api.graphql.documents import MAX_ERRORS, Documents
+from manifest_auth.api.graphql.documents import Documents
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.api.graphql.wire import GRAPHQL, PATH, in_graphql, media_type
 from manifest_auth.errors import MethodNotAllowed, Overloaded, Refusal, ValidationError
@@ -27,6 +27,7 @@ from manifest_auth.http.body import parse as parse_body
 from manifest_auth.http.routes import query_values
 from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable
+from manifest_auth.text.models import MOST
 
 DEADLINE_S = 5.0
 
@@ -65,13 +66,17 @@ def _from_members(members: Any) -> _Request:
         raise ValidationError("The body must be one JSON object; batches are not supported")
     query, operation = members.get("query"), members.get("operationName")
     variables, extensions = members.get("variables"), members.get("extensions")
+    wrong = []
     if not isinstance(query, str) or not query:
-        raise ValidationError(details=[("query", "Must be a text")])
+        wrong.append(("query", "Must be a text"))
     if operation is not None and not isinstance(operation, str):
-        raise ValidationError(details=[("operationName", "Must be a text")])
+        wrong.append(("operationName", "Must be a text"))
     for name, value in (("variables", variables), ("extensions", extensions)):
         if value is not None and not isinstance(value, dict):
-            raise ValidationError(details=[(name, "Must be an object")])
+            wrong.append((name, "Must be an object"))
+    if wrong:
+        raise ValidationError(details=wrong)
+    assert isinstance(query, str)
     return _Request(query, operation, variables)
 
 
@@ -103,7 +108,7 @@ async def _run(ctx: RequestContext, head: Head, request: _Request, *, by_get: bo
         context_value=ctx,
         variable_values=request.variables,
         operation_name=request.operation,
-        max_coercion_errors=MAX_ERRORS,
+        max_coercion_errors=MOST,
         hide_suggestions=not introspects,
         is_awaitable=_is_awaitable,  # only coroutines and futures of loaders: the general check costs twice as much
     )

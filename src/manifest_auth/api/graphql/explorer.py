@@ -37,5 +37,5 @@ async def _explorer(ctx: RequestContext, _call: Call[None]) -> Answer[None]:
 
 ROUTES = (
     Route("GET", "/explorer", _explorer, Access.OPEN, "Try GraphQL in a browser; where introspection is on",
-          refusals=(NotFound,)),
+          refusals=(NotFound,), sends=("text/html",)),
 )  # fmt: skip

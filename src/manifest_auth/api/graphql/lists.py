@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from manifest_auth.api.graphql import arguments
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, Listing
+from manifest_auth.text.all_wrong import AllWrong
 
 R = TypeVar("R")
 
@@ -21,6 +22,14 @@ class Paged(NamedTuple):
     items: list[Any]
     next_cursor: str | None
     read_total: Callable[[], Any]
+
+
+class _Asked(NamedTuple):
+    """A page of a list."""
+
+    first: int
+    after: str
+    order: str
 
 
 class ListOf(Generic[R]):
@@ -35,14 +44,14 @@ class ListOf(Generic[R]):
 
     async def items(self, _source: Any, info: Any, **given: Any) -> list[R]:
         """Resolver of the plain list."""
-        rows, _ = await self._read(info.context, given, self._narrowed(given))
+        rows, _ = await self._read(info.context, *self._asked(given))
         return rows
 
     async def page(self, _source: Any, info: Any, **given: Any) -> Paged:
         """Resolver of the page type."""
         ctx: RequestContext = info.context
-        filters = self._narrowed(given)
-        rows, next_cursor = await self._read(ctx, given, filters)
+        asked, filters = self._asked(given)
+        rows, next_cursor = await self._read(ctx, asked, filters)
 
         async def read_total() -> int:
             return await ctx.store.read(lambda unit: self._chosen(filters).total(unit, filters))
@@ -52,9 +61,18 @@ class ListOf(Generic[R]):
     def _narrowed(self, given: dict[str, Any]) -> Filters:
         return self._filters({name: value for name, value in (given.get("filter") or {}).items() if value is not None})
 
-    async def _read(self, ctx: RequestContext, given: dict[str, Any], filters: Filters) -> tuple[list[R], str | None]:
-        first, after, order = arguments.size(given.get("first")), given.get("after") or "", given.get("sort") or "ID"
-        return await ctx.store.read(lambda unit: self._chosen(filters).read(unit, first, after, order, filters))
+    def _asked(self, given: dict[str, Any]) -> tuple[_Asked, Filters]:
+        """Raises ValidationError that names all arguments that are wrong."""
+        first, filters = 0, Filters()
+        with AllWrong() as each:
+            with each:
+                first = arguments.size(given.get("first"))
+            with each:
+                filters = self._narrowed(given)
+        return _Asked(first, given.get("after") or "", given.get("sort") or "ID"), filters
+
+    async def _read(self, ctx: RequestContext, asked: _Asked, filters: Filters) -> tuple[list[R], str | None]:
+        return await ctx.store.read(lambda unit: self._chosen(filters).read(unit, *asked, filters))
 
     def _chosen(self, filters: Filters) -> Listing[R]:
         return self._listing if isinstance(self._listing, Listing) else self._listing(filters)

@@ -19,7 +19,8 @@ _INTRO = """\
 `POST /api/client/graphql` with an access token or the session cookie, as the
 [GraphQL-over-HTTP](https://graphql.github.io/graphql-over-http/draft/) specification says. Everything is inside the
 client of the signed-in user: an id of another client is answered with `NOT_FOUND`, like one that never existed. Try it
-at `/explorer`, where introspection is on (`MANIFEST_INTROSPECTION`).
+at `/explorer`, where introspection is on (`MANIFEST_INTROSPECTION`). The schema below is always at
+`/api/client/graphql/schema.graphql`, for every signed-in user: [clients made by generators](generated-clients.md).
 
 ```sh
 curl -s http://127.0.0.1:8080/api/client/graphql -H "Authorization: Bearer $TOKEN" \\

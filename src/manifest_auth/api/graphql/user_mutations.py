@@ -18,30 +18,43 @@ from manifest_auth.operations import manage_users
 from manifest_auth.operations.manage_users import Entered
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.services import RequestContext
-from manifest_auth.text.canonical import check_line, check_prose
+from manifest_auth.text.all_wrong import AllWrong
+from manifest_auth.text.canonical import check_email, check_line, check_prose
 
 EMAIL_LIMIT, NAME_LIMIT, DESCRIPTION_LIMIT = 254, 100, 2000
-#: Wire name of an input's member, the parameter's name, and the limit.
-_LINES = (
-    ("firstName", "first_name", NAME_LIMIT),
-    ("lastName", "last_name", NAME_LIMIT),
-    ("title", "title", NAME_LIMIT),
-)
+#: The parameter's name of each member of an input.
+_MEMBERS = {
+    "email": "email",
+    "firstName": "first_name",
+    "lastName": "last_name",
+    "title": "title",
+    "description": "description",
+}
+_LINES = ("first_name", "last_name", "title")
 
 
 def _checked_members(members: dict[str, Any]) -> dict[str, str]:
-    """The members of an input, checked; null counts as left out. Raises ValidationError."""
-    found = {}
-    if members.get("email") is not None:
-        if len(members["email"]) > EMAIL_LIMIT:
-            raise ValidationError(details=[("email", f"At most {EMAIL_LIMIT} characters")])
-        found["email"] = members["email"]
-    for wire, name, most in _LINES:
-        if members.get(wire) is not None:
-            found[name] = check_line(members[wire], wire, most, empty=True)
-    if members.get("description") is not None:
-        found["description"] = check_prose(members["description"], "description", DESCRIPTION_LIMIT)
+    """The members of an input, checked; null counts as left out. Raises ValidationError that names all that are
+    wrong."""
+    found = {name: members[wire] for wire, name in _MEMBERS.items() if members.get(wire) is not None}
+    with AllWrong() as each:
+        if "email" in found:
+            with each:
+                _check_length(found["email"])
+                check_email(found["email"])
+        for wire, name in _MEMBERS.items():
+            if name in found and name in _LINES:
+                with each:
+                    check_line(found[name], wire, NAME_LIMIT, empty=True)
+        if "description" in found:
+            with each:
+                check_prose(found["description"], "description", DESCRIPTION_LIMIT)
     return found
+
+
+def _check_length(email: str) -> None:
+    if len(email) > EMAIL_LIMIT:
+        raise ValidationError(details=[("email", f"At most {EMAIL_LIMIT} characters")])
 
 
 def _roles(names: Sequence[str]) -> int:
@@ -52,7 +65,15 @@ def _roles(names: Sequence[str]) -> int:
 
 
 def _draft(members: dict[str, Any]) -> Draft:
-    return Draft(roles=_roles(members["roles"]), **_checked_members(members))
+    found: dict[str, str] = {}
+    roles = 0
+    with AllWrong() as each:
+        with each:
+            found = _checked_members(members)
+        with each:
+            roles = _roles(members["roles"])
+            accounts.check_roles(roles)
+    return Draft(roles=roles, **found)
 
 
 def _with_link(entered: Entered) -> User:

@@ -18,6 +18,7 @@ from manifest_auth.sign_in.providers.kinds import KINDS, settings_of
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import directories, domains
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_name
 from manifest_auth.text.models import convert
 
@@ -74,12 +75,21 @@ async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
     """Validates a body, and makes the key that SAML needs, outside of a transaction. ``client``: its identifier. Raises
     ValidationError."""
     step_up.check(ctx, Act.PROVIDERS)
-    draft = draft_of(body)
-    settings = merged(None, draft)
-    kind = KINDS[settings.own.kind]
-    kind.check_here(ctx.services, settings.own)
     name: str = body.name
-    display_name = check_name(draft.members.get("displayName") or name, "displayName")
+    shown = "" if body.display_name is msgspec.UNSET else body.display_name
+    draft, settings, display_name = None, None, ""
+    with AllWrong() as each:
+        with each:
+            providers.check_provider_name(name)
+        with each:
+            display_name = check_name(shown or name, "displayName")
+        with each:
+            draft = draft_of(body)
+            settings = merged(None, draft)
+            KINDS[settings.own.kind].check_here(ctx.services, settings.own)
+    assert draft is not None
+    assert settings is not None
+    kind = KINDS[settings.own.kind]
     pair = await kind.new_key(ctx, _key_name(client, name))
     secrets = _with_key(Secrets(client_secret=draft.secret), pair) if pair else Secrets(client_secret=draft.secret)
 
@@ -103,12 +113,17 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
     step_up.check(ctx, Act.PROVIDERS)
     services = ctx.services
     before = providers.get(unit, name, lock=True)
-    settings = merged(before, draft)
-    KINDS[before.kind].check_here(services, settings.own)
-    display_name = check_name(draft.members.get("displayName") or before.display_name, "displayName")
+    secrets = providers.open_secrets(services.sealer, before)
+    settings, display_name = None, ""
+    with AllWrong() as each:
+        with each:
+            display_name = check_name(draft.members.get("displayName") or before.display_name, "displayName")
+        with each:
+            settings = merged(before, draft)
+            KINDS[before.kind].check_here(services, settings.own)
+    assert settings is not None
     confirms = by_admin and draft.is_about_people
     after = providers.change(unit, before, display_name, settings, by_admin=confirms, now=ctx.now)
-    secrets = providers.open_secrets(services.sealer, before)
     elsewhere = settings.own.secret_for != settings_of(before).own.secret_for
     if secrets.client_secret is not None and elsewhere and not draft.has_secret:
         # Otherwise a User Admin, who cannot read the secret, could point the provider to an own server and receive it.

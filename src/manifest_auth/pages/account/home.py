@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -31,13 +31,15 @@ from manifest_auth.store import TenantUnit
 
 class EventView(msgspec.Struct, frozen=True):
     """``at``: the last time, of ``times`` in a row that were alike. ``text``, ``method``: messages of the catalogue;
-    ``is_bad``: it may be someone else's doing; ``by_others``: by those who manage accounts; ``email``: the address that
-    it is about; ``roles``: messages, those that the user has since."""
+    ``is_bad``: it may be someone else's doing; ``by_others``: by those who manage accounts; ``by``: address of the one
+    of them who is a user of the client; ``email``: the address that it is about; ``roles``: messages, those that the
+    user has since."""
 
     at: int
     text: str
     is_bad: bool
     by_others: bool
+    by: str
     address: str
     method: str = ""
     email: str = ""
@@ -71,8 +73,8 @@ class HomeView(AccountView, frozen=True, kw_only=True):
     language: str
 
 
-def _event(one: Happened, own: str) -> EventView:
-    """``own``: the user, as the trail names an actor."""
+def _event(one: Happened, own: str, managers: Mapping[str, str]) -> EventView:
+    """``own``: the user, as the trail names an actor; ``managers``: addresses of other users by the same names."""
     text, is_bad = words.EVENTS[Event(one.event)]
     after = one.detail.get("after")
     roles = one.detail.get("after") if isinstance(after, list) else ()
@@ -82,6 +84,7 @@ def _event(one: Happened, own: str) -> EventView:
         text=text,
         is_bad=is_bad,
         by_others=one.actor not in (own, ANONYMOUS.actor),
+        by=managers.get(one.actor, ""),
         address=one.address,
         method=words.method(str(one.detail["method"])) if "method" in one.detail else "",
         email=str(after["email"]) if isinstance(after, dict) and after.get("email") else "",
@@ -106,10 +109,18 @@ async def _home(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
     return await shown(ctx, lambda unit: _view(unit, ctx, since))
 
 
+def _managers(unit: TenantUnit, events: Iterable[Happened], own: int) -> dict[str, str]:
+    """Addresses of the other users who did something, by their names in the trail."""
+    named = {one.actor.partition(":") for one in events}
+    ids = sorted({int(number) for kind, _, number in named if kind == "user" and number.isdigit()} - {own})
+    return {f"user:{user.id}": user.email for user in users.get_many(unit, ids)} if ids else {}
+
+
 def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> HomeView:
     user, me = users.get(unit, ctx.user.user_id), ctx.user
     before = (since.since, Event.SIGNED_IN.value)  # the sign-in of the last time itself is nothing new
-    events = _together(_event(one, me.actor) for one in since.events if (one.at, one.event) != before)
+    managers = _managers(unit, since.events, me.user_id)
+    events = _together(_event(one, me.actor, managers) for one in since.events if (one.at, one.event) != before)
     return HomeView(
         name=f"{user.first_name} {user.last_name}".strip(),
         email=user.email,

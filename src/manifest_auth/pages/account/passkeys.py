@@ -45,24 +45,27 @@ class PasskeyForm(msgspec.Struct, frozen=True):
 
 
 class PasskeyView(msgspec.Struct, frozen=True):
-    """Times in milliseconds since 1970; ``used_at``: 0 for never. ``is_synced``: copied to other devices."""
+    """Times in milliseconds since 1970; ``used_at``: 0 for never. ``is_synced``: copied to other devices; ``is_void``:
+    made for a former address; ``stays``: it is the last factor that works, and one is required."""
 
     id: str
     name: str
     made_at: int
     used_at: int
     is_synced: bool
+    is_void: bool
+    stays: bool
 
 
 class PasskeysView(AccountView, frozen=True, kw_only=True):
     """``is_off``: browsers make none at this address; ``may_add``: the client lets its users have them, and there may
-    be one more; ``stays``: the only one is the last factor, and one is required."""
+    be one more; ``accepted``: those that work, for the browser, as JSON; empty for nothing to say."""
 
     passkeys: tuple[PasskeyView, ...]
     is_off: bool
     is_allowed: bool
     may_add: bool
-    stays: bool
+    accepted: str
     most: int = passkey_rows.MOST
 
 
@@ -94,17 +97,26 @@ async def _again(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | Ans
 
 async def _list(ctx: RequestContext, done: str = "") -> View:
     found, is_off = await own.look(ctx), bool(why_no_passkeys(ctx.services.settings))
+    accepted = await passkeys.accepted(ctx)
     is_allowed = "passkey" in found.methods
     view = PasskeysView(
         said=done,
         passkeys=tuple(
-            PasskeyView(row.id, row.name, row.created_at, row.last_used_at or 0, bool(row.backup_state))
+            PasskeyView(
+                id=row.id,
+                name=row.name,
+                made_at=row.created_at,
+                used_at=row.last_used_at or 0,
+                is_synced=bool(row.backup_state),
+                is_void=not is_off and row.rp_id != found.rp_id,
+                stays=found.stays(row.id),
+            )
             for row in found.passkeys
         ),
         is_off=is_off,
         is_allowed=is_allowed,
         may_add=is_allowed and not is_off and len(found.passkeys) < passkey_rows.MOST,
-        stays=found.is_last,
+        accepted=passkey.as_json(accepted) if accepted is not None else "",
     )
     return View(view, brand=brands.of_user(ctx.user))
 

@@ -18,7 +18,6 @@ from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.pages.sign_in import passkey
 from manifest_auth.pages.sign_in.second_factor import WRONG, Code
-from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import reauthentication
 from manifest_auth.sign_in.reauthentication import ProviderWay
@@ -68,9 +67,9 @@ class ProofView(msgspec.Struct, frozen=True):
     code_follows: bool
 
 
-def _ways(ctx: RequestContext, caller: Principal) -> list[Way]:
+async def _ways(ctx: RequestContext, caller: Principal) -> list[Way]:
     """What can prove the caller here, the easiest first. A provider comes before a code that needs it."""
-    wanted = step_up.what_would_do(caller)
+    wanted = await reauthentication.ways(ctx)
     first: Way = "password" if "password" in wanted else "provider"
     if not caller.factors:
         return [first]
@@ -78,8 +77,7 @@ def _ways(ctx: RequestContext, caller: Principal) -> list[Way]:
         codes: list[Way] = ["provider"]
     else:
         codes = [way for way in ("otp", "recoveryCode") if way in wanted]
-    usable = "credential" in wanted and not why_no_passkeys(ctx.services.settings)
-    return ["passkey", *codes] if usable else codes
+    return ["passkey", *codes] if "credential" in wanted else codes
 
 
 async def _show(ctx: RequestContext, call: PageCall[ProofQuery]) -> View | Answer[None]:
@@ -92,7 +90,7 @@ async def _again(ctx: RequestContext, call: PageCall[ProofForm]) -> View | Answe
 
 async def _view(ctx: RequestContext, call: PageCall[Any], return_to: str, asked: str) -> View:
     caller = ctx.user
-    ways, back = _ways(ctx, caller), way_there.way_back(return_to)
+    ways, back = await _ways(ctx, caller), way_there.way_back(return_to)
     way = next((one for one in ways if one == asked), ways[0])
     call.here = way_there.address(back, way)
     is_code = way in ("otp", "recoveryCode")

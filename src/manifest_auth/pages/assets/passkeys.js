@@ -44,11 +44,19 @@ async function ask() {
   }
 }
 
+// What credential managers may forget (WebAuthn Level 3, section 5.1.10); no browser has to.
+function signal(call, about) {
+  globalThis.PublicKeyCredential?.[call]?.(about).catch(() => {});
+}
+
+const accepted = document.querySelector("[data-passkeys-accepted]")?.dataset.passkeysAccepted;
+if (accepted) signal("signalAllAcceptedCredentials", JSON.parse(accepted));
+
 if (button && parse) {
   button.hidden = false;
   button.addEventListener("click", ask);
   const credentialId = button.dataset.unknown;
-  if (credentialId) PublicKeyCredential.signalUnknownCredential?.({ rpId: (await options()).rpId, credentialId });
+  if (credentialId) signal("signalUnknownCredential", { rpId: (await options()).rpId, credentialId });
   const beside = document.querySelector("[autocomplete~=webauthn]");
   if (beside && await PublicKeyCredential.isConditionalMediationAvailable?.()) offer();
 }

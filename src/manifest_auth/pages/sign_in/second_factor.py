@@ -15,7 +15,6 @@ from manifest_auth.pages.call import PageCall, View, require, see_other
 from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import ending, passkey, step, ways
 from manifest_auth.pages.sign_in import state as states
-from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.second_factor import asked, continuing, passkey_options
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
@@ -86,8 +85,7 @@ async def _view(
     """``way``: that is asked for, if it can answer; else the factor that was used last."""
     s = states.seal(ctx, call.form_cookie, step.state_of(question))
     here = ways.address(step.SECOND_FACTOR, s)
-    off = why_no_passkeys(ctx.services.settings)
-    there = [member for member in question.members if member in WRONG and not (off and member == "passkey")]
+    there = [member for member in question.members if member in WRONG]
     first: Way | Literal[""] = way if way in there else next(iter(there), "")
     call.here = f"{here}&way={first}" if first else here
     view = FactorView(

@@ -9,16 +9,9 @@ from __future__ import annotations
 from typing import Literal
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from manifest_auth.pages import sealed
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions.tokens import Purpose
-from manifest_auth.text import base64url
-
-LIFE_MS = 60 * 60_000
-_NONCE = 12
-_MOST = 8000  # characters
 
 
 class State(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,23 +45,11 @@ _decode = msgspec.json.Decoder(State).decode
 
 def seal(ctx: RequestContext, form_cookie: str, state: State) -> str:
     """As text for an address or a field."""
-    key, nonce = ctx.services.keys.signing(Purpose.PAGE_STATE), ctx.services.random.bytes(_NONCE)
-    raw = _encode(msgspec.structs.replace(state, made_at=ctx.now))
-    return base64url.encode(nonce + AESGCM(key.raw).encrypt(nonce, raw, form_cookie.encode()))
+    return sealed.seal(ctx, form_cookie, _encode(msgspec.structs.replace(state, made_at=ctx.now)))
 
 
 async def unseal(ctx: RequestContext, form_cookie: str, text: str) -> State | None:
     """None for one that was changed, is another browser's, or is older than an hour."""
-    await ctx.services.keys.ensure_current()
-    try:
-        raw = base64url.decode(text) if len(text) <= _MOST else b""
-    except ValueError:
-        return None
-    for key in ctx.services.keys.verifying(Purpose.PAGE_STATE):
-        try:
-            opened = AESGCM(key.raw).decrypt(raw[:_NONCE], raw[_NONCE:], form_cookie.encode())
-        except (InvalidTag, ValueError):
-            continue
-        state = _decode(opened)
-        return state if state.made_at <= ctx.now < state.made_at + LIFE_MS else None
-    return None
+    opened = await sealed.unseal(ctx, form_cookie, text)
+    state = _decode(opened) if opened is not None else None
+    return state if state is not None and sealed.is_fresh(state.made_at, ctx.now) else None

@@ -58,6 +58,12 @@ def request(rp_id: str, challenge: str, allowed: list[Descriptor]) -> dict[str, 
     }
 
 
+def accepted(rp_id: str, handle: str, ids: list[str]) -> dict[str, Any]:
+    """For ``PublicKeyCredential.signalAllAcceptedCredentials`` (section 5.1.10): the browser's credential managers then
+    offer no others of this person. ``handle``: as in :class:`Person`; ``ids``: base64url."""
+    return {"rpId": rp_id, "userId": handle, "allAcceptedCredentialIds": ids}
+
+
 def _named(found: list[Descriptor]) -> list[dict[str, Any]]:
     return [
         {"id": one.id, "type": "public-key", **({"transports": list(one.transports)} if one.transports else {})}

@@ -27,11 +27,11 @@ def app_added(to: Reader, address: str) -> Email:
 
 
 def recovery_code_used(to: Reader, address: str, left: int) -> Email:
-    """To a user with one of whose recovery codes a sign-in went on. ``left``: how many there are still."""
+    """To a user with one of whose recovery codes someone proved who they are. ``left``: how many there are still."""
     return write(
         to,
         _("%(client)s: a recovery code was used"),
-        _("A recovery code was used to sign in to your account at %(client)s, from the address %(at)s.", at=address),
+        _("A recovery code of your account at %(client)s was used, from the address %(at)s.", at=address),
         several("%(num)s recovery code is left.", "%(num)s recovery codes are left.", left),
         _ALL_IS_WELL,
         _("If it was not you, choose a new password at once, sign out all devices, and make new recovery codes."),
@@ -44,8 +44,8 @@ def wrong_codes(to: Reader, address: str) -> Email:
         to,
         _("%(client)s: someone may know your password"),
         _(
-            "Someone signed in to your account at %(client)s with the right password, and gave a wrong code five times "
-            "or more, last from the address %(at)s. They did not get in.",
+            "Someone gave the right password of your account at %(client)s, and a wrong code five times or more, last "
+            "from the address %(at)s.",
             at=address,
         ),
         _("If it was not you, choose a new password now."),

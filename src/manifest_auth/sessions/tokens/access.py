@@ -3,7 +3,7 @@
 Everything else is read from the session's row.
 
 The header is a constant of the key, so a token whose header differs by one byte is refused before any computation:
-``alg``, ``kid``, ``jku``, ``crit`` and the rest are never interpreted. A verified token is cached until it expires,
+``alg``, ``kid``, ``jku``, ``crit`` and the rest are never interpreted. A verified token is cached while it is used,
 which saves the signature check but not the read of its session.
 """
 
@@ -21,13 +21,14 @@ import orjson
 
 from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.runtime.recent import Recent
 from manifest_auth.sessions.tokens.keys import Key, KeyRing, Purpose
-from manifest_auth.text import strict_json
 from manifest_auth.text.base64url import decode, encode
 
 MAX_LENGTH = 8192
 SKEW_S = 60
-MOST = 20_000
+MOST_BYTES = 48 * 1024 * 1024  # some 67,000 tokens of users
+MOST_ADMIN_BYTES = 1024 * 1024
 AUDIENCE = {Purpose.ACCESS: "manifest-api", Purpose.ADMIN_ACCESS: "manifest-admin"}
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 
@@ -46,6 +47,9 @@ class Claims(msgspec.Struct, frozen=True):
     exp: int
     client: str = ""
     nbf: int = 0
+
+
+_CLAIMS = msgspec.json.Decoder(Claims)  # a payload is read once its signature has shown that this server wrote it
 
 
 class Verified(NamedTuple):
@@ -118,8 +122,12 @@ class _Known(NamedTuple):
     """Verified tokens by text. Two members instead of a dictionary by purpose, since hashing an enum member is a Python
     call."""
 
-    access: dict[str, Verified]
-    admin: dict[str, Verified]
+    access: Recent[Verified]
+    admin: Recent[Verified]
+
+
+def _nothing_known() -> _Known:
+    return _Known(Recent(MOST_BYTES), Recent(MOST_ADMIN_BYTES))
 
 
 class VerifiedTokens:
@@ -128,7 +136,7 @@ class VerifiedTokens:
     def __init__(self, ring: KeyRing, issuer: str, metrics: Metrics) -> None:
         self._ring, self._issuer = ring, issuer
         self._hit, self._miss = metrics.cache("access_tokens", "hit"), metrics.cache("access_tokens", "miss")
-        self._known = _Known({}, {})
+        self._known = _nothing_known()
         self._generation = ring.generation
 
     def knows(self, token: str) -> bool:
@@ -141,7 +149,7 @@ class VerifiedTokens:
         if self._ring.is_stale:
             await self._ring.refresh()
         if self._generation != self._ring.generation:
-            self._known = _Known({}, {})
+            self._known = _nothing_known()
             self._generation = self._ring.generation
         known = self._known.access if purpose is Purpose.ACCESS else self._known.admin
         found = known.get(token)
@@ -150,11 +158,9 @@ class VerifiedTokens:
         else:
             self._miss.inc()
             found = await self._verify(purpose, token, now_ms)
-            while len(known) >= MOST:
-                del known[next(iter(known))]
-            known[token] = found
+            known.put(token, found)
         if found.exp * 1000 <= now_ms:
-            known.pop(token, None)
+            known.drop(token)
             raise TokenExpired(reason="access token")
         return found
 
@@ -193,8 +199,8 @@ class VerifiedTokens:
 
     def _claims(self, purpose: Purpose, payload: bytes, now_ms: int) -> Verified:
         try:
-            claims = msgspec.convert(strict_json.read(payload), Claims, strict=True)
-        except (ValueError, msgspec.MsgspecError) as error:
+            claims = _CLAIMS.decode(payload)
+        except msgspec.MsgspecError as error:
             raise InvalidToken(reason=f"access token: claims: {error}") from None
         sane = (
             claims.iss == self._issuer

@@ -25,6 +25,7 @@ _PREFIX = "mrt_"
 _VERSION = b"\x01"
 _LENGTH = 1 + 16 + 12 + 12 + 8
 _NO_PARENT = b"\0" * 12
+_FIRST = encode(_NO_PARENT)
 TEXT_LENGTH = len(_PREFIX) + (_LENGTH + 32) // 3 * 4
 
 
@@ -35,6 +36,11 @@ class RefreshToken(NamedTuple):
     own: str
     parent: str
     expires_at: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is its session's first token, which the sign-in issued."""
+        return self.parent == _FIRST
 
 
 class Decision(enum.Enum):

@@ -6,7 +6,7 @@ from typing import Any
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import factor_notices, factors, users
-from manifest_auth.accounts.factors import Kind, passkey_rows
+from manifest_auth.accounts.factors import passkey_rows
 from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
@@ -15,7 +15,7 @@ from manifest_auth.mail_queue import Queued
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import Refused
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.passkeys import challenges, registration
+from manifest_auth.sign_in.passkeys import challenges, registration, relying_party
 from manifest_auth.sign_in.passkeys.registration import Added
 from manifest_auth.sign_in.second_factor import gate, session_proof
 from manifest_auth.store import SystemUnit
@@ -72,6 +72,22 @@ def _who_may_add(unit: SystemUnit, ctx: RequestContext) -> tuple[Tenant, User]:
     return tenant, user
 
 
+async def accepted(ctx: RequestContext) -> dict[str, Any] | None:
+    """What the caller's browser needs to know which of the caller's passkeys work here, so that it offers no others.
+    None where none ever did."""
+    caller = ctx.user
+
+    def work(unit: SystemUnit) -> dict[str, Any] | None:
+        bound, rp_id = unit.of(caller.tenant_id), relying_party.id_in_force(unit, ctx.services.settings)
+        handle = passkey_rows.handle_of(bound, caller.user_id)
+        if not rp_id or handle is None:
+            return None
+        rows = passkey_rows.list_all(bound, caller.user_id)
+        return webauthn.accepted(rp_id, handle, [row.credential_id for row in rows if row.rp_id == rp_id])
+
+    return await ctx.services.store.read(work)
+
+
 async def rename(ctx: RequestContext, passkey_id: str, name: str) -> Passkey:
     """Gives one of the caller's passkeys another name. Raises NotFound, ValidationError."""
     step_up.check(ctx, Act.FACTORS)
@@ -101,9 +117,8 @@ async def remove(ctx: RequestContext, passkey_id: str) -> None:
         tenant, user = tenants.get(unit, caller.tenant_id), users.get(bound, caller.user_id, lock=True)
         if passkey_rows.get(bound, user.id, passkey_id) is None:
             raise NotFound()
-        if passkey_rows.count(bound, user.id) == 1:
-            factors.check_removable(user.factors, user.roles, tenants.settings_of(tenant.settings), Kind.PASSKEY)
         passkey_rows.drop(bound, user.id, passkey_id)
+        factors.check_removable(gate.usable(bound, ctx, user), user.roles, tenants.settings_of(tenant.settings))
         factors.removed(bound, user.id, user.factors, ctx.now, but=caller.session_id)
         queue = ctx.services.mail_queue
         return factor_notices.tell(bound, ctx, queue, user, Event.PASSKEY_REMOVED, passkey=passkey_id)

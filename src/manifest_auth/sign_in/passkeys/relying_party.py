@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from manifest_auth.accounts.factors import passkey_rows
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.settings import (
     Settings,
@@ -17,7 +18,7 @@ from manifest_auth.runtime.settings import (
     public_host,
     why_no_passkeys,
 )
-from manifest_auth.store import SystemUnit, installation_values
+from manifest_auth.store import SystemUnit, TenantUnit, installation_values
 
 _NAME = "passkey_rp_id"
 
@@ -34,7 +35,18 @@ def current(unit: SystemUnit, settings: Settings) -> RelyingParty:
     return RelyingParty(effective_id(kept(unit), settings), passkey_origins(settings))
 
 
-def kept(unit: SystemUnit) -> str:
+def id_in_force(unit: SystemUnit | TenantUnit, settings: Settings) -> str:
+    """The RP ID for which a passkey works at the public address; empty where none does."""
+    return "" if why_no_passkeys(settings) else effective_id(kept(unit), settings)
+
+
+def knows_any(unit: TenantUnit, settings: Settings, user_id: int) -> bool:
+    """Whether the user has a passkey that works at the public address."""
+    rp_id = id_in_force(unit, settings)
+    return bool(rp_id) and passkey_rows.count_of(unit, user_id, rp_id) > 0
+
+
+def kept(unit: SystemUnit | TenantUnit) -> str:
     """The RP ID that the first passkey fixed; empty before it."""
     return installation_values.get(unit, _NAME) or ""
 

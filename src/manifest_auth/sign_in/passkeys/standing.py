@@ -27,7 +27,7 @@ async def look(store: Store, settings: Settings, *, counts: bool = True) -> Stan
 
     def work(unit: SystemUnit) -> Standing:
         why, kept = why_no_passkeys(settings), relying_party.kept(unit)
-        rp_id = "" if why else relying_party.effective_id(kept, settings)
+        rp_id = relying_party.id_in_force(unit, settings)
         looks = bool(kept) and (counts or rp_id != kept)
         return Standing(why, rp_id, kept, passkey_rows.count_foreign(unit, rp_id) if looks else 0)
 

@@ -24,6 +24,7 @@ from manifest_auth.sign_in.providers.microsoft import (
     cloud_of,
 )
 from manifest_auth.sign_in.providers.oidc import are_scopes
+from manifest_auth.text.all_wrong import AllWrong
 
 
 class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
@@ -54,12 +55,17 @@ class EntraSettings(MicrosoftSettings, frozen=True, rename="camel"):
     trust_email: TrustEmail = False
 
     def check(self) -> None:
-        self.check_guids(directory=self.directory, clientId=self.client_id or self.directory)
-        self.check_guids(**{f"applications[{number}]": guid for number, guid in enumerate(self.applications)})
-        if not self.graph_tokens and not self.client_id:
-            raise ValidationError(details=[("entra.clientId", "Needed when tokens for Graph do not count")])
-        if not are_scopes(self.scopes):
-            raise ValidationError(details=[("entra.scopes", "Must be reason without spaces")])
+        own = {"clientId": self.client_id} if self.client_id else {}
+        listed = {f"applications[{number}]": guid for number, guid in enumerate(self.applications)}
+        with AllWrong() as each:
+            with each:
+                self.check_guids(directory=self.directory, **own, **listed)
+            with each:
+                if not self.graph_tokens and not self.client_id:
+                    raise ValidationError(details=[("entra.clientId", "Needed when tokens for Graph do not count")])
+            with each:
+                if not are_scopes(self.scopes):
+                    raise ValidationError(details=[("entra.scopes", "Must be words without spaces")])
 
 
 class _Entra(MicrosoftKind[EntraSettings, None]):

@@ -65,9 +65,9 @@ class MicrosoftSettings(KindSettings, frozen=True, rename="camel"):
 
     def check_guids(self, **named: str) -> None:
         """Raises ValidationError."""
-        for name, value in named.items():
-            if not _GUID.match(value):
-                raise ValidationError(details=[(f"{self.kind}.{name}", "Must be a GUID in lower case")])
+        wrong = [f"{self.kind}.{name}" for name, value in named.items() if not _GUID.match(value)]
+        if wrong:
+            raise ValidationError(details=[(name, "Must be a GUID in lower case") for name in wrong])
 
 
 M = TypeVar("M", bound=MicrosoftSettings)

@@ -28,6 +28,7 @@ from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.sign_in.providers.code_flow import CallbackParams
 from manifest_auth.sign_in.providers.kind import Callback, CallbackState, CookieOf, Kind, OurselvesData, SignInStart
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_web_address
 
 START = "/api/client/auth/oidc"
@@ -72,9 +73,12 @@ class OidcSettings(KindSettings, frozen=True, rename="camel"):
         return self.issuer
 
     def check(self) -> None:
-        check_web_address(self.issuer, "oidc.issuer", query=False)
-        if "openid" not in self.scopes or not are_scopes(self.scopes):
-            raise ValidationError(details=[("oidc.scopes", "Must hold openid, and words without spaces")])
+        with AllWrong() as each:
+            with each:
+                check_web_address(self.issuer, "oidc.issuer", query=False)
+            with each:
+                if "openid" not in self.scopes or not are_scopes(self.scopes):
+                    raise ValidationError(details=[("oidc.scopes", "Must hold openid, and words without spaces")])
 
     def check_rank(self, before: Self | None, by_admin: bool) -> None:
         """Raises Forbidden when a caller who is no Admin switches ``sharedCallback`` on, or changes the issuer while it

@@ -36,6 +36,7 @@ from manifest_auth.sign_in.providers.kind import (
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
 from manifest_auth.sign_in.providers.saml_settings import START, Attributes, SamlSettings, acs, entity_id
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import when
 
 _SOON_MS = 30 * 86_400_000
@@ -55,16 +56,18 @@ class _Saml(Kind[SamlSettings, ReceivedResponse]):
         from manifest_auth.protocols import saml
 
         certificates = list(given.get("certificates", ()))
-        for number, text in enumerate(certificates):
-            with _refused_as(f"certificates[{number}]"):
-                certificates[number] = base64.b64encode(saml.read_certificate(text)).decode()
+        text, found = given.pop("metadata", None), None
+        with AllWrong() as each:
+            for number, certificate in enumerate(certificates):
+                with each, _refused_as(f"certificates[{number}]"):
+                    certificates[number] = base64.b64encode(saml.read_certificate(certificate)).decode()
+            if text is not None:
+                with each, _refused_as("metadata"):
+                    found = saml.read_metadata(text.encode())
         if certificates:
             given["certificates"] = certificates
-        text = given.pop("metadata", None)
-        if text is None:
+        if found is None:
             return given
-        with _refused_as("metadata"):
-            found = saml.read_metadata(text.encode())
         imported: dict[str, Any] = {
             "entityId": found.entity_id,
             "certificates": [base64.b64encode(der).decode() for der in found.certificates],
@@ -79,9 +82,10 @@ class _Saml(Kind[SamlSettings, ReceivedResponse]):
     def check_here(self, services: Services, own: SamlSettings) -> None:
         from manifest_auth.protocols import saml
 
-        for name, address in own.addresses():
-            with _refused_as(name):
-                saml.check_address(address)
+        with AllWrong() as each:
+            for name, address in own.addresses():
+                with each, _refused_as(name):
+                    saml.check_address(address)
 
     async def new_key(self, ctx: RequestContext, name: str) -> tuple[str, str]:
         """Runs in a thread, since it takes a fraction of a second."""

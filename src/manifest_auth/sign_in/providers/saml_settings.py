@@ -10,6 +10,7 @@ from msgspec import Meta
 from manifest_auth.errors import ValidationError
 from manifest_auth.providers import KindSettings
 from manifest_auth.services import RequestContext
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_web_address
 
 START = "/api/client/auth/okta-saml"
@@ -60,11 +61,14 @@ class SamlSettings(KindSettings, frozen=True, rename="camel"):
         return [(name, address) for name, address in both if address]
 
     def check(self) -> None:
-        for name, address in self.addresses():
-            check_web_address(address, f"saml.{name}")
-        needed = "postUrl" if self.binding == "post" else "redirectUrl"
-        if not (self.post_url if self.binding == "post" else self.redirect_url):
-            raise ValidationError(details=[(f"saml.{needed}", "Needed for this binding")])
+        with AllWrong() as each:
+            for name, address in self.addresses():
+                with each:
+                    check_web_address(address, f"saml.{name}")
+            needed = "postUrl" if self.binding == "post" else "redirectUrl"
+            with each:
+                if not (self.post_url if self.binding == "post" else self.redirect_url):
+                    raise ValidationError(details=[(f"saml.{needed}", "Needed for this binding")])
 
     def check_change(self, before: Self) -> None:
         if before.entity_id != self.entity_id:

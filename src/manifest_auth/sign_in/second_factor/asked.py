@@ -50,7 +50,7 @@ async def look(ctx: RequestContext, text: str) -> Question:
             user=user,
             pending=pending,
             provider_id=challenge.provider_id,
-            members=() if challenge.enrols else gate.answers_by_use(unit.of(tenant.id), user),
+            members=() if challenge.enrols else gate.answers_by_use(unit.of(tenant.id), ctx, user),
             enrols=bool(challenge.enrols),
             methods=gate.methods_of(ctx, settings),
             app=_app(pending.totp, tenant, user) if pending.totp else None,

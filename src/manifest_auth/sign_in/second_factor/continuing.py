@@ -146,7 +146,7 @@ def _judge(unit: SystemUnit, judging: _Judging) -> Finished:
     codes: tuple[str, ...] = ()
     if challenge.enrols:
         step_up.proved_otherwise(ctx, Act.FACTORS)
-        judged, codes = enrolling.confirm(unit, ctx, mails, tenant, user, pending, judging.answer)
+        judged, codes = enrolling.confirm(unit, ctx, mails, tenant, user, challenge, pending, judging.answer)
     elif judging.answer.passkey is not None:
         refused = assertions.judge(unit, ctx, user, pending.passkey, judging.answer.passkey)
         judged = Judged(None if refused else "passkey", why=refused)

@@ -6,11 +6,10 @@ from typing import Any
 
 from manifest_auth import tenants
 from manifest_auth.accounts import factor_notices, factors
-from manifest_auth.accounts.factors import Kind, challenges, totp
-from manifest_auth.accounts.factors.challenges import Pending
+from manifest_auth.accounts.factors import Kind, challenges, recovery_codes, totp
+from manifest_auth.accounts.factors.challenges import Challenge, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.errors import InvalidToken
 from manifest_auth.protocols import totp as protocol
 from manifest_auth.protocols.webauthn import Refused
 from manifest_auth.services import RequestContext
@@ -20,7 +19,7 @@ from manifest_auth.sign_in.second_factor.answer import Answer, Judged
 from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.sign_in.second_factor.notices import Mails
 from manifest_auth.sign_in.second_factor.open_challenges import open_challenge, pending_of
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 
 
@@ -33,9 +32,7 @@ async def enrol_totp(ctx: RequestContext, text: str) -> NewApp:
     def work(unit: SystemUnit) -> tuple[str, str]:
         challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
         bound, sealer = unit.of(tenant.id), ctx.services.sealer
-        gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp")
-        if not challenge.enrols:
-            raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
+        gate.check_enrolment(bound, ctx, tenants.settings_of(tenant.settings), user, challenge, "totp")
         pending = pending_of(ctx, challenge)
         challenges.keep(bound, sealer, challenge, pending.with_totp(secret), ctx.now)
         return user.email, tenants.shown_name(tenant)
@@ -44,13 +41,15 @@ async def enrol_totp(ctx: RequestContext, text: str) -> NewApp:
 
 
 def confirm(
-    unit: SystemUnit, ctx: RequestContext, mails: Mails, tenant: Tenant, user: User, pending: Pending, answer: Answer
-) -> tuple[Judged, tuple[str, ...]]:
-    """Adds the first factor of a locked user, which the answer confirms; how it was judged, and the recovery codes.
-    ``pending``: with the secret or challenge of the factor. Raises ValidationError where the client does not allow
-    it."""
+    unit: SystemUnit, ctx: RequestContext, mails: Mails, tenant: Tenant, user: User, challenge: Challenge,
+    pending: Pending, answer: Answer,
+) -> tuple[Judged, tuple[str, ...]]:  # fmt: skip
+    """Adds the first factor of a locked user that works here, which the answer confirms; how it was judged, and the
+    recovery codes. ``pending``: with the secret or challenge of the factor. Raises ValidationError where the client
+    does not allow it, InvalidToken."""
     bound, services = unit.of(tenant.id), ctx.services
-    gate.check_method(ctx, tenants.settings_of(tenant.settings), "totp" if answer.otp is not None else "passkey")
+    method = "totp" if answer.otp is not None else "passkey"
+    gate.check_enrolment(bound, ctx, tenants.settings_of(tenant.settings), user, challenge, method)
     if answer.new_passkey is not None:
         return _passkey(unit, ctx, tenant, user, pending, answer.new_passkey, answer.name, mails)
     if answer.otp is None or not pending.totp:
@@ -60,7 +59,7 @@ def confirm(
     codes = factors.added(bound, services.random, user.id, user.factors, Kind.TOTP, ctx.now)
     event = Event.SECOND_FACTOR_ENROLLED
     mails.add(factor_notices.tell(bound, ctx, services.mail_queue, user, event, factor="totp"))
-    return Judged("otp"), codes
+    return Judged("otp"), codes or _new_codes(bound, ctx, user)
 
 
 def _passkey(
@@ -72,4 +71,9 @@ def _passkey(
     except Refused as refused:
         return Judged(None, why=f"passkey: {refused}"), ()
     mails.add(added.mail)
-    return Judged("passkey"), added.recovery_codes
+    return Judged("passkey"), added.recovery_codes or _new_codes(unit.of(tenant.id), ctx, user)
+
+
+def _new_codes(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...]:
+    """For who enrols in place of passkeys that work no more, which happens where no code is left."""
+    return recovery_codes.make(unit, ctx.services.random, user.id, ctx.now)

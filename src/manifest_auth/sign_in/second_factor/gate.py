@@ -1,9 +1,10 @@
 """Decides for every sign-in whether a second factor is due: the one place that makes a proof for a new session.
 
 A factor that is enrolled is asked for, unless this browser is trusted; trust spares no question after a one-time link,
-since a mailbox is no password. One that the client's policy requires and that
-is missing has to be enrolled, after a time of grace. Whatever was proved already, and a provider that the client
-trusts with the question, are taken as they are.
+since a mailbox is no password. One that the client's policy requires and that is missing has to be enrolled, after a
+time of grace. Who has passkeys alone, which work at this address no more, is asked for a recovery code, and without any
+left enrols another factor at once: a password alone never signs in an account that has a factor. Whatever was proved
+already, and a provider that the client trusts with the question, are taken as they are.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from manifest_auth.accounts import users
 from manifest_auth.accounts.factors import Kind, challenges, passkey_rows, recovery_codes, totp, trusted_browsers
 from manifest_auth.accounts.factors.challenges import Asked, Challenge, Pending
 from manifest_auth.accounts.users import User
-from manifest_auth.errors import MfaRequired, ValidationError
+from manifest_auth.errors import InvalidToken, MfaRequired, ValidationError
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import MFA, Proof, Way
 from manifest_auth.sign_in.identity import Identity
+from manifest_auth.sign_in.passkeys import relying_party
 from manifest_auth.sign_in.sign_in_metrics import NO_CODE
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import StoredSettings
@@ -54,7 +56,9 @@ def judge(
     if user.factors:
         may_trust = settings.second_factor.trusted_days and not _SPARED.isdisjoint(identity.amr)
         is_trusted = may_trust and trusted_browsers.is_trusted(unit, user.id, trust, ctx.now)
-        return Verdict(proof._replace(amr=(*proof.amr, "trusted")) if is_trusted else None)
+        if is_trusted:
+            return Verdict(proof._replace(amr=(*proof.amr, "trusted")))
+        return Verdict(None, enrols=not answers(unit, ctx, user))
     due_at = user.second_factor_due_at
     if not tenants.is_required(settings, user.roles):
         if due_at is not None:  # a policy that comes later gives the whole time of grace again
@@ -89,7 +93,7 @@ def ask(
     if enrols:
         methods = methods_of(ctx, settings)
         return MfaRequired(text, _details("enrol"), NO_CODE, expires_in=life_s, methods=methods)
-    return MfaRequired(text, _details(*answers(unit, user)), NO_CODE, expires_in=life_s)
+    return MfaRequired(text, _details(*answers(unit, ctx, user)), NO_CODE, expires_in=life_s)
 
 
 def ask_again(
@@ -101,20 +105,30 @@ def ask_again(
     if challenge.enrols:
         methods = methods_of(ctx, settings)
         return MfaRequired(text, _details("enrol"), reason, expires_in=left_s, methods=methods)
-    return MfaRequired(text, _details(*answers(unit, user)), reason, expires_in=left_s)
+    return MfaRequired(text, _details(*answers(unit, ctx, user)), reason, expires_in=left_s)
 
 
-def answers(unit: TenantUnit, user: User) -> tuple[str, ...]:
-    """The members that can answer for a user who has a factor."""
+def usable(unit: TenantUnit, ctx: RequestContext, user: User) -> Kind:
+    """The user's factors that work here: passkeys where browsers use them at the public address, and one was made for
+    it."""
+    found = Kind(user.factors)
+    if found & Kind.PASSKEY and not relying_party.knows_any(unit, ctx.services.settings, user.id):
+        found &= ~Kind.PASSKEY
+    return found
+
+
+def answers(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...]:
+    """The members that can answer for a user who has a factor; none where nothing is left that works here."""
+    works = usable(unit, ctx, user)
     found = {
-        "otp": bool(user.factors & Kind.TOTP),
-        "passkey": bool(user.factors & Kind.PASSKEY),
+        "otp": bool(works & Kind.TOTP),
+        "passkey": bool(works & Kind.PASSKEY),
         "recoveryCode": bool(recovery_codes.left(unit, user.id)),
     }
     return tuple(name for name, is_there in found.items() if is_there)
 
 
-def answers_by_use(unit: TenantUnit, user: User) -> tuple[str, ...]:
+def answers_by_use(unit: TenantUnit, ctx: RequestContext, user: User) -> tuple[str, ...]:
     """The same, with the factor that was used last at first."""
     found = totp.find(unit, user.id) if user.factors & Kind.TOTP else None
     owned = passkey_rows.list_all(unit, user.id) if user.factors & Kind.PASSKEY else []
@@ -122,7 +136,7 @@ def answers_by_use(unit: TenantUnit, user: User) -> tuple[str, ...]:
         "otp": (found.last_used_at if found else None) or 0,
         "passkey": max((passkey.last_used_at or 0 for passkey in owned), default=0),
     }
-    return tuple(sorted(answers(unit, user), key=lambda member: -used.get(member, -1)))
+    return tuple(sorted(answers(unit, ctx, user), key=lambda member: -used.get(member, -1)))
 
 
 def methods_of(ctx: RequestContext, settings: StoredSettings) -> tuple[str, ...]:
@@ -133,11 +147,22 @@ def methods_of(ctx: RequestContext, settings: StoredSettings) -> tuple[str, ...]
     return found or ("totp",)
 
 
-def check_method(ctx: RequestContext, settings: StoredSettings, method: str) -> None:
-    """Raises ValidationError where the client does not let users enrol such a factor."""
+def check_method(ctx: RequestContext, settings: StoredSettings, method: str, *, in_place: bool = False) -> None:
+    """Raises ValidationError where the client does not let users enrol such a factor. ``in_place``: of one that works
+    no more, which every policy allows."""
     allowed = {*settings.second_factor.methods, *methods_of(ctx, settings)}
-    if method not in allowed or settings.second_factor.policy == "off":
+    if method not in allowed or (settings.second_factor.policy == "off" and not in_place):
         raise ValidationError(details=[("method", "Your organisation does not allow this kind of second factor")])
+
+
+def check_enrolment(
+    unit: TenantUnit, ctx: RequestContext, settings: StoredSettings, user: User, challenge: Challenge, method: str
+) -> None:
+    """Checks that a sign-in may enrol such a factor. Raises ValidationError as :func:`check_method`, InvalidToken where
+    the challenge asks for a factor, or one works again meanwhile."""
+    if not challenge.enrols or (user.factors and answers(unit, ctx, user)):
+        raise InvalidToken(reason="the challenge asks for a factor, not for an enrolment")
+    check_method(ctx, settings, method, in_place=bool(user.factors))
 
 
 def _details(*fields: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""E-mails to a user about the second factor at sign-in: a recovery code was used, codes were wrong.
+"""E-mails to a user about answers with a second factor: a recovery code was used, codes were wrong.
 
 What changes the factors themselves is told by :mod:`manifest_auth.accounts.factor_notices`.
 """

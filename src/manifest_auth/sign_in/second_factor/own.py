@@ -22,6 +22,7 @@ from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.protocols import totp as protocol
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.passkeys import relying_party
 from manifest_auth.sign_in.second_factor import gate, new_app, session_proof
 from manifest_auth.sign_in.second_factor.new_app import NewApp
 from manifest_auth.store import TenantUnit
@@ -32,7 +33,7 @@ T = TypeVar("T")
 
 class Own(NamedTuple):
     """``due_at``: from when on sign-in asks to enrol a factor, milliseconds; None where none is due. ``methods``:
-    factors that the client lets its users enrol."""
+    factors that the client lets its users enrol; ``rp_id``: of the passkeys that work here."""
 
     totp: Totp | None
     passkeys: list[Passkey]
@@ -41,11 +42,13 @@ class Own(NamedTuple):
     is_required: bool
     due_at: int | None
     methods: tuple[str, ...]
+    rp_id: str
 
-    @property
-    def is_last(self) -> bool:
-        """Whether there is one factor alone, which the policy requires: it is replaced, not removed."""
-        return self.is_required and (self.totp is not None) + len(self.passkeys) == 1
+    def stays(self, passkey_id: str = "") -> bool:
+        """Whether the passkey, or the app without one, is replaced and not removed: a factor is required, and no other
+        one works here."""
+        others = (one.id for one in self.passkeys if one.rp_id == self.rp_id and one.id != passkey_id)
+        return self.is_required and not any(others) and (not passkey_id or self.totp is None)
 
 
 def due_at(settings: TenantSettings, user: User) -> int | None:
@@ -68,7 +71,8 @@ async def look(ctx: RequestContext) -> Own:
             trusted=trusted_browsers.list_all(unit, user.id, ctx.now) if rules.trusted_days else [],
             is_required=is_required,
             due_at=due_at(settings, user),
-            methods=() if rules.policy == "off" else rules.methods,
+            methods=() if rules.policy == "off" else gate.methods_of(ctx, settings),
+            rp_id=relying_party.id_in_force(unit, ctx.services.settings),
         )
 
     return await ctx.store.read(work)
@@ -135,7 +139,7 @@ async def remove_totp(ctx: RequestContext) -> None:
             raise NotFound()
         if not user.factors & Kind.TOTP:
             return None, None
-        factors.check_removable(user.factors, user.roles, settings, Kind.TOTP)
+        factors.check_removable(gate.usable(unit, ctx, user) & ~Kind.TOTP, user.roles, settings)
         factors.removed(unit, user.id, user.factors, ctx.now, but=ctx.user.session_id)
         event = Event.SECOND_FACTOR_REMOVED
         return None, factor_notices.tell(unit, ctx, ctx.services.mail_queue, user, event, factor="totp")

@@ -39,7 +39,7 @@ async def to_enrol(ctx: RequestContext, text: str) -> dict[str, Any]:
 
     def work(unit: SystemUnit) -> dict[str, Any]:
         challenge, tenant, user = _opened(unit, ctx, text, enrols=True)
-        gate.check_method(ctx, tenants.settings_of(tenant.settings), "passkey")
+        gate.check_enrolment(unit.of(tenant.id), ctx, tenants.settings_of(tenant.settings), user, challenge, "passkey")
         return registration.options_for(unit, ctx, tenant, user, _kept(unit, ctx, challenge, tenant))
 
     return await ctx.services.store.write(work)

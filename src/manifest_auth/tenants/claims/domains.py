@@ -15,6 +15,7 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import domain_names, domain_rows
 from manifest_auth.tenants.claims.domain_rows import LISTING, MOST, PENDING, PROVED, VOUCHED, Claim
+from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_line
 
 __all__ = ["CLAIMED_ELSEWHERE", "LISTING", "claim", "claim_all", "find", "get", "new_token", "release", "vouch"]
@@ -36,10 +37,12 @@ def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
 
 def claim_all(unit: TenantUnit, who: Acting, domains: Sequence[str], random: Random) -> None:
     """Claims the domains that a provider lists and the client has not claimed yet. Raises ValidationError, Conflict."""
-    for number, domain in enumerate(domains):
-        if domain_rows.find(unit, domain) is None:
-            domain_names.check(domain, f"domains[{number}]")
-            _add(unit, who, domain, random)
+    with AllWrong() as each:
+        for number, domain in enumerate(domains):
+            if domain_rows.find(unit, domain) is None:
+                with each:
+                    domain_names.check(domain, f"domains[{number}]")
+                    _add(unit, who, domain, random)
 
 
 def find(unit: TenantUnit, domain: str) -> Claim | None:

@@ -10,7 +10,7 @@ from tests.support.application import PASSWORD, App
 from tests.support.email_changes import confirm, until_idle
 from tests.support.mail_server import MailServer
 
-pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.mail, pytest.mark.still]
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.mail, pytest.mark.still, pytest.mark.one_store]
 PATH = "/account/email"
 
 

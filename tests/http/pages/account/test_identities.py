@@ -10,7 +10,7 @@ from tests.support.people import OidcProvider, oidc_provider
 from tests.support.single_sign_on import Browser
 from tests.support.visitor import Page, Visitor
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 PATH = "/account/identities"
 
 

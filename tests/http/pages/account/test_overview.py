@@ -7,9 +7,10 @@ import pytest
 from tests.support.account_pages import PAGES, person, signed_in
 from tests.support.accounts import new_client, settle
 from tests.support.application import PASSWORD, App
+from tests.support.team import Team
 from tests.support.visitor import Page, Visitor
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 WRONG = "A sign-in that did not work"
 
 
@@ -95,6 +96,21 @@ async def test_what_others_did_to_the_account_is_marked(app: App) -> None:
     assert events(page) == ["Profile changed", "Roles changed"]
     assert "Author, Viewer" in page.text
     assert page.text.count("by those who manage accounts") == 2
+
+
+async def test_who_took_the_second_factors_away_is_named(app: App) -> None:
+    """A manager who also hands over a link for a new password gets into the account: the user sees who it was."""
+    ada = await person(app)
+    manager = (await Team(app, ada.client).member("User Admin")).token
+    app.clock.advance(60)
+    taken = await app.post(f"/api/client/users/{ada.id}/factors/reset", {"reason": "Lost"}, token=manager)
+    assert taken.status == 200
+    email = (await app.me(manager)).data["user"]["email"]
+    app.clock.advance(60)
+    page = await (await signed_in(app, ada.email, ada.client)).get("/account")
+    assert events(page) == ["Your second factors were taken away"]
+    [hint] = page.tree.xpath("//*[@class='events']/li//*[@class='hint']")
+    assert [span.text for span in hint.xpath("span")] == ["by those who manage accounts", email, "from 192.0.2.1"]
 
 
 async def test_other_users_events_are_not_listed(app: App) -> None:

@@ -14,7 +14,7 @@ from tests.support.authenticator import Authenticator
 from tests.support.passkeys import ORIGIN, PUBLIC
 from tests.support.visitor import Page, Visitor
 
-pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 PATH = "/account/passkeys"
 
 
@@ -89,3 +89,9 @@ async def test_a_client_without_passkeys_offers_none(app: App) -> None:
     page = await ada.visitor.get(PATH)
     assert "Your organisation does not use passkeys." in page.text
     assert "Add a passkey" not in page.links()
+
+
+async def test_password_managers_find_the_page_by_a_well_known_address(app: App) -> None:
+    reply = await app.get("/.well-known/passkey-endpoints")
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+    assert reply.json == {"enroll": f"{ORIGIN}{PATH}", "manage": f"{ORIGIN}{PATH}"}

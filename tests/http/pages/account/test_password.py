@@ -10,7 +10,7 @@ from tests.support.application import PASSWORD, App
 from tests.support.people import oidc_provider
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 PATH = "/account/password"
 NEW = "walnut-ferry-98-orchid"
 

@@ -11,7 +11,7 @@ from tests.support.accounts import settle, trail
 from tests.support.application import App
 from tests.support.people import user_of
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 PROFILE, LANGUAGE = "/account/profile", "/account/language"
 
 

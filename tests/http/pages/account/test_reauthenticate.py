@@ -11,7 +11,7 @@ from tests.support.second_factors import Person as Holder
 from tests.support.second_factors import enrolled
 from tests.support.visitor import Page, Visitor
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 PATH = "/reauthenticate"
 BACK = f"{PATH}?returnTo="
 LATER = 601

@@ -13,7 +13,7 @@ from tests.support.second_factors import person as someone
 from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 APP, CODES, DEVICES = "/account/second-factor", "/account/codes", "/account/devices"
 
 

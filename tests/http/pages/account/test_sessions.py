@@ -11,7 +11,7 @@ from tests.support.accounts import trail
 from tests.support.application import PASSWORD, App
 from tests.support.visitor import Page
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 PATH = "/account/sessions"
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SAFARI = (

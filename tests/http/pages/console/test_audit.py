@@ -8,6 +8,8 @@ from tests.support.accounts import new_user, trail
 from tests.support.application import App
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 PATH = "/console/audit"
 
 

@@ -11,6 +11,8 @@ from tests.support.application import App
 from tests.support.pictures import Picture
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 PATH = "/console/branding"
 PNG = Picture(width=60, height=20).encoded()
 B = "----WebKitFormBoundaryAbCdEfGh12345678"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.interop.microsoft.directory_prover import Prover
 from tests.support.visitor import Visitor
+
+pytestmark = pytest.mark.one_store
 
 PATH = "/console/domains"
 

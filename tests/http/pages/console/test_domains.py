@@ -10,6 +10,8 @@ from tests.support.domain_claims import Claimed, claimed, proved, release_all, v
 from tests.support.name_servers import NameServer, txt
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 PATH = "/console/domains"
 DIRECTORY = "aaaabbbb-0000-cccc-1111-dddd2222eeee"
 

@@ -11,7 +11,7 @@ from tests.support.application import App
 from tests.support.second_factors import REQUIRED, Person, enrolled, person
 from tests.support.visitor import Page, Visitor
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 RULES = "/console/rules"
 
 

@@ -10,6 +10,8 @@ from tests.support.accounts import new_user, settle
 from tests.support.application import PASSWORD, App
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 #: Each would make an element, an attribute or a script of its own where it is not escaped.
 HOSTILE = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>', "' onfocus=alert(1) x='",

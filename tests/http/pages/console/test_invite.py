@@ -10,6 +10,8 @@ from tests.support.accounts import new_user
 from tests.support.application import App
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 PATH = "/console/invite"
 _numbers = itertools.count(1)
 

@@ -13,6 +13,8 @@ from tests.support.oidc_op import Op
 from tests.support.single_sign_on import add_oidc, begun
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 OP = {"issuer": "https://login.acme.example", "clientId": "c", "clientSecret": "s"}
 
 

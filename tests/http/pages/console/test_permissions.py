@@ -9,6 +9,8 @@ from tests.support.roles import HOLDERS, Permission, Role
 from tests.support.routes import PAGES, Route, filled
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 USERS, SETTINGS, AUDIT = Permission.USERS_MANAGE, Permission.SETTINGS_MANAGE, Permission.AUDIT_READ
 NEEDS = {
     "/console": SETTINGS,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.http.pages.console.test_provider_wizard import name, stored
 from tests.support.application import App
 from tests.support.oidc_op import Op
 from tests.support.provider_wizard import wizard
+
+pytestmark = pytest.mark.one_store
 
 
 async def test_a_new_google_needs_no_time_to_prove_who_someone_is(app: App, op: Op) -> None:

@@ -16,6 +16,8 @@ from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import sign_ins
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_store
+
 _numbers = itertools.count(1)
 #: What every request or event writes, whatever it is about.
 _OTHERWISE = {"audit_events", "audit_heads", "sign_in_flows"}

@@ -15,6 +15,8 @@ from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import callback, entity_id
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_store
+
 _numbers = itertools.count(1)
 PRESETS = {
     "okta-oidc": "callback",

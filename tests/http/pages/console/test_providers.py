@@ -12,6 +12,8 @@ from tests.support.provider_wizard import LIST, facts, flow_cookies, metadata_of
 from tests.support.saml_idp import Idp
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_store
+
 _numbers = itertools.count(1)
 
 

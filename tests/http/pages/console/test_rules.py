@@ -10,6 +10,8 @@ from tests.support.accounts import new_user, settle
 from tests.support.application import PASSWORD, App
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 PATH = "/console/rules"
 USUAL: dict[str, Any] = {
     "password": {"minLength": 15, "characterClasses": 0, "history": 0, "maxAgeDays": 0},

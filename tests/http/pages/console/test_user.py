@@ -8,6 +8,8 @@ from tests.support.accounts import new_user, settle, trail
 from tests.support.application import PASSWORD, App
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 
 def path_of(number: int) -> str:
     return f"/console/users/{number}"

@@ -9,6 +9,8 @@ from tests.support.application import App
 from tests.support.roles import ROLES
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 
 def names(page: Page) -> list[str]:
     return [each.text_content() for each in page.tree.xpath("//table//th[@scope='row']//a")]

@@ -8,7 +8,7 @@ from tests.support.accounts import new_user
 from tests.support.application import App
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.mail
+pytestmark = [pytest.mark.mail, pytest.mark.one_store]
 
 
 async def test_the_page_for_a_code_says_that_the_e_mail_has_one(app: App) -> None:

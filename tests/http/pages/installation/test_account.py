@@ -9,6 +9,8 @@ from tests.support.console import act
 from tests.support.system_admins import Phone, SystemAdmin, another, enrolled, sign_in, signed_in_admin
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 ACCOUNT = "/installation/account"
 NEW = "violet-21-harbor-kestrel"
 

@@ -11,6 +11,8 @@ from tests.support.console import TEN_MINUTES, act, prove
 from tests.support.system_admins import another, enrolled, sign_in, signed_in_admin
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 ADMINS = "/installation/admins"
 
 

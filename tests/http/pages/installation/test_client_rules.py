@@ -10,6 +10,8 @@ from tests.support.accounts import new_client, settle
 from tests.support.application import App
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 
 @pytest.fixture
 async def client(app: App) -> str:

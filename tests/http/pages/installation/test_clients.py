@@ -11,6 +11,8 @@ from tests.support.application import PASSWORD, App
 from tests.support.console import TEN_MINUTES, act, prove
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_store
+
 CLIENTS = "/installation/clients"
 _numbers = itertools.count(1)
 

@@ -11,6 +11,8 @@ from tests.support.hostile_texts import STRINGS
 from tests.support.system_admins import another, sign_in, signed_in_admin
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 ROOT = "/installation"
 SOME = STRINGS[::11]
 

@@ -12,6 +12,8 @@ from tests.support.console import TEN_MINUTES, act, prove
 from tests.support.licences import DAY, key, on_premise
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_store
+
 LICENCE = "/installation/licence"
 
 

@@ -9,6 +9,8 @@ from tests.support.console import TEN_MINUTES, act, prove
 from tests.support.system_admins import another, enrolled, signed_in_admin
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 KEYS, THROTTLES, SETTINGS, AUDIT = (f"/installation/{name}" for name in ("keys", "throttles", "settings", "audit"))
 FROM = "192.0.2.1"  # from where tests call
 

@@ -11,6 +11,8 @@ from tests.support.application import App, running
 from tests.support.routes import PAGES, ROUTES, Route, filled
 from tests.support.visitor import Visitor
 
+pytestmark = pytest.mark.one_store
+
 ADMIN_ROUTES = [route for route in ROUTES if route.who == "admin"]
 CLIENT_ROUTES = [route for route in ROUTES if route.who == "client" and not route.streams]
 OURS = [route for route in PAGES if route.path.startswith("/installation")]

@@ -8,6 +8,8 @@ from tests.support.application import PASSWORD, App
 from tests.support.system_admins import Phone, SystemAdmin, another, enrolled, signed_in_admin
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 SIGN_IN, CODE, OVERVIEW = "/installation/sign-in", "/installation/sign-in/code", "/installation"
 WRONG = "The user name or the password is not right. Check both and try again."
 

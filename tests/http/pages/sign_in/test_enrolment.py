@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
+import pytest
+
 from tests.http.pages.test_codes_for_apps import APP_ADDRESS, CHALLENGE, EXCHANGE, VERIFIER
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
@@ -12,6 +14,8 @@ from tests.support.second_factors import Person, person
 from tests.support.second_steps import CODES, DONE, ENROL, FACTOR, code, password_typed
 from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor
+
+pytestmark = pytest.mark.one_store
 
 REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0, "trustedDays": 30}}
 WEB = "https://app.acme.example/in?x=1"

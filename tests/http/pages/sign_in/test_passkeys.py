@@ -18,7 +18,7 @@ from tests.support.second_steps import CODES, ENROL, FACTOR, code, password_type
 from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor
 
-pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day")]
+pytestmark = [pytest.mark.settings(**PUBLIC), pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 PASSKEY = "/sign-in/passkey"
 REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
 REFUSED = "This passkey does not sign you in here. Try again, or use another way."

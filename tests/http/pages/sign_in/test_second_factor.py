@@ -13,6 +13,8 @@ from tests.support.second_factors import Person, person
 from tests.support.second_steps import CODES, ENROL, FACTOR, code, password_typed, person_enrolled
 from tests.support.visitor import Page, Visitor
 
+pytestmark = pytest.mark.one_store
+
 REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0, "trustedDays": 30}}
 WEB = "https://app.acme.example/in?x=1"
 WRONG = "This code is not right, or was used before. Enter the one that your app shows now."

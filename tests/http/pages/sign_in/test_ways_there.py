@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
 from tests.http.pages.test_codes_for_apps import APP_ADDRESS, CHALLENGE
 from tests.support.accounts import settle
 from tests.support.application import PASSWORD, App
@@ -15,6 +17,8 @@ from tests.support.system_admins import Phone
 from tests.support.team import new_team
 from tests.support.user_management import NEW, invited, started_reset
 from tests.support.visitor import Page, Visitor
+
+pytestmark = pytest.mark.one_store
 
 REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0}}
 #: The team's Admin needs none.

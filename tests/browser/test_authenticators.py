@@ -1,0 +1,83 @@
+"""Authenticators of every kind in a browser: which ones make a passkey, and which of their answers are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.driver import Chromium
+from tests.browser.pages import LOADED, Setup, heading, open_, press, set_up
+from tests.browser.passkey_states import made
+from tests.browser.passkeys import PASSKEY, authenticator, credentials, named, offered, present
+from tests.browser.step_states import REQUIRED, new_one, password_typed
+
+pytestmark = pytest.mark.usefixtures("afresh")
+REFUSED = "This passkey does not sign you in here."
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    with named(tmp_path_factory.mktemp("server")) as server:
+        yield set_up(server)
+
+
+@pytest.mark.parametrize("bit", ["isBogusSignature", "isBadUV", "isBadUP"])
+def test_an_answer_that_lies_is_refused_and_a_right_one_gets_in(setup: Setup, browser: Chromium, bit: str) -> None:
+    key = authenticator(browser)
+    one = made(setup, browser)
+    press(browser)
+    present(browser, key, yes=False)
+    press(browser, ".bar button")
+    browser._call("WebAuthn.setResponseOverrideBits", authenticatorId=key, **{bit: True})
+    open_(browser, f"{setup.server.base}/sign-in?client={one.client}")
+    _shown(browser, key)
+    present(browser, key, yes=False)  # else each page that is shown asks again
+    browser.until(f"location.pathname === '/sign-in/passkey' && {LOADED}")
+    assert REFUSED in str(browser.value("document.querySelector('main').textContent"))
+    browser._call("WebAuthn.setResponseOverrideBits", authenticatorId=key)
+    open_(browser, f"{setup.server.base}/sign-in?client={one.client}")
+    _shown(browser, key)
+    assert heading(browser) == "Your account"
+
+
+def _shown(browser: Chromium, key: str) -> None:
+    offered(browser)
+    browser.value("window.before = true")
+    browser.press(PASSKEY)
+    present(browser, key, yes=True)
+    browser.until(f"!window.before && {LOADED}")
+
+
+@pytest.mark.parametrize(
+    ("different", "badge"),
+    [
+        ({"transport": "usb"}, "On one device"),
+        ({"defaultBackupEligibility": True, "defaultBackupState": True}, "Synced"),
+        ({"defaultBackupEligibility": True}, "On one device"),
+    ],
+    ids=["usb", "synced", "could be synced"],
+)
+def test_a_passkey_of_each_kind_is_made_and_listed(
+    setup: Setup, browser: Chromium, different: dict[str, Any], badge: str
+) -> None:
+    key = authenticator(browser, **different)
+    made(setup, browser)
+    assert heading(browser) == "Your recovery codes"
+    assert len(credentials(browser, key)) == 1
+    press(browser)
+    open_(browser, f"{setup.server.base}/account/passkeys")
+    assert browser.value("document.querySelector('main .badge').textContent") == badge
+
+
+@pytest.mark.parametrize("lacks", ["hasResidentKey", "hasUserVerification"])
+def test_one_that_keeps_none_or_verifies_no_one_makes_none(setup: Setup, browser: Chromium, lacks: str) -> None:
+    given: dict[str, Any] = {lacks: False, **({"isUserVerified": False} if lacks == "hasUserVerification" else {})}
+    key = authenticator(browser, transport="usb", **given)
+    password_typed(setup, browser, new_one(setup, **REQUIRED))
+    press(browser, "a.primary")
+    offered(browser)
+    browser.press(PASSKEY)
+    browser.until("document.querySelector('[data-passkey-failed]').textContent")
+    assert credentials(browser, key) == []

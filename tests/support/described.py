@@ -1,0 +1,53 @@
+"""Whether an answer stands in the OpenAPI description: its status, its code and its media type.
+
+Every request that tests send to the application in their process is held to it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from tests.support.routes import ROUTES, openapi_document
+
+#: What any route may answer.
+_ANYWHERE = {"PAYLOAD_TOO_LARGE", "OVERLOADED", "INTERNAL_ERROR"}
+#: What any route below ``/api/client`` may answer too: on premise, and to tokens of Entra ID.
+_LICENCE = {"LICENSE_REQUIRED", "LICENSE_EXPIRED"}
+_ENTRA = {"SSO_FAILED", "ACCOUNT_DISABLED", "RATE_LIMITED", "PROVIDER_UNAVAILABLE"}
+#: What is answered where there is no route for the caller: the admin API is hidden from other networks.
+_HIDDEN = "/api/admin"
+
+
+@cache
+def _operations() -> list[tuple[str, re.Pattern[str], dict[str, Any]]]:
+    paths = openapi_document()["paths"]
+    found = [(one.method, one.path, paths[one.path][one.method.lower()]) for one in ROUTES]
+    found.sort(key=lambda one: "{" in one[1])  # a fixed path goes first, as in the route table
+    return [(method, re.compile(re.sub(r"{\w+}", "[^/]+", re.escape(path).replace(r"\{", "{").replace(r"\}", "}"))), of)
+            for method, path, of in found]  # fmt: skip
+
+
+def check(method: str, target: str, status: int, media_type: str, code: str) -> None:
+    """Fails for an answer that the description of its route does not have. ``code``: of a refusal, or empty."""
+    path = target.partition("?")[0].removeprefix("http://").removeprefix("https://")
+    path = path[path.find("/") :]
+    found = next((pattern for _, pattern, _ in _operations() if pattern.fullmatch(path)), None)
+    operation = next((of for name, pattern, of in _operations() if name == method and pattern == found), None)
+    if operation is None:
+        return
+    responses = operation["responses"]
+    if status >= 400:
+        told = set(_ANYWHERE)
+        if path.startswith("/api/client/"):
+            told |= _LICENCE | (_ENTRA if operation["security"] else set())
+        told |= {name for answer in responses.values() for name in re.findall("`([A-Z_]+)`", answer["description"])}
+        code = {"BAD_USER_INPUT": "VALIDATION_ERROR"}.get(code, code)
+        is_hidden = code == "NOT_FOUND" and (path.startswith(_HIDDEN) or "%" in path)
+        assert not code or code in told or is_hidden, f"{method} {path}: {status} {code} is not described"
+        return
+    assert str(status) in responses, f"{method} {path}: {status} is not described"
+    content = responses[str(status)].get("content", {})
+    known = {*content, "application/graphql-response+json"}
+    assert not content or media_type in known, f"{method} {path}: {media_type} is not described"
