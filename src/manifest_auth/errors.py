@@ -147,17 +147,17 @@ class ReauthenticationRequired(Refusal):
 
 
 class LicenseRequired(Refusal):
-    code, status, sentence = "LICENSE_REQUIRED", 403, "A license is required"
+    code, status, sentence = "LICENSE_REQUIRED", 403, "A licence is required"
     when = "On-premise mode, and no valid licence is installed."
 
 
 class LicenseExpired(Refusal):
-    code, status, sentence = "LICENSE_EXPIRED", 403, "The license has expired"
+    code, status, sentence = "LICENSE_EXPIRED", 403, "The licence has expired"
     when = "On-premise mode and the licence's grace time is over."
 
 
 class LicenseInvalid(Refusal):
-    code, status, sentence = "LICENSE_INVALID", 400, "The license key is not valid"
+    code, status, sentence = "LICENSE_INVALID", 400, "The licence key is not valid"
     when = "The key in the request does not verify, is expired or revoked, or is bound to another installation."
 
 

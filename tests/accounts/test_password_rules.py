@@ -84,3 +84,24 @@ def test_letters_of_every_script_count_for_composition() -> None:
 def test_every_text_gets_a_verdict(password: str) -> None:
     refusal(password, EIGHT, password[:5])
     assert isinstance(is_guessable(password, ()), bool)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "acme corporation",
+        "Acme Corporation!",
+        "acmecorporation1",
+        "acmecorporation1234",
+        "ACME__corporation--26",
+        "the.big.dog.inn.2026",
+        "TheBigDogInn2026!",
+    ],
+)
+def test_a_name_of_several_words_is_no_password_however_it_is_written(password: str) -> None:
+    assert refusal(password, EIGHT, "acme", "Acme Corporation", "The Big Dog Inn").startswith("Too easy to guess")
+
+
+@pytest.mark.parametrize("password", ["§$%&/()=?`´*+"])
+def test_signs_alone_are_judged_as_they_are(password: str) -> None:
+    assert refusal(password, EIGHT, "Acme Corporation") == ""

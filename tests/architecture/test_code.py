@@ -88,7 +88,7 @@ def test_no_exception_outlives_its_reason() -> None:
 
 
 def test_no_file_is_longer_than_a_reader_can_hold() -> None:
-    folders = ("src", "tests", "bench")
+    folders = ("src", "sdk", "tests", "bench")
     long = {
         path.relative_to(ROOT).as_posix(): count
         for folder in folders
@@ -167,7 +167,7 @@ def _first_line_is_a_sentence(source: str) -> bool:
     return not source.strip() or (line.endswith(".") and not re.search(r"[.?!] [A-Z`]", line))
 
 
-@pytest.mark.parametrize("folder", ["src", "tests"])
+@pytest.mark.parametrize("folder", ["src", "sdk", "tests"])
 def test_the_first_line_of_a_file_is_one_sentence_that_ends_there(folder: str) -> None:
     files = sorted((ROOT / folder).rglob("*.py"))
     assert files

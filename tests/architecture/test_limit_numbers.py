@@ -39,11 +39,16 @@ LIMITS = {
     "audit.refusals": {"MOST": 10_000},
     "protocols.saml.document": {"LARGEST": 256 * KIB},
     "protocols.saml.times": {"SKEW_MS": 60_000},
-    "sessions.principals": {"MOST": 50_000},
+    "sessions.principals": {"MOST": 100_000},
     "sign_in.exchange_codes": {"LIFE_MS": 60_000},
     "sign_in.providers.entra_verify": {"KEEP_MS": 5 * 60_000},
     "throttle.anonymous_limits": {"FLOW_LIFE_S": 600},
-    "sessions.tokens.access": {"MAX_LENGTH": 8 * KIB, "SKEW_S": 60, "MOST": 20_000},
+    "sessions.tokens.access": {
+        "MAX_LENGTH": 8 * KIB,
+        "SKEW_S": 60,
+        "MOST_BYTES": 48 * KIB * KIB,
+        "MOST_ADMIN_BYTES": KIB * KIB,
+    },
     "audit.chain_macs": {"MOST_DOUBTS": 8},
 }
 

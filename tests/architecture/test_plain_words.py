@@ -36,7 +36,7 @@ def found(path: Path) -> list[str]:
     return [f"{path.relative_to(ROOT)}:{number}: {word}" for number, word in uses if word not in allowed]
 
 
-@pytest.mark.parametrize("folder", ["src", "tests", "docs", "bench", "deploy"])
+@pytest.mark.parametrize("folder", ["src", "sdk", "tests", "docs", "bench", "deploy"])
 def test_no_word_of_the_earlier_vocabulary_is_used(folder: str) -> None:
     files = _files(folder)
     assert files

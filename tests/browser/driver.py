@@ -33,9 +33,12 @@ class Navigated(Exception):
 
 
 class Chromium:
-    """One tab of a browser with a new profile, and ``options`` of its command line. ``requests``: the addresses that it
-    asked for; ``complaints``: what its console says, like a policy that was violated; ``document``: method and address
-    of the page that it shows; ``from_cache``: ids of requests that it answered itself."""
+    """A tab of a browser with a new profile, further ones by :meth:`new_tab`, and ``options`` of its command line.
+
+    ``requests``: the addresses that it asked for; ``complaints``: what its console says, like a policy that was
+    violated; ``document``: method and address of the page that it shows; ``from_cache``: ids of requests that it
+    answered itself.
+    """
 
     def __init__(self, profile: Path, *options: str) -> None:
         program = shutil.which("chromium") or shutil.which("google-chrome")
@@ -59,11 +62,23 @@ class Chromium:
     def __enter__(self) -> Self:
         targets = self._call("Target.getTargets")["targetInfos"]
         [page] = [target for target in targets if target["type"] == "page"]
-        attached = self._call("Target.attachToTarget", targetId=page["targetId"], flatten=True)
-        self._session = attached["sessionId"]
+        self._attach(page["targetId"])
+        return self
+
+    def new_tab(self) -> str:
+        """Another tab, which is spoken to from now on; its name for :meth:`speak_to`."""
+        self._session = ""
+        self._attach(self._call("Target.createTarget", url="about:blank")["targetId"])
+        return self._session
+
+    def speak_to(self, tab: str) -> None:
+        """The other methods mean this tab from now on."""
+        self._session = tab
+
+    def _attach(self, target: str) -> None:
+        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Network", "Log", "Runtime"):
             self._call(f"{domain}.enable")
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()

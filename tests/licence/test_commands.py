@@ -110,7 +110,7 @@ def test_doctor_says_what_to_do_about_the_licence(tmp_path: Path, pair: dict[str
     assert findings() == [f" BAD   licence: none is installed, so no user can sign in; {install}"]
     user = ("user", "create", "ada@acme.example", "--client", "acme", "--role", "Admin", "--password-stdin")
     refused = run(tmp_path, *user, given="kestrel-harbor-21-violet\n", **settings)
-    assert (refused.status, refused.line) == (1, "A license is required")
+    assert (refused.status, refused.line) == (1, "A licence is required")
     for days, begins in (("300", "  ok   licence: L-7, valid"), ("29", " note  licence: license expires at 20")):
         text = done(tmp_path, "license", "issue", "--customer", "x", "--id", "L-7", "--days", days, "--full", "1",
                     given=pair["private"])  # fmt: skip

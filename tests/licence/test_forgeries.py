@@ -86,7 +86,7 @@ FORGERIES: dict[str, Callable[[App], str]] = {
 
 @pytest.mark.parametrize("name", FORGERIES)
 async def test_a_bad_key_is_refused_and_changes_nothing(premise: App, name: str) -> None:
-    constant = {"success": False, "error": {"message": "The license key is not valid", "code": "LICENSE_INVALID"}}
+    constant = {"success": False, "error": {"message": "The licence key is not valid", "code": "LICENSE_INVALID"}}
     for before in ("missing", "valid"):
         if before == "valid":
             assert (await install(premise, key(premise))).status == 200

@@ -28,7 +28,7 @@ from tests.support.secret_keys import SECRET_KEY
 from tests.support.single_sign_on import failures, saml_provider
 
 SSO = ("by SAML", "by OpenID", "by Dynamics", "by Entra ID")
-SSO_SENTENCE = "This installation's license has no free seat for you; an administrator can free one"
+SSO_SENTENCE = "This installation's licence has no free seat for you; an administrator can free one"
 NONE = {"full": 0, "operate": 0, "connect": 0}
 
 

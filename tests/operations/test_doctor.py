@@ -69,6 +69,15 @@ def test_another_secret_key_is_bad(folder: Path) -> None:
     assert findings[0].startswith("secret key: ")
 
 
+def test_a_secret_key_that_is_gone_is_not_promised_anew(folder: Path) -> None:
+    key = folder / "data" / "secret.key"
+    key.rename(folder / "kept.key")
+    result = run(folder, "doctor")
+    [finding] = bad(result)
+    assert finding.endswith("put back the one that you kept: no backup holds it")
+    assert "first start" not in result.out
+
+
 def test_another_secret_key_stops_every_other_command(folder: Path) -> None:
     for command in (("serve", "--port", str(free_port())), ("keys", "rotate")):
         result = run(folder, *command, MANIFEST_SECRET_KEY=OTHER_KEY)

@@ -76,6 +76,7 @@ async def test_who_reads_the_terminal_makes_the_first_admin_and_no_one_else(serv
     assert f"{server.base}{SETUP}" in server.output.read_text()
     async with httpx2.AsyncClient(timeout=30) as client:
         visitor = Visitor(Wire(server, client))  # type: ignore[arg-type]
+        assert (await visitor.get("/")).location == SETUP
         page = await visitor.follow(await visitor.get("/installation"))
         assert page.heading == "Set up this server"
 
@@ -107,5 +108,6 @@ async def test_who_reads_the_terminal_makes_the_first_admin_and_no_one_else(serv
 
         assert (await Visitor(Wire(server, client)).get(SETUP)).status == 404  # type: ignore[arg-type]
         assert (await visitor.post(SETUP, form | typed | {"username": "eve"})).status in (403, 404)
+        assert (await Visitor(Wire(server, client)).get("/")).location == "/sign-in"  # type: ignore[arg-type]
         assert (await visitor.get("/installation/sign-in")).location == "/installation"
     assert not [line for line in server.output.read_text().splitlines() if line.startswith("{") and code in line]

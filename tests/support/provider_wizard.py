@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.support.application import App, Reply
 from tests.support.oidc_op import Op
@@ -110,6 +111,14 @@ class Wizard:
     @property
     def _origin(self) -> str:
         return self.visitor.app.public_url.rstrip("/")
+
+
+def onward(page: Page, **typed: str) -> str:
+    """Where the button leads that goes on from our values. ``typed``: in the form that it sends."""
+    [button] = page.tree.xpath("//button[@form and starts-with(normalize-space(.), 'Next:')]")
+    [form] = page.tree.xpath(f"//form[@id='{button.get('form')}']")
+    fields = {one.get("name"): one.get("value") for one in form.xpath(".//input")} | typed
+    return f"{form.get('action')}?{urlencode({**fields, button.get('name'): button.get('value')})}"
 
 
 def _fields(typed: dict[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ client and the product count as known to an attacker.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.runtime.hashing import Hasher, is_acceptable
@@ -18,6 +18,7 @@ MOST = 256
 LEAST_GUESSES = 10**8  # "safely unguessable" by zxcvbn's own scale; eight random characters just reach it
 LEAST_BESIDE_WORDS = 8  # characters besides known words: a full name and a digit are not enough
 PRODUCT_WORDS = ("manifest", "manifest auth", "taqtile")
+_SEPARATORS = re.compile(r"[\W_]+")
 _ZXCVBN_LONGEST = 100  # more characters only take longer and change no result
 
 
@@ -48,11 +49,20 @@ def is_guessable(password: str, words: Sequence[str]) -> bool:
 
 def _has_little_beside(password: str, words: Sequence[str]) -> bool:
     """Whether the password consists of known words: zxcvbn accepts any three words in a row."""
-    rest = password.casefold()
-    parts = {part for word in words for part in re.split(r"[\W_]+", word.casefold()) if len(part) >= 4}
-    for part in sorted(parts, key=len, reverse=True):
-        rest = rest.replace(part, "")
-    return len(rest) < min(LEAST_BESIDE_WORDS, len(password))
+    folded = [word.casefold() for word in words]
+    parts = {part for word in folded for part in _SEPARATORS.split(word)}
+    whole = {_SEPARATORS.sub("", word) for word in folded}  # a name of short words, however it is written
+    least = min(LEAST_BESIDE_WORDS, len(password))
+    written, joined = password.casefold(), _SEPARATORS.sub("", password.casefold())
+    left = _beside(joined, whole)
+    return _beside(written, parts) < least or (left < least and left < len(joined))
+
+
+def _beside(text: str, words: Iterable[str]) -> int:
+    """How many characters are left without the words of four characters or more."""
+    for word in sorted((word for word in words if len(word) >= 4), key=len, reverse=True):
+        text = text.replace(word, "")
+    return len(text)
 
 
 def _classes(password: str) -> int:

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from manifest_auth.errors import NotFound
-from manifest_auth.http import Access, Answer, Call, Header, Route
-from manifest_auth.http.accept import weights
+from manifest_auth.errors import NotFound, Refusal
+from manifest_auth.http import Access, Answer, Call, Head, Header, Route
+from manifest_auth.http.accept import prefers_html, weights
+from manifest_auth.pages import errors
 from manifest_auth.services import RequestContext
 
 FOLDER = Path(__file__).parent / "site"
@@ -83,8 +84,16 @@ async def _show(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return Answer(200, found.body, headers, site.policy)
 
 
+async def _refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
+    """A page for a browser, which says how the site is built where it is not there; the envelope for a program."""
+    if is_there() or not isinstance(refusal, NotFound) or not prefers_html(head.accept):
+        return await errors.page_or_envelope(ctx, refusal, head)
+    advice = "In a copy of the source, ./dev docs builds them. The same pages are texts in its folder docs."
+    return await errors.page_of(ctx, refusal, head, english=True, title="The docs are not built here", advice=advice)
+
+
 def _route(path: str) -> Route:
-    return Route("GET", path, _show, Access.PAGE, "The docs as a site")
+    return Route("GET", path, _show, Access.PAGE, "The docs as a site", refused=_refused)
 
 
 ROUTES = (

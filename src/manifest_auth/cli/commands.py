@@ -169,8 +169,8 @@ async def user_create(given: argparse.Namespace) -> None:
         tenant = await services.store.read(lambda unit: tenants.find(unit, given.client))
         if tenant is None:
             raise Refused(f"there is no client {given.client}")
-        words = (given.email, given.first_name, given.last_name, tenant.identifier)
-        rules = tenants.settings_of(tenant.settings).password
+        words = (given.email, given.first_name, given.last_name, *tenants.known_words(tenant))
+        rules = tenants.password_rules(tenants.settings_of(tenant.settings), 0)
         stored = await password_rules.first_hash(services.hasher, password, None, rules, words)
 
         draft = Draft(given.email, roles, given.first_name, given.last_name, given.title)

@@ -13,7 +13,7 @@ from manifest_auth.store import TenantUnit
 
 
 async def user_reset_factors(given: argparse.Namespace) -> None:
-    """As :func:`accounts.reset_factors`, of the user with the address."""
+    """As :func:`accounts.reset_factors`, of the user with the address, who has to have a factor."""
     async with opened(build_services(settings.load()), hashing=False) as services:
         tenant = await services.store.read(lambda unit: tenants.find(unit, given.client))
         if tenant is None:
@@ -23,6 +23,8 @@ async def user_reset_factors(given: argparse.Namespace) -> None:
             found = users.find_by_email(unit, given.email)
             if found is None:
                 raise Refused(f"{given.client} has no user {given.email}")
+            if not found.factors:
+                raise Refused(f"{given.email} has no second factor: nothing was taken away, and no session ended")
             return accounts.reset_factors(unit, origin_of(services), services.account_tools, found.id, given.reason)
 
         done = await services.store.of(tenant.id).write(work)

@@ -225,7 +225,7 @@ def warning(status: LicenceStatus, now: int) -> str:
     """The line for the header ``X-License-Warning``; empty when there is no warning."""
     licence = status.licence
     if status.state is State.MISSING:
-        return "no license is installed"
+        return "no licence is installed"
     if licence is None or (status.state is State.VALID and licence.expires_ms > now + SOON_MS):
         return ""
     if status.state is State.VALID:

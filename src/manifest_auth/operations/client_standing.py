@@ -16,9 +16,12 @@ from manifest_auth.tenants.claims import Claim, directories, domains
 
 
 class ProviderStanding(NamedTuple):
-    """``opens``: the secret keys open its secrets; ``reaches_admins``: an Admin saved it last."""
+    """``title``: as pages show it; ``opens``: the secret keys open its secrets; ``reaches_admins``: an Admin
+    saved it last."""
 
+    id: int
     name: str
+    title: str
     is_on: bool
     opens: bool
     reaches_admins: bool
@@ -78,4 +81,7 @@ def _provider(ctx: RequestContext, provider: Provider) -> ProviderStanding:
     except CannotOpen:
         opens = False
     is_on, reaches = provider.disabled_at is None, bool(provider.reaches_admins)
-    return ProviderStanding(provider.display_name or provider.name, is_on, opens, reaches)
+    title = provider.display_name or provider.name
+    return ProviderStanding(
+        id=provider.id, name=provider.name, title=title, is_on=is_on, opens=opens, reaches_admins=reaches
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from manifest_auth import audit
+from manifest_auth.accounts import users
 from manifest_auth.audit import Act, AuditFilters, Event, Format
 from manifest_auth.services import RequestContext
 from manifest_auth.tenants import step_up
@@ -31,7 +32,12 @@ async def start(ctx: RequestContext, filters: AuditFilters, form: Format) -> Asy
     await ctx.store.write(
         lambda unit: audit.record(unit, ctx, Event.AUDIT_EXPORTED, subject, format=form, filters=chosen)
     )
-    return audit.download(ctx.store, asked, form)
+    return audit.download(ctx.store, asked, form, lambda named: _emails(ctx, named))
+
+
+async def _emails(ctx: RequestContext, named: set[str]) -> dict[str, str]:
+    ids = [int(rest) for one in named if (rest := one.removeprefix("user:")) != one and rest.isdigit()]
+    return await ctx.store.read(lambda unit: {f"user:{one.id}": one.email for one in users.get_many(unit, ids)})
 
 
 def file_name(ctx: RequestContext, form: Format) -> str:

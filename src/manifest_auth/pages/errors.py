@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from manifest_auth import tenants
+from manifest_auth.accounts.admins import console as admin_console
 from manifest_auth.context import Principal
 from manifest_auth.errors import (
     AccountDisabled,
@@ -60,7 +61,8 @@ async def page_of(
     advice: str = "",
     brand: Brand | None = None,
 ) -> Answer[None]:
-    """The page of a refusal. ``way``: where to go from it, the start page if nothing is said; ``title``,
+    """The page of a refusal. ``way``: where to go from it, the start page if nothing is said, and
+    where a licence is missing the installation's console; ``title``,
     ``advice``: in place of the usual ones; ``brand``: in place of that of who is signed in. It shows when the store is
     gone, too."""
     brand = await _brand(ctx, refusal, head) if brand is None else brand
@@ -69,6 +71,8 @@ async def page_of(
     t = catalogue(language)
     said = words.sentence_of(refusal, t)
     wait = refusal.retry_after or 0
+    if way is None and isinstance(refusal, _UNLICENSED):  # the start page says the same
+        way = Way(admin_console.PATH, t.gettext(words.OPERATOR))
     view = ErrorView(
         title=title or said.title,
         advice=advice or said.advice,

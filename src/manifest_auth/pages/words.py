@@ -94,6 +94,7 @@ OF_PAGES: dict[type[Refusal], Sentence] = {
     ),
 }
 START = _("Go to the start page")
+OPERATOR = _("I run this server")
 
 #: By code: above the form that is shown again.
 FORMS = {

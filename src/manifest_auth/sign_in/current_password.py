@@ -31,6 +31,10 @@ class Proved(NamedTuple):
         InvalidCredentials."""
         if now_user.password_hash != self.user.password_hash:
             raise InvalidCredentials(_WRONG)
+        self.was_right(unit)
+
+    def was_right(self, unit: SystemUnit) -> None:
+        """The attempt was no failed guess, whatever becomes of the change."""
         throttle.succeeded(unit, self.counters)
 
 

@@ -9,15 +9,15 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.services import RequestContext
 
 
-async def hash_of(ctx: RequestContext, user: User, client: str, settings: str, new: str, field: str) -> str:
-    """The hash of ``new``. ``client``: its identifier; ``settings``: its settings as stored; ``field``: name of the
-    password in the body, for the error's details.
+async def hash_of(ctx: RequestContext, user: User, new: str, field: str) -> str:
+    """The hash of ``new``. ``field``: name of the password in the body, for the error's details.
 
     Raises ValidationError by the client's rules, Overloaded.
     """
-    rules = tenants.settings_of(settings).password
-    password_rules.check(new, rules, (user.email, user.first_name, user.last_name, client), field)
     hasher, store = ctx.services.hasher, ctx.services.store.of(user.tenant_id)
+    tenant = await store.read(lambda unit: tenants.get(unit, user.tenant_id))
+    rules = tenants.password_rules(tenants.settings_of(tenant.settings), user.factors)
+    password_rules.check(new, rules, (user.email, user.first_name, user.last_name, *tenants.known_words(tenant)), field)
     for stored in await store.read(lambda unit: users.former_hashes(unit, user, rules.history)):
         if (await hasher.verify(stored, new)).matches:
             raise ValidationError(details=[(field, "Was used before")])

@@ -190,9 +190,13 @@ async def change_password(ctx: RequestContext, current: str, new: str) -> None:
     services, caller = ctx.services, ctx.user
     proved = await current_password.prove(ctx, current)
     user = proved.user
-    if new == current:
-        raise ValidationError(details=[("newPassword", "Must differ from the current one")])
-    fresh = await new_password.hash_of(ctx, user, caller.client, caller.tenant_settings, new, "newPassword")
+    try:
+        if new == current:
+            raise ValidationError(details=[("newPassword", "Must differ from the current one")])
+        fresh = await new_password.hash_of(ctx, user, new, "newPassword")
+    except ValidationError:
+        await services.store.write_quickly(proved.was_right)
+        raise
 
     def work(unit: SystemUnit) -> None:
         bound = unit.of(caller.tenant_id)

@@ -131,9 +131,7 @@ async def choose_password(ctx: RequestContext, credentials: Credentials, browser
     if found.why_no_password:
         raise Conflict(found.why_no_password)
     counters = await _count(ctx, found)
-    fresh = await new_password.hash_of(
-        ctx, found.user, tenant.identifier, tenant.settings, credentials.password, credentials.field
-    )
+    fresh = await new_password.hash_of(ctx, found.user, credentials.password, credentials.field)
 
     def work(unit: SystemUnit) -> SignedIn:
         now_found = find(unit, ctx, credentials.token, credentials.purpose, lock=True)

@@ -7,7 +7,13 @@ Knows no users, and never decides who may change a client.
 
 from manifest_auth.tenants.listed_addresses import apply_change, origins_for, return_addresses_for
 from manifest_auth.tenants.origin_index import OriginIndex
-from manifest_auth.tenants.second_factor_policy import due_from, is_required, passkeys_sign_in, required_roles
+from manifest_auth.tenants.second_factor_policy import (
+    due_from,
+    is_required,
+    passkeys_sign_in,
+    password_rules,
+    required_roles,
+)
 from manifest_auth.tenants.session_lengths import Lengths, installation_lengths, lengths_of
 from manifest_auth.tenants.settings import (
     BrandingChange,
@@ -30,6 +36,7 @@ from manifest_auth.tenants.tenants import (
     find_only,
     get,
     get_named,
+    known_words,
     list_page,
     mark_for_deletion,
     restore,

@@ -8,7 +8,7 @@ import msgspec
 
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.settings import DAY
-from manifest_auth.tenants.settings import TenantSettings
+from manifest_auth.tenants.settings import PasswordRules, TenantSettings
 
 S = TypeVar("S", bound=TenantSettings)
 ALONE, WITH_FACTOR = 15, 8
@@ -31,6 +31,15 @@ def default_length(settings: TenantSettings) -> int:
     """The least length of passwords where a client says nothing: shorter where a second factor is required of all (NIST
     SP 800-63B-4, section 3.1.1.2)."""
     return WITH_FACTOR if settings.second_factor.policy == "required" else ALONE
+
+
+def password_rules(settings: TenantSettings, factors: int) -> PasswordRules:
+    """The rules for the next password of one account. ``factors``: its mark; 0: it has no second factor. Where one is
+    required of all, a shorter length counts from the first factor on: until then the password signs in alone."""
+    rules = settings.password
+    if factors or settings.second_factor.policy != "required" or rules.min_length >= ALONE:
+        return rules
+    return msgspec.structs.replace(rules, min_length=ALONE)
 
 
 def following_length(before: S, after: S) -> S:

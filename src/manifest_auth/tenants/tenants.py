@@ -206,3 +206,8 @@ def encode(settings: StoredSettings) -> str:
 def shown_name(tenant: Tenant) -> str:
     """The name that pages show."""
     return settings_of(tenant.settings).branding.name or tenant.name
+
+
+def known_words(tenant: Tenant) -> tuple[str, ...]:
+    """What an attacker knows of the client: no password is made of it."""
+    return tenant.identifier, tenant.name, settings_of(tenant.settings).branding.name

@@ -19,7 +19,19 @@ from tests.support.people import member
 pytestmark = pytest.mark.one_store
 
 EXPORT, LIST = "/api/client/audit/export", "/api/client/audit"
-COLUMNS = ["sequence", "at", "event", "actor", "subject", "address", "requestId", "detail", "hash"]
+COLUMNS = [
+    "sequence",
+    "at",
+    "event",
+    "actor",
+    "subject",
+    "address",
+    "requestId",
+    "detail",
+    "hash",
+    "actorEmail",
+    "subjectEmail",
+]
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +76,8 @@ async def test_it_holds_what_the_list_holds_in_that_order(own: OwnClient, query:
     assert heading == COLUMNS
     shown = [line for line in lines if line["event"] != "audit_exported"]
     kept = [row for row in rows if row[2] != "audit_exported"]
-    assert [[str(line[name]) for name in COLUMNS if name != "detail"] for line in shown] == [
-        [cell.removeprefix("'") for cell in row[:7] + row[8:]]
+    assert [[str(line[name]) for name in COLUMNS[:9] if name != "detail"] for line in shown] == [
+        [cell.removeprefix("'") for cell in row[:7] + row[8:9]]
         for row in kept  # a request id may begin with a hyphen
     ]
     assert [line["detail"] for line in shown] == [json.loads(row[7]) for row in kept]
@@ -140,3 +152,10 @@ async def test_it_holds_nothing_of_another_client(own: OwnClient) -> None:
     reply = await own.app.get(f"{EXPORT}?format=jsonl", token=other.client_admin.token)
     assert {line["client"] for line in _lines(reply)} == {other.identifier}
     assert own.clerk.email not in reply.text
+
+
+async def test_a_row_names_who_it_is_about_by_e_mail(own: OwnClient) -> None:
+    heading, *rows = _rows(await _export(own, "format=csv&event=client_changed"))
+    actor = heading.index("actorEmail")
+    assert {row[actor] for row in rows} == {own.clerk.email}
+    assert {row[heading.index("subjectEmail")] for row in rows} == {""}  # the client itself

@@ -8,9 +8,11 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import App
+from tests.support.background_jobs import sweep_clients
 from tests.support.envelope import check_refusal, check_success
 from tests.support.machines import OWN, machine, new_account, of_client
 from tests.support.people import Member, member, users_of
+from tests.support.rows import rows
 
 NEW = {"name": "nightly-export", "roles": ["Operator"]}
 
@@ -212,3 +214,14 @@ async def test_no_list_of_users_shows_one(app: App) -> None:
         ("DELETE", f"{plane}/sessions", None),
     ):  # fmt: skip
         check_refusal(await app.send(method, path, body, token=token), 404, "NOT_FOUND")
+
+
+async def test_the_deletion_of_a_client_takes_its_machines_along(app: App) -> None:
+    client = await new_client(app)
+    it = await machine(app, client)
+    check_success(await app.send("DELETE", f"/api/admin/clients/{client}", token=await app.admin_token()))
+    app.clock.advance(31 * 86_400)
+    await sweep_clients(app)
+    for table, column in (("users", "id"), ("service_accounts", "user_id"), ("service_secrets", "user_id")):
+        assert await rows(app, table, column, **{column: it.id}) == []
+    check_refusal(await app.me(it.key.text), 401, "INVALID_TOKEN")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.accounts import hashes_counted, keys_of
+from tests.support.accounts import hashes_counted, keys_of, trail
 from tests.support.application import App, running
 from tests.support.client_assertions import b64
 from tests.support.forged_tokens import Purpose, hs256, signing_keys
@@ -52,6 +52,14 @@ async def test_another_scope_never_gives_more_than_the_account_has(app: App, cli
     token = await narrow.token(scope="jobs:read")
     await narrow.change(scopes=bits("templates:read"))
     assert [await opens(app, query, token) for query in (JOBS, TEMPLATES)] == ["FORBIDDEN", "FORBIDDEN"]
+
+
+async def test_the_trail_has_its_first_use_in_an_hour(app: App, ours: Machine) -> None:
+    token = await ours.token()
+    for _ in range(3):
+        assert await opens(app, JOBS, token) == "ok"
+    [event] = [event for event in await trail(app, ours.client) if event.event == "service_signed_in"]
+    assert (event.actor, event.members) == (f"service:{ours.id}", {"by": "service-token"})
 
 
 async def test_it_ends(app: App, ours: Machine) -> None:

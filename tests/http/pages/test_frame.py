@@ -144,3 +144,12 @@ async def test_the_start_and_well_known_addresses(app: App) -> None:
     assert (await visitor.get("/.well-known/nothing")).status == 404
     robots = await visitor.get("/robots.txt")
     assert (robots.status, robots.reply.text) == (200, "User-agent: *\nDisallow: /\n")
+
+
+async def test_docs_that_were_not_built_are_a_page_that_says_how(app: App) -> None:
+    page = await Visitor(app).get("/docs/")
+    if page.status == 200:
+        pytest.skip("the site is built here")
+    assert page.status == 404
+    assert "./dev docs" in page.text
+    assert (await app.get("/docs/")).code == "NOT_FOUND"

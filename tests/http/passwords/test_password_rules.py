@@ -107,6 +107,21 @@ async def test_the_names_of_user_and_client_are_no_password(app: App, client: st
     assert refused_field(await app.post(path, body, token=await app.admin_token())) == "password"
 
 
+async def test_the_display_name_of_a_client_is_no_password_anywhere(app: App) -> None:
+    client = await new_client(app, branding={"name": "Brightwater Ferries"})
+    path = f"/api/admin/clients/{client}"
+    token = await app.admin_token()
+    assert (await app.send("PATCH", path, {"name": "Acme Corporation"}, token=token)).status == 200
+    names = ("acme corporation", "Acme Corporation!", "acmecorporation1234", "Brightwater-Ferries-26")
+    for name in names:
+        assert refused_field(await create(app, client, name)) == "password"
+    _, email = await new_user(app, client, password=GOOD)
+    token = (await app.sign_in(email, GOOD, client)).data["token"]
+    for name in names:
+        assert refused_field(await change(app, token, GOOD, name)) == "newPassword"
+        app.clock.advance(3600)
+
+
 async def test_a_client_sets_its_least_length_between_eight_and_sixty_four(app: App) -> None:
     client = await new_client(app, password={"minLength": 8})
     assert (await create(app, client, "Zq4!vK9w")).status == 201

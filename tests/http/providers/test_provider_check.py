@@ -98,7 +98,7 @@ async def test_settings_that_let_no_one_in_are_said(admin: Editor, op: Op) -> No
     await oidc(admin, op)
     check_success(await admin.send("PATCH", "/idp", {"defaultRoles": []}))
     assert (await findings_of(admin))[1]["bad"] == [
-        "It creates users but gives no role: set groupRoles or defaultRoles"
+        "It creates users but gives no role: give roles by group, or to everyone"
     ]
     check_success(await admin.send("PATCH", "/idp", {"createUsers": False}))
     check_success(await admin.send("POST", "/idp/switch-off"))

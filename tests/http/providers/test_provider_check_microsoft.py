@@ -231,4 +231,4 @@ async def test_what_no_kind_can_do_without(setup: MicrosoftSetup) -> None:
     assert "carry no groups" in (await said(provider))["note"][0]
     await provider.change(groupRoles=[], defaultRoles=[])
     texts = [f["text"] for f in (await provider.send("POST", "/test")).data["findings"] if f["level"] == "bad"]
-    assert texts == ["It creates users but gives no role: set groupRoles or defaultRoles"]
+    assert texts == ["It creates users but gives no role: give roles by group, or to everyone"]

@@ -160,3 +160,14 @@ async def test_who_has_none_loses_the_sessions_alone(team: Team) -> None:
     assert check_success(await _as(team, "User Admin", ada.id)) == {"factors": 0, "sessions": 1}
     assert (await team.app.me(token)).status == 401
     check_success(await ada.sign_in())
+
+
+async def test_the_command_ends_no_session_where_there_is_nothing_to_take_away(team: Team, tmp_path: Path) -> None:
+    ada = await person(team.app, team.client)
+    token = await ada.token()
+    settings = {"MANIFEST_DATABASE_URL": team.app.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
+    words = ("user", "reset-factors", ada.email, "--client", team.client, "--reason", REASON)
+    done = await asyncio.to_thread(commands.run, tmp_path, *words, **settings)
+    assert done.status == 1
+    assert "no second factor" in done.err
+    assert (await team.app.get("/api/client/auth/sessions", token=token)).status == 200

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from tests.support.accounts import new_client, settle
-from tests.support.application import App
+from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import set_roles
 from tests.support.rows import change_rows
@@ -116,6 +116,23 @@ async def test_the_least_length_of_passwords_follows_unless_it_was_chosen(app: A
     assert await length_of(app, client) == 15
     assert await length_of(app, await new_client(app, **REQUIRED)) == 8
     assert await length_of(app, await new_client(app, **REQUIRED, password={"minLength": 12})) == 12
+
+
+async def test_a_shorter_length_counts_from_the_first_factor_on(app: App) -> None:
+    """Until then, days of grace included, the password signs in alone."""
+    ada = await person(app, secondFactor={"policy": "required", "graceDays": 30})
+    assert await length_of(app, ada.client) == 8
+    token = check_success(await ada.sign_in())["token"]
+    body = {"currentPassword": PASSWORD, "newPassword": "Zq4!vK9w"}
+    check_refusal(await app.post("/api/client/auth/password", body, token=token), 400, "VALIDATION_ERROR")
+    users = f"/api/admin/clients/{ada.client}/users"
+    new = {"email": "short@x.example", "roles": ["Viewer"], "password": "Zq4!vK9w"}
+    check_refusal(await app.post(users, new, token=await app.admin_token()), 400, "VALIDATION_ERROR")
+    bob = await enrolled(app, secondFactor={"policy": "required"})
+    assert await length_of(app, bob.client) == 8
+    token = check_success(await bob.answered())["token"]
+    body = {"currentPassword": PASSWORD, "newPassword": "Zq4!vK9w"}
+    check_success(await app.post("/api/client/auth/password", body, token=token))
 
 
 async def test_an_unreadable_secret_locks_out_no_one_who_has_a_recovery_code(app: App) -> None:

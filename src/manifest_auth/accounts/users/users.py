@@ -51,6 +51,11 @@ class User(NamedTuple):
         return self.deactivated_at is None and bool(self.roles & Role.ADMIN.bit)
 
     @property
+    def never_came(self) -> bool:
+        """Whether the user was invited, and has neither signed in nor a password to do it with."""
+        return self.last_sign_in_at is None and self.password_hash is None
+
+    @property
     def email_key(self) -> str:
         """The key that lists are ordered by."""
         return email_key(self.email)

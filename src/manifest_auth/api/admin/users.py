@@ -135,8 +135,8 @@ async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
                 services.hasher,
                 or_none(body.password),
                 or_none(body.password_hash),
-                tenants.settings_of(tenant.settings).password,
-                (body.email, body.first_name, body.last_name, tenant.identifier),
+                tenants.password_rules(tenants.settings_of(tenant.settings), 0),
+                (body.email, body.first_name, body.last_name, *tenants.known_words(tenant)),
             )
     bound = services.store.of(tenant.id)
     return _user(await bound.write(lambda unit: accounts.add(unit, ctx, services.account_tools, draft, stored)), None)

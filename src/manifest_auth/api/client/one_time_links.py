@@ -91,7 +91,7 @@ class OneTimeLinkData(Wire, frozen=True):
 def _data(ctx: RequestContext, link_info: LinkInfo) -> OneTimeLinkData:
     found = link_info.found
     settings, client = tenants.settings_of(found.tenant.settings), found.tenant.identifier
-    rules = WireLinkRules.of(settings.password, max_length=MOST)
+    rules = WireLinkRules.of(tenants.password_rules(settings, found.user.factors), max_length=MOST)
     return OneTimeLinkData(
         purpose=found.link.purpose,
         email=found.user.email,

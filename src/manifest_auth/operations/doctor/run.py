@@ -71,7 +71,7 @@ async def examine(
 def _secret(settings: Settings) -> list[Finding]:
     path = Path(settings.data_dir) / KEY_FILE
     if settings.secret_key is None and not path.exists():
-        return [Finding("note", f"secret key: {path} does not exist yet; the first start on an empty store makes it")]
+        return [Finding("note", f"secret key: {path} does not exist")]
     me = user_name(os.getuid())
     if settings.secret_key is None and not os.access(path, os.R_OK):
         return [Finding("bad", f"secret key: {path} belongs to {user_name(path.stat().st_uid)}, and {me} cannot read "
@@ -134,7 +134,9 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
         yield Finding("bad", f"store: {error}; {advice}")
         return
     if version is None:
-        yield Finding("note", f"store: {kind} is empty; the first start makes the tables")
+        yield Finding(
+            "note", f"store: {kind} is empty; the first start makes the tables, and a secret key where none is given"
+        )
         return
     yield Finding("ok", f"store: {kind} can be reached")
     for level, text in await integrity(settings):
@@ -165,7 +167,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
             yield Finding(level, text)
     except SettingsError as error:
         if settings.secret_key is None and not (Path(settings.data_dir) / KEY_FILE).exists():
-            yield Finding("bad", f"secret key: {error}; restore it from a backup")
+            yield Finding("bad", f"secret key: {error}; put back the one that you kept: no backup holds it")
         # Otherwise the key is invalid, which was reported above.
     finally:
         await store.close()

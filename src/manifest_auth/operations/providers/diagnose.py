@@ -47,6 +47,8 @@ async def _diagnose(ctx: RequestContext, client: str, provider: Provider, outgoi
         yield found
     rules = provider.rules
     if rules.second_factor == "claims" and not (rules.amr or rules.acr):
-        yield Finding("note", "No claim is accepted as a second factor: amr and acr are empty, so we ask every time")
+        yield Finding(
+            "note", "No claim is accepted as a second factor: amr and acr are empty, so we ask every time", "rules"
+        )
     if not rules.group_roles and not rules.default_roles and rules.create_users:
-        yield Finding("bad", "It creates users but gives no role: set groupRoles or defaultRoles")
+        yield Finding("bad", "It creates users but gives no role: give roles by group, or to everyone", "rules")

@@ -39,12 +39,14 @@ async def begin(ctx: RequestContext, name: str, return_to: str) -> Started | Tri
     kind = KINDS[chosen.provider.kind]
     if not kind.start:
         raise Conflict("No one signs in at this provider: apps send its tokens")
-    provider_id = chosen.provider.id
-    await ctx.store.write(lambda unit: sign_in_flows.delete_try(unit, provider_id, user.session_id))
+    provider = chosen.provider
+    await ctx.store.write(lambda unit: sign_in_flows.delete_try(unit, provider.id, user.session_id))
     try:
         return Started(await kind.begin(ctx, chosen, user.email), kind.cross_site)
     except (SsoFailed, ProviderUnavailable) as refusal:
-        return provider_tries.refused(ctx, refusal, is_admin=accounts.is_admin(ctx))
+        failed = provider_tries.refused(ctx, refusal, is_admin=accounts.is_admin(ctx))
+        await ctx.store.write(lambda unit: provider_tries.record(unit, ctx, provider, failed))
+        return failed
 
 
 async def result(ctx: RequestContext, provider: Provider) -> Tried | None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from manifest_auth import providers, sessions, tenants
 from manifest_auth.accounts import users
-from manifest_auth.accounts.factors import Kind
+from manifest_auth.accounts.factors import Kind, recovery_codes
 from manifest_auth.audit import Event
 from manifest_auth.context import ANONYMOUS
 from manifest_auth.http import Answer
@@ -25,6 +25,7 @@ from manifest_auth.permissions import Role, roles_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, session_lifecycle
 from manifest_auth.sign_in.return_addresses import ACCOUNT
+from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.second_factor import own as own_factors
 from manifest_auth.store import TenantUnit
 
@@ -33,7 +34,7 @@ class EventView(msgspec.Struct, frozen=True):
     """``at``: the last time, of ``times`` in a row that were alike. ``text``, ``method``: messages of the catalogue;
     ``is_bad``: it may be someone else's doing; ``by_others``: by those who manage accounts; ``by``: address of the one
     of them who is a user of the client; ``email``: the address that it is about; ``roles``: messages, those that the
-    user has since."""
+    user has since; ``reason``: that a manager gave; ``codes_left``: recovery codes, after one was used."""
 
     at: int
     text: str
@@ -45,12 +46,15 @@ class EventView(msgspec.Struct, frozen=True):
     email: str = ""
     roles: tuple[str, ...] = ()
     times: int = 1
+    reason: str = ""
+    codes_left: int | None = None
 
 
 class HomeView(AccountView, frozen=True, kw_only=True):
     """``name``: empty for a user without one. Times in milliseconds since 1970, 0 for never. ``since``: of what is
     listed; ``is_all``: nothing was left out; ``failed``: how many of
-    the events may be someone else's doing; ``pending``: an address that waits to be confirmed."""
+    the events may be someone else's doing; ``pending``: an address that waits to be confirmed;
+    ``methods``: of second factors that may be set up."""
 
     name: str
     email: str
@@ -70,11 +74,13 @@ class HomeView(AccountView, frozen=True, kw_only=True):
     has_app: bool
     has_passkey: bool
     factor_due_at: int
+    methods: tuple[str, ...]
     language: str
 
 
-def _event(one: Happened, own: str, managers: Mapping[str, str]) -> EventView:
-    """``own``: the user, as the trail names an actor; ``managers``: addresses of other users by the same names."""
+def _event(one: Happened, own: str, managers: Mapping[str, str], codes_left: int) -> EventView:
+    """``own``: the user, as the trail names an actor; ``managers``: addresses of other users by the same names;
+    ``codes_left``: recovery codes as of now."""
     text, is_bad = words.EVENTS[Event(one.event)]
     after = one.detail.get("after")
     roles = one.detail.get("after") if isinstance(after, list) else ()
@@ -89,6 +95,8 @@ def _event(one: Happened, own: str, managers: Mapping[str, str]) -> EventView:
         method=words.method(str(one.detail["method"])) if "method" in one.detail else "",
         email=str(after["email"]) if isinstance(after, dict) and after.get("email") else "",
         roles=tuple(known.get(str(role), str(role)) for role in roles or ()),
+        reason=str(one.detail.get("reason", "")) if one.event == Event.SECOND_FACTOR_RESET.value else "",
+        codes_left=codes_left if one.event == Event.RECOVERY_CODE_USED.value else None,
     )
 
 
@@ -119,8 +127,8 @@ def _managers(unit: TenantUnit, events: Iterable[Happened], own: int) -> dict[st
 def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> HomeView:
     user, me = users.get(unit, ctx.user.user_id), ctx.user
     before = (since.since, Event.SIGNED_IN.value)  # the sign-in of the last time itself is nothing new
-    managers = _managers(unit, since.events, me.user_id)
-    events = _together(_event(one, me.actor, managers) for one in since.events if (one.at, one.event) != before)
+    managers, left = _managers(unit, since.events, me.user_id), recovery_codes.left(unit, user.id)
+    events = _together(_event(one, me.actor, managers, left) for one in since.events if (one.at, one.event) != before)
     return HomeView(
         name=f"{user.first_name} {user.last_name}".strip(),
         email=user.email,
@@ -139,6 +147,7 @@ def _view(unit: TenantUnit, ctx: RequestContext, since: SinceLastHere) -> HomeVi
         identities=len(providers.list_identities(unit, user.id)),
         has_app=bool(user.factors & Kind.TOTP),
         has_passkey=bool(user.factors & Kind.PASSKEY),
+        methods=gate.methods_of(ctx, tenants.settings_of(me.tenant_settings)),
         factor_due_at=own_factors.due_at(tenants.settings_of(me.tenant_settings), user) or 0,
         language=next((name for tag, name in languages.LANGUAGES.items() if tag == user.language), ""),
     )

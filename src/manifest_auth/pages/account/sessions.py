@@ -19,6 +19,7 @@ from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import SessionOver
+from manifest_auth.sessions.proofs import ways_of
 from manifest_auth.sign_in import session_lifecycle
 from manifest_auth.text.languages import catalogue
 
@@ -33,11 +34,11 @@ class EndForm(msgspec.Struct, frozen=True):
 
 
 class SessionView(msgspec.Struct, frozen=True):
-    """Times in milliseconds since 1970. ``browser``: in words; ``method``: a message of the catalogue."""
+    """Times in milliseconds since 1970. ``browser``: in words; ``ways``: messages of the catalogue."""
 
     id: str
     browser: str
-    method: str
+    ways: tuple[str, ...]
     address: str
     begun_at: int
     used_at: int
@@ -59,7 +60,7 @@ async def _list(ctx: RequestContext, call: PageCall[Any], done: str = "") -> Vie
         SessionView(
             id=row.id,
             browser=words.browser(t, row.user_agent),
-            method=words.method(row.method),
+            ways=words.ways(row.method, ways_of(row.amr)),
             address=row.address,
             begun_at=row.created_at,
             used_at=row.last_used_at,

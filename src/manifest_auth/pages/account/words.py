@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from manifest_auth.audit import Event
@@ -37,6 +38,14 @@ METHODS = {
     "saml": _("Single sign-on"),
     "dynamics": "Microsoft Dynamics 365",
     "entra": "Microsoft",
+}
+
+#: By how a second factor was proved, see :mod:`manifest_auth.sessions.proofs`.
+FACTORS = {
+    "otp": _("Authenticator app"),
+    "passkey": _("Passkey"),
+    "recovery": _("Recovery code"),
+    "trusted": _("Trusted browser"),
 }
 
 #: By the word of :mod:`..said`.
@@ -81,13 +90,16 @@ EVENTS: dict[Event, tuple[str, bool]] = {
     Event.IDENTITY_UNLINKED: (_("An identity at a provider was unlinked"), False),
     Event.SECOND_FACTOR_ENROLLED: (_("An authenticator app was set up"), False),
     Event.SECOND_FACTOR_REMOVED: (_("The authenticator app was removed"), False),
-    Event.SECOND_FACTOR_FAILED: (_("A wrong code of the second factor, behind a right first proof"), True),
-    Event.SECOND_FACTOR_RESET: (_("Your second factors were taken away"), False),
+    Event.SECOND_FACTOR_FAILED: (
+        _("A sign-in with a right first step and a wrong code after it"),
+        True,
+    ),
+    Event.SECOND_FACTOR_RESET: (_("Your second factors were taken away"), True),
     Event.PASSKEY_ADDED: (_("A passkey was added"), False),
     Event.PASSKEY_REMOVED: (_("A passkey was removed"), False),
     Event.PASSKEY_COUNTER_REGRESSED: (_("A passkey was refused: there may be a copy of it"), True),
     Event.RECOVERY_CODES_MADE: (_("New recovery codes were made"), False),
-    Event.RECOVERY_CODE_USED: (_("A recovery code was used"), False),
+    Event.RECOVERY_CODE_USED: (_("A recovery code was used"), True),
     Event.BROWSER_TRUSTED: (_("A browser is not asked for the second factor for a while"), False),
     Event.BROWSER_TRUST_ENDED: (_("Browsers are asked for the second factor again"), False),
     Event.REAUTHENTICATION_FAILED: (_("A proof that was asked for again did not fit"), True),
@@ -105,6 +117,11 @@ def browser(t: Words, user_agent: str) -> str:
     if name and system:
         return t.gettext("%(browser)s on %(system)s") % {"browser": name, "system": system}
     return name or system or t.gettext("Unknown browser")
+
+
+def ways(name: str, amr: Iterable[str]) -> tuple[str, ...]:
+    """How a session was signed in: the method, and what was proved besides, as messages of the catalogue."""
+    return (method(name), *(FACTORS[way] for way in amr if way in FACTORS and way != name))
 
 
 def method(name: str) -> str:

@@ -33,6 +33,8 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   time.textContent = ("clock" in time.dataset ? clock : moment).format(at);
 }
 
+for (const zone of document.querySelectorAll("[data-zone]")) zone.textContent = moment.resolvedOptions().timeZone;
+
 const left = new Intl.RelativeTimeFormat(language, { numeric: "always" });
 for (const timer of document.querySelectorAll("[data-until]")) {
   // By this machine's own clock, which may be wrong, only the time that passes counts.

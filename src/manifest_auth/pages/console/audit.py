@@ -15,7 +15,7 @@ from manifest_auth.http import Answer
 from manifest_auth.operations import export_audit
 from manifest_auth.pages.call import PageCall, View, found
 from manifest_auth.pages.console import frame, trail
-from manifest_auth.pages.console.days import Day, span_of
+from manifest_auth.pages.console.days import FIRST_DAY, Day, span_of
 from manifest_auth.pages.console.event_words import WORDS, label
 from manifest_auth.pages.console.trail import Shown
 from manifest_auth.pages.routing import Audience, page
@@ -38,14 +38,16 @@ class TrailQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": 
 
 
 class TrailView(msgspec.Struct, frozen=True):
-    """``is_a_day``: no days were asked for, and the last 24 hours are shown. ``problem``: a field and what is wrong
-    with it, both empty for nothing. Addresses are empty for none."""
+    """``is_a_day``: no days were asked for, and the last 24 hours are shown; ``is_all``: every day is. ``problem``:
+    a field and what is wrong with it, both empty for nothing. Addresses are empty for none."""
 
     events: tuple[Shown, ...]
     query: TrailQuery
     kinds: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     is_a_day: bool
+    is_all: bool
     problems: tuple[tuple[str, str], ...]
+    all: str
     first: str
     next: str
     csv: str
@@ -107,6 +109,8 @@ async def _view(
             query=asked,
             kinds=kinds,
             is_a_day=not asked.since and not asked.until,
+            is_all=asked.since == FIRST_DAY and not asked.until,
+            all=frame.address(PATH, **{**({} if problems else chosen), "from": FIRST_DAY, "to": ""}),
             problems=problems,
             first=frame.address(PATH, **chosen) if asked.after else "",
             next=frame.address(PATH, **chosen, after=goes_on) if goes_on else "",
@@ -117,12 +121,15 @@ async def _view(
 
 
 async def _export(ctx: RequestContext, call: PageCall[TrailQuery]) -> View | Answer[None]:
-    """To the address at which programs take the file too, with the days and the person as that knows them."""
+    """To the address at which programs take the file too, with the days and the person as that knows them. The oldest
+    event comes first, as ``audit verify`` reads the file."""
     filters, form = await _filters(ctx, call.fields), call.fields.format
     if form not in ("csv", "jsonl"):
         raise ValidationError(details=[("format", "Must be csv or jsonl")])
     export_audit.check(ctx)  # a refusal at that address is no page
-    chosen = {"format": form, "event": filters.event, "from": filters.since, "to": filters.until}
+    chosen = {
+        "format": form, "order": "oldest", "event": filters.event, "from": filters.since, "to": filters.until,
+    }  # fmt: skip
     if filters.user:
         chosen["user"] = str(filters.user)
     return found(frame.address("/api/client/audit/export", **chosen))

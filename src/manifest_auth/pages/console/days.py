@@ -10,6 +10,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.text.canonical import LATEST, parse_time, when
 
 _DAY_MS = 86_400_000
+FIRST_DAY = "1970-01-01"  # from then on: everything
 Day = Annotated[str, Meta(max_length=10)]
 
 

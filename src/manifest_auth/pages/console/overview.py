@@ -11,10 +11,12 @@ from manifest_auth.audit import Event, EventFilter
 from manifest_auth.http import Answer
 from manifest_auth.operations import client_standing, usage
 from manifest_auth.operations.client_standing import Standing
+from manifest_auth.operations.providers.recently import Recently, recently
 from manifest_auth.operations.usage import Usage
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console import frame, menu, trail
 from manifest_auth.pages.console.concern import Concern
+from manifest_auth.pages.console.provider_views import path_of
 from manifest_auth.pages.console.trail import Shown
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission, permissions_of
@@ -39,15 +41,17 @@ class OverviewView(msgspec.Struct, frozen=True):
     bad: tuple[Concern, ...]
     notes: tuple[Concern, ...]
     figures: tuple[tuple[str, str, str], ...]
+    counted_at: int
     changes: tuple[Shown, ...] | None
     sign_ins: tuple[Shown, ...] | None
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     standing, used = await client_standing.read(ctx), await usage.of_client(ctx)
+    known = await recently(ctx) if standing.providers else {}
     sees_trail = Permission.AUDIT_READ in permissions_of(ctx.user.roles)
     found = (await audit.page(ctx.store, EventFilter(), _READ))[0] if sees_trail else []
-    concerns = sorted(_concerns(standing), key=lambda one: not one.is_bad)
+    concerns = sorted(_concerns(standing, known), key=lambda one: not one.is_bad)
 
     def work(unit: TenantUnit) -> OverviewView:
         came = [one for one in found if one.link.event in _COMING_AND_GOING][:_LISTED]
@@ -57,6 +61,7 @@ async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
             bad=tuple(one for one in concerns if one.is_bad),
             notes=tuple(one for one in concerns if not one.is_bad),
             figures=tuple(_figures(standing, used)),
+            counted_at=used.counted_at,
             changes=trail.all_shown(unit, changed) if sees_trail else None,
             sign_ins=trail.all_shown(unit, came) if sees_trail else None,
         )
@@ -64,7 +69,7 @@ async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
     return await frame.shown(ctx, work)
 
 
-def _concerns(standing: Standing) -> Iterator[Concern]:
+def _concerns(standing: Standing, known: dict[int, Recently]) -> Iterator[Concern]:
     yield from _licence(standing)
     for claim in standing.claims:
         if claim.contested:
@@ -83,7 +88,7 @@ def _concerns(standing: Standing) -> Iterator[Concern]:
                 True, f"{claim.domain} lapsed", "People who are new are not linked by their address any more.",
                 "/console/domains",
             )  # fmt: skip
-    yield from _providers(standing)
+    yield from _providers(standing, known)
     yield from _to_do(standing)
 
 
@@ -96,19 +101,24 @@ def _licence(standing: Standing) -> Iterator[Concern]:
         yield Concern(False, "All seats of the licence are taken", "No one new is let in until one is free.")
 
 
-def _providers(standing: Standing) -> Iterator[Concern]:
+def _providers(standing: Standing, known: dict[int, Recently]) -> Iterator[Concern]:
     for one in standing.providers:
         if not one.opens:
             yield Concern(
-                True, f"The secrets of {one.name} cannot be opened",
+                True, f"The secrets of {one.title} cannot be opened",
                 "No one signs in there. Ask the people who run this server, or enter the secrets again.",
                 "/console/providers",
             )  # fmt: skip
         elif not one.is_on:
-            yield Concern(False, f"{one.name} is switched off", "No one signs in there.", "/console/providers")
+            yield Concern(False, f"{one.title} is switched off", "No one signs in there.", "/console/providers")
+        elif known.get(one.id, Recently()).lets_no_one_in:
+            yield Concern(
+                True, f"{one.title} fails people", "The last sign-in there failed at the provider. Test it.",
+                path_of(one.name),
+            )  # fmt: skip
         elif not one.reaches_admins:
             yield Concern(
-                False, f"{one.name} opens no Admin's account",
+                False, f"{one.title} opens no Admin's account",
                 "A User Admin changed it last. An Admin looks at it and saves it.", "/console/providers",
             )  # fmt: skip
 

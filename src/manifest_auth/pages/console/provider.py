@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from manifest_auth import accounts
 from manifest_auth.http import Answer
 from manifest_auth.operations.providers import trying
 from manifest_auth.operations.providers.recently import Recently, recently
@@ -31,6 +32,7 @@ from manifest_auth.pages.console.provider_views import (
     try_view,
 )
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.providers.provider_tries import Tried
 from manifest_auth.tenants.claims import domains
 
 ONE = f"{LIST}/{{name}}"
@@ -169,9 +171,18 @@ async def _try(ctx: RequestContext, found: Loaded, head: Head) -> View:
 
 
 async def _live(ctx: RequestContext, found: Loaded, head: Head) -> View:
-    tried = await trying.result(ctx, found.provider)
+    tried = await trying.result(ctx, found.provider) or await _last_try(ctx, found.provider.id)
     model = LiveView(head, found.data.start_url or "", tried, found.provider.rules.domains)
     return await view(ctx, model, "console/provider_live.html")
+
+
+async def _last_try(ctx: RequestContext, provider_id: int) -> Tried | None:
+    """As the trail has it, where this session has none. Only an Admin sees why it failed: see :mod:`.trying`."""
+    last = (await recently(ctx)).get(provider_id, Recently())
+    if not last.tried_at:
+        return None
+    why = last.try_why if accounts.is_admin(ctx) or not last.try_why else "Only an Admin sees why."
+    return Tried(last.tried_at, why)
 
 
 _STEPS: dict[str, Show] = {

@@ -16,7 +16,7 @@ from manifest_auth.pages import said, security
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.console.provider import ONE, overview
 from manifest_auth.pages.console.provider_load import load, settings_page, view
-from manifest_auth.pages.console.provider_views import LIST, DeleteView, Finding, TestView, path_of, try_view
+from manifest_auth.pages.console.provider_views import LIST, DeleteView, TestView, findings_of, path_of, try_view
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.provider_tries import Tried
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
@@ -37,8 +37,8 @@ class DeleteForm(msgspec.Struct, frozen=True):
 async def _test(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     """Shows at once what was found: nothing changes, so a reload may do it again."""
     one = await load(ctx, call.path["name"])
-    findings = [each async for each in diagnose(ctx, ctx.user.client, one.provider, by_admin=accounts.is_admin(ctx))]
-    return await view(ctx, TestView(one.head("test"), tuple(Finding(each.level, each.text) for each in findings)))
+    found = [each async for each in diagnose(ctx, ctx.user.client, one.provider, by_admin=accounts.is_admin(ctx))]
+    return await view(ctx, TestView(one.head("test"), findings_of(found)))
 
 
 async def _try(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,6 +12,7 @@ from manifest_auth.operations.providers.recently import Recently
 from manifest_auth.pages.console.provider_forms import Shown
 from manifest_auth.pages.console.provider_presets import Preset
 from manifest_auth.permissions import Role, role_names
+from manifest_auth.protocols.oidc import Finding as Found
 from manifest_auth.sign_in.providers.provider_tries import Tried
 
 LIST = "/console/providers"
@@ -150,8 +152,21 @@ class RulesView(msgspec.Struct, frozen=True):
 
 
 class Finding(NamedTuple):
+    """``step``: of the wizard, where it is mended."""
+
     level: str
     text: str
+    step: str
+
+
+_WORST_FIRST = ("bad", "note", "ok")
+_MENDED_AT = {"settings": "theirs", "rules": "rules"}
+
+
+def findings_of(found: Iterable[Found]) -> tuple[Finding, ...]:
+    """The findings of a test, what is wrong first."""
+    each = (Finding(one.level, one.text, _MENDED_AT[one.about]) for one in found)
+    return tuple(sorted(each, key=lambda one: _WORST_FIRST.index(one.level)))
 
 
 class TestView(msgspec.Struct, frozen=True):
@@ -179,7 +194,8 @@ class TryView(msgspec.Struct, frozen=True):
 
 
 class LiveView(msgspec.Struct, frozen=True):
-    """``start``: where a sign-in begins, empty where no one signs in; ``tried``: of this session, None for never."""
+    """``start``: where a sign-in begins, empty where no one signs in; ``tried``: the last try, by
+    this session or as the trail has it; None for none lately."""
 
     head: Head
     start: str

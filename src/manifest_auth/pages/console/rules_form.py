@@ -137,7 +137,8 @@ def _is_admin(unit: TenantUnit, ctx: RequestContext) -> bool:
 
 def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSettingsChange:
     """What the form changes, and no member that it leaves as it is: to save a list that waits for an Admin would
-    confirm it. Raises ValidationError."""
+    confirm it. The least length of passwords is always in it: what the form shows is never changed by implication.
+    Raises ValidationError."""
     typed = msgspec.to_builtins(form)
     asked: dict[str, Any] = {name: _number(typed[name], name) for name in _NUMBERS}
     asked |= {name: seconds_of(typed[name], name) for name in _LENGTHS}
@@ -147,7 +148,8 @@ def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSetti
     asked["refreshStrict"] = bool(form.refresh_strict) or (old.refresh_strict and not by_admin)
     if by_admin:
         asked["passwordSignIn"] = bool(form.password_sign_in)
-    stored, given = msgspec.to_builtins(old), dict[str, Any]()
+    stored = msgspec.to_builtins(old)
+    given: dict[str, Any] = {"password": {"minLength": asked["password.minLength"]}}
     for name, value in asked.items():
         group, _, member = name.rpartition(".")
         waits = name in _LISTS and bool(form.confirm) and by_admin and stored["unconfirmed"][name]

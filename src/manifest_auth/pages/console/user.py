@@ -77,6 +77,7 @@ class UserView(msgspec.Struct, frozen=True, kw_only=True):
     roles: tuple[str, ...]
     boxes: tuple[RoleBox, ...]
     is_active: bool
+    is_invited: bool
     is_self: bool
     is_admin: bool
     by_admin: bool
@@ -125,6 +126,7 @@ async def _view(
             roles=role_names(user.roles),
             boxes=boxes(ticked, admin=by.is_admin),
             is_active=user.deactivated_at is None,
+            is_invited=user.never_came,
             is_self=by.user_id == user.id,
             is_admin=bool(user.roles & Role.ADMIN.bit),
             by_admin=by.is_admin,

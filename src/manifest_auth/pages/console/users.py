@@ -50,6 +50,7 @@ class Row(msgspec.Struct, frozen=True):
     title: str
     roles: tuple[str, ...]
     is_active: bool
+    is_invited: bool
     is_self: bool
     has_factor: bool
     last_sign_in_at: int
@@ -95,6 +96,7 @@ def _row(user: User, own: int) -> Row:
         title=user.title,
         roles=role_names(user.roles),
         is_active=user.deactivated_at is None,
+        is_invited=user.never_came,
         is_self=user.id == own,
         has_factor=user.factors != 0,
         last_sign_in_at=user.last_sign_in_at or 0,

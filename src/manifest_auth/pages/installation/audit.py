@@ -13,7 +13,7 @@ from manifest_auth.audit import INSTALLATION, AuditFilters, Event, EventFilter, 
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.pages.call import PageCall, View
-from manifest_auth.pages.console.days import Day, span_of
+from manifest_auth.pages.console.days import FIRST_DAY, Day, span_of
 from manifest_auth.pages.console.event_words import label
 from manifest_auth.pages.console.frame import address
 from manifest_auth.pages.installation import frame, trail
@@ -40,15 +40,17 @@ class TrailQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": 
 
 
 class TrailView(msgspec.Struct, frozen=True):
-    """``is_a_day``: no days were asked for, and the last 24 hours are shown. ``problems``: fields, and what is wrong
-    with them. Addresses are empty for none."""
+    """``is_a_day``: no days were asked for, and the last 24 hours are shown; ``is_all``: every day is.
+    ``problems``: fields, and what is wrong with them. Addresses are empty for none."""
 
     events: tuple[Shown, ...]
     query: TrailQuery
     kinds: tuple[tuple[str, str], ...]
     is_a_day: bool
+    is_all: bool
     is_narrowed: bool
     problems: tuple[tuple[str, str], ...]
+    all: str
     first: str
     next: str
 
@@ -111,6 +113,8 @@ async def _view(
             query=asked,
             kinds=_KINDS,
             is_a_day=not asked.since and not asked.until,
+            is_all=asked.since == FIRST_DAY and not asked.until,
+            all=address(PATH, **{**({} if problems else chosen), "from": FIRST_DAY, "to": ""}),
             is_narrowed=any(chosen.values()),
             problems=problems,
             first=address(PATH, **chosen) if asked.after else "",

@@ -66,6 +66,7 @@ class UserRow(msgspec.Struct, frozen=True):
     email: str
     roles: tuple[str, ...]
     is_active: bool
+    is_invited: bool
     has_factor: bool
     last_sign_in_at: int
 
@@ -147,6 +148,7 @@ def _user(user: User) -> UserRow:
         email=user.email,
         roles=tuple(role_names(user.roles)),
         is_active=user.deactivated_at is None,
+        is_invited=user.never_came,
         has_factor=user.factors != 0,
         last_sign_in_at=user.last_sign_in_at or 0,
     )

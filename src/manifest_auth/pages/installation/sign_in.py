@@ -21,6 +21,7 @@ PATH, CODE, SIGN_OUT = ADMIN_SIGN_IN, f"{ADMIN_SIGN_IN}/code", f"{admin_console.
 SETUP = f"{admin_console.PATH}/setup"
 _TEMPLATE, _CODE_TEMPLATE = "installation/sign_in.html", "installation/sign_in_code.html"
 _WRONG = "The user name or the password is not right. Check both and try again."
+_WRONG_CODE = "This code is not right, or was used before. Wait for the next one that your app shows, and enter that."
 Text = Annotated[str, Meta(max_length=256)]
 Address = Annotated[str, Meta(max_length=6000)]
 
@@ -100,6 +101,8 @@ async def _code(ctx: RequestContext, call: PageCall[CodeForm]) -> View | Answer[
     form = call.fields
     try:
         opened = await console.continue_sign_in(ctx, form.challenge, form.otp.strip(), _shown(ctx, call))
+    except MfaRequired as wrong:
+        raise InvalidCredentials(details=[("otp", _WRONG_CODE)], reason=wrong.reason, replay=wrong.replay) from None
     except (InvalidToken, TokenExpired):
         return see_other(address(PATH, returnTo=form.return_to, late="yes"))
     return frame.signed_in(ctx, opened.cookie, frame.coming_back_to(form.return_to))

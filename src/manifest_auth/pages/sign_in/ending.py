@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from manifest_auth import tenants
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, Header, form_cookies, host_cookie
@@ -24,6 +25,7 @@ from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes, return_addresses
 from manifest_auth.sign_in.completion import SignedIn
+from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.second_factor.continuing import Finished
 
 PATH = f"{SIGN_IN}/done"
@@ -69,10 +71,11 @@ class DueView(msgspec.Struct, frozen=True):
 
 class FactorDueView(msgspec.Struct, frozen=True):
     """A second factor is offered. ``address``: where the sign-in goes on without one; ``due_at``: from when on it is
-    required, milliseconds since 1970."""
+    required, milliseconds since 1970; ``methods``: that may be set up."""
 
     address: str
     due_at: int
+    methods: tuple[str, ...]
 
 
 def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> ContinueView:
@@ -172,7 +175,8 @@ async def _show(ctx: RequestContext, call: PageCall[DoneQuery]) -> View | Answer
     if state.factor_due_at:
         later = msgspec.structs.replace(state, factor_due_at=0)
         address = ways.address(PATH, states.seal(ctx, call.form_cookie, later)) if state.due else end
-        return View(FactorDueView(address, state.factor_due_at), template=FACTOR_DUE, brand=brand)
+        methods = gate.methods_of(ctx, tenants.settings_of(call.user.tenant_settings))
+        return View(FactorDueView(address, state.factor_due_at, methods), template=FACTOR_DUE, brand=brand)
     if state.due:
         return View(DueView(end), template=DUE, brand=brand)
     if return_addresses.is_own_path(end):

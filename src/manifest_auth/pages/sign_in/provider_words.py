@@ -36,7 +36,7 @@ SENTENCES = frozenset(
         _("Your account at the identity provider is in more groups than it tells us"),
         _("You are not a user of the organisation in Dynamics"),
         _("This identity belongs to another account"),
-        _("This installation's license has no free seat for you; an administrator can free one"),
+        _("This installation's licence has no free seat for you; an administrator can free one"),
         # what happened here meanwhile
         _("This sign-in is over, start again"),
         _("This way to sign in is switched off"),

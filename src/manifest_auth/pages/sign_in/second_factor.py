@@ -25,7 +25,7 @@ TEMPLATE = "sign_in/second_factor.html"
 Way = Literal["otp", "passkey", "recoveryCode"]
 Code = Annotated[str, Meta(max_length=64)]
 WRONG: dict[Way, str] = {
-    "otp": _("This code is not right, or was used before. Enter the one that your app shows now."),
+    "otp": _("This code is not right, or was used before. Wait for the next one that your app shows, and enter that."),
     "passkey": passkey.NOT_ACCEPTED,
     "recoveryCode": _("This recovery code is not right, or was used before."),
 }

@@ -142,7 +142,7 @@ def _choose_view(ctx: RequestContext, call: PageCall[Any], token: str, looked: L
     state = State(client=client, email=found.user.email, anew=True)
     invited = states.seal(ctx, call.form_cookie, msgspec.structs.replace(state, invitation_id=found.link.id))
     starts = ((start_address(ctx, client, way.kind, way.name), way.display_name or way.name) for way in looked.ways)
-    rules = tenants.settings_of(found.tenant.settings).password
+    rules = tenants.password_rules(tenants.settings_of(found.tenant.settings), found.user.factors)
     return ChooseView(
         token=token,
         invited=found.purpose is Purpose.INVITATION,

@@ -31,10 +31,12 @@ _TELLS_NOTHING = frozenset({401, 404, 405, 407, 408, 429})  # statuses that say 
 
 
 class Finding(NamedTuple):
-    """``ok``: correct; ``note``: worth knowing; ``bad``: users cannot sign in."""
+    """``ok``: correct; ``note``: worth knowing; ``bad``: users cannot sign in. ``about``: which part of the provider
+    mends it."""
 
     level: Literal["ok", "note", "bad"]
     text: str
+    about: Literal["settings", "rules"] = "settings"
 
 
 class CallbackState(NamedTuple):

@@ -9,6 +9,8 @@ none of them is wanted here.
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -26,6 +28,7 @@ MOST_IDLE = 32
 KEEP_S = 4.0  # below the 5 s of common servers, so that a call does not get a connection that is just being closed
 _LEAST_PIECE = 512  # minimum size that a piece of a body counts: a megabyte of single bytes would occupy the processor
 _MOST_TRIED = 4
+_NAMES = {socket.EAI_NONAME: "there is no such name", socket.EAI_AGAIN: "the name servers do not answer"}
 #: The client of the running call. The pool opens a connection in the task of the call, but passes no argument of the
 #: call to the backend.
 _TENANT: ContextVar[int] = ContextVar("tenant")
@@ -164,11 +167,19 @@ def _as_unreachable() -> Iterator[None]:
     except httpcore2.ConnectError as error:
         cause = _innermost(error)
         kind = "TLS" if isinstance(cause, ssl.SSLError) else "cannot connect"
-        raise Unreachable(f"{kind}: {cause}") from None
+        raise Unreachable(f"{kind}: {_plain(cause)}") from None
     except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
         raise Unreachable(f"broken answer: {_innermost(error)}") from None
     except OSError as error:  # from the DNS lookup
-        raise NotPublic(f"the name cannot be looked up: {error}") from None
+        raise NotPublic(f"the name cannot be looked up: {_plain(error)}") from None
+
+
+def _plain(error: BaseException) -> str:
+    """Why the system could not do it, without its numbers."""
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, socket.gaierror):
+        return _NAMES.get(number or 0) or error.strerror or str(error)
+    return str(error) if isinstance(error, ssl.SSLError) or not number else os.strerror(number)
 
 
 def _innermost(error: BaseException) -> BaseException:

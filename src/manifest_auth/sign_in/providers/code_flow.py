@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NamedTuple
 
 from manifest_auth import providers
-from manifest_auth.errors import ProviderUnavailable, SsoFailed
+from manifest_auth.errors import ProviderUnavailable, Refusal, SsoFailed
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Throttled
 from manifest_auth.protocols.oidc import CallbackAddresses
 from manifest_auth.providers import Provider, sign_in_flows
-from manifest_auth.providers.sign_in_flows import Flow, StartedFlow
+from manifest_auth.providers.sign_in_flows import TRY, Flow, StartedFlow
 from manifest_auth.runtime.outgoing import Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals
@@ -54,9 +54,9 @@ async def start_code_flow(
     try:
         found = await services.oidc.discover(registration.issuer, services.outgoing.deadline(provider.tenant_id))
     except Unreachable as error:
-        raise ProviderUnavailable(reason=f"discovery: {error}") from error
+        raise await _not_begun(ctx, chosen, ProviderUnavailable(reason=f"discovery: {error}")) from error
     except oidc.Refused as error:
-        raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
+        raise await _not_begun(ctx, chosen, SsoFailed(error.sentence, reason=error.reason)) from error
     callback = addresses.chosen(found)
     started = await provider_flow.begin(ctx, chosen, callback)
     authorization = authorization_of(started, callback.redirect_uri, login_hint=login_hint or None)
@@ -65,6 +65,14 @@ async def start_code_flow(
     if chosen.request.is_reauthentication:  # both: each is ignored or removed somewhere
         authorization = authorization._replace(prompt="login", max_age=0)
     return SignInStart(started, services.oidc.authorization_address(found, registration, authorization))
+
+
+async def _not_begun(ctx: RequestContext, chosen: ProviderChoice, refusal: Refusal) -> Refusal:
+    """Records why a person could not be sent to the provider; the refusal, to raise. A try has an event of its own."""
+    if chosen.request.response != TRY:
+        provider, bound = chosen.provider, ctx.services.store.of(chosen.provider.tenant_id)
+        await bound.write(lambda unit: provider_flow.record(unit, ctx, provider, refusal))
+    return refusal
 
 
 def authorization_of(

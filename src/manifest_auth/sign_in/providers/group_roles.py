@@ -19,7 +19,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
 
-_NO_SEAT = "This installation's license has no free seat for you; an administrator can free one"
+_NO_SEAT = "This installation's licence has no free seat for you; an administrator can free one"
 
 
 def check_rank(provider: Provider, roles: int) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from manifest_auth import audit, providers, sessions
 from manifest_auth.accounts import users
 from manifest_auth.audit import Event
-from manifest_auth.context import Principal
+from manifest_auth.context import Acting, Principal
 from manifest_auth.errors import AccountDisabled, ProviderUnavailable, Refusal, SsoFailed
 from manifest_auth.permissions import Permission, Role, permissions_of
 from manifest_auth.providers import Provider, sign_in_flows
@@ -176,10 +176,15 @@ async def _store(
             use(unit)
         sign_in_flows.close_try(unit, ctx.services.sealer, flow, msgspec.json.encode(result), ctx.now)
         who = ctx.origin._replace(actor=manager.actor)
-        detail: dict[str, Any] = {"name": provider.name, "works": result.works, "why": result.why}
-        audit.record(unit, who, Event.PROVIDER_TRIED, f"provider:{provider.id}", **detail)
+        record(unit, who, provider, result)
 
     await ctx.services.store.of(provider.tenant_id).write(work)
+
+
+def record(unit: TenantUnit, who: Acting, provider: Provider, result: Tried) -> None:
+    """Records the result of a try. ``who``: the manager who made it."""
+    detail: dict[str, Any] = {"name": provider.name, "works": result.works, "why": result.why}
+    audit.record(unit, who, Event.PROVIDER_TRIED, f"provider:{provider.id}", **detail)
 
 
 def result_of(unit: TenantUnit, ctx: RequestContext, provider: Provider, session_id: str) -> Tried | None:

@@ -7,6 +7,9 @@ import pytest
 from tests.support.account_pages import PAGES, person, signed_in
 from tests.support.accounts import new_client, settle
 from tests.support.application import PASSWORD, App
+from tests.support.envelope import check_success
+from tests.support.second_factors import enrolled
+from tests.support.second_factors import person as due_person
 from tests.support.team import Team
 from tests.support.visitor import Page, Visitor
 
@@ -108,9 +111,14 @@ async def test_who_took_the_second_factors_away_is_named(app: App) -> None:
     email = (await app.me(manager)).data["user"]["email"]
     app.clock.advance(60)
     page = await (await signed_in(app, ada.email, ada.client)).get("/account")
-    assert events(page) == ["Your second factors were taken away"]
+    assert events(page) == ["Attention: Your second factors were taken away"]
     [hint] = page.tree.xpath("//*[@class='events']/li//*[@class='hint']")
-    assert [span.text for span in hint.xpath("span")] == ["by those who manage accounts", email, "from 192.0.2.1"]
+    assert [span.text for span in hint.xpath("span")] == [
+        "Lost",
+        "by those who manage accounts",
+        email,
+        "from 192.0.2.1",
+    ]
 
 
 async def test_other_users_events_are_not_listed(app: App) -> None:
@@ -155,3 +163,35 @@ async def test_the_number_of_sessions_is_told(app: App) -> None:
     await signed_in(app, ada.email, ada.client)
     assert "Signed in at 2 places" in (await ada.visitor.get("/account")).text
     assert PASSWORD not in (await ada.visitor.get("/account")).reply.text
+
+
+async def test_a_used_recovery_code_and_factors_taken_away_may_be_someone_elses_doing(app: App) -> None:
+    ada = await enrolled(app)
+    check_success(await ada.answered())
+    app.clock.advance(60)
+    reply = await ada.sign_in_with(recoveryCode=ada.recovery_codes[0])
+    page = await Visitor(app, {"session": reply.cookie("session")}).get("/account")
+    assert "Was that you?" in page.text
+    assert "Attention: A recovery code was used" in events(page)
+    assert "9 codes are left" in page.text
+    sessions = await Visitor(app, {"session": reply.cookie("session")}).get("/account/sessions")
+    assert "Password, Recovery code" in sessions.text
+    path = f"/api/admin/clients/{ada.client}/users/{ada.id}/factors/reset"
+    check_success(await app.post(path, {"reason": "Lost the phone"}, token=await app.admin_token()))
+    app.clock.advance(60)
+    page = await Visitor(app, {"session": (await ada.sign_in()).cookie("session")}).get("/account")
+    assert "Attention: Your second factors were taken away" in events(page)
+    assert "Lost the phone" in page.text
+
+
+async def test_who_manages_is_led_to_the_console(app: App) -> None:
+    page = await (await Visitor(app).signed_in("admin@acme.example")).get("/account")
+    assert page.tree.xpath("//main//a[@href='/console']")
+    page = await (await Visitor(app).signed_in("viewer@acme.example")).get("/account")
+    assert not page.tree.xpath("//main//a[@href='/console']")
+
+
+async def test_a_due_factor_is_offered_of_each_kind_that_is_allowed(secure: App) -> None:
+    ada = await due_person(secure, secondFactor={"policy": "required", "graceDays": 5})
+    page = await Visitor(secure, {"session": (await ada.sign_in()).cookie("session")}).get("/account")
+    assert {"/account/passkeys", "/account/second-factor"} <= set(page.links().values())

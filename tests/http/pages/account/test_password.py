@@ -103,3 +103,14 @@ async def test_the_well_known_address_leads_there(app: App) -> None:
     ada = await person(app)
     page = await ada.visitor.follow(await ada.visitor.get("/.well-known/change-password"))
     assert (page.status, page.heading) == (200, "Password")
+
+
+async def test_a_new_password_that_is_refused_is_no_guess_at_the_current_one(app: App) -> None:
+    ada = await person(app)
+    for _ in range(12):
+        page = await ada.visitor.submit(
+            await ada.visitor.get(PATH), PATH, currentPassword=PASSWORD, newPassword="passwordpassword"
+        )
+        assert page.status == 400
+    page = await ada.visitor.submit(await ada.visitor.get(PATH), PATH, currentPassword=PASSWORD, newPassword=NEW)
+    assert page.status == 303

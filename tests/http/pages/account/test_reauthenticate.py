@@ -71,7 +71,7 @@ async def test_a_recovery_code_does_too(app: App) -> None:
     ("typed", "problem"),
     [
         ({"currentPassword": "wrong"}, "The current password is not right"),
-        ({"currentPassword": PASSWORD, "otp": "nonsense"}, "This code is not right, or was used before. Enter the one"),
+        ({"currentPassword": PASSWORD, "otp": "nonsense"}, "This code is not right, or was used before. Wait for"),
         ({"currentPassword": PASSWORD, "otp": ""}, "Required"),
         ({"currentPassword": "", "otp": "123456"}, "Required"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.support.accounts import new_user, trail
@@ -107,7 +109,7 @@ async def test_the_filtered_trail_as_a_file(app: App, form: str, kind: str) -> N
     _, email = await new_user(app, firstName="Exported", lastName="User")
     visitor = await admin(app)
     page = await visitor.get(f"{PATH}?event=user_created&person={email.replace('@', '%40')}")
-    href = {"csv": page.links()["Export CSV"], "jsonl": page.links()["Export JSON Lines"]}[form]
+    href = page.links()[{"csv": "Export CSV: last 24 hours", "jsonl": "Export JSON Lines: last 24 hours"}[form]]
     answer = await visitor.follow(await visitor.get(href))
     assert answer.status == 200
     assert answer.reply.headers["content-type"].startswith(kind)
@@ -135,3 +137,20 @@ async def test_the_last_day_of_all_is_refused_beside_its_field(app: App) -> None
     page = await visitor.get(f"{PATH}?to=9999-12-31")
     assert (page.status, len(page.problems)) == (400, 1)
     assert (await visitor.get(f"{PATH}/export?format=csv&to=9999-12-31")).status == 400
+
+
+async def test_everything_as_a_file_is_in_the_order_that_verify_reads(app: App) -> None:
+    visitor = await admin(app)
+    page = await visitor.get(PATH)
+    everything = await visitor.get(page.links()["Everything"])
+    assert everything.status == 200
+    assert "Everything that is kept" in everything.text
+    answer = await visitor.follow(await visitor.get(everything.links()["Export JSON Lines: everything"]))
+    numbers = [json.loads(line)["sequence"] for line in answer.reply.text.splitlines()]
+    assert numbers == list(range(1, len(await trail(app, "acme")) + 1))
+
+
+async def test_the_zone_stands_beside_times_and_days(app: App) -> None:
+    page = await (await admin(app)).get(PATH)
+    assert "Times are in UTC, days in UTC." in page.text
+    assert "First day (UTC)" in page.text

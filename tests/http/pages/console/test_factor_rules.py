@@ -51,7 +51,9 @@ async def test_how_many_are_asked_to_set_one_up_is_said_before_it_is_saved(app: 
     assert (await settings_of(app, admin.client))["secondFactor"]["policy"] == "optional"
     saved = await visitor.submit(page, RULES, {"act": "save"})
     assert saved.status == 303
-    assert (await settings_of(app, admin.client))["secondFactor"]["policy"] == "required"
+    now = await settings_of(app, admin.client)
+    assert (now["secondFactor"]["policy"], now["password"]["minLength"]) == ("required", 15)
+    assert not [one for one in changes(page) if "characters" in one], "the form shows a length: it is not changed"
 
 
 async def test_roles_methods_days_and_ways_are_each_said(app: App) -> None:

@@ -13,7 +13,7 @@ from tests.support.accounts import new_client
 from tests.support.directory_claims import directory_counts
 from tests.support.oidc_socket import Answer
 from tests.support.people import member
-from tests.support.provider_wizard import NEW, Wizard, facts, flow_cookies
+from tests.support.provider_wizard import NEW, Wizard, facts, flow_cookies, onward
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -35,7 +35,7 @@ class Console(Wizard):
         """The first three steps; the page of the fourth."""
         ours = await self.visitor.get(f"{NEW}?preset={preset}&name={self.name}")
         self.setup.microsoft.login.registrations[OURS].redirect_uris = ours.tree.xpath("//code/text()")
-        theirs = await self.visitor.get(ours.links()["Next: Their values"])
+        theirs = await self.visitor.get(onward(ours))
         fields = {name.replace("__", "."): text for name, text in typed.items()}
         made = await self.visitor.submit(theirs, NEW, None, **fields)
         assert made.status == 303, made.problems

@@ -10,6 +10,7 @@ import pytest
 from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.oidc_op import Op
+from tests.support.oidc_socket import Answer
 from tests.support.provider_wizard import Wizard, facts, flow_cookies, metadata_of, wizard
 from tests.support.rows import TABLES, rows
 from tests.support.saml_idp import Idp
@@ -256,3 +257,40 @@ async def test_a_provider_that_cannot_be_reached_is_said_at_once(app: App, op: O
     page = await new.visitor.get(f"{new.path}/try", Sec_Fetch_Site="same-origin")
     assert page.status == 200
     assert "the issuer is https://mallory.example" in page.text
+
+
+async def test_a_provider_that_cannot_be_reached_is_not_called_well(app: App, op: Op) -> None:
+    new = await made(app, op)
+    op.answers["discovery"] = Answer.json({}, 503)
+    tried = await new.visitor.get(f"{new.path}/try", Sec_Fetch_Site="same-origin")
+    assert "The sign-in failed" in tried.text
+    event = (await trail(app, "acme"))[-1]
+    assert (event.event, event.members["works"]) == ("provider_tried", False)
+    assert event.members["why"].startswith("discovery: ")
+    other = Wizard(await Visitor(app).signed_in("admin@acme.example"), new.name)
+    live = await other.step("live")
+    assert "The last try did not work" in live.text
+    assert event.members["why"] in live.text
+    manager = Wizard(await Visitor(app).signed_in("user-admin@acme.example"), new.name)
+    assert "discovery: " not in (await manager.step("live")).text
+    assert (await other.act("switch-on", live)).status == 303
+    person = await Visitor(app).get(f"/api/client/auth/oidc?client=acme&provider={new.name}")
+    assert person.status == 502
+    event = (await trail(app, "acme"))[-1]
+    assert (event.event, event.members["method"]) == ("sign_in_failed", "oidc")
+    assert event.members["why"].startswith("discovery: ")
+    page = await new.visitor.get("/console")
+    assert "Everything works" not in page.text
+    assert "fails people" in page.text
+    del op.answers["discovery"]
+    browser = Visitor(app)
+    op.claims["groups"] = ["staff"]
+    started = await browser.get(f"/api/client/auth/oidc?client=acme&provider={new.name}")
+    browser.cookies |= flow_cookies(started.reply)
+    await browser.get(op.visit(started.location).removeprefix(app.public_url.rstrip("/")))
+    assert "fails people" not in (await new.visitor.get("/console")).text
+
+
+async def test_before_any_try_it_says_so(app: App, op: Op) -> None:
+    new = await made(app, op)
+    assert "No one has tried it lately" in (await new.step("live")).text

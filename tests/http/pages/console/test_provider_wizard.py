@@ -10,7 +10,7 @@ from tests.support.application import App
 from tests.support.domain_claims import vouch_for
 from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
-from tests.support.provider_wizard import NEW, Wizard, flow_cookies, metadata_of, wizard
+from tests.support.provider_wizard import NEW, Wizard, flow_cookies, metadata_of, onward, wizard
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import callback, entity_id
 from tests.support.visitor import Visitor
@@ -68,7 +68,7 @@ async def test_our_values_are_known_before_it_is_made(app: App, preset: str) -> 
         assert values == ([callback("acme", new.name)] if PRESETS[preset] else [])
     assert page.tree.xpath("//button[@data-copies]/@data-copies") == [f"our-{one}" for one in _ids(page.tree)]
     assert (await app.get(f"/api/client/providers/{new.name}", token=await token(app))).status == 404
-    assert page.links()["Next: Their values"] == f"{NEW}?preset={preset}&name={new.name}&step=theirs"
+    assert onward(page) == f"{NEW}?preset={preset}&name={new.name}&step=theirs"
 
 
 def _ids(tree: object) -> list[str]:
@@ -89,7 +89,7 @@ async def test_from_nothing_to_live_in_six_steps(app: App, op: Op) -> None:
     new = await wizard(app, name())
     ours = await new.visitor.get(f"{NEW}?preset=okta-oidc&name={new.name}")
     op.registered = set(ours.tree.xpath("//code/text()"))
-    theirs = await new.visitor.get(ours.links()["Next: Their values"])
+    theirs = await new.visitor.get(onward(ours))
     typed = {"oidc.issuer": op.issuer, "oidc.clientId": op.client_id, "oidc.clientSecret": op.client_secret or ""}
     made = await new.visitor.submit(theirs, NEW, None, **typed)
     rules = await new.visitor.follow(made)

@@ -81,3 +81,14 @@ async def test_what_is_no_filter_is_a_page_that_says_so(app: App, query: str) ->
 async def test_a_client_whose_search_finds_nothing_of_another(app: App) -> None:
     page = await (await admin(app)).get("/console/users?q=globex")
     assert names(page) == []
+
+
+async def test_who_was_invited_and_never_came_is_called_invited(app: App) -> None:
+    visitor = await admin(app)
+    await new_user(app, firstName="Yet", lastName="Tocome")
+    page = await visitor.get("/console/users?q=Tocome")
+    assert page.tree.xpath("//tbody//td[@data-label='State']/text()") == ["Invited"]
+    page = await visitor.get("/console/users?q=author%40acme.example")
+    assert page.tree.xpath("//tbody//td[@data-label='State']/text()") == ["Active"]
+    assert "within three days" in (await visitor.get("/console/invite")).text
+    assert "anew every five minutes" in (await visitor.get("/console")).text

@@ -113,3 +113,17 @@ async def test_where_none_is_needed_the_page_says_so(app: App) -> None:
     page = await (await Visitor(app).system_admin()).get(LICENCE)
     assert "needs no licence" in page.text
     assert not page.tree.xpath("//main//form")
+
+
+async def test_without_a_licence_a_page_leads_to_the_console_and_no_page_to_itself(premises: App) -> None:
+    page = await Visitor(premises).get("/sign-in")
+    assert page.status == 403
+    assert page.links()["I run this server"] == "/installation"
+
+
+async def test_what_may_seem_odd_is_explained(premises: App) -> None:
+    visitor = await Visitor(premises).system_admin()
+    await act(visitor, LICENCE, licenseKey=key(premises))
+    page = await visitor.get(LICENCE)
+    assert "A free seat of a greater type serves for a lesser one too" in page.text
+    assert page.links()["audit trail"] == "/installation/audit?client=installation&event=license_refused"

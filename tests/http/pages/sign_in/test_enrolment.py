@@ -122,7 +122,7 @@ async def test_while_there_is_time_it_is_offered(app: App) -> None:
     ada = await person(app, **GRACE, returnAddresses=[WEB])
     visitor, page = await password_typed(ada, f"&returnTo={quote(WEB, safe='')}")
     assert page.heading == "A second factor will be required"
-    assert page.links() == {"Set it up now": "/account/second-factor", "Later": WEB}
+    assert page.links() == {"Set up an authenticator app": "/account/second-factor", "Later": WEB}
     assert (await app.me(cookie=visitor.cookies["session"])).status == 200
     app.clock.advance(8 * 86_400)
     _, page = await password_typed(ada)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.one_store
 
 REQUIRED: dict[str, Any] = {"secondFactor": {"policy": "required", "graceDays": 0, "trustedDays": 30}}
 WEB = "https://app.acme.example/in?x=1"
-WRONG = "This code is not right, or was used before. Enter the one that your app shows now."
+WRONG = "This code is not right, or was used before. Wait for the next one that your app shows, and enter that."
 
 
 @pytest.fixture

@@ -1,0 +1,163 @@
+"""``ManifestAuth`` and ``AsyncManifestAuth``: the calls of an application that signs users in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any, Literal, Self, TypeVar
+
+import httpx2
+
+from manifest_auth_client._answers import data_of
+from manifest_auth_client._calls import ME, SIGN_OUT, Call, Calls, enrolment, graphql
+from manifest_auth_client.errors import InvalidToken, TokenExpired, Unauthenticated
+from manifest_auth_client.tokens import SignedIn, Tokens
+
+R = TypeVar("R")
+Method = Literal["totp", "passkey"]
+_OVER = (InvalidToken, TokenExpired, Unauthenticated)  # a sign-out finds that there is nothing to end
+
+
+class ManifestAuth(Calls):
+    """Signs a user in and calls the API as that user; or as a machine, with ``auth``.
+
+    ``base_url``: the public address of the server. ``client``: identifier of the client whose users sign in. ``store``:
+    keeps the tokens, in memory unless another one is given; tokens that it has already are used. ``timeout``: seconds.
+    ``verify``: a context with certificates of one's own. Threads may share one object; it has one session. Refusals are
+    the classes of ``manifest_auth_client.errors``; where the server is not reached, those of ``httpx2``.
+
+    >>> with ManifestAuth(URL, client="acme", transport=fake.transport) as auth:
+    ...     _ = auth.sign_in("ada@acme.example", "kestrel-harbor-21")
+    ...     [user["email"] for user in auth.graphql("{ users { email } }")["users"]]
+    ['ada@acme.example']
+    """
+
+    _http: httpx2.Client
+
+    def _open(self) -> httpx2.Client:
+        return self._connection.open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections. The session goes on, and so does what is stored."""
+        self._http.close()
+
+    def _do(self, call: Call[R]) -> R:
+        return call.read(self._http.request(**self._request(call)))
+
+    def sign_in(self, email: str, password: str, *, otp: str | None = None) -> SignedIn:
+        """Signs in. Raises MfaRequired where a second factor is due and ``otp``, a code of the authenticator app, was
+        not given or is wrong."""
+        return self._keep(self._do(self._signing_in("/sign-in", email=email, password=password, otp=otp)))
+
+    def continue_sign_in(self, challenge: str, **proof: Any) -> SignedIn:
+        """Goes on after MfaRequired, with its ``challenge`` and one of ``otp``, ``recoveryCode``, ``passkey`` and
+        ``newPasskey``: a member that its ``details`` name."""
+        return self._keep(self._do(self._signing_in("/sign-in/continue", challenge=challenge, **proof)))
+
+    def enrol(self, challenge: str, method: Method) -> dict[str, Any]:
+        """Begins to set up the factor that is due: ``secret``, ``uri`` and ``qr`` of an app, or ``publicKey``."""
+        return self._do(enrolment(challenge, method))
+
+    def exchange(self, code: str, code_verifier: str | None = None) -> SignedIn:
+        """Signs in with the one-time code that single sign-on gave."""
+        return self._keep(self._do(self._signing_in("/exchange", code=code, codeVerifier=code_verifier)))
+
+    def me(self) -> dict[str, Any]:
+        """``user`` (or ``service``), ``client``, ``roles`` and ``permissions``, as they are at this moment."""
+        return self._do(ME)
+
+    def graphql(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """``data`` of a query or mutation. Raises the refusal of the first error; its ``data`` is what came anyway."""
+        return self._do(graphql(query, variables))
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """``data`` of any other route: ``auth.call("GET", "/api/client/auth/sessions")``."""
+        return self._do(Call(method, path, body, data_of))
+
+    def refresh(self) -> Tokens:
+        """New tokens now. It happens by itself when they are due."""
+        return self.session.refresh()
+
+    def sign_out(self) -> None:
+        """Ends the session at the server and empties the store."""
+        with contextlib.suppress(*_OVER):
+            self._do(SIGN_OUT)
+        self._forget()
+
+
+class AsyncManifestAuth(Calls):
+    """The same for tasks of asyncio: every method of :class:`ManifestAuth` that calls the server is awaited.
+
+    >>> async def emails():
+    ...     async with AsyncManifestAuth(URL, client="acme", transport=fake.transport) as auth:
+    ...         await auth.sign_in("ada@acme.example", "kestrel-harbor-21")
+    ...         return [user["email"] for user in (await auth.graphql("{ users { email } }"))["users"]]
+    >>> asyncio.run(emails())
+    ['ada@acme.example']
+    """
+
+    _http: httpx2.AsyncClient
+
+    def _open(self) -> httpx2.AsyncClient:
+        return self._connection.open_async()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def _do(self, call: Call[R]) -> R:
+        return call.read(await self._http.request(**self._request(call)))
+
+    async def _sign_in(self, call: Call[SignedIn]) -> SignedIn:
+        return await asyncio.to_thread(self._keep, await self._do(call))  # a store may wait for a disk or a lock
+
+    async def sign_in(self, email: str, password: str, *, otp: str | None = None) -> SignedIn:
+        """Signs in, or raises MfaRequired."""
+        return await self._sign_in(self._signing_in("/sign-in", email=email, password=password, otp=otp))
+
+    async def continue_sign_in(self, challenge: str, **proof: Any) -> SignedIn:
+        """Goes on after MfaRequired."""
+        return await self._sign_in(self._signing_in("/sign-in/continue", challenge=challenge, **proof))
+
+    async def enrol(self, challenge: str, method: Method) -> dict[str, Any]:
+        """Begins to set up the factor that is due."""
+        return await self._do(enrolment(challenge, method))
+
+    async def exchange(self, code: str, code_verifier: str | None = None) -> SignedIn:
+        """Signs in with the one-time code that single sign-on gave."""
+        return await self._sign_in(self._signing_in("/exchange", code=code, codeVerifier=code_verifier))
+
+    async def me(self) -> dict[str, Any]:
+        """``user`` (or ``service``), ``client``, ``roles`` and ``permissions``."""
+        return await self._do(ME)
+
+    async def graphql(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """``data`` of a query or mutation, or the refusal of its first error."""
+        return await self._do(graphql(query, variables))
+
+    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """``data`` of any other route."""
+        return await self._do(Call(method, path, body, data_of))
+
+    async def refresh(self) -> Tokens:
+        """New tokens now."""
+        return await self.session.arefresh()
+
+    async def sign_out(self) -> None:
+        """Ends the session at the server and empties the store."""
+        with contextlib.suppress(*_OVER):
+            await self._do(SIGN_OUT)
+        await asyncio.to_thread(self._forget)

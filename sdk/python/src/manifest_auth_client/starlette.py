@@ -1,0 +1,117 @@
+"""Starlette: who calls becomes ``request.user``, and refusals have the server's envelope."""
+
+from __future__ import annotations
+
+import httpx2
+from starlette.authentication import AuthCredentials, AuthenticationBackend, AuthenticationError, BaseUser
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse
+
+from manifest_auth_client._failure import ManifestAuthError
+from manifest_auth_client.credentials import OAuthError
+from manifest_auth_client.errors import Forbidden, InvalidToken, Overloaded, Unauthenticated
+from manifest_auth_client.verifier import Caller, TokenVerifier
+
+
+class CallerUser(BaseUser):
+    """``request.user`` of a request with a token that counts; ``caller`` is who shows it.
+
+    >>> CallerUser(verifier.verify(token)).display_name
+    'ada@acme.example'
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+
+    @property
+    def is_authenticated(self) -> bool:
+        """It is."""
+        return True
+
+    @property
+    def display_name(self) -> str:
+        """E-mail of a user, name of a machine."""
+        return self.caller.username or self.caller.subject
+
+    @property
+    def identity(self) -> str:
+        """The user's number, or ``svc_…``."""
+        return self.caller.subject
+
+
+class Refused(AuthenticationError):
+    """A refusal on its way through Starlette; ``refusal`` is of ``manifest_auth_client.errors``.
+
+    >>> Refused(InvalidToken()).refusal.code
+    'INVALID_TOKEN'
+    """
+
+    def __init__(self, refusal: ManifestAuthError) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+class ManifestAuthBackend(AuthenticationBackend):
+    """For ``AuthenticationMiddleware``: the scopes are ``authenticated`` and the permissions. A request without a
+    bearer goes on, as no one; ``@requires("jobs:execute")`` refuses it.
+
+    >>> from starlette.middleware.authentication import AuthenticationMiddleware
+    >>> from starlette.applications import Starlette
+    >>> app = Starlette()
+    >>> app.add_middleware(AuthenticationMiddleware, backend=ManifestAuthBackend(verifier), on_error=refuse)
+    """
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._verifier = verifier
+
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
+        """Raises Refused for a bearer that does not count."""
+        try:
+            caller = await caller_of(conn, self._verifier)
+        except Unauthenticated:
+            return None
+        except ManifestAuthError as refusal:
+            raise Refused(refusal) from None
+        return AuthCredentials(["authenticated", *sorted(caller.permissions)]), CallerUser(caller)
+
+
+def refuse(conn: HTTPConnection, failed: Exception) -> JSONResponse:
+    """A refusal as the server answers it: the envelope, and ``WWW-Authenticate`` with a 401.
+
+    >>> refuse(None, InvalidToken()).status_code
+    401
+    """
+    refusal = failed.refusal if isinstance(failed, Refused) else failed
+    if not isinstance(refusal, ManifestAuthError):
+        refusal = InvalidToken()
+    headers = {"Cache-Control": "no-store"}
+    if refusal.status == 401:
+        shown = "" if isinstance(refusal, Unauthenticated) else ' error="invalid_token"'
+        headers["WWW-Authenticate"] = f"Bearer{shown}"
+    if refusal.retry_after is not None:
+        headers["Retry-After"] = str(int(refusal.retry_after))
+    error = {"message": refusal.message, "code": refusal.code}
+    return JSONResponse({"success": False, "error": error}, refusal.status, headers)
+
+
+async def caller_of(conn: HTTPConnection, verifier: TokenVerifier, permission: str | None = None) -> Caller:
+    """Who shows the bearer of a request. Raises Unauthenticated, InvalidToken, Forbidden, and Overloaded where the
+    server gives no answer, or not to us: then no one is let in.
+
+    >>> scope = {"type": "http", "headers": [(b"authorization", f"Bearer {token}".encode())]}
+    >>> asyncio.run(caller_of(HTTPConnection(scope), verifier)).username
+    'ada@acme.example'
+    """
+    lines = conn.headers.getlist("authorization")
+    scheme, _, token = lines[0].partition(" ") if len(lines) == 1 else ("", "", "")
+    if not lines:
+        raise Unauthenticated()
+    if scheme.lower() != "bearer" or not token.strip():
+        raise InvalidToken()
+    try:
+        caller = await verifier.averify(token.strip())
+    except (httpx2.HTTPError, OAuthError) as failed:
+        raise Overloaded(retry_after=1) from failed
+    if permission is not None and permission not in caller.permissions:
+        raise Forbidden()
+    return caller

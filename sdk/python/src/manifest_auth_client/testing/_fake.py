@@ -1,0 +1,174 @@
+"""``FakeManifestAuth``: an ASGI application that answers as the server does, for tests of applications."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx2
+
+from manifest_auth_client._failure import ManifestAuthError
+from manifest_auth_client.errors import InternalError, MethodNotAllowed, NotFound, ValidationError
+from manifest_auth_client.testing import _oauth
+from manifest_auth_client.testing._state import FakeService, FakeUser, State
+from manifest_auth_client.testing._users import ROUTES, Asked
+
+_Message = MutableMapping[str, Any]
+_TABLE = {**ROUTES, **_oauth.ROUTES}
+
+
+class FakeManifestAuth:
+    """Stands in for the server in tests: sign-in, second factors, rotation with reuse detection, ``me``, a little
+    GraphQL, API keys, ``/oauth2/token`` and ``/oauth2/introspect``. It keeps everything in memory and checks no limits.
+
+    It is an ASGI application; ``transport`` connects clients of ``httpx2`` to it without a port, for threads and tasks.
+    ``access_seconds`` and ``refresh_seconds``: how long tokens live. GraphQL knows ``users`` and ``me`` with simple
+    fields; ``on_graphql``, a function of query and variables that gives ``data``, answers everything else.
+
+    >>> fake = FakeManifestAuth()
+    >>> user = fake.add_user("ada@acme.example", "kestrel-harbor-21", roles=["Author"])
+    >>> with ManifestAuth(fake.base_url, transport=fake.transport) as auth:
+    ...     _ = auth.sign_in("ada@acme.example", "kestrel-harbor-21")
+    ...     fake.expire_access_tokens()
+    ...     auth.me()["user"]["email"], fake.refreshes
+    ('ada@acme.example', 1)
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://auth.example",
+        *,
+        access_seconds: float = 3600,
+        refresh_seconds: float = 30 * 86400,
+        on_graphql: Callable[[str, Mapping[str, Any]], dict[str, Any]] | None = None,
+    ) -> None:
+        self.base_url = base_url
+        self._state = State(base_url, access_seconds, refresh_seconds)
+        self._on_graphql = on_graphql
+        self.transport = httpx2.MockTransport(self._handle)
+
+    @property
+    def refreshes(self) -> int:
+        """How many refreshes were answered with new tokens."""
+        return self._state.refreshes
+
+    @property
+    def reuses(self) -> int:
+        """How many sessions ended because a refresh token was shown that had been replaced."""
+        return self._state.reuses
+
+    def add_user(
+        self, email: str, password: str, *, roles: Iterable[str] = ("Viewer",), client: str = "acme",
+        otp: str | None = None, first_name: str = "", last_name: str = "",
+    ) -> FakeUser:  # fmt: skip
+        """Adds a user; ``otp`` is the code of a second factor, which is then due."""
+        user = FakeUser(
+            id=self._state.number(), email=email, password=password, roles=list(roles), client=client,
+            first_name=first_name, last_name=last_name, otp=otp,
+        )  # fmt: skip
+        self._state.users.append(user)
+        return user
+
+    def add_service(
+        self, name: str, *, roles: Iterable[str] = ("Viewer",), scopes: Iterable[str] | None = None,
+        client: str = "acme", may_introspect: bool = False,
+    ) -> FakeService:  # fmt: skip
+        """Adds a service account, with an API key and a client secret."""
+        service = FakeService(
+            id=self._state.number(), name=name, roles=list(roles), scopes=None if scopes is None else list(scopes),
+            client=client, may_introspect=may_introspect, secret=f"mfst_sec_{secrets.token_hex(24)}A",
+            key=f"mfst_key_{secrets.token_hex(24)}A",
+        )  # fmt: skip
+        self._state.services.append(service)
+        return service
+
+    def code_for(self, user: FakeUser) -> str:
+        """A one-time code, as single sign-on gives it to an application."""
+        code = secrets.token_urlsafe(32)
+        self._state.codes[code] = user
+        return code
+
+    def advance(self, seconds: float) -> None:
+        """Moves the clock of the stand-in."""
+        self._state.moved += seconds
+
+    def expire_access_tokens(self) -> None:
+        """Moves the clock past the end of every access token that was given out."""
+        self.advance(self._state.lives[0] + 1)
+
+    def end_sessions(self, user: FakeUser) -> None:
+        """Ends all sessions of a user, as an administrator does."""
+        for session in self._state.sessions.values():
+            session.is_over = session.is_over or session.user is user
+
+    def _handle(self, request: httpx2.Request) -> httpx2.Response:
+        status, headers, body = self._answer(request.method, request.url.path, request.headers, request.content)
+        return httpx2.Response(status, headers=headers, content=body)
+
+    async def __call__(
+        self, scope: Mapping[str, Any],
+        receive: Callable[[], Awaitable[_Message]], send: Callable[[_Message], Awaitable[None]],
+    ) -> None:  # fmt: skip
+        """ASGI, for HTTP alone."""
+        if scope["type"] != "http":
+            raise NotImplementedError(scope["type"])
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        status, headers, content = self._answer(scope["method"], scope["path"], httpx2.Headers(scope["headers"]), body)
+        headers["content-length"] = str(len(content))
+        lines = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": lines})
+        await send({"type": "http.response.body", "body": content})
+
+    def _answer(
+        self, method: str, path: str, headers: httpx2.Headers, content: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        request_id = secrets.token_hex(8)
+        more = {"content-type": "application/json", "x-request-id": request_id, "cache-control": "no-store"}
+        try:
+            with self._state.lock:
+                status, body = 200, self._act(method, path, headers, content)
+        except ManifestAuthError as refused:
+            status, body = _oauth.refusal(refused, request_id) or (refused.status, _envelope(refused, request_id))
+            if status == 401:
+                more["www-authenticate"] = "Basic" if "error_description" in body else "Bearer"
+        return status, more, json.dumps(body).encode()
+
+    def _act(self, method: str, path: str, headers: httpx2.Headers, content: bytes) -> Any:
+        if (method, path) not in _TABLE:
+            raise MethodNotAllowed if any(path == known for _, known in _TABLE) else NotFound
+        try:
+            is_form = path.startswith("/oauth2/")
+            body = {k: v[0] for k, v in parse_qs(content.decode()).items()} if is_form else json.loads(content or b"{}")
+        except ValueError:
+            raise ValidationError from None
+        if path == "/api/client/graphql":
+            return self._graphql(Asked(self._state, headers, body))
+        return _TABLE[method, path](Asked(self._state, headers, body))
+
+    def _graphql(self, asked: Asked) -> dict[str, Any]:
+        me, query = asked.member(), str(asked.body.get("query", ""))
+        if self._on_graphql is not None:
+            return {"data": self._on_graphql(query, asked.body.get("variables") or {})}
+        found = re.fullmatch(r"\s*(?:query\s*)?\{\s*(users|me)\s*\{([\w\s]+)\}\s*\}\s*", query)
+        if found is None:
+            raise InternalError("FakeManifestAuth answers { users { … } } and { me { … } }: give on_graphql")
+        rows = [_fields(user, found[2]) for user in self._state.users if user.client == me.client]
+        mine = next((row for row, user in zip(rows, self._state.users, strict=False) if user is me), None)
+        return {"data": {found[1]: rows if found[1] == "users" else mine}}
+
+
+def _fields(user: FakeUser, names: str) -> dict[str, Any]:
+    shown = {"id": user.id, "email": user.email, "firstName": user.first_name, "lastName": user.last_name}
+    return {name: shown.get(name) for name in names.split()}
+
+
+def _envelope(refused: ManifestAuthError, request_id: str) -> dict[str, Any]:
+    error = {"message": refused.message, "code": refused.code, "requestId": request_id, **refused.given}
+    return {"success": False, "error": error}

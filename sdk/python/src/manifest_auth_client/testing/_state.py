@@ -1,0 +1,182 @@
+"""Users, machines, sessions and tokens of the stand-in, with the server's rule of rotation."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from manifest_auth_client.errors import InvalidToken, TokenExpired
+from manifest_auth_client.testing._roles import PERMISSIONS
+
+_GRACE_S = 10
+
+
+@dataclass
+class FakeUser:
+    """A user of the stand-in; members may be changed at any time.
+
+    ``otp``: the code of a second factor, which makes one due. ``is_disabled``: sign-ins are refused, sessions are over.
+
+    >>> fake.add_user("grace@acme.example", "kestrel-harbor-22", roles=["Operator"]).roles
+    ['Operator']
+    """
+
+    id: int
+    email: str
+    password: str = field(repr=False)
+    roles: list[str]
+    client: str
+    first_name: str = ""
+    last_name: str = ""
+    otp: str | None = None
+    is_disabled: bool = False
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """What the roles allow, in the order of the server."""
+        return permissions_of(self.roles)
+
+
+@dataclass
+class FakeService:
+    """A service account of the stand-in: ``client_id`` and ``secret`` for ``/oauth2``, ``key`` as an API key.
+
+    ``scopes``: of what the roles allow, these alone; ``jwks``: public keys for ``private_key_jwt``.
+
+    >>> fake.add_service("importer", roles=["Operator"], scopes=["jobs:read"]).permissions
+    ('jobs:read',)
+    """
+
+    id: int
+    name: str
+    roles: list[str]
+    scopes: list[str] | None
+    client: str
+    secret: str = field(repr=False)
+    key: str = field(repr=False)
+    may_introspect: bool = False
+    is_disabled: bool = False
+    jwks: dict[str, Any] | None = None
+
+    @property
+    def client_id(self) -> str:
+        """Its name at ``/oauth2``."""
+        return f"svc_{self.id}"
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """What it may do."""
+        return tuple(name for name in permissions_of(self.roles) if self.scopes is None or name in self.scopes)
+
+
+def permissions_of(roles: list[str]) -> tuple[str, ...]:
+    """What roles allow, in the order of the server."""
+    return tuple(name for name in PERMISSIONS["Admin"] if any(name in PERMISSIONS[role] for role in roles))
+
+
+@dataclass
+class Session:
+    """``current`` and ``previous`` are names of refresh tokens, ``changed_at`` is when the one replaced the other."""
+
+    id: str
+    user: FakeUser
+    current: str
+    previous: str = ""
+    changed_at: float = float("-inf")
+    is_over: bool = False
+
+
+class State:
+    """Everything that the stand-in remembers. ``now`` is this machine's clock, and what tests moved it by."""
+
+    def __init__(self, base_url: str, access_seconds: float, refresh_seconds: float) -> None:
+        self.base_url, self.lives = base_url, (access_seconds, refresh_seconds)
+        self.users: list[FakeUser] = []
+        self.services: list[FakeService] = []
+        self.sessions: dict[str, Session] = {}
+        self.challenges: dict[str, FakeUser] = {}
+        self.codes: dict[str, FakeUser] = {}
+        self.used: set[str] = set()
+        self.refreshes = self.reuses = 0
+        self.moved = 0.0
+        self.lock = threading.RLock()
+        self._key = secrets.token_bytes(32)
+
+    def number(self) -> int:
+        """Of the next user or machine."""
+        return len(self.users) + len(self.services) + 1
+
+    @property
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return time.time() + self.moved
+
+    def sign(self, kind: str, life: float, **claims: Any) -> str:
+        """A token with claims: a JWT (HS256), as the server's are by default."""
+        full = {"iss": self.base_url, "exp": self.now + life, "jti": secrets.token_urlsafe(9), **claims}
+        parts = [_encode(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": kind}, full)]
+        return ".".join([*parts, self._signature(".".join(parts))])
+
+    def read(self, token: str, *kinds: str) -> dict[str, Any]:
+        """The claims of a token of one of the kinds. Raises InvalidToken and TokenExpired."""
+        signed, _, signature = token.rpartition(".")
+        if not token.isascii() or not hmac.compare_digest(signature, self._signature(signed)):
+            raise InvalidToken
+        header, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in signed.split("."))
+        if header["typ"] not in kinds:
+            raise InvalidToken
+        if claims["exp"] <= self.now:
+            raise TokenExpired
+        found: dict[str, Any] = claims
+        return found
+
+    def _signature(self, signed: str) -> str:
+        return _encode(hmac.digest(self._key, signed.encode(), "sha256"))
+
+    def begin(self, user: FakeUser) -> dict[str, Any]:
+        """A new session: its tokens."""
+        session = Session(secrets.token_urlsafe(9), user, current=secrets.token_urlsafe(9))
+        self.sessions[session.id] = session
+        return self._pair(session, session.current, "")
+
+    def rotate(self, token: str) -> dict[str, Any]:
+        """Tokens for a refresh token: it is dead from the first use of one of its children on, but for ten seconds."""
+        shown = self.read(token, "refresh")
+        session = self.alive(shown["sid"])
+        own, parent = shown["own"], shown["parent"]
+        if parent == session.current:
+            session.previous, session.current, session.changed_at = parent, own, self.now
+        elif own != session.current:
+            is_late = self.now - session.changed_at > _GRACE_S
+            if is_late or not session.previous or session.previous not in (own, parent):
+                session.is_over, self.reuses = True, self.reuses + 1
+                raise InvalidToken
+        self.refreshes += 1
+        return self._pair(session, secrets.token_urlsafe(9), session.current)
+
+    def alive(self, session_id: str) -> Session:
+        """The session. Raises InvalidToken."""
+        session = self.sessions.get(session_id)
+        if session is None or session.is_over or session.user.is_disabled:
+            raise InvalidToken
+        return session
+
+    def _pair(self, session: Session, own: str, parent: str) -> dict[str, Any]:
+        access, refresh = self.lives
+        user = session.user
+        claims = {"aud": "manifest-api", "sub": str(user.id), "id": user.id, "client": user.client}
+        return {
+            "token": self.sign("JWT", access, sid=session.id, **claims),
+            "refreshToken": self.sign("refresh", refresh, sid=session.id, own=own, parent=parent),
+            "expiresIn": int(access),
+        }
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

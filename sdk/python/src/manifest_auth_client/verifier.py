@@ -1,0 +1,172 @@
+"""``TokenVerifier``: a service of one's own learns who calls it, from the bearer that it was shown."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any, Literal
+
+import httpx2
+
+from manifest_auth_client._connection import Connection
+from manifest_auth_client._keys import KeySet
+from manifest_auth_client.credentials import ClientCredentials, oauth_answer
+from manifest_auth_client.errors import InvalidToken
+
+_MOST_KEPT = 10_000
+_CALL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who shows a token. ``subject``: the user's number, or ``svc_…``. ``client``: identifier of the organisation.
+
+    ``permissions``: what the token may do; of a user's token read without a call of the server (``jwks``) it is empty,
+    since what a user may do is not in the token. ``claims``: everything that was told.
+
+    >>> verifier.verify(token).permissions >= {"users:read"}
+    True
+    """
+
+    subject: str
+    client: str
+    client_id: str | None
+    username: str | None
+    roles: tuple[str, ...]
+    permissions: frozenset[str]
+    expires_at: float | None
+    claims: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of_claims(cls, claims: Mapping[str, Any]) -> Caller:
+        """From claims, or from an answer of introspection (RFC 7662)."""
+        return cls(
+            subject=str(claims["sub"]),
+            client=str(claims.get("client", "")),
+            client_id=claims.get("client_id"),
+            username=claims.get("username"),
+            roles=tuple(claims.get("roles") or ()),
+            permissions=frozenset(str(claims.get("scope") or "").split()),
+            expires_at=None if claims.get("exp") is None else float(claims["exp"]),
+            claims=claims,
+        )
+
+
+class TokenVerifier:
+    """Verifies access tokens, API keys and service tokens for a resource server.
+
+    ``issuer``: the public address of the server. ``audience``: what tokens must be for, one of several:
+    ``manifest-api`` is the audience of users' tokens, the issuer that of service tokens.
+
+    ``mode="introspection"`` asks the server (RFC 7662) as the service account of ``credentials``, which must be
+    allowed to introspect. A sign-out is seen at once, or after ``cache_seconds``, 0 to 60, for which answers are kept.
+
+    ``mode="jwks"`` verifies ES256 by the server's public keys, and needs ``manifest-auth-client[verify]``. A sign-out,
+    a deactivated user and a lost role are seen when the token ends, and not before: ``exp`` alone counts. API keys and
+    HS256 cannot be verified so: OfflineVerificationUnavailable.
+
+    Every token that does not count raises InvalidToken; a server that is not reached, ``httpx2.HTTPError``.
+
+    >>> verifier = TokenVerifier(URL, "manifest-api", credentials=machine, connection=connection)
+    >>> verifier.verify(token).username
+    'ada@acme.example'
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        audience: str | Iterable[str],
+        *,
+        mode: Literal["introspection", "jwks"] = "introspection",
+        credentials: ClientCredentials | None = None,
+        cache_seconds: float = 0,
+        connection: Connection | None = None,
+    ) -> None:
+        if mode not in ("introspection", "jwks"):
+            raise ValueError("mode is introspection or jwks")
+        if not 0 <= cache_seconds <= 60:
+            raise ValueError("cache_seconds is 0 to 60")
+        if (mode == "introspection") != (credentials is not None):
+            raise ValueError("introspection needs credentials, and jwks takes none")
+        connection = connection or Connection(issuer)
+        self._connection = replace(connection, client=None, timeout=min(connection.timeout, _CALL_S))
+        self._issuer = issuer.rstrip("/")
+        self._audiences = frozenset([audience] if isinstance(audience, str) else audience)
+        self._credentials, self._cache_seconds = credentials, cache_seconds
+        self._keys = KeySet(self._connection) if mode == "jwks" else None
+        self._kept: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def verify(self, token: str) -> Caller:
+        """Who shows it. Raises InvalidToken, and OAuthError where ``credentials`` may not ask."""
+        if not token or not token.isascii():
+            raise InvalidToken
+        if self._keys is not None:
+            claims = self._keys.claims(token, self._fetch)
+            return self._caller(claims)
+        if (known := self._known(token)) is not None:
+            return known
+        with self._connection.open() as http:
+            return self._introspected(token, http.post(**self._question(token)))
+
+    async def averify(self, token: str) -> Caller:
+        """The same for tasks of asyncio."""
+        if not token or not token.isascii():
+            raise InvalidToken
+        if self._keys is not None:
+            return await asyncio.to_thread(self.verify, token) if self._keys.lacks(token) else self.verify(token)
+        if (known := self._known(token)) is not None:
+            return known
+        async with self._connection.open_async() as http:
+            return self._introspected(token, await http.post(**self._question(token)))
+
+    def _fetch(self, path: str) -> Any:
+        with self._connection.open() as http:
+            return http.get(self._connection.url(path)).raise_for_status().json()
+
+    def _question(self, token: str) -> dict[str, Any]:
+        assert self._credentials is not None
+        headers, form = self._credentials.authentication()
+        return {"url": self._connection.url("/oauth2/introspect"), "data": {"token": token, **form}, "headers": headers}
+
+    def _introspected(self, token: str, response: httpx2.Response) -> Caller:
+        answer = oauth_answer(response)
+        if answer.get("active") is not True:
+            raise InvalidToken()
+        caller = self._caller(answer)
+        self._keep(token, caller)
+        return caller
+
+    def _caller(self, claims: Mapping[str, Any]) -> Caller:
+        audience = claims.get("aud")
+        audiences = {audience} if isinstance(audience, str) else set(audience or ())
+        ends = claims.get("exp")
+        sane = claims.get("iss") == self._issuer and audiences & self._audiences and claims.get("sub")
+        if not sane or (ends is not None and not float(ends) > time.time()):
+            raise InvalidToken()
+        return Caller.of_claims(claims)
+
+    def _known(self, token: str) -> Caller | None:
+        if not self._cache_seconds:
+            return None
+        with self._lock:
+            until, caller = self._kept.get(_digest(token), (0.0, None))
+        return caller if time.time() < until else None
+
+    def _keep(self, token: str, caller: Caller) -> None:
+        if self._cache_seconds:
+            until = min(time.time() + self._cache_seconds, caller.expires_at or float("inf"))
+            with self._lock:
+                self._kept[_digest(token)] = until, caller
+                self._kept.move_to_end(_digest(token))
+                if len(self._kept) > _MOST_KEPT:
+                    self._kept.popitem(last=False)
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode()).digest()

@@ -1,0 +1,94 @@
+"""The C# sample, compiled with mcs and run by mono, keeps a session at a real server through several expiries."""
+
+from __future__ import annotations
+
+import http.server
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.architecture.links import ROOT
+from tests.interop.providers.install import program
+from tests.support.server import DEMO_PASSWORD, served
+
+pytestmark = [pytest.mark.endurance]
+PROGRAMS = ("mcs", "mono")
+SAMPLE = ROOT / "sdk" / "csharp" / "ManifestAuthHandler.cs"
+PAGE = ROOT / "docs" / "sdk-csharp.md"
+ADVICE = "Debian, Ubuntu: apt-get install mono-mcs mono-runtime"
+SETTINGS: Any = {"MANIFEST_PUBLIC_URL": "http://127.0.0.1:8080", "MANIFEST_RATE_LIMITS": "off"}
+BRIEF: Any = {"MANIFEST_ACCESS_TOKEN_TTL": "2", "demo": False, **SETTINGS}
+
+
+class _Echo(http.server.BaseHTTPRequestHandler):
+    """Says which token it got."""
+
+    def do_GET(self) -> None:
+        told = str(self.headers.get("Authorization", "")).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def other() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def compiled(source: Path, folder: Path) -> Path:
+    """A program of the sample and one more file, without a warning."""
+    result = folder / "program.exe"
+    libraries = ("System.Net.Http.dll", "System.Runtime.Serialization.dll")
+    flags = ["-langversion:7", "-warnaserror", *(f"-r:{name}" for name in libraries), f"-out:{result}"]
+    command = [program("mcs", ADVICE), *flags, str(SAMPLE), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return result
+
+
+def run(file: Path, *arguments: str) -> list[str]:
+    command = [program("mono", ADVICE), str(file), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def test_it_keeps_the_session_and_one_of_many_callers_refreshes(database_url: str, tmp_path: Path, other: str) -> None:
+    (tmp_path / "brief").mkdir()
+    file = compiled(Path(__file__).with_name("Program.cs"), tmp_path)
+    with (
+        served(tmp_path, database_url, **SETTINGS) as server,
+        served(tmp_path / "brief", database_url, **BRIEF) as brief,
+    ):
+        said = run(file, f"{server.base}/", f"{brief.base}/", other, DEMO_PASSWORD)
+    assert said == [
+        "before 401",
+        "refused INVALID_CREDENTIALS True",
+        "by the clock 200 1",
+        "after a 401 200 1",
+        "body True 1",
+        "other origin ''",
+        "out 200",
+        "over 401 2 True",
+    ]
+
+
+def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
+    [example] = re.findall(r"^```csharp\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    with served(tmp_path, **SETTINGS) as server:
+        filled = example.replace("https://auth.example.com", server.base).replace('"…"', f'"{DEMO_PASSWORD}"')
+        source = tmp_path / "example.cs"
+        source.write_text(filled, "utf-8")
+        assert run(compiled(source, tmp_path)) == ["author@acme.example"]

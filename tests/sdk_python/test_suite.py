@@ -1,0 +1,41 @@
+"""The library by its wheel: one suite against the stand-in, and against the server on both stores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sdk_python.conftest import HAS_MACHINES
+from tests.sdk_python.environment import run_suite
+from tests.support.server import served
+
+#: What needs no server but the stand-in, or none at all.
+_ALONE = ("test_fake.py", "test_origins.py", "test_machines.py", "test_verifier.py", "test_frameworks.py")
+_LEFT_OUT = _ALONE if HAS_MACHINES else (*_ALONE, "test_machine_contract.py")
+
+
+@pytest.mark.timeout(300)
+def test_the_suite_passes_with_the_stand_in() -> None:
+    run_suite(seconds=280)
+
+
+@pytest.mark.timeout(300)
+def test_the_suite_passes_with_the_server(server: dict[str, str]) -> None:
+    run_suite(*(f"--ignore={name}" for name in _LEFT_OUT), seconds=280, **server)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_tokens_are_verified_by_the_keys_of_a_server_that_has_some(database_url: str, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"MANIFEST_TOKEN_ALGORITHM": "ES256"}
+    with served(tmp_path, database_url, **settings) as running:
+        given = {"base_url": running.base, "expired": []}
+        run_suite("server_keys.py", SDK_SERVER=json.dumps(given))
+
+
+@pytest.mark.endurance
+@pytest.mark.timeout(600)
+def test_a_thousand_rotations_by_five_processes_and_fifty_kills(server: dict[str, str]) -> None:
+    run_suite("test_stores.py", "-o", "timeout=500", seconds=550, SDK_ROTATIONS="1000", SDK_KILLS="50", **server)
