@@ -15,6 +15,7 @@ from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
 from tests.support.form_tokens import right_token
 from tests.support.hostile_texts import EVIL, ORIGIN, STRINGS, faults, is_here
+from tests.support.machines import new_account, new_key
 from tests.support.routes import PAGES, Route, filled
 from tests.support.single_sign_on import add_provider
 from tests.support.visitor import Page, Visitor
@@ -22,6 +23,7 @@ from tests.support.visitor import Page, Visitor
 SHOWN = [route for route in PAGES if route.template]
 QUERIES = [(route.path, member) for route in SHOWN if route.method == "GET" for member in (*route.members, "x")]
 POSTS = [route for route in PAGES if route.method == "POST"]
+_MACHINES = "/service-accounts/"
 _OIDC = {"issuer": "https://x.okta.example", "clientId": "c"}
 #: Some of the texts, and all of them where there is time.
 TEXTS = [
@@ -64,7 +66,7 @@ async def test_in_the_query(app: App, path: str, member: str, texts: tuple[str, 
 @pytest.mark.parametrize("route", POSTS, ids=lambda route: route.path)
 async def test_in_a_form(app: App, route: Route, texts: tuple[str, ...]) -> None:
     """In all of its fields at once, as someone who has the right form."""
-    number, _ = await new_user(app)
+    number = (await new_account(app, "acme"))["id"] if _MACHINES in route.path else (await new_user(app))[0]
     path = filled(route.path, client="acme", id=number)
     visitor, token = Visitor(app), ""
     for text in texts:
@@ -95,7 +97,10 @@ async def world(app: App, text: str) -> tuple[Visitor, dict[str, object]]:
     reply = await app.sign_in(email, PASSWORD, client=client, headers={"User-Agent": agent})
     await app.sign_in(email, PASSWORD, client=client, headers={"User-Agent": agent})
     visitor = await Visitor(app, {"session": reply.cookie("session")}).system_admin()
-    return visitor, {"client": client, "id": number, "name": "x"}
+    about = {} if (set(text) & set("\t\r\n")) else {"label": text[:100]}
+    machine = (await new_account(app, client, description=text[:500]))["id"]
+    await new_key(app, client, machine, **about)
+    return visitor, {"client": client, "id": number, "name": "x", "machine": machine}
 
 
 async def _looked_at(app: App, text: str) -> int:
@@ -105,7 +110,8 @@ async def _looked_at(app: App, text: str) -> int:
     for route in SHOWN:
         if route.method == "GET":
             query = f"?client={values['client']}" if route.path.startswith("/sign-in") else ""
-            page = await visitor.get(filled(route.path, **values) + query)
+            named = values | {"id": values["machine"]} if _MACHINES in route.path else values
+            page = await visitor.get(filled(route.path, **named) + query)
             check(page, (route.path, text))
             shown += page.status == 200
     return shown

@@ -188,7 +188,7 @@ async def test_its_data_change_and_the_scopes_stay(app: App) -> None:
 )
 async def test_what_is_wrong_stands_beside_its_field(app: App, typed: dict[str, str], field: str) -> None:
     visitor, client = await admin(app)
-    page = await visitor.submit(await visitor.get(NEW), NEW, **typed)
+    page = await visitor.submit(await visitor.get(NEW), NEW, None, **typed)
     assert page.status == 400
     assert page.tree.xpath(f"//*[@id='{field}-error']")
     for name in {"name", "addresses", "jwks"} & typed.keys():
