@@ -10,7 +10,7 @@ from pathlib import Path
 from manifest_rest import AuthenticatedClient
 from manifest_rest.api.client import get_me, upload_file
 from manifest_rest.models import Failure, MeData
-from manifest_rest.types import File
+from manifest_rest.types import File, Unset
 from rest import BASE, rename, sessions, token_of
 
 
@@ -30,6 +30,7 @@ assert not isinstance(me, Failure)
 elsewhere = get_me.sync(client=client, x_client_id="globex")
 assert isinstance(elsewhere, Failure)
 data: MeData = me.data
+assert not isinstance(data.user, Unset)  # a machine has a service in its place
 operator = AuthenticatedClient(base_url=BASE, token=token_of("operator@acme.example", os.environ["PASSWORD"]))
 with Path("picture.png").open("rb") as picture:
     sent = upload_file.sync_detailed(client=operator, body=File(payload=picture), name="picture.png")
