@@ -23,6 +23,7 @@ from tests.support.statements import every_statement
 _U = users.c
 #: The only statements that reach service accounts, each on purpose.
 EVERY_KIND = {
+    "accounts.service_accounts.oauth_clients._BY_ID",
     "accounts.service_accounts.rows._ANY",
     "accounts.service_accounts.rows._BY_ID",
     "accounts.service_accounts.rows._CHANGE_USER",
@@ -32,6 +33,7 @@ EVERY_KIND = {
     "accounts.users.users._CALLER",
     "accounts.users.users._NAMED",
     "sessions.machine_principal.BY_SECRET",
+    "sessions.principals.BY_SERVICE_TOKEN",
 }
 _ROW = {"email": "e", "email_key": "e", "first_name": "f", "last_name": "l", "title": "", "roles": 1, "created_at": 1}
 

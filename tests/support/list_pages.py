@@ -107,6 +107,7 @@ KINDS = {
                 text.lower() in known.lower() for known in (item["email"], f"{item['firstName']} {item['lastName']}"))),
             "role": (["Viewer", "User Admin", "Publisher"], lambda item, role: {"name": role} in item["roles"]),
             "isActive": ([True, False], lambda item, is_active: item["isActive"] is is_active),
+            "kind": (["PERSON"], lambda item, kind: True),  # the list has no others, unless it is asked for them
         },
         {"ID": lambda item: item["id"]},
     ),

@@ -20,7 +20,7 @@ _NOWHERE = {"client": "nowhere", "id": "A" * 22, "provider": "no-such-provider"}
 
 class Route(NamedTuple):
     """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body or form, or
-    of a page's query. ``template``: of a page that it can show."""
+    of a page's query. ``template``: of a page that it can show; ``is_form``: the body is a form, not JSON."""
 
     method: str
     path: str
@@ -29,6 +29,7 @@ class Route(NamedTuple):
     streams: bool
     members: tuple[str, ...]
     template: str = ""
+    is_form: bool = False
 
 
 def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
@@ -37,7 +38,16 @@ def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
 
 def _plain(one: http.Route) -> Route:
     read = one.form or one.body or getattr(getattr(one.handler, "__self__", None), "fields", None)
-    return Route(one.method, one.path, one.access.value, one.limit, one.streams, _members(read), one.template)
+    return Route(
+        one.method,
+        one.path,
+        one.access.value,
+        one.limit,
+        one.streams,
+        _members(read),
+        one.template,
+        one.form is not None,
+    )
 
 
 def _listed(*, pages: bool) -> list[Route]:

@@ -147,7 +147,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The signed-in user, with roles and permissions */
+        /** Who calls, with roles and permissions */
         get: operations["getMe"];
         put?: never;
         post?: never;
@@ -1140,6 +1140,179 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/client/service-accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A client's service accounts */
+        get: operations["listServiceAccounts"];
+        put?: never;
+        /** Create a service account */
+        post: operations["createServiceAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/service-accounts/{account}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One service account, with its live keys */
+        get: operations["getServiceAccount"];
+        put?: never;
+        post?: never;
+        /** Delete a service account for good, with its keys */
+        delete: operations["deleteServiceAccount"];
+        options?: never;
+        head?: never;
+        /** Change a service account; members that are left out stay */
+        patch: operations["updateServiceAccount"];
+        trace?: never;
+    };
+    "/api/client/service-accounts/{account}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refuse a service account from now on */
+        post: operations["disableServiceAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/service-accounts/{account}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a service account in again */
+        post: operations["enableServiceAccount"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/service-accounts/{account}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make an API key; it is shown once */
+        post: operations["createServiceAccountKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/service-accounts/{account}/keys/{secret}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make an API key in place of another one, which ends later */
+        post: operations["rotateServiceAccountKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/service-accounts/{account}/keys/{secret}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke an API key at once */
+        delete: operations["deleteServiceAccountKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/service-accounts/{account}/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make an OAuth client secret; it is shown once */
+        post: operations["createServiceAccountSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/service-accounts/{account}/secrets/{secret}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a client secret in place of another one, which ends later */
+        post: operations["rotateServiceAccountSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/service-accounts/{account}/secrets/{secret}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke a client secret at once */
+        delete: operations["deleteServiceAccountSecret"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/client/users/{user}/identities": {
         parameters: {
             query?: never;
@@ -1744,6 +1917,58 @@ export interface components {
              */
             cloud?: "" | "china" | "custom" | "global" | "us-dod" | "us-gov";
         };
+        /** ServiceAccountBody */
+        ServiceAccountBody: {
+            /** @description Lower-case letters, digits, inner hyphens. */
+            name: string;
+            /** @description Never `Admin`. */
+            roles: components["schemas"]["Role"][];
+            /** @description What it is for. */
+            description?: string;
+            scopes?: components["schemas"]["Permission"][] | null;
+            /** @description Networks that it may call from, like `192.0.2.0/24`; none: any. */
+            addresses?: string[];
+            /** @description Whether it may ask what tokens of this client are good for. */
+            mayIntrospect?: boolean;
+            jwks?: components["schemas"]["JwksBody"] | null;
+        };
+        /**
+         * Permission
+         * @description Value: the name on the wire. The order is that of the bits of a service account's scopes, so new ones go to the
+         *     end.
+         * @enum {unknown}
+         */
+        Permission: "audit:read" | "jobs:execute" | "jobs:read" | "settings:manage" | "templates:approve" | "templates:edit" | "templates:publish" | "templates:read" | "users:manage" | "users:read";
+        /**
+         * ServiceAccountChange
+         * @description Members that are left out stay; null takes `scopes` or `jwks` away.
+         */
+        ServiceAccountChange: {
+            /** @description Lower-case letters, digits, inner hyphens. */
+            name?: string;
+            /** @description Never `Admin`. */
+            roles?: components["schemas"]["Role"][];
+            /** @description What it is for. */
+            description?: string;
+            scopes?: components["schemas"]["Permission"][] | null;
+            /** @description Networks that it may call from, like `192.0.2.0/24`; none: any. */
+            addresses?: string[];
+            /** @description Whether it may ask what tokens of this client are good for. */
+            mayIntrospect?: boolean;
+            jwks?: components["schemas"]["JwksBody"] | null;
+        };
+        /** NewSecretBody */
+        NewSecretBody: {
+            /** @description A line of text, by which people know it. */
+            label?: string;
+            /** @description Every secret ends. Default: `90`. */
+            expiresInDays?: number;
+        };
+        /** RotateSecretBody */
+        RotateSecretBody: {
+            /** @description The old one is good for so many hours more. Default: `24`. */
+            overlapHours?: number;
+        };
         /** FactorResetBody */
         FactorResetBody: {
             /** @description For the audit trail. */
@@ -1765,6 +1990,30 @@ export interface components {
             /** @description Exactly as the provider sends it. */
             group: string;
             roles: components["schemas"]["Role"][];
+        };
+        /**
+         * JwkBody
+         * @description A public key (RFC 7517) for ES256, PS256 or RS256.
+         */
+        JwkBody: {
+            /** @description `EC` or `RSA`. */
+            kty: string;
+            /** @description By which assertions name the key. */
+            kid: string;
+            alg?: string;
+            use?: string;
+            crv?: string;
+            x?: string;
+            y?: string;
+            n?: string;
+            e?: string;
+        };
+        /**
+         * JwksBody
+         * @description A key set, with at most 5 keys.
+         */
+        JwksBody: {
+            keys: components["schemas"]["JwkBody"][];
         };
         /** SignInData */
         SignInData: {
@@ -1814,9 +2063,14 @@ export interface components {
             authenticatedAt: string | null;
             current: boolean;
         };
-        /** MeData */
+        /**
+         * MeData
+         * @description `user`: the person who is signed in; in its place `service` for a machine, whose key stands in place of a
+         *     session.
+         */
         MeData: {
-            user: components["schemas"]["WireMeUser"];
+            user?: components["schemas"]["WireMeUser"];
+            service?: components["schemas"]["WireMeService"];
             client: components["schemas"]["WireClient"];
             roles: string[];
             permissions: string[];
@@ -1835,6 +2089,16 @@ export interface components {
             clientId: string;
             title: string;
             language: string | null;
+        };
+        /**
+         * WireMeService
+         * @description A service account: the machine that calls.
+         */
+        WireMeService: {
+            id: number;
+            name: string;
+            roles: string[];
+            clientId: string;
         };
         /** WireClient */
         WireClient: {
@@ -2698,6 +2962,90 @@ export interface components {
         };
         /** DirectoryNothing */
         DirectoryNothing: Record<string, never>;
+        /**
+         * ServiceAccountData
+         * @description `oauthClientId`: its name at `/oauth2/token`; `createdBy`: who made it, which changes nothing for it.
+         */
+        ServiceAccountData: {
+            id: number;
+            oauthClientId: string;
+            name: string;
+            description: string;
+            roles: string[];
+            scopes: string[] | null;
+            addresses: string[];
+            mayIntrospect: boolean;
+            jwks: components["schemas"]["Jwks"] | null;
+            createdBy: string;
+            createdAt: string;
+            disabledAt: string | null;
+            keys: components["schemas"]["LiveSecretData"][];
+            secrets: components["schemas"]["LiveSecretData"][];
+        };
+        /**
+         * Jwks
+         * @description A key set, with at most 5 keys.
+         */
+        Jwks: {
+            keys: components["schemas"]["Jwk"][];
+        };
+        /**
+         * Jwk
+         * @description A public key (RFC 7517) for ES256, PS256 or RS256.
+         */
+        Jwk: {
+            /** @description `EC` or `RSA`. */
+            kty: string;
+            /** @description By which assertions name the key. */
+            kid: string;
+            alg?: string;
+            use?: string;
+            crv?: string;
+            x?: string;
+            y?: string;
+            n?: string;
+            e?: string;
+        };
+        /**
+         * LiveSecretData
+         * @description A live API key or client secret, without the secret. `hint`: its last four characters; `rotatedTo`: the id of
+         *     the one that takes its place.
+         */
+        LiveSecretData: {
+            id: string;
+            label: string;
+            hint: string;
+            createdAt: string;
+            createdBy: string;
+            expiresAt: string;
+            lastUsedAt: string | null;
+            lastAddress: string;
+            rotatedTo: string | null;
+        };
+        /** ServiceAccountsData */
+        ServiceAccountsData: {
+            items: components["schemas"]["ServiceAccountData"][];
+            nextCursor: string | null;
+        };
+        /**
+         * NewApiKeyData
+         * @description `key`: shown here and never again.
+         */
+        NewApiKeyData: {
+            id: string;
+            key: string;
+            expiresAt: string;
+        };
+        /**
+         * NewClientSecretData
+         * @description `secret`: shown here and never again.
+         */
+        NewClientSecretData: {
+            id: string;
+            oauthClientId: string;
+            secret: string;
+            expiresAt: string;
+        };
         /** UserIdentitiesData */
         UserIdentitiesData: {
             items: components["schemas"]["IdentityData"][];
@@ -9583,6 +9931,1178 @@ export interface operations {
                         /** @constant */
                         success: true;
                         data: components["schemas"]["DirectoryNothing"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    listServiceAccounts: {
+        parameters: {
+            query?: {
+                first?: number;
+                after?: string;
+                q?: string;
+                sort?: "ID" | "ID_DESC";
+                state?: "" | "active" | "inactive";
+            };
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["ServiceAccountsData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createServiceAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServiceAccountBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["ServiceAccountData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    getServiceAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["ServiceAccountData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    deleteServiceAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["Deleted"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    updateServiceAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServiceAccountChange"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["ServiceAccountData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    disableServiceAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["ServiceAccountData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    enableServiceAccount: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["ServiceAccountData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createServiceAccountKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSecretBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["NewApiKeyData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    rotateServiceAccountKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                account: string;
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateSecretBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["NewApiKeyData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    deleteServiceAccountKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                account: string;
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["Deleted"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createServiceAccountSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSecretBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["NewClientSecretData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    rotateServiceAccountSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                account: string;
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RotateSecretBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["NewClientSecretData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    deleteServiceAccountSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                account: string;
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["Deleted"];
                     };
                 };
             };

@@ -72,7 +72,7 @@ def components(routes: Sequence[Route]) -> dict[str, Any]:
     _close(asked, routes)
     _tell_defaults(asked)
     both = {name for name in asked.keys() & told.keys() if asked[name] != told[name]}
-    for name in both:
+    for name in sorted(both):  # in one order each time
         asked[f"{name}Body"] = {**asked.pop(name), "title": f"{name}Body"}
     renamed = {REF.format(name=name): REF.format(name=f"{name}Body") for name in both}
     found = {**_cleaned(asked, renamed), **_cleaned(told, {}), "Failure": _failure()}

@@ -14,7 +14,7 @@ from tests.support.routes import ROUTES, Route, filled
 __all__ = ["tokens"]
 BELL = "a\u0007"
 CLIENT = "/api/admin/clients/acme"
-WITH_BODY = [route for route in ROUTES if route.members]
+WITH_BODY = [route for route in ROUTES if route.members and not route.is_form]  # members of a form are texts
 GUID = "x" * 36
 
 

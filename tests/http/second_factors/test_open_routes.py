@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -32,7 +33,8 @@ FORMS = [
 KNOWN = {
     "email", "password", "newPassword", "token", "challenge", "otp", "recoveryCode", "passkey", "newPasskey", "trust",
     "method", "client", "username", "name", "provider", "credential", "code", "codeVerifier", "refreshToken",
-    "samlResponse", "relayState",
+    "samlResponse", "relayState", "grant_type", "scope", "resource", "client_id", "client_secret", "client_assertion",
+    "client_assertion_type", "token_type_hint",
 }  # fmt: skip
 
 
@@ -45,6 +47,9 @@ async def right(who: Person, link: str, *, fresh: bool) -> dict[str, Any]:
         "trust": True, "method": "totp", "client": who.client, "username": who.email, "name": "A key",
         "provider": "no-such-provider", "credential": {}, "code": challenge or "x" * 43, "codeVerifier": "",
         "refreshToken": challenge or "x", "samlResponse": "PHg+", "relayState": challenge,
+        "grant_type": "client_credentials", "scope": "", "resource": "", "client_id": who.email,
+        "client_secret": PASSWORD, "client_assertion": link, "token_type_hint": "",
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
     }  # fmt: skip
 
 
@@ -70,6 +75,7 @@ def opens_nothing(reply: Reply) -> None:
     given = [line.partition("=")[0] for line in reply.headers.get_list("set-cookie") if "Max-Age=0" not in line]
     assert not {"session", "trust", "admin"} & set(given), reply.headers
     assert '"refreshToken":"' not in reply.text
+    assert '"access_token"' not in reply.text
     assert "code=" not in reply.headers.get("location", "")
 
 
@@ -98,7 +104,12 @@ async def test_no_open_route_gets_past_the_factor(app: App, ada: Person, route: 
     for members in choices(route.members):
         known = await right(ada, link, fresh=not {"challenge", "code", "refreshToken"}.isdisjoint(members))
         body = {name: known[name] for name in members}
-        reply = await app.send(route.method, filled(route.path), body, headers={"x-client-id": ada.client})
+        headers = {"x-client-id": ada.client}
+        if route.is_form:
+            form = {**headers, "content-type": "application/x-www-form-urlencoded"}
+            reply = await app.send(route.method, route.path, headers=form, content=urlencode(body).encode())
+        else:
+            reply = await app.send(route.method, filled(route.path), body, headers=headers)
         opens_nothing(reply)
         assert reply.status < 500
     assert await state(ada) == before

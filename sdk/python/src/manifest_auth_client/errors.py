@@ -65,19 +65,19 @@ class ReauthenticationRequired(ManifestAuthError):
 class LicenseRequired(ManifestAuthError):
     """On-premise mode, and no valid licence is installed."""
 
-    code, status, message = "LICENSE_REQUIRED", 403, "A license is required"
+    code, status, message = "LICENSE_REQUIRED", 403, "A licence is required"
 
 
 class LicenseExpired(ManifestAuthError):
     """On-premise mode and the licence's grace time is over."""
 
-    code, status, message = "LICENSE_EXPIRED", 403, "The license has expired"
+    code, status, message = "LICENSE_EXPIRED", 403, "The licence has expired"
 
 
 class LicenseInvalid(ManifestAuthError):
     """The key in the request does not verify, is expired or revoked, or is bound to another installation."""
 
-    code, status, message = "LICENSE_INVALID", 400, "The license key is not valid"
+    code, status, message = "LICENSE_INVALID", 400, "The licence key is not valid"
 
 
 class ValidationError(ManifestAuthError):

@@ -20,7 +20,7 @@ SOME = STRINGS[::11]
 async def shown(visitor: Visitor, text: str) -> dict[str, Page]:
     """Pages that repeat what was typed."""
     refused = {
-        "client": await act(visitor, f"{ROOT}/clients", identifier=text, name=""),
+        "client": await act(visitor, f"{ROOT}/clients", identifier=f"{text} !", name=""),  # both are wrong
         "admin": await act(visitor, f"{ROOT}/admins", act="make", username=text + "x" * 65),
         "throttle": await act(visitor, f"{ROOT}/throttles", email=text),
         "networks": await act(visitor, f"{ROOT}/settings", adminAddresses=text),
