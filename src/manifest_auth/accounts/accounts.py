@@ -98,6 +98,7 @@ def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, gi
     users.check(other if other != user.email else None, **names)
     started: email_change_start.Started | None = None
     if other != user.email:
+        step_up.not_for_machines(who)  # who reads the new mailbox can reset the password
         if rank.manager(unit, who).user_id == user.id:
             raise Forbidden("Change your own address with your current password")
         if tools.mail_queue.is_set_up:

@@ -94,6 +94,8 @@ def make_link(
     origin = who.origin
     actor, now = origin.actor, origin.at
     shown = not tools.mail_queue.is_set_up if is_returned is None else is_returned
+    if shown:
+        step_up.not_for_machines(who)  # the link goes to the mailbox of the user alone
     token, life_s = tools.random.text(24), one_time_links.LIFE_S[Purpose.INVITATION if is_only_access else purpose]
     closed = one_time_links.close(unit, user.id, now, purpose)
     expires_at = one_time_links.make(unit, user.id, purpose, token, actor, now, emailed=not shown, life_s=life_s)

@@ -19,7 +19,7 @@ RANKED: Final = Role.ADMIN.bit | Role.USER_ADMIN.bit
 #: Acts that every client guards; the others are guarded where ``stepUp`` is ``management``.
 _ALWAYS = Act.EMAIL | Act.PASSWORD | Act.FACTORS | Act.IDENTITIES | Act.OTHERS_FACTORS
 #: With these a stolen key would make itself another way in.
-_NOT_FOR_MACHINES = Act.RANKS | Act.OTHERS_PASSWORDS
+_NOT_FOR_MACHINES = Act.RANKS | Act.OTHERS_PASSWORDS | Act.RULES
 #: What a session may have proved that lets an account without any factor enrol its first.
 _FIRST = frozenset({"pwd", "provider", "link"})
 _SENTENCES: Final = {
@@ -36,7 +36,8 @@ _TOTP, _PASSKEY = 1, 2  # bits of ``factors``
 def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
     """Asks for a recent proof: users and system admins must have proved who they are within the last ten minutes, with
     all that their account has. ``needed``: False where this call does nothing sensitive. The command line is not asked.
-    A machine cannot prove anything: it does no such act, gives no one a role that manages, and resets no password.
+    A machine cannot prove anything: it does no such act, gives no one a role that manages, resets no password, and
+    changes no rules.
     Raises ReauthenticationRequired, Forbidden for a machine.
     """
     if not isinstance(acting, Request):
@@ -51,6 +52,14 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
         raise Forbidden(reason="a machine cannot prove who acts")
     if isinstance(caller, Principal) and _guards(caller, act) and not _has_proved(caller, act, acting.now):
         refuse(caller)
+
+
+def not_for_machines(acting: Acting) -> None:
+    """Refuses a machine an act that is guarded for no one else, and with which a stolen key would make itself another
+    way in. Raises Forbidden."""
+    caller = acting.caller if isinstance(acting, Request) else None
+    if isinstance(caller, Principal) and caller.is_service:
+        raise Forbidden(reason="a machine would make itself another way in")
 
 
 def refuse(caller: Principal) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import time
 from base64 import b64encode
@@ -123,6 +124,8 @@ class _Key:
         from joserfc.errors import JoseError
 
         self._key: Any = None
+        if not isinstance(key, Mapping) and key.strip()[:1] in ("{", b"{"):  # a JWK as text
+            key = json.loads(key)
         if isinstance(key, Mapping):
             self._key = jwk.import_key(dict(key))
         else:
