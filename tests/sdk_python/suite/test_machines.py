@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -97,11 +98,12 @@ def test_it_is_renewed_at_four_fifths_of_its_life(fake: Counting, service: FakeS
 
 
 @pytest.mark.parametrize("kind", ["EC", "RSA"])
-@pytest.mark.parametrize("form", ["jwk", "pem"])
+@pytest.mark.parametrize("form", ["jwk", "text", "pem"])
 def test_a_private_key_proves_a_machine(fake: Counting, service: FakeService, kind: str, form: str) -> None:
     key: Any = ECKey.generate_key("P-256") if kind == "EC" else RSAKey.generate_key(2048)
     service.jwks = {"keys": [{**key.as_dict(private=False), "kid": "one"}]}
-    given = key.as_dict(private=True) if form == "jwk" else key.as_pem(private=True)
+    whole = key.as_dict(private=True)
+    given = {"jwk": whole, "text": json.dumps(whole), "pem": key.as_pem(private=True)}[form]
     machine = credentials(fake, service, private_key=given, key_id="one")
     assert machine.token().scope == ("users:read", "jobs:read")
     with httpx2.Client(auth=machine, transport=fake.transport) as http:
