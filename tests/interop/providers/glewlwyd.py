@@ -88,7 +88,6 @@ class Glewlwyd(RealOidcProvider):
     def start(self) -> None:
         fresh = not (self.folder / f"{self.name}.db").exists()
         super().start()
-        self._call("POST", "/auth/", {"username": "admin", "password": "password"})
         if fresh:
             self._fill()
 
@@ -121,6 +120,9 @@ class Glewlwyd(RealOidcProvider):
         browser.jar.store(f"{self.base}/api/", answer.headers.get_list("set-cookie"))
 
     def _call(self, method: str, path: str, body: Any) -> None:
+        # It forgets after ten minutes that the administrator gave the password.
+        signed_in = self._admin.post("/api/auth/", json={"username": "admin", "password": "password"})
+        assert signed_in.status_code == 200, signed_in.text
         answer = self._admin.request(method, f"/api{path}", json=body)
         assert answer.status_code == 200, f"{self.name}: {method} {path}: {answer.status_code} {answer.text}"
 
