@@ -35,7 +35,7 @@ class Worker:
 def workers(tmp_path: Path) -> tuple[Scheduling, list[Worker], list[str]]:
     """Two of them, with two files for both and one that runs alone."""
     tests = []
-    for name, text in (("a", ""), ("b", ""), ("z", "pytestmark = pytest.mark.alone")):
+    for name, text in (("a", ""), ("b", 'NAMED = "pytest.mark.alone"'), ("z", "pytestmark = pytest.mark.alone")):
         (tmp_path / f"test_{name}.py").write_text(text)
         tests += [f"test_{name}.py::test_{number}" for number in range(4)]
     options = SimpleNamespace(tx=["popen", "popen"], loadscopereorder=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,7 +36,7 @@ def test_an_answer_that_lies_is_refused_and_a_right_one_gets_in(setup: Setup, br
     _shown(browser, key)
     present(browser, key, yes=False)  # else each page that is shown asks again
     browser.until(f"location.pathname === '/sign-in/passkey' && {LOADED}")
-    assert REFUSED in str(browser.value("document.querySelector('main').textContent"))
+    browser.until(f"document.querySelector('main')?.textContent.includes({json.dumps(REFUSED)})")
     browser._call("WebAuthn.setResponseOverrideBits", authenticatorId=key)
     open_(browser, f"{setup.server.base}/sign-in?client={one.client}")
     _shown(browser, key)
@@ -68,7 +69,7 @@ def test_a_passkey_of_each_kind_is_made_and_listed(
     assert len(credentials(browser, key)) == 1
     press(browser)
     open_(browser, f"{setup.server.base}/account/passkeys")
-    assert browser.value("document.querySelector('main .badge').textContent") == badge
+    browser.until(f"document.querySelector('main .badge')?.textContent === {json.dumps(badge)}")
 
 
 @pytest.mark.parametrize("lacks", ["hasResidentKey", "hasUserVerification"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import Any
 
 from xdist.scheduler import LoadFileScheduling
+
+_ALONE = re.compile(r"^pytestmark = .*pytest\.mark\.alone", re.MULTILINE)
 
 
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # no types
@@ -35,8 +38,8 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # no types
 
     @cached_property
     def _alone(self) -> set[str]:
-        """The files that say so; the tests themselves are known to the workers alone."""
-        return {file for file in self.workqueue if "pytest.mark.alone" in (self.config.rootpath / file).read_text()}
+        """The files that say so on a line of their own; the tests themselves are known to the workers alone."""
+        return {file for file in self.workqueue if _ALONE.search((self.config.rootpath / file).read_text())}
 
     def _assign_work_unit(self, node: Any) -> None:
         if self._is_alone_left and node is not self.nodes[0]:
