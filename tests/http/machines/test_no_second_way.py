@@ -20,7 +20,7 @@ async def it(app: App) -> Machine:
 
 
 async def test_no_machine_moves_a_users_mailbox(app: App, it: Machine) -> None:
-    """Whoever reads the new one resets the password."""
+    """Who reads the new one resets the password."""
     user = await member(app, it.client, "User Admin")
     change = f'mutation {{ updateUser(id: {user.id}, input: {{email: "{THIEF}"}}) {{ pendingEmail }} }}'
     [error] = (await ask(app, it.key.text, change)).json["errors"]
