@@ -28,9 +28,14 @@ MACHINE_ROLES = ROLES[1:]
 #: What no machine does, whatever its roles: it would make itself another way in.
 CLOSED_TO_MACHINES = re.compile(r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks)")
 OPEN_TO_MACHINES = {("GET", "/api/client/auth/me")}
-#: The same of operations, and of a route beyond those.
-NO_MACHINE_DOES = {"resetUserPassword", "resetUserFactors"}
-NO_MACHINE_CALLS = {("POST", "/api/client/users/{user}/factors/reset")}
+#: The same of operations, and of routes beyond those. No e-mail server is set up here, so an invitation's link would be
+#: the machine's.
+NO_MACHINE_DOES = {"resetUserPassword", "resetUserFactors", "inviteUser", "renewInvitation"}
+NO_MACHINE_CALLS = {
+    ("POST", "/api/client/users/{user}/factors/reset"),
+    ("POST", "/api/client/users/{user}/invitation"),
+    ("PATCH", "/api/client/settings"),
+}
 
 
 @pytest.fixture(scope="module")
