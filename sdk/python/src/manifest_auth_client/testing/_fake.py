@@ -19,6 +19,8 @@ from manifest_auth_client.testing._users import ROUTES, Asked
 
 _Message = MutableMapping[str, Any]
 _TABLE = {**ROUTES, **_oauth.ROUTES}
+_GRAPHQL = ("POST", "/api/client/graphql")
+_KNOWN = {*_TABLE, _GRAPHQL}
 
 
 class FakeManifestAuth:
@@ -141,14 +143,14 @@ class FakeManifestAuth:
         return status, more, json.dumps(body).encode()
 
     def _act(self, method: str, path: str, headers: httpx2.Headers, content: bytes) -> Any:
-        if (method, path) not in _TABLE:
-            raise MethodNotAllowed if any(path == known for _, known in _TABLE) else NotFound
+        if (method, path) not in _KNOWN:
+            raise MethodNotAllowed if any(path == known for _, known in _KNOWN) else NotFound
         try:
             is_form = path.startswith("/oauth2/")
             body = {k: v[0] for k, v in parse_qs(content.decode()).items()} if is_form else json.loads(content or b"{}")
         except ValueError:
             raise ValidationError from None
-        if path == "/api/client/graphql":
+        if (method, path) == _GRAPHQL:
             return self._graphql(Asked(self._state, headers, body))
         return _TABLE[method, path](Asked(self._state, headers, body))
 

@@ -152,10 +152,6 @@ def _me(asked: Asked) -> dict[str, Any]:
     return _ok({**data, "session": {"id": asked.session().id, "by": "token"}})
 
 
-def _graphql(asked: Asked) -> dict[str, Any]:
-    raise NotImplementedError  # FakeManifestAuth answers it
-
-
 ROUTES: dict[tuple[str, str], Callable[[Asked], Any]] = {
     ("POST", f"{_AUTH}/sign-in"): _sign_in,
     ("POST", f"{_AUTH}/sign-in/continue"): _continue,
@@ -163,5 +159,4 @@ ROUTES: dict[tuple[str, str], Callable[[Asked], Any]] = {
     ("POST", f"{_AUTH}/refresh"): _refresh,
     ("POST", f"{_AUTH}/sign-out"): _sign_out,
     ("GET", f"{_AUTH}/me"): _me,
-    ("POST", "/api/client/graphql"): _graphql,
 }
