@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -27,6 +28,19 @@ def hash_queue_is_full(patch: pytest.MonkeyPatch) -> None:
 def most_hashes(app: App) -> int:
     """So many may be computed and wait at once."""
     return app.services.settings.hash_queue + 2 * app.services.hasher.workers
+
+
+@contextlib.contextmanager
+def hash_workers_stand_still(app: App) -> Iterator[None]:
+    """No hash is finished meanwhile, so the queue fills however fast a hash is."""
+    workers = [worker.process for worker in app.services.hasher._pool._workers]
+    for worker in workers:
+        worker.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.send_signal(signal.SIGCONT)
 
 
 @contextlib.contextmanager
