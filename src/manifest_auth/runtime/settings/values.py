@@ -70,6 +70,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database_url: Annotated[
         str, _about("`sqlite:///FILE` or `postgresql://…`. Empty: `manifest-auth.db` in the data folder.")
     ] = ""
+    database_direct_url: Annotated[
+        str,
+        _about(
+            "Address of the same PostgreSQL database without a pooler, for upgrades and for what nodes tell each "
+            "other. Empty: `MANIFEST_DATABASE_URL`."
+        ),
+    ] = ""
+    database_wake: Annotated[
+        Literal["auto", "off"],
+        _about(
+            "`auto`: nodes on PostgreSQL wake each other by `NOTIFY` after a change, unless a pooler stands between. "
+            "`off`: they only look, four times a second."
+        ),
+    ] = "auto"
     database_pool: Annotated[int, _about("PostgreSQL connections of each process.", ge=2, le=200)] = 8
     secret_key: Annotated[
         Secret | None,
@@ -274,6 +288,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def database(self) -> str:
         """The address of the store: ``postgresql://…`` or ``sqlite:///FILE``."""
         return self.database_url or f"sqlite:///{Path(self.data_dir) / 'manifest-auth.db'}"
+
+    @property
+    def database_direct(self) -> str:
+        """The address of the store without a pooler."""
+        return self.database_direct_url or self.database
 
     @property
     def on_postgres(self) -> bool:
