@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
@@ -20,6 +20,7 @@ from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.metrics import Failure, Metrics
 from manifest_auth.runtime.sealing import Macs
+from manifest_auth.store.postgres_connect import BROKEN, NoLogin, connect
 from manifest_auth.store.postgres_connections import Connections
 from manifest_auth.store.statements import TENANT, CrossTenant, Global, Statement, TenantScoped
 from manifest_auth.store.store import Store, StoreUnavailable, Work
@@ -31,27 +32,14 @@ R = TypeVar("R")
 CHANNEL = "manifest_auth"
 HEARTBEAT = 0.25
 STALE_AFTER = 0.8
-STATEMENT_TIMEOUT_MS = 15_000
-ACQUIRE_TIMEOUT = 10.0
+ACQUIRE_TIMEOUT = 3.0
 ATTEMPTS = 4
-#: Nothing was written: the server aborted this transaction so that another could continue.
-_LOST_TO_ANOTHER = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+LEAST_CONNECTIONS = 4
+#: Nothing was written: the server aborted this transaction so that another could continue, or a table was changed.
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
 _NOTIFY = "SELECT pg_notify($1, $2)"
-#: No connection was free in time, or STATEMENT_TIMEOUT_MS passed.
+#: No connection was free in time, or a statement ran for too long.
 _BUSY = (TimeoutError, asyncpg.QueryCanceledError)
-_GONE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby
-    asyncpg.InsufficientResourcesError,  # its disk is full, or no connection is left
-    asyncpg.QueryCanceledError,
-    asyncpg.InternalClientError,  # a connection that is being shut down
-)
 
 
 class PostgresConnection(Connection):
@@ -88,16 +76,13 @@ class PostgresStore(Store):
     def __init__(self, url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         super().__init__(metrics, macs)
         self._url = url
-        self._size = pool_size
-        self._connections = Connections(self._connect, pool_size)
+        self._size = max(LEAST_CONNECTIONS, pool_size)
+        self._connections = Connections(lambda: connect(url), self._size)
         self._listening: asyncio.Task[None] | None = None
         self._heard_at = 0.0
 
     async def open(self) -> None:
-        try:
-            await self._connections.open(min(2, self._size))
-        except (*_GONE, asyncpg.PostgresError) as error:
-            raise StoreUnavailable(f"PostgreSQL: {error}") from error
+        await self._connections.open(2)
         self._listening = asyncio.create_task(self._listen(), name="store-listen")
 
     async def close(self) -> None:
@@ -107,64 +92,85 @@ class PostgresStore(Store):
                 await self._listening
         await self._connections.close()
 
-    async def _connect(self) -> Any:
-        return await asyncpg.connect(
-            self._url,
-            statement_cache_size=512,
-            server_settings={
-                "application_name": "manifest-auth",
-                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-                "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_MS),
-            },
-            timeout=5,
-        )
+    @property
+    def is_gone(self) -> bool:
+        return self._connections.is_gone
 
     @contextlib.asynccontextmanager
-    async def _acquire(self) -> AsyncIterator[Any]:
+    async def _acquire(self, *, to_write: bool = False) -> AsyncIterator[Any]:
         """A connection. Raises StoreUnavailable when the server cannot be reached or aborts."""
+        connections = self._connections
         try:
-            async with self._connections.acquire(ACQUIRE_TIMEOUT) as raw:
+            async with (connections.to_write if to_write else connections.acquire)(ACQUIRE_TIMEOUT) as raw:
                 yield raw
-        except _GONE as error:
+        except BROKEN as error:
+            if to_write and isinstance(error, asyncpg.ReadOnlySQLTransactionError):  # it became a standby
+                connections.lost()
             why: Failure = "busy" if isinstance(error, _BUSY) else "unavailable"
             raise StoreUnavailable(f"{type(error).__name__}: {error}", why) from error
 
     async def _write(self, work: Work[T]) -> T:
-        for _ in range(ATTEMPTS):
-            try:
-                return await self._attempt(work)
-            except _LOST_TO_ANOTHER as error:
-                lost = error
-        raise StoreUnavailable(f"{type(lost).__name__}, {ATTEMPTS} times", "busy") from lost
+        return await self._repeated(self._attempt, work)
 
     _write_quickly = _write
 
+    async def _read(self, work: Work[T]) -> T:
+        return await self._repeated(self._attempt_to_read, work)
+
+    async def _repeated(self, attempt: Callable[[Work[T]], Awaitable[T]], work: Work[T]) -> T:
+        for _ in range(ATTEMPTS):
+            try:
+                return await attempt(work)
+            except _AGAIN as error:
+                lost = error
+        raise StoreUnavailable(f"{type(lost).__name__}, {ATTEMPTS} times", "busy") from lost
+
     async def _attempt(self, work: Work[T]) -> T:
-        async with self._acquire() as raw:
+        async with self._acquire(to_write=True) as raw:
             connection = PostgresConnection(raw, self.macs)
             transaction = raw.transaction()
             await transaction.start()
             try:
                 result = await greenlet_spawn(work, SystemUnit(connection))
-            except BaseException as error:
+            except Exception as error:  # after any other the connection is closed
                 if getattr(error, "keeps_writes", False):
-                    await transaction.commit()
-                    self._deliver(connection.announced)
+                    await self._commit(raw, transaction.commit(), connection.announced)
                 elif not raw.is_closed():
                     await transaction.rollback()
                 raise
+            await self._commit(raw, transaction.commit(), connection.announced)
+        return result
+
+    async def _commit(self, raw: Any, sent: Awaitable[R], announced: Sequence[Announcement] = ()) -> R:
+        """The answer to what commits. Raises StoreUnavailable where the server warns: the change is visible there, and
+        may be on no standby. Where no answer comes it may have happened, so that is announced as well."""
+        raw.is_warned = False
+        try:
+            answer = await sent
+        finally:
+            self._deliver(announced)
+        if raw.is_warned:
+            raise StoreUnavailable("PostgreSQL warned at a commit: no standby may have it")
+        return answer
+
+    async def _attempt_to_read(self, work: Work[T]) -> T:
+        async with self._acquire() as raw:
+            transaction = raw.transaction(isolation="repeatable_read", readonly=True)
+            await transaction.start()
+            try:
+                result = await greenlet_spawn(work, SystemUnit(PostgresConnection(raw, self.macs)))
+            except Exception:
+                if not raw.is_closed():
+                    await transaction.rollback()
+                raise
             await transaction.commit()
-        self._deliver(connection.announced)
         return result
 
     async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
         compiled = statement.postgres
-        async with self._acquire() as raw:  # no BEGIN: a single statement is its own transaction
-            return _changed(await raw.execute(compiled.sql, *compiled.values({**values, TENANT: tenant_id})))
-
-    async def _read(self, work: Work[T]) -> T:
-        async with self._acquire() as raw, raw.transaction(isolation="repeatable_read", readonly=True):
-            return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw, self.macs)))
+        async with self._acquire(to_write=True) as raw:  # no BEGIN: a single statement is its own transaction
+            sent = raw.execute(compiled.sql, *compiled.values({**values, TENANT: tenant_id}))
+            return _changed(await self._commit(raw, sent))
 
     async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
         compiled = statement.postgres
@@ -174,10 +180,10 @@ class PostgresStore(Store):
 
     async def ping(self) -> None:
         try:
-            async with self._connections.acquire(2) as raw:
-                await raw.fetchval("SELECT 1", timeout=2)
-        except (*_GONE, asyncpg.PostgresError) as error:
-            raise StoreUnavailable(str(error) or type(error).__name__) from error
+            async with asyncio.timeout(2), self._acquire() as raw:
+                await raw.fetchval("SELECT 1")
+        except TimeoutError as error:
+            raise StoreUnavailable("PostgreSQL does not answer") from error
 
     def version(self) -> object | None:
         return True if self.is_listening() else None
@@ -189,9 +195,7 @@ class PostgresStore(Store):
         while True:
             raw = None
             try:
-                raw = await asyncpg.connect(
-                    self._url, timeout=5, server_settings={"application_name": "manifest-auth-ear"}
-                )
+                raw = await connect(self._url, "manifest-auth-ear")
                 raw.add_termination_listener(self._on_disconnect)
                 await raw.add_listener(CHANNEL, self._on_notify)
                 # Announcements were missed while nothing listened: all caches are dropped.
@@ -200,9 +204,12 @@ class PostgresStore(Store):
                     asked_at = time.monotonic()
                     await raw.fetchval("SELECT 1", timeout=STALE_AFTER)
                     self._heard_at = asked_at
+                    self._connections.found()
                     await asyncio.sleep(HEARTBEAT)
-            except (*_GONE, asyncpg.PostgresError):
+            except (*BROKEN, StoreUnavailable, asyncpg.PostgresError) as error:
                 self._heard_at = 0.0
+                if isinstance(error, NoLogin) and error.is_gone:
+                    self._connections.lost()
                 await asyncio.sleep(HEARTBEAT)
             finally:
                 if raw is not None:

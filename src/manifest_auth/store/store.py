@@ -124,6 +124,12 @@ class Store(ABC):
         now, so the store must be read."""
         return None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is asked of the store now, since the last login failed: all that needs it is refused at
+        once."""
+        return False
+
     def is_listening(self) -> bool:
         """Whether announcements of other nodes are known to arrive within a second."""
         return False
