@@ -47,7 +47,7 @@ class PgBouncer:
 
     def address(self, database: str) -> str:
         """Of a database of the server, through this."""
-        return f"postgresql://postgres:a%20password@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://postgres:a%20password@/{database}?host=127.0.0.1&port={self.port}"
 
     def start(self) -> None:
         root = install.debian("pgbouncer", "pgbouncer")
