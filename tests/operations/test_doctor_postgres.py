@@ -79,9 +79,7 @@ async def test_a_setting_of_the_role(server: Postgres, direct: str, name: str, v
     try:
         found = await doctor.postgres_findings(settings(direct))
     finally:
-        server.psql(
-            f"SET default_transaction_read_only = off; {where} SET {name} = {was if was == 'DEFAULT' else repr(was)}"
-        )
+        server.psql(f"SET default_transaction_read_only = off; {where} SET {name} = {was}")
     assert found == OK if said is None else (len(found) == 1 and found[0][0] == "bad" and said in found[0][1])
 
 
