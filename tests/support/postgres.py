@@ -61,9 +61,9 @@ class Databases:
     def uri(self, database: str) -> str:
         return urlunsplit(urlsplit(self.address)._replace(path=f"/{database}"))
 
-    def psql(self, statement: str) -> str:
+    def psql(self, statement: str, database: str = "postgres") -> str:
         """What an SQL statement prints."""
-        command = [str(POSTGRES_BIN_PATH / "psql"), "-X", "-qtA", "-v", "ON_ERROR_STOP=1", self.uri("postgres")]
+        command = [str(POSTGRES_BIN_PATH / "psql"), "-X", "-qtA", "-v", "ON_ERROR_STOP=1", self.uri(database)]
         done = subprocess.run(command, input=statement, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
