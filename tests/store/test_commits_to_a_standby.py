@@ -24,7 +24,9 @@ POOL = 6
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    made = Postgres()
+    made = Postgres(is_durable=False)
+    for statement in ("ALTER SYSTEM SET synchronous_commit = on", "SELECT pg_reload_conf()"):
+        made.psql(statement)
     yield made
     made.stop()
 
