@@ -111,7 +111,8 @@ async def test_after_its_time_a_unit_is_refused_and_goes_on_to_wait(
     monkeypatch.setattr(connections, "UNIT_S", 0.5)
     with awaited(server):
         with pytest.raises(StoreUnavailable):
-            await write(opened, tenant)
+            async with asyncio.timeout(10):
+                await write(opened, tenant)
         assert len(waiting(server)) == 1
         assert await added(server, address) == 0
     await until_waiting(server, 0)
