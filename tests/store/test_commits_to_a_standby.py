@@ -75,8 +75,8 @@ async def by_one_statement(store: Store, tenant: int) -> None:
 
 async def added(server: Postgres, address: str) -> int:
     """The number of rows that can be seen."""
-    statement = "SELECT (SELECT count(*) FROM installation WHERE name = 'added') + (SELECT count(*) FROM refused_tokens)"
-    return int(await asyncio.to_thread(server.psql, statement, database_of(address)))
+    rows = "SELECT name FROM installation WHERE name = 'added' UNION ALL SELECT key FROM refused_tokens"
+    return int(await asyncio.to_thread(server.psql, f"SELECT count(*) FROM ({rows})", database_of(address)))
 
 
 async def until_waiting(server: Postgres, count: int = 1) -> None:
