@@ -49,7 +49,10 @@ def test_compiles_for_both_stores_with_the_same_parameters(name: str) -> None:
 def test_no_statement_asks_for_columns_that_it_does_not_name() -> None:
     """A column that a later release adds would change what prepared statements return."""
     listed = {name: next(iter(listing.every_statement())) for name, listing in LISTINGS.items()}
-    named = {name: each.postgres.sql for name, each in {**ALL, **listed}.items()}
+    named = {
+        name: each.postgres.sql.replace("EXISTS (SELECT *", "EXISTS (SELECT 1")
+        for name, each in {**ALL, **listed}.items()
+    }
     assert [name for name, sql in named.items() if re.search(r"(SELECT|DISTINCT|RETURNING|,|\.)\s*\*", sql)] == []
 
 
