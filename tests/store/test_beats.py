@@ -16,7 +16,7 @@ from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import RESET, Announcement, Store, SystemUnit, postgres_beat
 from manifest_auth.store.belief import MOST
 from manifest_auth.store.postgres import MOST_ANNOUNCED, PostgresStore
-from tests.support.postgres import Databases, Postgres
+from tests.support.postgres import Databases, Postgres, database_of
 from tests.support.stores import serving, until
 
 ANNOUNCED = "SELECT kind, key, client FROM announcements ORDER BY id"
@@ -116,15 +116,15 @@ async def test_a_unit_announces_each_thing_once_in_one_statement(url: str, raw: 
             unit.announce("installation", "keys")
             for number in range(MOST_ANNOUNCED + 1):
                 unit.of(1).announce("user", number)
-            for number in range(3):
-                unit.of(2).announce("user", number)
+            for number in range(1, 4):
+                unit.of(2).announce("user", -number)
 
     async with serving(url) as one:
         heard = hears(one)
         await one.write(work)
-        assert len(heard) == MOST_ANNOUNCED + 2  # itself, it drops what was named
+        assert len(heard) == MOST_ANNOUNCED + 5  # itself, it drops what was named
         assert [tuple(row) for row in await raw.fetch(ANNOUNCED)] == [
-            ("installation", "keys", 0), *(("user", str(number), 2) for number in range(3)), ("tenant", "1", 1)
+            ("installation", "keys", 0), *(("user", str(-number), 2) for number in range(1, 4)), ("tenant", "1", 1)
         ]  # fmt: skip
 
 
@@ -168,7 +168,8 @@ async def test_old_rows_are_swept_by_the_clock_of_the_store(
             await raw.execute("UPDATE announcements SET at = $1 WHERE key = $2", now - minutes * 60_000, str(minutes))
         for minutes in (9, 11):
             await raw.execute(
-                "INSERT INTO nodes SELECT $1::text, 0, $2, host, pid, version, schema, state, 0 FROM nodes LIMIT 1",
+                "INSERT INTO nodes (id, started_at, seen_at, host, pid, version, schema, state, skew_ms) "
+                "SELECT $1::text, 0, $2, host, pid, version, schema, state, 0 FROM nodes LIMIT 1",
                 str(minutes),
                 now - minutes * 60_000,
             )
@@ -221,6 +222,6 @@ async def test_a_server_that_is_gone(postgres: Databases) -> None:
     async with serving(url) as one:
         assert isinstance(one, PostgresStore)
         assert one.is_gone is False
-        postgres.drop(url.rpartition("/")[2].partition("?")[0])
+        postgres.drop(database_of(url))
         await until(lambda: one.is_gone)
         assert one.version() is None
