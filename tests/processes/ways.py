@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Way(NamedTuple):
     """The address of the store for each node, and their settings."""
 
     addresses: tuple[str, str]
-    settings: dict[str, str]
+    settings: dict[str, Any]
 
 
 def same(address: str, **settings: str) -> Way:

@@ -43,7 +43,7 @@ def announcements() -> None:
         sqlite_strict=True,
     )  # fmt: skip
     if op.get_bind().dialect.name == "postgresql":
-        # Rewritten four times a second: the new version of a row finds room on its page, and no index changes.
+        # Rewritten four times a second: a new version of a row fits on the page of the old one, and no index changes.
         op.execute("ALTER TABLE nodes SET (fillfactor = 20)")
 
 
