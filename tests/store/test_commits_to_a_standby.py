@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,7 @@ async def tenant(opened: Store) -> int:
     return await opened.write(lambda unit: tenants.create(unit, "t1", "T", TenantSettings(), 1).id)
 
 
-Writing = Callable[[Store, int], Awaitable[object]]
+Writing = Callable[[Store, int], Coroutine[Any, Any, None]]
 
 
 async def by_unit(store: Store, tenant: int) -> None:
@@ -92,7 +93,7 @@ async def test_a_caller_who_gives_up_ends_no_wait(
 ) -> None:
     """The server goes on to wait, so nothing can be seen that is on no standby."""
     with awaited(server):
-        writing = asyncio.create_task(write(opened, tenant))  # type: ignore[arg-type]
+        writing = asyncio.create_task(write(opened, tenant))
         await until_waiting(server)
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -123,7 +124,7 @@ async def test_a_wait_that_the_operator_ended_is_no_success(
     server: Postgres, opened: Store, address: str, tenant: int, write: Writing
 ) -> None:
     with awaited(server):
-        writing = asyncio.create_task(write(opened, tenant))  # type: ignore[arg-type]
+        writing = asyncio.create_task(write(opened, tenant))
         await until_waiting(server)
         server.psql(f"SELECT pg_cancel_backend({waiting(server)[0]})")
         with pytest.raises(StoreUnavailable, match="warned"):

@@ -160,6 +160,7 @@ async def _try(connections: Connections) -> str:
 
 async def test_after_a_failed_login_all_are_closed_and_nobody_tries_until_the_server_is_found(server: Server) -> None:
     connections = Connections(server.connect, 3)
+    connections.is_knocked_at = True
     async with connections.acquire(1), connections.acquire(1):
         pass
     async with connections.acquire(1) as used:
@@ -176,8 +177,17 @@ async def test_after_a_failed_login_all_are_closed_and_nobody_tries_until_the_se
     assert server.asked == asked + 1
 
 
+async def test_where_nothing_else_knocks_the_next_caller_tries(server: Server) -> None:
+    connections = Connections(server.connect, 2)
+    server.is_down = True
+    assert [(await _try(connections)).startswith("PostgreSQL: ") for _ in range(2)] == [True, True]
+    server.is_down = False
+    assert await _try(connections) == ""
+
+
 async def test_who_waits_is_told_when_the_server_is_gone(server: Server) -> None:
     connections = Connections(server.connect, 1)
+    connections.is_knocked_at = True
     async with connections.acquire(1):
         waiting = [asyncio.create_task(_try(connections)) for _ in range(3)]
         await asyncio.sleep(0)
@@ -191,6 +201,7 @@ async def test_who_waits_is_told_when_the_server_is_gone(server: Server) -> None
 
 async def test_a_login_that_was_under_way_when_the_server_went_is_not_used(server: Server) -> None:
     connections = Connections(server.connect, 2)
+    connections.is_knocked_at = True
     login = asyncio.create_task(_try(connections))
     await asyncio.sleep(0)
     connections.lost()

@@ -12,13 +12,14 @@ import pytest
 from sqlalchemy import bindparam, select
 
 from manifest_auth.errors import InvalidCredentials
-from manifest_auth.store import Store, StoreUnavailable, SystemUnit, global_, migrate, open_store
+from manifest_auth.store import Store, StoreUnavailable, SystemUnit, global_, migrate
 from manifest_auth.store import postgres_connect as module
 from manifest_auth.store.postgres_connect import LIMITS, connect
 from manifest_auth.store.tables import installation
 from tests.store.test_units_of_work import ADD, FIND, found
 from tests.support.postgres import Databases, Postgres, database_of
 from tests.support.secret_keys import the_keys
+from tests.support.stores import serving, until
 
 SHOWN = "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')"
 
@@ -27,7 +28,7 @@ async def limits(url: str) -> tuple[str, ...]:
     """As a new session has them."""
     raw = await connect(url)
     try:
-        return tuple(await raw.fetchrow(SHOWN))
+        return tuple((await raw.fetch(SHOWN))[0])
     finally:
         await raw.close()
 
@@ -84,10 +85,8 @@ FIND_ALL = global_(select(installation.c.name, installation.c.value).where(insta
 @pytest.fixture
 async def opened(postgres: Databases) -> AsyncIterator[tuple[Store, str]]:
     url = postgres.fresh_database()
-    store = open_store(url, 4)
-    await store.open()
-    yield store, postgres.uri(database_of(url))
-    await store.close()
+    async with serving(url) as store:
+        yield store, postgres.uri(database_of(url))
 
 
 @pytest.mark.parametrize("way", ["write", "read"])
@@ -120,24 +119,14 @@ async def test_a_server_that_became_read_only_is_left(opened: tuple[Store, str],
     with pytest.raises(StoreUnavailable):
         await store.look_up(FIND, name="added")
     postgres.psql(f"{role} RESET default_transaction_read_only")
-    await until_found(store)
+    await until(lambda: not store.is_gone)
     await store.write(lambda unit: unit.change(ADD, name="added", value="1"))
 
 
-async def until_found(store: Store) -> None:
-    async with asyncio.timeout(20):
-        while store.is_gone:
-            await asyncio.sleep(0.01)
-
-
 async def test_a_server_that_is_gone_is_asked_for_nothing_until_it_is_back(own_postgres: Postgres) -> None:
-    store = open_store(own_postgres.fresh_database(), 4)
-    await store.open()
-    try:
+    async with serving(own_postgres.fresh_database()) as store:
         own_postgres.kill()
-        async with asyncio.timeout(20):
-            while not store.is_gone:
-                await asyncio.sleep(0.01)
+        await until(lambda: store.is_gone)
         tried = list[str]()
 
         def work(unit: SystemUnit) -> None:
@@ -150,12 +139,10 @@ async def test_a_server_that_is_gone_is_asked_for_nothing_until_it_is_back(own_p
             await store.ping()
         assert tried == []
         own_postgres.start_again()
-        await until_found(store)
+        await until(lambda: not store.is_gone)
         with pytest.raises(InvalidCredentials):
             await store.write(_refused)
         assert await found(store, "kept") == "1"
-    finally:
-        await store.close()
 
 
 def _refused(unit: SystemUnit) -> None:

@@ -36,6 +36,7 @@ def awaited(server: Postgres, names: str = "nobody") -> Iterator[None]:
     for text in (f"ALTER SYSTEM SET synchronous_standby_names = '{names}'", reload):
         server.psql(text)
     until(lambda: server.psql(asked) == f"{names}\n")
+    server.psql("CHECKPOINT")  # the checkpointer tells all others, and has read the new settings now
     try:
         yield
     finally:

@@ -1,25 +1,26 @@
 """PostgreSQL through asyncpg: units of work are plain functions, run in a greenlet that waits for the driver.
 
-Announcements are sent with ``NOTIFY`` in the transaction that causes them, so they arrive if and only if it commits.
-The listener checks its connection every ``HEARTBEAT`` seconds; a node whose check is older than ``STALE_AFTER`` seconds
-reads everything from the store until it is connected again, so a change on another node takes effect within a second,
-whatever happens to the network.
+What a unit announces is a row of its transaction, so other processes read it if and only if it commits. How, and until
+when a process may rest on that, is in :mod:`.postgres_beat`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
+from structlog.typing import FilteringBoundLogger
 
 from manifest_auth.errors import Conflict
-from manifest_auth.runtime.metrics import Failure, Metrics
+from manifest_auth.runtime.metrics import BeatMetrics, Failure, Metrics
 from manifest_auth.runtime.sealing import Macs
+from manifest_auth.store.belief import Belief
+from manifest_auth.store.postgres_beat import ANNOUNCE, LEAVE, SWEEP, Beats
 from manifest_auth.store.postgres_connect import BROKEN, NoLogin, connect
 from manifest_auth.store.postgres_connections import Connections
 from manifest_auth.store.statements import TENANT, CrossTenant, Global, Statement, TenantScoped
@@ -29,15 +30,13 @@ from manifest_auth.store.unit import Announcement, Connection, SystemUnit
 T = TypeVar("T")
 R = TypeVar("R")
 
-CHANNEL = "manifest_auth"
-HEARTBEAT = 0.25
-STALE_AFTER = 0.8
 ACQUIRE_TIMEOUT = 3.0
 ATTEMPTS = 4
 LEAST_CONNECTIONS = 4
 #: Nothing was written: the server aborted this transaction so that another could continue, or a table was changed.
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
-_NOTIFY = "SELECT pg_notify($1, $2)"
+#: So many announcements of one tenant are one announcement of the tenant.
+MOST_ANNOUNCED = 1000
 #: No connection was free in time, or a statement ran for too long.
 _BUSY = (TimeoutError, asyncpg.QueryCanceledError)
 
@@ -65,31 +64,53 @@ class PostgresConnection(Connection):
             raise Conflict(reason=str(error)) from error
         return _changed(status)
 
-    def announce(self, announcement: Announcement) -> None:
-        super().announce(announcement)
-        await_only(self._raw.execute(_NOTIFY, CHANNEL, f"{announcement.kind}:{announcement.key}"))
+    async def write_announcements(self) -> None:
+        """Inserts what was announced: the last statement before the commit. Many of one tenant become one of it."""
+        counts = Counter(self.announced.values())
+        many = {client for client, count in counts.items() if client and count > MOST_ANNOUNCED}
+        listed = [(client, *announcement) for announcement, client in self.announced.items() if client not in many]
+        listed += [(client, "tenant", str(client)) for client in many]
+        if listed:
+            await self._raw.execute(ANNOUNCE, *map(list, zip(*listed, strict=True)))
 
 
 class PostgresStore(Store):
-    """Connections for units of work, and one more that listens."""
+    """Connections for units of work, and one more for the beat of a serving process."""
 
     def __init__(self, url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         super().__init__(metrics, macs)
-        self._url = url
-        self._size = max(LEAST_CONNECTIONS, pool_size)
-        self._connections = Connections(lambda: connect(url), self._size)
-        self._listening: asyncio.Task[None] | None = None
-        self._heard_at = 0.0
+        self._connections = Connections(lambda: connect(url), max(LEAST_CONNECTIONS, pool_size))
+        self._belief = Belief()
+        self._beats: Beats | None = None
 
     async def open(self) -> None:
         await self._connections.open(2)
-        self._listening = asyncio.create_task(self._listen(), name="store-listen")
+
+    async def join(self, direct_url: str, log: FilteringBoundLogger, *, wakes: bool = True) -> None:
+        self._connections.is_knocked_at = True
+        gone, metrics = (*BROKEN, StoreUnavailable, asyncpg.PostgresError), BeatMetrics(self._metrics.registry)
+        beats = Beats(self._belief, lambda: self._knock(direct_url), gone, self._beaten, metrics, log, wakes=wakes)
+        self._beats = beats
+
+    async def _knock(self, direct_url: str) -> Any:
+        """The connection of the beat, which alone tries again while the server is gone."""
+        try:
+            return await connect(direct_url, "manifest-auth-beat")
+        except NoLogin as error:
+            if error.is_gone:
+                self._connections.lost()
+            raise
+
+    def _beaten(self, news: Iterable[Announcement]) -> None:
+        self._connections.found()
+        self._deliver(news)
 
     async def close(self) -> None:
-        if self._listening is not None:
-            self._listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listening
+        if self._beats is not None:
+            await self._beats.stop()
+            with contextlib.suppress(StoreUnavailable, asyncpg.PostgresError, TimeoutError):
+                async with asyncio.timeout(2), self._acquire() as raw:
+                    await raw.execute(LEAVE, self._beats.node_id)
         await self._connections.close()
 
     @property
@@ -134,24 +155,24 @@ class PostgresStore(Store):
                 result = await greenlet_spawn(work, SystemUnit(connection))
             except Exception as error:  # after any other the connection is closed
                 if getattr(error, "keeps_writes", False):
-                    await self._commit(raw, transaction.commit(), connection.announced)
+                    await self._commit(raw, connection, transaction)
                 elif not raw.is_closed():
                     await transaction.rollback()
                 raise
-            await self._commit(raw, transaction.commit(), connection.announced)
+            await self._commit(raw, connection, transaction)
         return result
 
-    async def _commit(self, raw: Any, sent: Awaitable[R], announced: Sequence[Announcement] = ()) -> R:
-        """The answer to what commits. Raises StoreUnavailable where the server warns: the change is visible there, and
-        may be on no standby. Where no answer comes it may have happened, so that is announced as well."""
-        raw.is_warned = False
+    async def _commit(self, raw: Any, connection: PostgresConnection, transaction: Any) -> None:
+        """Commits with what was announced, and delivers that, also where no answer comes: it may have happened."""
+        if connection.announced:
+            await connection.write_announcements()
         try:
-            answer = await sent
+            await _durable(raw, transaction.commit())
         finally:
-            self._deliver(announced)
-        if raw.is_warned:
-            raise StoreUnavailable("PostgreSQL warned at a commit: no standby may have it")
-        return answer
+            if connection.announced:
+                self._deliver(connection.announced)
+                if self._beats is not None:
+                    self._beats.tell()
 
     async def _attempt_to_read(self, work: Work[T]) -> T:
         async with self._acquire() as raw:
@@ -170,7 +191,7 @@ class PostgresStore(Store):
         compiled = statement.postgres
         async with self._acquire(to_write=True) as raw:  # no BEGIN: a single statement is its own transaction
             sent = raw.execute(compiled.sql, *compiled.values({**values, TENANT: tenant_id}))
-            return _changed(await self._commit(raw, sent))
+            return _changed(await _durable(raw, sent))
 
     async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
         compiled = statement.postgres
@@ -186,43 +207,23 @@ class PostgresStore(Store):
             raise StoreUnavailable("PostgreSQL does not answer") from error
 
     def version(self) -> object | None:
-        return True if self.is_listening() else None
+        return True if self._belief.holds() else None
 
-    def is_listening(self) -> bool:
-        return time.monotonic() - self._heard_at < STALE_AFTER
-
-    async def _listen(self) -> None:
-        while True:
-            raw = None
-            try:
-                raw = await connect(self._url, "manifest-auth-ear")
-                raw.add_termination_listener(self._on_disconnect)
-                await raw.add_listener(CHANNEL, self._on_notify)
-                # Announcements were missed while nothing listened: all caches are dropped.
-                self._deliver([Announcement("all", "")])
-                while True:
-                    asked_at = time.monotonic()
-                    await raw.fetchval("SELECT 1", timeout=STALE_AFTER)
-                    self._heard_at = asked_at
-                    self._connections.found()
-                    await asyncio.sleep(HEARTBEAT)
-            except (*BROKEN, StoreUnavailable, asyncpg.PostgresError) as error:
-                self._heard_at = 0.0
-                if isinstance(error, NoLogin) and error.is_gone:
-                    self._connections.lost()
-                await asyncio.sleep(HEARTBEAT)
-            finally:
-                if raw is not None:
-                    raw.terminate()
-
-    def _on_disconnect(self, _connection: Any) -> None:
-        self._heard_at = 0.0
-
-    def _on_notify(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
-        kind, _, key = str(payload).partition(":")
-        self._deliver([Announcement(kind, key)])
+    async def sweep_announcements(self) -> int:
+        async with self._acquire(to_write=True) as raw:
+            return _changed(await raw.execute(SWEEP))
 
 
 def _changed(status: str) -> int:
     """The number of rows in a command's answer, like ``UPDATE 1``."""
     return int(status.rpartition(" ")[2])
+
+
+async def _durable(raw: Any, sent: Awaitable[R]) -> R:
+    """The answer to what commits. Raises StoreUnavailable where the server warns: the change is visible there, and may
+    be on no standby."""
+    raw.is_warned = False
+    answer = await sent
+    if raw.is_warned:
+        raise StoreUnavailable("PostgreSQL warned at a commit: no standby may have it")
+    return answer

@@ -23,9 +23,11 @@ class Connections:
     """At most ``most`` connections, the one used last first. A connection is released after a commit or rollback, so
     there is nothing to reset, which saves a round trip; one that is in any other state is closed.
 
-    ``is_gone``: the last login failed, or the server was found to be a standby. Nothing is asked of it then, until
-    someone who knocks says :meth:`found`.
+    ``is_gone``: the last login failed, or the server was found to be a standby. Nothing is asked of it then until
+    :meth:`found`, where ``is_knocked_at``: something else tries to reach it.
     """
+
+    is_gone = is_knocked_at = False
 
     def __init__(self, connect: Callable[[], Awaitable[Any]], most: int) -> None:
         self._connect = connect
@@ -35,7 +37,6 @@ class Connections:
         self._used: set[Any] = set()
         self._waiting: deque[asyncio.Future[Any]] = deque()
         self._writing = asyncio.Semaphore(max(1, most - SPARED))
-        self.is_gone = False
 
     def found(self) -> None:
         """The server works, as far as is known."""
@@ -44,7 +45,7 @@ class Connections:
     def lost(self) -> None:
         """Terminates all connections: a unit of work that has one ends at once, whether it was committed or not. Who
         waits for one is refused."""
-        self.is_gone = True
+        self.is_gone = self.is_knocked_at
         for raw in (*self._used, *(raw for raw, _ in self._idle)):
             raw.terminate()
         while self._waiting:
