@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
@@ -21,14 +21,15 @@ from manifest_auth.runtime.metrics import BeatMetrics, Failure, Metrics
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.belief import Belief
 from manifest_auth.store.postgres_beat import ANNOUNCE, LEAVE, SWEEP, Beats
-from manifest_auth.store.postgres_connect import BROKEN, NoLogin, connect
+from manifest_auth.store.postgres_connect import BROKEN, connect
 from manifest_auth.store.postgres_connections import Connections
 from manifest_auth.store.statements import TENANT, CrossTenant, Global, Statement, TenantScoped
 from manifest_auth.store.store import Store, StoreUnavailable, Work
-from manifest_auth.store.unit import Announcement, Connection, SystemUnit
+from manifest_auth.store.unit import Connection, SystemUnit
 
 T = TypeVar("T")
 R = TypeVar("R")
+P = ParamSpec("P")
 
 ACQUIRE_TIMEOUT = 3.0
 ATTEMPTS = 4
@@ -89,21 +90,10 @@ class PostgresStore(Store):
     async def join(self, direct_url: str, log: FilteringBoundLogger, *, wakes: bool = True) -> None:
         self._connections.is_knocked_at = True
         gone, metrics = (*BROKEN, StoreUnavailable, asyncpg.PostgresError), BeatMetrics(self._metrics.registry)
-        beats = Beats(self._belief, lambda: self._knock(direct_url), gone, self._beaten, metrics, log, wakes=wakes)
-        self._beats = beats
-
-    async def _knock(self, direct_url: str) -> Any:
-        """The connection of the beat, which alone tries again while the server is gone."""
-        try:
-            return await connect(direct_url, "manifest-auth-beat")
-        except NoLogin as error:
-            if error.is_gone:
-                self._connections.lost()
-            raise
-
-    def _beaten(self, news: Iterable[Announcement]) -> None:
-        self._connections.found()
-        self._deliver(news)
+        self._beats = Beats(
+            self._belief, lambda: connect(direct_url, "manifest-auth-beat"), gone, self._connections, self._deliver,
+            metrics, log, wakes=wakes,
+        )  # fmt: skip
 
     async def close(self) -> None:
         if self._beats is not None:
@@ -123,7 +113,14 @@ class PostgresStore(Store):
         connections = self._connections
         try:
             async with (connections.to_write if to_write else connections.acquire)(ACQUIRE_TIMEOUT) as raw:
-                yield raw
+                try:
+                    yield raw
+                except asyncpg.InvalidCachedStatementError:
+                    # The driver has forgotten it. A pooler has it for all its clients and prepares it as it was, unless
+                    # its connection of the server forgets it as well.
+                    await raw.execute("DEALLOCATE ALL")
+                    raw.terminate()
+                    raise
         except BROKEN as error:
             if to_write and isinstance(error, asyncpg.ReadOnlySQLTransactionError):  # it became a standby
                 connections.lost()
@@ -131,20 +128,18 @@ class PostgresStore(Store):
             raise StoreUnavailable(f"{type(error).__name__}: {error}", why) from error
 
     async def _write(self, work: Work[T]) -> T:
-        return await self._repeated(self._attempt, work)
+        return await _repeated(self._attempt, work)
 
     _write_quickly = _write
 
     async def _read(self, work: Work[T]) -> T:
-        return await self._repeated(self._attempt_to_read, work)
+        return await _repeated(self._attempt_to_read, work)
 
-    async def _repeated(self, attempt: Callable[[Work[T]], Awaitable[T]], work: Work[T]) -> T:
-        for _ in range(ATTEMPTS):
-            try:
-                return await attempt(work)
-            except _AGAIN as error:
-                lost = error
-        raise StoreUnavailable(f"{type(lost).__name__}, {ATTEMPTS} times", "busy") from lost
+    async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
+        return await _repeated(self._attempt_to_change, statement, {**values, TENANT: tenant_id})
+
+    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
+        return await _repeated(self._attempt_to_look_up, statement, values)
 
     async def _attempt(self, work: Work[T]) -> T:
         async with self._acquire(to_write=True) as raw:
@@ -187,13 +182,12 @@ class PostgresStore(Store):
             await transaction.commit()
         return result
 
-    async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
+    async def _attempt_to_change(self, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
         compiled = statement.postgres
         async with self._acquire(to_write=True) as raw:  # no BEGIN: a single statement is its own transaction
-            sent = raw.execute(compiled.sql, *compiled.values({**values, TENANT: tenant_id}))
-            return _changed(await _durable(raw, sent))
+            return _changed(await _durable(raw, raw.execute(compiled.sql, *compiled.values(values))))
 
-    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
+    async def _attempt_to_look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
         compiled = statement.postgres
         async with self._acquire() as raw:
             row = await raw.fetchrow(compiled.sql, *compiled.values(values))
@@ -217,6 +211,15 @@ class PostgresStore(Store):
 def _changed(status: str) -> int:
     """The number of rows in a command's answer, like ``UPDATE 1``."""
     return int(status.rpartition(" ")[2])
+
+
+async def _repeated(attempt: Callable[P, Awaitable[T]], *given: P.args, **named: P.kwargs) -> T:
+    for _ in range(ATTEMPTS):
+        try:
+            return await attempt(*given, **named)
+        except _AGAIN as error:
+            lost = error
+    raise StoreUnavailable(f"{type(lost).__name__}, {ATTEMPTS} times", "busy") from lost
 
 
 async def _durable(raw: Any, sent: Awaitable[R]) -> R:

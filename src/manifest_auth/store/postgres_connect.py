@@ -33,12 +33,26 @@ BROKEN = (
 )
 
 
+#: It is a standby, or a pooler says that it cannot log in there.
+_AWAY = (asyncpg.ReadOnlySQLTransactionError, asyncpg.ProtocolViolationError)
+
+
 class NoLogin(StoreUnavailable):
     """No connection could be made. ``is_gone``: not because the server has too many already."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"PostgreSQL: {error or type(error).__name__}")
         self.is_gone = not isinstance(error, asyncpg.TooManyConnectionsError)
+
+
+def means_gone(error: Exception, *, has_answered: bool) -> bool:
+    """Whether the server cannot be used, by what a beat or its login failed with; else its connection was cut, and the
+    next one may serve. ``has_answered``: beats before did not fail."""
+    if isinstance(error, NoLogin):
+        return error.is_gone
+    if any(isinstance(each, _AWAY) for each in (error, error.__cause__)):
+        return True
+    return not has_answered and not isinstance(error.__cause__, asyncpg.AdminShutdownError)
 
 
 class Raw(asyncpg.Connection):
