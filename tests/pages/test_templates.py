@@ -46,7 +46,7 @@ def test_every_template_compiles_and_escapes() -> None:
 
 def test_translations_escape_what_is_put_into_them() -> None:
     environment = rendering.environment()
-    text = '{{ _("You are signed in at %(client)s.", client=x) }} {{ ngettext("%(num)s: %(x)s", "%(num)s: %(x)s", 2, x=x) }}'
+    text = '{{ _("You are signed in at %(client)s.", client=x) }} {{ ngettext("one %(x)s", "%(num)s: %(x)s", 2, x=x) }}'
     for language in ("en", "de"):
         one, several = template_words.functions(language)
         shown = environment.from_string(text).render(x="<b>", _=one, ngettext=several)
