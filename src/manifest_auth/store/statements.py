@@ -21,8 +21,11 @@ from typing import Any, Final, Generic, TypeVar, overload
 
 from sqlalchemy import (
     BigInteger,
+    GenerativeSelect,
     Insert,
     Select,
+    Table,
+    TableClause,
     Update,
     and_,
     bindparam,
@@ -84,13 +87,27 @@ class Compiled:
 class Statement(Generic[R]):
     """Base of the three kinds; compiled on first use, once for each dialect."""
 
-    __slots__ = ("_postgres", "_sqlite", "make", "source")
+    __slots__ = ("_postgres", "_sqlite", "_tables", "make", "source")
 
     def __init__(self, source: Source, make: Callable[[Iterable[Any]], R]) -> None:
         self.source = source
         self.make = make
+        self._tables: frozenset[TableClause] | None = None
         self._sqlite: Compiled | None = None
         self._postgres: Compiled | None = None
+
+    @property
+    def is_plain_read(self) -> bool:
+        """Whether it neither writes nor locks a row."""
+        return isinstance(self.source, GenerativeSelect) and self.source._for_update_arg is None
+
+    def reads_of(self, tables: set[TableClause]) -> bool:
+        """Whether it may depend on rows of these tables. Of a view, and of all that is no SELECT, that is not known."""
+        if self._tables is None:
+            self._tables = frozenset(e for e in visitors.iterate(self.source) if isinstance(e, TableClause))
+        if not isinstance(self.source, GenerativeSelect) or not all(isinstance(t, Table) for t in self._tables):
+            return True
+        return not self._tables.isdisjoint(tables)
 
     @property
     def sqlite(self) -> Compiled:
