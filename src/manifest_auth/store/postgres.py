@@ -70,7 +70,7 @@ class PostgresConnection(Connection):
 
     def fetch(self, statement: Statement[Any], values: dict[str, Any]) -> Sequence[Any]:
         compiled = statement.postgres
-        if self._waiting and statement.reads_of({waiting.source.table for waiting, _ in self._waiting}):
+        if self._waiting and statement.may_see([waiting for waiting, _ in self._waiting]):
             self.flush()
         if not statement.is_plain_read:
             self._begin()
@@ -93,11 +93,16 @@ class PostgresConnection(Connection):
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        self._begin()
         sql = _together(tuple(statement.postgres.sql for statement, _ in waiting))
-        await_only(
-            self._raw.execute(sql, *(v for statement, values in waiting for v in statement.postgres.values(values)))
-        )
+        self._execute(sql, [value for statement, values in waiting for value in statement.postgres.values(values)])
+
+    def _execute(self, sql: str, values: list[Any]) -> str:
+        self._begin()
+        try:
+            status: str = await_only(self._raw.execute(sql, *values))
+        except asyncpg.UniqueViolationError as error:
+            raise Conflict(reason=str(error)) from error
+        return status
 
     def _begin(self) -> None:
         if self._transaction is not None:
@@ -177,7 +182,7 @@ class PostgresStore(Store):
             transaction = raw.transaction()
             connection = PostgresConnection(raw, self.macs, transaction)
             try:
-                result = await greenlet_spawn(_run, work, connection)
+                result: T = await greenlet_spawn(_run, work, connection)
             except BaseException as error:
                 if not connection.has_begun:
                     raise

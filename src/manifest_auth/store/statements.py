@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, TypeVar, overload
 
 from sqlalchemy import (
     BigInteger,
+    Delete,
     GenerativeSelect,
     Insert,
     Select,
@@ -101,13 +102,14 @@ class Statement(Generic[R]):
         """Whether it neither writes nor locks a row."""
         return isinstance(self.source, GenerativeSelect) and self.source._for_update_arg is None
 
-    def reads_of(self, tables: set[TableClause]) -> bool:
-        """Whether it may depend on rows of these tables. Of a view, and of all that is no SELECT, that is not known."""
+    def may_see(self, changes: Iterable[Statement[Any]]) -> bool:
+        """Whether it may depend on what these change. Of a view, and of all that is no SELECT, that is not known."""
+        if not isinstance(self.source, GenerativeSelect):
+            return True
         if self._tables is None:
             self._tables = frozenset(e for e in visitors.iterate(self.source) if isinstance(e, TableClause))
-        if not isinstance(self.source, GenerativeSelect) or not all(isinstance(t, Table) for t in self._tables):
-            return True
-        return not self._tables.isdisjoint(tables)
+        changed = {change.source.table for change in changes if isinstance(change.source, Insert | Update | Delete)}
+        return not self._tables.isdisjoint(changed) or not all(isinstance(t, Table) for t in self._tables)
 
     @property
     def sqlite(self) -> Compiled:
