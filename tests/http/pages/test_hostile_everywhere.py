@@ -18,7 +18,6 @@ from tests.support.hostile_texts import EVIL, ORIGIN, STRINGS, faults, is_here
 from tests.support.machines import new_account, new_key
 from tests.support.routes import PAGES, Route, filled
 from tests.support.single_sign_on import add_provider
-from tests.support.stores import on_postgres
 from tests.support.visitor import Page, Visitor
 
 SHOWN = [route for route in PAGES if route.template]
@@ -39,9 +38,9 @@ async def signed_in(app: App, email: str = "admin@acme.example") -> Visitor:
     return await (await Visitor(app).signed_in(email)).system_admin()
 
 
-def tried(app: App, texts: tuple[str, ...]) -> tuple[str, ...]:
+def tried(database_url: str, texts: tuple[str, ...]) -> tuple[str, ...]:
     """All of them on SQLite. A page does not depend on the store, so on PostgreSQL each fifth is tried."""
-    return texts[::5] if on_postgres(app.services.store) and len(texts) > 50 else texts
+    return texts[::5] if database_url.startswith("postgresql") and len(texts) > 50 else texts
 
 
 def check(page: Page, said: object) -> None:
@@ -60,22 +59,22 @@ def test_there_is_enough() -> None:
 
 @pytest.mark.parametrize("texts", TEXTS)
 @pytest.mark.parametrize(("path", "member"), QUERIES)
-async def test_in_the_query(app: App, path: str, member: str, texts: tuple[str, ...]) -> None:
+async def test_in_the_query(app: App, database_url: str, path: str, member: str, texts: tuple[str, ...]) -> None:
     visitors = [await signed_in(app), Visitor(app)] if path.startswith("/sign-in") else [await signed_in(app)]
     address, beside = filled(path, client="acme"), "" if member == "client" else "&client=acme"
-    for text in tried(app, texts):
+    for text in tried(database_url, texts):
         for visitor in visitors:
             check(await visitor.get(f"{address}?{member}={quote(text, safe='')}{beside}"), text)
 
 
 @pytest.mark.parametrize("texts", TEXTS)
 @pytest.mark.parametrize("route", POSTS, ids=lambda route: route.path)
-async def test_in_a_form(app: App, route: Route, texts: tuple[str, ...]) -> None:
+async def test_in_a_form(app: App, database_url: str, route: Route, texts: tuple[str, ...]) -> None:
     """In all of its fields at once, as someone who has the right form."""
     number = (await new_account(app, "acme"))["id"] if _MACHINES in route.path else (await new_user(app))[0]
     path = filled(route.path, client="acme", id=number)
     visitor, token = Visitor(app), ""
-    for text in tried(app, texts):
+    for text in tried(database_url, texts):
         if not {"session", "admin"} <= visitor.cookies.keys():
             visitor = await signed_in(app)
             token = await right_token(visitor, path)
@@ -133,8 +132,8 @@ async def test_there_is_something_to_see(app: App) -> None:
     *(pytest.param(tuple(STRINGS[part::5]), id=f"all {part}", marks=[pytest.mark.endurance, pytest.mark.timeout(600)])
       for part in range(5)),
 ])  # fmt: skip
-async def test_in_every_name_that_is_stored(app: App, texts: tuple[str, ...]) -> None:
-    shown, texts = 0, tried(app, texts)
+async def test_in_every_name_that_is_stored(app: App, database_url: str, texts: tuple[str, ...]) -> None:
+    shown, texts = 0, tried(database_url, texts)
     for text in texts:
         app.clock.advance(60)
         if text.strip():
