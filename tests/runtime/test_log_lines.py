@@ -79,6 +79,20 @@ def test_a_long_line_stays_in_one_piece_and_in_its_place(pipe: Pipe) -> None:
     ]
 
 
+def test_no_line_gets_into_another(pipe: Pipe) -> None:
+    """While a reader makes room for the thread, others write."""
+    lines, got = lines_of(pipe), list[bytes]()
+    reader = threading.Thread(target=lambda: got.extend(read_until(pipe[0], b"end")))
+    reader.start()
+    for number in range(300):
+        lines.put(b"%03d" % number + b"x" * 70_000)
+        lines.put(b"%03d" % number)
+    lines.put(b"end")
+    reader.join(30)
+    assert [line[:3] for line in got[:-1]] == [b"%03d" % (number // 2) for number in range(600)]
+    assert {len(line) for line in got[:-1]} == {3, 70_003}
+
+
 def test_a_reader_that_is_gone_is_no_failure() -> None:
     reader, writer = os.pipe()
     os.close(reader)
