@@ -75,7 +75,7 @@ class Beats:
     ) -> None:
         self._belief, self._connect, self._gone, self._deliver = belief, connect, gone, deliver
         self._server = server
-        self._has_answered = False  # a beat on the connection that there is
+        self._unanswered = 0  # connections on which no beat was answered, since one was
         self._metrics, self._log, self._wakes, self._clock = metrics, log, wakes, Clock()
         self.node_id = Random().text(9)
         #: What the process is doing, for `nodes`.
@@ -101,7 +101,8 @@ class Beats:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            began, self._has_answered = loop.time(), False
+            began = loop.time()
+            self._unanswered += 1
             try:
                 raw = await self._connect()
                 try:
@@ -110,7 +111,7 @@ class Beats:
                     raw.terminate()
             except self._gone as error:
                 self._lapsed()
-                if means_gone(error, has_answered=self._has_answered):
+                if means_gone(error, self._unanswered):
                     self._server.lost()
             await asyncio.sleep(began + EVERY_S - loop.time())
 
@@ -144,7 +145,7 @@ class Beats:
         # No other code runs between what is dropped and the new end of the belief.
         why, news = self._belief.take(Beat(oldest, has_row > 0, announced), sent_at)
         self._deliver(news)
-        self._has_answered = True
+        self._unanswered = 0
         self._server.found()
         took = boot_time() - sent_at
         self._metrics.read(why, (announcement.kind for announcement in news))
