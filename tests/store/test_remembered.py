@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
+
+import pytest
 
 from manifest_auth.services import Services
 from manifest_auth.store import RESET, Announcement
@@ -69,3 +72,24 @@ async def test_each_kind_drops_what_is_listed_and_leaves_the_rest(app: App) -> N
         assert await dropped(Announcement(word, key or keys[word])) == expected, kind
     assert await dropped(RESET) == set(REMEMBER)
     assert await dropped(Announcement("session", "another")) == set()
+
+
+async def test_keys_that_were_read_while_a_change_was_announced_are_read_again(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, store = app.services.keys, app.services.store
+    await keys.refresh()
+    assert not keys.is_stale
+    real = store.read
+
+    async def overtaken(work: Any) -> Any:
+        found = await real(work)
+        store._deliver([Announcement("installation", "keys")])
+        return found
+
+    monkeypatch.setattr(store, "read", overtaken)
+    await keys.refresh()
+    assert keys.is_stale
+    monkeypatch.undo()
+    await keys.refresh()
+    assert not keys.is_stale
