@@ -16,6 +16,7 @@ from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import RESET, Announcement, Store, SystemUnit, postgres_beat
 from manifest_auth.store.belief import MOST
 from manifest_auth.store.postgres import MOST_ANNOUNCED, PostgresStore
+from tests.support.application import running
 from tests.support.postgres import Databases, Postgres, database_of
 from tests.support.stores import serving, until
 
@@ -253,3 +254,14 @@ async def test_a_beat_that_ends_with_a_bug_is_told_and_comes_again(url: str, raw
         await until(lambda: one.version() is not None)
         assert heard["all"] == 1
     assert set(told) == {"beat_failed"}
+
+
+async def test_a_sign_in_a_refresh_and_a_read_write_nothing_here(url: str, raw: Any) -> None:
+    async with running(url) as app:
+        before = await raw.fetchval("SELECT coalesce(max(id), 0) FROM announcements")
+        given = (await app.sign_in("author@acme.example")).data
+        given = (await app.post("/api/client/auth/refresh", {"refreshToken": given["refreshToken"]})).data
+        assert (await app.get("/api/client/auth/me", token=given["token"])).status == 200
+        assert await raw.fetchval("SELECT max(id) FROM announcements") in (None, before)
+        assert (await app.post("/api/client/auth/sign-out", token=given["token"])).status == 200
+        assert await raw.fetchval("SELECT count(*) FROM announcements WHERE id > $1", before) == 1
