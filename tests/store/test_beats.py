@@ -140,6 +140,16 @@ async def test_more_than_one_beat_reads_drops_everything(url: str, raw: Any) -> 
         await until(lambda: heard["later"] > 0)
 
 
+async def test_a_beat_costs_the_same_however_many_announcements_there_are(url: str, raw: Any) -> None:
+    for number in range(20):
+        keys = [f"{number}-{each}" for each in range(1000)]
+        await raw.execute(postgres_beat.ANNOUNCE, [0] * len(keys), ["session"] * len(keys), keys)
+    await raw.execute("ANALYZE announcements")
+    await raw.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE beat AS {postgres_beat._BEAT}")
+    plan = "\n".join(row[0] for row in await raw.fetch("EXPLAIN EXECUTE beat(1, '', 0, '')"))
+    assert "Index Scan using ix_announcements_xid" in plan, plan
+
+
 async def test_a_process_is_in_the_table_while_it_runs(url: str, raw: Any) -> None:
     async with serving(url) as one:
         async with serving(url):
