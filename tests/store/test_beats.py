@@ -141,9 +141,10 @@ async def test_more_than_one_beat_reads_drops_everything(url: str, raw: Any) -> 
 
 
 async def test_a_beat_costs_the_same_however_many_announcements_there_are(url: str, raw: Any) -> None:
-    for number in range(20):
-        keys = [f"{number}-{each}" for each in range(1000)]
-        await raw.execute(postgres_beat.ANNOUNCE, [0] * len(keys), ["session"] * len(keys), keys)
+    await raw.execute(
+        "INSERT INTO announcements (xid, client, at, kind, key) "
+        "SELECT n, 0, 0, 'session', 'of_some_length_' || n FROM generate_series(1, 50000) n"
+    )
     await raw.execute("ANALYZE announcements")
     await raw.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE beat AS {postgres_beat._BEAT}")
     plan = "\n".join(row[0] for row in await raw.fetch("EXPLAIN EXECUTE beat(1, '', 0, '')"))
