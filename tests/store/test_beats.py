@@ -148,7 +148,7 @@ async def test_a_beat_costs_the_same_however_many_announcements_there_are(url: s
     await raw.execute("ANALYZE announcements")
     await raw.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE beat AS {postgres_beat._BEAT}")
     plan = "\n".join(row[0] for row in await raw.fetch("EXPLAIN EXECUTE beat(1, '', 0, '')"))
-    assert "Index Scan using ix_announcements_xid" in plan, plan
+    assert "Index Scan using ix_announcements_xid" in plan
 
 
 async def test_a_process_is_in_the_table_while_it_runs(url: str, raw: Any) -> None:
