@@ -57,8 +57,7 @@ DELETE FROM announcements WHERE at < {_NOW} - 1200000
 
 class Beats:
     """``connect``: to the direct address; ``gone``: what it raises; ``deliver``: drops what is announced from memory;
-    ``state``: see :attr:`.Store.state`;
-    ``wakes``: other processes are woken, and this one by them."""
+    ``state``: what the process is doing; ``wakes``: other processes are woken, and this one by them."""
 
     def __init__(
         self,
