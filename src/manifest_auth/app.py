@@ -31,6 +31,7 @@ from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import open_storage
 from manifest_auth.runtime.hashing import Hasher
+from manifest_auth.runtime.leaving import Leaving
 from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics, listen
 from manifest_auth.runtime.outgoing import Outgoing
@@ -103,6 +104,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         domain_records=DomainRecords(settings, log, clock),
         origin_index=OriginIndex(store),
         refusals=Refusals(clock, store),
+        leaving=Leaving(settings.shutdown_drain),
         started_at=clock.now_ms(),
     )
 
@@ -127,7 +129,8 @@ async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[S
 
     Raises StoreUnavailable, SchemaRefused, CannotOpen (a wrong secret key).
     """
-    await upgrade(services.settings.database, lambda: services.sealer.keys)
+    settings = services.settings
+    await upgrade(settings.database, lambda: services.sealer.keys, may_change=settings.database_upgrade == "start")
     await services.store.open()
     starting = asyncio.create_task(services.hasher.start()) if hashing else None
     try:
@@ -172,6 +175,7 @@ class Application:
                 self.services.log.error("start_failed", error=f"{type(error).__name__}: {error}")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
+            self.services.leaving.listen()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.http.answers import SECURITY, Header, refuse
+from manifest_auth.http.inherited_socket import inherited_fd
 from manifest_auth.http.pipeline import WHOLE
 from manifest_auth.runtime import logs
 from manifest_auth.runtime.clock import Random
@@ -192,6 +193,7 @@ def _run(settings: Settings) -> None:
         factory=True,
         host=settings.host,
         port=settings.port,
+        fd=inherited_fd(),
         workers=settings.workers,
         http=Protocol,
         ws="none",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0010"
 down_revision = "0009"
+READABLE_BY = "0010"
 
 
 def upgrade() -> None:
@@ -22,3 +26,11 @@ def announcements() -> None:
 
 def schema_state() -> None:
     """Which programs may read this store."""
+    op.create_table(
+        "schema_state",
+        sa.Column("schema", sa.Text(), nullable=False),
+        sa.Column("readable_by", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("schema", name=op.f("pk_schema_state")),
+        sqlite_strict=True,
+    )
