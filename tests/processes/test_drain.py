@@ -1,4 +1,4 @@
-"""A server that is told to end serves on for a while, says that it leaves, and closes each connection after its answer."""
+"""A server that is told to end serves on for a while; each of its answers closes the connection."""
 
 from __future__ import annotations
 

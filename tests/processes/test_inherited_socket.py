@@ -18,7 +18,7 @@ from tests.support.processes import ending_with_us
 from tests.support.programs import COMMAND
 from tests.support.server import environment
 
-RESTARTS, A_SECOND, LONGEST_S = 5, 50, 5.0
+RESTARTS, A_SECOND = 5, 50
 #: Asks for the number of the process that becomes the server; systemd sets it itself.
 _WITH_ITS_NUMBER = ("sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh")
 
@@ -31,7 +31,7 @@ class Parent:
         self.port: int = self.listener.getsockname()[1]
         self.base = f"http://127.0.0.1:{self.port}"
         self.output = folder / "server.log"
-        given = {**NODE, "MANIFEST_SECRET_KEY": "", "LISTEN_FDS": "1", **given}
+        given = {"MANIFEST_PUBLIC_URL": NODE["MANIFEST_PUBLIC_URL"], "LISTEN_FDS": "1", **given}
         self._seen = environment(folder, f"sqlite:///{folder / 'm.db'}", **given)
         self.server: subprocess.Popen[bytes] | None = None
 
@@ -90,16 +90,19 @@ async def test_restarts_refuse_no_one(parent: Parent) -> None:
                 await asyncio.sleep(1 / A_SECOND)
 
     loading = asyncio.create_task(load())
+    restarts = []
     for _ in range(RESTARTS):
         await asyncio.sleep(0.5)
+        began = time.monotonic()
         assert await asyncio.to_thread(parent.stop) == 0
         parent.start()
-        before = len(took)
-        await asyncio.to_thread(seconds_until, lambda: len(took) > before or loading.done(), 60)  # noqa: B023
+        await asyncio.to_thread(seconds_until, lambda: answers(parent.base), 60)
+        restarts.append(time.monotonic() - began)
     goes_on = False
     await loading
     assert len(took) > RESTARTS * 0.5 * A_SECOND * 0.5
-    assert max(took) < LONGEST_S
+    print(f"restarts {max(restarts):.1f} s, longest answer {max(took):.1f} s of {len(took)}")
+    assert max(took) < max(restarts) + 1
     assert "Traceback" not in parent.output.read_text()
 
 
@@ -107,7 +110,7 @@ def test_callers_are_known_by_their_address(parent: Parent, tmp_path: Path) -> N
     parent.start()
     seconds_until(lambda: answers(parent.base), 60)
     httpx2.post(f"{parent.base}/api/client/auth/sign-in", json={"email": "x@y.example", "password": "none"})
-    seconds_until(lambda: '"address": "127.0.0.1"' in parent.output.read_text())
+    seconds_until(lambda: '"address":"127.0.0.1"' in parent.output.read_text())
 
 
 def test_a_socket_that_others_reach_is_judged_as_the_setting_is(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from manifest_auth.runtime.settings import Settings, check_listener
 
 MAX_HEAD = 32 * 1024  # bytes of request line and headers
 RECEIVE_TIMEOUT_S = 30.0  # for a whole request, plus its body's size divided by
+FIRST_S = 1.0  # for the first request of a new connection when the server stops
 LINGER_S = 2.0  # for the rest of a body whose refusal was sent already
 LEAST_RATE = 16 * 1024  # bytes a second: enough for a photo over a weak mobile connection
 _RANDOM = Random()
@@ -79,6 +80,7 @@ class Protocol(HttpToolsProtocol):
     _body_size = 0
     _watch: Any = None
     _lingers = False
+    _is_last = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -99,6 +101,15 @@ class Protocol(HttpToolsProtocol):
         self.flow.resume_reading()
         self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.close)
+
+    def shutdown(self) -> None:
+        """Ends the connection when the server stops. A new one still gets its first request answered, which may be on
+        its way: its sender could not know that the server stops."""
+        if self.cycle is not None:
+            super().shutdown()
+            return
+        self._is_last = True
+        self.loop.call_later(FIRST_S, lambda: self.cycle is None and self.transport.close())
 
     def data_received(self, data: bytes) -> None:
         if not self._lingers:
@@ -144,6 +155,8 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.scope["extensions"] = {WHOLE: partial(answer_at_once, cycle)}  # type: ignore[dict-item]  # the extension is ours
+        if self._is_last:
+            cycle.keep_alive = False
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
