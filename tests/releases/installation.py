@@ -70,12 +70,13 @@ class Installation:
             self.crowd.trouble()
             await asyncio.sleep(0.05)
 
-    async def status(self, release: str) -> tuple[int, str, str]:
-        """What `db status` of that release says: exit status, schema and word."""
+    async def status(self, release: str) -> tuple[int, str, str, dict[str, int]]:
+        """What `db status` of that release says: exit status, schema, word, and how many processes of which version."""
         code, out, errors = await self._command(release, "db", "status", "--json")
         assert not errors, errors
         found = orjson.loads(out)
-        return code, found["schema"], found["state"]
+        running = {some["version"]: some["running"] for some in found["processes"]}
+        return code, found["schema"], found["state"], running
 
     async def verifies(self, release: str) -> None:
         """The audit trail, as an operator of that release proves it."""

@@ -11,10 +11,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from manifest_auth import __version__ as OURS
 from tests.kills.crowd import GRAPHQL
 from tests.processes.node_client import AUTH, Node, seconds_until
 from tests.releases.installation import NEXT, OLD, Installation, at_work
-from tests.releases.next_release import SCHEMA
+from tests.releases.next_release import SCHEMA, VERSION
 from tests.store.expand_rules import faults, shape_of
 from tests.store.old_stores import within
 from tests.support import user_management as m
@@ -33,17 +34,17 @@ async def test_nodes_are_replaced_one_by_one_and_back(tmp_path: Path, postgres: 
     url = postgres.fresh_database()
     async with at_work(tmp_path, url) as it:
         before = await within(url, shape_of)
-        assert await it.status(NEXT) == (0, "0010", "rolling")
+        assert await it.status(NEXT) == (0, "0010", "rolling", {OURS: 2})
         began, start = time.monotonic(), it.answered
         await it.replace(0, NEXT)
         assert faults(before, await within(url, shape_of)) == []
-        assert await it.status(OLD) == (0, SCHEMA, "rolling")
+        assert await it.status(OLD) == (0, SCHEMA, "rolling", {OURS: 1, VERSION: 1})
         side_by_side = time.monotonic()
         await each_knows_what_the_other_did(it)
         await asyncio.sleep(max(0.0, SIDE_BY_SIDE_S - (time.monotonic() - side_by_side)))
         assert await next_has_written(url)
         await it.replace(1, NEXT)
-        assert await it.status(NEXT) == (0, SCHEMA, "current")
+        assert await it.status(NEXT) == (0, SCHEMA, "current", {VERSION: 2})
         await it.until_answered(max(0, REQUESTS - (it.answered - start)))
         forward, there = it.answered - start, time.monotonic() - began
         await it.replace(0, OLD)
@@ -51,7 +52,7 @@ async def test_nodes_are_replaced_one_by_one_and_back(tmp_path: Path, postgres: 
         await it.replace(1, OLD)
         await it.until_answered(max(0, REQUESTS - (it.answered - start - forward)))
         back = it.answered - start - forward
-        assert await it.status(OLD) == (0, SCHEMA, "rolling")
+        assert await it.status(OLD) == (0, SCHEMA, "rolling", {OURS: 2})
     for release in (OLD, NEXT):
         await it.verifies(release)
     assert await events_of_the_upgrade(url) == 1

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from sqlalchemy import bindparam, func, select
+
 from manifest_auth import __version__
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.store.migrate import HEAD, Schema, SchemaRefused, find_schema, head
+from manifest_auth.store import global_, open_store
+from manifest_auth.store.migrate import HEAD, Schema, SchemaRefused, find_schema, head, server_clock
+from manifest_auth.store.tables import nodes
 
 #: ``current``: nothing to do. ``rolling``: processes may be replaced by this release one by one. ``stop``: all older
 #: ones must end before this release starts. ``refused``: this release does not start.
@@ -19,6 +23,19 @@ class Processes(NamedTuple):
     version: str
     schema: str
     running: int
+
+
+#: Longer than a beat waits for PostgreSQL, in which a process is still there.
+SILENT_MS = 5_000
+_FIRST = "0010"  # the first schema with the table
+_BY_RELEASE = (nodes.c.version, nodes.c.schema)
+_LIVING = global_(
+    select(*_BY_RELEASE, func.count())
+    .where(nodes.c.seen_at >= bindparam("since"))
+    .group_by(*_BY_RELEASE)
+    .order_by(*_BY_RELEASE),
+    Processes,
+)
 
 
 class UpgradeState(NamedTuple):
@@ -62,4 +79,13 @@ def _told(schema: Schema, processes: tuple[Processes, ...], word: Word) -> str:
 
 
 async def _living(settings: Settings, schema: Schema) -> tuple[Processes, ...]:
-    return ()
+    """The web processes whose beat is in time; on SQLite none is counted."""
+    now = await server_clock(settings.database)
+    if now is None or schema.number < _FIRST:
+        return ()
+    store = open_store(settings.database, 2)
+    await store.open()
+    try:
+        return await store.read(lambda unit: tuple(unit.all(_LIVING, since=now - SILENT_MS)))
+    finally:
+        await store.close()
