@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from manifest_auth import __version__ as OURS
+import manifest_auth
 from tests.kills.crowd import GRAPHQL
 from tests.processes.node_client import AUTH, Node, seconds_until
 from tests.releases.installation import NEXT, OLD, Installation, at_work
@@ -26,6 +26,7 @@ SIDE_BY_SIDE_S = 60
 REQUESTS = 2000  # each way
 
 
+OURS = manifest_auth.__version__
 _names = itertools.count(1)
 _USER = f"query($id: Int!) {{ user(id: $id) {m.USER} }}"
 
