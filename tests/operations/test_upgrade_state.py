@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
+from manifest_auth import __version__
+from manifest_auth.operations.upgrade_state import SILENT_MS
 from manifest_auth.store import migrate
+from manifest_auth.store.tables import nodes
 from tests.store import old_stores
 from tests.store.test_schema_state import NEWER, state
 from tests.support.commands import done, run
+from tests.support.postgres import Databases
 from tests.support.processes import free_port
 from tests.support.secret_keys import SECRET_KEY
 
@@ -68,6 +74,25 @@ def check_status(
     [line] = [line for line in run(folder, "doctor", **given).out.splitlines() if line[6:14] == " schema:"]
     assert line.split(maxsplit=1)[0] == level
     assert says in line
+
+
+async def test_living_processes_of_another_release_are_told(postgres: Databases, tmp_path: Path) -> None:
+    url = postgres.fresh_database()
+    given = {"MANIFEST_DATABASE_URL": url, "MANIFEST_SECRET_KEY": SECRET_KEY}
+
+    async def beats(name: str, version: str, schema: str, ago_ms: int) -> None:
+        seen_at = int(time.time() * 1000) - ago_ms
+        row = {"id": name, "started_at": 1, "seen_at": seen_at, "host": "h", "pid": 1, "version": version, "schema": schema,
+               "state": "serving", "skew_ms": 0}  # fmt: skip
+        await old_stores.within(url, lambda connection: connection.execute(insert(nodes), row))
+
+    await beats("ours", __version__, migrate.HEAD, 0)
+    await beats("killed", "0.0.1", "0008", 2 * SILENT_MS)
+    check_status(tmp_path, given, 0, (migrate.HEAD, migrate.HEAD, "current"), "ok", f"schema: {migrate.HEAD}, current")
+    await beats("older", "0.0.9", "0009", 0)
+    says = f"schema: {migrate.HEAD}, this release knows {migrate.HEAD}: rolling; 1 of 0.0.9 (schema 0009) run; 1 of"
+    check_status(tmp_path, given, 0, (migrate.HEAD, migrate.HEAD, "rolling"), "note", says)
+    assert "processes    1 of 0.0.9 (schema 0009)\n" in done(tmp_path, "db", "status", **given)
 
 
 async def test_a_backup_of_a_newer_store_is_made_and_restored_where_this_program_may_use_it(tmp_path: Path) -> None:
