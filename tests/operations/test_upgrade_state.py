@@ -81,16 +81,16 @@ async def test_living_processes_of_another_release_are_told(postgres: Databases,
     given = {"MANIFEST_DATABASE_URL": url, "MANIFEST_SECRET_KEY": SECRET_KEY}
 
     async def beats(name: str, version: str, schema: str, ago_ms: int) -> None:
-        seen_at = int(time.time() * 1000) - ago_ms
-        row = {"id": name, "started_at": 1, "seen_at": seen_at, "host": "h", "pid": 1, "version": version, "schema": schema,
-               "state": "serving", "skew_ms": 0}  # fmt: skip
+        at = int(time.time() * 1000) - ago_ms
+        row = {"id": name, "started_at": at, "seen_at": at, "host": "h", "pid": 1, "version": version,
+               "schema": schema, "state": "serving", "skew_ms": 0}  # fmt: skip
         await old_stores.within(url, lambda connection: connection.execute(insert(nodes), row))
 
     await beats("ours", __version__, migrate.HEAD, 0)
     await beats("killed", "0.0.1", "0008", 2 * SILENT_MS)
     check_status(tmp_path, given, 0, (migrate.HEAD, migrate.HEAD, "current"), "ok", f"schema: {migrate.HEAD}, current")
     await beats("older", "0.0.9", "0009", 0)
-    says = f"schema: {migrate.HEAD}, this release knows {migrate.HEAD}: rolling; 1 of 0.0.9 (schema 0009) run; 1 of"
+    says = f"schema: {migrate.HEAD}, this release knows {migrate.HEAD}: rolling; 1 of 0.0.9 (schema 0009) run"
     check_status(tmp_path, given, 0, (migrate.HEAD, migrate.HEAD, "rolling"), "note", says)
     assert "processes    1 of 0.0.9 (schema 0009)\n" in done(tmp_path, "db", "status", **given)
 
