@@ -130,7 +130,9 @@ async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[S
     Raises StoreUnavailable, SchemaRefused, CannotOpen (a wrong secret key).
     """
     settings = services.settings
-    await upgrade(settings.database, lambda: services.sealer.keys, may_change=settings.database_upgrade == "start")
+    await upgrade(
+        settings.database_direct, lambda: services.sealer.keys, may_change=settings.database_upgrade == "start"
+    )
     await services.store.open()
     starting = asyncio.create_task(services.hasher.start()) if hashing else None
     try:

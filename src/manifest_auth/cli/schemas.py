@@ -33,7 +33,7 @@ def add_to(groups: Any) -> None:
 async def _upgrade(_given: argparse.Namespace) -> None:
     """Brings the schema up to date."""
     loaded = settings.load()
-    done = await upgrade(loaded.database, lambda: secret_keys(loaded, Random()))
+    done = await upgrade(loaded.database_direct, lambda: secret_keys(loaded, Random()))
     print("The schema was upgraded." if done else "The schema is up to date.")
 
 
