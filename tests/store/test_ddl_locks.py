@@ -7,8 +7,10 @@ import time
 
 import asyncpg
 import pytest
+from sqlalchemy import func, select
 
-from manifest_auth.store import StoreUnavailable, ddl_locks, migrate
+from manifest_auth.store import StoreUnavailable, cross_tenant, ddl_locks, migrate, open_store
+from manifest_auth.store.tables import sessions, users
 from tests.store import old_stores
 from tests.support.postgres import Databases
 from tests.support.secret_keys import the_keys
@@ -44,6 +46,33 @@ async def test_a_reader_that_holds_a_table_makes_no_one_wait_long(postgres: Data
     finally:
         await holder.close()
         await reader.close()
+
+
+_JOINED = cross_tenant(
+    select(func.count()).select_from(sessions.join(users, users.c.id == sessions.c.user_id)), int, because="a test"
+)
+
+
+@pytest.mark.parametrize("kind", ["look_up", "read", "write"])
+async def test_what_a_change_of_two_tables_got_in_the_way_of_is_asked_again(postgres: Databases, kind: str) -> None:
+    """The one has the first table and waits for the second, the other the reverse: PostgreSQL ends the reader."""
+    url = postgres.fresh_database()
+    store, changer = open_store(url, 4), await asyncpg.connect(url)
+    await store.open()
+    try:
+        await changer.execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+        if kind == "look_up":
+            asked = asyncio.create_task(store.look_up(_JOINED))
+        else:
+            asked = asyncio.create_task(getattr(store, kind)(lambda unit: unit.first(_JOINED)))
+        await asyncio.sleep(0.3)
+        await changer.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
+        assert not asked.done()
+        await changer.execute("COMMIT")
+        assert await asked == 0
+    finally:
+        await changer.close()
+        await store.close()
 
 
 async def test_at_the_end_it_says_who_holds_the_lock(postgres: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
