@@ -51,6 +51,19 @@ async def test_one_that_it_may_not_use_is_refused(url: str, of: str) -> None:
         await migrate.upgrade(url, the_keys)
 
 
+async def test_so_is_one_that_another_process_made_meanwhile(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was older when this process looked, and waited for the lock."""
+
+    async def before(_url: str) -> migrate.Schema:
+        return migrate.Schema("0009", "0009")
+
+    monkeypatch.setattr(migrate, "find_schema", before)
+    assert await migrate.upgrade(url, the_keys) is False
+    await state(url, version_num=NEWER, schema=NEWER, readable_by=NEWER)
+    with pytest.raises(migrate.SchemaRefused, match=f"{NEWER} is newer"):
+        await migrate.upgrade(url, the_keys)
+
+
 async def test_an_older_or_empty_store_is_left_alone_where_it_must_not_be_changed(empty_url: str) -> None:
     with pytest.raises(migrate.SchemaOlder, match=rf"to {migrate.HEAD} first \(it is empty\): run manifest-auth db up"):
         await migrate.upgrade(empty_url, the_keys, may_change=False)

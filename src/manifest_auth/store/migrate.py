@@ -225,6 +225,8 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys]) -> bool:
     config.set_main_option("script_location", str(_MIGRATIONS))
     found = MigrationContext.configure(connection).get_current_revision()
     if found is not None and found >= HEAD:
+        # Another process was first; one of a newer release may have left what this one must not use.
+        Schema(*connection.execute(text(_SCHEMA)).one()).check()
         return False
     command.upgrade(config, "head")
     state = dict(zip(("schema", "readable_by"), head(), strict=True), at=Clock().now_ms())
