@@ -120,7 +120,7 @@ def schema_of(store: sqlite3.Connection) -> Schema | None:
 
     for query in (_SCHEMA, _VERSION):
         with contextlib.suppress(OperationalError):
-            return _schema(store.execute(query).fetchone())
+            return next(map(_schema, store.execute(query)), None)
     return None
 
 
@@ -131,14 +131,14 @@ async def _schema_on_postgres(url: str) -> Schema | None:
     try:
         for query in (_SCHEMA, _VERSION):
             with contextlib.suppress(asyncpg.UndefinedTableError):
-                return _schema(await raw.fetchrow(query))
+                return next(map(_schema, await raw.fetch(query)), None)
         return None
     finally:
         await raw.close()
 
 
-def _schema(row: Any) -> Schema | None:
-    return Schema(row[0], row[1] or row[0]) if row else None
+def _schema(row: Any) -> Schema:
+    return Schema(row[0], row[1] or row[0])
 
 
 async def _connected(url: str) -> Any:
@@ -226,7 +226,7 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys]) -> bool:
     found = MigrationContext.configure(connection).get_current_revision()
     if found is not None and found >= HEAD:
         # Another process was first; one of a newer release may have left what this one must not use.
-        Schema(*connection.execute(text(_SCHEMA)).one()).check()
+        _schema(connection.execute(text(_SCHEMA)).one()).check()
         return False
     command.upgrade(config, "head")
     state = dict(zip(("schema", "readable_by"), head(), strict=True), at=Clock().now_ms())
