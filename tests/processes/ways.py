@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
+import pytest
+
 
 class Way(NamedTuple):
     """The address of the store for each node, and their settings."""
@@ -35,3 +37,5 @@ WAYS: dict[str, Callable[[str], AbstractContextManager[Way]]] = {
     "direct": _direct,
     "without-wake-ups": _without_wake_ups,
 }
+#: As parameters of a fixture: `./dev test` takes the direct one.
+PARAMETERS = [pytest.param(name, marks=() if name == "direct" else pytest.mark.endurance) for name in WAYS]

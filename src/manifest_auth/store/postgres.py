@@ -145,7 +145,7 @@ class PostgresStore(Store):
             return await asyncpg.connect(direct_url, statement_cache_size=512, server_settings=named)
 
         gone, metrics = (*_GONE, asyncpg.PostgresError), BeatMetrics(self._metrics.registry)
-        self._beats = Beats(self._belief, connect, gone, self._deliver, metrics, log, wakes=wakes)
+        self._beats = Beats(self._belief, connect, gone, self._deliver, lambda: self.state, metrics, log, wakes=wakes)
 
     async def close(self) -> None:
         if self._beats is not None:

@@ -57,7 +57,7 @@ DELETE FROM announcements WHERE at < {_NOW} - 1200000
 
 class Beats:
     """``connect``: to the direct address; ``gone``: what it raises; ``deliver``: drops what is announced from memory;
-    ``wakes``: other processes are woken, and this one by them."""
+    ``state``: what the process is doing; ``wakes``: other processes are woken, and this one by them."""
 
     def __init__(
         self,
@@ -65,16 +65,16 @@ class Beats:
         connect: Callable[[], Awaitable[Any]],
         gone: tuple[type[BaseException], ...],
         deliver: Callable[[Sequence[Announcement]], None],
+        state: Callable[[], str],
         metrics: BeatMetrics,
         log: FilteringBoundLogger,
         *,
         wakes: bool,
     ) -> None:
         self._belief, self._connect, self._gone, self._deliver = belief, connect, gone, deliver
+        self._state = state
         self._metrics, self._log, self._wakes, self._clock = metrics, log, wakes, Clock()
         self.node_id = Random().text(9)
-        #: What the process is doing, for `nodes`.
-        self.state = "serving"
         self.skew_ms = 0
         #: Whether the last login failed. The beat alone tries again.
         self.is_gone = False
@@ -88,6 +88,7 @@ class Beats:
         self._running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._running
+        self._lapsed()
 
     def tell(self) -> None:
         """Wakes the other processes, after a commit that announced something."""
@@ -106,7 +107,10 @@ class Beats:
                 finally:
                     raw.terminate()
             except self._gone:
-                self._lapsed()
+                pass
+            except Exception:  # noqa: BLE001 - logged with its trace
+                self._log.exception("beat_failed")
+            self._lapsed()
             await asyncio.sleep(began + EVERY_S - loop.time())
 
     async def _login(self) -> Any:
@@ -143,7 +147,7 @@ class Beats:
 
     async def _beat(self, raw: Any) -> None:
         sent_at, sent_ms = boot_time(), self._clock.now_ms()
-        rows = await self._asked(raw, _BEAT, self._belief.since, self.state, self.skew_ms, self.node_id)
+        rows = await self._asked(raw, _BEAT, self._belief.since, self._state(), self.skew_ms, self.node_id)
         oldest, has_row, server_ms = rows[0][:3]
         announced = {row[3]: Announcement(row[4], row[5]) for row in rows if row[3] is not None}
         # No other code runs between what is dropped and the new end of the belief.
@@ -159,7 +163,7 @@ class Beats:
         self._lapse = asyncio.get_running_loop().call_later(BELIEF_S - took, self._lapsed)
         if not has_row:
             named = (socket.gethostname(), os.getpid(), __version__, HEAD)
-            await self._asked(raw, _ENTER, self.node_id, *named, self.state)
+            await self._asked(raw, _ENTER, self.node_id, *named, self._state())
 
     async def _asked(self, raw: Any, statement: str, *values: Any) -> Any:
         """The rows of a statement. A connection that does not answer is ended, without a cancel request."""
@@ -170,6 +174,8 @@ class Beats:
             overdue.cancel()
 
     def _lapsed(self) -> None:
+        if self._lapse is not None:
+            self._lapse.cancel()
         self._belief.end()
         self._metrics.current(False)
 
