@@ -31,7 +31,7 @@ from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import open_storage
 from manifest_auth.runtime.hashing import Hasher
-from manifest_auth.runtime.leaving import Leaving
+from manifest_auth.runtime.leaving import drain_first
 from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics, listen
 from manifest_auth.runtime.outgoing import Outgoing
@@ -104,7 +104,6 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         domain_records=DomainRecords(settings, log, clock),
         origin_index=OriginIndex(store),
         refusals=Refusals(clock, store),
-        leaving=Leaving(settings.shutdown_drain),
         started_at=clock.now_ms(),
     )
 
@@ -177,10 +176,15 @@ class Application:
                 self.services.log.error("start_failed", error=f"{type(error).__name__}: {error}")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
-            self.services.leaving.listen()
+            if seconds := self.services.settings.shutdown_drain:
+                drain_first(seconds, self._drain)
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _drain(self) -> None:
+        self.services.draining = True
+        self.services.store.state = "draining"
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -22,7 +22,6 @@ from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import FileStorage
 from manifest_auth.runtime.hashing import Hasher
-from manifest_auth.runtime.leaving import Leaving
 from manifest_auth.runtime.mail import Mail
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.outgoing import Outgoing
@@ -83,8 +82,8 @@ class Services:
     domain_records: DomainRecords
     origin_index: OriginIndex
     refusals: Refusals
-    leaving: Leaving
     started_at: int  # start of this process, milliseconds
+    draining: bool = False  # the process was told to end, and still serves
     jobs_failed_at: int = 0  # when background jobs of this process failed last, 0 once they are clean again
 
 

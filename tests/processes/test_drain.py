@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from tests.processes.node_client import AUTH, NODE, Node, bearer, seconds_until
+from tests.support.postgres import Databases
 from tests.support.server import Server, start, stop
 
 DRAIN_S = 3
@@ -44,6 +45,20 @@ def test_while_it_drains_it_is_not_ready_and_serves_everything(server: Server) -
         assert httpx2.get(f"{server.base}{AUTH}/me", headers=bearer(new)).status_code == 200
     assert server.process.wait(DRAIN_S + 20) == 0
     assert time.monotonic() - told >= DRAIN_S
+
+
+def test_other_nodes_see_it_and_its_row_goes_with_it(postgres: Databases, tmp_path: Path) -> None:
+    url = postgres.fresh_database()
+    server = start(tmp_path, url, **NODE, MANIFEST_SHUTDOWN_DRAIN=str(DRAIN_S))
+
+    def states() -> str:
+        return postgres.psql("SELECT state FROM nodes", url)
+
+    seconds_until(lambda: states() == "serving\n")
+    server.process.send_signal(signal.SIGTERM)
+    seconds_until(lambda: states() == "draining\n")
+    assert server.process.wait(DRAIN_S + 20) == 0
+    assert states() == ""
 
 
 def test_a_second_signal_of_the_terminal_ends_it_at_once(server: Server) -> None:
