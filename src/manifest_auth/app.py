@@ -31,6 +31,7 @@ from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import open_storage
 from manifest_auth.runtime.hashing import Hasher
+from manifest_auth.runtime.leaving import drain_first
 from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics, listen
 from manifest_auth.runtime.outgoing import Outgoing
@@ -127,7 +128,10 @@ async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[S
 
     Raises StoreUnavailable, SchemaRefused, CannotOpen (a wrong secret key).
     """
-    await upgrade(services.settings.database, lambda: services.sealer.keys)
+    settings = services.settings
+    await upgrade(
+        settings.database_direct, lambda: services.sealer.keys, may_change=settings.database_upgrade == "start"
+    )
     await services.store.open()
     starting = asyncio.create_task(services.hasher.start()) if hashing else None
     try:
@@ -172,9 +176,15 @@ class Application:
                 self.services.log.error("start_failed", error=f"{type(error).__name__}: {error}")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
+            if seconds := self.services.settings.shutdown_drain:
+                drain_first(seconds, self._drain)
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _drain(self) -> None:
+        self.services.draining = True
+        self.services.store.state = "draining"
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -31,6 +31,7 @@ from manifest_auth.store.tables.installation import (
     installation,
     licences,
     revoked_licences,
+    schema_state,
     seats_taken,
     signing_keys,
     system_admins,

@@ -7,6 +7,7 @@ from alembic import op
 
 revision = "0010"
 down_revision = "0009"
+READABLE_BY = "0010"
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -49,3 +50,10 @@ def announcements() -> None:
 
 def schema_state() -> None:
     """Which programs may read this store."""
+    op.create_table(
+        "schema_state",
+        *(sa.Column(name, sa.Text(), nullable=False) for name in ("schema", "readable_by")),
+        sa.Column("at", BIG, nullable=False),
+        sa.PrimaryKeyConstraint("schema", name=op.f("pk_schema_state")),
+        sqlite_strict=True,
+    )
