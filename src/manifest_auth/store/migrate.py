@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from manifest_auth.runtime.sealing import SecretKeys
 from manifest_auth.store.store import StoreUnavailable
+from manifest_auth.store.upgrade_steps import Progress, Steps
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: The revisions, by the names of their files.
@@ -97,15 +98,21 @@ async def _connected(url: str) -> Any:
         raise StoreUnavailable(f"PostgreSQL: {error or type(error).__name__}") from error
 
 
-async def upgrade(url: str, keys: Callable[[], SecretKeys]) -> bool:
-    """Upgrades the store. True when there was something to do. ``keys``: called only then.
+async def upgrade(url: str, keys: Callable[[], SecretKeys], progress: Progress = lambda *_: None) -> bool:
+    """Upgrades the store. True when there was something to do. ``keys``: called only then. ``progress``: called twice a
+    second, from a thread, while it lasts.
 
     Raises :class:`SchemaRefused`, `StoreUnavailable`, and what ``keys`` raises; then nothing was done.
     """
     if await current_version(url) == HEAD:
         return False
-    if url.startswith("sqlite:"):
-        return _upgrade_sqlite(url, keys)
+    with Steps(HEAD, progress) as step:
+        if url.startswith("sqlite:"):
+            return _upgrade_sqlite(url, keys, step)
+        return await _upgrade_postgres(url, keys, step)
+
+
+async def _upgrade_postgres(url: str, keys: Callable[[], SecretKeys], step: Steps) -> bool:
     import asyncpg
     from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -116,12 +123,12 @@ async def upgrade(url: str, keys: Callable[[], SecretKeys]) -> bool:
     try:
         async with engine.begin() as connection:
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-            return await connection.run_sync(_run, keys)
+            return await connection.run_sync(_run, keys, step)
     finally:
         await engine.dispose()
 
 
-def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys]) -> bool:
+def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys], step: Steps) -> bool:
     import sqlite3
 
     from manifest_auth.store.sqlite import connect
@@ -142,21 +149,23 @@ def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys]) -> bool:
         # sqlite3 runs in autocommit mode; the lock is taken before the version is read. Another process may be
         # upgrading a large store, so this waits longer than a request would.
         connection.exec_driver_sql("PRAGMA busy_timeout=120000")
+        # Not within the transaction, where it has no effect. A revision that rebuilds tables checks all rows at its end.
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
         connection.exec_driver_sql("BEGIN EXCLUSIVE")
 
     try:
         with engine.begin() as connection:
-            return _run(connection, keys)
+            return _run(connection, keys, step)
     finally:
         engine.dispose()
 
 
-def _run(connection: Connection, keys: Callable[[], SecretKeys]) -> bool:
+def _run(connection: Connection, keys: Callable[[], SecretKeys], step: Steps) -> bool:
     from alembic import command
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
 
-    config = Config(attributes={"connection": connection, "keys": keys})
+    config = Config(attributes={"connection": connection, "keys": keys, "step": step})
     config.set_main_option("script_location", str(_MIGRATIONS))
     found = MigrationContext.configure(connection).get_current_revision()
     if found == HEAD:
