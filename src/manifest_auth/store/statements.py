@@ -87,7 +87,8 @@ class Statement(Generic[R]):
     __slots__ = ("_postgres", "_sqlite", "make", "source")
 
     def __init__(self, source: Source, make: Callable[[Iterable[Any]], R]) -> None:
-        self.source = source
+        # Inline: SQLAlchemy adds no RETURNING of its own.
+        self.source = source.inline() if isinstance(source, Insert) else source
         self.make = make
         self._sqlite: Compiled | None = None
         self._postgres: Compiled | None = None

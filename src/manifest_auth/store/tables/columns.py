@@ -59,8 +59,8 @@ def numbered() -> tuple[Column[int], Column[int]]:
 def row_of(
     table: str, column: str, to: str = "id", *, is_key: bool = False, nullable: bool = False
 ) -> tuple[Column[int], ForeignKeyConstraint]:
-    """A column that names a row of another table of tenants by its column ``to``, and a row of the same tenant. ``is_key``:
-    it is part of the primary key."""
+    """A column that names a row of another table of tenants by its column ``to``, and a row of the same tenant.
+    ``is_key``: it is part of the primary key."""
     own = Column(column, BigInt, primary_key=is_key, nullable=nullable, autoincrement=False)
     return own, ForeignKeyConstraint(["tenant_id", column], [f"{table}.tenant_id", f"{table}.{to}"])
 

@@ -9,7 +9,7 @@ Clients differ greatly in size, so PostgreSQL's statistics are set to expect lar
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, ForeignKeyConstraint, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import REAL, Column, Double, ForeignKeyConstraint, Index, Integer, Table, Text, UniqueConstraint
 
 from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, numbered, partial_index, row_of, tenant, time
 
@@ -197,7 +197,7 @@ job_records = Table(
     Column("step", Integer, nullable=False),
     Column("kind", Text, nullable=False),  # see work.RecordKind
     Column("text", Text),  # of a text or a choice
-    Column("value", Double),  # of a number; 0 or 1 of a boolean
+    Column("value", Double().with_variant(REAL(), "sqlite")),  # of a number; 0 or 1 of a boolean
     Column("unit", Text),
     *row_of("files", "file_id", nullable=True),
     *_by("recorded_by"),
