@@ -71,7 +71,7 @@ async def test_a_credential_has_the_client_that_had_it(empty_url: str, upgraded:
     def owners(connection: Connection) -> list[Any]:
         return list(connection.execute(text("SELECT credential_id, tenant_id FROM passkey_owners")))
 
-    assert [{**PASSKEY, "last_used_at": None}] == upgraded["passkeys"]
+    assert upgraded["passkeys"] == [{**PASSKEY, "last_used_at": None}]
     assert await old_stores.within(empty_url, owners) == [("credential", 2)]
 
 
@@ -93,7 +93,7 @@ async def test_its_one_time_code_opens_a_session_once(app: App) -> None:
 
 
 async def test_its_api_key_and_its_link_work(app: App) -> None:
-    assert check_success(await app.me(KEYS["machine"]["key"]))["serviceAccount"]["roles"] == ["Viewer"]
+    assert check_success(await app.me(KEYS["machine"]["key"]))["roles"] == ["Viewer"]
     data = (await reset(app, KEYS["operator"]["link"].partition("#")[2], NEW)).data
     assert data["user"]["email"] == "operator@acme.example"
 
