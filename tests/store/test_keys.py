@@ -62,9 +62,7 @@ async def test_the_primary_keys_are_those_of_the_tables_page(keys: set[Key], dat
     assert {key for key in keys if key.kind == "primary"} == declared
 
 
-async def test_a_table_of_the_installation_names_rows_with_their_tenant(
-    store: Store, database_url: str
-) -> None:
+async def test_a_table_of_the_installation_names_rows_with_their_tenant(store: Store, database_url: str) -> None:
     found = [key for key in await keys_of(database_url) if key.table not in OWNED and key.to in OWNED]
     assert [key for key in found if (key.columns[0], key.there[0]) != ("tenant_id", "tenant_id")] == []
     assert {key.table for key in found} == {"directory_owners", "domain_owners", "passkey_owners"}

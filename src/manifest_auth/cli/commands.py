@@ -96,7 +96,9 @@ async def _check_start(loaded: Settings) -> None:
     """Opens the services once before the web processes start: an error stops the start with one line, the schema is
     upgraded once, and a setup code is printed once. Otherwise each web process would fail and be restarted again and
     again."""
-    async with opened(build_services(loaded), hashing=False) as services:
+    async with contextlib.AsyncExitStack() as stack:
+        with Progress() as progress:
+            services = await stack.enter_async_context(opened(build_services(loaded), hashing=False, progress=progress))
         if message := await setup_code.at_start(services):
             print(message, file=sys.stderr, flush=True)  # to the terminal, not to the log, which others can read
 
@@ -133,7 +135,8 @@ def _base(loaded: Settings) -> str:
 async def db_upgrade(_given: argparse.Namespace) -> None:
     """Brings the schema up to date."""
     loaded = settings.load()
-    done = await upgrade(loaded.database, lambda: secret_keys(loaded, Random()))
+    with Progress() as progress:
+        done = await upgrade(loaded.database, lambda: secret_keys(loaded, Random()), progress)
     print("The schema was upgraded." if done else "The schema is up to date.")
 
 
