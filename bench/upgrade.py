@@ -1,5 +1,6 @@
-"""``python -m bench.upgrade [--users COUNT] [--schema 0009] [--seconds 180]``: a large store of an earlier schema, and how
-long its upgrade takes. Each user has two sessions. Settings: ``MANIFEST_DATABASE_URL`` names an empty store.
+"""``python -m bench.upgrade [--users COUNT] [--schema 0009]``: fills a large store of an earlier schema and upgrades it.
+
+Each user has two sessions; half of the users are of one client. ``MANIFEST_DATABASE_URL`` names an empty store.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from manifest_auth.store import migrate
 from tests.store import old_stores
 from tests.support.secret_keys import the_keys
 
-CLIENTS = 100  # half of the users are in the first one
+CLIENTS = 100
 _NOW = 1_790_000_000_000
 #: A text of 64 characters that no other row has, in no order, by store.
 _RANDOM = {"sqlite": "hex(randomblob(32))", "postgresql": "md5(random()::text) || md5(random()::text)"}
@@ -37,12 +38,13 @@ def _fill(connection: Connection, schema: str, users: int) -> None:
             f"n, {client}, 'user' || n || '@bench.example', 'user' || n || '@bench.example', 'Ann', "
             f"'Smith ' || n % 99991, '', 1, '$argon2id$' || {random}, {_NOW} + n",
         ),
-        "sessions (id, tenant_id, user_id, method, created_at, ends_at, last_used_at, address, user_agent, cookie_hash, "
-        "cookie_seen_at, refresh_current, refresh_changed_at)": (
+        "sessions (id, tenant_id, user_id, method, created_at, ends_at, last_used_at, address, user_agent, "
+        "cookie_hash, cookie_seen_at, refresh_current, refresh_changed_at)": (
             2 * users,
             f"substr({random}, 1, 22), (SELECT tenant_id FROM users WHERE id = 1 + n % {users}), 1 + n % {users}, "
             f"'password', {_NOW} + n, {_NOW} + n + 86400000, {_NOW} + n, '192.0.2.1', "
-            f"'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', {random}, {_NOW}, {random}, {_NOW}",
+            f"'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0', {random}, {_NOW}, {random}, "
+            f"{_NOW}",
         ),
         "known_origins (user_id, origin, tenant_id, seen_at)": (users, f"n, {random}, {client}, {_NOW}"),
     }
