@@ -61,7 +61,7 @@ def _is_about_identity(connection: Connection, difference: Any) -> bool:
     if connection.dialect.name != "sqlite":
         return False
     if isinstance(difference, tuple):
-        return difference[0] == "remove_constraint" and [c.name for c in difference[1].columns] == ["tenant_id", "id"]
+        return difference[0] == "remove_index" and [c.name for c in difference[1].columns] == ["tenant_id", "id"]
     return bool(difference[0][0] == "modify_default")
 
 

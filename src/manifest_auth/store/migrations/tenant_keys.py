@@ -39,9 +39,9 @@ TABLES = (
     Table("password_history", "new", "user_id:users", old="user_id", new="tenant_id user_id"),
     Table("sessions", "id", "user_id:users", was_unique="cookie_hash", old="user_id, provider_id",
           new="id, cookie_hash, tenant_id user_id, tenant_id provider_id"),
-    Table("invitations", "new", "user_id:users", was_unique="key", old="user_id", new="key, tenant_id user_id"),
-    Table("providers", "new", unique="name"),
-    Table("provider_domains", "provider_id domain", "provider_id:providers"),
+    Table("invitations", "new", "user_id:users", was_unique="key", old="user_id", new="key tenant_id, tenant_id user_id"),
+    Table("providers", "new", unique="name", old="issuer", new="issuer tenant_id"),
+    Table("provider_domains", "provider_id domain", "provider_id:providers", old="domain"),
     Table("identities", "new", "provider_id:providers user_id:users", "provider_id subject", "provider_id subject",
           "user_id", "tenant_id user_id"),
     Table("seen_assertions", "key", is_keyed=True),
@@ -98,7 +98,7 @@ def _rebuilt(store: Connection, table: Table) -> Iterator[str]:
     if not name.startswith("audit_"):
         parts.append(f"CONSTRAINT fk_{name}_tenant_id FOREIGN KEY (tenant_id) REFERENCES tenants (id)")
     parts += [_foreign_key(name, point) for point in table.points.split()]
-    parts += [_unique(name, key) for key in ("id" if table.key == "new" else "", table.unique) if key]
+    parts += [_unique(name, table.unique)] if table.unique else []
     yield f"CREATE TABLE {made} ({', '.join(parts)}) STRICT"
     names = ", ".join(f'"{column.name}"' for column in columns)
     yield f"INSERT INTO {made} ({names}) SELECT {names} FROM {name} ORDER BY rowid"  # noqa: S608 - our names
@@ -108,9 +108,11 @@ def _rebuilt(store: Connection, table: Table) -> Iterator[str]:
     yield f"DROP TABLE {name}"
     yield f"ALTER TABLE {made} RENAME TO {name}"
     gone = {_index_name(name, index) for index in _listed(table.old)}
-    # Of two equally good indexes SQLite uses the newer one: those of few rows stay behind the others.
-    yield from (index.sql for index in indexes if index.name not in gone and " WHERE " not in index.sql)
+    # Of two equally good indexes SQLite uses the newer one: first those that come, last those of few rows.
     yield from _new_indexes(table)
+    yield from (index.sql for index in indexes if index.name not in gone and " WHERE " not in index.sql)
+    if table.key == "new":
+        yield f"CREATE UNIQUE INDEX {_index_name(name, 'tenant_id id')} ON {name} (tenant_id, id)"
     yield from (index.sql for index in indexes if index.name not in gone and " WHERE " in index.sql)
 
 

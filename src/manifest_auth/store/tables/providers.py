@@ -22,7 +22,7 @@ providers = Table(
     time("disabled_at", nullable=True),
     Column("disabled_by_admin", Integer, nullable=True),  # 1: an Admin or a system admin switched it off
     UniqueConstraint("tenant_id", "name"),
-    Index(None, "issuer"),
+    Index(None, "issuer", "tenant_id"),
     info=OWNED,
     sqlite_strict=True,
     sqlite_autoincrement=True,
@@ -34,7 +34,6 @@ provider_domains = Table(  # e-mail domains that a provider vouches for
     tenant(),
     *row_of("providers", "provider_id", is_key=True),
     Column("domain", Text, primary_key=True),  # lower case
-    Index(None, "domain"),
     info=OWNED,
     sqlite_strict=True,
 )
@@ -132,7 +131,7 @@ invitations = Table(  # one-time links: for a first sign-in, or for a new passwo
     time("created_at"),
     time("expires_at"),
     time("used_at", nullable=True),
-    Index(None, "key"),
+    Index(None, "key", "tenant_id"),
     Index(None, "tenant_id", "user_id"),
     Index(None, "expires_at"),
     info=OWNED,
