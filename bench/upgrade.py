@@ -1,4 +1,4 @@
-"""``python -m bench.upgrade [--users COUNT] [--schema 0009]``: fills a large store of an earlier schema and upgrades it.
+"""``python -m bench.upgrade [--users COUNT] [--schema 0009]``: fills a store of an earlier schema and upgrades it.
 
 Each user has two sessions; half of the users are of one client. ``MANIFEST_DATABASE_URL`` names an empty store.
 """
