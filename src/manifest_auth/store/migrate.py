@@ -148,7 +148,7 @@ def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys], step: Steps) -> bo
     def _exclusive(connection: Connection) -> None:
         # sqlite3 runs in autocommit mode; the lock is taken before the version is read. Another process may be
         # upgrading a large store, so this waits longer than a request would.
-        connection.exec_driver_sql("PRAGMA busy_timeout=120000")
+        connection.exec_driver_sql("PRAGMA busy_timeout=600000")
         # Within the transaction it has no effect. A revision that rebuilds tables checks all rows at its end.
         connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
         connection.exec_driver_sql("BEGIN EXCLUSIVE")
