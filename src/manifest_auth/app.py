@@ -45,6 +45,7 @@ from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import HEAD, upgrade
+from manifest_auth.store.upgrade_steps import Progress
 from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
 from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets
@@ -123,15 +124,17 @@ def _clouds(settings: Settings) -> Clouds:
 
 
 @contextlib.asynccontextmanager
-async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[Services]:
-    """The services with the schema up to date, connected and started; closed again at the end.
+async def opened(
+    services: Services, *, hashing: bool = True, progress: Progress = lambda *_: None
+) -> AsyncIterator[Services]:
+    """The services with the schema up to date, connected and started; closed again at the end. ``progress``: of an
+    upgrade of the schema.
 
     Raises StoreUnavailable, SchemaRefused, CannotOpen (a wrong secret key).
     """
     settings = services.settings
-    await upgrade(
-        settings.database_direct, lambda: services.sealer.keys, may_change=settings.database_upgrade == "start"
-    )
+    may_change = settings.database_upgrade == "start"
+    await upgrade(settings.database_direct, lambda: services.sealer.keys, progress, may_change=may_change)
     await services.store.open()
     starting = asyncio.create_task(services.hasher.start()) if hashing else None
     try:

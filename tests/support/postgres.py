@@ -92,8 +92,8 @@ class Databases:
     @cached_property
     def _template(self) -> str:
         """A database that was migrated by this very code, by whichever worker came first."""
-        folder = Path(migrate.__file__).parent / "migrations" / "versions"
-        revisions = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+        folder = Path(migrate.__file__).parent / "migrations"
+        revisions = b"".join(path.read_bytes() for path in sorted(folder.rglob("*.py")))
         name = f"migrated_{hashlib.sha256(revisions).hexdigest()[:16]}"
         with run_folder.locked("postgres"):
             if name not in self.psql("SELECT datname FROM pg_database").split():

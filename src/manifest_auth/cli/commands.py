@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import getpass
 import os
@@ -99,7 +100,9 @@ async def _check_start(loaded: Settings) -> None:
     """Opens the services once before the web processes start: an error stops the start with one line, the schema is
     upgraded once, and a setup code is printed once. Otherwise each web process would fail and be restarted again and
     again."""
-    async with opened(build_services(loaded), hashing=False) as services:
+    async with contextlib.AsyncExitStack() as stack:
+        with Progress() as progress:
+            services = await stack.enter_async_context(opened(build_services(loaded), hashing=False, progress=progress))
         if message := await setup_code.at_start(services):
             print(message, file=sys.stderr, flush=True)  # to the terminal, not to the log, which others can read
 

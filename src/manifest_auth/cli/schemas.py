@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from manifest_auth.cli.command import Refused
+from manifest_auth.cli.progress import Progress
 from manifest_auth.operations import upgrade_state
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Random
@@ -33,7 +34,8 @@ def add_to(groups: Any) -> None:
 async def _upgrade(_given: argparse.Namespace) -> None:
     """Brings the schema up to date."""
     loaded = settings.load()
-    done = await upgrade(loaded.database_direct, lambda: secret_keys(loaded, Random()))
+    with Progress() as progress:
+        done = await upgrade(loaded.database_direct, lambda: secret_keys(loaded, Random()), progress)
     print("The schema was upgraded." if done else "The schema is up to date.")
 
 

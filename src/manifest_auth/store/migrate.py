@@ -23,6 +23,7 @@ from manifest_auth.runtime.sealing import SecretKeys
 from manifest_auth.store.ddl_locks import LOCK_TIMEOUT, with_short_locks
 from manifest_auth.store.store import StoreUnavailable
 from manifest_auth.store.tables import schema_state
+from manifest_auth.store.upgrade_steps import Progress, Steps
 
 if TYPE_CHECKING:
     import sqlite3
@@ -144,9 +145,11 @@ def _schema(row: Any) -> Schema:
     return Schema(row[0], row[1] or row[0])
 
 
-async def upgrade(url: str, keys: Callable[[], SecretKeys], *, may_change: bool = True) -> bool:
-    """Upgrades the store. True when there was something to do. ``keys``: called only then. ``may_change``: otherwise an
-    older or empty store is refused.
+async def upgrade(
+    url: str, keys: Callable[[], SecretKeys], progress: Progress = lambda *_: None, *, may_change: bool = True
+) -> bool:
+    """Upgrades the store. True when there was something to do. ``keys``: called only then. ``progress``: called twice a
+    second, from a thread, while it lasts. ``may_change``: otherwise an older or empty store is refused.
 
     Raises :class:`SchemaRefused`, `StoreUnavailable`, and what ``keys`` raises; then nothing was done.
     """
@@ -157,17 +160,21 @@ async def upgrade(url: str, keys: Callable[[], SecretKeys], *, may_change: bool 
     if not is_current and not may_change:
         of = f"its schema is {found.number}" if found else "it is empty"
         raise SchemaOlder(f"the store must be upgraded to {HEAD} first ({of}): run manifest-auth db upgrade")
-    if url.startswith("sqlite:"):
-        return not is_current and _upgrade_sqlite(url, keys)
-    from manifest_auth.store.postgres_connect import limit_role
+    changed = False
+    if not is_current:
+        with Steps(HEAD, progress) as step:
+            if url.startswith("sqlite:"):
+                changed = _upgrade_sqlite(url, keys, step)
+            else:
+                changed = await _upgrade_postgres(url, keys, step)
+    if may_change and not url.startswith("sqlite:"):
+        from manifest_auth.store.postgres_connect import limit_role
 
-    changed = not is_current and await _upgrade_postgres(url, keys)
-    if may_change:
         await limit_role(url)
     return changed
 
 
-async def _upgrade_postgres(url: str, keys: Callable[[], SecretKeys]) -> bool:
+async def _upgrade_postgres(url: str, keys: Callable[[], SecretKeys], step: Steps) -> bool:
     from sqlalchemy.ext.asyncio import create_async_engine
 
     from manifest_auth.store.postgres_connect import LIMITS, LOCK, connect
@@ -181,7 +188,7 @@ async def _upgrade_postgres(url: str, keys: Callable[[], SecretKeys]) -> bool:
                 await connection.execute(text(f"SET LOCAL {limit} = 0"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
             await connection.execute(text(LOCK_TIMEOUT))
-            return await connection.run_sync(_run, keys)
+            return await connection.run_sync(_run, keys, step)
 
     try:
         return await with_short_locks(once, lambda: connect(url), LOCK)
@@ -189,7 +196,7 @@ async def _upgrade_postgres(url: str, keys: Callable[[], SecretKeys]) -> bool:
         await engine.dispose()
 
 
-def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys]) -> bool:
+def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys], step: Steps) -> bool:
     import sqlite3
 
     from manifest_auth.store.sqlite import connect
@@ -209,22 +216,24 @@ def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys]) -> bool:
     def _exclusive(connection: Connection) -> None:
         # sqlite3 runs in autocommit mode; the lock is taken before the version is read. Another process may be
         # upgrading a large store, so this waits longer than a request would.
-        connection.exec_driver_sql("PRAGMA busy_timeout=120000")
+        connection.exec_driver_sql("PRAGMA busy_timeout=600000")
+        # Within the transaction it has no effect. A revision that rebuilds tables checks all rows at its end.
+        connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
         connection.exec_driver_sql("BEGIN EXCLUSIVE")
 
     try:
         with engine.begin() as connection:
-            return _run(connection, keys)
+            return _run(connection, keys, step)
     finally:
         engine.dispose()
 
 
-def _run(connection: Connection, keys: Callable[[], SecretKeys]) -> bool:
+def _run(connection: Connection, keys: Callable[[], SecretKeys], step: Steps) -> bool:
     from alembic import command
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
 
-    config = Config(attributes={"connection": connection, "keys": keys})
+    config = Config(attributes={"connection": connection, "keys": keys, "step": step})
     config.set_main_option("script_location", str(_MIGRATIONS))
     found = MigrationContext.configure(connection).get_current_revision()
     if found is not None and found >= HEAD:
