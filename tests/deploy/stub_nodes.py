@@ -13,13 +13,14 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: application/js
 
 
 class _Node(socketserver.ThreadingTCPServer):
-    """``seen``: the methods of the requests that reached it; ``is_open``: the connections that it has now."""
+    """``seen``: the methods of the counted requests that reached it; ``used``: the open connections that they came
+    by."""
 
     allow_reuse_address = True
     daemon_threads = True
 
     def __init__(self, port: int, *, cuts: bool) -> None:
-        self.cuts, self.seen, self.is_open = cuts, list[str](), set[object]()
+        self.cuts, self.seen, self.used = cuts, list[str](), set[object]()
         super().__init__(("127.0.0.1", port), _Connection)
 
 
@@ -27,26 +28,26 @@ class _Connection(socketserver.StreamRequestHandler):
     server: _Node
 
     def handle(self) -> None:
-        self.server.is_open.add(self)
         try:
             while line := self.rfile.readline():
                 self._answer(line.decode().split()[0], dict(iter(self._header, None)))
-                if self.server.cuts and self.server.seen:
+                if self.server.cuts and self in self.server.used:
                     return
         except ConnectionError:
             pass
         finally:
-            self.server.is_open.discard(self)
+            self.server.used.discard(self)
 
     def _header(self) -> tuple[str, str] | None:
         name, _, value = self.rfile.readline().decode().strip().partition(":")
         return (name.lower(), value.strip()) if name else None
 
     def _answer(self, method: str, headers: dict[str, str]) -> None:
-        self.rfile.read(int(headers.get("content-length", "0")))
-        if headers.get("x-counted"):
+        size = int(headers.get("content-length", "0"))
+        if len(self.rfile.read(size)) == size and headers.get("x-counted"):
             self.server.seen.append(method)
-        if not self.server.cuts:
+            self.server.used.add(self)
+        if not self.server.cuts or self not in self.server.used:
             self.wfile.write(_ANSWER)
 
 
