@@ -1,7 +1,8 @@
-"""PostgreSQL under Patroni: three members and three etcd with the files of ``deploy/patroni``, on loopback addresses."""
+"""PostgreSQL under Patroni: three members and three etcd with the files of ``deploy/patroni``, on loopback."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pwd
@@ -24,10 +25,11 @@ from tests.interop.providers import install
 from tests.support.processes import ending_with_us, free_port
 
 EXAMPLES = ROOT / "deploy" / "patroni"
-DATABASE, ROLE, PASSWORD = "manifest_auth", "manifest_auth", "manifest-auth-secret"
+ROLE, PASSWORD = "manifest_auth", "manifest-auth-secret"
 _SUPERUSER = "CHANGE-THIS-1"
 #: As PostgreSQL, which root must not run.
 _USER = "embedded_postgres"
+_numbers = itertools.count(1)
 _LONG_S = 90.0  # nothing here takes that long, on whatever machine
 
 
@@ -114,12 +116,13 @@ class Member:
 
 @dataclass
 class Cluster:
-    """``members``: their number. All goes on until :meth:`end`, or the end of this process."""
+    """``size``: how many members; ``template``: of databases. All goes on until :meth:`end`, or the end of this process."""
 
     folder: Path
     size: int = 3
     ports: dict[str, int] = field(default_factory=lambda: {p: free_port() for p in ("5432", "8008", "2379", "2380")})
     members: list[Member] = field(default_factory=list)
+    template: str = "template1"
 
     def __post_init__(self) -> None:
         self._root = installed()
@@ -147,7 +150,6 @@ class Cluster:
                 member.start()
             self.until_whole()
             self.psql(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'")
-            self.psql(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
         except BaseException:
             self.end()
             raise
@@ -164,7 +166,9 @@ class Cluster:
         lines = []
         for line in example.read_text("utf-8").splitlines():
             own = "# own" in line or line.startswith(("name:", "listen-", "advertise-", "initial-advertise-"))
-            lines.append(line.replace("10.0.0.1:", f"10.0.0.{member.number}:").replace("pg1", member.name) if own else line)
+            lines.append(
+                line.replace("10.0.0.1:", f"10.0.0.{member.number}:").replace("pg1", member.name) if own else line
+            )
         text = "\n".join(lines)
         for there, here in {
             "/var/lib/etcd/manifest-auth": str(self.folder / member.name / "etcd"),
@@ -252,6 +256,12 @@ class Cluster:
             primary, "patronictl", "-c", str(primary.configuration), "switchover", "--force", "--leader", primary.name
         )
         assert done.wait(_LONG_S) == 0, (self.folder / primary.name / "patronictl.log").read_text()
+
+    def database(self) -> str:
+        """Makes a copy of the template; gives its name."""
+        name = f"manifest_auth_{next(_numbers)}"
+        self.psql(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {self.template}")
+        return name
 
     def psql(self, statement: str) -> str:
         """What a statement prints, as the superuser on the primary."""

@@ -1,0 +1,170 @@
+"""Failovers of PostgreSQL under Patroni with synchronous replication, while clients work at two nodes.
+
+Nothing that was answered is lost, no session that was signed out comes back, and no hand is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.faults.cluster import Cluster, Member
+from tests.faults.measured import Schedule, SignedOut
+from tests.faults.ways import HAProxy
+from tests.kills import actors
+from tests.kills.crowd import Crowd
+from tests.kills.ledger import Ledger
+from tests.kills.rounds import GIVEN, chance_of, look, the_chain_verifies, until_ready, until_successes
+from tests.kills.victim import KILLS, Victim
+from tests.support.processes import free_port
+
+pytestmark = [pytest.mark.endurance, pytest.mark.rounds, pytest.mark.timeout(900)]
+#: How many of each kind: one, and four before a release.
+FAILOVERS = max(1, KILLS // 12)
+PAUSE_S = 0.1  # of each client of the crowd
+#: After the longest time that a fault may take.
+_SLACK_S = 60.0
+
+
+@dataclass
+class Rig:
+    """Two nodes, each with its own way to PostgreSQL, and those who call them."""
+
+    cluster: Cluster
+    folder: Path
+    nodes: list[Victim]
+    ways: list[HAProxy]
+    crowd: Crowd
+    schedule: Schedule
+
+    async def fault(self, name: str, inject: Callable[[], None], over: Callable[[], bool], most: float) -> None:
+        """Injects it and waits until it is over and all goes well again. ``most``: seconds without a good answer."""
+        self.crowd.ledger.round += 1
+        await until_successes(self.crowd, 10)  # which it could lose
+        began = time.monotonic()
+        await asyncio.to_thread(inject)
+        while not await asyncio.to_thread(over):
+            assert time.monotonic() - began < most + _SLACK_S, f"not over: {self.cluster.state()}"
+            await asyncio.sleep(0.1)
+        await self.schedule.until_good(_SLACK_S, time.monotonic())
+        off = {each.what.partition(" ")[0]: 0.0 for each in self.schedule.all}
+        for each in self.schedule.all:
+            what = each.what.partition(" ")[0]
+            off[what] = max(off[what], each.off(began))
+        print(f"{name}: " + ", ".join(f"{what} off for {seconds:.1f} s" for what, seconds in off.items()), end="; ")
+        refused = sum((each.refused for each in self.schedule.all), start=type(self.crowd.cut)())
+        print(f"{self.schedule.tried} attempts of sessions that are out, refused: {dict(refused)}")
+        await until_successes(self.crowd, 10)
+        await self.is_well()
+        assert max(off.values()) <= most, off
+
+    async def is_well(self) -> None:
+        """All that was answered is there, and nothing else is answered than may be."""
+        for node in self.nodes:
+            await until_ready(node, "/readyz")
+            assert node.starts == 1
+            assert node.status() is None
+        await look(self.crowd, self.nodes[1].url, self.nodes[0].base)
+        await self.schedule.all_are_out()
+        self.schedule.check()
+
+
+@contextlib.asynccontextmanager
+async def rig(cluster: Cluster, folder: Path) -> AsyncIterator[Rig]:
+    """All at work; at the end the ledger is whole and every chain verifies."""
+    await asyncio.to_thread(cluster.until_whole)
+    ways = [HAProxy(cluster) for _ in range(2)]
+    database = await asyncio.to_thread(cluster.database)
+    nodes = [Victim(folder, way.url(database), free_port(), dict(GIVEN)) for way in ways]
+    chance = chance_of(os.environ.get("TESTS_SEED", os.urandom(4).hex()))
+    bases = [node.base for node in nodes]
+    crowd = Crowd(bases, Ledger(), chance, allowed=frozenset({"OVERLOADED"}), pause=PAUSE_S)
+    crowd.signed_out = SignedOut()  # type: ignore[assignment]  # all of them, with their times
+    try:
+        for way in ways:
+            way.start()
+        for way in ways:
+            await asyncio.to_thread(way.until_it_leads)
+        for node in nodes:
+            node.start()
+        for node in nodes:
+            await until_ready(node, "/readyz")
+        template = await actors.published_template(crowd)
+        crowd.begin(*actors.everybody(crowd, template))
+        schedule = Schedule(bases, crowd.signed_out)  # type: ignore[arg-type]
+        async with schedule.running():
+            made = Rig(cluster, folder, nodes, ways, crowd, schedule)
+            await schedule.until_good(_SLACK_S, time.monotonic())
+            yield made
+            await crowd.end()
+            await made.is_well()
+        assert set(crowd.cut) <= {"OVERLOADED"}, crowd.cut
+        await the_chain_verifies(folder, nodes[1].url)
+        print(f"{crowd.successes} successes, {crowd.ledger.size} of them proved, cut: {dict(crowd.cut)}")
+    finally:
+        await crowd.leave()
+        for node in nodes:
+            node.stop()
+        for way in ways:
+            way.stop()
+
+
+def another(cluster: Cluster, than: Member) -> Callable[[], bool]:
+    """Whether another member is the primary."""
+    return lambda: cluster.primary() not in (None, than)
+
+
+async def whole(cluster: Cluster) -> Member:
+    return await asyncio.to_thread(cluster.until_whole)
+
+
+async def test_the_primarys_postgresql_is_killed(cluster: Cluster, tmp_path: Path) -> None:
+    async with rig(cluster, tmp_path) as made:
+        for _ in range(FAILOVERS):
+            primary = await whole(cluster)
+            await made.fault("PostgreSQL killed", primary.kill_postgres, another(cluster, primary), 15)
+
+
+async def test_a_planned_switchover(cluster: Cluster, tmp_path: Path) -> None:
+    async with rig(cluster, tmp_path) as made:
+        for _ in range(FAILOVERS):
+            primary = await whole(cluster)
+            await made.fault("switchover", cluster.switchover, another(cluster, primary), 5)
+
+
+async def test_the_primarys_machine_is_gone(cluster: Cluster, tmp_path: Path) -> None:
+    async with rig(cluster, tmp_path) as made:
+        for _ in range(FAILOVERS):
+            primary = await whole(cluster)
+            await made.fault("machine gone", primary.kill_machine, another(cluster, primary), 32)
+            primary.start()
+
+
+async def test_patroni_alone_is_killed_on_the_primary(cluster: Cluster, tmp_path: Path) -> None:
+    async with rig(cluster, tmp_path) as made:
+        for _ in range(FAILOVERS):
+            primary = await whole(cluster)
+            await made.fault("Patroni killed", primary.kill_patroni, another(cluster, primary), 32)
+            primary.start()
+
+
+async def test_a_standby_is_killed(cluster: Cluster, tmp_path: Path) -> None:
+    async with rig(cluster, tmp_path) as made:
+        for _ in range(FAILOVERS):
+            await whole(cluster)
+            standby = cluster.standbys()[0]
+            await made.fault("standby killed", standby.kill_machine, lambda: True, 2)
+            standby.start()
+
+
+async def test_haproxy_before_postgresql_is_killed(cluster: Cluster, tmp_path: Path) -> None:
+    async with rig(cluster, tmp_path) as made:
+        for _ in range(FAILOVERS):
+            await made.fault("HAProxy killed", made.ways[0].kill, lambda: True, 2)
