@@ -181,6 +181,8 @@ class Application:
         """Opens the services and runs the background jobs."""
         settings = self.services.settings
         async with self.services.metrics.serving(several=settings.workers > 1), opened(self.services):
+            store, wakes = self.services.store, settings.database_wake == "auto"
+            await store.join(settings.database_direct, self.services.log, wakes=wakes)
             if settings.metrics_listen and settings.workers == 1:
                 listen(settings.metrics_listen, self.services.metrics.registry)
             self.services.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")
@@ -189,7 +191,7 @@ class Application:
                 asyncio.create_task(self.services.mail_queue.run(), name="mail-queue"),
                 asyncio.create_task(watch.run(self.services), name="domain-checks"),
             ]
-            await standing.say(self.services.store, settings, self.services.log)
+            await standing.say(store, settings, self.services.log)
             freeze_garbage()
             self.services.log.info("started", pid=os.getpid(), hashing=self.services.hasher.build)
             try:

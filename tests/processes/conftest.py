@@ -8,15 +8,22 @@ from pathlib import Path
 import pytest
 
 from tests.processes.node_client import NODE, Node
+from tests.processes.ways import Way, same
 from tests.support.commands import done
 from tests.support.server import start, stop
 
 
 @pytest.fixture(scope="module")
-def nodes(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
-    """Two processes on one store of each kind, shared by a module."""
+def way(database_url: str) -> Way:
+    """How the two processes reach the store."""
+    return same(database_url)
+
+
+@pytest.fixture(scope="module")
+def nodes(way: Way, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
+    """Two processes on one store, shared by a module."""
     folder: Path = tmp_path_factory.mktemp("nodes")
-    servers = [start(folder, database_url, **NODE) for _ in range(2)]
+    servers = [start(folder, address, **NODE, **way.settings) for address in way.addresses]
     yield Node(servers[0]), Node(servers[1])
     for server in servers:
         stop(server)

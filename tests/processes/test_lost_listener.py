@@ -1,4 +1,4 @@
-"""A node that cannot hear the others' announcements asks the store instead, and recovers by itself."""
+"""A node whose beats do not come through asks the store instead, and recovers by itself."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.processes.node_client import AUTH, NODE, Node, seconds_until
+from tests.processes.node_client import AUTH, Node, seconds_until
+from tests.processes.ways import WAYS, Way
 from tests.support.postgres import Postgres
-from tests.support.server import start, stop
 
-EAR = "application_name = 'manifest-auth-ear'"
+BEAT = "application_name = 'manifest-auth-beat'"
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +25,10 @@ def own_postgres() -> Iterator[Postgres]:
     server.stop()
 
 
-@pytest.fixture(scope="module")
-def nodes(own_postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
-    folder: Path = tmp_path_factory.mktemp("deaf")
-    url = own_postgres.fresh_database()
-    servers = [start(folder, url, **NODE) for _ in range(2)]
-    yield Node(servers[0]), Node(servers[1])
-    for server in servers:
-        stop(server)
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest, own_postgres: Postgres) -> Iterator[Way]:
+    with WAYS[request.param](own_postgres.fresh_database()) as found:
+        yield found
 
 
 def from_memory(node: Node, token: str) -> bool:
@@ -59,19 +54,19 @@ def sign_out_is_felt(nodes: tuple[Node, Node], token: str) -> None:
     assert seconds_until(lambda: second.me(token).status_code == 401) < 1.0
 
 
-def ears_of(postgres: Postgres) -> list[int]:
-    """The backends that the nodes listen to."""
-    found = postgres.psql(f"COPY (SELECT pid FROM pg_stat_activity WHERE {EAR}) TO STDOUT")
+def beats_of(postgres: Postgres) -> list[int]:
+    """The backends of the beats."""
+    found = postgres.psql(f"COPY (SELECT pid FROM pg_stat_activity WHERE {BEAT}) TO STDOUT")
     return [int(line) for line in found.split() if line.isdigit()]
 
 
 @contextlib.contextmanager
-def ears_cut_again_and_again(postgres: Postgres) -> Iterator[None]:
+def beats_cut_again_and_again(postgres: Postgres) -> Iterator[None]:
     done = threading.Event()
 
     def cut() -> None:
         while not done.is_set():
-            postgres.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {EAR}")
+            postgres.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {BEAT}")
 
     cutter = threading.Thread(target=cut)
     cutter.start()
@@ -82,37 +77,37 @@ def ears_cut_again_and_again(postgres: Postgres) -> Iterator[None]:
         cutter.join()
 
 
-def test_a_sign_out_while_the_listeners_are_cut(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
+def test_a_sign_out_while_the_beats_are_cut(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
     token = remembered(nodes)
-    with ears_cut_again_and_again(own_postgres):
+    with beats_cut_again_and_again(own_postgres):
         sign_out_is_felt(nodes, token)
-    remembered(nodes)  # and afterwards it hears again
+    remembered(nodes)  # and afterwards from memory again
 
 
-def test_a_sign_out_that_was_announced_while_no_one_listened(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
-    """What was said meanwhile is lost, so what was remembered before does not count any more."""
+def test_a_sign_out_that_was_announced_while_no_beat_came(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
+    """What was announced meanwhile is read later, so what was remembered before does not count any more."""
     tokens = [remembered(nodes) for _ in range(3)]
-    with ears_cut_again_and_again(own_postgres):
+    with beats_cut_again_and_again(own_postgres):
         for token in tokens:
             assert nodes[0].post(f"{AUTH}/sign-out", token=token).status_code == 200
         assert seconds_until(lambda: all(nodes[1].me(token).status_code == 401 for token in tokens)) < 1.0
-    remembered(nodes)  # hears again
+    remembered(nodes)  # from memory again
     assert [nodes[1].me(token).status_code for token in tokens] == [401, 401, 401]
 
 
-def test_a_sign_out_while_the_listeners_hang(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
-    """The connection is open and silent, as when a firewall drops it: only the missing heartbeat tells."""
+def test_a_sign_out_while_the_beats_hang(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
+    """The connection is open and silent, as when a firewall drops it: only the missing answer tells."""
     token = remembered(nodes)
-    seconds_until(lambda: len(ears_of(own_postgres)) == 2)
-    ears = ears_of(own_postgres)
-    for pid in ears:
+    seconds_until(lambda: len(beats_of(own_postgres)) == 2)
+    backends = beats_of(own_postgres)
+    for pid in backends:
         os.kill(pid, signal.SIGSTOP)
     try:
         sign_out_is_felt(nodes, token)
         fresh = nodes[0].sign_in()
         assert nodes[1].me(fresh["token"]).status_code == 200
     finally:
-        for pid in ears:
+        for pid in backends:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
     remembered(nodes)
@@ -129,7 +124,7 @@ def test_postgresql_goes_away_and_comes_back(nodes: tuple[Node, Node], own_postg
             assert answer.status_code == 503
             assert answer.json()["error"]["code"] == "OVERLOADED"
             assert "retry-after" in answer.headers
-        # What is remembered counts for as long as this node can prove that it hears, and then no longer.
+        # What is remembered counts for as long as the last beat proves that nothing was missed, and then no longer.
         seconds_until(lambda: nodes[1].me(token).status_code == 503, 2)
     finally:
         own_postgres.start_again()

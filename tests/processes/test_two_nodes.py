@@ -8,10 +8,26 @@ from typing import Any
 import pytest
 
 from tests.processes.node_client import AUTH, Node, seconds_until
+from tests.processes.ways import WAYS, Way, same
+from tests.support.stores import fresh_store
 
 Nodes = tuple[Node, Node]
 VIEWER = "viewer@acme.example"
 GLOBEX = "admin@globex.example"
+
+
+@pytest.fixture(scope="module", params=["sqlite", *WAYS])
+def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
+    if request.param == "sqlite":
+        yield same(fresh_store(tmp_path_factory.mktemp("store") / "test.db"))
+        return
+    with WAYS[request.param](request.getfixturevalue("postgres").fresh_database()) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def database_url(way: Way) -> str:
+    return way.addresses[0]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from manifest_auth.errors import InvalidCredentials, NotFound
 from manifest_auth.store import Announcement, Store, SystemUnit, open_store
 from tests.store.test_units_of_work import ADD, found
-from tests.support.stores import on_postgres
+from tests.support.stores import on_postgres, serving
 
 
 @pytest.fixture
@@ -76,63 +76,42 @@ async def test_a_refusal_that_keeps_its_writes_announces_them(store: Store, hear
     assert Announcement("session", "kept") in heard
 
 
-async def test_a_process_hears_itself_even_while_it_hears_no_one_else(store: Store, database_url: str) -> None:
+async def test_a_process_hears_itself_without_a_beat(store: Store, database_url: str) -> None:
     """Its own commits are delivered by itself, not by the round trip through the store."""
-    before = asyncio.all_tasks()
-    deaf = open_store(database_url, 2)
+    alone = open_store(database_url, 2)
     said: list[Announcement] = []
-    await deaf.open()
-    for task in asyncio.all_tasks() - before:  # its listener, if it has one
-        task.cancel()
-    await asyncio.sleep(0.05)
-    deaf.on_announcement(said.append)
+    await alone.open()
+    alone.on_announcement(said.append)
 
     def refused(unit: SystemUnit) -> None:
         unit.announce("session", "refused")
         raise InvalidCredentials()
 
     try:
-        await deaf.write(lambda unit: unit.announce("session", "done"))
+        await alone.write(lambda unit: unit.announce("session", "done"))
         with pytest.raises(InvalidCredentials):
-            await deaf.write(refused)
+            await alone.write(refused)
         assert said == [Announcement("session", "done"), Announcement("session", "refused")]
     finally:
-        await deaf.close()
+        await alone.close()
 
 
-async def test_another_node_hears_what_was_committed_and_finds_it(store: Store, database_url: str) -> None:
+async def test_another_process_hears_what_was_committed_and_finds_it(store: Store, database_url: str) -> None:
     if not on_postgres(store):
         pytest.skip("nothing is announced to other processes: they see the commit in the file")
-    other = open_store(database_url, 2)
-    arrived: asyncio.Queue[Announcement] = asyncio.Queue()
-    other.on_announcement(arrived.put_nowait)
-    await other.open()
-    try:
-        assert await asyncio.wait_for(arrived.get(), 10) == Announcement("all", "")  # listens from now on
+    async with serving(database_url) as other:
+        arrived: asyncio.Queue[Announcement] = asyncio.Queue()
+        other.on_announcement(arrived.put_nowait)
 
         def work(unit: SystemUnit) -> None:
             unit.change(ADD, name="announced", value="1")
             unit.announce("session", "elsewhere")
 
-        def refused(unit: SystemUnit) -> None:
-            unit.announce("session", "never")
-            raise NotFound()
-
-        with pytest.raises(NotFound):
-            await store.write(refused)
         await store.write(work)
         assert await asyncio.wait_for(arrived.get(), 10) == Announcement("session", "elsewhere")
         assert await found(other, "announced") == "1"
-    finally:
-        await other.close()
 
 
-async def test_a_store_that_remembers_knows_whether_it_hears(store: Store) -> None:
-    if not on_postgres(store):
-        assert store.is_listening() is False
-        return
-    for _ in range(2000):
-        if store.is_listening():
-            break
-        await asyncio.sleep(0.02)
-    assert store.is_listening()
+async def test_a_store_that_does_not_serve_remembers_nothing_on_postgresql(store: Store) -> None:
+    await asyncio.sleep(0.5)
+    assert (store.version() is None) is on_postgres(store)

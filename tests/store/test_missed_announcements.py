@@ -1,4 +1,4 @@
-"""A node that missed announcements while it could not listen catches up when it can again."""
+"""A node whose beats failed for a while catches up when they succeed again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.stores import on_postgres
 
 CUT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-    "WHERE application_name = 'manifest-auth-ear' AND datname = current_database()"
+    "WHERE application_name = 'manifest-auth-beat' AND datname = current_database()"
 )
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
-from manifest_auth.store import Store, migrate
+from manifest_auth.runtime import logs
+from manifest_auth.store import Store, migrate, open_store
 from manifest_auth.store.postgres import PostgresStore
 from tests.support.run_folder import folder, locked
 from tests.support.secret_keys import the_keys
@@ -32,6 +36,26 @@ def fresh_store(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+@contextlib.asynccontextmanager
+async def serving(url: str, *, wakes: bool = True, pool: int = 2, log: Any = None) -> AsyncIterator[Store]:
+    """A store as of a serving process of its own, once it may remember what it reads."""
+    store = open_store(url, pool)
+    await store.open()
+    try:
+        await store.join(url, log or logs.build("error"), wakes=wakes)
+        await until(lambda: store.version() is not None)
+        yield store
+    finally:
+        await store.close()
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Waits until it has; fails after 20 seconds."""
+    async with asyncio.timeout(20):
+        while not happened():
+            await asyncio.sleep(0.002)
+
+
 def on_postgres(store: Store) -> bool:
-    """Whether this is PostgreSQL: several writers at a time, and announcements by ``NOTIFY``."""
+    """Whether this is PostgreSQL: several writers at a time, and announcements as rows."""
     return isinstance(store, PostgresStore)

@@ -17,11 +17,12 @@ from manifest_auth.licence import seats
 from manifest_auth.licence.licence import DAY_MS, BadLicence, Licence, Seats, public_key, verify
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import Settings, SettingsError
-from manifest_auth.store import Store, SystemUnit, TenantUnit, global_, installation_values, upsert
+from manifest_auth.store import RESET, Announcement, Store, SystemUnit, TenantUnit, global_, installation_values, upsert
 from manifest_auth.store.tables import licences, revoked_licences
 from manifest_auth.text.canonical import when
 
 _NUMBER = "id"  # the installation value that a licence may be bound to
+_ANNOUNCED = Announcement("installation", "licence")
 SKEW_MS = 5 * 60_000
 LOOK_EVERY_MS = 1000
 SOON_MS = 30 * DAY_MS
@@ -101,6 +102,7 @@ class Gate:
         self._keys: list[Ed25519PublicKey] = []
         self._known: tuple[int, LicenceStatus] | None = None
         self.reported_set_back = False
+        store.on_announcement(self._forget)
         for text in filter(None, (k.strip() for k in settings.license_public_key.split(","))):
             try:
                 self._keys.append(public_key(text))
@@ -198,9 +200,13 @@ class Gate:
         if licence.resets_clock:
             unit.change(_RESET, now=now)
             unit.change(_REVOKE, license_id=licence.id, revoked_by=licence.id, now=now)
-        self._known = None
+        unit.announce("installation", _ANNOUNCED.key)
         before = self._status_of(current, now).licence if current is not None else None
         return Installed(licence, before.id if before is not None else None)
+
+    def _forget(self, announcement: Announcement) -> None:
+        if announcement in (_ANNOUNCED, RESET):
+            self._known = None
 
     def _status_of(self, row: _Row, now: int) -> LicenceStatus:
         try:

@@ -95,6 +95,7 @@ EXPIRING = (
 
 async def sweep_expired(services: Services) -> bool:
     """One round. True when nothing is left, False when its time ended before. Raises StoreUnavailable."""
+    services.metrics.swept("announcements", await services.store.sweep_announcements())
     until = time.monotonic() + ROUND_S
     left, size = list(EXPIRING), FIRST
     while left:

@@ -149,7 +149,7 @@ class Principals:
         elif announcement.kind == "user":
             for session_id in list(self._of_user.get(int(announcement.key), ())):
                 self._drop(session_id)
-        elif announcement.kind in ("tenant", "keys", "all"):
+        elif announcement.kind != "installation" or announcement.key == "keys":
             self._forget_all()
 
     def _forget_all(self) -> None:

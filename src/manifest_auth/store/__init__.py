@@ -22,7 +22,7 @@ from manifest_auth.store.statements import (
     upsert,
 )
 from manifest_auth.store.store import Store, StoreUnavailable, TenantStore
-from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
+from manifest_auth.store.unit import RESET, Announcement, SystemUnit, TenantUnit
 
 
 def open_store(url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> Store:

@@ -1,42 +1,40 @@
 """PostgreSQL through asyncpg: units of work are plain functions, run in a greenlet that waits for the driver.
 
-Announcements are sent with ``NOTIFY`` in the transaction that causes them, so they arrive if and only if it commits.
-The listener checks its connection every ``HEARTBEAT`` seconds; a node whose check is older than ``STALE_AFTER`` seconds
-reads everything from the store until it is connected again, so a change on another node takes effect within a second,
-whatever happens to the network.
+What a unit announces is a row of its transaction, so other processes read it if and only if it commits. How, and until
+when a process may rest on that, is in :mod:`.postgres_beat`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
+from structlog.typing import FilteringBoundLogger
 
 from manifest_auth.errors import Conflict
-from manifest_auth.runtime.metrics import Failure, Metrics
+from manifest_auth.runtime.metrics import BeatMetrics, Failure, Metrics
 from manifest_auth.runtime.sealing import Macs
+from manifest_auth.store.belief import Belief
+from manifest_auth.store.postgres_beat import ANNOUNCE, LEAVE, SWEEP, Beats
 from manifest_auth.store.postgres_connections import Connections
 from manifest_auth.store.statements import TENANT, CrossTenant, Global, Statement, TenantScoped
 from manifest_auth.store.store import Store, StoreUnavailable, Work
-from manifest_auth.store.unit import Announcement, Connection, SystemUnit
+from manifest_auth.store.unit import Connection, SystemUnit
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-CHANNEL = "manifest_auth"
-HEARTBEAT = 0.25
-STALE_AFTER = 0.8
 STATEMENT_TIMEOUT_MS = 15_000
 ACQUIRE_TIMEOUT = 10.0
 ATTEMPTS = 4
 #: Nothing was written: the server aborted this transaction so that another could continue.
 _LOST_TO_ANOTHER = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-_NOTIFY = "SELECT pg_notify($1, $2)"
+#: So many announcements of one tenant are one announcement of the tenant.
+MOST_ANNOUNCED = 1000
 #: No connection was free in time, or STATEMENT_TIMEOUT_MS passed.
 _BUSY = (TimeoutError, asyncpg.QueryCanceledError)
 _GONE = (
@@ -77,35 +75,53 @@ class PostgresConnection(Connection):
             raise Conflict(reason=str(error)) from error
         return _changed(status)
 
-    def announce(self, announcement: Announcement) -> None:
-        super().announce(announcement)
-        await_only(self._raw.execute(_NOTIFY, CHANNEL, f"{announcement.kind}:{announcement.key}"))
+    async def write_announcements(self) -> None:
+        """Inserts what was announced: the last statement before the commit. Many of one tenant become one of it."""
+        counts = Counter(self.announced.values())
+        many = {client for client, count in counts.items() if client and count > MOST_ANNOUNCED}
+        listed = [(client, *announcement) for announcement, client in self.announced.items() if client not in many]
+        listed += [(client, "tenant", str(client)) for client in many]
+        if listed:
+            await self._raw.execute(ANNOUNCE, *map(list, zip(*listed, strict=True)))
 
 
 class PostgresStore(Store):
-    """Connections for units of work, and one more that listens."""
+    """Connections for units of work, and one more for the beat of a serving process."""
 
     def __init__(self, url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         super().__init__(metrics, macs)
         self._url = url
         self._size = pool_size
         self._connections = Connections(self._connect, pool_size)
-        self._listening: asyncio.Task[None] | None = None
-        self._heard_at = 0.0
+        self._belief = Belief()
+        self._beats: Beats | None = None
 
     async def open(self) -> None:
         try:
             await self._connections.open(min(2, self._size))
         except (*_GONE, asyncpg.PostgresError) as error:
             raise StoreUnavailable(f"PostgreSQL: {error}") from error
-        self._listening = asyncio.create_task(self._listen(), name="store-listen")
+
+    async def join(self, direct_url: str, log: FilteringBoundLogger, *, wakes: bool = True) -> None:
+        async def connect() -> Any:
+            named = {"application_name": "manifest-auth-beat"}
+            return await asyncpg.connect(direct_url, statement_cache_size=512, server_settings=named)
+
+        gone, metrics = (*_GONE, asyncpg.PostgresError), BeatMetrics(self._metrics.registry)
+        self._beats = Beats(self._belief, connect, gone, self._deliver, metrics, log, wakes=wakes)
 
     async def close(self) -> None:
-        if self._listening is not None:
-            self._listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._listening
+        if self._beats is not None:
+            await self._beats.stop()
+            with contextlib.suppress(*_GONE, asyncpg.PostgresError):
+                async with self._connections.acquire(2) as raw:
+                    await raw.execute(LEAVE, self._beats.node_id, timeout=2)
         await self._connections.close()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the server could not be reached when the beat logged in last."""
+        return self._beats is not None and self._beats.is_gone
 
     async def _connect(self) -> Any:
         return await asyncpg.connect(
@@ -148,14 +164,22 @@ class PostgresStore(Store):
                 result = await greenlet_spawn(work, SystemUnit(connection))
             except BaseException as error:
                 if getattr(error, "keeps_writes", False):
-                    await transaction.commit()
-                    self._deliver(connection.announced)
+                    await self._commit(connection, transaction)
                 elif not raw.is_closed():
                     await transaction.rollback()
                 raise
-            await transaction.commit()
-        self._deliver(connection.announced)
+            await self._commit(connection, transaction)
         return result
+
+    async def _commit(self, connection: PostgresConnection, transaction: Any) -> None:
+        """Commits with what was announced, and delivers that."""
+        if connection.announced:
+            await connection.write_announcements()
+        await transaction.commit()
+        if connection.announced:
+            self._deliver(connection.announced)
+            if self._beats is not None:
+                self._beats.tell()
 
     async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
         compiled = statement.postgres
@@ -180,40 +204,11 @@ class PostgresStore(Store):
             raise StoreUnavailable(str(error) or type(error).__name__) from error
 
     def version(self) -> object | None:
-        return True if self.is_listening() else None
+        return True if self._belief.holds() else None
 
-    def is_listening(self) -> bool:
-        return time.monotonic() - self._heard_at < STALE_AFTER
-
-    async def _listen(self) -> None:
-        while True:
-            raw = None
-            try:
-                raw = await asyncpg.connect(
-                    self._url, timeout=5, server_settings={"application_name": "manifest-auth-ear"}
-                )
-                raw.add_termination_listener(self._on_disconnect)
-                await raw.add_listener(CHANNEL, self._on_notify)
-                # Announcements were missed while nothing listened: all caches are dropped.
-                self._deliver([Announcement("all", "")])
-                while True:
-                    asked_at = time.monotonic()
-                    await raw.fetchval("SELECT 1", timeout=STALE_AFTER)
-                    self._heard_at = asked_at
-                    await asyncio.sleep(HEARTBEAT)
-            except (*_GONE, asyncpg.PostgresError):
-                self._heard_at = 0.0
-                await asyncio.sleep(HEARTBEAT)
-            finally:
-                if raw is not None:
-                    raw.terminate()
-
-    def _on_disconnect(self, _connection: Any) -> None:
-        self._heard_at = 0.0
-
-    def _on_notify(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
-        kind, _, key = str(payload).partition(":")
-        self._deliver([Announcement(kind, key)])
+    async def sweep_announcements(self) -> int:
+        async with self._acquire() as raw:
+            return _changed(await raw.execute(SWEEP))
 
 
 def _changed(status: str) -> int:

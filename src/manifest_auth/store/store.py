@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
+
+from structlog.typing import FilteringBoundLogger
 
 from manifest_auth.runtime.metrics import Failure, Metrics, Unit
 from manifest_auth.runtime.sealing import Macs
@@ -124,15 +126,19 @@ class Store(ABC):
         now, so the store must be read."""
         return None
 
-    def is_listening(self) -> bool:
-        """Whether announcements of other nodes are known to arrive within a second."""
-        return False
+    async def join(self, direct_url: str, log: FilteringBoundLogger, *, wakes: bool = True) -> None:  # noqa: B027 - SQLite has no beat
+        """Makes an open store one of a serving process, which may remember what it read: on PostgreSQL the beat begins
+        (:mod:`.postgres_beat`). ``direct_url``: the database without a pooler."""
+
+    async def sweep_announcements(self) -> int:
+        """Deletes what all nodes have read for long, and the rows of nodes that were killed; how many announcements."""
+        return 0
 
     def on_announcement(self, listener: Callable[[Announcement], None]) -> None:
         """Registers a listener for announcements, of this process at commit and of others on arrival."""
         self._listeners.append(listener)
 
-    def _deliver(self, announcements: Sequence[Announcement]) -> None:
+    def _deliver(self, announcements: Iterable[Announcement]) -> None:
         for announcement in announcements:
             for listener in self._listeners:
                 listener(announcement)

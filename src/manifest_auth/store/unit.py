@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from manifest_auth.runtime.metrics import Announced
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.statement_checks import TENANT, UnscopedStatement
 from manifest_auth.store.statements import CrossTenant, Global, Statement, TenantScoped
@@ -19,10 +20,15 @@ R = TypeVar("R")
 
 
 class Announcement(NamedTuple):
-    """Tells every node to drop something from its caches. ``kind``: like ``session``, ``user`` or ``tenant``."""
+    """Tells every node to drop something from its caches. ``kind``: one of :data:`.labels.Announced`;
+    ``key``: the session, user or tenant, or what of the installation."""
 
     kind: str
     key: str
+
+
+#: Announcements may have been missed: all that is remembered is dropped.
+RESET = Announcement("all", "")
 
 
 class SecretKeyMissing(Exception):
@@ -40,17 +46,16 @@ class Connection(ABC):
     def change(self, statement: Statement[Any], values: dict[str, Any]) -> int:
         """Number of rows changed."""
 
-    def announce(self, announcement: Announcement) -> None:
-        """Delivers after the commit, to this process and to every other node."""
-        self.announced.append(announcement)
-
     def __init__(self, macs: Macs | None) -> None:
-        self.announced: list[Announcement] = []
+        #: What is delivered after the commit, to this process and to every other node, and of which tenant it is; 0:
+        #: the installation.
+        self.announced: dict[Announcement, int] = {}
         self.macs = macs
 
 
 class _Unit:
     __slots__ = ("_connection",)
+    tenant_id = 0
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -80,9 +85,9 @@ class _Unit:
             raise SecretKeyMissing("this store was opened without the secret key")
         return self._connection.macs
 
-    def announce(self, kind: str, key: object) -> None:
+    def announce(self, kind: Announced, key: object) -> None:
         """See :class:`Announcement`."""
-        self._connection.announce(Announcement(kind, str(key)))
+        self._connection.announced[Announcement(kind, str(key))] = self.tenant_id
 
 
 class TenantUnit(_Unit):

@@ -13,10 +13,11 @@ from typing import Final, NamedTuple
 import msgspec
 from sqlalchemy import or_, select
 
-from manifest_auth.store import Announcement, Store, SystemUnit, global_, installation_values
+from manifest_auth.store import RESET, Announcement, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import tenants
 
 _STAMP: Final = "origins"
+_CHANGED: Final = Announcement("installation", _STAMP)
 
 
 class _Lists(msgspec.Struct, rename="camel"):
@@ -56,7 +57,7 @@ def changed(unit: SystemUnit) -> None:
     """Makes every process read the lists again, from the commit on. Called with each change of them, and of which
     clients are active."""
     installation_values.put(unit, _STAMP, str(int(installation_values.lock(unit, _STAMP) or 0) + 1))
-    unit.announce(_STAMP, "")
+    unit.announce("installation", _STAMP)
 
 
 def _read(unit: SystemUnit) -> _Index:
@@ -106,6 +107,6 @@ class OriginIndex:
             self._version = version
 
     def _forget(self, announcement: Announcement) -> None:
-        if announcement.kind in (_STAMP, "all"):
+        if announcement in (_CHANGED, RESET):
             self._generation += 1
             self._version = None

@@ -29,6 +29,9 @@ WRONG: list[tuple[str, str]] = [
     ("DATABASE_URL", "mysql://x/y"),
     ("DATABASE_URL", "data.db"),
     ("DATABASE_URL", "sqlite:///"),
+    ("DATABASE_DIRECT_URL", "sqlite:///direct.db"),
+    ("DATABASE_DIRECT_URL", "postgresql://db.example/manifest"),  # beside a store in a file
+    ("DATABASE_WAKE", "on"),
     ("DATABASE_POOL", "1"),
     ("DEPLOYMENT", "cloud"),
     ("ACCESS_TOKEN_TTL", "0"),

@@ -11,9 +11,10 @@ from __future__ import annotations
 import ipaddress
 
 from manifest_auth.runtime.settings import Network, Settings, admin_networks, is_listed, networks_of
-from manifest_auth.store import Announcement, Store, SystemUnit, installation_values
+from manifest_auth.store import RESET, Announcement, Store, SystemUnit, installation_values
 
 _NAME = "admin_addresses"
+_CHANGED = Announcement("installation", _NAME)
 _NO_ADDRESS = (ipaddress.IPv6Network("::/128"),)  # the unspecified address (RFC 4291, 2.5.2), which no caller has
 
 
@@ -34,7 +35,7 @@ def set_addresses(unit: SystemUnit, text: str) -> None:
         installation_values.put(unit, _NAME, text)
     else:
         installation_values.take(unit, _NAME)
-    unit.announce(_NAME, "")
+    unit.announce("installation", _NAME)
 
 
 class AdminNetworks:
@@ -68,7 +69,7 @@ class AdminNetworks:
         return found
 
     def _forget(self, announcement: Announcement) -> None:
-        if announcement.kind in (_NAME, "all"):
+        if announcement in (_CHANGED, RESET):
             self._set = None
             self._generation += 1
 

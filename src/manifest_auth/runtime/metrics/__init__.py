@@ -3,8 +3,10 @@
 Owns the names of all metrics. Never asks the store.
 """
 
+from manifest_auth.runtime.metrics.beats import BeatMetrics
 from manifest_auth.runtime.metrics.export import all_processes, listen, share
 from manifest_auth.runtime.metrics.labels import (
+    Announced,
     Cache,
     CacheResult,
     Call,
@@ -13,6 +15,7 @@ from manifest_auth.runtime.metrics.labels import (
     Failure,
     Limit,
     Method,
+    Reset,
     Result,
     Swept,
     Unit,

@@ -31,6 +31,11 @@ Limit = Literal["address", "account", "origin"]
 #: Units of work of the store, and key reads.
 Unit = Literal["write", "read", "look_up"]
 Failure = Literal["busy", "unavailable"]
+#: Kinds of announcements between processes; the key of ``installation`` names what changed.
+Announced = Literal["session", "user", "tenant", "installation"]
+#: Why a process dropped all that it remembered: its first beat; the last good one is too old; ``nodes`` had no row of
+#: the process; too many announcements at once; transactions with lower numbers than before, so another server.
+Reset = Literal["start", "gap", "row", "many", "server"]
 #: Caches of a process that requests use.
 Cache = Literal["access_tokens", "principals", "discovery", "provider_keys", "directory_keys", "entra", "documents"]
 CacheResult = Literal["hit", "miss", "stale"]
@@ -42,6 +47,6 @@ Swept = Literal[
     "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "directory_flows", "codes",
     "assertions", "refused_tokens", "challenges", "passkey_challenges", "trusted_browsers",
     "files", "audit_events", "email_changes", "domain_claims", "service_secrets",
-    "used_assertions",
+    "used_assertions", "announcements",
 ]  # fmt: skip
 LicenceState = Literal["missing", "valid", "grace", "expired"]

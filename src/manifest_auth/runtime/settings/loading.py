@@ -94,6 +94,10 @@ def _check(settings: Settings) -> None:
         raise SettingsError("MANIFEST_RATE_LIMITS: off is allowed only on a loopback address")
     if not settings.database.startswith(("sqlite:///", "postgresql://")) or settings.database == "sqlite:///":
         raise SettingsError("MANIFEST_DATABASE_URL: must be sqlite:///FILE or postgresql://…")
+    if settings.database_direct_url and not (
+        settings.on_postgres and settings.database_direct_url.startswith("postgresql://")
+    ):
+        raise SettingsError("MANIFEST_DATABASE_DIRECT_URL: must be postgresql://…, beside such a MANIFEST_DATABASE_URL")
     if settings.on_postgres and not settings.secret_key:
         raise SettingsError("MANIFEST_SECRET_KEY: required with PostgreSQL, the same on every node")
     checks: tuple[tuple[str, Callable[[Settings], object]], ...] = (

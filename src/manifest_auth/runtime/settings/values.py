@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.runtime.settings.private_targets import PrivateTargets, parse_targets
-from manifest_auth.text.hosts import is_loopback_host
+from manifest_auth.runtime.settings.derived import Derived
 
 PREFIX = "MANIFEST_"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -48,7 +45,7 @@ def _about(sentence: str, **bounds: Any) -> Meta:
 Seconds = int
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(Derived, msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings of one process. :func:`.loading.load` creates it."""
 
     public_url: Annotated[
@@ -70,6 +67,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     database_url: Annotated[
         str, _about("`sqlite:///FILE` or `postgresql://…`. Empty: `manifest-auth.db` in the data folder.")
     ] = ""
+    database_direct_url: Annotated[
+        str,
+        _about(
+            "Address of the same PostgreSQL database without a pooler, for upgrades and for what nodes tell each "
+            "other. Empty: `MANIFEST_DATABASE_URL`."
+        ),
+    ] = ""
+    database_wake: Annotated[
+        Literal["auto", "off"],
+        _about(
+            "`auto`: nodes on PostgreSQL wake each other by `NOTIFY` after a change, unless a pooler stands between. "
+            "`off`: they only look, four times a second."
+        ),
+    ] = "auto"
     database_pool: Annotated[int, _about("PostgreSQL connections of each process.", ge=2, le=200)] = 8
     secret_key: Annotated[
         Secret | None,
@@ -251,47 +262,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     shutdown_grace: Annotated[
         Seconds, _about("On SIGTERM, requests under way get so many seconds to end.", ge=1, le=600)
     ] = 20
-
-    @property
-    def issuer(self) -> str:
-        return self.token_issuer or self.public_url.rstrip("/")
-
-    @property
-    def oauth_issuer(self) -> str:
-        """The issuer and audience of service accounts' tokens (RFC 8414, section 2): the public address."""
-        return self.public_url.rstrip("/")
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the public address is this machine only."""
-        return is_loopback_host(urlsplit(self.public_url).hostname or "")
-
-    @property
-    def secure_cookies(self) -> bool:
-        return self.public_url[:7].lower() != "http://"
-
-    @property
-    def database(self) -> str:
-        """The address of the store: ``postgresql://…`` or ``sqlite:///FILE``."""
-        return self.database_url or f"sqlite:///{Path(self.data_dir) / 'manifest-auth.db'}"
-
-    @property
-    def on_postgres(self) -> bool:
-        return self.database.startswith("postgresql")
-
-    @property
-    def introspects(self) -> bool:
-        return self.introspection == "on" or (self.introspection == "auto" and self.is_loopback)
-
-    @property
-    def private_targets(self) -> PrivateTargets:
-        """Which providers at private addresses may be called. In a hosted installation clients configure the providers,
-        and must not reach the private network of this server. Raises ValueError."""
-        if self.outgoing_private == "auto":
-            return PrivateTargets(self.deployment == "on-premise" or self.is_loopback)
-        if self.outgoing_private in ("on", "off"):
-            return PrivateTargets(self.outgoing_private == "on")
-        return parse_targets(self.outgoing_private)
 
 
 def variable(field: str) -> str:

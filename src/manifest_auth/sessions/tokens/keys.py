@@ -20,7 +20,7 @@ from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.runtime.settings import DAY, HOUR, Settings
 from manifest_auth.sessions.tokens.key import Key, KeyRow, Purpose
-from manifest_auth.store import Announcement, Store, SystemUnit, global_, installation_values
+from manifest_auth.store import RESET, Announcement, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import sealed_for, signing_keys
 
 
@@ -53,6 +53,7 @@ _LOCKED = global_(
 )
 _SWEEP = global_(delete(signing_keys).where(_K.expires_at < bindparam("now")))
 _STAMP = "keys"
+_CHANGED = Announcement("installation", _STAMP)
 
 
 def find_key(unit: SystemUnit, key_id: str) -> KeyRow | None:
@@ -183,7 +184,7 @@ class KeyRing:
         return self._stale
 
     def _on_announcement(self, announcement: Announcement) -> None:
-        if announcement.kind in ("keys", "all"):
+        if announcement in (_CHANGED, RESET):
             self._stale = True
 
     def _algorithm(self, purpose: Purpose) -> str:
@@ -207,7 +208,7 @@ class KeyRing:
     def _changed(self, unit: SystemUnit) -> None:
         """Tells all nodes: by an announcement, and by the stamp."""
         installation_values.put(unit, _STAMP, self._random.text(9))
-        unit.announce("keys", "")
+        unit.announce("installation", _STAMP)
 
     def _rotate(self, unit: SystemUnit, purpose: Purpose) -> str:
         """Makes a new key in place of the current one; its id."""

@@ -1,0 +1,184 @@
+"""The beat of a process on PostgreSQL: four times a second, and when it is woken, it reads what was announced.
+
+One statement on a connection of its own, which works through a pooler in transaction mode. It proves what was announced
+before it began, that this server still commits, and that the process is alive (``docs/decisions/0005-revocation.md``).
+``NOTIFY`` only wakes other processes; nothing rests on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from structlog.typing import FilteringBoundLogger
+
+from manifest_auth import __version__
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.metrics import BeatMetrics
+from manifest_auth.store.belief import BELIEF_S, MOST, Beat, Belief, boot_time
+from manifest_auth.store.migrate import HEAD
+from manifest_auth.store.unit import Announcement
+
+EVERY_S = 0.25
+WAKE_APART_S, TELL_APART_S = 0.02, 0.005
+#: For a login, and for the answer to a beat. Memory is not used for so long.
+PATIENCE_S = 1.5
+SKEW_MS = 30_000  # more cannot be network delay or a busy machine
+CHANNEL = "manifest_auth"
+_NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+# A commit that waits for the disk, and for no standby: a standby that stands still stops writes, and not what is read.
+_LOCAL = "set_config('synchronous_commit', 'local', true)"
+_BEAT = f"""
+WITH beat AS (UPDATE nodes SET seen_at = {_NOW}, state = $2, skew_ms = $3 WHERE id = $4 RETURNING {_LOCAL})
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, (SELECT count(*) FROM beat), {_NOW}, a.id, a.kind, a.key
+FROM (SELECT 1) one LEFT JOIN announcements a ON a.xid >= $1 LIMIT {MOST + 1}
+"""
+_ENTER = f"""
+INSERT INTO nodes (id, started_at, seen_at, host, pid, version, schema, state, skew_ms)
+VALUES ($1, {_NOW}, {_NOW}, $2, $3, $4, $5, $6, 0) ON CONFLICT (id) DO NOTHING RETURNING {_LOCAL}
+"""
+# Nodes tell one another in turn, under one lock of the whole server: it must not be held while the disk works.
+_TELL = f"SELECT set_config('synchronous_commit', 'off', true), pg_notify('{CHANNEL}', '')"
+LEAVE = "DELETE FROM nodes WHERE id = $1"
+#: One statement, the last before the commit. Its parameters: clients, kinds and keys.
+ANNOUNCE = f"""
+INSERT INTO announcements (xid, at, client, kind, key)
+SELECT pg_current_xact_id()::text::bigint, {_NOW}, * FROM unnest($1::bigint[], $2::text[], $3::text[])
+"""
+SWEEP = f"""
+WITH gone AS (DELETE FROM nodes WHERE seen_at < {_NOW} - 600000)
+DELETE FROM announcements WHERE at < {_NOW} - 1200000
+"""
+
+
+class Beats:
+    """``connect``: to the direct address; ``gone``: what it raises; ``deliver``: drops what is announced from memory;
+    ``wakes``: other processes are woken, and this one by them."""
+
+    def __init__(
+        self,
+        belief: Belief,
+        connect: Callable[[], Awaitable[Any]],
+        gone: tuple[type[BaseException], ...],
+        deliver: Callable[[Sequence[Announcement]], None],
+        metrics: BeatMetrics,
+        log: FilteringBoundLogger,
+        *,
+        wakes: bool,
+    ) -> None:
+        self._belief, self._connect, self._gone, self._deliver = belief, connect, gone, deliver
+        self._metrics, self._log, self._wakes, self._clock = metrics, log, wakes, Clock()
+        self.node_id = Random().text(9)
+        #: What the process is doing, for `nodes`.
+        self.state = "serving"
+        self.skew_ms = 0
+        #: Whether the last login failed. The beat alone tries again.
+        self.is_gone = False
+        self._turn = asyncio.Event()
+        self._is_woken = self._is_untold = False
+        self._lapse: asyncio.TimerHandle | None = None
+        self._running = asyncio.create_task(self._run(), name="store-beat")
+
+    async def stop(self) -> None:
+        """Ends the beat. The row of the process stays."""
+        self._running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._running
+
+    def tell(self) -> None:
+        """Wakes the other processes, after a commit that announced something."""
+        if self._wakes:
+            self._is_untold = True
+            self._turn.set()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            try:
+                raw = await self._login()
+                try:
+                    await self._beat_on(raw)
+                finally:
+                    raw.terminate()
+            except self._gone:
+                self._lapsed()
+            await asyncio.sleep(began + EVERY_S - loop.time())
+
+    async def _login(self) -> Any:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                raw = await self._connect()
+        except self._gone:
+            self.is_gone = True
+            raise
+        self.is_gone = False
+        return raw
+
+    async def _beat_on(self, raw: Any) -> None:
+        loop = asyncio.get_running_loop()
+        # Through a pooler the connection is another one with each statement, so there is nothing to listen on.
+        if self._wakes and raw.get_server_pid() == (await self._asked(raw, "SELECT pg_backend_pid()"))[0][0]:
+            async with asyncio.timeout(PATIENCE_S):
+                await raw.add_listener(CHANNEL, self._on_wake)
+        beat_at = tell_at = 0.0
+        while True:
+            now = loop.time()
+            due = beat_at + (WAKE_APART_S if self._is_woken else EVERY_S)
+            if self._is_untold and now >= tell_at:
+                self._is_untold, tell_at = False, now + TELL_APART_S
+                await self._asked(raw, _TELL)
+            elif now >= due:
+                self._is_woken, beat_at = False, now
+                await self._beat(raw)
+            else:
+                self._turn.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(min(due, tell_at) if self._is_untold else due):
+                        await self._turn.wait()
+
+    async def _beat(self, raw: Any) -> None:
+        sent_at, sent_ms = boot_time(), self._clock.now_ms()
+        rows = await self._asked(raw, _BEAT, self._belief.since, self.state, self.skew_ms, self.node_id)
+        oldest, has_row, server_ms = rows[0][:3]
+        announced = {row[3]: Announcement(row[4], row[5]) for row in rows if row[3] is not None}
+        # No other code runs between what is dropped and the new end of the belief.
+        why, news = self._belief.take(Beat(oldest, has_row > 0, announced), sent_at)
+        self._deliver(news)
+        took = boot_time() - sent_at
+        self._metrics.read(why, (announcement.kind for announcement in news))
+        self._tell_skew(sent_ms - server_ms)
+        self._metrics.beat(took, self.skew_ms)
+        self._metrics.current(True)
+        if self._lapse is not None:
+            self._lapse.cancel()
+        self._lapse = asyncio.get_running_loop().call_later(BELIEF_S - took, self._lapsed)
+        if not has_row:
+            named = (socket.gethostname(), os.getpid(), __version__, HEAD)
+            await self._asked(raw, _ENTER, self.node_id, *named, self.state)
+
+    async def _asked(self, raw: Any, statement: str, *values: Any) -> Any:
+        """The rows of a statement. A connection that does not answer is ended, without a cancel request."""
+        overdue = asyncio.get_running_loop().call_later(PATIENCE_S, raw.terminate)
+        try:
+            return await raw.fetch(statement, *values)
+        finally:
+            overdue.cancel()
+
+    def _lapsed(self) -> None:
+        self._belief.end()
+        self._metrics.current(False)
+
+    def _tell_skew(self, skew_ms: int) -> None:
+        if abs(skew_ms) > SKEW_MS >= abs(self.skew_ms):
+            self._log.warning("clock_skew", ahead_ms=skew_ms)
+        self.skew_ms = skew_ms
+
+    def _on_wake(self, raw: Any, pid: int, _channel: str, _payload: Any) -> None:
+        if pid != raw.get_server_pid():  # this process's own commits are delivered already
+            self._is_woken = True
+            self._turn.set()

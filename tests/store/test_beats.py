@@ -1,0 +1,227 @@
+"""Processes on PostgreSQL read what others announced, each once, whatever the order of the commits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+
+from manifest_auth.errors import NotFound
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.store import RESET, Announcement, Store, SystemUnit, postgres_beat
+from manifest_auth.store.belief import MOST
+from manifest_auth.store.postgres import MOST_ANNOUNCED, PostgresStore
+from tests.support.postgres import Databases, Postgres, database_of
+from tests.support.stores import serving, until
+
+ANNOUNCED = "SELECT kind, key, client FROM announcements ORDER BY id"
+
+
+@pytest.fixture
+def url(postgres: Databases) -> str:
+    return postgres.fresh_database()
+
+
+@pytest.fixture
+async def raw(url: str) -> AsyncIterator[Any]:
+    """A connection that is no process's."""
+    connection = await asyncpg.connect(url)
+    yield connection
+    await connection.close()
+
+
+def hears(store: Store) -> Counter[str]:
+    """The keys that a process drops from now on, and how often."""
+    heard = Counter[str]()
+
+    def listen(announcement: Announcement) -> None:
+        heard["all" if announcement == RESET else announcement.key] += 1
+
+    store.on_announcement(listen)
+    return heard
+
+
+def announcing(*keys: object, kind: Any = "session") -> Callable[[SystemUnit], None]:
+    def work(unit: SystemUnit) -> None:
+        for key in keys:
+            unit.announce(kind, key)
+
+    return work
+
+
+@pytest.mark.parametrize("wakes", [True, False])
+async def test_a_process_hears_another_one(url: str, wakes: bool) -> None:
+    async with serving(url, wakes=wakes) as one, serving(url, wakes=wakes) as other:
+        heard, took = hears(other), []
+        for number in range(20):
+            await one.write(announcing(number))
+            began = time.perf_counter()
+            await until(lambda n=str(number): heard[n] > 0)  # type: ignore[misc]
+            took.append(time.perf_counter() - began)
+        await asyncio.sleep(2 * postgres_beat.EVERY_S)
+        assert set(heard.values()) == {1}  # each once, and no reset
+        assert max(took) < 1
+        # A beat comes four times a second by itself.
+        assert (sorted(took)[10] < postgres_beat.EVERY_S / 5) is wakes
+
+
+@pytest.mark.parametrize(
+    ("seconds", "others"), [(1.2, 100), pytest.param(5.0, 500, marks=pytest.mark.endurance)], ids=["short", "long"]
+)
+async def test_a_unit_that_commits_long_after_it_announced(url: str, raw: Any, seconds: float, others: int) -> None:
+    """Its row has a lower number than hundreds that were read before."""
+    async with serving(url, wakes=False, pool=4) as one, serving(url, wakes=False) as other:
+        heard = hears(other)
+        transaction = raw.transaction()
+        await transaction.start()
+        await raw.execute(postgres_beat.ANNOUNCE, [0], ["session"], ["late"])
+        until_then = time.monotonic() + seconds
+        for number in range(others):
+            await one.write(announcing(number))
+            await asyncio.sleep(max(0.0, until_then - time.monotonic()) / (others - number))
+        assert heard["late"] == 0
+        await transaction.commit()
+        began = time.monotonic()
+        await until(lambda: heard["late"] > 0)
+        assert time.monotonic() - began < 1
+        await asyncio.sleep(2 * postgres_beat.EVERY_S)
+        assert heard == Counter({"late": 1, **{str(number): 1 for number in range(others)}})
+
+
+async def test_what_was_rolled_back_is_never_heard(url: str, raw: Any) -> None:
+    def refused(unit: SystemUnit) -> None:
+        unit.announce("session", "never")
+        raise NotFound()
+
+    async with serving(url) as one, serving(url) as other:
+        heard = hears(other)
+        with pytest.raises(NotFound):
+            await one.write(refused)
+        await one.write(announcing("later"))
+        await until(lambda: heard["later"] > 0)
+        assert heard == {"later": 1}
+        assert [row["key"] for row in await raw.fetch(ANNOUNCED)] == ["later"]
+
+
+async def test_a_unit_announces_each_thing_once_in_one_statement(url: str, raw: Any) -> None:
+    """And many of one client as the client."""
+
+    def work(unit: SystemUnit) -> None:
+        for _ in range(2):
+            unit.announce("installation", "keys")
+            for number in range(MOST_ANNOUNCED + 1):
+                unit.of(1).announce("user", number)
+            for number in range(1, 4):
+                unit.of(2).announce("user", -number)
+
+    async with serving(url) as one:
+        heard = hears(one)
+        await one.write(work)
+        assert len(heard) == MOST_ANNOUNCED + 5  # itself, it drops what was named
+        assert [tuple(row) for row in await raw.fetch(ANNOUNCED)] == [
+            ("installation", "keys", 0), *(("user", str(-number), 2) for number in range(1, 4)), ("tenant", "1", 1)
+        ]  # fmt: skip
+
+
+async def test_more_than_one_beat_reads_drops_everything(url: str, raw: Any) -> None:
+    async with serving(url, wakes=False) as other:
+        heard = hears(other)
+        keys = list(map(str, range(MOST + 1)))
+        await raw.execute(postgres_beat.ANNOUNCE, [0] * len(keys), ["session"] * len(keys), keys)
+        await until(lambda: heard["all"] > 0)
+        assert set(heard) == {"all"}
+        await raw.execute(postgres_beat.ANNOUNCE, [0], ["session"], ["later"])
+        await until(lambda: heard["later"] > 0)
+
+
+async def test_a_process_is_in_the_table_while_it_runs(url: str, raw: Any) -> None:
+    async with serving(url) as one:
+        async with serving(url):
+            await asyncio.sleep(0.05)
+            assert await raw.fetchval("SELECT count(*) FROM nodes") == 2
+        [row] = await raw.fetch("SELECT * FROM nodes")
+        assert row["state"] == "serving"
+        assert abs(row["skew_ms"]) < 5000
+        heard, seen_at = hears(one), row["seen_at"]
+        while (row := (await raw.fetch("SELECT * FROM nodes"))[0])["seen_at"] == seen_at:
+            await asyncio.sleep(0.05)
+        # A row that was swept is there again, and everything is dropped.
+        await raw.execute("DELETE FROM nodes")
+        await until(lambda: heard["all"] > 0)
+        while not await raw.fetch("SELECT * FROM nodes"):
+            await asyncio.sleep(0.02)
+    assert await raw.fetch("SELECT * FROM nodes") == []
+
+
+async def test_old_rows_are_swept_by_the_clock_of_the_store(
+    url: str, raw: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = await raw.fetchval(f"SELECT {postgres_beat._NOW}")
+    async with serving(url) as one:
+        for minutes in (0, 19, 21):
+            await raw.execute(postgres_beat.ANNOUNCE, [0], ["session"], [str(minutes)])
+            await raw.execute("UPDATE announcements SET at = $1 WHERE key = $2", now - minutes * 60_000, str(minutes))
+        for minutes in (9, 11):
+            await raw.execute(
+                "INSERT INTO nodes (id, started_at, seen_at, host, pid, version, schema, state, skew_ms) "
+                "SELECT $1::text, 0, $2, host, pid, version, schema, state, 0 FROM nodes LIMIT 1",
+                str(minutes),
+                now - minutes * 60_000,
+            )
+        monkeypatch.setattr(Clock, "now_ms", lambda _self: now + 365 * 86_400_000)
+        assert await one.sweep_announcements() == 1
+        assert [row["key"] for row in await raw.fetch(ANNOUNCED)] == ["0", "19"]
+        assert {row["id"] for row in await raw.fetch("SELECT id FROM nodes")} >= {"9"}
+        assert await raw.fetchval("SELECT count(*) FROM nodes") == 2
+
+
+async def test_a_clock_that_is_wrong_is_told_once(url: str, raw: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, Any]] = []
+
+    class Log:
+        def warning(self, event: str, **members: Any) -> None:
+            told.append({"event": event, **members})
+
+    async with serving(url, log=Log()):
+        right = Clock().now_ms()
+        monkeypatch.setattr(Clock, "now_ms", lambda _self: right + 7_200_000)
+        while abs(await raw.fetchval("SELECT skew_ms FROM nodes")) < 7_000_000:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(2 * postgres_beat.EVERY_S)
+    assert [each["event"] for each in told] == ["clock_skew"]
+    assert abs(told[0]["ahead_ms"] - 7_200_000) < 30_000
+
+
+async def test_a_beat_waits_for_no_standby(own_postgres: Postgres) -> None:
+    """A commit that announces waits, and is not heard before it is there."""
+    url = own_postgres.fresh_database()
+    async with serving(url) as one, serving(url) as other:
+        heard = hears(other)
+        own_postgres.psql("ALTER SYSTEM SET synchronous_standby_names = 'none'")
+        own_postgres.psql("SELECT pg_reload_conf()")
+        await asyncio.sleep(0.3)
+        writing = asyncio.ensure_future(one.write(announcing("waits")))
+        for _ in range(20):
+            await asyncio.sleep(0.1)
+            assert other.version() is not None
+        assert heard == {}
+        assert not writing.done()
+        own_postgres.psql("ALTER SYSTEM RESET synchronous_standby_names")
+        own_postgres.psql("SELECT pg_reload_conf()")
+        await writing
+        await until(lambda: heard["waits"] == 1)
+
+
+async def test_a_server_that_is_gone(postgres: Databases) -> None:
+    url = postgres.fresh_database()
+    async with serving(url) as one:
+        assert isinstance(one, PostgresStore)
+        assert one.is_gone is False
+        postgres.drop(database_of(url))
+        await until(lambda: one.is_gone)
+        assert one.version() is None

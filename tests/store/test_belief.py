@@ -1,0 +1,142 @@
+"""No process answers from memory what was announced more than 0.8 seconds ago, in any order of commits, with crashes.
+
+A model of PostgreSQL with transactions that overlap, and a process that reads, remembers and beats.
+"""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from manifest_auth.store import RESET, Announcement
+from manifest_auth.store.belief import BELIEF_S, Beat, Belief
+
+KEYS = "abc"
+A_MOMENT = 0.02
+WALKS, STEPS = 10, 300
+
+
+class Installation:
+    """One server, and one process. Every step takes a moment, and is possible or does nothing."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.now = 1000.0
+        self.next_xid = self.next_id = 1
+        self.running: dict[int, dict[int, str]] = {}  # what transactions announced, by id
+        self.rows: dict[int, tuple[int, str]] = {}  # committed: by id, with the transaction
+        self.changed_at: dict[str, list[float]] = {key: [] for key in KEYS}  # when changes were committed
+        self.has_node = False
+        self.belief = Belief(lambda: self.now)
+        self.sent: tuple[float, int] | None = None  # a beat under way, and what it asks for
+        self.answer: Beat | None = None
+        self.memory: dict[str, int] = {}  # how many changes of the key had been committed when it was read
+        self.generation = 0
+        self.reading: tuple[str, int, int, bool] | None = None
+
+    def step(self) -> None:
+        """One step. What would make the process forget everything comes rarely, or it would remember nothing."""
+        self.now += A_MOMENT
+        rarely = (self.server_crashes, self.node_is_swept, self.old_rows_are_swept, self.beat_fails)
+        often = (self.announce, self.announce_more, self.end, self.end, self.beat, self.beat, self.pass_time)
+        self.random.choice(rarely if self.random.random() < 0.005 else (*often, self.read, self.read, self.read))()
+        if self.belief.holds():
+            for key, changes in self.memory.items():
+                for at in self.changed_at[key][changes:]:
+                    assert self.now < at + BELIEF_S or math.isclose(self.now, at + BELIEF_S)
+
+    def announce(self) -> None:
+        self.running[self.next_xid] = {}
+        self.next_xid += 1
+        self.announce_more()
+
+    def announce_more(self) -> None:
+        if self.running:
+            self.random.choice(list(self.running.values()))[self.next_id] = self.random.choice(KEYS)
+            self.next_id += 1
+
+    def end(self) -> None:
+        """A transaction commits, or is rolled back."""
+        if self.running:
+            xid = self.random.choice(list(self.running))
+            announced = self.running.pop(xid)
+            for number, key in announced.items() if self.random.random() < 0.7 else ():
+                self.rows[number] = (xid, key)
+                self.changed_at[key].append(self.now)
+
+    def server_crashes(self) -> None:
+        self.running.clear()
+        self.beat_fails()
+
+    def node_is_swept(self) -> None:
+        self.has_node = False
+
+    def old_rows_are_swept(self) -> None:
+        """The process stood still for longer than they are kept, with a beat under way or without."""
+        self.now += 1300
+        self.rows.clear()
+
+    def pass_time(self) -> None:
+        self.now += self.random.choice((0.0, 0.1, 0.2))
+
+    def beat(self) -> None:
+        """A beat is sent, or the server answers, or the answer arrives."""
+        if self.sent is None:
+            self.sent = (self.now, self.belief.since)
+        elif self.answer is None:
+            oldest = min(self.running, default=self.next_xid)
+            shown = {n: Announcement("session", key) for n, (xid, key) in self.rows.items() if xid >= self.sent[1]}
+            self.answer = Beat(oldest, self.has_node, shown)
+            self.has_node = True  # inserted by the statement after it
+        else:
+            for announcement in self.belief.take(self.answer, self.sent[0])[1]:
+                self.generation += 1
+                if announcement == RESET:
+                    self.memory.clear()
+                else:
+                    self.memory.pop(announcement.key, None)
+            self.sent = self.answer = None
+
+    def beat_fails(self) -> None:
+        self.sent = self.answer = None
+        self.belief.end()
+
+    def read(self) -> None:
+        """A request reads the store, or remembers what it read, as `sessions/principals.py` does."""
+        if self.reading is None:
+            key = self.random.choice(KEYS)
+            self.reading = (key, len(self.changed_at[key]), self.generation, self.belief.holds())
+            return
+        key, changes, generation, held = self.reading
+        if held and self.generation == generation and self.belief.holds():
+            self.memory.setdefault(key, changes)
+        self.reading = None
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(st.randoms(use_true_random=False))
+def test_nothing_is_remembered_for_longer_in_any_order(random: Random) -> None:
+    for _ in range(WALKS):
+        installation = Installation(Random(random.getrandbits(64)))
+        for _ in range(STEPS):
+            installation.step()
+
+
+def test_lower_numbers_of_transactions_are_another_servers() -> None:
+    belief = Belief(lambda: 0.5)
+    assert belief.take(Beat(70, True, {}), 0.4) == ("start", [RESET])
+    assert belief.take(Beat(70, True, {}), 0.4) == (None, [])
+    assert belief.take(Beat(69, True, {}), 0.4) == ("server", [RESET])
+
+
+def test_nothing_holds_before_the_first_beat_or_after_one_that_failed() -> None:
+    belief = Belief(lambda: 0.5)
+    assert not belief.holds()
+    belief.take(Beat(70, True, {}), 0.4)
+    assert belief.holds()
+    belief.end()
+    assert not belief.holds()
+    assert belief.take(Beat(70, True, {}), 0.4) == ("gap", [RESET])
