@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -89,8 +90,8 @@ class Schedule:
             tasks = [group.create_task(self._try_those_who_are_out())]
             for number, base in enumerate(self._nodes):
                 reads, sign_ins = self.all[2 * number : 2 * number + 2]
-                tasks.append(group.create_task(self._every(READS_S, reads, lambda b=base: self._read(b, token))))
-                tasks.append(group.create_task(self._every(SIGN_INS_S, sign_ins, lambda b=base: self._sign_in(b))))
+                tasks.append(group.create_task(self._every(READS_S, reads, partial(self._read, base, token))))
+                tasks.append(group.create_task(self._every(SIGN_INS_S, sign_ins, partial(self._sign_in, base))))
             try:
                 yield
             finally:

@@ -108,12 +108,20 @@ async def rig(cluster: Cluster, folder: Path) -> AsyncIterator[Rig]:
         assert set(crowd.cut) <= {"OVERLOADED"}, crowd.cut
         await the_chain_verifies(folder, nodes[1].url)
         print(f"{crowd.successes} successes, {crowd.ledger.size} of them proved, cut: {dict(crowd.cut)}")
+    except BaseException:
+        for node in nodes:
+            print(node.base, *_errors(node)[-5:], sep="\n")
+        raise
     finally:
         await crowd.leave()
         for node in nodes:
             node.stop()
         for way in ways:
             way.stop()
+
+
+def _errors(node: Victim) -> list[str]:
+    return [line for line in node.output.read_text().splitlines() if '"level":"error"' in line]
 
 
 def another(cluster: Cluster, than: Member) -> Callable[[], bool]:
