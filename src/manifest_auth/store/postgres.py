@@ -7,8 +7,10 @@ when a process may rest on that, is in :mod:`.postgres_beat`.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import asyncpg
@@ -35,6 +37,7 @@ ATTEMPTS = 4
 _LOST_TO_ANOTHER = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 #: So many announcements of one tenant are one announcement of the tenant.
 MOST_ANNOUNCED = 1000
+_PLACE = re.compile(r"\$(\d+)")
 #: No connection was free in time, or STATEMENT_TIMEOUT_MS passed.
 _BUSY = (TimeoutError, asyncpg.QueryCanceledError)
 _GONE = (
@@ -55,12 +58,20 @@ _GONE = (
 class PostgresConnection(Connection):
     """An open transaction on one asyncpg connection. Its methods run inside a greenlet."""
 
-    def __init__(self, raw: Any, macs: Macs | None) -> None:
+    def __init__(self, raw: Any, macs: Macs | None, transaction: Any = None) -> None:
+        """``transaction``: to begin with the first statement that writes or locks; None: it has begun. Until then each
+        statement sees what is committed when it runs, as in a transaction (READ COMMITTED)."""
         super().__init__(macs)
         self._raw = raw
+        self._transaction = transaction
+        self._waiting: list[tuple[Statement[Any], dict[str, Any]]] = []
 
     def fetch(self, statement: Statement[Any], values: dict[str, Any]) -> Sequence[Any]:
         compiled = statement.postgres
+        if self._waiting and statement.may_see([waiting for waiting, _ in self._waiting]):
+            self.flush()
+        if not statement.is_plain_read:
+            self._begin()
         try:
             rows: Sequence[Any] = await_only(self._raw.fetch(compiled.sql, *compiled.values(values)))
         except asyncpg.UniqueViolationError as error:
@@ -69,11 +80,37 @@ class PostgresConnection(Connection):
 
     def change(self, statement: Statement[Any], values: dict[str, Any]) -> int:
         compiled = statement.postgres
+        self.flush()
+        return _changed(self._execute(compiled.sql, compiled.values(values)))
+
+    def change_later(self, statement: Statement[Any], values: dict[str, Any]) -> None:
+        self._waiting.append((statement, values))
+
+    def flush(self) -> None:
+        """Runs the changes that wait, in one statement (PostgreSQL: data-modifying WITH)."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        sql = _together(tuple(statement.postgres.sql for statement, _ in waiting))
+        self._execute(sql, [value for statement, values in waiting for value in statement.postgres.values(values)])
+
+    def _execute(self, sql: str, values: list[Any]) -> str:
+        self._begin()
         try:
-            status: str = await_only(self._raw.execute(compiled.sql, *compiled.values(values)))
+            status: str = await_only(self._raw.execute(sql, *values))
         except asyncpg.UniqueViolationError as error:
             raise Conflict(reason=str(error)) from error
-        return _changed(status)
+        return status
+
+    def _begin(self) -> None:
+        if self._transaction is not None:
+            transaction, self._transaction = self._transaction, None
+            await_only(transaction.start())
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a transaction is open: something was written or locked."""
+        return self._transaction is None
 
     async def write_announcements(self) -> None:
         """Inserts what was announced: the last statement before the commit. Many of one tenant become one of it."""
@@ -157,15 +194,14 @@ class PostgresStore(Store):
 
     async def _attempt(self, work: Work[T]) -> T:
         async with self._acquire() as raw:
-            connection = PostgresConnection(raw, self.macs)
             transaction = raw.transaction()
-            await transaction.start()
+            connection = PostgresConnection(raw, self.macs, transaction)
             try:
-                result = await greenlet_spawn(work, SystemUnit(connection))
+                result: T = await greenlet_spawn(_run, work, connection)
             except BaseException as error:
                 if getattr(error, "keeps_writes", False):
                     await self._commit(connection, transaction)
-                elif not raw.is_closed():
+                elif connection.has_begun and not raw.is_closed():
                     await transaction.rollback()
                 raise
             await self._commit(connection, transaction)
@@ -175,7 +211,8 @@ class PostgresStore(Store):
         """Commits with what was announced, and delivers that."""
         if connection.announced:
             await connection.write_announcements()
-        await transaction.commit()
+        if connection.has_begun:
+            await transaction.commit()
         if connection.announced:
             self._deliver(connection.announced)
             if self._beats is not None:
@@ -209,6 +246,30 @@ class PostgresStore(Store):
     async def sweep_announcements(self) -> int:
         async with self._acquire() as raw:
             return _changed(await raw.execute(SWEEP))
+
+
+def _run(work: Work[T], connection: PostgresConnection) -> T:
+    """What the unit of work returns, once all its changes have run."""
+    try:
+        result = work(SystemUnit(connection))
+    except BaseException as error:
+        if getattr(error, "keeps_writes", False):
+            connection.flush()
+        raise
+    connection.flush()
+    return result
+
+
+@lru_cache(512)
+def _together(texts: tuple[str, ...]) -> str:
+    """One statement of several changes, with its parameters in their order."""
+    parts, before = list[str](), 0
+    for text in texts:
+        parts.append(_PLACE.sub(lambda found: f"${int(found[1]) + before}", text))  # noqa: B023 - used at once
+        before += max((int(number) for number in _PLACE.findall(text)), default=0)
+    if len(parts) == 1:
+        return parts[0]
+    return "WITH " + ", ".join(f"c{i} AS ({part})" for i, part in enumerate(parts[:-1])) + " " + parts[-1]
 
 
 def _changed(status: str) -> int:
