@@ -32,6 +32,7 @@ _SUPERUSER = "CHANGE-THIS-1"
 #: As PostgreSQL, which root must not run.
 _USER = "embedded_postgres"
 _numbers = itertools.count(1)
+_AHEAD_S = 0.5
 _LONG_S = 90.0  # nothing here takes that long, on whatever machine
 
 
@@ -82,6 +83,12 @@ class Member:
             return found if str(self.data) in " ".join(found.cmdline()) else None
         except (OSError, ValueError, psutil.Error):
             return None
+
+    def receivers(self) -> list[psutil.Process]:
+        """What receives the primary's log here."""
+        postmaster = self.postmaster()
+        found = postmaster.children() if postmaster is not None else []
+        return [each for each in found if "walreceiver" in " ".join(each.cmdline())]
 
     def kill_postgres(self) -> None:
         postmaster = self.postmaster()
@@ -296,6 +303,22 @@ class Cluster:
             assert not ended, f"Patroni ended on {ended}\n{self.said()}"
             time.sleep(0.2)
         raise AssertionError(f"the cluster does not come together: {self.state()}\n{self.said()}")
+
+    def kill_postgres_ahead(self) -> None:
+        """The primary's, while no standby receives anything for a moment: what it commits then is nowhere else."""
+        primary = self.primary()
+        assert primary is not None
+        receivers = [each for member in self.standbys() for each in member.receivers()]
+        assert len(receivers) == self.size - 1
+        for each in receivers:
+            each.suspend()
+        try:
+            time.sleep(_AHEAD_S)
+            primary.kill_postgres()
+        finally:
+            for each in receivers:
+                each.terminate()  # before it reads what has arrived meanwhile
+                each.resume()
 
     def switchover(self) -> None:
         """As an operator plans it."""

@@ -137,7 +137,7 @@ def _errors(node: Victim) -> list[str]:
 async def test_the_primarys_postgresql_is_killed(rig: Rig) -> None:
     for _ in range(FAILOVERS):
         primary = await rig.whole()
-        await rig.fault("PostgreSQL killed", primary.kill_postgres, rig.another(primary), 15)
+        await rig.fault("PostgreSQL killed", rig.cluster.kill_postgres_ahead, rig.another(primary), 15)
 
 
 async def test_a_planned_switchover(rig: Rig) -> None:
