@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.processes.node_client import AUTH, Node, seconds_until
-from tests.processes.ways import WAYS, Way, same
+from tests.processes.ways import NAMES, WAYS, Way, same
 from tests.support.stores import fresh_store
 
 Nodes = tuple[Node, Node]
@@ -16,7 +16,7 @@ VIEWER = "viewer@acme.example"
 GLOBEX = "admin@globex.example"
 
 
-@pytest.fixture(scope="module", params=["sqlite", *WAYS])
+@pytest.fixture(scope="module", params=["sqlite", *NAMES])
 def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
     if request.param == "sqlite":
         yield same(fresh_store(tmp_path_factory.mktemp("store") / "test.db"))

@@ -5,7 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, NamedTuple
+
+import pytest
+
+from tests.support.pgbouncer import PgBouncer
+from tests.support.postgres import database_of
 
 
 class Way(NamedTuple):
@@ -30,8 +36,20 @@ def _without_wake_ups(address: str) -> Iterator[Way]:
     yield same(address, MANIFEST_DATABASE_WAKE="off")
 
 
+@contextlib.contextmanager
+def _pooled(address: str, *, is_direct_too: bool = False) -> Iterator[Way]:
+    pooler = PgBouncer(address)
+    direct = {"MANIFEST_DATABASE_DIRECT_URL": address} if is_direct_too else {}
+    yield same(pooler.address(database_of(address)), **direct)
+    pooler.stop()
+
+
 #: By name; each gets the server's own address of the database.
 WAYS: dict[str, Callable[[str], AbstractContextManager[Way]]] = {
     "direct": _direct,
     "without-wake-ups": _without_wake_ups,
+    "pgbouncer": _pooled,
+    "pgbouncer-and-direct": partial(_pooled, is_direct_too=True),
 }
+#: As parameters of a fixture: those through a pooler are for ./dev endurance.
+NAMES = [pytest.param(name, marks=[pytest.mark.endurance] if "pgbouncer" in name else []) for name in WAYS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
@@ -43,6 +44,16 @@ def test_compiles_for_both_stores_with_the_same_parameters(name: str) -> None:
     on_sqlite, on_postgres = statement.sqlite, statement.postgres
     assert _asked_for(on_sqlite) == _asked_for(on_postgres)
     assert isinstance(statement, TenantScoped) == (TENANT in _asked_for(on_sqlite))
+
+
+def test_no_statement_asks_for_columns_that_it_does_not_name() -> None:
+    """A column that a later release adds would change what prepared statements return."""
+    listed = {name: next(iter(listing.every_statement())) for name, listing in LISTINGS.items()}
+    named = {
+        name: each.postgres.sql.replace("EXISTS (SELECT *", "EXISTS (SELECT 1")
+        for name, each in {**ALL, **listed}.items()
+    }
+    assert [name for name, sql in named.items() if re.search(r"(SELECT|DISTINCT|RETURNING|,|\.)\s*\*", sql)] == []
 
 
 @pytest.mark.parametrize("name", ALL)

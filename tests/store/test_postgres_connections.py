@@ -8,8 +8,9 @@ import asyncpg
 import pytest
 
 from manifest_auth.errors import NotFound
-from manifest_auth.store import postgres_connections
-from manifest_auth.store.postgres_connections import Connections
+from manifest_auth.store import StoreUnavailable, postgres_connections
+from manifest_auth.store.postgres_connect import NoLogin
+from manifest_auth.store.postgres_connections import SPARED, Connections
 
 
 class Raw:
@@ -32,16 +33,19 @@ class Raw:
 
 
 class Server:
-    """Makes connections. ``is_down``: refuses them."""
+    """Makes connections. ``is_down``: refuses them, and with ``error`` says why; ``asked``: how often."""
 
     def __init__(self) -> None:
         self.made: list[Raw] = []
         self.is_down = False
+        self.error: Exception = ConnectionRefusedError()
+        self.asked = 0
 
     async def connect(self) -> Raw:
+        self.asked += 1
         await asyncio.sleep(0)
         if self.is_down:
-            raise ConnectionRefusedError
+            raise NoLogin(self.error)
         self.made.append(Raw())
         return self.made[-1]
 
@@ -146,22 +150,97 @@ async def test_one_that_was_idle_for_long_is_closed(server: Server, monkeypatch:
     assert server.made[0].is_terminated
 
 
-async def test_a_server_that_comes_back_is_found(server: Server) -> None:
-    """And who waited meanwhile is told."""
-    connections = Connections(server.connect, 1)
-    server.is_down = True
-    outcomes = await asyncio.gather(*(_try(connections) for _ in range(5)))
-    assert outcomes == ["ConnectionRefusedError"] * 5
-    server.is_down = False
-    assert await _try(connections) == ""
-
-
 async def _try(connections: Connections) -> str:
     try:
         async with connections.acquire(1):
             return ""
-    except OSError as error:
-        return type(error).__name__
+    except StoreUnavailable as error:
+        return str(error)
+
+
+async def test_after_a_failed_login_all_are_closed_and_nobody_tries_until_the_server_is_found(server: Server) -> None:
+    connections = Connections(server.connect, 3)
+    connections.is_knocked_at = True
+    async with connections.acquire(1), connections.acquire(1):
+        pass
+    async with connections.acquire(1) as used:
+        server.made[1].terminate()  # the idle one
+        server.is_down = True
+        assert (await _try(connections)).startswith("PostgreSQL: ")
+        assert used.is_terminated
+    assert connections.is_gone
+    server.is_down, asked = False, server.asked
+    assert [await _try(connections) for _ in range(5)] == ["PostgreSQL cannot be reached"] * 5
+    assert server.asked == asked
+    connections.found()
+    assert await _try(connections) == ""
+    assert server.asked == asked + 1
+
+
+async def test_where_nothing_else_knocks_the_next_caller_tries(server: Server) -> None:
+    connections = Connections(server.connect, 2)
+    server.is_down = True
+    assert [(await _try(connections)).startswith("PostgreSQL: ") for _ in range(2)] == [True, True]
+    server.is_down = False
+    assert await _try(connections) == ""
+
+
+async def test_who_waits_is_told_when_the_server_is_gone(server: Server) -> None:
+    connections = Connections(server.connect, 1)
+    connections.is_knocked_at = True
+    async with connections.acquire(1):
+        waiting = [asyncio.create_task(_try(connections)) for _ in range(3)]
+        await asyncio.sleep(0)
+        connections.lost()
+        async with asyncio.timeout(5):
+            assert await asyncio.gather(*waiting) == ["PostgreSQL cannot be reached"] * 3
+    connections.found()
+    assert await _try(connections) == ""
+    assert len(server.made) == 2
+
+
+async def test_a_login_that_was_under_way_when_the_server_went_is_not_used(server: Server) -> None:
+    connections = Connections(server.connect, 2)
+    connections.is_knocked_at = True
+    login = asyncio.create_task(_try(connections))
+    await asyncio.sleep(0)
+    connections.lost()
+    assert await login == "PostgreSQL cannot be reached"
+    assert server.made[0].is_terminated
+
+
+async def test_a_server_that_has_too_many_connections_is_not_gone(server: Server) -> None:
+    connections = Connections(server.connect, 2)
+    async with connections.acquire(1) as used:
+        server.is_down, server.error = True, asyncpg.TooManyConnectionsError("too many clients already")
+        assert "too many clients" in await _try(connections)
+        assert not used.is_terminated
+    assert await _try(connections) == ""
+
+
+async def test_those_that_write_leave_some_to_others(server: Server) -> None:
+    connections = Connections(server.connect, 4)
+    async with connections.to_write(1), connections.to_write(1):
+        with pytest.raises(TimeoutError):
+            async with connections.to_write(0.01):
+                pass
+        async with connections.acquire(1), connections.acquire(1):
+            pass
+    async with connections.to_write(0.01):
+        assert SPARED == 2
+
+
+async def test_the_time_of_a_unit_ends(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_connections, "UNIT_S", 0.01)
+    connections = Connections(server.connect, 1)
+    async with connections.acquire(1) as raw:
+        async with asyncio.timeout(5):
+            while not raw.is_terminated:
+                await asyncio.sleep(0.001)
+    async with connections.acquire(1) as another:
+        pass
+    await asyncio.sleep(0.05)
+    assert not another.is_terminated
 
 
 async def test_after_the_end_all_are_closed(server: Server) -> None:

@@ -83,6 +83,7 @@ async def planner(store: Store, database_url: str) -> AsyncIterator[Planner]:
         connection.close()
         return
     raw = await asyncpg.connect(database_url, statement_cache_size=0)
+    await raw.execute("BEGIN")  # to the end: a pooler gives each transaction another connection
     for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
         await raw.execute(f"SET enable_{way} = off")
     yield Planner(None, raw)

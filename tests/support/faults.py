@@ -57,6 +57,11 @@ def store_is_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:
     store_has_a_bug(patch, app, StoreUnavailable(why), "write", "write_quickly")
 
 
+def store_is_known_to_be_gone(patch: pytest.MonkeyPatch, app: App) -> None:
+    """No login to PostgreSQL succeeds."""
+    patch.setattr(type(app.services.store), "is_gone", True)
+
+
 def logos_cannot_be_read(patch: pytest.MonkeyPatch) -> None:
     """The store is gone for pages that look for a client's logo."""
 

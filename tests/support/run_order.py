@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support import required_programs, run_folder
-from tests.support.postgres import SHARED, Postgres
+from tests.support.postgres import POOLED, SHARED, Postgres
 from tests.support.scheduling import Scheduling
 
 _DURATIONS = Path(__file__).parents[1] / "durations.json"  # seconds by file
@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     kinds = ("all", "unit", "test", "endurance")
     group.addoption("--kind", choices=kinds, default="all", help="which tests; see docs/tests.md")
     group.addoption("--rounds", type=int, default=3, help="how often each victim is killed")
+    group.addoption("--pgbouncer", action="store_true", help="PostgreSQL is reached through PgBouncer")
     group.addoption("--record", action="store_true", help="writes tests/durations.json")
     group.addoption("--shuffle", metavar="SEED", help="the files in another order")
 
@@ -43,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
     }.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     os.environ["TESTS_ROUNDS"] = str(config.getoption("--rounds"))
+    if config.getoption("--pgbouncer"):
+        os.environ[POOLED] = "1"
     if not _is_worker(config):
         run_folder.begin()
         if config.getoption("numprocesses", None) and config.getoption("--kind") in ("unit", "test"):

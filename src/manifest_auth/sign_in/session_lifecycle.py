@@ -121,13 +121,18 @@ def _rotate(unit: SystemUnit, ctx: RequestContext, presented: RefreshToken, now:
 
 
 async def sign_out(ctx: RequestContext) -> None:
-    """Ends the caller's session under all three keys."""
+    """Ends the caller's session under all three keys.
+
+    A session that is over already gets an event all the same: what this unit reads may be on no standby yet, and is
+    once this commit is.
+    """
     user = ctx.user
 
     def work(unit: TenantUnit) -> None:
         if user.method == entra_bearer.METHOD:
             entra_bearer.sign_out(unit, ctx)
-        elif sessions.end(unit, user.session_id, "signed_out", ctx.now):
+        else:
+            sessions.end(unit, user.session_id, "signed_out", ctx.now)
             audit.record(unit, ctx, Event.SIGNED_OUT, f"user:{user.user_id}", session=user.session_id)
 
     await ctx.store.write_quickly(work)

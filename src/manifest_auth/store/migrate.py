@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.pool import NullPool
@@ -23,7 +22,6 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 #: The revisions, by the names of their files.
 SCHEMAS = tuple(sorted(path.name[1:5] for path in (_MIGRATIONS / "versions").glob("v????_*.py")))
 HEAD = SCHEMAS[-1]
-LOCK = 0x6D616E69  # any number, the same in every process
 #: The row of ``installation`` that stores an upgrade until it is recorded in the audit trail.
 UPGRADED = "schema_upgraded"
 _VERSION = "SELECT version_num FROM alembic_version"
@@ -50,7 +48,9 @@ async def server_clock(url: str) -> int | None:
     """The time of the PostgreSQL server, in milliseconds since 1970; None on SQLite. Raises StoreUnavailable."""
     if url.startswith("sqlite:"):
         return None
-    raw = await _connected(url)
+    from manifest_auth.store.postgres_connect import connect
+
+    raw = await connect(url)
     try:
         return int(await raw.fetchval(_NOW))
     finally:
@@ -79,7 +79,9 @@ async def current_version(url: str) -> str | None:
             with_version.close()
     import asyncpg
 
-    raw = await _connected(url)
+    from manifest_auth.store.postgres_connect import connect
+
+    raw = await connect(url)
     try:
         return str(await raw.fetchval(_VERSION))
     except asyncpg.UndefinedTableError:
@@ -88,33 +90,32 @@ async def current_version(url: str) -> str | None:
         await raw.close()
 
 
-async def _connected(url: str) -> Any:
-    import asyncpg
-
-    try:
-        return await asyncpg.connect(url, timeout=5)
-    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise StoreUnavailable(f"PostgreSQL: {error or type(error).__name__}") from error
-
-
 async def upgrade(url: str, keys: Callable[[], SecretKeys]) -> bool:
     """Upgrades the store. True when there was something to do. ``keys``: called only then.
 
     Raises :class:`SchemaRefused`, `StoreUnavailable`, and what ``keys`` raises; then nothing was done.
     """
-    if await current_version(url) == HEAD:
-        return False
+    is_current = await current_version(url) == HEAD
     if url.startswith("sqlite:"):
-        return _upgrade_sqlite(url, keys)
-    import asyncpg
+        return not is_current and _upgrade_sqlite(url, keys)
+    from manifest_auth.store.postgres_connect import limit_role
+
+    changed = not is_current and await _upgrade_postgres(url, keys)
+    await limit_role(url)
+    return changed
+
+
+async def _upgrade_postgres(url: str, keys: Callable[[], SecretKeys]) -> bool:
     from sqlalchemy.ext.asyncio import create_async_engine
 
+    from manifest_auth.store.postgres_connect import LIMITS, LOCK, connect
+
     # The driver parses the address, as in the store: it knows parameters like `sslmode` that SQLAlchemy does not.
-    engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool
-    )
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: connect(url), poolclass=NullPool)
     try:
         async with engine.begin() as connection:
+            for limit in LIMITS:  # another process may be upgrading a large store
+                await connection.execute(text(f"SET LOCAL {limit} = 0"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
             return await connection.run_sync(_run, keys)
     finally:

@@ -6,12 +6,13 @@ when a process may rest on that, is in :mod:`.postgres_beat`.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
@@ -22,6 +23,7 @@ from manifest_auth.runtime.metrics import BeatMetrics, Failure, Metrics
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.belief import Belief
 from manifest_auth.store.postgres_beat import ANNOUNCE, LEAVE, SWEEP, Beats
+from manifest_auth.store.postgres_connect import BROKEN, connect
 from manifest_auth.store.postgres_connections import Connections
 from manifest_auth.store.statements import TENANT, CrossTenant, Global, Statement, TenantScoped
 from manifest_auth.store.store import Store, StoreUnavailable, Work
@@ -29,30 +31,18 @@ from manifest_auth.store.unit import Connection, SystemUnit
 
 T = TypeVar("T")
 R = TypeVar("R")
+P = ParamSpec("P")
 
-STATEMENT_TIMEOUT_MS = 15_000
-ACQUIRE_TIMEOUT = 10.0
+ACQUIRE_TIMEOUT = 3.0
 ATTEMPTS = 4
-#: Nothing was written: the server aborted this transaction so that another could continue.
-_LOST_TO_ANOTHER = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+LEAST_CONNECTIONS = 4
+#: Nothing was written: the server aborted this transaction so that another could continue, or a table was changed.
+_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
 #: So many announcements of one tenant are one announcement of the tenant.
 MOST_ANNOUNCED = 1000
 _PLACE = re.compile(r"\$(\d+)")
-#: No connection was free in time, or STATEMENT_TIMEOUT_MS passed.
+#: No connection was free in time, or a statement ran for too long.
 _BUSY = (TimeoutError, asyncpg.QueryCanceledError)
-_GONE = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby
-    asyncpg.InsufficientResourcesError,  # its disk is full, or no connection is left
-    asyncpg.QueryCanceledError,
-    asyncpg.InternalClientError,  # a connection that is being shut down
-)
 
 
 class PostgresConnection(Connection):
@@ -127,107 +117,114 @@ class PostgresStore(Store):
 
     def __init__(self, url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         super().__init__(metrics, macs)
-        self._url = url
-        self._size = pool_size
-        self._connections = Connections(self._connect, pool_size)
+        self._connections = Connections(lambda: connect(url), max(LEAST_CONNECTIONS, pool_size))
         self._belief = Belief()
         self._beats: Beats | None = None
 
     async def open(self) -> None:
-        try:
-            await self._connections.open(min(2, self._size))
-        except (*_GONE, asyncpg.PostgresError) as error:
-            raise StoreUnavailable(f"PostgreSQL: {error}") from error
+        await self._connections.open(2)
 
     async def join(self, direct_url: str, log: FilteringBoundLogger, *, wakes: bool = True) -> None:
-        async def connect() -> Any:
-            named = {"application_name": "manifest-auth-beat"}
-            return await asyncpg.connect(direct_url, statement_cache_size=512, server_settings=named)
-
-        gone, metrics = (*_GONE, asyncpg.PostgresError), BeatMetrics(self._metrics.registry)
-        self._beats = Beats(self._belief, connect, gone, self._deliver, metrics, log, wakes=wakes)
+        self._connections.is_knocked_at = True
+        gone, metrics = (*BROKEN, StoreUnavailable, asyncpg.PostgresError), BeatMetrics(self._metrics.registry)
+        self._beats = Beats(
+            self._belief, lambda: connect(direct_url, "manifest-auth-beat"), gone, self._connections, self._deliver,
+            metrics, log, wakes=wakes,
+        )  # fmt: skip
 
     async def close(self) -> None:
         if self._beats is not None:
             await self._beats.stop()
-            with contextlib.suppress(*_GONE, asyncpg.PostgresError):
-                async with self._connections.acquire(2) as raw:
-                    await raw.execute(LEAVE, self._beats.node_id, timeout=2)
+            with contextlib.suppress(StoreUnavailable, asyncpg.PostgresError, TimeoutError):
+                async with asyncio.timeout(2), self._acquire() as raw:
+                    await raw.execute(LEAVE, self._beats.node_id)
         await self._connections.close()
 
     @property
     def is_gone(self) -> bool:
-        """Whether the server could not be reached when the beat logged in last."""
-        return self._beats is not None and self._beats.is_gone
-
-    async def _connect(self) -> Any:
-        return await asyncpg.connect(
-            self._url,
-            statement_cache_size=512,
-            server_settings={
-                "application_name": "manifest-auth",
-                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
-                "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_MS),
-            },
-            timeout=5,
-        )
+        return self._connections.is_gone
 
     @contextlib.asynccontextmanager
-    async def _acquire(self) -> AsyncIterator[Any]:
+    async def _acquire(self, *, to_write: bool = False) -> AsyncIterator[Any]:
         """A connection. Raises StoreUnavailable when the server cannot be reached or aborts."""
+        connections = self._connections
         try:
-            async with self._connections.acquire(ACQUIRE_TIMEOUT) as raw:
-                yield raw
-        except _GONE as error:
+            async with (connections.to_write if to_write else connections.acquire)(ACQUIRE_TIMEOUT) as raw:
+                try:
+                    yield raw
+                except asyncpg.InvalidCachedStatementError:
+                    # The driver has forgotten it. A pooler has it for all its clients and prepares it as it was, unless
+                    # its connection of the server forgets it as well.
+                    await raw.execute("DEALLOCATE ALL")
+                    raw.terminate()
+                    raise
+        except BROKEN as error:
+            if to_write and isinstance(error, asyncpg.ReadOnlySQLTransactionError):  # it became a standby
+                connections.lost()
             why: Failure = "busy" if isinstance(error, _BUSY) else "unavailable"
             raise StoreUnavailable(f"{type(error).__name__}: {error}", why) from error
 
     async def _write(self, work: Work[T]) -> T:
-        for _ in range(ATTEMPTS):
-            try:
-                return await self._attempt(work)
-            except _LOST_TO_ANOTHER as error:
-                lost = error
-        raise StoreUnavailable(f"{type(lost).__name__}, {ATTEMPTS} times", "busy") from lost
+        return await _repeated(self._attempt, work)
 
     _write_quickly = _write
 
+    async def _read(self, work: Work[T]) -> T:
+        return await _repeated(self._attempt_to_read, work)
+
+    async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
+        return await _repeated(self._attempt_to_change, statement, {**values, TENANT: tenant_id})
+
+    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
+        return await _repeated(self._attempt_to_look_up, statement, values)
+
     async def _attempt(self, work: Work[T]) -> T:
-        async with self._acquire() as raw:
+        async with self._acquire(to_write=True) as raw:
             transaction = raw.transaction()
             connection = PostgresConnection(raw, self.macs, transaction)
             try:
                 result: T = await greenlet_spawn(_run, work, connection)
-            except BaseException as error:
+            except Exception as error:  # after any other the connection is closed
                 if getattr(error, "keeps_writes", False):
-                    await self._commit(connection, transaction)
+                    await self._commit(raw, connection, transaction)
                 elif connection.has_begun and not raw.is_closed():
                     await transaction.rollback()
                 raise
-            await self._commit(connection, transaction)
+            await self._commit(raw, connection, transaction)
         return result
 
-    async def _commit(self, connection: PostgresConnection, transaction: Any) -> None:
-        """Commits with what was announced, and delivers that."""
-        if connection.announced:
-            await connection.write_announcements()
-        if connection.has_begun:
+    async def _commit(self, raw: Any, connection: PostgresConnection, transaction: Any) -> None:
+        """Commits with what was announced, and delivers that, also where no answer comes: it may have happened."""
+        try:
+            if connection.announced:
+                await _durable(raw, connection.write_announcements())
+            if connection.has_begun:
+                await _durable(raw, transaction.commit())
+        finally:
+            if connection.announced:
+                self._deliver(connection.announced)
+                if self._beats is not None:
+                    self._beats.tell()
+
+    async def _attempt_to_read(self, work: Work[T]) -> T:
+        async with self._acquire() as raw:
+            transaction = raw.transaction(isolation="repeatable_read", readonly=True)
+            await transaction.start()
+            try:
+                result = await greenlet_spawn(work, SystemUnit(PostgresConnection(raw, self.macs)))
+            except Exception:
+                if not raw.is_closed():
+                    await transaction.rollback()
+                raise
             await transaction.commit()
-        if connection.announced:
-            self._deliver(connection.announced)
-            if self._beats is not None:
-                self._beats.tell()
+        return result
 
-    async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
+    async def _attempt_to_change(self, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
         compiled = statement.postgres
-        async with self._acquire() as raw:  # no BEGIN: a single statement is its own transaction
-            return _changed(await raw.execute(compiled.sql, *compiled.values({**values, TENANT: tenant_id})))
+        async with self._acquire(to_write=True) as raw:  # no BEGIN: a single statement is its own transaction
+            return _changed(await _durable(raw, raw.execute(compiled.sql, *compiled.values(values))))
 
-    async def _read(self, work: Work[T]) -> T:
-        async with self._acquire() as raw, raw.transaction(isolation="repeatable_read", readonly=True):
-            return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw, self.macs)))
-
-    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
+    async def _attempt_to_look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
         compiled = statement.postgres
         async with self._acquire() as raw:
             row = await raw.fetchrow(compiled.sql, *compiled.values(values))
@@ -235,16 +232,16 @@ class PostgresStore(Store):
 
     async def ping(self) -> None:
         try:
-            async with self._connections.acquire(2) as raw:
-                await raw.fetchval("SELECT 1", timeout=2)
-        except (*_GONE, asyncpg.PostgresError) as error:
-            raise StoreUnavailable(str(error) or type(error).__name__) from error
+            async with asyncio.timeout(2), self._acquire() as raw:
+                await raw.fetchval("SELECT 1")
+        except TimeoutError as error:
+            raise StoreUnavailable("PostgreSQL does not answer") from error
 
     def version(self) -> object | None:
         return True if self._belief.holds() else None
 
     async def sweep_announcements(self) -> int:
-        async with self._acquire() as raw:
+        async with self._acquire(to_write=True) as raw:
             return _changed(await raw.execute(SWEEP))
 
 
@@ -275,3 +272,22 @@ def _together(texts: tuple[str, ...]) -> str:
 def _changed(status: str) -> int:
     """The number of rows in a command's answer, like ``UPDATE 1``."""
     return int(status.rpartition(" ")[2])
+
+
+async def _repeated(attempt: Callable[P, Awaitable[T]], *given: P.args, **named: P.kwargs) -> T:
+    for _ in range(ATTEMPTS):
+        try:
+            return await attempt(*given, **named)
+        except _AGAIN as error:
+            lost = error
+    raise StoreUnavailable(f"{type(lost).__name__}, {ATTEMPTS} times", "busy") from lost
+
+
+async def _durable(raw: Any, sent: Awaitable[R]) -> R:
+    """The answer to what commits. Raises StoreUnavailable where the server warns: the change is visible there, and may
+    be on no standby."""
+    raw.is_warned = False
+    answer = await sent
+    if raw.is_warned:
+        raise StoreUnavailable("PostgreSQL warned at a commit: no standby may have it")
+    return answer

@@ -21,11 +21,13 @@ from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.metrics import BeatMetrics
 from manifest_auth.store.belief import BELIEF_S, MOST, Beat, Belief, boot_time
 from manifest_auth.store.migrate import HEAD
+from manifest_auth.store.postgres_connect import means_gone
+from manifest_auth.store.postgres_connections import Connections
 from manifest_auth.store.unit import Announcement
 
 EVERY_S = 0.25
 WAKE_APART_S, TELL_APART_S = 0.02, 0.005
-#: For a login, and for the answer to a beat. Memory is not used for so long.
+#: For the answer to a beat. Memory is not used for so long.
 PATIENCE_S = 1.5
 SKEW_MS = 30_000  # more cannot be network delay or a busy machine
 CHANNEL = "manifest_auth"
@@ -56,14 +58,15 @@ DELETE FROM announcements WHERE at < {_NOW} - 1200000
 
 
 class Beats:
-    """``connect``: to the direct address; ``gone``: what it raises; ``deliver``: drops what is announced from memory;
-    ``wakes``: other processes are woken, and this one by them."""
+    """``connect``: to the direct address; ``gone``: what it raises; ``server``: is told whether it is found or lost;
+    ``deliver``: drops what is announced from memory; ``wakes``: other processes are woken, and this one by them."""
 
     def __init__(
         self,
         belief: Belief,
         connect: Callable[[], Awaitable[Any]],
-        gone: tuple[type[BaseException], ...],
+        gone: tuple[type[Exception], ...],
+        server: Connections,
         deliver: Callable[[Sequence[Announcement]], None],
         metrics: BeatMetrics,
         log: FilteringBoundLogger,
@@ -71,13 +74,13 @@ class Beats:
         wakes: bool,
     ) -> None:
         self._belief, self._connect, self._gone, self._deliver = belief, connect, gone, deliver
+        self._server = server
+        self._has_answered = False  # a beat on the connection that there is
         self._metrics, self._log, self._wakes, self._clock = metrics, log, wakes, Clock()
         self.node_id = Random().text(9)
         #: What the process is doing, for `nodes`.
         self.state = "serving"
         self.skew_ms = 0
-        #: Whether the last login failed. The beat alone tries again.
-        self.is_gone = False
         self._turn = asyncio.Event()
         self._is_woken = self._is_untold = False
         self._lapse: asyncio.TimerHandle | None = None
@@ -98,26 +101,18 @@ class Beats:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            began = loop.time()
+            began, self._has_answered = loop.time(), False
             try:
-                raw = await self._login()
+                raw = await self._connect()
                 try:
                     await self._beat_on(raw)
                 finally:
                     raw.terminate()
-            except self._gone:
+            except self._gone as error:
                 self._lapsed()
+                if means_gone(error, has_answered=self._has_answered):
+                    self._server.lost()
             await asyncio.sleep(began + EVERY_S - loop.time())
-
-    async def _login(self) -> Any:
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                raw = await self._connect()
-        except self._gone:
-            self.is_gone = True
-            raise
-        self.is_gone = False
-        return raw
 
     async def _beat_on(self, raw: Any) -> None:
         loop = asyncio.get_running_loop()
@@ -149,6 +144,8 @@ class Beats:
         # No other code runs between what is dropped and the new end of the belief.
         why, news = self._belief.take(Beat(oldest, has_row > 0, announced), sent_at)
         self._deliver(news)
+        self._has_answered = True
+        self._server.found()
         took = boot_time() - sent_at
         self._metrics.read(why, (announcement.kind for announcement in news))
         self._tell_skew(sent_ms - server_ms)

@@ -11,19 +11,46 @@ from typing import Any
 
 import asyncpg
 
+from manifest_auth.store.postgres_connect import NoLogin
+from manifest_auth.store.store import StoreUnavailable
+
 IDLE_S = 300.0  # a connection that nobody used for so long is not trusted: a firewall may have dropped it
+UNIT_S = 8.0  # for one unit of work, its commit with it; then the connection is terminated
+SPARED = 2  # connections that units of work that write leave to others
 
 
 class Connections:
     """At most ``most`` connections, the one used last first. A connection is released after a commit or rollback, so
-    there is nothing to reset, which saves a round trip; one that is in any other state is closed."""
+    there is nothing to reset, which saves a round trip; one that is in any other state is closed.
+
+    ``is_gone``: the last login failed, or the server was found to be a standby. Nothing is asked of it then until
+    :meth:`found`, where ``is_knocked_at``: something else tries to reach it.
+    """
+
+    is_gone = is_knocked_at = False
 
     def __init__(self, connect: Callable[[], Awaitable[Any]], most: int) -> None:
         self._connect = connect
         self._most = most
         self._count = 0
         self._idle: list[tuple[Any, float]] = []
+        self._used: set[Any] = set()
         self._waiting: deque[asyncio.Future[Any]] = deque()
+        self._writing = asyncio.Semaphore(max(1, most - SPARED))
+
+    def found(self) -> None:
+        """The server works, as far as is known."""
+        self.is_gone = False
+
+    def lost(self) -> None:
+        """Terminates all connections: a unit of work that has one ends at once, whether it was committed or not. Who
+        waits for one is refused."""
+        self.is_gone = self.is_knocked_at
+        for raw in (*self._used, *(raw for raw, _ in self._idle)):
+            raw.terminate()
+        while self._waiting:
+            if not (turn := self._waiting.popleft()).done():
+                turn.set_exception(_gone())
 
     async def open(self, count: int) -> None:
         """Makes the first ``count`` connections. Raises what ``connect`` raises."""
@@ -31,9 +58,27 @@ class Connections:
             self._give_back(raw)
 
     @contextlib.asynccontextmanager
+    async def to_write(self, seconds: float) -> AsyncIterator[Any]:
+        """As :meth:`acquire`, but for some connections, so that a commit that waits for a standby stops no read."""
+        until = monotonic() + seconds
+        if self._writing.locked():
+            async with asyncio.timeout(seconds):
+                await self._writing.acquire()
+        else:
+            await self._writing.acquire()
+        try:
+            async with self.acquire(until - monotonic()) as raw:
+                yield raw
+        finally:
+            self._writing.release()
+
+    @contextlib.asynccontextmanager
     async def acquire(self, seconds: float) -> AsyncIterator[Any]:
-        """A connection. Raises TimeoutError where none is free in time, and what ``connect`` raises."""
+        """A connection, for :data:`UNIT_S` seconds. Raises TimeoutError where none is free in time, StoreUnavailable
+        and what ``connect`` raises."""
         raw = await self._take(seconds)
+        self._used.add(raw)
+        end = asyncio.get_running_loop().call_later(UNIT_S, raw.terminate)
         try:
             yield raw
         except asyncpg.PostgresError:
@@ -48,6 +93,8 @@ class Connections:
             raise
         else:
             self._give_back(raw)
+        finally:
+            end.cancel()
 
     async def close(self) -> None:
         """Closes those that are idle; the others close when they are released."""
@@ -57,6 +104,8 @@ class Connections:
         await asyncio.gather(*(raw.close(timeout=2) for raw, _ in idle), return_exceptions=True)
 
     async def _take(self, seconds: float) -> Any:
+        if self.is_gone:
+            raise _gone()
         while self._idle:
             raw, since = self._idle.pop()
             if not raw.is_closed() and monotonic() - since < IDLE_S:
@@ -67,11 +116,17 @@ class Connections:
             return raw
         self._count += 1
         try:
-            return await self._connect()
-        except BaseException:
+            raw = await self._connect()
+        except BaseException as error:
             self._count -= 1
+            if isinstance(error, NoLogin) and error.is_gone:
+                self.lost()
             self._hand_on(None)
             raise
+        if self.is_gone:  # it was found out meanwhile
+            self._drop(raw)
+            raise _gone()
+        return raw
 
     async def _turn(self, seconds: float) -> Any:
         """The connection of a caller who has done with it; None: one was closed, and another may be made."""
@@ -81,7 +136,9 @@ class Connections:
             async with asyncio.timeout(seconds):
                 return await turn
         except BaseException:
-            if turn.done() and not turn.cancelled():  # the turn came in this very moment: the next one's
+            if (
+                turn.done() and not turn.cancelled() and turn.exception() is None
+            ):  # the turn came in this very moment: the next one's
                 if turn.result() is None:
                     self._hand_on(None)
                 else:
@@ -98,12 +155,18 @@ class Connections:
         return False
 
     def _give_back(self, raw: Any) -> None:
+        self._used.discard(raw)
         if raw.is_closed() or raw.is_in_transaction() or not self._most:
             self._drop(raw)
         elif not self._hand_on(raw):
             self._idle.append((raw, monotonic()))
 
     def _drop(self, raw: Any) -> None:
+        self._used.discard(raw)
         self._count -= 1
         raw.terminate()
         self._hand_on(None)
+
+
+def _gone() -> StoreUnavailable:
+    return StoreUnavailable("PostgreSQL cannot be reached")

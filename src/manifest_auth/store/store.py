@@ -126,6 +126,12 @@ class Store(ABC):
         now, so the store must be read."""
         return None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is asked of the store now, since the last login failed: all that needs it is refused at
+        once."""
+        return False
+
     async def join(self, direct_url: str, log: FilteringBoundLogger, *, wakes: bool = True) -> None:  # noqa: B027 - SQLite has no beat
         """Makes an open store one of a serving process, which may remember what it read: on PostgreSQL the beat begins
         (:mod:`.postgres_beat`). ``direct_url``: the database without a pooler."""

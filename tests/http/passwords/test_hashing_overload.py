@@ -8,7 +8,12 @@ import pytest
 
 from tests.support.accounts import keys_of
 from tests.support.application import PASSWORD, SLUGS, App, Reply, running
-from tests.support.faults import hash_workers_stand_still, hashing_is_overloaded, most_hashes
+from tests.support.faults import (
+    hash_workers_stand_still,
+    hashing_is_overloaded,
+    most_hashes,
+    store_is_known_to_be_gone,
+)
 
 SLOW = {
     "MANIFEST_ARGON2_MEMORY": "32768",
@@ -51,6 +56,19 @@ async def test_an_attempt_that_was_never_tried_is_no_failure(app: App, database_
                 assert (await node.post("/api/admin/auth/sign-in", admin)).code == "OVERLOADED"
         assert (await node.sign_in()).status == 200
         assert (await node.post("/api/admin/auth/sign-in", admin)).status == 200
+
+
+async def test_no_password_is_hashed_while_the_store_is_gone(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, change = (await keys_of(app)).token, {"currentPassword": PASSWORD, "newPassword": "w" * 20}
+    with hash_workers_stand_still(app):  # a hash would hang
+        store_is_known_to_be_gone(monkeypatch, app)
+        replies = [
+            await app.sign_in(),
+            await app.post("/api/admin/auth/sign-in", {"username": "root", "password": PASSWORD}),
+            await app.post("/api/client/auth/password", change, token=token),
+        ]
+    for reply in replies:
+        assert (reply.status, reply.code, reply.headers["retry-after"]) == (503, "OVERLOADED", "1")
 
 
 async def test_at_the_admins_sign_in_too(app: App) -> None:

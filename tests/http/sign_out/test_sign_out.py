@@ -77,6 +77,18 @@ async def test_a_second_sign_out_is_invalid(app: App, email: str) -> None:
     assert (await app.post(SIGN_OUT)).code == "UNAUTHENTICATED"
 
 
+async def test_every_sign_out_that_succeeds_is_recorded(app: App, email: str) -> None:
+    """One that finds the session over succeeds by what it read, which may be on no standby, unless it writes as
+    well."""
+    before = [event.event for event in await trail(app, "acme")].count("signed_out")
+    keys = await keys_of(app, email)
+    assert (await app.me(keys.token)).status == 200
+    replies = await asyncio.gather(*[app.post(SIGN_OUT, token=keys.token) for _ in range(10)])
+    assert {reply.status for reply in replies} <= {200, 401}
+    events = [event.event for event in await trail(app, "acme")].count("signed_out") - before
+    assert events == [reply.status for reply in replies].count(200)
+
+
 async def test_sign_out_leaves_other_sessions_and_people_alone(app: App, email: str) -> None:
     keys, mine, theirs = await keys_of(app, email), await keys_of(app, email), await keys_of(app)
     await app.post(SIGN_OUT, token=keys.token)

@@ -14,7 +14,7 @@ from argon2.low_level import Type, hash_secret_raw
 from manifest_auth.errors import Overloaded
 from manifest_auth.runtime.hashing import builds
 from manifest_auth.runtime.hashing.builds import Build
-from manifest_auth.runtime.hashing.pool import NICE, HashFailed, HashPool
+from manifest_auth.runtime.hashing.pool import DEPTH, NICE, HashFailed, HashPool
 
 SALT = b"somesaltsomesalt"
 
@@ -54,6 +54,26 @@ async def test_more_than_the_queue_holds_is_overloaded_and_the_rest_is_answered(
     assert sum(isinstance(d, bytes) for d in done) == 40 - len(refused) >= 4
     assert not pool.is_full
     assert await tag(pool)
+
+
+async def test_what_waits_is_refused_once_it_is_in_vain_and_taken_again_later() -> None:
+    is_in_vain = False
+    pool = HashPool(builds.choose().folders, workers=1, limit=10, buffer_kib=64, in_vain=lambda: is_in_vain)
+    await pool.start()
+    [worker] = pool._workers
+    try:
+        worker.process.send_signal(signal.SIGSTOP)
+        jobs = [asyncio.ensure_future(tag(pool)) for _ in range(6)]
+        await asyncio.sleep(0)
+        is_in_vain = True
+        worker.process.send_signal(signal.SIGCONT)
+        done = await asyncio.gather(*jobs, return_exceptions=True)
+        assert [type(each) for each in done] == [bytes] * DEPTH + [Overloaded] * (6 - DEPTH)
+        is_in_vain = False
+        assert await tag(pool)
+    finally:
+        worker.process.send_signal(signal.SIGCONT)
+        await pool.close()
 
 
 async def test_a_worker_that_is_killed_is_replaced_and_its_job_answered(pool: HashPool) -> None:

@@ -29,6 +29,8 @@ WRONG: list[tuple[str, str]] = [
     ("DATABASE_URL", "mysql://x/y"),
     ("DATABASE_URL", "data.db"),
     ("DATABASE_URL", "sqlite:///"),
+    ("DATABASE_URL", "postgresql://manifest:a,b@one.example,two.example/manifest"),
+    ("DATABASE_URL", "postgresql:///manifest?host=one.example,two.example"),
     ("DATABASE_DIRECT_URL", "sqlite:///direct.db"),
     ("DATABASE_DIRECT_URL", "postgresql://db.example/manifest"),  # beside a store in a file
     ("DATABASE_WAKE", "on"),

@@ -15,6 +15,7 @@ from manifest_auth.operations.doctor.claims import claim_findings
 from manifest_auth.operations.doctor.clock import compared, plausible
 from manifest_auth.operations.doctor.licence import licence_findings
 from manifest_auth.operations.doctor.passkeys import passkey_findings
+from manifest_auth.operations.doctor.postgres import pooler_findings, postgres_findings
 from manifest_auth.operations.doctor.sealed_values import SECONDS, sealed_findings
 from manifest_auth.operations.doctor.storage import integrity, storage_findings, unusable, user_name
 from manifest_auth.runtime.clock import Clock, Random
@@ -126,6 +127,10 @@ async def _files(settings: Settings) -> Finding:
 async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s: float) -> AsyncIterator[Finding]:
     kind = "PostgreSQL" if settings.on_postgres else settings.database
     try:
+        if poolers := await pooler_findings(settings):
+            for level, text in poolers:
+                yield Finding(level, text)
+            return
         version = await current_version(settings.database)
     except StoreUnavailable as error:
         advice = "check that it runs, and MANIFEST_DATABASE_URL"
@@ -139,7 +144,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
         )
         return
     yield Finding("ok", f"store: {kind} can be reached")
-    for level, text in await integrity(settings):
+    for level, text in (*await integrity(settings), *await postgres_findings(settings)):
         yield Finding(level, text)
     try:
         check(version, "schema")

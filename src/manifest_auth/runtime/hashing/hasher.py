@@ -13,6 +13,7 @@ import hmac
 import os
 import re
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -45,13 +46,17 @@ class _Parameters(NamedTuple):
 
 
 class Hasher:
-    """One object per process. Call :meth:`start` before use."""
+    """One object per process. Call :meth:`start` before use. ``in_vain``: whether no hash can be of use now, since the
+    store is gone; none is computed then."""
 
-    def __init__(self, settings: Settings, random: Random, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, random: Random, metrics: Metrics, in_vain: Callable[[], bool] = lambda: False
+    ) -> None:
         self._today = _Parameters(settings.argon2_memory, settings.argon2_passes, settings.argon2_lanes)
         self._random = random
         self._settings = settings
         self._metrics = metrics
+        self._in_vain = in_vain
         self._dummy_salt = random.bytes(SALT)
         self._threads = ThreadPoolExecutor(2, "foreign-hash", initializer=_lower_priority)
         self._imported = 0
@@ -67,6 +72,7 @@ class Hasher:
             workers=self.workers,
             limit=self._settings.hash_queue,
             buffer_kib=self._today.memory,
+            in_vain=self._in_vain,
         )
         await self._pool.start()
         self._metrics.hash_limit.set(self._pool.most)
@@ -82,8 +88,8 @@ class Hasher:
             await self._pool.close()
 
     def check_capacity(self) -> None:
-        """Raises Overloaded when the queue is full."""
-        if self._workers.is_full:
+        """Raises Overloaded when the queue is full, or a hash would be in vain."""
+        if self._workers.is_full or self._in_vain():
             raise self._full()
 
     def _full(self) -> Overloaded:
@@ -137,7 +143,7 @@ class Hasher:
             )
 
     async def _verify_imported(self, stored: str, password: str) -> bool:
-        if self._imported >= self._settings.hash_queue:
+        if self._imported >= self._settings.hash_queue or self._in_vain():
             raise self._full()
         self._imported += 1
         try:

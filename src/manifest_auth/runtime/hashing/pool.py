@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,10 +45,20 @@ class _Worker:
 
 
 class HashPool:
-    """``folders``: of the Argon2 build; ``limit``: jobs that may wait; ``buffer_kib``: the usual memory of a job."""
+    """``folders``: of the Argon2 build; ``limit``: jobs that may wait; ``buffer_kib``: the usual memory of a job;
+    ``in_vain``: whether those that wait are refused instead."""
 
-    def __init__(self, folders: list[str], *, workers: int, limit: int, buffer_kib: int) -> None:
+    def __init__(
+        self,
+        folders: list[str],
+        *,
+        workers: int,
+        limit: int,
+        buffer_kib: int,
+        in_vain: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._folders, self._limit, self._buffer_kib = folders, limit, buffer_kib
+        self._in_vain = in_vain
         self._count = workers or len(os.sched_getaffinity(0))
         self._queue: deque[_Job] = deque()
         self._workers: list[_Worker] = []
@@ -117,6 +128,9 @@ class HashPool:
                 return
             job = self._queue.popleft()
             if job.done.done():  # the caller has gone
+                continue
+            if self._in_vain():
+                job.done.set_exception(Overloaded(retry_after=1))
                 continue
             try:
                 worker.channel.send(job.message)

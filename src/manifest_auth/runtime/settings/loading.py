@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -98,6 +98,11 @@ def _check(settings: Settings) -> None:
         settings.on_postgres and settings.database_direct_url.startswith("postgresql://")
     ):
         raise SettingsError("MANIFEST_DATABASE_DIRECT_URL: must be postgresql://…, beside such a MANIFEST_DATABASE_URL")
+    for field in ("database_url", "database_direct_url"):
+        if _has_several_hosts(getattr(settings, field)):
+            raise SettingsError(
+                f"{variable(field)}: must name one host; put a proxy or a DNS name that follows the primary"
+            )
     if settings.on_postgres and not settings.secret_key:
         raise SettingsError("MANIFEST_SECRET_KEY: required with PostgreSQL, the same on every node")
     checks: tuple[tuple[str, Callable[[Settings], object]], ...] = (
@@ -131,6 +136,14 @@ def _check(settings: Settings) -> None:
         raise SettingsError("MANIFEST_FILES_ENDPOINT: must be http(s)://HOST[:PORT]")
     if settings.refresh_token_ttl < settings.access_token_ttl:
         raise SettingsError("MANIFEST_REFRESH_TOKEN_TTL: must not be shorter than MANIFEST_ACCESS_TOKEN_TTL")
+
+
+def _has_several_hosts(url: str) -> bool:
+    """Whether a PostgreSQL address names hosts to try one after the other: a silent one would use up the time of a
+    login."""
+    parts = urlsplit(url)
+    hosts = [parts.netloc.rpartition("@")[2], *parse_qs(parts.query).get("host", ())]
+    return parts.scheme == "postgresql" and any("," in host for host in hosts)
 
 
 def check_listener(settings: Settings) -> None:

@@ -114,5 +114,5 @@ def sign_out(unit: TenantUnit, ctx: RequestContext) -> None:
     """Refuses the caller's token until it expires, on every node."""
     key = ctx.user.session_id
     until = max(ctx.services.entra.end_of(key), ctx.now + REFUSED_MS)
-    if sessions.refuse_external_token(unit, key, ctx.now, until):
-        audit.record(unit, ctx, Event.SIGNED_OUT, f"user:{ctx.user.user_id}", session=key[:22])
+    sessions.refuse_external_token(unit, key, ctx.now, until)
+    audit.record(unit, ctx, Event.SIGNED_OUT, f"user:{ctx.user.user_id}", session=key[:22])

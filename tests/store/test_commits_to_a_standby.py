@@ -1,0 +1,162 @@
+"""A commit that waits for a standby is never cancelled, never answered too early, and stops no read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any
+
+import pytest
+
+from manifest_auth import tenants
+from manifest_auth.sessions import external_tokens
+from manifest_auth.store import Announcement, Store, StoreUnavailable, SystemUnit, open_store
+from manifest_auth.store import postgres as module
+from manifest_auth.store import postgres_connections as connections
+from manifest_auth.tenants import TenantSettings
+from tests.store.test_units_of_work import ADD, found
+from tests.support.commands import until
+from tests.support.pgbouncer import PgBouncer
+from tests.support.postgres import Postgres, database_of
+from tests.support.standby import awaited, waiting
+
+POOL = 6
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    made = Postgres(is_durable=False)
+    for statement in ("ALTER SYSTEM SET synchronous_commit = on", "SELECT pg_reload_conf()"):
+        made.psql(statement)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(params=["direct", pytest.param("pgbouncer", marks=pytest.mark.endurance)])
+def address(request: pytest.FixtureRequest, server: Postgres) -> Iterator[str]:
+    name = database_of(server.fresh_database())
+    if request.param == "direct":
+        yield server.uri(name)
+        return
+    pooler = PgBouncer(server.address)
+    yield pooler.address(name)
+    pooler.stop()
+
+
+@pytest.fixture
+async def opened(address: str) -> AsyncIterator[Store]:
+    store = open_store(address, POOL)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def tenant(opened: Store) -> int:
+    return await opened.write(lambda unit: tenants.create(unit, "t1", "T", TenantSettings(), 1).id)
+
+
+Writing = Callable[[Store, int], Coroutine[Any, Any, None]]
+
+
+async def by_unit(store: Store, tenant: int) -> None:
+    """Adds a value in a transaction."""
+
+    def work(unit: SystemUnit) -> None:
+        unit.change(ADD, name="added", value="1")
+        unit.announce("session", "added")
+
+    await store.write(work)
+
+
+async def by_one_statement(store: Store, tenant: int) -> None:
+    """Adds a row with one statement that commits by itself."""
+    await store.change_one(tenant, external_tokens._REFUSE, key="added", refused_at=1, expires_at=2)
+
+
+async def added(server: Postgres, address: str) -> int:
+    """The number of rows that can be seen."""
+    rows = "SELECT name FROM installation WHERE name = 'added' UNION ALL SELECT key FROM refused_tokens"
+    return int(await asyncio.to_thread(server.psql, f"SELECT count(*) FROM ({rows})", database_of(address)))
+
+
+async def until_waiting(server: Postgres, count: int = 1) -> None:
+    await asyncio.to_thread(until, lambda: len(waiting(server)) == count)
+
+
+WAYS = pytest.mark.parametrize("write", [by_unit, by_one_statement])
+
+
+@WAYS
+async def test_a_caller_who_gives_up_ends_no_wait(
+    server: Postgres, opened: Store, address: str, tenant: int, write: Writing
+) -> None:
+    """The server goes on to wait, so nothing can be seen that is on no standby."""
+    with awaited(server):
+        writing = asyncio.create_task(write(opened, tenant))
+        await until_waiting(server)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        await asyncio.sleep(0.3)  # a cancel request would have come
+        assert len(waiting(server)) == 1
+        assert await added(server, address) == 0
+    await until_waiting(server, 0)
+    assert await added(server, address) == 1
+
+
+@WAYS
+async def test_after_its_time_a_unit_is_refused_and_goes_on_to_wait(
+    server: Postgres, opened: Store, address: str, tenant: int, write: Writing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "UNIT_S", 0.5)
+    with awaited(server):
+        with pytest.raises(StoreUnavailable):
+            async with asyncio.timeout(10):
+                await write(opened, tenant)
+        assert len(waiting(server)) == 1
+        assert await added(server, address) == 0
+    await until_waiting(server, 0)
+
+
+@WAYS
+async def test_a_wait_that_the_operator_ended_is_no_success(
+    server: Postgres, opened: Store, address: str, tenant: int, write: Writing
+) -> None:
+    with awaited(server):
+        writing = asyncio.create_task(write(opened, tenant))
+        await until_waiting(server)
+        server.psql(f"SELECT pg_cancel_backend({waiting(server)[0]})")
+        with pytest.raises(StoreUnavailable, match="warned"):
+            await writing
+        assert await added(server, address) == 1  # which is why it must not be called done
+
+
+async def test_what_may_have_been_committed_is_announced(server: Postgres, opened: Store, tenant: int) -> None:
+    said = list[Announcement]()
+    opened.on_announcement(said.append)
+    with awaited(server):
+        writing = asyncio.create_task(by_unit(opened, tenant))
+        await until_waiting(server)
+        server.psql(f"SELECT pg_terminate_backend({waiting(server)[0]})")
+        with pytest.raises(StoreUnavailable):
+            await writing
+    assert Announcement("session", "added") in said
+
+
+async def test_commits_that_wait_stop_no_read(
+    server: Postgres, opened: Store, tenant: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACQUIRE_TIMEOUT", 0.5)
+
+    async def write(number: int) -> None:
+        await opened.write(lambda unit: unit.change(ADD, name=f"waits-{number}", value="1"))
+
+    with awaited(server):
+        writing = [asyncio.create_task(write(number)) for number in range(POOL + 2)]
+        await until_waiting(server, POOL - connections.SPARED)
+        assert await asyncio.gather(*[found(opened, "waits-0") for _ in range(20)]) == [None] * 20
+        refused, waits = await asyncio.wait(writing, timeout=1)
+        assert len(waits) == POOL - connections.SPARED
+        assert {task.exception().why for task in refused} == {"busy"}  # type: ignore[union-attr]
+    await asyncio.gather(*waits)

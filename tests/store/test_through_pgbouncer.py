@@ -1,0 +1,38 @@
+"""All tests of the store, and of the contract on PostgreSQL, once more through PgBouncer in transaction mode."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture.links import ROOT
+from tests.support.processes import ending_with_us
+
+#: They cut the beat's own connection, or wake by it; through a pooler it has none.
+OTHERWISE = ("retired_meanwhile", "hears_another_one", "through_pgbouncer")
+
+
+@pytest.mark.endurance
+@pytest.mark.parametrize(("folder", "which"), [("tests/store", "not sqlite"), ("tests/http", "postgresql")])
+def test_once_more(folder: str, which: str) -> None:
+    chosen = " and ".join([which, *(f"not {name}" for name in OTHERWISE)])
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--pgbouncer",
+        "--kind",
+        "all",
+        "-k",
+        chosen,
+        "-W",
+        "ignore",
+        folder,
+    ]
+    done = subprocess.run(
+        ending_with_us(command, "KILL"), cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
