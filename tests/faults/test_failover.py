@@ -10,17 +10,21 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
-from tests.faults.cluster import Cluster, Member
+from tests.faults import ways as between
+from tests.faults.cluster import Cluster
 from tests.faults.measured import Schedule, SignedOut
+from tests.faults.member import Member
 from tests.faults.ways import HAProxy
 from tests.kills import actors
 from tests.kills.crowd import Crowd
 from tests.kills.ledger import Ledger
 from tests.kills.rounds import GIVEN, chance_of, look, the_chain_verifies, until_ready, until_successes
 from tests.kills.victim import KILLS, Victim
+from tests.support.pgbouncer import PgBouncer
 from tests.support.processes import free_port
 
 pytestmark = [pytest.mark.endurance, pytest.mark.rounds, pytest.mark.timeout(1800)]
@@ -35,11 +39,13 @@ _SLACK_S = 60.0
 
 @dataclass
 class Rig:
-    """Two nodes, each with its own way to PostgreSQL, and those who call them."""
+    """Two nodes, each with its own HAProxy to PostgreSQL, the first one with a PgBouncer before that; and those who
+    call them."""
 
     cluster: Cluster
     nodes: list[Victim]
     ways: list[HAProxy]
+    pooler: PgBouncer
     crowd: Crowd
     schedule: Schedule
 
@@ -94,7 +100,12 @@ async def rig(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Asy
     folder = tmp_path_factory.mktemp("nodes")
     ways = [HAProxy(cluster) for _ in range(2)]
     database = await asyncio.to_thread(cluster.database)
-    nodes = [Victim(folder, way.url(database), free_port(), dict(GIVEN)) for way in ways]
+    pooler = PgBouncer(ways[0].url(database))
+    pooled = {"MANIFEST_DATABASE_DIRECT_URL": ways[0].url(database)}
+    nodes = [
+        Victim(folder, pooler.address(database), free_port(), {**GIVEN, **pooled}),
+        Victim(folder, ways[1].url(database), free_port(), dict(GIVEN)),
+    ]
     chance = chance_of(os.environ.get("TESTS_SEED", os.urandom(4).hex()))
     bases = [node.base for node in nodes]
     crowd = Crowd(bases, Ledger(), chance, allowed=frozenset({"OVERLOADED"}), pause=PAUSE_S)
@@ -112,7 +123,7 @@ async def rig(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Asy
         crowd.begin(*actors.everybody(crowd, template))
         schedule = Schedule(bases, out)
         async with schedule.running():
-            made = Rig(cluster, nodes, ways, crowd, schedule)
+            made = Rig(cluster, nodes, ways, pooler, crowd, schedule)
             await schedule.until_good(_SLACK_S, time.monotonic())
             yield made
             await crowd.end()
@@ -126,6 +137,7 @@ async def rig(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Asy
         await crowd.leave()
         for node in nodes:
             node.stop()
+        pooler.stop()
         for way in ways:
             way.stop()
 
@@ -185,7 +197,9 @@ async def test_a_standby_of_three_is_killed_and_the_last_one_freezes(rig: Rig) -
 
 async def test_what_stands_before_postgresql_is_killed(rig: Rig) -> None:
     for _ in range(FAILOVERS):
-        await rig.fault("HAProxy killed", rig.ways[0].kill, lambda: True, 2)
+        await rig.fault("HAProxy killed", rig.ways[1].kill, lambda: True, 2)
+        await rig.fault("HAProxy behind PgBouncer killed", rig.ways[0].kill, lambda: True, 2)
+        await rig.fault("PgBouncer killed", partial(between.kill, rig.pooler), lambda: True, 2)
 
 
 async def test_etcd_fails(rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""What stands between a node and PostgreSQL, with the files of ``deploy``: HAProxy, killed and started again."""
+"""What stands between a node and PostgreSQL, with the files of ``deploy``: killed, and started again."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.architecture.links import ROOT
 from tests.deploy import haproxy
 from tests.faults.cluster import PASSWORD, ROLE, Cluster
 from tests.support.commands import until
+from tests.support.pgbouncer import PgBouncer
 from tests.support.processes import ending_with_us, free_port
 
 #: As a supervisor does it.
@@ -82,3 +83,10 @@ class HAProxy:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def kill(pooler: PgBouncer) -> None:
+    """``kill -9``, and a supervisor starts it again."""
+    pooler.kill()
+    time.sleep(RESTARTED_S)
+    pooler.start()
