@@ -69,8 +69,7 @@ class Cluster:
     def start(self) -> None:
         """Until there is a primary, all others follow it, and one of them has each commit."""
         try:
-            for member in self.members:
-                member.start_etcd()
+            self.start_etcd()
             for member in self.members:
                 member.start()
             self.until_whole()
@@ -172,6 +171,15 @@ class Cluster:
             if told["leader"] == told["header"]["member_id"]:
                 return member
         raise AssertionError("no etcd leads")
+
+    def kill_etcd(self) -> None:
+        """All of them; nothing starts them again."""
+        for member in self.members:
+            member.kill_etcd()
+
+    def start_etcd(self) -> None:
+        for member in self.members:
+            member.start_etcd()
 
     def is_whole(self) -> bool:
         state = self.state()

@@ -33,6 +33,8 @@ FAILOVERS = max(1, KILLS // 12)
 PAUSE_S = 0.1  # of each client of the crowd
 #: A primary whose Patroni died serves no one after this: 4 s, and what is remembered for 0.8 s.
 CUT_OFF_S = 4.8
+#: Longer than a primary that cannot renew its key would stay one without failsafe_mode.
+WITHOUT_ETCD_S = 60 if KILLS >= 50 else 15
 #: After the longest time that a fault may take.
 _SLACK_S = 60.0
 
@@ -210,3 +212,9 @@ async def test_etcd_fails(rig: Rig) -> None:
             await rig.fault("etcd's leader killed", leader.kill_etcd, lambda: True, 1)
         finally:
             leader.start_etcd()
+    end = time.monotonic() + WITHOUT_ETCD_S
+    try:
+        await rig.fault("all etcd killed", rig.cluster.kill_etcd, lambda: time.monotonic() > end, 1)
+    finally:
+        rig.cluster.start_etcd()
+    await rig.whole()
