@@ -50,6 +50,10 @@ def _failures(why: str, other: str) -> Case:
     return Case({mine: "0+1x90"}, {mine: "7+0x90", others: "0+1x90"})
 
 
+def _clock(ahead: str) -> dict[str, str]:
+    return {'manifest_clock_skew_seconds{job="j",instance="i"}': ahead}
+
+
 def _replays(what: str, values: str) -> dict[str, str]:
     return {f'manifest_replays_total{{what="{what}"}}': values}
 
@@ -87,6 +91,7 @@ CASES: dict[str, Case] = {
     ),
     "ManifestAuthSlow": Case(_me("0+50x90"), _me("0+60x90")),
     "ManifestAuthReleasesDiffer": Case(_builds("1", "2"), _builds("1", "1"), 61),
+    "ManifestAuthClockSkew": Case(_clock("-31+0x90"), _clock("29+0x90"), labels={"job": "j", "instance": "i"}),
     "ManifestAuthStoreUnavailable": _failures("unavailable", "busy"),
     "ManifestAuthStoreBusy": _failures("busy", "unavailable"),
     "ManifestAuthStoreSlow": Case(_units("0+50x90"), _units("0+60x90"), labels={"unit": "read"}),

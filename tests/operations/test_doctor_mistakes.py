@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from manifest_auth.operations.doctor import clock, examine
@@ -246,6 +247,25 @@ async def test_a_clock_that_is_not_that_of_postgresql(
         found = [text for text in await findings(tmp_path, "bad", **given) if text.startswith("clock: ")]
         assert len(found) == bool(said)
         assert all(said in text for text in found)
+
+
+async def test_the_clock_of_another_node(tmp_path: Path, postgres: Databases) -> None:
+    given = {"MANIFEST_DATABASE_URL": postgres.fresh_database(), "MANIFEST_SECRET_KEY": SECRET_KEY}
+    done(tmp_path, "client", "create", "initech", **given)
+    raw = await asyncpg.connect(given["MANIFEST_DATABASE_URL"])
+    now = Clock().now_ms()
+    for host, seen_at, skew_ms in (
+        ("right", now, 9000),
+        ("wrong", now, -7_200_000),
+        ("gone", now - 300_000, 7_200_000),
+    ):
+        await raw.execute(
+            "INSERT INTO nodes (id, started_at, seen_at, host, pid, version, schema, state, skew_ms) "
+            "VALUES ($1, 0, $2, $1, 77, '', '', '', $3)", host, seen_at, skew_ms
+        )  # fmt: skip
+    await raw.close()
+    [found] = [text for text in await findings(tmp_path, "bad", **given) if text.startswith("clock: ")]
+    assert found == "clock: that of wrong (process 77) is 7200 s behind PostgreSQL's; set it, better by NTP"
 
 
 def test_mail_and_postgresql_that_are_not_there(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.processes.node_client import AUTH, Node, seconds_until
-from tests.processes.ways import NAMES, WAYS, Way
+from tests.processes.ways import PARAMETERS, WAYS, Way
 from tests.support.postgres import Postgres
 
 BEAT = "application_name = 'manifest-auth-beat'"
@@ -25,7 +25,7 @@ def own_postgres() -> Iterator[Postgres]:
     server.stop()
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=PARAMETERS)
 def way(request: pytest.FixtureRequest, own_postgres: Postgres) -> Iterator[Way]:
     with WAYS[request.param](own_postgres.fresh_database()) as found:
         yield found

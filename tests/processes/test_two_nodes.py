@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.processes.node_client import AUTH, Node, seconds_until
-from tests.processes.ways import NAMES, WAYS, Way, same
+from tests.processes.test_key_retired_at_once import admins, retire
+from tests.processes.ways import PARAMETERS, WAYS, Way, same
 from tests.support.stores import fresh_store
 
 Nodes = tuple[Node, Node]
@@ -16,7 +17,7 @@ VIEWER = "viewer@acme.example"
 GLOBEX = "admin@globex.example"
 
 
-@pytest.fixture(scope="module", params=["sqlite", *NAMES])
+@pytest.fixture(scope="module", params=["sqlite", *PARAMETERS])
 def way(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
     if request.param == "sqlite":
         yield same(fresh_store(tmp_path_factory.mktemp("store") / "test.db"))
@@ -123,6 +124,16 @@ def test_a_change_of_roles(nodes: Nodes, warm: Callable[[str], dict[str, Any]], 
             return sorted(data["roles"]) == sorted(expected)
 
         felt_in_time(nodes, changed, database_url)
+
+
+def test_a_signing_key_that_is_retired_at_once(
+    nodes: Nodes, warm: Callable[[str], dict[str, Any]], database_url: str
+) -> None:
+    first, second = nodes
+    signed_in = warm("author@acme.example")
+    retire(first, admins(first), "access")
+    felt_in_time(nodes, lambda: refused(second, signed_in["token"]), database_url)
+    warm("author@acme.example")
 
 
 def test_a_node_on_postgresql_answers_from_memory_while_it_hears(nodes: Nodes, warm: Any, database_url: str) -> None:

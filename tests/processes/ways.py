@@ -51,5 +51,5 @@ WAYS: dict[str, Callable[[str], AbstractContextManager[Way]]] = {
     "pgbouncer": _pooled,
     "pgbouncer-and-direct": partial(_pooled, is_direct_too=True),
 }
-#: As parameters of a fixture: those through a pooler are for ./dev endurance.
-NAMES = [pytest.param(name, marks=[pytest.mark.endurance] if "pgbouncer" in name else []) for name in WAYS]
+#: As parameters of a fixture: `./dev test` takes the direct one.
+PARAMETERS = [pytest.param(name, marks=() if name == "direct" else pytest.mark.endurance) for name in WAYS]

@@ -80,7 +80,7 @@ def test_a_long_line_stays_in_one_piece_and_in_its_place(pipe: Pipe) -> None:
 
 
 def test_no_line_gets_into_another(pipe: Pipe) -> None:
-    """While a reader makes room for the thread, others write."""
+    """While a reader drains the pipe for the thread, others write."""
     lines, got = lines_of(pipe), list[bytes]()
     reader = threading.Thread(target=lambda: got.extend(read_until(pipe[0], b"end")))
     reader.start()

@@ -16,6 +16,7 @@ from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import RESET, Announcement, Store, SystemUnit, postgres_beat
 from manifest_auth.store.belief import MOST
 from manifest_auth.store.postgres import MOST_ANNOUNCED, PostgresStore
+from tests.support.application import running
 from tests.support.postgres import Databases, Postgres, database_of
 from tests.support.stores import serving, until
 
@@ -139,17 +140,29 @@ async def test_more_than_one_beat_reads_drops_everything(url: str, raw: Any) -> 
         await until(lambda: heard["later"] > 0)
 
 
+async def test_a_beat_costs_the_same_however_many_announcements_there_are(url: str, raw: Any) -> None:
+    await raw.execute(
+        "INSERT INTO announcements (xid, client, at, kind, key) "
+        "SELECT n, 0, 0, 'session', 'of_some_length_' || n FROM generate_series(1, 50000) n"
+    )
+    await raw.execute("ANALYZE announcements")
+    await raw.execute(f"SET plan_cache_mode = force_generic_plan; PREPARE beat AS {postgres_beat._BEAT}")
+    plan = "\n".join(row[0] for row in await raw.fetch("EXPLAIN EXECUTE beat(1, '', 0, '')"))
+    assert "Index Scan using ix_announcements_xid" in plan
+
+
 async def test_a_process_is_in_the_table_while_it_runs(url: str, raw: Any) -> None:
     async with serving(url) as one:
         async with serving(url):
-            await asyncio.sleep(0.05)
-            assert await raw.fetchval("SELECT count(*) FROM nodes") == 2
+            while await raw.fetchval("SELECT count(*) FROM nodes") != 2:
+                await asyncio.sleep(0.02)
         [row] = await raw.fetch("SELECT * FROM nodes")
         assert row["state"] == "serving"
         assert abs(row["skew_ms"]) < 5000
-        heard, seen_at = hears(one), row["seen_at"]
+        heard, seen_at, one.state = hears(one), row["seen_at"], "draining"
         while (row := (await raw.fetch("SELECT * FROM nodes"))[0])["seen_at"] == seen_at:
             await asyncio.sleep(0.05)
+        assert row["state"] == "draining"
         # A row that was swept is there again, and everything is dropped.
         await raw.execute("DELETE FROM nodes")
         await until(lambda: heard["all"] > 0)
@@ -166,6 +179,8 @@ async def test_old_rows_are_swept_by_the_clock_of_the_store(
         for minutes in (0, 19, 21):
             await raw.execute(postgres_beat.ANNOUNCE, [0], ["session"], [str(minutes)])
             await raw.execute("UPDATE announcements SET at = $1 WHERE key = $2", now - minutes * 60_000, str(minutes))
+        while not await raw.fetch("SELECT 1 FROM nodes"):
+            await asyncio.sleep(0.02)
         for minutes in (9, 11):
             await raw.execute(
                 "INSERT INTO nodes (id, started_at, seen_at, host, pid, version, schema, state, skew_ms) "
@@ -190,7 +205,7 @@ async def test_a_clock_that_is_wrong_is_told_once(url: str, raw: Any, monkeypatc
     async with serving(url, log=Log()):
         right = Clock().now_ms()
         monkeypatch.setattr(Clock, "now_ms", lambda _self: right + 7_200_000)
-        while abs(await raw.fetchval("SELECT skew_ms FROM nodes")) < 7_000_000:
+        while abs(await raw.fetchval("SELECT skew_ms FROM nodes") or 0) < 7_000_000:
             await asyncio.sleep(0.05)
         await asyncio.sleep(2 * postgres_beat.EVERY_S)
     assert [each["event"] for each in told] == ["clock_skew"]
@@ -225,3 +240,39 @@ async def test_a_server_that_is_gone(postgres: Databases) -> None:
         postgres.drop(database_of(url))
         await until(lambda: one.is_gone)
         assert one.version() is None
+
+
+async def test_a_beat_that_ends_with_a_bug_is_told_and_comes_again(url: str, raw: Any) -> None:
+    """What it should have dropped is not believed meanwhile, and is dropped then."""
+    told: list[str] = []
+
+    class Log:
+        def exception(self, event: str) -> None:
+            told.append(event)
+
+    async with serving(url, log=Log()) as one:
+        heard, is_broken = hears(one), True
+
+        def fail(announcement: Announcement) -> None:
+            if is_broken and announcement.key == "odd":
+                raise ValueError
+
+        one.on_announcement(fail)
+        await raw.execute(postgres_beat.ANNOUNCE, [0], ["session"], ["odd"])
+        await until(lambda: bool(told))
+        assert one.version() is None
+        is_broken = False
+        await until(lambda: one.version() is not None)
+        assert heard["all"] == 1
+    assert set(told) == {"beat_failed"}
+
+
+async def test_a_sign_in_a_refresh_and_a_read_write_nothing_here(url: str, raw: Any) -> None:
+    async with running(url) as app:
+        before = await raw.fetchval("SELECT coalesce(max(id), 0) FROM announcements")
+        given = (await app.sign_in("author@acme.example")).data
+        given = (await app.post("/api/client/auth/refresh", {"refreshToken": given["refreshToken"]})).data
+        assert (await app.get("/api/client/auth/me", token=given["token"])).status == 200
+        assert await raw.fetchval("SELECT max(id) FROM announcements") in (None, before)
+        assert (await app.post("/api/client/auth/sign-out", token=given["token"])).status == 200
+        assert await raw.fetchval("SELECT count(*) FROM announcements WHERE id > $1", before) == 1

@@ -129,7 +129,7 @@ class PostgresStore(Store):
         gone, metrics = (*BROKEN, StoreUnavailable, asyncpg.PostgresError), BeatMetrics(self._metrics.registry)
         self._beats = Beats(
             self._belief, lambda: connect(direct_url, "manifest-auth-beat"), gone, self._connections, self._deliver,
-            metrics, log, wakes=wakes,
+            lambda: self.state, metrics, log, wakes=wakes,
         )  # fmt: skip
 
     async def close(self) -> None:

@@ -59,7 +59,8 @@ DELETE FROM announcements WHERE at < {_NOW} - 1200000
 
 class Beats:
     """``connect``: to the direct address; ``gone``: what it raises; ``server``: is told whether it is found or lost;
-    ``deliver``: drops what is announced from memory; ``wakes``: other processes are woken, and this one by them."""
+    ``deliver``: drops what is announced from memory; ``state``: what the process is doing; ``wakes``: other processes
+    are woken, and this one by them."""
 
     def __init__(
         self,
@@ -68,18 +69,17 @@ class Beats:
         gone: tuple[type[Exception], ...],
         server: Connections,
         deliver: Callable[[Sequence[Announcement]], None],
+        state: Callable[[], str],
         metrics: BeatMetrics,
         log: FilteringBoundLogger,
         *,
         wakes: bool,
     ) -> None:
         self._belief, self._connect, self._gone, self._deliver = belief, connect, gone, deliver
-        self._server = server
-        self._has_answered = False  # a beat on the connection that there is
+        self._server, self._state = server, state
+        self._unanswered = 0  # connections on which no beat was answered, since one was
         self._metrics, self._log, self._wakes, self._clock = metrics, log, wakes, Clock()
         self.node_id = Random().text(9)
-        #: What the process is doing, for `nodes`.
-        self.state = "serving"
         self.skew_ms = 0
         self._turn = asyncio.Event()
         self._is_woken = self._is_untold = False
@@ -91,6 +91,7 @@ class Beats:
         self._running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._running
+        self._lapsed()
 
     def tell(self) -> None:
         """Wakes the other processes, after a commit that announced something."""
@@ -101,7 +102,8 @@ class Beats:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            began, self._has_answered = loop.time(), False
+            began = loop.time()
+            self._unanswered += 1
             try:
                 raw = await self._connect()
                 try:
@@ -109,9 +111,11 @@ class Beats:
                 finally:
                     raw.terminate()
             except self._gone as error:
-                self._lapsed()
-                if means_gone(error, has_answered=self._has_answered):
+                if means_gone(error, self._unanswered):
                     self._server.lost()
+            except Exception:  # noqa: BLE001 - logged with its trace
+                self._log.exception("beat_failed")
+            self._lapsed()
             await asyncio.sleep(began + EVERY_S - loop.time())
 
     async def _beat_on(self, raw: Any) -> None:
@@ -138,13 +142,13 @@ class Beats:
 
     async def _beat(self, raw: Any) -> None:
         sent_at, sent_ms = boot_time(), self._clock.now_ms()
-        rows = await self._asked(raw, _BEAT, self._belief.since, self.state, self.skew_ms, self.node_id)
+        rows = await self._asked(raw, _BEAT, self._belief.since, self._state(), self.skew_ms, self.node_id)
         oldest, has_row, server_ms = rows[0][:3]
         announced = {row[3]: Announcement(row[4], row[5]) for row in rows if row[3] is not None}
         # No other code runs between what is dropped and the new end of the belief.
         why, news = self._belief.take(Beat(oldest, has_row > 0, announced), sent_at)
         self._deliver(news)
-        self._has_answered = True
+        self._unanswered = 0
         self._server.found()
         took = boot_time() - sent_at
         self._metrics.read(why, (announcement.kind for announcement in news))
@@ -156,7 +160,7 @@ class Beats:
         self._lapse = asyncio.get_running_loop().call_later(BELIEF_S - took, self._lapsed)
         if not has_row:
             named = (socket.gethostname(), os.getpid(), __version__, HEAD)
-            await self._asked(raw, _ENTER, self.node_id, *named, self.state)
+            await self._asked(raw, _ENTER, self.node_id, *named, self._state())
 
     async def _asked(self, raw: Any, statement: str, *values: Any) -> Any:
         """The rows of a statement. A connection that does not answer is ended, without a cancel request."""
@@ -167,6 +171,8 @@ class Beats:
             overdue.cancel()
 
     def _lapsed(self) -> None:
+        if self._lapse is not None:
+            self._lapse.cancel()
         self._belief.end()
         self._metrics.current(False)
 

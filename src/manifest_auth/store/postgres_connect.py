@@ -7,6 +7,8 @@ PgBouncer refuses start-up parameters other than ``application_name``; time limi
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 import asyncpg
@@ -45,14 +47,14 @@ class NoLogin(StoreUnavailable):
         self.is_gone = not isinstance(error, asyncpg.TooManyConnectionsError)
 
 
-def means_gone(error: Exception, *, has_answered: bool) -> bool:
+def means_gone(error: Exception, unanswered: int) -> bool:
     """Whether the server cannot be used, by what a beat or its login failed with; else its connection was cut, and the
-    next one may serve. ``has_answered``: beats before did not fail."""
+    next one may serve. ``unanswered``: so many connections, one after the other, had no answer at all."""
     if isinstance(error, NoLogin):
         return error.is_gone
     if any(isinstance(each, _AWAY) for each in (error, error.__cause__)):
         return True
-    return not has_answered and not isinstance(error.__cause__, asyncpg.AdminShutdownError)
+    return unanswered > 1 and not isinstance(error.__cause__, asyncpg.AdminShutdownError)
 
 
 class Raw(asyncpg.Connection):
@@ -101,17 +103,23 @@ async def limit_role(url: str) -> None:
     try:
         if not (wrong := await limits_out_of_bounds(raw)):
             return
-        async with raw.transaction():
-            await raw.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
-            for name in wrong:
-                await raw.execute(
-                    await raw.fetchval(
-                        "SELECT format('ALTER ROLE CURRENT_USER IN DATABASE %I SET %I = %L', current_database(), "
-                        "$1::text, $2::text)", name, LIMIT
-                    )
-                )  # fmt: skip
+        # Where the role may not, or the server is a standby, `doctor` tells.
+        with contextlib.suppress(asyncpg.PostgresError):
+            await _limit(raw, wrong)
     finally:
         raw.terminate()
+
+
+async def _limit(raw: Raw, wrong: Iterable[str]) -> None:
+    async with raw.transaction():
+        await raw.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+        for name in wrong:
+            await raw.execute(
+                await raw.fetchval(
+                    "SELECT format('ALTER ROLE CURRENT_USER IN DATABASE %I SET %I = %L', current_database(), $1::text, "
+                    "$2::text)", name, LIMIT
+                )
+            )  # fmt: skip
 
 
 async def limits_out_of_bounds(raw: Raw) -> dict[str, int]:

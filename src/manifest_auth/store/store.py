@@ -33,6 +33,8 @@ class Store(ABC):
     def __init__(self, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         self._metrics = metrics or Metrics()
         self.macs = macs
+        #: What this process is doing, as other nodes see it: ``serving``, ``draining``.
+        self.state = "serving"
         self._listeners: list[Callable[[Announcement], None]] = []
 
     @abstractmethod

@@ -1,17 +1,27 @@
-"""``doctor``: checks the clock against fixed dates, PostgreSQL's clock, and the audit trail."""
+"""``doctor``: checks the clock against fixed dates, PostgreSQL's clock, those of other nodes, and the audit trail."""
 
 from __future__ import annotations
 
+from sqlalchemy import bindparam, func, select
+
 from manifest_auth.audit import NEWEST_FIRST, EventFilter, page_across
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.store import Store
+from manifest_auth.store import Store, global_
 from manifest_auth.store.migrate import server_clock
+from manifest_auth.store.tables import nodes
 from manifest_auth.text.canonical import when
 
 _EARLIEST_MS = 1_767_225_600_000  # 2026-01-01: a clock before that is wrong
 _LATEST_MS = 2_398_377_600_000  # 2046-01-01: a clock after that is wrong too
 _APART_MS = 30_000  # more cannot be network delay or a busy machine
+_ALIVE_MS = 60_000
 _SET = "set it, better by NTP"
+_N = nodes.c
+_SKEWED = global_(
+    select(_N.host, _N.pid, _N.skew_ms)
+    .where(func.abs(_N.skew_ms) > _APART_MS, _N.seen_at > bindparam("since"))
+    .order_by(_N.host, _N.pid)
+)
 
 
 def plausible(now: int) -> tuple[str, str]:
@@ -27,12 +37,23 @@ async def compared(settings: Settings, store: Store, now: int) -> list[tuple[str
     """Level and text for the comparison with the store; none when all agree."""
     database_clock = await server_clock(settings.database)
     if database_clock is not None and abs(now - database_clock) > _APART_MS:
-        order = "behind" if now < database_clock else "ahead of"
+        skew = now - database_clock
+        return [("bad", f"clock: it is {abs(skew) // 1000} s {_order(skew)} PostgreSQL's; set both, better by NTP")]
+    since = 0 if database_clock is None else database_clock - _ALIVE_MS
+    if skewed := await store.read(lambda unit: unit.all(_SKEWED, since=since)):
         return [
-            ("bad", f"clock: it is {abs(now - database_clock) // 1000} s {order} PostgreSQL's; set both, better by NTP")
+            (
+                "bad",
+                f"clock: that of {host} (process {pid}) is {abs(skew) // 1000} s {_order(skew)} PostgreSQL's; {_SET}",
+            )
+            for host, pid, skew in skewed
         ]
     newest, _ = await page_across(store, EventFilter(order=NEWEST_FIRST), 1)
     if newest and newest[0].link.at > now + _APART_MS:
         at = when(newest[0].link.at)
         return [("bad", f"clock: it is behind {at}, when the newest event of the audit trail was recorded; {_SET}")]
     return []
+
+
+def _order(skew_ms: int) -> str:
+    return "behind" if skew_ms < 0 else "ahead of"

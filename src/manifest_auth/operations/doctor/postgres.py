@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
+from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import StoreUnavailable
 
@@ -32,7 +32,7 @@ async def pooler_findings(settings: Settings) -> Findings:
     try:
         other = await connect(settings.database)
         try:
-            name = f"doctor_{secrets.token_hex(8)}"
+            name = f"doctor_{Random().text(9)}"
             await (await raw.prepare("SELECT 1", name=name)).fetchval()
             for _ in range(_TRIES):  # others may use the pooler meanwhile
                 # Without parameters it is not prepared; the answer has the number of rows.

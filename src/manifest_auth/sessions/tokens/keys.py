@@ -75,8 +75,9 @@ class KeyRing:
         self._rows: list[KeyRow] = []
         self._signing: dict[Purpose, Key] = {}
         self._stale = False
+        self._announced = 0  # how many changes were
         self._version: object | None = None
-        self._reading: asyncio.Future[_Snapshot] | None = None
+        self._reading: asyncio.Future[None] | None = None
         #: Increases whenever the keys change.
         self.generation = 0
         #: The stamp of the keys in memory.
@@ -101,7 +102,8 @@ class KeyRing:
                 audit.record_installation(unit, origin, Event.KEYS_MADE, purposes=made)
             return _read(unit)
 
-        self._take(await self._store.write(work))
+        announced = self._announced
+        self._take(await self._store.write(work), announced)
 
     async def refresh(self) -> bool:
         """Reads the keys again. True when they changed."""
@@ -111,14 +113,18 @@ class KeyRing:
         if self._reading is not None:
             await asyncio.wait([self._reading])
         if self._reading is None:
-            self._reading = asyncio.ensure_future(self._store.read(_read))
+            self._reading = asyncio.ensure_future(self._read_again())
         reading = self._reading
         try:
-            self._take(await asyncio.shield(reading))
+            await asyncio.shield(reading)
         finally:
             if self._reading is reading:
                 self._reading = None
         return self.generation != before
+
+    async def _read_again(self) -> None:
+        announced = self._announced
+        self._take(await self._store.read(_read), announced)
 
     async def ensure_current(self) -> None:
         """Makes sure that the keys in memory are those of the store. Reads one value where the store cannot tell that
@@ -186,6 +192,7 @@ class KeyRing:
     def _on_announcement(self, announcement: Announcement) -> None:
         if announcement in (_CHANGED, RESET):
             self._stale = True
+            self._announced += 1
 
     def _algorithm(self, purpose: Purpose) -> str:
         if purpose is Purpose.SERVICE:
@@ -232,8 +239,9 @@ class KeyRing:
         )
         return key_id
 
-    def _take(self, snapshot: _Snapshot) -> None:
-        self._stale, self.stamp = False, snapshot.stamp
+    def _take(self, snapshot: _Snapshot, announced: int) -> None:
+        # What was read while a change was announced may be from before it.
+        self._stale, self.stamp = announced != self._announced, snapshot.stamp
         if snapshot.rows == self._rows:
             return
         self._rows = snapshot.rows
