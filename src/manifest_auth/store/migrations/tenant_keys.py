@@ -17,7 +17,7 @@ from manifest_auth.store.migrate import SchemaRefused
 Step = Callable[[str, int, int], None]
 
 
-class Table(NamedTuple):
+class Rekeyed(NamedTuple):
     """A table of tenants. Names of columns, separated by blanks; of several indexes, by commas."""
 
     name: str
@@ -31,43 +31,43 @@ class Table(NamedTuple):
 
 
 TABLES = (
-    Table("audit_events", "sequence", is_keyed=True),
-    Table("audit_heads", "", is_keyed=True),
-    Table("audit_anchors", "", is_keyed=True),
-    Table("users", "new", unique="email_key", old="tenant_id id"),
-    Table("known_origins", "user_id origin", "user_id:users", old="origin", new="tenant_id origin"),
-    Table("password_history", "new", "user_id:users", old="user_id", new="tenant_id user_id"),
-    Table("sessions", "id", "user_id:users", was_unique="cookie_hash", old="user_id, provider_id",
-          new="id, cookie_hash, tenant_id user_id, tenant_id provider_id"),
-    Table("invitations", "new", "user_id:users", was_unique="key", old="user_id",
-          new="key tenant_id, tenant_id user_id"),
-    Table("providers", "new", unique="name", old="issuer", new="issuer tenant_id"),
-    Table("provider_domains", "provider_id domain", "provider_id:providers", old="domain"),
-    Table("identities", "new", "provider_id:providers user_id:users", "provider_id subject", "provider_id subject",
-          "user_id", "tenant_id user_id"),
-    Table("seen_assertions", "key", is_keyed=True),
-    Table("sign_in_flows", "key", "provider_id:providers", was_unique="request_id", old="provider_id",
-          new="key, request_id, tenant_id provider_id"),
-    Table("sign_in_codes", "key", "provider_id:providers user_id:users", old="provider_id",
-          new="key, tenant_id provider_id"),
-    Table("refused_tokens", "key"),
-    Table("kept_tokens", "provider_id user_id", "provider_id:providers user_id:users", old="user_id",
-          new="tenant_id user_id"),
-    Table("passkeys", "id", "user_id:users", "credential_id", "credential_id", is_keyed=True),
-    Table("passkey_handles", "user_id", "user_id:users", was_unique="handle", is_keyed=True),
-    Table("templates", "new", "created_by:users", old="tenant_id id"),
-    Table("template_versions", "new", "created_by:users template_id:templates", "template_id number",
-          "template_id number"),
-    Table("template_steps", "version_id number", "version_id:template_versions"),
-    Table("template_events", "template_id number", "by:users template_id:templates"),
-    Table("files", "new", "uploaded_by:users", was_unique="key"),
-    Table("jobs", "new", "created_by:users template_id:templates version_id:template_versions", old="tenant_id id"),
-    Table("job_assignments", "job_id user_id", "assigned_by:users job_id:jobs user_id:users", old="user_id job_id",
-          new="tenant_id user_id job_id"),
-    Table("job_steps", "job_id number", "completed_by:users job_id:jobs"),
-    Table("job_events", "job_id number", "by:users job_id:jobs"),
-    Table("job_records", "job_id number", "file_id:files job_id:jobs recorded_by:users",
-          old="job_id step number, file_id", new="tenant_id job_id step number, tenant_id file_id"),
+    Rekeyed("audit_events", "sequence", is_keyed=True),
+    Rekeyed("audit_heads", "", is_keyed=True),
+    Rekeyed("audit_anchors", "", is_keyed=True),
+    Rekeyed("users", "new", unique="email_key", old="tenant_id id"),
+    Rekeyed("known_origins", "user_id origin", "user_id:users", old="origin", new="tenant_id origin"),
+    Rekeyed("password_history", "new", "user_id:users", old="user_id", new="tenant_id user_id"),
+    Rekeyed("sessions", "id", "user_id:users", was_unique="cookie_hash", old="user_id, provider_id",
+            new="id, cookie_hash, tenant_id user_id, tenant_id provider_id"),
+    Rekeyed("invitations", "new", "user_id:users", was_unique="key", old="user_id",
+            new="key tenant_id, tenant_id user_id"),
+    Rekeyed("providers", "new", unique="name", old="issuer", new="issuer tenant_id"),
+    Rekeyed("provider_domains", "provider_id domain", "provider_id:providers", old="domain"),
+    Rekeyed("identities", "new", "provider_id:providers user_id:users", unique="provider_id subject",
+            was_unique="provider_id subject", old="user_id", new="tenant_id user_id"),
+    Rekeyed("seen_assertions", "key", is_keyed=True),
+    Rekeyed("sign_in_flows", "key", "provider_id:providers", was_unique="request_id", old="provider_id",
+            new="key, request_id, tenant_id provider_id"),
+    Rekeyed("sign_in_codes", "key", "provider_id:providers user_id:users", old="provider_id",
+            new="key, tenant_id provider_id"),
+    Rekeyed("refused_tokens", "key"),
+    Rekeyed("kept_tokens", "provider_id user_id", "provider_id:providers user_id:users", old="user_id",
+            new="tenant_id user_id"),
+    Rekeyed("passkeys", "id", "user_id:users", unique="credential_id", was_unique="credential_id", is_keyed=True),
+    Rekeyed("passkey_handles", "user_id", "user_id:users", was_unique="handle", is_keyed=True),
+    Rekeyed("templates", "new", "created_by:users", old="tenant_id id"),
+    Rekeyed("template_versions", "new", "created_by:users template_id:templates", unique="template_id number",
+            was_unique="template_id number"),
+    Rekeyed("template_steps", "version_id number", "version_id:template_versions"),
+    Rekeyed("template_events", "template_id number", "by:users template_id:templates"),
+    Rekeyed("files", "new", "uploaded_by:users", was_unique="key"),
+    Rekeyed("jobs", "new", "created_by:users template_id:templates version_id:template_versions", old="tenant_id id"),
+    Rekeyed("job_assignments", "job_id user_id", "assigned_by:users job_id:jobs user_id:users", old="user_id job_id",
+            new="tenant_id user_id job_id"),
+    Rekeyed("job_steps", "job_id number", "completed_by:users job_id:jobs"),
+    Rekeyed("job_events", "job_id number", "by:users job_id:jobs"),
+    Rekeyed("job_records", "job_id number", "file_id:files job_id:jobs recorded_by:users",
+            old="job_id step number, file_id", new="tenant_id job_id step number, tenant_id file_id"),
 )  # fmt: skip
 #: Types of columns in a table of SQLite that is STRICT.
 _STRICT = {"BIGINT": "INTEGER", "DOUBLE": "REAL"}
@@ -88,7 +88,7 @@ def on_sqlite(store: Connection, step: Step) -> None:
         raise SchemaRefused(f"{_REFUSED}: row {broken[1]} of {broken[0]}, in {broken[2]}")
 
 
-def _rebuilt(store: Connection, table: Table) -> Iterator[str]:
+def _rebuilt(store: Connection, table: Rekeyed) -> Iterator[str]:
     name, made = table.name, f"new_{table.name}"
     columns = store.exec_driver_sql(f'PRAGMA table_info("{name}")').all()
     found = "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql <> '' AND tbl_name = ? ORDER BY rowid"
@@ -144,7 +144,7 @@ def on_postgres(store: Connection, step: Step) -> None:
             raise SchemaRefused(f"{_REFUSED}: {error.orig}".replace("\n", ": ")) from error
 
 
-def _change_keys(store: Connection, table: Table) -> None:
+def _change_keys(store: Connection, table: Rekeyed) -> None:
     name, changes = table.name, []
     if not table.is_keyed:
         _alter(store, table, f"DROP CONSTRAINT pk_{name}")
@@ -161,7 +161,7 @@ def _change_keys(store: Connection, table: Table) -> None:
         store.exec_driver_sql(statement)
 
 
-def _alter(store: Connection, table: Table, change: str) -> None:
+def _alter(store: Connection, table: Rekeyed, change: str) -> None:
     store.exec_driver_sql(f"ALTER TABLE {table.name} {change}")
 
 
@@ -188,7 +188,7 @@ def _index_name(name: str, columns: str) -> str:
     return f"ix_{name}_{columns.replace(' ', '_')}"
 
 
-def _new_indexes(table: Table) -> Iterator[str]:
+def _new_indexes(table: Rekeyed) -> Iterator[str]:
     for columns in _listed(table.new):
         quoted = ", ".join(f'"{column}"' for column in columns.split())
         yield f"CREATE INDEX {_index_name(table.name, columns)} ON {table.name} ({quoted})"

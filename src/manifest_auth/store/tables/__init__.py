@@ -5,7 +5,7 @@ table of tenants has a ``tenant_id`` and is marked in ``info``, and :mod:`.state
 not bound to one tenant. Ids are never reused.
 
 Every key of a tenant's table begins with ``tenant_id``, and foreign keys between such tables hold the tenant together
-with what they name (:func:`.columns.points`): no row can point at another tenant's row. What is unique over all tenants
+with what they name (:func:`.columns.row_of`): no row can point at another tenant's row. What is unique over all tenants
 stands in a table of the installation. Secrets looked up by their hash have an index without the tenant, not unique.
 """
 
