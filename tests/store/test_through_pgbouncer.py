@@ -37,7 +37,7 @@ def test_once_more(folders: tuple[str, ...], which: str) -> None:
         chosen,
         "-W",
         "ignore",
-        folder,
+        *folders,
     ]
     done = subprocess.run(
         ending_with_us(command, "KILL"), cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False
