@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.architecture.links import ROOT
-from tests.deploy.nginx import NAME, Proxy, kept_running
+from tests.deploy.nginx import NAME, Proxy, kept_running, with_nodes
 from tests.interop.providers import install
 from tests.support.processes import free_port
 
@@ -36,13 +36,12 @@ def tested(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def running(folder: Path, upstream: int) -> Iterator[Proxy]:
-    """In front of the server at this port, until the end."""
+def running(folder: Path, *upstreams: int) -> Iterator[Proxy]:
+    """In front of the servers at these ports, until the end."""
     made = Proxy("caddy", free_port(), free_port())
-    site = EXAMPLE.read_text("utf-8")
+    site = with_nodes(EXAMPLE.read_text("utf-8"), "to ", upstreams)
     assert site.count("\nauth.example.com {") == 1
-    assert site.count("reverse_proxy 127.0.0.1:8080") == 1
-    site = site.replace("auth.example.com", NAME).replace("127.0.0.1:8080", f"127.0.0.1:{upstream}")
+    site = site.replace("auth.example.com", NAME)
     (folder / "Caddyfile").write_text(_GLOBAL.format(plain=made.plain_port, tls=made.port, name=NAME) + site)
     command = [_program(), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
     with kept_running(made, command, _seen(folder), folder / "caddy.log"):

@@ -1,9 +1,10 @@
-"""Runs Debian's nginx with ``deploy/nginx.conf`` in front of a server, without root."""
+"""Runs Debian's nginx with ``deploy/nginx.conf`` in front of servers, without root."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -43,18 +44,28 @@ class Proxy:
     plain_port: int
 
 
-def configured(folder: Path, upstream: int) -> tuple[Proxy, list[str], dict[str, str]]:
+def with_nodes(example: str, second: str, upstreams: tuple[int, ...]) -> str:
+    """An example in front of one or two servers at these ports. ``second``: what begins its line of the second one,
+    which is a comment there."""
+    assert example.count(" 127.0.0.1:8080") == 1
+    assert example.count(f"# {second}127.0.0.1:8081") == 1
+    made = example.replace("127.0.0.1:8080", f"127.0.0.1:{upstreams[0]}")
+    if upstreams[1:]:
+        made = re.sub(f"# ({second}127.0.0.1:)8081(.*?)  +more nodes.*", rf"\g<1>{upstreams[1]}\g<2>", made)
+    return made
+
+
+def configured(folder: Path, *upstreams: int) -> tuple[Proxy, list[str], dict[str, str]]:
     """The example with ports, names of files and certificate of this machine; the command, and its environment."""
     root = install.debian("nginx", "nginx")
     key, certificate = certificates.make(folder, NAME)
     made = Proxy("nginx", free_port(), free_port())
-    site = (ROOT / "deploy" / "nginx.conf").read_text("utf-8")
+    site = with_nodes((ROOT / "deploy" / "nginx.conf").read_text("utf-8"), "server ", upstreams)
     for example, here in {
         "/etc/ssl/auth.example.com.pem": str(certificate),
         "/etc/ssl/auth.example.com.key": str(key),
         "listen 443 ssl": f"listen 127.0.0.1:{made.port} ssl",
         "listen 80": f"listen 127.0.0.1:{made.plain_port}",
-        "127.0.0.1:8080": f"127.0.0.1:{upstream}",
         "/var/log/nginx/manifest-auth.log": f"{folder}/access.log",
     }.items():
         assert site.count(example) == 1, example
@@ -73,9 +84,9 @@ def tested(folder: Path) -> str:
 
 
 @contextlib.contextmanager
-def running(folder: Path, upstream: int) -> Iterator[Proxy]:
-    """In front of the server at this port, until the end."""
-    made, command, seen = configured(folder, upstream)
+def running(folder: Path, *upstreams: int) -> Iterator[Proxy]:
+    """In front of the servers at these ports, until the end."""
+    made, command, seen = configured(folder, *upstreams)
     with kept_running(made, command, seen, folder / "error.log"):
         yield made
 

@@ -14,6 +14,7 @@ import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
 from manifest_auth.cli.main import parser
+from manifest_auth.errors import Overloaded
 from manifest_auth.runtime.metrics import Call, CallResult, Metrics
 from manifest_auth.runtime.settings import Settings
 from tests.architecture.links import ROOT
@@ -135,8 +136,9 @@ def test_systemd_takes_the_unit_and_finds_it_hardened(tmp_path: Path) -> None:
     assert program in text
     unit = tmp_path / "manifest-auth.service"
     unit.write_text(text.replace(program, "/bin/true"))
+    port = Path(shutil.copy(DEPLOY / "manifest-auth.socket", tmp_path))
     analyze, seen = _analyze()
-    done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, env=seen or None)
+    done = subprocess.run([analyze, "verify", str(unit), str(port)], capture_output=True, text=True, env=seen or None)
     assert (done.returncode, done.stderr) == (0, "")
     graded = subprocess.run(
         [analyze, "security", "--offline=true", str(unit)], capture_output=True, text=True, env=seen or None
@@ -176,10 +178,24 @@ def test_every_setting_in_the_examples_is_one() -> None:
 
 
 def test_the_proxies_pass_on_no_more_than_they_should() -> None:
-    """Both examples say the same of what is not published, and of how large a body may be."""
-    nginx, caddy = ((DEPLOY / name).read_text("utf-8") for name in ("nginx.conf", "Caddyfile"))
+    """The examples say the same of what is not published, and of how large a body may be."""
+    nginx, caddy, haproxy = ((DEPLOY / name).read_text("utf-8") for name in ("nginx.conf", "Caddyfile", "haproxy.cfg"))
     assert "location = /metrics" in nginx
     assert "respond /metrics 404" in caddy
+    assert "return status 404 if { path /metrics }" in haproxy
     limit = Settings().file_limit
-    for megabytes in (*re.findall(r"client_max_body_size (\d+)m;", nginx), *re.findall(r"max_size (\d+)MiB", caddy)):
-        assert limit < int(megabytes) * 2**20 <= 2 * limit
+    [nginx_megabytes] = re.findall(r"client_max_body_size (\d+)m;", nginx)
+    [caddy_megabytes] = re.findall(r"max_size (\d+)MiB", caddy)
+    [haproxy_bytes] = re.findall(r"req.body_size gt (\d+) ", haproxy)
+    assert int(nginx_megabytes) == int(caddy_megabytes) == int(haproxy_bytes) / 2**20
+    assert limit < int(haproxy_bytes) <= 2 * limit
+
+
+def test_the_proxies_speak_of_an_outage_as_the_server_does() -> None:
+    """In the envelope, with the code and the sentence of the refusal."""
+    for name in ("nginx.conf", "Caddyfile", "haproxy.cfg"):
+        told = re.findall(r"\{\"success.*?\}\}", (DEPLOY / name).read_text("utf-8"))
+        assert told, name
+        for one in told:
+            error = json.loads(one)["error"]
+            assert (error["code"], error["message"]) == (Overloaded.code, Overloaded.sentence)

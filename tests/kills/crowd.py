@@ -27,13 +27,15 @@ class Cut(Exception):
 @dataclass
 class Crowd:
     """``bases``: the nodes; each request goes to one of them by chance. ``allowed``: refusals that say only that the
-    store is away. ``on_success`` is called in the very moment in which an answer is in."""
+    store is away. ``on_success`` is called in the very moment in which an answer is in. ``pause``: seconds after each
+    success, where the machine has other things to do as well."""
 
     bases: list[str]
     ledger: Ledger
     chance: random.Random
     allowed: frozenset[str] = frozenset()
     on_success: Callable[[], None] | None = None
+    pause: float = 0.0
     goes_on: bool = True
     successes: int = 0
     cut: Counter[str] = field(default_factory=Counter)
@@ -87,6 +89,7 @@ class Crowd:
             self.successes += 1
             if event:
                 self.ledger.event(request, event)
+            await asyncio.sleep(self.pause)
             return found["data"]
         if answer.status_code == 401 and options.get("may_refuse"):
             return None

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from tests.architecture.links import ROOT
 from tests.interop.providers import install
@@ -25,10 +25,11 @@ class PgBouncer:
     """A running one, in front of the server at this address. ``changed``: lines of the example that are others here."""
 
     def __init__(self, server: str, **changed: str) -> None:
+        where = urlsplit(server)
+        self._user, self._password = where.username or "postgres", where.password or "a password"
         self._folder = tempfile.TemporaryDirectory(prefix="manifest-auth-pgbouncer-", ignore_cleanup_errors=True)
         folder, self.port = Path(self._folder.name), free_port()
         folder.chmod(0o777)
-        where = urlsplit(server)
         host = where.hostname or parse_qs(where.query)["host"][0]
         text = EXAMPLE.read_text("utf-8")
         for example, here in {
@@ -42,12 +43,13 @@ class PgBouncer:
             text = text.replace(example, here)
         self._settings, self._users = folder / "pgbouncer.ini", folder / "users"
         self._settings.write_text(text + "".join(f"{name} = {value}\n" for name, value in changed.items()))
-        self._users.write_text('"postgres" "a password"\n')
+        self._users.write_text(f'"{self._user}" "{self._password}"\n')
         self.start()
 
     def address(self, database: str) -> str:
         """Of a database of the server, through this."""
-        return f"postgresql://postgres:a%20password@/{database}?host=127.0.0.1&port={self.port}"
+        login = f"{self._user}:{quote(self._password)}"
+        return f"postgresql://{login}@/{database}?host=127.0.0.1&port={self.port}"
 
     def start(self) -> None:
         root = install.debian("pgbouncer", "pgbouncer")

@@ -113,7 +113,8 @@ async def _run(ctx: RequestContext, head: Head, request: _Request, *, by_get: bo
         is_awaitable=_is_awaitable,  # only coroutines and futures of loaders: the general check costs twice as much
     )
     if inspect.isawaitable(result) and (result := await _before_deadline(result)) is None:
-        return _answer(200, {"data": None, "errors": [_wire(_too_slow(), ctx)]}, kind)
+        too_slow = GraphQLError("", original_error=Overloaded(retry_after=1))
+        return _answer(200, {"data": None, "errors": [_wire(too_slow, ctx)]}, kind)
     if not isinstance(result, ExecutionResult):
         return _request_error([result], kind, ctx)
     if result.data is None and result.errors and all(not e.path for e in result.errors):
@@ -147,10 +148,6 @@ def _field(error: GraphQLError) -> str:
     """The field's name in the schema, not its alias: callers could invent any number of aliases."""
     node = error.nodes[0] if error.nodes else None
     return str(node.name.value) if isinstance(node, FieldNode) else ""
-
-
-def _too_slow() -> GraphQLError:
-    return GraphQLError("The query took too long", extensions={"code": "TIMEOUT"})
 
 
 def _request_error(errors: list[GraphQLError], kind: Header, ctx: RequestContext) -> Answer[None]:

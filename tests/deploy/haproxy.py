@@ -1,0 +1,54 @@
+"""Runs Debian's HAProxy with ``deploy/haproxy.cfg`` in front of servers, without root."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.architecture.links import ROOT
+from tests.deploy.nginx import NAME, Proxy, kept_running, with_nodes
+from tests.interop.providers import certificates, install
+from tests.support.processes import free_port
+
+
+def program() -> tuple[str, dict[str, str]]:
+    """The program, and its environment."""
+    root = install.debian("haproxy", "haproxy")
+    return str(root / "usr/sbin/haproxy"), {**os.environ, "LD_LIBRARY_PATH": install.libraries(root)}
+
+
+def configured(folder: Path, *upstreams: int) -> tuple[Proxy, list[str], dict[str, str]]:
+    """The example with ports, names of files and certificate of this machine; the command, and its environment."""
+    key, certificate = certificates.make(folder, NAME)
+    (folder / "both.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
+    made = Proxy("haproxy", free_port(), free_port())
+    site = with_nodes((ROOT / "deploy" / "haproxy.cfg").read_text("utf-8"), "server node2 ", upstreams)
+    for example, here in {
+        "/etc/haproxy/auth.example.com.pem": str(folder / "both.pem"),
+        "bind :443 ssl": f"bind 127.0.0.1:{made.port} ssl",
+        "bind :80": f"bind 127.0.0.1:{made.plain_port}",
+        "log /dev/log local0": "log stdout format raw local0",
+    }.items():
+        assert site.count(example) == 1, example
+        site = site.replace(example, here)
+    (folder / "haproxy.cfg").write_text(site)
+    haproxy, seen = program()
+    return made, [haproxy, "-db", "-f", str(folder / "haproxy.cfg")], seen
+
+
+def tested(folder: Path) -> str:
+    """What ``haproxy -c`` says of the example."""
+    _, command, seen = configured(folder, 8080)
+    done = subprocess.run([*command, "-c", "-V"], env=seen, capture_output=True, text=True, timeout=30)
+    return done.stdout + done.stderr
+
+
+@contextlib.contextmanager
+def running(folder: Path, *upstreams: int) -> Iterator[Proxy]:
+    """In front of the servers at these ports, until the end."""
+    made, command, seen = configured(folder, *upstreams)
+    with kept_running(made, command, seen, folder / "access.log"):
+        yield made

