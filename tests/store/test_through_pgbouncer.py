@@ -1,4 +1,4 @@
-"""All tests of the store, and of the contract on PostgreSQL, once more through PgBouncer in transaction mode."""
+"""The tests of the store, and of sign-in, refresh and sign-out, once more through PgBouncer in transaction mode."""
 
 from __future__ import annotations
 
@@ -15,8 +15,15 @@ OTHERWISE = ("retired_meanwhile", "hears_another_one", "through_pgbouncer")
 
 
 @pytest.mark.endurance
-@pytest.mark.parametrize(("folder", "which"), [("tests/store", "not sqlite"), ("tests/http", "postgresql")])
-def test_once_more(folder: str, which: str) -> None:
+@pytest.mark.parametrize(
+    ("folders", "which"),
+    [
+        (("tests/store",), "not sqlite"),
+        (("tests/http/sign_in", "tests/http/refresh", "tests/http/sign_out"), "postgresql"),
+    ],
+    ids=["store", "http"],
+)
+def test_once_more(folders: tuple[str, ...], which: str) -> None:
     chosen = " and ".join([which, *(f"not {name}" for name in OTHERWISE)])
     command = [
         sys.executable,
@@ -30,7 +37,7 @@ def test_once_more(folder: str, which: str) -> None:
         chosen,
         "-W",
         "ignore",
-        folder,
+        *folders,
     ]
     done = subprocess.run(
         ending_with_us(command, "KILL"), cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False
