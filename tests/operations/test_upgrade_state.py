@@ -20,6 +20,7 @@ from tests.support.postgres import Databases
 from tests.support.processes import free_port
 from tests.support.secret_keys import SECRET_KEY
 
+LATER_MS = 600_000  # a process that goes on beating while the commands run
 NEVER = {"MANIFEST_DATABASE_UPGRADE": "never"}
 
 
@@ -86,10 +87,10 @@ async def test_living_processes_of_another_release_are_told(postgres: Databases,
                "schema": schema, "state": "serving", "skew_ms": 0}  # fmt: skip
         await old_stores.within(url, lambda connection: connection.execute(insert(nodes), row))
 
-    await beats("ours", __version__, migrate.HEAD, 0)
+    await beats("ours", __version__, migrate.HEAD, -LATER_MS)
     await beats("killed", "0.0.1", "0008", 2 * SILENT_MS)
     check_status(tmp_path, given, 0, (migrate.HEAD, migrate.HEAD, "current"), "ok", f"schema: {migrate.HEAD}, current")
-    await beats("older", "0.0.9", "0009", 0)
+    await beats("older", "0.0.9", "0009", -LATER_MS)
     says = f"schema: {migrate.HEAD}, this release knows {migrate.HEAD}: rolling; 1 of 0.0.9 (schema 0009) run"
     check_status(tmp_path, given, 0, (migrate.HEAD, migrate.HEAD, "rolling"), "note", says)
     assert "processes    1 of 0.0.9 (schema 0009)\n" in done(tmp_path, "db", "status", **given)

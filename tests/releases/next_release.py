@@ -21,7 +21,7 @@ READABLE_BY = "0010"
 
 
 def upgrade() -> None:
-    op.add_column("users", sa.Column("next_seen_at", sa.BigInteger(), nullable=True))
+    op.add_column("users", sa.Column("next_seen_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite")))
     op.add_column("sessions", sa.Column("next_kind", sa.Text(), nullable=False, server_default="old"))
     op.create_table("next_notes", sa.Column("id", sa.Integer(), primary_key=True), sqlite_strict=True)
 '''
@@ -30,8 +30,8 @@ _EDITS = (
     ("__init__.py", f'__version__ = "{manifest_auth.__version__}"', f'__version__ = "{VERSION}"'),
     (
         "store/tables/accounts.py",
-        '    at("last_sign_in_at", nullable=True),\n',
-        '    at("last_sign_in_at", nullable=True),\n    at("next_seen_at", nullable=True),\n',
+        'time("last_sign_in_at", nullable=True),\n',
+        'time("last_sign_in_at", nullable=True),\n    time("next_seen_at", nullable=True),\n',
     ),
     (
         "accounts/users/users.py",
