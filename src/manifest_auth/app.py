@@ -31,6 +31,7 @@ from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import open_storage
 from manifest_auth.runtime.hashing import Hasher
+from manifest_auth.runtime.leaving import drain_first
 from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics, listen
 from manifest_auth.runtime.outgoing import Outgoing
@@ -44,6 +45,7 @@ from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import HEAD, upgrade
+from manifest_auth.store.upgrade_steps import Progress
 from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
 from manifest_auth.throttle import AnonymousLimits, Throttle, WrongSecrets
@@ -122,12 +124,17 @@ def _clouds(settings: Settings) -> Clouds:
 
 
 @contextlib.asynccontextmanager
-async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[Services]:
-    """The services with the schema up to date, connected and started; closed again at the end.
+async def opened(
+    services: Services, *, hashing: bool = True, progress: Progress = lambda *_: None
+) -> AsyncIterator[Services]:
+    """The services with the schema up to date, connected and started; closed again at the end. ``progress``: of an
+    upgrade of the schema.
 
     Raises StoreUnavailable, SchemaRefused, CannotOpen (a wrong secret key).
     """
-    await upgrade(services.settings.database, lambda: services.sealer.keys)
+    settings = services.settings
+    may_change = settings.database_upgrade == "start"
+    await upgrade(settings.database_direct, lambda: services.sealer.keys, progress, may_change=may_change)
     await services.store.open()
     starting = asyncio.create_task(services.hasher.start()) if hashing else None
     try:
@@ -172,9 +179,15 @@ class Application:
                 self.services.log.error("start_failed", error=f"{type(error).__name__}: {error}")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
+            if seconds := self.services.settings.shutdown_drain:
+                drain_first(seconds, self._drain)
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+    def _drain(self) -> None:
+        self.services.draining = True
+        self.services.store.state = "draining"
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

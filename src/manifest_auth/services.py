@@ -83,6 +83,7 @@ class Services:
     origin_index: OriginIndex
     refusals: Refusals
     started_at: int  # start of this process, milliseconds
+    draining: bool = False  # the process was told to end, and still serves
     jobs_failed_at: int = 0  # when background jobs of this process failed last, 0 once they are clean again
 
 

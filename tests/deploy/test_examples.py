@@ -136,8 +136,9 @@ def test_systemd_takes_the_unit_and_finds_it_hardened(tmp_path: Path) -> None:
     assert program in text
     unit = tmp_path / "manifest-auth.service"
     unit.write_text(text.replace(program, "/bin/true"))
+    port = Path(shutil.copy(DEPLOY / "manifest-auth.socket", tmp_path))
     analyze, seen = _analyze()
-    done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, env=seen or None)
+    done = subprocess.run([analyze, "verify", str(unit), str(port)], capture_output=True, text=True, env=seen or None)
     assert (done.returncode, done.stderr) == (0, "")
     graded = subprocess.run(
         [analyze, "security", "--offline=true", str(unit)], capture_output=True, text=True, env=seen or None

@@ -48,6 +48,11 @@ def _in_manifest(name: str, value: Any) -> Callable[[dict[str, bytes]], None]:
     return alter
 
 
+def _of_a_newer_release(members: dict[str, bytes]) -> None:
+    for name in ("schema", "readable_by"):
+        _in_manifest(name, "9999")(members)
+
+
 def _forged(members: dict[str, bytes]) -> None:
     """Rows were taken out and the hash in the manifest made to fit: the counts tell."""
     path = Path("forged.db")
@@ -73,7 +78,9 @@ SPOILT: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "no store": (lambda m: m.pop("manifest-auth.db"), "no manifest"),
     "out of the folder": (lambda m: m.update({"../evil": b"x"}), "does not belong into one"),
     "an absolute path": (lambda m: m.update({"/tmp/evil": b"x"}), "does not belong into one"),
-    "a newer schema": (_in_manifest("schema", "9999"), "upgrade the program"),
+    "a newer schema": (_of_a_newer_release, "upgrade the program"),
+    "a newer schema that this release may use": (_in_manifest("schema", "9999"), "not those of the manifest"),
+    "other programs that may use it": (_in_manifest("readable_by", "0005"), "not those of the manifest"),
     "an older schema": (_in_manifest("schema", "0004"), "older than 0005"),
     "another schema": (_in_manifest("schema", "0005"), "not those of the manifest"),
     "another format": (_in_manifest("format", 2), "upgrade the program"),

@@ -14,7 +14,9 @@ from tests.store import old_stores
 from tests.support import run_folder
 from tests.support.accounts import Keys, keys_of, settle
 from tests.support.application import running
+from tests.support.machines import machine
 from tests.support.people import oidc_provider
+from tests.support.single_sign_on import Browser, query_of
 from tests.support.system_admins import enrolled, signed_in_admin
 
 USERS = "/api/admin/clients/acme/users"
@@ -35,12 +37,16 @@ async def _fill(path: Path) -> dict[str, Any]:
         reset = (await app.post(path_of_reset, token=await app.admin_token())).data
         async with oidc_provider(app, "globex") as company:
             ada = await company.sign_in("ada", "ada@globex.example")
+            _, returned = await company.attempt("ada", "ada@globex.example", query={"response": "code"})
+            await Browser(app).start("oidc", provider=company.name, client=company.client)
+        caller = await machine(app, "acme")
         root = await signed_in_admin(app)
         phone = await enrolled(root)
         return {
             "author": {**kept._asdict(), "child": child, "device": author.cookie("device")},
             "viewer": viewer._asdict(),
-            "ada": {"cookie": ada.cookies["session"]},
+            "ada": {"cookie": ada.cookies["session"], "code": query_of(returned)["code"]},
+            "machine": {"key": caller.key.text},
             "operator": {"link": reset["link"]},
             "root": {"token": root.token, "secret": phone.secret, "recoveryCodes": list(phone.recovery_codes)},
             "now": app.clock.now_ms(),

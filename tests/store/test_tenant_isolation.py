@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, bindparam, delete, func, insert, select, update
 
-from manifest_auth.store import Store, SystemUnit, cross_tenant, tenant_scoped
+from manifest_auth.sessions.external_tokens import refuse_external_token
+from manifest_auth.store import Store, SystemUnit, tenant_scoped
 from manifest_auth.store.statements import TENANT
-from manifest_auth.store.tables import TENANT_OWNED, metadata, sessions, users
+from manifest_auth.store.tables import TENANT_OWNED, metadata, refused_tokens, sessions, users
 from tests.store.conftest import Pair
 from tests.store.rows import add, changeable, everything, needed, others_for, value_for
 
@@ -30,7 +31,12 @@ async def rows_of(store: Store, table: Table, tenant_id: int) -> list[Any]:
 
 
 def test_every_table_with_a_tenant_id_is_owned() -> None:
-    of_the_installation = {"domain_owners", "directory_owners", "provider_names"}  # who of all clients has something
+    of_the_installation = {
+        "domain_owners",
+        "directory_owners",
+        "passkey_owners",
+        "provider_names",
+    }  # who of all clients has something
     with_a_tenant = {t.name for t in metadata.tables.values() if "tenant_id" in t.c}
     assert {t.name for t in TABLES} == with_a_tenant - of_the_installation
     assert len(TABLES) >= 6
@@ -101,10 +107,6 @@ async def test_a_new_row_gets_the_units_tenant_whatever_is_passed_in(store: Stor
     assert len(await rows_of(store, table, mine)) == 1
 
 
-async def _user_of(store: Store, tenant_id: int) -> int:
-    return await store.write(lambda unit: add(unit, users, tenant_id))
-
-
 async def test_a_caller_cannot_name_the_tenant_of_a_statement(store: Store, pair: Pair) -> None:
     mine, theirs = pair
     await fill(store, users, pair)
@@ -115,26 +117,19 @@ async def test_a_caller_cannot_name_the_tenant_of_a_statement(store: Store, pair
 
 
 async def test_a_bound_join_binds_both_sides(store: Store, pair: Pair) -> None:
-    """Even a session row that points at another tenant's user brings nothing of that user along."""
-    mine, theirs = pair
-    outsider = await _user_of(store, theirs)
-    values = {c.name: value_for(c, {"users": outsider}) for c in needed(sessions)}
-    wrong = insert(sessions).values({name: bindparam(name) for name in (*values, "tenant_id")})
-    await store.write(lambda unit: unit.change(cross_tenant(wrong, because="test"), tenant_id=mine, **values))
-    joined = tenant_scoped(select(users.c.email).select_from(sessions.join(users, users.c.id == sessions.c.user_id)))
-    assert await store.of(mine).read(lambda unit: unit.all(joined)) == []
-    assert await store.of(theirs).read(lambda unit: unit.all(joined)) == []
-    comma = tenant_scoped(select(users.c.email).where(users.c.id == sessions.c.user_id))
-    assert await store.of(mine).read(lambda unit: unit.all(comma)) == []
+    """A join whose own condition holds for rows of any two tenants."""
+    await fill(store, sessions, pair)
+    both = (users.c.tenant_id, sessions.c.tenant_id)
+    joined = tenant_scoped(select(*both).select_from(sessions.join(users, users.c.id != 0)))
+    comma = tenant_scoped(select(*both).where(users.c.id != 0, sessions.c.id != ""))
+    for tenant_id in pair:
+        for statement in (joined, comma):
+            assert await store.of(tenant_id).read(lambda unit: unit.all(statement)) == [(tenant_id, tenant_id)]  # noqa: B023 - awaited at once
 
 
 async def test_a_bound_upsert_leaves_another_tenants_row_alone(store: Store, pair: Pair) -> None:
-    from manifest_auth.store.tables import known_origins
-    from manifest_auth.throttle import origins
-
     mine, theirs = pair
-    outsider = await _user_of(store, theirs)
-    await store.of(theirs).write(lambda unit: origins.remember(unit, outsider, "origin", 5))
-    before = await rows_of(store, known_origins, theirs)
-    await store.of(mine).write(lambda unit: origins.remember(unit, outsider, "origin", 99))
-    assert await rows_of(store, known_origins, theirs) == before
+    assert await store.of(theirs).write(lambda unit: refuse_external_token(unit, "entra:same", 5, 6))
+    before = await rows_of(store, refused_tokens, theirs)
+    assert await store.of(mine).write(lambda unit: refuse_external_token(unit, "entra:same", 99, 100))
+    assert await rows_of(store, refused_tokens, theirs) == before

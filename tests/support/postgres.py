@@ -61,9 +61,10 @@ class Databases:
     def uri(self, database: str) -> str:
         return urlunsplit(urlsplit(self.address)._replace(path=f"/{database}"))
 
-    def psql(self, statement: str, database: str = "postgres") -> str:
-        """What an SQL statement prints."""
-        command = [str(POSTGRES_BIN_PATH / "psql"), "-X", "-qtA", "-v", "ON_ERROR_STOP=1", self.uri(database)]
+    def psql(self, statement: str, address: str = "") -> str:
+        """What an SQL statement prints; ``address``: of the database, if not the server's own."""
+        where = address or self.uri("postgres")
+        command = [str(POSTGRES_BIN_PATH / "psql"), "-X", "-qtA", "-v", "ON_ERROR_STOP=1", where]
         done = subprocess.run(command, input=statement, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -91,8 +92,8 @@ class Databases:
     @cached_property
     def _template(self) -> str:
         """A database that was migrated by this very code, by whichever worker came first."""
-        folder = Path(migrate.__file__).parent / "migrations" / "versions"
-        revisions = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+        folder = Path(migrate.__file__).parent / "migrations"
+        revisions = b"".join(path.read_bytes() for path in sorted(folder.rglob("*.py")))
         name = f"migrated_{hashlib.sha256(revisions).hexdigest()[:16]}"
         with run_folder.locked("postgres"):
             if name not in self.psql("SELECT datname FROM pg_database").split():

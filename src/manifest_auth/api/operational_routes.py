@@ -49,8 +49,10 @@ async def _healthz(ctx: RequestContext, call: Call[None]) -> HealthData:
 
 
 async def _readyz(ctx: RequestContext, call: Call[None]) -> ReadyData:
-    """Ready: the store answers. Its schema is up to date, since the start migrates it. An unreadable key file is only a
-    warning: the keys in memory still open what they sealed."""
+    """Ready: the store answers, and the process was not told to end. Its schema is one that the start accepted. An
+    unreadable key file is only a warning: the keys in memory still open what they sealed."""
+    if ctx.services.draining:
+        raise Overloaded("The server is draining: it ends soon", retry_after=1, reason="draining")
     try:
         await ctx.services.store.ping()
     except StoreUnavailable as error:

@@ -24,7 +24,7 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import Store, SystemUnit, open_store
-from manifest_auth.store.migrate import HEAD, check, current_version
+from manifest_auth.store.migrate import HEAD, find_schema
 from manifest_auth.text.canonical import parse_time
 
 MOST_LISTED = 100  # unreadable events, line by line
@@ -204,12 +204,14 @@ async def _chains(store: Store, client: str | None) -> list[int]:
 async def _opened(loaded: Settings, *, with_key: bool) -> AsyncIterator[Store]:
     """The store alone. Creates no secret key, and reads it only if needed. Does not upgrade the schema: a verification
     changes nothing."""
-    found = await current_version(loaded.database)
+    found = await find_schema(loaded.database)
     if found is None:
         raise Refused("there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
-    check(found, may_be_newer=True)
-    if found < HEAD:
-        raise Refused(f"the store's schema is {found}, this release's {HEAD}: run manifest-auth db upgrade first")
+    found.check()
+    if found.number < HEAD:
+        raise Refused(
+            f"the store's schema is {found.number}, this release's {HEAD}: run manifest-auth db upgrade first"
+        )
     macs = Macs(secret_keys(loaded, Random(), make=False)) if with_key else None
     store = open_store(loaded.database, loaded.database_pool, macs=macs)
     await store.open()

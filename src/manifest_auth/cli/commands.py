@@ -1,4 +1,4 @@
-"""Functions of the commands ``serve``, ``db``, ``admin``, ``client`` and ``user``.
+"""Functions of the commands ``serve``, ``admin``, ``client`` and ``user``.
 
 They call the server's own functions, so the same rules apply.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import getpass
 import os
@@ -27,15 +28,14 @@ from manifest_auth.cli import setup_code
 from manifest_auth.cli.command import Refused, origin_of
 from manifest_auth.cli.progress import Progress
 from manifest_auth.errors import NoSeat
+from manifest_auth.http.inherited_socket import inherited_address
 from manifest_auth.operations import client_lifecycle
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.runtime import settings
-from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.sealing import secret_keys
+from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, variable
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.store.migrate import upgrade
 from manifest_auth.tenants import PasswordRules, TenantSettings
 
 T = TypeVar("T")
@@ -47,6 +47,9 @@ _PROGRAM = "manifest-auth"
 
 def serve(given: argparse.Namespace) -> None:
     """Runs the server until a signal stops it."""
+    handed_over = inherited_address()
+    if handed_over is not None:
+        os.environ |= {variable("host"): handed_over[0], variable("port"): str(handed_over[1])}
     for name in ("host", "port", "workers"):  # web processes read their settings from the environment
         if (value := getattr(given, name)) is not None:
             os.environ[variable(name)] = str(value)
@@ -58,7 +61,8 @@ def serve(given: argparse.Namespace) -> None:
 
         demo.check_allowed(loaded)
     check_listener(loaded)
-    _check_address(("host", "port"), loaded.host, loaded.port)
+    if handed_over is None:
+        _check_address(("host", "port"), loaded.host, loaded.port)
     if loaded.metrics_listen:
         host, _, port = loaded.metrics_listen.rpartition(":")
         _check_address(("metrics_listen", "metrics_listen"), host or "127.0.0.1", int(port))
@@ -96,7 +100,9 @@ async def _check_start(loaded: Settings) -> None:
     """Opens the services once before the web processes start: an error stops the start with one line, the schema is
     upgraded once, and a setup code is printed once. Otherwise each web process would fail and be restarted again and
     again."""
-    async with opened(build_services(loaded), hashing=False) as services:
+    async with contextlib.AsyncExitStack() as stack:
+        with Progress() as progress:
+            services = await stack.enter_async_context(opened(build_services(loaded), hashing=False, progress=progress))
         if message := await setup_code.at_start(services):
             print(message, file=sys.stderr, flush=True)  # to the terminal, not to the log, which others can read
 
@@ -128,13 +134,6 @@ def _this_command(loaded: Settings) -> str:
 def _base(loaded: Settings) -> str:
     url = urlsplit(loaded.public_url)
     return f"{url.scheme}://{url.netloc}"
-
-
-async def db_upgrade(_given: argparse.Namespace) -> None:
-    """Brings the schema up to date."""
-    loaded = settings.load()
-    done = await upgrade(loaded.database, lambda: secret_keys(loaded, Random()))
-    print("The schema was upgraded." if done else "The schema is up to date.")
 
 
 async def admin_create(given: argparse.Namespace) -> None:

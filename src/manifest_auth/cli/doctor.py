@@ -42,7 +42,7 @@ async def _doctor(given: argparse.Namespace) -> int:
     with Progress() as progress:
         async for finding in examine(loaded, progress):
             show(finding)
-    if given.providers and not bad and await current_version(loaded.database) == HEAD:
+    if given.providers and not bad and (await current_version(loaded.database) or "") >= HEAD:
         async for finding in _providers(loaded):
             show(finding)
     return 1 if bad else 0

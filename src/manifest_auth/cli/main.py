@@ -18,11 +18,12 @@ from manifest_auth.permissions import Role
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import SettingsError
 from manifest_auth.store import StoreUnavailable
-from manifest_auth.store.migrate import SchemaRefused
+from manifest_auth.store.migrate import SchemaOlder, SchemaRefused
 
 #: Commands with their own module in this package. A module loads all that its commands need, so it is loaded only for
 #: one of them, not in servers.
 _MODULES = {
+    "db": "schemas",
     "keys": "keys",
     "backup": "backups",
     "restore": "backups",
@@ -52,9 +53,6 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     serve.add_argument("--workers", type=int, help="number of web processes (MANIFEST_WORKERS)")
     serve.add_argument("--demo", action="store_true", help="fill an empty store with demo clients and users first")
     serve.set_defaults(run=commands.serve)
-
-    db = groups.add_parser("db", help="the store").add_subparsers(required=True, metavar="ACTION")
-    db.add_parser("upgrade", help="upgrade the schema").set_defaults(run=commands.db_upgrade)
 
     admin = groups.add_parser("admin", help="system admins").add_subparsers(required=True, metavar="ACTION")
     create = admin.add_parser("create", help="create a system admin")
@@ -128,7 +126,7 @@ def _is_store_error(error: Exception) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Runs one command. Exit status: 0 done, 1 refused, 2 wrong usage or setting."""
+    """Runs one command. Exit status: 0 done, 1 refused, 2 wrong usage or setting, 3 an older schema."""
     words = sys.argv[1:] if arguments is None else arguments
     given = parser(words[0] if words else None).parse_args(words)
     try:
@@ -140,6 +138,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Refusal as refusal:
         details = "; ".join(f"{field}: {message}" for field, message in refusal.details)
         _fail(details or refusal.message, 1)
+    except SchemaOlder as error:
+        _fail(str(error), 3)
     except (StoreUnavailable, SchemaRefused, commands.Refused) as error:
         _fail(str(error), 1)
     except OSError as error:

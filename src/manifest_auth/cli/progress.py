@@ -6,7 +6,7 @@ import sys
 import time
 from types import TracebackType
 
-_TERMINAL_S, _PLAIN_S = 0.1, 5.0
+_TERMINAL_S, _PLAIN_S = 0.1, 2.0
 
 
 class Progress:

@@ -139,6 +139,8 @@ class Pipeline:
             headers.append(cors.VARY if method != "OPTIONS" else cors.VARY_OF_OPTIONS)
             if head.origin is not None and method != "OPTIONS":
                 headers += await cors.permission(ctx, head, route)
+        if services.draining:
+            headers.append((b"connection", b"close"))
         if ctx.license_warning:
             headers.append((b"x-license-warning", ctx.license_warning.encode("ascii")))
         whole = (scope.get("extensions") or {}).get(WHOLE)

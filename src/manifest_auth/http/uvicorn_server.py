@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.http.answers import SECURITY, Header, refuse
+from manifest_auth.http.inherited_socket import inherited_fd
 from manifest_auth.http.pipeline import WHOLE
 from manifest_auth.runtime import logs
 from manifest_auth.runtime.clock import Random
@@ -22,6 +23,7 @@ from manifest_auth.runtime.settings import Settings, check_listener
 
 MAX_HEAD = 32 * 1024  # bytes of request line and headers
 RECEIVE_TIMEOUT_S = 30.0  # for a whole request, plus its body's size divided by
+FIRST_S = 1.0  # for the first request of a new connection when the server stops
 LINGER_S = 2.0  # for the rest of a body whose refusal was sent already
 LEAST_RATE = 16 * 1024  # bytes a second: enough for a photo over a weak mobile connection
 _RANDOM = Random()
@@ -78,6 +80,7 @@ class Protocol(HttpToolsProtocol):
     _body_size = 0
     _watch: Any = None
     _lingers = False
+    _is_last = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -98,6 +101,15 @@ class Protocol(HttpToolsProtocol):
         self.flow.resume_reading()
         self.transport.write_eof()
         self.loop.call_later(LINGER_S, self.transport.close)
+
+    def shutdown(self) -> None:
+        """Ends the connection when the server stops. A new one still gets its first request answered, which may be on
+        its way: its sender could not know that the server stops."""
+        if self.cycle is not None:
+            super().shutdown()
+            return
+        self._is_last = True
+        self.loop.call_later(FIRST_S, lambda: self.cycle is None and self.transport.close())
 
     def data_received(self, data: bytes) -> None:
         if not self._lingers:
@@ -143,6 +155,8 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.scope["extensions"] = {WHOLE: partial(answer_at_once, cycle)}  # type: ignore[dict-item]  # the extension is ours
+        if self._is_last:
+            cycle.keep_alive = False
         super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
@@ -192,6 +206,7 @@ def _run(settings: Settings) -> None:
         factory=True,
         host=settings.host,
         port=settings.port,
+        fd=inherited_fd(),
         workers=settings.workers,
         http=Protocol,
         ws="none",

@@ -12,6 +12,7 @@ from typing import IO
 
 import msgspec
 
+from manifest_auth.store.migrate import Schema
 from manifest_auth.store.sqlite_copy import Contents, Head
 
 FORMAT = 1
@@ -47,10 +48,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: str  # `here`, or where they are stored otherwise
     lost: list[str]
     members: dict[str, Member]
+    readable_by: str = ""  # the schema itself, where an older program made the backup
 
     @property
     def contents(self) -> Contents:
-        return Contents(self.schema, self.rows, self.chains)
+        return Contents(Schema(self.schema, self.readable_by or self.schema), self.rows, self.chains)
 
 
 class Hashed:

@@ -31,7 +31,6 @@ from manifest_auth.runtime.sealing import secret_keys
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.runtime.temp_folder import own_folder, sync
 from manifest_auth.store import sqlite_copy
-from manifest_auth.store.migrate import check
 
 _HALF = ".manifest-auth-backup-"
 ON_POSTGRES = (
@@ -95,7 +94,7 @@ def _write(
     with_secret_key: bool,
 ) -> Manifest:  # fmt: skip
     found = sqlite_copy.contents(copy)
-    check(found.schema, may_be_newer=True)
+    found.schema.check()
     members: dict[str, Member] = {}
     lost: list[str] = []
     with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
@@ -111,8 +110,9 @@ def _write(
             (folder / KEY).write_text("".join(f"{text}\n" for text in secret_keys(settings, Random()).texts), "ascii")
             members[KEY] = add(archive, KEY, folder / KEY)
         manifest = Manifest(
-            format=FORMAT, release=__version__, made_at=began, schema=found.schema, rows=found.rows,
+            format=FORMAT, release=__version__, made_at=began, schema=found.schema.number, rows=found.rows,
             chains=found.chains, files="here" if place is not None else settings.files, lost=lost, members=members,
+            readable_by=found.schema.readable_by,
         )  # fmt: skip
         text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
         if len(text) > MOST_MANIFEST:

@@ -12,7 +12,7 @@ from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import Store, open_store
-from manifest_auth.store.migrate import HEAD, check, current_version
+from manifest_auth.store.migrate import HEAD, find_schema
 from manifest_auth.text.canonical import when
 
 _MAKE = "make one with manifest-auth backup, or note it with backup --note"
@@ -24,12 +24,12 @@ async def record_backup(settings: Settings, at: int, **detail: Any) -> None:
 
     Raises NotPossible, SchemaRefused, StoreUnavailable; the backup itself is still valid.
     """
-    version = await current_version(settings.database)
-    if version is None:
+    schema = await find_schema(settings.database)
+    if schema is None:
         raise NotPossible("there is no store here")
-    check(version)
-    if version != HEAD:
-        raise NotPossible(f"its schema is {version}; after the upgrade, backup --note records it")
+    schema.check()
+    if schema.number < HEAD:
+        raise NotPossible(f"its schema is {schema.number}; after the upgrade, backup --note records it")
     try:
         macs = Macs(secret_keys(settings, Random(), make=False))
     except SettingsError as error:

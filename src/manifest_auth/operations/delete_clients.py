@@ -8,7 +8,6 @@ at once. The client's own row is deleted last; then its identifier is free again
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -28,31 +27,24 @@ _LONG_S, _SHORT_S = 0.2, 0.05  # a step that took longer is halved, a shorter on
 
 
 class _TableWalk(NamedTuple):
-    """The statements that delete one client's rows of a table: read the first keys, read the next keys, delete by key.
-    Where an index starts with the client, the first rows are read again and again; otherwise all rows are scanned once,
-    in order of their keys."""
+    """The statements that delete one client's rows of a table: read the first keys, delete by key. All keys start with
+    the client, so the first rows are found at once, again and again."""
 
     table: Table
     width: int  # of a key
-    begin: TenantScoped[Any]
-    go_on: TenantScoped[Any] | None
+    first: TenantScoped[Any]
     drop: TenantScoped[Any]
 
 
 def _walk(table: Table) -> _TableWalk:
     key = list(table.primary_key.columns)
-    leads = any(next(iter(index.columns)).name == "tenant_id" for index in table.indexes)
     found = select(*key, *([files.c.key] if table is files else [])).limit(bindparam("limit"))
-    if not leads:
-        found = found.order_by(*key)
-    behind = tuple_(*(bindparam(f"after_{place}", type_=column.type) for place, column in enumerate(key)))
     listed = row_list("keys")
     selected = select(*(cell(listed, place, column) for place, column in enumerate(key))).select_from(listed)
     return _TableWalk(
         table,
         len(key),
         tenant_scoped(found, every_kind=True),
-        None if leads else tenant_scoped(found.where(tuple_(*key) > behind), every_kind=True),
         tenant_scoped(delete(table).where(tuple_(*key).in_(selected)), every_kind=True),
     )
 
@@ -106,8 +98,7 @@ async def _empty(services: Services, tenant: Tenant, until: float) -> bool:
     """Deletes a client's rows. False when the time ended before all were deleted."""
     size = MOST // 10
     for walk in _walks():
-        after: Sequence[Any] | None = None
-        while found := await _find_rows(services, tenant, walk, after, size):
+        while found := await _find_rows(services, tenant, walk, size):
             began = time.monotonic()
             for row in found if walk.table is files else ():
                 await services.files.drop(row[-1])  # before the row: no file may be left that no row names
@@ -115,7 +106,7 @@ async def _empty(services: Services, tenant: Tenant, until: float) -> bool:
             await services.store.of(tenant.id).write(lambda unit: unit.change(walk.drop, keys=rows(keys)))  # noqa: B023 - awaited at once
             if (ended := time.monotonic()) > until:  # checked after a step, so that each round makes progress
                 return False
-            took, after = ended - began, keys[-1]
+            took = ended - began
             size = max(1, size // 2) if took > _LONG_S else min(MOST, size * 2) if took < _SHORT_S else size
     return _keeps_audit(services) or await _remove_audit_events(services, tenant, until)
 
@@ -134,12 +125,8 @@ def _keeps_audit(services: Services) -> bool:
     return services.settings.client_deletion_audit == "keep"
 
 
-async def _find_rows(
-    services: Services, tenant: Tenant, walk: _TableWalk, after: Sequence[Any] | None, size: int
-) -> list[Any]:
-    statement = walk.begin if after is None or walk.go_on is None else walk.go_on
-    values = {f"after_{place}": value for place, value in enumerate(after or ())}
-    return await services.store.of(tenant.id).read(lambda unit: unit.all(statement, limit=size, **values))
+async def _find_rows(services: Services, tenant: Tenant, walk: _TableWalk, size: int) -> list[Any]:
+    return await services.store.of(tenant.id).read(lambda unit: unit.all(walk.first, limit=size))
 
 
 def _drop(unit: SystemUnit, services: Services, tenant: Tenant) -> None:

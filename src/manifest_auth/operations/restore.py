@@ -20,7 +20,6 @@ from manifest_auth.runtime.sealing import KEY_FILE
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.runtime.temp_folder import sync
 from manifest_auth.store import sqlite_copy
-from manifest_auth.store.migrate import check
 
 
 class Proof(NamedTuple):
@@ -83,7 +82,7 @@ def restore(settings: Settings, source: Path, progress: Progress, *, end_session
     with source.open("rb") as raw:
         archive = Archive(raw, progress)
         manifest = archive.manifest
-        check(manifest.schema, "the backup's schema")
+        manifest.contents.schema.check("the backup's schema")
         with _unpacking(paths):
             _unpack(archive, paths, progress)
             ended = sqlite_copy.end_sessions(paths.unpacked_store) if end_sessions else None

@@ -28,7 +28,7 @@ _BY_DOMAIN = cross_tenant(
     select(_T.identifier, _C.name, _C.display_name, _C.kind)
     .select_from(
         domain_owners.join(provider_domains, and_(_D.domain == _O.domain, _D.tenant_id == _O.tenant_id))
-        .join(providers, _C.id == _D.provider_id)
+        .join(providers, and_(_C.tenant_id == _D.tenant_id, _C.id == _D.provider_id))
         .join(tenants, _T.id == _C.tenant_id)
     )
     .where(_O.domain == bindparam("domain"), _C.disabled_at.is_(None), _T.suspended_at.is_(None))

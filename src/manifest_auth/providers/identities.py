@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Integer, Select, and_, bindparam, delete, func, insert, not_, or_, select, update
 
 from manifest_auth.errors import NotFound
-from manifest_auth.store import Listing, TenantUnit, tenant_scoped
+from manifest_auth.store import Listing, TenantUnit, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import identities, providers
 
 
@@ -104,15 +104,15 @@ _FIND = tenant_scoped(
 _IS_LINKED = tenant_scoped(
     select(_C.id).where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject")), int
 )
+_OF_DIRECTORY = select(providers.c.id).where(
+    providers.c.issuer == bindparam("directory"),
+    or_(providers.c.kind == "dynamics", providers.c.kind == "entra"),
+    tenant_condition(providers),
+)
 _IN_DIRECTORY = tenant_scoped(
     select(_C.provider_id, _C.user_id)
-    .select_from(identities.join(providers, providers.c.id == _C.provider_id))
-    .where(
-        providers.c.issuer == bindparam("directory"),
-        or_(providers.c.kind == "dynamics", providers.c.kind == "entra"),
-        _C.subject == bindparam("subject"),
-    )
-    .order_by(_C.id)
+    .where(_C.provider_id.in_(_OF_DIRECTORY), _C.subject == bindparam("subject"))
+    .order_by(_C.id + 0)  # as below
     .limit(1),
     OtherIdentity,
 )
@@ -190,7 +190,7 @@ _MARK_ALL = tenant_scoped(
 _GIVEN = tenant_scoped(
     select(_C.id, _C.user_id, _C.granted)
     .where(_C.provider_id == bindparam("of_provider"), _C.granted.op("&")(bindparam("mask", type_=Integer())) != 0)
-    .order_by(_C.user_id, _C.id)
+    .order_by(_C.user_id + 0, _C.id)  # a plain column, and SQLite reads all of the client in the order of an index
     .limit(bindparam("limit")),
     GrantingIdentity,
 )

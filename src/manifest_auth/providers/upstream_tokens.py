@@ -17,7 +17,7 @@ _KEEP = tenant_scoped(
     upsert(kept_tokens)
     .values({name: bindparam(name) for name in ("provider_id", "user_id", "tokens", "kept_at")})
     .on_conflict_do_update(
-        index_elements=["provider_id", "user_id"],
+        index_elements=["tenant_id", "provider_id", "user_id"],
         set_={"tokens": bindparam("tokens"), "kept_at": bindparam("kept_at")},
     )
 )

@@ -31,6 +31,7 @@ class ExternalCaller(NamedTuple):
 
     key: str
     method: str
+    tenant_id: int
     identity_id: int
     provider_changed_at: int
     verified_at: int
@@ -54,7 +55,9 @@ _CLAIMS = cross_tenant(
     int,
     because="a bearer token without a client belongs to the clients whose claim on its directory counts",
 )
-_REFUSED = select(_R.refused_at).where(_R.key == bindparam("key")).scalar_subquery()
+_REFUSED = (
+    select(_R.refused_at).where(_R.tenant_id == bindparam("tenant_id"), _R.key == bindparam("key")).scalar_subquery()
+)
 _SELECT: Any = (
     select_principal(
         session_id=_text("key"),
@@ -75,11 +78,12 @@ _SELECT: Any = (
         authenticated_at=null(),
     )
     .select_from(
-        identities.join(users, _U.id == _I.user_id)
-        .join(providers, _P.id == _I.provider_id)
+        identities.join(users, (_U.tenant_id == _I.tenant_id) & (_U.id == _I.user_id))
+        .join(providers, (_P.tenant_id == _I.tenant_id) & (_P.id == _I.provider_id))
         .join(tenants, _T.id == _I.tenant_id)
     )
     .where(
+        _I.tenant_id == bindparam("tenant_id"),
         _I.id == bindparam("identity_id"),
         _P.changed_at == bindparam("provider_changed_at"),
         _P.disabled_at.is_(None),
@@ -90,12 +94,12 @@ _SELECT: Any = (
 BY_EXTERNAL_TOKEN = cross_tenant(
     _SELECT,
     Principal,
-    because="the verified token names the identity, and the identity the tenant",
+    because="the verified token names the identity and its tenant",
 )
 _REFUSE = tenant_scoped(
     upsert(refused_tokens)
     .values({name: bindparam(name) for name in ("key", "refused_at", "expires_at")})
-    .on_conflict_do_nothing(index_elements=["key"])
+    .on_conflict_do_nothing(index_elements=["tenant_id", "key"])
 )
 
 

@@ -46,7 +46,9 @@ _OF_SESSION = ("tenant_id", "user_id", "method", "created_at", "ends_at", "ended
                "refresh_current", "refresh_previous", "refresh_changed_at", "amr", "authenticated_at")  # fmt: skip
 _PRINCIPAL = select_principal(
     session_id=_S.id, keys=KEYS, claims=literal(0), **{name: _S[name] for name in _OF_SESSION}
-).select_from(sessions.join(users, _U.id == _S.user_id).join(tenants, _T.id == _S.tenant_id))
+).select_from(
+    sessions.join(users, (_U.tenant_id == _S.tenant_id) & (_U.id == _S.user_id)).join(tenants, _T.id == _S.tenant_id)
+)
 _WHY = "the credential names the session, and the session names the tenant"
 BY_ID = cross_tenant(_PRINCIPAL.where(_S.id == bindparam("id")), Principal, because=_WHY)
 BY_COOKIE = cross_tenant(_PRINCIPAL.where(_S.cookie_hash == bindparam("cookie_hash")), Principal, because=_WHY)

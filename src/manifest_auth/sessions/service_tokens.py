@@ -13,7 +13,7 @@ from manifest_auth.context import Principal
 from manifest_auth.sessions.machine_principal import select_machine
 from manifest_auth.sessions.principal import KEYS
 from manifest_auth.store import cross_tenant
-from manifest_auth.store.tables import refused_tokens, service_accounts, users
+from manifest_auth.store.tables import refused_tokens, service_accounts
 
 METHOD = "service-token"
 _A, _R = service_accounts.c, refused_tokens.c
@@ -36,11 +36,13 @@ BY_SERVICE_TOKEN = cross_tenant(
         method=literal(METHOD),
         created_at=cast(bindparam("issued_at"), BigInteger),
         ends_at=cast(bindparam("until"), BigInteger),
-        ended_at=select(_R.refused_at).where(_R.key == bindparam("key")).scalar_subquery(),
+        ended_at=select(_R.refused_at)
+        .where(_R.tenant_id == _A.tenant_id, _R.key == bindparam("key"))
+        .scalar_subquery(),
         cookie_seen_at=func.coalesce(_A.use_recorded_at, 0),
         keys=KEYS,
         scopes=case((_A.scopes.is_(None), _SCOPES), else_=_A.scopes.bitwise_and(_SCOPES)),
-    ).where(users.c.id == bindparam("account")),
+    ).where(_A.user_id == bindparam("account")),
     Principal,
     because="the verified token names the service account, and that the tenant",
     every_kind=True,

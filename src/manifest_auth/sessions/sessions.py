@@ -118,7 +118,7 @@ _OLDER = tenant_scoped(
 _LIST = tenant_scoped(
     select(*(_S[name] for name in SessionRow._fields))
     .where(_S.user_id == bindparam("of_user"), *_OPEN_ONES)
-    .order_by(_S.created_at.desc(), _S.id)
+    .order_by((_S.created_at + 0).desc(), _S.id)  # a plain column, and SQLite reads all sessions of the client
     .limit(bindparam("limit")),
     SessionRow,
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from manifest_auth.store.migrate import Schema, schema_of
 from manifest_auth.store.store import StoreUnavailable
 
 PAGES = 256  # in a step of some milliseconds, after which progress is reported
@@ -32,7 +33,7 @@ class Row(NamedTuple):
 class Contents(NamedTuple):
     """``rows``: number of rows by table; ``chains``: tips of the audit chains, by client id."""
 
-    schema: str
+    schema: Schema
     rows: dict[str, int]
     chains: dict[str, Head]
 
@@ -71,14 +72,16 @@ def damage(store: Path, *, quick: bool = False) -> list[str]:
 def contents(store: Path) -> Contents:
     """The contents of a copy. Raises :class:`StoreUnavailable`, also when the file is not a store."""
     with _opened(f"{store.absolute().as_uri()}?mode=ro") as found:
-        [(schema,)] = found.execute("SELECT version_num FROM alembic_version").fetchall()
+        schema = schema_of(found)
+        if schema is None:
+            raise ValueError("there is no schema version")
         names = (
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY 1"
         )
         tables = [name for (name,) in found.execute(names)]
         rows = {name: found.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in tables}  # noqa: S608 - of the store itself
         heads = found.execute("SELECT tenant_id, sequence, hash FROM audit_heads ORDER BY tenant_id")
-        return Contents(str(schema), rows, {str(tenant): Head(number, text) for tenant, number, text in heads})
+        return Contents(schema, rows, {str(tenant): Head(number, text) for tenant, number, text in heads})
 
 
 def files(store: Path) -> list[Row]:

@@ -91,7 +91,8 @@ class Statement(Generic[R]):
     __slots__ = ("_postgres", "_sqlite", "_tables", "make", "source")
 
     def __init__(self, source: Source, make: Callable[[Iterable[Any]], R]) -> None:
-        self.source = source
+        # Inline: SQLAlchemy adds no RETURNING of its own.
+        self.source = source.inline() if isinstance(source, Insert) else source
         self.make = make
         self._tables: frozenset[TableClause] | None = None
         self._sqlite: Compiled | None = None

@@ -22,7 +22,7 @@ _KNOWN_DEVICE = tenant_scoped(select(_O.origin).where(_O.origin == bindparam("or
 _REMEMBER = tenant_scoped(
     upsert(known_origins)
     .values(user_id=bindparam("user_id"), origin=bindparam("origin"), seen_at=bindparam("now"))
-    .on_conflict_do_update(index_elements=["user_id", "origin"], set_={"seen_at": bindparam("now")})
+    .on_conflict_do_update(index_elements=["tenant_id", "user_id", "origin"], set_={"seen_at": bindparam("now")})
 )
 _FORGET = tenant_scoped(delete(known_origins).where(_O.user_id == bindparam("user_id")))
 

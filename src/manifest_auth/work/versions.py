@@ -34,7 +34,7 @@ _C, _T = template_versions.c, templates.c
 _ALL = select(*(_C[name] for name in Version._fields))
 _BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), Version)
 _MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), Version)
-_OF = _ALL.join(templates, _T.id == _C.template_id).where(among(_C.template_id, "ids"))
+_OF = _ALL.join(templates, _T.id == _C.template_id).where(among(_T.id, "ids"))
 _LATEST = tenant_scoped(_OF.where(_C.number == _T.versions), Version)
 _PUBLISHED = tenant_scoped(_OF.where(_C.number == _T.published), Version)
 _NUMBERED = tenant_scoped(

@@ -34,6 +34,7 @@ WRONG: list[tuple[str, str]] = [
     ("DATABASE_DIRECT_URL", "sqlite:///direct.db"),
     ("DATABASE_DIRECT_URL", "postgresql://db.example/manifest"),  # beside a store in a file
     ("DATABASE_WAKE", "on"),
+    ("DATABASE_UPGRADE", "later"),
     ("DATABASE_POOL", "1"),
     ("DEPLOYMENT", "cloud"),
     ("ACCESS_TOKEN_TTL", "0"),
@@ -65,6 +66,7 @@ WRONG: list[tuple[str, str]] = [
     ("METRICS_LISTEN", "127.0.0.1:70000"),
     ("INTROSPECTION", "yes"),
     ("INSECURE_PUBLIC_URL", "yes"),
+    ("SHUTDOWN_DRAIN", "-1"),
     ("SHUTDOWN_GRACE", "0"),
     ("OUTGOING_PRIVATE", "yes"),
     ("PROVIDER_TIMEOUT", "0.4"),

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, and_, bindparam, delete, func, insert, or_, select, update
 
-from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
-from manifest_auth.store.tables import passkey_handles, passkeys
+from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, global_, tenant_scoped
+from manifest_auth.store.tables import passkey_handles, passkey_owners, passkeys
 
 MOST = 20  # of one user
-_P, _H = passkeys.c, passkey_handles.c
+_P, _H, _O = passkeys.c, passkey_handles.c, passkey_owners.c
 
 
 class Passkey(NamedTuple):
@@ -40,12 +40,17 @@ _GET = tenant_scoped(_ALL.where(_OWN, _P.id == bindparam("of_id")), Passkey)
 _COUNT = tenant_scoped(select(func.count()).select_from(passkeys).where(_OWN), int)
 _COUNT_OF = tenant_scoped(select(func.count()).select_from(passkeys).where(_OWN, _P.rp_id == bindparam("of_rp")), int)
 _FIND = cross_tenant(
-    _ALL.where(_P.credential_id == bindparam("credential_id")),
+    _ALL.select_from(
+        passkey_owners.join(passkeys, (_P.tenant_id == _O.tenant_id) & (_P.credential_id == _O.credential_id))
+    ).where(_O.credential_id == bindparam("credential_id")),
     Passkey,
     because="a passkey names its account; the credential id is unique in the installation",
 )
 _NEW = tuple(name for name in Passkey._fields if name not in ("tenant_id", "last_used_at"))
 _ADD = tenant_scoped(insert(passkeys).values({name: bindparam(name) for name in _NEW}))
+_ADD_OWNER = global_(
+    insert(passkey_owners).values(credential_id=bindparam("credential_id"), tenant_id=bindparam("owner"))
+)
 # One conditional update, so that of two answers with one counter, one is accepted.
 _GOES_ON = or_(_P.counter < bindparam("counter"), and_(_P.counter == 0, bindparam("counter", type_=BigInteger()) == 0))
 _USED = tenant_scoped(
@@ -85,8 +90,10 @@ def find(unit: SystemUnit, credential_id: str) -> Passkey | None:
 
 
 def add(unit: TenantUnit, passkey: Passkey) -> None:
-    """Stores a new one. ``tenant_id`` and ``last_used_at`` are not read."""
+    """Stores a new one. ``tenant_id`` and ``last_used_at`` are not read. Raises Conflict where any account of the
+    installation has the credential."""
     unit.change(_ADD, **{name: getattr(passkey, name) for name in _NEW})
+    unit.change(_ADD_OWNER, credential_id=passkey.credential_id, owner=unit.tenant_id)
 
 
 def use(unit: TenantUnit, passkey: Passkey, counter: int, backup_state: int, now: int) -> bool:

@@ -35,7 +35,7 @@ _BY_ID = cross_tenant(
         users.join(service_accounts, (_A.tenant_id == _U.tenant_id) & (_A.user_id == _U.id))
         .join(tenants, _T.id == _U.tenant_id)
     )
-    .where(_U.id == bindparam("id"), _U.kind == SERVICE, _U.deactivated_at.is_(None), _T.suspended_at.is_(None)),
+    .where(_A.user_id == bindparam("id"), _U.kind == SERVICE, _U.deactivated_at.is_(None), _T.suspended_at.is_(None)),
     OAuthAccount,
     because="the client id names the service account, and that the tenant",
     every_kind=True,

@@ -78,7 +78,7 @@ async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
     counted = await services.store.read(lambda unit: counts.read(unit, ctx.now))
     return StatusData(
         version=__version__,
-        schema=HEAD,  # the server migrates the store to it at start, or fails
+        schema=HEAD,  # of this program; the store's may be newer
         store="postgresql" if settings.on_postgres else "sqlite",
         public_url=settings.public_url,
         now=when(ctx.now),

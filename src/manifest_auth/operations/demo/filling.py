@@ -37,7 +37,10 @@ def check_allowed(settings: Settings) -> None:
 async def is_filled(services: Services) -> bool:
     """Whether the demo filled the store before. For services that are not opened: opening them makes the signing keys,
     which in a demo store are as old as everything else. Raises NotEmpty."""
-    await upgrade(services.settings.database, lambda: services.sealer.keys)
+    settings = services.settings
+    await upgrade(
+        settings.database_direct, lambda: services.sealer.keys, may_change=settings.database_upgrade == "start"
+    )
     await services.store.open()
     try:
         return await services.store.read(_is_filled)

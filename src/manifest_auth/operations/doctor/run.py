@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from manifest_auth.operations import upgrade_state
 from manifest_auth.operations.backup_log import backup_finding
 from manifest_auth.operations.doctor.address import address
 from manifest_auth.operations.doctor.claims import claim_findings
@@ -25,7 +26,7 @@ from manifest_auth.runtime.mail import NotSent, check_connection, server_of
 from manifest_auth.runtime.sealing import KEY_FILE, Sealer, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import StoreUnavailable, open_store
-from manifest_auth.store.migrate import HEAD, SchemaRefused, check, current_version
+from manifest_auth.store.migrate import HEAD
 
 _MAIL_SECONDS = 5.0
 
@@ -131,14 +132,14 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
             for level, text in poolers:
                 yield Finding(level, text)
             return
-        version = await current_version(settings.database)
+        upgraded = await upgrade_state.read(settings)
     except StoreUnavailable as error:
         advice = "check that it runs, and MANIFEST_DATABASE_URL"
         if not settings.on_postgres:
             advice = "see MANIFEST_DATABASE_URL; if the store is damaged, keep the file, and restore a backup"
         yield Finding("bad", f"store: {error}; {advice}")
         return
-    if version is None:
+    if upgraded is None:
         yield Finding(
             "note", f"store: {kind} is empty; the first start makes the tables, and a secret key where none is given"
         )
@@ -146,15 +147,9 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
     yield Finding("ok", f"store: {kind} can be reached")
     for level, text in (*await integrity(settings), *await postgres_findings(settings)):
         yield Finding(level, text)
-    try:
-        check(version, "schema")
-    except SchemaRefused as error:
-        yield Finding("bad", str(error))
+    yield Finding({"current": "ok", "refused": "bad"}.get(upgraded.word, "note"), upgraded.told)
+    if upgraded.word == "refused" or upgraded.schema.number < HEAD:
         return
-    if version != HEAD:
-        yield Finding("note", f"schema: {version}, this release brings {HEAD}; the next start or `db upgrade` upgrades")
-        return
-    yield Finding("ok", f"schema: {version}, current")
     store = open_store(settings.database, 2)
     await store.open()
     try:

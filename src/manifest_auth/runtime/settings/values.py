@@ -81,6 +81,13 @@ class Settings(Derived, msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             "`off`: they only look, four times a second."
         ),
     ] = "auto"
+    database_upgrade: Annotated[
+        Literal["start", "never"],
+        _about(
+            "`start`: a process that finds an older schema upgrades it. `never`: it ends with exit status 3, and "
+            "`manifest-auth db upgrade` is run before."
+        ),
+    ] = "start"
     database_pool: Annotated[int, _about("PostgreSQL connections of each process.", ge=2, le=200)] = 8
     secret_key: Annotated[
         Secret | None,
@@ -259,6 +266,15 @@ class Settings(Derived, msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     upload_quota: Annotated[
         int, _about("Maximum size of all uploaded files of one client, bytes.", ge=1024, le=2**60)
     ] = 10 * 1024 * 1024 * 1024
+    shutdown_drain: Annotated[
+        Seconds,
+        _about(
+            "On SIGTERM, `/readyz` is 503 for so many seconds and everything else is served, so that a balancer sends "
+            "no more; then `MANIFEST_SHUTDOWN_GRACE` begins.",
+            ge=0,
+            le=600,
+        ),
+    ] = 0
     shutdown_grace: Annotated[
         Seconds, _about("On SIGTERM, requests under way get so many seconds to end.", ge=1, le=600)
     ] = 20

@@ -282,6 +282,7 @@ def _sign_in(unit: SystemUnit, ctx: RequestContext, fitting: _Fitting, person: P
     return ExternalCaller(
         key=key,
         method=METHOD,
+        tenant_id=provider.tenant_id,
         identity_id=identity.id,
         provider_changed_at=provider.changed_at,
         verified_at=ctx.now,

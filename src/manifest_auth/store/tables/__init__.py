@@ -3,6 +3,10 @@
 Conventions: times are whole milliseconds since 1970 UTC (``…_at``), the same number in both stores; texts are UTF-8; a
 table of tenants has a ``tenant_id`` and is marked in ``info``, and :mod:`.statements` refuses statements on it that are
 not bound to one tenant. Ids are never reused.
+
+Every key of a tenant's table begins with ``tenant_id``, and foreign keys between such tables hold the tenant together
+with what they name (:func:`.columns.points`): no row can point at another tenant's row. What is unique over all tenants
+stands in a table of the installation. Secrets looked up by their hash have an index without the tenant, not unique.
 """
 
 from manifest_auth.store.tables.accounts import known_origins, password_history, sessions, users
@@ -19,6 +23,7 @@ from manifest_auth.store.tables.claims import (
 from manifest_auth.store.tables.columns import metadata, sealed_for
 from manifest_auth.store.tables.factors import (
     passkey_handles,
+    passkey_owners,
     passkeys,
     recovery_codes,
     sign_in_challenges,
@@ -31,6 +36,7 @@ from manifest_auth.store.tables.installation import (
     installation,
     licences,
     revoked_licences,
+    schema_state,
     seats_taken,
     signing_keys,
     system_admins,

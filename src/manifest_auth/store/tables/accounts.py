@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, id_column, metadata, partial_index, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, numbered, partial_index, row_of, tenant, time
 
 users = Table(
     "users",
     metadata,
-    id_column(),
-    tenant(),
+    *numbered(),
     Column("email", Text, nullable=False),
     Column("email_key", Text, nullable=False),  # case-folded
     Column("first_name", Text, nullable=False),
@@ -19,19 +18,18 @@ users = Table(
     Column("description", Text, nullable=False, server_default=""),
     Column("roles", Integer, nullable=False),  # bit mask, see permissions.Role
     Column("password_hash", Text),
-    at("password_changed_at", nullable=True),
-    at("created_at"),
-    at("deactivated_at", nullable=True),
-    at("last_sign_in_at", nullable=True),
-    at("email_proved_at", nullable=True),  # when a link in an e-mail to this address was followed
+    time("password_changed_at", nullable=True),
+    time("created_at"),
+    time("deactivated_at", nullable=True),
+    time("last_sign_in_at", nullable=True),
+    time("email_proved_at", nullable=True),  # when a link in an e-mail to this address was followed
     Column("language", Text),  # of pages and e-mails, chosen by the user; null: none was chosen
     # Bit mask of the second factors that count, see accounts/users/users.py: read with every user.
     Column("factors", Integer, nullable=False, server_default="0"),
-    at("second_factor_due_at", nullable=True),  # from when on sign-in asks to enrol one
+    time("second_factor_due_at", nullable=True),  # from when on sign-in asks to enrol one
     Column("kind", Text, nullable=False, server_default="person"),  # or `service`, see store/statements.py: USUAL
     UniqueConstraint("tenant_id", "email_key"),
     Index(None, "email_key"),
-    Index(None, "tenant_id", "id", unique=True),  # the target of foreign keys that start with the tenant
     Index(None, "tenant_id", "last_name", "id"),
     *(
         partial_index(f"ix_users_deactivated_{name}", "deactivated_at", "tenant_id", name, "id")
@@ -39,59 +37,64 @@ users = Table(
     ),
     partial_index("ix_users_deactivated", "deactivated_at", "tenant_id", "id"),
     info=OWNED,
+    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
 password_history = Table(
     "password_history",
     metadata,
-    id_column(),
-    tenant(),
-    Column("user_id", BigInt, ForeignKey("users.id"), nullable=False),
+    *numbered(),
+    *row_of("users", "user_id"),
     Column("password_hash", Text, nullable=False),
-    at("replaced_at"),
-    Index(None, "user_id"),
+    time("replaced_at"),
+    Index(None, "tenant_id", "user_id"),
     info=OWNED,
+    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
 sessions = Table(  # one sign-in; access token, refresh token and cookie are three keys to this row
     "sessions",
     metadata,
-    Column("id", Text, primary_key=True),  # `sid`: 128 random bits
     tenant(),
-    Column("user_id", BigInt, ForeignKey("users.id"), nullable=False),
+    Column("id", Text, primary_key=True),  # `sid`: 128 random bits
+    *row_of("users", "user_id"),
     Column("method", Text, nullable=False),
     Column("provider_id", BigInt),  # of single sign-on; no foreign key, since it stays when the provider is deleted
-    at("created_at"),
-    at("ends_at"),
-    at("ended_at", nullable=True),
+    time("created_at"),
+    time("ends_at"),
+    time("ended_at", nullable=True),
     Column("end_reason", Text),
-    at("last_used_at"),
+    time("last_used_at"),
     Column("address", Text, nullable=False),
     Column("user_agent", Text, nullable=False),
-    Column("cookie_hash", Text, nullable=False, unique=True),  # SHA-256 of the cookie's value
-    at("cookie_seen_at"),
+    Column("cookie_hash", Text, nullable=False),  # SHA-256 of the cookie's value
+    time("cookie_seen_at"),
     Column("refresh_current", Text, nullable=False),
     Column("refresh_previous", Text),
-    at("refresh_changed_at"),
+    time("refresh_changed_at"),
     Column("amr", Text, nullable=False, server_default=""),  # what was proved (RFC 8176), separated by blanks
-    at("authenticated_at", nullable=True),  # when; null: not known
-    Index(None, "user_id"),
+    time("authenticated_at", nullable=True),  # when; null: not known
+    Index(None, "id"),
+    Index(None, "cookie_hash"),
+    Index(None, "tenant_id", "user_id"),
     Index(None, "ends_at"),
-    Index(None, "provider_id"),
+    Index(None, "tenant_id", "provider_id"),
     Index(None, "tenant_id", "created_at", "id"),
     info=OWNED,
+    sqlite_strict=True,
 )
 
 known_origins = Table(  # devices and addresses from which a user signed in before, see throttle/origins.py
     "known_origins",
     metadata,
-    Column("user_id", BigInt, ForeignKey("users.id"), primary_key=True),
-    Column("origin", Text, primary_key=True),  # SHA-256 of the device's secret or of the address
     tenant(),
-    at("seen_at"),
+    *row_of("users", "user_id", is_key=True),
+    Column("origin", Text, primary_key=True),  # SHA-256 of the device's secret or of the address
+    time("seen_at"),
     Index(None, "seen_at"),
-    Index(None, "origin"),  # read when anonymous callers have to wait
+    Index(None, "tenant_id", "origin"),  # read when anonymous callers have to wait
     info=OWNED,
+    sqlite_strict=True,
 )

@@ -5,31 +5,32 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Table, Text
+from sqlalchemy import Column, Index, Table, Text
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, time
 
 audit_heads = Table(
     "audit_heads",
     metadata,
     Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
-    Column("sequence", BigInteger, nullable=False),
+    Column("sequence", BigInt, nullable=False),
     Column("hash", Text, nullable=False),
-    at("at"),  # of the last event
+    time("at"),  # of the last event
     # The chain that was created before; in chain 0: the newest chain.
-    Column("previous_chain", BigInteger, nullable=False),
-    at("gone_at", nullable=True),  # when the client's events were deleted with the client
+    Column("previous_chain", BigInt, nullable=False),
+    time("gone_at", nullable=True),  # when the client's events were deleted with the client
     Column("doubts", Text, nullable=False),  # earlier heads without a valid MAC, see audit/chain_macs.py
     Column("mac", Text, nullable=False),  # over all other columns
     info=OWNED,
+    sqlite_strict=True,
 )
 
 audit_events = Table(
     "audit_events",
     metadata,
     Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    at("at"),
+    Column("sequence", BigInt, primary_key=True, autoincrement=False),
+    time("at"),
     Column("event", Text, nullable=False),
     Column("actor", Text, nullable=False),  # `user:7`, `admin:1`, `anonymous`, `system`
     Column("subject", Text, nullable=False),
@@ -41,14 +42,16 @@ audit_events = Table(
     Index(None, "tenant_id", "at", "sequence"),  # a client's events, by time
     Index(None, "at", "tenant_id", "sequence"),  # events of all clients
     info=OWNED,
+    sqlite_strict=True,
 )
 
 audit_anchors = Table(  # the last event of a chain that retention removed: the remaining events start after it
     "audit_anchors",
     metadata,
     Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
-    Column("sequence", BigInteger, nullable=False),
+    Column("sequence", BigInt, nullable=False),
     Column("hash", Text, nullable=False),
     Column("mac", Text, nullable=False),
     info=OWNED,
+    sqlite_strict=True,
 )

@@ -9,7 +9,7 @@ from manifest_auth.store.tables.columns import OWNED, metadata, tenant
 client_logos = Table(
     "client_logos",
     metadata,
-    tenant(primary_key=True),
+    tenant(),
     Column("hash", Text, nullable=False),  # first 16 hex digits of the SHA-256 of ``png``: part of its address
     Column("png", LargeBinary, nullable=False),
     Column("width", Integer, nullable=False),  # pixels

@@ -13,7 +13,7 @@ from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, sealed, 
 domain_claims = Table(
     "domain_claims",
     metadata,
-    tenant(primary_key=True),
+    tenant(),
     Column("domain", Text, primary_key=True),  # lower case
     Column("token", Text, nullable=False),  # of the DNS record; random, never changes
     Column("state", Text, nullable=False),  # `pending`, `proved`, `failing`, `lapsed`
@@ -48,7 +48,7 @@ domain_owners = Table(  # the client whose claim on a domain counts
 directory_claims = Table(
     "directory_claims",
     metadata,
-    tenant(primary_key=True),
+    tenant(),
     Column("directory", Text, primary_key=True),  # a GUID in lower case
     Column("cloud", Text, nullable=False),  # a name of microsoft.clouds; empty: the installation's
     Column("state", Text, nullable=False),  # `pending`, `proved`
@@ -80,7 +80,7 @@ directory_owners = Table(  # the client whose own claim on a directory counts; a
 directory_proofs = Table(  # pending sign-ins of directory administrators
     "directory_proofs",
     metadata,
-    tenant(primary_key=True),
+    tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of `state`
     Column("directory", Text, nullable=False),
     Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must send; empty: used

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Index, Integer, LargeBinary, MetaData, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    text,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -34,9 +45,24 @@ def time(name: str, nullable: bool = False) -> Column[int]:
     return Column(name, BigInt, nullable=nullable)
 
 
-def tenant(**options: Any) -> Column[int]:
-    """The tenant that the row belongs to."""
-    return Column("tenant_id", BigInt, ForeignKey("tenants.id"), nullable=False, **options)
+def tenant() -> Column[int]:
+    """The tenant that the row belongs to: the first column of every key of the table."""
+    return Column("tenant_id", BigInt, ForeignKey("tenants.id"), nullable=False, primary_key=True)
+
+
+def numbered() -> tuple[Column[int], Column[int]]:
+    """The key of a tenant's table whose ids the database assigns. On SQLite, which assigns only keys of one column,
+    ``id`` is the primary key, and the two are unique together."""
+    return tenant(), id_column()
+
+
+def row_of(
+    table: str, column: str, to: str = "id", *, is_key: bool = False, nullable: bool = False
+) -> tuple[Column[int], ForeignKeyConstraint]:
+    """A column that names a row of another table of tenants by its column ``to``, and a row of the same tenant.
+    ``is_key``: it is part of the primary key."""
+    own = Column(column, BigInt, primary_key=is_key, nullable=nullable, autoincrement=False)
+    return own, ForeignKeyConstraint(["tenant_id", column], [f"{table}.tenant_id", f"{table}.{to}"])
 
 
 def partial_index(name: str, marked: str, *columns: str) -> Index:

@@ -1,32 +1,22 @@
-"""Tables of the users' second factors: authenticator apps, passkeys, recovery codes, trusted browsers, challenges.
-
-Keys begin with the tenant, and foreign keys hold tenant and user together: no row can belong to another tenant's user.
-"""
+"""Tables of the users' second factors: authenticator apps, passkeys, recovery codes, trusted browsers, challenges."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, sealed, tenant, time
-
-_OF_USER = ("users.tenant_id", "users.id")
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, row_of, sealed, tenant, time
 
 
 def _table(name: str, *parts: Any) -> Table:
     """A table whose rows belong to a user."""
-    owner = ForeignKeyConstraint(["tenant_id", "user_id"], _OF_USER)
-    return Table(name, metadata, tenant(primary_key=True), *parts, owner, info=OWNED, sqlite_strict=True)
-
-
-def _user(*, is_key: bool = False) -> Column[int]:
-    return Column("user_id", BigInt, nullable=False, primary_key=is_key, autoincrement=False)
+    return Table(name, metadata, tenant(), *parts, info=OWNED, sqlite_strict=True)
 
 
 user_totps = _table(  # one for each user (RFC 6238), see accounts/factors/totp.py
     "user_totps",
-    _user(is_key=True),
+    *row_of("users", "user_id", is_key=True),
     sealed("secret", "user_totps/{tenant_id}/{user_id}/secret", nullable=True),  # null: no app counts yet
     sealed("next_secret", "user_totps/{tenant_id}/{user_id}/next_secret", nullable=True),  # waits for its first code
     time("created_at"),
@@ -37,8 +27,8 @@ user_totps = _table(  # one for each user (RFC 6238), see accounts/factors/totp.
 passkeys = _table(  # WebAuthn Level 3 credentials, see accounts/factors/passkey_rows.py
     "passkeys",
     Column("id", Text, primary_key=True),  # 96 random bits
-    _user(),
-    Column("credential_id", Text, nullable=False, unique=True),  # base64url
+    *row_of("users", "user_id"),
+    Column("credential_id", Text, nullable=False),  # base64url
     Column("public_key", LargeBinary, nullable=False),  # COSE
     Column("algorithm", Integer, nullable=False),
     Column("counter", BigInt, nullable=False),
@@ -50,18 +40,31 @@ passkeys = _table(  # WebAuthn Level 3 credentials, see accounts/factors/passkey
     Column("rp_id", Text, nullable=False),
     time("created_at"),
     time("last_used_at", nullable=True),
+    UniqueConstraint("tenant_id", "credential_id"),
     Index(None, "tenant_id", "user_id"),
+)
+
+passkey_owners = Table(  # the client that has a credential: no two accounts of the installation have the same
+    "passkey_owners",
+    metadata,
+    Column("credential_id", Text, primary_key=True),
+    Column("tenant_id", BigInt, nullable=False),
+    ForeignKeyConstraint(
+        ["tenant_id", "credential_id"], ["passkeys.tenant_id", "passkeys.credential_id"], ondelete="CASCADE"
+    ),
+    Index(None, "tenant_id", "credential_id"),
+    sqlite_strict=True,
 )
 
 passkey_handles = _table(  # `user.id` of WebAuthn: 64 random bytes that tell nothing about the person
     "passkey_handles",
-    _user(is_key=True),
-    Column("handle", Text, nullable=False, unique=True),  # base64url
+    *row_of("users", "user_id", is_key=True),
+    Column("handle", Text, nullable=False),  # base64url
 )
 
 recovery_codes = _table(
     "recovery_codes",
-    _user(is_key=True),
+    *row_of("users", "user_id", is_key=True),
     Column("key", Text, primary_key=True),  # SHA-256 of a code, which has 120 random bits
     time("created_at"),
     time("used_at", nullable=True),
@@ -70,7 +73,7 @@ recovery_codes = _table(
 trusted_browsers = _table(  # browsers that are not asked for the second factor for a while
     "trusted_browsers",
     Column("id", Text, primary_key=True),  # 96 random bits
-    _user(),
+    *row_of("users", "user_id"),
     Column("key", Text, nullable=False),  # SHA-256 of the cookie's value
     Column("user_agent", Text, nullable=False),
     Column("address", Text, nullable=False),
@@ -83,7 +86,7 @@ trusted_browsers = _table(  # browsers that are not asked for the second factor 
 sign_in_challenges = _table(  # a sign-in that waits for its second factor, see accounts/factors/challenges.py
     "sign_in_challenges",
     Column("key", Text, primary_key=True),  # SHA-256 of the challenge
-    _user(),
+    *row_of("users", "user_id"),
     Column("purpose", Text, nullable=False),  # `session`, `code` or `link`: what a right answer leads to
     Column("method", Text, nullable=False),
     Column("amr", Text, nullable=False),  # proved so far, separated by blanks

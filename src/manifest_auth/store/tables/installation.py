@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, column, table
 
-from manifest_auth.store.tables.columns import BigInt, at, id_column, metadata, sealed
+from manifest_auth.store.tables.columns import BigInt, at, id_column, metadata, sealed, time
 
 installation = Table(  # values of the whole installation: its id, whether --demo filled it
     "installation",
     metadata,
     Column("name", Text, primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+schema_state = Table(  # one row: the schema, and the oldest one whose programs may use this store
+    "schema_state",
+    metadata,
+    Column("schema", Text, primary_key=True),
+    Column("readable_by", Text, nullable=False),
+    time("at"),  # of the upgrade to it
 )
 
 signing_keys = Table(

@@ -1,19 +1,16 @@
-"""Tables of service accounts: what they have beside their row of ``users``, their secrets, and assertions used up.
-
-Keys begin with the tenant, and foreign keys hold tenant and account together.
-"""
+"""Tables of service accounts: what they have beside their row of ``users``, their secrets, and assertions used up."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, Table, Text
+from sqlalchemy import Column, Index, Integer, Table, Text
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, tenant, time
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, row_of, tenant, time
 
 service_accounts = Table(  # the row of `users` has name, roles, and whether it is disabled
     "service_accounts",
     metadata,
-    tenant(primary_key=True),
-    Column("user_id", BigInt, primary_key=True, autoincrement=False),
+    tenant(),
+    *row_of("users", "user_id", is_key=True),
     Column("description", Text, nullable=False),
     Column("scopes", Integer),  # bit mask, see permissions.Permission; null: all that the roles allow
     Column("addresses", Text, nullable=False),  # networks, separated by commas; empty: any
@@ -26,7 +23,7 @@ service_accounts = Table(  # the row of `users` has name, roles, and whether it 
     Column("uses_kept_back", BigInt, nullable=False, server_default="0"),
     time("issue_recorded_at", nullable=True),
     Column("issues_kept_back", BigInt, nullable=False, server_default="0"),
-    ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"]),
+    Index(None, "user_id"),  # a client id of OAuth names the account alone
     info=OWNED,
     sqlite_strict=True,
 )
@@ -34,9 +31,9 @@ service_accounts = Table(  # the row of `users` has name, roles, and whether it 
 service_secrets = Table(  # API keys and client secrets
     "service_secrets",
     metadata,
-    tenant(primary_key=True),
+    tenant(),
     Column("id", Text, primary_key=True),  # 96 random bits
-    Column("user_id", BigInt, nullable=False),
+    *row_of("service_accounts", "user_id", "user_id"),
     Column("kind", Text, nullable=False),  # `key` or `sec`, as in the secret
     Column("label", Text, nullable=False),
     Column("hash", Text, nullable=False),  # SHA-256 of the secret, which has 256 random bits
@@ -50,7 +47,6 @@ service_secrets = Table(  # API keys and client secrets
     Column("notices", Integer, nullable=False, server_default="0"),  # how many e-mails said that it ends
     time("last_used_at", nullable=True),
     Column("last_address", Text, nullable=False, server_default=""),
-    ForeignKeyConstraint(["tenant_id", "user_id"], ["service_accounts.tenant_id", "service_accounts.user_id"]),
     Index(None, "hash"),
     Index(None, "tenant_id", "user_id"),
     Index(None, "ends_at"),
@@ -61,7 +57,7 @@ service_secrets = Table(  # API keys and client secrets
 used_assertions = Table(  # `jti` of assertions (RFC 7523), each good for once on all nodes
     "used_assertions",
     metadata,
-    tenant(primary_key=True),
+    tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of account and `jti`
     time("expires_at"),
     Index(None, "expires_at"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, Table, Text
+from sqlalchemy import Column, Index, Integer, Table, Text
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, sealed, tenant, time
+from manifest_auth.store.tables.columns import OWNED, metadata, row_of, sealed, tenant, time
 
 queued_mails = Table(  # written in the transaction of the act, deleted when the mail server accepts the e-mail
     "queued_mails",
     metadata,
-    tenant(primary_key=True),
+    tenant(),
     Column("id", Text, primary_key=True),  # 128 random bits
     Column("purpose", Text, nullable=False),
     Column("subject", Text, nullable=False),  # the subject, as in the audit trail: `user:5`
@@ -26,9 +26,9 @@ queued_mails = Table(  # written in the transaction of the act, deleted when the
 email_changes = Table(  # a new address takes effect when its mailbox confirms it, and can be undone from the old one
     "email_changes",
     metadata,
-    tenant(primary_key=True),
+    tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of the token that went to the new address
-    Column("user_id", BigInt, nullable=False),
+    *row_of("users", "user_id"),
     Column("old_email", Text, nullable=False),
     time("old_proved_at", nullable=True),  # when the old address was verified, if it was
     Column("new_email", Text, nullable=False),
@@ -39,7 +39,6 @@ email_changes = Table(  # a new address takes effect when its mailbox confirms i
     time("confirmed_at", nullable=True),
     time("closed_at", nullable=True),  # can be neither confirmed nor undone from then on
     time("undo_expires_at", nullable=True),
-    ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"]),
     Index(None, "key"),
     Index(None, "undo_key"),
     Index(None, "tenant_id", "user_id"),

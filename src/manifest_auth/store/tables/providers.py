@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, id_column, metadata, sealed, tenant, time
-
-
-def _provider() -> Column[int]:
-    return Column("provider_id", BigInt, ForeignKey("providers.id"), nullable=False)
-
-
-def _user() -> Column[int]:
-    return Column("user_id", BigInt, ForeignKey("users.id"), nullable=False)
-
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, numbered, row_of, sealed, tenant, time
 
 providers = Table(
     "providers",
     metadata,
-    id_column(),
-    tenant(),
+    *numbered(),
     Column("name", Text, nullable=False),  # in addresses
     Column("display_name", Text, nullable=False),
     Column("kind", Text, nullable=False),
@@ -27,45 +17,46 @@ providers = Table(
     Column("settings", Text, nullable=False),  # JSON, see providers.Settings
     sealed("secrets", "providers/{tenant_id}/{id}/secrets", nullable=True),  # JSON, see providers.Secrets
     Column("reaches_admins", Integer, nullable=False),  # see docs/decisions/0018-providers-and-rank.md
-    at("created_at"),
-    at("changed_at"),
-    at("disabled_at", nullable=True),
+    time("created_at"),
+    time("changed_at"),
+    time("disabled_at", nullable=True),
     Column("disabled_by_admin", Integer, nullable=True),  # 1: an Admin or a system admin switched it off
     UniqueConstraint("tenant_id", "name"),
-    Index(None, "issuer"),
+    Index(None, "issuer", "tenant_id"),
     info=OWNED,
+    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
 provider_domains = Table(  # e-mail domains that a provider vouches for
     "provider_domains",
     metadata,
-    Column("provider_id", BigInt, ForeignKey("providers.id"), primary_key=True),
-    Column("domain", Text, primary_key=True),  # lower case
     tenant(),
-    Index(None, "domain"),
+    *row_of("providers", "provider_id", is_key=True),
+    Column("domain", Text, primary_key=True),  # lower case
     info=OWNED,
+    sqlite_strict=True,
 )
 
 identities = Table(  # (provider, subject) is a user; nothing else identifies a provider's person
     "identities",
     metadata,
-    id_column(),
-    tenant(),
-    _provider(),
+    *numbered(),
+    *row_of("providers", "provider_id"),
     Column("subject", Text, nullable=False),
-    _user(),
+    *row_of("users", "user_id"),
     Column("how", Text, nullable=False),  # how it was linked, see providers.LinkedBy
     Column("email", Text, nullable=False),  # as the provider sent it last; for display
     Column("granted", Integer, nullable=False),  # bit mask of the roles that this provider's groups added
     Column("vouched", Integer, nullable=False, server_default="0"),  # 1: the provider vouched for `email`
-    at("confirmed_at", nullable=True),  # an Admin confirmed that this is the user's
+    time("confirmed_at", nullable=True),  # an Admin confirmed that this is the user's
     Column("confirmed_by", Text),
-    at("created_at"),
-    at("last_sign_in_at"),
-    UniqueConstraint("provider_id", "subject"),
-    Index(None, "user_id"),
+    time("created_at"),
+    time("last_sign_in_at"),
+    UniqueConstraint("tenant_id", "provider_id", "subject"),
+    Index(None, "tenant_id", "user_id"),
     info=OWNED,
+    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
@@ -73,11 +64,11 @@ identities = Table(  # (provider, subject) is a user; nothing else identifies a 
 sign_in_flows = Table(
     "sign_in_flows",
     metadata,
-    Column("key", Text, primary_key=True),  # SHA-256 of `state` or `RelayState`
     tenant(),
-    _provider(),
+    Column("key", Text, primary_key=True),  # SHA-256 of `state` or `RelayState`
+    *row_of("providers", "provider_id"),
     Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must send
-    Column("request_id", Text, unique=True),  # of a SAML request
+    Column("request_id", Text),  # of a SAML request
     sealed("secrets", "sign_in_flows/{key}/secrets"),  # nonce and PKCE verifier; of a finished try, its result
     Column("return_to", Text, nullable=False),
     Column("response", Text, nullable=False),  # `cookie`, `code`, `try` or `reauthenticate`
@@ -87,29 +78,33 @@ sign_in_flows = Table(
     Column("redirect_uri", Text, nullable=False, server_default=""),  # the callback address of the answer
     # 1: the answer must name its issuer (RFC 9207).
     Column("iss_required", Integer, nullable=False, server_default="0"),
-    at("expires_at"),
+    time("expires_at"),
+    Index(None, "key"),
+    Index(None, "request_id"),
     Index(None, "expires_at"),
-    Index(None, "provider_id"),
+    Index(None, "tenant_id", "provider_id"),
     info=OWNED,
+    sqlite_strict=True,
 )
 
 seen_assertions = Table(  # ids of SAML assertions that were used
     "seen_assertions",
     metadata,
-    tenant(primary_key=True),
+    tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of issuer and id
-    at("expires_at"),
+    time("expires_at"),
     Index(None, "expires_at"),
     info=OWNED,
+    sqlite_strict=True,
 )
 
 sign_in_codes = Table(  # one-time codes for apps
     "sign_in_codes",
     metadata,
-    Column("key", Text, primary_key=True),  # SHA-256 of the code
     tenant(),
-    Column("provider_id", BigInt, ForeignKey("providers.id")),  # null: from a sign-in on our own pages
-    _user(),
+    Column("key", Text, primary_key=True),  # SHA-256 of the code
+    *row_of("providers", "provider_id", nullable=True),  # null: from a sign-in on our own pages
+    *row_of("users", "user_id"),
     Column("method", Text, nullable=False),
     Column("challenge", Text, nullable=False),
     time("expires_at"),
@@ -117,8 +112,9 @@ sign_in_codes = Table(  # one-time codes for apps
     Column("session_id", Text),  # what it was exchanged for
     Column("amr", Text, nullable=False, server_default=""),  # what was proved before it was given
     time("authenticated_at", nullable=True),
+    Index(None, "key"),
     Index(None, "expires_at"),
-    Index(None, "provider_id"),
+    Index(None, "tenant_id", "provider_id"),
     info=OWNED,
     sqlite_strict=True,
 )
@@ -126,41 +122,44 @@ sign_in_codes = Table(  # one-time codes for apps
 invitations = Table(  # one-time links: for a first sign-in, or for a new password
     "invitations",
     metadata,
-    id_column(),
-    tenant(),
-    _user(),
+    *numbered(),
+    *row_of("users", "user_id"),
     Column("purpose", Text, nullable=False, server_default="invitation"),  # or `reset`
-    Column("key", Text, nullable=False, unique=True),  # SHA-256 of the invitation's token
+    Column("key", Text, nullable=False),  # SHA-256 of the invitation's token
     Column("invited_by", Text, nullable=False),
     Column("emailed", Integer, nullable=False, server_default="0"),  # 1: only e-mailed to the user
-    at("created_at"),
-    at("expires_at"),
-    at("used_at", nullable=True),
-    Index(None, "user_id"),
+    time("created_at"),
+    time("expires_at"),
+    time("used_at", nullable=True),
+    Index(None, "key", "tenant_id"),
+    Index(None, "tenant_id", "user_id"),
     Index(None, "expires_at"),
     info=OWNED,
+    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
 refused_tokens = Table(  # Entra tokens that were signed out
     "refused_tokens",
     metadata,
-    Column("key", Text, primary_key=True),  # `entra:` and SHA-256 of client and token
     tenant(),
-    at("refused_at"),
-    at("expires_at"),
+    Column("key", Text, primary_key=True),  # `entra:` and SHA-256 of client and token
+    time("refused_at"),
+    time("expires_at"),
     Index(None, "expires_at"),
     info=OWNED,
+    sqlite_strict=True,
 )
 
 kept_tokens = Table(  # Microsoft's tokens, stored where a provider's settings ask for it
     "kept_tokens",
     metadata,
-    Column("provider_id", BigInt, ForeignKey("providers.id"), primary_key=True),
-    Column("user_id", BigInt, ForeignKey("users.id"), primary_key=True),
     tenant(),
+    *row_of("providers", "provider_id", is_key=True),
+    *row_of("users", "user_id", is_key=True),
     sealed("tokens", "kept_tokens/{provider_id}/{user_id}/tokens"),  # JSON
-    at("kept_at"),
-    Index(None, "user_id"),
+    time("kept_at"),
+    Index(None, "tenant_id", "user_id"),
     info=OWNED,
+    sqlite_strict=True,
 )

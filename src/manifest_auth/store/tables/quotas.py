@@ -9,7 +9,7 @@ from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, tenant
 file_totals = Table(  # size of a client's files, updated in the transaction that adds or drops one
     "file_totals",
     metadata,
-    tenant(primary_key=True),
+    tenant(),
     Column("bytes", BigInt, nullable=False),
     info=OWNED,
     sqlite_strict=True,

@@ -9,67 +9,58 @@ Clients differ greatly in size, so PostgreSQL's statistics are set to expect lar
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import REAL, Column, Double, ForeignKeyConstraint, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, id_column, metadata, partial_index, tenant
-
-
-def _template(**options: bool) -> Column[int]:
-    return Column("template_id", BigInt, ForeignKey("templates.id"), nullable=False, **options)  # type: ignore[arg-type]  # names of options
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, numbered, partial_index, row_of, tenant, time
 
 
-def _job(**options: bool) -> Column[int]:
-    return Column("job_id", BigInt, ForeignKey("jobs.id"), nullable=False, **options)  # type: ignore[arg-type]  # names of options
-
-
-def _by(name: str) -> Column[int]:
+def _by(name: str) -> tuple[Column[int], ForeignKeyConstraint]:
     """The user who acted."""
-    return Column(name, BigInt, ForeignKey("users.id"), nullable=False)
+    return row_of("users", name)
 
 
 templates = Table(
     "templates",
     metadata,
-    id_column(),
-    tenant(),
+    *numbered(),
     Column("name", Text, nullable=False),
     Column("name_key", Text, nullable=False),  # lower case, for order and search
     Column("description", Text, nullable=False),
     Column("versions", Integer, nullable=False),  # how many there are: the number of the latest
     Column("published", Integer),  # number of the published version
     Column("events", Integer, nullable=False),  # how many events there are
-    _by("created_by"),
-    at("created_at"),
-    at("changed_at"),
-    at("archived_at", nullable=True),
+    *_by("created_by"),
+    time("created_at"),
+    time("changed_at"),
+    time("archived_at", nullable=True),
     Index(None, "tenant_id", "name_key", "id"),
     Index(None, "tenant_id", "changed_at", "id"),
-    Index(None, "tenant_id", "id"),
     *(
         partial_index(f"ix_templates_archived_{name}", "archived_at", "tenant_id", name, "id")
         for name in ("name_key", "changed_at")
     ),
     partial_index("ix_templates_archived", "archived_at", "tenant_id", "id"),
     info=OWNED,
+    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
 template_versions = Table(
     "template_versions",
     metadata,
-    id_column(),
-    tenant(),
-    _template(),
+    *numbered(),
+    *row_of("templates", "template_id"),
     Column("number", Integer, nullable=False),  # 1, 2, 3 … within the template
     Column("status", Text, nullable=False),  # see work.VersionStatus
     Column("revision", Integer, nullable=False),  # counts the edits of the draft
-    _by("created_by"),
-    at("created_at"),
-    at("published_at", nullable=True),
-    UniqueConstraint("template_id", "number"),
+    *_by("created_by"),
+    time("created_at"),
+    time("published_at", nullable=True),
+    UniqueConstraint("tenant_id", "template_id", "number"),
     # With the tenant first, SQLite would scan all of a tenant's versions for those of a few keys.
     Index(None, "status", "tenant_id", "template_id"),
     info=OWNED,
+    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
@@ -77,35 +68,36 @@ template_steps = Table(
     "template_steps",
     metadata,
     tenant(),
-    Column("version_id", BigInt, ForeignKey("template_versions.id"), primary_key=True),
+    *row_of("template_versions", "version_id", is_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),  # 1, 2, 3 … within the version
     Column("title", Text, nullable=False),
     Column("instructions", Text, nullable=False),
     Column("requires_evidence", Integer, nullable=False),
     info=OWNED,
+    sqlite_strict=True,
 )
 
 template_events = Table(  # who changed the state of a template or version, when, and with which comment
     "template_events",
     metadata,
     tenant(),
-    _template(primary_key=True),
+    *row_of("templates", "template_id", is_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("move", Text, nullable=False),  # see work.TemplateMove
     Column("version", Integer),  # number of the version
     Column("comment", Text, nullable=False),
-    _by("by"),
-    at("at"),
+    *_by("by"),
+    time("at"),
     info=OWNED,
+    sqlite_strict=True,
 )
 
 jobs = Table(
     "jobs",
     metadata,
-    id_column(),
-    tenant(),
-    _template(),
-    Column("version_id", BigInt, ForeignKey("template_versions.id"), nullable=False),
+    *numbered(),
+    *row_of("templates", "template_id"),
+    *row_of("template_versions", "version_id"),
     Column("version", Integer, nullable=False),  # the version's number
     Column("name", Text, nullable=False),
     Column("name_key", Text, nullable=False),
@@ -116,13 +108,12 @@ jobs = Table(
     Column("done", Integer, nullable=False),  # how many of them are completed, always the first ones
     Column("records", Integer, nullable=False),
     Column("events", Integer, nullable=False),
-    _by("created_by"),
-    at("created_at"),
-    at("changed_at"),
-    at("started_at", nullable=True),
-    at("completed_at", nullable=True),
-    at("canceled_at", nullable=True),
-    Index(None, "tenant_id", "id"),
+    *_by("created_by"),
+    time("created_at"),
+    time("changed_at"),
+    time("started_at", nullable=True),
+    time("completed_at", nullable=True),
+    time("canceled_at", nullable=True),
     Index(None, "tenant_id", "status", "id"),
     Index(None, "tenant_id", "priority", "id"),
     Index(None, "tenant_id", "name_key", "id"),
@@ -134,6 +125,7 @@ jobs = Table(
     Index(None, "tenant_id", "status", "changed_at", "id"),
     Index(None, "tenant_id", "priority", "name_key", "id"),
     info=OWNED,
+    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
@@ -141,55 +133,58 @@ job_assignments = Table(
     "job_assignments",
     metadata,
     tenant(),
-    _job(primary_key=True),
-    Column("user_id", BigInt, ForeignKey("users.id"), primary_key=True),
-    _by("assigned_by"),
-    at("assigned_at"),
-    Index(None, "user_id", "job_id"),
+    *row_of("jobs", "job_id", is_key=True),
+    *row_of("users", "user_id", is_key=True),
+    *_by("assigned_by"),
+    time("assigned_at"),
+    Index(None, "tenant_id", "user_id", "job_id"),
     info=OWNED,
+    sqlite_strict=True,
 )
 
 job_steps = Table(  # the completed ones
     "job_steps",
     metadata,
     tenant(),
-    _job(primary_key=True),
+    *row_of("jobs", "job_id", is_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    _by("completed_by"),
-    at("completed_at"),
+    *_by("completed_by"),
+    time("completed_at"),
     info=OWNED,
+    sqlite_strict=True,
 )
 
 job_events = Table(
     "job_events",
     metadata,
     tenant(),
-    _job(primary_key=True),
+    *row_of("jobs", "job_id", is_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("move", Text, nullable=False),  # see work.JobMove
     Column("step", Integer),
     Column("comment", Text, nullable=False),
     Column("detail", Text, nullable=False),  # JSON: what changed, before and after
-    _by("by"),
-    at("at"),
+    *_by("by"),
+    time("at"),
     info=OWNED,
+    sqlite_strict=True,
 )
 
 files = Table(  # evidence; the bytes are in the file storage under `key`
     "files",
     metadata,
-    id_column(),
-    tenant(),
-    Column("key", Text, nullable=False, unique=True),  # random
+    *numbered(),
+    Column("key", Text, nullable=False),  # random
     Column("name", Text, nullable=False),
     Column("media_type", Text, nullable=False),
-    Column("size", BigInteger, nullable=False),
+    Column("size", BigInt, nullable=False),
     Column("sha256", Text, nullable=False),
-    _by("uploaded_by"),
-    at("uploaded_at"),
-    at("used_at", nullable=True),  # when it was first recorded in a job; until then it is deleted after a day
+    *_by("uploaded_by"),
+    time("uploaded_at"),
+    time("used_at", nullable=True),  # when it was first recorded in a job; until then it is deleted after a day
     Index(None, "used_at", "uploaded_at"),
     info=OWNED,
+    sqlite_strict=True,
     sqlite_autoincrement=True,
 )
 
@@ -197,17 +192,18 @@ job_records = Table(
     "job_records",
     metadata,
     tenant(),
-    _job(primary_key=True),
+    *row_of("jobs", "job_id", is_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("step", Integer, nullable=False),
     Column("kind", Text, nullable=False),  # see work.RecordKind
     Column("text", Text),  # of a text or a choice
-    Column("value", Double),  # of a number; 0 or 1 of a boolean
+    Column("value", Double().with_variant(REAL(), "sqlite")),  # of a number; 0 or 1 of a boolean
     Column("unit", Text),
-    Column("file_id", BigInt, ForeignKey("files.id")),
-    _by("recorded_by"),
-    at("recorded_at"),
-    Index(None, "job_id", "step", "number"),
-    Index(None, "file_id"),
+    *row_of("files", "file_id", nullable=True),
+    *_by("recorded_by"),
+    time("recorded_at"),
+    Index(None, "tenant_id", "job_id", "step", "number"),
+    Index(None, "tenant_id", "file_id"),
     info=OWNED,
+    sqlite_strict=True,
 )

@@ -12,6 +12,7 @@ from manifest_auth.runtime.sealing import Macs
 
 revision = "0005"
 down_revision = None
+READABLE_BY = "0005"
 
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _TYPES: dict[str, Any] = {

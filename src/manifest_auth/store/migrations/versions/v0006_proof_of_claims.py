@@ -16,6 +16,7 @@ from manifest_auth.runtime.clock import Clock, Random
 
 revision = "0006"
 down_revision = "0005"
+READABLE_BY = "0006"
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 #: Microsoft's issuers of ID tokens; the directory is the first part of the path.

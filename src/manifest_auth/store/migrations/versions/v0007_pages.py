@@ -11,6 +11,7 @@ from alembic import op
 
 revision = "0007"
 down_revision = "0006"
+READABLE_BY = "0007"
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 

@@ -12,6 +12,7 @@ from alembic import op
 
 revision = "0008"
 down_revision = "0007"
+READABLE_BY = "0008"
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 

@@ -12,6 +12,7 @@ from alembic import op
 
 revision = "0009"
 down_revision = "0008"
+READABLE_BY = "0009"
 
 BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 

@@ -1,0 +1,91 @@
+"""How far an installation is upgraded: its schema, the releases of its processes, and one word for what to do."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from sqlalchemy import bindparam, func, select
+
+from manifest_auth import __version__
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.store import global_, open_store
+from manifest_auth.store.migrate import HEAD, Schema, SchemaRefused, find_schema, head, server_clock
+from manifest_auth.store.tables import nodes
+
+#: ``current``: nothing to do. ``rolling``: processes may be replaced by this release one by one. ``stop``: all older
+#: ones must end before this release starts. ``refused``: this release does not start.
+Word = Literal["current", "rolling", "stop", "refused"]
+
+
+class Processes(NamedTuple):
+    """How many living processes there are of one release."""
+
+    version: str
+    schema: str
+    running: int
+
+
+#: Longer than a beat waits for PostgreSQL, in which a process is still there.
+SILENT_MS = 5_000
+_FIRST = "0010"  # the first schema with the table
+_BY_RELEASE = (nodes.c.version, nodes.c.schema)
+_LIVING = global_(
+    select(*_BY_RELEASE, func.count())
+    .where(nodes.c.seen_at >= bindparam("since"))
+    .group_by(*_BY_RELEASE)
+    .order_by(*_BY_RELEASE),
+    Processes,
+)
+
+
+class UpgradeState(NamedTuple):
+    """``told``: the word in a sentence, for the operator."""
+
+    schema: Schema
+    processes: tuple[Processes, ...]
+    word: Word
+    told: str
+
+
+async def read(settings: Settings) -> UpgradeState | None:
+    """The state of the store; None where it is empty. Changes nothing. Raises StoreUnavailable."""
+    schema = await find_schema(settings.database)
+    if schema is None:
+        return None
+    try:
+        schema.check("schema")
+    except SchemaRefused as error:
+        return UpgradeState(schema, (), "refused", str(error))
+    processes = await _living(settings, schema)
+    word = _word(schema, processes)
+    return UpgradeState(schema, processes, word, _told(schema, processes, word))
+
+
+def _word(schema: Schema, processes: tuple[Processes, ...]) -> Word:
+    used = {schema.number, *(some.schema for some in processes)}
+    if schema.number < HEAD and head().readable_by > min(used):
+        return "stop"
+    same = used == {HEAD} and all(some.version == __version__ for some in processes)
+    return "current" if same else "rolling"
+
+
+def _told(schema: Schema, processes: tuple[Processes, ...], word: Word) -> str:
+    if word == "current":
+        return f"schema: {schema.number}, current"
+    told = f"schema: {schema.number}, this release {'brings' if schema.number < HEAD else 'knows'} {HEAD}: {word}"
+    if word == "stop":
+        return f"{told}; older programs cannot use that: end them on all nodes, then start this release"
+    return "; ".join([told, *(f"{some.running} of {some.version} (schema {some.schema}) run" for some in processes)])
+
+
+async def _living(settings: Settings, schema: Schema) -> tuple[Processes, ...]:
+    """The web processes whose beat is in time; on SQLite none is counted."""
+    now = await server_clock(settings.database)
+    if now is None or schema.number < _FIRST:
+        return ()
+    store = open_store(settings.database, 2)
+    await store.open()
+    try:
+        return await store.read(lambda unit: tuple(unit.all(_LIVING, since=now - SILENT_MS)))
+    finally:
+        await store.close()

@@ -1,0 +1,108 @@
+"""``db status`` says what an upgrade needs; with ``MANIFEST_DATABASE_UPGRADE=never`` a process leaves it to others."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from manifest_auth import __version__
+from manifest_auth.operations.upgrade_state import SILENT_MS
+from manifest_auth.store import migrate
+from manifest_auth.store.tables import nodes
+from tests.store import old_stores
+from tests.store.test_schema_state import NEWER, state
+from tests.support.commands import done, run
+from tests.support.postgres import Databases
+from tests.support.processes import free_port
+from tests.support.secret_keys import SECRET_KEY
+
+NEVER = {"MANIFEST_DATABASE_UPGRADE": "never"}
+
+
+@pytest.fixture
+def given(empty_url: str) -> dict[str, str]:
+    return {"MANIFEST_DATABASE_URL": empty_url, "MANIFEST_SECRET_KEY": SECRET_KEY}
+
+
+async def test_from_nothing_to_a_newer_release(empty_url: str, given: dict[str, str], tmp_path: Path) -> None:
+    assert run(tmp_path, "db", "status", **given).line.startswith("there is no store here")
+
+    await old_stores.read("0008").make(empty_url)
+    says = f"schema: 0008, this release brings {migrate.HEAD}: stop; older programs cannot use that"
+    check_status(tmp_path, given, 3, ("0008", "0008", "stop"), "note", says)
+    for arguments in (("serve", "--port", str(free_port())), ("client", "create", "some-client")):
+        refused = run(tmp_path, *arguments, **given, **NEVER)
+        assert (refused.status, refused.out) == (3, "")
+        assert refused.line == (
+            f"the store must be upgraded to {migrate.HEAD} first (its schema is 0008): run manifest-auth db upgrade"
+        )
+    assert await migrate.current_version(empty_url) == "0008"
+
+    assert done(tmp_path, "db", "upgrade", **given, **NEVER) == "The schema was upgraded.\n"
+    check_status(tmp_path, given, 0, (migrate.HEAD, migrate.HEAD, "current"), "ok", f"schema: {migrate.HEAD}, current")
+    done(tmp_path, "client", "create", "some-client", **given, **NEVER)
+
+    await state(empty_url, version_num=NEWER, schema=NEWER)
+    says = f"schema: {NEWER}, this release knows {migrate.HEAD}: rolling"
+    check_status(tmp_path, given, 0, (NEWER, migrate.HEAD, "rolling"), "note", says)
+    done(tmp_path, "client", "create", "another-client", **given)
+    done(tmp_path, "audit", "verify", **given)
+    done(tmp_path, "backup", "--note", **given)
+
+    await state(empty_url, readable_by=NEWER)
+    says = f"schema: {NEWER} is newer than this release, which knows {migrate.HEAD}; upgrade the program"
+    check_status(tmp_path, given, 1, (NEWER, NEWER, "refused"), "BAD", says)
+    for command in (("audit", "verify"), ("backup", "--note"), ("client", "create", "third-client")):
+        refused = run(tmp_path, *command, **given)
+        assert refused.status == 1
+        assert f"{NEWER} is newer than this release" in refused.line
+
+
+def check_status(
+    folder: Path, given: dict[str, str], status: int, expected: tuple[str, str, str], level: str, says: str
+) -> None:
+    """What `db status` and `doctor` say."""
+    found = run(folder, "db", "status", "--json", **given)
+    said = json.loads(found.out)
+    assert (found.status, (said["schema"], said["readable_by"], said["state"])) == (status, expected)
+    told = run(folder, "db", "status", **given)
+    assert (told.status, told.out.splitlines()[-1][: len(says)]) == (status, says)
+    [line] = [line for line in run(folder, "doctor", **given).out.splitlines() if line[6:14] == " schema:"]
+    assert line.split(maxsplit=1)[0] == level
+    assert says in line
+
+
+async def test_living_processes_of_another_release_are_told(postgres: Databases, tmp_path: Path) -> None:
+    url = postgres.fresh_database()
+    given = {"MANIFEST_DATABASE_URL": url, "MANIFEST_SECRET_KEY": SECRET_KEY}
+
+    async def beats(name: str, version: str, schema: str, ago_ms: int) -> None:
+        at = int(time.time() * 1000) - ago_ms
+        row = {"id": name, "started_at": at, "seen_at": at, "host": "h", "pid": 1, "version": version,
+               "schema": schema, "state": "serving", "skew_ms": 0}  # fmt: skip
+        await old_stores.within(url, lambda connection: connection.execute(insert(nodes), row))
+
+    await beats("ours", __version__, migrate.HEAD, 0)
+    await beats("killed", "0.0.1", "0008", 2 * SILENT_MS)
+    check_status(tmp_path, given, 0, (migrate.HEAD, migrate.HEAD, "current"), "ok", f"schema: {migrate.HEAD}, current")
+    await beats("older", "0.0.9", "0009", 0)
+    says = f"schema: {migrate.HEAD}, this release knows {migrate.HEAD}: rolling; 1 of 0.0.9 (schema 0009) run"
+    check_status(tmp_path, given, 0, (migrate.HEAD, migrate.HEAD, "rolling"), "note", says)
+    assert "processes    1 of 0.0.9 (schema 0009)\n" in done(tmp_path, "db", "status", **given)
+
+
+async def test_a_backup_of_a_newer_store_is_made_and_restored_where_this_program_may_use_it(tmp_path: Path) -> None:
+    given = {"MANIFEST_SECRET_KEY": SECRET_KEY}
+    done(tmp_path, "client", "create", "some-client", **given)
+    url = f"sqlite:///{tmp_path / 'data' / 'manifest-auth.db'}"
+    await state(url, version_num=NEWER, schema=NEWER)
+    done(tmp_path, "backup", "newer.tar", **given)
+    assert f"schema {NEWER}" in done(tmp_path, "restore", "newer.tar", "--data-dir", "back", **given)
+    back = f"sqlite:///{tmp_path / 'back' / 'manifest-auth.db'}"
+    assert await migrate.find_schema(back) == (NEWER, migrate.HEAD)
+    await state(url, readable_by=NEWER)
+    assert f"{NEWER} is newer than this release" in run(tmp_path, "backup", "later.tar", **given).line

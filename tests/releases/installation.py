@@ -1,0 +1,130 @@
+"""Two nodes behind a proxy, each of one release or the other, with a crowd and steady reads at work on them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import orjson
+
+import manifest_auth
+from tests.architecture.links import ROOT
+from tests.kills import actors
+from tests.kills.crowd import Crowd
+from tests.kills.ledger import Ledger
+from tests.kills.rounds import GIVEN, chance_of, filled, until_ready
+from tests.kills.victim import Victim
+from tests.processes.node_client import AUTH, bearer
+from tests.releases import front, next_release
+from tests.support.processes import free_port
+from tests.support.server import command
+
+READS_A_SECOND = 50
+OLD, NEXT = "old", "next"
+
+
+class Installation:
+    """``sources``: of each release, where its code is. ``reads``: how many were answered, all of them well."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder, self.url = folder, url
+        old = str(Path(manifest_auth.__file__).parents[1])
+        self.sources = {OLD: old, NEXT: str(next_release.make(folder))}
+        self.ports = [free_port(), free_port()]
+        self.nodes = [self.node(OLD, port) for port in self.ports]
+        self.reads = 0
+        self.crowd: Crowd
+
+    @property
+    def answered(self) -> int:
+        """Requests that were answered, of the crowd and the readers."""
+        return self.reads + self.crowd.successes
+
+    def node(self, release: str, port: int, **given: str) -> Victim:
+        """A process of that release, not started yet."""
+        path = os.pathsep.join([self.sources[release], str(ROOT)])
+        return Victim(
+            self.folder,
+            self.url,
+            port,
+            {**GIVEN, "MANIFEST_SHUTDOWN_DRAIN": "3", "PYTHONPATH": path, **given},
+            whole=True,
+        )
+
+    async def replace(self, number: int, release: str) -> None:
+        """Stops a node in good order, and starts one of the release in its place."""
+        await asyncio.to_thread(self.nodes[number].stop)
+        self.nodes[number] = self.node(release, self.ports[number])
+        self.nodes[number].start()
+        await until_ready(self.nodes[number], "/readyz")
+        self.crowd.trouble()
+
+    async def until_answered(self, count: int) -> None:
+        """So many requests more."""
+        wanted = self.answered + count
+        while self.answered < wanted:
+            self.crowd.trouble()
+            await asyncio.sleep(0.05)
+
+    async def status(self, release: str) -> tuple[int, str, str, dict[str, int]]:
+        """What `db status` of that release says: exit status, schema, word, and how many processes of which version."""
+        code, out, errors = await self._command(release, "db", "status", "--json")
+        assert not errors, errors
+        found = orjson.loads(out)
+        running = {some["version"]: some["running"] for some in found["processes"]}
+        return code, found["schema"], found["state"], running
+
+    async def verifies(self, release: str) -> None:
+        """The audit trail, as an operator of that release proves it."""
+        code, out, errors = await self._command(release, "audit", "verify")
+        assert code == 0, out + errors
+
+    async def _command(self, release: str, *arguments: str) -> tuple[int, str, str]:
+        path = os.pathsep.join([self.sources[release], str(ROOT)])
+        given = {**GIVEN, "MANIFEST_WORKERS": "1", "PYTHONPATH": path}  # no fork of this tree
+        return await asyncio.to_thread(command(self.folder, self.url, *arguments, **given).ended, 90)
+
+
+@contextlib.asynccontextmanager
+async def at_work(folder: Path, url: str) -> AsyncIterator[Installation]:
+    """Two nodes of this release, and everyone at work; in the end all that was answered is there, nothing failed."""
+    await filled(url)
+    it = Installation(folder, url)
+    try:
+        for node in it.nodes:
+            node.start()
+        for node in it.nodes:
+            await until_ready(node, "/readyz")
+        with front.running(folder, *it.ports) as base:
+            it.crowd = Crowd([base], Ledger(), chance_of(os.urandom(4).hex()))
+            try:
+                template = await actors.published_template(it.crowd)
+                it.crowd.begin(*actors.everybody(it.crowd, template), _reads(it, base))
+                yield it
+                await it.crowd.end()
+            finally:
+                await it.crowd.leave()
+        assert not it.crowd.cut, it.crowd.cut
+        await it.crowd.ledger.check(url)
+    finally:
+        for node in it.nodes:
+            node.stop()
+
+
+async def _reads(it: Installation, base: str) -> None:
+    """On a fixed schedule, each as a request of its own; one that is not answered 200 fails the crowd."""
+    async with httpx2.AsyncClient(base_url=base, timeout=30) as http, asyncio.TaskGroup() as asking:
+        token = (await actors.sign_in(it.crowd, "viewer@acme.example"))["token"]
+
+        async def read() -> None:
+            answer = await http.get(f"{AUTH}/me", headers=bearer(token))
+            assert answer.status_code == 200, answer.text
+            it.reads += 1
+
+        while it.crowd.goes_on:
+            asking.create_task(read())
+            await asyncio.sleep(1 / READS_A_SECOND)

@@ -1,0 +1,61 @@
+"""Which statements read all that a client has in a table: those that are about all of it, and no look-up by a key."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manifest_auth.store import TenantScoped, migrate
+from tests.support.secret_keys import the_keys
+from tests.support.statements import every_statement
+
+#: By module, with the reason. SQLite takes an index that starts with the client for as good as any other, so that a
+#: look-up may come in here by itself: see `EXPLAIN QUERY PLAN`, and add an index or change the order.
+ALL_OF_A_CLIENT = {
+    "accounts.factors.trusted_browsers": {"_COUNT", "_DROP_ALL", "_DROP_KEY"},  # few: no more than sign-ins of 30 days
+    "accounts.service_accounts.rows": {"_COUNT"},
+    "accounts.users.credentials": {"_WITH_PASSWORD"},  # stops at the first
+    "accounts.users.roles": {"ACTIVE_ADMINS"},
+    "accounts.users.users": {"_WITHOUT_FACTOR"},
+    "audit.retention": {"_OLDEST"},  # stops at the first
+    "operations.delete_clients": {"_ORDER"},  # of the installation's chain, newest first
+    "operations.usage": {"_SESSIONS", "_USERS"},
+    # A client has 50 providers at most.
+    "providers.identities": {"_HAS_SUBJECT", "_LIST", "_UNLINK", "_UNLINK_ALIASES"},
+    "providers.proved_identities": {"_CONFIRM", "_OF_USER", "_UNLINK"},
+    "providers.providers": {"_COUNT", "_LIST"},
+    "providers.sign_in_flows": {"_END"},  # live for ten minutes, and codes for one
+    "sessions.sessions": {"_END_TENANT", "_SHORTEN", "_VOID_ALL_CODES", "_VOID_CODES"},
+    "sign_in.decoy_hashes": {"_USERS"},
+    "tenants.claims.directories": {"_COUNT"},
+    "tenants.claims.domain_rows": {"_COUNT"},
+}
+
+
+@pytest.fixture(scope="module")
+def planner(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
+    path: Path = tmp_path_factory.mktemp("plans") / "m.db"
+    asyncio.run(migrate.upgrade(f"sqlite:///{path}", the_keys))
+    return sqlite3.connect(path)
+
+
+def test_only_what_is_about_all_of_a_client_reads_all_of_it(planner: sqlite3.Connection) -> None:
+    found: dict[str, set[str]] = {}
+    for name, statement in every_statement().items():
+        if isinstance(statement, TenantScoped) and any(_is_all(step) for step in _plan(planner, statement)):
+            module, _, member = name.removeprefix("manifest_auth.").rpartition(".")
+            found.setdefault(module, set()).add(member)
+    assert found == ALL_OF_A_CLIENT
+
+
+def _plan(planner: sqlite3.Connection, statement: TenantScoped[Any]) -> list[str]:
+    asked = statement.sqlite
+    return [row[3] for row in planner.execute(f"EXPLAIN QUERY PLAN {asked.sql}", [None] * len(asked.order))]
+
+
+def _is_all(step: str) -> bool:
+    return step.endswith("(tenant_id=?)") or (step.startswith("SCAN ") and "VIRTUAL TABLE" not in step)

@@ -1,0 +1,90 @@
+"""An upgrade waits for a lock in short steps: readers of the table go on, and at the end it says who holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import asyncpg
+import pytest
+from sqlalchemy import func, select
+
+from manifest_auth.store import StoreUnavailable, cross_tenant, ddl_locks, migrate, open_store
+from manifest_auth.store.tables import sessions, users
+from tests.store import old_stores
+from tests.support.postgres import Databases
+from tests.support.secret_keys import the_keys
+
+HELD_S = 6
+READ = "SELECT count(*) FROM users"
+
+
+async def old(postgres: Databases) -> str:
+    url = postgres.empty_database()
+    await old_stores.read("0008").make(url)
+    return url
+
+
+async def test_a_reader_that_holds_a_table_makes_no_one_wait_long(postgres: Databases) -> None:
+    url = await old(postgres)
+    holder, reader = await asyncpg.connect(url), await asyncpg.connect(url)
+    try:
+        await holder.execute("BEGIN")
+        await holder.fetchval(READ)
+        upgrade = asyncio.create_task(migrate.upgrade(url, the_keys))
+        longest, began = 0.0, time.monotonic()
+        while time.monotonic() - began < HELD_S:
+            asked = time.monotonic()
+            await reader.fetchval(READ)
+            longest = max(longest, time.monotonic() - asked)
+            await asyncio.sleep(0.01)
+        assert not upgrade.done()
+        assert await migrate.current_version(url) == "0008"
+        await holder.execute("ROLLBACK")
+        assert await upgrade is True
+        assert 1 < longest < 2.5  # it did stand behind the upgrade
+    finally:
+        await holder.close()
+        await reader.close()
+
+
+_JOINED = cross_tenant(
+    select(func.count()).select_from(sessions.join(users, users.c.id == sessions.c.user_id)), because="a test"
+)
+
+
+@pytest.mark.parametrize("kind", ["look_up", "read", "write"])
+async def test_what_a_change_of_two_tables_got_in_the_way_of_is_asked_again(postgres: Databases, kind: str) -> None:
+    """The one has the first table and waits for the second, the other the reverse: PostgreSQL ends the reader."""
+    url = postgres.fresh_database()
+    store, changer = open_store(url, 4), await asyncpg.connect(url)
+    await store.open()
+    try:
+        await changer.execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+        if kind == "look_up":
+            asked = asyncio.create_task(store.look_up(_JOINED))
+        else:
+            asked = asyncio.create_task(getattr(store, kind)(lambda unit: unit.first(_JOINED)))
+        await asyncio.sleep(0.3)
+        await changer.execute("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
+        assert not asked.done()
+        await changer.execute("COMMIT")
+        assert await asked == (0,)
+    finally:
+        await changer.close()
+        await store.close()
+
+
+async def test_at_the_end_it_says_who_holds_the_lock(postgres: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ddl_locks, "TRIES", 2)
+    url = await old(postgres)
+    holder = await asyncpg.connect(url, server_settings={"application_name": "report"})
+    try:
+        await holder.execute("BEGIN")
+        await holder.fetchval(READ)
+        with pytest.raises(StoreUnavailable) as told:
+            await migrate.upgrade(url, the_keys)
+        assert f"a lock on a table that report (process {holder.get_server_pid()}, user " in str(told.value)
+        assert await migrate.current_version(url) == "0008"
+    finally:
+        await holder.close()
