@@ -44,8 +44,8 @@ levels, {fields} fields, {aliases} aliases, {roots} fields at the root, {argumen
 for a field that it asks for already at the same place; or when it costs more than {cost}: a field costs one, a text
 that may be long up to ten, and what is below a list as often as the list may have items. A body has at most {values}
 values, in 1 MiB. A field gives an error, `BAD_USER_INPUT`, when below one list there are more than {rows} steps,
-records or log entries to read: ask for a smaller page. A request has {deadline} seconds; then it is refused with `OVERLOADED`,
-and a mutation may have been made all the same. Mutations never run by `GET`.
+records or log entries to read: ask for a smaller page. A request has {deadline} seconds; then it is refused with
+`OVERLOADED`, and a mutation may have been made all the same. Mutations never run by `GET`.
 
 ## Who may do what
 
