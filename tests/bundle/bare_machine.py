@@ -105,7 +105,7 @@ class Machine:
         assert self._terminal.stdin is not None
         self._terminal.stdin.write(f"{number}\n")
         self._terminal.stdin.flush()
-        until(lambda: status.exists() and bool(status.read_text()) or self._terminal.poll() is not None, seconds)
+        until(lambda: (status.exists() and bool(status.read_text())) or self._terminal.poll() is not None, seconds)
         assert status.exists(), f"the machine ended:\n{block}"
         assert status.read_text() == "0\n", f"{block}\n{shown.read_text()}"
         return shown.read_text()

@@ -25,7 +25,7 @@ _WHEN = {f"GIT_{who}_DATE": "2026-01-31T12:00:00Z" for who in ("AUTHOR", "COMMIT
 _WHO = ("-c", "user.name=Tests", "-c", "user.email=tests@example.com", "-c", "commit.gpgsign=false")
 #: Signs the releases of this run.
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-#: Of somebody else.
+#: Of another maker.
 OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 
 
@@ -59,9 +59,7 @@ def repository(folder: Path, version: str = VERSION) -> Path:
 def git(folder: Path, *arguments: str) -> str:
     """What Git answers there."""
     command = ["git", *_WHO, *arguments]
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **_WHEN}, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(command, cwd=folder, env={**os.environ, **_WHEN}, capture_output=True, text=True, check=True)
     return done.stdout
 
 

@@ -33,7 +33,8 @@ def _wheel(folder: Path, version: str) -> None:
     info = f"manifest_auth-{version}.dist-info"
     files = {
         "small_program.py": f"def main():\n    print('manifest-auth {version}')\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: manifest-auth\nVersion: {version}\nRequires-Dist: markupsafe\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: manifest-auth\nVersion: {version}\n"
+        "Requires-Dist: markupsafe\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": "[console_scripts]\nmanifest-auth = small_program:main\n",
     }
@@ -93,7 +94,9 @@ def test_killed_at_twenty_moments_and_run_again(scratch: Path) -> None:
         if moment % 4 == 0:
             shutil.rmtree(prefix / "releases" / "2.0")
         with (scratch / "log").open("w") as log:
-            started = subprocess.Popen(command(new, *options), env=environment(), stdout=log, stderr=log, process_group=0)
+            started = subprocess.Popen(
+                command(new, *options), env=environment(), stdout=log, stderr=log, process_group=0
+            )
         time.sleep(whole * (moment // 4 + moment % 4 * 5 + 0.5) / MOMENTS)
         # By turns all of it, and the script alone: what it had started goes on, and the next run waits for that.
         os.killpg(started.pid, signal.SIGKILL) if moment % 2 else os.kill(started.pid, signal.SIGKILL)

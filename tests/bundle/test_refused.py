@@ -107,7 +107,7 @@ def test_another_key_is_refused(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_at_an_upgrade_the_keys_of_the_current_release_count(bundle: Path, tmp_path: Path) -> None:
-    """Whoever makes a bundle writes its keys; so the one that is installed says who may."""
+    """The keys of a bundle are written by its maker; so the release that is installed says who may."""
     _put(bundle / "release.keys", f"other {sign.public(making.OTHER_KEY)}\n".encode())
     _put(bundle / "SHA256SUMS", archive.sums(bundle).encode())
     _put(bundle / "SHA256SUMS.sig", making.OTHER_KEY.sign((bundle / "SHA256SUMS").read_bytes()))

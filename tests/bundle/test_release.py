@@ -110,7 +110,9 @@ def test_a_version_has_three_numbers(ready: Path, version: str) -> None:
 def test_advisories_need_an_answer(tmp_path: Path) -> None:
     folder = tmp_path / "bundle" / "manifest-auth"
     folder.mkdir(parents=True)
-    (folder / "requirements.txt").write_text("manifest-auth[s3]==1.2.0 \\\n    --hash=sha256:1\nlxml==6 \\\n    --hash=sha256:2\n")
+    (folder / "requirements.txt").write_text(
+        "manifest-auth[s3]==1.2.0 \\\n    --hash=sha256:1\nlxml==6 \\\n    --hash=sha256:2\n"
+    )
     archive.pack(folder, tmp_path / "bundle.tar", 0)
     asked: list[str] = []
 

@@ -109,8 +109,8 @@ class Engine:
         return ""
 
     def build(self, bundle: Path, image: str = IMAGE) -> None:
-        """As the container file says at its beginning, of an unpacked bundle, with our base image. Without a network: an
-        isolation that needs few rights has that of the caller, which is cut off here."""
+        """As the container file says at its beginning, of an unpacked bundle, with our base image. Without a network:
+        an isolation that needs few rights has that of the caller, which is cut off here."""
         at = json.loads((bundle / "release.json").read_text())["time"]
         with without_links():
             self._build(bundle / "deploy" / "Containerfile", image, bundle, f"--timestamp={at}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tarfile
 from io import BytesIO
 from pathlib import Path
@@ -32,7 +31,7 @@ def pack(folder: Path, file: Path, at: int) -> None:
                 data = path.read_bytes()
                 entry.size, entry.mode = len(data), 0o755 if path.name in _PROGRAMS else 0o644
                 archive.addfile(entry, BytesIO(data))
-    os.replace(making, file)
+    making.replace(file)
 
 
 def unpack(file: Path, folder: Path) -> tuple[Path, int]:

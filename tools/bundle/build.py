@@ -1,8 +1,8 @@
 """Builds the bundle of the last commit: one file with all that an installation without a network needs.
 
 ``python -m tools.bundle.build [FOLDER]`` writes ``manifest-auth-VERSION-linux-x86_64.tar`` there. The same commit gives
-the same bytes, on every machine with the same C compiler. Files of others come from ``.work/bundle``, else from the index
-of pip, and are those of ``bundle.lock``.
+the same bytes, on every machine with the same C compiler. Files of others come from ``.work/bundle``, else from the
+index of pip, and are those of ``bundle.lock``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.bundle import argon2, archive, licences, lock, parts, source
+from tools.bundle import archive, argon2, licences, lock, parts, source
 
 #: From the repository into the bundle: where it lies, and its name there.
 _TAKEN = {
@@ -79,8 +79,12 @@ def _requirements(made: source.Source, own: Path, wanted: list[lock.Locked]) -> 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="./dev bundle", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("dist"), help="where the bundle goes (default: dist)")
+    parser = argparse.ArgumentParser(
+        prog="./dev bundle", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path("dist"), help="where the bundle goes (default: dist)"
+    )
     parser.add_argument("--python", nargs="+", default=lock.PYTHONS, help="versions that it installs on (default: all)")
     parser.add_argument("--cache", type=Path, default=lock.CACHE, help="where files of others are kept")
     given = parser.parse_args(arguments)

@@ -26,7 +26,9 @@ READ = {
     "uvloop": "MIT OR Apache-2.0",
     "zxcvbn-rs-py": "MIT",
 }
-_TEXT = re.compile(r"[^/]+\.dist-info/(?:licenses/)?((?:[^/]+/)*[^/]*(?:LICEN[CS]E|COPYING|NOTICE)[^/]*)", re.IGNORECASE)
+_TEXT = re.compile(
+    r"[^/]+\.dist-info/(?:licenses/)?((?:[^/]+/)*[^/]*(?:LICEN[CS]E|COPYING|NOTICE)[^/]*)", re.IGNORECASE
+)
 _SPDX = get_spdx_licensing()
 
 

@@ -114,7 +114,9 @@ def _target(python: str) -> list[str]:
 
 def _pip(*arguments: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PIP_FIND_LINKS": ""})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PIP_FIND_LINKS": ""}
+    )
     if done.returncode != 0:
         raise LockError(f"pip {arguments[0]}: {done.stderr.strip()}")
 

@@ -1,7 +1,7 @@
 """Makes a release of the last commit: everything that must be true is looked at first, then the commit is tagged.
 
-``./dev release X.Y.Z`` refuses, with a line for each, what ``docs/releasing.md`` lists. The advisories are the only step
-that asks the network.
+``./dev release X.Y.Z`` refuses, with a line for each, what ``docs/releasing.md`` lists. The advisories are the only
+step that asks the network.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def _version_refuses(root: Path, version: str) -> list[str]:
 
 def changelog_refuses(text: str, version: str) -> list[str]:
     """Its section needs a date, and says how to upgrade and how to get back."""
-    found = re.search(rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL
+    )
     if found is None:
         return [f"CHANGELOG.md has no section [{version}] with a date"]
     return [f"CHANGELOG.md says nothing under {title} of {version}" for title in ("Upgrade", "Back")
@@ -62,7 +64,11 @@ def _schema_refuses(root: Path) -> list[str]:
     versions = root / "src/manifest_auth/store/migrations/versions"
     schema = max(path.name[1:5] for path in versions.glob("v????_*.py"))
     rows = (root / "docs/operations.md").read_text("utf-8")
-    return [] if re.search(rf"^\| {schema} \|", rows, re.MULTILINE) else [f"docs/operations.md has no row of schema {schema}"]
+    return (
+        []
+        if re.search(rf"^\| {schema} \|", rows, re.MULTILINE)
+        else [f"docs/operations.md has no row of schema {schema}"]
+    )
 
 
 def _last_release_refuses(root: Path) -> list[str]:
@@ -71,7 +77,11 @@ def _last_release_refuses(root: Path) -> list[str]:
     if not tags:
         return []  # the first one
     listed = (root / "releases.txt").read_text("utf-8") if (root / "releases.txt").exists() else ""
-    return [] if _git(root, "rev-parse", f"{tags[0]}^{{commit}}")[:12] in listed else [f"releases.txt does not list {tags[0]}"]
+    return (
+        []
+        if _git(root, "rev-parse", f"{tags[0]}^{{commit}}")[:12] in listed
+        else [f"releases.txt does not list {tags[0]}"]
+    )
 
 
 def bundles_differ(root: Path, cache: Path, output: Path) -> list[str]:
@@ -103,7 +113,9 @@ def advisories_unanswered(bundle: Path, answers: str, audit: Callable[[Path], st
 
 def _pip_audit(asked: Path) -> str:
     command = [sys.executable, "-m", "pip_audit", "--requirement", str(asked), "--no-deps", "--disable-pip"]
-    done = subprocess.run([*command, "--format=json", "--progress-spinner=off"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, "--format=json", "--progress-spinner=off"], capture_output=True, text=True, check=False
+    )
     if done.returncode > 1 or not done.stdout:  # 1: something was found
         raise OSError(f"pip-audit: {done.stderr.strip()}")
     return done.stdout

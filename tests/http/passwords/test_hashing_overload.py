@@ -24,7 +24,9 @@ async def test_beyond_the_queue_sign_ins_are_overloaded_and_reads_go_on(app: App
     keys = await keys_of(app)
     most = most_hashes(app)
     with hash_workers_stand_still(app):
-        storm = {asyncio.ensure_future(app.sign_in(f"{slug}@acme.example")) for slug in SLUGS.values() for _ in range(3)}
+        storm = {
+            asyncio.ensure_future(app.sign_in(f"{slug}@acme.example")) for slug in SLUGS.values() for _ in range(3)
+        }
         refused = await first(len(storm) - most, storm)
         for _ in range(5):
             assert (await app.me(keys.token)).status == 200
