@@ -53,7 +53,7 @@ def test_the_bodies_on_the_pages_of_providers_are_what_the_server_takes() -> Non
 
 
 def test_the_commands_on_the_pages_are_commands() -> None:
-    names, others = set(), ("journalctl", "#", "useradd", "install", "exec setpriv")  # where it is a user's name
+    names, others = set(), ("journalctl", "#", "install", "mv")  # where it is a user's name
     for page, block in docs_pages.blocks("sh"):
         for command in docs_pages.commands(block):
             command = command.lstrip()
@@ -64,7 +64,8 @@ def test_the_commands_on_the_pages_are_commands() -> None:
                 try:
                     parser().parse_args(words)
                 except SystemExit as ended:
-                    assert ended.code == 0, f"{page}: {command}"  # --version
+                    if ended.code:  # not of --version
+                        pytest.fail(f"{page}: {command}")
     assert {"provider add", "provider test", "admin create", "client create", "serve", "license issue"} <= names
 
 

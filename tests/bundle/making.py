@@ -19,6 +19,7 @@ from tests.support import run_folder
 from tools.bundle import sign
 from tools.bundle.lock import CACHE
 
+PROGRAMS = ("gcc", "git", "openssl")
 VERSION, NEXT = __version__, "99.1.0"
 _ABOUT = "src/manifest_auth/__init__.py"
 _WHEN = {f"GIT_{who}_DATE": "2026-01-31T12:00:00Z" for who in ("AUTHOR", "COMMITTER")}

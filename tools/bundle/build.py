@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import tomllib
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         file = build(lock.ROOT, given.folder, given.cache, given.python)
-    except (lock.LockError, licences.LicenceRefused) as refused:
+    except (lock.LockError, licences.LicenceRefused, OSError, subprocess.CalledProcessError) as refused:
         print(f"dev bundle: {refused}", file=sys.stderr)
         return 1
     print(f"{file}: {file.stat().st_size / 1e6:.0f} MB")
