@@ -13,7 +13,7 @@ from tests.bundle import making
 from tests.bundle.installing import environment
 from tools.bundle import lock
 
-pytestmark = pytest.mark.endurance
+pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("python", lock.PYTHONS)

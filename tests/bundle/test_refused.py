@@ -14,7 +14,7 @@ from tests.bundle import making
 from tests.bundle.installing import install
 from tools.bundle import archive, sign
 
-pytestmark = pytest.mark.endurance
+pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

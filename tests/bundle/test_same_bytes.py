@@ -16,7 +16,7 @@ from manifest_auth.store.migrate import HEAD
 from tests.bundle import making
 from tests.bundle.making import NEXT, VERSION
 
-pytestmark = pytest.mark.endurance
+pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]
 
 _MB = 1e6
 

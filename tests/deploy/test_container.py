@@ -21,6 +21,7 @@ PASSWORD = "kestrel-harbor-21-violet"
 MIB = 2**20
 pytestmark = [
     pytest.mark.endurance,
+    pytest.mark.timeout(400),
     pytest.mark.skipif(os.getuid() != 0, reason="such a build needs root"),
 ]
 
