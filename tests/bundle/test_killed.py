@@ -108,7 +108,8 @@ def test_killed_at_twenty_moments_and_run_again(scratch: Path) -> None:
         again = install(new, *options)
         assert again.returncode == 0, again.stdout + again.stderr
         assert {str(path.relative_to(prefix)) for path in prefix.rglob("*")} == expected, moment
-        assert "install --prefix" in again.stdout  # how to switch
+        assert "RELEASE=2.0 manifest-auth db status\n" in again.stdout  # what to do next
+        assert f"{prefix}/releases/2.0/install --prefix {prefix} --switch 2.0\n" in again.stdout
     print("killed:", sorted(places))
     assert len(places) >= 4, places
     assert install(new, *options, "--switch", "2.0").returncode == 0
@@ -133,6 +134,18 @@ def test_a_second_run_changes_nothing(scratch: Path) -> None:
     assert again.returncode == 0
     assert "1.0 is installed" in again.stdout
     assert _tree(prefix) == before
+
+
+def test_settings_of_pip_and_python_change_nothing(scratch: Path) -> None:
+    bundle, prefix = _small(scratch / "bundle", "1.0"), scratch / "prefix"
+    other, pip_conf = str(scratch / "else"), scratch / "pip.conf"
+    pip_conf.write_text(f"[install]\ntarget = {other}\n")
+    given = {"PIP_TARGET": other, "PIP_INDEX_URL": "http://192.0.2.1/", "PIP_CONFIG_FILE": str(pip_conf),
+             "PYTHONPATH": other, "PYTHONHOME": "/nowhere"}  # fmt: skip
+    done = install(bundle, "--prefix", str(prefix), "--unsigned", **given)
+    assert done.returncode == 0, done.stderr
+    assert _version(prefix) == "manifest-auth 1.0"
+    assert not (scratch / "else").exists()
 
 
 def test_another_build_of_an_installed_version_is_refused(scratch: Path) -> None:
