@@ -22,10 +22,11 @@ def tree(root: int) -> list[int]:
     return found
 
 
-def memory_mb(root: int) -> float:
-    """Proportional set size of a process tree in MB: a page that several share counts once."""
+def memory_mb(root: int, *, alone: bool = False) -> float:
+    """Proportional set size of a process tree in MB: a page that several share counts once. ``alone``: of the process
+    without those that descend from it."""
     kib = 0
-    for pid in tree(root):
+    for pid in [root] if alone else tree(root):
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
         except OSError:

@@ -33,7 +33,9 @@ def most_hashes(app: App) -> int:
 @contextlib.contextmanager
 def hash_workers_stand_still(app: App) -> Iterator[None]:
     """No hash is finished meanwhile, so the queue fills however fast a hash is."""
-    workers = [worker.process for worker in app.services.hasher._pool._workers]
+    pool = app.services.hasher._pool
+    assert pool is not None
+    workers = [worker.process for worker in pool._workers]
     for worker in workers:
         worker.send_signal(signal.SIGSTOP)
     try:

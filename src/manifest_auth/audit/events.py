@@ -197,7 +197,7 @@ def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **
     }
     values["hash"] = digest(unit.tenant_id, values)
     _put(unit, head, head._replace(sequence=values["sequence"], hash=values["hash"], at=at))
-    unit.change(_APPEND, **values)
+    unit.change_later(_APPEND, **values)
 
 
 def record_creation(unit: SystemUnit, tenant_id: int, acting: Acting, **detail: Any) -> None:
@@ -231,7 +231,7 @@ def lock(unit: TenantUnit) -> Head:
 
 
 def _put(unit: TenantUnit, head: Head, after: Head) -> None:
-    unit.change(_ADVANCE, before=head.sequence, **successor_of(unit.macs, unit.tenant_id, head, after)._asdict())
+    unit.change_later(_ADVANCE, before=head.sequence, **successor_of(unit.macs, unit.tenant_id, head, after)._asdict())
 
 
 def record_installation(unit: SystemUnit, acting: Acting, event: Event, subject: str = "", **detail: Any) -> None:

@@ -9,8 +9,9 @@ from sqlalchemy import bindparam, func, select
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, EventFilter
+from manifest_auth.context import Principal
 from manifest_auth.services import RequestContext
-from manifest_auth.store import tenant_scoped
+from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import sessions
 
 MOST = 50
@@ -64,11 +65,10 @@ _BEFORE = tenant_scoped(
 async def look(ctx: RequestContext) -> SinceLastHere:
     """What happened to the caller's account since the sign-in before this one."""
     user = ctx.user
-    since: int | None = await ctx.store.read(
-        lambda unit: unit.first(_BEFORE, of_user=user.user_id, but=user.session_id, began=user.created_at)
-    )
-    asked = EventFilter(subject=user.actor, since=user.created_at if since is None else since)
-    found, goes_on = await audit.page(ctx.store, asked, MOST, steps=_STEPS)
+    since, asked, (found, goes_on) = await ctx.store.read(lambda unit: _begin(unit, user))
+    if goes_on is not None and len(found) < MOST:
+        more, goes_on = await audit.page(ctx.store, asked, MOST - len(found), goes_on, steps=_STEPS - 1)
+        found += more
     links = [audit.readable(one.link).link for one in found]
     events = [
         Happened(link.at, link.event, link.actor, link.address, orjson.loads(link.detail))
@@ -77,6 +77,12 @@ async def look(ctx: RequestContext) -> SinceLastHere:
     ]
     others = [event for event in events if _opened(event) != user.session_id]
     return SinceLastHere(since, others, goes_on is None)
+
+
+def _begin(unit: TenantUnit, user: Principal) -> tuple[int | None, EventFilter, audit.Page]:
+    since: int | None = unit.first(_BEFORE, of_user=user.user_id, but=user.session_id, began=user.created_at)
+    asked = EventFilter(subject=user.actor, since=user.created_at if since is None else since)
+    return since, asked, audit.first_step(unit, asked, MOST)
 
 
 def _opened(event: Happened) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from manifest_auth.errors import Refusal
 from manifest_auth.http import NO_STORE, Answer, Header, form_cookies, public_origin, refusal_headers
 from manifest_auth.http.answers import HTML
-from manifest_auth.pages import asset_files, brands, languages, security, words
+from manifest_auth.pages import asset_files, brands, languages, security, template_words, words
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.menu import Entry, entries, section_of
 from manifest_auth.services import RequestContext
@@ -65,6 +64,7 @@ async def render(
         status = refusal.status
         headers.extend(refusal_headers(refusal))
     t = catalogue(language)
+    one, several = template_words.functions(language)
     brand = await brands.with_logo(ctx, view.brand)
     text = template.render(
         view=view.model,
@@ -72,7 +72,8 @@ async def render(
         user=None if call.user is None else SignedInUser(call.user.email, entries(call.user.roles)),
         admin=None if call.admin is None else SignedInAdmin(call.admin.username, call.admin.limited),
         refused=None if refusal is None else words.refused(ctx, refusal, t),
-        t=t,
+        _=one,
+        ngettext=several,
         lang=language,
         languages=languages.LANGUAGES if forms else {},
         here=call.here,
@@ -105,30 +106,17 @@ def _load(name: str, language: str) -> Template:
 
 def environment() -> Environment:
     """Autoescape everywhere; a name that a view does not have is a bug and no empty text."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
         cache_size=-1,
     )
-
-    @pass_context
-    def one(context: Any, message: str) -> str:
-        return str(context["t"].gettext(message))
-
-    @pass_context
-    def several(context: Any, singular: str, plural: str, count: int) -> str:
-        return str(context["t"].ngettext(singular, plural, count))
-
-    made.policies["ext.i18n.trimmed"] = True
-    install: Callable[..., None] = made.install_gettext_callables  # type: ignore[attr-defined]  # of the extension
-    install(one, several, newstyle=True)
     made.globals["asset"] = asset_files.address
     made.globals["section_of"] = section_of
     made.filters["iso"] = _iso

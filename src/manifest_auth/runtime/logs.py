@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import orjson
+
+from manifest_auth.runtime import log_lines
 
 # structlog's console renderer loads rich where that is installed: 5 MB for a format that is never written here.
 _hidden = "rich" not in sys.modules
@@ -35,13 +37,37 @@ def _dumps(event: Any, **_options: Any) -> bytes:
     return orjson.dumps(event, default=repr)
 
 
+_timed = structlog.processors.TimeStamper(fmt="iso", utc=True)
+
+
+def _dropped(count: int) -> bytes:
+    return _dumps(_timed(None, "warning", {"event": "log_lines_dropped", "lines": count, "level": "warning"}))
+
+
+class _Output:
+    """Takes the finished lines, whatever their level."""
+
+    def __init__(self, stderr: TextIO) -> None:
+        self._put: Callable[[bytes], None]
+        try:
+            self._put = log_lines.lines_of(stderr.fileno(), _dropped).put
+        except OSError:  # in place of the process's own: a buffer in memory
+            self._put = structlog.BytesLogger(stderr.buffer).msg
+
+    def msg(self, line: bytes) -> None:
+        """Writes a line."""
+        self._put(line)
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
 def build(level: str) -> FilteringBoundLogger:
     """The logger of the process. JSON escapes line breaks, so no value can forge a line."""
     logger = structlog.wrap_logger(
-        structlog.BytesLogger(sys.stderr.buffer),
+        _Output(sys.stderr),
         processors=[
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _timed,
             structlog.processors.format_exc_info,
             _blank_secrets,
             structlog.processors.JSONRenderer(serializer=_dumps),

@@ -154,7 +154,7 @@ def open_session(
     """Opens a session with three new random keys; no value from the request is adopted (session fixation)."""
     now = request.now
     opened = Opened(random.text(16), random.text(32), random.text(12), now + most_s * 1000)
-    unit.change(
+    unit.change_later(
         _OPEN,
         id=opened.session_id,
         user_id=user_id,

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import asyncpg
@@ -36,6 +38,7 @@ ACQUIRE_TIMEOUT = 10.0
 ATTEMPTS = 4
 #: Nothing was written: the server aborted this transaction so that another could continue.
 _LOST_TO_ANOTHER = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_PLACE = re.compile(r"\$(\d+)")
 _NOTIFY = "SELECT pg_notify($1, $2)"
 #: No connection was free in time, or STATEMENT_TIMEOUT_MS passed.
 _BUSY = (TimeoutError, asyncpg.QueryCanceledError)
@@ -57,12 +60,20 @@ _GONE = (
 class PostgresConnection(Connection):
     """An open transaction on one asyncpg connection. Its methods run inside a greenlet."""
 
-    def __init__(self, raw: Any, macs: Macs | None) -> None:
+    def __init__(self, raw: Any, macs: Macs | None, transaction: Any = None) -> None:
+        """``transaction``: to begin with the first statement that writes or locks; None: it has begun. Until then each
+        statement sees what is committed when it runs, as in a transaction (READ COMMITTED)."""
         super().__init__(macs)
         self._raw = raw
+        self._transaction = transaction
+        self._waiting: list[tuple[Statement[Any], dict[str, Any]]] = []
 
     def fetch(self, statement: Statement[Any], values: dict[str, Any]) -> Sequence[Any]:
         compiled = statement.postgres
+        if self._waiting and statement.may_see([waiting for waiting, _ in self._waiting]):
+            self.flush()
+        if not statement.is_plain_read:
+            self._begin()
         try:
             rows: Sequence[Any] = await_only(self._raw.fetch(compiled.sql, *compiled.values(values)))
         except asyncpg.UniqueViolationError as error:
@@ -71,13 +82,40 @@ class PostgresConnection(Connection):
 
     def change(self, statement: Statement[Any], values: dict[str, Any]) -> int:
         compiled = statement.postgres
+        self.flush()
+        return _changed(self._execute(compiled.sql, compiled.values(values)))
+
+    def change_later(self, statement: Statement[Any], values: dict[str, Any]) -> None:
+        self._waiting.append((statement, values))
+
+    def flush(self) -> None:
+        """Runs the changes that wait, in one statement (PostgreSQL: data-modifying WITH)."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        sql = _together(tuple(statement.postgres.sql for statement, _ in waiting))
+        self._execute(sql, [value for statement, values in waiting for value in statement.postgres.values(values)])
+
+    def _execute(self, sql: str, values: list[Any]) -> str:
+        self._begin()
         try:
-            status: str = await_only(self._raw.execute(compiled.sql, *compiled.values(values)))
+            status: str = await_only(self._raw.execute(sql, *values))
         except asyncpg.UniqueViolationError as error:
             raise Conflict(reason=str(error)) from error
-        return _changed(status)
+        return status
+
+    def _begin(self) -> None:
+        if self._transaction is not None:
+            transaction, self._transaction = self._transaction, None
+            await_only(transaction.start())
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a transaction is open: something was written or locked."""
+        return self._transaction is None
 
     def announce(self, announcement: Announcement) -> None:
+        self._begin()
         super().announce(announcement)
         await_only(self._raw.execute(_NOTIFY, CHANNEL, f"{announcement.kind}:{announcement.key}"))
 
@@ -141,19 +179,21 @@ class PostgresStore(Store):
 
     async def _attempt(self, work: Work[T]) -> T:
         async with self._acquire() as raw:
-            connection = PostgresConnection(raw, self.macs)
             transaction = raw.transaction()
-            await transaction.start()
+            connection = PostgresConnection(raw, self.macs, transaction)
             try:
-                result = await greenlet_spawn(work, SystemUnit(connection))
+                result: T = await greenlet_spawn(_run, work, connection)
             except BaseException as error:
+                if not connection.has_begun:
+                    raise
                 if getattr(error, "keeps_writes", False):
                     await transaction.commit()
                     self._deliver(connection.announced)
                 elif not raw.is_closed():
                     await transaction.rollback()
                 raise
-            await transaction.commit()
+            if connection.has_begun:
+                await transaction.commit()
         self._deliver(connection.announced)
         return result
 
@@ -214,6 +254,30 @@ class PostgresStore(Store):
     def _on_notify(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
         kind, _, key = str(payload).partition(":")
         self._deliver([Announcement(kind, key)])
+
+
+def _run(work: Work[T], connection: PostgresConnection) -> T:
+    """What the unit of work returns, once all its changes have run."""
+    try:
+        result = work(SystemUnit(connection))
+    except BaseException as error:
+        if getattr(error, "keeps_writes", False):
+            connection.flush()
+        raise
+    connection.flush()
+    return result
+
+
+@lru_cache(512)
+def _together(texts: tuple[str, ...]) -> str:
+    """One statement of several changes, with its parameters in their order."""
+    parts, before = list[str](), 0
+    for text in texts:
+        parts.append(_PLACE.sub(lambda found: f"${int(found[1]) + before}", text))  # noqa: B023 - used at once
+        before += max((int(number) for number in _PLACE.findall(text)), default=0)
+    if len(parts) == 1:
+        return parts[0]
+    return "WITH " + ", ".join(f"c{i} AS ({part})" for i, part in enumerate(parts[:-1])) + " " + parts[-1]
 
 
 def _changed(status: str) -> int:

@@ -21,8 +21,12 @@ from typing import Any, Final, Generic, TypeVar, overload
 
 from sqlalchemy import (
     BigInteger,
+    Delete,
+    GenerativeSelect,
     Insert,
     Select,
+    Table,
+    TableClause,
     Update,
     and_,
     bindparam,
@@ -84,13 +88,28 @@ class Compiled:
 class Statement(Generic[R]):
     """Base of the three kinds; compiled on first use, once for each dialect."""
 
-    __slots__ = ("_postgres", "_sqlite", "make", "source")
+    __slots__ = ("_postgres", "_sqlite", "_tables", "make", "source")
 
     def __init__(self, source: Source, make: Callable[[Iterable[Any]], R]) -> None:
         self.source = source
         self.make = make
+        self._tables: frozenset[TableClause] | None = None
         self._sqlite: Compiled | None = None
         self._postgres: Compiled | None = None
+
+    @property
+    def is_plain_read(self) -> bool:
+        """Whether it neither writes nor locks a row."""
+        return isinstance(self.source, GenerativeSelect) and self.source._for_update_arg is None
+
+    def may_see(self, changes: Iterable[Statement[Any]]) -> bool:
+        """Whether it may depend on what these change. Of a view, and of all that is no SELECT, that is not known."""
+        if not isinstance(self.source, GenerativeSelect):
+            return True
+        if self._tables is None:
+            self._tables = frozenset(e for e in visitors.iterate(self.source) if isinstance(e, TableClause))
+        changed = {change.source.table for change in changes if isinstance(change.source, Insert | Update | Delete)}
+        return not self._tables.isdisjoint(changed) or not all(isinstance(t, Table) for t in self._tables)
 
     @property
     def sqlite(self) -> Compiled:

@@ -40,6 +40,10 @@ class Connection(ABC):
     def change(self, statement: Statement[Any], values: dict[str, Any]) -> int:
         """Number of rows changed."""
 
+    def change_later(self, statement: Statement[Any], values: dict[str, Any]) -> None:
+        """As :meth:`change`, at the latest before the commit and before the next statement that could notice."""
+        self.change(statement, values)
+
     def announce(self, announcement: Announcement) -> None:
         """Delivers after the commit, to this process and to every other node."""
         self.announced.append(announcement)
@@ -114,6 +118,11 @@ class TenantUnit(_Unit):
     def change(self, statement: TenantScoped[Any] | Global[Any], **values: Any) -> int:
         """Number of rows that the insert, update or delete changed."""
         return self._change(statement, values)
+
+    def change_later(self, statement: TenantScoped[Any] | Global[Any], **values: Any) -> None:
+        """As :meth:`change`, where the number does not matter and no conflict is expected. On PostgreSQL all that wait
+        go in one round trip, so no two of them may change the same row."""
+        self._connection.change_later(statement, self._values(statement, values))
 
 
 class SystemUnit(_Unit):

@@ -39,7 +39,7 @@ def is_known_device(unit: TenantUnit, device: str) -> bool:
 
 def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:
     """Stores that the user signed in from that origin."""
-    unit.change(_REMEMBER, user_id=user_id, origin=origin, now=now)
+    unit.change_later(_REMEMBER, user_id=user_id, origin=origin, now=now)
 
 
 def forget(unit: TenantUnit, user_id: int) -> int:

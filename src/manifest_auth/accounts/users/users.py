@@ -273,7 +273,7 @@ def factor_due(unit: TenantUnit, user_id: int, due_at: int | None) -> None:
 
 
 def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:
-    unit.change(_SIGNED_IN, id=user_id, now=now)
+    unit.change_later(_SIGNED_IN, id=user_id, now=now)
 
 
 def check(email: str | None, first_name: str, last_name: str, title: str) -> None:

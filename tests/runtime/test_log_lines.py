@@ -1,0 +1,103 @@
+"""Lines of the log: in order, never lost while they are few, and no caller waits for their reader."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from manifest_auth.runtime.log_lines import MOST_WAITING, Lines
+
+Pipe = tuple[int, int]
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    reader, writer = os.pipe()
+    yield reader, writer
+    os.close(writer)
+    os.close(reader)
+
+
+def lines_of(pipe: Pipe) -> Lines:
+    return Lines(pipe[1], lambda count: b"dropped %d" % count)
+
+
+def read_until(reader: int, last: bytes) -> list[bytes]:
+    """All lines up to the one that begins with these bytes. The reader gives up after ten seconds without a byte."""
+    found = b""
+    while not found.rpartition(b"\n")[0].rpartition(b"\n")[2].startswith(last):
+        assert select.select([reader], [], [], 10)[0], found[-200:]
+        found += os.read(reader, 65536)
+    return found.split(b"\n")[:-1]
+
+
+def test_a_line_is_written_at_once_where_it_can_be(pipe: Pipe) -> None:
+    before = threading.active_count()
+    lines = lines_of(pipe)
+    lines.put(b"a")
+    lines.put(b"b")
+    assert os.read(pipe[0], 100) == b"a\nb\n"
+    assert threading.active_count() == before
+
+
+def test_no_caller_waits_for_a_reader_that_has_stopped(pipe: Pipe) -> None:
+    lines = lines_of(pipe)
+    count = 5000  # some of them fill the pipe, the others wait
+    for number in range(count):
+        lines.put(b"%06d" % number + b"x" * 50)
+    got = read_until(pipe[0], b"%06d" % (count - 1))
+    assert [line[:6] for line in got] == [b"%06d" % number for number in range(count)]
+
+
+def test_what_is_over_the_bound_is_dropped_and_told(pipe: Pipe) -> None:
+    lines = lines_of(pipe)
+    count = MOST_WAITING + 3000
+    for number in range(count):
+        lines.put(b"%06d" % number + b"x" * 50)
+    got = read_until(pipe[0], b"dropped")
+    kept = len(got) - 1
+    assert [line[:6] for line in got[:-1]] == [b"%06d" % number for number in range(kept)]
+    assert MOST_WAITING <= kept < count
+    assert got[-1] == b"dropped %d" % (count - kept)
+    lines.put(b"later")
+    assert read_until(pipe[0], b"later") == [b"later"]
+
+
+def test_a_long_line_stays_in_one_piece_and_in_its_place(pipe: Pipe) -> None:
+    lines = lines_of(pipe)
+    lines.put(b"first")
+    lines.put(b"long" + b"x" * 200_000)
+    lines.put(b"last")
+    assert [(line[:4], len(line)) for line in read_until(pipe[0], b"last")] == [
+        (b"firs", 5),
+        (b"long", 200_004),
+        (b"last", 4),
+    ]
+
+
+def test_no_line_gets_into_another(pipe: Pipe) -> None:
+    """While a reader makes room for the thread, others write."""
+    lines, got = lines_of(pipe), list[bytes]()
+    reader = threading.Thread(target=lambda: got.extend(read_until(pipe[0], b"end")))
+    reader.start()
+    for number in range(300):
+        lines.put(b"%03d" % number + b"x" * 70_000)
+        lines.put(b"%03d" % number)
+    lines.put(b"end")
+    reader.join(30)
+    assert [line[:3] for line in got[:-1]] == [b"%03d" % (number // 2) for number in range(600)]
+    assert {len(line) for line in got[:-1]} == {3, 70_003}
+
+
+def test_a_reader_that_is_gone_is_no_failure() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    lines = Lines(writer, lambda count: b"")
+    lines.put(b"a")
+    lines.put(b"b" * 10_000)
+    lines.finish()
+    os.close(writer)
