@@ -27,11 +27,11 @@ def test_the_lock_has_a_wheel_of_every_library_for_every_python() -> None:
 def test_it_has_what_the_project_needs_as_it_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = project["dependencies"] + project["optional-dependencies"]["s3"]
-    locked = {each.name: each.version for each in lock.read()}
-    assert {canonicalize_name(Requirement(need).name) for need in needed} <= locked.keys()
+    locked = {(each.name, each.version) for each in lock.read()}
+    assert {canonicalize_name(Requirement(need).name) for need in needed} <= {name for name, _ in locked}
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     pins = dict(line.partition(" ;")[0].split("==") for line in lines)
-    for name, version in locked.items():
+    for name, version in locked:
         assert name == lock.INSTALLER or pins[name] == version, f"{name}: python -m tools.bundle.lock"
 
 
@@ -40,7 +40,7 @@ def test_it_names_no_host() -> None:
 
 
 def test_a_python_without_a_wheel_stops_by_name() -> None:
-    locked = [each for each in lock.read() if not each.file.startswith("lxml-6.1.3-cp312")]
+    locked = [each for each in lock.read() if not (each.name == "lxml" and "-cp312-" in each.file)]
     with pytest.raises(LockError, match=r"no wheel for Python 3\.12 of: lxml$"):
         lock.for_python(locked, "3.12")
     lock.for_python(locked, "3.13")

@@ -86,7 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "folder", nargs="?", type=Path, default=Path("dist"), help="where the bundle goes (default: dist)"
     )
-    parser.add_argument("--python", nargs="+", default=lock.PYTHONS, help="versions that it installs on (default: all)")
+    parser.add_argument(
+        "--python",
+        nargs="+",
+        default=lock.PYTHONS,
+        choices=lock.PYTHONS,
+        metavar="3.X",
+        help="versions that it installs on (default: all)",
+    )
     parser.add_argument("--cache", type=Path, default=lock.CACHE, help="where files of others are kept")
     given = parser.parse_args(arguments)
     try:
