@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,9 +146,3 @@ def test_it_is_signed_by_a_key_that_it_lists_alone(tmp_path: Path) -> None:
     assert file.read_bytes() == before
     assert sign.sign(file, making.KEY) == "tests"
     assert file.read_bytes() == before
-
-
-def test_the_script_is_plain_posix_shell() -> None:
-    """As ``dash`` reads it, which knows nothing else; Debian's sh."""
-    script = making.signed().folder / "install"
-    assert subprocess.run(["dash", "-n", str(script)], check=False).returncode == 0
