@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from manifest_auth import __version__
+from manifest_auth import __commit__, __version__
 from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminNetworks
 from manifest_auth.api import operational_routes
@@ -198,7 +198,9 @@ class Application:
             await store.join(settings.database_direct, self.services.log, wakes=wakes)
             if settings.metrics_listen and settings.workers == 1:
                 listen(settings.metrics_listen, self.services.metrics.registry)
-            self.services.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")
+            self.services.metrics.runs(
+                __version__, __commit__, HEAD, "postgresql" if settings.on_postgres else "sqlite"
+            )
             jobs = [
                 asyncio.create_task(background_jobs.run(self.services), name="sweeping"),
                 asyncio.create_task(self.services.mail_queue.run(), name="mail-queue"),

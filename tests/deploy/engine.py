@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.architecture.links import ROOT
+from tests.bundle.bare_machine import without_links
 from tests.support.processes import ending_with_us
 
 PROGRAMS = ("podman", "runc")
 BASE, IMAGE = "localhost/base", "localhost/manifest-auth"
-_MOUNTED = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/include", "/usr/share")
+_MOUNTED = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/share")
 _LIMITS = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
 # As little as can be: its root file system read-only, no capability.
 _BOUND = ("--network=host", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", "--pull=never")
-_NEEDED = "on Debian and Ubuntu: apt-get install podman runc gcc python3-dev python3-venv"
+_NEEDED = "on Debian and Ubuntu: apt-get install podman runc python3"
 
 
 def _mounts() -> list[str]:
@@ -44,7 +44,7 @@ class Engine:
     folder: Path
 
     def __post_init__(self) -> None:
-        missing = [name for name in ("podman", "runc", "gcc", "useradd", "/usr/bin/python3") if not shutil.which(name)]
+        missing = [name for name in ("podman", "runc", "/usr/bin/python3") if not shutil.which(name)]
         assert not missing, f"{missing}: {_NEEDED}"
         driver = "overlay" if "overlay" in Path("/proc/filesystems").read_text() else "vfs"  # which copies all
         (self.folder / "storage.conf").write_text(
@@ -81,9 +81,6 @@ class Engine:
         for place in _MOUNTED:
             (base / place[1:]).mkdir(exist_ok=True)
         (base / "usr/local/bin/python").symlink_to("/usr/bin/python3")
-        compilers = base / "usr/local/bin/apt-get"  # of this machine, like everything else
-        compilers.write_text("#!/bin/sh\nexit 0\n")
-        compilers.chmod(0o755)
         for name in ("hosts", "hostname", "resolv.conf"):  # each step has its own
             (base / "etc" / name).touch()
         (base / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
@@ -105,20 +102,23 @@ class Engine:
         nothing.write_text(f"FROM {BASE}\nRUN true\n")
         try:
             self._import_base()
-            self._build(nothing, f"{BASE}-tried")
+            self._build(nothing, f"{BASE}-tried", self.folder)
             self.do("run", "--rm", *_BOUND, *_limits(), *_mounts(), f"{BASE}-tried", "true")
         except AssertionError as error:
             return str(error)
         return ""
 
-    def build(self) -> None:
-        """As the container file says at its beginning, with our base image."""
-        self._build(ROOT / "deploy" / "Containerfile", IMAGE)
+    def build(self, bundle: Path, image: str = IMAGE) -> None:
+        """As the container file says at its beginning, of an unpacked bundle, with our base image. Without a network:
+        an isolation that needs few rights has that of the caller, which is cut off here."""
+        at = json.loads((bundle / "release.json").read_text())["time"]
+        with without_links():
+            self._build(bundle / "deploy" / "Containerfile", image, bundle, f"--timestamp={at}")
 
-    def _build(self, file: Path, image: str) -> None:
+    def _build(self, file: Path, image: str, context: Path, *options: str) -> None:
         given = ["--isolation=chroot", "--network=host", "--layers=false", "--pull=never", *_limits(), *_mounts()]
-        given += ["--format", "docker", "--build-arg", f"BASE={BASE}"]
-        self.do("build", *given, "-f", str(file), "-t", image, str(ROOT))
+        given += ["--format", "docker", "--build-arg", f"BASE={BASE}", *options]
+        self.do("build", *given, "-f", str(file), "-t", image, str(context))
 
     def inspect(self, what: str) -> Any:
         return json.loads(self.do("inspect", what))[0]

@@ -45,7 +45,7 @@ def metrics() -> Metrics:
     """All that there can be."""
     made = Metrics()
     made.license("valid", 1.0, {"full": (1, 2)})
-    made.runs("1", "1", "sqlite")
+    made.runs("1", "c", "1", "sqlite")
     made.answered("GET", "/", 200, 0.1)
     for call, result in itertools.product(get_args(Call), get_args(CallResult)):
         made.called(call, result, 0.1)

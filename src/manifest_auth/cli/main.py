@@ -11,15 +11,17 @@ import importlib
 import sys
 from typing import NoReturn
 
-from manifest_auth import __version__
+from manifest_auth import __commit__, __version__
 from manifest_auth.cli import admins, commands
 from manifest_auth.errors import Refusal
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import SettingsError
 from manifest_auth.store import StoreUnavailable
-from manifest_auth.store.migrate import SchemaOlder, SchemaRefused
+from manifest_auth.store.migrate import HEAD, SchemaOlder, SchemaRefused
 
+#: What ``--version`` prints: release, commit, and the newest schema that it knows.
+VERSION = f"manifest-auth {__version__} ({__commit__}, schema {HEAD})"
 #: Commands with their own module in this package. A module loads all that its commands need, so it is loaded only for
 #: one of them, not in servers.
 _MODULES = {
@@ -44,7 +46,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         prog="manifest-auth",
         description="The authentication server of the Manifest API. Settings: MANIFEST_… variables, docs/settings.md.",
     )
-    top.add_argument("--version", action="version", version=f"manifest-auth {__version__}")
+    top.add_argument("--version", action="version", version=VERSION)
     groups = top.add_subparsers(required=True, metavar="COMMAND")
 
     serve = groups.add_parser("serve", help="run the server")

@@ -79,6 +79,20 @@ def debian(name: str, *packages: str, without: str = r"(?!)") -> Path:
     return _once(name, f"{system['ID']} {system.get('VERSION_ID', '')} {platform.machine()} {packages}", fill) / "root"
 
 
+def debian_root(suite: str, *packages: str) -> Path:
+    """The root of a bare Debian of that suite (``trixie``) with these packages and what is essential, made by
+    mmdebstrap; not to be changed."""
+    script = debian("mmdebstrap", "mmdebstrap") / "usr/bin/mmdebstrap"
+    perl = program("perl", "install perl")
+
+    def fill(folder: Path) -> None:
+        chosen = ["--mode=root", "--variant=minbase", f"--include={','.join(packages)}", "--quiet"]
+        mirror = "http://deb.debian.org/debian"
+        _run(suite, [perl, str(script), *chosen, suite, str(folder / "root"), mirror], folder)
+
+    return _once(f"debian-{suite}", f"{platform.machine()} {packages}", fill) / "root"
+
+
 def libraries(root: Path) -> str:
     """``LD_LIBRARY_PATH`` for programs of unpacked Debian packages."""
     return ":".join(str(folder) for folder in (*sorted(root.glob("usr/lib/*-linux-gnu*")), root / "usr/lib"))

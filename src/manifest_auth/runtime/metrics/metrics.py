@@ -109,9 +109,9 @@ class Metrics:
         self._swept = self._counters("manifest_swept_rows", "Expired rows that were deleted", what=labels.Swept)
         self._build = self._gauge(
             "manifest_build_info",
-            "1; the labels name version, schema and store",
+            "1; the labels name version, commit, schema and store",
             "livemax",
-            ["version", "schema", "store"],
+            ["version", "commit", "schema", "store"],
         )
         self._backup = self._gauge(
             "manifest_last_backup_timestamp_seconds", "Time of the last recorded backup; 0: none", _NEWEST
@@ -165,9 +165,9 @@ class Metrics:
         """Counts deleted rows."""
         self._swept[what,].inc(rows)
 
-    def runs(self, version: str, schema: str, store: str) -> None:
-        """Sets version, schema and store."""
-        self._build.labels(version, schema, store).set(1)
+    def runs(self, version: str, commit: str, schema: str, store: str) -> None:
+        """Sets version, commit, schema and store."""
+        self._build.labels(version, commit, schema, store).set(1)
 
     def backed_up(self, at_ms: int) -> None:
         """Sets the time of the last backup, milliseconds; 0 when none is recorded."""

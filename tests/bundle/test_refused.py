@@ -1,0 +1,148 @@
+"""A bundle that is not whole, or not signed by a key that counts, installs nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.bundle import making
+from tests.bundle.installing import install
+from tools.bundle import archive, sign
+
+pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def bundle(scratch: Path) -> Path:
+    """An unpacked one that a test may spoil: its files are links to those of the run, so each is replaced whole."""
+    folder = scratch / "bundle"
+    shutil.copytree(making.signed().folder, folder, copy_function=os.link)
+    return folder
+
+
+def _put(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)
+
+
+def _refused(bundle: Path, *options: str, **given: str) -> str:
+    """What the script says when it refuses; nothing is there afterwards."""
+    prefix = bundle.parent / "prefix"
+    done = install(bundle, "--prefix", str(prefix), *options, **given)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert not prefix.exists()
+    return done.stdout + done.stderr
+
+
+KINDS = ("CHANGELOG.md", "LICENSE", "LICENSES/lxml/LICENSE.txt", "argon2/_argon2_cffi_bindings/_ffi.abi3.so",
+         "constraints.txt", "deploy/Containerfile", "docs/index.html", "install", "release.json", "release.keys",
+         "requirements.txt", "sbom.cdx.json", "wheels/manifest_auth-*.whl", "wheels/pip-*.whl", "wheels/lxml-*.whl",
+         "SHA256SUMS", "SHA256SUMS.sig")  # fmt: skip
+
+
+def test_there_is_a_case_for_each_kind_of_file() -> None:
+    there = {path.name for path in making.signed().folder.iterdir()}
+    assert {kind.partition("/")[0] for kind in KINDS} == there
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_bit_that_flips_is_refused(bundle: Path, kind: str) -> None:
+    path = next(bundle.glob(kind))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 if kind != "install" else data.index(b"#   --check") + 1] ^= 1
+    _put(path, bytes(data))
+    assert "nothing was installed" in _refused(bundle)
+
+
+def test_and_without_its_signature_too(bundle: Path) -> None:
+    wheel = next((bundle / "wheels").glob("six-*.whl"))
+    _put(wheel, wheel.read_bytes()[:-1] + b"x")
+    assert "not the files of this release" in _refused(bundle, "--unsigned")
+
+
+def _line_less(bundle: Path) -> None:
+    _put(bundle / "SHA256SUMS", b"".join((bundle / "SHA256SUMS").read_bytes().splitlines(keepends=True)[1:]))
+
+
+def _file_more(bundle: Path) -> None:
+    (bundle / "wheels" / "more-1.0-py3-none-any.whl").write_bytes(b"")
+
+
+def _file_less(bundle: Path) -> None:
+    next((bundle / "wheels").glob("six-*.whl")).unlink()
+
+
+def _link(bundle: Path) -> None:
+    (bundle / "docs" / "link").symlink_to("/etc")
+
+
+@pytest.mark.parametrize("spoil", [_line_less, _file_more, _file_less, _link])
+@pytest.mark.parametrize("options", [(), ("--unsigned",)], ids=["signed", "unsigned"])
+def test_what_does_not_fit_the_sums_is_refused(
+    bundle: Path, spoil: Callable[[Path], None], options: tuple[str, ...]
+) -> None:
+    spoil(bundle)
+    assert "nothing was installed" in _refused(bundle, *options)
+
+
+def test_another_signature_is_refused(bundle: Path) -> None:
+    _put(bundle / "SHA256SUMS.sig", making.OTHER_KEY.sign((bundle / "SHA256SUMS").read_bytes()))
+    assert "the signature is of no key" in _refused(bundle)
+
+
+def test_without_a_signature_it_is_refused(bundle: Path) -> None:
+    (bundle / "SHA256SUMS.sig").unlink()
+    assert "not signed" in _refused(bundle)
+
+
+def test_another_key_is_refused(bundle: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text(f"other {sign.public(making.OTHER_KEY)}\n")
+    assert "the signature is of no key" in _refused(bundle, "--keys", str(keys))
+
+
+def test_at_an_upgrade_the_keys_of_the_current_release_count(bundle: Path, tmp_path: Path) -> None:
+    """The keys of a bundle are written by its maker; so the release that is installed says who may."""
+    _put(bundle / "release.keys", f"other {sign.public(making.OTHER_KEY)}\n".encode())
+    _put(bundle / "SHA256SUMS", archive.sums(bundle).encode())
+    _put(bundle / "SHA256SUMS.sig", making.OTHER_KEY.sign((bundle / "SHA256SUMS").read_bytes()))
+    assert install(bundle, "--prefix", str(tmp_path / "prefix"), "--check").returncode == 0  # a first one
+    current = tmp_path / "prefix" / "current"
+    current.mkdir(parents=True)
+    shutil.copy(making.signed().folder / "release.keys", current)
+    refused = install(bundle, "--prefix", str(tmp_path / "prefix"))
+    assert refused.returncode == 1
+    assert f"of no key in {current}/release.keys" in refused.stderr
+    assert [path.name for path in (tmp_path / "prefix").iterdir()] == ["current"]
+
+
+def test_without_openssl_it_stops_and_says_what_to_do(bundle: Path, tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("sh", "dirname", "mktemp", "rm", "sed", "grep"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    said = _refused(bundle, PATH=str(programs))
+    assert "openssl is missing" in said
+    assert "--unsigned" in said
+
+
+def test_the_bundle_that_is_right_passes_every_check(bundle: Path) -> None:
+    done = install(bundle, "--prefix", str(bundle.parent / "prefix"), "--check")
+    assert done.returncode == 0, done.stderr
+    assert "signature: good, of the key tests" in done.stdout
+    assert not (bundle.parent / "prefix").exists()
+
+
+def test_it_is_signed_by_a_key_that_it_lists_alone(tmp_path: Path) -> None:
+    file = tmp_path / "bundle.tar"
+    shutil.copy(making.signed().file, file)
+    before = file.read_bytes()
+    with pytest.raises(sign.KeyRefused, match="does not list this key"):
+        sign.sign(file, making.OTHER_KEY)
+    assert file.read_bytes() == before
+    assert sign.sign(file, making.KEY) == "tests"
+    assert file.read_bytes() == before

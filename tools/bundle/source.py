@@ -1,0 +1,84 @@
+"""Takes the files of a commit out of Git, and builds the program's own wheel and the docs as HTML from them.
+
+A bundle is made of a commit, never of what else lies in the folder. Where files differ from the last commit, what Git
+knows of them is taken, and the commit is marked with ``-dirty``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from importlib import metadata
+from io import BytesIO
+from pathlib import Path
+
+_SITE = "src/manifest_auth/api/site"
+_ABOUT = "src/manifest_auth/__init__.py"
+_UNBUILT = '__commit__ = "unbuilt"\n'
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of a commit in ``folder``. ``at``: when it was made, seconds since 1970; ``schema``: its newest."""
+
+    folder: Path
+    commit: str
+    at: int
+    version: str
+    schema: str
+
+    @property
+    def name(self) -> str:
+        """Of the bundle and of the folder in it."""
+        return f"manifest-auth-{self.version}-linux-x86_64"
+
+    def environment(self) -> dict[str, str]:
+        """Variables under which the same files give the same bytes."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "MANIFEST_"))}
+        fixed = {"SOURCE_DATE_EPOCH": str(self.at), "PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+        return {**kept, **fixed, "NO_MKDOCS_2_WARNING": "1"}
+
+
+def taken(repository: Path, folder: Path) -> Source:
+    """The files of the repository's last commit, put into a new folder."""
+    commit, at = _git(repository, "log", "-1", "--format=%H %ct").decode().split()
+    changed = _git(repository, "stash", "create").decode().strip()
+    with tarfile.open(fileobj=BytesIO(_git(repository, "archive", "--format=tar", changed or commit))) as archive:
+        archive.extractall(folder, filter="data")
+    told = f"{commit[:12]}-dirty" if changed else commit[:12]
+    about = (folder / _ABOUT).read_text("utf-8")
+    assert about.count(_UNBUILT) == 1, _ABOUT
+    (folder / _ABOUT).write_text(about.replace(_UNBUILT, f'__commit__ = "{told}"\n'), "utf-8")
+    [version] = re.findall(r'^__version__ = "(.+)"$', about, re.MULTILINE)
+    revisions = (folder / "src/manifest_auth/store/migrations/versions").glob("v????_*.py")
+    return Source(folder, told, int(at), version, max(path.name[1:5] for path in revisions))
+
+
+def _git(repository: Path, *arguments: str) -> bytes:
+    return subprocess.run(["git", *arguments], cwd=repository, capture_output=True, check=True).stdout
+
+
+def built(source: Source, wheels: Path, site: Path) -> Path:
+    """Builds the docs into ``site`` and the wheel, which has them too, into ``wheels``. The wheel."""
+    pinned = (source.folder / "constraints.txt").read_text("utf-8")
+    assert f"hatchling=={metadata.version('hatchling')}\n" in pinned, "another hatchling than constraints.txt pins"
+    _python(source, "mkdocs", "build", "--strict", "--quiet")
+    shutil.copytree(source.folder / _SITE, site)
+    (site / "site.json").unlink()  # for the server
+    _python(source, "hatchling", "build", "-t", "wheel", "-d", str(wheels))
+    [wheel] = wheels.glob("manifest_auth-*.whl")
+    return wheel
+
+
+def _python(source: Source, *arguments: str) -> None:
+    command = [sys.executable, "-m", *arguments]
+    done = subprocess.run(
+        command, cwd=source.folder, env=source.environment(), capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        sys.exit(done.stdout + done.stderr)
