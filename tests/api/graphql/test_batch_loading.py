@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -95,3 +96,21 @@ async def test_a_field_that_fails_leaves_its_neighbours_whole(team: Team) -> Non
         assert {tuple(error["path"]) for error in reply.json["errors"]} == {("broken", "history")}
         author = {"createdBy": {"email": email}}
         assert reply.json["data"] == {"broken": None, "whole": {**author, "latestVersion": author}}
+
+
+async def test_an_error_that_no_one_is_left_to_read_is_not_complained_of() -> None:
+    store = Reading()
+
+    def broken(_unit: Any, _keys: Sequence[int]) -> dict[int, str]:
+        raise ValueError("gone")
+
+    loader: Loader[int, str] = Loader(broken)
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, told: complaints.append(told))
+    loader.load(store.context, 1)
+    store.may_answer.set()
+    await settled()
+    store.context = None
+    gc.collect()
+    await settled()
+    assert complaints == []

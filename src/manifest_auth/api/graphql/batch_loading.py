@@ -32,7 +32,9 @@ class Loader(Generic[K, V]):
         batch = batches.get(self)
         if batch is None:
             batch = batches[self] = _Batch(ctx, self._read, self._missing)
-        return asyncio.shield(batch.load(key))
+        shielded = asyncio.shield(batch.load(key))
+        shielded.add_done_callback(_mark_as_read)
+        return shielded
 
 
 class _Batch:
@@ -78,7 +80,13 @@ class _Batch:
             future.cancel()
         else:
             future.set_exception(error)
-            future.exception()  # marks it as read: the waiting field may be cancelled already
+            _mark_as_read(future)
+
+
+def _mark_as_read(future: asyncio.Future[Any]) -> None:
+    """No one may be left to read the error: the waiting field may be cancelled already."""
+    if not future.cancelled():
+        future.exception()
 
 
 #: A part of a list that is numbered within its parent: the parent's id, the number before the first item, the count.
