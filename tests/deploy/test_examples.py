@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from manifest_auth.cli.main import parser
 from manifest_auth.errors import Overloaded
-from manifest_auth.runtime.metrics import Call, CallResult, Metrics
+from manifest_auth.runtime.metrics import BeatMetrics, Call, CallResult, Metrics
 from manifest_auth.runtime.settings import Settings
 from tests.architecture.links import ROOT
 from tests.interop.providers import install
@@ -44,6 +44,7 @@ def expressions() -> list[str]:
 def metrics() -> Metrics:
     """All that there can be."""
     made = Metrics()
+    BeatMetrics(made.registry)
     made.license("valid", 1.0, {"full": (1, 2)})
     made.runs("1", "c", "1", "sqlite")
     made.answered("GET", "/", 200, 0.1)
@@ -99,7 +100,9 @@ def test_the_page_names_every_metric_and_every_value_of_its_labels() -> None:
         _family(name) for name in there if name.endswith("_total")
     }
     found = (value for series in there.values() for labels in series for value in labels.items())
-    values = {value for label, value in found if label not in {"le", "pid", "route", "status", "version", "schema"}}
+    values = {
+        value for label, value in found if label not in {"le", "pid", "route", "status", "version", "commit", "schema"}
+    }
     assert len(values) > 50
     assert {value for value in values if f"`{value}`" not in told} == {"GET", "full"}
 
@@ -132,7 +135,7 @@ def _analyze() -> tuple[str, dict[str, str]]:
 
 def test_systemd_takes_the_unit_and_finds_it_hardened(tmp_path: Path) -> None:
     text = (DEPLOY / "manifest-auth.service").read_text("utf-8")
-    program = "/opt/manifest-auth/venv/bin/manifest-auth"
+    program = "/opt/manifest-auth/current/bin/manifest-auth"
     assert program in text
     unit = tmp_path / "manifest-auth.service"
     unit.write_text(text.replace(program, "/bin/true"))
@@ -159,7 +162,7 @@ def test_what_the_container_file_names_is_there() -> None:
     for line in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE):
         for name in line.split():
             assert (ROOT / name).exists(), name
-    assert "-c constraints.txt" in text
+    assert "sh /bundle/install " in text
     entry, command = (
         json.loads(found) for found in re.findall(r'^(?:ENTRYPOINT|CMD) (\["(?:manifest|serve).*)$', text, re.M)
     )
@@ -170,7 +173,8 @@ def test_what_the_container_file_names_is_there() -> None:
 def test_every_setting_in_the_examples_is_one() -> None:
     names = {
         name.removeprefix("MANIFEST_").lower()
-        for path in DEPLOY.iterdir()
+        for path in DEPLOY.rglob("*")
+        if path.is_file()
         for name in re.findall(r"\bMANIFEST_[A-Z_]*[A-Z]", path.read_text("utf-8"))
     }
     assert len(names) > 4

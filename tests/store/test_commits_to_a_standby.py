@@ -77,7 +77,7 @@ async def by_one_statement(store: Store, tenant: int) -> None:
 async def added(server: Postgres, address: str) -> int:
     """The number of rows that can be seen."""
     rows = "SELECT name FROM installation WHERE name = 'added' UNION ALL SELECT key FROM refused_tokens"
-    return int(await asyncio.to_thread(server.psql, f"SELECT count(*) FROM ({rows})", database_of(address)))
+    return int(await asyncio.to_thread(server.psql, f"SELECT count(*) FROM ({rows})", server.uri(database_of(address))))
 
 
 async def until_waiting(server: Postgres, count: int = 1) -> None:

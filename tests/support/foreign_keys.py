@@ -1,0 +1,39 @@
+"""Writes rows that no foreign key allows, as a hand at the database could that switched the keys off."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+from manifest_auth.store import SystemUnit
+
+T = TypeVar("T")
+
+
+async def without_keys(url: str, work: Callable[[SystemUnit], T]) -> T:
+    """Runs the unit of work in a transaction in which foreign keys are not checked."""
+    if url.startswith("sqlite"):
+        from manifest_auth.store.sqlite import SqliteConnection
+
+        local = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=10)
+        try:
+            local.execute("PRAGMA foreign_keys = OFF")
+            local.execute("BEGIN IMMEDIATE")
+            found = work(SystemUnit(SqliteConnection(local, None)))
+            local.execute("COMMIT")
+            return found
+        finally:
+            local.close()
+    from sqlalchemy.util.concurrency import greenlet_spawn
+
+    from manifest_auth.store.postgres import PostgresConnection
+    from manifest_auth.store.postgres_connect import connect
+
+    remote = await connect(url)
+    try:
+        await remote.execute("SET session_replication_role = replica")
+        async with remote.transaction():
+            return await greenlet_spawn(work, SystemUnit(PostgresConnection(remote, None)))
+    finally:
+        await remote.close()
