@@ -21,7 +21,7 @@ from tests.store.old_stores import within
 from tests.support import user_management as m
 from tests.support.postgres import Databases
 
-pytestmark = [pytest.mark.endurance, pytest.mark.alone, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.endurance, pytest.mark.timeout(900)]
 SIDE_BY_SIDE_S = 60
 REQUESTS = 2000  # each way
 

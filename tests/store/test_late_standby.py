@@ -18,7 +18,7 @@ from tests.support.postgres import Postgres
 from tests.support.stores import serving
 
 LATE_S = 0.02
-pytestmark = [pytest.mark.endurance, pytest.mark.alone]
+pytestmark = pytest.mark.endurance
 
 
 @contextlib.asynccontextmanager

@@ -15,16 +15,14 @@ OTHERWISE = ("retired_meanwhile", "hears_another_one", "through_pgbouncer")
 
 
 @pytest.mark.endurance
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("folders", "which"),
-    [
-        (("tests/store",), "not sqlite"),
-        (("tests/http/sign_in", "tests/http/refresh", "tests/http/sign_out"), "postgresql"),
-    ],
+    "folders",
+    [("tests/store",), ("tests/http/sign_in", "tests/http/refresh", "tests/http/sign_out")],
     ids=["store", "http"],
 )
-def test_once_more(folders: tuple[str, ...], which: str) -> None:
-    chosen = " and ".join([which, *(f"not {name}" for name in OTHERWISE)])
+def test_once_more(folders: tuple[str, ...]) -> None:
+    chosen = " and ".join(["postgresql", *(f"not {name}" for name in OTHERWISE)])
     command = [
         sys.executable,
         "-m",
@@ -40,6 +38,6 @@ def test_once_more(folders: tuple[str, ...], which: str) -> None:
         *folders,
     ]
     done = subprocess.run(
-        ending_with_us(command, "KILL"), cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False
+        ending_with_us(command, "KILL"), cwd=ROOT, capture_output=True, text=True, timeout=880, check=False
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
