@@ -136,12 +136,12 @@ async def own_password(crowd: Crowd, email: str) -> None:
     held, wanted = DEMO_PASSWORD, ""
     while crowd.goes_on:
         found = None
-        if wanted:
-            found = await _surely_in_or_refused(crowd, email, wanted)
-            held = wanted if found else held
-        if found is None:
-            found = await _surely_in_or_refused(crowd, email, held)
-            assert found is not None, f"the password of {email} that was answered last does not sign in any more"
+        # A change without an answer may still wait for a standby, and stand between two tries.
+        for tried in [wanted, held, wanted] if wanted else [held]:
+            if found := await _surely_in_or_refused(crowd, email, tried):
+                held = tried
+                break
+        assert found is not None, f"the password of {email} that was answered last does not sign in any more"
         wanted = f"granite-otter-{next(_names)}-lantern-{crowd.chance.randrange(10**9)}"
         body = {"currentPassword": held, "newPassword": wanted}
         try:
