@@ -45,6 +45,22 @@ async def test_a_row_that_names_another_clients_row_stops_the_upgrade(empty_url:
     await old_stores.within(empty_url, cross)
 
 
+async def test_a_value_of_another_type_stops_the_upgrade(empty_url: str) -> None:
+    """As someone may have written by hand into a column of SQLite; columns of PostgreSQL have types."""
+    if not empty_url.startswith("sqlite"):
+        return
+    await OLD.make(empty_url)
+
+    def write(connection: Connection, value: str) -> None:
+        connection.execute(text("UPDATE audit_events SET detail = " + value))
+
+    await old_stores.within(empty_url, lambda connection: write(connection, "x'ff00'"))
+    with pytest.raises(migrate.SchemaRefused, match=r"a row of audit_events: cannot store BLOB value in TEXT column"):
+        await migrate.upgrade(empty_url, the_keys)
+    assert await migrate.current_version(empty_url) == "0009"
+    await old_stores.within(empty_url, lambda connection: write(connection, "'{}'"))
+
+
 async def test_an_upgrade_tells_its_tables(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the same store, in which each row names its own client again."""
     monkeypatch.setattr(upgrade_steps, "_PAUSE_S", 0.0005)

@@ -34,9 +34,9 @@ def functions(language: str) -> tuple[Translate, TranslateMany]:
         return Markup(t.gettext(message)) % {}  # noqa: S704 - a message of the catalogue
 
     def one(message: str, /, **values: object) -> Markup:
-        return Markup(t.gettext(message)) % values if values else constant(message)  # noqa: S704
+        return Markup(t.gettext(message)) % values if values else constant(message)  # noqa: S704 - as above
 
     def several(singular: str, plural: str, count: int, /, **values: object) -> Markup:
-        return Markup(t.ngettext(singular, plural, count)) % {"num": count, **values}  # noqa: S704
+        return Markup(t.ngettext(singular, plural, count)) % {"num": count, **values}  # noqa: S704 - as above
 
     return one, several

@@ -51,7 +51,8 @@ def _proves(asked: Asked, service: FakeService, jwks: dict[str, Any], assertion:
     from joserfc.errors import JoseError
 
     try:
-        found = jwt.decode(assertion, jwk.KeySet.import_key_set(jwks), ["ES256", "PS256", "RS256"])  # type: ignore[arg-type]
+        keys = jwk.KeySet.import_key_set(jwks)  # type: ignore[arg-type]  # JSON of the test, which it checks
+        found = jwt.decode(assertion, keys, ["ES256", "PS256", "RS256"])
     except (JoseError, ValueError):
         return False
     claims, now = found.claims, time.time()  # the clock of who signed it, which no test moves
