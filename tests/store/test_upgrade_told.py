@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from manifest_auth.store import migrate, upgrade_steps
-from manifest_auth.store.upgrade_steps import Steps
+from manifest_auth.store.upgrade_steps import told_again
 from tests.store import old_stores
 from tests.support.secret_keys import the_keys
 
@@ -25,7 +25,7 @@ def test_the_newest_step_is_told_again_and_again(monkeypatch: pytest.MonkeyPatch
         if len(told) > 5:
             often.set()
 
-    with Steps("0010", progress) as step:
+    with told_again("0010", progress) as step:
         step("users", 1, 9)
         assert often.wait(30)
     assert set(told) == {("upgrading the schema to 0010: users", 1, 9)}

@@ -61,10 +61,7 @@ class Connections:
     async def to_write(self, seconds: float) -> AsyncIterator[Any]:
         """As :meth:`acquire`, but for some connections, so that a commit that waits for a standby stops no read."""
         until = monotonic() + seconds
-        if self._writing.locked():
-            async with asyncio.timeout(seconds):
-                await self._writing.acquire()
-        else:
+        async with asyncio.timeout(seconds) if self._writing.locked() else contextlib.nullcontext():
             await self._writing.acquire()
         try:
             async with self.acquire(until - monotonic()) as raw:
@@ -81,9 +78,6 @@ class Connections:
         end = asyncio.get_running_loop().call_later(UNIT_S, raw.terminate)
         try:
             yield raw
-        except asyncpg.PostgresError:
-            self._give_back(raw)
-            raise
         except BaseException as error:
             # An answer may be on its way that nobody waits for: only a refusal of our own leaves it as it was.
             if isinstance(error, Exception) and not isinstance(error, TimeoutError | OSError | asyncpg.InterfaceError):
