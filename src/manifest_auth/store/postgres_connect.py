@@ -6,7 +6,6 @@ PgBouncer refuses start-up parameters other than ``application_name``; time limi
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -60,17 +59,13 @@ def means_gone(error: Exception, unanswered: int) -> bool:
 
 
 class Raw(asyncpg.Connection):
-    """A connection that never sends a cancel request: one that arrives while a commit waits for a standby ends the
-    wait, and what is not replicated is answered with success. Where a caller gives up, the connection is terminated.
+    """A connection that knows whether the server warned since ``is_warned`` was set to False.
 
-    ``is_warned``: the server warned since it was set to False. A COMMIT whose wait was ended by the operator is
-    answered with a warning, whose text depends on the server's language, and there is no other warning of a COMMIT.
+    A COMMIT whose wait was ended by the operator is answered with a warning, whose text depends on the server's
+    language, and there is no other warning of a COMMIT.
     """
 
     is_warned = False
-
-    def _cancel_current_command(self, *_: Any) -> None:
-        asyncio.get_running_loop().call_soon(self.terminate)
 
     async def is_pooled(self) -> bool:
         """Whether a pooler stands between, which tells process numbers of its own at login."""
@@ -100,7 +95,8 @@ async def connect(url: str, name: str = NAME) -> Raw:
 
 @contextlib.asynccontextmanager
 async def connected(url: str, name: str = NAME) -> AsyncIterator[Raw]:
-    """As :func:`connect`; it is ended with the block, whatever became of its statements."""
+    """As :func:`connect`; it is ended with the block, whatever became of its statements, and without a cancel request
+    (:meth:`.postgres_connections.Connections.acquire`)."""
     raw = await connect(url, name)
     try:
         yield raw

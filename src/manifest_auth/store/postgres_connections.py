@@ -72,7 +72,12 @@ class Connections:
     @contextlib.asynccontextmanager
     async def acquire(self, seconds: float) -> AsyncIterator[Any]:
         """A connection, for :data:`UNIT_S` seconds. Raises TimeoutError where none is free in time, StoreUnavailable
-        and what ``connect`` raises."""
+        and what ``connect`` raises.
+
+        Where the caller gives up, it is terminated in the same turn of the event loop. So the driver's task that would
+        ask the server to cancel the statement ends before it begins: such a request ends a commit's wait for a standby,
+        and what is not replicated is answered with success.
+        """
         raw = await self._take(seconds)
         self._used.add(raw)
         end = asyncio.get_running_loop().call_later(UNIT_S, raw.terminate)
