@@ -11,6 +11,7 @@ from manifest_auth.store import migrate, upgrade_steps
 from manifest_auth.store.upgrade_steps import told_again
 from tests.store import old_stores
 from tests.support.secret_keys import the_keys
+from tests.support.stores import schema_number
 
 OLD = old_stores.read("0009")
 
@@ -41,7 +42,7 @@ async def test_a_row_that_names_another_clients_row_stops_the_upgrade(empty_url:
     await old_stores.within(empty_url, cross)
     with pytest.raises(migrate.SchemaRefused, match=r"a row names what its client does not have: .*(invitations|user)"):
         await migrate.upgrade(empty_url, the_keys)
-    assert await migrate.current_version(empty_url) == "0009"
+    assert await schema_number(empty_url) == "0009"
     await old_stores.within(empty_url, cross)
 
 
@@ -57,7 +58,7 @@ async def test_a_value_of_another_type_stops_the_upgrade(empty_url: str) -> None
     await old_stores.within(empty_url, lambda connection: write(connection, "x'ff00'"))
     with pytest.raises(migrate.SchemaRefused, match=r"a row of audit_events: cannot store BLOB value in TEXT column"):
         await migrate.upgrade(empty_url, the_keys)
-    assert await migrate.current_version(empty_url) == "0009"
+    assert await schema_number(empty_url) == "0009"
     await old_stores.within(empty_url, lambda connection: write(connection, "'{}'"))
 
 

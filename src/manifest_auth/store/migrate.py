@@ -73,12 +73,6 @@ def head() -> Schema:
     return Schema(HEAD, revision.READABLE_BY)
 
 
-async def current_version(url: str) -> str | None:
-    """The revision of the store, or None when it is empty. Raises :class:`StoreUnavailable`."""
-    found = await find_schema(url)
-    return found and found.number
-
-
 async def find_schema(url: str) -> Schema | None:
     """The schema of the store, or None when it is empty. Raises :class:`StoreUnavailable`."""
     if not url.startswith("sqlite:"):

@@ -19,7 +19,8 @@ LOGIN_S = 1.5
 #: A statement that runs, or a transaction that waits for its client, ends after so many milliseconds.
 LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 LIMIT, LEAST_MS, MOST_MS = "15s", 1_000, 60_000
-_LIMIT_ROLE = "SELECT format('ALTER ROLE CURRENT_USER IN DATABASE %I SET %I = %L', current_database(), $1, $2)"
+_LIMIT_ROLE = """
+SELECT format('ALTER ROLE CURRENT_USER IN DATABASE %I SET %I = %L', current_database(), $1::text, $2::text)"""
 LOCK = 0x6D616E69  # any number, the same in every process: one at a time changes the schema or the role
 #: The server does not work, or the connection to it.
 BROKEN = (

@@ -135,9 +135,8 @@ class Connections:
             async with asyncio.timeout(seconds):
                 return await turn
         except BaseException:
-            if (
-                turn.done() and not turn.cancelled() and turn.exception() is None
-            ):  # the turn came in this very moment: the next one's
+            # The turn came in this very moment: the next one's.
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 if turn.result() is None:
                     self._hand_on(None)
                 else:

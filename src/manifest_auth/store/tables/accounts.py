@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, numbered, partial_index, row_of, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, numbered, partial_index, row_of, tenant, time
 
 users = Table(
     "users",
@@ -18,15 +18,15 @@ users = Table(
     Column("description", Text, nullable=False, server_default=""),
     Column("roles", Integer, nullable=False),  # bit mask, see permissions.Role
     Column("password_hash", Text),
-    at("password_changed_at", nullable=True),
-    at("created_at"),
-    at("deactivated_at", nullable=True),
-    at("last_sign_in_at", nullable=True),
-    at("email_proved_at", nullable=True),  # when a link in an e-mail to this address was followed
+    time("password_changed_at", nullable=True),
+    time("created_at"),
+    time("deactivated_at", nullable=True),
+    time("last_sign_in_at", nullable=True),
+    time("email_proved_at", nullable=True),  # when a link in an e-mail to this address was followed
     Column("language", Text),  # of pages and e-mails, chosen by the user; null: none was chosen
     # Bit mask of the second factors that count, see accounts/users/users.py: read with every user.
     Column("factors", Integer, nullable=False, server_default="0"),
-    at("second_factor_due_at", nullable=True),  # from when on sign-in asks to enrol one
+    time("second_factor_due_at", nullable=True),  # from when on sign-in asks to enrol one
     Column("kind", Text, nullable=False, server_default="person"),  # or `service`, see store/statements.py: USUAL
     UniqueConstraint("tenant_id", "email_key"),
     Index(None, "email_key"),
@@ -47,7 +47,7 @@ password_history = Table(
     *numbered(),
     *row_of("users", "user_id"),
     Column("password_hash", Text, nullable=False),
-    at("replaced_at"),
+    time("replaced_at"),
     Index(None, "tenant_id", "user_id"),
     info=OWNED,
     sqlite_strict=True,
@@ -62,20 +62,20 @@ sessions = Table(  # one sign-in; access token, refresh token and cookie are thr
     *row_of("users", "user_id"),
     Column("method", Text, nullable=False),
     Column("provider_id", BigInt),  # of single sign-on; no foreign key, since it stays when the provider is deleted
-    at("created_at"),
-    at("ends_at"),
-    at("ended_at", nullable=True),
+    time("created_at"),
+    time("ends_at"),
+    time("ended_at", nullable=True),
     Column("end_reason", Text),
-    at("last_used_at"),
+    time("last_used_at"),
     Column("address", Text, nullable=False),
     Column("user_agent", Text, nullable=False),
     Column("cookie_hash", Text, nullable=False),  # SHA-256 of the cookie's value
-    at("cookie_seen_at"),
+    time("cookie_seen_at"),
     Column("refresh_current", Text, nullable=False),
     Column("refresh_previous", Text),
-    at("refresh_changed_at"),
+    time("refresh_changed_at"),
     Column("amr", Text, nullable=False, server_default=""),  # what was proved (RFC 8176), separated by blanks
-    at("authenticated_at", nullable=True),  # when; null: not known
+    time("authenticated_at", nullable=True),  # when; null: not known
     Index(None, "id"),
     Index(None, "cookie_hash"),
     Index(None, "tenant_id", "user_id"),
@@ -92,7 +92,7 @@ known_origins = Table(  # devices and addresses from which a user signed in befo
     tenant(),
     *row_of("users", "user_id", is_key=True),
     Column("origin", Text, primary_key=True),  # SHA-256 of the device's secret or of the address
-    at("seen_at"),
+    time("seen_at"),
     Index(None, "seen_at"),
     Index(None, "tenant_id", "origin"),  # read when anonymous callers have to wait
     info=OWNED,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Table, Text
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, time
 
 audit_heads = Table(
     "audit_heads",
@@ -15,10 +15,10 @@ audit_heads = Table(
     Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
     Column("sequence", BigInt, nullable=False),
     Column("hash", Text, nullable=False),
-    at("at"),  # of the last event
+    time("at"),  # of the last event
     # The chain that was created before; in chain 0: the newest chain.
     Column("previous_chain", BigInt, nullable=False),
-    at("gone_at", nullable=True),  # when the client's events were deleted with the client
+    time("gone_at", nullable=True),  # when the client's events were deleted with the client
     Column("doubts", Text, nullable=False),  # earlier heads without a valid MAC, see audit/chain_macs.py
     Column("mac", Text, nullable=False),  # over all other columns
     info=OWNED,
@@ -30,7 +30,7 @@ audit_events = Table(
     metadata,
     Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
     Column("sequence", BigInt, primary_key=True, autoincrement=False),
-    at("at"),
+    time("at"),
     Column("event", Text, nullable=False),
     Column("actor", Text, nullable=False),  # `user:7`, `admin:1`, `anonymous`, `system`
     Column("subject", Text, nullable=False),

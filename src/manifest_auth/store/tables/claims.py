@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, Integer, Table, Text
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, sealed, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, sealed, tenant, time
 
 domain_claims = Table(
     "domain_claims",
@@ -21,12 +21,12 @@ domain_claims = Table(
     Column("contested", Integer, nullable=False),  # 1: another client owns the domain, or has its record as well
     Column("claimed_by", Text, nullable=False),  # the actor, as in the audit trail
     Column("reason", Text, nullable=False),  # of a vouching; else empty
-    at("claimed_at"),
-    at("proved_at", nullable=True),
-    at("checked_at", nullable=True),
-    at("failing_since", nullable=True),
+    time("claimed_at"),
+    time("proved_at", nullable=True),
+    time("checked_at", nullable=True),
+    time("failing_since", nullable=True),
     Column("notices", Integer, nullable=False),  # how many e-mails were sent about the failing record
-    at("next_check_at", nullable=True),  # null: never checked automatically; advanced by the checking process
+    time("next_check_at", nullable=True),  # null: never checked automatically; advanced by the checking process
     Index(None, "domain"),
     Index(None, "next_check_at"),
     info=OWNED,
@@ -56,8 +56,8 @@ directory_claims = Table(
     Column("claimed_by", Text, nullable=False),
     Column("reason", Text, nullable=False),  # of a vouching or a grant; else empty
     Column("proved_by", Text, nullable=False),  # `oid` of the directory's administrator who signed in; else empty
-    at("claimed_at"),
-    at("proved_at", nullable=True),
+    time("claimed_at"),
+    time("proved_at", nullable=True),
     Index(None, "directory"),
     info=OWNED,
     sqlite_strict=True,
@@ -88,7 +88,7 @@ directory_proofs = Table(  # pending sign-ins of directory administrators
     Column("provider_id", BigInt),  # the provider whose application is used; null: the operator's
     sealed("secrets", "directory_proofs/{key}/secrets"),  # nonce and PKCE verifier
     Column("return_to", Text, nullable=False),
-    at("expires_at"),
+    time("expires_at"),
     Index(None, "key"),
     Index(None, "expires_at"),
     info=OWNED,

@@ -37,6 +37,11 @@ def id_column() -> Column[int]:
 
 def at(name: str, nullable: bool = False) -> Column[int]:
     """A time, whole milliseconds since 1970 UTC."""
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def time(name: str, nullable: bool = False) -> Column[int]:
+    """As :func:`at`, for a STRICT table of SQLite, which only knows ``INTEGER``."""
     return Column(name, BigInt, nullable=nullable)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, ForeignKeyConstraint, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, row_of, sealed, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, row_of, sealed, tenant, time
 
 
 def _table(name: str, *parts: Any) -> Table:
@@ -19,9 +19,9 @@ user_totps = _table(  # one for each user (RFC 6238), see accounts/factors/totp.
     *row_of("users", "user_id", is_key=True),
     sealed("secret", "user_totps/{tenant_id}/{user_id}/secret", nullable=True),  # null: no app counts yet
     sealed("next_secret", "user_totps/{tenant_id}/{user_id}/next_secret", nullable=True),  # waits for its first code
-    at("created_at"),
+    time("created_at"),
     Column("last_step", BigInt, nullable=False),  # of the last used code: no code works twice
-    at("last_used_at", nullable=True),
+    time("last_used_at", nullable=True),
 )
 
 passkeys = _table(  # WebAuthn Level 3 credentials, see accounts/factors/passkey_rows.py
@@ -38,8 +38,8 @@ passkeys = _table(  # WebAuthn Level 3 credentials, see accounts/factors/passkey
     Column("backup_eligible", Integer, nullable=False),  # never changes
     Column("backup_state", Integer, nullable=False),
     Column("rp_id", Text, nullable=False),
-    at("created_at"),
-    at("last_used_at", nullable=True),
+    time("created_at"),
+    time("last_used_at", nullable=True),
     UniqueConstraint("tenant_id", "credential_id"),
     Index(None, "tenant_id", "user_id"),
 )
@@ -66,8 +66,8 @@ recovery_codes = _table(
     "recovery_codes",
     *row_of("users", "user_id", is_key=True),
     Column("key", Text, primary_key=True),  # SHA-256 of a code, which has 120 random bits
-    at("created_at"),
-    at("used_at", nullable=True),
+    time("created_at"),
+    time("used_at", nullable=True),
 )
 
 trusted_browsers = _table(  # browsers that are not asked for the second factor for a while
@@ -77,8 +77,8 @@ trusted_browsers = _table(  # browsers that are not asked for the second factor 
     Column("key", Text, nullable=False),  # SHA-256 of the cookie's value
     Column("user_agent", Text, nullable=False),
     Column("address", Text, nullable=False),
-    at("created_at"),
-    at("ends_at"),
+    time("created_at"),
+    time("ends_at"),
     Index(None, "tenant_id", "user_id"),
     Index(None, "ends_at"),
 )
@@ -90,15 +90,15 @@ sign_in_challenges = _table(  # a sign-in that waits for its second factor, see 
     Column("purpose", Text, nullable=False),  # `session`, `code` or `link`: what a right answer leads to
     Column("method", Text, nullable=False),
     Column("amr", Text, nullable=False),  # proved so far, separated by blanks
-    at("authenticated_at", nullable=True),
+    time("authenticated_at", nullable=True),
     Column("proof", Text, nullable=False),  # SHA-256 of the user's password hash at that time, empty without one
     Column("provider_id", BigInt),
     Column("link_id", BigInt),
     Column("enrols", Integer, nullable=False),  # 1: a factor has to be enrolled, 0: one is there
     sealed("secrets", "sign_in_challenges/{key}/secrets"),  # JSON, see accounts/factors/challenges.py
     Column("tries", Integer, nullable=False),
-    at("expires_at"),
-    at("used_at", nullable=True),
+    time("expires_at"),
+    time("used_at", nullable=True),
     Index(None, "key"),
     Index(None, "tenant_id", "user_id"),
     Index(None, "expires_at"),
@@ -108,7 +108,7 @@ used_passkey_challenges = Table(  # challenges of anonymous callers that a right
     "used_passkey_challenges",
     metadata,
     Column("key", Text, primary_key=True),  # SHA-256
-    at("expires_at"),
+    time("expires_at"),
     Index(None, "expires_at"),
     sqlite_strict=True,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, column, table
 
-from manifest_auth.store.tables.columns import BigInt, at, id_column, metadata, sealed
+from manifest_auth.store.tables.columns import BigInt, at, id_column, metadata, sealed, time
 
 installation = Table(  # values of the whole installation: its id, whether --demo filled it
     "installation",
@@ -18,7 +18,7 @@ schema_state = Table(  # one row: the schema, and the oldest one whose programs 
     metadata,
     Column("schema", Text, primary_key=True),
     Column("readable_by", Text, nullable=False),
-    at("at"),  # of the upgrade to it
+    time("at"),  # of the upgrade to it
 )
 
 signing_keys = Table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Integer, Table, Text
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, row_of, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, row_of, tenant, time
 
 service_accounts = Table(  # the row of `users` has name, roles, and whether it is disabled
     "service_accounts",
@@ -17,11 +17,11 @@ service_accounts = Table(  # the row of `users` has name, roles, and whether it 
     Column("may_introspect", Integer, nullable=False),
     Column("jwks", Text),  # JSON (RFC 7517): public keys of its assertions
     Column("created_by", Text, nullable=False),  # the actor, as in the audit trail
-    at("deleted_at", nullable=True),
+    time("deleted_at", nullable=True),
     # The audit trail has one event an hour of its use, and one of tokens for it, each with how many were left out.
-    at("use_recorded_at", nullable=True),
+    time("use_recorded_at", nullable=True),
     Column("uses_kept_back", BigInt, nullable=False, server_default="0"),
-    at("issue_recorded_at", nullable=True),
+    time("issue_recorded_at", nullable=True),
     Column("issues_kept_back", BigInt, nullable=False, server_default="0"),
     Index(None, "user_id"),  # a client id of OAuth names the account alone
     info=OWNED,
@@ -39,13 +39,13 @@ service_secrets = Table(  # API keys and client secrets
     Column("hash", Text, nullable=False),  # SHA-256 of the secret, which has 256 random bits
     Column("hint", Text, nullable=False),  # its last four characters
     Column("days", Integer, nullable=False),  # how long it was made for
-    at("created_at"),
+    time("created_at"),
     Column("created_by", Text, nullable=False),
-    at("ends_at"),
-    at("ended_at", nullable=True),  # revoked, or found to be over
+    time("ends_at"),
+    time("ended_at", nullable=True),  # revoked, or found to be over
     Column("rotated_to", Text),  # the one that takes its place
     Column("notices", Integer, nullable=False, server_default="0"),  # how many e-mails said that it ends
-    at("last_used_at", nullable=True),
+    time("last_used_at", nullable=True),
     Column("last_address", Text, nullable=False, server_default=""),
     Index(None, "hash"),
     Index(None, "tenant_id", "user_id"),
@@ -59,7 +59,7 @@ used_assertions = Table(  # `jti` of assertions (RFC 7523), each good for once o
     metadata,
     tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of account and `jti`
-    at("expires_at"),
+    time("expires_at"),
     Index(None, "expires_at"),
     info=OWNED,
     sqlite_strict=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Integer, Table, Text
 
-from manifest_auth.store.tables.columns import BigInt, at, id_column, metadata
+from manifest_auth.store.tables.columns import BigInt, id_column, metadata, time
 
 announcements = Table(  # what caches must drop, written in the transaction of the change and kept for 20 minutes
     "announcements",
@@ -12,7 +12,7 @@ announcements = Table(  # what caches must drop, written in the transaction of t
     id_column(),
     Column("xid", BigInt, nullable=False),  # the transaction; all below the oldest one that still runs are decided
     Column("client", BigInt, nullable=False),  # 0: of the installation
-    at("at"),  # by the server's clock
+    time("at"),  # by the server's clock
     Column("kind", Text, nullable=False),
     Column("key", Text, nullable=False),
     Index(None, "xid"),
@@ -24,8 +24,8 @@ nodes = Table(  # the web processes that run; times are by the server's clock
     "nodes",
     metadata,
     Column("id", Text, primary_key=True),
-    at("started_at"),
-    at("seen_at"),  # of the last beat
+    time("started_at"),
+    time("seen_at"),  # of the last beat
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("version", Text, nullable=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, numbered, row_of, sealed, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, numbered, row_of, sealed, tenant, time
 
 providers = Table(
     "providers",
@@ -17,9 +17,9 @@ providers = Table(
     Column("settings", Text, nullable=False),  # JSON, see providers.Settings
     sealed("secrets", "providers/{tenant_id}/{id}/secrets", nullable=True),  # JSON, see providers.Secrets
     Column("reaches_admins", Integer, nullable=False),  # see docs/decisions/0018-providers-and-rank.md
-    at("created_at"),
-    at("changed_at"),
-    at("disabled_at", nullable=True),
+    time("created_at"),
+    time("changed_at"),
+    time("disabled_at", nullable=True),
     Column("disabled_by_admin", Integer, nullable=True),  # 1: an Admin or a system admin switched it off
     UniqueConstraint("tenant_id", "name"),
     Index(None, "issuer", "tenant_id"),
@@ -49,10 +49,10 @@ identities = Table(  # (provider, subject) is a user; nothing else identifies a 
     Column("email", Text, nullable=False),  # as the provider sent it last; for display
     Column("granted", Integer, nullable=False),  # bit mask of the roles that this provider's groups added
     Column("vouched", Integer, nullable=False, server_default="0"),  # 1: the provider vouched for `email`
-    at("confirmed_at", nullable=True),  # an Admin confirmed that this is the user's
+    time("confirmed_at", nullable=True),  # an Admin confirmed that this is the user's
     Column("confirmed_by", Text),
-    at("created_at"),
-    at("last_sign_in_at"),
+    time("created_at"),
+    time("last_sign_in_at"),
     UniqueConstraint("tenant_id", "provider_id", "subject"),
     Index(None, "tenant_id", "user_id"),
     info=OWNED,
@@ -78,7 +78,7 @@ sign_in_flows = Table(
     Column("redirect_uri", Text, nullable=False, server_default=""),  # the callback address of the answer
     # 1: the answer must name its issuer (RFC 9207).
     Column("iss_required", Integer, nullable=False, server_default="0"),
-    at("expires_at"),
+    time("expires_at"),
     Index(None, "key"),
     Index(None, "request_id"),
     Index(None, "expires_at"),
@@ -92,7 +92,7 @@ seen_assertions = Table(  # ids of SAML assertions that were used
     metadata,
     tenant(),
     Column("key", Text, primary_key=True),  # SHA-256 of issuer and id
-    at("expires_at"),
+    time("expires_at"),
     Index(None, "expires_at"),
     info=OWNED,
     sqlite_strict=True,
@@ -107,11 +107,11 @@ sign_in_codes = Table(  # one-time codes for apps
     *row_of("users", "user_id"),
     Column("method", Text, nullable=False),
     Column("challenge", Text, nullable=False),
-    at("expires_at"),
-    at("used_at", nullable=True),
+    time("expires_at"),
+    time("used_at", nullable=True),
     Column("session_id", Text),  # what it was exchanged for
     Column("amr", Text, nullable=False, server_default=""),  # what was proved before it was given
-    at("authenticated_at", nullable=True),
+    time("authenticated_at", nullable=True),
     Index(None, "key"),
     Index(None, "expires_at"),
     Index(None, "tenant_id", "provider_id"),
@@ -128,9 +128,9 @@ invitations = Table(  # one-time links: for a first sign-in, or for a new passwo
     Column("key", Text, nullable=False),  # SHA-256 of the invitation's token
     Column("invited_by", Text, nullable=False),
     Column("emailed", Integer, nullable=False, server_default="0"),  # 1: only e-mailed to the user
-    at("created_at"),
-    at("expires_at"),
-    at("used_at", nullable=True),
+    time("created_at"),
+    time("expires_at"),
+    time("used_at", nullable=True),
     Index(None, "key", "tenant_id"),
     Index(None, "tenant_id", "user_id"),
     Index(None, "expires_at"),
@@ -144,8 +144,8 @@ refused_tokens = Table(  # Entra tokens that were signed out
     metadata,
     tenant(),
     Column("key", Text, primary_key=True),  # `entra:` and SHA-256 of client and token
-    at("refused_at"),
-    at("expires_at"),
+    time("refused_at"),
+    time("expires_at"),
     Index(None, "expires_at"),
     info=OWNED,
     sqlite_strict=True,
@@ -158,7 +158,7 @@ kept_tokens = Table(  # Microsoft's tokens, stored where a provider's settings a
     *row_of("providers", "provider_id", is_key=True),
     *row_of("users", "user_id", is_key=True),
     sealed("tokens", "kept_tokens/{provider_id}/{user_id}/tokens"),  # JSON
-    at("kept_at"),
+    time("kept_at"),
     Index(None, "tenant_id", "user_id"),
     info=OWNED,
     sqlite_strict=True,

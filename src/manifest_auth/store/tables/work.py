@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from sqlalchemy import REAL, Column, Double, ForeignKeyConstraint, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, numbered, partial_index, row_of, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, numbered, partial_index, row_of, tenant, time
 
 
 def _by(name: str) -> tuple[Column[int], ForeignKeyConstraint]:
@@ -30,9 +30,9 @@ templates = Table(
     Column("published", Integer),  # number of the published version
     Column("events", Integer, nullable=False),  # how many events there are
     *_by("created_by"),
-    at("created_at"),
-    at("changed_at"),
-    at("archived_at", nullable=True),
+    time("created_at"),
+    time("changed_at"),
+    time("archived_at", nullable=True),
     Index(None, "tenant_id", "name_key", "id"),
     Index(None, "tenant_id", "changed_at", "id"),
     *(
@@ -54,8 +54,8 @@ template_versions = Table(
     Column("status", Text, nullable=False),  # see work.VersionStatus
     Column("revision", Integer, nullable=False),  # counts the edits of the draft
     *_by("created_by"),
-    at("created_at"),
-    at("published_at", nullable=True),
+    time("created_at"),
+    time("published_at", nullable=True),
     UniqueConstraint("tenant_id", "template_id", "number"),
     # With the tenant first, SQLite would scan all of a tenant's versions for those of a few keys.
     Index(None, "status", "tenant_id", "template_id"),
@@ -87,7 +87,7 @@ template_events = Table(  # who changed the state of a template or version, when
     Column("version", Integer),  # number of the version
     Column("comment", Text, nullable=False),
     *_by("by"),
-    at("at"),
+    time("at"),
     info=OWNED,
     sqlite_strict=True,
 )
@@ -109,11 +109,11 @@ jobs = Table(
     Column("records", Integer, nullable=False),
     Column("events", Integer, nullable=False),
     *_by("created_by"),
-    at("created_at"),
-    at("changed_at"),
-    at("started_at", nullable=True),
-    at("completed_at", nullable=True),
-    at("canceled_at", nullable=True),
+    time("created_at"),
+    time("changed_at"),
+    time("started_at", nullable=True),
+    time("completed_at", nullable=True),
+    time("canceled_at", nullable=True),
     Index(None, "tenant_id", "status", "id"),
     Index(None, "tenant_id", "priority", "id"),
     Index(None, "tenant_id", "name_key", "id"),
@@ -136,7 +136,7 @@ job_assignments = Table(
     *row_of("jobs", "job_id", is_key=True),
     *row_of("users", "user_id", is_key=True),
     *_by("assigned_by"),
-    at("assigned_at"),
+    time("assigned_at"),
     Index(None, "tenant_id", "user_id", "job_id"),
     info=OWNED,
     sqlite_strict=True,
@@ -149,7 +149,7 @@ job_steps = Table(  # the completed ones
     *row_of("jobs", "job_id", is_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     *_by("completed_by"),
-    at("completed_at"),
+    time("completed_at"),
     info=OWNED,
     sqlite_strict=True,
 )
@@ -165,7 +165,7 @@ job_events = Table(
     Column("comment", Text, nullable=False),
     Column("detail", Text, nullable=False),  # JSON: what changed, before and after
     *_by("by"),
-    at("at"),
+    time("at"),
     info=OWNED,
     sqlite_strict=True,
 )
@@ -180,8 +180,8 @@ files = Table(  # evidence; the bytes are in the file storage under `key`
     Column("size", BigInt, nullable=False),
     Column("sha256", Text, nullable=False),
     *_by("uploaded_by"),
-    at("uploaded_at"),
-    at("used_at", nullable=True),  # when it was first recorded in a job; until then it is deleted after a day
+    time("uploaded_at"),
+    time("used_at", nullable=True),  # when it was first recorded in a job; until then it is deleted after a day
     Index(None, "used_at", "uploaded_at"),
     info=OWNED,
     sqlite_strict=True,
@@ -201,7 +201,7 @@ job_records = Table(
     Column("unit", Text),
     *row_of("files", "file_id", nullable=True),
     *_by("recorded_by"),
-    at("recorded_at"),
+    time("recorded_at"),
     Index(None, "tenant_id", "job_id", "step", "number"),
     Index(None, "tenant_id", "file_id"),
     info=OWNED,
