@@ -44,7 +44,7 @@ def test_one_signs_in_with_the_address_first_and_out_again(setup: Setup, browser
     press(browser)
     browser.type("#password", "wrong")
     press(browser)
-    assert browser.value("document.activeElement.getAttribute('role')") == "alert"  # focused without a script
+    browser.until("document.activeElement.getAttribute('role') === 'alert'")  # focused without a script
     assert browser.value("document.querySelector('#email').value") == AUTHOR
     browser.type("#password", DEMO_PASSWORD)
     press(browser)
