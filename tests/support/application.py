@@ -29,7 +29,7 @@ from tests.support import described, run_folder
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import fresh_store
 
-# With each request httpx2 asks whether it runs under trio, and looks through all folders for a library that is not there.
+# With each request httpx2 asks whether it runs under trio, and searches all folders for a library that is not there.
 sys.modules.setdefault("sniffio", cast(ModuleType, None))
 
 MINUTE_MS = 60_000
