@@ -132,12 +132,12 @@ def test_a_named_file_that_runs_nothing_fails_the_run(workers: tuple[str, ...]) 
     assert "tests that start programs, or on PostgreSQL; ./dev test runs them" in said
 
 
-@pytest.mark.parametrize(("failed", "named"), [(0, False), (1, True), (12, True), (13, False)])
+@pytest.mark.parametrize(("failed", "named"), [(0, False), (1, True), (25, True), (26, False)])
 def test_what_failed_is_named_for_a_second_run_unless_it_is_much(tmp_path: Path, failed: int, named: bool) -> None:
     file = tmp_path / "failed"
     config: Any = SimpleNamespace(getoption=lambda _: file, args=[])
     report = run_order._Report(config)
-    for number in range(20):
+    for number in range(30):
         for is_failed in (False, number < failed, number < failed):  # a test may fail in its fixtures as well
             told: Any = SimpleNamespace(failed=is_failed, duration=0.1, nodeid=f"test_a.py::test_{number}")
             report.pytest_runtest_logreport(told)
