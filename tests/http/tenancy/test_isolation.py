@@ -108,6 +108,12 @@ ADDRESSES: dict[tuple[str, str], Any] = {
     ("DELETE", "/api/client/auth/second-factors/trusted/{id}"): None,
     ("PATCH", "/api/client/auth/passkeys/{id}"): {"name": "Stolen"},
     ("DELETE", "/api/client/auth/passkeys/{id}"): None,
+    ("PATCH", "/api/client/device-apps/{app}"): {"name": "Stolen"},
+    ("DELETE", "/api/client/device-apps/{app}"): None,
+    ("GET", "/api/client/auth/devices/pairings/{id}"): None,
+    ("POST", "/api/client/auth/devices/pairings/{id}/renew"): None,
+    ("POST", "/api/client/auth/devices/pairings/{id}/approve"): {"match": "47"},
+    ("POST", "/api/client/auth/devices/pairings/{id}/deny"): None,
 }
 pytestmark = pytest.mark.still
 
@@ -280,6 +286,7 @@ async def test_anothers_address_is_like_one_that_never_was(
         "session": "A" * 22,
         "account": NEVER,
         "secret": "A" * 16,
+        "app": "app_" + "a" * 16,
         "domain": "never.example",
         "directory": "d0d0d0d0-7777-4000-8000-00000000ffff",
     }
