@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, Update, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Table, Update, bindparam, case, delete, exists, func, insert, select, update
 
 from manifest_auth.context import Principal, Request
 from manifest_auth.runtime.clock import Random
-from manifest_auth.sessions.principal import cookie_hash
+from manifest_auth.sessions.principal import ENDS_AT, cookie_hash
 from manifest_auth.sessions.proofs import Proof, Way
 from manifest_auth.store import SystemUnit, TenantStore, TenantUnit, cross_tenant, tenant_condition, tenant_scoped
-from manifest_auth.store.tables import sessions, sign_in_codes, tenants, users
+from manifest_auth.store.tables import device_grants, sessions, sign_in_codes, tenants, users
+from manifest_auth.store.tables.devices import APPROVED, DENIED
 
 TOUCH_EVERY_MS = 60_000
 _S = sessions.c
@@ -32,6 +33,8 @@ class SessionRow(NamedTuple):
     user_agent: str
     amr: str
     authenticated_at: int | None
+    app_id: str | None = None  # of a device's session: the app that holds it
+    label: str | None = None  # and the device's name
 
 
 _NEW = (
@@ -67,8 +70,8 @@ def ending(table: Table) -> Update:
 _ADVANCE, _END = tenant_scoped(advancing(sessions)), tenant_scoped(ending(sessions))
 _ADVANCE_ALIVE = tenant_scoped(
     advancing(sessions).where(
-        _S.ends_at == bindparam("ends_at"),
-        _S.ends_at > bindparam("now"),
+        bindparam("ends_at") == ENDS_AT,
+        bindparam("now") < ENDS_AT,
         _S.user_id == bindparam("of_user"),
         exists().where(users.c.id == bindparam("of_user"), tenant_condition(users), users.c.deactivated_at.is_(None)),
         exists().where(
@@ -78,7 +81,7 @@ _ADVANCE_ALIVE = tenant_scoped(
         ),
     )
 )
-_OPEN_ONES = (_S.ended_at.is_(None), _S.ends_at > bindparam("now"))
+_OPEN_ONES = (_S.ended_at.is_(None), bindparam("now") < ENDS_AT)
 _END_USER = tenant_scoped(
     update(sessions)
     .where(_S.user_id == bindparam("of_user"), _S.id != bindparam("but"), _S.ended_at.is_(None))
@@ -91,6 +94,12 @@ _VOID_CODES = tenant_scoped(
     delete(sign_in_codes).where(sign_in_codes.c.user_id == bindparam("of_user"), sign_in_codes.c.used_at.is_(None))
 )
 _VOID_ALL_CODES = tenant_scoped(delete(sign_in_codes).where(sign_in_codes.c.used_at.is_(None)))
+_G = device_grants.c
+# Approved devices that have no session yet.
+_VOID_GRANTS, _VOID_ALL_GRANTS = (
+    tenant_scoped(update(device_grants).where(_G.state == APPROVED, *whose).values(state=DENIED))
+    for whose in ((_G.user_id == bindparam("of_user"),), ())
+)
 _END_TENANT = tenant_scoped(update(sessions).where(_S.ended_at.is_(None)).values(_ENDING))
 _END_PROVIDER = tenant_scoped(
     update(sessions).where(_S.provider_id == bindparam("of_provider"), _S.ended_at.is_(None)).values(_ENDING)
@@ -105,10 +114,14 @@ _END_USER_AT_PROVIDER = tenant_scoped(
     )
     .values(_ENDING)
 )
+_MOST = _S.created_at + bindparam("most")
 _SHORTEN = tenant_scoped(
     update(sessions)
-    .where(_S.ended_at.is_(None), _S.ends_at > _S.created_at + bindparam("most"))
-    .values(ends_at=_S.created_at + bindparam("most"))
+    .where(_S.ended_at.is_(None), ENDS_AT > _MOST)
+    .values(
+        ends_at=case((_S.device_ends_at.is_(None), _MOST), else_=_S.ends_at),
+        device_ends_at=case((_S.device_ends_at.is_not(None), _MOST)),
+    )
 )
 _PROVIDER = tenant_scoped(select(_S.provider_id).where(_S.id == bindparam("sid")), int)
 _OLDER = tenant_scoped(
@@ -116,7 +129,7 @@ _OLDER = tenant_scoped(
     int,
 )
 _LIST = tenant_scoped(
-    select(*(_S[name] for name in SessionRow._fields))
+    select(*(ENDS_AT if name == "ends_at" else _S[name] for name in SessionRow._fields))
     .where(_S.user_id == bindparam("of_user"), *_OPEN_ONES)
     .order_by((_S.created_at + 0).desc(), _S.id)  # a plain column, and SQLite reads all sessions of the client
     .limit(bindparam("limit")),
@@ -213,11 +226,14 @@ def end_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str =
 
 
 def void_codes(unit: TenantUnit, user_id: int | None = None) -> None:
-    """Voids the unused one-time codes of a user, or of all users of the tenant."""
+    """Voids what becomes a session later, of a user or of all users of the tenant: unused one-time codes, and devices
+    that were let in and have not come yet."""
     if user_id is None:
         unit.change(_VOID_ALL_CODES)
+        unit.change(_VOID_ALL_GRANTS)
     else:
         unit.change(_VOID_CODES, of_user=user_id)
+        unit.change(_VOID_GRANTS, of_user=user_id)
 
 
 def end_tenant(unit: TenantUnit, reason: str, now: int) -> int:

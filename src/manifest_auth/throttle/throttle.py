@@ -140,6 +140,11 @@ _COUNT = global_(
 )
 _PAUSE = global_(update(throttles).where(_T.key == bindparam("of_key")).values(allowed_at=bindparam("until")))
 _CLEAR = global_(delete(throttles).where(_T.key == bindparam("key")))
+_UNDO = global_(
+    update(throttles)
+    .where(_T.key == bindparam("of_key"), _T.failures > 0)
+    .values(failures=_T.failures - 1, allowed_at=0)
+)
 _FORGIVE = global_(
     update(throttles).where(_T.key == bindparam("of_key"), _T.failures > 0).values(failures=_T.failures - 1)
 )
@@ -248,6 +253,11 @@ def tally(unit: SystemUnit | TenantUnit, key: str, now: int, *, forget_before: i
 def decrement(unit: SystemUnit | TenantUnit, key: str) -> None:
     """Decrements a counter."""
     unit.change(_FORGIVE, of_key=key)
+
+
+def undo(unit: SystemUnit | TenantUnit, key: str) -> None:
+    """Takes one attempt back, with the pause that it began: no other attempt passed meanwhile."""
+    unit.change(_UNDO, of_key=key)
 
 
 def span_key(*parts: object, now: int, span_s: int) -> str:

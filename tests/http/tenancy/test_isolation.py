@@ -14,6 +14,7 @@ from tests.support.addressed_things import addressed_things, kind_of_id
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
 from tests.support.graphql_operations import ARGUMENTS, FILES, SCHEMA, Things, document, everything, operations, things
+from tests.support.headsets import THINGS_OF_DEVICES
 from tests.support.routes import ROUTES, filled
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
@@ -108,6 +109,7 @@ ADDRESSES: dict[tuple[str, str], Any] = {
     ("DELETE", "/api/client/auth/second-factors/trusted/{id}"): None,
     ("PATCH", "/api/client/auth/passkeys/{id}"): {"name": "Stolen"},
     ("DELETE", "/api/client/auth/passkeys/{id}"): None,
+    **THINGS_OF_DEVICES,
 }
 pytestmark = pytest.mark.still
 
@@ -179,8 +181,7 @@ def with_id(place: str, own: Things, number: int) -> tuple[str, dict[str, Any]]:
 
 
 def without_request_id(reply: Reply) -> Any:
-    for error in reply.json.get("errors", []):
-        del error["extensions"]["requestId"]
+    _ = [error["extensions"].pop("requestId") for error in reply.json.get("errors", [])]
     return reply.json
 
 
@@ -280,6 +281,7 @@ async def test_anothers_address_is_like_one_that_never_was(
         "session": "A" * 22,
         "account": NEVER,
         "secret": "A" * 16,
+        "app": "app_" + "a" * 16,
         "domain": "never.example",
         "directory": "d0d0d0d0-7777-4000-8000-00000000ffff",
     }

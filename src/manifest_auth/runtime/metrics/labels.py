@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 #: Ways to sign in, in addition to the kinds of providers. ``code``: exchanges of one-time codes.
-Method = Literal["password", "passkey", "link", "code", "admin"]
+Method = Literal["password", "passkey", "link", "code", "device", "badge", "admin"]
 #: Results of an attempt; docs/operations.md explains them.
 Result = Literal["ok", "code", "linked", "tried", "failed", "refused", "throttled", "second_factor", "busy"]
 #: Entry points that the throttle limits, as its counters name them; and which of its three counters refused an attempt.
@@ -26,6 +26,7 @@ EntryPoint = Literal[
     "second_factor",
     "passkey",
     "machine",
+    "device",
 ]
 Limit = Literal["address", "account", "origin"]
 #: Units of work of the store, and key reads.
@@ -47,6 +48,6 @@ Swept = Literal[
     "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "directory_flows", "codes",
     "assertions", "refused_tokens", "challenges", "passkey_challenges", "trusted_browsers",
     "files", "audit_events", "email_changes", "domain_claims", "service_secrets",
-    "used_assertions", "announcements",
+    "used_assertions", "announcements", "device_grants", "pairings",
 ]  # fmt: skip
 LicenceState = Literal["missing", "valid", "grace", "expired"]
