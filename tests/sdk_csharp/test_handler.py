@@ -20,6 +20,40 @@ pytestmark = [pytest.mark.endurance]
 PROGRAMS = ("mcs", "mono")
 SAMPLE = ROOT / "sdk" / "csharp" / "ManifestAuthHandler.cs"
 PAGE = ROOT / "docs" / "sdk-csharp.md"
+HEADSETS = ROOT / "docs" / "devices.md"
+#: What the function of the page for headsets stands in. A call of the server has its answers in turn.
+AROUND = """
+using System;
+using System.Collections.Generic;
+using System.Net.Http;
+using System.Threading.Tasks;
+using ManifestAuth;
+
+internal static class Program
+{
+    private static readonly Queue<string> Answers = new Queue<string>(
+        new[] {
+            "match=47 interval=0 device_code=x", "error=authorization_pending",
+            "access_token=a refresh_token=r expires_in=60"
+        });
+
+    private static Task<Dictionary<string, string>> PostAsync(
+        HttpClient http, string path, params (string, string)[] form)
+    {
+        Console.WriteLine(path + " " + string.Join(" ", Array.ConvertAll(form, pair => pair.Item1)));
+        var found = new Dictionary<string, string>();
+        foreach (var pair in Answers.Dequeue().Split(' ')) found[pair.Split('=')[0]] = pair.Split('=')[1];
+        return Task.FromResult(found);
+    }
+
+    private static void Main()
+    {
+        Console.WriteLine(PairAsync(null, "acme", "code", Console.WriteLine).Result.Token);
+    }
+
+    private static FUNCTION
+}
+"""
 ADVICE = "Debian, Ubuntu: apt-get install mono-mcs mono-runtime"
 SETTINGS: Any = {"MANIFEST_PUBLIC_URL": "http://127.0.0.1:8080", "MANIFEST_RATE_LIMITS": "off"}
 BRIEF: Any = {"MANIFEST_ACCESS_TOKEN_TTL": "2", "demo": False, **SETTINGS}
@@ -92,3 +126,16 @@ def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
         source = tmp_path / "example.cs"
         source.write_text(filled, "utf-8")
         assert run(compiled(source, tmp_path)) == ["author@acme.example"]
+
+
+def test_the_function_for_headsets_runs(tmp_path: Path) -> None:
+    [function] = re.findall(r"^```text\n(async Task<.*?)^```", HEADSETS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    source = tmp_path / "headset.cs"
+    source.write_text(AROUND.replace("FUNCTION", function), "utf-8")
+    assert run(compiled(source, tmp_path)) == [
+        "/oauth2/pairing client_id pairing_code device_name",
+        "47",
+        "/oauth2/token client_id device_code grant_type",
+        "/oauth2/token client_id device_code grant_type",
+        "a",
+    ]
