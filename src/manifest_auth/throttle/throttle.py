@@ -35,12 +35,13 @@ HARD_CEILING = 100  # NIST SP 800-63B-4, 3.2.2: at most this many consecutive fa
 
 class Policy(NamedTuple):
     """``free`` attempts, then pauses of 1, 2, 4 … seconds up to ``longest``; reset after ``memory`` without an
-    attempt."""
+    attempt. ``pauses_ms``: in place of those pauses; the last one comes again and again."""
 
     free: int
     longest_ms: int
     memory_ms: int
     ceiling: int | None = HARD_CEILING
+    pauses_ms: tuple[int, ...] = ()
 
     def pause_ms(self, failures: int) -> int:
         """How long to wait after the last of ``failures`` attempts."""
@@ -48,6 +49,8 @@ class Policy(NamedTuple):
             return 0
         if self.ceiling is not None and failures >= self.ceiling:
             return DAY_MS
+        if self.pauses_ms:
+            return self.pauses_ms[min(failures - self.free, len(self.pauses_ms) - 1)]
         return min(self.longest_ms, 1000 << min(failures - self.free, 20))
 
 
@@ -248,6 +251,11 @@ def tally(unit: SystemUnit | TenantUnit, key: str, now: int, *, forget_before: i
 def decrement(unit: SystemUnit | TenantUnit, key: str) -> None:
     """Decrements a counter."""
     unit.change(_FORGIVE, of_key=key)
+
+
+def clear(unit: SystemUnit | TenantUnit, key: str) -> None:
+    """Forgets a counter."""
+    unit.change(_CLEAR, key=key)
 
 
 def span_key(*parts: object, now: int, span_s: int) -> str:
