@@ -39,12 +39,14 @@ class Anonymous:
 
 
 PERSON, SERVICE = "person", "service"
+#: Methods of sessions that a device holds: a person's own one, or a shared one with a badge.
+DEVICE, BADGE = "device", "badge"
 
 
 class Principal(NamedTuple):
     """A session with its user and tenant, alive or not, as one read of the store returns them. A service account that
     shows a key or a token is one too: its credential stands in place of a session, and ``cookie_seen_at`` is when it
-    was used last."""
+    was used last. ``held_roles``: of the user; a session may have fewer, see :attr:`roles`."""
 
     session_id: str
     tenant_id: int
@@ -63,7 +65,7 @@ class Principal(NamedTuple):
     last_name: str
     title: str
     language: str | None  # that the user chose, see text/languages.py
-    roles: int
+    held_roles: int
     deactivated_at: int | None
     client: str
     client_name: str
@@ -78,6 +80,23 @@ class Principal(NamedTuple):
     kind: str = PERSON  # or SERVICE: see accounts/service_accounts
     scopes: int | None = None  # bit mask: of what the roles allow, the credential is good for these; None: for all
     addresses: str = ""  # networks that the credential may come from, separated by commas; empty: from any
+    role_cap: int | None = None  # bit mask: of the user's roles, the session has these; None: all
+    idle_s: int | None = None  # the session ends after so many seconds without use, under all keys; None: no such end
+
+    @property
+    def roles(self) -> int:
+        """The roles that the session has now, a bit mask."""
+        return self.capped(self.held_roles)
+
+    def capped(self, held: int) -> int:
+        """Of the roles that the user holds, those that the session has: the one rule of the cap. For roles that are
+        read anew, in the transaction of an act."""
+        return held if self.role_cap is None else held & self.role_cap
+
+    @property
+    def is_device(self) -> bool:
+        """Whether a device holds the session. It proves nobody: it opens no act that needs a recent proof."""
+        return self.method in (DEVICE, BADGE)
 
     @property
     def is_service(self) -> bool:
@@ -91,8 +110,13 @@ class Principal(NamedTuple):
 
     def is_alive(self, now: int) -> bool:
         """Whether session, user and tenant are all active."""
+        is_idle = self.idle_s is not None and now - self.cookie_seen_at >= self.idle_s * 1000
         return (
-            self.ended_at is None and self.ends_at > now and self.deactivated_at is None and self.suspended_at is None
+            self.ended_at is None
+            and self.ends_at > now
+            and self.deactivated_at is None
+            and self.suspended_at is None
+            and not is_idle
         )
 
     @property

@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import manifest_auth
+from manifest_auth.store import migrate
 
-SCHEMA, VERSION = "0011", "99.0.0"
+SCHEMA, VERSION = "0012", "99.0.0"
 _REVISION = f'''"""Adds when a program of the next release saw a user last, and notes of users."""
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "{SCHEMA}"
-down_revision = "0010"
-READABLE_BY = "0010"
+down_revision = "{migrate.HEAD}"
+READABLE_BY = "{migrate.HEAD}"
 
 
 def upgrade() -> None:

@@ -18,7 +18,7 @@ _SOME: dict[str, Any] = {
     "first_name": "Ada",
     "last_name": "Lovelace",
     "title": "Dr",
-    "roles": 0,
+    "held_roles": 0,
     "client": "acme",
     "client_name": "Acme",
     "tenant_settings": "{}",

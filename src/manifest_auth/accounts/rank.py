@@ -35,7 +35,7 @@ def manager(unit: TenantUnit, who: RequestOrOrigin, permission: Permission = Per
     """The acting party, as of this transaction. Raises Forbidden for a user without ``permission``, or who lost it."""
     if isinstance(who, Origin) or isinstance(who.caller, AdminCaller):
         return Manager(None, True)
-    me = users.find_caller(unit, who.user.user_id)
+    me = users.find_caller(unit, who.user)
     if me is None or me.deactivated_at is not None or permission not in allowed(me.roles, who.user.scopes):
         raise Forbidden(reason=f"needs {permission.value}")
     return Manager(me.id, bool(me.roles & Role.ADMIN.bit))

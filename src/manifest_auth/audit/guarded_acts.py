@@ -16,7 +16,8 @@ from manifest_auth.context import Acting, AdminCaller, Principal, Request
 class Act(enum.IntFlag):
     """``EMAIL`` to ``IDENTITIES``: of one's own account; ``PASSWORD``: a change of it, which brings the current one.
     ``RANKS``: someone becomes Admin or User Admin, or gets a link as such. ``DELETION`` to ``INSTALLATION``: of system
-    admins. ``SERVICE_ACCOUNTS``: all that gives a machine more, or a new secret."""
+    admins. ``SERVICE_ACCOUNTS``: all that gives a machine more, or a new secret. ``PAIRING``: a device is let in;
+    ``PIN``: of one's own badge; ``DEVICES``: apps and shared devices of the client."""
 
     EMAIL = enum.auto()
     PASSWORD = enum.auto()
@@ -36,6 +37,9 @@ class Act(enum.IntFlag):
     LICENCE = enum.auto()
     INSTALLATION = enum.auto()
     SERVICE_ACCOUNTS = enum.auto()
+    PAIRING = enum.auto()
+    PIN = enum.auto()
+    DEVICES = enum.auto()
 
 
 #: Acts of system admins that need it; all others are acts of users alone.

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import bindparam, func, select
 
+from manifest_auth.sessions.principal import ENDS_AT
 from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import admin_sessions, sessions, system_admins, tenants, users
 
@@ -48,9 +49,7 @@ _USERS = cross_tenant(
     select(func.count(), _where(users.c.deactivated_at.is_(None))).select_from(users), _Two, because=_WHY
 )
 _SESSIONS = cross_tenant(
-    select(func.count())
-    .select_from(sessions)
-    .where(sessions.c.ended_at.is_(None), sessions.c.ends_at > bindparam("now")),
+    select(func.count()).select_from(sessions).where(sessions.c.ended_at.is_(None), bindparam("now") < ENDS_AT),
     _One,
     because=_WHY,
 )

@@ -12,6 +12,7 @@ from manifest_auth.licence import seats
 from manifest_auth.licence.licence import Seats
 from manifest_auth.runtime.settings import DAY, MINUTE
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions.principal import ENDS_AT
 from manifest_auth.store import Store, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import sessions, users
 
@@ -56,7 +57,7 @@ _USERS = tenant_scoped(
     _Group,
 )
 _SESSIONS = tenant_scoped(
-    select(func.count()).select_from(sessions).where(_S.ended_at.is_(None), _S.ends_at > bindparam("now")), int
+    select(func.count()).select_from(sessions).where(_S.ended_at.is_(None), bindparam("now") < ENDS_AT), int
 )
 
 

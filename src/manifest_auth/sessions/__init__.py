@@ -3,6 +3,7 @@
 Owns ``sessions`` and ``refused_tokens``. Knows no sign-in method and no HTTP; ``tokens`` signs and verifies.
 """
 
+from manifest_auth.sessions.device_sessions import Hold
 from manifest_auth.sessions.end_one import SessionOver, end_one
 from manifest_auth.sessions.external_tokens import (
     ExternalCaller,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, case, literal, null, select
+from sqlalchemy import Select, bindparam, case, func, literal, null, select
 
 from manifest_auth.context import Principal
 from manifest_auth.store import Store, SystemUnit, cross_tenant
@@ -28,10 +28,11 @@ class Chain(NamedTuple):
 #: The signing keys' stamp (:mod:`manifest_auth.sessions.tokens.keys`): read here, so that it costs no statement of its
 #: own.
 KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_subquery().label("keys")
-_OF_USER = ("email", "first_name", "last_name", "title", "language", "roles", "deactivated_at", "factors")
+_OF_USER = ("email", "first_name", "last_name", "title", "language", "deactivated_at", "factors")
 _WHO = {name: _U[name] for name in _OF_USER} | {
+    "held_roles": _U.roles.label("held_roles"),
     "has_password": case((_U.password_hash.is_(None), 0), else_=1).label("has_password"),
-    "kind": _U.kind, "scopes": null(), "addresses": literal(""),
+    "kind": _U.kind, "scopes": null(), "addresses": literal(""), "role_cap": null(), "idle_s": null(),
     "client": _T.identifier, "client_name": _T.name, "tenant_settings": _T.settings, "suspended_at": _T.suspended_at,
 }  # fmt: skip
 
@@ -42,10 +43,15 @@ def select_principal(**columns: Any) -> Select[Any]:
     return select(*(found[name] for name in Principal._fields))
 
 
-_OF_SESSION = ("tenant_id", "user_id", "method", "created_at", "ends_at", "ended_at", "cookie_hash", "cookie_seen_at",
-               "refresh_current", "refresh_previous", "refresh_changed_at", "amr", "authenticated_at")  # fmt: skip
+_OF_SESSION = (
+    "tenant_id", "user_id", "method", "created_at", "ended_at", "cookie_hash", "cookie_seen_at", "refresh_current",
+    "refresh_previous", "refresh_changed_at", "amr", "authenticated_at", "role_cap", "idle_s",
+)  # fmt: skip
+#: When a session ends. A device's has its end in a column of its own, so that programs which do not know the cap of its
+#: roles take it for over; no statement reads the other column alone.
+ENDS_AT = func.coalesce(_S.device_ends_at, _S.ends_at).label("ends_at")
 _PRINCIPAL = select_principal(
-    session_id=_S.id, keys=KEYS, claims=literal(0), **{name: _S[name] for name in _OF_SESSION}
+    session_id=_S.id, ends_at=ENDS_AT, keys=KEYS, claims=literal(0), **{name: _S[name] for name in _OF_SESSION}
 ).select_from(
     sessions.join(users, (_U.tenant_id == _S.tenant_id) & (_U.id == _S.user_id)).join(tenants, _T.id == _S.tenant_id)
 )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, and_, bindparam, func, or_, select
 
+from manifest_auth.sessions.principal import ENDS_AT
 from manifest_auth.store import Listing, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import sessions
 
@@ -25,9 +26,11 @@ class ListedSession(NamedTuple):
     end_reason: str | None
     address: str
     user_agent: str
+    app_id: str | None
+    label: str | None
 
 
-_ALL_LISTED = select(*(_S[name] for name in ListedSession._fields))
+_ALL_LISTED = select(*(ENDS_AT if name == "ends_at" else _S[name] for name in ListedSession._fields))
 _LISTED = tenant_scoped(_ALL_LISTED.where(_S.id == bindparam("id")), ListedSession)
 _NOW = bindparam("now", type_=BigInteger())
 #: Filters take ``now``, ``of_user``, ``of_method`` and ``like`` (see :func:`manifest_auth.text.canonical.like`).
@@ -37,8 +40,8 @@ LISTING = Listing(
     key=_S.id,
     sorts={"ID": _S.id, "CREATED": _S.created_at},
     filters={
-        "open": and_(_S.ended_at.is_(None), _S.ends_at > _NOW),
-        "over": or_(_S.ended_at.is_not(None), _S.ends_at <= _NOW),
+        "open": and_(_S.ended_at.is_(None), ENDS_AT > _NOW),
+        "over": or_(_S.ended_at.is_not(None), ENDS_AT <= _NOW),
         "user": _S.user_id == bindparam("of_user"),
         "method": _S.method == bindparam("of_method"),
         "search": func.lower(_S.address + " " + _S.user_agent).like(bindparam("like"), escape="\\"),

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Table, Update, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Table, Update, bindparam, case, delete, exists, func, insert, select, update
 
 from manifest_auth.context import Principal, Request
 from manifest_auth.runtime.clock import Random
-from manifest_auth.sessions.principal import cookie_hash
+from manifest_auth.sessions.principal import ENDS_AT, cookie_hash
 from manifest_auth.sessions.proofs import Proof, Way
 from manifest_auth.store import SystemUnit, TenantStore, TenantUnit, cross_tenant, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import sessions, sign_in_codes, tenants, users
@@ -32,6 +32,8 @@ class SessionRow(NamedTuple):
     user_agent: str
     amr: str
     authenticated_at: int | None
+    app_id: str | None = None  # of a device's session: the app that holds it
+    label: str | None = None  # and the device's name
 
 
 _NEW = (
@@ -67,8 +69,8 @@ def ending(table: Table) -> Update:
 _ADVANCE, _END = tenant_scoped(advancing(sessions)), tenant_scoped(ending(sessions))
 _ADVANCE_ALIVE = tenant_scoped(
     advancing(sessions).where(
-        _S.ends_at == bindparam("ends_at"),
-        _S.ends_at > bindparam("now"),
+        bindparam("ends_at") == ENDS_AT,
+        bindparam("now") < ENDS_AT,
         _S.user_id == bindparam("of_user"),
         exists().where(users.c.id == bindparam("of_user"), tenant_condition(users), users.c.deactivated_at.is_(None)),
         exists().where(
@@ -78,7 +80,7 @@ _ADVANCE_ALIVE = tenant_scoped(
         ),
     )
 )
-_OPEN_ONES = (_S.ended_at.is_(None), _S.ends_at > bindparam("now"))
+_OPEN_ONES = (_S.ended_at.is_(None), bindparam("now") < ENDS_AT)
 _END_USER = tenant_scoped(
     update(sessions)
     .where(_S.user_id == bindparam("of_user"), _S.id != bindparam("but"), _S.ended_at.is_(None))
@@ -105,10 +107,14 @@ _END_USER_AT_PROVIDER = tenant_scoped(
     )
     .values(_ENDING)
 )
+_MOST = _S.created_at + bindparam("most")
 _SHORTEN = tenant_scoped(
     update(sessions)
-    .where(_S.ended_at.is_(None), _S.ends_at > _S.created_at + bindparam("most"))
-    .values(ends_at=_S.created_at + bindparam("most"))
+    .where(_S.ended_at.is_(None), ENDS_AT > _MOST)
+    .values(
+        ends_at=case((_S.device_ends_at.is_(None), _MOST), else_=_S.ends_at),
+        device_ends_at=case((_S.device_ends_at.is_not(None), _MOST)),
+    )
 )
 _PROVIDER = tenant_scoped(select(_S.provider_id).where(_S.id == bindparam("sid")), int)
 _OLDER = tenant_scoped(
@@ -116,7 +122,7 @@ _OLDER = tenant_scoped(
     int,
 )
 _LIST = tenant_scoped(
-    select(*(_S[name] for name in SessionRow._fields))
+    select(*(ENDS_AT if name == "ends_at" else _S[name] for name in SessionRow._fields))
     .where(_S.user_id == bindparam("of_user"), *_OPEN_ONES)
     .order_by((_S.created_at + 0).desc(), _S.id)  # a plain column, and SQLite reads all sessions of the client
     .limit(bindparam("limit")),

@@ -15,8 +15,8 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import tokens
-from manifest_auth.sessions.proofs import Proof
+from manifest_auth.sessions import Hold, device_sessions, tokens
+from manifest_auth.sessions.proofs import Proof, Way
 from manifest_auth.sessions.tokens import TokenPair
 from manifest_auth.sign_in import device_cookies
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
@@ -47,6 +47,16 @@ class SignedIn(NamedTuple):
     factor_due_at: int | None = None  # from when on sign-in asks to enrol a second factor
     trust: str | None = None  # a new cookie of a trusted browser, to set
     recovery_codes: tuple[str, ...] = ()  # of a first factor that this sign-in enrolled, to be shown once
+
+
+class SignedInDevice(NamedTuple):
+    """A device that holds a session. ``ends_at``: milliseconds; ``refresh_id``: of its first refresh token."""
+
+    user: User
+    tenant: Tenant
+    session_id: str
+    ends_at: int
+    refresh_id: str
 
 
 class Account(NamedTuple):
@@ -139,6 +149,33 @@ def open_session(
         session_id=opened.session_id,
         factor_due_at=due_at,
     )
+
+
+def open_on_device(
+    unit: SystemUnit, ctx: RequestContext, tenant_id: int, user_id: int, held: Hold, *amr: Way
+) -> SignedInDevice:
+    """Opens the session that a device holds, for an account that may go on. It ends no later than the client lets
+    sessions last. Raises AccountDisabled."""
+    tenant, user = active_account(unit, ctx, tenant_id, user_id, held.method)
+    services, bound, proof = ctx.services, unit.of(tenant_id), gate.of_device(*amr)
+    lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
+    held = held._replace(ends_at=min(held.ends_at, ctx.now + lengths.most_s * 1000))
+    opened = device_sessions.open_held(bound, ctx, user.id, held, proof, services.random)
+    users.signed_in(bound, user.id, ctx.now)
+    holder = {"app": held.app_id} if held.device_id is None else {"device": held.device_id}
+    detail: dict[str, Any] = {"method": held.method, "session": opened.session_id, "amr": list(proof.amr), **holder}
+    audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
+    return SignedInDevice(user, tenant, opened.session_id, opened.ends_at, opened.refresh_id)
+
+
+def pair_of_device(ctx: RequestContext, signed_in: SignedInDevice, parent: str | None = None) -> TokenPair:
+    """The tokens of a device's session, after a current signing key was made sure of. ``parent``: of the refresh token,
+    where it is not the session's first."""
+    tokens_of = ctx.services.tokens
+    lengths = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), ctx.services.settings)
+    holder = tokens.Subject(signed_in.session_id, signed_in.user.id, signed_in.tenant.identifier, signed_in.ends_at)
+    kind = tokens.users_kind(tokens_of, lengths.refresh_s)
+    return tokens.pair(tokens_of, kind, holder, signed_in.refresh_id, parent, ctx.now)
 
 
 def active_account(

@@ -92,6 +92,8 @@ async def reauthenticate(
 def _check_session(caller: Principal) -> None:
     if caller.method == entra_bearer.METHOD:
         raise Conflict("A token of Entra ID has no session here: sign in")
+    if caller.is_device:
+        raise Conflict("A device's session proves nobody: sign in with a browser")
 
 
 def _check_members(ctx: RequestContext, typed: str | None, member: str) -> None:

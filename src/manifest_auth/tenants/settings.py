@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.settings import DAY
+from manifest_auth.tenants.device_rules import BadgeRules, BadgeRulesChange, PairingRules, PairingRulesChange
 from manifest_auth.text.languages import Language
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -134,6 +135,8 @@ class TenantSettings(msgspec.Struct, frozen=True, rename="camel"):
     second_factor: SecondFactorPolicy = SecondFactorPolicy()
     passkey_sign_in: PasskeySignIn = None
     step_up: StepUp = "factors"
+    pairing: PairingRules = PairingRules()
+    badge: BadgeRules = BadgeRules()
 
 
 class Unconfirmed(msgspec.Struct, frozen=True, rename="camel"):
@@ -201,6 +204,8 @@ class TenantSettingsChange(msgspec.Struct, frozen=True, rename="camel"):
     second_factor: SecondFactorPolicyChange | UnsetType = UNSET
     passkey_sign_in: PasskeySignIn | UnsetType = UNSET
     step_up: StepUp | UnsetType = UNSET
+    pairing: PairingRulesChange | UnsetType = UNSET
+    badge: BadgeRulesChange | UnsetType = UNSET
 
 
 def merge(settings: S, change: msgspec.Struct) -> S:

@@ -17,7 +17,7 @@ from manifest_auth.tenants.settings import settings_of
 #: Those who hold one of these roles can give themselves and others access.
 RANKED: Final = Role.ADMIN.bit | Role.USER_ADMIN.bit
 #: Acts that every client guards; the others are guarded where ``stepUp`` is ``management``.
-_ALWAYS = Act.EMAIL | Act.PASSWORD | Act.FACTORS | Act.IDENTITIES | Act.OTHERS_FACTORS
+_ALWAYS = Act.EMAIL | Act.PASSWORD | Act.FACTORS | Act.IDENTITIES | Act.OTHERS_FACTORS | Act.PAIRING | Act.PIN
 #: With these a stolen key would make itself another way in.
 _NOT_FOR_MACHINES = Act.RANKS | Act.OTHERS_PASSWORDS | Act.RULES
 #: What a session may have proved that lets an account without any factor enrol its first.
@@ -37,8 +37,8 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
     """Asks for a recent proof: users and system admins must have proved who they are within the last ten minutes, with
     all that their account has. ``needed``: False where this call does nothing sensitive. The command line is not asked.
     A machine cannot prove anything: it does no such act, gives no one a role that manages, resets no password, and
-    changes no rules.
-    Raises ReauthenticationRequired, Forbidden for a machine.
+    changes no rules. Neither can a device: its session does none of them, whatever the client guards.
+    Raises ReauthenticationRequired, Forbidden for a machine and for a device.
     """
     if not isinstance(acting, Request):
         return
@@ -50,6 +50,8 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
         raise ReauthenticationRequired("Password and code are needed again", details=[("password", "Your password")])
     if isinstance(caller, Principal) and caller.is_service and (_guards(caller, act) or act & _NOT_FOR_MACHINES):
         raise Forbidden(reason="a machine cannot prove who acts")
+    if isinstance(caller, Principal) and caller.is_device:
+        raise Forbidden("A device's session does not do this: sign in with a browser", reason="a device proves nobody")
     if isinstance(caller, Principal) and _guards(caller, act) and not _has_proved(caller, act, acting.now):
         refuse(caller)
 

@@ -81,7 +81,7 @@ def unassign(unit: TenantUnit, by: Actor, job_id: int, user_id: int) -> Job:
     """Removes an assignment. Raises NotFound for job or user, Conflict for an ended job or a user who is not
     assigned."""
     job = jobs.get(unit, job_id, lock=True)
-    if users.find_caller(unit, user_id) is None:
+    if not users.get_named(unit, [user_id]):
         raise NotFound()
     before = _user_ids(unit, job)
     state = job_rules.unassigned(jobs.state_of(job, len(before)))

@@ -29,6 +29,10 @@ DEFAULTS: dict[str, Any] = {
     },
     "passkeySignIn": None,
     "stepUp": "factors",
+    "pairing": {
+        "scan": True, "code": False, "roles": ["Operator", "Viewer"], "hours": 12, "sameNetwork": True, "networks": [],
+    },
+    "badge": {"enabled": False, "pinLength": 6, "hours": 10, "idleMinutes": 15},
     "unconfirmed": {"allowedOrigins": [], "returnAddresses": []},
 }  # fmt: skip
 ALL: dict[str, Any] = {
@@ -46,6 +50,11 @@ ALL: dict[str, Any] = {
     },
     "passkeySignIn": True,
     "stepUp": "management",
+    "pairing": {
+        "scan": False, "code": True, "roles": ["Author", "Viewer"], "hours": 8, "sameNetwork": False,
+        "networks": ["192.0.2.0/24", "2001:db8::/48"],
+    },
+    "badge": {"enabled": True, "pinLength": 8, "hours": 9, "idleMinutes": 5},
 }  # fmt: skip
 
 
@@ -115,6 +124,12 @@ async def test_what_was_read_may_be_sent_back(app: App) -> None:
         ({"secondFactor": {"graceDays": 31}}, "secondFactor.graceDays"),
         ({"secondFactor": {"trustedDays": -1}}, "secondFactor.trustedDays"),
         ({"stepUp": "never"}, "stepUp"),
+        ({"pairing": {"roles": ["Viewer", "User Admin"]}}, "pairing.roles"),
+        ({"pairing": {"roles": []}}, "pairing.roles"),
+        ({"pairing": {"hours": 25}}, "pairing.hours"),
+        ({"pairing": {"networks": ["192.0.2.0/24", "192.0.2.0/24,::/0"]}}, "pairing.networks[1]"),
+        ({"pairing": {"networks": ["here"]}}, "pairing.networks[0]"),
+        ({"badge": {"pinLength": 5}}, "badge.pinLength"),
     ],
 )
 async def test_a_value_that_is_none_is_refused_by_its_name_and_nothing_changes(
@@ -163,6 +178,7 @@ LOWERED = [
     {"sessions": {"idleSeconds": 601}},
     {"sessions": {"maxSeconds": 0}},
     {"sessions": {"refreshSeconds": 3600}},
+    {"pairing": {"roles": ["Author", "Viewer", "Publisher"]}},
 ]
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Integer, bindparam, case, func, insert, or_, select, update
 
-from manifest_auth.context import PERSON, SERVICE
+from manifest_auth.context import PERSON, SERVICE, Principal
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.licence import SeatCounter
 from manifest_auth.permissions import Role
@@ -162,9 +162,10 @@ def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[User]:
     return unit.all(_MANY, ids=numbers(ids))
 
 
-def find_caller(unit: TenantUnit, user_id: int) -> User | None:
-    """The row of a caller: of a person, or of a service account."""
-    return unit.first(_CALLER, id=user_id)
+def find_caller(unit: TenantUnit, caller: Principal) -> User | None:
+    """The row of a caller, a person or a service account, as of now: with the roles that the caller's session has."""
+    found = unit.first(_CALLER, id=caller.user_id)
+    return None if found is None else found._replace(roles=caller.capped(found.roles))
 
 
 def get_named(unit: TenantUnit, ids: Sequence[int]) -> list[User]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 #: Ways to sign in, in addition to the kinds of providers. ``code``: exchanges of one-time codes.
-Method = Literal["password", "passkey", "link", "code", "admin"]
+Method = Literal["password", "passkey", "link", "code", "device", "badge", "admin"]
 #: Results of an attempt; docs/operations.md explains them.
 Result = Literal["ok", "code", "linked", "tried", "failed", "refused", "throttled", "second_factor", "busy"]
 #: Entry points that the throttle limits, as its counters name them; and which of its three counters refused an attempt.

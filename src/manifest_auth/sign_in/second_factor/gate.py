@@ -71,6 +71,12 @@ def judge(
     return Verdict(proof, due_at=due_at) if ctx.now < due_at else Verdict(None, enrols=True)
 
 
+def of_device(*amr: Way) -> Proof:
+    """The proof of a session that a device holds: its user was asked before, in a browser or for a PIN. It is of no
+    moment, so that it never counts as recent."""
+    return Proof(amr, None)
+
+
 def ask(
     unit: TenantUnit,
     ctx: RequestContext,

@@ -21,6 +21,15 @@ from manifest_auth.store.tables.claims import (
     provider_names,
 )
 from manifest_auth.store.tables.columns import metadata, sealed_for
+from manifest_auth.store.tables.devices import (
+    badge_pins,
+    badges,
+    device_apps,
+    device_enrolments,
+    device_grants,
+    enrolled_devices,
+    pairings,
+)
 from manifest_auth.store.tables.factors import (
     passkey_handles,
     passkey_owners,

@@ -76,6 +76,14 @@ sessions = Table(  # one sign-in; access token, refresh token and cookie are thr
     time("refresh_changed_at"),
     Column("amr", Text, nullable=False, server_default=""),  # what was proved (RFC 8176), separated by blanks
     time("authenticated_at", nullable=True),  # when; null: not known
+    # Of a device alone, see sessions/device_sessions.py.
+    Column("role_cap", Integer),  # bit mask: of the user's roles, the session has these; null: all
+    # When it ends, in place of `ends_at`, by which programs that do not know the cap take the session for over.
+    time("device_ends_at", nullable=True),
+    Column("idle_s", Integer),  # it ends after so many seconds without use, under all keys; null: by the cookie alone
+    Column("app_id", Text),  # client id of the app that holds it
+    Column("device_id", Text),  # the enrolled device that holds it
+    Column("label", Text),  # the device's name
     Index(None, "id"),
     Index(None, "cookie_hash"),
     Index(None, "tenant_id", "user_id"),

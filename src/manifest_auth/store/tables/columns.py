@@ -45,9 +45,11 @@ def time(name: str, nullable: bool = False) -> Column[int]:
     return Column(name, BigInt, nullable=nullable)
 
 
-def tenant() -> Column[int]:
-    """The tenant that the row belongs to: the first column of every key of the table."""
-    return Column("tenant_id", BigInt, ForeignKey("tenants.id"), nullable=False, primary_key=True)
+def tenant(*, goes_with: bool = False) -> Column[int]:
+    """The tenant that the row belongs to: the first column of every key of the table. ``goes_with``: as for
+    :func:`row_of`."""
+    named = ForeignKey("tenants.id", ondelete="CASCADE" if goes_with else None)
+    return Column("tenant_id", BigInt, named, nullable=False, primary_key=True)
 
 
 def numbered() -> tuple[Column[int], Column[int]]:
@@ -57,12 +59,14 @@ def numbered() -> tuple[Column[int], Column[int]]:
 
 
 def row_of(
-    table: str, column: str, to: str = "id", *, is_key: bool = False, nullable: bool = False
+    table: str, column: str, to: str = "id", *, is_key: bool = False, nullable: bool = False, goes_with: bool = False
 ) -> tuple[Column[int], ForeignKeyConstraint]:
     """A column that names a row of another table of tenants by its column ``to``, and a row of the same tenant.
-    ``is_key``: it is part of the primary key."""
+    ``is_key``: it is part of the primary key; ``goes_with``: deleted with that row, as programs delete it that do not
+    know this table."""
     own = Column(column, BigInt, primary_key=is_key, nullable=nullable, autoincrement=False)
-    return own, ForeignKeyConstraint(["tenant_id", column], [f"{table}.tenant_id", f"{table}.{to}"])
+    there = [f"{table}.tenant_id", f"{table}.{to}"]
+    return own, ForeignKeyConstraint(["tenant_id", column], there, ondelete="CASCADE" if goes_with else None)
 
 
 def partial_index(name: str, marked: str, *columns: str) -> Index:

@@ -1,0 +1,115 @@
+"""Sessions that a device holds: capped roles, an end that nothing moves, and no cookie that is given to anyone.
+
+A program that does not know the cap reads their end from another column, where they are over.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, bindparam, func, insert, select, update
+
+from manifest_auth.context import Request
+from manifest_auth.runtime.clock import Random
+from manifest_auth.sessions.principal import ENDS_AT, cookie_hash
+from manifest_auth.sessions.proofs import Proof
+from manifest_auth.sessions.sessions import Opened
+from manifest_auth.store import TenantScoped, TenantUnit, tenant_scoped
+from manifest_auth.store.tables import sessions
+
+#: The longest life of a device's session, milliseconds: no older one is open.
+LONGEST_MS = 24 * 3_600_000
+_S = sessions.c
+
+
+class Hold(NamedTuple):
+    """What a device holds. ``method``: `device` or `badge`; ``role_cap``: bit mask; ``ends_at``: milliseconds;
+    ``app_id``: of the app, ``device_id``: of the enrolled device; ``label``: the device's name; ``idle_s``: the end
+    after so many seconds without use, under all keys."""
+
+    method: str
+    role_cap: int
+    ends_at: int
+    label: str
+    app_id: str | None = None
+    device_id: str | None = None
+    idle_s: int | None = None
+
+
+_NEW = (
+    "id", "user_id", "method", "created_at", "ends_at", "device_ends_at", "last_used_at", "address", "user_agent",
+    "cookie_hash", "cookie_seen_at", "refresh_current", "refresh_changed_at", "amr", "role_cap", "app_id", "device_id",
+    "label", "idle_s",
+)  # fmt: skip
+_OPEN = tenant_scoped(insert(sessions).values({name: bindparam(name) for name in _NEW}))
+_APP = tenant_scoped(select(_S.app_id).where(_S.id == bindparam("sid")), str)
+_COUNT = tenant_scoped(
+    select(func.count())
+    .select_from(sessions)
+    .where(
+        _S.user_id == bindparam("of_user"),
+        _S.role_cap.is_not(None),
+        _S.ended_at.is_(None),
+        bindparam("now") < ENDS_AT,
+    ),
+    int,
+)
+
+
+def _ending(holder: Column[Any]) -> TenantScoped[str]:
+    held = (holder == bindparam("holder"), _S.ended_at.is_(None), _S.created_at > bindparam("since"))
+    ended = update(sessions).where(*held).values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
+    return tenant_scoped(ended.returning(_S.id), str)
+
+
+_END_OF_APP, _END_OF_DEVICE = _ending(_S.app_id), _ending(_S.device_id)
+
+
+def open_held(unit: TenantUnit, request: Request, user_id: int, held: Hold, proof: Proof, random: Random) -> Opened:
+    """Opens a device's session. The request is the device's."""
+    now = request.now
+    opened = Opened(random.text(16), random.text(32), random.text(12), held.ends_at)
+    unit.change(
+        _OPEN,
+        **held._replace(ends_at=now)._asdict(),
+        device_ends_at=held.ends_at,
+        id=opened.session_id,
+        user_id=user_id,
+        created_at=now,
+        last_used_at=now,
+        address=request.address,
+        user_agent=request.user_agent,
+        cookie_hash=cookie_hash(opened.cookie),
+        cookie_seen_at=now,
+        refresh_current=opened.refresh_id,
+        refresh_changed_at=now,
+        amr=proof.text,
+    )
+    return opened
+
+
+def app_of(unit: TenantUnit, session_id: str) -> str | None:
+    """The app that holds the session; None: no app does."""
+    return unit.first(_APP, sid=session_id)
+
+
+def count_of(unit: TenantUnit, user_id: int, now: int) -> int:
+    """How many devices hold an open session of the user."""
+    return unit.one(_COUNT, of_user=user_id, now=now)
+
+
+def end_of_app(unit: TenantUnit, app_id: str, reason: str, now: int) -> int:
+    """Ends the open sessions that an app holds; how many there were."""
+    return _end(unit, _END_OF_APP, app_id, reason, now)
+
+
+def end_of_device(unit: TenantUnit, device_id: str, reason: str, now: int) -> int:
+    """Ends the open sessions that an enrolled device holds; how many there were."""
+    return _end(unit, _END_OF_DEVICE, device_id, reason, now)
+
+
+def _end(unit: TenantUnit, ending: TenantScoped[str], holder: str, reason: str, now: int) -> int:
+    found = unit.all(ending, holder=holder, reason=reason, now=now, since=now - LONGEST_MS - 1)
+    for session_id in found:
+        unit.announce("session", session_id)
+    return len(found)
