@@ -6,6 +6,7 @@ from manifest_auth.api import docs_site, oauth, operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
+from manifest_auth.api.admin import badges as admin_badges
 from manifest_auth.api.admin import branding as admin_branding
 from manifest_auth.api.admin import client_sessions as admin_client_sessions
 from manifest_auth.api.admin import clients as admin_clients
@@ -19,10 +20,12 @@ from manifest_auth.api.admin import own_account as admin_own_account
 from manifest_auth.api.admin import provider_names as admin_provider_names
 from manifest_auth.api.admin import providers as admin_providers
 from manifest_auth.api.admin import service_accounts as admin_service_accounts
+from manifest_auth.api.admin import shared_devices as admin_shared_devices
 from manifest_auth.api.admin import throttles as admin_throttles
 from manifest_auth.api.admin import users as admin_users
 from manifest_auth.api.client import audit as client_audit
 from manifest_auth.api.client import auth as client_auth
+from manifest_auth.api.client import badge as client_badge
 from manifest_auth.api.client import callbacks as client_callbacks
 from manifest_auth.api.client import directory_proof as client_directory_proof
 from manifest_auth.api.client import email_changes as client_email_changes
@@ -59,6 +62,7 @@ ROUTES = (
     *client_second_factors.ROUTES,
     *client_passkeys.ROUTES,
     *client_reauthentication.ROUTES,
+    *client_badge.ROUTES,
     *client_settings.ROUTES,
     *admin_auth.ROUTES,
     *admin_clients.ROUTES,
@@ -68,6 +72,8 @@ ROUTES = (
     *admin_directories.ROUTES,
     *admin_provider_names.ROUTES,
     *admin_service_accounts.ROUTES,
+    *admin_badges.ROUTES,
+    *admin_shared_devices.ROUTES,
     *admin_identities.ROUTES,
     *admin_client_sessions.ROUTES,
     *admin_branding.ROUTES,

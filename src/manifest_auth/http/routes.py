@@ -86,7 +86,7 @@ def is_cross_origin(path: str) -> bool:
 #: Below these no machine calls, whatever its roles: a stolen key must not make a second one, or another way in.
 _NOT_FOR_MACHINES = tuple(
     f"/api/client/{name}"
-    for name in ("auth/", "service-accounts", "scim", "providers", "domains", "directories", "webhooks")
+    for name in ("auth/", "service-accounts", "scim", "providers", "domains", "directories", "webhooks", "devices")
 )
 
 

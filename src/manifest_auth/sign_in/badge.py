@@ -40,7 +40,11 @@ _WRONG = "Invalid badge or PIN"
 _FIELD = "newPin"
 #: Of one badge. The pauses come after the third, the fourth, and each later entry in a row that was not right.
 OF_BADGE: Final = Policy(
-    free=3, longest_ms=0, memory_ms=DAY_MS, ceiling=None, pauses_ms=(MINUTE * 1000, 5 * MINUTE * 1000, 15 * MINUTE * 1000)
+    free=3,
+    longest_ms=0,
+    memory_ms=DAY_MS,
+    ceiling=None,
+    pauses_ms=(MINUTE * 1000, 5 * MINUTE * 1000, 15 * MINUTE * 1000),
 )
 #: Of one device, in an hour.
 MOST_ON_DEVICE: Final = 30
@@ -205,7 +209,9 @@ def _complete(
     badge_rows.used(bound, badge.id, now)
     device_rows.seen(bound, device.id, now)
     ends_at = now + attempt.rules.hours * _HOUR_MS
-    held = Hold(BADGE, BADGE_ROLES, ends_at, known.name, device_id=device.id, idle_s=attempt.rules.idle_minutes * MINUTE)
+    held = Hold(
+        BADGE, BADGE_ROLES, ends_at, known.name, device_id=device.id, idle_s=attempt.rules.idle_minutes * MINUTE
+    )
     opened = completion.open_on_device(unit, ctx, device.tenant_id, user.id, held, "badge", "pin")
     return SignedIn(
         user=opened.user._replace(roles=opened.user.roles & BADGE_ROLES),

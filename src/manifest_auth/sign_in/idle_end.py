@@ -26,5 +26,7 @@ async def note_use(ctx: RequestContext, principal: Principal) -> None:
     """Notes that the session is used now, where that is due."""
     if is_due(ctx, principal):
         now, session_id = ctx.now, principal.session_id
-        await ctx.services.store.of(principal.tenant_id).write_quickly(lambda unit: sessions.touch(unit, session_id, now))
+        await ctx.services.store.of(principal.tenant_id).write_quickly(
+            lambda unit: sessions.touch(unit, session_id, now)
+        )
         ctx.services.principals.touched(principal, now)

@@ -16,9 +16,9 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import HOUR
 from manifest_auth.store import SystemUnit, global_, installation_values
 from manifest_auth.store.tables import system_admins
+from manifest_auth.text import typed_codes
 
-#: No vowels, so no words; no letters that look alike. 16 of 20 letters are 69 bits.
-ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
+#: 16 of 20 letters are 69 bits.
 LENGTH, LIFE_S = 16, HOUR
 _NAME = "setup_code"
 _FIRST = global_(select(system_admins.c.id).order_by(system_admins.c.id).limit(1), int)
@@ -43,15 +43,14 @@ def find(unit: SystemUnit, now: int) -> Stored | None:
 
 def make(unit: SystemUnit, random: Random, now: int) -> str:
     """A new code, which replaces an earlier one, with hyphens for reading."""
-    code = "".join(_random_letter(random) for _ in range(LENGTH))
+    code = typed_codes.make(random.bytes, LENGTH)
     installation_values.put(unit, _NAME, f"{_hash(code)} {now + LIFE_S * 1000}")
-    return "-".join(code[at : at + 4] for at in range(0, LENGTH, 4))
+    return typed_codes.grouped(code, 4)
 
 
 def matches(stored: Stored | None, shown: str) -> bool:
     """Whether ``shown`` is that code; hyphens, spaces and case do not matter."""
-    code = shown.replace("-", "").replace(" ", "").upper()
-    return stored is not None and hmac.compare_digest(_hash(code), stored.hash)
+    return stored is not None and hmac.compare_digest(_hash(typed_codes.normal(shown)), stored.hash)
 
 
 def lock(unit: SystemUnit, now: int) -> Stored | None:
@@ -71,10 +70,3 @@ def _read(value: str | None, now: int) -> Stored | None:
 
 def _hash(code: str) -> str:
     return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _random_letter(random: Random) -> str:
-    """A random letter, all equally likely: bytes above the last full round of the alphabet are skipped."""
-    while (byte := random.bytes(1)[0]) >= 256 - 256 % len(ALPHABET):
-        pass
-    return ALPHABET[byte % len(ALPHABET)]

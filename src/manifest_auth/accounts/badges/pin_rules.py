@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from typing import Final
 
 from manifest_auth.accounts.badges.common_pins import COMMON
@@ -34,7 +35,7 @@ def is_guessable(pin: str) -> bool:
 
 def _is_run(pin: str) -> bool:
     """Whether each digit is one more than the one before, or each is one less; 0 comes after 9."""
-    steps = {(int(after) - int(before)) % 10 for before, after in zip(pin, pin[1:], strict=False)}
+    steps = {(int(after) - int(before)) % 10 for before, after in itertools.pairwise(pin)}
     return steps in ({1}, {9})
 
 

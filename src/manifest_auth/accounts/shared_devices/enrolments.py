@@ -41,7 +41,9 @@ _BY_CODE = tenant_scoped(_ALL.where(_E.code == bindparam("code"), *_OPEN), Enrol
 _BY_LETTERS = tenant_scoped(_ALL.where(_E.typed == bindparam("typed"), *_OPEN), Enrolment)
 _NEW = (*Enrolment._fields, "code", "typed")
 _ADD = tenant_scoped(insert(device_enrolments).values({name: bindparam(name) for name in _NEW}))
-_USE = tenant_scoped(update(device_enrolments).where(_E.id == bindparam("of_id"), *_OPEN).values(used_at=bindparam("at")))
+_USE = tenant_scoped(
+    update(device_enrolments).where(_E.id == bindparam("of_id"), *_OPEN).values(used_at=bindparam("at"))
+)
 _DROP = tenant_scoped(delete(device_enrolments).where(_E.id == bindparam("of_id"), *_OPEN))
 
 

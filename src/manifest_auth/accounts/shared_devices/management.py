@@ -37,7 +37,7 @@ def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, p
     if device_rows.count(unit, now) + enrolments.count_open(unit, now) >= MOST:
         raise Conflict(f"A client has at most {MOST:,} devices: remove one first")
     code = scan_codes.make(ScanKind.DEVICE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
-    letters = typed_codes.make(random, LETTERS)
+    letters = typed_codes.make(random.bytes, LETTERS)
     made = Enrolment(random.text(12), name, place, now, who.caller.actor, now + LIFE_S * 1000)
     enrolments.add(unit, made, scan_codes.hash_of(code), letters)
     return NewEnrolment(made, code, letters)

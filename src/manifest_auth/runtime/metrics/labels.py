@@ -26,6 +26,8 @@ EntryPoint = Literal[
     "second_factor",
     "passkey",
     "machine",
+    "badge",
+    "enrolment",
 ]
 Limit = Literal["address", "account", "origin"]
 #: Units of work of the store, and key reads.
@@ -47,6 +49,6 @@ Swept = Literal[
     "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "directory_flows", "codes",
     "assertions", "refused_tokens", "challenges", "passkey_challenges", "trusted_browsers",
     "files", "audit_events", "email_changes", "domain_claims", "service_secrets",
-    "used_assertions", "announcements",
+    "used_assertions", "announcements", "badges", "enrolments", "enrolled_devices",
 ]  # fmt: skip
 LicenceState = Literal["missing", "valid", "grace", "expired"]
