@@ -10,6 +10,7 @@ from manifest_auth.api.admin import badges as admin_badges
 from manifest_auth.api.admin import branding as admin_branding
 from manifest_auth.api.admin import client_sessions as admin_client_sessions
 from manifest_auth.api.admin import clients as admin_clients
+from manifest_auth.api.admin import device_apps as admin_device_apps
 from manifest_auth.api.admin import directories as admin_directories
 from manifest_auth.api.admin import domains as admin_domains
 from manifest_auth.api.admin import identities as admin_identities
@@ -27,6 +28,7 @@ from manifest_auth.api.client import audit as client_audit
 from manifest_auth.api.client import auth as client_auth
 from manifest_auth.api.client import badge as client_badge
 from manifest_auth.api.client import callbacks as client_callbacks
+from manifest_auth.api.client import device_pairing as client_device_pairing
 from manifest_auth.api.client import directory_proof as client_directory_proof
 from manifest_auth.api.client import email_changes as client_email_changes
 from manifest_auth.api.client import files as client_files
@@ -63,6 +65,7 @@ ROUTES = (
     *client_passkeys.ROUTES,
     *client_reauthentication.ROUTES,
     *client_badge.ROUTES,
+    *client_device_pairing.ROUTES,
     *client_settings.ROUTES,
     *admin_auth.ROUTES,
     *admin_clients.ROUTES,
@@ -74,6 +77,7 @@ ROUTES = (
     *admin_service_accounts.ROUTES,
     *admin_badges.ROUTES,
     *admin_shared_devices.ROUTES,
+    *admin_device_apps.ROUTES,
     *admin_identities.ROUTES,
     *admin_client_sessions.ROUTES,
     *admin_branding.ROUTES,

@@ -1,4 +1,4 @@
-"""Routes of OAuth 2.0 for service accounts: tokens, revocation, introspection, metadata (RFC 6749, 7009, 7662, 8414).
+"""Routes of OAuth 2.0 for service accounts and device apps: RFC 6749, 7009, 7662, 8414, 8628.
 
 Forms are read by these routes alone; cookies and parameters of the address are never read. Answers and errors have the
 shape of the RFCs and not the envelope.
@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from manifest_auth.accounts import device_apps
 from manifest_auth.errors import (
     InvalidCredentials,
     LicenseExpired,
@@ -26,8 +27,16 @@ from manifest_auth.http import AUTH_LIMIT, NO_STORE, Access, Answer, Call, Head,
 from manifest_auth.http.body import check_form_type, parse_form
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.protocols import oauth
-from manifest_auth.protocols.oauth.metadata import INTROSPECTION, PATH, REVOCATION, TOKEN
+from manifest_auth.protocols.oauth.metadata import (
+    DEVICE_AUTHORIZATION,
+    INTROSPECTION,
+    PAIRING,
+    PATH,
+    REVOCATION,
+    TOKEN,
+)
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.devices import asking, keeping, polling
 from manifest_auth.sign_in.oauth import clients, introspection, issuing, revocation
 from manifest_auth.sign_in.oauth.introspection import Active
 
@@ -36,6 +45,8 @@ _PRAGMA: Header = (b"pragma", b"no-cache")  # RFC 6749, section 5.1
 _BASIC: Header = (b"www-authenticate", b'Basic realm="manifest-auth"')
 _INACTIVE = b'{"active":false}'
 _MOST_FIELDS = 20
+_OF_DEVICES = (oauth.DEVICE_CODE, oauth.REFRESH_TOKEN)
+DEVICE_PAGE = "/device"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -47,11 +58,18 @@ class Authenticated(msgspec.Struct, frozen=True):
         Meta(description="With `client_assertion` alone."),
     ] = ""
     client_assertion: Annotated[str, Meta(description="A JWT signed by the account; else a Basic header.")] = ""
-    client_id: Annotated[str, Meta(description="`svc_ID`; may be left out.")] = ""
+    client_id: Annotated[
+        str, Meta(description="`svc_ID`, which may be left out; or of a device app, which proves nothing.")
+    ] = ""
 
 
 class TokenForm(Authenticated, frozen=True, kw_only=True):
-    grant_type: Literal["client_credentials"]
+    """A service account asks with ``client_credentials``, the app of a device with the other two and its
+    ``client_id``."""
+
+    grant_type: Literal["client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]
+    device_code: Annotated[str, Meta(description="With that grant type.")] = ""
+    refresh_token: Annotated[str, Meta(description="With that grant type.")] = ""
     scope: Annotated[str, Meta(description="Permissions, separated by blanks. Left out: all it has.")] = ""
     resource: Annotated[str, Meta(description="The issuer, where it is given.")] = ""
 
@@ -61,11 +79,41 @@ class TokenInForm(Authenticated, frozen=True, kw_only=True):
     token_type_hint: Annotated[str, Meta(description="Changes nothing.")] = ""
 
 
-class TokenAnswer(msgspec.Struct, frozen=True):
+class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``scope``: of a service account's token; ``refresh_token``: of a device's."""
+
     access_token: str
     token_type: Literal["Bearer"]
     expires_in: int
-    scope: str
+    scope: str | UnsetType = UNSET
+    refresh_token: str | UnsetType = UNSET
+
+
+class DeviceForm(msgspec.Struct, frozen=True):
+    client_id: Annotated[str, Meta(description="Of a device app.")]
+    device_name: Annotated[str, Meta(description="At most 40 letters, digits, blanks, hyphens; shown to users.")] = ""
+
+
+class PairingForm(DeviceForm, frozen=True, kw_only=True):
+    pairing_code: Annotated[str, Meta(description="As it was scanned, whole, or the letters that were typed.")]
+
+
+class DeviceAnswer(msgspec.Struct, frozen=True):
+    device_code: str
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str
+    expires_in: int
+    interval: int
+
+
+class PairingAnswer(msgspec.Struct, frozen=True):
+    """``match``: two digits, for the device to show."""
+
+    device_code: str
+    match: str
+    expires_in: int
+    interval: int
 
 
 class IntrospectionAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -112,14 +160,30 @@ def _fields(call: Call[bytes]) -> dict[str, str]:
 
 async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields = _fields(call)
+    if fields.get("grant_type") in _OF_DEVICES:
+        return _answer(_encode(await _of_device(ctx, call.head.authorization, fields)))
     client = await clients.authenticate(ctx, call.head.authorization, fields)
     request = oauth.read_token_request(fields, ctx.services.settings.oauth_issuer)
     issued = await issuing.issue(ctx, client, request)
     return _answer(_encode(TokenAnswer(issued.token, "Bearer", issued.expires_in, " ".join(issued.scope))))
 
 
+async def _of_device(ctx: RequestContext, authorization: str | None, fields: dict[str, str]) -> TokenAnswer:
+    """A poll, or a refresh, of a device's app."""
+    app = await asking.authenticate(ctx, authorization, fields)
+    if fields["grant_type"] == oauth.REFRESH_TOKEN:
+        pair = await keeping.refresh(ctx, app, oauth.required(fields, "refresh_token"))
+    else:
+        pair = await polling.poll(ctx, app, oauth.required(fields, "device_code"))
+    return TokenAnswer(pair.token, "Bearer", pair.expires_in, refresh_token=pair.refresh_token)
+
+
 async def _revoke(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields = _fields(call)
+    if call.head.authorization is None and device_apps.is_one(fields.get("client_id", "")):
+        app = await asking.authenticate(ctx, None, fields)
+        await keeping.revoke(ctx, app, oauth.read_token(fields))
+        return Answer(200, b"", (NO_STORE, _PRAGMA))
     await revocation.revoke(ctx, call.head.authorization, fields, oauth.read_token(fields))
     return Answer(200, b"", (NO_STORE, _PRAGMA))
 
@@ -149,6 +213,26 @@ def _shown(found: Active) -> IntrospectionAnswer:
     )
 
 
+async def _ask_by_code(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
+    fields, public = _fields(call), ctx.services.settings.public_url.rstrip("/")
+    app = await asking.authenticate(ctx, call.head.authorization, fields)
+    asked = await asking.by_code(ctx, app, fields)
+    page = f"{public}{DEVICE_PAGE}"
+    shown = DeviceAnswer(
+        asked.device_code, asked.user_code, page, f"{page}?user_code={asked.user_code}", asking.BY_CODE_S,
+        asking.BY_CODE_INTERVAL_S,
+    )  # fmt: skip
+    return _answer(_encode(shown))
+
+
+async def _ask_by_scan(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
+    fields = _fields(call)
+    app = await asking.authenticate(ctx, call.head.authorization, fields)
+    asked = await asking.by_scan(ctx, app, fields)
+    shown = PairingAnswer(asked.device_code, asked.digits, asking.BY_SCAN_S, asking.BY_SCAN_INTERVAL_S)
+    return _answer(_encode(shown))
+
+
 async def _metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     body = _encode(oauth.metadata(ctx.services.settings.oauth_issuer))
     return Answer(200, body, (_JSON, (b"cache-control", b"public, max-age=300")))
@@ -166,6 +250,12 @@ ROUTES = (
     Route("POST", INTROSPECTION, _introspect, Access.OPEN, "Ask whether a token or API key is good, and for what",
           limit=AUTH_LIMIT, raw=True, form=TokenInForm, plain=IntrospectionAnswer, failure=OAuthFailure,
           refused=refused, refusals=_REFUSALS),
+    Route("POST", DEVICE_AUTHORIZATION, _ask_by_code, Access.OPEN, "A device asks for a code to show",
+          limit=AUTH_LIMIT, raw=True, form=DeviceForm, plain=DeviceAnswer, failure=OAuthFailure, refused=refused,
+          refusals=_REFUSALS),
+    Route("POST", PAIRING, _ask_by_scan, Access.OPEN, "A device tells the code that it scanned", limit=AUTH_LIMIT,
+          raw=True, form=PairingForm, plain=PairingAnswer, failure=OAuthFailure, refused=refused,
+          refusals=_REFUSALS),
     Route("GET", PATH, _metadata, Access.OPEN, "What this authorization server can do",
           sends=("application/json",)),
 )  # fmt: skip

@@ -70,10 +70,15 @@ _USERS_EVENTS: Mapping[str, Act] = {
     "badge_pin_reset": Act.OTHERS_FACTORS,
     "audit_exported": Act.EXPORT,
     "second_factor_reset": Act.OTHERS_FACTORS,
+    "device_app_created": Act.DEVICES,
+    "device_app_changed": Act.DEVICES,
+    "device_app_removed": Act.DEVICES,
 }
 #: The same, where the event is about the account of who acts.
 _OWN_EVENTS: Mapping[str, Act] = {
     "email_change_started": Act.EMAIL,
+    "pairing_begun": Act.PAIRING,
+    "device_approved": Act.PAIRING,
     "password_changed": Act.PASSWORD,
     "identity_unlinked": Act.IDENTITIES,
     "second_factor_begun": Act.FACTORS,

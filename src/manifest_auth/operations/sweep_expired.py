@@ -23,11 +23,13 @@ from manifest_auth.store.tables import (
     admin_sessions,
     badges,
     device_enrolments,
+    device_grants,
     directory_proofs,
     email_changes,
     enrolled_devices,
     invitations,
     known_origins,
+    pairings,
     refused_tokens,
     seen_assertions,
     service_secrets,
@@ -46,7 +48,7 @@ ROUND_S = 5.0
 FIRST, MOST = 100, 1000  # rows in a step
 _LONG_S, _SHORT_S = 0.05, 0.01  # a step that took longer is halved, a shorter one doubled
 _PAUSE_S = 0.002  # at least
-_DAY_MS, _HOUR_MS = 86_400_000, 3_600_000
+_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
 _WHY = "expired rows of all tenants are deleted"
 
 
@@ -87,6 +89,8 @@ EXPIRING = (
     Expiring("used_assertions", used_assertions.c.expires_at),
     Expiring("trusted_browsers", trusted_browsers.c.ends_at),
     Expiring("refused_tokens", refused_tokens.c.expires_at),
+    Expiring("device_grants", device_grants.c.expires_at, _HOUR_MS),
+    Expiring("pairings", pairings.c.expires_at, _HOUR_MS),
     Expiring("throttles", throttles.c.updated_at, throttle.KEPT_MS),
     Expiring("sessions", sessions.c.ends_at, 30 * _DAY_MS),
     Expiring("admin_sessions", admin_sessions.c.ends_at, 30 * _DAY_MS),

@@ -14,7 +14,8 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions.principal import ENDS_AT, cookie_hash
 from manifest_auth.sessions.proofs import Proof, Way
 from manifest_auth.store import SystemUnit, TenantStore, TenantUnit, cross_tenant, tenant_condition, tenant_scoped
-from manifest_auth.store.tables import sessions, sign_in_codes, tenants, users
+from manifest_auth.store.tables import device_grants, sessions, sign_in_codes, tenants, users
+from manifest_auth.store.tables.devices import APPROVED, DENIED
 
 TOUCH_EVERY_MS = 60_000
 _S = sessions.c
@@ -93,6 +94,12 @@ _VOID_CODES = tenant_scoped(
     delete(sign_in_codes).where(sign_in_codes.c.user_id == bindparam("of_user"), sign_in_codes.c.used_at.is_(None))
 )
 _VOID_ALL_CODES = tenant_scoped(delete(sign_in_codes).where(sign_in_codes.c.used_at.is_(None)))
+_G = device_grants.c
+# Approved devices that have no session yet.
+_VOID_GRANTS, _VOID_ALL_GRANTS = (
+    tenant_scoped(update(device_grants).where(_G.state == APPROVED, *whose).values(state=DENIED))
+    for whose in ((_G.user_id == bindparam("of_user"),), ())
+)
 _END_TENANT = tenant_scoped(update(sessions).where(_S.ended_at.is_(None)).values(_ENDING))
 _END_PROVIDER = tenant_scoped(
     update(sessions).where(_S.provider_id == bindparam("of_provider"), _S.ended_at.is_(None)).values(_ENDING)
@@ -219,11 +226,14 @@ def end_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str =
 
 
 def void_codes(unit: TenantUnit, user_id: int | None = None) -> None:
-    """Voids the unused one-time codes of a user, or of all users of the tenant."""
+    """Voids what becomes a session later, of a user or of all users of the tenant: unused one-time codes, and devices
+    that were let in and have not come yet."""
     if user_id is None:
         unit.change(_VOID_ALL_CODES)
+        unit.change(_VOID_ALL_GRANTS)
     else:
         unit.change(_VOID_CODES, of_user=user_id)
+        unit.change(_VOID_GRANTS, of_user=user_id)
 
 
 def end_tenant(unit: TenantUnit, reason: str, now: int) -> int:

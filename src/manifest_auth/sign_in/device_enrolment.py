@@ -13,7 +13,7 @@ from manifest_auth.runtime.settings import MINUTE
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.text import scan_codes, typed_codes
+from manifest_auth.text import letters, scan_codes
 from manifest_auth.text.scan_codes import ScanKind
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Pause, Policy, Wait
@@ -68,7 +68,7 @@ def _find(unit: SystemUnit, ctx: RequestContext, text: str) -> tuple[Tenant | No
     bound = unit.of(tenant.id)
     if code is not None:
         return tenant, enrolments.find(bound, ctx.now, code_hash=code.hash)
-    return tenant, enrolments.find(bound, ctx.now, letters=typed_codes.normal(text))
+    return tenant, enrolments.find(bound, ctx.now, letters=letters.plain(text))
 
 
 def _counters(ctx: RequestContext) -> list[Counter]:

@@ -16,10 +16,9 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import HOUR
 from manifest_auth.store import SystemUnit, global_, installation_values
 from manifest_auth.store.tables import system_admins
-from manifest_auth.text import typed_codes
+from manifest_auth.text.letters import grouped, letters, plain
 
-#: 16 of 20 letters are 69 bits.
-LENGTH, LIFE_S = 16, HOUR
+LENGTH, LIFE_S = 16, HOUR  # 69 bits
 _NAME = "setup_code"
 _FIRST = global_(select(system_admins.c.id).order_by(system_admins.c.id).limit(1), int)
 
@@ -43,14 +42,14 @@ def find(unit: SystemUnit, now: int) -> Stored | None:
 
 def make(unit: SystemUnit, random: Random, now: int) -> str:
     """A new code, which replaces an earlier one, with hyphens for reading."""
-    code = typed_codes.make(random.bytes, LENGTH)
+    code = letters(random.bytes, LENGTH)
     installation_values.put(unit, _NAME, f"{_hash(code)} {now + LIFE_S * 1000}")
-    return typed_codes.grouped(code, 4)
+    return grouped(code)
 
 
 def matches(stored: Stored | None, shown: str) -> bool:
     """Whether ``shown`` is that code; hyphens, spaces and case do not matter."""
-    return stored is not None and hmac.compare_digest(_hash(typed_codes.normal(shown)), stored.hash)
+    return stored is not None and hmac.compare_digest(_hash(plain(shown)), stored.hash)
 
 
 def lock(unit: SystemUnit, now: int) -> Stored | None:

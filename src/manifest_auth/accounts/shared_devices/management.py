@@ -15,7 +15,7 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions import device_sessions
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
-from manifest_auth.text import scan_codes, typed_codes
+from manifest_auth.text import letters, scan_codes
 from manifest_auth.text.canonical import check_line
 from manifest_auth.text.scan_codes import ScanKind
 
@@ -37,10 +37,10 @@ def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, p
     if device_rows.count(unit, now) + enrolments.count_open(unit, now) >= MOST:
         raise Conflict(f"A client has at most {MOST:,} devices: remove one first")
     code = scan_codes.make(ScanKind.DEVICE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
-    letters = typed_codes.make(random.bytes, LETTERS)
+    typed = letters.letters(random.bytes, LETTERS)
     made = Enrolment(random.text(12), name, place, now, who.caller.actor, now + LIFE_S * 1000)
-    enrolments.add(unit, made, scan_codes.hash_of(code), letters)
-    return NewEnrolment(made, code, letters)
+    enrolments.add(unit, made, scan_codes.hash_of(code), typed)
+    return NewEnrolment(made, code, typed)
 
 
 def list_enrolments(unit: TenantUnit, now: int) -> list[Enrolment]:

@@ -42,8 +42,8 @@ class BadgeData(Wire, frozen=True):
 
 
 class PinData(Wire, frozen=True):
-    """``temporaryUntil``: of one that the next sign-in replaces, null for a lasting one; ``deadAt``: since when it is of
-    no use, after ten wrong ones in a row."""
+    """``temporaryUntil``: of one that the next sign-in replaces, null for a lasting one; ``deadAt``: since when it
+    signs no one in, after ten wrong ones in a row."""
 
     set_at: Time
     temporary_until: Time | None

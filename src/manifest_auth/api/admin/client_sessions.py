@@ -31,6 +31,8 @@ class SessionsQuery(Paging, frozen=True):
 
 
 class ClientSessionData(Wire, frozen=True):
+    """``appId``, ``label``: of a device's session, the app that holds it and the device's name; else null."""
+
     id: str
     user_id: int
     email: str
@@ -42,6 +44,8 @@ class ClientSessionData(Wire, frozen=True):
     end_reason: str | None
     address: str
     user_agent: str
+    app_id: str | None
+    label: str | None
 
 
 class ClientSessionsData(Items[ClientSessionData], frozen=True): ...

@@ -66,8 +66,8 @@ class EnrolmentsData(Wire, frozen=True):
 
 
 class NewEnrolmentData(Wire, frozen=True):
-    """``code``: to scan, ``qr``: the same as SVG; ``typed``: letters in its place, which need the client's identifier in
-    `X-Client-ID`. Returned once."""
+    """``code``: to scan, ``qr``: the same as SVG; ``typed``: letters in its place, which need the client's identifier
+    in `X-Client-ID`. Returned once."""
 
     id: str
     code: str

@@ -104,6 +104,8 @@ class MeData(Wire, frozen=True, kw_only=True):
 
 
 class WireSession(Wire, frozen=True):
+    """``appId``, ``label``: of a device's session, the app that holds it and the device's name; else null."""
+
     id: str
     method: str
     created_at: Time
@@ -113,6 +115,8 @@ class WireSession(Wire, frozen=True):
     user_agent: str
     amr: tuple[str, ...]
     authenticated_at: Time | None
+    app_id: str | None
+    label: str | None
     current: bool
 
 

@@ -18,8 +18,17 @@ from manifest_auth.protocols.oauth.errors import (
     InvalidRequest,
     InvalidScope,
     InvalidTarget,
+    TokenRefused,
     UnsupportedGrantType,
     error_of,
 )
 from manifest_auth.protocols.oauth.metadata import metadata
-from manifest_auth.protocols.oauth.requests import TokenRequest, read_form, read_token, read_token_request
+from manifest_auth.protocols.oauth.requests import (
+    DEVICE_CODE,
+    REFRESH_TOKEN,
+    TokenRequest,
+    read_form,
+    read_token,
+    read_token_request,
+    required,
+)

@@ -13,6 +13,7 @@ from manifest_auth.errors import (
     Overloaded,
     RateLimited,
     Refusal,
+    Replay,
     ValidationError,
 )
 
@@ -42,6 +43,15 @@ class InvalidClient(InvalidCredentials):
 
     def __init__(self, reason: str) -> None:
         super().__init__("Client authentication failed", reason=f"client authentication: {reason}")
+
+
+class TokenRefused(ValidationError):
+    """A device or its grant is refused: RFC 6749, section 5.2, and RFC 8628, section 3.5. ``error``: as they name
+    it."""
+
+    def __init__(self, error: str, message: str, *, reason: str = "", replay: Replay | None = None) -> None:
+        super().__init__(message, reason=reason or f"oauth: {error}", replay=replay)
+        self.error = error
 
 
 _ERRORS: dict[type[Refusal], str] = {

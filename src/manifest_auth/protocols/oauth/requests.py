@@ -13,6 +13,8 @@ from manifest_auth.permissions import Permission
 from manifest_auth.protocols.oauth.errors import InvalidRequest, InvalidScope, InvalidTarget, UnsupportedGrantType
 
 GRANT_TYPE = "client_credentials"
+#: Grant types of device apps.
+DEVICE_CODE, REFRESH_TOKEN = "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"
 _MOST_SCOPE = 1000
 _SCOPE = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*\Z")  # RFC 6749, section 3.3
 _PERMISSIONS = {permission.value: permission for permission in Permission}
@@ -54,7 +56,11 @@ def _scope(text: str) -> frozenset[Permission]:
 def read_token(fields: Mapping[str, str]) -> str:
     """The token that is to be revoked or introspected; ``token_type_hint`` changes nothing, as RFC 7009 allows. Raises
     InvalidRequest."""
-    token = fields.get("token")
-    if token is None:
-        raise InvalidRequest("token is missing")
-    return token
+    return required(fields, "token")
+
+
+def required(fields: Mapping[str, str], name: str) -> str:
+    """A field that must be there. Raises InvalidRequest."""
+    if name not in fields:
+        raise InvalidRequest(f"{name} is missing")
+    return fields[name]

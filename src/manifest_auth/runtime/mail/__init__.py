@@ -26,6 +26,7 @@ from manifest_auth.runtime.mail.emails import (
 from manifest_auth.runtime.mail.factor_emails import (
     app_added,
     app_removed,
+    device_paired,
     factors_reset,
     passkey_added,
     passkey_copied,

@@ -127,6 +127,20 @@ def passkey_removed(to: Reader, address: str) -> Email:
     )
 
 
+def device_paired(to: Reader, address: str, until: str) -> Email:
+    """To a user who let a device in. ``address``: the IP address of the device; ``until``: its end, as RFC 3339."""
+    return write(
+        to,
+        _("%(client)s: a device was signed in"),
+        _(
+            "A device was signed in to your account at %(client)s, from the address %(address)s, until %(until)s.",
+            address=address,
+            until=until,
+        ),
+        _("If it was not you, end it in your account, change your password, and tell those who manage your account."),
+    )
+
+
 def passkey_copied(to: Reader, address: str) -> Email:
     """To a user whose passkey answered with a counter that did not go on. ``address``: the IP address it came from."""
     return write(

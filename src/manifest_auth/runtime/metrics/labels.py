@@ -28,6 +28,7 @@ EntryPoint = Literal[
     "machine",
     "badge",
     "enrolment",
+    "device",
 ]
 Limit = Literal["address", "account", "origin"]
 #: Units of work of the store, and key reads.
@@ -49,6 +50,6 @@ Swept = Literal[
     "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "directory_flows", "codes",
     "assertions", "refused_tokens", "challenges", "passkey_challenges", "trusted_browsers",
     "files", "audit_events", "email_changes", "domain_claims", "service_secrets",
-    "used_assertions", "announcements", "badges", "enrolments", "enrolled_devices",
+    "used_assertions", "announcements", "badges", "enrolments", "enrolled_devices", "device_grants", "pairings",
 ]  # fmt: skip
 LicenceState = Literal["missing", "valid", "grace", "expired"]

@@ -11,6 +11,9 @@ from sqlalchemy import Column, Index, Integer, Table, Text, UniqueConstraint
 
 from manifest_auth.store.tables.columns import OWNED, metadata, row_of, sealed, tenant, time
 
+#: States of a grant: of a device that waits, was let in, was refused, or has had its session.
+PENDING, APPROVED, DENIED, USED = "pending", "approved", "denied", "used"
+
 
 def _table(name: str, *parts: Any) -> Table:
     return Table(name, metadata, tenant(goes_with=True), *parts, info=OWNED, sqlite_strict=True)
@@ -34,7 +37,7 @@ device_grants = _table(  # a device that waits for a person, by code (RFC 8628) 
     Column("address", Text, nullable=False),  # of the device
     Column("user_agent", Text, nullable=False),
     Column("digits", Text, nullable=False),  # two digits that the device shows; empty: by code
-    Column("state", Text, nullable=False),  # see sign_in/devices/grants.py
+    Column("state", Text, nullable=False),
     *row_of("users", "user_id", nullable=True, goes_with=True),  # who let it in
     Column("role_cap", Integer),  # of its session, as of the approval
     time("approved_at", nullable=True),

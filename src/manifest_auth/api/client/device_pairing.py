@@ -1,0 +1,129 @@
+"""``/api/client/auth/devices``: a user lets a device in, by the code that it shows or by one that it scans."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from manifest_auth.api.client.auth import Nothing
+from manifest_auth.errors import Conflict, Forbidden, NotFound, RateLimited
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.devices import approving, scanning
+from manifest_auth.sign_in.devices.approving import AskingDevice
+from manifest_auth.sign_in.devices.scanning import ShownCode
+from manifest_auth.text.canonical import when
+
+UserCode = Annotated[
+    str, Meta(min_length=1, max_length=20, description="As the device shows it; case, blanks, hyphens do not matter.")
+]
+
+
+class UserCodeBody(msgspec.Struct, frozen=True, rename="camel"):
+    user_code: UserCode
+
+
+class MatchBody(msgspec.Struct, frozen=True):
+    match: Annotated[str, Meta(min_length=1, max_length=8, description="The two digits that the device shows.")]
+
+
+class DeviceData(Wire, frozen=True):
+    """``name``: as the device calls itself, may be empty; ``roles``: that it would have; ``endsAt``: when it would be
+    signed out."""
+
+    app: str
+    name: str
+    address: str
+    same_network: bool
+    asked_at: Time
+    ends_at: Time
+    roles: tuple[str, ...]
+
+
+class PairingCodeData(Wire, frozen=True):
+    """``qr``: the text of the QR code; ``typed``: ten letters in its place, good with the client's identifier;
+    ``expiresAt``: of the code. Shown once."""
+
+    id: str
+    qr: str
+    typed: str
+    expires_at: Time
+
+
+class PairingData(Wire, frozen=True):
+    """``device``: that scanned the code; ``expired``: renew the code until ``renewableUntil``, or begin anew."""
+
+    state: Literal["waiting", "claimed", "approved", "denied", "expired", "done"]
+    expires_at: Time
+    renewable_until: Time
+    device: DeviceData | UnsetType = UNSET
+
+
+def _device(found: AskingDevice) -> DeviceData:
+    return DeviceData.of(found, roles=tuple(role.value for role in found.roles))
+
+
+def _code(made: ShownCode) -> PairingCodeData:
+    return PairingCodeData(made.id, made.qr, made.typed, when(made.ends_at))
+
+
+async def _lookup(ctx: RequestContext, call: Call[UserCodeBody]) -> DeviceData:
+    return _device(await approving.look(ctx, call.body.user_code))
+
+
+async def _approve(ctx: RequestContext, call: Call[UserCodeBody]) -> Nothing:
+    await approving.approve(ctx, call.body.user_code)
+    return Nothing()
+
+
+async def _deny(ctx: RequestContext, call: Call[UserCodeBody]) -> Nothing:
+    await approving.deny(ctx, call.body.user_code)
+    return Nothing()
+
+
+async def _begin(ctx: RequestContext, call: Call[None]) -> PairingCodeData:
+    return _code(await scanning.begin(ctx))
+
+
+async def _renew(ctx: RequestContext, call: Call[None]) -> PairingCodeData:
+    return _code(await scanning.renew(ctx, call.path["id"]))
+
+
+async def _look(ctx: RequestContext, call: Call[None]) -> PairingData:
+    found = await scanning.look(ctx, call.path["id"])
+    device = UNSET if found.device is None else _device(found.device)
+    return PairingData(found.state, when(found.ends_at), when(found.renewable_until), device)
+
+
+async def _approve_pairing(ctx: RequestContext, call: Call[MatchBody]) -> Nothing:
+    await scanning.approve(ctx, call.path["id"], call.body.match)
+    return Nothing()
+
+
+async def _deny_pairing(ctx: RequestContext, call: Call[None]) -> Nothing:
+    await scanning.deny(ctx, call.path["id"])
+    return Nothing()
+
+
+_BASE = "/api/client/auth/devices"
+_PAIRING = f"{_BASE}/pairings/{{id}}"
+_BY_CODE = (NotFound, Conflict, RateLimited)
+ROUTES = (
+    Route("POST", f"{_BASE}/lookup", _lookup, Access.CLIENT, "Which device shows a code", limit=AUTH_LIMIT,
+          refusals=_BY_CODE),
+    Route("POST", f"{_BASE}/approve", _approve, Access.CLIENT, "Let the device in that shows a code",
+          limit=AUTH_LIMIT, refusals=(*_BY_CODE, Forbidden)),
+    Route("POST", f"{_BASE}/deny", _deny, Access.CLIENT, "Refuse the device that shows a code", limit=AUTH_LIMIT,
+          refusals=_BY_CODE),
+    Route("POST", f"{_BASE}/pairings", _begin, Access.CLIENT, "Begin to let a device in by a code that it scans",
+          status=201, limit=AUTH_LIMIT, refusals=(Forbidden, Conflict)),
+    Route("GET", _PAIRING, _look, Access.CLIENT, "How a pairing stands", refusals=(NotFound,)),
+    Route("POST", f"{_PAIRING}/renew", _renew, Access.CLIENT, "Another code for a pairing, good for a minute",
+          limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
+    Route("POST", f"{_PAIRING}/approve", _approve_pairing, Access.CLIENT,
+          "Let the device in that shows these two digits", limit=AUTH_LIMIT, refusals=(NotFound, Conflict, Forbidden)),
+    Route("POST", f"{_PAIRING}/deny", _deny_pairing, Access.CLIENT, "Refuse the device, or end the pairing",
+          limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
+)  # fmt: skip
