@@ -146,6 +146,11 @@ _CLEAR = global_(delete(throttles).where(_T.key == bindparam("key")))
 _FORGIVE = global_(
     update(throttles).where(_T.key == bindparam("of_key"), _T.failures > 0).values(failures=_T.failures - 1)
 )
+_TAKE_BACK = global_(
+    update(throttles)
+    .where(_T.key == bindparam("of_key"), _T.failures > 0)
+    .values(failures=_T.failures - 1, allowed_at=0)
+)
 
 
 def key_of(*parts: object) -> str:
@@ -246,6 +251,11 @@ def tally(unit: SystemUnit | TenantUnit, key: str, now: int, *, forget_before: i
     """Increments a counter, without a pause; the new number."""
     row = unit.one(_COUNT, key=key, first_allowed=0, now=now, forget_before=forget_before)
     return row.failures
+
+
+def take_back(unit: SystemUnit | TenantUnit, key: str) -> None:
+    """Takes an attempt back that was no failure, and the pause that its count may have begun."""
+    unit.change(_TAKE_BACK, of_key=key)
 
 
 def decrement(unit: SystemUnit | TenantUnit, key: str) -> None:

@@ -41,7 +41,7 @@ class BadgeData(Wire, frozen=True):
     last_used_at: Time | None
 
 
-class PinData(Wire, frozen=True):
+class BadgePinData(Wire, frozen=True):
     """``temporaryUntil``: of one that the next sign-in replaces, null for a lasting one; ``deadAt``: since when it
     signs no one in, after ten wrong ones in a row."""
 
@@ -54,7 +54,7 @@ class BadgesData(Wire, frozen=True):
     """``items``: live badges; ``pin``: null where there is none."""
 
     items: tuple[BadgeData, ...]
-    pin: PinData | None
+    pin: BadgePinData | None
 
 
 class NewBadgeData(Wire, frozen=True):
@@ -77,7 +77,7 @@ class TemporaryPinData(Wire, frozen=True):
 async def _list(ctx: RequestContext, call: Call[None]) -> BadgesData:
     user_id = call.id("user")
     found: Overview = await client_scope.read(ctx, call, lambda own: badges.look(own, ctx, user_id))
-    pin = None if found.pin is None else PinData.of(found.pin)
+    pin = None if found.pin is None else BadgePinData.of(found.pin)
     return BadgesData(tuple(map(BadgeData.of, found.badges)), pin)
 
 

@@ -34,13 +34,13 @@ class EnrolmentBody(msgspec.Struct, frozen=True):
     place: Line = ""
 
 
-class DevicesQuery(Page, frozen=True):
+class SharedDevicesQuery(Page, frozen=True):
     """Query parameters of the list."""
 
     sort: Annotated[Literal["ENROLLED", "ENROLLED_DESC"], Meta(description="Order.")] = "ENROLLED_DESC"
 
 
-class DeviceData(Wire, frozen=True):
+class SharedDeviceData(Wire, frozen=True):
     id: str
     name: str
     place: str
@@ -49,7 +49,7 @@ class DeviceData(Wire, frozen=True):
     seen_at: Time
 
 
-class DevicesData(Items[DeviceData], frozen=True): ...
+class SharedDevicesData(Items[SharedDeviceData], frozen=True): ...
 
 
 class EnrolmentData(Wire, frozen=True):
@@ -76,12 +76,12 @@ class NewEnrolmentData(Wire, frozen=True):
     expires_at: Time
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> DevicesData:
-    asked: DevicesQuery = call.parameters
+async def _list(ctx: RequestContext, call: Call[None]) -> SharedDevicesData:
+    asked: SharedDevicesQuery = call.parameters
     filters = Filters(seen_after=seen_after(ctx.now)).search(asked.q)
     listing = shared_devices.LISTING
     return await client_scope.read(
-        ctx, call, lambda own: lists.page(DevicesData, DeviceData.of, own, listing, asked, filters)
+        ctx, call, lambda own: lists.page(SharedDevicesData, SharedDeviceData.of, own, listing, asked, filters)
     )
 
 
@@ -110,15 +110,16 @@ async def _drop(ctx: RequestContext, call: Call[None]) -> Deleted:
 
 
 def _routes(base: str, access: Access) -> tuple[Route, ...]:
-    codes = f"{base}/enrolments"
+    codes = f"{base}/enrolments"  # before the devices, whose ids stand in the same place
     return (
-        Route("GET", base, _list, access, "A client's enrolled devices", query=DevicesQuery, refusals=(NotFound,)),
-        Route("DELETE", f"{base}/{{device}}", _remove, access, "Remove a device; ends its session",
-              refusals=(NotFound,)),
         Route("GET", codes, _enrolments, access, "Codes that still enrol a device", refusals=(NotFound,)),
         Route("POST", codes, _begin, access, "A code that enrols one device within ten minutes; it is returned once",
               status=201, limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
         Route("DELETE", f"{codes}/{{enrolment}}", _drop, access, "Take a code back", refusals=(NotFound,)),
+        Route("GET", base, _list, access, "A client's enrolled devices", query=SharedDevicesQuery,
+              refusals=(NotFound,)),
+        Route("DELETE", f"{base}/{{device}}", _remove, access, "Remove a device; ends its session",
+              refusals=(NotFound,)),
     )  # fmt: skip
 
 
