@@ -9,7 +9,7 @@ has.
 from __future__ import annotations
 
 import hashlib
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import users
@@ -121,7 +121,7 @@ def _count(unit: SystemUnit, ctx: RequestContext, shown: Shown) -> _Attempt:
     pause = throttle.count_each(unit, counters, now) if ctx.services.throttle.is_on else None
     if pause is not None:
         limit: Limit = "account" if pause.by.policy is OF_BADGE else "origin"
-        detail = {"method": BADGE, "device": device.id, "wait_ms": pause.ms}
+        detail: dict[str, Any] = {"method": BADGE, "device": device.id, "wait_ms": pause.ms}
         ctx.services.anonymous_limits.record(bound, ctx, Event.THROTTLED, _subject(badge), **detail)
         return attempt._replace(wait=Wait(pause.ms, limit))
     pin = pins.find(bound, badge.user_id) if badge is not None else None
@@ -164,7 +164,7 @@ def _was_right(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, pin: Pi
 
 def _failed(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt) -> None:
     bound, subject = unit.of(attempt.device.tenant_id), _subject(attempt.badge)
-    detail = {"method": BADGE, "device": attempt.device.id}
+    detail: dict[str, Any] = {"method": BADGE, "device": attempt.device.id}
     ctx.services.anonymous_limits.record(bound, ctx, Event.SIGN_IN_FAILED, subject, **detail)
     pin = pins.find(bound, attempt.badge.user_id) if attempt.badge is not None else None
     if pin is not None and pins.kill(bound, pin, ctx.now):

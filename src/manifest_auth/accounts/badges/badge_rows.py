@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, insert, select, update
 
@@ -36,7 +36,7 @@ _LIVES = tenant_scoped(select(_B.id).where(_B.id == bindparam("of_id"), *_ALIVE)
 _LIST = tenant_scoped(_ALL.where(*_OF_USER).order_by(_B.issued_at, _B.id), Badge)
 _NEW = ("id", "user_id", "kind", "code", "issued_at", "issued_by", "ends_at")
 _ADD = tenant_scoped(insert(badges).values({name: bindparam(name) for name in _NEW}))
-_ENDED = {"ended_at": bindparam("at"), "ends_at": bindparam("at")}
+_ENDED: dict[str, Any] = {"ended_at": bindparam("at"), "ends_at": bindparam("at")}
 _END = tenant_scoped(update(badges).where(_B.id == bindparam("of_id"), *_OF_USER).values(_ENDED))
 _END_KIND = tenant_scoped(update(badges).where(_B.kind == bindparam("of_kind"), *_OF_USER).values(_ENDED))
 _USED = tenant_scoped(update(badges).where(_B.id == bindparam("of_id")).values(last_used_at=bindparam("now")))

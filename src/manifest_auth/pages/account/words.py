@@ -34,6 +34,7 @@ ROLES = {
 #: By the method of a session. Names of products are the same in all languages.
 METHODS = {
     "password": _("Password"),
+    "badge": _("Badge and PIN"),
     "oidc": _("Single sign-on"),
     "saml": _("Single sign-on"),
     "dynamics": "Microsoft Dynamics 365",
@@ -62,6 +63,7 @@ SAID = {
     "passkey": _("The passkey is added. All other sessions are ended."),
     "passkey-renamed": _("The passkey has its new name."),
     "passkey-removed": _("The passkey is removed. All other sessions are ended."),
+    "pin": _("Your PIN is set."),
     "trust": _("This browser is asked for the second factor again."),
     "all-trust": _("All your browsers are asked for the second factor again."),
 }
@@ -103,6 +105,11 @@ EVENTS: dict[Event, tuple[str, bool]] = {
     Event.BROWSER_TRUSTED: (_("A browser is not asked for the second factor for a while"), False),
     Event.BROWSER_TRUST_ENDED: (_("Browsers are asked for the second factor again"), False),
     Event.REAUTHENTICATION_FAILED: (_("A proof that was asked for again did not fit"), True),
+    Event.BADGE_ISSUED: (_("A badge was issued to you"), False),
+    Event.BADGE_ENDED: (_("A badge of yours was ended"), False),
+    Event.BADGE_PIN_SET: (_("A PIN was set"), False),
+    Event.BADGE_PIN_RESET: (_("You were given a temporary PIN"), True),
+    Event.BADGE_PIN_DEAD: (_("Your PIN ended after ten wrong ones in a row"), True),
     Event.USER_CHANGED: (_("Profile changed"), False),
     Event.USER_ROLES_CHANGED: (_("Roles changed"), False),
     Event.ADMIN_GAINED: (_("You became an Admin"), False),

@@ -29,6 +29,7 @@ _SECTIONS = (
     _Section(Permission.USERS_MANAGE, "/console/users", "Users", _PEOPLE),
     _Section(Permission.USERS_MANAGE, "/console/invite", "Invite", _PEOPLE),
     _Section(Permission.USERS_MANAGE, "/console/service-accounts", "Service accounts", _MACHINES),
+    _Section(Permission.SETTINGS_MANAGE, "/console/devices", "Devices", _MACHINES),
     _Section(Permission.SETTINGS_MANAGE, "/console/providers", "Providers", _SIGN_IN),
     _Section(Permission.SETTINGS_MANAGE, "/console/domains", "Domains", _SIGN_IN),
     _Section(Permission.SETTINGS_MANAGE, "/console/rules", "Rules", _SIGN_IN),
