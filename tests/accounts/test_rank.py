@@ -43,7 +43,7 @@ OPERATIONS: dict[str, Callable[[TenantUnit, RequestContext, int], Any]] = {
 def request_of(app: App, tenant_id: int, user_id: int, *roles: Role) -> RequestContext:
     """A request that came in while its user had these roles."""
     mask = sum(role.bit for role in roles)
-    caller = principal(tenant_id=tenant_id, user_id=user_id, roles=mask)
+    caller = principal(tenant_id=tenant_id, user_id=user_id, held_roles=mask)
     return RequestContext(app.services, "r", "192.0.2.1", "", caller)
 
 
@@ -83,6 +83,17 @@ async def test_who_is_no_admin_any_more_touches_no_admin(app: App, ids: dict[str
     ctx = request_of(app, ids["tenant"], ids["former_admin"], Role.ADMIN)
     with pytest.raises(Forbidden, match="Admin's account"):
         await app.services.store.of(ids["tenant"]).write(lambda unit: OPERATIONS[operation](unit, ctx, ids["admin"]))
+
+
+async def test_a_managers_cap_counts_when_rank_reads_anew(app: App, ids: dict[str, int]) -> None:
+    ctx, store = request_of(app, ids["tenant"], ids["admin"], Role.ADMIN), app.services.store.of(ids["tenant"])
+    assert (await store.read(lambda unit: rank.manager(unit, ctx))).is_admin
+    ctx.caller = ctx.user._replace(role_cap=VIEWER | Role.OPERATOR.bit)
+    with pytest.raises(Forbidden):
+        await store.read(lambda unit: rank.manager(unit, ctx))
+    ctx.caller = ctx.user._replace(role_cap=Role.USER_ADMIN.bit)
+    with pytest.raises(Forbidden):
+        await store.read(lambda unit: rank.manager(unit, ctx))
 
 
 async def test_who_is_no_admin_any_more_makes_none(app: App, ids: dict[str, int]) -> None:

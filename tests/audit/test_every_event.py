@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from manifest_auth.audit import Event
+from tests.audit.device_causes import devices
 from tests.audit.event_causes import TOPICS, Story, keys
 from tests.audit.machine_causes import machines
 from tests.http.accounts import test_becoming_admin as gains
@@ -19,6 +20,7 @@ from tests.http.claims import test_directory_proof as proofs
 from tests.http.claims import test_domain_owners as domain_owners
 from tests.http.claims import test_domain_watch as domain_times
 from tests.http.claims import test_provider_names as names
+from tests.http.devices import test_device_apps as device_apps
 from tests.http.email_changes import test_own as addresses
 from tests.http.machines import test_key_ends as key_ends
 from tests.http.oauth import test_token as oauth_tokens
@@ -44,6 +46,9 @@ from tests.support.team import new_team
 
 #: Events that need a provider, a licence or another process: the test that checks their rows.
 ELSEWHERE: dict[Event, Callable[..., Any]] = {
+    Event.DEVICE_APP_CREATED: device_apps.test_they_are_made_renamed_and_removed,
+    Event.DEVICE_APP_CHANGED: device_apps.test_they_are_made_renamed_and_removed,
+    Event.DEVICE_APP_REMOVED: device_apps.test_they_are_made_renamed_and_removed,
     Event.API_KEY_EXPIRED: key_ends.test_the_end_stands_in_the_trail_once,
     Event.ASSERTION_REPLAYED: replays.test_a_replay_stands_in_the_audit_trail,
     Event.PROVIDER_TRIED: tries.test_it_leaves_nothing_but_its_own_row_and_an_event,
@@ -95,7 +100,7 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
 async def test_every_event_is_recorded(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     app.clock.advance(86_400)
     story = Story(app, await signed_in_admin(app), await new_team(app))
-    for topic in (machines, *TOPICS):
+    for topic in (machines, devices, *TOPICS):
         await topic(story)
     await keys(story, monkeypatch)
     assert (story.seen | set(ELSEWHERE), story.seen & set(ELSEWHERE)) == (set(Event), set())

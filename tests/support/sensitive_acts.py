@@ -14,7 +14,7 @@ from tests.support.rows import change_rows, rows
 AUTH, USERS = "/api/client/auth", "/api/client/users"
 FACTORS = f"{AUTH}/second-factors"
 PROVIDERS, DOMAINS, DIRECTORIES = "/api/client/providers", "/api/client/domains", "/api/client/directories"
-MACHINES = "/api/client/service-accounts"
+MACHINES, DEVICE_APPS = "/api/client/service-accounts", "/api/client/device-apps"
 _DIRECTORY = "11111111-2222-4333-8444-555555555555"
 
 
@@ -86,6 +86,12 @@ ACTS = (
             ("rotate a secret of", "POST", "/secrets/another/rotate", {}),
         )
     ),
+    Act("pair", "factors", "POST", f"{AUTH}/devices/pairings"),
+    Act("let in", "factors", "POST", f"{AUTH}/devices/approve", {"userCode": "WDJB-MJHT"}),
+    Act("make an app of devices", "management", "POST", DEVICE_APPS, {"name": "Inspection"}),
+    Act("rename an app of devices", "management", "PATCH", f"{DEVICE_APPS}/another", {"name": "Inspection"},
+        route=f"{DEVICE_APPS}/{{app}}"),
+    Act("remove an app of devices", "management", "DELETE", f"{DEVICE_APPS}/another", route=f"{DEVICE_APPS}/{{app}}"),
     Act("claim", "management", "POST", DOMAINS, {"domain": "acme-works.example"}),
     Act("release", "management", "DELETE", f"{DOMAINS}/acme-other.example", route=f"{DOMAINS}/{{domain}}"),
     Act("claim a directory", "management", "POST", DIRECTORIES, {"directory": _DIRECTORY}),

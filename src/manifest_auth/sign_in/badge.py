@@ -147,7 +147,7 @@ def _subject(badge: Badge | None) -> str:
 
 def _take_back(unit: SystemUnit, attempt: _Attempt) -> None:
     for counter in attempt.counters:
-        throttle.take_back(unit, counter.key)
+        throttle.undo(unit, counter.key)
     if attempt.pin is not None:
         pins.uncount(unit.of(attempt.device.tenant_id), attempt.pin.user_id)
 
@@ -158,7 +158,7 @@ def _was_right(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, pin: Pi
         if counter.policy is OF_BADGE:
             throttle.clear(unit, counter.key)
         else:
-            throttle.take_back(unit, counter.key)
+            throttle.undo(unit, counter.key)
     pins.was_right(unit.of(attempt.device.tenant_id), pin.user_id)
 
 

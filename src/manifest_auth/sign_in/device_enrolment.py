@@ -54,7 +54,7 @@ def _enrol(unit: SystemUnit, ctx: RequestContext, text: str, token: str) -> Enro
     if tenant is None or device is None:
         raise InvalidToken(reason="enrolment: unknown, used or over", keeps_writes=True)
     for counter in counters:
-        throttle.take_back(unit, counter.key)
+        throttle.undo(unit, counter.key)
     return Enrolled(device.id, token, tenant.identifier)
 
 

@@ -143,13 +143,13 @@ _COUNT = global_(
 )
 _PAUSE = global_(update(throttles).where(_T.key == bindparam("of_key")).values(allowed_at=bindparam("until")))
 _CLEAR = global_(delete(throttles).where(_T.key == bindparam("key")))
-_FORGIVE = global_(
-    update(throttles).where(_T.key == bindparam("of_key"), _T.failures > 0).values(failures=_T.failures - 1)
-)
-_TAKE_BACK = global_(
+_UNDO = global_(
     update(throttles)
     .where(_T.key == bindparam("of_key"), _T.failures > 0)
     .values(failures=_T.failures - 1, allowed_at=0)
+)
+_FORGIVE = global_(
+    update(throttles).where(_T.key == bindparam("of_key"), _T.failures > 0).values(failures=_T.failures - 1)
 )
 
 
@@ -253,11 +253,6 @@ def tally(unit: SystemUnit | TenantUnit, key: str, now: int, *, forget_before: i
     return row.failures
 
 
-def take_back(unit: SystemUnit | TenantUnit, key: str) -> None:
-    """Takes an attempt back that was no failure, and the pause that its count may have begun."""
-    unit.change(_TAKE_BACK, of_key=key)
-
-
 def decrement(unit: SystemUnit | TenantUnit, key: str) -> None:
     """Decrements a counter."""
     unit.change(_FORGIVE, of_key=key)
@@ -266,6 +261,11 @@ def decrement(unit: SystemUnit | TenantUnit, key: str) -> None:
 def clear(unit: SystemUnit | TenantUnit, key: str) -> None:
     """Forgets a counter."""
     unit.change(_CLEAR, key=key)
+
+
+def undo(unit: SystemUnit | TenantUnit, key: str) -> None:
+    """Takes one attempt back, with the pause that it began: no other attempt passed meanwhile."""
+    unit.change(_UNDO, of_key=key)
 
 
 def span_key(*parts: object, now: int, span_s: int) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.application import App
+from tests.support.application import PASSWORD, App
+from tests.support.forged_tokens import claims_of
 from tests.support.routes import ROUTES
+from tests.support.rows import change_rows
 from tests.support.sensitive_acts import ACTS, KINDS, Act, Kind, client, code_of
 
 pytestmark = pytest.mark.one_store
@@ -25,6 +27,9 @@ FREE = {
     ("POST", f"{USERS}/identities/{{identity}}/confirm"),
     ("POST", f"{MACHINE}/disable"), ("DELETE", f"{MACHINE}/keys/{{secret}}"),  # which take away
     ("DELETE", f"{MACHINE}/secrets/{{secret}}"),
+    ("POST", f"{AUTH}/devices/lookup"), ("POST", f"{AUTH}/devices/deny"),
+    # Of a pairing, which the same session began with a proof.
+    *(("POST", f"{AUTH}/devices/pairings/{{id}}/{act}") for act in ("renew", "approve", "deny")),
 }  # fmt: skip
 #: Kinds that may enrol the first factor of an account, and nothing else.
 FIRST = {"link", "link, and no password", "provider, and there is a password", "provider without a time"}
@@ -56,6 +61,19 @@ async def test_no_session_acts_past_its_proof(app: App, kind: Kind) -> None:
         if code == ASKED if may(kind, act) or cannot_ever(kind, act) else code != ASKED:
             wrong.append((act.name, code))
     assert not wrong
+
+
+async def test_a_device_does_none_of_them_however_fresh_and_whatever_the_client_guards(app: App) -> None:
+    acme, wrong = await client(app, "factors"), []
+    kind = next(kind for kind in KINDS if kind.name == "password and code")
+    for act in ACTS:
+        token = await acme.session(kind)
+        await change_rows(app, "sessions", {"id": claims_of(token)["sid"]}, method="device")
+        if (code := code_of(await acme.do(act, token))) != "FORBIDDEN":
+            wrong.append((act.name, code))
+    assert not wrong
+    proof = Act("", "", "POST", f"{AUTH}/reauthenticate", {"password": PASSWORD, "otp": "000000"})
+    assert code_of(await acme.do(proof, token)) == "CONFLICT"
 
 
 async def test_a_client_that_guards_factors_alone_asks_for_no_more(app: App) -> None:

@@ -119,6 +119,13 @@ ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
     ("DELETE", "/api/client/domains/{domain}"): ("settings:manage", None),
     ("POST", "/api/client/domains/{domain}/check"): ("settings:manage", None),
 }
+_APPS = "/api/client/device-apps"
+ROUTES_NEED |= {
+    ("GET", _APPS): ("settings:manage", None),
+    ("POST", _APPS): ("settings:manage", {"name": "Inspection"}),
+    ("PATCH", f"{_APPS}/{{app}}"): ("settings:manage", {"name": "Inspection 2"}),
+    ("DELETE", f"{_APPS}/{{app}}"): ("settings:manage", None),
+}
 ROUTES_NEED |= {route: ("users:manage", body) for route, body in MACHINE_ROUTES.items()}
 #: What an address needs behind it.
 QUERIES = {("POST", FILES): "?name=a.png", ("GET", _EXPORT): "?format=csv"}
@@ -137,6 +144,9 @@ ROUTES_FOR_ALL = {
     ("DELETE", f"{_FACTORS}/trusted/{{id}}"), ("POST", f"{_PASSKEYS}/options"), ("POST", _PASSKEYS),
     ("PATCH", f"{_PASSKEYS}/{{id}}"), ("DELETE", f"{_PASSKEYS}/{{id}}"), ("POST", "/api/client/auth/reauthenticate"),
     ("POST", "/api/client/auth/reauthenticate/options"), ("POST", "/api/client/auth/reauthenticate/provider"),
+    *(("POST", f"/api/client/auth/devices/{act}") for act in ("lookup", "approve", "deny", "pairings")),
+    ("GET", "/api/client/auth/devices/pairings/{id}"),
+    *(("POST", f"/api/client/auth/devices/pairings/{{id}}/{act}") for act in ("renew", "approve", "deny")),
     ("POST", "/api/client/graphql"), ("GET", "/api/client/graphql"), ("GET", "/api/client/graphql/schema.graphql"),
 }  # fmt: skip
 NEVER = 2**31 - 1

@@ -26,7 +26,9 @@ from tests.support.team import Team, new_team
 #: No machine is an Admin.
 MACHINE_ROLES = ROLES[1:]
 #: What no machine does, whatever its roles: it would make itself another way in.
-CLOSED_TO_MACHINES = re.compile(r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks)")
+CLOSED_TO_MACHINES = re.compile(
+    r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks|device-apps)"
+)
 OPEN_TO_MACHINES = {("GET", "/api/client/auth/me")}
 #: The same of operations, and of routes beyond those. No e-mail server is set up here, so an invitation's link would be
 #: the machine's.

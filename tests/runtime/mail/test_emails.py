@@ -33,6 +33,7 @@ MADE: dict[str, Callable[[Reader], Email]] = {
     "passkey_copied": lambda to: factor_emails.passkey_copied(to, "192.0.2.1"),
     "app_removed": lambda to: factor_emails.app_removed(to, "192.0.2.1"),
     "recovery_codes_made": lambda to: factor_emails.recovery_codes_made(to, "192.0.2.1"),
+    "device_paired": lambda to: factor_emails.device_paired(to, "192.0.2.1", "2026-02-03T04:05:06Z"),
     "factors_reset": factor_emails.factors_reset,
     "domain_failing": lambda to: domain_emails.domain_failing(to, DOMAIN, NAME, VALUE, "2026-02-03"),
     "domain_lapsed": lambda to: domain_emails.domain_lapsed(to, DOMAIN, NAME, VALUE, 14),

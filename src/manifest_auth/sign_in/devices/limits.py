@@ -73,7 +73,7 @@ def refusal(ctx: RequestContext, wait_ms: int) -> TooMany:
 
 
 def was_right(unit: SystemUnit, ctx: RequestContext, counters: Iterable[Counter]) -> None:
-    """Takes back the count of one that was right."""
+    """Takes back the count of one that was right, and the pause that it began."""
     if ctx.services.throttle.is_on:
         for counter in throttle.in_order(counters):
-            throttle.decrement(unit, counter.key)
+            throttle.undo(unit, counter.key)

@@ -1,0 +1,75 @@
+"""Limits: new requests by address, open ones by app, wrong user codes by session and client, wrong pairing codes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.application import App, Reply
+from tests.support.envelope import check_refusal, check_success
+from tests.support.headsets import Wearer, wearer
+from tests.support.people import member
+
+pytestmark = [
+    pytest.mark.one_store,
+    pytest.mark.settings(MANIFEST_TRUSTED_PROXIES="192.0.2.1"),
+    pytest.mark.usefixtures("another_day"),
+]
+
+
+def check_slow_down(reply: Reply, seconds: int = 600) -> None:
+    assert (reply.status, reply.json["error"]) == (429, "slow_down")
+    assert 0 < int(reply.headers["retry-after"]) <= seconds
+
+
+async def test_thirty_requests_in_ten_minutes_from_one_address(app: App) -> None:
+    ada = await wearer(app, code=True)
+    headset = ada.headset("2001:db8:7:1::1")
+    for _ in range(30):
+        await headset.ask()
+    check_slow_down(await headset.post("/oauth2/device_authorization"))
+    check_slow_down(await headset.post("/oauth2/pairing", pairing_code="x"))
+    await ada.headset("2001:db8:7:2::1").ask()
+    app.clock.advance(600)
+    await headset.ask()
+
+
+async def test_two_hundred_open_ones_of_an_app(app: App) -> None:
+    ada = await wearer(app, code=True)
+    headsets = [ada.headset(f"198.51.100.{number}") for number in range(10, 17)]
+    for number in range(200):
+        await headsets[number // 30].ask()
+    check_slow_down(await ada.headset("198.51.100.99").post("/oauth2/device_authorization"))
+
+
+async def test_ten_wrong_pairing_codes_from_one_address(app: App) -> None:
+    ada = await wearer(app)
+    headset = ada.headset()
+    pairing = await ada.begin()
+    for _ in range(9):
+        assert (await headset.post("/oauth2/pairing", pairing_code="x")).status == 400
+    await headset.scan(pairing["qr"])
+    assert (await headset.post("/oauth2/pairing", pairing_code="x")).status == 400
+    check_slow_down(await headset.post("/oauth2/pairing", pairing_code="x"))
+
+
+async def test_five_wrong_user_codes_in_a_session(app: App) -> None:
+    ada = await wearer(app, code=True)
+    asked = await ada.headset().ask()
+    for _ in range(4):
+        check_refusal(await ada.by_code("lookup", "BBBB-BBBB"), 404, "NOT_FOUND")
+    check_success(await ada.by_code("lookup", asked["user_code"]))
+    check_refusal(await ada.by_code("deny", "BBBB-BBBB"), 404, "NOT_FOUND")
+    refused = await ada.by_code("lookup", asked["user_code"])
+    check_refusal(refused, 429, "RATE_LIMITED")
+    assert 590 < int(refused.headers["retry-after"]) <= 600
+
+
+async def test_fifty_wrong_user_codes_in_a_client_pause_it(app: App) -> None:
+    ada = await wearer(app, code=True)
+    for number in range(10):
+        who = Wearer(app, ada.client, await member(app, ada.client, "Operator", email=f"guess{number}@x.example"))
+        for _ in range(5):
+            check_refusal(await who.by_code("lookup", "BBBB-BBBB"), 404, "NOT_FOUND")
+    check_refusal(await ada.by_code("lookup", "BBBB-BBBB"), 429, "RATE_LIMITED")
+    elsewhere = await wearer(app, code=True)
+    check_refusal(await elsewhere.by_code("lookup", "BBBB-BBBB"), 404, "NOT_FOUND")

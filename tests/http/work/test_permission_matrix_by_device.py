@@ -1,0 +1,53 @@
+"""The permission matrix for a device: what its capped roles open and no more, also once its user is an Admin."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.http.work.test_permission_matrix import HOLDERS, NEEDED_BY, ROUTES_NEED, codes, knock
+from tests.support.application import App
+from tests.support.envelope import check_refusal, check_success
+from tests.support.graphql_operations import ARGUMENTS, Things, document, things
+from tests.support.headsets import wearer
+from tests.support.rows import change_rows
+from tests.support.team import Team, new_team
+
+pytestmark = [pytest.mark.one_store, pytest.mark.settings(MANIFEST_TRUSTED_PROXIES="192.0.2.1")]
+OF_A_DEVICE = {"Operator", "Viewer"}
+
+
+@pytest.fixture(scope="module")
+async def team(app: App) -> Team:
+    return await new_team(app)
+
+
+@pytest.fixture(scope="module")
+async def own(team: Team) -> Things:
+    return await things(team)
+
+
+@pytest.fixture(scope="module")
+async def token(app: App, team: Team) -> str:
+    """Of a headset whose user was an Operator and a Viewer, and is everything now."""
+    ada = await wearer(app, "Operator", "Viewer", client=team.client)
+    _, tokens = await ada.paired()
+    assert await change_rows(app, "users", {"id": ada.who.id}, roles=127) == 1  # to become Admin ends sessions else
+    assert check_success(await app.me(tokens["access_token"]))["roles"] == ["Operator", "Viewer"]
+    return str(tokens["access_token"])
+
+
+async def test_every_operation(app: App, team: Team, own: Things, token: str) -> None:
+    for operation, needed in NEEDED_BY.items():
+        body = {"query": document(operation), "variables": ARGUMENTS[operation](own)}
+        reply = await app.post("/api/client/graphql", body, token=token)
+        is_open = HOLDERS[needed] & OF_A_DEVICE
+        assert codes(reply, operation) in (([], ["CONFLICT"]) if is_open else (["FORBIDDEN"],)), reply.text
+
+
+async def test_every_route_that_needs_a_permission(team: Team, own: Things, token: str) -> None:
+    for route, (needed, body) in ROUTES_NEED.items():
+        reply = await knock(team, route, own, token, body)
+        if HOLDERS[needed] & OF_A_DEVICE:
+            assert reply.status not in (401, 403), reply.text
+        else:
+            check_refusal(reply, 403, "FORBIDDEN")
