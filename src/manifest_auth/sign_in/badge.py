@@ -117,7 +117,7 @@ def _count(unit: SystemUnit, ctx: RequestContext, shown: Shown) -> _Attempt:
     badge = badge_rows.find(bound, code.hash, now) if code is not None and rules.enabled else None
     counters = _counters(device, code.hash if code is not None else scan_codes.hash_of_any(shown.badge), now)
     nothing = hashlib.sha256(shown.pin.encode("utf-8", "surrogatepass")).hexdigest()
-    attempt = _Attempt(device, rules, badge, None, nothing, counters)
+    attempt = _Attempt(device=device, rules=rules, badge=badge, pin=None, text=nothing, counters=counters)
     pause = throttle.count_each(unit, counters, now) if ctx.services.throttle.is_on else None
     if pause is not None:
         limit: Limit = "account" if pause.by.policy is OF_BADGE else "origin"
@@ -156,7 +156,7 @@ def _was_right(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, pin: Pi
     """The entry was no wrong PIN, whatever becomes of the sign-in."""
     for counter in attempt.counters if ctx.services.throttle.is_on else ():
         if counter.policy is OF_BADGE:
-            throttle.clear(unit, counter.key)
+            unit.change(throttle.CLEAR, key=counter.key)
         else:
             throttle.undo(unit, counter.key)
     pins.was_right(unit.of(attempt.device.tenant_id), pin.user_id)

@@ -34,8 +34,8 @@ HARD_CEILING = 100  # NIST SP 800-63B-4, 3.2.2: at most this many consecutive fa
 
 
 class Policy(NamedTuple):
-    """``free`` attempts, then pauses of 1, 2, 4 … seconds up to ``longest``; reset after ``memory`` without an
-    attempt. ``pauses_ms``: in place of those pauses; the last one comes again and again."""
+    """``free`` attempts, then pauses of 1, 2, 4 … seconds up to ``longest``, or ``pauses_ms``, of which the last one comes
+    again; reset after ``memory`` without an attempt."""
 
     free: int
     longest_ms: int
@@ -142,7 +142,7 @@ _COUNT = global_(
     _Row,
 )
 _PAUSE = global_(update(throttles).where(_T.key == bindparam("of_key")).values(allowed_at=bindparam("until")))
-_CLEAR = global_(delete(throttles).where(_T.key == bindparam("key")))
+CLEAR = global_(delete(throttles).where(_T.key == bindparam("key")))
 _UNDO = global_(
     update(throttles)
     .where(_T.key == bindparam("of_key"), _T.failures > 0)
@@ -258,11 +258,6 @@ def decrement(unit: SystemUnit | TenantUnit, key: str) -> None:
     unit.change(_FORGIVE, of_key=key)
 
 
-def clear(unit: SystemUnit | TenantUnit, key: str) -> None:
-    """Forgets a counter."""
-    unit.change(_CLEAR, key=key)
-
-
 def undo(unit: SystemUnit | TenantUnit, key: str) -> None:
     """Takes one attempt back, with the pause that it began: no other attempt passed meanwhile."""
     unit.change(_UNDO, of_key=key)
@@ -279,7 +274,7 @@ def succeeded(unit: SystemUnit, counters: Counters) -> None:
         if counter in counters.address:
             decrement(unit, counter.key)
         else:
-            unit.change(_CLEAR, key=counter.key)
+            unit.change(CLEAR, key=counter.key)
 
 
 async def prove(

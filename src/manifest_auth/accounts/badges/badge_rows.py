@@ -1,4 +1,7 @@
-"""Rows of badges: added, found by their code, listed, ended. The store has a code's hash, never the code."""
+"""Rows of badges: added, found by their code, listed, ended.
+
+The store has a code's hash, never the code.
+"""
 
 from __future__ import annotations
 

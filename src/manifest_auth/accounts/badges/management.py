@@ -80,7 +80,10 @@ def issue_badge(unit: TenantUnit, who: RequestOrOrigin, random: Random, user_id:
     check_on(tenants.settings_of(tenant.settings), user)
     text = scan_codes.make(ScanKind.BADGE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
     ends_at = now + LIFE_S[kind] * 1000
-    badge = Badge(random.text(12), user.id, kind, now, who.origin.actor, ends_at, None, None)
+    badge = Badge(
+        id=random.text(12), user_id=user.id, kind=kind, issued_at=now, issued_by=who.origin.actor, ends_at=ends_at,
+        ended_at=None, last_used_at=None,
+    )  # fmt: skip
     replaced = [one.id for one in badge_rows.list_live(unit, user.id, now) if one.kind == kind]
     badge_rows.add(unit, badge, scan_codes.hash_of(text))
     ended = device_sessions.end_by_badge(unit, user.id, "badge_ended", now) if replaced else 0

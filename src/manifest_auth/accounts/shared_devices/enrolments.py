@@ -1,4 +1,7 @@
-"""Codes that enrol one device each: to scan, or to type together with the client's identifier. Good for ten minutes."""
+"""Codes that enrol one device each: to scan, or to type together with the client's identifier.
+
+They work for ten minutes.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,10 @@ def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, p
         raise Conflict(f"A client has at most {MOST:,} devices: remove one first")
     code = scan_codes.make(ScanKind.DEVICE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
     typed = letters.letters(random.bytes, LETTERS)
-    made = Enrolment(random.text(12), name, place, now, who.caller.actor, now + LIFE_S * 1000)
+    made = Enrolment(
+        id=random.text(12), name=name, place=place, created_at=now, created_by=who.caller.actor,
+        expires_at=now + LIFE_S * 1000,
+    )  # fmt: skip
     enrolments.add(unit, made, scan_codes.hash_of(code), typed)
     return NewEnrolment(made, code, typed)
 
@@ -60,7 +63,10 @@ def enrol(unit: TenantUnit, acting: Acting, random: Random, found: Enrolment, to
     now = acting.origin.at
     if not enrolments.use(unit, found.id, now):
         return None
-    device = SharedDevice(random.text(12), found.name, found.place, now, found.created_by, now, None)
+    device = SharedDevice(
+        id=random.text(12), name=found.name, place=found.place, enrolled_at=now, enrolled_by=found.created_by, seen_at=now,
+        removed_at=None,
+    )  # fmt: skip
     device_rows.add(unit, device, token)
     detail = {"name": device.name, "place": device.place, "by": found.created_by}
     audit.record(unit, acting, Event.DEVICE_ENROLLED, f"device:{device.id}", **detail)
