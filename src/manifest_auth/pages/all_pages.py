@@ -23,6 +23,7 @@ from manifest_auth.pages.account import second_factor as own_factor
 from manifest_auth.pages.console import audit as console_audit
 from manifest_auth.pages.console import badge as console_badge
 from manifest_auth.pages.console import branding as console_branding
+from manifest_auth.pages.console import devices as console_devices
 from manifest_auth.pages.console import domains as console_domains
 from manifest_auth.pages.console import invite as console_invite
 from manifest_auth.pages.console import overview as console_overview
@@ -36,6 +37,9 @@ from manifest_auth.pages.console import shared_devices as console_shared_devices
 from manifest_auth.pages.console import usage as console_usage
 from manifest_auth.pages.console import user as console_user
 from manifest_auth.pages.console import users as console_users
+from manifest_auth.pages.devices import by_code as device_by_code
+from manifest_auth.pages.devices import explained as device_explained
+from manifest_auth.pages.devices import pairing as device_pairing
 from manifest_auth.pages.installation import account as installation_account
 from manifest_auth.pages.installation import admins as installation_admins
 from manifest_auth.pages.installation import audit as installation_audit
@@ -78,6 +82,9 @@ ROUTES = (
     *own_codes.ROUTES,
     *devices.ROUTES,
     *own_badge.ROUTES,
+    *device_pairing.ROUTES,
+    *device_by_code.ROUTES,
+    *device_explained.ROUTES,
     *sessions.ROUTES,
     *identities.ROUTES,
     *leaving.ROUTES,
@@ -94,6 +101,7 @@ ROUTES = (
     *console_providers.ROUTES,
     *console_provider.ROUTES,
     *console_provider_acts.ROUTES,
+    *console_devices.ROUTES,
     *console_domains.ROUTES,
     *console_rules.ROUTES,
     *console_branding.ROUTES,

@@ -130,6 +130,18 @@ _KNOWN = (
     _("A user with this e-mail exists"),
     _("Passwords are not used here: sign in through your organisation's provider"),
     _("The account has a password already: sign in with it, or ask for a new one"),
+    _("The device is in another network than you: connect both to the same one"),
+    _("None of your roles is for a device"),
+    _("Ten devices are signed in: end one first"),
+    _("Your organisation does not let devices in by scanning"),
+    _("Your organisation does not let devices in by code: pair by scanning"),
+    _("The device waits no more: begin anew on the device"),
+    _("That is not the number on the device: it was refused. Begin anew"),
+    _("No device has scanned the code yet"),
+    _("A device has claimed the code, or the pairing is over"),
+    _("The pairing is over"),
+    _("No device shows this code"),
+    _("Two digits, as the device shows them"),
 )
 
 #: What the wire models say of a field that was left empty.

@@ -34,8 +34,8 @@ HARD_CEILING = 100  # NIST SP 800-63B-4, 3.2.2: at most this many consecutive fa
 
 
 class Policy(NamedTuple):
-    """``free`` attempts, then pauses of 1, 2, 4 … seconds up to ``longest``, or ``pauses_ms``, of which the last one comes
-    again; reset after ``memory`` without an attempt."""
+    """``free`` attempts, then pauses of 1, 2, 4 … seconds up to ``longest``, or ``pauses_ms``, of which the last one
+    comes again; reset after ``memory`` without an attempt."""
 
     free: int
     longest_ms: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.badges import OWN_PIN, PIN, WRONG, badge_client, fits, stored_pins

@@ -64,8 +64,8 @@ def enrol(unit: TenantUnit, acting: Acting, random: Random, found: Enrolment, to
     if not enrolments.use(unit, found.id, now):
         return None
     device = SharedDevice(
-        id=random.text(12), name=found.name, place=found.place, enrolled_at=now, enrolled_by=found.created_by, seen_at=now,
-        removed_at=None,
+        id=random.text(12), name=found.name, place=found.place, enrolled_at=now, enrolled_by=found.created_by,
+        seen_at=now, removed_at=None,
     )  # fmt: skip
     device_rows.add(unit, device, token)
     detail = {"name": device.name, "place": device.place, "by": found.created_by}

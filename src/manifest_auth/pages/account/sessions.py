@@ -59,7 +59,7 @@ async def _list(ctx: RequestContext, call: PageCall[Any], done: str = "") -> Vie
     listed = [
         SessionView(
             id=row.id,
-            browser=words.browser(t, row.user_agent),
+            browser=row.label or words.browser(t, row.user_agent),
             ways=words.ways(row.method, ways_of(row.amr)),
             address=row.address,
             begun_at=row.created_at,

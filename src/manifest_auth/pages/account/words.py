@@ -34,11 +34,12 @@ ROLES = {
 #: By the method of a session. Names of products are the same in all languages.
 METHODS = {
     "password": _("Password"),
-    "badge": _("Badge and PIN"),
     "oidc": _("Single sign-on"),
     "saml": _("Single sign-on"),
     "dynamics": "Microsoft Dynamics 365",
     "entra": "Microsoft",
+    "device": _("Device"),
+    "badge": _("Badge and PIN"),
 }
 
 #: By how a second factor was proved, see :mod:`manifest_auth.sessions.proofs`.
@@ -65,6 +66,9 @@ SAID = {
     "passkey-removed": _("The passkey is removed. All other sessions are ended."),
     "pin": _("Your PIN is set."),
     "trust": _("This browser is asked for the second factor again."),
+    "device-in": _("The device is let in. It signs in within a few seconds."),
+    "device-refused": _("The device is refused."),
+    "device-ended": _("The device is signed out."),
     "all-trust": _("All your browsers are asked for the second factor again."),
 }
 
@@ -104,6 +108,9 @@ EVENTS: dict[Event, tuple[str, bool]] = {
     Event.RECOVERY_CODE_USED: (_("A recovery code was used"), True),
     Event.BROWSER_TRUSTED: (_("A browser is not asked for the second factor for a while"), False),
     Event.BROWSER_TRUST_ENDED: (_("Browsers are asked for the second factor again"), False),
+    Event.DEVICE_APPROVED: (_("A device was let in"), False),
+    Event.DEVICE_DENIED: (_("A device was refused"), False),
+    Event.DEVICE_CODE_REUSED: (_("A device was signed out, because its code was used a second time"), True),
     Event.REAUTHENTICATION_FAILED: (_("A proof that was asked for again did not fit"), True),
     Event.BADGE_ISSUED: (_("A badge was issued to you"), False),
     Event.BADGE_ENDED: (_("A badge of yours was ended"), False),

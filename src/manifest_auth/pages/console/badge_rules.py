@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from manifest_auth.pages.console.factor_rules import FactorForm
+from manifest_auth.pages.console.device_rules import DeviceForm
 from manifest_auth.tenants import StoredSettings
 
 #: Numbers of the form, by the names of their fields.
@@ -17,7 +17,7 @@ _MEMBERS = {
 }
 
 
-class BadgeRulesForm(FactorForm, frozen=True, rename=_MEMBERS, kw_only=True):
+class BadgeRulesForm(DeviceForm, frozen=True, rename=_MEMBERS, kw_only=True):
     """As it is typed."""
 
     badge_enabled: str = ""

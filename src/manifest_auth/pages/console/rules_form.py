@@ -14,7 +14,7 @@ from manifest_auth import tenants
 from manifest_auth.accounts import rank
 from manifest_auth.errors import ValidationError
 from manifest_auth.operations import client_settings, rule_effects
-from manifest_auth.pages.console import badge_rules, factor_rules, rule_words
+from manifest_auth.pages.console import badge_rules, device_rules, factor_rules, rule_words
 from manifest_auth.pages.console.badge_rules import BadgeRulesForm
 from manifest_auth.pages.console.durations import seconds_of, spoken
 from manifest_auth.pages.languages import LANGUAGES
@@ -28,10 +28,11 @@ DONE = {"saved": "The rules are saved. They count from now on."}
 #: Members of the settings that are numbers, and lengths of time, by the names of their fields.
 _NUMBERS = (
     "password.minLength", "password.characterClasses", "password.history", "password.maxAgeDays",
-    "secondFactor.graceDays", "secondFactor.trustedDays", *badge_rules.NUMBERS,
+    "secondFactor.graceDays", "secondFactor.trustedDays", *device_rules.NUMBERS, *badge_rules.NUMBERS,
 )  # fmt: skip
 _LENGTHS = ("sessions.idleSeconds", "sessions.maxSeconds", "sessions.refreshSeconds")
-_LISTS = ("allowedOrigins", "returnAddresses")
+_ADDRESSES = ("allowedOrigins", "returnAddresses")
+_LISTS = (*_ADDRESSES, *device_rules.LISTS)
 _MEMBERS = {
     "min_length": "password.minLength",
     "character_classes": "password.characterClasses",
@@ -144,7 +145,7 @@ def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSetti
     asked |= {name: seconds_of(typed[name], name) for name in _LENGTHS}
     asked |= {name: [one for line in typed[name].splitlines() if (one := line.strip())] for name in _LISTS}
     asked |= {"contact": form.contact.strip(), "language": form.language}
-    asked |= factor_rules.asked(form, old, by_admin=by_admin) | badge_rules.asked(form)
+    asked |= factor_rules.asked(form, old, by_admin=by_admin) | device_rules.asked(form, old) | badge_rules.asked(form)
     asked["refreshStrict"] = bool(form.refresh_strict) or (old.refresh_strict and not by_admin)
     if by_admin:
         asked["passwordSignIn"] = bool(form.password_sign_in)
@@ -152,7 +153,7 @@ def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSetti
     given: dict[str, Any] = {"password": {"minLength": asked["password.minLength"]}}
     for name, value in asked.items():
         group, _, member = name.rpartition(".")
-        waits = name in _LISTS and bool(form.confirm) and by_admin and stored["unconfirmed"][name]
+        waits = name in _ADDRESSES and bool(form.confirm) and by_admin and stored["unconfirmed"][name]
         if waits or _as_list(stored[group][member] if group else stored[name]) != value:
             (given.setdefault(group, {}) if group else given)[member] = value
     return convert(given, TenantSettingsChange)
@@ -202,5 +203,6 @@ def _form(stored: StoredSettings) -> RulesForm:
         contact=stored.contact,
         language=stored.language,
         **factor_rules.typed_of(stored),
+        **device_rules.typed_of(stored),
         **badge_rules.typed_of(stored),
     )

@@ -1,4 +1,4 @@
-"""``/console/devices``: devices that belong to the client, and codes with which new ones are enrolled."""
+"""``/console/devices/shared``: devices that belong to the client, and codes with which new ones are enrolled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text.letters import grouped
 
-PATH = "/console/devices"
+PATH = "/console/devices/shared"
 DONE = {"removed": "The device is removed, and its session has ended.", "dropped": "The code works no more."}
 _ON_A_PAGE = 50
 

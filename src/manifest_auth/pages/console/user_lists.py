@@ -38,7 +38,7 @@ def sessions_of(unit: TenantUnit, ctx: RequestContext, user_id: int) -> tuple[Se
             id=row.id,
             method=row.method,
             address=row.address,
-            browser=row.user_agent,
+            browser=row.label or row.user_agent,
             created_at=row.created_at,
             last_used_at=row.last_used_at,
         )

@@ -93,7 +93,7 @@ def check_may(unit: TenantUnit, ctx: RequestContext, *, lock: bool = False) -> U
     if not user.roles & mask_of(list(rules_of(ctx).roles)):
         raise Forbidden("None of your roles is for a device")
     if device_sessions.count_of(unit, user.id, ctx.now) >= limits.DEVICES:
-        raise Conflict(f"{limits.DEVICES} devices are signed in: end one first")
+        raise Conflict("Ten devices are signed in: end one first")
     return user
 
 

@@ -16,7 +16,7 @@ from manifest_auth.throttle.throttle import Counter, Policy, Wait
 ENTRY_POINT: Final[EntryPoint] = "device"
 PAUSE_MS: Final = 10 * 60_000
 #: Open requests of one app, and devices and pairings of one person.
-OPEN_OF_APP, DEVICES, PAIRINGS = 200, 10, 3
+OPEN_OF_APP, DEVICES, PAIRINGS = 200, 10, 3  # approving.py says the ten in words
 
 
 class _Fixed(Policy):
