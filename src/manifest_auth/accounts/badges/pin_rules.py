@@ -20,9 +20,9 @@ def check(pin: str, least: int, field: str) -> None:
     if not (pin.isascii() and pin.isdigit()):
         raise ValidationError(details=[(field, "Must be digits alone")])
     if len(pin) < least:
-        raise ValidationError(details=[(field, f"Must have at least {least} digits")])
+        raise ValidationError(details=[(field, f"Must have at least {least} characters")], rule=("at_least", least))
     if len(pin) > MOST:
-        raise ValidationError(details=[(field, f"Must have at most {MOST} digits")])
+        raise ValidationError(details=[(field, f"Must have at most {MOST} characters")], rule=("at_most", MOST))
     if is_guessable(pin):
         raise ValidationError(details=[(field, "Too easy to guess: it is common, a date, or follows a pattern")])
 
