@@ -155,6 +155,11 @@ def _no_machine(setup: Setup, browser: Chromium) -> None:
     press(browser)
 
 
+def _no_app(setup: Setup, browser: Chromium) -> None:
+    console(setup, browser, "/devices")
+    press(browser)
+
+
 def _rotated(setup: Setup, browser: Chromium) -> None:
     console(setup, browser, f"/service-accounts/{setup.machine}")
     browser.value("document.querySelectorAll('details').forEach(each => { each.open = true; })")
@@ -202,6 +207,8 @@ _PAGES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /console/service-accounts/{id} to rotate": _rotating,
     "POST /console/service-accounts/{id} rotated": _rotated,
     "POST /console/service-accounts/{id}": _no_days,
+    "GET /console/devices": _at("/devices"),
+    "POST /console/devices": _no_app,
     "GET /console/rules": _at("/rules"),
     "POST /console/rules previewed": _previewed,
     "POST /console/rules": wrong_rule,

@@ -219,9 +219,13 @@ async def _ask_by_code(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     asked = await asking.by_code(ctx, app, fields)
     page = f"{public}{DEVICE_PAGE}"
     shown = DeviceAnswer(
-        asked.device_code, asked.user_code, page, f"{page}?user_code={asked.user_code}", asking.BY_CODE_S,
-        asking.BY_CODE_INTERVAL_S,
-    )  # fmt: skip
+        device_code=asked.device_code,
+        user_code=asked.user_code,
+        verification_uri=page,
+        verification_uri_complete=f"{page}?user_code={asked.user_code}",
+        expires_in=asking.BY_CODE_S,
+        interval=asking.BY_CODE_INTERVAL_S,
+    )
     return _answer(_encode(shown))
 
 

@@ -24,6 +24,7 @@ from tests.support.graphql_operations import (
     things,
     upload,
 )
+from tests.support.headsets import APP_ROUTES, PAIRING_ROUTES
 from tests.support.machines import MACHINE_ROUTES
 from tests.support.people import member
 from tests.support.pictures import Picture
@@ -119,14 +120,8 @@ ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
     ("DELETE", "/api/client/domains/{domain}"): ("settings:manage", None),
     ("POST", "/api/client/domains/{domain}/check"): ("settings:manage", None),
 }
-_APPS = "/api/client/device-apps"
-ROUTES_NEED |= {
-    ("GET", _APPS): ("settings:manage", None),
-    ("POST", _APPS): ("settings:manage", {"name": "Inspection"}),
-    ("PATCH", f"{_APPS}/{{app}}"): ("settings:manage", {"name": "Inspection 2"}),
-    ("DELETE", f"{_APPS}/{{app}}"): ("settings:manage", None),
-}
-ROUTES_NEED |= {route: ("users:manage", body) for route, body in MACHINE_ROUTES.items()}
+_MANY = (("users:manage", MACHINE_ROUTES), ("settings:manage", APP_ROUTES))
+ROUTES_NEED |= {route: (needed, body) for needed, some in _MANY for route, body in some.items()}
 #: What an address needs behind it.
 QUERIES = {("POST", FILES): "?name=a.png", ("GET", _EXPORT): "?format=csv"}
 #: For which the permission is not enough.
@@ -144,10 +139,8 @@ ROUTES_FOR_ALL = {
     ("DELETE", f"{_FACTORS}/trusted/{{id}}"), ("POST", f"{_PASSKEYS}/options"), ("POST", _PASSKEYS),
     ("PATCH", f"{_PASSKEYS}/{{id}}"), ("DELETE", f"{_PASSKEYS}/{{id}}"), ("POST", "/api/client/auth/reauthenticate"),
     ("POST", "/api/client/auth/reauthenticate/options"), ("POST", "/api/client/auth/reauthenticate/provider"),
-    *(("POST", f"/api/client/auth/devices/{act}") for act in ("lookup", "approve", "deny", "pairings")),
-    ("GET", "/api/client/auth/devices/pairings/{id}"),
-    *(("POST", f"/api/client/auth/devices/pairings/{{id}}/{act}") for act in ("renew", "approve", "deny")),
     ("POST", "/api/client/graphql"), ("GET", "/api/client/graphql"), ("GET", "/api/client/graphql/schema.graphql"),
+    *PAIRING_ROUTES,
 }  # fmt: skip
 NEVER = 2**31 - 1
 
@@ -272,7 +265,6 @@ async def knock(team: Team, route: tuple[str, str], have: Things, token: str, bo
 
 
 async def test_files_reach_those_who_may_read_jobs(team: Team) -> None:
-    """An answer that is no JSON is looked at here: the bytes themselves."""
     number = await upload(team.app, (await team.member("Operator")).token)
     for role in HOLDERS["jobs:read"]:
         headers = {"Authorization": f"Bearer {(await team.member(role)).token}"}

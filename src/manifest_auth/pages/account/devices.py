@@ -49,7 +49,7 @@ class BrowserView(msgspec.Struct, frozen=True):
     ends_at: int
 
 
-class DeviceView(msgspec.Struct, frozen=True):
+class OwnDevice(msgspec.Struct, frozen=True):
     """Times in milliseconds since 1970. ``name``: as the device calls itself, else its app."""
 
     session: str
@@ -64,7 +64,7 @@ class DevicesView(AccountView, frozen=True, kw_only=True):
     """``days``: for how long the client lets a browser be trusted; 0: it does not. ``may_pair``: the client lets
     devices in by scanning; ``by_code``: by the code that they show."""
 
-    devices: tuple[DeviceView, ...]
+    devices: tuple[OwnDevice, ...]
     may_pair: bool
     by_code: bool
     browsers: tuple[BrowserView, ...]
@@ -92,9 +92,11 @@ async def _list(ctx: RequestContext, call: PageCall[Any], done: str = "") -> Vie
     return await shown(ctx, work)
 
 
-def _device(row: SessionRow, names: dict[str, str]) -> DeviceView:
+def _device(row: SessionRow, names: dict[str, str]) -> OwnDevice:
     app = names.get(row.app_id or "", row.app_id or "")
-    return DeviceView(row.id, row.label or app, app, row.address, row.created_at, row.ends_at)
+    return OwnDevice(
+        session=row.id, name=row.label or app, app=app, address=row.address, since=row.created_at, ends_at=row.ends_at
+    )
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:

@@ -23,6 +23,7 @@ NEEDS = {
     "/console/service-accounts/{id}": USERS,
     "/console/rules": SETTINGS,
     "/console/domains": SETTINGS,
+    "/console/devices": SETTINGS,
     "/console/branding": SETTINGS,
     "/console/branding/colours": SETTINGS,
     "/console/usage": SETTINGS,

@@ -1,0 +1,1 @@
+"""Pages with which a person lets a device in."""

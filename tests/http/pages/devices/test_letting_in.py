@@ -1,0 +1,126 @@
+"""A person lets a headset in on pages alone, without scripts: by scanning, and by the code that it shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.account_pages import Person, person
+from tests.support.accounts import new_client, trail
+from tests.support.application import PASSWORD, App
+from tests.support.headsets import Headset
+from tests.support.visitor import Page
+
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
+PAIR, DEVICES = "/account/devices/pair", "/account/devices"
+HERE = "192.0.2.1"
+
+
+async def ada_of(app: App, *roles: str, **pairing: Any) -> tuple[Person, Headset]:
+    client = await new_client(app, pairing=pairing)
+    ada = await person(app, client, roles=list(roles or ("Operator",)))
+    return ada, Headset(app, f"manifest.{client}", HERE)
+
+
+async def press(ada: Person, page: Page, action: str, fields: dict[str, str] | None = None, **holds: str) -> Page:
+    """Sends the form of the page that posts there and holds that; then the page to which it leads."""
+    sent = await ada.visitor.post(action, {**page.form(action, **holds).fields, **(fields or {})})
+    return await ada.visitor.get(sent.location) if sent.status == 303 else sent
+
+
+def typed(page: Page) -> str:
+    return str(page.tree.xpath("string(//code[@class='typed'])"))
+
+
+async def test_by_scanning(app: App) -> None:
+    ada, headset = await ada_of(app)
+    shown = await press(ada, await ada.visitor.get(PAIR), PAIR, act="begin")
+    assert shown.status == 200
+    assert shown.tree.xpath("//*[@class='qr-code']/*[local-name()='svg']")
+    asked = await headset.scan(typed(shown), "Quest 3")
+    look = await ada.visitor.get(shown.links()["The device shows a number"])
+    assert "Quest 3" in look.text
+    approved = await press(ada, look, PAIR, {"match": asked["match"]}, act="approve")
+    assert "The device is let in" in approved.text
+    await headset.tokens()
+    done = await ada.visitor.get(f"{PAIR}?pairing={look.form(PAIR, act='approve').fields['pairing']}")
+    assert "The device is signed in" in done.text
+    listed = await ada.visitor.get(DEVICES)
+    assert "Quest 3" in listed.text
+    [session] = listed.tree.xpath("//input[@name='session']/@value")
+    ended = await press(ada, listed, DEVICES, session=session)
+    assert "The device is signed out." in ended.text
+    assert (await headset.poll()).json["error"] == "invalid_grant"
+
+
+async def test_another_code_is_shown_by_a_button_and_the_first_is_void(app: App) -> None:
+    ada, headset = await ada_of(app)
+    first = await press(ada, await ada.visitor.get(PAIR), PAIR, act="begin")
+    second = await press(ada, first, PAIR, act="renew")
+    assert typed(first) != typed(second)
+    refused = await headset.post("/oauth2/pairing", pairing_code=typed(first))
+    assert refused.json["error"] == "invalid_grant"
+    await headset.scan(typed(second))
+
+
+async def test_a_wrong_number_is_told_and_the_device_is_refused(app: App) -> None:
+    ada, headset = await ada_of(app)
+    shown = await press(ada, await ada.visitor.get(PAIR), PAIR, act="begin")
+    asked = await headset.scan(typed(shown))
+    look = await ada.visitor.get(shown.links()["The device shows a number"])
+    wrong = "00" if asked["match"] != "00" else "01"
+    refused = await press(ada, look, PAIR, {"match": wrong}, act="approve")
+    assert refused.status == 409
+    assert refused.problems == ["That is not the number on the device: it was refused. Begin anew"]
+    assert "The device was refused" in refused.text
+
+
+async def test_by_the_code_on_the_device_after_a_new_proof(app: App) -> None:
+    ada, headset = await ada_of(app, code=True)
+    asked = await headset.ask("Quest 3")
+    app.clock.advance(540)
+    asked = await headset.ask("Quest 3")
+    app.clock.advance(120)
+    page = await ada.visitor.get(f"/device?user_code={asked['user_code']}")
+    assert asked["user_code"] in page.text
+    confirm = await press(ada, page, "/device")
+    assert confirm.heading == "Let this device in?"
+    sent = await ada.visitor.post("/device/confirm", confirm.form("/device/confirm", act="approve").fields)
+    assert sent.location == f"/reauthenticate?returnTo=/device/confirm?user_code={asked['user_code']}"
+    question = await ada.visitor.get(sent.location)
+    back = await press(ada, question, "/reauthenticate", {"currentPassword": PASSWORD})
+    assert back.heading == "Let this device in?"
+    done = await press(ada, back, "/device/confirm", act="approve")
+    assert "The device is let in." in done.text
+    await headset.tokens()
+
+
+async def test_an_unknown_code_is_refused_in_place_and_refusing_a_device_is_told(app: App) -> None:
+    ada, headset = await ada_of(app, code=True)
+    page = await ada.visitor.get("/device")
+    refused = await press(ada, page, "/device", {"user_code": "BBBB-BBBB"})
+    assert (refused.status, refused.problems) == (400, ["No device shows this code"])
+    asked = await headset.ask()
+    confirm = await press(ada, page, "/device", {"user_code": asked["user_code"].lower()})
+    done = await press(ada, confirm, "/device/confirm", act="deny")
+    assert "The device is refused." in done.text
+    assert (await trail(app, ada.client))[-1].event == "device_denied"
+
+
+async def test_where_it_is_off_the_pages_lead_to_the_other_way(app: App) -> None:
+    ada, _ = await ada_of(app)
+    assert (await ada.visitor.get("/device")).links()["Show a code to scan"] == PAIR
+    ben, _ = await ada_of(app, scan=False, code=True)
+    assert (await ben.visitor.get(PAIR)).links()["Enter a code"] == "/device"
+
+
+async def test_a_manager_makes_and_removes_an_app(app: App) -> None:
+    clerk, _ = await ada_of(app, "User Admin")
+    page = await clerk.visitor.get("/console/devices")
+    made = await press(clerk, page, "/console/devices", {"name": "Inspection"}, act="app-made")
+    assert "The app is made." in made.text
+    gone = await press(clerk, made, "/console/devices", act="app-removed")
+    assert "The app is removed" in gone.text
+    refused = await press(clerk, gone, "/console/devices", {"name": ""}, act="app-made")
+    assert refused.status == 400
