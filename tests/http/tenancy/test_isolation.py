@@ -79,6 +79,12 @@ ADDRESSES: dict[tuple[str, str], Any] = {
     ("GET", "/api/client/users/{user}/sessions"): None,
     ("DELETE", "/api/client/users/{user}/sessions"): None,
     ("DELETE", "/api/client/users/{user}/sessions/{session}"): None,
+    ("GET", "/api/client/users/{user}/badges"): None,
+    ("POST", "/api/client/users/{user}/badges"): {"kind": "standard"},
+    ("DELETE", "/api/client/users/{user}/badges/{badge}"): None,
+    ("POST", "/api/client/users/{user}/badge-pin"): None,
+    ("DELETE", "/api/client/devices/{device}"): None,
+    ("DELETE", "/api/client/devices/enrolments/{enrolment}"): None,
     ("GET", "/api/client/service-accounts/{account}"): None,
     ("PATCH", "/api/client/service-accounts/{account}"): {"description": "Stolen"},
     ("POST", "/api/client/service-accounts/{account}/disable"): None,
@@ -282,6 +288,7 @@ async def test_anothers_address_is_like_one_that_never_was(
         "secret": "A" * 16,
         "domain": "never.example",
         "directory": "d0d0d0d0-7777-4000-8000-00000000ffff",
+        **dict.fromkeys(("badge", "device", "enrolment"), "A" * 16),
     }
     able = ("Admin",) if pattern.endswith("/confirm") else ("Admin", "User Admin")
     tokens = [(await ours.member(role)).token for role in able]
