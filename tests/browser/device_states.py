@@ -36,19 +36,18 @@ def by_code(setup: Setup, *, is_on: bool = True) -> None:
 
 
 def code_shown(setup: Setup, browser: Chromium, *roles: str) -> None:
-    """Someone has a code on the screen for a headset to scan. Nothing on the page goes on by itself."""
+    """Someone has a code on the screen for a headset to scan."""
     sign_in(setup, browser, email=new_person(setup, *(roles or ("Operator", "Viewer"))))
     open_(browser, setup.server.base + PAIR)
-    browser._call("Network.setBlockedURLs", urls=["*/assets/pairing.*"])
     press(browser)
 
 
 def scanned(setup: Setup, browser: Chromium) -> dict[str, Any]:
-    """A headset has claimed the code; what it was answered. The page asks for the number."""
+    """A headset has claimed the code; what it was answered. The page asks for the number by itself."""
     code_shown(setup, browser)
     typed = str(browser.value("document.querySelector('.typed').textContent"))
     asked = headset(setup, "/oauth2/pairing", pairing_code=typed, device_name="Quest 3 " + "Long" * 8)
-    press(browser, "a.primary")
+    browser.until("Boolean(document.querySelector('#match'))")
     return asked
 
 
@@ -65,8 +64,7 @@ def _done(setup: Setup, browser: Chromium) -> None:
     asked = scanned(setup, browser)
     _number(browser, asked["match"])
     poll(setup, asked["device_code"])
-    browser.value("location.reload()")
-    browser.until("document.querySelector('.notice-good')")
+    browser.until("Boolean(document.querySelector('.notice-good'))")
 
 
 def _listed(setup: Setup, browser: Chromium) -> None:
@@ -81,8 +79,6 @@ def _approved(setup: Setup, browser: Chromium) -> None:
 def _denied(setup: Setup, browser: Chromium) -> None:
     match = scanned(setup, browser)["match"]
     _number(browser, "00" if match != "00" else "01")
-    browser.value("location.replace(location.href)")
-    browser.until("document.querySelector('main .empty')")
 
 
 def _waiting(setup: Setup, browser: Chromium) -> None:
@@ -131,7 +127,7 @@ STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "POST /account/devices/pair": _half_a_number,
     "GET /account/devices/pair approved": _approved,
     "GET /account/devices/pair done": _done,
-    "GET /account/devices/pair denied": _denied,
+    "POST /account/devices/pair denied": _denied,
     "GET /device": _at("/device"),
     "GET /device off": _at("/device", is_on=False),
     "GET /device code": _at("/device?user_code=CODE"),

@@ -1,0 +1,51 @@
+"""Pages that let a headset in: they pass the checks, their code is read from pictures, and they go on by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.browser import qr_reader
+from tests.browser.all_parts import PARTS
+from tests.browser.device_states import code_shown, headset, poll
+from tests.browser.driver import Chromium
+from tests.browser.looking import NARROW, each_route
+from tests.browser.pages import Setup, forget, set_up
+from tests.browser.parts import Place
+from tests.support.server import served
+
+PART = PARTS["devices"]
+#: Colours or paper, and width.
+LOOKS = [("light", 1280), ("dark", 1280), ("print", 1280), ("light", 300), ("dark", 300)]
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    with served(tmp_path_factory.mktemp("devices")) as running:
+        yield set_up(running)
+
+
+@pytest.mark.parametrize("state", each_route(PART.states))
+def test_a_page_in_each_state(place: Place, browser: Chromium, state: str) -> None:
+    assert place.faults(browser, state, "en", (NARROW,)) == []
+
+
+def test_a_reader_finds_the_code_that_a_headset_scans(setup: Setup, browser: Chromium) -> None:
+    forget(browser)
+    code_shown(setup, browser)
+    for look, width in LOOKS:
+        browser._call("Emulation.setDeviceMetricsOverride", width=width, height=720, deviceScaleFactor=1, mobile=False)
+        browser._call("Emulation.setEmulatedMedia", media="print" if look == "print" else "")
+        if look != "print":
+            browser.scheme(look)
+        [text] = qr_reader.read(browser.screenshot(".qr"))
+        assert text.startswith(f"{setup.server.base}/pair#acme.")
+    browser._call("Emulation.setEmulatedMedia", media="")
+    asked = headset(setup, "/oauth2/pairing", pairing_code=text)
+    browser.until("Boolean(document.querySelector('#match'))")
+    browser.type("#match", asked["match"])
+    browser.press("main form .primary")
+    browser.shows("The device is let in")
+    assert poll(setup, asked["device_code"])["access_token"]
+    browser.shows("The device is signed in")
