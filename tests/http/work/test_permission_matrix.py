@@ -244,8 +244,7 @@ async def test_a_cell_below_the_root(team: Team, own: Things, role: str, field: 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("route", ROUTES_NEED, ids=" ".join)
 async def test_a_cell_of_rest(team: Team, own: Things, foreign: Things, route: tuple[str, str], role: str) -> None:
-    needed, body = ROUTES_NEED[route]
-    token = (await team.member(role)).token
+    needed, body, token = *ROUTES_NEED[route], (await team.member(role)).token
     if role in ({"Admin"} if route in FOR_ADMINS else HOLDERS[needed]):
         reply = await knock(team, route, own, token, body)
         assert reply.status not in (401, 403), reply.text
