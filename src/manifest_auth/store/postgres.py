@@ -16,9 +16,9 @@ from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
-from structlog.typing import FilteringBoundLogger
 
 from manifest_auth.errors import Conflict
+from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.metrics import BeatMetrics, Failure, Metrics
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.belief import Belief

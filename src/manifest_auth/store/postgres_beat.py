@@ -14,10 +14,9 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from structlog.typing import FilteringBoundLogger
-
 from manifest_auth import __version__
 from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.metrics import BeatMetrics
 from manifest_auth.store.belief import BELIEF_S, MOST, Beat, Belief, boot_time
 from manifest_auth.store.migrate import HEAD

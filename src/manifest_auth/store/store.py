@@ -7,8 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
-from structlog.typing import FilteringBoundLogger
-
+from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.metrics import Failure, Metrics, Unit
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.statements import CrossTenant, Global, TenantScoped
