@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from tests.architecture.links import ROOT
 from tests.kills import actors
 from tests.kills.crowd import Crowd
 from tests.kills.ledger import Ledger
-from tests.kills.rounds import GIVEN, chance_of, filled, until_ready
+from tests.kills.rounds import GIVEN, chance_of, until_ready
 from tests.kills.victim import Victim
 from tests.processes.node_client import AUTH, bearer
 from tests.releases import front, next_release
@@ -25,15 +27,16 @@ from tests.support.server import command
 
 READS_A_SECOND = 50
 OLD, NEXT = "old", "next"
+THIS = str(Path(manifest_auth.__file__).parents[1])
 
 
 class Installation:
-    """``sources``: of each release, where its code is. ``reads``: how many were answered, all of them well."""
+    """``sources``: of each release, where its code is; this tree and one that follows it, unless they are given.
+    ``reads``: how many were answered, all of them well."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, sources: dict[str, str] | None = None) -> None:
         self.folder, self.url = folder, url
-        old = str(Path(manifest_auth.__file__).parents[1])
-        self.sources = {OLD: old, NEXT: str(next_release.make(folder))}
+        self.sources = sources or {OLD: THIS, NEXT: str(next_release.make(folder))}
         self.ports = [free_port(), free_port()]
         self.nodes = [self.node(OLD, port) for port in self.ports]
         self.reads = 0
@@ -90,10 +93,10 @@ class Installation:
 
 
 @contextlib.asynccontextmanager
-async def at_work(folder: Path, url: str) -> AsyncIterator[Installation]:
-    """Two nodes of this release, and everyone at work; in the end all that was answered is there, nothing failed."""
-    await filled(url)
-    it = Installation(folder, url)
+async def at_work(folder: Path, url: str, sources: dict[str, str] | None = None) -> AsyncIterator[Installation]:
+    """Two nodes of the older release, and everyone at work; in the end all that was answered is there, none failed."""
+    it = Installation(folder, url, sources)
+    await asyncio.to_thread(_fill, it.sources[OLD], url)
     try:
         for node in it.nodes:
             node.start()
@@ -113,6 +116,13 @@ async def at_work(folder: Path, url: str) -> AsyncIterator[Installation]:
     finally:
         for node in it.nodes:
             node.stop()
+
+
+def _fill(source: str, url: str) -> None:
+    """Makes the store with the programs of a release."""
+    made = "import asyncio, sys; from tests.kills.rounds import filled; asyncio.run(filled(sys.argv[1]))"
+    given = {**os.environ, "PYTHONPATH": os.pathsep.join([source, str(ROOT)])}
+    subprocess.run([sys.executable, "-c", made, url], env=given, check=True, timeout=120)
 
 
 async def _reads(it: Installation, base: str) -> None:

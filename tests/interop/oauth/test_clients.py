@@ -24,7 +24,7 @@ from tests.interop.providers import install
 from tests.support.application import App, running
 from tests.support.client_assertions import KID, ec_key, public_set, rsa_key
 from tests.support.oauth_callers import Machine, machine
-from tests.support.server import Server, served
+from tests.support.server import DEMO_PASSWORD, Server, served
 
 PROGRAMS = ("node", "npm")
 PACKAGE = {"type": "module", "dependencies": {"oauth4webapi": "3.8.8"}}
@@ -59,12 +59,12 @@ def asked(server: Server, path: str, token: str) -> int:
         return refused.code
 
 
-def oauth4webapi(server: Server, who: Machine, **given: Any) -> dict[str, Any]:
+def oauth4webapi(server: Server, client_id: str, program: str = "client.mjs", **given: Any) -> dict[str, Any]:
     folder = install.npm("oauth4webapi", PACKAGE)
-    shutil.copy(Path(__file__).parent / "client.mjs", folder)
-    shown = {"issuer": server.base, "clientId": who.client_id, **given}
+    shutil.copy(Path(__file__).parent / program, folder)
+    shown = {"issuer": server.base, "clientId": client_id, **given}
     done = subprocess.run(
-        [install.program("node", NODE), "client.mjs"], cwd=folder, env={**os.environ, "GIVEN": json.dumps(shown)},
+        [install.program("node", NODE), program], cwd=folder, env={**os.environ, "GIVEN": json.dumps(shown)},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -82,7 +82,7 @@ def check_whole_round(found: dict[str, Any], server: Server, who: Machine) -> No
 
 async def test_oauth4webapi_with_a_secret(server: Server, node: App) -> None:
     who = await new(node, "by-secret")
-    found = oauth4webapi(server, who, secret=who.secret, scope="jobs:read")
+    found = oauth4webapi(server, who.client_id, secret=who.secret, scope="jobs:read")
     check_whole_round(found, server, who)
     assert found["tokens"]["scope"] == found["before"]["scope"] == "jobs:read"
 
@@ -93,7 +93,20 @@ async def test_oauth4webapi_with_a_key_pair(server: Server, node: App, algorithm
     key = ec_key() if algorithm == "ES256" else rsa_key()
     await who.change(jwks=public_set(key))
     private = key.as_dict(private=True)
-    check_whole_round(oauth4webapi(server, who, key=private, kid=KID, algorithm=algorithm), server, who)
+    check_whole_round(oauth4webapi(server, who.client_id, key=private, kid=KID, algorithm=algorithm), server, who)
+
+
+async def test_oauth4webapi_as_the_app_of_a_headset(server: Server, node: App) -> None:
+    root = (await node.post("/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})).data["token"]
+    rules = {"settings": {"pairing": {"code": True}}}
+    assert (await node.send("PATCH", "/api/admin/clients/acme", rules, token=root)).status == 200
+    person = (await node.sign_in("operator@acme.example", DEMO_PASSWORD, "acme")).data["token"]
+    found = oauth4webapi(server, "manifest.acme", "device.mjs", person=person)
+    assert (found["pending"], found["approved"]) == ("authorization_pending", 200)
+    assert found["tokens"]["token_type"] == "bearer"
+    assert found["before"]["status"] == 200
+    assert (found["before"]["data"]["session"]["method"], found["before"]["data"]["roles"]) == ("device", ["Operator"])
+    assert found["then"] == 401
 
 
 def authlib(server: Server, who: Machine, by: str) -> OAuth2Session:
