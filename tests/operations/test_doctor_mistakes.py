@@ -162,8 +162,8 @@ async def test_a_public_address_whose_certificate_browsers_refuse(
 
 async def test_a_public_address_that_no_one_serves() -> None:
     for name in (f"localhost:{free_port()}", "nowhere.invalid"):
-        [(level, text), (_, proxies)] = await address(load({"MANIFEST_PUBLIC_URL": f"https://{name}"}))
-        assert level == "note"
+        [(level, text), (other, proxies)] = await address(load({"MANIFEST_PUBLIC_URL": f"https://{name}"}))
+        assert (level, other) == ("note", "bad")
         assert text.startswith(f"public address: https://{name} is not reached from here (")
         assert proxies.startswith("proxy: MANIFEST_TRUSTED_PROXIES is empty")
     trusting = {"MANIFEST_PUBLIC_URL": "https://nowhere.invalid", "MANIFEST_TRUSTED_PROXIES": "127.0.0.1"}

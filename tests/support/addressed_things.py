@@ -11,6 +11,7 @@ from tests.support.badges import BadgeClient
 from tests.support.domain_claims import claimed
 from tests.support.graphql_operations import Things
 from tests.support.machines import machine
+from tests.support.people import Member
 from tests.support.provider_rows import link
 from tests.support.rows import add_row, delete_rows, rows
 from tests.support.single_sign_on import add_provider
@@ -19,7 +20,12 @@ from tests.support.team import Team
 _numbers = itertools.count(1)
 _SETTINGS = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
 #: What `{id}` names, by a part of the address; a session elsewhere.
-_KINDS = {"auth/identities": "identity", "auth/passkeys": "passkey", "second-factors/trusted": "trusted"}
+_KINDS = {
+    "auth/identities": "identity",
+    "auth/passkeys": "passkey",
+    "second-factors/trusted": "trusted",
+    "devices/pairings": "pairing",
+}
 
 
 def kind_of_id(pattern: str) -> str:
@@ -29,7 +35,8 @@ def kind_of_id(pattern: str) -> str:
 
 async def addressed_things(team: Team, have: Things) -> dict[str, Any]:
     """By member of an address: a file, a user, and an identity, a session, a passkey and a trusted browser of that
-    user; a provider, a claim and a directory of the client; a service account, a key and a client secret of it."""
+    user; a provider, a claim, a directory and a device app of the client; a service account, a key and a client secret
+    of it; a pairing that the Admin began."""
     admin, operator = await team.member("Admin"), have.operator
     made = await add_provider(team.app, team.client, oidc=_SETTINGS)
     identity = await link(team, made["id"], f"s{made['id']}", operator)
@@ -45,7 +52,10 @@ async def addressed_things(team: Team, have: Things) -> dict[str, Any]:
     shown = (await team.app.get("/api/client/auth/second-factors", token=(await team.member("Operator")).token)).data
     assert passkey in {one["id"] for one in shown["passkeys"]}
     assert trusted in {one["id"] for one in shown["trusted"]}
+    named = {"name": f"App {next(_numbers)}"}
+    device_app = (await team.app.post("/api/client/device-apps", named, token=admin.token)).data["id"]
     return {
+        "app": device_app, "pairing": await _pairing(team.app, admin),
         "file": have.file, "user": operator, "identity": identity, "session": session, "passkey": passkey,
         "trusted": trusted, "provider": made["name"], "domain": claim.domain, "directory": directory,
         "account": it.id, "secret": it.key.id, "client_secret": secret.data["id"],
@@ -59,6 +69,18 @@ async def _of_badges(team: Team, user_id: int) -> dict[str, str]:
     of_client = BadgeClient(team.app, team.client, await team.member("Admin"))
     device, code = await of_client.device(), await of_client.code()
     return {"badge": (await of_client.badge(user_id))["id"], "device": device.id, "enrolment": code["id"]}
+
+
+async def _pairing(app: App, who: Member) -> str:
+    """The id of a new pairing that the session of ``who`` began: a row alone, whose code no one has."""
+    session = (await app.me(who.token)).data["session"]["id"]
+    [(tenant,)] = await rows(app, "users", "tenant_id", id=who.id)
+    pairing, now = f"pairing-{next(_numbers):014d}", app.clock.now_ms()
+    await add_row(
+        app, "pairings", id=pairing, tenant_id=tenant, user_id=who.id, session_id=session, code=pairing, typed=pairing,
+        created_at=now, code_ends_at=now + 60_000, expires_at=now + 600_000,
+    )  # fmt: skip
+    return pairing
 
 
 async def _factors(app: App, user_id: int) -> tuple[str, str]:

@@ -17,9 +17,15 @@ async def test_it_names_the_endpoints_and_what_they_take(app: App) -> None:
     there = {f"{app.public_url}{route.path}" for route in ROUTES}
     for name in ("token", "revocation", "introspection"):
         assert found[f"{name}_endpoint"] in there
-        assert found[f"{name}_endpoint_auth_methods_supported"] == methods
+        public = [] if name == "introspection" else ["none"]  # apps of devices
+        assert found[f"{name}_endpoint_auth_methods_supported"] == methods + public
         assert found[f"{name}_endpoint_auth_signing_alg_values_supported"] == ["ES256", "PS256", "RS256"]
-    assert (found["grant_types_supported"], found["response_types_supported"]) == (["client_credentials"], [])
+    for name in ("device_authorization_endpoint", "pairing_endpoint"):
+        assert found[name] in there
+    assert found["grant_types_supported"] == [
+        "client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "refresh_token",
+    ]  # fmt: skip
+    assert found["response_types_supported"] == []
     assert "jobs:read" in found["scopes_supported"]
     assert found["jwks_uri"] in there
 
