@@ -29,6 +29,16 @@ PAIRING_ROUTES = {
     ("GET", f"{OWN}/pairings/{{id}}"),
     *(("POST", f"{OWN}/pairings/{{id}}/{act}") for act in ("renew", "approve", "deny")),
 }
+#: Addresses that name a device app or a pairing, each with a body.
+THINGS_OF_DEVICES: dict[tuple[str, str], Any] = {
+    ("PATCH", f"{_APPS}/{{app}}"): {"name": "Stolen"},
+    ("DELETE", f"{_APPS}/{{app}}"): None,
+    **{
+        route: {"match": "47"} if route[1].endswith("approve") else None
+        for route in sorted(PAIRING_ROUTES)
+        if "{" in route[1]
+    },
+}
 HERE, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 
 

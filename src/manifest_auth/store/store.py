@@ -137,6 +137,10 @@ class Store(ABC):
         """Makes an open store one of a serving process, which may remember what it read: on PostgreSQL the beat begins
         (:mod:`.postgres_beat`). ``direct_url``: the database without a pooler."""
 
+    async def server_clock(self) -> int | None:
+        """The time of PostgreSQL's server, in milliseconds since 1970; None on SQLite. Raises StoreUnavailable."""
+        return None
+
     async def sweep_announcements(self) -> int:
         """Deletes what all nodes have read for long, and the rows of nodes that were killed; how many announcements."""
         return 0

@@ -15,6 +15,7 @@ from tests.support.application import App, Reply
 from tests.support.badges import BADGE_ROUTES, DEVICE_ROUTES
 from tests.support.envelope import check_refusal
 from tests.support.graphql_operations import ARGUMENTS, FILES, SCHEMA, Things, document, everything, operations, things
+from tests.support.headsets import THINGS_OF_DEVICES
 from tests.support.machines import MACHINE_ROUTES
 from tests.support.routes import ROUTES, filled
 from tests.support.statements import counted_statements
@@ -101,12 +102,7 @@ ADDRESSES: dict[tuple[str, str], Any] = {
     ("DELETE", "/api/client/auth/second-factors/trusted/{id}"): None,
     ("PATCH", "/api/client/auth/passkeys/{id}"): {"name": "Stolen"},
     ("DELETE", "/api/client/auth/passkeys/{id}"): None,
-    ("PATCH", "/api/client/device-apps/{app}"): {"name": "Stolen"},
-    ("DELETE", "/api/client/device-apps/{app}"): None,
-    ("GET", "/api/client/auth/devices/pairings/{id}"): None,
-    ("POST", "/api/client/auth/devices/pairings/{id}/renew"): None,
-    ("POST", "/api/client/auth/devices/pairings/{id}/approve"): {"match": "47"},
-    ("POST", "/api/client/auth/devices/pairings/{id}/deny"): None,
+    **THINGS_OF_DEVICES,
 }
 pytestmark = pytest.mark.still
 
@@ -178,8 +174,7 @@ def with_id(place: str, own: Things, number: int) -> tuple[str, dict[str, Any]]:
 
 
 def without_request_id(reply: Reply) -> Any:
-    for error in reply.json.get("errors", []):
-        del error["extensions"]["requestId"]
+    _ = [error["extensions"].pop("requestId") for error in reply.json.get("errors", [])]
     return reply.json
 
 

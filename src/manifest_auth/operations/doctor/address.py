@@ -21,8 +21,8 @@ async def address(settings: Settings) -> list[tuple[str, str]]:
         if not settings.trusted_proxies:
             advice = "name the proxy's address in it, 127.0.0.1 for one on this machine"
             found.append(("bad", "proxy: MANIFEST_TRUSTED_PROXIES is empty, and https ends at a proxy: every caller "
-                                 "seems to come from its address, so throttles count all as one, and every device seems "
-                                 f"to be in the network of its user: {advice}"))  # fmt: skip
+                                 "seems to come from its address: throttles count all as one, and every device seems "
+                                 f"to be in the network of its user; {advice}"))  # fmt: skip
         return [*found, *_too_wide(settings), *_proxy_among_admins(settings)]
     if settings.is_loopback and not is_loopback_host(settings.host):
         return [("bad", f"public address: {url} is for this machine, and others reach the listener on {settings.host}: "

@@ -84,7 +84,7 @@ async def approve(ctx: RequestContext, user_code: str) -> None:
 async def deny(ctx: RequestContext, user_code: str) -> None:
     """Refuses the device that shows a code. Raises as :func:`look`."""
     grant = await _found(ctx, user_code)
-    await ctx.store.write(lambda unit: refuse(unit, ctx, grant, "asked"))
+    await ctx.store.write(lambda unit: reject(unit, ctx, grant, "asked"))
 
 
 def check_may(unit: TenantUnit, ctx: RequestContext, *, lock: bool = False) -> User:
@@ -114,7 +114,7 @@ def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> Que
     return queue.add(unit, email, "device_approved", f"user:{user.id}")
 
 
-def refuse(unit: TenantUnit, ctx: RequestContext, grant: Grant, why: str) -> None:
+def reject(unit: TenantUnit, ctx: RequestContext, grant: Grant, why: str) -> None:
     """Denies a grant for good. ``why``: ``asked``, ``match`` or ``replaced``. Raises Conflict where it is over."""
     if not grants.deny(unit, grant.key, ctx.now):
         raise Conflict(_OVER)

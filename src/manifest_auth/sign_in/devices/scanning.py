@@ -112,7 +112,7 @@ async def approve(ctx: RequestContext, pairing_id: str, digits: str) -> None:
     def work(unit: TenantUnit) -> Queued | bool | None:
         grant = _claimed(unit, ctx, pairing_id)
         if not hmac.compare_digest(digits.strip().encode(), grant.digits.encode()):
-            approving.refuse(unit, ctx, grant, "match")
+            approving.reject(unit, ctx, grant, "match")
             return False
         return approving.let_in(unit, ctx, grant, "scan")
 
@@ -129,7 +129,7 @@ async def deny(ctx: RequestContext, pairing_id: str) -> None:
         pairing = _own(unit, ctx, pairing_id)
         grant = _grant_of(unit, pairing)
         if grant is not None:
-            approving.refuse(unit, ctx, grant, "asked")
+            approving.reject(unit, ctx, grant, "asked")
         elif not pairings.close(unit, pairing_id, ctx.now):
             raise Conflict("The pairing is over")
 
@@ -163,7 +163,7 @@ def _close(unit: TenantUnit, ctx: RequestContext, pairing: Pairing) -> None:
     pairings.close(unit, pairing.id, ctx.now)
     grant = _grant_of(unit, pairing)
     if grant is not None:
-        approving.refuse(unit, ctx, grant, "replaced")
+        approving.reject(unit, ctx, grant, "replaced")
 
 
 def _state(pairing: Pairing, grant: Grant | None, now: int) -> State:
