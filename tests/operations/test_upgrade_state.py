@@ -21,6 +21,7 @@ from tests.support.processes import free_port
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import schema_number
 
+OLDEST = migrate.head().readable_by  # whose programs may use the schema of today
 LATER_MS = 600_000  # a process that goes on beating while the commands run
 NEVER = {"MANIFEST_DATABASE_UPGRADE": "never"}
 
@@ -45,12 +46,12 @@ async def test_from_nothing_to_a_newer_release(empty_url: str, given: dict[str, 
     assert await schema_number(empty_url) == "0008"
 
     assert done(tmp_path, "db", "upgrade", **given, **NEVER) == "The schema was upgraded.\n"
-    check_status(tmp_path, given, 0, (migrate.HEAD, migrate.HEAD, "current"), "ok", f"schema: {migrate.HEAD}, current")
+    check_status(tmp_path, given, 0, (migrate.HEAD, OLDEST, "current"), "ok", f"schema: {migrate.HEAD}, current")
     done(tmp_path, "client", "create", "some-client", **given, **NEVER)
 
     await state(empty_url, version_num=NEWER, schema=NEWER)
     says = f"schema: {NEWER}, this release knows {migrate.HEAD}: rolling"
-    check_status(tmp_path, given, 0, (NEWER, migrate.HEAD, "rolling"), "note", says)
+    check_status(tmp_path, given, 0, (NEWER, OLDEST, "rolling"), "note", says)
     done(tmp_path, "client", "create", "another-client", **given)
     done(tmp_path, "audit", "verify", **given)
     done(tmp_path, "backup", "--note", **given)
@@ -90,10 +91,10 @@ async def test_living_processes_of_another_release_are_told(postgres: Databases,
 
     await beats("ours", __version__, migrate.HEAD, -LATER_MS)
     await beats("killed", "0.0.1", "0008", 2 * SILENT_MS)
-    check_status(tmp_path, given, 0, (migrate.HEAD, migrate.HEAD, "current"), "ok", f"schema: {migrate.HEAD}, current")
+    check_status(tmp_path, given, 0, (migrate.HEAD, OLDEST, "current"), "ok", f"schema: {migrate.HEAD}, current")
     await beats("older", "0.0.9", "0009", -LATER_MS)
     says = f"schema: {migrate.HEAD}, this release knows {migrate.HEAD}: rolling; 1 of 0.0.9 (schema 0009) run"
-    check_status(tmp_path, given, 0, (migrate.HEAD, migrate.HEAD, "rolling"), "note", says)
+    check_status(tmp_path, given, 0, (migrate.HEAD, OLDEST, "rolling"), "note", says)
     assert "processes    1 of 0.0.9 (schema 0009)\n" in done(tmp_path, "db", "status", **given)
 
 
@@ -105,6 +106,6 @@ async def test_a_backup_of_a_newer_store_is_made_and_restored_where_this_program
     done(tmp_path, "backup", "newer.tar", **given)
     assert f"schema {NEWER}" in done(tmp_path, "restore", "newer.tar", "--data-dir", "back", **given)
     back = f"sqlite:///{tmp_path / 'back' / 'manifest-auth.db'}"
-    assert await migrate.find_schema(back) == (NEWER, migrate.HEAD)
+    assert await migrate.find_schema(back) == (NEWER, OLDEST)
     await state(url, readable_by=NEWER)
     assert f"{NEWER} is newer than this release" in run(tmp_path, "backup", "later.tar", **given).line

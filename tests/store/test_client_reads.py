@@ -16,6 +16,7 @@ from tests.support.statements import every_statement
 #: By module, with the reason. SQLite takes an index that starts with the client for as good as any other, so that a
 #: look-up may come in here by itself: see `EXPLAIN QUERY PLAN`, and add an index or change the order.
 ALL_OF_A_CLIENT = {
+    "accounts.device_apps": {"_COUNT", "_LIST"},  # a client has 50 at most
     "accounts.factors.trusted_browsers": {"_COUNT", "_DROP_ALL", "_DROP_KEY"},  # few: no more than sign-ins of 30 days
     "accounts.service_accounts.rows": {"_COUNT"},
     "accounts.users.credentials": {"_WITH_PASSWORD"},  # stops at the first
@@ -29,7 +30,14 @@ ALL_OF_A_CLIENT = {
     "providers.proved_identities": {"_CONFIRM", "_OF_USER", "_UNLINK"},
     "providers.providers": {"_COUNT", "_LIST"},
     "providers.sign_in_flows": {"_END"},  # live for ten minutes, and codes for one
-    "sessions.sessions": {"_END_TENANT", "_SHORTEN", "_VOID_ALL_CODES", "_VOID_CODES"},
+    "sessions.sessions": {  # codes live for a minute, grants for ten
+        "_END_TENANT",
+        "_SHORTEN",
+        "_VOID_ALL_CODES",
+        "_VOID_ALL_GRANTS",
+        "_VOID_CODES",
+        "_VOID_GRANTS",
+    },
     "sign_in.decoy_hashes": {"_USERS"},
     "tenants.claims.directories": {"_COUNT"},
     "tenants.claims.domain_rows": {"_COUNT"},

@@ -188,7 +188,10 @@ async def test_another_app_gets_nothing_with_a_code_or_a_token_that_it_found(app
     headset = ada.headset()
     await approved(ada, headset)
     thief = Headset(app, f"manifest.{eve.client}", device_code=headset.device_code)
-    assert await thief.polled(0) == "invalid_grant"
+    path, root = f"/api/admin/clients/{ada.client}/device-apps", await app.admin_token()
+    made = check_success(await app.post(path, {"name": "Another"}, token=root), 201)
+    for other in (thief, Headset(app, made["id"], device_code=headset.device_code)):
+        assert await other.polled(0) == "invalid_grant"
     tokens = await headset.tokens()
     assert (await thief.refresh(tokens["refresh_token"])).json["error"] == "invalid_grant"
     assert (await thief.revoke(tokens["access_token"])).status == 200

@@ -25,6 +25,7 @@ _LOST = {
     "badge_pins.pepper": "without it, a manager gives those users a temporary PIN",
     "sign_in_challenges.secrets": "without it, those users have to start their sign-in again",
     "sign_in_flows.secrets": "without it, those users have to start their sign-in again",
+    "badge_pins.pepper": "without it, those users need a new PIN",
     "directory_proofs.secrets": "without it, those proofs of a directory have to start again",
     "kept_tokens.tokens": "without it, those users have to sign in again",
     "queued_mails.mail": "without it, those e-mails expire within the hour; request their links again",

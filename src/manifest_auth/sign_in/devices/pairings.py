@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import pairings
@@ -39,7 +39,8 @@ _OPEN = tenant_scoped(
     Pairing,
 )
 _FREE = (_C.grant_key.is_(None), _C.code_ends_at > bindparam("now"), _C.expires_at > bindparam("now"))
-_BY_CODE = tenant_scoped(_ALL.where(or_(_C.code == bindparam("code"), _C.typed == bindparam("typed")), *_FREE), Pairing)
+_BY_CODE = tenant_scoped(_ALL.where(_C.code == bindparam("code"), *_FREE), Pairing)
+_BY_TYPED = tenant_scoped(_ALL.where(_C.typed == bindparam("typed"), *_FREE), Pairing)
 _CLAIM = tenant_scoped(
     update(pairings).where(_C.id == bindparam("of_id"), *_FREE).values(grant_key=bindparam("of_grant"))
 )
@@ -73,8 +74,8 @@ def list_open(unit: TenantUnit, user_id: int, now: int) -> list[Pairing]:
 def claim(unit: TenantUnit, code: str, marks: list[str], grant_key: str, now: int) -> Pairing | None:
     """Claims a pairing by its code for a grant. ``code``: hash of what was scanned; ``marks``: how what was typed may
     be stored. None where there is none, and for all but one of several at once."""
-    found = (unit.first(_BY_CODE, code=code, typed=mark, now=now) for mark in marks)
-    pairing = next((one for one in found if one is not None), None)
+    typed = (unit.first(_BY_TYPED, typed=mark, now=now) for mark in marks)
+    pairing = unit.first(_BY_CODE, code=code, now=now) or next((one for one in typed if one is not None), None)
     if pairing is None or unit.change(_CLAIM, of_id=pairing.id, of_grant=grant_key, now=now) != 1:
         return None
     return pairing
