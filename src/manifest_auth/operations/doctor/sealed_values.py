@@ -22,7 +22,6 @@ _LOST = {
     "admin_second_factors.secret": "without it another system admin resets the second factor",
     "user_totps.secret": "without it, those users use a recovery code, or a manager resets their factors",
     "user_totps.next_secret": "without it, those users begin to set their authenticator app up again",
-    "badge_pins.pepper": "without it, a manager gives those users a temporary PIN",
     "sign_in_challenges.secrets": "without it, those users have to start their sign-in again",
     "sign_in_flows.secrets": "without it, those users have to start their sign-in again",
     "badge_pins.pepper": "without it, those users need a new PIN",
