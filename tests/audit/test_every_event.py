@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from manifest_auth.audit import Event
+from tests.audit.badge_causes import badges
 from tests.audit.device_causes import devices
 from tests.audit.event_causes import TOPICS, Story, keys
 from tests.audit.machine_causes import machines
@@ -100,7 +101,7 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
 async def test_every_event_is_recorded(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     app.clock.advance(86_400)
     story = Story(app, await signed_in_admin(app), await new_team(app))
-    for topic in (machines, devices, *TOPICS):
+    for topic in (machines, devices, badges, *TOPICS):
         await topic(story)
     await keys(story, monkeypatch)
     assert (story.seen | set(ELSEWHERE), story.seen & set(ELSEWHERE)) == (set(Event), set())

@@ -91,6 +91,22 @@ def _then(path: str, *steps: Callable[[Chromium], None]) -> Callable[[Setup, Chr
     return go
 
 
+def _badged(setup: Setup, browser: Chromium) -> None:
+    """Someone with a badge, where the client uses them."""
+    root = admin_token(setup.server)
+    send(setup.server, "/api/admin/clients/acme", {"settings": {"badge": {"enabled": True}}}, root, "PATCH")
+    sign_in(setup, browser, email=new_person(setup, "Operator"))
+    me = browser.value("fetch('/api/client/auth/me').then(answer => answer.json()).then(found => found.data.user.id)")
+    send(setup.server, f"{_PEOPLE}/{me}/badges", {"kind": "standard"}, root)
+    open_(browser, f"{setup.server.base}/account/badge")
+
+
+def _no_pin(setup: Setup, browser: Chromium) -> None:
+    _badged(setup, browser)
+    browser.type("#pin", "123456")
+    press(browser)
+
+
 def _forgot(setup: Setup, browser: Chromium, email: str) -> None:
     open_(browser, f"{setup.server.base}/forgot")
     browser.type("#email", email)
@@ -140,6 +156,9 @@ STATES: dict[str, Callable[[Setup, Chromium], None]] = {
     "GET /account/passkeys off": _at("/account/passkeys"),
     "GET /reauthenticate": _at("/reauthenticate?returnTo=/account/codes"),
     "POST /reauthenticate": _then("/reauthenticate?returnTo=/account/codes", _pressed()),
+    "GET /account/badge none": _at("/account/badge", "Author"),
+    "GET /account/badge": _badged,
+    "POST /account/badge": _no_pin,
     "GET /account/sessions": _at("/account/sessions"),
     "GET /account/sessions alone": _then("/account/sessions", _pressed("main .danger")),
     "POST /account/sessions": _then(

@@ -63,6 +63,17 @@ def _machines(server: Server, token: str) -> int:
     return int(number)
 
 
+def _badges(server: Server, token: str, user: int) -> None:
+    """Enrols devices, leaves a code open, and gives the user a badge and a PIN."""
+    send(server, "/api/client/settings", {"badge": {"enabled": True}}, token, "PATCH")
+    for name, place in (("Kiosk 4", "Hall B"), ("Long" * 20, "x" * 80), ("Kiosk 5", "")):
+        code = send(server, "/api/client/devices/enrolments", {"name": name, "place": place}, token)["data"]["code"]
+        if place:
+            send(server, "/api/client/auth/devices/enrol", {"code": code})
+    send(server, f"/api/client/users/{user}/badges", {"kind": "standard"}, token)
+    send(server, f"/api/client/users/{user}/badge-pin", None, token)
+
+
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Setup]:
     """Users, claims and rules to show."""
@@ -78,7 +89,7 @@ def running(folder: Path) -> Iterator[Setup]:
                 "email": email,
                 "firstName": first,
                 "lastName": last,
-                "roles": ["Author"],
+                "roles": ["Author", "Operator"],
                 "password": DEMO_PASSWORD,
             }
             numbers.append(send(server, "/api/admin/clients/acme/users", made, admin)["data"]["id"])
@@ -90,6 +101,7 @@ def running(folder: Path) -> Iterator[Setup]:
         origins = {"allowedOrigins": ["https://app.acme.example"], "contact": "IT help desk"}
         send(server, "/api/client/settings", origins, signed_in(server, "user-admin@acme.example")[1], "PATCH")
         machine = _machines(server, token)
+        _badges(server, token, numbers[0])
         _with_app(server, signed_in(server, "grace.hopper@acme.example")[1])
         yield Setup(server, session, numbers[0], machine)
 
@@ -160,6 +172,20 @@ def _no_app(setup: Setup, browser: Chromium) -> None:
     press(browser)
 
 
+def _shared(setup: Setup, browser: Chromium, name: str) -> None:
+    console(setup, browser, "/devices/shared")
+    fill(browser, name=name)
+    press(browser, "#enrol ~ form .primary")
+
+
+def _badge(button: str) -> Callable[[Setup, Chromium], None]:
+    def go(setup: Setup, browser: Chromium) -> None:
+        console(setup, browser, f"/users/{setup.user}/badge")
+        press(browser, f"input[value={button}] ~ button")
+
+    return go
+
+
 def _rotated(setup: Setup, browser: Chromium) -> None:
     console(setup, browser, f"/service-accounts/{setup.machine}")
     browser.value("document.querySelectorAll('details').forEach(each => { each.open = true; })")
@@ -209,6 +235,13 @@ _PAGES: dict[str, Callable[[Setup, Chromium], None]] = {
     "POST /console/service-accounts/{id}": _no_days,
     "GET /console/devices": _at("/devices"),
     "POST /console/devices": _no_app,
+    "GET /console/devices/shared": _at("/devices/shared"),
+    "GET /console/devices/shared nothing": _at("/devices/shared?q=nothing-is-found"),
+    "POST /console/devices/shared code": lambda setup, browser: _shared(setup, browser, "Kiosk 6"),
+    "POST /console/devices/shared": lambda setup, browser: _shared(setup, browser, ""),
+    "GET /console/users/{id}/badge": _at("/users/{user}/badge"),
+    "POST /console/users/{id}/badge": _badge("standard"),
+    "POST /console/users/{id}/badge PIN": _badge("pin"),
     "GET /console/rules": _at("/rules"),
     "POST /console/rules previewed": _previewed,
     "POST /console/rules": wrong_rule,

@@ -10,8 +10,8 @@ from tests.support.visitor import Visitor
 
 #: Below ``/account``.
 PAGES = (
-    "", "/profile", "/email", "/password", "/second-factor", "/passkeys", "/codes", "/devices", "/sessions",
-    "/identities", "/language",
+    "", "/profile", "/email", "/password", "/second-factor", "/passkeys", "/codes", "/devices", "/badge",
+    "/sessions", "/identities", "/language",
 )  # fmt: skip
 
 

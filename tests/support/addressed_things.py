@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from tests.support.accounts import settle
 from tests.support.application import App
+from tests.support.badges import BadgeClient
 from tests.support.domain_claims import claimed
 from tests.support.graphql_operations import Things
 from tests.support.machines import machine
@@ -57,7 +59,16 @@ async def addressed_things(team: Team, have: Things) -> dict[str, Any]:
         "file": have.file, "user": operator, "identity": identity, "session": session, "passkey": passkey,
         "trusted": trusted, "provider": made["name"], "domain": claim.domain, "directory": directory,
         "account": it.id, "secret": it.key.id, "client_secret": secret.data["id"],
+        **await _of_badges(team, operator),
     }  # fmt: skip
+
+
+async def _of_badges(team: Team, user_id: int) -> dict[str, str]:
+    """A badge of the user, a device of the client, and a code for another one."""
+    await settle(team.app, team.client, badge={"enabled": True})
+    of_client = BadgeClient(team.app, team.client, await team.member("Admin"))
+    device, code = await of_client.device(), await of_client.code()
+    return {"badge": (await of_client.badge(user_id))["id"], "device": device.id, "enrolment": code["id"]}
 
 
 async def _pairing(app: App, who: Member) -> str:

@@ -6,6 +6,7 @@ from manifest_auth.api import docs_site, oauth, operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
+from manifest_auth.api.admin import badges as admin_badges
 from manifest_auth.api.admin import branding as admin_branding
 from manifest_auth.api.admin import client_sessions as admin_client_sessions
 from manifest_auth.api.admin import clients as admin_clients
@@ -20,10 +21,12 @@ from manifest_auth.api.admin import own_account as admin_own_account
 from manifest_auth.api.admin import provider_names as admin_provider_names
 from manifest_auth.api.admin import providers as admin_providers
 from manifest_auth.api.admin import service_accounts as admin_service_accounts
+from manifest_auth.api.admin import shared_devices as admin_shared_devices
 from manifest_auth.api.admin import throttles as admin_throttles
 from manifest_auth.api.admin import users as admin_users
 from manifest_auth.api.client import audit as client_audit
 from manifest_auth.api.client import auth as client_auth
+from manifest_auth.api.client import badge as client_badge
 from manifest_auth.api.client import callbacks as client_callbacks
 from manifest_auth.api.client import device_pairing as client_device_pairing
 from manifest_auth.api.client import directory_proof as client_directory_proof
@@ -61,6 +64,7 @@ ROUTES = (
     *client_second_factors.ROUTES,
     *client_passkeys.ROUTES,
     *client_reauthentication.ROUTES,
+    *client_badge.ROUTES,
     *client_device_pairing.ROUTES,
     *client_settings.ROUTES,
     *admin_auth.ROUTES,
@@ -71,6 +75,8 @@ ROUTES = (
     *admin_directories.ROUTES,
     *admin_provider_names.ROUTES,
     *admin_service_accounts.ROUTES,
+    *admin_badges.ROUTES,
+    *admin_shared_devices.ROUTES,
     *admin_device_apps.ROUTES,
     *admin_identities.ROUTES,
     *admin_client_sessions.ROUTES,

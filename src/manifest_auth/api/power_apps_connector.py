@@ -18,7 +18,7 @@ from manifest_auth.protocols.microsoft import Cloud
 _SCOPE = "api://YOUR-APPLICATION-ID/access_as_user"
 _GRAPHQL = "/api/client/graphql"
 #: Parts of addresses where people change how they sign in.
-_OF_ONE_PERSON = ("/identities", "/second-factors", "/passkeys", "/reauthenticate", "/devices")
+_OF_ONE_PERSON = ("/identities", "/second-factors", "/passkeys", "/reauthenticate", "/devices", "/badge-pin")
 
 
 def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, Any]:

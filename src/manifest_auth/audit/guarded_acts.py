@@ -66,6 +66,8 @@ _USERS_EVENTS: Mapping[str, Act] = {
     "api_key_created": Act.SERVICE_ACCOUNTS,
     "api_key_rotated": Act.SERVICE_ACCOUNTS,
     "client_secret_created": Act.SERVICE_ACCOUNTS,
+    "badge_issued": Act.OTHERS_PASSWORDS,
+    "badge_pin_reset": Act.OTHERS_FACTORS,
     "audit_exported": Act.EXPORT,
     "second_factor_reset": Act.OTHERS_FACTORS,
     "device_app_created": Act.DEVICES,
@@ -85,6 +87,7 @@ _OWN_EVENTS: Mapping[str, Act] = {
     "passkey_added": Act.FACTORS,
     "passkey_removed": Act.FACTORS,
     "recovery_codes_made": Act.FACTORS,
+    "badge_pin_set": Act.PIN,
 }
 _ADMINS_EVENTS: Mapping[str, Act] = {
     "client_deletion_started": Act.DELETION,

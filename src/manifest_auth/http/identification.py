@@ -16,7 +16,7 @@ from manifest_auth.errors import InvalidToken, TokenExpired, Unauthenticated
 from manifest_auth.http import SESSION, Head, check_same_site, machines
 from manifest_auth.services import Owner, RequestContext
 from manifest_auth.sessions.tokens import Purpose
-from manifest_auth.sign_in import bearers
+from manifest_auth.sign_in import bearers, idle_end
 
 _MAX_COOKIE = 256
 
@@ -49,6 +49,7 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
 async def _by_token(ctx: RequestContext, token: str, now: int) -> Principal:
     try:
         principal, _ = await bearers.of_user(ctx, token)
+        await idle_end.note_use(ctx, principal)
     except InvalidToken:
         await _record_admin_token(ctx, token, now)
         raise
@@ -158,4 +159,6 @@ async def holder(ctx: RequestContext, head: Head) -> Owner | str | None:
 def _idle_and_touch_ms(ctx: RequestContext, principal: Principal) -> tuple[int, int]:
     """The maximum idle time of the cookie, and the interval at which its use is stored; milliseconds."""
     idle_ms = tenants.lengths_of(tenants.settings_of(principal.tenant_settings), ctx.services.settings).idle_s * 1000
-    return idle_ms, min(sessions.TOUCH_EVERY_MS, idle_ms // 2)
+    if principal.idle_s is not None:
+        idle_ms = min(idle_ms, principal.idle_s * 1000)
+    return idle_ms, idle_end.touch_ms(idle_ms)

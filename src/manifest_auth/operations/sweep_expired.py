@@ -14,15 +14,19 @@ from typing import Any
 
 from sqlalchemy import Column, bindparam, delete, select, tuple_
 
+from manifest_auth.accounts.shared_devices.device_rows import UNUSED_MS
 from manifest_auth.runtime.metrics import Swept
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit, cell, cross_tenant, global_, row_list, rows
 from manifest_auth.store.tables import (
     TENANT_OWNED,
     admin_sessions,
+    badges,
+    device_enrolments,
     device_grants,
     directory_proofs,
     email_changes,
+    enrolled_devices,
     invitations,
     known_origins,
     pairings,
@@ -93,6 +97,10 @@ EXPIRING = (
     Expiring("invitations", invitations.c.expires_at, 30 * _DAY_MS),
     Expiring("email_changes", email_changes.c.expires_at, 30 * _DAY_MS),
     Expiring("service_secrets", service_secrets.c.ends_at, 30 * _DAY_MS),
+    Expiring("badges", badges.c.ends_at, 30 * _DAY_MS),
+    Expiring("enrolments", device_enrolments.c.expires_at, _HOUR_MS),
+    Expiring("enrolled_devices", enrolled_devices.c.removed_at, _HOUR_MS),
+    Expiring("enrolled_devices", enrolled_devices.c.seen_at, UNUSED_MS + _HOUR_MS),
     Expiring("origins", known_origins.c.seen_at, 400 * _DAY_MS),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from manifest_auth.pages import asset_files as assets
 from manifest_auth.pages import everywhere
+from manifest_auth.pages.account import badge as own_badge
 from manifest_auth.pages.account import codes as own_codes
 from manifest_auth.pages.account import (
     devices,
@@ -20,6 +21,7 @@ from manifest_auth.pages.account import home as account
 from manifest_auth.pages.account import password as own_password
 from manifest_auth.pages.account import second_factor as own_factor
 from manifest_auth.pages.console import audit as console_audit
+from manifest_auth.pages.console import badge as console_badge
 from manifest_auth.pages.console import branding as console_branding
 from manifest_auth.pages.console import devices as console_devices
 from manifest_auth.pages.console import domains as console_domains
@@ -31,6 +33,7 @@ from manifest_auth.pages.console import providers as console_providers
 from manifest_auth.pages.console import rules as console_rules
 from manifest_auth.pages.console import service_account as console_service_account
 from manifest_auth.pages.console import service_accounts as console_service_accounts
+from manifest_auth.pages.console import shared_devices as console_shared_devices
 from manifest_auth.pages.console import usage as console_usage
 from manifest_auth.pages.console import user as console_user
 from manifest_auth.pages.console import users as console_users
@@ -78,6 +81,7 @@ ROUTES = (
     *passkeys.ROUTES,
     *own_codes.ROUTES,
     *devices.ROUTES,
+    *own_badge.ROUTES,
     *device_pairing.ROUTES,
     *device_by_code.ROUTES,
     *device_explained.ROUTES,
@@ -89,9 +93,11 @@ ROUTES = (
     *console_overview.ROUTES,
     *console_users.ROUTES,
     *console_user.ROUTES,
+    *console_badge.ROUTES,
     *console_invite.ROUTES,
     *console_service_accounts.ROUTES,
     *console_service_account.ROUTES,
+    *console_shared_devices.ROUTES,
     *console_providers.ROUTES,
     *console_provider.ROUTES,
     *console_provider_acts.ROUTES,

@@ -142,6 +142,10 @@ _KNOWN = (
     _("The pairing is over"),
     _("No device shows this code"),
     _("Two digits, as the device shows them"),
+    _("Must be digits alone"),
+    _("Too easy to guess: it is common, a date, or follows a pattern"),
+    _("A badge is for users who are Operator or Viewer"),
+    _("The client's rules let no one sign in with a badge"),
 )
 
 #: What the wire models say of a field that was left empty.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, bindparam, func, insert, select, update
 
-from manifest_auth.context import Request
+from manifest_auth.context import BADGE, Request
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions.principal import ENDS_AT, cookie_hash
 from manifest_auth.sessions.proofs import Proof
@@ -62,6 +62,13 @@ def _ending(holder: Column[Any]) -> TenantScoped[str]:
     return tenant_scoped(ended.returning(_S.id), str)
 
 
+_END_BY_BADGE = tenant_scoped(
+    update(sessions)
+    .where(_S.user_id == bindparam("of_user"), _S.method == BADGE, _S.ended_at.is_(None))
+    .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
+    .returning(_S.id),
+    str,
+)
 _END_OF_APP, _END_OF_DEVICE = _ending(_S.app_id), _ending(_S.device_id)
 
 
@@ -106,6 +113,12 @@ def end_of_app(unit: TenantUnit, app_id: str, reason: str, now: int) -> int:
 def end_of_device(unit: TenantUnit, device_id: str, reason: str, now: int) -> int:
     """Ends the open sessions that an enrolled device holds; how many there were."""
     return _end(unit, _END_OF_DEVICE, device_id, reason, now)
+
+
+def end_by_badge(unit: TenantUnit, user_id: int, reason: str, now: int) -> int:
+    """Ends the open sessions of a user that a badge opened; how many there were."""
+    unit.announce("user", user_id)
+    return len(unit.all(_END_BY_BADGE, of_user=user_id, reason=reason, now=now))
 
 
 def _end(unit: TenantUnit, ending: TenantScoped[str], holder: str, reason: str, now: int) -> int:

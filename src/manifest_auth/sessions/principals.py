@@ -46,6 +46,10 @@ class Principals:
             if found is not None:
                 self._remembered.inc()
                 return found
+        return await self.fresh_by_session(session_id)
+
+    async def fresh_by_session(self, session_id: str) -> Principal | None:
+        """As :meth:`by_session`, from the store."""
         return await self._ask(BY_ID, id=session_id)
 
     async def by_external_token(self, external: ExternalCaller) -> Principal | None:

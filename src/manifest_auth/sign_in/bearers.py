@@ -11,6 +11,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sessions import TokenOfService
 from manifest_auth.sessions.tokens import Purpose, VerifiedServiceToken
 from manifest_auth.sessions.tokens.access import Verified
+from manifest_auth.sign_in import idle_end
 
 
 async def of_user(ctx: RequestContext, token: str) -> tuple[Principal, Verified]:
@@ -18,6 +19,8 @@ async def of_user(ctx: RequestContext, token: str) -> tuple[Principal, Verified]
     services, now = ctx.services, ctx.now
     verified = await services.verified.verify(Purpose.ACCESS, token, now)
     principal = await services.principals.by_session(verified.session_id)
+    if principal is not None and idle_end.is_due(ctx, principal):  # another node may have noted a later use
+        principal = await services.principals.fresh_by_session(verified.session_id)
     if principal is None or not principal.is_alive(now):
         raise InvalidToken(reason="session, user or client is not alive")
     if principal.keys != services.keys.stamp:  # another process changed the keys: this one may be retired

@@ -50,13 +50,15 @@ class SignedIn(NamedTuple):
 
 
 class SignedInDevice(NamedTuple):
-    """A device that holds a session. ``ends_at``: milliseconds; ``refresh_id``: of its first refresh token."""
+    """A device that holds a session. ``ends_at``: milliseconds; ``refresh_id``: of its first refresh token; ``cookie``:
+    for a device that is a browser."""
 
     user: User
     tenant: Tenant
     session_id: str
     ends_at: int
     refresh_id: str
+    cookie: str = ""
 
 
 class Account(NamedTuple):
@@ -165,7 +167,10 @@ def open_on_device(
     holder = {"app": held.app_id} if held.device_id is None else {"device": held.device_id}
     detail: dict[str, Any] = {"method": held.method, "session": opened.session_id, "amr": list(proof.amr), **holder}
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
-    return SignedInDevice(user, tenant, opened.session_id, opened.ends_at, opened.refresh_id)
+    return SignedInDevice(
+        user=user, tenant=tenant, session_id=opened.session_id, ends_at=opened.ends_at, refresh_id=opened.refresh_id,
+        cookie=opened.cookie,
+    )  # fmt: skip
 
 
 def pair_of_device(ctx: RequestContext, signed_in: SignedInDevice, parent: str | None = None) -> TokenPair:

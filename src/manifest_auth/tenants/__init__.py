@@ -5,6 +5,7 @@ Owns ``tenants``.
 Knows no users, and never decides who may change a client.
 """
 
+from manifest_auth.tenants.device_rules import BadgeRules
 from manifest_auth.tenants.listed_addresses import apply_change, origins_for, return_addresses_for
 from manifest_auth.tenants.origin_index import OriginIndex
 from manifest_auth.tenants.second_factor_policy import (

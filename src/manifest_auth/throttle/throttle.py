@@ -34,13 +34,14 @@ HARD_CEILING = 100  # NIST SP 800-63B-4, 3.2.2: at most this many consecutive fa
 
 
 class Policy(NamedTuple):
-    """``free`` attempts, then pauses of 1, 2, 4 … seconds up to ``longest``; reset after ``memory`` without an
-    attempt."""
+    """``free`` attempts, then pauses of 1, 2, 4 … seconds up to ``longest``, or ``pauses_ms``, of which the last one
+    comes again; reset after ``memory`` without an attempt."""
 
     free: int
     longest_ms: int
     memory_ms: int
     ceiling: int | None = HARD_CEILING
+    pauses_ms: tuple[int, ...] = ()
 
     def pause_ms(self, failures: int) -> int:
         """How long to wait after the last of ``failures`` attempts."""
@@ -48,6 +49,8 @@ class Policy(NamedTuple):
             return 0
         if self.ceiling is not None and failures >= self.ceiling:
             return DAY_MS
+        if self.pauses_ms:
+            return self.pauses_ms[min(failures - self.free, len(self.pauses_ms) - 1)]
         return min(self.longest_ms, 1000 << min(failures - self.free, 20))
 
 
@@ -139,7 +142,7 @@ _COUNT = global_(
     _Row,
 )
 _PAUSE = global_(update(throttles).where(_T.key == bindparam("of_key")).values(allowed_at=bindparam("until")))
-_CLEAR = global_(delete(throttles).where(_T.key == bindparam("key")))
+CLEAR = global_(delete(throttles).where(_T.key == bindparam("key")))
 _UNDO = global_(
     update(throttles)
     .where(_T.key == bindparam("of_key"), _T.failures > 0)
@@ -271,7 +274,7 @@ def succeeded(unit: SystemUnit, counters: Counters) -> None:
         if counter in counters.address:
             decrement(unit, counter.key)
         else:
-            unit.change(_CLEAR, key=counter.key)
+            unit.change(CLEAR, key=counter.key)
 
 
 async def prove(

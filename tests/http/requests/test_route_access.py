@@ -33,6 +33,7 @@ OPEN = {
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/.well-known/jwks.json"),
     ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/explorer"), ("GET", "/power-apps.json"),
     ("GET", "/assets/brand/{client}/{file}"), ("GET", "/.well-known/oauth-authorization-server"),
+    ("POST", "/api/client/auth/devices/enrol"), ("POST", "/api/client/auth/badge"),
     ("POST", "/oauth2/device_authorization"), ("POST", "/oauth2/pairing"),
     ("POST", "/oauth2/token"), ("POST", "/oauth2/revoke"), ("POST", "/oauth2/introspect"),
 }  # fmt: skip

@@ -27,6 +27,8 @@ FREE = {
     ("POST", f"{USERS}/identities/{{identity}}/confirm"),
     ("POST", f"{MACHINE}/disable"), ("DELETE", f"{MACHINE}/keys/{{secret}}"),  # which take away
     ("DELETE", f"{MACHINE}/secrets/{{secret}}"),
+    ("DELETE", f"{USERS}/badges/{{badge}}"), ("DELETE", "/api/client/devices/{device}"),  # which take away too
+    ("DELETE", "/api/client/devices/enrolments/{enrolment}"),
     ("POST", f"{AUTH}/devices/lookup"), ("POST", f"{AUTH}/devices/deny"),
     # Of a pairing, which the same session began with a proof.
     *(("POST", f"{AUTH}/devices/pairings/{{id}}/{act}") for act in ("renew", "approve", "deny")),

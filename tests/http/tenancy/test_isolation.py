@@ -12,9 +12,11 @@ from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 from tests.support import jobs as j
 from tests.support.addressed_things import addressed_things, kind_of_id
 from tests.support.application import App, Reply
+from tests.support.badges import BADGE_ROUTES, DEVICE_ROUTES
 from tests.support.envelope import check_refusal
 from tests.support.graphql_operations import ARGUMENTS, FILES, SCHEMA, Things, document, everything, operations, things
 from tests.support.headsets import THINGS_OF_DEVICES
+from tests.support.machines import MACHINE_ROUTES
 from tests.support.routes import ROUTES, filled
 from tests.support.statements import counted_statements
 from tests.support.team import Team, new_team
@@ -80,17 +82,8 @@ ADDRESSES: dict[tuple[str, str], Any] = {
     ("GET", "/api/client/users/{user}/sessions"): None,
     ("DELETE", "/api/client/users/{user}/sessions"): None,
     ("DELETE", "/api/client/users/{user}/sessions/{session}"): None,
-    ("GET", "/api/client/service-accounts/{account}"): None,
-    ("PATCH", "/api/client/service-accounts/{account}"): {"description": "Stolen"},
-    ("POST", "/api/client/service-accounts/{account}/disable"): None,
-    ("POST", "/api/client/service-accounts/{account}/enable"): None,
-    ("DELETE", "/api/client/service-accounts/{account}"): None,
-    ("POST", "/api/client/service-accounts/{account}/keys"): {},
-    ("POST", "/api/client/service-accounts/{account}/keys/{secret}/rotate"): {},
-    ("DELETE", "/api/client/service-accounts/{account}/keys/{secret}"): None,
-    ("POST", "/api/client/service-accounts/{account}/secrets"): {},
-    ("POST", "/api/client/service-accounts/{account}/secrets/{secret}/rotate"): {},
-    ("DELETE", "/api/client/service-accounts/{account}/secrets/{secret}"): None,
+    **{route: body for route, body in (BADGE_ROUTES | DEVICE_ROUTES).items() if "{" in route[1]},
+    **{route: body for route, body in MACHINE_ROUTES.items() if "{" in route[1]},
     ("GET", "/api/client/providers/{provider}"): None,
     ("PATCH", "/api/client/providers/{provider}"): {"displayName": "Stolen"},
     ("POST", "/api/client/providers/{provider}/switch-off"): None,
@@ -284,6 +277,7 @@ async def test_anothers_address_is_like_one_that_never_was(
         "app": "app_" + "a" * 16,
         "domain": "never.example",
         "directory": "d0d0d0d0-7777-4000-8000-00000000ffff",
+        **dict.fromkeys(("badge", "device", "enrolment"), "A" * 16),
     }
     able = ("Admin",) if pattern.endswith("/confirm") else ("Admin", "User Admin")
     tokens = [(await ours.member(role)).token for role in able]

@@ -11,6 +11,7 @@ import pytest
 from graphql import GraphQLObjectType, is_introspection_type, print_ast
 
 from tests.support.application import App, Reply
+from tests.support.badges import BADGE_ROUTES, DEVICE_ROUTES, OWN_PIN
 from tests.support.envelope import check_refusal
 from tests.support.graphql_operations import (
     ARGUMENTS,
@@ -120,7 +121,7 @@ ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
     ("DELETE", "/api/client/domains/{domain}"): ("settings:manage", None),
     ("POST", "/api/client/domains/{domain}/check"): ("settings:manage", None),
 }
-_MANY = (("users:manage", MACHINE_ROUTES), ("settings:manage", APP_ROUTES))
+_MANY = (("users:manage", MACHINE_ROUTES | BADGE_ROUTES), ("settings:manage", APP_ROUTES | DEVICE_ROUTES))
 ROUTES_NEED |= {route: (needed, body) for needed, some in _MANY for route, body in some.items()}
 #: What an address needs behind it.
 QUERIES = {("POST", FILES): "?name=a.png", ("GET", _EXPORT): "?format=csv"}
@@ -140,7 +141,7 @@ ROUTES_FOR_ALL = {
     ("PATCH", f"{_PASSKEYS}/{{id}}"), ("DELETE", f"{_PASSKEYS}/{{id}}"), ("POST", "/api/client/auth/reauthenticate"),
     ("POST", "/api/client/auth/reauthenticate/options"), ("POST", "/api/client/auth/reauthenticate/provider"),
     ("POST", "/api/client/graphql"), ("GET", "/api/client/graphql"), ("GET", "/api/client/graphql/schema.graphql"),
-    *PAIRING_ROUTES,
+    *PAIRING_ROUTES, ("POST", OWN_PIN),
 }  # fmt: skip
 NEVER = 2**31 - 1
 
@@ -243,8 +244,7 @@ async def test_a_cell_below_the_root(team: Team, own: Things, role: str, field: 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("route", ROUTES_NEED, ids=" ".join)
 async def test_a_cell_of_rest(team: Team, own: Things, foreign: Things, route: tuple[str, str], role: str) -> None:
-    needed, body = ROUTES_NEED[route]
-    token = (await team.member(role)).token
+    needed, body, token = *ROUTES_NEED[route], (await team.member(role)).token
     if role in ({"Admin"} if route in FOR_ADMINS else HOLDERS[needed]):
         reply = await knock(team, route, own, token, body)
         assert reply.status not in (401, 403), reply.text

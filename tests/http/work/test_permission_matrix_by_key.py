@@ -27,7 +27,7 @@ from tests.support.team import Team, new_team
 MACHINE_ROLES = ROLES[1:]
 #: What no machine does, whatever its roles: it would make itself another way in.
 CLOSED_TO_MACHINES = re.compile(
-    r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks|device-apps)"
+    r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks|device-apps|devices)"
 )
 OPEN_TO_MACHINES = {("GET", "/api/client/auth/me")}
 #: The same of operations, and of routes beyond those. No e-mail server is set up here, so an invitation's link would be
@@ -35,6 +35,8 @@ OPEN_TO_MACHINES = {("GET", "/api/client/auth/me")}
 NO_MACHINE_DOES = {"resetUserPassword", "resetUserFactors", "inviteUser", "renewInvitation"}
 NO_MACHINE_CALLS = {
     ("POST", "/api/client/users/{user}/factors/reset"),
+    ("POST", "/api/client/users/{user}/badges"),
+    ("POST", "/api/client/users/{user}/badge-pin"),
     ("POST", "/api/client/users/{user}/invitation"),
     ("PATCH", "/api/client/settings"),
 }

@@ -20,7 +20,7 @@ class Words(NamedTuple):
 
 
 _IN, _USERS, _SET, _PROV, _DOM, _SRV = "Sign-in", "Users", "Settings", "Providers", "Domains", "Server"
-_MACHINES = "Machines"
+_MACHINES, _DEV = "Machines", "Devices"
 
 WORDS: dict[Event, Words] = {
     Event.SIGNED_IN: Words(_IN, "%(whom)s signed in%(through)s"),
@@ -121,6 +121,13 @@ WORDS: dict[Event, Words] = {
     Event.API_KEY_EXPIRED: Words(_MACHINES, "An API key of %(what)s reached its end"),
     Event.CLIENT_SECRET_CREATED: Words(_MACHINES, "%(who)s made a client secret of %(what)s"),
     Event.CLIENT_SECRET_REVOKED: Words(_MACHINES, "%(who)s revoked a client secret of %(what)s"),
+    Event.DEVICE_ENROLLED: Words(_DEV, "The device %(what)s was enrolled"),
+    Event.DEVICE_REMOVED: Words(_DEV, "%(who)s removed the device %(what)s"),
+    Event.BADGE_ISSUED: Words(_DEV, "%(who)s issued a badge to %(whom)s"),
+    Event.BADGE_ENDED: Words(_DEV, "%(who)s ended a badge of %(whom)s"),
+    Event.BADGE_PIN_SET: Words(_DEV, "%(whom)s set the PIN of their badge"),
+    Event.BADGE_PIN_RESET: Words(_DEV, "%(who)s gave %(whom)s a temporary PIN"),
+    Event.BADGE_PIN_DEAD: Words(_DEV, "The PIN of %(whom)s ended after ten wrong ones in a row", True),
     Event.INSTALLATION_CHANGED: Words(_SRV, "%(who)s changed the installation"),
     Event.THROTTLES_CLEARED: Words(_IN, "%(who)s let %(whom)s try to sign in again"),
     Event.KEYS_MADE: Words(_SRV, "Signing keys were made"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from manifest_auth.operations.rule_effects import Effects
-from manifest_auth.pages.console import device_rules, factor_rules
+from manifest_auth.pages.console import badge_rules, device_rules, factor_rules
 from manifest_auth.pages.console.durations import spoken
 from manifest_auth.tenants import StoredSettings
 
@@ -15,6 +15,7 @@ def changes(old: StoredSettings, new: StoredSettings, effects: Effects) -> Itera
     yield from _passwords(old, new, effects)
     yield from factor_rules.changes(old, new, effects)
     yield from device_rules.changes(old, new)
+    yield from badge_rules.changes(old, new)
     yield from _sessions(old, new, effects)
     yield from _listed("origin", old.allowed_origins, new.allowed_origins)
     yield from _listed("return address", old.return_addresses, new.return_addresses)

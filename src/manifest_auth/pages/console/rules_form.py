@@ -14,8 +14,8 @@ from manifest_auth import tenants
 from manifest_auth.accounts import rank
 from manifest_auth.errors import ValidationError
 from manifest_auth.operations import client_settings, rule_effects
-from manifest_auth.pages.console import device_rules, factor_rules, rule_words
-from manifest_auth.pages.console.device_rules import DeviceForm
+from manifest_auth.pages.console import badge_rules, device_rules, factor_rules, rule_words
+from manifest_auth.pages.console.badge_rules import BadgeRulesForm
 from manifest_auth.pages.console.durations import seconds_of, spoken
 from manifest_auth.pages.languages import LANGUAGES
 from manifest_auth.permissions import Permission
@@ -28,7 +28,7 @@ DONE = {"saved": "The rules are saved. They count from now on."}
 #: Members of the settings that are numbers, and lengths of time, by the names of their fields.
 _NUMBERS = (
     "password.minLength", "password.characterClasses", "password.history", "password.maxAgeDays",
-    "secondFactor.graceDays", "secondFactor.trustedDays", *device_rules.NUMBERS,
+    "secondFactor.graceDays", "secondFactor.trustedDays", *device_rules.NUMBERS, *badge_rules.NUMBERS,
 )  # fmt: skip
 _LENGTHS = ("sessions.idleSeconds", "sessions.maxSeconds", "sessions.refreshSeconds")
 _ADDRESSES = ("allowedOrigins", "returnAddresses")
@@ -48,7 +48,7 @@ _MEMBERS = {
 }
 
 
-class RulesForm(DeviceForm, frozen=True, rename=_MEMBERS, kw_only=True):
+class RulesForm(BadgeRulesForm, frozen=True, rename=_MEMBERS, kw_only=True):
     """As it is typed: lengths in words, lists a line each. ``act``: ``preview`` or ``save``; ``confirm``: the addresses
     that wait for an Admin are confirmed."""
 
@@ -145,7 +145,7 @@ def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSetti
     asked |= {name: seconds_of(typed[name], name) for name in _LENGTHS}
     asked |= {name: [one for line in typed[name].splitlines() if (one := line.strip())] for name in _LISTS}
     asked |= {"contact": form.contact.strip(), "language": form.language}
-    asked |= factor_rules.asked(form, old, by_admin=by_admin) | device_rules.asked(form, old)
+    asked |= factor_rules.asked(form, old, by_admin=by_admin) | device_rules.asked(form, old) | badge_rules.asked(form)
     asked["refreshStrict"] = bool(form.refresh_strict) or (old.refresh_strict and not by_admin)
     if by_admin:
         asked["passwordSignIn"] = bool(form.password_sign_in)
@@ -204,4 +204,5 @@ def _form(stored: StoredSettings) -> RulesForm:
         language=stored.language,
         **factor_rules.typed_of(stored),
         **device_rules.typed_of(stored),
+        **badge_rules.typed_of(stored),
     )

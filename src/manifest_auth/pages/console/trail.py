@@ -76,6 +76,8 @@ class Names:
         if found := _PROVIDER.match(text):
             named = self._providers.get(int(found[1])) or detail.get("name")
             return Part(str(named or f"number {rest}"), strong=True)
+        if kind == "device":
+            return Part(str(detail.get("name") or rest), strong=True)
         if kind == "client":
             return Part("all users")
         if not text:

@@ -26,6 +26,8 @@ EntryPoint = Literal[
     "second_factor",
     "passkey",
     "machine",
+    "badge",
+    "enrolment",
     "device",
 ]
 Limit = Literal["address", "account", "origin"]
@@ -48,6 +50,6 @@ Swept = Literal[
     "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "directory_flows", "codes",
     "assertions", "refused_tokens", "challenges", "passkey_challenges", "trusted_browsers",
     "files", "audit_events", "email_changes", "domain_claims", "service_secrets",
-    "used_assertions", "announcements", "device_grants", "pairings",
+    "used_assertions", "announcements", "badges", "enrolments", "enrolled_devices", "device_grants", "pairings",
 ]  # fmt: skip
 LicenceState = Literal["missing", "valid", "grace", "expired"]

@@ -98,6 +98,8 @@ enrolled_devices = _table(  # shared devices, which belong to the client
     time("removed_at", nullable=True),
     Index(None, "token"),
     Index(None, "tenant_id", "enrolled_at", "id"),
+    Index(None, "seen_at"),
+    Index(None, "removed_at"),
 )
 
 badges = _table(

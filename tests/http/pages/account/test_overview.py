@@ -44,14 +44,6 @@ async def test_the_console_is_shown_to_those_whom_it_opens(app: App, email: str,
     assert bool(page.tree.xpath("//nav//a[@href='/console']")) is is_shown
 
 
-async def test_nothing_of_what_is_not_there_yet_is_linked(app: App) -> None:
-    visitor = await Visitor(app).signed_in()
-    for path in PAGES:
-        page = await visitor.get(f"/account{path}")
-        hrefs = {a.get("href") for a in page.tree.xpath("//a")}
-        assert not [href for href in hrefs if any(word in href for word in ("badge",))]
-
-
 async def test_it_says_who_and_what_one_may_do_in_words(app: App) -> None:
     ada = await person(app, roles=["Author", "Approver"], firstName="Ada", lastName="Byron", title="Head")
     page = await ada.visitor.get("/account")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.accounts import settle
 from tests.support.application import SLUGS, App
 from tests.support.machines import new_account
 from tests.support.roles import HOLDERS, Permission, Role
@@ -17,6 +18,7 @@ NEEDS = {
     "/console": SETTINGS,
     "/console/users": USERS,
     "/console/users/{id}": USERS,
+    "/console/users/{id}/badge": USERS,
     "/console/invite": USERS,
     "/console/service-accounts": USERS,
     "/console/service-accounts/new": USERS,
@@ -24,6 +26,7 @@ NEEDS = {
     "/console/rules": SETTINGS,
     "/console/domains": SETTINGS,
     "/console/devices": SETTINGS,
+    "/console/devices/shared": SETTINGS,
     "/console/branding": SETTINGS,
     "/console/branding/colours": SETTINGS,
     "/console/usage": SETTINGS,
@@ -37,6 +40,7 @@ CONSOLE = [route for route in PAGES if route.path.startswith("/console") and "/p
 async def a_machine(app: App) -> None:
     if "machine" not in app.ids:
         app.ids["machine"] = (await new_account(app, "acme"))["id"]
+        await settle(app, "acme", badge={"enabled": True})
 
 
 def name(route: Route) -> str:
@@ -94,7 +98,9 @@ async def test_the_menu_lists_what_opens(app: App, role: Role) -> None:
     for href in listed(page):
         if href != "/console/providers":
             assert (await visitor.get(href)).status == 200
-    fixed = {path for path in NEEDS if "{" not in path and not path.endswith(("/export", "/colours", "/new"))}
+    fixed = {
+        path for path in NEEDS if "{" not in path and not path.endswith(("/export", "/colours", "/new", "/shared"))
+    }
     assert set(listed(page)) == {*fixed, "/console/providers"}
 
 

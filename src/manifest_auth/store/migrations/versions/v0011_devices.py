@@ -57,7 +57,7 @@ def _of_the_client() -> None:
     _table(
         "enrolled_devices", "id", _texts("id", "name", "place", "token", "enrolled_by"), _time("enrolled_at"),
         _time("seen_at"), _time("removed_at", null=True),
-        indexes=(("token",), ("tenant_id", "enrolled_at", "id")),
+        indexes=(("token",), ("tenant_id", "enrolled_at", "id"), ("seen_at",), ("removed_at",)),
     )  # fmt: skip
     _table(
         "badges", "id", _texts("id", "kind", "code", "issued_by"), *_user("badges"), _time("issued_at"),

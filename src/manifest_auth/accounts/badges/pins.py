@@ -1,0 +1,132 @@
+"""A user's PIN: Argon2id over an HMAC under a key of its own, which is sealed in the store.
+
+A PIN has few digits, so a slow hash alone would not protect it: with a copy of the store and without the secret key
+none can be tried (NIST SP 800-63B-4, section 3.1.1.2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Final, NamedTuple
+
+from sqlalchemy import bindparam, select, update
+
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import CannotOpen, Sealer
+from manifest_auth.runtime.settings import HOUR
+from manifest_auth.store import TenantUnit, tenant_scoped, upsert
+from manifest_auth.store.tables import badge_pins, sealed_for
+
+TEMPORARY_S: Final = 72 * HOUR
+#: So many wrong ones in a row kill a PIN.
+MOST_WRONG: Final = 10
+_P = badge_pins.c
+
+
+class Pin(NamedTuple):
+    """``temporary_until``: of one that the next sign-in replaces, None for a lasting one; ``wrong``: in a row. Times in
+    milliseconds."""
+
+    user_id: int
+    hash: str
+    pepper: bytes
+    set_at: int
+    temporary_until: int | None
+    wrong: int
+    dead_at: int | None
+
+    def is_usable(self, now: int) -> bool:
+        """Whether a right entry may sign in."""
+        return self.dead_at is None and (self.temporary_until is None or self.temporary_until > now)
+
+
+class Prepared(NamedTuple):
+    """A PIN before it is hashed. ``text``: what the hasher gets."""
+
+    pepper: bytes
+    text: str
+
+
+_ONE = _P.user_id == bindparam("of_user")
+_SELECT = select(*(_P[name] for name in Pin._fields)).where(_ONE)
+_FIND, _LOCK = tenant_scoped(_SELECT, Pin), tenant_scoped(_SELECT.with_for_update(), Pin)
+_VALUES = ("hash", "pepper", "set_at", "temporary_until")
+_PUT = tenant_scoped(
+    upsert(badge_pins)
+    .values({"user_id": bindparam("user_id"), "wrong": 0, **{name: bindparam(name) for name in _VALUES}})
+    .on_conflict_do_update(
+        index_elements=["tenant_id", "user_id"],
+        set_={**{name: bindparam(name) for name in _VALUES}, "wrong": 0, "wrong_at": None, "dead_at": None},
+    )
+)
+_COUNT = tenant_scoped(
+    update(badge_pins)
+    .where(_ONE, _P.hash == bindparam("of_hash"), _P.dead_at.is_(None), _P.wrong < MOST_WRONG)
+    .values(wrong=_P.wrong + 1, wrong_at=bindparam("now"))
+)
+_KILL = tenant_scoped(
+    update(badge_pins)
+    .where(_ONE, _P.hash == bindparam("of_hash"), _P.dead_at.is_(None), _P.wrong >= MOST_WRONG)
+    .values(dead_at=bindparam("now"))
+)
+_RIGHT = tenant_scoped(update(badge_pins).where(_ONE).values(wrong=0, wrong_at=None))
+_UNCOUNT = tenant_scoped(update(badge_pins).where(_ONE, _P.wrong > 0).values(wrong=_P.wrong - 1))
+
+
+def prepare(random: Random, pin: str) -> Prepared:
+    """A new PIN with a new key, for the hasher."""
+    pepper = random.bytes(32)
+    return Prepared(pepper, _keyed(pepper, pin))
+
+
+def entered(unit: TenantUnit, sealer: Sealer, found: Pin, pin: str) -> str | None:
+    """What the hasher compares with the stored hash. None where no secret key opens the PIN's own: none matches."""
+    try:
+        pepper = sealer.open(found.pepper, _row(unit, found.user_id))
+    except CannotOpen:
+        return None
+    return _keyed(pepper, pin)
+
+
+def put(
+    unit: TenantUnit, sealer: Sealer, user_id: int, prepared: Prepared, hashed: str, now: int,
+    temporary_until: int | None = None,
+) -> None:  # fmt: skip
+    """Stores a hashed PIN in place of the one before, dead or not."""
+    pepper = sealer.seal(prepared.pepper, _row(unit, user_id))
+    unit.change(_PUT, user_id=user_id, hash=hashed, pepper=pepper, set_at=now, temporary_until=temporary_until)
+
+
+def find(unit: TenantUnit, user_id: int, *, lock: bool = False) -> Pin | None:
+    """The user's PIN, dead or not; ``lock``: until the transaction ends."""
+    return unit.first(_LOCK if lock else _FIND, of_user=user_id)
+
+
+def count(unit: TenantUnit, found: Pin, now: int) -> bool:
+    """Counts an entry as wrong before it is judged, so that parallel ones cannot outrun the count. False where none is
+    judged any more: the PIN is dead, was replaced, or has had all its wrong ones."""
+    return unit.change(_COUNT, of_user=found.user_id, of_hash=found.hash, now=now) == 1
+
+
+def uncount(unit: TenantUnit, user_id: int) -> None:
+    """Takes a counted entry back that was not judged."""
+    unit.change(_UNCOUNT, of_user=user_id)
+
+
+def was_right(unit: TenantUnit, user_id: int) -> None:
+    """Forgets the wrong ones."""
+    unit.change(_RIGHT, of_user=user_id)
+
+
+def kill(unit: TenantUnit, found: Pin, now: int) -> bool:
+    """Ends the PIN after the last wrong one that it may have. False where it lives on, or was dead."""
+    return unit.change(_KILL, of_user=found.user_id, of_hash=found.hash, now=now) == 1
+
+
+def _keyed(pepper: bytes, pin: str) -> str:
+    return hmac.new(pepper, pin.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def _row(unit: TenantUnit, user_id: int) -> str:
+    return sealed_for(_P.pepper, tenant_id=unit.tenant_id, user_id=user_id)

@@ -1,0 +1,37 @@
+"""A manager gives a user a temporary PIN: random digits, shown once, which the next sign-in replaces."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manifest_auth.accounts import badges
+from manifest_auth.accounts.badges import pin_rules, pins
+from manifest_auth.runtime.clock import Random
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantStore
+
+
+class TemporaryPin(NamedTuple):
+    """``ends_at``: milliseconds."""
+
+    pin: str
+    ends_at: int
+
+
+async def reset_badge_pin(ctx: RequestContext, store: TenantStore, user_id: int) -> TemporaryPin:
+    """As :func:`manifest_auth.accounts.badges.reset_pin`, for a user of the store's client. Raises Overloaded too."""
+    least = await store.write(lambda unit: badges.check_reset(unit, ctx, user_id))
+    pin = _random_pin(ctx.services.random, least)
+    prepared = pins.prepare(ctx.services.random, pin)
+    hashed = await ctx.services.hasher.hash(prepared.text)
+    sealer = ctx.services.sealer
+    ends_at = await store.write(lambda unit: badges.reset_pin(unit, ctx, sealer, user_id, prepared, hashed))
+    return TemporaryPin(pin, ends_at)
+
+
+def _random_pin(random: Random, digits: int) -> str:
+    """Digits that the rules for PINs let pass."""
+    while True:
+        number = int.from_bytes(random.bytes(16), "big") % 10**digits
+        if not pin_rules.is_guessable(pin := f"{number:0{digits}}"):
+            return pin

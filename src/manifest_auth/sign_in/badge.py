@@ -1,0 +1,229 @@
+"""Sign-in with badge and PIN on a device of the client: count, verify, complete.
+
+Whatever is wrong about badge and PIN has one answer, and takes one hash. An entry is counted before it is judged: the
+throttle makes the next one wait, and the tenth wrong PIN in a row kills the PIN, never the account. A badge can be
+copied, so badge and PIN are one factor; they satisfy a client's policy all the same, for the roles that such a session
+has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final, NamedTuple
+
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import users
+from manifest_auth.accounts.badges import BADGE_ROLES, badge_rows, pin_rules, pins
+from manifest_auth.accounts.badges.badge_rows import Badge
+from manifest_auth.accounts.badges.pins import Pin, Prepared
+from manifest_auth.accounts.shared_devices import device_rows
+from manifest_auth.accounts.shared_devices.device_rows import Found
+from manifest_auth.audit import Event
+from manifest_auth.context import BADGE
+from manifest_auth.errors import InvalidCredentials, InvalidToken, Overloaded, ValidationError
+from manifest_auth.runtime.metrics import EntryPoint, Limit
+from manifest_auth.runtime.settings import HOUR, MINUTE
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import Hold, device_sessions
+from manifest_auth.sign_in import completion
+from manifest_auth.sign_in.completion import SignedIn
+from manifest_auth.sign_in.sign_in_metrics import counts
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import BadgeRules
+from manifest_auth.text import scan_codes
+from manifest_auth.text.scan_codes import ScanKind
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import DAY_MS, Counter, Policy, Wait
+
+ENTRY_POINT: Final[EntryPoint] = "badge"
+_WRONG = "Invalid badge or PIN"
+_FIELD = "newPin"
+#: Of one badge. The pauses come after the third, the fourth, and each later entry in a row that was not right.
+OF_BADGE: Final = Policy(
+    free=3,
+    longest_ms=0,
+    memory_ms=DAY_MS,
+    ceiling=None,
+    pauses_ms=(MINUTE * 1000, 5 * MINUTE * 1000, 15 * MINUTE * 1000),
+)
+#: Of one device, in an hour.
+MOST_ON_DEVICE: Final = 30
+_HOUR_MS = HOUR * 1000
+
+
+class Shown(NamedTuple):
+    """What a device sends. ``badge``: the text of its QR code; ``new_pin``: in place of a temporary one."""
+
+    token: str
+    badge: str
+    pin: str
+    new_pin: str | None = None
+
+
+class _Attempt(NamedTuple):
+    """An entry after it was counted. ``pin``: None where there is none to compare ``text`` with."""
+
+    device: Found
+    rules: BadgeRules
+    badge: Badge | None
+    pin: Pin | None
+    text: str
+    counters: tuple[Counter, ...]
+    wait: Wait | None = None
+
+
+class _Fresh(NamedTuple):
+    """A new PIN in place of a temporary one."""
+
+    prepared: Prepared
+    hash: str
+
+
+@counts(BADGE)
+async def sign_in(ctx: RequestContext, shown: Shown) -> SignedIn:
+    """Opens a session of the badge's user on the device, and ends the one that the device had. Raises InvalidToken for
+    a device that is not known, InvalidCredentials, AccountDisabled, ValidationError where the PIN was right and a new
+    one is missing or refused, RateLimited, Overloaded."""
+    services = ctx.services
+    services.hasher.check_capacity()  # before counting: an attempt that is not tried must not count
+    attempt = await services.store.write_quickly(lambda unit: _count(unit, ctx, shown))
+    if attempt.wait is not None:
+        raise services.throttle.refusal(ENTRY_POINT, attempt.wait)
+    try:
+        proof = await services.hasher.verify(attempt.pin.hash if attempt.pin else None, attempt.text)
+    except Overloaded:
+        await services.store.write_quickly(lambda unit: _take_back(unit, attempt))
+        raise
+    if not proof.matches or attempt.pin is None or attempt.badge is None:
+        await services.store.write_quickly(lambda unit: _failed(unit, ctx, attempt))
+        raise InvalidCredentials(_WRONG)
+    badge, pin = attempt.badge, attempt.pin
+    try:
+        fresh = await _replacement(ctx, attempt.rules, pin, shown)
+    except (ValidationError, Overloaded):
+        await services.store.write_quickly(lambda unit: _was_right(unit, ctx, attempt, pin))
+        raise
+    return await completion.run(ctx, BADGE, lambda unit: _complete(unit, ctx, attempt, badge, pin, fresh))
+
+
+def _count(unit: SystemUnit, ctx: RequestContext, shown: Shown) -> _Attempt:
+    """Looks for device, badge and PIN, and counts the entry for all three."""
+    device, now = device_rows.find_by_token(unit, shown.token, ctx.now), ctx.now
+    if device is None:
+        raise InvalidToken(reason="device: unknown, removed, unused for too long, or its client is suspended")
+    ctx.client_hint.check(device.client, device.tenant_id, "device token")
+    bound, code = unit.of(device.tenant_id), scan_codes.read(ScanKind.BADGE, shown.badge)
+    rules = tenants.settings_of(tenants.get(unit, device.tenant_id).settings).badge
+    badge = badge_rows.find(bound, code.hash, now) if code is not None and rules.enabled else None
+    counters = _counters(device, code.hash if code is not None else scan_codes.hash_of_any(shown.badge), now)
+    nothing = hashlib.sha256(shown.pin.encode("utf-8", "surrogatepass")).hexdigest()
+    attempt = _Attempt(device=device, rules=rules, badge=badge, pin=None, text=nothing, counters=counters)
+    pause = throttle.count_each(unit, counters, now) if ctx.services.throttle.is_on else None
+    if pause is not None:
+        limit: Limit = "account" if pause.by.policy is OF_BADGE else "origin"
+        detail: dict[str, Any] = {"method": BADGE, "device": device.id, "wait_ms": pause.ms}
+        ctx.services.anonymous_limits.record(bound, ctx, Event.THROTTLED, _subject(badge), **detail)
+        return attempt._replace(wait=Wait(pause.ms, limit))
+    pin = pins.find(bound, badge.user_id) if badge is not None else None
+    if pin is None or not pin.is_usable(now) or not pins.count(bound, pin, now):
+        return attempt
+    text = pins.entered(bound, ctx.services.sealer, pin, shown.pin)
+    return attempt if text is None else attempt._replace(pin=pin, text=text)
+
+
+def _counters(device: Found, badge_hash: str, now: int) -> tuple[Counter, ...]:
+    """Of the badge, real or not, and of the device in this hour."""
+    left = _HOUR_MS - now % _HOUR_MS
+    in_hour = Policy(MOST_ON_DEVICE, longest_ms=0, memory_ms=_HOUR_MS, ceiling=None, pauses_ms=(left,))
+    return tuple(throttle.in_order((
+        Counter(throttle.key_of(ENTRY_POINT, "account", device.tenant_id, badge_hash), OF_BADGE),
+        Counter(throttle.span_key(ENTRY_POINT, "origin", device.tenant_id, device.id, now=now, span_s=HOUR), in_hour),
+    )))  # fmt: skip
+
+
+def _subject(badge: Badge | None) -> str:
+    return f"user:{badge.user_id}" if badge is not None else ""
+
+
+def _take_back(unit: SystemUnit, attempt: _Attempt) -> None:
+    for counter in attempt.counters:
+        throttle.undo(unit, counter.key)
+    if attempt.pin is not None:
+        pins.uncount(unit.of(attempt.device.tenant_id), attempt.pin.user_id)
+
+
+def _was_right(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, pin: Pin) -> None:
+    """The entry was no wrong PIN, whatever becomes of the sign-in."""
+    for counter in attempt.counters if ctx.services.throttle.is_on else ():
+        if counter.policy is OF_BADGE:
+            unit.change(throttle.CLEAR, key=counter.key)
+        else:
+            throttle.undo(unit, counter.key)
+    pins.was_right(unit.of(attempt.device.tenant_id), pin.user_id)
+
+
+def _failed(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt) -> None:
+    bound, subject = unit.of(attempt.device.tenant_id), _subject(attempt.badge)
+    detail: dict[str, Any] = {"method": BADGE, "device": attempt.device.id}
+    ctx.services.anonymous_limits.record(bound, ctx, Event.SIGN_IN_FAILED, subject, **detail)
+    pin = pins.find(bound, attempt.badge.user_id) if attempt.badge is not None else None
+    if pin is not None and pins.kill(bound, pin, ctx.now):
+        audit.record(bound, ctx, Event.BADGE_PIN_DEAD, subject, device=attempt.device.id)
+
+
+async def _replacement(ctx: RequestContext, rules: BadgeRules, pin: Pin, shown: Shown) -> _Fresh | None:
+    """The new PIN that a temporary one asks for; None for a lasting one. Raises ValidationError, Overloaded."""
+    new = shown.new_pin
+    if pin.temporary_until is None:
+        if new is not None:
+            raise ValidationError(details=[(_FIELD, "Only a temporary PIN is replaced here")])
+        return None
+    if new is None:
+        raise ValidationError(details=[(_FIELD, "Your PIN is temporary: choose your own")])
+    pin_rules.check(new, rules.pin_length, _FIELD)
+    if new == shown.pin:
+        raise ValidationError(details=[(_FIELD, "Must differ from the temporary one")])
+    prepared = pins.prepare(ctx.services.random, new)
+    return _Fresh(prepared, await ctx.services.hasher.hash(prepared.text))
+
+
+def _complete(
+    unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, badge: Badge, pin: Pin, fresh: _Fresh | None
+) -> SignedIn:
+    """Checks again what was found before the hash, and opens the session. The user's row is locked first."""
+    now, device = ctx.now, attempt.device
+    bound = unit.of(device.tenant_id)
+    users.get(bound, pin.user_id, lock=True)
+    _was_right(unit, ctx, attempt, pin)
+    _, user = completion.active_account(unit, ctx, device.tenant_id, pin.user_id, BADGE)
+    known = device_rows.lock(bound, device.id, now)
+    if known is None:
+        raise InvalidToken(reason="device: removed meanwhile")
+    now_pin = pins.find(bound, user.id, lock=True)
+    is_same = now_pin is not None and now_pin.hash == pin.hash and now_pin.is_usable(now)
+    if not is_same or not badge_rows.is_live(bound, badge.id, now) or not user.roles & BADGE_ROLES:
+        raise InvalidCredentials(_WRONG, reason="badge: ended, or PIN replaced, meanwhile; or no role for a badge")
+    device_sessions.end_of_device(bound, device.id, "replaced", now)
+    if fresh is not None:
+        _replace(bound, ctx, user.id, fresh)
+    badge_rows.used(bound, badge.id, now)
+    device_rows.seen(bound, device.id, now)
+    ends_at = now + attempt.rules.hours * _HOUR_MS
+    held = Hold(
+        BADGE, BADGE_ROLES, ends_at, known.name, device_id=device.id, idle_s=attempt.rules.idle_minutes * MINUTE
+    )
+    opened = completion.open_on_device(unit, ctx, device.tenant_id, user.id, held, "badge", "pin")
+    return SignedIn(
+        user=opened.user._replace(roles=opened.user.roles & BADGE_ROLES),
+        tenant=opened.tenant,
+        pair=completion.pair_of_device(ctx, opened),
+        cookie=opened.cookie,
+        device=None,
+        password_due=False,
+        session_id=opened.session_id,
+    )
+
+
+def _replace(unit: TenantUnit, ctx: RequestContext, user_id: int, fresh: _Fresh) -> None:
+    pins.put(unit, ctx.services.sealer, user_id, fresh.prepared, fresh.hash, ctx.now)
+    audit.record(unit, ctx, Event.BADGE_PIN_SET, f"user:{user_id}", in_place_of="temporary")

@@ -1,0 +1,1 @@
+"""Enrolled devices, badges and PINs."""

@@ -1,0 +1,66 @@
+"""Badges are issued and ended by those who manage users, within their rank."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.accounts import trail
+from tests.support.application import App
+from tests.support.badges import badge_client
+from tests.support.envelope import check_refusal, check_success
+from tests.support.people import member
+
+HOUR = 3600
+
+
+async def test_a_badge_names_the_client_and_no_one(app: App) -> None:
+    factory = await badge_client(app)
+    ada = await member(app, factory.client, "Operator")
+    made = await factory.badge(ada.id)
+    assert re.fullmatch(rf"MB1:{factory.client}:[A-Z2-7]{{26}}", made["badge"])
+    assert made["qr"].startswith("<svg ")
+    [listed] = (await factory.do("GET", f"/users/{ada.id}/badges"))["items"]
+    assert made["badge"] not in str(listed)
+    assert made["badge"] not in str(await trail(app, factory.client))
+
+
+async def test_one_of_each_kind_lives(app: App) -> None:
+    factory = await badge_client(app)
+    ada, kiosk = await factory.person(), await factory.device()
+    second, temporary = await factory.badge(ada.id), await factory.badge(ada.id, "temporary")
+    check_refusal(await kiosk.sign_in(ada.badge), 401, "INVALID_CREDENTIALS")
+    check_success(await kiosk.sign_in(second["badge"]))
+    token = check_success(await kiosk.sign_in(temporary["badge"]))["token"]
+    await factory.do("DELETE", f"/users/{ada.id}/badges/{second['id']}")
+    assert (await app.me(token)).code == "INVALID_TOKEN"  # whichever badge opened it
+    check_refusal(await kiosk.sign_in(second["badge"]), 401, "INVALID_CREDENTIALS")
+    check_refusal(await factory.send("DELETE", f"/users/{ada.id}/badges/{second['id']}"), 404, "NOT_FOUND")
+    check_success(await kiosk.sign_in(temporary["badge"]))
+    app.clock.advance(12 * HOUR)
+    check_refusal(await kiosk.sign_in(temporary["badge"]), 401, "INVALID_CREDENTIALS")
+
+
+async def test_rank(app: App) -> None:
+    factory, stranger = await badge_client(app), await badge_client(app)
+    manager = await member(app, factory.client, "User Admin")
+    operator, author = await member(app, factory.client, "Operator"), await member(app, factory.client, "Author")
+    boss, body = await member(app, factory.client, "Admin", "Operator"), {"kind": "standard"}
+    for user_id, badge, pin in ((operator.id, 201, 201), (author.id, 409, 409), (boss.id, 403, 403)):
+        path = f"/users/{user_id}"
+        assert (await factory.send("POST", f"{path}/badges", body, manager)).status == badge
+        assert (await factory.send("POST", f"{path}/badge-pin", None, manager)).status == pin
+    assert (await factory.send("POST", f"/users/{boss.id}/badges", body)).status == 201
+    for method, path in (
+        ("GET", "badges"), ("POST", "badges"), ("DELETE", "badges/x"), ("POST", "badge-pin"),
+    ):  # fmt: skip
+        body_of = body if (method, path) == ("POST", "badges") else None
+        check_refusal(await factory.send(method, f"/users/{operator.id}/{path}", body_of, operator), 403, "FORBIDDEN")
+        check_refusal(await stranger.send(method, f"/users/{operator.id}/{path}", body_of), 404, "NOT_FOUND")
+
+
+async def test_a_temporary_pin_wants_a_recent_proof(app: App) -> None:
+    factory = await badge_client(app)
+    ada = await member(app, factory.client, "Operator")
+    app.clock.advance(11 * 60)
+    check_refusal(await factory.send("POST", f"/users/{ada.id}/badge-pin"), 403, "REAUTHENTICATION_REQUIRED")
+    await factory.badge(ada.id)

@@ -1,0 +1,62 @@
+"""Guessing a PIN with a copied badge: pauses, the end of the PIN after ten in a row, and a limit for each device."""
+
+from __future__ import annotations
+
+from tests.support.accounts import hashes_counted, trail
+from tests.support.application import App
+from tests.support.badges import PIN, WRONG, badge_client
+from tests.support.envelope import check_refusal, check_success
+
+MINUTE, HOUR = 60, 3600
+
+
+async def test_of_1000_guesses_ten_are_judged(app: App) -> None:
+    """With every pause waited for, and with none: as many of each kind."""
+    factory = await badge_client(app)
+    ada = await factory.person()
+    devices = [await factory.device(f"Kiosk {number}") for number in range(20)]  # each has a limit of its own
+    codes: dict[str, int] = {}
+    with hashes_counted() as hashes:
+        for guess in range(1000):
+            if not guess % 20:
+                app.clock.advance(16 * MINUTE)
+            reply = await devices[guess % 20].sign_in(ada.badge, f"{500_000 + guess}")
+            codes[reply.code] = codes.get(reply.code, 0) + 1
+    assert codes == {"INVALID_CREDENTIALS": len(hashes), "RATE_LIMITED": 1000 - len(hashes)}
+    recorded = [one for one in await trail(app, factory.client) if one.subject == f"user:{ada.id}"]
+    events = [one.event for one in recorded if one.event in ("sign_in_failed", "badge_pin_dead")]
+    assert events.index("badge_pin_dead") == 10
+    assert events.count("badge_pin_dead") == 1
+    app.clock.advance(HOUR)
+    check_refusal(await devices[0].sign_in(ada.badge), 401, "INVALID_CREDENTIALS")
+
+
+async def test_the_pauses_of_a_badge(app: App) -> None:
+    factory = await badge_client(app)
+    ada, kiosk, unknown = await factory.person(), await factory.device(), "MB1:x:" + "A" * 26
+    for badge in (ada.badge, unknown):  # alike, so that it says nothing of the badge
+        for _ in range(3):
+            check_refusal(await kiosk.sign_in(badge, WRONG), 401, "INVALID_CREDENTIALS")
+        for minutes in (1, 5, 15, 15):
+            reply = await kiosk.sign_in(badge, PIN)
+            check_refusal(reply, 429, "RATE_LIMITED")
+            assert reply.headers["retry-after"] == str(minutes * MINUTE)
+            app.clock.advance(minutes * MINUTE)
+            check_refusal(await kiosk.sign_in(badge, WRONG), 401, "INVALID_CREDENTIALS")
+    app.clock.advance(15 * MINUTE)
+    check_success(await kiosk.sign_in(ada.badge))
+    check_refusal(await kiosk.sign_in(ada.badge, WRONG), 401, "INVALID_CREDENTIALS")
+
+
+async def test_the_limit_of_a_device(app: App) -> None:
+    factory = await badge_client(app)
+    app.clock.advance(HOUR - app.clock.ms // 1000 % HOUR)
+    ada, kiosk, other = await factory.person(), await factory.device(), await factory.device("Kiosk 5")
+    for number in range(30):
+        check_success(await kiosk.sign_in(ada.badge))  # what is right does not count
+        badge = f"MB1:x:{number:026}".replace("0", "A").replace("1", "B")
+        check_refusal(await kiosk.sign_in(badge), 401, "INVALID_CREDENTIALS")
+    check_refusal(await kiosk.sign_in(ada.badge), 429, "RATE_LIMITED")
+    check_success(await other.sign_in(ada.badge))
+    app.clock.advance(HOUR)
+    check_success(await kiosk.sign_in(ada.badge))
