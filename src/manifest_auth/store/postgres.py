@@ -19,10 +19,11 @@ from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 from structlog.typing import FilteringBoundLogger
 
 from manifest_auth.errors import Conflict
+from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.metrics import BeatMetrics, Failure, Metrics
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.belief import Belief
-from manifest_auth.store.postgres_beat import ANNOUNCE, LEAVE, SWEEP, Beats
+from manifest_auth.store.postgres_beat import ANNOUNCE, LEAVE, NOW, SWEEP, Beats
 from manifest_auth.store.postgres_connect import BROKEN, connect
 from manifest_auth.store.postgres_connections import Connections
 from manifest_auth.store.statements import TENANT, CrossTenant, Global, Statement, TenantScoped
@@ -38,6 +39,8 @@ ATTEMPTS = 4
 LEAST_CONNECTIONS = 4
 #: Nothing was written: the server aborted this transaction so that another could continue, or a table was changed.
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
+#: Clocks that are nearer than this are the same: an answer takes some milliseconds.
+AGREE_MS = 1000
 #: So many announcements of one tenant are one announcement of the tenant.
 MOST_ANNOUNCED = 1000
 _PLACE = re.compile(r"\$(\d+)")
@@ -239,6 +242,13 @@ class PostgresStore(Store):
 
     def version(self) -> object | None:
         return True if self._belief.holds() else None
+
+    async def now_ms(self, clock: Clock) -> int:
+        own = clock.now_ms()
+        async with self._acquire() as raw:
+            server: int = await raw.fetchval(NOW)
+        behind = server - Clock().now_ms()  # not the server's own time: tests have clocks that stand still
+        return own + behind if abs(behind) > AGREE_MS else own
 
     async def sweep_announcements(self) -> int:
         async with self._acquire(to_write=True) as raw:

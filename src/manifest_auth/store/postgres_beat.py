@@ -32,6 +32,8 @@ PATIENCE_S = 1.5
 SKEW_MS = 30_000  # more cannot be network delay or a busy machine
 CHANNEL = "manifest_auth"
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+#: The server's clock, milliseconds since 1970 UTC.
+NOW = f"SELECT {_NOW}"
 # A commit that waits for the disk, and for no standby: a standby that stands still stops writes, and not what is read.
 _LOCAL = "set_config('synchronous_commit', 'local', true)"
 _BEAT = f"""

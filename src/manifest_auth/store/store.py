@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
+from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.metrics import Failure, Metrics, Unit
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.statements import CrossTenant, Global, TenantScoped
@@ -137,6 +138,12 @@ class Store(ABC):
     async def join(self, direct_url: str, log: FilteringBoundLogger, *, wakes: bool = True) -> None:  # noqa: B027 - SQLite has no beat
         """Makes an open store one of a serving process, which may remember what it read: on PostgreSQL the beat begins
         (:mod:`.postgres_beat`). ``direct_url``: the database without a pooler."""
+
+    async def now_ms(self, clock: Clock) -> int:
+        """Now by the store's clock, by which rows are old enough to be deleted: a node whose clock is wrong must not
+        delete what others use. ``clock``: the process's own, which is the store's on SQLite. Milliseconds since 1970
+        UTC. Raises StoreUnavailable."""
+        return clock.now_ms()
 
     async def sweep_announcements(self) -> int:
         """Deletes what all nodes have read for long, and the rows of nodes that were killed; how many announcements."""
