@@ -1,0 +1,154 @@
+"""One PostgreSQL and two nodes: it is killed, one node's line to it is cut or slow, and clients work meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import httpx2
+import pytest
+
+from tests.faults import network
+from tests.faults.link import Link
+from tests.faults.network import Network
+from tests.faults.rig import HELD_S, NONE_S, Rig, at_work, in_the_midst
+from tests.kills.rounds import GIVEN, filled
+from tests.kills.victim import Victim
+from tests.processes.node_client import AUTH
+from tests.support.postgres import Postgres
+from tests.support.processes import free_port
+
+pytestmark = [pytest.mark.endurance, pytest.mark.timeout(600)]
+#: Until a node that is cut off has found that out.
+CUT_S = 4.5
+SLOW_S = 3.0
+#: What a node remembers serves for so long, and some more on a busy machine.
+MEMORY_S = 0.8 + 0.2
+KNOWN_S = 0.05
+HEALED_S = 1.0
+
+
+@dataclass
+class OneServer:
+    """The first node stands in a network of its own, and its line to PostgreSQL goes by ``link``."""
+
+    rig: Rig
+    server: Postgres
+    network: Network
+    link: Link
+
+    @property
+    def cut_off(self) -> str:
+        return self.rig.nodes[0].base
+
+    @property
+    def other(self) -> str:
+        return self.rig.nodes[1].base
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    made = Postgres()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+async def here(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OneServer]:
+    """All at work, through all tests."""
+    folder = tmp_path_factory.mktemp("nodes")
+    url = server.fresh_database()
+    await filled(url)
+    with network.made() as apart, Link(url, apart.here) as link:
+        given = {**GIVEN, "MANIFEST_PUBLIC_URL": "https://auth.example.com"}
+        first = partial(network.enter, apart.name)
+        nodes = [
+            Victim(folder, link.url(), free_port(), given, first=first, host=apart.there),
+            Victim(folder, url, free_port(), given),
+        ]
+        async with at_work(folder, url, nodes) as rig:
+            yield OneServer(rig, server, apart, link)
+
+
+async def test_a_backend_is_killed(here: OneServer) -> None:
+    """After which the postmaster ends all others and recovers."""
+
+    def kill() -> None:
+        assert here.server.kill_backend(here.rig.url), "no one was connected"
+
+    await here.rig.fault("backend killed", kill, most=4)
+
+
+async def test_the_postmaster_is_killed(here: OneServer) -> None:
+    accepts = 0.0
+
+    def kill() -> None:
+        nonlocal accepts
+        here.server.kill()
+        here.server.start_again()
+        accepts = time.monotonic()
+
+    await here.rig.fault("postmaster killed", kill, most=60)
+    off = here.rig.off(accepts)
+    here.rig.tell("after it accepts connections", off)
+    assert max(off.values()) <= 4, off
+
+
+@pytest.mark.parametrize("way", ["a proxy that stalls", "packets that get lost"])
+async def test_a_node_is_cut_off_and_no_one_is_told(here: OneServer, way: str) -> None:
+    answered: list[float] = []
+    most = {"reads": NONE_S, "sign-ins": NONE_S}
+
+    def cut() -> None:
+        if way == "a proxy that stalls":
+            here.link.cut()
+        else:
+            here.network.drop(here.link.port)
+        time.sleep(CUT_S / 2)
+        if in_the_midst(here.server):
+            most["sign-ins"] = HELD_S
+        time.sleep(CUT_S / 2)
+        with httpx2.Client(base_url=here.cut_off) as http:
+            for _ in range(20):
+                began = time.monotonic()
+                assert http.post(f"{AUTH}/refresh", json={"refreshToken": "x.y.z"}).status_code in (401, 503)
+                assert http.get("/readyz").status_code == 503
+                answered.append((time.monotonic() - began) / 2)
+        here.link.heal()
+        if way != "a proxy that stalls":
+            here.network.pass_on(here.link.port)
+
+    began, healed = await here.rig.fault(f"node cut off, by {way}", cut, most=most, bases=[here.other])
+    reads, sign_ins = here.rig.schedule.all[:2]
+    for each in (reads, sign_ins):
+        last = max(at for at in each.good if at < healed)
+        first = min(at for at in each.good if at > healed)
+        print(f"{each.what}: good until {last - began:.2f} s, again {first - healed:.2f} s after the line is whole")
+        assert last - began <= MEMORY_S
+        assert first - healed <= HEALED_S
+    print(f"refused after {statistics.median(answered) * 1000:.0f} ms")
+    assert statistics.median(answered) <= KNOWN_S
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.9])
+async def test_the_line_of_a_node_is_slow(here: OneServer, seconds: float) -> None:
+    def slow() -> None:
+        here.link.slow(seconds)
+        time.sleep(SLOW_S)
+
+    try:
+        # Reads that ask the store take two turns, of which the first one may wait for a connection.
+        most = NONE_S if seconds < 0.8 else 4 * seconds
+        slow_reads = {"reads": most, "sign-ins": 60.0}
+        began = time.monotonic()
+        await here.rig.fault(f"slow by {seconds} s", slow, most=slow_reads, bases=[here.cut_off])
+        elsewhere = here.rig.off(began, [here.other])
+        here.rig.tell("at the other node", elsewhere)
+        assert max(elsewhere.values()) <= NONE_S, elsewhere
+    finally:
+        here.link.slow(0)
+    await asyncio.sleep(0)
