@@ -41,6 +41,13 @@ def with_clock(library: str, file: str) -> None:
     _become([sys.executable, "-c", _BUSY, *sys.argv[1:]], LD_PRELOAD=library, **told)
 
 
+def set_clock(file: Path, ahead: str) -> None:
+    """What :func:`with_clock` reads from now on."""
+    new = file.with_suffix(".new")
+    new.write_text(ahead)
+    new.replace(file)
+
+
 def with_syncs_of(milliseconds: int) -> None:
     """A disk that takes so long for each sync."""
     program = shutil.which("strace")

@@ -27,6 +27,8 @@ class NameServer:
         with contextlib.suppress(OSError):  # it was closed
             while True:
                 question, sender = self._socket.recvfrom(4096)
+                if not question:
+                    return
                 self.asked += 1
                 if not self.is_silent:
                     answer = dns.message.make_response(dns.message.from_wire(question))

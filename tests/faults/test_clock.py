@@ -36,7 +36,7 @@ def skew(node: Victim) -> float:
 async def test_the_clock_of_a_node_is_wrong(postgres: Databases, tmp_path: Path) -> None:
     url, clock = postgres.fresh_database(), tmp_path / "clock"
     await filled(url)
-    clock.write_text("+0")
+    machines.set_clock(clock, "+0")
     runs_wrong = partial(machines.with_clock, machines.clock_library(), str(clock))
     wrong, right = (Victim(tmp_path, url, free_port(), dict(GIVEN), first=first) for first in (runs_wrong, None))
     with provider() as op:
@@ -47,7 +47,7 @@ async def test_the_clock_of_a_node_is_wrong(postgres: Databases, tmp_path: Path)
 
                 def go_wrong(away: str = away) -> None:
                     told = wrong.output.read_text().count('"clock_skew"')
-                    clock.write_text(away)
+                    machines.set_clock(clock, away)
                     began = time.monotonic()
                     until(lambda: wrong.output.read_text().count('"clock_skew"') > told, TOLD_S)
                     until(lambda: abs(skew(wrong)) > SKEW_S, TOLD_S)
@@ -61,5 +61,5 @@ async def test_the_clock_of_a_node_is_wrong(postgres: Databases, tmp_path: Path)
                 for path, cookies in begun:
                     ended = await asyncio.to_thread(team.ended, path, cookies)
                     assert ended.status_code == 302, ended.text
-                clock.write_text("+0")
+                machines.set_clock(clock, "+0")
                 await asyncio.to_thread(until, lambda: abs(skew(wrong)) < 1, TOLD_S)
