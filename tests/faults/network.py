@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -34,11 +36,15 @@ class Network:
             _run("ip", "netns", "exec", self.name, "iptables", what, chain, "-p", "tcp", which, str(port), "-j", "DROP")
 
 
-def enter(name: str) -> None:
-    """Moves this process there. Runs in the fork of a node before the program."""
+def with_network(name: str) -> None:
+    """Moves the node there, before it calls anyone. It is called from here, at its port: by a socket that is handed on
+    as systemd does. Runs in the fork of a node, and makes a new program of it."""
+    listener = socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])))
     where = os.open(f"/run/netns/{name}", os.O_RDONLY)
     assert ctypes.CDLL(None, use_errno=True).setns(where, _CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-    os.close(where)
+    os.dup2(listener.fileno(), 3)
+    seen = {**os.environ, "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+    os.execve(sys.executable, [sys.executable, "-m", "manifest_auth", *sys.argv[1:]], seen)
 
 
 @contextlib.contextmanager

@@ -63,13 +63,11 @@ class Calling:
         await asyncio.gather(asyncio.sleep(LEAST_S), *(asyncio.to_thread(one) for _ in range(AT_ONCE)))
         during = (self.rig.schedule.good - counted) / (time.monotonic() - began)
         longest = max(seconds for seconds, _ in answers)
-        off = self.rig.off(began)
-        self.rig.tell(
-            f"{name}: answered within {longest:.1f} s; others at {during / self.quiet:.2f} of their rate", off
-        )
+        rate = during / self.quiet
+        off = self.rig.off(f"{name}, answered within {longest:.1f} s, others at {rate:.2f} of their rate", began)
         assert longest <= seconds
-        assert during >= AGAINST * self.quiet
-        assert max(off.values()) <= NONE_S, off
+        assert rate >= AGAINST
+        self.rig.held(off, NONE_S)
         await self.rig.is_well()
         return [answer for _, answer in answers]
 

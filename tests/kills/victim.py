@@ -29,7 +29,6 @@ class Victim:
     arguments: tuple[str, ...] = ("serve",)
     first: Callable[..., None] | None = None
     whole: bool = False
-    host: str = "127.0.0.1"
     starts: int = 0
     _program: Program | None = None
     output: Path = field(init=False)
@@ -39,7 +38,7 @@ class Victim:
 
     @property
     def base(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def pid(self) -> int:
@@ -50,10 +49,7 @@ class Victim:
         """Starts it and does not wait."""
         self.starts += 1
         given: dict[str, Any] = {"MANIFEST_PUBLIC_URL": self.base, **self.given}
-        arguments = [
-            *self.arguments,
-            *(["--host", self.host, "--port", str(self.port)] if self.arguments[0] == "serve" else []),
-        ]
+        arguments = [*self.arguments, *(["--port", str(self.port)] if self.arguments[0] == "serve" else [])]
         self._program = programs.start(
             tuple(arguments),
             environment(self.folder, self.url, **given),

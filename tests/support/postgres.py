@@ -164,6 +164,10 @@ class Postgres(Databases):
                     return True
         return False
 
+    def starts(self) -> int:
+        """How often it has been ready to accept connections."""
+        return (self.data / "log").read_text("utf-8", "replace").count("ready to accept connections")
+
     def start_again(self) -> None:
         """Starts the killed server on the same data and the same address; it recovers first."""
         self._server.ensure_postgres_running()
