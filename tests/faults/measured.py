@@ -33,11 +33,10 @@ class GotIn(AssertionError):
 
 @dataclass
 class Measured:
-    """One node's reads or sign-ins: when good answers came in. ``every``: seconds from one to the next."""
+    """One node's reads or sign-ins: when good answers came in."""
 
     what: str
     allowed: frozenset[str] = frozenset()
-    every: float = 0.0
     good: list[float] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -46,10 +45,6 @@ class Measured:
         """The longest time without a good answer since then, in seconds."""
         times = [since, *sorted(at for at in self.good if at >= since), time.monotonic()]
         return max(after - before for before, after in itertools.pairwise(times))
-
-    def late(self, since: float) -> float:
-        """How much longer than their schedule says the longest of these times is: the machine is busy."""
-        return max(0.0, self.off(since) - self.every)
 
     def answered(self, answer: httpx2.Response) -> None:
         if answer.status_code == 200:
@@ -95,11 +90,7 @@ class Schedule:
         self._http = httpx2.AsyncClient(timeout=_LONG_S, limits=httpx2.Limits(max_connections=None), verify=False)
         self._signed_out = signed_out
         self._nodes = bases
-        self.all = [
-            Measured(f"{what} at {base}", allowed, every)
-            for base in bases
-            for what, every in (("reads", READS_S), ("sign-ins", SIGN_INS_S))
-        ]
+        self.all = [Measured(f"{what} at {base}", allowed) for base in bases for what in ("reads", "sign-ins")]
         self.got_in: list[str] = []
         self.tried = self._seen = 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -82,7 +83,8 @@ async def test_the_disk_of_uploads_is_full(tmp_path: Path) -> None:
 
 async def test_the_disk_of_postgresql_is_full(tmp_path: Path) -> None:
     """Of its tables and its log. The server ends, and a supervisor starts it until it stays."""
-    with disk.mounted(tmp_path / "disk", 256) as small:
+    with tempfile.TemporaryDirectory(prefix="manifest-auth-disk-") as place, disk.mounted(Path(place), 256) as small:
+        Path(place).chmod(0o755)  # PostgreSQL runs as another user
         server = Postgres(place=small.folder)
         url = server.fresh_database()
         await filled(url)
