@@ -61,7 +61,7 @@ class Off(NamedTuple):
 @dataclass
 class Rig:
     """``folder``: of the nodes; ``url``: of the store, past all that may stand between; ``starts``: how often each node
-    may have been started."""
+    may have been started; ``usual``: seconds without a good answer in a quiet moment before the last fault."""
 
     folder: Path
     url: str
@@ -69,7 +69,7 @@ class Rig:
     crowd: Crowd
     schedule: Schedule
     starts: int = 1
-    _usual: dict[str, float] = field(default_factory=dict)
+    usual: dict[str, float] = field(default_factory=dict)
 
     async def fault(
         self,
@@ -85,7 +85,7 @@ class Rig:
         await until_successes(self.crowd, 10)  # which it could lose
         quiet = time.monotonic()
         await asyncio.sleep(QUIET_S)
-        self._usual = {each.what: each.off(quiet) for each in self.schedule.all}
+        self.usual = {each.what: each.off(quiet) for each in self.schedule.all}
         began = time.monotonic()
         await asyncio.to_thread(inject)
         while not await asyncio.to_thread(over):
@@ -105,7 +105,7 @@ class Rig:
         for each in self.schedule.all:
             what, _, base = each.what.partition(" at ")
             if not bases or base in bases:
-                found.append(Off(what, each.off(since), self._usual.get(each.what, 0.0)))
+                found.append(Off(what, each.off(since), self.usual.get(each.what, 0.0)))
         worst = {what: max((each for each in found if each.what == what), key=lambda each: each.seconds)
                  for what in ("reads", "sign-ins")}  # fmt: skip
         told = ", ".join(
