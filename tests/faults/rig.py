@@ -33,7 +33,7 @@ HELD_S = 17.0
 
 _WAITING = """
 SELECT count(*) FROM pg_stat_activity
-WHERE state = 'idle in transaction' AND clock_timestamp() - state_change > interval '0.5 s'
+WHERE state = 'idle in transaction' AND clock_timestamp() - state_change > interval '0.2 s'
 """
 
 
