@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import multiprocessing
 import os
@@ -245,6 +246,8 @@ def _exit_with_parent() -> None:
 
 def create() -> Application:
     """The application of each web process, with settings from the environment."""
+    if not faulthandler.is_enabled():  # so that a crash within a library of C says where it came from
+        faulthandler.enable(2)
     _exit_with_parent()
     if not gc.get_freeze_count():  # one of several web processes; a single one did it before
         freeze_garbage()

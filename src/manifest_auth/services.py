@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from structlog.typing import FilteringBoundLogger
-
 from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminNetworks
 from manifest_auth.audit.refusals import Refusals
@@ -22,6 +20,7 @@ from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import FileStorage
 from manifest_auth.runtime.hashing import Hasher
+from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.mail import Mail
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.outgoing import Outgoing

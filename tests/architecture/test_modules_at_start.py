@@ -43,6 +43,7 @@ ON_DEMAND = {
     "pyotp": "second factors",
     "segno": "a QR code",
     "signxml": "SAML",
+    "rich": "nothing: structlog loads it where it is installed, unless asked for through manifest_auth.runtime.logs",
     "smtplib": "e-mails",
     "sqlalchemy.dialects.postgresql": "PostgreSQL",
     "tarfile": "a command",

@@ -130,3 +130,58 @@ def test_a_named_file_that_runs_nothing_fails_the_run(workers: tuple[str, ...]) 
     assert "passed" in said
     assert "tests/processes/test_two_nodes.py ran no test: ./dev test tests/processes/test_two_nodes.py" in said
     assert "tests that start programs, or on PostgreSQL; ./dev test runs them" in said
+
+
+@pytest.mark.parametrize(("failed", "named"), [(0, False), (1, True), (25, True), (26, False)])
+def test_what_failed_is_named_for_a_second_run_unless_it_is_much(tmp_path: Path, failed: int, named: bool) -> None:
+    file = tmp_path / "failed"
+    config: Any = SimpleNamespace(getoption=lambda _: file, args=[])
+    report = run_order._Report(config)
+    for number in range(30):
+        for is_failed in (False, number < failed, number < failed):  # a test may fail in its fixtures as well
+            told: Any = SimpleNamespace(failed=is_failed, duration=0.1, nodeid=f"test_a.py::test_{number}")
+            report.pytest_runtest_logreport(told)
+    session: Any = SimpleNamespace(exitstatus=pytest.ExitCode.TESTS_FAILED)
+    report.pytest_sessionfinish(session, pytest.ExitCode.TESTS_FAILED)
+    expected = [f"test_a.py::test_{number}" for number in range(failed)] if named else []
+    assert (file.read_text().split() if file.exists() else []) == expected
+
+
+_RUN = """
+set -euo pipefail
+say() { echo "$*"; }
+run_tests() {
+  echo "run $*"
+  case $* in
+    *@*) return "$SECOND" ;;
+    *) [ "$FIRST" = 0 ] || echo test_a.py::test_1 >"$WORK/failed"; return "$FIRST" ;;
+  esac
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "status", "says"),
+    [
+        (0, 0, 0, ""),
+        (1, 0, 0, "is to be mended"),
+        (1, 1, 1, "once more"),
+        (2, 0, 2, ""),  # interrupted, or a file that cannot be read
+    ],
+)
+def test_what_fails_beside_others_is_run_once_more_by_itself(
+    tmp_path: Path, first: int, second: int, status: int, says: str
+) -> None:
+    text = (ROOT / "dev").read_text()
+    function = text[text.index("all_tests() {") :].partition("\n}\n")[0] + "\n}\n"
+    done = subprocess.run(
+        ["bash", "-c", f"{_RUN}\n{function}\nall_tests --kind test -n 3"], capture_output=True, text=True, check=False,
+        env={**os.environ, "WORK": str(tmp_path), "FIRST": str(first), "SECOND": str(second)},
+    )  # fmt: skip
+    assert done.returncode == status, done.stdout + done.stderr
+    runs = [f"run --failed {tmp_path}/failed --kind test -n 3"]
+    if first == 1:
+        runs.append(f"run --kind test -n 3 --kind all -n 0 @{tmp_path}/failed")
+    assert [line for line in done.stdout.splitlines() if line.startswith("run")] == runs
+    assert says in done.stdout
+    assert (done.stderr.splitlines() == ["test_a.py::test_1"] * (2 if status == 0 else 1)) == (first == 1)

@@ -80,7 +80,7 @@ def test_one_asks_for_another_address(setup: Setup, browser: Chromium, ada: str)
     browser.type("#currentPassword", DEMO_PASSWORD)
     press(browser)
     browser.shows("Not a valid e-mail address")
-    assert browser.value("document.activeElement.getAttribute('role')") == "alert"
+    browser.until("document.activeElement.getAttribute('role') === 'alert'")
     browser.type("#newEmail", f"new-{ada}")
     browser.type("#currentPassword", DEMO_PASSWORD)
     press(browser)

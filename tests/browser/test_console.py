@@ -49,7 +49,7 @@ def test_a_page_in_each_state(setup: Setup, scripted: Chromium, state: str) -> N
 
 def test_a_refused_form_has_the_focus_on_what_is_wrong(setup: Setup, browser: Chromium) -> None:
     wrong_rule(setup, browser)
-    assert browser.value("document.activeElement.getAttribute('role')") == "alert"
+    browser.until("document.activeElement.getAttribute('role') === 'alert'")
     assert str(browser.value("document.title")).startswith("Error: ")
     assert browser.value("document.getElementsByName('password.minLength')[0].value") == "2"
 
@@ -78,7 +78,7 @@ def test_a_change_of_rules_is_shown_and_saved(setup: Setup, browser: Chromium) -
     fill(browser, contact=contact)
     press(browser, "main form.stack > div > .primary")
     browser.shows(f"Users who need help are shown: {contact}")
-    assert browser.value("document.activeElement.id") == "preview"
+    browser.until("document.activeElement.id === 'preview'")
     press(browser, ".preview .primary")
     browser.shows("The rules are saved.")
     assert browser.value("document.getElementsByName('contact')[0].value") == contact

@@ -44,7 +44,7 @@ def test_one_signs_in_with_the_address_first_and_out_again(setup: Setup, browser
     press(browser)
     browser.type("#password", "wrong")
     press(browser)
-    assert browser.value("document.activeElement.getAttribute('role')") == "alert"  # focused without a script
+    browser.until("document.activeElement.getAttribute('role') === 'alert'")  # focused without a script
     assert browser.value("document.querySelector('#email').value") == AUTHOR
     browser.type("#password", DEMO_PASSWORD)
     press(browser)
@@ -97,7 +97,8 @@ def test_one_changes_the_language_and_goes_on(setup: Setup, browser: Chromium) -
 
 def test_it_works_by_keyboard_alone(setup: Setup, browser: Chromium) -> None:
     open_(browser, f"{setup.server.base}/sign-in?client=acme")
-    browser.key("Tab", shift=True)  # back from the field that is focused at first
+    browser.until("document.activeElement.id === 'email'")  # it is focused at first
+    browser.key("Tab", shift=True)
     assert browser.value("document.activeElement.className") == "skip"
     assert browser.value("getComputedStyle(document.activeElement).outlineWidth") == "3px"
     for text, field in ((AUTHOR, "email"), (DEMO_PASSWORD, "password")):

@@ -86,8 +86,8 @@ def mailbox(browser: Chromium, email: str) -> None:
 
 
 def refused(browser: Chromium, sentence: str) -> None:
-    """What is wrong stands above the form, and beside the field."""
-    browser.until(f"document.querySelector('.summary')?.textContent.includes({json.dumps(sentence)})")
+    """What is wrong stands above the form, and beside the field; the browser has moved the focus there."""
+    browser.until(f"document.querySelector('.summary:focus')?.textContent.includes({json.dumps(sentence)})")
 
 
 def test_an_invited_person_chooses_a_password_and_is_in(setup: Setup, browser: Chromium) -> None:

@@ -24,8 +24,8 @@ from tests.support.pgbouncer import PgBouncer
 from tests.support.processes import free_port
 
 pytestmark = [pytest.mark.endurance, pytest.mark.rounds, pytest.mark.timeout(1800)]
-#: How many of each kind: one, and four before a release.
-FAILOVERS = max(1, KILLS // 12)
+#: How many of each kind: one, and five before a release. Four kinds make another member the primary.
+FAILOVERS = max(1, KILLS // 10)
 #: A primary whose Patroni died serves no one after this: 4 s, and what is remembered for 0.8 s.
 CUT_OFF_S = 4.8
 #: Longer than a primary that cannot renew its key would stay one without failsafe_mode.

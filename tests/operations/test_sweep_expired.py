@@ -104,7 +104,7 @@ async def test_a_node_whose_clock_is_wrong_deletes_nothing_that_others_use(
     ahead = _Ahead()
     with monkeypatch.context() as wrong:
         wrong.setattr(app.services, "clock", ahead)
-        wrong.setattr("manifest_auth.store.postgres.Clock", _Ahead)
+        wrong.setattr("manifest_auth.store.store.Clock", _Ahead)
         assert await sweep_expired(app.services)
     assert await left(app, mine) == [1, 1, 1]
 

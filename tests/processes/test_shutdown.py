@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import time
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests.processes.node_client import AUTH, AUTHOR, NODE, Node, bearer, second
 from tests.support.server import DEMO_PASSWORD, Server, descendants, start, stop
 
 pytestmark = pytest.mark.one_store
+
+STILL_S = 8
 
 #: A hash takes some 100 ms, so that signals meet hashes under way.
 SLOW = {**NODE, "MANIFEST_ARGON2_MEMORY": "19456", "MANIFEST_ARGON2_PASSES": "8", "MANIFEST_HASH_WORKERS": "2"}
@@ -52,6 +55,31 @@ async def test_what_is_under_way_is_answered_and_the_exit_status_is_0(server: Se
     log = server.output.read_text()
     assert "Traceback" not in log
     assert "internal_error" not in log
+
+
+@pytest.mark.endurance
+def test_a_process_that_stands_still_for_some_seconds_is_not_replaced(tmp_path: Path) -> None:
+    """As one that starts on a busy machine may: replaced, it would begin anew, and on such a machine again."""
+    server = start(tmp_path, f"sqlite:///{tmp_path / 'm.db'}", **{**NODE, "MANIFEST_WORKERS": "2"})
+    try:
+        web = {pid for pid, command in descendants(server.process.pid).items() if "spawn_main" in command}
+        assert len(web) == 2
+        os.kill(min(web), signal.SIGSTOP)
+        time.sleep(STILL_S)
+        os.kill(min(web), signal.SIGCONT)
+        time.sleep(1)  # in which it would be missed
+        assert web <= set(descendants(server.process.pid))
+    finally:
+        stop(server)
+
+
+def test_a_crash_says_where_it_came_from(tmp_path: Path) -> None:
+    server = start(tmp_path, f"sqlite:///{tmp_path / 'm.db'}", **NODE)
+    server.process.send_signal(signal.SIGSEGV)
+    server.process.wait(20)
+    said = server.output.read_text()
+    assert "Fatal Python error: Segmentation fault" in said
+    assert 'uvicorn/server.py", line' in said
 
 
 async def test_several_web_processes_stop_as_one(tmp_path: Path) -> None:

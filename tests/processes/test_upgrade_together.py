@@ -25,6 +25,7 @@ from tests.support.postgres import Databases
 from tests.support.processes import free_port
 from tests.support.secret_keys import the_keys
 from tests.support.server import DEMO_PASSWORD, command, environment, launch, start, stop, wait_for
+from tests.support.stores import schema_number
 
 KINDS = ["sqlite", "postgresql"]
 COUNTS = [2, pytest.param(5, marks=pytest.mark.endurance)]
@@ -113,12 +114,12 @@ async def test_killed_half_way_the_old_schema_is_whole(fresh: str, tmp_path: Pat
     waiting = command(tmp_path, fresh, "db", "upgrade")  # stands in the queue behind the one that is killed
     with pytest.raises(subprocess.TimeoutExpired):
         waiting.wait(2)
-    assert await migrate.current_version(fresh) is None
+    assert await schema_number(fresh) is None
     process.kill()
     process.wait()
     status, out, errors = waiting.ended()
     assert (status, out) == (0, "The schema was upgraded.\n"), errors
-    assert await migrate.current_version(fresh) == migrate.HEAD
+    assert await schema_number(fresh) == migrate.HEAD
     assert await migrate.upgrade(fresh, the_keys) is False
 
 
@@ -169,7 +170,7 @@ async def _refusal(url: str, folder: Path, schema: str, arguments: tuple[str, ..
     lines = [line for line in (out + errors).splitlines() if line.strip()]
     assert len(lines) == 1, lines
     assert "Traceback" not in lines[0]
-    assert await migrate.current_version(url) == schema
+    assert await schema_number(url) == schema
     return lines[0]
 
 

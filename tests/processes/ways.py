@@ -10,15 +10,18 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.support.haproxy_postgres import InFrontOfOne
 from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import database_of
 
 
 class Way(NamedTuple):
-    """The address of the store for each node, and their settings."""
+    """The address of the store for each node, and their settings. ``is_shared``: a server's process serves the beat and
+    other statements in turn."""
 
     addresses: tuple[str, str]
     settings: dict[str, Any]
+    is_shared: bool = False
 
 
 def same(address: str, **settings: str) -> Way:
@@ -40,8 +43,15 @@ def _without_wake_ups(address: str) -> Iterator[Way]:
 def _pooled(address: str, *, is_direct_too: bool = False) -> Iterator[Way]:
     pooler = PgBouncer(address)
     direct = {"MANIFEST_DATABASE_DIRECT_URL": address} if is_direct_too else {}
-    yield same(pooler.address(database_of(address)), **direct)
+    yield same(pooler.address(database_of(address)), **direct)._replace(is_shared=not is_direct_too)
     pooler.stop()
+
+
+@contextlib.contextmanager
+def _through_haproxy(address: str) -> Iterator[Way]:
+    proxy = InFrontOfOne(address)
+    yield same(proxy.address(database_of(address)))
+    proxy.stop()
 
 
 #: By name; each gets the server's own address of the database.
@@ -50,6 +60,7 @@ WAYS: dict[str, Callable[[str], AbstractContextManager[Way]]] = {
     "without-wake-ups": _without_wake_ups,
     "pgbouncer": _pooled,
     "pgbouncer-and-direct": partial(_pooled, is_direct_too=True),
+    "haproxy": _through_haproxy,
 }
 #: As parameters of a fixture: `./dev test` takes the direct one.
 PARAMETERS = [pytest.param(name, marks=() if name == "direct" else pytest.mark.endurance) for name in WAYS]

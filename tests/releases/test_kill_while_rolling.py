@@ -24,6 +24,8 @@ from tests.support.postgres import Databases
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(900)]
 PHASES = ("start", "serve", "drain")
+#: With a kill in each phase: four, and twenty before a release.
+ROUNDS = max(1, KILLS * 2 // 5)
 
 
 async def test_nodes_of_both_releases_are_killed_in_each_phase(tmp_path: Path, postgres: Databases) -> None:
@@ -39,7 +41,7 @@ async def test_nodes_of_both_releases_are_killed_in_each_phase(tmp_path: Path, p
         template = await actors.published_template(it.crowd)
         it.crowd.bases = [node.base for node in it.nodes]
         it.crowd.begin(*actors.everybody(it.crowd, template))
-        for number in range(KILLS):
+        for number in range(ROUNDS * len(PHASES)):
             it.crowd.ledger.round = number
             phase = PHASES[number % len(PHASES)]
             node = it.nodes[0] = it.node((NEXT, OLD)[number % 2], it.ports[0])

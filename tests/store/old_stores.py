@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool
 from manifest_auth.store import migrate
 from manifest_auth.store.tables import metadata
 from tests.support.secret_keys import the_keys
+from tests.support.stores import schema_number
 
 _MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 #: The stores that there are, by name: the schema, and what the store was used for. One of each schema has no more than
@@ -53,7 +54,7 @@ class OldStore:
     async def make(self, url: str) -> None:
         """The tables of that schema, from nothing, and the rows."""
         await within(url, self._make)
-        assert await migrate.current_version(url) == self.schema
+        assert await schema_number(url) == self.schema
 
     async def upgraded(self, url: str) -> Rows:
         """Makes the store in an empty database and upgrades it; the rows of its tables afterwards."""

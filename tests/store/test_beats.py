@@ -174,7 +174,7 @@ async def test_a_process_is_in_the_table_while_it_runs(url: str, raw: Any) -> No
 async def test_old_rows_are_swept_by_the_clock_of_the_store(
     url: str, raw: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = await raw.fetchval(f"SELECT {postgres_beat._NOW}")
+    now = await raw.fetchval(f"SELECT {postgres_beat.NOW}")
     async with serving(url) as one:
         for minutes in (0, 19, 21):
             await raw.execute(postgres_beat.ANNOUNCE, [0], ["session"], [str(minutes)])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from manifest_auth.store import RESET, Announcement
-from manifest_auth.store.belief import BELIEF_S, Beat, Belief
+from manifest_auth.store.belief import BELIEF_S, Belief
 
 KEYS = "abc"
 A_MOMENT = 0.02
@@ -32,7 +32,7 @@ class Installation:
         self.has_node = False
         self.belief = Belief(lambda: self.now)
         self.sent: tuple[float, int] | None = None  # a beat under way, and what it asks for
-        self.answer: Beat | None = None
+        self.answer: tuple[int, bool, dict[int, Announcement]] | None = None
         self.memory: dict[str, int] = {}  # how many changes of the key had been committed when it was read
         self.generation = 0
         self.reading: tuple[str, int, int, bool] | None = None
@@ -89,10 +89,10 @@ class Installation:
         elif self.answer is None:
             oldest = min(self.running, default=self.next_xid)
             shown = {n: Announcement("session", key) for n, (xid, key) in self.rows.items() if xid >= self.sent[1]}
-            self.answer = Beat(oldest, self.has_node, shown)
+            self.answer = (oldest, self.has_node, shown)
             self.has_node = True  # inserted by the statement after it
         else:
-            for announcement in self.belief.take(self.answer, self.sent[0])[1]:
+            for announcement in self.belief.take(*self.answer, self.sent[0])[1]:
                 self.generation += 1
                 if announcement == RESET:
                     self.memory.clear()
@@ -127,16 +127,16 @@ def test_nothing_is_remembered_for_longer_in_any_order(random: Random) -> None:
 
 def test_lower_numbers_of_transactions_are_another_servers() -> None:
     belief = Belief(lambda: 0.5)
-    assert belief.take(Beat(70, True, {}), 0.4) == ("start", [RESET])
-    assert belief.take(Beat(70, True, {}), 0.4) == (None, [])
-    assert belief.take(Beat(69, True, {}), 0.4) == ("server", [RESET])
+    assert belief.take(70, True, {}, 0.4) == ("start", [RESET])
+    assert belief.take(70, True, {}, 0.4) == (None, [])
+    assert belief.take(69, True, {}, 0.4) == ("server", [RESET])
 
 
 def test_nothing_holds_before_the_first_beat_or_after_one_that_failed() -> None:
     belief = Belief(lambda: 0.5)
     assert not belief.holds()
-    belief.take(Beat(70, True, {}), 0.4)
+    belief.take(70, True, {}, 0.4)
     assert belief.holds()
     belief.end()
     assert not belief.holds()
-    assert belief.take(Beat(70, True, {}), 0.4) == ("gap", [RESET])
+    assert belief.take(70, True, {}, 0.4) == ("gap", [RESET])

@@ -14,6 +14,7 @@ from manifest_auth.store.tables import sessions, users
 from tests.store import old_stores
 from tests.support.postgres import Databases
 from tests.support.secret_keys import the_keys
+from tests.support.stores import schema_number
 
 HELD_S = 6
 READ = "SELECT count(*) FROM users"
@@ -39,7 +40,7 @@ async def test_a_reader_that_holds_a_table_makes_no_one_wait_long(postgres: Data
             longest = max(longest, time.monotonic() - asked)
             await asyncio.sleep(0.01)
         assert not upgrade.done()
-        assert await migrate.current_version(url) == "0008"
+        assert await schema_number(url) == "0008"
         await holder.execute("ROLLBACK")
         assert await upgrade is True
         assert 1 < longest < 2.5  # it did stand behind the upgrade
@@ -85,6 +86,6 @@ async def test_at_the_end_it_says_who_holds_the_lock(postgres: Databases, monkey
         with pytest.raises(StoreUnavailable) as told:
             await migrate.upgrade(url, the_keys)
         assert f"a lock on a table that report (process {holder.get_server_pid()}, user " in str(told.value)
-        assert await migrate.current_version(url) == "0008"
+        assert await schema_number(url) == "0008"
     finally:
         await holder.close()

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import Connection, text
 
 from manifest_auth.store import migrate, upgrade_steps
-from manifest_auth.store.upgrade_steps import Steps
+from manifest_auth.store.upgrade_steps import told_again
 from tests.store import old_stores
 from tests.support.secret_keys import the_keys
+from tests.support.stores import schema_number
 
 OLD = old_stores.read("0009")
 
@@ -25,7 +26,7 @@ def test_the_newest_step_is_told_again_and_again(monkeypatch: pytest.MonkeyPatch
         if len(told) > 5:
             often.set()
 
-    with Steps("0010", progress) as step:
+    with told_again("0010", progress) as step:
         step("users", 1, 9)
         assert often.wait(30)
     assert set(told) == {("upgrading the schema to 0010: users", 1, 9)}
@@ -41,7 +42,7 @@ async def test_a_row_that_names_another_clients_row_stops_the_upgrade(empty_url:
     await old_stores.within(empty_url, cross)
     with pytest.raises(migrate.SchemaRefused, match=r"a row names what its client does not have: .*(invitations|user)"):
         await migrate.upgrade(empty_url, the_keys)
-    assert await migrate.current_version(empty_url) == "0009"
+    assert await schema_number(empty_url) == "0009"
     await old_stores.within(empty_url, cross)
 
 
@@ -57,7 +58,7 @@ async def test_a_value_of_another_type_stops_the_upgrade(empty_url: str) -> None
     await old_stores.within(empty_url, lambda connection: write(connection, "x'ff00'"))
     with pytest.raises(migrate.SchemaRefused, match=r"a row of audit_events: cannot store BLOB value in TEXT column"):
         await migrate.upgrade(empty_url, the_keys)
-    assert await migrate.current_version(empty_url) == "0009"
+    assert await schema_number(empty_url) == "0009"
     await old_stores.within(empty_url, lambda connection: write(connection, "'{}'"))
 
 

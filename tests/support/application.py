@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import httpx2
 
@@ -26,6 +28,9 @@ from manifest_auth.tenants import TenantSettings
 from tests.support import described, run_folder
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import fresh_store
+
+# With each request httpx2 asks whether it runs under trio, and searches all folders for a library that is not there.
+sys.modules.setdefault("sniffio", cast(ModuleType, None))
 
 MINUTE_MS = 60_000
 PASSWORD = "kestrel-harbor-21-violet"

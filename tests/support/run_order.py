@@ -21,6 +21,8 @@ from tests.support.scheduling import Scheduling
 
 _DURATIONS = Path(__file__).parents[1] / "durations.json"  # seconds by file
 _SLOWEST = 15
+#: More tests than these fail for a reason that a second run would only repeat.
+_FEW = 25
 _ROOT = Path(__file__).parents[2]
 
 
@@ -32,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--pgbouncer", action="store_true", help="PostgreSQL is reached through PgBouncer")
     group.addoption("--record", action="store_true", help="writes tests/durations.json")
     group.addoption("--shuffle", metavar="SEED", help="the files in another order")
+    group.addoption("--failed", metavar="FILE", type=Path, help="writes there the tests that failed, if they are few")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -153,6 +156,7 @@ class _Report:
         self._first: float | None = None
         self._files: Counter[str] = Counter()
         self._workers: Counter[str] = Counter()
+        self._failed: dict[str, None] = {}  # in the order in which they failed
         self.left_out: dict[str, int] = {}  # by file, how many tests
 
     @pytest.hookimpl(optionalhook=True)
@@ -164,6 +168,8 @@ class _Report:
         """A run fails in which a named file ran nothing: its author would take that for green."""
         if exitstatus == pytest.ExitCode.OK and self._empty():
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+        if (file := self._config.getoption("--failed")) and 0 < len(self._failed) <= _FEW:
+            file.write_text("".join(f"{test}\n" for test in self._failed))
 
     def _empty(self) -> list[str]:
         """Files that were named, and of which no test ran since all were left out."""
@@ -174,6 +180,8 @@ class _Report:
         if self._first is None:
             self._first = time.monotonic() - report.duration
         self._last = time.monotonic()
+        if report.failed:
+            self._failed[report.nodeid] = None
         self._files[report.nodeid.partition("::")[0]] += report.duration  # type: ignore[assignment]
         self._workers[getattr(report, "worker_id", "master")] += report.duration  # type: ignore[assignment]
 

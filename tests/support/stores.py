@@ -59,3 +59,9 @@ async def until(happened: Callable[[], bool]) -> None:
 def on_postgres(store: Store) -> bool:
     """Whether this is PostgreSQL: several writers at a time, and announcements as rows."""
     return isinstance(store, PostgresStore)
+
+
+async def schema_number(url: str) -> str | None:
+    """The schema of a store; None where it is empty."""
+    found = await migrate.find_schema(url)
+    return found and found.number

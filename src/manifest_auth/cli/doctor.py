@@ -17,7 +17,7 @@ from manifest_auth.runtime import settings
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import RequestContext, Services
-from manifest_auth.store.migrate import HEAD, current_version
+from manifest_auth.store.migrate import HEAD, find_schema
 
 _SIGNS = {"ok": "  ok ", "note": " note", "bad": " BAD "}
 
@@ -42,7 +42,7 @@ async def _doctor(given: argparse.Namespace) -> int:
     with Progress() as progress:
         async for finding in examine(loaded, progress):
             show(finding)
-    if given.providers and not bad and (await current_version(loaded.database) or "") >= HEAD:
+    if given.providers and not bad and (found := await find_schema(loaded.database)) and found.number >= HEAD:
         async for finding in _providers(loaded):
             show(finding)
     return 1 if bad else 0

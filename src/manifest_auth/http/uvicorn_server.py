@@ -215,6 +215,8 @@ def _run(settings: Settings) -> None:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # head.py trusts listed proxies only
+        # One of several processes that is silent for longer is replaced: on a busy machine a start takes some seconds.
+        timeout_worker_healthcheck=20,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=settings.shutdown_grace,
         backlog=2048,

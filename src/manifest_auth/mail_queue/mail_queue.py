@@ -7,12 +7,12 @@ import contextlib
 from typing import NamedTuple
 
 import orjson
-from structlog.typing import FilteringBoundLogger
 
 from manifest_auth.context import Request
 from manifest_auth.mail_queue import rows
 from manifest_auth.mail_queue.rows import LEASE_MS, LIFE_MS, Row
 from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.mail import BACKGROUND_BUDGET_S, Email, Mail
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.store import Store, StoreUnavailable, TenantUnit

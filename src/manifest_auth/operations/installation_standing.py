@@ -56,7 +56,7 @@ async def _quick_findings(services: Services) -> tuple[Finding, ...]:
     settings, store, now = services.settings, services.store, services.clock.now_ms()
     found = [
         clock.plausible(now),
-        *await clock.compared(settings, store, now),
+        *await clock.compared(store, now),
         *await asyncio.to_thread(storage.storage_findings, settings),
         *await claims.claim_findings(settings, store),
     ]

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, select
 from manifest_auth import __version__
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import global_, open_store
-from manifest_auth.store.migrate import HEAD, Schema, SchemaRefused, find_schema, head, server_clock
+from manifest_auth.store.migrate import HEAD, Schema, SchemaRefused, find_schema, head
 from manifest_auth.store.tables import nodes
 
 #: ``current``: nothing to do. ``rolling``: processes may be replaced by this release one by one. ``stop``: all older
@@ -57,35 +57,29 @@ async def read(settings: Settings) -> UpgradeState | None:
     except SchemaRefused as error:
         return UpgradeState(schema, (), "refused", str(error))
     processes = await _living(settings, schema)
-    word = _word(schema, processes)
-    return UpgradeState(schema, processes, word, _told(schema, processes, word))
+    return UpgradeState(schema, processes, *_judged(schema.number, processes))
 
 
-def _word(schema: Schema, processes: tuple[Processes, ...]) -> Word:
-    used = {schema.number, *(some.schema for some in processes)}
-    if schema.number < HEAD and head().readable_by > min(used):
-        return "stop"
-    same = used == {HEAD} and all(some.version == __version__ for some in processes)
-    return "current" if same else "rolling"
-
-
-def _told(schema: Schema, processes: tuple[Processes, ...], word: Word) -> str:
-    if word == "current":
-        return f"schema: {schema.number}, current"
-    told = f"schema: {schema.number}, this release {'brings' if schema.number < HEAD else 'knows'} {HEAD}: {word}"
-    if word == "stop":
-        return f"{told}; older programs cannot use that: end them on all nodes, then start this release"
-    return "; ".join([told, *(f"{some.running} of {some.version} (schema {some.schema}) run" for some in processes)])
+def _judged(schema: str, processes: tuple[Processes, ...]) -> tuple[Word, str]:
+    """The word, and what it means here."""
+    used = {schema, *(some.schema for some in processes)}
+    if used == {HEAD} and all(some.version == __version__ for some in processes):
+        return "current", f"schema: {schema}, current"
+    told = f"schema: {schema}, this release {'brings' if schema < HEAD else 'knows'} {HEAD}"
+    if schema < HEAD and head().readable_by > min(used):
+        return "stop", f"{told}: stop; older programs cannot use that: end them on all nodes, then start this release"
+    running = (f"; {some.running} of {some.version} (schema {some.schema}) run" for some in processes)
+    return "rolling", f"{told}: rolling{''.join(running)}"
 
 
 async def _living(settings: Settings, schema: Schema) -> tuple[Processes, ...]:
     """The web processes whose beat is in time; on SQLite none is counted."""
-    now = await server_clock(settings.database)
-    if now is None or schema.number < _FIRST:
+    if not settings.on_postgres or schema.number < _FIRST:
         return ()
     store = open_store(settings.database, 2)
     await store.open()
     try:
-        return await store.read(lambda unit: tuple(unit.all(_LIVING, since=now - SILENT_MS)))
+        since = (await store.server_clock() or 0) - SILENT_MS
+        return await store.read(lambda unit: tuple(unit.all(_LIVING, since=since)))
     finally:
         await store.close()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
 
 from manifest_auth.runtime.metrics import Reset
 from manifest_auth.store.unit import RESET, Announcement
@@ -21,15 +20,6 @@ BELIEF_S = 0.8
 MOST = 5000
 #: Above all transactions.
 _NONE = 2**63 - 1
-
-
-class Beat(NamedTuple):
-    """What one beat found. ``oldest``: the oldest transaction that runs; ``announced``: by id, of which there may be
-    one more than :data:`MOST`."""
-
-    oldest: int
-    has_row: bool
-    announced: Mapping[int, Announcement]
 
 
 #: Seconds, which go on while the machine sleeps (``CLOCK_BOOTTIME``, Linux).
@@ -54,22 +44,21 @@ class Belief:
         """A beat failed."""
         self._until = 0.0
 
-    def take(self, beat: Beat, sent_at: float) -> tuple[Reset | None, list[Announcement]]:
-        """What must be dropped now, before anything else runs, and why that is everything. ``sent_at``: by the same
-        clock."""
-        why = self._why_all(beat)
-        known, self._shown = self._shown, beat.announced
-        self.since, self._until = beat.oldest, sent_at + BELIEF_S
-        news = [announcement for number, announcement in beat.announced.items() if number not in known]
-        return (why, news) if why is None else (why, [RESET])
-
-    def _why_all(self, beat: Beat) -> Reset | None:
-        if self.since == _NONE:
-            return "start"
-        if beat.oldest < self.since:
-            return "server"
-        if not beat.has_row:
-            return "row"
-        if len(beat.announced) > MOST:
-            return "many"
-        return None if self.holds() else "gap"
+    def take(
+        self, oldest: int, has_row: bool, announced: Mapping[int, Announcement], sent_at: float
+    ) -> tuple[Reset | None, list[Announcement]]:
+        """What must be dropped now, before anything else runs, and why that is everything. ``oldest``: the oldest
+        transaction that runs; ``announced``: by id, of which there may be one more than :data:`MOST`; ``sent_at``: when
+        the beat was sent, by the same clock."""
+        reasons: dict[Reset, bool] = {
+            "start": self.since == _NONE,
+            "server": oldest < self.since,
+            "row": not has_row,
+            "many": len(announced) > MOST,
+            "gap": not self.holds(),
+        }
+        known, self._shown = self._shown, announced
+        self.since, self._until = oldest, sent_at + BELIEF_S
+        if why := next((why for why, holds in reasons.items() if holds), None):
+            return why, [RESET]
+        return None, [announcement for number, announcement in announced.items() if number not in known]

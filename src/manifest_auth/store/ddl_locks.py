@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from manifest_auth.store.store import StoreUnavailable
 
@@ -23,16 +22,14 @@ FROM pg_locks l, unnest(pg_blocking_pids(l.pid)) blocking(pid) JOIN pg_stat_acti
 WHERE l.locktype = 'advisory' AND l.objid = $1 AND l.granted LIMIT 1"""
 
 
-async def with_short_locks(
-    once: Callable[[], Awaitable[bool]], connect: Callable[[], Awaitable[Any]], key: int
-) -> bool:
-    """What ``once`` answers: one transaction with :data:`LOCK_TIMEOUT` under the advisory lock ``key``. ``connect``
-    gives one more connection. Raises StoreUnavailable with who holds the lock, when that never ends."""
+async def with_short_locks(once: Callable[[], Awaitable[bool]], url: str, key: int) -> bool:
+    """What ``once`` answers: one transaction with :data:`LOCK_TIMEOUT` under the advisory lock ``key``. Raises
+    StoreUnavailable with who holds the lock, when that never ends."""
     from sqlalchemy.exc import DBAPIError
 
     for tries_left in reversed(range(TRIES)):
         holder: list[str] = []
-        watch = None if tries_left else asyncio.create_task(_watch(connect, key, holder))
+        watch = None if tries_left else asyncio.create_task(_watch(url, key, holder))
         try:
             return await once()
         except DBAPIError as error:
@@ -50,14 +47,13 @@ async def with_short_locks(
     raise AssertionError("unreachable")
 
 
-async def _watch(connect: Callable[[], Awaitable[Any]], key: int, holder: list[str]) -> None:
+async def _watch(url: str, key: int, holder: list[str]) -> None:
     """Puts the connection that the upgrade waits for into ``holder``."""
-    raw = await connect()
-    try:
+    from manifest_auth.store.postgres_connect import connected
+
+    async with connected(url) as raw:
         while not holder:
             if row := await raw.fetchrow(_BLOCKER, key):
                 program, address = row["application_name"] or "a program", row["client_addr"] or "this machine"
                 holder.append(f"{program} (process {row['pid']}, user {row['usename']}, from {address})")
             await asyncio.sleep(0.2)
-    finally:
-        await raw.close()

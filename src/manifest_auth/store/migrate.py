@@ -23,7 +23,7 @@ from manifest_auth.runtime.sealing import SecretKeys
 from manifest_auth.store.ddl_locks import LOCK_TIMEOUT, with_short_locks
 from manifest_auth.store.store import StoreUnavailable
 from manifest_auth.store.tables import schema_state
-from manifest_auth.store.upgrade_steps import Progress, Steps
+from manifest_auth.store.upgrade_steps import Progress, told_again
 
 if TYPE_CHECKING:
     import sqlite3
@@ -73,47 +73,17 @@ def head() -> Schema:
     return Schema(HEAD, revision.READABLE_BY)
 
 
-_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-
-
-async def server_clock(url: str) -> int | None:
-    """The time of the PostgreSQL server, in milliseconds since 1970; None on SQLite. Raises StoreUnavailable."""
-    if url.startswith("sqlite:"):
-        return None
-    from manifest_auth.store.postgres_connect import connect
-
-    raw = await connect(url)
-    try:
-        return int(await raw.fetchval(_NOW))
-    finally:
-        await raw.close()
-
-
-async def current_version(url: str) -> str | None:
-    """The revision of the store, or None when it is empty. Raises :class:`StoreUnavailable`."""
-    found = await find_schema(url)
-    return found and found.number
-
-
 async def find_schema(url: str) -> Schema | None:
     """The schema of the store, or None when it is empty. Raises :class:`StoreUnavailable`."""
     if not url.startswith("sqlite:"):
         return await _schema_on_postgres(url)
-    import sqlite3
+    from manifest_auth.store.sqlite_copy import opened
 
     path = Path(url.removeprefix("sqlite:///"))
     if not path.exists():
         return None
-    try:
-        store = sqlite3.connect(path)
-    except sqlite3.Error as error:
-        raise StoreUnavailable(f"{path}: {error}") from error
-    try:
+    with opened(path.absolute().as_uri()) as store:
         return schema_of(store)
-    except sqlite3.DatabaseError as error:
-        raise StoreUnavailable(f"{path}: {error}") from error
-    finally:
-        store.close()
 
 
 def schema_of(store: sqlite3.Connection) -> Schema | None:
@@ -129,16 +99,13 @@ def schema_of(store: sqlite3.Connection) -> Schema | None:
 async def _schema_on_postgres(url: str) -> Schema | None:
     import asyncpg
 
-    from manifest_auth.store.postgres_connect import connect
+    from manifest_auth.store.postgres_connect import connected
 
-    raw = await connect(url)
-    try:
+    async with connected(url) as raw:
         for query in (_SCHEMA, _VERSION):
             with contextlib.suppress(asyncpg.UndefinedTableError):
                 return next(map(_schema, await raw.fetch(query)), None)
-        return None
-    finally:
-        await raw.close()
+    return None
 
 
 def _schema(row: Any) -> Schema:
@@ -162,7 +129,7 @@ async def upgrade(
         raise SchemaOlder(f"the store must be upgraded to {HEAD} first ({of}): run manifest-auth db upgrade")
     changed = False
     if not is_current:
-        with Steps(HEAD, progress) as step:
+        with told_again(HEAD, progress) as step:
             if url.startswith("sqlite:"):
                 changed = _upgrade_sqlite(url, keys, step)
             else:
@@ -174,7 +141,7 @@ async def upgrade(
     return changed
 
 
-async def _upgrade_postgres(url: str, keys: Callable[[], SecretKeys], step: Steps) -> bool:
+async def _upgrade_postgres(url: str, keys: Callable[[], SecretKeys], step: Progress) -> bool:
     from sqlalchemy.ext.asyncio import create_async_engine
 
     from manifest_auth.store.postgres_connect import LIMITS, LOCK, connect
@@ -191,12 +158,12 @@ async def _upgrade_postgres(url: str, keys: Callable[[], SecretKeys], step: Step
             return await connection.run_sync(_run, keys, step)
 
     try:
-        return await with_short_locks(once, lambda: connect(url), LOCK)
+        return await with_short_locks(once, url, LOCK)
     finally:
         await engine.dispose()
 
 
-def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys], step: Steps) -> bool:
+def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys], step: Progress) -> bool:
     import sqlite3
 
     from manifest_auth.store.sqlite import connect
@@ -228,7 +195,7 @@ def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys], step: Steps) -> bo
         engine.dispose()
 
 
-def _run(connection: Connection, keys: Callable[[], SecretKeys], step: Steps) -> bool:
+def _run(connection: Connection, keys: Callable[[], SecretKeys], step: Progress) -> bool:
     from alembic import command
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext

@@ -10,16 +10,15 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from functools import lru_cache
 from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
-from structlog.typing import FilteringBoundLogger
 
 from manifest_auth.errors import Conflict
-from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.metrics import BeatMetrics, Failure, Metrics
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.belief import Belief
@@ -39,8 +38,6 @@ ATTEMPTS = 4
 LEAST_CONNECTIONS = 4
 #: Nothing was written: the server aborted this transaction so that another could continue, or a table was changed.
 _AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
-#: Clocks that are nearer than this are the same: an answer takes some milliseconds.
-AGREE_MS = 1000
 #: So many announcements of one tenant are one announcement of the tenant.
 MOST_ANNOUNCED = 1000
 _PLACE = re.compile(r"\$(\d+)")
@@ -115,6 +112,20 @@ class PostgresConnection(Connection):
             await self._raw.execute(ANNOUNCE, *map(list, zip(*listed, strict=True)))
 
 
+def _repeated(attempt: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Tries again what was aborted without having written anything."""
+
+    async def attempts(*given: P.args, **named: P.kwargs) -> T:
+        for _ in range(ATTEMPTS):
+            try:
+                return await attempt(*given, **named)
+            except _AGAIN as error:
+                lost = error
+        raise StoreUnavailable(f"{type(lost).__name__}, {ATTEMPTS} times", "busy") from lost
+
+    return attempts
+
+
 class PostgresStore(Store):
     """Connections for units of work, and one more for the beat of a serving process."""
 
@@ -129,11 +140,10 @@ class PostgresStore(Store):
 
     async def join(self, direct_url: str, log: FilteringBoundLogger, *, wakes: bool = True) -> None:
         self._connections.is_knocked_at = True
-        gone, metrics = (*BROKEN, StoreUnavailable, asyncpg.PostgresError), BeatMetrics(self._metrics.registry)
+        metrics, state = BeatMetrics(self._metrics.registry), lambda: self.state
         self._beats = Beats(
-            self._belief, lambda: connect(direct_url, "manifest-auth-beat"), gone, self._connections, self._deliver,
-            lambda: self.state, metrics, log, wakes=wakes,
-        )  # fmt: skip
+            self._belief, direct_url, self._connections, self._deliver, state, metrics, log, wakes=wakes
+        )
 
     async def close(self) -> None:
         if self._beats is not None:
@@ -167,21 +177,8 @@ class PostgresStore(Store):
             why: Failure = "busy" if isinstance(error, _BUSY) else "unavailable"
             raise StoreUnavailable(f"{type(error).__name__}: {error}", why) from error
 
+    @_repeated
     async def _write(self, work: Work[T]) -> T:
-        return await _repeated(self._attempt, work)
-
-    _write_quickly = _write
-
-    async def _read(self, work: Work[T]) -> T:
-        return await _repeated(self._attempt_to_read, work)
-
-    async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
-        return await _repeated(self._attempt_to_change, statement, {**values, TENANT: tenant_id})
-
-    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
-        return await _repeated(self._attempt_to_look_up, statement, values)
-
-    async def _attempt(self, work: Work[T]) -> T:
         async with self._acquire(to_write=True) as raw:
             transaction = raw.transaction()
             connection = PostgresConnection(raw, self.macs, transaction)
@@ -196,6 +193,8 @@ class PostgresStore(Store):
             await self._commit(raw, connection, transaction)
         return result
 
+    _write_quickly = _write
+
     async def _commit(self, raw: Any, connection: PostgresConnection, transaction: Any) -> None:
         """Commits with what was announced, and delivers that, also where no answer comes: it may have happened."""
         try:
@@ -209,7 +208,8 @@ class PostgresStore(Store):
                 if self._beats is not None:
                     self._beats.tell()
 
-    async def _attempt_to_read(self, work: Work[T]) -> T:
+    @_repeated
+    async def _read(self, work: Work[T]) -> T:
         async with self._acquire() as raw:
             transaction = raw.transaction(isolation="repeatable_read", readonly=True)
             await transaction.start()
@@ -222,12 +222,15 @@ class PostgresStore(Store):
             await transaction.commit()
         return result
 
-    async def _attempt_to_change(self, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
+    @_repeated
+    async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
         compiled = statement.postgres
         async with self._acquire(to_write=True) as raw:  # no BEGIN: a single statement is its own transaction
-            return _changed(await _durable(raw, raw.execute(compiled.sql, *compiled.values(values))))
+            given = compiled.values({**values, TENANT: tenant_id})
+            return _changed(await _durable(raw, raw.execute(compiled.sql, *given)))
 
-    async def _attempt_to_look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
+    @_repeated
+    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
         compiled = statement.postgres
         async with self._acquire() as raw:
             row = await raw.fetchrow(compiled.sql, *compiled.values(values))
@@ -243,12 +246,9 @@ class PostgresStore(Store):
     def version(self) -> object | None:
         return True if self._belief.holds() else None
 
-    async def now_ms(self, clock: Clock) -> int:
-        own = clock.now_ms()
+    async def server_clock(self) -> int:
         async with self._acquire() as raw:
-            server: int = await raw.fetchval(NOW)
-        behind = server - Clock().now_ms()  # not the server's own time: tests have clocks that stand still
-        return own + behind if abs(behind) > AGREE_MS else own
+            return int(await raw.fetchval(f"SELECT {NOW}"))
 
     async def sweep_announcements(self) -> int:
         async with self._acquire(to_write=True) as raw:
@@ -282,15 +282,6 @@ def _together(texts: tuple[str, ...]) -> str:
 def _changed(status: str) -> int:
     """The number of rows in a command's answer, like ``UPDATE 1``."""
     return int(status.rpartition(" ")[2])
-
-
-async def _repeated(attempt: Callable[P, Awaitable[T]], *given: P.args, **named: P.kwargs) -> T:
-    for _ in range(ATTEMPTS):
-        try:
-            return await attempt(*given, **named)
-        except _AGAIN as error:
-            lost = error
-    raise StoreUnavailable(f"{type(lost).__name__}, {ATTEMPTS} times", "busy") from lost
 
 
 async def _durable(raw: Any, sent: Awaitable[R]) -> R:

@@ -11,17 +11,16 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-
-from structlog.typing import FilteringBoundLogger
 
 from manifest_auth import __version__
 from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.metrics import BeatMetrics
-from manifest_auth.store.belief import BELIEF_S, MOST, Beat, Belief, boot_time
+from manifest_auth.store.belief import BELIEF_S, MOST, Belief, boot_time
 from manifest_auth.store.migrate import HEAD
-from manifest_auth.store.postgres_connect import means_gone
+from manifest_auth.store.postgres_connect import FAILURES, connected, means_gone
 from manifest_auth.store.postgres_connections import Connections
 from manifest_auth.store.unit import Announcement
 
@@ -31,19 +30,17 @@ WAKE_APART_S, TELL_APART_S = 0.02, 0.005
 PATIENCE_S = 1.5
 SKEW_MS = 30_000  # more cannot be network delay or a busy machine
 CHANNEL = "manifest_auth"
-_NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-#: The server's clock, milliseconds since 1970 UTC.
-NOW = f"SELECT {_NOW}"
+NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 # A commit that waits for the disk, and for no standby: a standby that stands still stops writes, and not what is read.
 _LOCAL = "set_config('synchronous_commit', 'local', true)"
 _BEAT = f"""
-WITH beat AS (UPDATE nodes SET seen_at = {_NOW}, state = $2, skew_ms = $3 WHERE id = $4 RETURNING {_LOCAL})
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, (SELECT count(*) FROM beat), {_NOW}, a.id, a.kind, a.key
+WITH beat AS (UPDATE nodes SET seen_at = {NOW}, state = $2, skew_ms = $3 WHERE id = $4 RETURNING {_LOCAL})
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, (SELECT count(*) FROM beat), {NOW}, a.id, a.kind, a.key
 FROM (SELECT 1) one LEFT JOIN announcements a ON a.xid >= $1 LIMIT {MOST + 1}
 """
 _ENTER = f"""
 INSERT INTO nodes (id, started_at, seen_at, host, pid, version, schema, state, skew_ms)
-VALUES ($1, {_NOW}, {_NOW}, $2, $3, $4, $5, $6, 0) ON CONFLICT (id) DO NOTHING RETURNING {_LOCAL}
+VALUES ($1, {NOW}, {NOW}, $2, $3, $4, $5, $6, 0) ON CONFLICT (id) DO NOTHING RETURNING {_LOCAL}
 """
 # Nodes tell one another in turn, under one lock of the whole server: it must not be held while the disk works.
 _TELL = f"SELECT set_config('synchronous_commit', 'off', true), pg_notify('{CHANNEL}', '')"
@@ -51,24 +48,23 @@ LEAVE = "DELETE FROM nodes WHERE id = $1"
 #: One statement, the last before the commit. Its parameters: clients, kinds and keys.
 ANNOUNCE = f"""
 INSERT INTO announcements (xid, at, client, kind, key)
-SELECT pg_current_xact_id()::text::bigint, {_NOW}, * FROM unnest($1::bigint[], $2::text[], $3::text[])
+SELECT pg_current_xact_id()::text::bigint, {NOW}, * FROM unnest($1::bigint[], $2::text[], $3::text[])
 """
 SWEEP = f"""
-WITH gone AS (DELETE FROM nodes WHERE seen_at < {_NOW} - 600000)
-DELETE FROM announcements WHERE at < {_NOW} - 1200000
+WITH gone AS (DELETE FROM nodes WHERE seen_at < {NOW} - 600000)
+DELETE FROM announcements WHERE at < {NOW} - 1200000
 """
 
 
 class Beats:
-    """``connect``: to the direct address; ``gone``: what it raises; ``server``: is told whether it is found or lost;
-    ``deliver``: drops what is announced from memory; ``state``: what the process is doing; ``wakes``: other processes
-    are woken, and this one by them."""
+    """``url``: the direct address; ``server``: is told whether it is found or lost; ``deliver``: drops what is
+    announced from memory; ``state``: what the process is doing; ``wakes``: other processes are woken, and this one by
+    them."""
 
     def __init__(
         self,
         belief: Belief,
-        connect: Callable[[], Awaitable[Any]],
-        gone: tuple[type[Exception], ...],
+        url: str,
         server: Connections,
         deliver: Callable[[Sequence[Announcement]], None],
         state: Callable[[], str],
@@ -77,8 +73,7 @@ class Beats:
         *,
         wakes: bool,
     ) -> None:
-        self._belief, self._connect, self._gone, self._deliver = belief, connect, gone, deliver
-        self._server, self._state = server, state
+        self._belief, self._url, self._server, self._deliver, self._state = belief, url, server, deliver, state
         self._unanswered = 0  # connections on which no beat was answered, since one was
         self._metrics, self._log, self._wakes, self._clock = metrics, log, wakes, Clock()
         self.node_id = Random().text(9)
@@ -107,12 +102,9 @@ class Beats:
             began = loop.time()
             self._unanswered += 1
             try:
-                raw = await self._connect()
-                try:
+                async with connected(self._url, "manifest-auth-beat") as raw:
                     await self._beat_on(raw)
-                finally:
-                    raw.terminate()
-            except self._gone as error:
+            except FAILURES as error:
                 if means_gone(error, self._unanswered):
                     self._server.lost()
             except Exception:  # noqa: BLE001 - logged with its trace
@@ -123,9 +115,10 @@ class Beats:
     async def _beat_on(self, raw: Any) -> None:
         loop = asyncio.get_running_loop()
         # Through a pooler the connection is another one with each statement, so there is nothing to listen on.
-        if self._wakes and raw.get_server_pid() == (await self._asked(raw, "SELECT pg_backend_pid()"))[0][0]:
+        if self._wakes:
             async with asyncio.timeout(PATIENCE_S):
-                await raw.add_listener(CHANNEL, self._on_wake)
+                if not await raw.is_pooled():
+                    await raw.add_listener(CHANNEL, self._on_wake)
         beat_at = tell_at = 0.0
         while True:
             now = loop.time()
@@ -148,15 +141,19 @@ class Beats:
         oldest, has_row, server_ms = rows[0][:3]
         announced = {row[3]: Announcement(row[4], row[5]) for row in rows if row[3] is not None}
         # No other code runs between what is dropped and the new end of the belief.
-        why, news = self._belief.take(Beat(oldest, has_row > 0, announced), sent_at)
+        why, news = self._belief.take(oldest, has_row > 0, announced, sent_at)
         self._deliver(news)
         self._unanswered = 0
         self._server.found()
         took = boot_time() - sent_at
-        self._metrics.read(why, (announcement.kind for announcement in news))
+        if why is not None:
+            self._metrics.resets[why].inc()
+        for announcement in news:
+            if (counter := self._metrics.announced.get(announcement.kind)) is not None:
+                counter.inc()
         self._tell_skew(sent_ms - server_ms)
-        self._metrics.beat(took, self.skew_ms)
-        self._metrics.current(True)
+        self._metrics.seconds.observe(took)
+        self._metrics.current.set(1)
         if self._lapse is not None:
             self._lapse.cancel()
         self._lapse = asyncio.get_running_loop().call_later(BELIEF_S - took, self._lapsed)
@@ -176,12 +173,13 @@ class Beats:
         if self._lapse is not None:
             self._lapse.cancel()
         self._belief.end()
-        self._metrics.current(False)
+        self._metrics.current.set(0)
 
     def _tell_skew(self, skew_ms: int) -> None:
         if abs(skew_ms) > SKEW_MS >= abs(self.skew_ms):
             self._log.warning("clock_skew", ahead_ms=skew_ms)
         self.skew_ms = skew_ms
+        self._metrics.skew.set(skew_ms / 1000)
 
     def _on_wake(self, raw: Any, pid: int, _channel: str, _payload: Any) -> None:
         if pid != raw.get_server_pid():  # this process's own commits are delivered already

@@ -6,19 +6,21 @@ PgBouncer refuses start-up parameters other than ``application_name``; time limi
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 
 from manifest_auth.store.store import StoreUnavailable
 
+NAME = "manifest-auth"
 LOGIN_S = 1.5
 #: A statement that runs, or a transaction that waits for its client, ends after so many milliseconds.
 LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 LIMIT, LEAST_MS, MOST_MS = "15s", 1_000, 60_000
+_LIMIT_ROLE = """
+SELECT format('ALTER ROLE CURRENT_USER IN DATABASE %I SET %I = %L', current_database(), $1::text, $2::text)"""
 LOCK = 0x6D616E69  # any number, the same in every process: one at a time changes the schema or the role
 #: The server does not work, or the connection to it.
 BROKEN = (
@@ -33,8 +35,8 @@ BROKEN = (
     asyncpg.ReadOnlySQLTransactionError,  # a standby
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
-
-
+#: What a statement on a connection of its own may raise, or its login.
+FAILURES = (*BROKEN, StoreUnavailable, asyncpg.PostgresError)
 #: It is a standby, or a pooler says that it cannot log in there.
 _AWAY = (asyncpg.ReadOnlySQLTransactionError, asyncpg.ProtocolViolationError)
 
@@ -60,17 +62,13 @@ def means_gone(error: Exception, unanswered: int) -> bool:
 
 
 class Raw(asyncpg.Connection):
-    """A connection that never sends a cancel request: one that arrives while a commit waits for a standby ends the
-    wait, and what is not replicated is answered with success. Where a caller gives up, the connection is terminated.
+    """A connection that knows whether the server warned since ``is_warned`` was set to False.
 
-    ``is_warned``: the server warned since it was set to False. A COMMIT whose wait was ended by the operator is
-    answered with a warning, whose text depends on the server's language, and there is no other warning of a COMMIT.
+    A COMMIT whose wait was ended by the operator is answered with a warning, whose text depends on the server's
+    language, and there is no other warning of a COMMIT.
     """
 
     is_warned = False
-
-    def _cancel_current_command(self, *_: Any) -> None:
-        asyncio.get_running_loop().call_soon(self.terminate)
 
     async def is_pooled(self) -> bool:
         """Whether a pooler stands between, which tells process numbers of its own at login."""
@@ -81,7 +79,7 @@ def _heard(raw: Any, message: Any) -> None:
     raw.is_warned = raw.is_warned or message.severity_en == "WARNING"
 
 
-async def connect(url: str, name: str = "manifest-auth") -> Raw:
+async def connect(url: str, name: str = NAME) -> Raw:
     """Logs in within :data:`LOGIN_S`. The name of the host is looked up each time. ``name``: for the server's list of
     sessions. Raises :class:`NoLogin`."""
     try:
@@ -98,30 +96,29 @@ async def connect(url: str, name: str = "manifest-auth") -> Raw:
     return raw
 
 
-async def limit_role(url: str) -> None:
-    """Gives the role :data:`LIMIT` in this database for each of :data:`LIMITS` that is not set within bounds. Counts
-    for later logins. Raises StoreUnavailable."""
-    raw = await connect(url)
+@contextlib.asynccontextmanager
+async def connected(url: str, name: str = NAME) -> AsyncIterator[Raw]:
+    """As :func:`connect`; it is ended with the block, whatever became of its statements, and without a cancel request
+    (:meth:`.postgres_connections.Connections.acquire`)."""
+    raw = await connect(url, name)
     try:
-        if not (wrong := await limits_out_of_bounds(raw)):
-            return
-        # Where the role may not, or the server is a standby, `doctor` tells.
-        with contextlib.suppress(asyncpg.PostgresError):
-            await _limit(raw, wrong)
+        yield raw
     finally:
         raw.terminate()
 
 
-async def _limit(raw: Raw, wrong: Iterable[str]) -> None:
-    async with raw.transaction():
-        await raw.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
-        for name in wrong:
-            await raw.execute(
-                await raw.fetchval(
-                    "SELECT format('ALTER ROLE CURRENT_USER IN DATABASE %I SET %I = %L', current_database(), $1::text, "
-                    "$2::text)", name, LIMIT
-                )
-            )  # fmt: skip
+async def limit_role(url: str) -> None:
+    """Gives the role :data:`LIMIT` in this database for each of :data:`LIMITS` that is not set within bounds. Counts
+    for later logins. Raises StoreUnavailable."""
+    async with connected(url) as raw:
+        if not (wrong := await limits_out_of_bounds(raw)):
+            return
+        # Where the role may not, or the server is a standby, `doctor` tells.
+        with contextlib.suppress(asyncpg.PostgresError):
+            async with raw.transaction():
+                await raw.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+                for name in wrong:
+                    await raw.execute(await raw.fetchval(_LIMIT_ROLE, name, LIMIT))
 
 
 async def limits_out_of_bounds(raw: Raw) -> dict[str, int]:

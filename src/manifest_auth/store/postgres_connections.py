@@ -62,10 +62,7 @@ class Connections:
     async def to_write(self, seconds: float) -> AsyncIterator[Any]:
         """As :meth:`acquire`, but for some connections, so that a commit that waits for a standby stops no read."""
         until = monotonic() + seconds
-        if self._writing.locked():
-            async with asyncio.timeout(seconds):
-                await self._writing.acquire()
-        else:
+        async with asyncio.timeout(seconds) if self._writing.locked() else contextlib.nullcontext():
             await self._writing.acquire()
         try:
             async with self.acquire(until - monotonic()) as raw:
@@ -76,15 +73,17 @@ class Connections:
     @contextlib.asynccontextmanager
     async def acquire(self, seconds: float) -> AsyncIterator[Any]:
         """A connection, for :data:`UNIT_S` seconds. Raises TimeoutError where none is free in time, StoreUnavailable
-        and what ``connect`` raises."""
+        and what ``connect`` raises.
+
+        Where the caller gives up, it is terminated in the same turn of the event loop. So the driver's task that would
+        ask the server to cancel the statement ends before it begins: such a request ends a commit's wait for a standby,
+        and what is not replicated is answered with success.
+        """
         raw = await self._take(seconds)
         self._used.add(raw)
         end = asyncio.get_running_loop().call_later(UNIT_S, raw.terminate)
         try:
             yield raw
-        except asyncpg.PostgresError:
-            self._give_back(raw)
-            raise
         except BaseException as error:
             # An answer may be on its way that nobody waits for: only a refusal of our own leaves it as it was.
             if isinstance(error, Exception) and not isinstance(error, TimeoutError | OSError | asyncpg.InterfaceError):
@@ -139,9 +138,8 @@ class Connections:
             async with asyncio.timeout(seconds):
                 return await turn
         except BaseException:
-            if (
-                turn.done() and not turn.cancelled() and turn.exception() is None
-            ):  # the turn came in this very moment: the next one's
+            # The turn came in this very moment: the next one's.
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
                 if turn.result() is None:
                     self._hand_on(None)
                 else:

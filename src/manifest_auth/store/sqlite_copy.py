@@ -45,7 +45,7 @@ def copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> No
     SQLite's backup starts again whenever another process commits, and would never end on a busy store. An open read
     transaction fixes the moment; in WAL mode it blocks no writer.
     """
-    with _opened(f"{source.absolute().as_uri()}?mode=ro") as store, _opened(target.absolute().as_uri()) as made:
+    with opened(f"{source.absolute().as_uri()}?mode=ro") as store, opened(target.absolute().as_uri()) as made:
         store.execute("PRAGMA busy_timeout=5000")
         store.execute("BEGIN")
         store.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -58,7 +58,7 @@ def copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> No
 def damage(store: Path, *, quick: bool = False) -> list[str]:
     """The faults that SQLite finds in the file. ``quick``: without the contents of indexes."""
     try:
-        with _opened(f"{store.absolute().as_uri()}?mode=ro") as found:
+        with opened(f"{store.absolute().as_uri()}?mode=ro") as found:
             rows = found.execute("PRAGMA quick_check(10)" if quick else "PRAGMA integrity_check(10)").fetchall()
             lost = [] if quick else found.execute("PRAGMA foreign_key_check").fetchmany(10)
     except StoreUnavailable as error:
@@ -71,7 +71,7 @@ def damage(store: Path, *, quick: bool = False) -> list[str]:
 
 def contents(store: Path) -> Contents:
     """The contents of a copy. Raises :class:`StoreUnavailable`, also when the file is not a store."""
-    with _opened(f"{store.absolute().as_uri()}?mode=ro") as found:
+    with opened(f"{store.absolute().as_uri()}?mode=ro") as found:
         schema = schema_of(found)
         if schema is None:
             raise ValueError("there is no schema version")
@@ -86,7 +86,7 @@ def contents(store: Path) -> Contents:
 
 def files(store: Path) -> list[Row]:
     """The uploaded files of a copy. Raises :class:`StoreUnavailable`."""
-    with _opened(f"{store.absolute().as_uri()}?mode=ro") as found:
+    with opened(f"{store.absolute().as_uri()}?mode=ro") as found:
         rows = found.execute("SELECT key, size, sha256, used_at IS NOT NULL FROM files ORDER BY key")
         return [Row(key, size, sha256, bool(used)) for key, size, sha256, used in rows]
 
@@ -94,7 +94,7 @@ def files(store: Path) -> list[Row]:
 def end_sessions(store: Path) -> int:
     """Ends all sessions in a copy: a session that ended after the copy was made is still open there. Returns their
     number."""
-    with _opened(store.absolute().as_uri()) as found:
+    with opened(store.absolute().as_uri()) as found:
         return sum(
             found.execute(
                 f"UPDATE {table} SET ended_at = created_at, end_reason = 'restored' WHERE ended_at IS NULL"  # noqa: S608 - our names
@@ -105,12 +105,13 @@ def end_sessions(store: Path) -> int:
 
 def write_value(store: Path, name: str, value: str) -> None:
     """Writes an installation value into a copy."""
-    with _opened(store.absolute().as_uri()) as found:
+    with opened(store.absolute().as_uri()) as found:
         found.execute("INSERT OR REPLACE INTO installation (name, value) VALUES (?, ?)", (name, value))
 
 
 @contextlib.contextmanager
-def _opened(address: str) -> Iterator[sqlite3.Connection]:
+def opened(address: str) -> Iterator[sqlite3.Connection]:
+    """A connection to the file of this URI. Raises :class:`StoreUnavailable`, also for what fails within the block."""
     try:
         raw = sqlite3.connect(address, uri=True, isolation_level=None)
         try:

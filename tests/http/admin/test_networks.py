@@ -13,6 +13,7 @@ from tests.support.application import App, Reply, running
 from tests.support.commands import CommandRefused, in_this_process
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.secret_keys import SECRET_KEY
+from tests.support.soon import soon
 from tests.support.statements import look_ups
 from tests.support.system_admins import events, sign_in, store_networks
 
@@ -67,12 +68,11 @@ async def test_no_one_shuts_themselves_out_or_widens_what_the_environment_says(f
 
 async def _becomes(app: App, expected: dict[str, int]) -> None:
     """A node hears of a change that another process made, within a moment."""
-    for _ in range(1000):
-        found = {address: await _status(app, address) for address in expected}
-        if found == expected:
-            return
-        await asyncio.sleep(0.01)
-    assert found == expected
+
+    async def found() -> dict[str, int]:
+        return {address: await _status(app, address) for address in expected}
+
+    await soon(found, expected)
 
 
 async def test_another_node_follows(fenced: App, database_url: str) -> None:

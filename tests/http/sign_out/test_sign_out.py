@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.support.accounts import Keys, keys_of, new_user, opened_by, trail
+from tests.support.accounts import keys_of, new_user, opened_by, trail
 from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.forged_tokens import claims_of
+from tests.support.soon import soon
 
 SIGN_OUT = "/api/client/auth/sign-out"
 SIGN_OUT_ALL = "/api/client/auth/sign-out-all"
@@ -57,16 +59,7 @@ async def test_sign_out_is_felt_on_another_node(app: App, other_node: App, email
     keys = await keys_of(app, email)
     assert await opened_by(other_node, keys) == ALL_THREE
     assert (await app.post(SIGN_OUT, token=keys.token)).status == 200
-    await settled(other_node, keys)
-    assert await opened_by(other_node, keys) == []
-
-
-async def settled(node: App, keys: Keys) -> None:
-    """Other nodes hear within a second; here it takes milliseconds."""
-    for _ in range(1000):
-        if (await node.me(keys.token)).status == 401:
-            return
-        await asyncio.sleep(0.01)
+    await soon(partial(opened_by, other_node, keys), [])
 
 
 async def test_a_second_sign_out_is_invalid(app: App, email: str) -> None:

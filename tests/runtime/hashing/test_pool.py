@@ -21,7 +21,7 @@ SALT = b"somesaltsomesalt"
 
 @pytest.fixture
 async def pool() -> AsyncIterator[HashPool]:
-    made = HashPool(builds.choose().folders, workers=2, limit=4, buffer_kib=64)
+    made = HashPool(builds.choose().folders, lambda: False, workers=2, limit=4, buffer_kib=64)
     await made.start()
     yield made
     await made.close()
@@ -58,7 +58,7 @@ async def test_more_than_the_queue_holds_is_overloaded_and_the_rest_is_answered(
 
 async def test_what_waits_is_refused_once_it_is_in_vain_and_taken_again_later() -> None:
     is_in_vain = False
-    pool = HashPool(builds.choose().folders, workers=1, limit=10, buffer_kib=64, in_vain=lambda: is_in_vain)
+    pool = HashPool(builds.choose().folders, lambda: is_in_vain, workers=1, limit=10, buffer_kib=64)
     await pool.start()
     [worker] = pool._workers
     try:

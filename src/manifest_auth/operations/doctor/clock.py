@@ -5,9 +5,7 @@ from __future__ import annotations
 from sqlalchemy import bindparam, func, select
 
 from manifest_auth.audit import NEWEST_FIRST, EventFilter, page_across
-from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import Store, global_
-from manifest_auth.store.migrate import server_clock
 from manifest_auth.store.tables import nodes
 from manifest_auth.text.canonical import when
 
@@ -33,21 +31,15 @@ def plausible(now: int) -> tuple[str, str]:
     return "ok", "clock: plausible"
 
 
-async def compared(settings: Settings, store: Store, now: int) -> list[tuple[str, str]]:
+async def compared(store: Store, now: int) -> list[tuple[str, str]]:
     """Level and text for the comparison with the store; none when all agree."""
-    database_clock = await server_clock(settings.database)
+    database_clock = await store.server_clock()
     if database_clock is not None and abs(now - database_clock) > _APART_MS:
-        skew = now - database_clock
-        return [("bad", f"clock: it is {abs(skew) // 1000} s {_order(skew)} PostgreSQL's; set both, better by NTP")]
+        return [("bad", f"clock: it is {_apart(now - database_clock)}; set both, better by NTP")]
     since = 0 if database_clock is None else database_clock - _ALIVE_MS
     if skewed := await store.read(lambda unit: unit.all(_SKEWED, since=since)):
-        return [
-            (
-                "bad",
-                f"clock: that of {host} (process {pid}) is {abs(skew) // 1000} s {_order(skew)} PostgreSQL's; {_SET}",
-            )
-            for host, pid, skew in skewed
-        ]
+        told = (f"that of {host} (process {pid}) is {_apart(skew)}" for host, pid, skew in skewed)
+        return [("bad", f"clock: {text}; {_SET}") for text in told]
     newest, _ = await page_across(store, EventFilter(order=NEWEST_FIRST), 1)
     if newest and newest[0].link.at > now + _APART_MS:
         at = when(newest[0].link.at)
@@ -55,5 +47,5 @@ async def compared(settings: Settings, store: Store, now: int) -> list[tuple[str
     return []
 
 
-def _order(skew_ms: int) -> str:
-    return "behind" if skew_ms < 0 else "ahead of"
+def _apart(skew_ms: int) -> str:
+    return f"{abs(skew_ms) // 1000} s {'behind' if skew_ms < 0 else 'ahead of'} PostgreSQL's"

@@ -16,7 +16,6 @@ from manifest_auth.operations.doctor.claims import claim_findings
 from manifest_auth.operations.doctor.clock import compared, plausible
 from manifest_auth.operations.doctor.licence import licence_findings
 from manifest_auth.operations.doctor.passkeys import passkey_findings
-from manifest_auth.operations.doctor.postgres import pooler_findings, postgres_findings
 from manifest_auth.operations.doctor.sealed_values import SECONDS, sealed_findings
 from manifest_auth.operations.doctor.storage import integrity, storage_findings, unusable, user_name
 from manifest_auth.runtime.clock import Clock, Random
@@ -128,10 +127,13 @@ async def _files(settings: Settings) -> Finding:
 async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s: float) -> AsyncIterator[Finding]:
     kind = "PostgreSQL" if settings.on_postgres else settings.database
     try:
-        if poolers := await pooler_findings(settings):
-            for level, text in poolers:
-                yield Finding(level, text)
-            return
+        if settings.on_postgres:
+            from manifest_auth.operations.doctor.postgres import pooler_findings
+
+            if poolers := await pooler_findings(settings):
+                for level, text in poolers:
+                    yield Finding(level, text)
+                return
         upgraded = await upgrade_state.read(settings)
     except StoreUnavailable as error:
         advice = "check that it runs, and MANIFEST_DATABASE_URL"
@@ -145,7 +147,13 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
         )
         return
     yield Finding("ok", f"store: {kind} can be reached")
-    for level, text in (*await integrity(settings), *await postgres_findings(settings)):
+    if settings.on_postgres:
+        from manifest_auth.operations.doctor.postgres import postgres_findings
+
+        found = await postgres_findings(settings)
+    else:
+        found = await integrity(settings)
+    for level, text in found:
         yield Finding(level, text)
     yield Finding({"current": "ok", "refused": "bad"}.get(upgraded.word, "note"), upgraded.told)
     if upgraded.word == "refused" or upgraded.schema.number < HEAD:
@@ -154,7 +162,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
     await store.open()
     try:
         results = [
-            *await compared(settings, store, Clock().now_ms()),
+            *await compared(store, Clock().now_ms()),
             await backup_finding(store),
             *await licence_findings(settings, store),
         ]

@@ -60,8 +60,6 @@ def storage_findings(settings: Settings) -> list[tuple[str, str]]:
 
 async def integrity(settings: Settings) -> list[tuple[str, str]]:
     """Checks the SQLite file. PostgreSQL checks its files itself."""
-    if settings.on_postgres:
-        return []
     path = Path(settings.database.removeprefix("sqlite:///"))
     damaged = await asyncio.to_thread(sqlite_copy.damage, path, quick=True)
     if damaged:

@@ -49,9 +49,7 @@ class Hasher:
     """One object per process. Call :meth:`start` before use. ``in_vain``: whether no hash can be of use now, since the
     store is gone; none is computed then."""
 
-    def __init__(
-        self, settings: Settings, random: Random, metrics: Metrics, in_vain: Callable[[], bool] = lambda: False
-    ) -> None:
+    def __init__(self, settings: Settings, random: Random, metrics: Metrics, in_vain: Callable[[], bool]) -> None:
         self._today = _Parameters(settings.argon2_memory, settings.argon2_passes, settings.argon2_lanes)
         self._random = random
         self._settings = settings
@@ -69,10 +67,10 @@ class Hasher:
         self.build = build.name
         self._pool = HashPool(
             build.folders,
+            self._in_vain,
             workers=self.workers,
             limit=self._settings.hash_queue,
             buffer_kib=self._today.memory,
-            in_vain=self._in_vain,
         )
         await self._pool.start()
         self._metrics.hash_limit.set(self._pool.most)

@@ -49,13 +49,7 @@ class HashPool:
     ``in_vain``: whether those that wait are refused instead."""
 
     def __init__(
-        self,
-        folders: list[str],
-        *,
-        workers: int,
-        limit: int,
-        buffer_kib: int,
-        in_vain: Callable[[], bool] = lambda: False,
+        self, folders: list[str], in_vain: Callable[[], bool], *, workers: int, limit: int, buffer_kib: int
     ) -> None:
         self._folders, self._limit, self._buffer_kib = folders, limit, buffer_kib
         self._in_vain = in_vain

@@ -17,7 +17,7 @@ from manifest_auth.runtime.metrics import Metrics
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
-    from structlog.typing import FilteringBoundLogger
+    from manifest_auth.runtime.logs import FilteringBoundLogger
 
 T = TypeVar("T")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -14,13 +13,13 @@ class BeatMetrics:
     """Registered when the process begins to beat: on SQLite none of them is shown."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._current = Gauge(
+        self.current = Gauge(
             "manifest_beats_current",
             "1 while the last beat is recent enough to answer from memory",
             registry=registry,
             multiprocess_mode="liveall",
         )
-        self._seconds = Histogram(
+        self.seconds = Histogram(
             "manifest_beat_seconds",
             "Time from sending a beat to its answer",
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.8, 1.5),
@@ -29,32 +28,15 @@ class BeatMetrics:
         announced = Counter(
             "manifest_announcements", "Announcements that beats have read, by kind", ["kind"], registry=registry
         )
-        self._announced = {kind: announced.labels(kind) for kind in get_args(Announced)}
+        #: By kind; a newer release may announce others.
+        self.announced = {kind: announced.labels(kind) for kind in get_args(Announced)}
         resets = Counter(
             "manifest_resets", "How often all that was remembered was dropped, and why", ["why"], registry=registry
         )
-        self._resets = {why: resets.labels(why) for why in get_args(Reset)}
-        self._skew = Gauge(
+        self.resets = {why: resets.labels(why) for why in get_args(Reset)}
+        self.skew = Gauge(
             "manifest_clock_skew_seconds",
             "How far this process's clock is ahead of the store's",
             registry=registry,
             multiprocess_mode="liveall",
         )
-
-    def current(self, value: bool) -> None:
-        """Whether the last beat is recent enough."""
-        self._current.set(value)
-
-    def beat(self, seconds: float, skew_ms: int) -> None:
-        """A beat was answered after so many seconds; the clock of the process is so far ahead of the store's."""
-        self._seconds.observe(seconds)
-        self._skew.set(skew_ms / 1000)
-
-    def read(self, why: Reset | None, kinds: Iterable[str]) -> None:
-        """Announcements of these kinds were read; or, with ``why``, all that was remembered was dropped."""
-        if why is not None:
-            self._resets[why].inc()
-            return
-        for kind in kinds:
-            if (counter := self._announced.get(kind)) is not None:  # a newer release may have others
-                counter.inc()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from structlog.typing import FilteringBoundLogger
-
 from manifest_auth.accounts.factors import passkey_rows
+from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.settings import Settings, why_no_passkeys
 from manifest_auth.sign_in.passkeys import relying_party
 from manifest_auth.store import Store, SystemUnit

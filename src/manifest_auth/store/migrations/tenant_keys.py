@@ -6,15 +6,14 @@ meanwhile (:mod:`manifest_auth.store.migrate`), and all are checked at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from manifest_auth.store.migrate import SchemaRefused
-
-Step = Callable[[str, int, int], None]
+from manifest_auth.store.upgrade_steps import Progress
 
 
 class Rekeyed(NamedTuple):
@@ -77,7 +76,7 @@ _CANNOT = "this store cannot be upgraded to 0010"
 _REFUSED = f"{_CANNOT}: a row names what its client does not have"
 
 
-def on_sqlite(store: Connection, step: Step) -> None:
+def on_sqlite(store: Connection, step: Progress) -> None:
     """Rebuilds the tables. Raises SchemaRefused."""
     store.exec_driver_sql("PRAGMA cache_size=-131072")  # in KiB: rows come in the order of no key
     for place, table in enumerate(TABLES):
@@ -112,7 +111,7 @@ def _rebuilt(store: Connection, table: Rekeyed) -> Iterator[str]:
         yield f"UPDATE sqlite_sequence SET name = '{made}' WHERE name = '{name}'"  # noqa: S608 - our names
     yield f"DROP TABLE {name}"
     yield f"ALTER TABLE {made} RENAME TO {name}"
-    gone = {_index_name(name, index) for index in _listed(table.old)}
+    gone = {_index_name(name, index) for index in filter(None, table.old.split(", "))}
     # Of two equally good indexes SQLite uses the newer one: first those that come, last those of few rows.
     yield from _new_indexes(table)
     yield from (index.sql for index in indexes if index.name not in gone and " WHERE " not in index.sql)
@@ -129,7 +128,7 @@ def _column(column: Any, is_numbered: bool) -> str:
     return f'"{column.name}" {kind}{default}{" NOT NULL" if column.notnull else ""}{key}'
 
 
-def on_postgres(store: Connection, step: Step) -> None:
+def on_postgres(store: Connection, step: Progress) -> None:
     """Changes the constraints in place. Raises SchemaRefused."""
     store.exec_driver_sql("SET LOCAL maintenance_work_mem = '128MB'")
     tables = [table for table in TABLES if not table.is_keyed or table.was_unique]
@@ -159,7 +158,7 @@ def _change_keys(store: Connection, table: Rekeyed) -> None:
         changes.append(f"DROP CONSTRAINT uq_{name}_{table.was_unique.replace(' ', '_')}")
         changes += [f"ADD {_unique(name, table.unique)}"] if table.unique else []
     _alter(store, table, ", ".join(changes))
-    for index in _listed(table.old) if name != "users" else ():
+    for index in filter(None, table.old.split(", ")) if name != "users" else ():
         store.exec_driver_sql(f"DROP INDEX {_index_name(name, index)}")
     for statement in _new_indexes(table):
         store.exec_driver_sql(statement)
@@ -184,15 +183,11 @@ def _unique(name: str, columns: str) -> str:
     return f"CONSTRAINT uq_{name}_tenant_id_{columns.replace(' ', '_')} UNIQUE ({_with_tenant(columns)})"
 
 
-def _listed(indexes: str) -> list[str]:
-    return [index.strip() for index in indexes.split(",") if index]
-
-
 def _index_name(name: str, columns: str) -> str:
     return f"ix_{name}_{columns.replace(' ', '_')}"
 
 
 def _new_indexes(table: Rekeyed) -> Iterator[str]:
-    for columns in _listed(table.new):
+    for columns in filter(None, table.new.split(", ")):
         quoted = ", ".join(f'"{column}"' for column in columns.split())
         yield f"CREATE INDEX {_index_name(table.name, columns)} ON {table.name} ({quoted})"

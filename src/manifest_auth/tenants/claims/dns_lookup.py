@@ -18,7 +18,8 @@ from manifest_auth.tenants.claims.domain_names import Record
 
 if TYPE_CHECKING:
     from dns.message import Message
-    from structlog.typing import FilteringBoundLogger
+
+    from manifest_auth.runtime.logs import FilteringBoundLogger
 
 QUERY_S, ALL_SERVERS_S = 3.0, 5.0
 LOOKUP_INTERVAL_MS: Final = 10_000  # between two look-ups of one name that a client requests

@@ -20,8 +20,8 @@ from tests.support.visitor import Visitor
 pytestmark = pytest.mark.one_store
 
 _numbers = itertools.count(1)
-#: What every request or event writes, whatever it is about.
-_OTHERWISE = {"audit_events", "audit_heads", "sign_in_flows"}
+#: What every request, event or beat of a node writes, whatever it is about.
+_OTHERWISE = {"announcements", "audit_events", "audit_heads", "nodes", "sign_in_flows"}
 RULES = {"createUsers": "on", "groups__Author": "writers\nstaff", "everyone__Viewer": "on"}
 
 

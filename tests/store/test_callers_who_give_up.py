@@ -1,0 +1,119 @@
+"""Callers give up at any moment, and the server is lost and found: no cancel request is sent, and nothing breaks.
+
+On the event loop of the web server, which is not that of the other tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvloop
+from asyncpg import connect_utils
+from sqlalchemy import literal, select
+
+from manifest_auth.store import StoreUnavailable, SystemUnit, cross_tenant, open_store
+from manifest_auth.store.postgres import PostgresStore
+from tests.store.test_units_of_work import ADD, found
+from tests.support.pgbouncer import PgBouncer
+from tests.support.postgres import Databases, database_of
+
+SECONDS, CALLERS, POOL = 2.5, 12, 6
+#: Of every other one: some give up before they have sent anything, some when it is answered.
+_PATIENCE_S = 0.004
+_SELECT = cross_tenant(select(literal(1)), because="a test")
+
+
+@pytest.fixture(params=["direct", pytest.param("pgbouncer", marks=pytest.mark.endurance)])
+def address(request: pytest.FixtureRequest, postgres: Databases) -> Iterator[str]:
+    url = postgres.fresh_database()
+    if request.param == "direct":
+        yield url
+        return
+    pooler = PgBouncer(postgres.address)
+    yield pooler.address(database_of(url))
+    pooler.stop()
+
+
+class Hammer:
+    """Units of work of one store, most of which are given up."""
+
+    def __init__(self, store: PostgresStore, chance: random.Random) -> None:
+        self.store, self.chance = store, chance
+        self.ends = Counter[str]()
+        self.answered: list[str] = []
+
+    async def caller(self, number: int, until: float) -> None:
+        for attempt in range(1_000_000):
+            if time.monotonic() > until:
+                return
+            name = f"{number}-{attempt}"
+            task = asyncio.create_task(self._ask(name))
+            patience = self.chance.uniform(0, _PATIENCE_S) if attempt % 2 else 60
+            handle = asyncio.get_running_loop().call_later(patience, task.cancel)
+            try:
+                await task
+                self.ends["answered"] += 1
+            except StoreUnavailable:
+                self.ends["refused"] += 1
+            except asyncio.CancelledError:
+                self.ends["given up"] += 1
+            finally:
+                handle.cancel()
+
+    async def _ask(self, name: str) -> None:
+        def work(unit: SystemUnit) -> None:
+            unit.change(ADD, name=name, value="1")
+            unit.announce("session", name)
+
+        kind = self.chance.randrange(3)
+        if kind == 0:
+            await self.store.write(work)
+            self.answered.append(name)
+        elif kind == 1:
+            await self.store.read(lambda unit: [unit.first(_SELECT) for _ in range(3)])
+        else:
+            await self.store.look_up(_SELECT)
+
+    async def loser(self, until: float) -> None:
+        """Ends all connections now and then, in the midst of what they do."""
+        while time.monotonic() < until:
+            await asyncio.sleep(self.chance.uniform(0.02, 0.2))
+            self.store._connections.lost()
+
+
+async def _hammered(address: str) -> Counter[str]:
+    store = open_store(address, POOL)
+    assert isinstance(store, PostgresStore)
+    await store.open()
+    it, until = Hammer(store, random.Random()), time.monotonic() + SECONDS
+    await asyncio.gather(*(it.caller(number, until) for number in range(CALLERS)), it.loser(until))
+    assert [name for name in it.answered if await found(store, name) is None] == []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(5):
+            await store.close()
+    assert store._connections._count == 0
+    return it.ends
+
+
+def test_whenever_they_do(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = list[Any]()
+
+    async def cancel(**request: Any) -> None:
+        sent.append(request)
+
+    monkeypatch.setattr(connect_utils, "_cancel", cancel)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        told = list[Any]()
+        runner.get_loop().set_exception_handler(lambda _, context: told.append(context))
+        ends = runner.run(_hammered(address))
+    print(ends)
+    assert not sent
+    assert not told
+    assert min(ends[how] for how in ("answered", "given up")) > 100
