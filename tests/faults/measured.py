@@ -37,6 +37,7 @@ class Measured:
 
     what: str
     allowed: frozenset[str] = frozenset()
+    asked: int = 0
     good: list[float] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
@@ -110,10 +111,9 @@ class Schedule:
                     task.cancel()
         await self._http.aclose()
 
-    @property
-    def good(self) -> int:
-        """How many good answers there were."""
-        return sum(len(each.good) for each in self.all)
+    def counted(self) -> tuple[int, int]:
+        """How many requests there were until now, and how many good answers."""
+        return sum(each.asked for each in self.all), sum(len(each.good) for each in self.all)
 
     async def _every(self, seconds: float, to: Measured, ask: Callable[[], Awaitable[httpx2.Response]]) -> None:
         """Asks on the schedule, whatever became of those asked before."""
@@ -125,6 +125,7 @@ class Schedule:
                 await asyncio.sleep(due - time.monotonic())
 
     async def _once(self, to: Measured, ask: Callable[[], Awaitable[httpx2.Response]]) -> None:
+        to.asked += 1
         try:
             to.answered(await ask())
         except httpx2.HTTPError as error:

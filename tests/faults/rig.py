@@ -83,9 +83,7 @@ class Rig:
         reads and of sign-ins; ``bases``: where that counts, if not everywhere. When it began, and when it was over."""
         self.crowd.ledger.round += 1
         await until_successes(self.crowd, 10)  # which it could lose
-        quiet = time.monotonic()
-        await asyncio.sleep(QUIET_S)
-        self.usual = {each.what: each.off(quiet) for each in self.schedule.all}
+        await self.measure_quiet()
         began = time.monotonic()
         await asyncio.to_thread(inject)
         while not await asyncio.to_thread(over):
@@ -98,6 +96,12 @@ class Rig:
         await self.is_well()
         self.held(found, most)
         return began, over_at
+
+    async def measure_quiet(self) -> None:
+        """Sees how long good answers take while nothing fails."""
+        quiet = time.monotonic()
+        await asyncio.sleep(QUIET_S)
+        self.usual = {each.what: each.off(quiet) for each in self.schedule.all}
 
     def off(self, name: str, since: float, bases: Iterable[str] = ()) -> list[Off]:
         """The longest times without a good answer since then, at the nodes that count; prints the worst."""

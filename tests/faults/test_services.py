@@ -35,12 +35,12 @@ PROVIDER_S, MAIL_S, UPLOAD_S = 3.0, 3.5, 10.0
 #: More than a client may have under way.
 AT_ONCE = 12
 AGAINST = 0.95
-QUIET_S, LEAST_S = 3.0, 3.0
+LEAST_S = 2.0
 
 
 @dataclass
 class Calling:
-    """A node, and what it calls. ``quiet``: good answers a second on the schedule while nothing fails."""
+    """A node, and what it calls."""
 
     rig: Rig
     op: Op
@@ -48,7 +48,6 @@ class Calling:
     names: NameServer
     mail: Link
     files: Link
-    quiet: float
 
     async def tried(self, name: str, ask: Callable[[], httpx2.Response], seconds: float) -> list[httpx2.Response]:
         """Many at once; each is answered in that time, and no one else notices."""
@@ -59,13 +58,14 @@ class Calling:
             answer = ask()
             answers.append((time.monotonic() - began, answer))
 
-        began, counted = time.monotonic(), self.rig.schedule.good
+        await self.rig.measure_quiet()
+        began, (asked, good) = time.monotonic(), self.rig.schedule.counted()
         await asyncio.gather(asyncio.sleep(LEAST_S), *(asyncio.to_thread(one) for _ in range(AT_ONCE)))
-        during = (self.rig.schedule.good - counted) / (time.monotonic() - began)
+        asked_now, good_now = self.rig.schedule.counted()
+        rate = (good_now - good) / (asked_now - asked)
         longest = max(seconds for seconds, _ in answers)
-        rate = during / self.quiet
-        off = self.rig.off(f"{name}, answered within {longest:.1f} s, others at {rate:.2f} of their rate", began)
-        assert longest <= seconds
+        off = self.rig.off(f"{name}, answered within {longest:.1f} s, {rate:.0%} of the others well", began)
+        assert longest <= seconds + max(self.rig.usual.values())
         assert rate >= AGAINST
         self.rig.held(off, NONE_S)
         await self.rig.is_well()
@@ -112,10 +112,7 @@ async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Callin
         node = Victim(folder, url, free_port(), given, first=first)
         async with at_work(folder, url, [node]) as rig:
             team = await asyncio.to_thread(Team, node.base, op)
-            began, counted = time.monotonic(), rig.schedule.good
-            await asyncio.sleep(QUIET_S)
-            quiet = (rig.schedule.good - counted) / (time.monotonic() - began)
-            yield Calling(rig, op, team, names, mail, files, quiet)
+            yield Calling(rig, op, team, names, mail, files)
 
 
 async def test_a_provider_hangs(here: Calling) -> None:
