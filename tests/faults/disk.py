@@ -1,4 +1,4 @@
-"""A small disk, which tests fill to the last byte: a file system in memory. Needs root."""
+"""A small disk, which tests fill to the last byte: a file system in memory, for root alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Disk:
                     while file.write(_PART[:size]):
                         pass
 
-    def make_room(self) -> None:
+    def make_space(self) -> None:
         self._filler.unlink()
 
     @property

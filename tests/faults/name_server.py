@@ -1,4 +1,4 @@
-"""A name server that says of each name that there is none, or says nothing. It listens at port 53: needs root."""
+"""A name server at port 53, for root alone, that says of each name that there is none, or says nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine of its own for a node, as the network sees it: a namespace with one line to this machine. Needs root."""
+"""A machine of its own for a node, as the network sees it: a namespace with one line to this one, for root alone."""
 
 from __future__ import annotations
 

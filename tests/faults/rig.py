@@ -1,5 +1,7 @@
-"""Nodes under a crowd and on a schedule, into which tests bring a fault: what was answered stays, and no hand is
-needed."""
+"""Nodes at which a crowd works and a schedule asks, and into which tests bring a fault.
+
+What was answered stays, and no hand is needed.
+"""
 
 from __future__ import annotations
 

@@ -27,25 +27,25 @@ from tests.support.processes import free_port
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(600)]
 FULL_S = 3.0
-ROOM_S = 10.0  # after there is room again
+SPACE_S = 10.0  # after there is space again
 SYNC_MS = 300
 READS = 200
 
 
-async def until_room(rig: Rig, name: str, full: Disk, meanwhile: Callable[[], None], reads: float) -> None:
+async def until_space(rig: Rig, name: str, full: Disk, meanwhile: Callable[[], None], reads: float) -> None:
     """Fills the disk for a while. ``reads``: for how long there may be none."""
-    room = 0.0
+    space = 0.0
 
     def fill() -> None:
-        nonlocal room
+        nonlocal space
         full.fill()
         meanwhile()
         time.sleep(FULL_S)
-        full.make_room()
-        room = time.monotonic()
+        full.make_space()
+        space = time.monotonic()
 
     await rig.fault(name, fill, most={"reads": reads, "sign-ins": 60})
-    rig.held(rig.off("after there is room", room), ROOM_S)
+    rig.held(rig.off("after there is space", space), SPACE_S)
 
 
 async def test_the_disk_of_sqlite_is_full(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ async def test_the_disk_of_sqlite_is_full(tmp_path: Path) -> None:
         await filled(url)
         node = Victim(tmp_path, url, free_port(), dict(GIVEN))
         async with at_work(tmp_path, url, [node]) as rig:
-            await until_room(rig, "disk of SQLite full", small, lambda: None, NONE_S)
+            await until_space(rig, "disk of SQLite full", small, lambda: None, NONE_S)
             refused = rig.schedule.all[1].refused
             assert refused["OVERLOADED"], "no sign-in found the disk full"
 
@@ -76,7 +76,7 @@ async def test_the_disk_of_uploads_is_full(tmp_path: Path) -> None:
                 answer = upload()
                 assert (answer.status_code, answer.json()["error"]["code"]) == (503, "OVERLOADED"), answer.text
 
-            await until_room(rig, "disk of uploads full", small, is_refused, NONE_S)
+            await until_space(rig, "disk of uploads full", small, is_refused, NONE_S)
             assert not rig.schedule.all[1].refused, "sign-ins do not need that disk"
             assert (await asyncio.to_thread(upload)).status_code == 201
 
@@ -99,7 +99,7 @@ async def test_the_disk_of_postgresql_is_full(tmp_path: Path) -> None:
                     with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
                         server.psql("SELECT pg_switch_wal()")
 
-                await until_room(rig, "disk of PostgreSQL full", small, log_needs_a_file, 60)
+                await until_space(rig, "disk of PostgreSQL full", small, log_needs_a_file, 60)
         finally:
             ended.set()
             supervisor.join(30)
