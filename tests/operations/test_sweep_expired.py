@@ -13,6 +13,7 @@ from sqlalchemy import Table, bindparam, func, insert, select, update
 from manifest_auth.operations import background_jobs
 from manifest_auth.operations import sweep_expired as expiring
 from manifest_auth.operations.sweep_expired import EXPIRING, Expiring, sweep_expired
+from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import SystemUnit, cross_tenant, global_, open_store
 from manifest_auth.store.tables import known_origins, sessions, throttles
 from tests.support.application import App
@@ -39,6 +40,13 @@ _TOUCH = global_(update(throttles).where(throttles.c.key == bindparam("of_key"))
 
 
 _numbers = itertools.count(1)
+
+
+class _Ahead(Clock):
+    """Of a node, by two years."""
+
+    def now_ms(self) -> int:
+        return super().now_ms() + 2 * 365 * 86_400_000
 
 
 async def fill(app: App, rows: int = ROWS) -> str:
@@ -85,6 +93,20 @@ async def test_a_round_drops_all_that_expired_in_small_steps(app: App, steps: li
     assert max(gone for _, gone in steps) <= 200
     assert sum(gone for _, gone in steps) >= 3 * ROWS
     assert {what for what, _ in steps[: len(EXPIRING)]} == {table.what for table in EXPIRING}  # in turn
+
+
+async def test_a_node_whose_clock_is_wrong_deletes_nothing_that_others_use(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not app.services.settings.on_postgres:
+        pytest.skip("SQLite: all processes have the clock of one machine")
+    mine = await fill(app, 1)
+    ahead = _Ahead()
+    with monkeypatch.context() as wrong:
+        wrong.setattr(app.services, "clock", ahead)
+        wrong.setattr("manifest_auth.store.store.Clock", _Ahead)
+        assert await sweep_expired(app.services)
+    assert await left(app, mine) == [1, 1, 1]
 
 
 async def test_a_sign_in_comes_in_between_the_steps(app: App, steps: list[tuple[str, int]]) -> None:

@@ -249,3 +249,22 @@ async def test_after_the_end_all_are_closed(server: Server) -> None:
     async with connections.acquire(1):
         await connections.close()
     assert [raw.is_terminated for raw in server.made] == [True, True]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_login_that_takes_too_long_ends_no_connection_while_beats_are_answered(
+    server: Server, answers: bool
+) -> None:
+    connections = Connections(server.connect, 3)
+    connections.is_knocked_at = True
+    await connections.open(1)
+    server.is_down, server.error = True, TimeoutError()
+    async with connections.acquire(1):
+        login = asyncio.ensure_future(connections._take(1))
+        await asyncio.sleep(0)
+        if answers:
+            connections.found()
+        with pytest.raises(NoLogin):
+            await login
+    assert connections.is_gone is not answers
+    assert server.made[0].is_terminated is not answers

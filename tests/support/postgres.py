@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from functools import cached_property
 from pathlib import Path
@@ -127,8 +128,9 @@ class Postgres(Databases):
     """A server of our own. Its data lie in a folder outside the home, and go with the run. ``is_durable``: what was
     committed survives a machine that fails."""
 
-    def __init__(self, *, is_durable: bool = True) -> None:
-        place = None if is_durable else run_folder.memory()
+    def __init__(self, *, is_durable: bool = True, place: Path | None = None) -> None:
+        """``place``: where the folder is, if it matters."""
+        place = place if is_durable else run_folder.memory()
         self._folder = tempfile.TemporaryDirectory(prefix="manifest-auth-pg-", dir=place, ignore_cleanup_errors=True)
         Path(self._folder.name).chmod(0o755)
         self.data = Path(self._folder.name).resolve() / "data"
@@ -162,9 +164,19 @@ class Postgres(Databases):
                     return True
         return False
 
+    def starts(self) -> int:
+        """How often it has been ready to accept connections."""
+        return (self.data / "log").read_text("utf-8", "replace").count("ready to accept connections")
+
     def start_again(self) -> None:
         """Starts the killed server on the same data and the same address; it recovers first."""
         self._server.ensure_postgres_running()
+
+    def keep_running(self, until: threading.Event) -> None:
+        """Starts it again whenever it has ended, as a supervisor does, until then."""
+        while not until.wait(0.5):
+            with contextlib.suppress(subprocess.SubprocessError, OSError):
+                self._server.ensure_postgres_running()
 
     def stop(self) -> None:
         for name in [name for name, server in _made.items() if server is self]:

@@ -113,11 +113,14 @@ class MailQueue:
 
     async def sweep(self) -> None:
         """Sends all due e-mails once, and drops expired ones. Raises StoreUnavailable."""
-        while found := await self._store.read(lambda unit: rows.due(unit, self._clock.now_ms(), BATCH)):
-            await asyncio.gather(*(self._try_again(row) for row in found))
+        while True:
+            now = await self._store.now_ms(self._clock)
+            if not (found := await self._store.read(lambda unit: rows.due(unit, now, BATCH))):  # noqa: B023 - at once
+                return
+            await asyncio.gather(*(self._try_again(row, now) for row in found))
 
-    async def _try_again(self, row: Row) -> None:
-        now, store = self._clock.now_ms(), self._store.of(row.tenant_id)
+    async def _try_again(self, row: Row, now: int) -> None:
+        store = self._store.of(row.tenant_id)
         if row.expires_at <= now:
             await store.write(lambda unit: rows.give_up(unit, row, now))
             return

@@ -27,7 +27,7 @@ AUDIT_ROUND_S = 5.0
 async def sweep_files(services: Services) -> None:
     """Deletes files that were uploaded a day ago and not recorded in a job: the row first, so that no row is left
     without its bytes."""
-    before = services.clock.now_ms() - UNUSED_MS
+    before = await services.store.now_ms(services.clock) - UNUSED_MS
     while found := await services.store.read(lambda unit: files.unused(unit, before)):
         for file in found:
             if await services.store.of(file.tenant_id).write(lambda unit: files.drop_unused(unit, file.id)):  # noqa: B023 - at once
@@ -46,7 +46,7 @@ async def sweep_audit(services: Services) -> bool:
     """Deletes audit events that are older than the setting allows, where it is set. False: some are left."""
     if not (days := services.settings.audit_days):
         return True
-    now = services.clock.now_ms()
+    now = await services.store.now_ms(services.clock)
     removed, is_complete = await audit.sweep(services.store, now - days * 86_400_000, now, AUDIT_ROUND_S)
     services.metrics.swept("audit_events", removed)
     return is_complete

@@ -62,14 +62,14 @@ def _walks() -> list[_TableWalk]:
 
 async def sweep_clients(services: Services) -> None:
     """Continues the deletion of due clients, for at most :data:`ROUND_S` seconds."""
-    until = time.monotonic() + ROUND_S
-    for tenant in await services.store.read(lambda unit: tenants.due_for_deletion(unit, services.clock.now_ms())):
+    now, until = await services.store.now_ms(services.clock), time.monotonic() + ROUND_S
+    for tenant in await services.store.read(lambda unit: tenants.due_for_deletion(unit, now)):
         if not await _was_ordered(services, tenant):
             services.log.error("client_deletion_unexplained", client=tenant.identifier, reason="no event begins it")
             continue
         if not await _empty(services, tenant, until):
             return
-        await services.store.write(lambda unit: _drop(unit, services, tenant))  # noqa: B023 - awaited at once
+        await services.store.write(lambda unit: _drop(unit, services, tenant, now))  # noqa: B023 - awaited at once
 
 
 _E = audit_events.c
@@ -129,9 +129,8 @@ async def _find_rows(services: Services, tenant: Tenant, walk: _TableWalk, size:
     return await services.store.of(tenant.id).read(lambda unit: unit.all(walk.first, limit=size))
 
 
-def _drop(unit: SystemUnit, services: Services, tenant: Tenant) -> None:
+def _drop(unit: SystemUnit, services: Services, tenant: Tenant, now: int) -> None:
     """Deletes the client's own row. The installation's audit trail records the tip of the client's chain."""
-    now = services.clock.now_ms()
     if not tenants.drop(unit, tenant, now):
         return  # another process was first
     own = unit.of(tenant.id)

@@ -108,12 +108,12 @@ EXPIRING = (
 async def sweep_expired(services: Services) -> bool:
     """One round. True when nothing is left, False when its time ended before. Raises StoreUnavailable."""
     services.metrics.swept("announcements", await services.store.sweep_announcements())
-    until = time.monotonic() + ROUND_S
+    now, until = await services.store.now_ms(services.clock), time.monotonic() + ROUND_S
     left, size = list(EXPIRING), FIRST
     while left:
         for table in list(left):
             began = time.monotonic()
-            gone = await services.store.write(lambda unit: table.step(unit, services.clock.now_ms(), size))  # noqa: B023 - at once
+            gone = await services.store.write(lambda unit: table.step(unit, now, size))  # noqa: B023 - at once
             services.metrics.swept(table.what, gone)
             if gone < size:
                 left.remove(table)

@@ -42,11 +42,13 @@ _AWAY = (asyncpg.ReadOnlySQLTransactionError, asyncpg.ProtocolViolationError)
 
 
 class NoLogin(StoreUnavailable):
-    """No connection could be made. ``is_gone``: not because the server has too many already."""
+    """No connection could be made. ``is_gone``: not because the server has too many already; ``is_late``: it took too
+    long."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"PostgreSQL: {error or type(error).__name__}")
         self.is_gone = not isinstance(error, asyncpg.TooManyConnectionsError)
+        self.is_late = isinstance(error, TimeoutError)
 
 
 def means_gone(error: Exception, unanswered: int) -> bool:

@@ -28,6 +28,7 @@ class Connections:
     """
 
     is_gone = is_knocked_at = False
+    _found_at = 0.0
 
     def __init__(self, connect: Callable[[], Awaitable[Any]], most: int) -> None:
         self._connect = connect
@@ -40,7 +41,7 @@ class Connections:
 
     def found(self) -> None:
         """The server works, as far as is known."""
-        self.is_gone = False
+        self.is_gone, self._found_at = False, monotonic()
 
     def lost(self) -> None:
         """Terminates all connections: a unit of work that has one ends at once, whether it was committed or not. Who
@@ -114,11 +115,13 @@ class Connections:
         if raw is not None:
             return raw
         self._count += 1
+        began = monotonic()
         try:
             raw = await self._connect()
         except BaseException as error:
             self._count -= 1
-            if isinstance(error, NoLogin) and error.is_gone:
+            # A server that answers beats is far away: a login has many turns, and those who are in go on.
+            if isinstance(error, NoLogin) and error.is_gone and not (error.is_late and self._found_at > began):
                 self.lost()
             self._hand_on(None)
             raise

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
+from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.logs import FilteringBoundLogger
 from manifest_auth.runtime.metrics import Failure, Metrics, Unit
 from manifest_auth.runtime.sealing import Macs
@@ -16,6 +17,7 @@ from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
 T = TypeVar("T")
 R = TypeVar("R")
 Work = Callable[[SystemUnit], T]
+_AGREE_MS = 1000  # clocks that are nearer are the same: a question and its answer take some milliseconds
 
 
 class StoreUnavailable(Exception):
@@ -140,6 +142,14 @@ class Store(ABC):
     async def server_clock(self) -> int | None:
         """The time of PostgreSQL's server, in milliseconds since 1970; None on SQLite. Raises StoreUnavailable."""
         return None
+
+    async def now_ms(self, clock: Clock) -> int:
+        """Now by the store's clock, by which rows are old enough to be deleted: a node whose clock is wrong must not
+        delete what others use. ``clock``: the process's own, which is the store's on SQLite. Milliseconds since 1970
+        UTC. Raises StoreUnavailable."""
+        own, server = clock.now_ms(), await self.server_clock()
+        behind = 0 if server is None else server - Clock().now_ms()  # tests have clocks that stand still
+        return own + behind if abs(behind) > _AGREE_MS else own
 
     async def sweep_announcements(self) -> int:
         """Deletes what all nodes have read for long, and the rows of nodes that were killed; how many announcements."""

@@ -232,6 +232,23 @@ async def test_a_slow_provider_does_not_keep_the_others_waiting(site: Site, outg
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
+async def test_a_client_whose_calls_are_not_answered_is_refused_soon(site: Site, patient: Outgoing) -> None:
+    site.answers["/wait"] = Answer(body=b"{}")
+    waiting = [asyncio.create_task(get(patient, site.url("/wait"))) for _ in range(MOST_AT_ONCE)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unreachable, match="too many calls are under way"):
+        await get(patient, site.url())
+    assert not any(task.done() for task in waiting), "it waited for one of those"
+    site.gate.set()
+    assert {(await task).status for task in waiting} == {200}
+
+
+async def test_of_many_calls_at_once_each_gets_its_turn(site: Site, patient: Outgoing) -> None:
+    site.answers["/"] = Answer(body=b"{}")
+    replies = await asyncio.gather(*(get(patient, site.url()) for _ in range(3 * MOST_AT_ONCE)))
+    assert {reply.status for reply in replies} == {200}
+
+
 async def test_calls_are_counted_by_purpose_and_result(site: Site) -> None:
     metrics = Metrics()
     outgoing = Outgoing(load({}), metrics)

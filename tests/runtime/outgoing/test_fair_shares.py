@@ -16,7 +16,7 @@ from tests.support.oidc_op import provider
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.outgoing_calls import get
 
-HOSTILE, HONEST = range(1, 6), 9
+HOSTILE, HONEST = range(1, 12), 99
 
 
 def here(host: str, port: int) -> list[str]:
@@ -99,7 +99,7 @@ async def test_dead_name_servers_of_some_clients_hold_up_no_other_client() -> No
 
     calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}), resolve=resolve)
     held = [
-        asyncio.create_task(get(calls, f"https://dead{number}-of-{tenant_id}.example.com/", tenant_id))
+        asyncio.create_task(calls._resolver.resolve(f"dead{number}-of-{tenant_id}.example.com", 443, tenant_id))
         for tenant_id in HOSTILE
         for number in range(dns.MOST + 1)
     ]
@@ -107,8 +107,10 @@ async def test_dead_name_servers_of_some_clients_hold_up_no_other_client() -> No
         await asyncio.sleep(0.01)
     with pytest.raises(Unreachable, match="cannot connect"):
         await get(calls, "https://alive.example.com:1/", HONEST)
+    for look_up in held:
+        look_up.cancel()
     await asyncio.gather(*held, return_exceptions=True)
-    # The calls were given up, the threads are still held: that counts.
+    # They were given up, the threads are still held: that counts.
     with pytest.raises(Unreachable, match="cannot connect"):
         await get(calls, "https://living.example.com:1/", HONEST)
     assert held_threads <= dns.COMMON + dns.OWN * len(HOSTILE)
@@ -125,8 +127,11 @@ async def test_a_look_up_that_waits_for_the_share_of_one_client_is_not_waited_fo
         return ["127.0.0.1"]
 
     calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}), resolve=resolve)
-    held = [asyncio.create_task(get(calls, f"https://dead{n}.example.com/")) for n in range(dns.MOST)]
-    held.append(asyncio.create_task(get(calls, "https://shared.example.com:1/")))
+    held: list[asyncio.Task[object]] = [
+        asyncio.create_task(calls._resolver.resolve(f"dead{n}.example.com", 443, 1)) for n in range(dns.MOST)
+    ]
+    await asyncio.sleep(0)
+    held.append(asyncio.create_task(get(calls, "https://shared.example.com:1/", 1)))
     await asyncio.sleep(0.2)
     with pytest.raises(Unreachable, match="cannot connect"):
         await get(calls, "https://shared.example.com:1/", HONEST)

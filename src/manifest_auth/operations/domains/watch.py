@@ -134,7 +134,7 @@ async def _apply_verdict(
 
 async def drop_old(services: Services) -> None:
     """Removes claims that were pending for too long."""
-    before = services.clock.now_ms() - PENDING_MS
+    before = await services.store.now_ms(services.clock) - PENDING_MS
     old = await services.store.read(lambda unit: unit.all(_OLD, before=before))
     for key in old:
         await services.store.write(lambda unit: _drop(unit, services, key, before))  # noqa: B023 - awaited at once

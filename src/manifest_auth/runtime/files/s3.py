@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,10 @@ from manifest_auth.runtime.settings import Settings, SettingsError, variable
 T = TypeVar("T")
 
 _PART = 256 * 1024
+#: Threads of their own: where the service hangs, work that needs the event loop's goes on.
+_THREADS = 16
+#: A service that hangs is given up within 10 s: a turn, and two attempts with a pause between.
+_TURN_S, _CONNECT_S, _READ_S, _ATTEMPTS = 1.0, 2.0, 3.5, 2
 
 
 class S3Storage(FileStorage):
@@ -40,8 +45,15 @@ class S3Storage(FileStorage):
             region_name=settings.files_region or None,
             aws_access_key_id=settings.files_access_key or None,
             aws_secret_access_key=settings.files_secret_key.reveal() if settings.files_secret_key else None,
-            config=Config(connect_timeout=3, read_timeout=20, retries={"max_attempts": 2}),
+            config=Config(
+                connect_timeout=_CONNECT_S,
+                read_timeout=_READ_S,
+                retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
+                max_pool_connections=_THREADS,
+            ),
         )
+        self._threads = ThreadPoolExecutor(_THREADS, "files")
+        self._turns = asyncio.Semaphore(_THREADS)
 
     async def store(self, source: Path, key: str) -> None:
         await self._in_a_thread(self._client.upload_file, str(source), self._bucket, self._prefix + key)
@@ -71,6 +83,18 @@ class S3Storage(FileStorage):
 
     async def _in_a_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         try:
-            return await asyncio.to_thread(work, *arguments)
+            async with asyncio.timeout(_TURN_S):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise FilesUnavailable("the service does not answer those who asked before") from None
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+        running.add_done_callback(self._ended)  # the caller may be gone before the thread is free
+        try:
+            return await asyncio.shield(running)
         except self._failures as error:
             raise FilesUnavailable(f"{type(error).__name__}: {error}") from error
+
+    def _ended(self, running: asyncio.Future[Any]) -> None:
+        self._turns.release()
+        if not running.cancelled():
+            running.exception()  # marks it as seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,10 +21,13 @@ from manifest_auth.runtime.settings import Settings
 if TYPE_CHECKING:
     from manifest_auth.runtime.outgoing.transport import Transport
 
-MOST_AT_ONCE = 64  # calls of a client to one host: a slow provider must not use up the client's share
+MOST_AT_ONCE = 6  # calls of a client to one host: a provider that hangs must not use up the client's share
 #: Simultaneous calls: guaranteed for a client, maximum for a client, and total above which a client has only its
 #: guaranteed number.
-OWN, MOST, COMMON = 16, 96, 256
+OWN, MOST, COMMON = 2, 8, 64
+#: How long a call waits for its turn, seconds: of many sign-ins at once most get one, and where a provider hangs the
+#: others are refused soon.
+TURN_S = 0.5
 _USUAL = {"User-Agent": "manifest-auth", "Accept": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -124,7 +128,13 @@ class Outgoing:
         host_limit = self._host_limits.setdefault((client, target.authority), asyncio.Semaphore(MOST_AT_ONCE))
         sent = {"Host": target.authority, **_USUAL, **headers}
         try:
-            async with asyncio.timeout_at(deadline.at), host_limit, self._shares.slot(client):
+            async with asyncio.timeout_at(deadline.at), contextlib.AsyncExitStack() as held:
+                try:
+                    async with asyncio.timeout(TURN_S):
+                        await held.enter_async_context(host_limit)
+                        await held.enter_async_context(self._shares.slot(client))
+                except TimeoutError:
+                    raise Unreachable("too many calls are under way") from None
                 return await self._open().exchange(client, method, target, sent, body, deadline.left, redirects)
         except TimeoutError:
             raise Unreachable(f"{target.authority}: no answer in time") from None

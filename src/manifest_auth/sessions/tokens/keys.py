@@ -51,6 +51,7 @@ _EXPIRE = global_(
 _LOCKED = global_(
     select(*(_K[name] for name in KeyRow._fields)).where(_K.id == bindparam("id")).with_for_update(), KeyRow
 )
+_KEPT_MS = DAY * 1000  # after its end: the clock of the node where keys change may be ahead of the others
 _SWEEP = global_(delete(signing_keys).where(_K.expires_at < bindparam("now")))
 _STAMP = "keys"
 _CHANGED = Announcement("installation", _STAMP)
@@ -144,7 +145,7 @@ class KeyRing:
         for purpose in purposes:
             before = [row.id for row in signing if row.purpose == purpose.value]
             changes[purpose.value] = {"before": before, "after": self._rotate(unit, purpose)}
-        unit.change(_SWEEP, now=self._clock.now_ms())
+        unit.change(_SWEEP, now=self._clock.now_ms() - _KEPT_MS)
         self._changed(unit)
         return changes
 

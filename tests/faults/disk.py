@@ -1,0 +1,49 @@
+"""A small disk, which tests fill to the last byte: a file system in memory, for root alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+_PART = b"\0" * 65536
+
+
+class Disk:
+    """At ``folder``, which is empty, until the end of :func:`mounted`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._filler = folder / "filler"
+
+    def fill(self) -> None:
+        """Until not one more byte goes on it."""
+        with self._filler.open("ab", buffering=0) as file:
+            for size in (len(_PART), 4096, 1):
+                with contextlib.suppress(OSError):
+                    while file.write(_PART[:size]):
+                        pass
+
+    def make_space(self) -> None:
+        self._filler.unlink()
+
+    @property
+    def is_full(self) -> bool:
+        return os.statvfs(self.folder).f_bavail == 0
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, megabytes: int) -> Iterator[Disk]:
+    """A disk of that size. Raises AssertionError where this process may not mount one."""
+    folder.mkdir(exist_ok=True)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "manifest-auth-test", str(folder)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, f"a disk of the test's own needs root: {made.stderr}"
+    try:
+        yield Disk(folder)
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)

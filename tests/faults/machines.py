@@ -1,0 +1,76 @@
+"""The machine of a node as it should not be: its clock, its disk, its names, its standard error.
+
+Each function runs in the fork of a node before the program, or makes a new program of it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.interop.providers import install
+
+PROGRAMS = ("strace",)
+#: A node with background jobs that come each second, so that a test sees them.
+_BUSY = """
+import sys
+from manifest_auth.operations import background_jobs
+background_jobs.EVERY_S = 1.0
+from manifest_auth.cli.main import main
+main(sys.argv[1:])
+"""
+_CLONE_NEWNS = 0x20000
+_PIPE_BYTES = 4096
+
+
+def clock_library() -> str:
+    """libfaketime of Debian."""
+    [found] = install.debian("libfaketime", "libfaketime").glob("usr/lib/*/faketime/libfaketime.so.1")
+    return str(found)
+
+
+def with_clock(library: str, file: str) -> None:
+    """A clock as far ahead of the real one as ``file`` says (``+2h``), read anew each time. What does not follow the
+    time of day (CLOCK_MONOTONIC, CLOCK_BOOTTIME) is right."""
+    told = {"FAKETIME_TIMESTAMP_FILE": file, "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    _become([sys.executable, "-c", _BUSY, *sys.argv[1:]], LD_PRELOAD=library, **told)
+
+
+def set_clock(file: Path, ahead: str) -> None:
+    """What :func:`with_clock` reads from now on."""
+    new = file.with_suffix(".new")
+    new.write_text(ahead)
+    new.replace(file)
+
+
+def with_syncs_of(milliseconds: int) -> None:
+    """A disk that takes so long for each sync."""
+    program = shutil.which("strace")
+    assert program is not None, "strace is not installed; ./dev endurance installs it"
+    late = f"inject=fdatasync,fsync:delay_enter={milliseconds * 1000}"
+    # The process keeps its number (-D), and is stopped at these two system calls alone (--seccomp-bpf).
+    seen = [program, "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", late]
+    _become([*seen, sys.executable, "-m", "manifest_auth", *sys.argv[1:]])
+
+
+def with_errors_to(pipe: str) -> None:
+    """Standard error is a small pipe."""
+    end = os.open(pipe, os.O_WRONLY)
+    fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    os.dup2(end, 2)
+
+
+def with_name_server(file: str) -> None:
+    """``file`` is its ``/etc/resolv.conf``, which no other process sees."""
+    assert ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
+    for arguments in (["--make-rprivate", "/"], ["--bind", file, str(Path("/etc/resolv.conf").resolve())]):
+        subprocess.run(["mount", *arguments], check=True)
+
+
+def _become(command: list[str], **seen: str) -> None:
+    os.execve(command[0], command, {**os.environ, **seen})

@@ -1,0 +1,73 @@
+"""A machine of its own for a node, as the network sees it: a namespace with one line to this one, for root alone."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+PROGRAMS = ("ip", "iptables")
+_CLONE_NEWNET = 0x40000000
+
+
+@dataclass
+class Network:
+    """``here``, ``there``: the addresses of the line's ends; those of a network that documentation may use."""
+
+    name: str
+    here: str = "198.51.100.1"
+    there: str = "198.51.100.2"
+
+    def drop(self, port: int) -> None:
+        """What goes to that port here, or comes from it, gets lost and no one is told."""
+        self._rules("-A", port)
+
+    def pass_on(self, port: int) -> None:
+        """The end of :meth:`drop`."""
+        self._rules("-D", port)
+
+    def _rules(self, what: str, port: int) -> None:
+        for chain, which in (("OUTPUT", "--dport"), ("INPUT", "--sport")):
+            _run("ip", "netns", "exec", self.name, "iptables", what, chain, "-p", "tcp", which, str(port), "-j", "DROP")
+
+
+def with_network(name: str) -> None:
+    """Moves the node there, before it calls anyone. It is called from here, at its port: by a socket that is handed on
+    as systemd does. Runs in the fork of a node, and makes a new program of it."""
+    listener = socket.create_server(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])))
+    where = os.open(f"/run/netns/{name}", os.O_RDONLY)
+    assert ctypes.CDLL(None, use_errno=True).setns(where, _CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+    os.dup2(listener.fileno(), 3)
+    seen = {**os.environ, "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+    os.execve(sys.executable, [sys.executable, "-m", "manifest_auth", *sys.argv[1:]], seen)
+
+
+@contextlib.contextmanager
+def made() -> Iterator[Network]:
+    """Until the end. Raises AssertionError where this process may not make one."""
+    network, ends = Network(f"manifest-{os.getpid()}"), (f"mauth{os.getpid() % 10**6}", "line0")
+    _run("ip", "netns", "add", network.name)
+    try:
+        _run("ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1], "netns", network.name)
+        _run("ip", "addr", "add", f"{network.here}/24", "dev", ends[0])
+        _run("ip", "link", "set", ends[0], "up")
+        for command in (
+            ("addr", "add", f"{network.there}/24", "dev", ends[1]),
+            ("link", "set", ends[1], "up"),
+            ("link", "set", "lo", "up"),
+        ):
+            _run("ip", "-n", network.name, *command)
+        yield network
+    finally:
+        _run("ip", "netns", "del", network.name)  # the line ends with it
+
+
+def _run(*command: str) -> None:
+    seen = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
+    done = subprocess.run(command, env=seen, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr} (it needs root, and a kernel with namespaces)"

@@ -1,0 +1,183 @@
+"""Nodes at which a crowd works and a schedule asks, and into which tests bring a fault.
+
+What was answered stays, and no hand is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.faults.measured import Schedule, SignedOut
+from tests.kills import actors
+from tests.kills.crowd import Crowd
+from tests.kills.ledger import Ledger
+from tests.kills.rounds import chance_of, look, the_chain_verifies, until_ready, until_successes
+from tests.kills.victim import Victim
+from tests.support.postgres import Databases
+
+PAUSE_S = 0.1  # of each client of the crowd
+#: After the longest time that a fault may take.
+SLACK_S = 60.0
+QUIET_S = 2.0  # before each fault
+#: A longer pause is an outage: a sign-in begins each 0.4 s, and the machine is busy.
+NONE_S = 1.0
+#: A node that stands still in the midst of a transaction holds its locks until PostgreSQL ends that, after 15 s.
+HELD_S = 17.0
+
+
+_WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE state = 'idle in transaction' AND clock_timestamp() - state_change > interval '0.2 s'
+"""
+
+
+def in_the_midst(server: Databases) -> bool:
+    """Whether a transaction waits for its node."""
+    found = server.psql(_WAITING) != "0\n"
+    if found:
+        print("a transaction waits for its node", end="; ")
+    return found
+
+
+def over_at_once() -> bool:
+    """Of a fault that ends by itself."""
+    return True
+
+
+class Off(NamedTuple):
+    """Of reads or sign-ins (``what``): seconds without a good answer, and those in a quiet moment before."""
+
+    what: str
+    seconds: float
+    usual: float
+
+
+@dataclass
+class Rig:
+    """``folder``: of the nodes; ``url``: of the store, past all that may stand between; ``starts``: how often each node
+    may have been started; ``usual``: seconds without a good answer in a quiet moment before the last fault."""
+
+    folder: Path
+    url: str
+    nodes: list[Victim]
+    crowd: Crowd
+    schedule: Schedule
+    starts: int = 1
+    usual: dict[str, float] = field(default_factory=dict)
+
+    async def fault(
+        self,
+        name: str,
+        inject: Callable[[], object],
+        over: Callable[[], bool] = over_at_once,
+        most: float | dict[str, float] = NONE_S,
+        bases: Iterable[str] = (),
+    ) -> tuple[float, float]:
+        """Injects it and waits until it is over and all goes well again. ``most``: seconds without a good answer, of
+        reads and of sign-ins; ``bases``: where that counts, if not everywhere. When it began, and when it was over."""
+        self.crowd.ledger.round += 1
+        await until_successes(self.crowd, 10)  # which it could lose
+        await self.measure_quiet()
+        began = time.monotonic()
+        await asyncio.to_thread(inject)
+        while not await asyncio.to_thread(over):
+            assert time.monotonic() - began < self._most(most)["reads"] + SLACK_S, f"not over: {name}"
+            await asyncio.sleep(0.1)
+        over_at = time.monotonic()
+        await self.schedule.until_good(SLACK_S, over_at)
+        found = self.off(name, began, bases)
+        await until_successes(self.crowd, 10)
+        await self.is_well()
+        self.held(found, most)
+        return began, over_at
+
+    async def measure_quiet(self) -> None:
+        """Sees how long good answers take while nothing fails."""
+        quiet = time.monotonic()
+        await asyncio.sleep(QUIET_S)
+        self.usual = {each.what: each.off(quiet) for each in self.schedule.all}
+
+    def off(self, name: str, since: float, bases: Iterable[str] = ()) -> list[Off]:
+        """The longest times without a good answer since then, at the nodes that count; prints the worst."""
+        found = []
+        for each in self.schedule.all:
+            what, _, base = each.what.partition(" at ")
+            if not bases or base in bases:
+                found.append(Off(what, each.off(since), self.usual.get(each.what, 0.0)))
+        worst = {what: max((each for each in found if each.what == what), key=lambda each: each.seconds)
+                 for what in ("reads", "sign-ins")}  # fmt: skip
+        told = ", ".join(
+            f"{what} off for {each.seconds:.1f} s (in a quiet moment {each.usual:.1f})" for what, each in worst.items()
+        )
+        refused = sum((each.refused for each in self.schedule.all), start=Counter[str]())
+        print(f"{name}: {told}; {self.schedule.tried} attempts of sessions that are out, refused: {dict(refused)}")
+        return found
+
+    def held(self, found: Iterable[Off], most: float | dict[str, float]) -> None:
+        """Raises AssertionError where it was longer. What passes from one answer to the next in a quiet moment before,
+        by the schedule or since the machine is busy, does not count."""
+        for each in found:
+            assert each.seconds <= self._most(most)[each.what] + each.usual, each
+
+    @staticmethod
+    def _most(most: float | dict[str, float]) -> dict[str, float]:
+        return most if isinstance(most, dict) else dict.fromkeys(("reads", "sign-ins"), most)
+
+    async def is_well(self) -> None:
+        """All that was answered is there, and nothing else is answered than may be."""
+        for node in self.nodes:
+            await until_ready(node, "/readyz")
+            assert node.starts <= self.starts
+            assert node.status() is None
+        await look(self.crowd, self.url, self.nodes[-1].base)
+        await self.schedule.all_are_out()
+        self.schedule.check()
+
+
+@contextlib.asynccontextmanager
+async def at_work(
+    folder: Path, url: str, nodes: list[Victim], front: list[str] | None = None, allowed: Iterable[str] = ()
+) -> AsyncIterator[Rig]:
+    """The nodes are started, and clients work until the end, when the ledger is whole and every chain verifies.
+    ``front``: where clients ask, if not at the nodes; ``allowed``: what else may become of a request, of ``502`` (in
+    our envelope) and ``cut``."""
+    bases = front or [node.base for node in nodes]
+    chance = chance_of(os.environ.get("TESTS_SEED", os.urandom(4).hex()))
+    crowd = Crowd(bases, Ledger(), chance, allowed=frozenset({"OVERLOADED"}), pause=PAUSE_S)
+    crowd.signed_out = out = SignedOut()  # type: ignore[assignment]  # all of them, with their times
+    try:
+        for node in nodes:
+            node.start()
+        for node in nodes:
+            await until_ready(node, "/readyz")
+        template = await actors.published_template(crowd)
+        crowd.begin(*actors.everybody(crowd, template))
+        schedule = Schedule(bases, out, frozenset(allowed))
+        async with schedule.running():
+            made = Rig(folder, url, nodes, crowd, schedule)
+            await schedule.until_good(SLACK_S, time.monotonic())
+            yield made
+            await crowd.end()
+            await made.is_well()
+        assert "cut" in allowed or set(crowd.cut) <= {"OVERLOADED"}, crowd.cut
+        await the_chain_verifies(folder, url)
+        print(f"{crowd.successes} successes, {crowd.ledger.size} of them proved, cut: {dict(crowd.cut)}")
+    finally:
+        for node in nodes:
+            print(*_errors(node)[-5:], sep="\n", end="")
+        await crowd.leave()
+        for node in nodes:
+            node.stop()
+
+
+def _errors(node: Victim) -> list[str]:
+    lines = node.output.read_text().splitlines() if node.output.exists() else []
+    return [line for line in lines if '"level":"error"' in line]

@@ -1,0 +1,136 @@
+"""Disks that are full or slow: of a node on SQLite, of PostgreSQL, of uploaded files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.faults import disk, machines
+from tests.faults.disk import Disk
+from tests.faults.rig import NONE_S, Rig, at_work
+from tests.kills import actors
+from tests.kills.rounds import GIVEN, filled
+from tests.kills.victim import Victim
+from tests.processes.node_client import AUTH, bearer
+from tests.support.postgres import Postgres
+from tests.support.processes import free_port
+
+pytestmark = [pytest.mark.endurance, pytest.mark.timeout(600)]
+FULL_S = 3.0
+SPACE_S = 10.0  # after there is space again
+SYNC_MS = 300
+READS = 200
+
+
+async def until_space(rig: Rig, name: str, full: Disk, meanwhile: Callable[[], None], reads: float) -> None:
+    """Fills the disk for a while. ``reads``: for how long there may be none."""
+    space = 0.0
+
+    def fill() -> None:
+        nonlocal space
+        full.fill()
+        meanwhile()
+        time.sleep(FULL_S)
+        full.make_space()
+        space = time.monotonic()
+
+    await rig.fault(name, fill, most={"reads": reads, "sign-ins": 60})
+    rig.held(rig.off("after there is space", space), SPACE_S)
+
+
+async def test_the_disk_of_sqlite_is_full(tmp_path: Path) -> None:
+    with disk.mounted(tmp_path / "disk", 32) as small:
+        url = f"sqlite:///{small.folder / 'm.db'}"
+        await filled(url)
+        node = Victim(tmp_path, url, free_port(), dict(GIVEN))
+        async with at_work(tmp_path, url, [node]) as rig:
+            await until_space(rig, "disk of SQLite full", small, lambda: None, NONE_S)
+            refused = rig.schedule.all[1].refused
+            assert refused["OVERLOADED"], "no sign-in found the disk full"
+
+
+async def test_the_disk_of_uploads_is_full(tmp_path: Path) -> None:
+    with disk.mounted(tmp_path / "files", 1) as small:
+        url = f"sqlite:///{tmp_path / 'm.db'}"
+        await filled(url)
+        node = Victim(tmp_path, url, free_port(), {**GIVEN, "MANIFEST_FILES": str(small.folder)})
+        async with at_work(tmp_path, url, [node]) as rig:
+            token = await actors.surely_in(rig.crowd, "operator@acme.example")
+
+            def upload() -> httpx2.Response:
+                sent = {"Content-Type": "image/png", **bearer(token)}
+                url = f"{node.base}/api/client/files?name=x.png"
+                return httpx2.post(url, content=actors._PNG, headers=sent, timeout=30)
+
+            def is_refused() -> None:
+                answer = upload()
+                assert (answer.status_code, answer.json()["error"]["code"]) == (503, "OVERLOADED"), answer.text
+
+            await until_space(rig, "disk of uploads full", small, is_refused, NONE_S)
+            assert not rig.schedule.all[1].refused, "sign-ins do not need that disk"
+            assert (await asyncio.to_thread(upload)).status_code == 201
+
+
+async def test_the_disk_of_postgresql_is_full(tmp_path: Path) -> None:
+    """Of its tables and its log. The server ends, and a supervisor starts it until it stays."""
+    with tempfile.TemporaryDirectory(prefix="manifest-auth-disk-") as place, disk.mounted(Path(place), 256) as small:
+        Path(place).chmod(0o755)  # PostgreSQL runs as another user
+        server = Postgres(place=small.folder)
+        url = server.fresh_database()
+        await filled(url)
+        nodes = [Victim(tmp_path, url, free_port(), dict(GIVEN)) for _ in range(2)]
+        ended = threading.Event()
+        supervisor = threading.Thread(target=server.keep_running, args=(ended,))
+        try:
+            async with at_work(tmp_path, url, nodes) as rig:
+                supervisor.start()
+
+                def log_needs_a_file() -> None:
+                    with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
+                        server.psql("SELECT pg_switch_wal()")
+
+                await until_space(rig, "disk of PostgreSQL full", small, log_needs_a_file, 60)
+        finally:
+            ended.set()
+            supervisor.join(30)
+            server.stop()
+
+
+async def _p99(base: str, token: str) -> float:
+    """Seconds, of reads one after the other."""
+    took = []
+    async with httpx2.AsyncClient(timeout=30) as http:
+        for _ in range(READS):
+            began = time.monotonic()
+            assert (await http.get(f"{base}{AUTH}/me", headers=bearer(token))).status_code == 200
+            took.append(time.monotonic() - began)
+            await asyncio.sleep(0.01)
+    return sorted(took)[-1 - READS // 100]
+
+
+async def test_the_disk_is_slow(tmp_path: Path) -> None:
+    found = {}
+    for syncs_ms in (0, SYNC_MS):
+        folder = tmp_path / str(syncs_ms)
+        folder.mkdir()
+        url = f"sqlite:///{folder / 'm.db'}"
+        await filled(url)
+        node = Victim(folder, url, free_port(), dict(GIVEN), first=partial(machines.with_syncs_of, syncs_ms))
+        async with at_work(folder, url, [node]) as rig:
+            token = await actors.surely_in(rig.crowd, "admin@acme.example")
+            began = time.monotonic()
+            found[syncs_ms] = await _p99(node.base, token)
+            rig.held(rig.off(f"each sync {syncs_ms} ms later", began), 1.5)
+            assert not rig.schedule.all[1].refused
+    print(f"p99 of reads: {found[0] * 1000:.1f} ms, on the slow disk {found[SYNC_MS] * 1000:.1f} ms")
+    assert found[SYNC_MS] <= 2 * found[0]

@@ -1,0 +1,156 @@
+"""One PostgreSQL and two nodes: it is killed, one node's line to it is cut or slow, and clients work meanwhile."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import httpx2
+import pytest
+
+from tests.faults import network
+from tests.faults.link import Link
+from tests.faults.network import Network
+from tests.faults.rig import HELD_S, NONE_S, Rig, at_work, in_the_midst
+from tests.faults.ways import RESTARTED_S
+from tests.kills.rounds import GIVEN, filled
+from tests.kills.victim import Victim
+from tests.processes.node_client import AUTH
+from tests.support.commands import until
+from tests.support.postgres import Postgres
+from tests.support.processes import free_port
+
+pytestmark = [pytest.mark.endurance, pytest.mark.timeout(600)]
+#: Until a node that is cut off has found that out.
+CUT_S = 4.5
+SLOW_S = 4.0
+#: Connections that the work of the clients needs while each question takes a second.
+POOL = 40
+#: What a node remembers serves for so long, and some more on a busy machine.
+BELIEF_S = 0.8
+MEMORY_S = BELIEF_S + 0.2
+KNOWN_S = 0.05
+#: Once the line is whole. A login under way waits for TCP, which sends what got lost again after a second.
+HEALED_S = {"a proxy that stalls": 1.0, "packets that get lost": 2.0}
+#: After PostgreSQL accepts connections again.
+ACCEPTS_S = 4.0
+
+
+@dataclass
+class OneServer:
+    """The first node stands in a network of its own, and its line to PostgreSQL goes by ``link``."""
+
+    rig: Rig
+    server: Postgres
+    network: Network
+    link: Link
+
+    @property
+    def cut_off(self) -> str:
+        return self.rig.nodes[0].base
+
+    @property
+    def other(self) -> str:
+        return self.rig.nodes[1].base
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    made = Postgres()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+async def here(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OneServer]:
+    """All at work, through all tests."""
+    folder = tmp_path_factory.mktemp("nodes")
+    url = server.fresh_database()
+    await filled(url)
+    with network.made() as apart, Link(url, apart.here) as link:
+        given = {**GIVEN, "MANIFEST_DATABASE_POOL": str(POOL)}
+        first = partial(network.with_network, apart.name)
+        nodes = [
+            Victim(folder, link.url(), free_port(), given, first=first),
+            Victim(folder, url, free_port(), given),
+        ]
+        async with at_work(folder, url, nodes) as rig:
+            yield OneServer(rig, server, apart, link)
+
+
+@pytest.mark.parametrize("what", ["backend", "postmaster"])
+async def test_postgresql_is_killed(here: OneServer, what: str) -> None:
+    """All of it, or one process, after which the postmaster ends all others and recovers."""
+    accepts = 0.0
+
+    def kill() -> None:
+        nonlocal accepts
+        before = here.server.starts()
+        if what == "backend":
+            assert here.server.kill_backend(here.rig.url), "no one was connected"
+        else:
+            here.server.kill()
+            time.sleep(RESTARTED_S)
+            here.server.start_again()
+        until(lambda: here.server.starts() > before)
+        accepts = time.monotonic()
+
+    await here.rig.fault(f"{what} killed", kill, most=60)
+    here.rig.held(here.rig.off("after it accepts connections", accepts), ACCEPTS_S)
+
+
+@pytest.mark.parametrize("way", HEALED_S)
+async def test_a_node_is_cut_off_and_no_one_is_told(here: OneServer, way: str) -> None:
+    answered: list[float] = []
+    most = {"reads": NONE_S, "sign-ins": NONE_S}
+
+    def cut() -> None:
+        if way == "a proxy that stalls":
+            here.link.cut()
+        else:
+            here.network.drop(here.link.port)
+        time.sleep(CUT_S / 2)
+        if in_the_midst(here.server):
+            most["sign-ins"] = HELD_S
+        time.sleep(CUT_S / 2)
+        with httpx2.Client(base_url=here.cut_off) as http:
+            for _ in range(20):
+                began = time.monotonic()
+                assert http.post(f"{AUTH}/refresh", json={"refreshToken": "x.y.z"}).status_code in (401, 503)
+                assert http.get("/readyz").status_code == 503
+                answered.append((time.monotonic() - began) / 2)
+        here.link.heal()
+        if way != "a proxy that stalls":
+            here.network.pass_on(here.link.port)
+
+    began, healed = await here.rig.fault(f"node cut off, by {way}", cut, most=most, bases=[here.other])
+    reads, sign_ins = here.rig.schedule.all[:2]
+    for each in (reads, sign_ins):
+        good, again = (
+            max(at for at in each.good if at < healed) - began,
+            min(at for at in each.good if at > healed) - healed,
+        )
+        print(f"{each.what}: good for {good:.2f} s, and again {again:.2f} s after the line is whole")
+        usual = here.rig.usual[each.what]
+        assert good <= MEMORY_S + usual
+        # Sign-ins may find a lock of their own transaction that was cut off, until PostgreSQL is told that it ended.
+        assert again <= HEALED_S[way] + usual or each is sign_ins
+    print(f"refused after {statistics.median(answered) * 1000:.0f} ms")
+    assert statistics.median(answered) <= KNOWN_S
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.9])
+async def test_the_line_of_a_node_is_slow(here: OneServer, seconds: float) -> None:
+    def slow() -> None:
+        here.link.slow(seconds)
+        time.sleep(SLOW_S)
+        here.link.slow(0)
+
+    # Beats that take longer than memory may be used: each read asks the store, the first one once it has a connection.
+    most = {"reads": NONE_S if seconds < BELIEF_S else 4 * seconds, "sign-ins": math.inf}
+    began, _ = await here.rig.fault(f"line slow by {seconds} s", slow, most=most, bases=[here.cut_off])
+    here.rig.held(here.rig.off("at the other node", began, [here.other]), NONE_S)
