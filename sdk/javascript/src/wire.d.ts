@@ -928,6 +928,193 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/client/auth/devices/enrol": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A device enrols itself with a code */
+        post: operations["createDevicesEnrol"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/auth/badge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign in on an enrolled device with badge and PIN */
+        post: operations["createBadge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/auth/badge-pin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Set your PIN; ends your sessions by badge */
+        post: operations["createBadgePin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/auth/devices/lookup": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Which device shows a code */
+        post: operations["createDevicesLookup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/auth/devices/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let the device in that shows a code */
+        post: operations["createDevicesApprove"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/auth/devices/deny": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refuse the device that shows a code */
+        post: operations["createDevicesDeny"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/auth/devices/pairings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin to let a device in by a code that it scans */
+        post: operations["createDevicesPairing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/auth/devices/pairings/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a pairing stands */
+        get: operations["getDevicesPairing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/auth/devices/pairings/{id}/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Another code for a pairing, good for a minute */
+        post: operations["createDevicesPairingRenew"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/auth/devices/pairings/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let the device in that shows these two digits */
+        post: operations["createDevicesPairingApprove"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/auth/devices/pairings/{id}/deny": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refuse the device, or end the pairing */
+        post: operations["createDevicesPairingDeny"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/client/settings": {
         parameters: {
             query?: never;
@@ -1313,6 +1500,163 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/client/users/{user}/badges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A user's badges and PIN */
+        get: operations["listUserBadges"];
+        put?: never;
+        /** Issue a badge; what it shows is returned once */
+        post: operations["createUserBadge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/users/{user}/badges/{badge}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a badge, and the user's sessions by badge */
+        delete: operations["deleteUserBadge"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/users/{user}/badge-pin": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give a user a temporary PIN; it is returned once */
+        post: operations["createUserBadgePin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/devices/enrolments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Codes that still enrol a device */
+        get: operations["listDevicesEnrolments"];
+        put?: never;
+        /** A code that enrols one device within ten minutes; it is returned once */
+        post: operations["createDevicesEnrolment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/devices/enrolments/{enrolment}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a code back */
+        delete: operations["deleteDevicesEnrolment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A client's enrolled devices */
+        get: operations["listDevices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/devices/{device}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a device; ends its session */
+        delete: operations["deleteDevice"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/device-apps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A client's device apps */
+        get: operations["listDeviceApps"];
+        put?: never;
+        /** Make a device app */
+        post: operations["createDeviceApp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/device-apps/{app}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a device app; its devices are signed out */
+        delete: operations["deleteDeviceApp"];
+        options?: never;
+        head?: never;
+        /** Give a device app another name */
+        patch: operations["updateDeviceApp"];
+        trace?: never;
+    };
     "/api/client/users/{user}/identities": {
         parameters: {
             query?: never;
@@ -1632,6 +1976,33 @@ export interface components {
             /** @description A listed return address, exactly as listed. */
             returnTo?: string;
         };
+        /** EnrolDeviceBody */
+        EnrolDeviceBody: {
+            /** @description That was scanned, or letters typed. */
+            code: string;
+        };
+        /** BadgeBody */
+        BadgeBody: {
+            deviceToken: string;
+            /** @description What the badge shows. */
+            badge: string;
+            pin: string;
+            newPin?: string | null;
+        };
+        /** OwnPinBody */
+        OwnPinBody: {
+            pin: string;
+        };
+        /** UserCodeBody */
+        UserCodeBody: {
+            /** @description As the device shows it; case, blanks, hyphens do not matter. */
+            userCode: string;
+        };
+        /** MatchBody */
+        MatchBody: {
+            /** @description The two digits that the device shows. */
+            match: string;
+        };
         /**
          * TenantSettingsChange
          * @description A change of `TenantSettings`. What was read may be sent back; `unconfirmed` changes nothing then.
@@ -1663,6 +2034,8 @@ export interface components {
              * @enum {unknown}
              */
             stepUp?: "factors" | "management";
+            pairing?: components["schemas"]["PairingRulesChange"];
+            badge?: components["schemas"]["BadgeRulesChange"];
             /** @description What was read may be sent back; it changes nothing. */
             readonly unconfirmed?: unknown;
         };
@@ -1727,6 +2100,38 @@ export interface components {
          * @enum {unknown}
          */
         Role: "Admin" | "Approver" | "Author" | "Operator" | "Publisher" | "User Admin" | "Viewer";
+        /**
+         * PairingRulesChange
+         * @description A change of `PairingRules`.
+         */
+        PairingRulesChange: {
+            /** @description Users pair a device by a code on their phone, which the device scans. */
+            scan?: boolean;
+            /** @description Users let a device in by typing the code that it shows (RFC 8628). */
+            code?: boolean;
+            /** @description Of the user's roles, a device gets these; never Admin, User Admin. */
+            roles?: components["schemas"]["Role"][];
+            /** @description A device is signed out so many hours after its approval. */
+            hours?: number;
+            /** @description Device and user have to be in the same network. */
+            sameNetwork?: boolean;
+            /** @description Networks that count as the same, in CIDR form; none: private addresses do. */
+            networks?: string[];
+        };
+        /**
+         * BadgeRulesChange
+         * @description A change of `BadgeRules`.
+         */
+        BadgeRulesChange: {
+            /** @description Users sign in at enrolled devices by badge and PIN. */
+            enabled?: boolean;
+            /** @description Minimum number of digits of a PIN. */
+            pinLength?: number;
+            /** @description A sign-in by badge ends after so many hours. */
+            hours?: number;
+            /** @description It ends after so many minutes without use. */
+            idleMinutes?: number;
+        };
         /** ProviderBody */
         ProviderBody: {
             /** @description E-mail domains that this provider owns and vouches for. */
@@ -1969,6 +2374,27 @@ export interface components {
             /** @description The old one is good for so many hours more. Default: `24`. */
             overlapHours?: number;
         };
+        /** NewBadgeBody */
+        NewBadgeBody: {
+            /**
+             * @description `standard`: for 365 days, `temporary`: for 12 hours beside it; a user has one of each.
+             * @enum {unknown}
+             */
+            kind: "standard" | "temporary";
+        };
+        /**
+         * EnrolmentBody
+         * @description `place`: where the device stands.
+         */
+        EnrolmentBody: {
+            name: string;
+            place?: string;
+        };
+        /** DeviceAppBody */
+        DeviceAppBody: {
+            /** @description As users see it. */
+            name: string;
+        };
         /** FactorResetBody */
         FactorResetBody: {
             /** @description For the audit trail. */
@@ -2050,7 +2476,10 @@ export interface components {
         SessionsData: {
             items: components["schemas"]["WireSession"][];
         };
-        /** WireSession */
+        /**
+         * WireSession
+         * @description `appId`, `label`: of a device's session, the app that holds it and the device's name; else null.
+         */
         WireSession: {
             id: string;
             method: string;
@@ -2061,6 +2490,8 @@ export interface components {
             userAgent: string;
             amr: string[];
             authenticatedAt: string | null;
+            appId: string | null;
+            label: string | null;
             current: boolean;
         };
         /**
@@ -2377,6 +2808,51 @@ export interface components {
             amr: string[];
         };
         /**
+         * EnrolledDeviceData
+         * @description `deviceToken`: the device keeps it. Returned once.
+         */
+        EnrolledDeviceData: {
+            deviceId: string;
+            deviceToken: string;
+            client: string;
+        };
+        /**
+         * DeviceData
+         * @description `name`: as the device calls itself, may be empty; `roles`: that it would have; `endsAt`: when it would be
+         *     signed out.
+         */
+        DeviceData: {
+            app: string;
+            name: string;
+            address: string;
+            sameNetwork: boolean;
+            askedAt: string;
+            endsAt: string;
+            roles: string[];
+        };
+        /**
+         * PairingCodeData
+         * @description `qr`: the text of the QR code; `typed`: ten letters in its place, good with the client's identifier;
+         *     `expiresAt`: of the code. Shown once.
+         */
+        PairingCodeData: {
+            id: string;
+            qr: string;
+            typed: string;
+            expiresAt: string;
+        };
+        /**
+         * PairingData
+         * @description `device`: that scanned the code; `expired`: renew the code until `renewableUntil`, or begin anew.
+         */
+        PairingData: {
+            /** @enum {unknown} */
+            state: "approved" | "claimed" | "denied" | "done" | "expired" | "waiting";
+            expiresAt: string;
+            renewableUntil: string;
+            device?: components["schemas"]["DeviceData"];
+        };
+        /**
          * StoredSettings
          * @description `TenantSettings` as stored, with the entries that no Admin has saved.
          */
@@ -2460,6 +2936,29 @@ export interface components {
              * @enum {unknown}
              */
             stepUp?: "factors" | "management";
+            /**
+             * @default {
+             *       "scan": true,
+             *       "code": false,
+             *       "roles": [
+             *         "Operator",
+             *         "Viewer"
+             *       ],
+             *       "hours": 12,
+             *       "sameNetwork": true,
+             *       "networks": []
+             *     }
+             */
+            pairing?: components["schemas"]["PairingRules"];
+            /**
+             * @default {
+             *       "enabled": false,
+             *       "pinLength": 6,
+             *       "hours": 10,
+             *       "idleMinutes": 15
+             *     }
+             */
+            badge?: components["schemas"]["BadgeRules"];
             /**
              * @default {
              *       "allowedOrigins": [],
@@ -2565,6 +3064,71 @@ export interface components {
              * @default 30
              */
             trustedDays?: number;
+        };
+        /**
+         * PairingRules
+         * @description A client's rules for devices that a user lets in.
+         */
+        PairingRules: {
+            /**
+             * @description Users pair a device by a code on their phone, which the device scans.
+             * @default true
+             */
+            scan?: boolean;
+            /**
+             * @description Users let a device in by typing the code that it shows (RFC 8628).
+             * @default false
+             */
+            code?: boolean;
+            /**
+             * @description Of the user's roles, a device gets these; never Admin, User Admin.
+             * @default [
+             *       "Operator",
+             *       "Viewer"
+             *     ]
+             */
+            roles?: components["schemas"]["Role"][];
+            /**
+             * @description A device is signed out so many hours after its approval.
+             * @default 12
+             */
+            hours?: number;
+            /**
+             * @description Device and user have to be in the same network.
+             * @default true
+             */
+            sameNetwork?: boolean;
+            /**
+             * @description Networks that count as the same, in CIDR form; none: private addresses do.
+             * @default []
+             */
+            networks?: string[];
+        };
+        /**
+         * BadgeRules
+         * @description A client's rules for badges at its own shared devices.
+         */
+        BadgeRules: {
+            /**
+             * @description Users sign in at enrolled devices by badge and PIN.
+             * @default false
+             */
+            enabled?: boolean;
+            /**
+             * @description Minimum number of digits of a PIN.
+             * @default 6
+             */
+            pinLength?: number;
+            /**
+             * @description A sign-in by badge ends after so many hours.
+             * @default 10
+             */
+            hours?: number;
+            /**
+             * @description It ends after so many minutes without use.
+             * @default 15
+             */
+            idleMinutes?: number;
         };
         /**
          * Unconfirmed
@@ -3046,6 +3610,111 @@ export interface components {
             secret: string;
             expiresAt: string;
         };
+        /**
+         * BadgesData
+         * @description `items`: live badges; `pin`: null where there is none.
+         */
+        BadgesData: {
+            items: components["schemas"]["BadgeData"][];
+            pin: components["schemas"]["BadgePinData"] | null;
+        };
+        /** BadgeData */
+        BadgeData: {
+            id: string;
+            kind: string;
+            issuedAt: string;
+            issuedBy: string;
+            endsAt: string;
+            lastUsedAt: string | null;
+        };
+        /**
+         * BadgePinData
+         * @description `temporaryUntil`: of one that the next sign-in replaces, null for a lasting one; `deadAt`: since when it
+         *     signs no one in, after ten wrong ones in a row.
+         */
+        BadgePinData: {
+            setAt: string;
+            temporaryUntil: string | null;
+            deadAt: string | null;
+        };
+        /**
+         * NewBadgeData
+         * @description `badge`: what it shows, and `qr` the same as SVG. Returned once.
+         */
+        NewBadgeData: {
+            id: string;
+            kind: string;
+            endsAt: string;
+            badge: string;
+            qr: string;
+        };
+        /**
+         * TemporaryPinData
+         * @description `pin`: the next sign-in replaces it. Returned once.
+         */
+        TemporaryPinData: {
+            pin: string;
+            endsAt: string;
+        };
+        /** EnrolmentsData */
+        EnrolmentsData: {
+            items: components["schemas"]["EnrolmentData"][];
+        };
+        /** EnrolmentData */
+        EnrolmentData: {
+            id: string;
+            name: string;
+            place: string;
+            createdAt: string;
+            createdBy: string;
+            expiresAt: string;
+        };
+        /**
+         * NewEnrolmentData
+         * @description `code`: to scan, `qr`: the same as SVG; `typed`: letters in its place, which need the client's identifier
+         *     in `X-Client-ID`. Returned once.
+         */
+        NewEnrolmentData: {
+            id: string;
+            code: string;
+            qr: string;
+            typed: string;
+            expiresAt: string;
+        };
+        /** SharedDevicesData */
+        SharedDevicesData: {
+            items: components["schemas"]["SharedDeviceData"][];
+            nextCursor: string | null;
+        };
+        /** SharedDeviceData */
+        SharedDeviceData: {
+            id: string;
+            name: string;
+            place: string;
+            enrolledAt: string;
+            enrolledBy: string;
+            seenAt: string;
+        };
+        /** DeviceAppsData */
+        DeviceAppsData: {
+            items: components["schemas"]["DeviceAppData"][];
+        };
+        /**
+         * DeviceAppData
+         * @description `id`: the client id; `createdAt`: null for the app that every client has.
+         */
+        DeviceAppData: {
+            id: string;
+            name: string;
+            createdAt: string | null;
+        };
+        /**
+         * DeviceAppRemoved
+         * @description `ended`: how many sessions of its devices.
+         */
+        DeviceAppRemoved: {
+            ended: number;
+        };
         /** UserIdentitiesData */
         UserIdentitiesData: {
             items: components["schemas"]["IdentityData"][];
@@ -3078,7 +3747,10 @@ export interface components {
             items: components["schemas"]["ClientSessionData"][];
             nextCursor: string | null;
         };
-        /** ClientSessionData */
+        /**
+         * ClientSessionData
+         * @description `appId`, `label`: of a device's session, the app that holds it and the device's name; else null.
+         */
         ClientSessionData: {
             id: string;
             userId: number;
@@ -3091,6 +3763,8 @@ export interface components {
             endReason: string | null;
             address: string;
             userAgent: string;
+            appId: string | null;
+            label: string | null;
         };
         /** ClientSessionsEnded */
         ClientSessionsEnded: {
@@ -8325,6 +8999,1059 @@ export interface operations {
             };
         };
     };
+    createDevicesEnrol: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnrolDeviceBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["EnrolledDeviceData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `INVALID_TOKEN` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createBadge: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BadgeBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["SignInData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `INVALID_CREDENTIALS`, `INVALID_TOKEN` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `ACCOUNT_DISABLED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `OVERLOADED` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createBadgePin: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OwnPinBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["Nothing"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `OVERLOADED` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createDevicesLookup: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserCodeBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["DeviceData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createDevicesApprove: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserCodeBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["Nothing"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createDevicesDeny: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserCodeBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["Nothing"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `RATE_LIMITED` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createDevicesPairing: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["PairingCodeData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    getDevicesPairing: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["PairingData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createDevicesPairingRenew: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["PairingCodeData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createDevicesPairingApprove: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MatchBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["Nothing"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createDevicesPairingDeny: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["Nothing"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
     getSettings: {
         parameters: {
             query?: never;
@@ -11135,6 +12862,1115 @@ export interface operations {
             };
             /** @description `NOT_FOUND` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    listUserBadges: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["BadgesData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createUserBadge: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBadgeBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["NewBadgeData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    deleteUserBadge: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                user: string;
+                badge: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["Deleted"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createUserBadgePin: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["TemporaryPinData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `OVERLOADED` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    listDevicesEnrolments: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["EnrolmentsData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createDevicesEnrolment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnrolmentBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["NewEnrolmentData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    deleteDevicesEnrolment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                enrolment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["Deleted"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    listDevices: {
+        parameters: {
+            query?: {
+                first?: number;
+                after?: string;
+                q?: string;
+                sort?: "ENROLLED" | "ENROLLED_DESC";
+            };
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["SharedDevicesData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    deleteDevice: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                device: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["Deleted"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    listDeviceApps: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["DeviceAppsData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    createDeviceApp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceAppBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["DeviceAppData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    deleteDeviceApp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["DeviceAppRemoved"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description What any route may answer: PAYLOAD_TOO_LARGE, OVERLOADED, INTERNAL_ERROR; under /api/client on premise also LICENSE_REQUIRED and LICENSE_EXPIRED, and to tokens of Entra ID SSO_FAILED, ACCOUNT_DISABLED, RATE_LIMITED and PROVIDER_UNAVAILABLE. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    updateDeviceApp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Identifier or number of the client. With a credential it must agree with it. */
+                "X-Client-ID"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceAppBody"];
+            };
+        };
+        responses: {
+            /** @description Success */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @constant */
+                        success: true;
+                        data: components["schemas"]["DeviceAppData"];
+                    };
+                };
+            };
+            /** @description `VALIDATION_ERROR` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNAUTHENTICATED`, `INVALID_TOKEN`, `TOKEN_EXPIRED` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `FORBIDDEN`, `REAUTHENTICATION_REQUIRED` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `NOT_FOUND` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `CONFLICT` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `PAYLOAD_TOO_LARGE` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description `UNSUPPORTED_MEDIA_TYPE` */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

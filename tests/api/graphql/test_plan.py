@@ -19,7 +19,7 @@ ROLES = mask_of([Role.AUTHOR, Role.USER_ADMIN])
 
 
 def context(**changed: Any) -> Any:
-    return SimpleNamespace(user=principal(**{"roles": ROLES, **changed}))
+    return SimpleNamespace(user=principal(**{"held_roles": ROLES, **changed}))
 
 
 PLANNED = [
@@ -76,4 +76,4 @@ def test_a_refusal_is_left_to_the_executor(monkeypatch: pytest.MonkeyPatch) -> N
     made = plan.build(SCHEMA, parse("{ me { id } }"))
     assert made is not None
     with pytest.raises(plan.Unplanned):
-        plan.run(made, context(roles=0))
+        plan.run(made, context(held_roles=0))

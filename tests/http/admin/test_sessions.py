@@ -14,7 +14,7 @@ pytestmark = pytest.mark.one_store
 
 ACME, GLOBEX = "/api/admin/clients/acme", "/api/admin/clients/globex"
 MEMBERS = {"id", "userId", "email", "method", "createdAt", "endsAt", "lastUsedAt", "endedAt", "endReason", "address",
-           "userAgent"}  # fmt: skip
+           "userAgent", "appId", "label"}  # fmt: skip
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ UNKNOWN = {"oneOf", "anyOf", "not", "const", "nullable", "$defs", "components", 
 #: Of a signed-in person's routes, those that need a password or a browser, change how one signs in, take
 #: files, or manage a client.
 NOT_FOR_APPS = re.compile(
-    r"/password\Z|/email\Z|/(?:identities|second-factors|passkeys|reauthenticate)\b"
-    r"|\A/api/client/(?:audit|branding|directories|domains|files|providers|service-accounts|settings|users)\b"
+    r"/password\Z|/email\Z|/(?:identities|second-factors|passkeys|reauthenticate|devices|badge-pin)\b"
+    r"|\A/api/client/(?:audit|branding|device-apps|directories|domains|files|providers|service-accounts|settings|users)\b"
 )
 
 

@@ -34,7 +34,8 @@ KNOWN = {
     "email", "password", "newPassword", "token", "challenge", "otp", "recoveryCode", "passkey", "newPasskey", "trust",
     "method", "client", "username", "name", "provider", "credential", "code", "codeVerifier", "refreshToken",
     "samlResponse", "relayState", "grant_type", "scope", "resource", "client_id", "client_secret", "client_assertion",
-    "client_assertion_type", "token_type_hint",
+    "client_assertion_type", "token_type_hint", "deviceToken", "badge", "pin", "newPin", "device_code", "device_name",
+    "pairing_code", "refresh_token",
 }  # fmt: skip
 
 
@@ -50,6 +51,9 @@ async def right(who: Person, link: str, *, fresh: bool) -> dict[str, Any]:
         "grant_type": "client_credentials", "scope": "", "resource": "", "client_id": who.email,
         "client_secret": PASSWORD, "client_assertion": link, "token_type_hint": "",
         "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "deviceToken": challenge or "x" * 43, "badge": f"MB1:{who.client}:{'A' * 26}", "pin": "739184",
+        "newPin": "739185", "device_code": challenge or "x" * 43, "device_name": "Headset",
+        "pairing_code": f"{who.client}.{'A' * 26}", "refresh_token": challenge or "x",
     }  # fmt: skip
 
 

@@ -149,7 +149,7 @@ async def test_the_list_shows_ones_open_sessions_newest_first(app: App, email: s
     assert items[0]["createdAt"] > items[1]["createdAt"]
     assert set(items[0]) == {
         "id", "method", "createdAt", "endsAt", "lastUsedAt", "address", "userAgent", "current", "amr",
-        "authenticatedAt",
+        "authenticatedAt", "appId", "label",
     }  # fmt: skip
 
 

@@ -29,7 +29,7 @@ ACTS = (
     "details", "roles", "deactivate", "restore", "reset", "invite", "end-session", "end-sessions", "unlink", "confirm",
 )  # fmt: skip
 MACHINE_ACTS = ("change", "disable", "enable", "delete", "make", "rotate", "revoke")
-MERE_ACT = {_USER: "end-sessions", _MACHINE: "disable"}
+MERE_ACT = {_USER: "end-sessions", _MACHINE: "disable", f"{_USER}/badge": "pin"}
 #: Enough for the forms of a user and of a service account.
 _TYPED = {"roleViewer": "on", "name": "taken-over", "kind": "key"}
 pytestmark = pytest.mark.still

@@ -118,11 +118,15 @@ def test_the_metadata_names_only_what_there_is() -> None:
     found = metadata(ISSUER)
     assert found["issuer"] == ISSUER
     assert found["response_types_supported"] == []
-    assert found["grant_types_supported"] == ["client_credentials"]
+    device_code = "urn:ietf:params:oauth:grant-type:device_code"
+    assert found["grant_types_supported"] == ["client_credentials", device_code, "refresh_token"]
+    assert found["device_authorization_endpoint"] == f"{ISSUER}/oauth2/device_authorization"
+    assert found["pairing_endpoint"] == f"{ISSUER}/oauth2/pairing"
     assert found["token_endpoint"] == f"{ISSUER}/oauth2/token"
     for endpoint in ("token", "revocation", "introspection"):
         methods = found[f"{endpoint}_endpoint_auth_methods_supported"]
-        assert methods == ["client_secret_basic", "private_key_jwt"]
+        by_apps = [] if endpoint == "introspection" else ["none"]
+        assert methods == ["client_secret_basic", "private_key_jwt", *by_apps]
         algorithms = found[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
         assert algorithms == ["ES256", "PS256", "RS256"]
     assert "authorization_endpoint" not in found
