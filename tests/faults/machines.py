@@ -5,15 +5,19 @@ Each function runs in the fork of a node before the program, or makes a new prog
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.interop.providers import install
+from tests.support.commands import until
+from tests.support.server import descendants
 
 PROGRAMS = ("strace",)
 #: A node with background jobs that come each second, so that a test sees them.
@@ -48,14 +52,31 @@ def set_clock(file: Path, ahead: str) -> None:
     new.replace(file)
 
 
-def with_syncs_of(milliseconds: int) -> None:
-    """A disk that takes so long for each sync."""
+def _late(milliseconds: int) -> list[str]:
     program = shutil.which("strace")
     assert program is not None, "strace is not installed; ./dev endurance installs it"
     late = f"inject=fdatasync,fsync:delay_enter={milliseconds * 1000}"
+    return [program, "-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", late]
+
+
+def with_syncs_of(milliseconds: int) -> None:
+    """A disk that takes so long for each sync."""
     # The process keeps its number (-D), and is stopped at these two system calls alone (--seccomp-bpf).
-    seen = [program, "-D", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fdatasync,fsync", "-e", late]
+    seen = [*_late(milliseconds), "-D", "--seccomp-bpf"]
     _become([*seen, sys.executable, "-m", "manifest_auth", *sys.argv[1:]])
+
+
+@contextlib.contextmanager
+def late_syncs(program: int, milliseconds: int) -> Iterator[None]:
+    """Each sync of a program that runs, and of its children, takes so much longer meanwhile."""
+    every = [program, *descendants(program)]
+    tracing = subprocess.Popen([*_late(milliseconds), *(word for pid in every for word in ("-p", str(pid)))])
+    try:
+        until(lambda: all("TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text() for pid in every))
+        yield
+    finally:
+        tracing.terminate()
+        tracing.wait()
 
 
 def with_errors_to(pipe: str) -> None:

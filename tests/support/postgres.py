@@ -139,6 +139,11 @@ class Postgres(Databases):
         self._server = _Server(self.data, "recovery_init_sync_method = 'syncfs'\n" + ("" if is_durable else _UNSAFE))
         super().__init__(str(self._server.get_uri("postgres")), is_durable=is_durable)
 
+    @property
+    def pid(self) -> int:
+        """Of the postmaster, whose children all other processes are."""
+        return int(self._server.get_postmaster_info().pid)
+
     def kill(self) -> None:
         """``kill -9`` of the postmaster, until all of its children have gone too."""
         info = self._server.get_postmaster_info()
