@@ -206,8 +206,9 @@ class _Report:
             self._record()
 
     def _record(self) -> None:
-        """What this run did not touch stays as it was, unless it is there no more."""
+        """What this run did not touch stays as it was, unless it is there no more; so does a longer time, since the
+        other command may run more of the file."""
         before = json.loads(_DURATIONS.read_text()) if _DURATIONS.exists() else {}
-        known = {**before, **{file: round(seconds, 1) for file, seconds in self._files.items()}}
+        known = before | {file: max(round(took, 1), before.get(file, 0.0)) for file, took in self._files.items()}
         kept = {file: took for file, took in sorted(known.items()) if (_ROOT / file).exists()}
         _DURATIONS.write_text(json.dumps(kept, indent=0) + "\n")
