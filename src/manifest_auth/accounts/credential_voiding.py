@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from manifest_auth import audit, providers
-from manifest_auth.accounts import factors, one_time_links, users
+from manifest_auth.accounts import badges, factors, one_time_links, users
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Request
@@ -53,6 +53,7 @@ def void(unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0, u
         "links": one_time_links.close(unit, user.id, now),
         "address_changes": (changes.close_all if undo_ends else changes.close_pending)(unit, user.id, now),
         "devices": origins.forget(unit, user.id),
+        "badges": badges.drop_all(unit, user.id, now),
         "identities": unlinked.gone,
     }
     return Voided(unlinked.kept, unlinked.granted, counts)

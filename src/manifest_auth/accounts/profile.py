@@ -13,6 +13,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Request
 from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import step_up
 from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_line
 from manifest_auth.text.languages import Language
@@ -31,7 +32,8 @@ class ProfileChange(TypedDict, total=False):
 
 
 def change_own(unit: TenantUnit, who: Request, given: ProfileChange) -> User:
-    """The caller's account afterwards. Raises ValidationError."""
+    """The caller's account afterwards. Raises ValidationError, Forbidden for a device."""
+    step_up.not_for_devices(who)
     user = users.get(unit, who.user.user_id, lock=True)
     names: dict[str, str] = {name: getattr(user, name) for name in _NAMES}
     texts = cast("dict[str, str]", given)

@@ -140,7 +140,9 @@ async def sign_out(ctx: RequestContext) -> None:
 
 
 async def sign_out_all(ctx: RequestContext) -> int:
-    """Ends all sessions of the caller, the current one too; the number of sessions that ended."""
+    """Ends all sessions of the caller, the current one too; the number of sessions that ended. Raises Forbidden for a
+    device, which only signs itself out."""
+    step_up.not_for_devices(ctx)
     user = ctx.user
 
     def work(unit: TenantUnit) -> int:

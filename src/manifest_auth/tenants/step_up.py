@@ -50,8 +50,7 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
         raise ReauthenticationRequired("Password and code are needed again", details=[("password", "Your password")])
     if isinstance(caller, Principal) and caller.is_service and (_guards(caller, act) or act & _NOT_FOR_MACHINES):
         raise Forbidden(reason="a machine cannot prove who acts")
-    if isinstance(caller, Principal) and caller.is_device:
-        raise Forbidden("A device's session does not do this: sign in with a browser", reason="a device proves nobody")
+    not_for_devices(acting)
     if isinstance(caller, Principal) and _guards(caller, act) and not _has_proved(caller, act, acting.now):
         refuse(caller)
 
@@ -62,6 +61,13 @@ def not_for_machines(acting: Acting) -> None:
     caller = acting.caller if isinstance(acting, Request) else None
     if isinstance(caller, Principal) and caller.is_service:
         raise Forbidden(reason="a machine would make itself another way in")
+
+
+def not_for_devices(acting: Acting) -> None:
+    """Refuses the session of a device an act that asks no one for a proof. Raises Forbidden."""
+    caller = acting.caller if isinstance(acting, Request) else None
+    if isinstance(caller, Principal) and caller.is_device:
+        raise Forbidden("A device's session does not do this: sign in with a browser", reason="a device proves nobody")
 
 
 def refuse(caller: Principal) -> NoReturn:

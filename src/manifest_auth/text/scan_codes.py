@@ -37,7 +37,7 @@ def make(kind: ScanKind, client: str, random: bytes) -> str:
 
 def read(kind: ScanKind, text: str) -> ScanCode | None:
     """A code that was scanned; None for a text that is no code of the kind."""
-    found = _SHAPE.fullmatch(text)
+    found = _SHAPE.fullmatch(text.strip())  # scanners end with Enter
     if found is None or found[1].upper() != kind.value:
         return None
     client = found[2].lower()

@@ -8,7 +8,7 @@ from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.badges import badge_client
 from tests.support.envelope import check_refusal, check_success
-from tests.support.people import member
+from tests.support.people import member, set_roles
 
 HOUR = 3600
 
@@ -64,3 +64,23 @@ async def test_a_temporary_pin_wants_a_recent_proof(app: App) -> None:
     app.clock.advance(11 * 60)
     check_refusal(await factory.send("POST", f"/users/{ada.id}/badge-pin"), 403, "REAUTHENTICATION_REQUIRED")
     await factory.badge(ada.id)
+
+
+async def test_a_badge_that_was_planted_does_not_open_an_admins_account(app: App) -> None:
+    """Who issues a badge and gives a temporary PIN may know both."""
+    factory = await badge_client(app)
+    ada, kiosk = await factory.person(), await factory.device()
+    check_success(await kiosk.sign_in(ada.badge))
+    await set_roles(app, factory.client, ada.id, "Admin", "Operator")
+    check_refusal(await kiosk.sign_in(ada.badge), 401, "INVALID_CREDENTIALS")
+    assert (await factory.do("GET", f"/users/{ada.id}/badges"))["items"] == []
+    [gained] = [event for event in await trail(app, factory.client) if event.event == "admin_gained"]
+    assert gained.members["void"]["badges"] == 1
+    again = (await factory.badge(ada.id))["badge"]
+    check_refusal(await kiosk.sign_in(again), 401, "INVALID_CREDENTIALS")  # the PIN is gone too
+
+
+async def test_a_scanner_may_end_with_enter(app: App) -> None:
+    factory = await badge_client(app)
+    ada, kiosk = await factory.person(), await factory.device()
+    check_success(await kiosk.sign_in(f" {ada.badge}\r\n"))

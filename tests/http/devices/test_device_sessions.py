@@ -85,3 +85,21 @@ async def test_an_end_is_felt_on_the_other_node(app: App, other: App, way: str) 
                 break
             await asyncio.sleep(0.01)
         assert code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("PATCH", "me", {"firstName": "Eve"}), ("POST", "sign-out-all", None), ("POST", "sign-out-others", None)],
+)
+async def test_it_changes_nothing_of_the_account_and_signs_out_no_one_else(
+    app: App, method: str, path: str, body: dict[str, str] | None
+) -> None:
+    ada = await wearer(app)
+    headset, tokens = await ada.paired()
+    token = tokens["access_token"]
+    check_refusal(await app.send(method, f"/api/client/auth/{path}", body, token=token), 403, "FORBIDDEN")
+    assert check_success(await app.me(ada.who.token))["user"]["firstName"] != "Eve"
+    assert (await app.me(token)).status == 200
+    check_success(await app.post("/api/client/auth/sign-out", token=token))
+    assert (await headset.refresh(tokens["refresh_token"])).json["error"] == "invalid_grant"
+    assert (await app.me(ada.who.token)).status == 200

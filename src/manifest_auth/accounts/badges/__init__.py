@@ -9,6 +9,7 @@ from manifest_auth.accounts.badges.management import (
     Overview,
     check_own,
     check_reset,
+    drop_all,
     end_badge,
     issue_badge,
     look,

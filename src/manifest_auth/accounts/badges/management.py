@@ -101,6 +101,12 @@ def end_badge(unit: TenantUnit, who: RequestOrOrigin, user_id: int, badge_id: st
     audit.record(unit, who, Event.BADGE_ENDED, f"user:{user.id}", badge=badge_id, sessions_ended=ended)
 
 
+def drop_all(unit: TenantUnit, user_id: int, now: int) -> int:
+    """Ends all badges of a user and deletes the PIN, but ends no session; how many badges there were."""
+    pins.drop(unit, user_id)
+    return badge_rows.end_all(unit, user_id, now)
+
+
 def check_reset(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> int:
     """Checks that ``who`` may give the user a temporary PIN; the least number of its digits. Raises as
     :func:`reset_pin`."""

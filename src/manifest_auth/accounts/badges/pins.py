@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from typing import Final, NamedTuple
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
@@ -71,6 +71,7 @@ _KILL = tenant_scoped(
     .values(dead_at=bindparam("now"))
 )
 _RIGHT = tenant_scoped(update(badge_pins).where(_ONE).values(wrong=0, wrong_at=None))
+_DROP = tenant_scoped(delete(badge_pins).where(_ONE))
 _UNCOUNT = tenant_scoped(update(badge_pins).where(_ONE, _P.wrong > 0).values(wrong=_P.wrong - 1))
 
 
@@ -122,6 +123,11 @@ def was_right(unit: TenantUnit, user_id: int) -> None:
 def kill(unit: TenantUnit, found: Pin, now: int) -> bool:
     """Ends the PIN after the last wrong one that it may have. False where it lives on, or was dead."""
     return unit.change(_KILL, of_user=found.user_id, of_hash=found.hash, now=now) == 1
+
+
+def drop(unit: TenantUnit, user_id: int) -> None:
+    """Deletes the user's PIN."""
+    unit.change(_DROP, of_user=user_id)
 
 
 def _keyed(pepper: bytes, pin: str) -> str:

@@ -139,5 +139,5 @@ def _name(fields: Mapping[str, str]) -> str:
 
 def _own_code(shown: str, app: OAuthApp) -> str:
     """The code in what was scanned, ``…#CLIENT.CODE``, or what was typed alone. Empty for another client's."""
-    client, dot, code = shown.rpartition("#")[2].rpartition(".")
+    client, dot, code = shown.strip().rpartition("#")[2].rpartition(".")
     return code if not dot or client == app.client else ""
