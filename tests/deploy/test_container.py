@@ -87,7 +87,8 @@ def test_two_builds_of_a_bundle_are_one_image(engine: Engine) -> None:
 
 def test_it_serves_without_rights_and_a_second_start_finds_everything(engine: Engine) -> None:
     port = free_port()
-    settings = {"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_PORT": str(port)}
+    settings = {"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_TRUSTED_PROXIES": "127.0.0.1",
+                "MANIFEST_PORT": str(port)}  # fmt: skip
     http = httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers={"X-Client-ID": "acme"})
 
     def start(name: str) -> Any:
