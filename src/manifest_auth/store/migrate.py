@@ -77,7 +77,7 @@ async def find_schema(url: str) -> Schema | None:
     """The schema of the store, or None when it is empty. Raises :class:`StoreUnavailable`."""
     if not url.startswith("sqlite:"):
         return await _schema_on_postgres(url)
-    from manifest_auth.store.sqlite_copy import opened
+    from manifest_auth.store.sqlite_file import opened
 
     path = Path(url.removeprefix("sqlite:///"))
     if not path.exists():

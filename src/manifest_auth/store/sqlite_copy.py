@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from manifest_auth.store.migrate import Schema, schema_of
+from manifest_auth.store.sqlite_file import opened
 from manifest_auth.store.store import StoreUnavailable
 
 PAGES = 256  # in a step of some milliseconds, after which progress is reported
@@ -107,17 +106,3 @@ def write_value(store: Path, name: str, value: str) -> None:
     """Writes an installation value into a copy."""
     with opened(store.absolute().as_uri()) as found:
         found.execute("INSERT OR REPLACE INTO installation (name, value) VALUES (?, ?)", (name, value))
-
-
-@contextlib.contextmanager
-def opened(address: str) -> Iterator[sqlite3.Connection]:
-    """A connection to the file of this URI. Raises :class:`StoreUnavailable`, also for what fails within the block."""
-    try:
-        raw = sqlite3.connect(address, uri=True, isolation_level=None)
-        try:
-            yield raw
-        finally:
-            raw.close()
-    except (sqlite3.Error, ValueError) as error:  # ValueError: there is no schema version
-        path = address.removeprefix("file://").partition("?")[0]
-        raise StoreUnavailable(f"{path}: {error}") from error

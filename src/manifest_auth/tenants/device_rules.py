@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.settings import Network, networks_of
-
-if TYPE_CHECKING:
-    from manifest_auth.tenants.settings import TenantSettings
 
 #: Roles that no device ever gets: a stolen one would manage users.
 _NEVER = frozenset({Role.ADMIN, Role.USER_ADMIN})
@@ -78,11 +75,11 @@ class BadgeRulesChange(msgspec.Struct, frozen=True, rename="camel"):
     idle_minutes: IdleMinutes | UnsetType = UNSET
 
 
-def wrong(settings: TenantSettings) -> Iterator[tuple[str, str]]:
+def wrong(rules: PairingRules) -> Iterator[tuple[str, str]]:
     """What is wrong: member and sentence."""
-    if _NEVER.intersection(settings.pairing.roles):
+    if _NEVER.intersection(rules.roles):
         yield "pairing.roles", "No device gets the role Admin or User Admin"
-    for number, network in enumerate(settings.pairing.networks):
+    for number, network in enumerate(rules.networks):
         try:
             is_one = "," not in network and len(networks_of(network)) == 1
         except ValueError:
@@ -91,9 +88,9 @@ def wrong(settings: TenantSettings) -> Iterator[tuple[str, str]]:
             yield f"pairing.networks[{number}]", "Must be a network like 192.0.2.0/24 or 2001:db8::/32"
 
 
-def weakened(before: TenantSettings, after: TenantSettings) -> dict[str, bool]:
+def weakened(before: PairingRules, after: PairingRules) -> dict[str, bool]:
     """By member, whether only an Admin may change it so."""
-    return {"pairing.roles": bool({*after.pairing.roles} - {*before.pairing.roles} - _PLAIN)}
+    return {"pairing.roles": bool({*after.roles} - {*before.roles} - _PLAIN)}
 
 
 @lru_cache(maxsize=1024)

@@ -38,7 +38,7 @@ def _wrong(settings: TenantSettings) -> Iterator[tuple[str, str]]:
             yield f"sessions.{name}", f"Must be 0 or at least {LEAST_S}"
     if settings.second_factor.policy == "roles" and not settings.second_factor.roles:
         yield "secondFactor.roles", "Name one role at least"
-    yield from device_rules.wrong(settings)
+    yield from device_rules.wrong(settings.pairing)
     yield from _refused(check_line, settings.contact, "contact", 200, empty=True)
     if settings.contact and not any(map(str.isalnum, settings.contact)):
         yield "contact", "Say whom to ask, in words or numbers, or leave it empty"
@@ -96,7 +96,7 @@ def admin_only_members(before: TenantSettings, after: TenantSettings) -> list[st
         "refreshStrict": before.refresh_strict and not after.refresh_strict,
     }
     lengths = zip(_LENGTHS, _seconds(before.sessions), _seconds(after.sessions), strict=True)
-    changed |= second_factor_policy.weakened(before, after) | device_rules.weakened(before, after)
+    changed |= second_factor_policy.weakened(before, after) | device_rules.weakened(before.pairing, after.pairing)
     changed |= {f"sessions.{name}": _is_longer(was, now) for name, was, now in lengths}
     return [name for name, is_so in changed.items() if is_so]
 
