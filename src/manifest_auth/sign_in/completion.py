@@ -197,7 +197,8 @@ def active_account(
 def _locked(unit: SystemUnit, tenant_id: int, user_id: int) -> tuple[Tenant, User]:
     # Locked: this sign-in sees a deactivation or new password that commits first; one that commits later ends the
     # session.
-    return tenants.get(unit, tenant_id), users.get(unit.of(tenant_id), user_id, lock=True)
+    user, tenant = users.get_with_tenant(unit.of(tenant_id), user_id)
+    return tenant, user
 
 
 def _is_off(tenant: Tenant, user: User) -> bool:

@@ -2,63 +2,75 @@
 
 Imported hashes and hashes of older settings take another time than new ones. So an account that does not exist, or has
 no password, uses kind and cost of an account of the same client that has one: always the same account, picked by a MAC
-of what was typed. When those accounts are rehashed, the decoys change with them.
+of what was typed. When those accounts are rehashed, the decoys change with them. The same statement tells whether the
+user signed in from here before.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Column, ColumnElement, func, null, select
 
+from manifest_auth.context import PERSON
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit, TenantUnit, global_, tenant_condition, tenant_scoped
+from manifest_auth.store import SystemUnit, cell, cross_tenant, row_list, rows, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import tenants, users
-
-
-class _Span(NamedTuple):
-    first: int
-    last: int
-
+from manifest_auth.throttle import origins
 
 _U, _T = users.c, tenants.c
-_LAST_USER = select(func.max(_U.id)).where(tenant_condition(users)).correlate(None).scalar_subquery()
-_USERS = tenant_scoped(select(_U.id, _LAST_USER).order_by(_U.id).limit(1), _Span)
+
+
+def _begin(spread: str, column: Column[int], *of: ColumnElement[bool]) -> ColumnElement[int]:
+    """The id to begin at: the first id and the largest of :func:`places` that stays in the span. It is the place by the
+    bits that the span's size has, or by one bit less."""
+    first, last = (select(end(column)).where(*of).correlate(None).scalar_subquery() for end in (func.min, func.max))
+    place = cell(row_list(spread), 0, column)
+    return first + select(func.max(place)).where(place <= last - first).correlate(None).scalar_subquery()
+
+
 #: Several, since accounts that sign in through a provider have no password.
-_FROM_USER = tenant_scoped(select(_U.password_hash).where(_U.id >= bindparam("id")).order_by(_U.id).limit(32), str)
-_LAST_TENANT = select(func.max(_T.id)).correlate(None).scalar_subquery()
-_TENANTS = global_(select(_T.id, _LAST_TENANT).order_by(_T.id).limit(1), _Span)
-_FROM_TENANT = global_(select(_T.id).where(_T.id >= bindparam("id")).order_by(_T.id).limit(1), int)
+_PICK = tenant_scoped(
+    select(origins.KNOWN, _U.password_hash)
+    .where(_U.id >= _begin("places", _U.id, tenant_condition(users)))
+    .order_by(_U.id)
+    .limit(32)
+)
+_CLIENT = select(_T.id).where(_T.id >= _begin("clients", _T.id)).order_by(_T.id).limit(1).correlate(None)
+_OF_CLIENT = (_U.tenant_id == _CLIENT.scalar_subquery(), _U.kind == PERSON)
+_PICK_IN_ANY = cross_tenant(
+    select(null(), _U.password_hash)
+    .where(*_OF_CLIENT, _U.id >= _begin("places", _U.id, *_OF_CLIENT))
+    .order_by(_U.id)
+    .limit(32),
+    because="where no client has the account, it costs what one of any client costs",
+    every_kind=True,
+)
 
 
-def pick(unit: SystemUnit, ctx: RequestContext, tenant_id: int | None, account: str) -> str | None:
-    """A stored hash whose work is to be imitated; None: imitate a hash of the current settings. Called for every
-    attempt, so that the number of statements is the same too. Without a client, one of all clients is picked first."""
+def pick(
+    unit: SystemUnit, ctx: RequestContext, tenant_id: int | None, account: str, looked_for: Mapping[str, Any]
+) -> tuple[str | None, str | None]:
+    """The known origin (``looked_for``: see :func:`.origins.looked_for`), and a stored hash whose work is to be
+    imitated; None: imitate a hash of the current settings. Called for every attempt, so that the number of statements
+    is the same too. Without a client, one of all clients is picked."""
     macs = ctx.services.store.macs
     assert macs is not None, "the server's store has them"
-    number = int(macs.make(b"decoy\0" + account.encode("utf-8", "surrogatepass")), 16)
-    if tenant_id is None:
-        span = unit.first(_TENANTS)
-        found = unit.first(_FROM_TENANT, id=spread(number, span)) if span is not None else None
-        return None if found is None else _pick(unit.of(found), number)
-    return _pick(unit.of(tenant_id), number)
-
-
-def _pick(unit: TenantUnit, number: int) -> str | None:
-    span = unit.first(_USERS)
-    if span is None:
-        return None
-    for begin in (spread(number, span), span.first):  # after the last row, go on at the first
-        for hashed in unit.all(_FROM_USER, id=begin):
+    spread, known = places(int(macs.make(b"decoy\0" + account.encode("utf-8", "surrogatepass")), 16)), None
+    for begin in (spread, rows([(0,)])):  # after the last row, go on at the first
+        if tenant_id is None:
+            found = unit.all(_PICK_IN_ANY, clients=spread, places=begin)
+        else:
+            found = unit.of(tenant_id).all(_PICK, places=begin, **looked_for)
+        for known, hashed in found:
             if hashed is not None:
-                return hashed
-    return None
+                return known, hashed
+    return known, None
 
 
-def spread(number: int, span: _Span) -> int:
-    """Maps a random number to an id in the span. When the span grows, a number moves to a new id or stays (linear
-    hashing): a decoy that changed its kind whenever a user is added would reveal that the account does not exist."""
-    count = span.last - span.first + 1
-    bits = count.bit_length()
-    place = number & (1 << bits) - 1
-    return span.first + (place if place < count else place & (1 << bits - 1) - 1)
+def places(number: int) -> str:
+    """The places in a span that a random number may have, one for each size. When the span grows, a number moves to a
+    new id or stays (linear hashing): a decoy that changed its kind whenever a user is added would reveal that the
+    account does not exist."""
+    return rows((place,) for place in {number & (1 << bits) - 1 for bits in range(63)})

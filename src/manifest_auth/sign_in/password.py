@@ -148,49 +148,37 @@ def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_po
     tenant, user = _find(unit, claim)
     if tenant is not None and not tenants.settings_of(tenant.settings).password_sign_in:
         user = None  # answered, counted and timed like an account that does not exist
-    counters = counters_of(unit, ctx, entry_point, tenant, user, claim)
+    account, looked_for = (
+        _account(tenant, claim.email),
+        origins.looked_for(user.id if user else 0, claim.device, ctx.address),
+    )
+    known, decoy = decoy_hashes.pick(unit, ctx, tenant.id if tenant else None, account, looked_for)
+    counters = throttle.counters(entry_point, account, ctx.address, known)
     wait = ctx.services.throttle.count(unit, counters, ctx.now)
     if wait:
         chain = unit.of(tenant.id if tenant else audit.INSTALLATION)
         ctx.services.anonymous_limits.record(
             chain, ctx, Event.THROTTLED, f"user:{user.id}" if user else "", wait_ms=wait.ms
         )
-    decoy = decoy_hashes.pick(unit, ctx, tenant.id if tenant else None, _account(tenant, claim))
     return Attempt(tenant, user, decoy, counters, wait)
 
 
-def counters_of(
-    unit: SystemUnit, ctx: RequestContext, entry_point: EntryPoint, tenant: Tenant | None, user: User | None,
-    claim: Claim,
-) -> Counters:  # fmt: skip
-    """The counters of an attempt at the account, from this request's address and device."""
-    known = known_origin(unit, tenant, user, claim.device, ctx.address)
-    return throttle.counters(entry_point, _account(tenant, claim), ctx.address, known)
+def counters_of(unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, device: str | None) -> Counters:
+    """The counters of an attempt of this user with a password, from this request's address and device."""
+    known = origins.known(unit.of(tenant.id), user.id, device, ctx.address)
+    return throttle.counters(ENTRY_POINT, _account(tenant, user.email), ctx.address, known)
 
 
-def _account(tenant: Tenant | None, claim: Claim) -> str:
-    return f"{tenant.id if tenant else 0}:{email_key(claim.email)}"
+def _account(tenant: Tenant | None, email: str) -> str:
+    return f"{tenant.id if tenant else 0}:{email_key(email)}"
 
 
 def _find(unit: SystemUnit, claim: Claim) -> tuple[Tenant | None, User | None]:
     if claim.client is not None:
         tenant = tenants.find(unit, claim.client)
         return tenant, users.find_by_email(unit.of(tenant.id), claim.email) if tenant else None
-    user = users.find_without_client(unit, claim.email, throttle.device_origin(claim.device) if claim.device else "")
-    return (tenants.get(unit, user.tenant_id), user) if user else (None, None)
-
-
-def known_origin(
-    unit: SystemUnit, tenant: Tenant | None, user: User | None, device: str | None, address: str
-) -> str | None:
-    """The origin of the request, if the user signed in from it before. Runs for missing accounts too, so that the time
-    does not reveal whether an account exists."""
-    bound, user_id = unit.of(tenant.id if tenant else audit.INSTALLATION), user.id if user else 0
-    candidates = [throttle.device_origin(device)] if device else []
-    for origin in (*candidates, throttle.address_origin(address)):
-        if origins.is_known(bound, user_id, origin):
-            return origin
-    return None
+    found = users.find_without_client(unit, claim.email, throttle.device_origin(claim.device) if claim.device else "")
+    return (found[1], found[0]) if found else (None, None)
 
 
 def _failed(unit: SystemUnit, ctx: RequestContext, attempt: Attempt, credentials: Credentials) -> None:

@@ -23,7 +23,7 @@ from manifest_auth.protocols.webauthn import Refused
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import MFA, Way
-from manifest_auth.sign_in import current_password, password
+from manifest_auth.sign_in import current_password
 from manifest_auth.sign_in.current_password import Proved
 from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.linking import Started
@@ -37,7 +37,7 @@ from manifest_auth.sign_in.second_factor.continuing import ENTRY_POINT
 from manifest_auth.sign_in.second_factor.notices import Mails
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
-from manifest_auth.throttle import throttle
+from manifest_auth.throttle import origins, throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
 _NO_ANSWER = Answer()
@@ -120,7 +120,7 @@ async def _count(ctx: RequestContext, browser: BrowserCookies) -> Counters:
     def work(unit: SystemUnit) -> Counters | Wait:
         bound, tenant = unit.of(caller.tenant_id), tenants.get(unit, caller.tenant_id)
         user = users.get(bound, caller.user_id)
-        known = password.known_origin(unit, tenant, user, browser.device, ctx.address)
+        known = origins.known(bound, user.id, browser.device, ctx.address)
         counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
         wait = ctx.services.throttle.count(unit, counters, ctx.now)
         if wait:

@@ -158,6 +158,10 @@ class SystemUnit(_Unit):
         """Number of rows that the insert, update or delete changed."""
         return self._change(statement, values)
 
+    def change_later(self, statement: CrossTenant[Any] | Global[Any], **values: Any) -> None:
+        """As :meth:`TenantUnit.change_later`."""
+        self._connection.change_later(statement, self._values(statement, values))
+
     def of(self, tenant_id: int) -> TenantUnit:
         """The same transaction, bound to one tenant."""
         return TenantUnit(self._connection, tenant_id)

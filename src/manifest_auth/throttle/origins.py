@@ -5,19 +5,25 @@ From these the user can sign in while anonymous callers wait.
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, delete, select
+from typing import Any
 
-from manifest_auth.store import TenantUnit, tenant_scoped, upsert
+from sqlalchemy import ColumnElement, bindparam, delete, func, select
+
+from manifest_auth.store import TenantUnit, tenant_condition, tenant_scoped, upsert
 from manifest_auth.store.tables import known_origins
 from manifest_auth.throttle import throttle
 
 _O = known_origins.c
-_KNOWN = tenant_scoped(
-    select(_O.origin).where(
-        _O.user_id == bindparam("user_id"), _O.origin.in_([bindparam("device"), bindparam("address")])
-    ),
-    str,
-)
+
+
+def _seen(origin: str) -> ColumnElement[str]:
+    same = _O.user_id == bindparam("user_id"), _O.origin == bindparam(origin)
+    return select(_O.origin).where(tenant_condition(known_origins), *same).correlate(None).scalar_subquery()
+
+
+#: The origin that the user signed in from before, for a statement of the tenant; takes :func:`looked_for`.
+KNOWN = func.coalesce(_seen("device"), _seen("address"))
+_KNOWN = tenant_scoped(select(KNOWN).where(_O.user_id == bindparam("user_id")).limit(1), str)
 _KNOWN_DEVICE = tenant_scoped(select(_O.origin).where(_O.origin == bindparam("origin")).limit(1), str)
 _REMEMBER = tenant_scoped(
     upsert(known_origins)
@@ -27,9 +33,15 @@ _REMEMBER = tenant_scoped(
 _FORGET = tenant_scoped(delete(known_origins).where(_O.user_id == bindparam("user_id")))
 
 
-def is_known(unit: TenantUnit, user_id: int, origin: str) -> bool:
-    """Whether the user signed in from that origin before."""
-    return unit.first(_KNOWN, user_id=user_id, device=origin, address=origin) is not None
+def looked_for(user_id: int, device: str | None, address: str) -> dict[str, Any]:
+    """Device and address of a request, the device first. ``user_id``: 0 for a missing account, which takes as long."""
+    here = throttle.address_origin(address)
+    return {"user_id": user_id, "device": throttle.device_origin(device) if device else here, "address": here}
+
+
+def known(unit: TenantUnit, user_id: int, device: str | None, address: str) -> str | None:
+    """The origin of a request, if the user signed in from it before."""
+    return unit.first(_KNOWN, **looked_for(user_id, device, address))
 
 
 def is_known_device(unit: TenantUnit, device: str) -> bool:

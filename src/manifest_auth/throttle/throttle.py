@@ -15,16 +15,16 @@ of the input, so missing accounts are counted exactly like existing ones.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, case, delete, select, update
+from sqlalchemy import bindparam, case, delete, literal, select, update
 
 from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.runtime.hashing import Hasher, Proof
 from manifest_auth.runtime.metrics import EntryPoint, Limit, Metrics
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.store import Store, SystemUnit, TenantUnit, global_, upsert
+from manifest_auth.store import Store, SystemUnit, TenantUnit, cell, global_, row_list, rows, upsert
 from manifest_auth.store.tables import throttles
 from manifest_auth.throttle.networks import is_ip_address, network_of, networks_of, widened
 
@@ -110,35 +110,36 @@ class Throttle:
 
 
 class _Row(NamedTuple):
+    key: str
     failures: int
     allowed_at: int
     updated_at: int
 
 
 _T = throttles.c
-_FIND = global_(
-    select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")).with_for_update(), _Row
+_GIVEN = row_list("counters")
+_KEY = cell(_GIVEN, 0, _T.key)
+_THESE = _T.key.in_(select(_KEY))
+_LOOK = global_(select(_T.key, _T.failures, _T.allowed_at, _T.updated_at).where(_THESE), _Row)
+_HOLD = global_(select(_T.key).where(_THESE).order_by(_T.key).with_for_update(), str)
+# One after another in the order of the keys, so that two transactions never deadlock. A missing row cannot be locked:
+# it is created, and a parallel attempt waits for that. ``allowed_at`` of a new row: before it, all is forgotten.
+_NEW = upsert(throttles).from_select(
+    ["key", "failures", "allowed_at", "updated_at"],
+    select(
+        _KEY.label("key"), literal(1), cell(_GIVEN, 1, _T.allowed_at), bindparam("now", type_=_T.updated_at.type)
+    ).order_by("key"),
 )
-_LOOK = global_(select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")), _Row)
-# A missing row cannot be locked: it is created first, otherwise parallel guesses would all pass.
-_START = global_(
-    upsert(throttles)
-    .values(key=bindparam("key"), failures=0, allowed_at=0, updated_at=bindparam("now"))
-    .on_conflict_do_update(index_elements=["key"], set_={"key": bindparam("key")})
-    .returning(_T.failures, _T.allowed_at, _T.updated_at),
-    _Row,
-)
+_IS_FORGOTTEN = _T.updated_at < _NEW.excluded.allowed_at
 _COUNT = global_(
-    upsert(throttles)
-    .values(key=bindparam("key"), failures=1, allowed_at=bindparam("first_allowed"), updated_at=bindparam("now"))
-    .on_conflict_do_update(
+    _NEW.on_conflict_do_update(
         index_elements=["key"],
         set_={
-            "failures": case((_T.updated_at < bindparam("forget_before"), 1), else_=_T.failures + 1),
+            "failures": case((_IS_FORGOTTEN, 1), else_=_T.failures + 1),
+            "allowed_at": case((_IS_FORGOTTEN, 0), else_=_T.allowed_at),
             "updated_at": bindparam("now"),
         },
-    )
-    .returning(_T.failures, _T.allowed_at, _T.updated_at),
+    ).returning(_T.key, _T.failures, _T.allowed_at, _T.updated_at),
     _Row,
 )
 _PAUSE = global_(update(throttles).where(_T.key == bindparam("of_key")).values(allowed_at=bindparam("until")))
@@ -222,35 +223,45 @@ def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
 
 
 def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: int) -> Pause | None:
-    """As :func:`count`, for counters that are :func:`in_order`."""
-    blocked: Pause | None = None
+    """As :func:`count`."""
+    if pause := _longest(_look(unit, counters), counters, now):
+        return pause
+    counted = _count(unit, [(counter.key, now - counter.policy.memory_ms) for counter in counters], now)
+    if pause := _longest(counted, counters, now):  # a parallel attempt began it meanwhile
+        for counter in counters:
+            decrement(unit, counter.key)
+        return pause
     for counter in counters:
-        row = unit.first(_FIND, key=counter.key) or unit.first(_START, key=counter.key, now=now)
-        if row is not None and row.updated_at >= now - counter.policy.memory_ms:
-            wait = row.allowed_at - now
-            if wait > (blocked.ms if blocked is not None else 0):
-                blocked = Pause(wait, counter)
-    if blocked is not None:
-        return blocked
-    for counter in counters:
-        failures = tally(unit, counter.key, now, forget_before=now - max(counter.policy.memory_ms, 0))
-        if pause := counter.policy.pause_ms(failures):
-            unit.change(_PAUSE, of_key=counter.key, until=now + pause)
+        if pause_ms := counter.policy.pause_ms(counted[counter.key].failures):
+            unit.change(_PAUSE, of_key=counter.key, until=now + pause_ms)
     return None
 
 
 def blocked(unit: SystemUnit | TenantUnit, counter: Counter, now: int) -> Pause | None:
     """The pause if the counter blocks attempts at ``now`` (milliseconds), else None; counts nothing."""
-    row = unit.first(_LOOK, key=counter.key)
-    if row is None or row.updated_at < now - counter.policy.memory_ms or row.allowed_at <= now:
-        return None
-    return Pause(row.allowed_at - now, counter)
+    return _longest(_look(unit, [counter]), [counter], now)
 
 
-def tally(unit: SystemUnit | TenantUnit, key: str, now: int, *, forget_before: int = 0) -> int:
+def _look(unit: SystemUnit | TenantUnit, counters: Sequence[Counter]) -> dict[str, _Row]:
+    return {row.key: row for row in unit.all(_LOOK, counters=rows((counter.key,) for counter in counters))}
+
+
+def _count(unit: SystemUnit | TenantUnit, given: Iterable[tuple[str, int]], now: int) -> dict[str, _Row]:
+    return {row.key: row for row in unit.all(_COUNT, counters=rows(given), now=now)}
+
+
+def _longest(found: Mapping[str, _Row], counters: Sequence[Counter], now: int) -> Pause | None:
+    pauses = [
+        Pause(row.allowed_at - now, counter)
+        for counter in counters
+        if (row := found.get(counter.key)) and row.updated_at >= now - counter.policy.memory_ms
+    ]
+    return max((pause for pause in pauses if pause.ms > 0), key=lambda pause: pause.ms, default=None)
+
+
+def tally(unit: SystemUnit | TenantUnit, key: str, now: int) -> int:
     """Increments a counter, without a pause; the new number."""
-    row = unit.one(_COUNT, key=key, first_allowed=0, now=now, forget_before=forget_before)
-    return row.failures
+    return _count(unit, [(key, 0)], now)[key].failures
 
 
 def decrement(unit: SystemUnit | TenantUnit, key: str) -> None:
@@ -270,11 +281,12 @@ def span_key(*parts: object, now: int, span_s: int) -> str:
 
 def succeeded(unit: SystemUnit, counters: Counters) -> None:
     """After a successful attempt: resets its counters; those of the address lose only this attempt."""
-    for counter in counters.all():
-        if counter in counters.address:
-            decrement(unit, counter.key)
-        else:
-            unit.change(CLEAR, key=counter.key)
+    ordered = counters.all()
+    held = set(unit.all(_HOLD, counters=rows((counter.key,) for counter in ordered)))
+    for counter in ordered:
+        if counter.key in held:  # one that is missing may be another attempt's by now
+            change = _FORGIVE if counter in counters.address else CLEAR
+            unit.change_later(change, key=counter.key, of_key=counter.key)
 
 
 async def prove(

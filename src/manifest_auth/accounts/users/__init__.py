@@ -30,7 +30,6 @@ from manifest_auth.accounts.users.users import (
     find,
     find_by_email,
     find_caller,
-    find_without_client,
     get,
     get_many,
     get_named,
@@ -38,3 +37,4 @@ from manifest_auth.accounts.users.users import (
     signed_in,
     without_factor,
 )
+from manifest_auth.accounts.users.with_tenant import find_without_client, get_with_tenant

@@ -1,7 +1,6 @@
 """The users of a tenant: rows, lists, and look-up by e-mail.
 
-All functions but :func:`find_without_client`, for sign-ins that name no client, run in a unit of work that is bound
-to the tenant.
+They run in a unit of work that is bound to the tenant; :mod:`.with_tenant` finds a user where no tenant is named.
 """
 
 from __future__ import annotations
@@ -9,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Integer, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import Integer, bindparam, func, insert, or_, select, update
 
 from manifest_auth.context import PERSON, SERVICE, Principal
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.licence import SeatCounter
 from manifest_auth.permissions import Role
-from manifest_auth.store import Listing, SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped
-from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
+from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_scoped
+from manifest_auth.store.tables import users
 from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_email, check_name, email_key
 from manifest_auth.text.languages import Language
@@ -61,28 +60,11 @@ class User(NamedTuple):
         return email_key(self.email)
 
 
-_C, _O = users.c, known_origins.c
+_C = users.c
 _ALL = select(*(_C[name] for name in User._fields))
 _BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), User)
 _LOCKED = tenant_scoped(_ALL.where(_C.id == bindparam("id")).with_for_update(), User)
 _BY_EMAIL = tenant_scoped(_ALL.where(_C.email_key == bindparam("email_key")), User)
-_DEVICE_SEEN = (
-    select(func.max(_O.seen_at))
-    .where(_O.origin == bindparam("device"), _O.tenant_id == _C.tenant_id)
-    .correlate(users)
-    .scalar_subquery()
-)
-_OWNER = select(domain_owners.c.tenant_id).where(domain_owners.c.domain == bindparam("domain")).scalar_subquery()
-_IS_PROVED = or_(_C.email_proved_at.is_not(None), _C.tenant_id == _OWNER)
-_SIGNED_IN_PROVED = case((_IS_PROVED, func.coalesce(_C.last_sign_in_at, 0)), else_=-1)
-_NO_CLIENT = cross_tenant(
-    _ALL.join(tenants, tenants.c.id == _C.tenant_id)
-    .where(_C.email_key == bindparam("email_key"))
-    .order_by(func.coalesce(_DEVICE_SEEN, 0).desc(), _SIGNED_IN_PROVED.desc(), _C.created_at, _C.id)
-    .limit(1),
-    User,
-    because="a sign-in that names no client goes to one that has the address: by device, by proof, by age",
-)
 _MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), User)
 _CALLER = tenant_scoped(_ALL.where(_C.id == bindparam("id")), User, every_kind=True)
 _NAMED = tenant_scoped(_ALL.where(among(_C.id, "ids")), User, every_kind=True)
@@ -175,15 +157,6 @@ def get_named(unit: TenantUnit, ids: Sequence[int]) -> list[User]:
 
 def find_by_email(unit: TenantUnit, email: str) -> User | None:
     return unit.first(_BY_EMAIL, email_key=email_key(email))
-
-
-def find_without_client(unit: SystemUnit, email: str, device: str) -> User | None:
-    """The account that a sign-in without a client means, across tenants: first, of the client where the ``device`` (an
-    origin of the throttle) was used last; else, of the accounts with a verified address (by a link, or because the
-    domain counts for the client), the one that signed in last; else the oldest. So a client cannot attract a person's
-    sign-ins by creating an account for the address."""
-    key = email_key(email)
-    return unit.first(_NO_CLIENT, email_key=key, domain=key.rpartition("@")[2], device=device)
 
 
 def set_language(unit: TenantUnit, user_id: int, language: Language | None) -> None:

@@ -130,7 +130,7 @@ def _prove(unit: SystemUnit, ctx: RequestContext, given: Given) -> tuple[Passkey
     except Refused as refused:
         raise _failed(unit, ctx, row, str(refused)) from None
     bound = unit.of(row.tenant_id)
-    tenant, user = tenants.get(unit, row.tenant_id), users.get(bound, row.user_id, lock=True)
+    user, tenant = users.get_with_tenant(bound, row.user_id)
     _check_client(unit, ctx, tenant, row, given.client)
     if not challenges.use_up(unit, challenge):
         refusal = _failed(unit, ctx, row, "challenge used before")

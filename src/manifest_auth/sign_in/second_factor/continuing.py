@@ -26,7 +26,7 @@ from manifest_auth.sign_in.second_factor.open_challenges import OVER, open_chall
 from manifest_auth.sign_in.sign_in_metrics import counted, counts
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
-from manifest_auth.throttle import throttle
+from manifest_auth.throttle import origins, throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
 ENTRY_POINT: EntryPoint = "second_factor"
@@ -122,7 +122,7 @@ def _count(unit: SystemUnit, ctx: RequestContext, text: str, browser: BrowserCoo
     is locked first, in the same order as where the answer is judged."""
     challenge, tenant, user = open_challenge(unit, ctx, text, lock=True)
     bound = unit.of(tenant.id)
-    known = password.known_origin(unit, tenant, user, browser.device, ctx.address)
+    known = origins.known(bound, user.id, browser.device, ctx.address)
     counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
     attempt = _Attempt(challenge=challenge, tenant=tenant, user=user, counters=counters)
     if wait := ctx.services.throttle.count(unit, counters, ctx.now):
@@ -210,9 +210,8 @@ def _finish(
     )
     counters = None
     if challenge.method == password.METHOD:
-        claim = password.Claim(user.email, None, browser.device)
         tenant = tenants.get(unit, challenge.tenant_id)
-        counters = password.counters_of(unit, ctx, password.ENTRY_POINT, tenant, user, claim)
+        counters = password.counters_of(unit, ctx, tenant, user, browser.device)
     account = completion.check(unit, ctx, challenge.tenant_id, identity, browser, pending, counters)
     if pending.purpose == "code":
         bound = unit.of(challenge.tenant_id)
