@@ -156,7 +156,7 @@ def _was_right(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, pin: Pi
     """The entry was no wrong PIN, whatever becomes of the sign-in."""
     for counter in attempt.counters if ctx.services.throttle.is_on else ():
         if counter.policy is OF_BADGE:
-            unit.change(throttle.CLEAR, key=counter.key)
+            unit.change(throttle.CLEAR, of_key=counter.key)
         else:
             throttle.undo(unit, counter.key)
     pins.was_right(unit.of(attempt.device.tenant_id), pin.user_id)

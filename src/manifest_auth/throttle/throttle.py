@@ -24,7 +24,7 @@ from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.runtime.hashing import Hasher, Proof
 from manifest_auth.runtime.metrics import EntryPoint, Limit, Metrics
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.store import Store, SystemUnit, TenantUnit, cell, global_, row_list, rows, upsert
+from manifest_auth.store import Global, Store, SystemUnit, TenantUnit, cell, global_, row_list, rows, upsert
 from manifest_auth.store.tables import throttles
 from manifest_auth.throttle.networks import is_ip_address, network_of, networks_of, widened
 
@@ -120,30 +120,29 @@ _T = throttles.c
 _GIVEN = row_list("counters")
 _KEY = cell(_GIVEN, 0, _T.key)
 _THESE = _T.key.in_(select(_KEY))
-_LOOK = global_(select(_T.key, _T.failures, _T.allowed_at, _T.updated_at).where(_THESE), _Row)
+_COLUMNS = [_T[name] for name in _Row._fields]
+_LOOK = global_(select(*_COLUMNS).where(_THESE), _Row)
 _HOLD = global_(select(_T.key).where(_THESE).order_by(_T.key).with_for_update(), str)
 # One after another in the order of the keys, so that two transactions never deadlock. A missing row cannot be locked:
-# it is created, and a parallel attempt waits for that. ``allowed_at`` of a new row: before it, all is forgotten.
+# it is created, and a parallel attempt waits for that. ``allowed_at`` of a new row: its memory, negative.
+_NOW = bindparam("now", type_=_T.updated_at.type)
 _NEW = upsert(throttles).from_select(
-    ["key", "failures", "allowed_at", "updated_at"],
-    select(
-        _KEY.label("key"), literal(1), cell(_GIVEN, 1, _T.allowed_at), bindparam("now", type_=_T.updated_at.type)
-    ).order_by("key"),
+    list(_Row._fields), select(_KEY.label("key"), literal(1), cell(_GIVEN, 1, _T.allowed_at), _NOW).order_by("key")
 )
-_IS_FORGOTTEN = _T.updated_at < _NEW.excluded.allowed_at
+_IS_FORGOTTEN = _T.updated_at < _NOW + _NEW.excluded.allowed_at
 _COUNT = global_(
     _NEW.on_conflict_do_update(
         index_elements=["key"],
         set_={
             "failures": case((_IS_FORGOTTEN, 1), else_=_T.failures + 1),
             "allowed_at": case((_IS_FORGOTTEN, 0), else_=_T.allowed_at),
-            "updated_at": bindparam("now"),
+            "updated_at": _NOW,
         },
-    ).returning(_T.key, _T.failures, _T.allowed_at, _T.updated_at),
+    ).returning(*_COLUMNS),
     _Row,
 )
 _PAUSE = global_(update(throttles).where(_T.key == bindparam("of_key")).values(allowed_at=bindparam("until")))
-CLEAR = global_(delete(throttles).where(_T.key == bindparam("key")))
+CLEAR = global_(delete(throttles).where(_T.key == bindparam("of_key")))
 _UNDO = global_(
     update(throttles)
     .where(_T.key == bindparam("of_key"), _T.failures > 0)
@@ -224,12 +223,12 @@ def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
 
 def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: int) -> Pause | None:
     """As :func:`count`."""
-    if pause := _longest(_look(unit, counters), counters, now):
+    if pause := _longest(_rows(unit, _LOOK, _keys(counters)), counters, now):
         return pause
-    counted = _count(unit, [(counter.key, now - counter.policy.memory_ms) for counter in counters], now)
+    given = rows((counter.key, -max(counter.policy.memory_ms, 0)) for counter in counters)
+    counted = _rows(unit, _COUNT, given, now)
     if pause := _longest(counted, counters, now):  # a parallel attempt began it meanwhile
-        for counter in counters:
-            decrement(unit, counter.key)
+        _uncount(unit, counters)
         return pause
     for counter in counters:
         if pause_ms := counter.policy.pause_ms(counted[counter.key].failures):
@@ -239,29 +238,26 @@ def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: 
 
 def blocked(unit: SystemUnit | TenantUnit, counter: Counter, now: int) -> Pause | None:
     """The pause if the counter blocks attempts at ``now`` (milliseconds), else None; counts nothing."""
-    return _longest(_look(unit, [counter]), [counter], now)
+    return _longest(_rows(unit, _LOOK, _keys([counter])), [counter], now)
 
 
-def _look(unit: SystemUnit | TenantUnit, counters: Sequence[Counter]) -> dict[str, _Row]:
-    return {row.key: row for row in unit.all(_LOOK, counters=rows((counter.key,) for counter in counters))}
+def _keys(counters: Iterable[Counter]) -> str:
+    return rows((counter.key,) for counter in counters)
 
 
-def _count(unit: SystemUnit | TenantUnit, given: Iterable[tuple[str, int]], now: int) -> dict[str, _Row]:
-    return {row.key: row for row in unit.all(_COUNT, counters=rows(given), now=now)}
+def _rows(unit: SystemUnit | TenantUnit, statement: Global[_Row], given: str, now: int = 0) -> dict[str, _Row]:
+    return {row.key: row for row in unit.all(statement, counters=given, now=now)}
 
 
-def _longest(found: Mapping[str, _Row], counters: Sequence[Counter], now: int) -> Pause | None:
-    pauses = [
-        Pause(row.allowed_at - now, counter)
-        for counter in counters
-        if (row := found.get(counter.key)) and row.updated_at >= now - counter.policy.memory_ms
-    ]
+def _longest(found: Mapping[str, _Row], counters: Iterable[Counter], now: int) -> Pause | None:
+    pairs = ((row, counter) for counter in counters if (row := found.get(counter.key)))
+    pauses = (Pause(row.allowed_at - now, by) for row, by in pairs if row.updated_at >= now - by.policy.memory_ms)
     return max((pause for pause in pauses if pause.ms > 0), key=lambda pause: pause.ms, default=None)
 
 
-def tally(unit: SystemUnit | TenantUnit, key: str, now: int) -> int:
+def tally(unit: SystemUnit | TenantUnit, key: str, now: int, memory_ms: int = KEPT_MS) -> int:
     """Increments a counter, without a pause; the new number."""
-    return _count(unit, [(key, 0)], now)[key].failures
+    return _rows(unit, _COUNT, rows([(key, -memory_ms)]), now)[key].failures
 
 
 def decrement(unit: SystemUnit | TenantUnit, key: str) -> None:
@@ -281,12 +277,10 @@ def span_key(*parts: object, now: int, span_s: int) -> str:
 
 def succeeded(unit: SystemUnit, counters: Counters) -> None:
     """After a successful attempt: resets its counters; those of the address lose only this attempt."""
-    ordered = counters.all()
-    held = set(unit.all(_HOLD, counters=rows((counter.key,) for counter in ordered)))
-    for counter in ordered:
+    held = set(unit.all(_HOLD, counters=_keys(counters.all())))
+    for counter in counters.all():
         if counter.key in held:  # one that is missing may be another attempt's by now
-            change = _FORGIVE if counter in counters.address else CLEAR
-            unit.change_later(change, key=counter.key, of_key=counter.key)
+            unit.change_later(_FORGIVE if counter in counters.address else CLEAR, of_key=counter.key)
 
 
 async def prove(
@@ -300,10 +294,10 @@ async def prove(
     try:
         return await hasher.verify(stored, password, decoy)
     except Overloaded:
-        await store.write(lambda unit: _uncount(unit, counters))
+        await store.write(lambda unit: _uncount(unit, counters.all()))
         raise
 
 
-def _uncount(unit: SystemUnit, counters: Counters) -> None:
-    for counter in counters.all():
+def _uncount(unit: SystemUnit | TenantUnit, counters: Iterable[Counter]) -> None:
+    for counter in counters:
         decrement(unit, counter.key)

@@ -46,7 +46,7 @@ def wrong_code(unit: TenantUnit, ctx: RequestContext, mails: Mails, tenant: Tena
     10th, 20th, 40th … of an attack that goes on. A right code does not reset the count: the owner's own sign-ins must
     not hide the guesses of another."""
     key = throttle.key_of("wrong_codes", unit.tenant_id, user.id)
-    times, rest = divmod(throttle.tally(unit, key, ctx.now, forget_before=ctx.now - DAY * 1000), TOLD_AFTER)
+    times, rest = divmod(throttle.tally(unit, key, ctx.now, DAY * 1000), TOLD_AFTER)
     if times and not rest and not times & (times - 1):
         email = mail.wrong_codes(reader(user, tenant), ctx.address)
         _add(unit, ctx, mails, user, email, "second_factor_failed")

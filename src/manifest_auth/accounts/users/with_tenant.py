@@ -1,0 +1,60 @@
+"""Users with their tenant, each pair read by one statement: what a sign-in looks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, case, func, or_, select
+
+from manifest_auth.accounts.users.users import User
+from manifest_auth.errors import NotFound
+from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
+from manifest_auth.tenants import Tenant
+from manifest_auth.text.canonical import email_key
+
+_C, _O, _T = users.c, known_origins.c, tenants.c
+_ALL = select(*(_C[name] for name in User._fields), *(_T[name] for name in Tenant._fields)).join_from(
+    users, tenants, _T.id == _C.tenant_id
+)
+# The tenant's row is not locked: sign-ins of a tenant do not wait for one another.
+_LOCKED = tenant_scoped(_ALL.where(_C.id == bindparam("id")).with_for_update(of=users))
+_DEVICE_SEEN = (
+    select(func.max(_O.seen_at))
+    .where(_O.origin == bindparam("device"), _O.tenant_id == _C.tenant_id)
+    .correlate(users)
+    .scalar_subquery()
+)
+_OWNER = select(domain_owners.c.tenant_id).where(domain_owners.c.domain == bindparam("domain")).scalar_subquery()
+_IS_PROVED = or_(_C.email_proved_at.is_not(None), _C.tenant_id == _OWNER)
+_SIGNED_IN_PROVED = case((_IS_PROVED, func.coalesce(_C.last_sign_in_at, 0)), else_=-1)
+_NO_CLIENT = cross_tenant(
+    _ALL.where(_C.email_key == bindparam("email_key"))
+    .order_by(func.coalesce(_DEVICE_SEEN, 0).desc(), _SIGNED_IN_PROVED.desc(), _C.created_at, _C.id)
+    .limit(1),
+    because="a sign-in that names no client goes to one that has the address: by device, by proof, by age",
+)
+
+
+def get_with_tenant(unit: TenantUnit, user_id: int) -> tuple[User, Tenant]:
+    """The user, whose row is locked until the transaction ends, and the tenant. Raises NotFound."""
+    found = unit.first(_LOCKED, id=user_id)
+    if found is None:
+        raise NotFound()
+    return _both(found)
+
+
+def find_without_client(unit: SystemUnit, email: str, device: str) -> tuple[User, Tenant] | None:
+    """The account that a sign-in without a client means, across tenants: first, of the client where the ``device`` (an
+    origin of the throttle) was used last; else, of the accounts with a verified address (by a link, or because the
+    domain counts for the client), the one that signed in last; else the oldest. So a client cannot attract a person's
+    sign-ins by creating an account for the address."""
+    key = email_key(email)
+    found = unit.first(_NO_CLIENT, email_key=key, domain=key.rpartition("@")[2], device=device)
+    return None if found is None else _both(found)
+
+
+def _both(row: Sequence[Any]) -> tuple[User, Tenant]:
+    count = len(User._fields)
+    return User._make(row[:count]), Tenant._make(row[count:])
