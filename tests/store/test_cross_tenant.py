@@ -21,7 +21,7 @@ CROSS_TENANT = {
     "accounts/one_time_links.py": 1,  # the caller shows a token, which names the tenant
     "accounts/service_accounts/oauth_clients.py": 1,  # a client id names the account, that the tenant
     "accounts/users/email_changes.py": 1,  # the caller shows a token, which names the tenant
-    "accounts/users/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
+    "accounts/users/with_tenant.py": 1,  # a sign-in that names no client: which of those that have the address is meant
     "audit/chain_links.py": 1,  # what the installation's chain says of the ends of all others
     "audit/chains.py": 1,  # which chains there are, for who proves them
     "audit/query.py": 2,  # system admins read the trail of all clients

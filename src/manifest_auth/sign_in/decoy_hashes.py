@@ -11,41 +11,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, func, null, select
+from sqlalchemy import Column, ColumnElement, func, select
 
-from manifest_auth.context import PERSON
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit, cell, cross_tenant, row_list, rows, tenant_condition, tenant_scoped
+from manifest_auth.store import SystemUnit, cell, global_, row_list, rows, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import tenants, users
 from manifest_auth.throttle import origins
 
 _U, _T = users.c, tenants.c
 
 
-def _begin(spread: str, column: Column[int], *of: ColumnElement[bool]) -> ColumnElement[int]:
+def _begin(column: Column[int], *of: ColumnElement[bool]) -> ColumnElement[int]:
     """The id to begin at: the first id and the largest of :func:`places` that stays in the span. It is the place by the
     bits that the span's size has, or by one bit less."""
     first, last = (select(end(column)).where(*of).correlate(None).scalar_subquery() for end in (func.min, func.max))
-    place = cell(row_list(spread), 0, column)
+    place = cell(row_list("places"), 0, column)
     return first + select(func.max(place)).where(place <= last - first).correlate(None).scalar_subquery()
 
 
+_CLIENT = global_(select(_T.id).where(_T.id >= _begin(_T.id)).order_by(_T.id).limit(1), int)
 #: Several, since accounts that sign in through a provider have no password.
 _PICK = tenant_scoped(
     select(origins.KNOWN, _U.password_hash)
-    .where(_U.id >= _begin("places", _U.id, tenant_condition(users)))
+    .where(_U.id >= _begin(_U.id, tenant_condition(users)))
     .order_by(_U.id)
     .limit(32)
-)
-_CLIENT = select(_T.id).where(_T.id >= _begin("clients", _T.id)).order_by(_T.id).limit(1).correlate(None)
-_OF_CLIENT = (_U.tenant_id == _CLIENT.scalar_subquery(), _U.kind == PERSON)
-_PICK_IN_ANY = cross_tenant(
-    select(null(), _U.password_hash)
-    .where(*_OF_CLIENT, _U.id >= _begin("places", _U.id, *_OF_CLIENT))
-    .order_by(_U.id)
-    .limit(32),
-    because="where no client has the account, it costs what one of any client costs",
-    every_kind=True,
 )
 
 
@@ -54,23 +44,22 @@ def pick(
 ) -> tuple[str | None, str | None]:
     """The known origin (``looked_for``: see :func:`.origins.looked_for`), and a stored hash whose work is to be
     imitated; None: imitate a hash of the current settings. Called for every attempt, so that the number of statements
-    is the same too. Without a client, one of all clients is picked."""
+    is the same too. Without a client, one of all clients is picked first."""
     macs = ctx.services.store.macs
     assert macs is not None, "the server's store has them"
-    spread, known = places(int(macs.make(b"decoy\0" + account.encode("utf-8", "surrogatepass")), 16)), None
+    spread = places(int(macs.make(b"decoy\0" + account.encode("utf-8", "surrogatepass")), 16))
+    client, known = tenant_id if tenant_id is not None else unit.first(_CLIENT, places=spread), None
+    if client is None:
+        return None, None
     for begin in (spread, rows([(0,)])):  # after the last row, go on at the first
-        if tenant_id is None:
-            found = unit.all(_PICK_IN_ANY, clients=spread, places=begin)
-        else:
-            found = unit.of(tenant_id).all(_PICK, places=begin, **looked_for)
-        for known, hashed in found:
+        for known, hashed in unit.of(client).all(_PICK, places=begin, **looked_for):
             if hashed is not None:
                 return known, hashed
     return known, None
 
 
 def places(number: int) -> str:
-    """The places in a span that a random number may have, one for each size. When the span grows, a number moves to a
-    new id or stays (linear hashing): a decoy that changed its kind whenever a user is added would reveal that the
-    account does not exist."""
-    return rows((place,) for place in {number & (1 << bits) - 1 for bits in range(63)})
+    """The places in a span that a random number may have, one for each number of bits; 40 are more than any span has.
+    When the span grows, a number moves to a new id or stays (linear hashing): a decoy that changed its kind whenever a
+    user is added would reveal that the account does not exist."""
+    return rows((place,) for place in {number & (1 << bits) - 1 for bits in range(41)})

@@ -143,14 +143,9 @@ _COUNT = global_(
 )
 _PAUSE = global_(update(throttles).where(_T.key == bindparam("of_key")).values(allowed_at=bindparam("until")))
 CLEAR = global_(delete(throttles).where(_T.key == bindparam("of_key")))
-_UNDO = global_(
-    update(throttles)
-    .where(_T.key == bindparam("of_key"), _T.failures > 0)
-    .values(failures=_T.failures - 1, allowed_at=0)
-)
-_FORGIVE = global_(
-    update(throttles).where(_T.key == bindparam("of_key"), _T.failures > 0).values(failures=_T.failures - 1)
-)
+_COUNTED = update(throttles).where(_T.key == bindparam("of_key"), _T.failures > 0)
+_UNDO = global_(_COUNTED.values(failures=_T.failures - 1, allowed_at=0))
+_FORGIVE = global_(_COUNTED.values(failures=_T.failures - 1))
 
 
 def key_of(*parts: object) -> str:
