@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
+import pytest
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.util.concurrency import await_only
 
 from manifest_auth.accounts import users
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
-from manifest_auth.store import Store, SystemUnit, TenantUnit, global_
+from manifest_auth.store import Store, SystemUnit, TenantUnit, global_, postgres
 from manifest_auth.store.tables import installation, throttles
 from manifest_auth.throttle import throttle
 from tests.store.conftest import Pair
@@ -23,6 +25,7 @@ _PLUS = global_(update(installation).where(_C.name == bindparam("of")).values(va
 _LOCKED = global_(select(_C.value).where(_C.name == bindparam("name")).with_for_update(), Value)
 _SET = global_(update(installation).where(_C.name == bindparam("of")).values(value=bindparam("new")))
 _COUNT = global_(select(throttles.c.key))
+_FAILURES = global_(select(throttles.c.key, throttles.c.failures))
 
 
 async def test_units_that_lock_in_opposite_order_both_come_through(store: Store) -> None:
@@ -74,6 +77,34 @@ async def test_attempts_on_one_account_are_counted_and_cleared_at_once(store: St
         assert counters.origin.key not in left
         assert counters.account is not None
         assert counters.account.key not in left
+
+
+async def test_of_parallel_attempts_only_the_free_ones_pass_and_count(store: Store) -> None:
+    """Each has looked at the counters before another one began the pause."""
+    counters = throttle.counters("client", "1:parallel@acme.example", "192.0.2.200", None)
+    attempts = (store.write(lambda unit: throttle.count(unit, counters, 1000)) for _ in range(40))
+    waits = await asyncio.gather(*attempts)
+    assert waits.count(None) == throttle.ORIGIN.free
+    assert {wait.ms for wait in waits if wait is not None} == {1000}
+    keys = {counter.key for counter in counters.all()}
+    failures = [count for key, count in await store.read(lambda unit: unit.all(_FAILURES)) if key in keys]
+    assert failures == [throttle.ORIGIN.free] * 3
+
+
+async def test_counters_that_overlap_never_deadlock(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the order in which an attempt names them, and whichever exist already."""
+    monkeypatch.setattr(postgres, "ATTEMPTS", 1)  # a deadlock is not tried again
+    chosen, policy = random.Random(5), throttle.ADDRESS._replace(free=10_000)
+    many = [throttle.Counter(throttle.key_of("overlap", number), policy) for number in range(6)]
+
+    async def attempt() -> None:
+        origin, account, *address = named = chosen.sample(many, 5)
+        counters = throttle.Counters(tuple(address), origin, account)
+        await store.write(lambda unit: throttle.count_each(unit, named, 1))
+        await store.write(lambda unit: throttle.succeeded(unit, counters))
+
+    for _ in range(25):
+        await asyncio.gather(*(attempt() for _ in range(16)))
 
 
 async def test_two_admins_who_remove_each_other_leave_one(store: Store, pair: Pair) -> None:

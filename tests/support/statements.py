@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 from unittest import mock
 
@@ -40,6 +40,26 @@ def _noting(run: Any, seen: list[str]) -> Any:
         return found
 
     return noting
+
+
+@contextlib.contextmanager
+def sent_to_postgres() -> Iterator[list[str]]:
+    """The SQL texts that units of work send to PostgreSQL meanwhile, each in a round trip, without BEGIN and COMMIT."""
+    seen: list[str] = []
+
+    def noting(run: Any, text: Callable[[Any], str]) -> Any:
+        def sent(self: Any, what: Any, values: Any) -> Any:
+            seen.append(text(what))
+            return run(self, what, values)
+
+        return sent
+
+    kind = PostgresConnection
+    with (
+        mock.patch.object(kind, "fetch", noting(kind.fetch, lambda statement: str(statement.postgres.sql))),
+        mock.patch.object(kind, "_execute", noting(kind._execute, str)),
+    ):
+        yield seen
 
 
 @contextlib.contextmanager
