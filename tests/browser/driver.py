@@ -18,6 +18,12 @@ _OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
 )  # fmt: skip
+#: For pages that are looked at one after the other: one process draws all, where the browser otherwise starts one for
+#: nearly each page, and nothing of them is written to the disk. A page inside one of another site gets no cookies.
+ONE_BY_ONE = (
+    "--process-per-site", "--renderer-process-limit=1", "--disable-site-isolation-trials",
+    "--disable-features=SpareRendererForSitePerProcess", "--incognito",
+)  # fmt: skip
 #: The browser expects its pipes at file descriptors 3 and 4, where the parent may have other files.
 _LAUNCH = """
 import fcntl, os, sys

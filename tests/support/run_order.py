@@ -23,6 +23,8 @@ _DURATIONS = Path(__file__).parents[1] / "durations.json"  # seconds by file
 _SLOWEST = 15
 #: More tests than these fail for a reason that a second run would only repeat.
 _FEW = 25
+#: So many new ones are there before the collector looks for cycles: a tenth of the time of calls in this process.
+_OBJECTS = 20_000
 _ROOT = Path(__file__).parents[2]
 
 
@@ -92,6 +94,7 @@ def pytest_collection_finish() -> None:
     """What was collected lives to the end: the collector need not walk it again and again."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_OBJECTS)
 
 
 @pytest.hookimpl(trylast=True)
