@@ -49,7 +49,8 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
 async def _by_token(ctx: RequestContext, token: str, now: int) -> Principal:
     try:
         principal, _ = await bearers.of_user(ctx, token)
-        await idle_end.note_use(ctx, principal)
+        if principal.idle_s is not None:
+            await idle_end.note_use(ctx, principal)
     except InvalidToken:
         await _record_admin_token(ctx, token, now)
         raise

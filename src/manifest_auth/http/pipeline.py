@@ -103,8 +103,7 @@ class Pipeline:
         route: Route | None = None
         answer: Answer[Any]
         try:
-            if b"%" in scope["raw_path"] or head.host is None:
-                _check_target(scope, head)
+            _check_target(scope, head)
             if path.startswith(_ADMIN_PATHS):
                 await self._check_admin_access(ctx, path)
             try:
@@ -271,8 +270,8 @@ def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
 
 
 async def _send(answer: Answer[Any], headers: list[Header], send: Send, *, with_body: bool) -> None:
-    """Sends an answer by ASGI alone, in parts where it has some. An error in the middle breaks the connection, which the
-    caller notices: bytes or the last chunk are missing."""
+    """Sends an answer by ASGI alone, in parts where it has some. An error in the middle breaks the connection, which
+    the caller notices: bytes or the last chunk are missing."""
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if answer.parts is None:
         await send({"type": "http.response.body", "body": answer.body if with_body else b""})
