@@ -141,10 +141,14 @@ class VerifiedTokens:
         self._known = _nothing_known()
         self._generation = ring.generation
 
+    def knows(self, token: str) -> bool:
+        """Whether a user's access token is in the cache."""
+        return token in self._known.access
+
     def is_ours(self, token: str) -> bool:
         """Whether a bearer is one of this server's access tokens, right or wrong: it is in the cache, or it has the
         header of such a token. No other system's tokens have that."""
-        if token in self._known.access:
+        if self.knows(token):
             return True
         header = token.partition(".")[0]
         return any(header == _encoded_header(key.algorithm, key.id) for key in self._ring.verifying(Purpose.ACCESS))
