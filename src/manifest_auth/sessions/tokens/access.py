@@ -24,6 +24,7 @@ from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.recent import Recent
 from manifest_auth.sessions.tokens.key import Key, Purpose
 from manifest_auth.sessions.tokens.keys import KeyRing
+from manifest_auth.text import strict_json
 from manifest_auth.text.base64url import decode, encode
 
 MAX_LENGTH = 8192
@@ -48,9 +49,6 @@ class Claims(msgspec.Struct, frozen=True):
     exp: int
     client: str = ""
     nbf: int = 0
-
-
-_CLAIMS = msgspec.json.Decoder(Claims)
 
 
 class Verified(NamedTuple):
@@ -209,7 +207,7 @@ class VerifiedTokens:
 
     def _claims(self, purpose: Purpose, payload: bytes, now_ms: int) -> Verified:
         try:
-            claims = _CLAIMS.decode(payload)
+            claims = msgspec.convert(strict_json.read(payload), Claims, strict=True)
         except (ValueError, msgspec.MsgspecError) as error:
             raise InvalidToken(reason=f"access token: claims: {error}") from None
         sane = (
