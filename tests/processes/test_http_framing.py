@@ -6,62 +6,19 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import pytest
 
+from tests.support.raw_http import HOST, LINE, SIGN_IN, Seen, talk
 from tests.support.server import Server, served
 
-LINE = b"GET /healthz HTTP/1.1\r\n"
-HOST = b"Host: 127.0.0.1\r\n"
-SIGN_IN = b"POST /api/client/auth/sign-in HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
 SMUGGLED = b"GET /api/client/auth/me HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-class Seen(NamedTuple):
-    """One answer: status, header lines as they came (names in lower case), body."""
-
-    status: int
-    lines: list[tuple[str, str]]
-    body: bytes
-
-    def header(self, name: str) -> list[str]:
-        return [value for key, value in self.lines if key == name]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with served(tmp_path_factory.mktemp("framing"), demo=False) as running:  # type: ignore[arg-type]
         yield running
-
-
-def talk(server: Server, *pieces: bytes, wait: float = 5.0) -> tuple[list[Seen], bool]:
-    """Sends the pieces and reads until the server closes or falls silent: its answers, and whether it closed."""
-    received, closed = b"", False
-    with socket.create_connection(("127.0.0.1", server.port), timeout=wait) as connection:
-        try:
-            for piece in pieces:
-                connection.sendall(piece)
-            while chunk := connection.recv(65536):
-                received += chunk
-                connection.settimeout(0.3)  # what is still to come is on its way
-            closed = True
-        except TimeoutError:
-            pass
-        except ConnectionError:
-            closed = True
-    return list(split(received)), closed
-
-
-def split(received: bytes) -> Iterator[Seen]:
-    while received:
-        head, _, received = received.partition(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
-        found = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-        length = int(next((value for name, value in found if name == "content-length"), "0"))
-        status = int(first.split(" ")[1])
-        yield Seen(status, found, received[:length])
-        received = received[length:]
 
 
 def check_refused_and_closed(answers: list[Seen], closed: bool) -> None:
@@ -139,33 +96,6 @@ REFUSED = {
     "HTTP/0.9": b"GET /healthz\r\n\r\n",
     "a target without a slash": b"GET healthz HTTP/1.1\r\n" + HOST + b"\r\n",
 }
-
-
-CHUNKED = SIGN_IN + b"Transfer-Encoding: chunked\r\n\r\n"
-#: Each is refused before it ends: the server keeps no more of it.
-UNFINISHED = {
-    "a target": b"GET /",
-    "a header name": LINE + HOST + b"X-",
-    "a header value": LINE + HOST + b"X-A: ",
-    "a chunk's extension": CHUNKED + b"2;x=",
-    "a trailer after the last chunk": CHUNKED + b"2\r\n{}\r\n0\r\nX-A: ",
-}
-
-
-@pytest.mark.parametrize("name", UNFINISHED)
-def test_what_does_not_end_is_refused(server: Server, name: str) -> None:
-    answers, closed = talk(server, UNFINISHED[name] + b"a" * 34 * 1024, b"a" * 1024 * 1024)
-    assert closed
-    assert [a.status for a in answers] in ([400], [])  # a reset may overtake the answer
-
-
-def test_a_long_body_in_small_chunks_is_no_long_head(server: Server) -> None:
-    chunks = b"".join(b"1\r\n \r\n" for _ in range(20_000)) + b"2\r\n{}\r\n0\r\n\r\n"
-    for size in (1_000, 50_000, len(chunks)):
-        pieces = [chunks[start : start + size] for start in range(0, len(chunks), size)]
-        answers, _ = talk(server, CHUNKED, *pieces)
-        assert [json.loads(a.body)["error"]["code"] for a in answers] == ["VALIDATION_ERROR"]
-        assert b"not valid HTTP" not in answers[0].body
 
 
 @pytest.mark.parametrize("name", REFUSED)

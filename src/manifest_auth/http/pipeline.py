@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple, cast
 
 from manifest_auth.accounts.admins import console
@@ -21,7 +21,6 @@ from manifest_auth.errors import (
     MethodNotAllowed,
     NotFound,
     Overloaded,
-    PayloadTooLarge,
     Refusal,
     ValidationError,
 )
@@ -41,7 +40,7 @@ from manifest_auth.http import (
     session_cookie,
 )
 from manifest_auth.http.answers import HSTS, SECURITY, lines
-from manifest_auth.http.body import check_media_type, parse
+from manifest_auth.http.body import Message, Receive, check_media_type, parse, parts, read_whole
 from manifest_auth.http.head import client_address, request_id
 from manifest_auth.http.routes import is_cross_origin
 from manifest_auth.runtime.sealing import CannotOpen
@@ -50,8 +49,6 @@ from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.text.models import convert
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 #: Answers a refusal for a path without a route.
 Unrouted = Callable[[RequestContext, Refusal, Head, str], Awaitable[Answer[None]]]
@@ -193,15 +190,15 @@ class Pipeline:
                 raise Forbidden(details=[("secondFactor", "A second factor is required: enrol one first")])
         body: Any = None
         if route.streams:
-            body = _parts(head, receive, route.limit)
+            body = parts(head, receive, route.limit)
         elif route.raw:
-            body = await _read(head, receive, route.limit)
+            body = await read_whole(head, receive, route.limit)
         elif route.body is not None:
             check_media_type(head)
-            parsed = parse(await _read(head, receive, route.limit))
+            parsed = parse(await read_whole(head, receive, route.limit))
             body = convert(parsed, route.body, ignore_unknown=route.ignore_unknown)
         elif head.content_length not in (None, "0"):
-            await _read(head, receive, route.limit)  # ignored, but limited in size
+            await read_whole(head, receive, route.limit)  # ignored, but limited in size
         query: bytes = scope["query_string"]
         parameters = route.read_query(query)
         if head.origin is not None:
@@ -281,30 +278,3 @@ async def _send(answer: Answer[Any], headers: list[Header], send: Send, *, with_
             async for part in answer.parts:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
-
-
-async def _parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-    """The parts of the body, at most ``limit`` bytes in total. Raises PayloadTooLarge, and ValidationError when the
-    body ends early."""
-    declared, size = head.content_length or "0", 0
-    if not declared.isdecimal():
-        raise ValidationError("Content-Length is not a number")
-    if len(declared) > 12 or int(declared) > limit:
-        raise PayloadTooLarge()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ValidationError("The body ended early")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise PayloadTooLarge()
-        if part:
-            yield part
-        if not message.get("more_body"):
-            return
-
-
-async def _read(head: Head, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises as :func:`_parts`."""
-    return b"".join([part async for part in _parts(head, receive, limit)])
