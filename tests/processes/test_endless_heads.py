@@ -1,4 +1,4 @@
-"""What does not end is refused: a head, a trailer, a chunk's extension. A long body is not."""
+"""What does not end is refused: a head, a trailer, a chunk's extension; a long body is not."""
 
 from __future__ import annotations
 
