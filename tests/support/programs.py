@@ -29,19 +29,7 @@ from tests.support.processes import ending_with_us
 COMMAND = (sys.executable, "-m", "manifest_auth")
 _PR_SET_PDEATHSIG = 1
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    [
-        "tests.support.programs",
-        "tests.kills.kill_points",
-        "manifest_auth.app",
-        "manifest_auth.http.uvicorn_server",
-        "alembic.command",
-        "asyncpg",
-        "sqlalchemy.ext.asyncio",
-        "uvicorn.loops.auto",
-        "uvicorn.lifespan.on",
-    ]
-)
+_FORKS.set_forkserver_preload(["tests.support.preloaded"])
 #: The first of so many starts is the command itself, and no fork.
 _WHOLE = 40
 _numbers = itertools.count()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+from collections.abc import Sequence
+from functools import cache
 
 import orjson
 from msgspec import UNSET, UnsetType
@@ -18,19 +20,20 @@ from manifest_auth.http import (
     Call,
     Header,
     Route,
-    RouteTable,
     Wire,
     docs_page,
     identification,
     openapi,
 )
 from manifest_auth.protocols.microsoft import Cloud
-from manifest_auth.services import RequestContext, Services
+from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable
 
 _TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _PLAIN_JSON: Header = (b"content-type", b"application/json; charset=utf-8")
 _HTML: Header = (b"content-type", b"text/html; charset=utf-8")
+_FIVE_MINUTES: Header = (b"cache-control", b"public, max-age=300")
+_SHARED = (_PLAIN_JSON, _FIVE_MINUTES)
 
 
 class HealthData(Wire, frozen=True):
@@ -85,39 +88,48 @@ async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     with contextlib.suppress(StoreUnavailable):  # the cached keys are better than none
         await ctx.services.keys.refresh()
     body = orjson.dumps({"keys": ctx.services.keys.published()})
-    return Answer(200, body, (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
+    return Answer(200, body, _SHARED)
 
 
-_public: dict[str, bytes] = {}
-_connectors: dict[tuple[str, Cloud], bytes] = {}  # by public address and cloud
+# What follows is made from the table of routes when it is first asked for, in a thread: it takes a fifth of a second,
+# which most processes need not spend.
 
 
-def describe(table: RouteTable, services: Services) -> None:
-    """Builds the OpenAPI document, the connector and the docs page from the routes, once at start."""
-    document = openapi.build(table.routes)
-    key = _connector_key(services)
-    _connectors[key] = orjson.dumps(power_apps_connector.build(table.routes, *key))
-    _public["openapi"] = orjson.dumps(document)
-    _public["docs"] = docs_page.render(document, docs_site.PATH if docs_site.is_there() else "").encode()
+def _routes() -> Sequence[Route]:
+    """All routes, of which these are some."""
+    from manifest_auth.api import all_routes
+
+    return all_routes.ROUTES
+
+
+@cache
+def _description() -> bytes:
+    return orjson.dumps(openapi.build(_routes()))
+
+
+@cache
+def _docs_page() -> bytes:
+    return docs_page.render(openapi.build(_routes()), docs_site.PATH if docs_site.is_there() else "").encode()
+
+
+@cache
+def _connector_of(public_url: str, cloud: Cloud) -> bytes:
+    return orjson.dumps(power_apps_connector.build(_routes(), public_url, cloud))
 
 
 async def _openapi(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    return Answer(200, _public["openapi"], (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
-
-
-def _connector_key(services: Services) -> tuple[str, Cloud]:
-    return services.settings.public_url, services.microsoft.clouds.get("")
+    return Answer(200, await asyncio.to_thread(_description), _SHARED)
 
 
 async def _connector(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    return Answer(
-        200, _connectors[_connector_key(ctx.services)], (_PLAIN_JSON, (b"cache-control", b"public, max-age=300"))
-    )
+    services = ctx.services
+    body = await asyncio.to_thread(_connector_of, services.settings.public_url, services.microsoft.clouds.get(""))
+    return Answer(200, body, _SHARED)
 
 
 async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    headers = (_HTML, (b"cache-control", b"public, max-age=300"))
-    return Answer(200, _public["docs"], headers, policy=docs_page.POLICY)
+    headers = (_HTML, _FIVE_MINUTES)
+    return Answer(200, await asyncio.to_thread(_docs_page), headers, policy=docs_page.POLICY)
 
 
 _JSON = ("application/json",)
