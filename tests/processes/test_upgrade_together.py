@@ -66,7 +66,7 @@ def test_one_of_those_that_upgrade_together_does_it(fresh: str, tmp_path: Path, 
 def test_servers_that_start_together_on_nothing_are_one_installation(fresh: str, tmp_path: Path, count: int) -> None:
     """One schema, one secret key, one set of signing keys, one set of demo accounts."""
     given = {**NODE, **({"MANIFEST_SECRET_KEY": ""} if fresh.startswith("sqlite") else {})}
-    servers = [launch(tmp_path, fresh, **given) for _ in range(count)]
+    servers = [launch(tmp_path, fresh, on_nothing=True, **given) for _ in range(count)]  # type: ignore[arg-type]
     try:
         nodes = [Node(wait_for(server, "/readyz", 60)) for server in servers]
         for giver in nodes:
@@ -175,7 +175,7 @@ async def _refusal(url: str, folder: Path, schema: str, arguments: tuple[str, ..
 
 
 def test_a_store_that_was_upgraded_before_starts_as_it_is(fresh: str, tmp_path: Path) -> None:
-    first = start(tmp_path, fresh, **NODE)
+    first = wait_for(launch(tmp_path, fresh, on_nothing=True, **NODE))  # type: ignore[arg-type]
     token = Node(first).sign_in()["token"]
     stop(first)
     second = start(tmp_path, fresh, **NODE)
