@@ -53,16 +53,24 @@ def environment(folder: Path, database_url: str = "", **given: str) -> dict[str,
     return {name: value for name, value in seen.items() if value or not name.startswith("MANIFEST_")}
 
 
-def launch(
-    folder: Path, database_url: str = "", *, port: int = 0, demo: bool = True, on_nothing: bool = False, **given: str
-) -> Server:
-    """Starts a server and does not wait for it. Its output goes to a file in ``folder``. ``on_nothing``: where there is
-    no store yet, the server makes it."""
+def launch(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = True, **given: str) -> Server:
+    """Starts a server and does not wait for it. Its output goes to a file in ``folder``."""
     port = port or free_port()
-    output = folder / f"server-{port}.log"
     env = environment(folder, database_url, **{"MANIFEST_PUBLIC_URL": f"http://127.0.0.1:{port}", **given})
-    if demo and not on_nothing:
+    if demo:
         _make_store(env)
+    return _launch(folder, env, port, demo=demo)
+
+
+def launch_on_nothing(folder: Path, database_url: str, **given: str) -> Server:
+    """As :func:`launch`, with demo data, and the server itself makes its store."""
+    port = free_port()
+    env = environment(folder, database_url, **{"MANIFEST_PUBLIC_URL": f"http://127.0.0.1:{port}", **given})
+    return _launch(folder, env, port, demo=True)
+
+
+def _launch(folder: Path, env: dict[str, str], port: int, *, demo: bool) -> Server:
+    output = folder / f"server-{port}.log"
     process = programs.start(("serve", "--port", str(port), *(["--demo"] if demo else [])), env, output)
     return Server(process, port, output)
 
