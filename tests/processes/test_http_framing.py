@@ -141,6 +141,33 @@ REFUSED = {
 }
 
 
+CHUNKED = SIGN_IN + b"Transfer-Encoding: chunked\r\n\r\n"
+#: Each is refused before it ends: the server keeps no more of it.
+UNFINISHED = {
+    "a target": b"GET /",
+    "a header name": LINE + HOST + b"X-",
+    "a header value": LINE + HOST + b"X-A: ",
+    "a chunk's extension": CHUNKED + b"2;x=",
+    "a trailer after the last chunk": CHUNKED + b"2\r\n{}\r\n0\r\nX-A: ",
+}
+
+
+@pytest.mark.parametrize("name", UNFINISHED)
+def test_what_does_not_end_is_refused(server: Server, name: str) -> None:
+    answers, closed = talk(server, UNFINISHED[name] + b"a" * 34 * 1024, b"a" * 1024 * 1024)
+    assert closed
+    assert [a.status for a in answers] in ([400], [])  # a reset may overtake the answer
+
+
+def test_a_long_body_in_small_chunks_is_no_long_head(server: Server) -> None:
+    chunks = b"".join(b"1\r\n \r\n" for _ in range(20_000)) + b"2\r\n{}\r\n0\r\n\r\n"
+    for size in (1_000, 50_000, len(chunks)):
+        pieces = [chunks[start : start + size] for start in range(0, len(chunks), size)]
+        answers, _ = talk(server, CHUNKED, *pieces)
+        assert [json.loads(a.body)["error"]["code"] for a in answers] == ["VALIDATION_ERROR"]
+        assert b"not valid HTTP" not in answers[0].body
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_no_plain_http_is_400_and_the_end_of_the_connection(server: Server, name: str) -> None:
     check_refused_and_closed(*talk(server, REFUSED[name]))

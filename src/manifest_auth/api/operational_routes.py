@@ -1,39 +1,21 @@
-"""Routes for operators and integrators: health, readiness, metrics, public keys, the API's description."""
+"""Routes for operators and integrators: health, readiness, metrics, public keys."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import hmac
-from collections.abc import Sequence
-from functools import cache
 
 import orjson
 from msgspec import UNSET, UnsetType
 
-from manifest_auth.api import docs_site, power_apps_connector
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
-from manifest_auth.http import (
-    NO_STORE,
-    Access,
-    Answer,
-    Call,
-    Header,
-    Route,
-    Wire,
-    docs_page,
-    identification,
-    openapi,
-)
-from manifest_auth.protocols.microsoft import Cloud
+from manifest_auth.http import NO_STORE, Access, Answer, Call, Header, Route, Wire, identification
 from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable
 
 _TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _PLAIN_JSON: Header = (b"content-type", b"application/json; charset=utf-8")
-_HTML: Header = (b"content-type", b"text/html; charset=utf-8")
-_FIVE_MINUTES: Header = (b"cache-control", b"public, max-age=300")
-_SHARED = (_PLAIN_JSON, _FIVE_MINUTES)
 
 
 class HealthData(Wire, frozen=True):
@@ -88,48 +70,7 @@ async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     with contextlib.suppress(StoreUnavailable):  # the cached keys are better than none
         await ctx.services.keys.refresh()
     body = orjson.dumps({"keys": ctx.services.keys.published()})
-    return Answer(200, body, _SHARED)
-
-
-# What follows is made from the table of routes when it is first asked for, in a thread: it takes a fifth of a second,
-# which most processes need not spend.
-
-
-def _routes() -> Sequence[Route]:
-    """All routes, of which these are some."""
-    from manifest_auth.api import all_routes
-
-    return all_routes.ROUTES
-
-
-@cache
-def _description() -> bytes:
-    return orjson.dumps(openapi.build(_routes()))
-
-
-@cache
-def _docs_page() -> bytes:
-    return docs_page.render(openapi.build(_routes()), docs_site.PATH if docs_site.is_there() else "").encode()
-
-
-@cache
-def _connector_of(public_url: str, cloud: Cloud) -> bytes:
-    return orjson.dumps(power_apps_connector.build(_routes(), public_url, cloud))
-
-
-async def _openapi(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    return Answer(200, await asyncio.to_thread(_description), _SHARED)
-
-
-async def _connector(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    services = ctx.services
-    body = await asyncio.to_thread(_connector_of, services.settings.public_url, services.microsoft.clouds.get(""))
-    return Answer(200, body, _SHARED)
-
-
-async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    headers = (_HTML, _FIVE_MINUTES)
-    return Answer(200, await asyncio.to_thread(_docs_page), headers, policy=docs_page.POLICY)
+    return Answer(200, body, (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
 
 
 _JSON = ("application/json",)
@@ -153,14 +94,4 @@ ROUTES = (
         "Public keys of tokens that are signed with ES256",
         sends=_JSON,
     ),
-    Route("GET", "/openapi.json", _openapi, Access.OPEN, "This description", sends=_JSON),
-    Route(
-        "GET",
-        "/power-apps.json",
-        _connector,
-        Access.OPEN,
-        "Power Apps custom connector, OpenAPI 2.0, to be imported",
-        sends=_JSON,
-    ),
-    Route("GET", "/docs", _docs, Access.OPEN, "This description as a page", sends=("text/html",)),
 )
