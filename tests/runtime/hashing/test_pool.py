@@ -46,6 +46,14 @@ async def test_hashes_are_made_in_other_processes_of_lower_priority(pool: HashPo
     assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in pids] == [min(19, here + NICE)] * 2
 
 
+async def test_there_are_as_many_workers_as_were_needed_at_once(pool: HashPool) -> None:
+    counts = [len(pool._workers)]
+    for at_once in (1, 1, 2, 6, 1):
+        await asyncio.gather(*(tag(pool) for _ in range(at_once)))
+        counts.append(len(pool._workers))
+    assert counts == [1, 1, 1, 2, 2, 2]
+
+
 async def test_more_than_the_queue_holds_is_overloaded_and_the_rest_is_answered(pool: HashPool) -> None:
     jobs = [asyncio.ensure_future(tag(pool, b"%d" % i, 4096, 4)) for i in range(40)]
     done = await asyncio.gather(*jobs, return_exceptions=True)
