@@ -15,7 +15,7 @@ from typing import Any
 from manifest_auth import __commit__, __version__
 from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminNetworks
-from manifest_auth.api import operational_routes
+from manifest_auth.api import description_routes
 from manifest_auth.api.all_routes import ROUTES
 from manifest_auth.audit.refusals import Refusals
 from manifest_auth.http import Route, RouteTable
@@ -160,7 +160,7 @@ class Application:
     def __init__(self, services: Services) -> None:
         self.services = services
         table = RouteTable(ROUTES, page_routes)
-        operational_routes.describe(table, services)
+        description_routes.describe(table.routes)
         self._pipeline = Pipeline(services, table, where_no_route_is)
 
     async def __call__(

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.driver import Chromium
+from tests.browser.driver import ONE_BY_ONE, Chromium
 from tests.browser.pages import forget
 from tests.browser.parts import Part, Place
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with Chromium(tmp_path_factory.mktemp("profile")) as chromium:
+    with Chromium(tmp_path_factory.mktemp("profile"), *ONE_BY_ONE) as chromium:
         yield chromium
 
 

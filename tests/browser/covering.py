@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tests.browser.looking import LANGUAGES, SCHEMES, WIDTHS, Look, route_of
+from tests.browser.looking import LANGUAGES, NARROW, SCHEMES, WIDTHS, Look, route_of
 from tests.support.routes import PAGES, Route
 
 
@@ -39,7 +39,8 @@ def _groups(route: str) -> list[tuple[str, tuple[Look, ...]]]:
 
 
 def visits(states: Iterable[str]) -> list[Visit]:
-    """For each route each of its states once at least, and every pair of language, scheme and width."""
+    """For each route each of its states once at least, in a narrow window too, and every pair of language, scheme and
+    width."""
     by_route: dict[str, list[str]] = {}
     for state in states:
         by_route.setdefault(route_of(state), []).append(state)
@@ -49,4 +50,8 @@ def visits(states: Iterable[str]) -> list[Visit]:
         for number in range(max(len(own), len(groups))):
             state, (language, seen) = own[number % len(own)], groups[number % len(groups)]
             looks[state, language] = (*looks.get((state, language), ()), *seen)
-    return [Visit(state, language, seen) for (state, language), seen in looks.items()]
+    return [Visit(state, language, _narrow_too(seen)) for (state, language), seen in looks.items()]
+
+
+def _narrow_too(looks: tuple[Look, ...]) -> tuple[Look, ...]:
+    return looks if any(look.width == NARROW.width for look in looks) else (*looks, NARROW)

@@ -18,6 +18,12 @@ _OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
 )  # fmt: skip
+#: For pages that are looked at one after the other: one process draws all, where the browser otherwise starts one for
+#: nearly each page, and nothing of them is written to the disk. A page inside one of another site gets no cookies.
+ONE_BY_ONE = (
+    "--process-per-site", "--renderer-process-limit=1", "--disable-site-isolation-trials",
+    "--disable-features=SpareRendererForSitePerProcess", "--incognito",
+)  # fmt: skip
 #: The browser expects its pipes at file descriptors 3 and 4, where the parent may have other files.
 _LAUNCH = """
 import fcntl, os, sys
@@ -58,6 +64,7 @@ class Chromium:
         self.from_cache: list[str] = []
         self.document = ("", "")
         self._held: tuple[str, ...] = ()
+        self._loader = ""  # of the document that the tab shows
 
     def __enter__(self) -> Self:
         targets = self._call("Target.getTargets")["targetInfos"]
@@ -87,9 +94,13 @@ class Chromium:
         os.close(self._out)
 
     def open(self, address: str) -> None:
-        """Goes there, as if it were typed into the address bar."""
-        self._call("Page.navigate", url="about:blank")
-        self._call("Page.navigate", url=address)
+        """Goes there, as if it were typed into the address bar; returns once the browser is there, or stays."""
+        if "#" in address:  # or it might only scroll
+            self._call("Page.navigate", url="about:blank")
+        told = self._call("Page.navigate", url=address)
+        while "errorText" not in told and self._loader != told["loaderId"]:
+            event = self._next()
+            self._note(event.get("method"), event.get("params", {}))
 
     def open_without_policy(self, address: str) -> None:
         """As :meth:`open`; what a test runs there is not held by the page's own content security policy."""
@@ -227,6 +238,8 @@ class Chromium:
         ):
             if told["requestId"] not in self.from_cache:
                 self.from_cache.append(told["requestId"])
+        elif event == "Page.frameNavigated" and "parentId" not in told["frame"]:
+            self._loader = told["frame"]["loaderId"]
         elif event == "Fetch.requestPaused":  # 204: the browser stays where it is
             self._send("Fetch.fulfillRequest", {"requestId": told["requestId"], "responseCode": 204})
         elif event == "Log.entryAdded":

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
-
-import pytest
 
 from tests.browser import axe
 from tests.browser.driver import Chromium
@@ -48,11 +46,9 @@ def route_of(state: str) -> str:
     return " ".join(state.split()[:2])
 
 
-def each_route(states: Iterable[str]) -> list[Any]:
-    """Parameters of a test: states that show each route once, and the others where there is time."""
-    shown = tuple(states)
-    first = {route_of(state): state for state in reversed(shown)}.values()
-    return [pytest.param(state, marks=[] if state in first else [pytest.mark.endurance]) for state in shown]
+def each_route(states: Iterable[str]) -> list[str]:
+    """Of states the first one that shows each route; ``test_looks.py`` has them all."""
+    return list({route_of(state): state for state in reversed(tuple(states))}.values())[::-1]
 
 
 def faults_at(

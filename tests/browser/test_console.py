@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.browser.console_states import STATES, Setup, console, fill, running, wrong_rule
-from tests.browser.driver import Chromium
+from tests.browser.driver import ONE_BY_ONE, Chromium
 from tests.browser.looking import NARROW, each_route, faults_at
 from tests.browser.pages import press
 from tests.support.pictures import Picture
@@ -26,7 +26,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
 def browser(
     request: pytest.FixtureRequest, setup: Setup, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Chromium]:
-    with Chromium(tmp_path_factory.mktemp("profile")) as opened:
+    with Chromium(tmp_path_factory.mktemp("profile"), *ONE_BY_ONE) as opened:
         setup.let_in(opened)
         opened.scripts(on=request.param == "scripts")
         yield opened
@@ -34,7 +34,7 @@ def browser(
 
 @pytest.fixture(scope="module")
 def scripted(setup: Setup, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with Chromium(tmp_path_factory.mktemp("profile")) as opened:
+    with Chromium(tmp_path_factory.mktemp("profile"), *ONE_BY_ONE) as opened:
         setup.let_in(opened)
         yield opened
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.driver import Chromium
+from tests.browser.driver import ONE_BY_ONE, Chromium
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 ANSWER = "document.querySelector('#answer').textContent"
@@ -21,7 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with Chromium(tmp_path_factory.mktemp("profile")) as opened:
+    with Chromium(tmp_path_factory.mktemp("profile"), *ONE_BY_ONE) as opened:
         yield opened
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.browser.driver import Chromium
+from tests.browser.driver import ONE_BY_ONE, Chromium
 from tests.browser.pages import AUTHOR, LOADED, Setup, forget, heading, open_, press, send, set_up, sign_in
 from tests.support.server import DEMO_PASSWORD, served
 from tests.support.user_management import NEW
@@ -27,7 +27,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
 
 @pytest.fixture(scope="module", params=["scripts", "no scripts"])
 def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    with Chromium(tmp_path_factory.mktemp("profile")) as opened:
+    with Chromium(tmp_path_factory.mktemp("profile"), *ONE_BY_ONE) as opened:
         opened.scripts(on=request.param == "scripts")
         yield opened
 

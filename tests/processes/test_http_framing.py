@@ -6,62 +6,19 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import pytest
 
+from tests.support.raw_http import HOST, LINE, SIGN_IN, Seen, talk
 from tests.support.server import Server, served
 
-LINE = b"GET /healthz HTTP/1.1\r\n"
-HOST = b"Host: 127.0.0.1\r\n"
-SIGN_IN = b"POST /api/client/auth/sign-in HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
 SMUGGLED = b"GET /api/client/auth/me HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-class Seen(NamedTuple):
-    """One answer: status, header lines as they came (names in lower case), body."""
-
-    status: int
-    lines: list[tuple[str, str]]
-    body: bytes
-
-    def header(self, name: str) -> list[str]:
-        return [value for key, value in self.lines if key == name]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with served(tmp_path_factory.mktemp("framing"), demo=False) as running:  # type: ignore[arg-type]
         yield running
-
-
-def talk(server: Server, *pieces: bytes, wait: float = 5.0) -> tuple[list[Seen], bool]:
-    """Sends the pieces and reads until the server closes or falls silent: its answers, and whether it closed."""
-    received, closed = b"", False
-    with socket.create_connection(("127.0.0.1", server.port), timeout=wait) as connection:
-        try:
-            for piece in pieces:
-                connection.sendall(piece)
-            while chunk := connection.recv(65536):
-                received += chunk
-                connection.settimeout(0.3)  # what is still to come is on its way
-            closed = True
-        except TimeoutError:
-            pass
-        except ConnectionError:
-            closed = True
-    return list(split(received)), closed
-
-
-def split(received: bytes) -> Iterator[Seen]:
-    while received:
-        head, _, received = received.partition(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
-        found = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-        length = int(next((value for name, value in found if name == "content-length"), "0"))
-        status = int(first.split(" ")[1])
-        yield Seen(status, found, received[:length])
-        received = received[length:]
 
 
 def check_refused_and_closed(answers: list[Seen], closed: bool) -> None:

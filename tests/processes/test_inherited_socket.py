@@ -18,7 +18,7 @@ from tests.support.processes import ending_with_us
 from tests.support.programs import COMMAND
 from tests.support.server import environment
 
-RESTARTS, A_SECOND = 5, 50
+RESTARTS, A_SECOND = int(os.environ["TESTS_ROUNDS"]), 50
 #: Asks for the number of the process that becomes the server; systemd sets it itself.
 _WITH_ITS_NUMBER = ("sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh")
 
@@ -69,6 +69,7 @@ def answers(base: str) -> bool:
         return False
 
 
+@pytest.mark.rounds
 async def test_restarts_refuse_no_one(parent: Parent) -> None:
     """Each request is a connection of its own, on a fixed schedule."""
     parent.start()

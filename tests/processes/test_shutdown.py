@@ -98,7 +98,7 @@ async def test_several_web_processes_stop_as_one(tmp_path: Path) -> None:
 
 async def test_after_the_stop_nothing_of_it_is_left(server: Server) -> None:
     family = descendants(server.process.pid)
-    assert len(family) >= 2  # the hash workers
+    assert family  # a hash worker
     assert await asyncio.to_thread(stop, server) == 0
     await asyncio.to_thread(seconds_until, lambda: not set(family.items()) & set(descendants(1).items()), 10)
     with pytest.raises(httpx2.HTTPError):
@@ -111,9 +111,10 @@ def workers(server: Server) -> set[int]:
 
 @pytest.mark.parametrize("how_many", ["one", "all"])
 async def test_hash_workers_that_are_killed_are_replaced_and_no_request_is_lost(server: Server, how_many: str) -> None:
-    before = workers(server)
-    assert len(before) == 2
     async with httpx2.AsyncClient(base_url=server.base, timeout=30) as http:
+        await asyncio.gather(*(sign_in(http) for _ in range(6)))  # so that each worker is needed
+        before = workers(server)
+        assert len(before) == 2
         under_way = [asyncio.ensure_future(sign_in(http)) for _ in range(12)]
         await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
         victims = before if how_many == "all" else {min(before)}

@@ -65,3 +65,34 @@ async def test_a_connection_that_rests_between_two_requests_is_kept(monkeypatch:
     await asyncio.sleep(0.5)
     assert not transport.closed
     protocol.connection_lost(None)
+
+
+async def test_a_connection_that_is_not_used_any_more_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn_server, "KEEP_ALIVE_S", 0.2)
+    protocol, transport = _connect(monkeypatch)
+    protocol.data_received(REQUEST + b"abc")
+    async with asyncio.timeout(60):
+        while not transport.closed:
+            await asyncio.sleep(0.02)
+    protocol.connection_lost(None)
+
+
+async def test_a_long_answer_is_no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection was used before, and its next request takes longer than a connection may rest."""
+    monkeypatch.setattr(uvicorn_server, "KEEP_ALIVE_S", 0.1)
+    protocol, transport = _connect(monkeypatch)
+    protocol.data_received(REQUEST + b"abc")
+    await asyncio.sleep(0)
+    go_on = asyncio.Event()
+
+    async def slow(_scope: object, _receive: object, send: Any) -> None:
+        await go_on.wait()
+        await _app(_scope, protocol.cycle.receive, send)
+
+    protocol.app = slow
+    protocol.data_received(REQUEST + b"abc")
+    await asyncio.sleep(0.5)
+    assert not transport.closed
+    go_on.set()
+    await asyncio.sleep(0.05)
+    protocol.connection_lost(None)

@@ -24,7 +24,7 @@ from tests.support.application import FAST
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
 from tests.support.secret_keys import the_keys
-from tests.support.server import DEMO_PASSWORD, command, environment, launch, start, stop, wait_for
+from tests.support.server import DEMO_PASSWORD, command, environment, launch_on_nothing, start, stop, wait_for
 from tests.support.stores import schema_number
 
 KINDS = ["sqlite", "postgresql"]
@@ -66,7 +66,7 @@ def test_one_of_those_that_upgrade_together_does_it(fresh: str, tmp_path: Path, 
 def test_servers_that_start_together_on_nothing_are_one_installation(fresh: str, tmp_path: Path, count: int) -> None:
     """One schema, one secret key, one set of signing keys, one set of demo accounts."""
     given = {**NODE, **({"MANIFEST_SECRET_KEY": ""} if fresh.startswith("sqlite") else {})}
-    servers = [launch(tmp_path, fresh, **given) for _ in range(count)]
+    servers = [launch_on_nothing(tmp_path, fresh, **given) for _ in range(count)]
     try:
         nodes = [Node(wait_for(server, "/readyz", 60)) for server in servers]
         for giver in nodes:
@@ -175,7 +175,7 @@ async def _refusal(url: str, folder: Path, schema: str, arguments: tuple[str, ..
 
 
 def test_a_store_that_was_upgraded_before_starts_as_it_is(fresh: str, tmp_path: Path) -> None:
-    first = start(tmp_path, fresh, **NODE)
+    first = wait_for(launch_on_nothing(tmp_path, fresh, **NODE))
     token = Node(first).sign_in()["token"]
     stop(first)
     second = start(tmp_path, fresh, **NODE)

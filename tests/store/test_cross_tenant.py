@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import manifest_auth
@@ -47,17 +49,36 @@ CROSS_TENANT = {
 }
 
 
-def _called(tree: ast.AST, name: str) -> int:
-    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return sum(1 for f in calls if (isinstance(f, ast.Name) and f.id == name) or getattr(f, "attr", None) == name)
+@dataclass(frozen=True)
+class _File:
+    """What a file of the source calls, how often, by the last name; and what it imports: module, name, other name."""
+
+    is_of_the_store: bool
+    called: Counter[str]
+    imported: list[tuple[str, str, str | None]]
+
+
+@cache
+def _files() -> dict[str, _File]:
+    """By path. Each is parsed once, and its tree is not kept: all of them are a hundred megabytes."""
+    found = {}
+    for path in SOURCE.rglob("*.py"):
+        of_file = _File(STORE in path.parents, Counter(), [])
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+                of_file.called[node.func.id if isinstance(node.func, ast.Name) else node.func.attr] += 1
+            elif isinstance(node, ast.Import):
+                of_file.imported.extend((each.name, "", each.asname) for each in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                of_file.imported.extend((node.module or "", each.name, each.asname) for each in node.names)
+        found[path.relative_to(SOURCE).as_posix()] = of_file
+    return found
 
 
 def _outside_the_store(name: str) -> dict[str, int]:
-    counted: Counter[str] = Counter()
-    for path in SOURCE.rglob("*.py"):
-        if STORE not in path.parents:
-            counted[path.relative_to(SOURCE).as_posix()] += _called(ast.parse(path.read_text("utf-8")), name)
-    return {path: number for path, number in counted.items() if number}
+    return {
+        path: file.called[name] for path, file in _files().items() if file.called[name] and not file.is_of_the_store
+    }
 
 
 def test_the_list_of_statements_that_cross_tenants_is_complete() -> None:
@@ -66,10 +87,9 @@ def test_the_list_of_statements_that_cross_tenants_is_complete() -> None:
 
 def test_cross_tenant_is_called_by_its_own_name() -> None:
     """An import under another name would hide it from the list above."""
-    for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom):
-                assert not [a for a in node.names if a.name in ("cross_tenant", "CrossTenant") and a.asname], path
+    for path, file in _files().items():
+        for _, name, other_name in file.imported:
+            assert name not in ("cross_tenant", "CrossTenant") or not other_name, path
 
 
 def test_no_one_makes_a_statement_past_the_three_ways() -> None:
@@ -78,17 +98,13 @@ def test_no_one_makes_a_statement_past_the_three_ways() -> None:
 
 
 def test_no_one_outside_the_store_writes_sql_text() -> None:
-    for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if STORE not in path.parents and isinstance(node, ast.ImportFrom) and "sqlalchemy" in (node.module or ""):
-                assert not {"text", "literal_column", "table", "column"} & {a.name for a in node.names}, path
+    for path, file in _files().items():
+        for module, name, _ in file.imported:
+            is_text = "sqlalchemy" in module and name in {"text", "literal_column", "table", "column"}
+            assert file.is_of_the_store or not is_text, path
 
 
 def test_no_one_outside_the_store_opens_a_connection() -> None:
-    for path in SOURCE.rglob("*.py"):
-        if STORE in path.parents:
-            continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not {"sqlite3", "asyncpg"} & {n.split(".")[0] for n in names}, path
+    for path, file in _files().items():
+        for module, *_ in file.imported:
+            assert file.is_of_the_store or module.split(".")[0] not in {"sqlite3", "asyncpg"}, path

@@ -25,7 +25,7 @@ from manifest_auth.runtime.settings import Settings, load
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
-from tests.support import described, run_folder
+from tests.support import described, in_process, run_folder
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.stores import fresh_store
 
@@ -33,6 +33,7 @@ from tests.support.stores import fresh_store
 sys.modules.setdefault("sniffio", cast(ModuleType, None))
 
 MINUTE_MS = 60_000
+_PEER = ("192.0.2.1", 40000)
 PASSWORD = "kestrel-harbor-21-violet"
 #: Small enough that hundreds of hashes cost nothing; every other setting is the default.
 FAST = {
@@ -148,13 +149,13 @@ class App:
             content = json.dumps(body).encode()
         if content is not None and not any(name.lower() == "content-type" for name, _ in lines):
             lines.append(("Content-Type", "application/json"))
-        answer = await self.client.request(method, path, content=content, headers=lines)
-        self.client.cookies.clear()
+        scope = in_process.scope_of(self.public_url, _PEER, method, path, lines, content)
+        answer = await in_process.call(self.application, scope, content)
         try:
-            parsed = answer.json()
+            parsed = None if answer.body[:1] == b"<" else json.loads(answer.body)
         except ValueError:
             parsed = None
-        reply = Reply(answer.status_code, answer.headers, parsed, answer.text)
+        reply = Reply(answer.status, answer.headers, parsed, answer.text)
         described.check(method, path, reply.status, reply.media_type, reply.refusal)
         return reply
 
@@ -244,6 +245,6 @@ async def _running(settings: Settings) -> AsyncIterator[App]:
     async with application.running():
         empty = await services.store.read(lambda unit: tenants.find(unit, "acme")) is None
         ids = await fill(services) if empty else {}
-        transport = httpx2.ASGITransport(application, raise_app_exceptions=True, client=("192.0.2.1", 40000))
+        transport = httpx2.ASGITransport(application, raise_app_exceptions=True, client=_PEER)
         async with httpx2.AsyncClient(transport=transport, base_url=settings.public_url) as client:
             yield App(services, application, clock, client, ids)

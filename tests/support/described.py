@@ -6,7 +6,7 @@ Every request that tests send to the application in their process is held to it.
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from tests.support.routes import ROUTES, openapi_document
@@ -29,12 +29,23 @@ def _operations() -> list[tuple[str, re.Pattern[str], dict[str, Any]]]:
             for method, path, of in found]  # fmt: skip
 
 
+@lru_cache(1024)
+def _operation(method: str, path: str) -> dict[str, Any] | None:
+    """The description of the first route whose path that is, for that method."""
+    found = next((pattern for _, pattern, _ in _operations() if pattern.fullmatch(path)), None)
+    return next((of for name, pattern, of in _operations() if name == method and pattern == found), None)
+
+
+@cache
+def _codes(description: str) -> list[str]:
+    return re.findall("`([A-Z_]+)`", description)
+
+
 def check(method: str, target: str, status: int, media_type: str, code: str) -> None:
     """Fails for an answer that the description of its route does not have. ``code``: of a refusal, or empty."""
     path = target.partition("?")[0].removeprefix("http://").removeprefix("https://")
     path = path[path.find("/") :]
-    found = next((pattern for _, pattern, _ in _operations() if pattern.fullmatch(path)), None)
-    operation = next((of for name, pattern, of in _operations() if name == method and pattern == found), None)
+    operation = _operation(method, path)
     if operation is None:
         return
     responses = operation["responses"]
@@ -42,7 +53,7 @@ def check(method: str, target: str, status: int, media_type: str, code: str) -> 
         told = set(_ANYWHERE)
         if path.startswith("/api/client/"):
             told |= _LICENCE | (_ENTRA if operation["security"] else set())
-        told |= {name for answer in responses.values() for name in re.findall("`([A-Z_]+)`", answer["description"])}
+        told |= {name for answer in responses.values() for name in _codes(answer["description"])}
         code = {"BAD_USER_INPUT": "VALIDATION_ERROR"}.get(code, code)
         is_hidden = code == "NOT_FOUND" and (path.startswith(_HIDDEN) or "%" in path)
         assert not code or code in told or is_hidden, f"{method} {path}: {status} {code} is not described"

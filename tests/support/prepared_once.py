@@ -9,29 +9,19 @@ from importlib.util import find_spec
 from types import SimpleNamespace
 
 from manifest_auth import app
-from manifest_auth.api import operational_routes
-from manifest_auth.http.routes import RouteTable
 from manifest_auth.runtime.hashing import builds, hasher, pool
 from manifest_auth.runtime.hashing.pool import HashPool, _Worker
-from manifest_auth.services import Services
 
-_describe = operational_routes.describe
 _resting: dict[tuple[object, ...], list[_Worker]] = defaultdict(list)
 
 
 def prepare() -> None:
     """From now on, in this process."""
     app.freeze_garbage = lambda: None  # the loaded modules are not all that lives on here
-    operational_routes.describe = _describe_once
     vars(hasher).update(HashPool=_Resting, builds=SimpleNamespace(choose=cache(builds.choose)))
     vars(pool).update(NICE=0)  # a test that waits for a hash does nothing else meanwhile
     if find_spec("sniffio") is None:  # httpx2 looks for it on the disk at every request
         sys.modules["sniffio"] = None  # type: ignore[assignment]
-
-
-def _describe_once(table: RouteTable, services: Services) -> None:
-    if operational_routes._connector_key(services) not in operational_routes._connectors:
-        _describe(table, services)
 
 
 class _Resting(HashPool):

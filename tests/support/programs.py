@@ -2,8 +2,8 @@
 
 Most are forks of a process that has loaded the program already (:mod:`multiprocessing`'s fork server): what such a
 start does, from the command line on, is what the command does, and only the loading of modules is left out, which
-takes a second of a processor and changes nothing. Every tenth start is the command itself, and so is one of several
-web processes, which starts them as it was started.
+takes a second of a processor and changes nothing. Some starts are the command itself (``_WHOLE``), and so is one of
+several web processes, which starts them as it was started.
 """
 
 from __future__ import annotations
@@ -29,20 +29,10 @@ from tests.support.processes import ending_with_us
 COMMAND = (sys.executable, "-m", "manifest_auth")
 _PR_SET_PDEATHSIG = 1
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    [
-        "tests.support.programs",
-        "tests.kills.kill_points",
-        "manifest_auth.app",
-        "manifest_auth.http.uvicorn_server",
-        "alembic.command",
-        "asyncpg",
-        "sqlalchemy.ext.asyncio",
-        "uvicorn.loops.auto",
-        "uvicorn.lifespan.on",
-    ]
-)
-_numbers = itertools.count(1)
+_FORKS.set_forkserver_preload(["tests.support.preloaded"])
+#: The first of so many starts is the command itself, and no fork.
+_WHOLE = 40
+_numbers = itertools.count()
 
 
 class Program:
@@ -107,7 +97,7 @@ def start(
     paths = (output, output) if output is not None else _own(number)
     several = "MANIFEST_WORKERS" in environment or "--workers" in arguments
     is_whole = is_whole or several or not run_folder.is_under_way()
-    if is_whole or (first is None and number % 10 == 0):
+    if is_whole or (first is None and number % _WHOLE == 0):
         command = ending_with_us([*COMMAND, *arguments], ends_by)
         with _read(given) as read, paths[0].open("ab") as out, paths[1].open("ab") as err:
             popen = subprocess.Popen(command, env=environment, cwd=folder, stdin=read, stdout=out, stderr=err)

@@ -10,6 +10,7 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ _DURATIONS = Path(__file__).parents[1] / "durations.json"  # seconds by file
 _SLOWEST = 15
 #: More tests than these fail for a reason that a second run would only repeat.
 _FEW = 25
+#: So many new ones are there before the collector looks for cycles: a tenth of the time of calls in this process.
+_OBJECTS = 20_000
 _ROOT = Path(__file__).parents[2]
 
 
@@ -88,14 +91,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     return Scheduling(config, log)
 
 
-def pytest_collection_finish() -> None:
-    """What was collected lives to the end: the collector need not walk it again and again."""
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected lives to the end: the garbage collector need not walk it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+        gc.set_threshold(_OBJECTS)
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Ahead of others, which need not look at what is left out."""
     kind = config.getoption("--kind")
     chosen = [item for item in items if is_of(kind, item)]
     if gone := set(items) - set(chosen):
@@ -105,7 +116,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.workeroutput["left_out"] = left_out  # type: ignore[attr-defined]
     elif report := config.pluginmanager.get_plugin("manifest-auth-report"):
         report.left_out = left_out
-    items[:] = sorted(chosen, key=_order(config))
+    items[:] = chosen
+
+
+@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
+def put_in_order(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """After pytest, which groups them by fixtures."""
+    items.sort(key=_order(config))
 
 
 def _file(item: pytest.Item) -> str:

@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import programs
+from tests.support import programs, run_folder
 from tests.support.application import FAST
 from tests.support.processes import free_port
 from tests.support.programs import Program
+from tests.support.secret_keys import SECRET_KEY
+from tests.support.stores import fresh_store
 
 DEMO_PASSWORD = "kestrel-harbor-21-violet"
 
@@ -54,10 +56,32 @@ def environment(folder: Path, database_url: str = "", **given: str) -> dict[str,
 def launch(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = True, **given: str) -> Server:
     """Starts a server and does not wait for it. Its output goes to a file in ``folder``."""
     port = port or free_port()
-    output = folder / f"server-{port}.log"
     env = environment(folder, database_url, **{"MANIFEST_PUBLIC_URL": f"http://127.0.0.1:{port}", **given})
+    if demo:
+        _make_store(env)
+    return _launch(folder, env, port, demo=demo)
+
+
+def launch_on_nothing(folder: Path, database_url: str, **given: str) -> Server:
+    """As :func:`launch`, with demo data, and the server itself makes its store."""
+    port = free_port()
+    env = environment(folder, database_url, **{"MANIFEST_PUBLIC_URL": f"http://127.0.0.1:{port}", **given})
+    return _launch(folder, env, port, demo=True)
+
+
+def _launch(folder: Path, env: dict[str, str], port: int, *, demo: bool) -> Server:
+    output = folder / f"server-{port}.log"
     process = programs.start(("serve", "--port", str(port), *(["--demo"] if demo else [])), env, output)
     return Server(process, port, output)
+
+
+def _make_store(env: dict[str, str]) -> None:
+    """A SQLite store with today's schema, if there is none: it takes the server a quarter of a second to make it."""
+    address = env.get("MANIFEST_DATABASE_URL", f"sqlite:///{env['MANIFEST_DATA_DIR']}/manifest-auth.db")
+    path = Path(address.removeprefix("sqlite:///"))
+    is_ours = address.startswith("sqlite:") and env.get("MANIFEST_SECRET_KEY") == SECRET_KEY
+    if is_ours and not path.exists() and run_folder.is_under_way():
+        fresh_store(path)
 
 
 def wait_for(server: Server, path: str = "/healthz", seconds: float = 90) -> Server:

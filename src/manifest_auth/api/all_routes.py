@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifest_auth.api import docs_site, oauth, operational_routes
+from manifest_auth.api import description_routes, docs_site, oauth, operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
@@ -90,6 +90,7 @@ ROUTES = (
     *admin_audit.ROUTES,
     *oauth.ROUTES,
     *operational_routes.ROUTES,
+    *description_routes.ROUTES,
     *docs_site.ROUTES,
     *brand_files.ROUTES,
 )

@@ -1,4 +1,4 @@
-"""Routes for operators and integrators: health, readiness, metrics, public keys, the API's description."""
+"""Routes for operators and integrators: health, readiness, metrics, public keys."""
 
 from __future__ import annotations
 
@@ -9,28 +9,13 @@ import hmac
 import orjson
 from msgspec import UNSET, UnsetType
 
-from manifest_auth.api import docs_site, power_apps_connector
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
-from manifest_auth.http import (
-    NO_STORE,
-    Access,
-    Answer,
-    Call,
-    Header,
-    Route,
-    RouteTable,
-    Wire,
-    docs_page,
-    identification,
-    openapi,
-)
-from manifest_auth.protocols.microsoft import Cloud
-from manifest_auth.services import RequestContext, Services
+from manifest_auth.http import NO_STORE, Access, Answer, Call, Header, Route, Wire, identification
+from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable
 
 _TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _PLAIN_JSON: Header = (b"content-type", b"application/json; charset=utf-8")
-_HTML: Header = (b"content-type", b"text/html; charset=utf-8")
 
 
 class HealthData(Wire, frozen=True):
@@ -88,38 +73,6 @@ async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return Answer(200, body, (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
 
 
-_public: dict[str, bytes] = {}
-_connectors: dict[tuple[str, Cloud], bytes] = {}  # by public address and cloud
-
-
-def describe(table: RouteTable, services: Services) -> None:
-    """Builds the OpenAPI document, the connector and the docs page from the routes, once at start."""
-    document = openapi.build(table.routes)
-    key = _connector_key(services)
-    _connectors[key] = orjson.dumps(power_apps_connector.build(table.routes, *key))
-    _public["openapi"] = orjson.dumps(document)
-    _public["docs"] = docs_page.render(document, docs_site.PATH if docs_site.is_there() else "").encode()
-
-
-async def _openapi(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    return Answer(200, _public["openapi"], (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
-
-
-def _connector_key(services: Services) -> tuple[str, Cloud]:
-    return services.settings.public_url, services.microsoft.clouds.get("")
-
-
-async def _connector(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    return Answer(
-        200, _connectors[_connector_key(ctx.services)], (_PLAIN_JSON, (b"cache-control", b"public, max-age=300"))
-    )
-
-
-async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    headers = (_HTML, (b"cache-control", b"public, max-age=300"))
-    return Answer(200, _public["docs"], headers, policy=docs_page.POLICY)
-
-
 _JSON = ("application/json",)
 ROUTES = (
     Route("GET", "/healthz", _healthz, Access.OPEN, "Alive"),
@@ -141,14 +94,4 @@ ROUTES = (
         "Public keys of tokens that are signed with ES256",
         sends=_JSON,
     ),
-    Route("GET", "/openapi.json", _openapi, Access.OPEN, "This description", sends=_JSON),
-    Route(
-        "GET",
-        "/power-apps.json",
-        _connector,
-        Access.OPEN,
-        "Power Apps custom connector, OpenAPI 2.0, to be imported",
-        sends=_JSON,
-    ),
-    Route("GET", "/docs", _docs, Access.OPEN, "This description as a page", sends=("text/html",)),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -34,6 +34,11 @@ D = TypeVar("D")
 _NOTHING = b'{"success":true,"data":{}}'
 _encode = msgspec.json.Encoder().encode
 HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+
+def lines(headers: Iterable[Header]) -> bytes:
+    """Headers as they are sent (RFC 9112, section 5)."""
+    return b"".join([b"%s: %s\r\n" % header for header in headers])
 
 
 class Answer(Generic[D]):

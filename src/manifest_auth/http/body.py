@@ -1,16 +1,20 @@
-"""Parses request bodies: strict JSON or a form.
+"""Reads request bodies within a limit, and parses them: strict JSON or a form.
 
 Anything else is a ``VALIDATION_ERROR``.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from manifest_auth.errors import UnsupportedMediaType, ValidationError
+from manifest_auth.errors import PayloadTooLarge, UnsupportedMediaType, ValidationError
 from manifest_auth.http.head import Head
 from manifest_auth.text import strict_json
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
 
 
 def check_media_type(head: Head) -> None:
@@ -65,3 +69,30 @@ def _refused(error: strict_json.Malformed) -> ValidationError:
     if isinstance(error, strict_json.DuplicateMember):
         return ValidationError(details=[(error.member or "body", "The member was given more than once")])
     return ValidationError(str(error))
+
+
+async def parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[bytes]:
+    """The parts of the body, at most ``limit`` bytes in total. Raises PayloadTooLarge, and ValidationError when the
+    body ends early."""
+    declared, size = head.content_length or "0", 0
+    if not declared.isdecimal():
+        raise ValidationError("Content-Length is not a number")
+    if len(declared) > 12 or int(declared) > limit:
+        raise PayloadTooLarge()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ValidationError("The body ended early")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise PayloadTooLarge()
+        if part:
+            yield part
+        if not message.get("more_body"):
+            return
+
+
+async def read_whole(head: Head, receive: Receive, limit: int) -> bytes:
+    """The whole body. Raises as :func:`parts`."""
+    return b"".join([part async for part in parts(head, receive, limit)])

@@ -27,10 +27,11 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
     services, now = ctx.services, ctx.now
     if head.authorization is not None:
         token = bearer(head.authorization)
-        is_known = services.verified.knows(token)
-        if not is_known and machines.is_machine_credential(token):
+        if services.verified.is_ours(token):
+            principal = await _by_token(ctx, token, now)
+        elif machines.is_machine_credential(token):
             principal = await machines.identify(ctx, token)
-        elif not is_known and (microsoft_key := services.entra.key_of(ctx, token)) is not None:
+        elif (microsoft_key := services.entra.key_of(ctx, token)) is not None:
             principal = await services.entra.principal(ctx, token, microsoft_key)
         else:
             principal = await _by_token(ctx, token, now)
@@ -49,7 +50,8 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
 async def _by_token(ctx: RequestContext, token: str, now: int) -> Principal:
     try:
         principal, _ = await bearers.of_user(ctx, token)
-        await idle_end.note_use(ctx, principal)
+        if principal.idle_s is not None:
+            await idle_end.note_use(ctx, principal)
     except InvalidToken:
         await _record_admin_token(ctx, token, now)
         raise

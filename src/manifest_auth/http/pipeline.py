@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple, cast
 
 from manifest_auth.accounts.admins import console
 from manifest_auth.errors import (
@@ -21,7 +21,6 @@ from manifest_auth.errors import (
     MethodNotAllowed,
     NotFound,
     Overloaded,
-    PayloadTooLarge,
     Refusal,
     ValidationError,
 )
@@ -40,8 +39,8 @@ from manifest_auth.http import (
     refuse,
     session_cookie,
 )
-from manifest_auth.http.answers import HSTS, SECURITY
-from manifest_auth.http.body import check_media_type, parse
+from manifest_auth.http.answers import HSTS, SECURITY, lines
+from manifest_auth.http.body import Message, Receive, check_media_type, parse, parts, read_whole
 from manifest_auth.http.head import client_address, request_id
 from manifest_auth.http.routes import is_cross_origin
 from manifest_auth.runtime.sealing import CannotOpen
@@ -50,8 +49,6 @@ from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.text.models import convert
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 #: Answers a refusal for a path without a route.
 Unrouted = Callable[[RequestContext, Refusal, Head, str], Awaitable[Answer[None]]]
@@ -77,8 +74,9 @@ class Pipeline:
         self._table = table
         self._unrouted = unrouted
         self._proxies = proxy_networks(services.settings)
-        always = (*SECURITY, HSTS) if services.settings.secure_cookies else SECURITY
-        self._always: tuple[Header, ...] = always
+        self._hsts = (HSTS,) if services.settings.secure_cookies else ()
+        #: Of most answers, by whether they vary by origin.
+        self._usual = tuple(_Constant.of((*SECURITY, *self._hsts, *vary)) for vary in ((), (cors.VARY,)))
         self._console = console.is_served(services.settings)
         self._log_all = services.settings.log_requests == "all"
         self._log_changes = services.settings.log_requests != "none"
@@ -88,6 +86,7 @@ class Pipeline:
         services = self._services
         head = Head(scope["headers"])
         method: str = scope["method"]
+        path: str = scope["path"]
         peer = scope["client"]
         ctx = RequestContext(
             services,
@@ -102,23 +101,23 @@ class Pipeline:
         answer: Answer[Any]
         try:
             _check_target(scope, head)
-            if scope["path"].startswith(_ADMIN_PATHS):
-                await self._check_admin_access(ctx, scope["path"])
+            if path.startswith(_ADMIN_PATHS):
+                await self._check_admin_access(ctx, path)
             try:
-                route, path = self._table.find(method, scope["path"])
+                route, values = self._table.find(method, path)
             except NotFound:
-                if not await self._table.load_more(scope["path"]):
+                if not await self._table.load_more(path):
                     raise
-                route, path = self._table.find(method, scope["path"])
+                route, values = self._table.find(method, path)
             except MethodNotAllowed as refusal:
-                allowed = await cors.preflight(ctx, head, scope["path"], refusal.allow) if method == "OPTIONS" else None
+                allowed = await cors.preflight(ctx, head, path, refusal.allow) if method == "OPTIONS" else None
                 if allowed is None:
                     raise
                 answer = allowed
             if route is not None:
                 pattern = route.path
                 head.check()  # after finding the route, which defines the form of refusals
-                answer = await self._handle(ctx, route, path, head, scope, receive)
+                answer = await self._handle(ctx, route, values, head, scope, receive)
         except Refusal as refusal:
             await ctx.services.refusals.record_refusal(ctx, refusal, pattern)
             answer = await self._refused(ctx, scope, pattern, refusal, route, head)
@@ -134,24 +133,27 @@ class Pipeline:
             answer = await self._answer_refusal(ctx, scope, InternalError(), route, head)
         if ctx.renewed_cookie is not None:
             answer = self._with_renewed_cookie(answer, *ctx.renewed_cookie)
-        headers = self._headers(answer, ctx.request_id)
-        if route.is_cross_origin if route is not None else is_cross_origin(scope["path"]):
-            headers.append(cors.VARY if method != "OPTIONS" else cors.VARY_OF_OPTIONS)
-            if head.origin is not None and method != "OPTIONS":
-                headers += await cors.permission(ctx, head, route)
+        headers = [*answer.headers, (b"x-request-id", ctx.request_id.encode("latin-1"))]
+        if answer.size is not None:
+            headers.append((b"content-length", b"%d" % answer.size))
+        varies = route.is_cross_origin if route is not None else is_cross_origin(path)
+        if varies and method == "OPTIONS":
+            headers.append(cors.VARY_OF_OPTIONS)
+            varies = False
+        elif varies and head.origin is not None:
+            headers += await cors.permission(ctx, head, route)
         if services.draining:
             headers.append((b"connection", b"close"))
         if ctx.license_warning:
             headers.append((b"x-license-warning", ctx.license_warning.encode("ascii")))
+        is_usual = answer.security is None and answer.policy is None
+        constant = self._usual[varies] if is_usual else self._own(answer, varies=varies)
         whole = (scope.get("extensions") or {}).get(WHOLE)
-        if answer.parts is not None:
-            await _stream(answer, headers, send, with_body=method != "HEAD")
-        elif whole is not None:
-            whole(answer.status, headers, answer.body)
+        if whole is not None and answer.parts is None:
+            whole(answer.status, headers, constant.lines, answer.body)
         else:
-            body = b"" if method == "HEAD" else answer.body
-            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            headers += constant.headers
+            await _send(answer, headers, send, with_body=method != "HEAD")
         seconds = time.perf_counter() - began
         services.metrics.answered(method, pattern, answer.status, seconds)
         changes = method not in _READING and (pattern != _GRAPHQL or ctx.mutation is not None)
@@ -188,15 +190,15 @@ class Pipeline:
                 raise Forbidden(details=[("secondFactor", "A second factor is required: enrol one first")])
         body: Any = None
         if route.streams:
-            body = _parts(head, receive, route.limit)
+            body = parts(head, receive, route.limit)
         elif route.raw:
-            body = await _read(head, receive, route.limit)
+            body = await read_whole(head, receive, route.limit)
         elif route.body is not None:
             check_media_type(head)
-            parsed = parse(await _read(head, receive, route.limit))
+            parsed = parse(await read_whole(head, receive, route.limit))
             body = convert(parsed, route.body, ignore_unknown=route.ignore_unknown)
         elif head.content_length not in (None, "0"):
-            await _read(head, receive, route.limit)  # ignored, but limited in size
+            await read_whole(head, receive, route.limit)  # ignored, but limited in size
         query: bytes = scope["query_string"]
         parameters = route.read_query(query)
         if head.origin is not None:
@@ -235,20 +237,24 @@ class Pipeline:
         line = session_cookie(cookie, idle_s, self._services.settings)
         return Answer(answer.status, answer.body, (*answer.headers, line), answer.policy, answer.security)
 
-    def _headers(self, answer: Answer[Any], request: str) -> list[Header]:
-        always = self._always
-        if answer.security is not None:
-            always = (*answer.security, HSTS) if self._services.settings.secure_cookies else answer.security
+    def _own(self, answer: Answer[Any], *, varies: bool) -> _Constant:
+        """The security headers of an answer that has others than the usual ones."""
+        always = (*(answer.security or SECURITY), *self._hsts, *((cors.VARY,) if varies else ()))
         if answer.policy is not None:
             policy = (b"content-security-policy", answer.policy.encode())
             always = tuple(policy if header[0] == policy[0] else header for header in always)
-        length = () if answer.size is None else ((b"content-length", b"%d" % answer.size),)
-        return [
-            *answer.headers,
-            *length,
-            (b"x-request-id", request.encode("latin-1")),
-            *always,
-        ]
+        return _Constant.of(always)
+
+
+class _Constant(NamedTuple):
+    """Headers that many answers have, and the same as lines."""
+
+    headers: tuple[Header, ...]
+    lines: bytes
+
+    @classmethod
+    def of(cls, headers: tuple[Header, ...]) -> _Constant:
+        return cls(headers, lines(headers))
 
 
 def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
@@ -260,41 +266,15 @@ def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
         raise ValidationError(details=[("Host", "The header is required")])
 
 
-async def _stream(answer: Answer[Any], headers: list[Header], send: Send, *, with_body: bool) -> None:
-    """Sends a body in parts. An error in the middle breaks the connection, which the caller notices: bytes or the last
-    chunk are missing."""
-    parts = answer.parts
-    assert parts is not None
+async def _send(answer: Answer[Any], headers: list[Header], send: Send, *, with_body: bool) -> None:
+    """Sends an answer by ASGI alone, in parts where it has some. An error in the middle breaks the connection, which
+    the caller notices: bytes or the last chunk are missing."""
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    async with contextlib.aclosing(cast(AsyncGenerator[bytes, None], parts)):
+    if answer.parts is None:
+        await send({"type": "http.response.body", "body": answer.body if with_body else b""})
+        return
+    async with contextlib.aclosing(cast(AsyncGenerator[bytes, None], answer.parts)):
         if with_body:
-            async for part in parts:
+            async for part in answer.parts:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
-
-
-async def _parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-    """The parts of the body, at most ``limit`` bytes in total. Raises PayloadTooLarge, and ValidationError when the
-    body ends early."""
-    declared, size = head.content_length or "0", 0
-    if not declared.isdecimal():
-        raise ValidationError("Content-Length is not a number")
-    if len(declared) > 12 or int(declared) > limit:
-        raise PayloadTooLarge()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ValidationError("The body ended early")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise PayloadTooLarge()
-        if part:
-            yield part
-        if not message.get("more_body"):
-            return
-
-
-async def _read(head: Head, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises as :func:`_parts`."""
-    return b"".join([part async for part in _parts(head, receive, limit)])

@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.http.answers import SECURITY, Header, refuse
+from manifest_auth.http.answers import SECURITY, Header, lines, refuse
 from manifest_auth.http.inherited_socket import inherited_fd
 from manifest_auth.http.pipeline import WHOLE
 from manifest_auth.runtime import logs
@@ -23,6 +23,7 @@ from manifest_auth.runtime.settings import Settings, check_listener
 
 MAX_HEAD = 32 * 1024  # bytes of request line and headers
 RECEIVE_TIMEOUT_S = 30.0  # for a whole request, plus its body's size divided by
+KEEP_ALIVE_S = 75.0  # a connection without a request is kept so long, or some seconds longer
 FIRST_S = 1.0  # for the first request of a new connection when the server stops
 LINGER_S = 2.0  # for the rest of a body whose refusal was sent already
 LEAST_RATE = 16 * 1024  # bytes a second: enough for a photo over a weak mobile connection
@@ -37,26 +38,29 @@ class UnknownVersion(ValueError):
     """Neither HTTP/1.1 nor HTTP/1.0."""
 
 
-def answer_at_once(cycle: RequestResponseCycle, status: int, headers: Sequence[Header], body: bytes) -> None:
+def answer_at_once(
+    cycle: RequestResponseCycle, status: int, headers: Sequence[Header], fixed: bytes, body: bytes
+) -> None:
     """Sends a complete answer as uvicorn's ``send`` does, but with one write and one check of all headers.
 
-    The pipeline finds this function in the scope (:data:`.pipeline.WHOLE`); other ASGI servers work without it. Raises
-    ValueError when a header contains a line break; then nothing is sent.
+    ``fixed``: further headers, as :func:`.answers.lines` makes them. The pipeline finds this function in the scope
+    (:data:`.pipeline.WHOLE`); other ASGI servers work without it. Raises ValueError when a header contains a line
+    break; then nothing is sent.
     """
     if cycle.disconnected or cycle.response_started:
         return
-    lines = [b"%s: %s\r\n" % header for header in (*cycle.default_headers, *headers)]
-    if any(name == b"connection" and value == b"close" for name, value in headers):
+    all_headers = (*cycle.default_headers, *headers)
+    head = lines(all_headers)
+    if head.count(b"\n") != len(all_headers) or head.count(b"\r") != len(all_headers):
+        raise ValueError("a header contains a line break")
+    if b"connection: close\r\n" in head:
         cycle.keep_alive = False
     elif not cycle.keep_alive:
-        lines.append(b"connection: close\r\n")
-    head = b"".join(lines)
-    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
-        raise ValueError("a header contains a line break")
+        head += b"connection: close\r\n"
     cycle.response_started = cycle.response_complete = True
     cycle.waiting_for_100_continue = False
     content = b"" if cycle.scope["method"] == "HEAD" else body
-    cycle.transport.write(b"".join((STATUS_LINE[status], head, b"\r\n", content)))
+    cycle.transport.write(b"".join((STATUS_LINE[status], head, fixed, b"\r\n", content)))
     cycle.message_event.set()
     if not cycle.keep_alive:
         protocol = cycle.transport.get_protocol()
@@ -74,9 +78,12 @@ class Protocol(HttpToolsProtocol):
     bare line feeds and NUL are refused and the connection is closed (request smuggling).
     """
 
+    #: Bytes since the last whole request or the last part of a body: of a head, or of what stands around a body.
     _head_size = 0
     #: When the current request started, by the loop's clock; None between two requests.
     _began_at: float | None = None
+    #: Since when no request is under way, by the same clock; None while one is.
+    _rests_since: float | None = None
     _body_size = 0
     _watch: Any = None
     _lingers = False
@@ -112,46 +119,56 @@ class Protocol(HttpToolsProtocol):
         self.loop.call_later(FIRST_S, lambda: self.cycle is None and self.transport.close())
 
     def data_received(self, data: bytes) -> None:
-        if not self._lingers:
-            super().data_received(data)
+        if self._lingers:
+            return
+        self._head_size += len(data)
+        super().data_received(data)
+        if self._head_size > MAX_HEAD and not self.transport.is_closing():
+            self.send_400_response("The head does not end")
 
     def _check_time(self) -> None:
-        """Closes the connection of a sender that is too slow. One timer per connection, not per request."""
-        allowed = RECEIVE_TIMEOUT_S + self._body_size / LEAST_RATE
-        if self._began_at is not None and self.loop.time() - self._began_at >= allowed:
+        """Closes the connection of a sender that is too slow, and one that is not used any more. One timer per
+        connection, not per request."""
+        now, allowed = self.loop.time(), RECEIVE_TIMEOUT_S + self._body_size / LEAST_RATE
+        is_slow = self._began_at is not None and now - self._began_at >= allowed
+        if is_slow or (self._rests_since is not None and now - self._rests_since >= KEEP_ALIVE_S):
             self.transport.close()
             return
         self._watch = self.loop.call_later(RECEIVE_TIMEOUT_S / 2, self._check_time)
 
     def on_message_begin(self) -> None:
-        self._head_size = self._body_size = 0
+        self._body_size, self._rests_since = 0, None
         self._began_at = self.loop.time()
         super().on_message_begin()
 
     def on_body(self, body: bytes) -> None:
+        self._head_size = 0
         self._body_size += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._began_at = None
+        self._head_size, self._began_at = 0, None
         super().on_message_complete()
 
-    def on_url(self, url: bytes) -> None:
-        self._head_size += len(url)
-        if self._head_size > MAX_HEAD:
-            raise HeadTooLarge
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._head_size += len(name) + len(value) + 4
-        if self._head_size > MAX_HEAD:
-            raise HeadTooLarge
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
+        if self._head_size > MAX_HEAD:  # perhaps of a head and the body behind it
+            lines_size = sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if len(self.url) + lines_size > MAX_HEAD:
+                raise HeadTooLarge
         if self.parser.get_http_version() not in ("1.1", "1.0"):  # the parser accepts 0.9 and 2.0
             raise UnknownVersion
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's, without a timer for each request, see :meth:`_check_time`."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._began_at is None:
+            self._rests_since = self.loop.time()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.scope["extensions"] = {WHOLE: partial(answer_at_once, cycle)}  # type: ignore[dict-item]  # the extension is ours
@@ -217,7 +234,6 @@ def _run(settings: Settings) -> None:
         proxy_headers=False,  # head.py trusts listed proxies only
         # One of several processes that is silent for longer is replaced: on a busy machine a start takes some seconds.
         timeout_worker_healthcheck=20,
-        timeout_keep_alive=75,
         timeout_graceful_shutdown=settings.shutdown_grace,
         backlog=2048,
     )

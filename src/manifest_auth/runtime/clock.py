@@ -9,6 +9,7 @@ import time
 from manifest_auth.text.base64url import encode
 
 _PAGE = 1024
+_TEXTS = 64  # ready for the next callers
 
 
 class Clock:
@@ -24,6 +25,7 @@ class Random:
 
     def __init__(self) -> None:
         self._pages = threading.local()
+        self._texts: dict[int, list[str]] = {}
 
     def bytes(self, count: int) -> bytes:
         """``count`` random bytes, never returned twice."""
@@ -39,4 +41,9 @@ class Random:
 
     def text(self, count: int = 16) -> str:
         """``count`` random bytes (16: 128 bits) as URL-safe base64 without padding."""
-        return encode(self.bytes(count))
+        ready = self._texts.setdefault(count, [])
+        try:
+            return ready.pop()
+        except IndexError:  # also where other threads took the last ones
+            ready += [encode(self.bytes(count)) for _ in range(_TEXTS)]
+            return encode(self.bytes(count))

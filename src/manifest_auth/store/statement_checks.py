@@ -69,8 +69,12 @@ def owned(source: Any) -> set[Table]:
 
 def _named(source: Any) -> set[Table]:
     """All tables that the statement and its sub-queries name."""
-    found = {e for e in visitors.iterate(source) if isinstance(e, Table)}
-    found |= {e.table for e in visitors.iterate(source) if isinstance(e, Column)}
+    found: set[Table] = set()
+    for element in visitors.iterate(source):
+        if isinstance(element, Table):
+            found.add(element)
+        elif isinstance(element, Column):
+            found.add(element.table)
     if isinstance(source, Insert | Update | Delete):
         found.add(source.table)  # type: ignore[arg-type]  # always a Table here
     return found

@@ -57,6 +57,19 @@ def test_there_is_enough() -> None:
     assert len(QUERIES) > 60
 
 
+@pytest.mark.parametrize("text", [
+    "<script>alert(1)</script>", "<script src=/assets/x.js>alert(1)</script>", "<script src=/x.js></script>",
+    "<img src=x>", "<svg/onload=alert(1)>", "<b>x</b>", "<p style=color:red>", "<iframe srcdoc=x>", "<base href=/x>",
+    "<meta http-equiv=refresh content=0>", "<a href=javascript:alert(1)>", "<form action=//evil.example>",
+    "<button formaction=https://evil.example>",
+])  # fmt: skip
+async def test_it_would_be_found(app: App, text: str) -> None:
+    page = await (await signed_in(app)).get("/account")
+    assert faults(page) == []
+    page.reply.text = page.reply.text.replace("</h1>", f"{text}</h1>")
+    assert faults(page) != []
+
+
 @pytest.mark.parametrize("texts", TEXTS)
 @pytest.mark.parametrize(("path", "member"), QUERIES)
 async def test_in_the_query(app: App, database_url: str, path: str, member: str, texts: tuple[str, ...]) -> None:

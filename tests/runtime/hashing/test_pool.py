@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -43,6 +44,14 @@ async def test_hashes_are_made_in_other_processes_of_lower_priority(pool: HashPo
     assert os.getpid() not in pids
     here = os.getpriority(os.PRIO_PROCESS, 0)
     assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in pids] == [min(19, here + NICE)] * 2
+
+
+async def test_there_are_as_many_workers_as_were_needed_at_once(pool: HashPool) -> None:
+    counts = [len(pool._workers)]
+    for at_once in (1, 1, 2, 6, 1):
+        await asyncio.gather(*(tag(pool) for _ in range(at_once)))
+        counts.append(len(pool._workers))
+    assert counts == [1, 1, 1, 2, 2, 2]
 
 
 async def test_more_than_the_queue_holds_is_overloaded_and_the_rest_is_answered(pool: HashPool) -> None:
@@ -119,6 +128,21 @@ async def test_the_loop_goes_on_while_hashes_are_made(pool: HashPool) -> None:
 
 def test_the_build_that_is_chosen_computes_the_known_answer() -> None:
     assert builds.works(builds.choose())
+
+
+def test_a_build_is_tried_again_once_its_files_are_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    wheel = builds.candidates()[-1]
+    name = "_argon2_cffi_bindings"
+    shutil.copytree(Path(wheel.folders[0]) / name, tmp_path / name)
+    build = Build("copy", [str(tmp_path), wheel.folders[1]])
+    assert builds.works(build)
+    with monkeypatch.context() as patched:
+        patched.setattr(builds.subprocess, "Popen", None)
+        assert builds.works(build)  # without a process
+    [library] = (tmp_path / name).glob("*.so")
+    library.unlink()
+    library.write_bytes(b"damaged")
+    assert not builds.works(build)
 
 
 def test_a_build_that_does_not_work_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from manifest_auth.errors import InvalidToken
 from manifest_auth.runtime.recent import ENTRY_BYTES
 from manifest_auth.sessions.tokens import Purpose, VerifiedTokens, access
+from manifest_auth.text.base64url import encode
 from tests.support.accounts import keys_of
 from tests.support.application import App
 from tests.support.attempt_limits import token_of_length
@@ -46,6 +47,16 @@ async def test_what_is_remembered_takes_so_many_bytes_and_what_is_used_stays(
     assert remembered[-9:] == [True] * 9
     assert 10 <= sum(remembered) <= 22
     assert (await verified.verify(Purpose.ACCESS, tokens[1], app.clock.ms)).client == claims["client"]  # verified again
+
+
+async def test_ours_is_told_by_the_header_alone(app: App) -> None:
+    """No other system's token is tried as one of ours, and no wrong one of ours as another system's."""
+    token, verified = (await keys_of(app)).token, app.services.verified
+    header, rest = token.split(".", 1)
+    others = (b'{"alg":"RS256","typ":"JWT"}', b'{"typ":"JWT","alg":"HS256"}', b'{"alg":"HS256","typ":"at+jwt"}')
+    assert verified.is_ours(f"{header}.e30.x")
+    assert not any(verified.is_ours(f"{encode(other)}.{rest}") for other in others)
+    assert not verified.is_ours("mak_x")
 
 
 async def test_what_was_refused_is_not_remembered(app: App) -> None:

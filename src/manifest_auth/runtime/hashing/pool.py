@@ -1,4 +1,4 @@
-"""The pool of hash workers: a bounded FIFO queue; workers that die are replaced.
+"""The pool of hash workers: a bounded FIFO queue; as many workers as are needed at once; those that die are replaced.
 
 Each worker has one running job and one in its pipe, so it never waits for the event loop between two hashes. That, more
 than the workers' lower priority, prevents that many sign-ins delay reads: the scheduler does not prefer a worker that
@@ -54,6 +54,7 @@ class HashPool:
         self._folders, self._limit, self._buffer_kib = folders, limit, buffer_kib
         self._in_vain = in_vain
         self._count = workers or len(os.sched_getaffinity(0))
+        self._wanted = 1  # a worker more when all have a job, since each takes four megabytes
         self._queue: deque[_Job] = deque()
         self._workers: list[_Worker] = []
         self._closing = False
@@ -70,8 +71,7 @@ class HashPool:
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        for _ in range(self._count):
-            self._spawn()
+        self._spawn()
 
     async def close(self) -> None:
         self._closing = True
@@ -118,6 +118,10 @@ class HashPool:
     def _feed(self) -> None:
         while self._queue and self._workers:
             worker = min(self._workers, key=lambda w: len(w.jobs))
+            if worker.jobs and self._wanted < self._count:
+                self._wanted += 1
+                self._spawn()
+                return
             if len(worker.jobs) >= DEPTH:
                 return
             job = self._queue.popleft()

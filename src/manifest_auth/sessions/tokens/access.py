@@ -143,6 +143,14 @@ class VerifiedTokens:
         """Whether a user's access token is in the cache."""
         return token in self._known.access
 
+    def is_ours(self, token: str) -> bool:
+        """Whether a bearer is one of this server's access tokens, right or wrong: it is in the cache, or it has the
+        header of such a token. No other system's tokens have that."""
+        if self.knows(token):
+            return True
+        header = token.partition(".")[0]
+        return any(header == _encoded_header(key.algorithm, key.id) for key in self._ring.verifying(Purpose.ACCESS))
+
     async def verify(self, purpose: Purpose, token: str, now_ms: int) -> Verified:
         """The content of a token of that purpose. Raises InvalidToken, and TokenExpired for one with a valid
         signature."""

@@ -42,8 +42,6 @@ class EntraTokens:
     def key_of(self, ctx: RequestContext, token: str) -> Key | None:
         """The cache key of a token, with the client that the request names; None when its ``iss`` is not Microsoft's.
         Only ``iss`` decides this, never the failure of another check."""
-        if ctx.services.verified.knows(token):
-            return None
         key = (self._digests.get(token) or hashlib.sha256(token.encode()).digest(), ctx.client_header)
         if key in self._verdicts:
             return key
