@@ -15,7 +15,7 @@ COUNTS = st.integers(1, 2**40) | st.integers(1, 100)
 
 def place(number: int, count: int) -> int:
     """The place of a number among so many ids, as the statement chooses it."""
-    return max(place for [place] in json.loads(decoy_hashes.places(number)) if place < count)
+    return max(int(place) for [place] in json.loads(decoy_hashes.places(number)) if place < count)
 
 
 @given(NUMBERS, COUNTS)
