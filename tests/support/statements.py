@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def counted_statements() -> Iterator[list[str]]:
-    """The SQL texts of all statements that units of work run inside the block, on either store. The key read that finds
-    a session is none of them."""
+    """The SQL texts of all statements that units of work run inside the block, on either store. Those that find a session
+    are none of them: on PostgreSQL they depend on whether this node has just heard of the others."""
     seen: list[str] = []
     with contextlib.ExitStack() as patches:
         for kind in (SqliteConnection, PostgresConnection):
@@ -35,7 +35,8 @@ def counted_statements() -> Iterator[list[str]]:
 
 def _noting(run: Any, seen: list[str]) -> Any:
     def noting(self: Any, statement: Statement[Any], values: dict[str, Any]) -> Sequence[Any] | int:
-        seen.append(statement.sqlite.sql)
+        if "FROM signing_keys" not in statement.sqlite.sql:
+            seen.append(statement.sqlite.sql)
         found: Sequence[Any] | int = run(self, statement, values)
         return found
 
