@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def counted_statements() -> Iterator[list[str]]:
-    """The SQL texts of all statements that units of work run inside the block, on either store. Those that find a session
-    are none of them: on PostgreSQL they depend on whether this node has just heard of the others."""
+    """The SQL texts of all statements that units of work run inside the block, on either store. Those that find a
+    session are none of them: on PostgreSQL they depend on whether this node has just heard of the others."""
     seen: list[str] = []
     with contextlib.ExitStack() as patches:
         for kind in (SqliteConnection, PostgresConnection):
