@@ -48,7 +48,8 @@ def loads(kind: GraphQLObjectType, selections: SelectionSetNode | None) -> int:
 async def test_a_list_of_a_hundred_with_everything_below(
     team: Team, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All at once, so that what it costs is left out of account."""
+    """All at once, so that what it costs is left out of account. Keys for one place may come in two turns of the loop,
+    as some of their parents were loaded before for another place: those take a statement each."""
     graphql_without_limits(monkeypatch)
     kind = get_named_type(operations()[name][1].type)
     assert isinstance(kind, GraphQLObjectType)
@@ -61,7 +62,7 @@ async def test_a_list_of_a_hundred_with_everything_below(
             found = await team.ask("Admin", text, first=size)
         rows = found["items"] if isinstance(found, dict) else found
         assert len(rows) == size
-        assert 1 <= len(statements) <= most < COUNT, (size, most, statements)
+        assert 1 <= len(statements) <= 2 * most < COUNT, (size, most, statements)
     if "history" in text:
         assert len({str(row["history"]) for row in rows}) == COUNT  # each has its own
 
