@@ -23,7 +23,7 @@ _WORKER = Path(__file__).with_name("worker.py")
 _JOB = HEADER.pack(64, 2, 1, 32, 8) + b"somesalt" + b"password"
 _TAG = "16a1a498734609dd01456da406de9f3d9da93e6c86c300a12fc1465214ce4922"
 
-#: The files of builds that have computed the known answer, with their times.
+#: Folders and files of builds that have computed the known answer, with the times of the files.
 _working: set[tuple[tuple[str, int], ...]] = set()
 
 
@@ -46,7 +46,8 @@ def candidates() -> list[Build]:
 def works(build: Build) -> bool:
     """Whether the build computes the known answer. Takes some 50 ms; one that did is not asked again in this process
     while its files are the same."""
-    files = tuple((str(file), file.stat().st_mtime_ns) for folder in build.folders for file in _libraries(folder))
+    files = tuple((folder, 0) for folder in build.folders)
+    files += tuple((str(file), file.stat().st_mtime_ns) for folder in build.folders for file in _libraries(folder))
     if files not in _working and _computes(build):
         _working.add(files)
     return files in _working
