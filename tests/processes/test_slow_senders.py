@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -95,4 +96,48 @@ async def test_a_long_answer_is_no_rest(monkeypatch: pytest.MonkeyPatch) -> None
     assert not transport.closed
     go_on.set()
     await asyncio.sleep(0.05)
+    protocol.connection_lost(None)
+
+
+async def test_a_connection_whose_request_was_answered_early_is_closed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answered before its body had come, which came afterwards."""
+    monkeypatch.setattr(uvicorn_server, "KEEP_ALIVE_S", 0.2)
+    protocol, transport = _connect(monkeypatch)
+
+    async def early(scope: Any, _receive: Any, send: Any) -> None:
+        await _app(scope, lambda: asyncio.sleep(0, {}), send)
+
+    protocol.app = early
+    protocol.data_received(REQUEST)
+    await asyncio.sleep(0.05)
+    assert protocol.cycle.response_complete
+    protocol.data_received(b"abc")
+    async with asyncio.timeout(60):
+        while not transport.closed:
+            await asyncio.sleep(0.02)
+    protocol.connection_lost(None)
+
+
+async def test_what_does_not_end_behind_a_request_is_kept_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request before it is answered, and then the connection ends."""
+    protocol, transport = _connect(monkeypatch)
+    go_on = asyncio.Event()
+
+    async def slow(scope: Any, _receive: Any, send: Any) -> None:
+        await go_on.wait()
+        await _app(scope, protocol.cycle.receive, send)
+
+    protocol.app = slow
+    protocol.data_received(REQUEST + b"abc")
+    await asyncio.sleep(0)
+    protocol.data_received(b"GET / HTTP/1.1\r\nX-A: " + b"a" * 40_000)
+    read: list[bytes] = []
+    monkeypatch.setattr(protocol, "parser", SimpleNamespace(feed_data=read.append))
+    protocol.data_received(b"a" * 40_000)
+    assert not read
+    assert not transport.closed
+    go_on.set()
+    async with asyncio.timeout(60):
+        while not transport.closed:
+            await asyncio.sleep(0.02)
     protocol.connection_lost(None)

@@ -125,6 +125,7 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self._head_size > MAX_HEAD and not self.transport.is_closing():
             self.send_400_response("The head does not end")
+            self._lingers = True  # no more of it is kept, while an earlier request is answered
 
     def _check_time(self) -> None:
         """Closes the connection of a sender that is too slow, and one that is not used any more. One timer per
@@ -148,6 +149,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._head_size, self._began_at = 0, None
+        if self.cycle is not None and self.cycle.response_complete:  # answered before its body had come
+            self._rests_since = self.loop.time()
         super().on_message_complete()
 
     def on_headers_complete(self) -> None:
