@@ -49,15 +49,31 @@ def _connect(monkeypatch: pytest.MonkeyPatch) -> tuple[uvicorn_server.Protocol, 
     return protocol, transport
 
 
+def _held(protocol: uvicorn_server.Protocol) -> asyncio.Event:
+    """From now on an answer waits for this."""
+    go_on = asyncio.Event()
+
+    async def slow(scope: Any, _receive: Any, send: Any) -> None:
+        await go_on.wait()
+        await _app(scope, protocol.cycle.receive, send)
+
+    protocol.app = slow
+    return go_on
+
+
+async def _until_closed(protocol: uvicorn_server.Protocol, transport: _Transport) -> None:
+    async with asyncio.timeout(60):
+        while not transport.closed:
+            await asyncio.sleep(0.02)
+    protocol.connection_lost(None)
+
+
 @pytest.mark.parametrize("sent", [b"", b"POST /x HT", REQUEST, REQUEST + b"ab", REQUEST + b"abc" + REQUEST[:20]])
 async def test_an_unfinished_request_is_cut_off(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     protocol, transport = _connect(monkeypatch)
     if sent:
         protocol.data_received(sent)
-    async with asyncio.timeout(60):
-        while not transport.closed:
-            await asyncio.sleep(0.02)
-    protocol.connection_lost(None)
+    await _until_closed(protocol, transport)
 
 
 async def test_a_connection_that_rests_between_two_requests_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,10 +88,7 @@ async def test_a_connection_that_is_not_used_any_more_is_closed(monkeypatch: pyt
     monkeypatch.setattr(uvicorn_server, "KEEP_ALIVE_S", 0.2)
     protocol, transport = _connect(monkeypatch)
     protocol.data_received(REQUEST + b"abc")
-    async with asyncio.timeout(60):
-        while not transport.closed:
-            await asyncio.sleep(0.02)
-    protocol.connection_lost(None)
+    await _until_closed(protocol, transport)
 
 
 async def test_a_long_answer_is_no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,13 +97,7 @@ async def test_a_long_answer_is_no_rest(monkeypatch: pytest.MonkeyPatch) -> None
     protocol, transport = _connect(monkeypatch)
     protocol.data_received(REQUEST + b"abc")
     await asyncio.sleep(0)
-    go_on = asyncio.Event()
-
-    async def slow(_scope: object, _receive: object, send: Any) -> None:
-        await go_on.wait()
-        await _app(_scope, protocol.cycle.receive, send)
-
-    protocol.app = slow
+    go_on = _held(protocol)
     protocol.data_received(REQUEST + b"abc")
     await asyncio.sleep(0.5)
     assert not transport.closed
@@ -112,22 +119,13 @@ async def test_a_connection_whose_request_was_answered_early_is_closed_too(monke
     await asyncio.sleep(0.05)
     assert protocol.cycle.response_complete
     protocol.data_received(b"abc")
-    async with asyncio.timeout(60):
-        while not transport.closed:
-            await asyncio.sleep(0.02)
-    protocol.connection_lost(None)
+    await _until_closed(protocol, transport)
 
 
 async def test_what_does_not_end_behind_a_request_is_kept_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     """The request before it is answered, and then the connection ends."""
     protocol, transport = _connect(monkeypatch)
-    go_on = asyncio.Event()
-
-    async def slow(scope: Any, _receive: Any, send: Any) -> None:
-        await go_on.wait()
-        await _app(scope, protocol.cycle.receive, send)
-
-    protocol.app = slow
+    go_on = _held(protocol)
     protocol.data_received(REQUEST + b"abc")
     await asyncio.sleep(0)
     protocol.data_received(b"GET / HTTP/1.1\r\nX-A: " + b"a" * 40_000)
@@ -137,7 +135,4 @@ async def test_what_does_not_end_behind_a_request_is_kept_no_further(monkeypatch
     assert not read
     assert not transport.closed
     go_on.set()
-    async with asyncio.timeout(60):
-        while not transport.closed:
-            await asyncio.sleep(0.02)
-    protocol.connection_lost(None)
+    await _until_closed(protocol, transport)

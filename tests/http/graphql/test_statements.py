@@ -58,11 +58,17 @@ async def test_a_list_of_a_hundred_with_everything_below(
     [operation] = parse(text).definitions
     most = loads(SCHEMA.query_type, operation.selection_set)  # type: ignore[attr-defined]
     for size in (1, COUNT):
-        with counted_statements() as statements:
-            found = await team.ask("Admin", text, first=size)
-        rows = found["items"] if isinstance(found, dict) else found
-        assert len(rows) == size
-        assert 1 <= len(statements) <= 2 * most < COUNT, (size, most, statements)
+        counts = []
+        for _ in range(5):
+            with counted_statements() as statements:
+                found = await team.ask("Admin", text, first=size)
+            rows = found["items"] if isinstance(found, dict) else found
+            assert len(rows) == size
+            assert 1 <= len(statements) <= 2 * most < COUNT, (size, most, statements)
+            counts.append(len(statements))
+            if len(statements) <= most:
+                break
+        assert min(counts) <= most, (size, most, counts)
     if "history" in text:
         assert len({str(row["history"]) for row in rows}) == COUNT  # each has its own
 
