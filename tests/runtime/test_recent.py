@@ -1,4 +1,4 @@
-"""The cache of what was used last: what it keeps, and how many bytes it takes."""
+"""The cache of what was added last: what it keeps, and how many bytes it takes."""
 
 from __future__ import annotations
 
@@ -13,25 +13,35 @@ def _text(number: int) -> str:
     return f"{TEXT}{number:08}"
 
 
-def test_what_is_used_stays_whatever_else_comes() -> None:
-    kept: Recent[int] = Recent(20 * (len(_text(0)) + ENTRY_BYTES))
-    kept.put(_text(0), 7)
-    for number in range(1, 1000):
-        assert kept.get(_text(0)) == 7
+def test_what_was_added_last_is_kept() -> None:
+    """So many entries that fit are all kept, in whatever order they are used: none makes room before it must."""
+    kept: Recent[int] = Recent(64 * (len(_text(0)) + ENTRY_BYTES))
+    for number in [*range(64), *range(64)]:
+        if kept.get(_text(number)) is None:
+            kept.put(_text(number), number)
+    assert all(kept.get(_text(number)) == number for number in range(64))
+    for number in range(64, 1000):
         kept.put(_text(number), number)
-        assert kept.get(_text(number)) == number
-    assert sum(_text(number) in kept for number in range(1000)) <= 22
-    assert kept.get(_text(1)) is None
+        assert 56 <= sum(_text(each) in kept for each in range(1000)) <= 64
+        assert all(kept.get(_text(each)) == each for each in range(number - 54, number + 1))
 
 
-def test_what_was_dropped_is_gone_from_both_halves() -> None:
+def test_what_is_put_again_and_again_pushes_nothing_out() -> None:
     kept: Recent[int] = Recent(4 * (1 + ENTRY_BYTES))
-    for number in range(4):
+    for number in [0, 1, *[2] * 100]:
         kept.put(str(number), number)
-    for number in range(4):
-        kept.drop(str(number))
-        assert str(number) not in kept
-        assert kept.get(str(number)) is None
+    assert [kept.get(str(number)) for number in range(3)] == [0, 1, 2]
+
+
+def test_what_was_dropped_is_gone_and_leaves_its_place() -> None:
+    kept: Recent[int] = Recent(4 * (1 + ENTRY_BYTES))
+    for _ in range(3):
+        for number in range(4):
+            kept.put(str(number), number)
+        for number in range(4):
+            kept.drop(str(number))
+            assert str(number) not in kept
+            assert kept.get(str(number)) is None
 
 
 def test_it_takes_no_more_memory_than_it_was_given() -> None:

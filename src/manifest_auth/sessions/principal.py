@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, bindparam, case, func, literal, null, select
 
 from manifest_auth.context import Principal
-from manifest_auth.store import Store, SystemUnit, cross_tenant
+from manifest_auth.store import Store, SystemUnit, among, cross_tenant
 from manifest_auth.store.tables import installation, sessions, tenants, users
 
 _S, _U, _T = sessions.c, users.c, tenants.c
@@ -57,6 +57,7 @@ _PRINCIPAL = select_principal(
 )
 _WHY = "the credential names the session, and the session names the tenant"
 BY_ID = cross_tenant(_PRINCIPAL.where(_S.id == bindparam("id")), Principal, because=_WHY)
+BY_IDS = cross_tenant(_PRINCIPAL.where(among(_S.id, "keys")), Principal, because=_WHY)
 BY_COOKIE = cross_tenant(_PRINCIPAL.where(_S.cookie_hash == bindparam("cookie_hash")), Principal, because=_WHY)
 
 

@@ -8,16 +8,17 @@ node cannot prove that it receives announcements, it reads the store (``docs/dec
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Awaitable
+from operator import attrgetter
 
 from manifest_auth.context import Principal
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.sessions.external_tokens import BY_EXTERNAL_TOKEN, ExternalCaller
 from manifest_auth.sessions.machine_principal import BY_SECRET
-from manifest_auth.sessions.principal import BY_COOKIE, BY_ID, cookie_hash
+from manifest_auth.sessions.principal import BY_COOKIE, BY_IDS, cookie_hash
 from manifest_auth.sessions.service_tokens import BY_SERVICE_TOKEN, TokenOfService
-from manifest_auth.store import Announcement, Store
+from manifest_auth.store import Announcement, LookUps, Store
 from manifest_auth.text.machine_secrets import SecretKind, hash_of
 
 MOST = 100_000
@@ -27,6 +28,7 @@ class Principals:
     def __init__(self, store: Store, metrics: Metrics, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._by_ids = LookUps(store, BY_IDS, attrgetter("session_id"))
         self._by_id: dict[str, Principal] = {}
         self._by_cookie: dict[str, str] = {}  # session ids by cookie values, and the reverse
         self._cookie_of: dict[str, str] = {}
@@ -50,7 +52,7 @@ class Principals:
 
     async def fresh_by_session(self, session_id: str) -> Principal | None:
         """As :meth:`by_session`, from the store."""
-        return await self._ask(BY_ID, id=session_id)
+        return await self._asked_for(self._by_ids.look_up(session_id))
 
     async def by_external_token(self, external: ExternalCaller) -> Principal | None:
         """The principal of another system's token; None when provider, identity or claims have changed since its
@@ -60,7 +62,7 @@ class Principals:
             if found is not None and found.ends_at >= external.until:  # of this verification, or of a later one
                 self._remembered.inc()
                 return _with_same_claims(found, external)
-        return _with_same_claims(await self._ask(BY_EXTERNAL_TOKEN, **external._asdict()), external)
+        return _with_same_claims(await self._asked_for(self._store.look_up(BY_EXTERNAL_TOKEN, **external._asdict())), external)
 
     async def by_secret(self, kind: SecretKind, secret: str) -> Principal | None:
         """The principal of an API key or a client secret, alive or not; None when there is no such secret."""
@@ -70,7 +72,7 @@ class Principals:
             if found is not None and found.method == kind.value:
                 self._remembered.inc()
                 return found
-        found = await self._ask(BY_SECRET, hash=hashed, kind=kind.value)
+        found = await self._asked_for(self._store.look_up(BY_SECRET, hash=hashed, kind=kind.value))
         if found is not None and found.session_id in self._by_id:
             self._by_secret[hashed] = found.session_id
             self._secret_of[found.session_id] = hashed
@@ -83,7 +85,7 @@ class Principals:
             if found is not None:
                 self._remembered.inc()
                 return found
-        return await self._ask(BY_SERVICE_TOKEN, **token._asdict())
+        return await self._asked_for(self._store.look_up(BY_SERVICE_TOKEN, **token._asdict()))
 
     async def by_cookie(self, value: str) -> Principal | None:
         """As :meth:`by_session`, by the value of a session cookie."""
@@ -96,7 +98,7 @@ class Principals:
 
     async def fresh_by_cookie(self, value: str) -> Principal | None:
         """As :meth:`by_cookie`, from the store: another node may have renewed the cookie later."""
-        found = await self._ask(BY_COOKIE, cookie_hash=cookie_hash(value))
+        found = await self._asked_for(self._store.look_up(BY_COOKIE, cookie_hash=cookie_hash(value)))
         if found is not None and found.session_id in self._by_id:
             self._by_cookie[value] = found.session_id
             self._cookie_of[found.session_id] = value
@@ -118,10 +120,11 @@ class Principals:
             self._version = version
         return True
 
-    async def _ask(self, statement: Any, **values: Any) -> Principal | None:
+    async def _asked_for(self, read: Awaitable[Principal | None]) -> Principal | None:
+        """What the store is about to be asked for, which is cached where it may be."""
         self._asked.inc()
         holds, version, generation = self._is_current(), self._version, self._generation
-        found: Principal | None = await self._store.look_up(statement, **values)
+        found = await read
         # A principal that was read during a change is not cached: it may be the old one.
         unchanged = holds and generation == self._generation and version == self._store.version()
         if found is not None and unchanged and found.is_alive(self._clock.now_ms()):

@@ -22,6 +22,7 @@ from manifest_auth.store.statements import (
     upsert,
 )
 from manifest_auth.store.store import Store, StoreUnavailable, TenantStore
+from manifest_auth.store.together import LookUps
 from manifest_auth.store.unit import RESET, Announcement, SystemUnit, TenantUnit
 
 

@@ -9,9 +9,10 @@ sort and filters has its own statement, so that a store can use the matching ind
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
+import orjson
 from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Select, Text, bindparam, func, select, tuple_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -214,14 +215,17 @@ def _in_sqlite(element: _among, compiler: SQLCompiler, **options: Any) -> str:
 @compiles(_among, "postgresql")
 def _in_postgres(element: _among, compiler: SQLCompiler, **options: Any) -> str:
     column, given = element.clauses
-    return f"{compiler.process(column, **options)} = {_any_of('value', compiler.process(given, **options), '_text')}"
+    kind = column.type.compile(compiler.dialect)
+    return (
+        f"{compiler.process(column, **options)} = {_any_of('value', compiler.process(given, **options), '_text', kind)}"
+    )
 
 
-def _any_of(value: str, given: str, kind: str = "") -> str:
-    """Any of a JSON array's numbers. As a PostgreSQL array, each is looked up in an index; a sub-query would be joined
+def _any_of(value: str, given: str, rows: str = "", kind: str = "BIGINT") -> str:
+    """Any of a JSON array's values. As a PostgreSQL array, each is looked up in an index; a sub-query would be joined
     with the whole table once that is large."""
-    numbers_of = f"SELECT CAST({value} AS BIGINT) FROM json_array_elements{kind}(CAST({given} AS JSON))"  # noqa: S608 - compiled parts
-    return f"ANY (ARRAY({numbers_of}))"
+    values_of = f"SELECT CAST({value} AS {kind}) FROM json_array_elements{rows}(CAST({given} AS JSON))"  # noqa: S608 - compiled parts
+    return f"ANY (ARRAY({values_of}))"
 
 
 class _pairs_among(FunctionElement[Any]):  # noqa: N801 - a function of SQL
@@ -248,14 +252,19 @@ def _pairs_in_postgres(element: _pairs_among, compiler: SQLCompiler, **options: 
 
 
 def among(column: Column[Any], name: str) -> ColumnElement[bool]:
-    """Whether a number is in the list of the parameter ``name``, see :func:`numbers`. It is one statement for lists of
-    any length, which both stores cache as prepared."""
+    """Whether a number or a text is in the list of the parameter ``name``, see :func:`numbers` and :func:`texts`. It is
+    one statement for lists of any length, which both stores cache as prepared."""
     return _among(column, bindparam(name, type_=Text()))
 
 
 def numbers(values: Any) -> str:
     """The value of a parameter of :func:`among`."""
     return f"[{','.join(str(int(value)) for value in values)}]"
+
+
+def texts(values: Iterable[str]) -> str:
+    """As :func:`numbers`, for texts."""
+    return orjson.dumps(list(values)).decode()
 
 
 def among_pairs(one: Column[Any], other: Column[Any], name: str) -> ColumnElement[bool]:

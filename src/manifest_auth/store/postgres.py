@@ -230,11 +230,11 @@ class PostgresStore(Store):
             return _changed(await _durable(raw, raw.execute(compiled.sql, *given)))
 
     @_repeated
-    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
+    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> list[R]:
         compiled = statement.postgres
         async with self._acquire() as raw:
-            row = await raw.fetchrow(compiled.sql, *compiled.values(values))
-        return None if row is None else statement.make(row)
+            rows = await raw.fetch(compiled.sql, *compiled.values(values))
+        return [statement.make(row) for row in rows]
 
     async def ping(self) -> None:
         try:

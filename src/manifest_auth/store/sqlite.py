@@ -171,13 +171,13 @@ class SqliteStore(Store):
     async def _read(self, work: Work[T]) -> T:
         return await self._reader.submit(work)
 
-    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
+    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> list[R]:
         compiled = statement.sqlite
         try:
-            row = self._look.execute(compiled.sql, compiled.values(values)).fetchone()
+            rows = self._look.execute(compiled.sql, compiled.values(values)).fetchall()
         except sqlite3.OperationalError as error:
             raise _unavailable(error) from error
-        return None if row is None else statement.make(row)
+        return [statement.make(row) for row in rows]
 
     def version(self) -> object | None:
         return self._commits.version()

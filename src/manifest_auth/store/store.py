@@ -76,6 +76,11 @@ class Store(ABC):
 
     async def look_up(self, statement: CrossTenant[R] | Global[R], **values: Any) -> R | None:
         """One key read without a transaction: on the event loop with SQLite, one round trip with PostgreSQL."""
+        rows = await self.look_up_all(statement, **values)
+        return rows[0] if rows else None
+
+    async def look_up_all(self, statement: CrossTenant[R] | Global[R], **values: Any) -> list[R]:
+        """As :meth:`look_up`, all rows of a few keys."""
         began = time.perf_counter()
         try:
             return await self._look_up(statement, values)
@@ -98,7 +103,7 @@ class Store(ABC):
     async def _read(self, work: Work[T]) -> T: ...
 
     @abstractmethod
-    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None: ...
+    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> list[R]: ...
 
     async def _timed(self, kind: Unit, run: Callable[[Work[T]], Awaitable[T]], work: Work[T]) -> T:
         """Runs a unit and measures how long it took, and how long until it started."""

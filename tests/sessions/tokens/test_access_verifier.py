@@ -32,7 +32,7 @@ async def test_a_token_of_8_kib_is_read_and_one_character_more_is_not(app: App) 
     check_refusal(await app.me(make(8193)), 401, "INVALID_TOKEN")
 
 
-async def test_what_is_remembered_takes_so_many_bytes_and_what_is_used_stays(
+async def test_what_is_remembered_takes_so_many_bytes(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claims = claims_of((await keys_of(app)).token)
@@ -40,12 +40,10 @@ async def test_what_is_remembered_takes_so_many_bytes_and_what_is_used_stays(
     monkeypatch.setattr(access, "MOST_BYTES", 20 * (len(tokens[0]) + ENTRY_BYTES))
     verified = VerifiedTokens(app.services.keys, app.services.settings.issuer, app.services.metrics)
     for token in tokens:
-        await verified.verify(Purpose.ACCESS, tokens[0], app.clock.ms)
         await verified.verify(Purpose.ACCESS, token, app.clock.ms)
     remembered = [verified.knows(token) for token in tokens]
-    assert remembered[0]
-    assert remembered[-9:] == [True] * 9
-    assert 10 <= sum(remembered) <= 22
+    assert remembered[-17:] == [True] * 17
+    assert sum(remembered) <= 20
     assert (await verified.verify(Purpose.ACCESS, tokens[1], app.clock.ms)).client == claims["client"]  # verified again
 
 

@@ -14,7 +14,7 @@ import hmac
 import json
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import orjson
@@ -34,21 +34,40 @@ MOST_ADMIN_BYTES = 1024 * 1024
 AUDIENCE = {Purpose.ACCESS: "manifest-api", Purpose.ADMIN_ACCESS: "manifest-admin"}
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 
+_Natural = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
-class Claims(msgspec.Struct, frozen=True):
-    """The claims of this server's tokens; all are required and strictly typed. A system admin's token has no
-    ``client``. This server sends no ``nbf``, but checks it."""
+
+class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The claims of this server's tokens, in the order of :func:`mint`; all are required and strictly typed. A system
+    admin's token has no ``client``. This server sends no ``nbf``, but checks it."""
 
     iss: str
     aud: str
     sub: str
-    id: int
+    id: _Natural
     sid: str
     jti: str
-    iat: int
-    exp: int
+    iat: _Natural
+    exp: _Natural
     client: str = ""
-    nbf: int = 0
+    nbf: _Natural = 0
+
+
+_DECODER = msgspec.json.Decoder(Claims)
+_ENCODER = msgspec.json.Encoder()
+
+
+def read_claims(payload: bytes) -> Claims:
+    """The claims of a payload. Raises ValueError.
+
+    A payload that is to the byte what this server writes for its claims can be read in one way only. For that, which is
+    the usual one, the strict parser is not needed, which takes five times as long.
+    """
+    with contextlib.suppress(ValueError, RecursionError):
+        claims = _DECODER.decode(payload)
+        if _ENCODER.encode(claims) == payload and b"\\" not in payload:
+            return claims
+    return msgspec.convert(strict_json.read(payload), Claims, strict=True)
 
 
 class Verified(NamedTuple):
@@ -207,7 +226,7 @@ class VerifiedTokens:
 
     def _claims(self, purpose: Purpose, payload: bytes, now_ms: int) -> Verified:
         try:
-            claims = msgspec.convert(strict_json.read(payload), Claims, strict=True)
+            claims = read_claims(payload)
         except (ValueError, msgspec.MsgspecError) as error:
             raise InvalidToken(reason=f"access token: claims: {error}") from None
         sane = (
@@ -215,8 +234,8 @@ class VerifiedTokens:
             and claims.aud == AUDIENCE[purpose]
             and claims.sub == str(claims.id)
             and bool(claims.client) == (purpose is Purpose.ACCESS)
-            and 0 <= claims.iat * 1000 <= now_ms + SKEW_S * 1000
-            and 0 <= claims.nbf * 1000 <= now_ms + SKEW_S * 1000
+            and claims.iat * 1000 <= now_ms + SKEW_S * 1000
+            and claims.nbf * 1000 <= now_ms + SKEW_S * 1000
             and claims.exp > claims.iat
         )
         if not sane:
