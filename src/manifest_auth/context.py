@@ -49,20 +49,18 @@ class Principal(NamedTuple):
     was used last. ``held_roles``: of the user; a session may have fewer, see :attr:`roles`."""
 
     session_id: str
-    tenant_id: int
     user_id: int
-    method: str
     created_at: int
     ends_at: int
     ended_at: int | None
-    cookie_hash: str
     cookie_seen_at: int
-    refresh_current: str
-    refresh_previous: str | None
-    refresh_changed_at: int
+    authenticated_at: int | None  # when; None: not known
     email: str
     first_name: str
     last_name: str
+    # From here on many sessions are alike, see sessions/principals.py.
+    tenant_id: int
+    method: str
     title: str
     language: str | None  # that the user chose, see text/languages.py
     held_roles: int
@@ -74,14 +72,13 @@ class Principal(NamedTuple):
     keys: str | None  # the stamp of the signing keys, as of this read
     claims: int  # stamp of the claims on an external token's directory; 0 for sessions
     amr: str  # what was proved (RFC 8176), separated by blanks
-    authenticated_at: int | None  # when; None: not known
     factors: int  # bit mask of the user's second factors, see accounts/factors
     has_password: int
-    kind: str = PERSON  # or SERVICE: see accounts/service_accounts
-    scopes: int | None = None  # bit mask: of what the roles allow, the credential is good for these; None: for all
-    addresses: str = ""  # networks that the credential may come from, separated by commas; empty: from any
-    role_cap: int | None = None  # bit mask: of the user's roles, the session has these; None: all
-    idle_s: int | None = None  # the session ends after so many seconds without use, under all keys; None: no such end
+    kind: str  # PERSON or SERVICE: see accounts/service_accounts
+    scopes: int | None  # bit mask: of what the roles allow, the credential is good for these; None: for all
+    addresses: str  # networks that the credential may come from, separated by commas; empty: from any
+    role_cap: int | None  # bit mask: of the user's roles, the session has these; None: all
+    idle_s: int | None  # the session ends after so many seconds without use, under all keys; None: no such end
 
     @property
     def roles(self) -> int:

@@ -45,9 +45,9 @@ async def test_it_ends_at_its_end_and_not_before(app: App) -> None:
 async def test_the_refresh_tokens_of_a_session_that_ended_go_no_further(app: App) -> None:
     """The statement itself decides: an earlier look must not be believed."""
     session_id = claims_of((await keys_of(app)).token)["sid"]
-    found = await app.services.store.read(lambda unit: sessions.read(unit, session_id))
+    found, chain = await sessions.look_up_with_chain(app.services.store, session_id)
     assert found is not None
-    tenant, before = app.services.store.of(found.tenant_id), found.refresh_current
+    tenant, before = app.services.store.of(found.tenant_id), chain.current
 
     async def advanced(after: str, current: str) -> bool:
         at_once = await sessions.advance_at_once(tenant, found, current, after, app.clock.ms)
@@ -80,10 +80,10 @@ async def test_a_refresh_by_what_is_remembered_believes_nothing_of_it(app: App, 
     client = await new_client(app)
     _, email = await new_user(app, client, password=PASSWORD)
     session_id = claims_of((await keys_of(app, email, client=client)).token)["sid"]
-    seen = await app.services.store.read(lambda unit: sessions.read(unit, session_id))
+    seen, chain = await sessions.look_up_with_chain(app.services.store, session_id)
     assert seen is not None
     store = app.services.store.of(seen.tenant_id)
-    assert await sessions.advance_at_once(store, seen, seen.refresh_current, "A" * 16, app.clock.ms)
+    assert await sessions.advance_at_once(store, seen, chain.current, "A" * 16, app.clock.ms)
     await app.services.store.write(
         lambda unit: unit.change(SINCE[since], sid=session_id, uid=seen.user_id, tid=seen.tenant_id)
     )

@@ -39,7 +39,7 @@ CROSS_TENANT = {
     "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
     "sessions/external_tokens.py": 2,  # another system's token names an identity; whose claims count
     "sessions/machine_principal.py": 1,  # by the hash of a secret, which names the account, that the tenant
-    "sessions/principal.py": 2,  # by session id, by cookie: the credential names the session, the session the tenant
+    "sessions/principal.py": 3,  # by session id, of one or several, by cookie: it names the session, that the tenant
     "sessions/service_tokens.py": 1,  # a service account's token names the account, that the tenant
     "sessions/sessions.py": 1,  # a cookie that comes with a sign-in: its session ends, of whatever tenant
     "sign_in/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant

@@ -11,7 +11,7 @@ import hmac
 import json
 from typing import Any, NamedTuple
 
-from manifest_auth.sessions import look_up
+from manifest_auth.sessions import look_up_with_chain
 from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.sessions.tokens import refresh as refresh_tokens
 from manifest_auth.sessions.tokens.access import mint
@@ -97,6 +97,6 @@ def opened(app: App, token: str) -> Link:
 
 async def chain_of(app: App, session: str) -> tuple[str, str | None]:
     """The names of the refresh token that counts in a session, and of the one before it."""
-    found = await look_up(app.services.store, session)
+    found, chain = await look_up_with_chain(app.services.store, session)
     assert found is not None
-    return found.refresh_current, found.refresh_previous
+    return chain.current, chain.previous

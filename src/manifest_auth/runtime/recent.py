@@ -30,12 +30,12 @@ class Recent(Generic[V]):
 
     def put(self, text: str, value: V) -> None:
         """Adds or replaces a value."""
-        self.drop(text)
-        self._used += len(text) + ENTRY_BYTES
+        if text not in self._values:
+            self._used += len(text) + ENTRY_BYTES
+        self._values[text] = value
         if self._used > self._most:
             for oldest in list(itertools.islice(self._values, len(self._values) // 8 + 1)):
                 self.drop(oldest)
-        self._values[text] = value
 
     def drop(self, text: str) -> None:
         """Removes a value, if it is there."""

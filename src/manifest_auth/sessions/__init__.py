@@ -13,7 +13,14 @@ from manifest_auth.sessions.external_tokens import (
     refuse_external_token,
 )
 from manifest_auth.sessions.machine_principal import find_by_secret
-from manifest_auth.sessions.principal import Chain, chain_of, cookie_hash, look_up, read
+from manifest_auth.sessions.principal import (
+    Chain,
+    cookie_hash,
+    look_up_with_chain,
+    read,
+    read_by_cookie,
+    read_with_chain,
+)
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.service_tokens import TokenOfService
 from manifest_auth.sessions.session_list import LISTING, find_listed

@@ -22,9 +22,8 @@ def select_machine(**columns: Any) -> Select[Any]:
     """A select of service accounts as principals. ``columns``: by name, those of the credential, which replaces a
     session; the caller adds what names the account."""
     of_credential = {
-        "cookie_hash": literal(""), "refresh_current": literal(""), "refresh_previous": null(),
-        "refresh_changed_at": literal(0), "claims": literal(0), "amr": literal(""), "authenticated_at": null(),
-        "keys": null(), "scopes": _A.scopes, "addresses": _A.addresses, **columns,
+        "claims": literal(0), "amr": literal(""), "authenticated_at": null(), "keys": null(),
+        "scopes": _A.scopes, "addresses": _A.addresses, **columns,
     }  # fmt: skip
     return (
         select_principal(

@@ -44,8 +44,8 @@ def select_principal(**columns: Any) -> Select[Any]:
 
 
 _OF_SESSION = (
-    "tenant_id", "user_id", "method", "created_at", "ended_at", "cookie_hash", "cookie_seen_at", "refresh_current",
-    "refresh_previous", "refresh_changed_at", "amr", "authenticated_at", "role_cap", "idle_s",
+    "tenant_id", "user_id", "method", "created_at", "ended_at", "cookie_seen_at", "amr", "authenticated_at", "role_cap",
+    "idle_s",
 )  # fmt: skip
 #: When a session ends. A device's has its end in a column of its own, so that programs which do not know the cap of its
 #: roles take it for over; no statement reads the other column alone.
@@ -56,14 +56,10 @@ _PRINCIPAL = select_principal(
     sessions.join(users, (_U.tenant_id == _S.tenant_id) & (_U.id == _S.user_id)).join(tenants, _T.id == _S.tenant_id)
 )
 _WHY = "the credential names the session, and the session names the tenant"
-BY_ID = cross_tenant(_PRINCIPAL.where(_S.id == bindparam("id")), Principal, because=_WHY)
+_CHAIN = (_S.refresh_current, _S.refresh_previous, _S.refresh_changed_at)
+_BY_ID = cross_tenant(_PRINCIPAL.add_columns(*_CHAIN).where(_S.id == bindparam("id")), because=_WHY)
 BY_IDS = cross_tenant(_PRINCIPAL.where(among(_S.id, "keys")), Principal, because=_WHY)
 BY_COOKIE = cross_tenant(_PRINCIPAL.where(_S.cookie_hash == bindparam("cookie_hash")), Principal, because=_WHY)
-
-
-def chain_of(principal: Principal) -> Chain:
-    """The state of the session's refresh tokens, as of the read: rotation reads it inside its unit of work."""
-    return Chain(principal.refresh_current, principal.refresh_previous, principal.refresh_changed_at)
 
 
 def cookie_hash(value: str) -> str:
@@ -73,9 +69,25 @@ def cookie_hash(value: str) -> str:
 
 def read(unit: SystemUnit, session_id: str) -> Principal | None:
     """The session with its user and tenant, as of this transaction."""
-    return unit.first(BY_ID, id=session_id)
+    return read_with_chain(unit, session_id)[0]
 
 
-async def look_up(store: Store, session_id: str) -> Principal | None:
-    """As :func:`read`, in one statement without a transaction, and never from a cache."""
-    return await store.look_up(BY_ID, id=session_id)
+def read_with_chain(unit: SystemUnit, session_id: str) -> tuple[Principal | None, Chain]:
+    """As :func:`read`, with the state of the session's refresh tokens."""
+    return _with_chain(unit.first(_BY_ID, id=session_id))
+
+
+def read_by_cookie(unit: SystemUnit, value: str) -> Principal | None:
+    """As :func:`read`, by the value of a session cookie."""
+    return unit.first(BY_COOKIE, cookie_hash=cookie_hash(value))
+
+
+async def look_up_with_chain(store: Store, session_id: str) -> tuple[Principal | None, Chain]:
+    """As :func:`read_with_chain`, in one statement without a transaction, and never from a cache."""
+    return _with_chain(await store.look_up(_BY_ID, id=session_id))
+
+
+def _with_chain(row: tuple[Any, ...] | None) -> tuple[Principal | None, Chain]:
+    if row is None:
+        return None, Chain("", None, 0)
+    return Principal._make(row[: -len(_CHAIN)]), Chain._make(row[-len(_CHAIN) :])

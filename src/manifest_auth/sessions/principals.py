@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable
+from functools import lru_cache
 from operator import attrgetter
 
 from manifest_auth.context import Principal
@@ -22,6 +23,13 @@ from manifest_auth.store import Announcement, LookUps, Store
 from manifest_auth.text.machine_secrets import SecretKind, hash_of
 
 MOST = 100_000
+_OWN = Principal._fields.index("tenant_id")  # so many columns are a session's own
+
+
+@lru_cache(maxsize=1024)
+def _kept_once(columns: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same columns, in memory once for all sessions that have them alike."""
+    return columns
 
 
 class Principals:
@@ -34,7 +42,7 @@ class Principals:
         self._cookie_of: dict[str, str] = {}
         self._by_secret: dict[str, str] = {}  # as the two above, by hashes of API keys
         self._secret_of: dict[str, str] = {}
-        self._of_user: dict[int, set[str]] = {}
+        self._of_user: dict[int, str | set[str]] = {}  # the session, or several
         self._generation = 0
         self._version: object | None = None
         self._asked = metrics.cache("principals", "miss")
@@ -48,7 +56,7 @@ class Principals:
             if found is not None:
                 self._remembered.inc()
                 return found
-        return await self.fresh_by_session(session_id)
+        return await self._asked_for(self._by_ids.look_up(session_id))
 
     async def fresh_by_session(self, session_id: str) -> Principal | None:
         """As :meth:`by_session`, from the store."""
@@ -62,7 +70,9 @@ class Principals:
             if found is not None and found.ends_at >= external.until:  # of this verification, or of a later one
                 self._remembered.inc()
                 return _with_same_claims(found, external)
-        return _with_same_claims(await self._asked_for(self._store.look_up(BY_EXTERNAL_TOKEN, **external._asdict())), external)
+        return _with_same_claims(
+            await self._asked_for(self._store.look_up(BY_EXTERNAL_TOKEN, **external._asdict())), external
+        )
 
     async def by_secret(self, kind: SecretKind, secret: str) -> Principal | None:
         """The principal of an API key or a client secret, alive or not; None when there is no such secret."""
@@ -128,25 +138,33 @@ class Principals:
         # A principal that was read during a change is not cached: it may be the old one.
         unchanged = holds and generation == self._generation and version == self._store.version()
         if found is not None and unchanged and found.is_alive(self._clock.now_ms()):
-            self._remember(found)
+            return self._remember(found)
         return found
 
-    def _remember(self, principal: Principal) -> None:
+    def _remember(self, found: Principal) -> Principal:
+        principal = Principal._make(found[:_OWN] + _kept_once(found[_OWN:]))
+        session_id, user_id = principal.session_id, principal.user_id
         while len(self._by_id) >= MOST:  # many at once: finding the oldest takes longer with each that was deleted
-            for session_id in list(itertools.islice(self._by_id, max(1, MOST // 8))):
-                self._drop(session_id)
-        self._by_id[principal.session_id] = principal
-        self._of_user.setdefault(principal.user_id, set()).add(principal.session_id)
+            for oldest in list(itertools.islice(self._by_id, max(1, MOST // 8))):
+                self._drop(oldest)
+        self._by_id[session_id] = principal
+        others = self._of_user.setdefault(user_id, session_id)
+        if isinstance(others, set):
+            others.add(session_id)
+        elif others != session_id:
+            self._of_user[user_id] = {others, session_id}
+        return principal
 
     def _drop(self, session_id: str) -> None:
         principal = self._by_id.pop(session_id, None)
         if principal is not None:
             self._by_cookie.pop(self._cookie_of.pop(session_id, ""), None)
             self._by_secret.pop(self._secret_of.pop(session_id, ""), None)
-            of_user = self._of_user.get(principal.user_id, set())
-            of_user.discard(session_id)
-            if not of_user:
-                self._of_user.pop(principal.user_id, None)
+            of_user = self._of_user[principal.user_id]
+            if isinstance(of_user, set):
+                of_user.discard(session_id)
+            if of_user == session_id or not of_user:
+                del self._of_user[principal.user_id]
 
     def forget(self, announcement: Announcement) -> None:
         """Drops from the cache what an announcement names: a session, a user's sessions, or everything."""
@@ -154,7 +172,8 @@ class Principals:
         if announcement.kind == "session":
             self._drop(announcement.key)
         elif announcement.kind == "user":
-            for session_id in list(self._of_user.get(int(announcement.key), ())):
+            of_user = self._of_user.get(int(announcement.key), "")
+            for session_id in list(of_user) if isinstance(of_user, set) else [of_user]:
                 self._drop(session_id)
         elif announcement.kind != "installation" or announcement.key == "keys":
             self._forget_all()

@@ -11,7 +11,7 @@ from manifest_auth.audit import Act, Event
 from manifest_auth.context import Principal
 from manifest_auth.errors import InvalidToken, ValidationError
 from manifest_auth.services import Owner, RequestContext
-from manifest_auth.sessions import SessionRow, chain_of, tokens
+from manifest_auth.sessions import Chain, SessionRow, tokens
 from manifest_auth.sessions.tokens import RefreshToken, TokenPair
 from manifest_auth.sessions.tokens.refresh import Decision, decide
 from manifest_auth.sign_in import current_password, idle_end, new_password
@@ -71,7 +71,7 @@ async def _at_once(ctx: RequestContext, presented: RefreshToken) -> _Refreshed |
 async def _decided(ctx: RequestContext, presented: RefreshToken) -> _Refreshed:
     """By what the store has now. Raises InvalidToken, Forbidden."""
     services, now = ctx.services, ctx.now
-    seen = await sessions.look_up(services.store, presented.session_id)
+    seen, chain = await sessions.look_up_with_chain(services.store, presented.session_id)
     ctx.owner = None if seen is None else Owner(seen.tenant_settings, seen.roles)
     if seen is not None and now < seen.ends_at and not seen.is_alive(now):
         actor, why = f"user:{seen.user_id}", "refresh: session, user or client is not alive"
@@ -82,7 +82,7 @@ async def _decided(ctx: RequestContext, presented: RefreshToken) -> _Refreshed:
     _check_client(ctx, principal)
     grace_ms = services.settings.refresh_grace * 1000
     is_strict = tenants.settings_of(principal.tenant_settings).refresh_strict
-    if decide(presented, chain_of(principal), now, grace_ms, strict=is_strict) is Decision.CHILD:
+    if decide(presented, chain, now, grace_ms, strict=is_strict) is Decision.CHILD:
         return _Refreshed(principal, services.random.text(12), presented.own)
     ids = await services.store.write_quickly(lambda unit: _rotate(unit, ctx, presented, now))
     if ids is None:
@@ -108,8 +108,14 @@ def _alive(principal: Principal | None, now: int) -> Principal:
 def _rotate(unit: SystemUnit, ctx: RequestContext, presented: RefreshToken, now: int) -> tuple[str, str | None] | None:
     principal = _alive(sessions.read(unit, presented.session_id), now)
     bound = unit.of(principal.tenant_id)
+
+    def chain() -> Chain:
+        seen, found = sessions.read_with_chain(unit, presented.session_id)
+        _alive(seen, now)
+        return found
+
     rotation = tokens.Rotation(
-        lambda: chain_of(_alive(sessions.read(unit, presented.session_id), now)),
+        chain,
         lambda before, after: sessions.advance(bound, presented.session_id, before, after, now),
         tenants.settings_of(principal.tenant_settings).refresh_strict,
     )

@@ -26,8 +26,8 @@ class LookUps(Generic[R]):
         self._waiting: list[tuple[str, asyncio.Future[R | None]]] = []
         self._running: set[asyncio.Task[None]] = set()
 
-    async def look_up(self, key: str) -> R | None:
-        """The row of this key, or None. Raises StoreUnavailable."""
+    def look_up(self, key: str) -> asyncio.Future[R | None]:
+        """To be awaited: the row of this key, or None. Raises StoreUnavailable."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             running = loop.create_task(self._run())
@@ -35,7 +35,7 @@ class LookUps(Generic[R]):
             running.add_done_callback(self._running.discard)
         found: asyncio.Future[R | None] = loop.create_future()
         self._waiting.append((key, found))
-        return await found
+        return found
 
     async def _run(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -145,7 +145,13 @@ LATEST = 253_402_300_799_999  # the end of the year 9999
 @lru_cache(maxsize=4096)
 def when(at: int) -> str:
     """A time (milliseconds since 1970) as RFC 3339 text in UTC."""
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
+    minute, ms = divmod(at, 60_000)
+    return f"{_minute(minute)}:{ms // 1000:02d}.{ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _minute(minute: int) -> str:
+    return datetime.fromtimestamp(minute * 60, UTC).strftime("%Y-%m-%dT%H:%M")
 
 
 def parse_time(text: str, field: str) -> int:

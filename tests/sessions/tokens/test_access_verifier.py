@@ -32,9 +32,7 @@ async def test_a_token_of_8_kib_is_read_and_one_character_more_is_not(app: App) 
     check_refusal(await app.me(make(8193)), 401, "INVALID_TOKEN")
 
 
-async def test_what_is_remembered_takes_so_many_bytes(
-    app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_is_remembered_takes_so_many_bytes(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     claims = claims_of((await keys_of(app)).token)
     tokens = [minted(app, {**claims, "jti": f"one-{number}"}) for number in range(40)]
     monkeypatch.setattr(access, "MOST_BYTES", 20 * (len(tokens[0]) + ENTRY_BYTES))

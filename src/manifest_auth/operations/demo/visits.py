@@ -82,6 +82,6 @@ async def sign_in(services: Services, tenant_id: int, user_id: int, browser: Bro
     signed_in = await services.store.write_quickly(
         lambda unit: completion.complete_sign_in(unit, ctx, tenant_id, identity, BrowserCookies(None, None))
     )
-    principal = await sessions.look_up(services.store, signed_in.session_id)
+    principal, _ = await sessions.look_up_with_chain(services.store, signed_in.session_id)
     assert principal is not None, "it was opened just now"
     return Visit(services, browser, principal)

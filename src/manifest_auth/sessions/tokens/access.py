@@ -13,6 +13,7 @@ import contextlib
 import hmac
 import json
 import re
+import sys
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
@@ -63,10 +64,12 @@ def read_claims(payload: bytes) -> Claims:
     A payload that is to the byte what this server writes for its claims can be read in one way only. For that, which is
     the usual one, the strict parser is not needed, which takes five times as long.
     """
-    with contextlib.suppress(ValueError, RecursionError):
+    try:
         claims = _DECODER.decode(payload)
         if _ENCODER.encode(claims) == payload and b"\\" not in payload:
             return claims
+    except (ValueError, RecursionError):
+        pass
     return msgspec.convert(strict_json.read(payload), Claims, strict=True)
 
 
@@ -220,8 +223,10 @@ class VerifiedTokens:
         header, payload, _ = token.split(".")
         for key in self._ring.verifying(purpose):
             if header == _encoded_header(key.algorithm, key.id) and is_signed_by(key, token):
-                with contextlib.suppress(ValueError):
+                try:
                     return decode(payload)
+                except ValueError:
+                    pass
         return None
 
     def _claims(self, purpose: Purpose, payload: bytes, now_ms: int) -> Verified:
@@ -240,4 +245,4 @@ class VerifiedTokens:
         )
         if not sane:
             raise InvalidToken(reason="access token: issuer, audience, subject or times")
-        return Verified(claims.sid, claims.id, claims.client, claims.iat, claims.exp)
+        return Verified(claims.sid, claims.id, sys.intern(claims.client), claims.iat, claims.exp)

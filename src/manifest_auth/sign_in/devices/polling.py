@@ -14,7 +14,7 @@ from manifest_auth.context import DEVICE
 from manifest_auth.errors import AccountDisabled
 from manifest_auth.protocols.oauth import TokenRefused
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import Hold, chain_of, device_sessions
+from manifest_auth.sessions import Hold, device_sessions
 from manifest_auth.sessions.tokens import TokenPair
 from manifest_auth.sign_in import completion
 from manifest_auth.sign_in.completion import SignedInDevice
@@ -98,7 +98,8 @@ def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) 
     """The same session, within seconds; later its end."""
     if grant.session_id is None or grant.answered_at is None:
         return "access_denied"
-    bound, found = unit.of(tenant_id), sessions.read(unit, grant.session_id)
+    bound = unit.of(tenant_id)
+    found, chain = sessions.read_with_chain(unit, grant.session_id)
     if found is None or not found.is_alive(ctx.now):
         return "invalid_grant"
     if ctx.now - grant.answered_at > AGAIN_MS:
@@ -106,6 +107,6 @@ def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) 
         subject = f"user:{found.user_id}"
         audit.record(bound, ctx, Event.DEVICE_CODE_REUSED, subject, session=grant.session_id, app=grant.app_id)
         return "invalid_grant"
-    chain, tenant = chain_of(found), tenants.get(unit, tenant_id)
+    tenant = tenants.get(unit, tenant_id)
     user = users.get(bound, found.user_id)
     return SignedInDevice(user, tenant, found.session_id, found.ends_at, chain.current), chain.previous, False

@@ -22,7 +22,6 @@ from manifest_auth.permissions import Permission, Role, permissions_of
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import cookie_hash
 from manifest_auth.sign_in.early_refusals import LONGEST_WHY
 from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.providers import account_matching, provider_factors
@@ -156,7 +155,8 @@ def _manager(unit: SystemUnit, ctx: RequestContext, flow: Flow, browser: Browser
     session = sessions.read(unit, flow.link_session_id or "")
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != flow.tenant_id:
         raise SsoFailed("You are not signed in any more", reason="try: the session has ended")
-    if browser.cookie is not None and cookie_hash(browser.cookie) != session.cookie_hash:
+    shown = None if browser.cookie is None else sessions.read_by_cookie(unit, browser.cookie)
+    if browser.cookie is not None and (shown is None or shown.session_id != session.session_id):
         raise SsoFailed("Another session of this browser started this", reason="try: of another session")
     if Permission.SETTINGS_MANAGE not in permissions_of(session.roles):
         raise SsoFailed("You may not do this any more", reason="try: settings:manage was lost")
