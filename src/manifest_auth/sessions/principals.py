@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Awaitable
 from functools import lru_cache
 from operator import attrgetter
+from typing import Any
 
 from manifest_auth.context import Principal
 from manifest_auth.runtime.clock import Clock
@@ -70,9 +71,7 @@ class Principals:
             if found is not None and found.ends_at >= external.until:  # of this verification, or of a later one
                 self._remembered.inc()
                 return _with_same_claims(found, external)
-        return _with_same_claims(
-            await self._asked_for(self._store.look_up(BY_EXTERNAL_TOKEN, **external._asdict())), external
-        )
+        return _with_same_claims(await self._ask(BY_EXTERNAL_TOKEN, **external._asdict()), external)
 
     async def by_secret(self, kind: SecretKind, secret: str) -> Principal | None:
         """The principal of an API key or a client secret, alive or not; None when there is no such secret."""
@@ -82,7 +81,7 @@ class Principals:
             if found is not None and found.method == kind.value:
                 self._remembered.inc()
                 return found
-        found = await self._asked_for(self._store.look_up(BY_SECRET, hash=hashed, kind=kind.value))
+        found = await self._ask(BY_SECRET, hash=hashed, kind=kind.value)
         if found is not None and found.session_id in self._by_id:
             self._by_secret[hashed] = found.session_id
             self._secret_of[found.session_id] = hashed
@@ -95,7 +94,7 @@ class Principals:
             if found is not None:
                 self._remembered.inc()
                 return found
-        return await self._asked_for(self._store.look_up(BY_SERVICE_TOKEN, **token._asdict()))
+        return await self._ask(BY_SERVICE_TOKEN, **token._asdict())
 
     async def by_cookie(self, value: str) -> Principal | None:
         """As :meth:`by_session`, by the value of a session cookie."""
@@ -108,7 +107,7 @@ class Principals:
 
     async def fresh_by_cookie(self, value: str) -> Principal | None:
         """As :meth:`by_cookie`, from the store: another node may have renewed the cookie later."""
-        found = await self._asked_for(self._store.look_up(BY_COOKIE, cookie_hash=cookie_hash(value)))
+        found = await self._ask(BY_COOKIE, cookie_hash=cookie_hash(value))
         if found is not None and found.session_id in self._by_id:
             self._by_cookie[value] = found.session_id
             self._cookie_of[found.session_id] = value
@@ -129,6 +128,9 @@ class Principals:
             self._forget_all()
             self._version = version
         return True
+
+    async def _ask(self, statement: Any, **values: Any) -> Principal | None:
+        return await self._asked_for(self._store.look_up(statement, **values))
 
     async def _asked_for(self, read: Awaitable[Principal | None]) -> Principal | None:
         """What the store is about to be asked for, which is cached where it may be."""
@@ -160,11 +162,11 @@ class Principals:
         if principal is not None:
             self._by_cookie.pop(self._cookie_of.pop(session_id, ""), None)
             self._by_secret.pop(self._secret_of.pop(session_id, ""), None)
-            of_user = self._of_user[principal.user_id]
+            of_user = self._of_user.get(principal.user_id)
             if isinstance(of_user, set):
                 of_user.discard(session_id)
             if of_user == session_id or not of_user:
-                del self._of_user[principal.user_id]
+                self._of_user.pop(principal.user_id, None)
 
     def forget(self, announcement: Announcement) -> None:
         """Drops from the cache what an announcement names: a session, a user's sessions, or everything."""
