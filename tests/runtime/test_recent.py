@@ -14,7 +14,7 @@ def _text(number: int) -> str:
 
 
 def test_what_was_added_last_is_kept() -> None:
-    """So many entries that fit are all kept, in whatever order they are used: none makes room before it must."""
+    """So many entries that fit are all kept, in whatever order they are used: none goes before it must."""
     kept: Recent[int] = Recent(64 * (len(_text(0)) + ENTRY_BYTES))
     for number in [*range(64), *range(64)]:
         if kept.get(_text(number)) is None:
