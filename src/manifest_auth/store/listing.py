@@ -215,10 +215,14 @@ def _in_sqlite(element: _among, compiler: SQLCompiler, **options: Any) -> str:
 @compiles(_among, "postgresql")
 def _in_postgres(element: _among, compiler: SQLCompiler, **options: Any) -> str:
     column, given = element.clauses
-    kind = column.type.compile(compiler.dialect)
-    return (
-        f"{compiler.process(column, **options)} = {_any_of('value', compiler.process(given, **options), '_text', kind)}"
-    )
+    kind, name = column.type.compile(compiler.dialect), compiler.process(column, **options)
+    among = f"{name} = {_any_of('value', compiler.process(given, **options), '_text', kind)}"
+    if not isinstance(column.type, Text):
+        return among
+    # Without statistics the planner takes a text for one that many rows have, and would join with whole tables. It
+    # expects few rows of a list of places.
+    table = column.table.name
+    return f"{table}.ctid = ANY (ARRAY(SELECT {table}.ctid FROM {table} WHERE {among}))"  # noqa: S608 - compiled parts
 
 
 def _any_of(value: str, given: str, rows: str = "", kind: str = "BIGINT") -> str:
