@@ -1,4 +1,4 @@
-"""The cache of what was added last: what it keeps, and how many bytes it takes."""
+"""The cache of what was used last: what it keeps, and how many bytes it takes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,34 @@ def _text(number: int) -> str:
     return f"{TEXT}{number:08}"
 
 
-def test_what_was_added_last_is_kept() -> None:
-    """So many entries that fit are all kept, in whatever order they are used: none goes before it must."""
+def test_what_is_used_stays_whatever_else_comes() -> None:
+    kept: Recent[int] = Recent(64 * (len(_text(0)) + ENTRY_BYTES))
+    for number in range(64):
+        kept.put(_text(number), number)
+    for number in range(64, 1000):
+        kept.put(_text(number), number)
+        assert kept.get(_text(60)) == 60
+        assert kept.get(_text(number)) == number
+        assert 56 <= sum(_text(each) in kept for each in range(1000)) <= 64
+    assert kept.get(_text(1)) is None
+
+
+def test_what_fits_is_kept_in_whatever_order_it_is_used() -> None:
     kept: Recent[int] = Recent(64 * (len(_text(0)) + ENTRY_BYTES))
     for number in [*range(64), *range(64)]:
         if kept.get(_text(number)) is None:
             kept.put(_text(number), number)
     assert all(kept.get(_text(number)) == number for number in range(64))
-    for number in range(64, 1000):
+
+
+def test_where_all_was_used_the_oldest_go() -> None:
+    kept: Recent[int] = Recent(16 * (len(_text(0)) + ENTRY_BYTES))
+    for number in range(64):
         kept.put(_text(number), number)
-        assert 56 <= sum(_text(each) in kept for each in range(1000)) <= 64
-        assert all(kept.get(_text(each)) == each for each in range(number - 54, number + 1))
+        for each in range(number + 1):
+            kept.get(_text(each))
+    assert 14 <= sum(_text(each) in kept for each in range(64)) <= 16
+    assert _text(63) in kept
 
 
 def test_what_is_put_again_and_again_pushes_nothing_out() -> None:

@@ -1,4 +1,4 @@
-"""A cache of what was added last, bounded in bytes."""
+"""A cache that keeps what was used last, and is bounded in bytes."""
 
 from __future__ import annotations
 
@@ -14,30 +14,42 @@ ENTRY_BYTES = 400
 class Recent(Generic[V]):
     """Values by text. ``most_bytes``: about what they take in memory at most.
 
-    When it is full, the eighth that was added first goes, used or not: what is used is then made anew, once in so many
-    others. It goes at once, since finding the oldest entry of a dictionary takes longer with each that was deleted.
+    When it is full, an eighth goes: of what was not used since that happened last, the entries that were added first.
+    They go at once, since finding the oldest entry of a dictionary takes longer with each that was deleted.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
-        self._used = 0
+        self._taken = 0
         self._values: dict[str, V] = {}
-        #: The value, or None.
-        self.get = self._values.get
+        self._used: set[str] | None = None  # noted from the first time on that it is full
 
     def __contains__(self, text: str) -> bool:
         return text in self._values
 
+    def get(self, text: str) -> V | None:
+        """The value, which then counts as used now."""
+        found = self._values.get(text)
+        if self._used is not None and found is not None:
+            self._used.add(text)
+        return found
+
     def put(self, text: str, value: V) -> None:
         """Adds or replaces a value."""
         if text not in self._values:
-            self._used += len(text) + ENTRY_BYTES
+            self._taken += len(text) + ENTRY_BYTES
         self._values[text] = value
-        if self._used > self._most:
-            for oldest in list(itertools.islice(self._values, len(self._values) // 8 + 1)):
-                self.drop(oldest)
+        if self._taken > self._most:
+            self._make_place()
 
     def drop(self, text: str) -> None:
         """Removes a value, if it is there."""
         if self._values.pop(text, None) is not None:
-            self._used -= len(text) + ENTRY_BYTES
+            self._taken -= len(text) + ENTRY_BYTES
+
+    def _make_place(self) -> None:
+        used, self._used = self._used or set(), set()
+        unused = (text for text in self._values if text not in used)
+        in_order = itertools.chain(unused, self._values)  # what was used goes only where all else is gone
+        for text in list(itertools.islice(in_order, len(self._values) // 8 + 1)):
+            self.drop(text)
