@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, func, select
+from sqlalchemy import Column, ColumnElement, func, literal_column, select
 
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, cell, global_, row_list, rows, tenant_condition, tenant_scoped
@@ -29,13 +29,20 @@ def _begin(column: Column[int], *of: ColumnElement[bool]) -> ColumnElement[int]:
     return first + select(func.max(place)).where(place <= last - first).correlate(None).scalar_subquery()
 
 
-_CLIENT = global_(select(_T.id).where(_T.id >= _begin(_T.id)).order_by(_T.id).limit(1), int)
-#: Several, since accounts that sign in through a provider have no password.
-_PICK = tenant_scoped(
-    select(origins.KNOWN, _U.password_hash)
-    .where(_U.id >= _begin(_U.id, tenant_condition(users)))
-    .order_by(_U.id)
-    .limit(32)
+_CLIENT = global_(select(_T.id).where(_T.id >= _begin(_T.id)).order_by(_T.id).limit(literal_column("1")), int)
+#: Not = 'person', of which PostgreSQL expects one row in two hundred before it knows a table that has just been filled:
+#: it would sort all accounts of the client. The limit is no parameter: of one, PostgreSQL expects a tenth of all rows,
+#: and plans the statement at every call.
+_PEOPLE = _U.kind != literal_column("'service'")
+_PICK, _PICK_MORE = (
+    tenant_scoped(
+        select(origins.KNOWN, _U.password_hash)
+        .where(_U.id >= _begin(_U.id, tenant_condition(users, every_kind=True), _PEOPLE), _PEOPLE)
+        .order_by(_U.id)
+        .limit(literal_column(str(most))),
+        every_kind=True,
+    )
+    for most in (4, 32)  # several, since accounts that sign in through a provider have no password
 )
 
 
@@ -51,8 +58,9 @@ def pick(
     client, known = tenant_id if tenant_id is not None else unit.first(_CLIENT, places=spread), None
     if client is None:
         return None, None
-    for begin in (spread, rows([(0,)])):  # after the last row, go on at the first
-        for known, hashed in unit.of(client).all(_PICK, places=begin, **looked_for):
+    first = rows([(0,)])  # after the last row, go on there
+    for statement, begin in ((_PICK, spread), (_PICK_MORE, spread), (_PICK_MORE, first)):
+        for known, hashed in unit.of(client).all(statement, places=begin, **looked_for):
             if hashed is not None:
                 return known, hashed
     return known, None
