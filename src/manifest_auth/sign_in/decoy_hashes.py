@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, func, literal_column, select
+from sqlalchemy import Column, ColumnElement, func, select
 
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit, cell, global_, row_list, rows, tenant_condition, tenant_scoped
+from manifest_auth.store import NO_SERVICE, SystemUnit, cell, global_, row_list, rows, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import tenants, users
 from manifest_auth.throttle import origins
 
@@ -29,20 +29,18 @@ def _begin(column: Column[int], *of: ColumnElement[bool]) -> ColumnElement[int]:
     return first + select(func.max(place)).where(place <= last - first).correlate(None).scalar_subquery()
 
 
-_CLIENT = global_(select(_T.id).where(_T.id >= _begin(_T.id)).order_by(_T.id).limit(literal_column("1")), int)
-#: Not = 'person', of which PostgreSQL expects one row in two hundred before it knows a table that has just been filled:
-#: it would sort all accounts of the client. The limit is no parameter: of one, PostgreSQL expects a tenth of all rows,
-#: and plans the statement at every call.
-_PEOPLE = _U.kind != literal_column("'service'")
+_CLIENT = global_(select(_T.id).where(_T.id >= _begin(_T.id)).order_by(_T.id).limit(1), int)
+#: Several rows, since accounts that sign in through a provider have no password; of the first few PostgreSQL expects
+#: that they are worth no plan of their own, and so plans them once.
 _PICK, _PICK_MORE = (
     tenant_scoped(
         select(origins.KNOWN, _U.password_hash)
-        .where(_U.id >= _begin(_U.id, tenant_condition(users, every_kind=True), _PEOPLE), _PEOPLE)
+        .where(_U.id >= _begin(_U.id, tenant_condition(users, every_kind=True), NO_SERVICE), NO_SERVICE)
         .order_by(_U.id)
-        .limit(literal_column(str(most))),
+        .limit(most),
         every_kind=True,
     )
-    for most in (4, 32)  # several, since accounts that sign in through a provider have no password
+    for most in (4, 32)
 )
 
 

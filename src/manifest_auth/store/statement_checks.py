@@ -33,6 +33,10 @@ Source = Select[Any] | Insert | Update | Delete
 #: By table, which rows a statement means that does not say ``every_kind``.
 USUAL: Final[Mapping[Any, ColumnElement[bool]]] = {users: users.c.kind == literal_column("'person'")}
 
+#: The same people by what they are not, for a statement with ``every_kind`` that looks for the first of many. Until
+#: PostgreSQL has analyzed a table it expects one row in two hundred of the other condition, and nearly all of this one.
+NO_SERVICE: Final[ColumnElement[bool]] = users.c.kind != literal_column("'service'")
+
 
 class UnscopedStatement(Exception):
     """A statement would reach a tenant's table without being bound to a tenant. A programming error."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, literal_column, or_, select
+from sqlalchemy import bindparam, case, func, or_, select
 
 from manifest_auth.accounts.users.users import User
 from manifest_auth.errors import NotFound
@@ -32,7 +32,7 @@ _SIGNED_IN_PROVED = case((_IS_PROVED, func.coalesce(_C.last_sign_in_at, 0)), els
 _NO_CLIENT = cross_tenant(
     _ALL.where(_C.email_key == bindparam("email_key"))
     .order_by(func.coalesce(_DEVICE_SEEN, 0).desc(), _SIGNED_IN_PROVED.desc(), _C.created_at, _C.id)
-    .limit(literal_column("1")),
+    .limit(1),
     because="a sign-in that names no client goes to one that has the address: by device, by proof, by age",
 )
 
