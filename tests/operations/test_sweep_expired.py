@@ -165,7 +165,7 @@ async def test_a_counter_that_is_used_meanwhile_stays(app: App) -> None:
     held, go = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
-        async with other._acquire() as raw, raw.transaction():  # type: ignore[attr-defined]
+        async with other._connections.acquire(3) as raw, raw.transaction():  # type: ignore[attr-defined]
             compiled = _TOUCH.postgres
             await raw.execute(compiled.sql, *compiled.values({"of_key": f"{mine}0", "at": app.clock.now_ms()}))
             held.set()

@@ -220,13 +220,13 @@ async def test_a_server_that_has_too_many_connections_is_not_gone(server: Server
 
 async def test_those_that_write_leave_some_to_others(server: Server) -> None:
     connections = Connections(server.connect, 4)
-    async with connections.to_write(1), connections.to_write(1):
+    async with connections.acquire(1, to_write=True), connections.acquire(1, to_write=True):
         with pytest.raises(TimeoutError):
-            async with connections.to_write(0.01):
+            async with connections.acquire(0.01, to_write=True):
                 pass
         async with connections.acquire(1), connections.acquire(1):
             pass
-    async with connections.to_write(0.01):
+    async with connections.acquire(0.01, to_write=True):
         assert SPARED == 2
 
 

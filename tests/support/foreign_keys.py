@@ -34,6 +34,6 @@ async def without_keys(url: str, work: Callable[[SystemUnit], T]) -> T:
     try:
         await remote.execute("SET session_replication_role = replica")
         async with remote.transaction():
-            return await greenlet_spawn(work, SystemUnit(PostgresConnection(remote, None)))
+            return await greenlet_spawn(work, SystemUnit(PostgresConnection(remote, None, has_begun=True)))
     finally:
         await remote.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifest_auth.throttle import origins, throttle
+from manifest_auth.throttle import origins
 from tests.support.application import App, Reply
 from tests.support.attempt_limits import ACCOUNT
 
@@ -39,5 +39,5 @@ async def besiege(app: App, email: str) -> Reply:
 
 async def remember_device(app: App, client: str, user_id: int, marker: str) -> None:
     """The client knows the device as one from which the user signed in, whatever its marker looks like."""
-    origin, store = throttle.device_origin(marker), app.services.store.of(app.ids[client])
-    await store.write(lambda unit: origins.remember(unit, user_id, origin, app.clock.now_ms()))
+    store = app.services.store.of(app.ids[client])
+    await store.write(lambda unit: origins.remember(unit, user_id, marker, "", app.clock.now_ms()))

@@ -23,7 +23,7 @@ from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.throttle import networks, origins, throttle
+from manifest_auth.throttle import origins, throttle
 from manifest_auth.throttle.throttle import Counters
 
 
@@ -131,9 +131,7 @@ def open_session(
     )  # fmt: skip
     users.signed_in(bound, user.id, ctx.now)
     new_device = None if device and device_cookies.is_genuine(bound, ctx, device) else device_cookies.new(ctx)
-    origins.remember(bound, user.id, throttle.device_origin(new_device or device or ""), ctx.now)
-    if networks.is_ip_address(ctx.address):
-        origins.remember(bound, user.id, throttle.address_origin(ctx.address), ctx.now)
+    origins.remember(bound, user.id, new_device or device or "", ctx.address, ctx.now)
     detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id, "amr": list(proof.amr)}
     if identity.provider_id is not None:
         detail["provider"] = identity.provider_id

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, func, select
 
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit, cell, global_, row_list, rows, tenant_condition, tenant_scoped
+from manifest_auth.store import NO_SERVICE, SystemUnit, cell, global_, row_list, rows, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import tenants, users
 from manifest_auth.throttle import origins
 
@@ -30,12 +30,17 @@ def _begin(column: Column[int], *of: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 _CLIENT = global_(select(_T.id).where(_T.id >= _begin(_T.id)).order_by(_T.id).limit(1), int)
-#: Several, since accounts that sign in through a provider have no password.
-_PICK = tenant_scoped(
-    select(origins.KNOWN, _U.password_hash)
-    .where(_U.id >= _begin(_U.id, tenant_condition(users)))
-    .order_by(_U.id)
-    .limit(32)
+#: Several rows, since accounts that sign in through a provider have no password; of the first few PostgreSQL expects
+#: that they are worth no plan of their own, and so plans them once.
+_PICK, _PICK_MORE = (
+    tenant_scoped(
+        select(origins.KNOWN, _U.password_hash)
+        .where(_U.id >= _begin(_U.id, tenant_condition(users, every_kind=True), NO_SERVICE), NO_SERVICE)
+        .order_by(_U.id)
+        .limit(most),
+        every_kind=True,
+    )
+    for most in (4, 32)
 )
 
 
@@ -51,8 +56,9 @@ def pick(
     client, known = tenant_id if tenant_id is not None else unit.first(_CLIENT, places=spread), None
     if client is None:
         return None, None
-    for begin in (spread, rows([(0,)])):  # after the last row, go on at the first
-        for known, hashed in unit.of(client).all(_PICK, places=begin, **looked_for):
+    first = rows([(0,)])  # after the last row, go on there
+    for statement, begin in ((_PICK, spread), (_PICK_MORE, spread), (_PICK_MORE, first)):
+        for known, hashed in unit.of(client).all(statement, places=begin, **looked_for):
             if hashed is not None:
                 return known, hashed
     return known, None

@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import lru_cache
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import asyncpg
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
@@ -32,6 +32,8 @@ from manifest_auth.store.unit import Connection, SystemUnit
 T = TypeVar("T")
 R = TypeVar("R")
 P = ParamSpec("P")
+_Attempt = Callable[Concatenate["PostgresStore", Any, P], Awaitable[T]]
+_Attempted = Callable[Concatenate["PostgresStore", P], Coroutine[Any, Any, T]]
 
 ACQUIRE_TIMEOUT = 3.0
 ATTEMPTS = 4
@@ -48,12 +50,12 @@ _BUSY = (TimeoutError, asyncpg.QueryCanceledError)
 class PostgresConnection(Connection):
     """An open transaction on one asyncpg connection. Its methods run inside a greenlet."""
 
-    def __init__(self, raw: Any, macs: Macs | None, transaction: Any = None) -> None:
-        """``transaction``: to begin with the first statement that writes or locks; None: it has begun. Until then each
-        statement sees what is committed when it runs, as in a transaction (READ COMMITTED)."""
+    def __init__(self, raw: Any, macs: Macs | None, *, has_begun: bool) -> None:
+        """``has_begun``: whether a transaction is open; else it begins with the first statement that writes or locks.
+        Until then each statement sees what is committed when it runs, as in a transaction (READ COMMITTED)."""
         super().__init__(macs)
         self._raw = raw
-        self._transaction = transaction
+        self.has_begun = has_begun
         self._waiting: list[tuple[Statement[Any], dict[str, Any]]] = []
 
     def fetch(self, statement: Statement[Any], values: dict[str, Any]) -> Sequence[Any]:
@@ -93,14 +95,9 @@ class PostgresConnection(Connection):
         return status
 
     def _begin(self) -> None:
-        if self._transaction is not None:
-            transaction, self._transaction = self._transaction, None
-            await_only(transaction.start())
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether a transaction is open: something was written or locked."""
-        return self._transaction is None
+        if not self.has_begun:
+            self.has_begun = True
+            await_only(self._raw.execute("BEGIN"))
 
     async def write_announcements(self) -> None:
         """Inserts what was announced: the last statement before the commit. Many of one tenant become one of it."""
@@ -112,18 +109,35 @@ class PostgresConnection(Connection):
             await self._raw.execute(ANNOUNCE, *map(list, zip(*listed, strict=True)))
 
 
-def _repeated(attempt: Callable[P, Awaitable[T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Tries again what was aborted without having written anything."""
+def _on_server(*, writes: bool = False) -> Callable[[_Attempt[P, T]], _Attempted[P, T]]:
+    """Gives a method a connection, and tries it again where it was aborted without having written anything. Raises
+    StoreUnavailable when the server cannot be reached or aborts."""
 
-    async def attempts(*given: P.args, **named: P.kwargs) -> T:
-        for _ in range(ATTEMPTS):
-            try:
-                return await attempt(*given, **named)
-            except _AGAIN as error:
-                lost = error
-        raise StoreUnavailable(f"{type(lost).__name__}, {ATTEMPTS} times", "busy") from lost
+    def decorated(attempt: _Attempt[P, T]) -> _Attempted[P, T]:
+        async def attempts(store: PostgresStore, /, *given: P.args, **named: P.kwargs) -> T:
+            for _ in range(ATTEMPTS):
+                try:
+                    async with store._connections.acquire(ACQUIRE_TIMEOUT, to_write=writes) as raw:
+                        try:
+                            return await attempt(store, raw, *given, **named)
+                        except asyncpg.InvalidCachedStatementError:
+                            # The driver has forgotten it. A pooler has it for all its clients and prepares it as it
+                            # was, unless its connection of the server forgets it as well.
+                            await raw.execute("DEALLOCATE ALL")
+                            raw.terminate()
+                            raise
+                except _AGAIN as error:
+                    lost = error
+                except BROKEN as error:
+                    if writes and isinstance(error, asyncpg.ReadOnlySQLTransactionError):  # it became a standby
+                        store._connections.lost()
+                    why: Failure = "busy" if isinstance(error, _BUSY) else "unavailable"
+                    raise StoreUnavailable(f"{type(error).__name__}: {error}", why) from error
+            raise StoreUnavailable(f"{type(lost).__name__}, {ATTEMPTS} times", "busy") from lost
 
-    return attempts
+        return attempts
+
+    return decorated
 
 
 class PostgresStore(Store):
@@ -149,110 +163,92 @@ class PostgresStore(Store):
         if self._beats is not None:
             await self._beats.stop()
             with contextlib.suppress(StoreUnavailable, asyncpg.PostgresError, TimeoutError):
-                async with asyncio.timeout(2), self._acquire() as raw:
-                    await raw.execute(LEAVE, self._beats.node_id)
+                async with asyncio.timeout(2):
+                    await self._leave(self._beats.node_id)
         await self._connections.close()
 
     @property
     def is_gone(self) -> bool:
         return self._connections.is_gone
 
-    @contextlib.asynccontextmanager
-    async def _acquire(self, *, to_write: bool = False) -> AsyncIterator[Any]:
-        """A connection. Raises StoreUnavailable when the server cannot be reached or aborts."""
-        connections = self._connections
+    @_on_server(writes=True)
+    async def _write(self, raw: Any, work: Work[T]) -> T:
+        connection = PostgresConnection(raw, self.macs, has_begun=False)
         try:
-            async with (connections.to_write if to_write else connections.acquire)(ACQUIRE_TIMEOUT) as raw:
-                try:
-                    yield raw
-                except asyncpg.InvalidCachedStatementError:
-                    # The driver has forgotten it. A pooler has it for all its clients and prepares it as it was, unless
-                    # its connection of the server forgets it as well.
-                    await raw.execute("DEALLOCATE ALL")
-                    raw.terminate()
-                    raise
-        except BROKEN as error:
-            if to_write and isinstance(error, asyncpg.ReadOnlySQLTransactionError):  # it became a standby
-                connections.lost()
-            why: Failure = "busy" if isinstance(error, _BUSY) else "unavailable"
-            raise StoreUnavailable(f"{type(error).__name__}: {error}", why) from error
-
-    @_repeated
-    async def _write(self, work: Work[T]) -> T:
-        async with self._acquire(to_write=True) as raw:
-            transaction = raw.transaction()
-            connection = PostgresConnection(raw, self.macs, transaction)
-            try:
-                result: T = await greenlet_spawn(_run, work, connection)
-            except Exception as error:  # after any other the connection is closed
-                if getattr(error, "keeps_writes", False):
-                    await self._commit(raw, connection, transaction)
-                elif connection.has_begun and not raw.is_closed():
-                    await transaction.rollback()
-                raise
-            await self._commit(raw, connection, transaction)
+            result: T = await greenlet_spawn(_run, work, connection)
+        except Exception as error:  # after any other the connection is closed
+            if getattr(error, "keeps_writes", False):
+                await self._commit(raw, connection)
+            elif connection.has_begun and not raw.is_closed():
+                await raw.execute("ROLLBACK")
+            raise
+        await self._commit(raw, connection)
         return result
 
     _write_quickly = _write
 
-    async def _commit(self, raw: Any, connection: PostgresConnection, transaction: Any) -> None:
+    async def _commit(self, raw: Any, connection: PostgresConnection) -> None:
         """Commits with what was announced, and delivers that, also where no answer comes: it may have happened."""
         try:
             if connection.announced:
                 await _durable(raw, connection.write_announcements())
             if connection.has_begun:
-                await _durable(raw, transaction.commit())
+                await _durable(raw, raw.execute("COMMIT"))
         finally:
             if connection.announced:
                 self._deliver(connection.announced)
                 if self._beats is not None:
                     self._beats.tell()
 
-    @_repeated
-    async def _read(self, work: Work[T]) -> T:
-        async with self._acquire() as raw:
-            transaction = raw.transaction(isolation="repeatable_read", readonly=True)
-            await transaction.start()
-            try:
-                result = await greenlet_spawn(work, SystemUnit(PostgresConnection(raw, self.macs)))
-            except Exception:
-                if not raw.is_closed():
-                    await transaction.rollback()
-                raise
-            await transaction.commit()
+    @_on_server()
+    async def _read(self, raw: Any, work: Work[T]) -> T:
+        await raw.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            result = await greenlet_spawn(work, SystemUnit(PostgresConnection(raw, self.macs, has_begun=True)))
+        except Exception:
+            if not raw.is_closed():
+                await raw.execute("ROLLBACK")
+            raise
+        await raw.execute("COMMIT")
         return result
 
-    @_repeated
-    async def _change_one(self, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
+    @_on_server(writes=True)
+    async def _change_one(self, raw: Any, tenant_id: int, statement: TenantScoped[Any], values: dict[str, Any]) -> int:
         compiled = statement.postgres
-        async with self._acquire(to_write=True) as raw:  # no BEGIN: a single statement is its own transaction
-            given = compiled.values({**values, TENANT: tenant_id})
-            return _changed(await _durable(raw, raw.execute(compiled.sql, *given)))
+        given = compiled.values({**values, TENANT: tenant_id})
+        # No BEGIN: a single statement is its own transaction.
+        return _changed(await _durable(raw, raw.execute(compiled.sql, *given)))
 
-    @_repeated
-    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> list[R]:
+    @_on_server()
+    async def _look_up(self, raw: Any, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> list[R]:
         compiled = statement.postgres
-        async with self._acquire() as raw:
-            rows = await raw.fetch(compiled.sql, *compiled.values(values))
-        return [statement.make(row) for row in rows]
+        return [statement.make(row) for row in await raw.fetch(compiled.sql, *compiled.values(values))]
 
     async def ping(self) -> None:
         try:
-            async with asyncio.timeout(2), self._acquire() as raw:
-                await raw.fetchval("SELECT 1")
+            async with asyncio.timeout(2):
+                await self._answer("SELECT 1")
         except TimeoutError as error:
             raise StoreUnavailable("PostgreSQL does not answer") from error
+
+    @_on_server()
+    async def _answer(self, raw: Any, question: str) -> Any:
+        """The only value of a statement's answer."""
+        return await raw.fetchval(question)
 
     def version(self) -> object | None:
         return True if self._belief.holds() else None
 
     async def server_clock(self) -> int:
-        async with self._acquire() as raw:
-            return int(await raw.fetchval(f"SELECT {NOW}"))
+        return int(await self._answer(f"SELECT {NOW}"))
 
-    async def sweep_announcements(self) -> int:
-        async with self._acquire(to_write=True) as raw:
-            return _changed(await raw.execute(SWEEP))
+    @_on_server(writes=True)
+    async def sweep_announcements(self, raw: Any) -> int:
+        return _changed(await raw.execute(SWEEP))
+
+    @_on_server()
+    async def _leave(self, raw: Any, node_id: str) -> None:
+        await raw.execute(LEAVE, node_id)
 
 
 def _run(work: Work[T], connection: PostgresConnection) -> T:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any
 
@@ -17,6 +16,29 @@ from manifest_auth.store.store import StoreUnavailable
 IDLE_S = 300.0  # a connection that nobody used for so long is not trusted: a firewall may have dropped it
 UNIT_S = 8.0  # for one unit of work, its commit with it; then the connection is terminated
 SPARED = 2  # connections that units of work that write leave to others
+
+
+_CUT = (TimeoutError, OSError, asyncpg.InterfaceError)
+
+
+class Lease:
+    """A connection for one unit of work, see :meth:`Connections.acquire`. Not a generator: the event loop keeps account
+    of each, which takes longer than all that is done here."""
+
+    __slots__ = ("_connections", "_end", "_raw", "_seconds", "_to_write")
+    _end: asyncio.TimerHandle
+
+    def __init__(self, connections: Connections, seconds: float, *, to_write: bool) -> None:
+        self._connections, self._seconds, self._to_write = connections, seconds, to_write
+
+    async def __aenter__(self) -> Any:
+        self._raw = raw = await self._connections.begin(self._seconds, to_write=self._to_write)
+        self._end = asyncio.get_running_loop().call_later(UNIT_S, raw.terminate)
+        return raw
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._end.cancel()
+        self._connections.end(self._raw, error, to_write=self._to_write)
 
 
 class Connections:
@@ -58,43 +80,46 @@ class Connections:
         for raw in [await self._take(5) for _ in range(count)]:
             self._give_back(raw)
 
-    @contextlib.asynccontextmanager
-    async def to_write(self, seconds: float) -> AsyncIterator[Any]:
-        """As :meth:`acquire`, but for some connections, so that a commit that waits for a standby stops no read."""
-        until = monotonic() + seconds
-        async with asyncio.timeout(seconds) if self._writing.locked() else contextlib.nullcontext():
-            await self._writing.acquire()
-        try:
-            async with self.acquire(until - monotonic()) as raw:
-                yield raw
-        finally:
-            self._writing.release()
-
-    @contextlib.asynccontextmanager
-    async def acquire(self, seconds: float) -> AsyncIterator[Any]:
-        """A connection, for :data:`UNIT_S` seconds. Raises TimeoutError where none is free in time, StoreUnavailable
-        and what ``connect`` raises.
+    def acquire(self, seconds: float, *, to_write: bool = False) -> Lease:
+        """A connection, for :data:`UNIT_S` seconds, to be entered with ``async with``. ``to_write``: some are not for
+        that, so that a commit that waits for a standby stops no read. Raises TimeoutError where none is free in time,
+        StoreUnavailable and what ``connect`` raises.
 
         Where the caller gives up, it is terminated in the same turn of the event loop. So the driver's task that would
         ask the server to cancel the statement ends before it begins: such a request ends a commit's wait for a standby,
         and what is not replicated is answered with success.
         """
-        raw = await self._take(seconds)
-        self._used.add(raw)
-        end = asyncio.get_running_loop().call_later(UNIT_S, raw.terminate)
-        try:
-            yield raw
-        except BaseException as error:
-            # An answer may be on its way that nobody waits for: only a refusal of our own leaves it as it was.
-            if isinstance(error, Exception) and not isinstance(error, TimeoutError | OSError | asyncpg.InterfaceError):
-                self._give_back(raw)
-            else:
-                self._drop(raw)
-            raise
+        return Lease(self, seconds, to_write=to_write)
+
+    async def begin(self, seconds: float, *, to_write: bool) -> Any:
+        """A connection that is not used until :meth:`end`. Raises as :meth:`acquire`."""
+        if not to_write:
+            raw = await self._take(seconds)
         else:
+            until = monotonic() + seconds
+            if self._writing.locked():
+                async with asyncio.timeout(seconds):
+                    await self._writing.acquire()
+            else:
+                await self._writing.acquire()
+            try:
+                raw = await self._take(until - monotonic())
+            except BaseException:
+                self._writing.release()
+                raise
+        self._used.add(raw)
+        return raw
+
+    def end(self, raw: Any, error: BaseException | None, *, to_write: bool) -> None:
+        """Ends the use of a connection. ``error``: with which it failed."""
+        # An answer may be on its way that nobody waits for: only a refusal of our own leaves it as it was.
+        is_ours = isinstance(error, Exception) and not isinstance(error, _CUT)
+        if error is None or is_ours:
             self._give_back(raw)
-        finally:
-            end.cancel()
+        else:
+            self._drop(raw)
+        if to_write:
+            self._writing.release()
 
     async def close(self) -> None:
         """Closes those that are idle; the others close when they are released."""

@@ -33,16 +33,20 @@ Source = Select[Any] | Insert | Update | Delete
 #: By table, which rows a statement means that does not say ``every_kind``.
 USUAL: Final[Mapping[Any, ColumnElement[bool]]] = {users: users.c.kind == literal_column("'person'")}
 
+#: The same people by what they are not, for a statement with ``every_kind`` that looks for the first of many. Until
+#: PostgreSQL has analyzed a table it expects one row in two hundred of the other condition, and nearly all of this one.
+NO_SERVICE: Final[ColumnElement[bool]] = users.c.kind != literal_column("'service'")
+
 
 class UnscopedStatement(Exception):
     """A statement would reach a tenant's table without being bound to a tenant. A programming error."""
 
 
-def tenant_condition(table: Table) -> ColumnElement[bool]:
+def tenant_condition(table: Table, *, every_kind: bool = False) -> ColumnElement[bool]:
     """The condition that a sub-query inside a tenant-scoped statement needs for each tenant-owned table it reads. It
-    leaves the :data:`USUAL` rows."""
+    leaves the :data:`USUAL` rows, or with ``every_kind`` all."""
     own = table.c.tenant_id == bindparam(TENANT, type_=BigInteger(), required=True)
-    return and_(own, USUAL[table]) if table in USUAL else own
+    return and_(own, USUAL[table]) if table in USUAL and not every_kind else own
 
 
 def usual_rows(source: Source) -> Source:

@@ -64,7 +64,18 @@ def _dialect_of_postgres() -> Any:
 
     # Upserts are built with SQLite's dialect, which names columns; PostgreSQL's compiler reads this attribute as well.
     dml.OnConflictClause.constraint_target = None  # type: ignore[attr-defined]  # set for its compiler
-    return dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types here
+    made: Any = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no types here
+
+    class Compiler(made.statement_compiler):  # type: ignore[misc]  # as above
+        """Writes a constant limit as a number. Of a parameter PostgreSQL expects a tenth of all rows, and so plans the
+        statement anew at every call."""
+
+        def limit_clause(self, select: Any, **options: Any) -> str:
+            is_constant = select._simple_int_clause(select._limit_clause)
+            return str(super().limit_clause(select, **options, literal_binds=is_constant))
+
+    made.statement_compiler = Compiler
+    return made
 
 
 class Compiled:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, select
 from manifest_auth.store import TenantUnit, tenant_condition, tenant_scoped, upsert
 from manifest_auth.store.tables import known_origins
 from manifest_auth.throttle import throttle
+from manifest_auth.throttle.networks import is_ip_address
 
 _O = known_origins.c
 
@@ -28,8 +29,14 @@ _KNOWN_DEVICE = tenant_scoped(select(_O.origin).where(_O.origin == bindparam("or
 _REMEMBER = tenant_scoped(
     upsert(known_origins)
     .values(user_id=bindparam("user_id"), origin=bindparam("origin"), seen_at=bindparam("now"))
-    .on_conflict_do_update(index_elements=["tenant_id", "user_id", "origin"], set_={"seen_at": bindparam("now")})
+    .on_conflict_do_update(
+        index_elements=["tenant_id", "user_id", "origin"],
+        set_={"seen_at": bindparam("now")},
+        where=_O.seen_at <= bindparam("stale"),
+    )
 )
+#: How exact it is when an address was seen: all that it decides is when the row is deleted, after more than a year.
+_ADDRESS_MS = throttle.DAY_MS
 _FORGET = tenant_scoped(delete(known_origins).where(_O.user_id == bindparam("user_id")))
 
 
@@ -49,9 +56,12 @@ def is_known_device(unit: TenantUnit, device: str) -> bool:
     return unit.first(_KNOWN_DEVICE, origin=throttle.device_origin(device)) is not None
 
 
-def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:
-    """Stores that the user signed in from that origin."""
-    unit.change_later(_REMEMBER, user_id=user_id, origin=origin, now=now)
+def remember(unit: TenantUnit, user_id: int, device: str, address: str, now: int) -> None:
+    """Stores that the user signed in from that device, and from that address if it is one."""
+    unit.change_later(_REMEMBER, user_id=user_id, origin=throttle.device_origin(device), now=now, stale=now)
+    if is_ip_address(address):
+        origin, stale = throttle.address_origin(address), now - _ADDRESS_MS
+        unit.change_later(_REMEMBER, user_id=user_id, origin=origin, now=now, stale=stale)
 
 
 def forget(unit: TenantUnit, user_id: int) -> int:
