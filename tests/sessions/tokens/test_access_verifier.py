@@ -41,8 +41,9 @@ async def test_what_is_remembered_takes_so_many_bytes_and_what_is_used_stays(
     verified = VerifiedTokens(app.services.keys, app.services.settings.issuer, app.services.metrics)
     for number, token in enumerate(tokens):
         await verified.verify(Purpose.ACCESS, token, app.clock.ms)
-        assert number < 10 or verified.knows(tokens[10])
-        await verified.verify(Purpose.ACCESS, tokens[10], app.clock.ms)
+        if number > 10:
+            assert verified.knows(tokens[10])
+            await verified.verify(Purpose.ACCESS, tokens[10], app.clock.ms)
     remembered = [verified.knows(token) for token in tokens]
     assert remembered[-16:] == [True] * 16
     assert sum(remembered) <= 20
