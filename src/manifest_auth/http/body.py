@@ -108,12 +108,12 @@ def _check_length(head: Head, limit: int) -> None:
         raise PayloadTooLarge()
 
 
-async def _next(receive: Receive, room: int) -> tuple[bytes, bool]:
-    """The next part, of at most ``room`` bytes, and whether more follow."""
+async def _next(receive: Receive, most: int) -> tuple[bytes, bool]:
+    """The next part, of at most ``most`` bytes, and whether more follow."""
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ValidationError("The body ended early")
     part = message.get("body", b"")
-    if len(part) > room:
+    if len(part) > most:
         raise PayloadTooLarge()
     return part, message.get("more_body", False)
