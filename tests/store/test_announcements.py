@@ -108,7 +108,10 @@ async def test_another_process_hears_what_was_committed_and_finds_it(store: Stor
             unit.announce("session", "elsewhere")
 
         await store.write(work)
-        assert await asyncio.wait_for(arrived.get(), 10) == Announcement("session", "elsewhere")
+        async with asyncio.timeout(10):
+            # Older ones may come first: a node hears all that is not older than any transaction of the server.
+            while await arrived.get() != Announcement("session", "elsewhere"):
+                pass
         assert await found(other, "announced") == "1"
 
 
