@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     kinds = ("all", "unit", "test", "endurance")
     group._addoption("-n", type=int, default=0, dest="workers", help="how many processes run tests")
     group.addoption("--kind", choices=kinds, default="all", help="which tests; see docs/tests.md")
-    group.addoption("--rounds", type=int, default=3, help="how often each victim is killed")
+    group.addoption("--rounds", type=int, default=2, help="how often each victim is killed")
     group.addoption("--pgbouncer", action="store_true", help="PostgreSQL is reached through PgBouncer")
     group.addoption("--record", action="store_true", help="writes tests/durations.json")
     group.addoption("--shuffle", metavar="SEED", help="the files in another order")
@@ -107,9 +107,10 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.set_threshold(_OBJECTS)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Ahead of others, which need not look at what is left out."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """Chooses ahead of others, which need not look at what is left out, and sorts after pytest, which groups tests by
+    their fixtures."""
     kind = config.getoption("--kind")
     chosen = [item for item in items if is_of(kind, item)]
     if gone := set(items) - set(chosen):
@@ -117,11 +118,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if report := config.pluginmanager.get_plugin(REPORT):
         report.left_out = dict(Counter(file_of(item) for item in gone))
     items[:] = chosen
-
-
-@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
-def put_in_order(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """After pytest, which groups them by fixtures."""
+    yield
     items.sort(key=_order(config))
 
 
