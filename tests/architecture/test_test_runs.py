@@ -134,6 +134,31 @@ def test_no_test_is_left_out_of_both_commands(marks: tuple[str, ...], store: str
     assert {kind for kind in ("test", "endurance") if run_order.is_of(kind, item)} == kinds
 
 
+def collected(*arguments: str) -> list[str]:
+    """The tests that a run would run, in their order."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--override-ini", "addopts=-p no:xdist"]
+    given = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([*command, *arguments], cwd=ROOT, env=given, capture_output=True, text=True, check=False)
+    return [line for line in done.stdout.splitlines() if line.startswith("tests/")]
+
+
+def test_files_that_take_longer_are_begun_first() -> None:
+    short, long = "tests/text/test_invisible.py", "tests/processes/test_shutdown.py"
+    files = dict.fromkeys(line.partition(":")[0] for line in collected("--kind", "all", short, long))
+    assert list(files) == [long, short]
+
+
+def test_of_the_providers_only_one_of_each_kind_is_in_the_quick_run() -> None:
+    def methods(kind: str) -> str:
+        return "\n".join(collected("--kind", kind, "tests/interop/test_sign_in.py"))
+
+    assert "oidc-provider" in methods("test")
+    assert "saml-idp" in methods("test")
+    for other in ("lemonldap", "djangosaml2idp", "glewlwyd"):
+        assert other in methods("endurance")
+        assert other not in methods("test")
+
+
 @pytest.mark.parametrize("workers", [(), ("-n", "1")])
 def test_a_named_file_that_runs_nothing_fails_the_run(workers: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "pytest", "--kind", "unit", *workers, "tests/text/test_invisible.py"]
