@@ -12,6 +12,7 @@ from tests.processes.node_client import Node
 from tests.sdk_javascript.installed import Programs, case
 
 PROGRAMS = ("node", "npm")
+pytestmark = pytest.mark.one_store
 PROCESSES = 5
 
 
@@ -31,7 +32,6 @@ def work(programs: Programs, node: Node, file: str, **options: Any) -> list[Any]
     return [programs.result(each, 280) for each in running]
 
 
-@pytest.mark.one_store
 def test_the_file_is_its_owners_alone_and_goes_with_the_session(programs: Programs, node: Node, file: str) -> None:
     said = begun(programs, node, file)
     assert said["mode"] == "600"
@@ -50,7 +50,6 @@ def test_processes_that_share_a_file_refresh_once_for_all(
     assert sum(one["refreshes"] for one in said) == 1
 
 
-@pytest.mark.one_store
 def test_a_process_that_is_killed_with_the_lock_blocks_no_other(programs: Programs, node: Node, file: str) -> None:
     begun(programs, node, file)
     holder = programs.start("file", case="hold", base=node.server.base, password="", file=file)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import required_programs, run_folder
+from tests.support import programs, required_programs, run_folder
 from tests.support.postgres import POOLED, SHARED, Postgres
 from tests.support.workers import REPORT, Workers, file_of
 
@@ -77,6 +77,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     if option.kind != "unit":
         _share_postgres(session.config)
+        programs.share()
     Workers(session, option.workers).run()
     return True
 
