@@ -50,7 +50,7 @@ def test_what_a_worker_left_as_it_crashed_is_run_by_another() -> None:
 
 
 _CRASHING = """
-import os, warnings
+import os
 import pytest
 
 @pytest.fixture(scope="session")
@@ -58,11 +58,16 @@ def of_the_session():
     yield os.getpid()
     raise RuntimeError("at its end")
 
-@pytest.mark.parametrize("number", range(4))
+async def forgotten():
+    pass
+
+@pytest.mark.parametrize("number", range(5))
 def test_it(number):
     if number == 1:
         os._exit(7)
-    warnings.warn("of the worker")
+    if number == 3:
+        pytest.exit("all is over")
+    forgotten()
     assert number != 2
 """
 
@@ -77,15 +82,16 @@ def test_workers_report_what_fails_and_what_ends_them(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-n", "2", str(tmp_path / file)]
         given = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
         plugin = ["-p", "tests.support.run_order"]
-        return subprocess.run(
-            [*command, *plugin], cwd=tmp_path, env=given, capture_output=True, text=True, check=False
-        ).stdout
+        done = subprocess.run([*command, *plugin], cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
 
     said = run("test_crashing.py")
     assert "w0 ended as it ran this test: 7" in said
     assert "assert 2 != 2" in said
-    assert "UserWarning: of the worker" in said
-    assert "2 failed, 2 passed" in said
+    assert "coroutine 'forgotten' was never awaited" in said
+    assert "Exit: all is over" in said
+    assert "ended as it ran this test: 1" in said
+    assert "3 failed, 2 passed" in said
     assert "at its end" in run("test_ending.py")
 
 

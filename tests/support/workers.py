@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import ctypes
 import multiprocessing.util
 import random
 import signal
+import warnings
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -82,6 +82,7 @@ class Workers:
                     raise self._session.Failed(self._session.shouldfail)
                 if self._session.shouldstop:
                     raise self._session.Interrupted(self._session.shouldstop)
+            assert not any(self._places.values()), self._places  # no test is lost
         finally:
             for process, connection in self._workers.values():
                 connection.close()
@@ -164,7 +165,11 @@ class _Telling:
         self.reports.append(report._to_json())
 
     def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
-        given = {"warning_message": warning_message, "when": when, "nodeid": nodeid, "location": location}
+        """Without what it is about, which may be anything."""
+        category = warning_message.category if warning_message.category.__module__ == "builtins" else UserWarning
+        text = str(warning_message.message)
+        told = warnings.WarningMessage(text, category, warning_message.filename, warning_message.lineno)
+        given = {"warning_message": told, "when": when, "nodeid": nodeid, "location": location}
         self._connection.send(Warned(given))
 
 
@@ -186,20 +191,26 @@ def _work(session: pytest.Session, name: str, folder: Path, connection: Connecti
     capturing.start_global_capturing()
     telling = _Telling(connection)
     manager.register(telling)
-    trouble = ""
     try:
         while (places := connection.recv()) is not None:
             _run_file(session, places, telling, connection)
             connection.send(Done())
-    finally:
-        try:
-            session._setupstate.teardown_exact(None)
-        except Exception as failed:  # noqa: BLE001 - it fails the run
-            trouble = repr(failed)
-        capturing.stop_global_capturing()
-        atexit._run_exitfuncs()
-        with contextlib.suppress(BrokenPipeError):  # the run was stopped
-            connection.send(Ended(trouble))
+    except BaseException:
+        _ends(session)
+        capturing.stop_global_capturing()  # what comes now is read
+        raise
+    connection.send(Ended(_ends(session)))
+
+
+def _ends(session: pytest.Session) -> str:
+    """Ends what lives as long as the worker; says what failed."""
+    trouble = ""
+    try:
+        session._setupstate.teardown_exact(None)
+    except Exception as failed:  # noqa: BLE001 - it fails the run
+        trouble = repr(failed)
+    atexit._run_exitfuncs()
+    return trouble
 
 
 def _run_file(session: pytest.Session, places: list[int], telling: _Telling, connection: Connection) -> None:
