@@ -141,6 +141,8 @@ def _fork(
 ) -> None:
     """In the fork: what the command does."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ends_by)
+    shared: Any = forkserver._forkserver
+    os.close(shared._forkserver_alive_fd)  # which would keep the server of forks running, and so this process
     read = _read(given)
     os.dup2(read.fileno(), 0)
     sys.stdin = io.TextIOWrapper(read)
