@@ -55,7 +55,11 @@ def test_so_does_one_with_workers_whose_programs_are_forks(end: signal.Signals, 
     options = ["-c", str(ROOT / "pyproject.toml"), "-p", "tests.support.run_order", "-n", "2", "--kind", "test"]
     given = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
     run = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options, str(file)], env=given, cwd=tmp_path, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "pytest", *options, str(file)],
+        env=given,
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 60
     while not (told.exists() and told.read_text().endswith("\n")):

@@ -209,6 +209,8 @@ def _ends(session: pytest.Session) -> str:
         session._setupstate.teardown_exact(None)
     except Exception as failed:  # noqa: BLE001 - it fails the run
         trouble = repr(failed)
+    for program in multiprocessing.active_children():  # which a test left as it was interrupted
+        program.terminate()
     atexit._run_exitfuncs()
     return trouble
 
