@@ -16,56 +16,83 @@ from tests.support import required_programs, run_order
 from tests.support.scheduling import Scheduling
 
 
-class Worker:
-    """Notes what it is told to run."""
-
-    def __init__(self, name: str) -> None:
-        self.gateway = SimpleNamespace(id=name)
-        self.told: list[int] = []
-        self.shutting_down = False
-
-    def send_runtest_some(self, places: list[int]) -> None:
-        self.told += places
-
-    def shutdown(self) -> None:
-        self.shutting_down = True
+def told(scheduling: Scheduling) -> dict[str, str | None]:
+    """What each worker that has nothing to do is told to run, None: to end."""
+    return dict(scheduling.next())
 
 
-@pytest.fixture
-def workers(tmp_path: Path) -> tuple[Scheduling, list[Worker], list[str]]:
-    """Two of them, with two files for both and one that runs alone."""
-    tests = []
-    for name, text in (("a", ""), ("b", 'NAMED = "pytest.mark.alone"'), ("z", "pytestmark = pytest.mark.alone")):
-        (tmp_path / f"test_{name}.py").write_text(text)
-        tests += [f"test_{name}.py::test_{number}" for number in range(4)]
-    options = SimpleNamespace(tx=["popen", "popen"], loadscopereorder=False)
-    config: Any = SimpleNamespace(option=options, rootpath=tmp_path, getvalue=lambda _: options.tx)
-    scheduling, nodes = Scheduling(config), [Worker("first"), Worker("second")]
-    for node in nodes:
-        scheduling.add_node(node)
-        scheduling.add_node_collection(node, tests)
-    scheduling.schedule()
-    return scheduling, nodes, tests
+def test_what_runs_alone_runs_when_the_other_workers_have_ended() -> None:
+    scheduling = Scheduling(["a", "b", "y", "z"], ["y", "z"])
+    for worker in ("first", "second", "third"):
+        scheduling.begins(worker)
+    assert told(scheduling) == {"first": "a", "second": "b", "third": None}
+    scheduling.has_run("first")
+    assert told(scheduling) == {"first": None}
+    scheduling.has_run("second")
+    assert told(scheduling) == {}  # it waits for the other ones
+    scheduling.ended("first")
+    assert told(scheduling) == {}
+    scheduling.ended("third")
+    assert told(scheduling) == {"second": "y"}
+    scheduling.has_run("second")
+    assert told(scheduling) == {"second": "z"}
+    scheduling.has_run("second")
+    assert told(scheduling) == {"second": None}
 
 
-def test_what_runs_alone_runs_when_the_other_workers_have_ended(
-    workers: tuple[Scheduling, list[Worker], list[str]],
-) -> None:
-    scheduling, [first, second], tests = workers
-    assert (first.told, second.told) == ([0, 1, 2, 3], [4, 5, 6, 7])
-    for place in range(3):
-        scheduling.mark_test_complete(first, place)
-    assert (first.told, first.shutting_down) == ([0, 1, 2, 3], False)  # it waits for the other one
-    for place in range(4, 7):
-        scheduling.mark_test_complete(second, place)
-    assert (second.told, second.shutting_down) == ([4, 5, 6, 7], True)
-    scheduling.mark_test_complete(second, 7)
-    scheduling.remove_node(second)
-    assert first.told == [0, 1, 2, 3, 8, 9, 10, 11]
-    assert [tests[place] for place in first.told[4:]] == [f"test_z.py::test_{number}" for number in range(4)]
-    assert not first.shutting_down
-    scheduling.mark_test_complete(first, 3)
-    assert first.shutting_down
+def test_what_a_worker_left_as_it_crashed_is_run_by_another() -> None:
+    scheduling = Scheduling(["a", "b"], [])
+    scheduling.begins("first")
+    assert told(scheduling) == {"first": "a"}
+    scheduling.ended("first", again=scheduling.file_of("first"))
+    scheduling.begins("second")
+    assert told(scheduling) == {"second": "a"}
+
+
+_CRASHING = """
+import os
+import pytest
+
+@pytest.fixture(scope="session")
+def of_the_session():
+    yield os.getpid()
+    raise RuntimeError("at its end")
+
+async def forgotten():
+    pass
+
+@pytest.mark.parametrize("number", range(5))
+def test_it(number):
+    if number == 1:
+        os._exit(7)
+    if number == 3:
+        pytest.exit("all is over")
+    forgotten()
+    assert number != 2
+"""
+
+
+def test_workers_report_what_fails_and_what_ends_them(tmp_path: Path) -> None:
+    (tmp_path / "test_crashing.py").write_text(_CRASHING)
+    (tmp_path / "test_ending.py").write_text(
+        _CRASHING.replace("number)", "of_the_session, number)").replace("number ==", "number + 9 ==")
+    )
+
+    def run(file: str) -> str:
+        command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-n", "2", str(tmp_path / file)]
+        given = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+        plugin = ["-p", "tests.support.run_order"]
+        done = subprocess.run([*command, *plugin], cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+    said = run("test_crashing.py")
+    assert "w0 ended as it ran this test: 7" in said
+    assert "assert 2 != 2" in said
+    assert "coroutine 'forgotten' was never awaited" in said
+    assert "Exit: all is over" in said
+    assert "ended as it ran this test: 1" in said
+    assert "3 failed, 2 passed" in said
+    assert "at its end" in run("test_ending.py")
 
 
 def test_programs_are_those_of_all_that_a_test_uses() -> None:
@@ -111,6 +138,31 @@ def test_no_test_is_left_out_of_both_commands(marks: tuple[str, ...], store: str
         get_closest_marker=lambda name: name if name in marks else None, callspec=SimpleNamespace(params={"at": store})
     )
     assert {kind for kind in ("test", "endurance") if run_order.is_of(kind, item)} == kinds
+
+
+def collected(*arguments: str) -> list[str]:
+    """The tests that a run would run, in their order."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "--override-ini", "addopts=-p no:xdist"]
+    given = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([*command, *arguments], cwd=ROOT, env=given, capture_output=True, text=True, check=False)
+    return [line for line in done.stdout.splitlines() if line.startswith("tests/")]
+
+
+def test_files_that_take_longer_are_begun_first() -> None:
+    short, long = "tests/text/test_invisible.py", "tests/processes/test_shutdown.py"
+    files = dict.fromkeys(line.partition(":")[0] for line in collected("--kind", "all", short, long))
+    assert list(files) == [long, short]
+
+
+def test_of_the_providers_only_one_of_each_kind_is_in_the_quick_run() -> None:
+    def methods(kind: str) -> str:
+        return "\n".join(collected("--kind", kind, "tests/interop/test_sign_in.py"))
+
+    assert "oidc-provider" in methods("test")
+    assert "saml-idp" in methods("test")
+    for other in ("lemonldap", "djangosaml2idp", "glewlwyd"):
+        assert other in methods("endurance")
+        assert other not in methods("test")
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "1")])

@@ -58,13 +58,11 @@ _MISSING: dict[str, ProviderMissing] = {}
 P = TypeVar("P", bound=Process)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test here waits for downloads: as long as they may take."""
-    for item in items:
-        if item.nodeid.startswith("tests/interop/"):
-            item.add_marker(pytest.mark.timeout(600))
-            if not providers_of(item) <= _OFTEN:
-                item.add_marker(pytest.mark.endurance)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Before tests are chosen by their marks. The first one here waits for downloads: as long as they may take."""
+    item.add_marker(pytest.mark.timeout(600))
+    if not providers_of(item) <= _OFTEN:
+        item.add_marker(pytest.mark.endurance)
 
 
 def providers_of(item: pytest.Item) -> set[str]:

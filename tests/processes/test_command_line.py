@@ -62,6 +62,7 @@ def call(server: Server, path: str, body: object = None, token: str = "") -> dic
         return found
 
 
+@pytest.mark.one_store
 def test_two_web_processes_share_every_session(tmp_path: Path, database_url: str) -> None:
     with served(tmp_path, database_url, MANIFEST_WORKERS="2", MANIFEST_LOG_LEVEL="info") as server:
         until(lambda: server.output.read_text().count('"event":"started"') == 2)

@@ -110,6 +110,9 @@ async def test_restarts_refuse_no_one(parent: Parent) -> None:
     assert "Traceback" not in parent.output.read_text()
 
 
+@pytest.mark.parametrize(
+    "parent", ["1", pytest.param("2", marks=pytest.mark.endurance)], ids=["one process", "two processes"], indirect=True
+)
 def test_callers_are_known_by_their_address(parent: Parent, tmp_path: Path) -> None:
     parent.start()
     seconds_until(lambda: answers(parent.base), 60)

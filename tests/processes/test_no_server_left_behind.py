@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
+
+from tests.architecture.links import ROOT
 
 _RUN = """
 import subprocess, sys, time
@@ -30,6 +34,43 @@ def test_a_run_that_is_ended_takes_its_servers_along(by: str, end: signal.Signal
     deadline = time.monotonic() + 60
     while _is_running(server):
         assert time.monotonic() < deadline, "its server still runs"
+        time.sleep(0.02)
+
+
+_TEST = """
+import os, time
+from tests.support import server
+
+def test_it(tmp_path):
+    server.command(tmp_path, "", "--version").wait()  # the first one is no fork
+    print("server", server.start(tmp_path).process.pid, file=open({told!r}, "w"), flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_so_does_one_with_workers_whose_programs_are_forks(end: signal.Signals, tmp_path: Path) -> None:
+    told, file = tmp_path / "told", tmp_path / "test_it.py"
+    file.write_text(_TEST.format(told=str(told)))
+    options = ["-c", str(ROOT / "pyproject.toml"), "-p", "tests.support.run_order", "-n", "2", "--kind", "test"]
+    given = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *options, str(file)],
+        env=given,
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while not (told.exists() and told.read_text().endswith("\n")):
+        assert time.monotonic() < deadline, "it started no server"
+        time.sleep(0.02)
+    server = told.read_text().split()[1]
+    assert _is_running(server)
+    run.send_signal(end)
+    run.wait(60)
+    while _is_running(server):
+        assert time.monotonic() < deadline + 60, "its server still runs"
         time.sleep(0.02)
 
 

@@ -12,6 +12,7 @@ from tests.processes.node_client import Node
 from tests.sdk_javascript.installed import Programs, case
 
 PROGRAMS = ("node", "npm")
+pytestmark = pytest.mark.one_store
 PROCESSES = 5
 
 

@@ -12,6 +12,7 @@ from tests.sdk_javascript.installed import Programs, case
 from tests.support.server import DEMO_PASSWORD, served
 
 PROGRAMS = ("node", "npm")
+pytestmark = pytest.mark.one_store
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
-"""Loads what commands and servers load in the course of their work, for the process whose forks they are."""
+"""Loads and makes what commands and servers would each load and make anew, for the process whose forks they are."""
 
 from __future__ import annotations
 
 import gc
 import pkgutil
+from functools import cache
 from importlib import import_module
 
 from manifest_auth import cli
+from manifest_auth.operations.demo import picture
+from manifest_auth.tenants.claims import domain_names
 
 _OTHERS = (
     "alembic.command",
@@ -30,5 +33,8 @@ _OTHERS = (
 _COMMANDS = [f"manifest_auth.cli.{each.name}" for each in pkgutil.iter_modules(cli.__path__)]
 for _name in (*_OTHERS, *(name for name in _COMMANDS if "reference" not in name)):  # those only write docs
     import_module(_name)
+domain_names._suffixes()
+vars(picture).update(gauge=cache(picture.gauge))
+picture.gauge()
 gc.collect()
 gc.freeze()  # a fork need not walk it, which would copy it

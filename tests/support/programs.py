@@ -18,9 +18,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from manifest_auth.cli.main import main
 from tests.support import run_folder
@@ -33,6 +34,13 @@ _FORKS.set_forkserver_preload(["tests.support.preloaded"])
 #: The first of so many starts is the command itself, and no fork.
 _WHOLE = 40
 _numbers = itertools.count()
+
+
+def share() -> None:
+    """From now on one process is forked for this one and for its forks, in place of one for each."""
+    server: Any = forkserver._forkserver
+    server.ensure_running()
+    server.ensure_running = lambda: None  # a fork cannot ask whether it runs, since it is not its parent
 
 
 class Program:
@@ -133,6 +141,8 @@ def _fork(
 ) -> None:
     """In the fork: what the command does."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ends_by)
+    shared: Any = forkserver._forkserver
+    os.close(shared._forkserver_alive_fd)  # which would keep the server of forks running, and so this process
     read = _read(given)
     os.dup2(read.fileno(), 0)
     sys.stdin = io.TextIOWrapper(read)

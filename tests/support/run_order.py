@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import required_programs, run_folder
+from tests.support import programs, required_programs, run_folder
 from tests.support.postgres import POOLED, SHARED, Postgres
-from tests.support.scheduling import Scheduling
+from tests.support.workers import REPORT, Workers, file_of
 
 _DURATIONS = Path(__file__).parents[1] / "durations.json"  # seconds by file
 _SLOWEST = 15
@@ -32,8 +32,9 @@ _ROOT = Path(__file__).parents[2]
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("manifest-auth")
     kinds = ("all", "unit", "test", "endurance")
+    group._addoption("-n", type=int, default=0, dest="workers", help="how many processes run tests")
     group.addoption("--kind", choices=kinds, default="all", help="which tests; see docs/tests.md")
-    group.addoption("--rounds", type=int, default=3, help="how often each victim is killed")
+    group.addoption("--rounds", type=int, default=2, help="how often each victim is killed")
     group.addoption("--pgbouncer", action="store_true", help="PostgreSQL is reached through PgBouncer")
     group.addoption("--record", action="store_true", help="writes tests/durations.json")
     group.addoption("--shuffle", metavar="SEED", help="the files in another order")
@@ -52,16 +53,14 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TESTS_ROUNDS"] = str(config.getoption("--rounds"))
     if config.getoption("--pgbouncer"):
         os.environ[POOLED] = "1"
-    if not _is_worker(config):
-        run_folder.begin()
-        if config.getoption("numprocesses", None) and config.getoption("--kind") in ("unit", "test"):
-            config.option.basetemp = config.option.basetemp or str(run_folder.folder() / "tmp")
-        config.pluginmanager.register(_Report(config), "manifest-auth-report")
+    run_folder.begin()
+    if config.getoption("workers") and config.getoption("--kind") in ("unit", "test"):
+        config.option.basetemp = config.option.basetemp or str(run_folder.folder() / "tmp")
+    config.pluginmanager.register(_Report(config), REPORT)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if not _is_worker(config):
-        run_folder.end()
+    run_folder.end()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -69,13 +68,23 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def _is_worker(config: pytest.Config) -> bool:
-    return hasattr(config, "workerinput")
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """By several processes, unless pytest's own loop would run nothing, or wait for a person."""
+    option = session.config.option
+    is_nothing_run = option.collectonly or (session.testsfailed and not option.continue_on_collection_errors)
+    if not option.workers or option.usepdb or is_nothing_run or not session.items:
+        return None
+    if option.kind != "unit":
+        _share_postgres(session.config)
+        programs.share()
+    Workers(session, option.workers).run()
+    return True
 
 
-def pytest_xdist_setupnodes(config: pytest.Config) -> None:
-    """One PostgreSQL for all workers, which inherit its address."""
-    if SHARED not in os.environ and config.getoption("--kind") != "unit":
+def _share_postgres(config: pytest.Config) -> None:
+    """One server for all workers, which inherit its address."""
+    if SHARED not in os.environ:
         server = Postgres(is_durable=False)
         os.environ[SHARED] = server.address
 
@@ -84,11 +93,6 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
             server.stop()
 
         config.add_cleanup(stop)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
-    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -104,29 +108,19 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.set_threshold(_OBJECTS)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Ahead of others, which need not look at what is left out."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """Chooses ahead of others, which need not look at what is left out, and sorts after pytest, which groups tests by
+    their fixtures."""
     kind = config.getoption("--kind")
     chosen = [item for item in items if is_of(kind, item)]
     if gone := set(items) - set(chosen):
         config.hook.pytest_deselected(items=list(gone))
-    left_out = dict(Counter(_file(item) for item in gone))
-    if _is_worker(config):
-        config.workeroutput["left_out"] = left_out  # type: ignore[attr-defined]
-    elif report := config.pluginmanager.get_plugin("manifest-auth-report"):
-        report.left_out = left_out
+    if report := config.pluginmanager.get_plugin(REPORT):
+        report.left_out = dict(Counter(file_of(item) for item in gone))
     items[:] = chosen
-
-
-@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
-def put_in_order(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """After pytest, which groups them by fixtures."""
+    yield
     items.sort(key=_order(config))
-
-
-def _file(item: pytest.Item) -> str:
-    return item.nodeid.partition("::")[0]
 
 
 def is_of(kind: str, item: pytest.Item) -> bool:
@@ -155,7 +149,7 @@ def _order(config: pytest.Config) -> Any:
     seed = config.getoption("--shuffle")
 
     def place(item: pytest.Item) -> Any:
-        file = _file(item)
+        file = file_of(item)
         alone = item.get_closest_marker("alone") is not None
         if seed is not None:
             return alone, random.Random(f"{seed} {file}").random()
@@ -175,10 +169,6 @@ class _Report:
         self._workers: Counter[str] = Counter()
         self._failed: dict[str, None] = {}  # in the order in which they failed
         self.left_out: dict[str, int] = {}  # by file, how many tests
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        self.left_out = getattr(node, "workeroutput", {}).get("left_out", self.left_out)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -200,7 +190,7 @@ class _Report:
         if report.failed:
             self._failed[report.nodeid] = None
         self._files[report.nodeid.partition("::")[0]] += report.duration  # type: ignore[assignment]
-        self._workers[getattr(report, "worker_id", "master")] += report.duration  # type: ignore[assignment]
+        self._workers[getattr(report, "worker_id", "w0")] += report.duration  # type: ignore[assignment]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._config.getoption("--kind") == "unit" and (number := sum(self.left_out.values())):

@@ -1,56 +1,54 @@
-"""The xdist scheduler: each file whole on one worker, those that run alone last."""
+"""Which worker runs which file: each file whole on one of them, those that run alone last."""
 
 from __future__ import annotations
 
-import re
-from functools import cached_property
-from typing import Any
-
-from xdist.scheduler import LoadFileScheduling
-
-_ALONE = re.compile(r"^pytestmark = .*pytest\.mark\.alone", re.MULTILINE)
+from collections import deque
+from collections.abc import Iterable
 
 
-class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # no types
-    """Files in the order in which they were collected. Once nothing is left but what runs alone, the first worker waits
-    until the others have ended."""
+class Scheduling:
+    """``files``: in the order in which they are to run; ``alone``: those of them beside which nothing runs."""
 
-    def _split_scope(self, nodeid: str) -> str:
-        return nodeid.partition("::")[0]
+    def __init__(self, files: Iterable[str], alone: Iterable[str]) -> None:
+        self._ahead, self._alone = deque(files), frozenset(alone)
+        self._running: dict[str, str | None] = {}  # by worker, its file
+        self._ending: set[str] = set()
 
-    def _reschedule(self, node: Any) -> None:
-        if node.shutting_down or not self._is_alone_left:
-            super()._reschedule(node)
-        elif node is not self.nodes[0]:
-            node.shutdown()
-        elif len(self.nodes) == 1:
-            super()._reschedule(node)
+    def begins(self, worker: str) -> None:
+        """There is one more, which has nothing to do."""
+        self._running[worker] = None
 
-    def remove_node(self, node: Any) -> Any:
-        crashed = super().remove_node(node)
-        for other in self.nodes:
-            self._reschedule(other)
-        return crashed
+    def has_run(self, worker: str) -> None:
+        """It has run the file that it was given."""
+        self._running[worker] = None
+
+    def ended(self, worker: str, again: str | None = None) -> None:
+        """It is no more. ``again``: a file of which it has left tests."""
+        del self._running[worker]
+        self._ending.discard(worker)
+        if again is not None:
+            self._ahead.appendleft(again)
+
+    def file_of(self, worker: str) -> str | None:
+        """What it runs."""
+        return self._running[worker]
 
     @property
-    def _is_alone_left(self) -> bool:
-        return bool(self.workqueue) and next(iter(self.workqueue)) in self._alone
+    def is_work_left(self) -> bool:
+        """Whether a file waits for a worker."""
+        return bool(self._ahead)
 
-    @cached_property
-    def _alone(self) -> set[str]:
-        """The files that say so on a line of their own; the tests themselves are known to the workers alone."""
-        return {file for file in self.workqueue if _ALONE.search((self.config.rootpath / file).read_text())}
-
-    def _assign_work_unit(self, node: Any) -> None:
-        if self._is_alone_left and node is not self.nodes[0]:
-            node.shutdown()
-            return
-        file, tests = self.workqueue.popitem(last=False)
-        self.assigned_work[node][file] = tests
-        node.send_runtest_some([self._places[test] for test, is_done in tests.items() if not is_done])
-
-    @cached_property
-    def _places(self) -> dict[str, int]:
-        """All workers have collected the same tests in the same order."""
-        assert self.collection is not None
-        return {test: place for place, test in enumerate(self.collection)}
+    def next(self) -> Iterable[tuple[str, str | None]]:
+        """Workers that have nothing to do, each with the file that it is to run, or None: it is to end. Once nothing is
+        left but what runs alone, the last worker gets it when the others have ended."""
+        for worker in [name for name, file in self._running.items() if file is None and name not in self._ending]:
+            is_alone = bool(self._ahead) and self._ahead[0] in self._alone
+            is_last = len(self._running) - len(self._ending) == 1
+            if is_alone and is_last and len(self._running) > 1:
+                continue
+            if not self._ahead or (is_alone and not is_last):
+                self._ending.add(worker)
+                yield worker, None
+            else:
+                self._running[worker] = self._ahead.popleft()
+                yield worker, self._running[worker]

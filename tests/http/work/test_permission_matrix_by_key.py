@@ -23,6 +23,7 @@ from tests.support.graphql_operations import ARGUMENTS, Things, document, things
 from tests.support.machines import Machine, ask, machine
 from tests.support.team import Team, new_team
 
+pytestmark = pytest.mark.one_store
 #: No machine is an Admin.
 MACHINE_ROLES = ROLES[1:]
 #: What no machine does, whatever its roles: it would make itself another way in.
