@@ -36,6 +36,7 @@ from manifest_auth.runtime.leaving import drain_first
 from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics, listen
 from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.scheduling import take_short_turns
 from manifest_auth.runtime.sealing import Macs, Sealer, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
 from manifest_auth.services import Services
@@ -182,6 +183,7 @@ class Application:
                 return
             if seconds := self.services.settings.shutdown_drain:
                 drain_first(seconds, self._drain)
+            take_short_turns()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
