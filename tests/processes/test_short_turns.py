@@ -25,7 +25,7 @@ def turn_ns(pid: int) -> int:
     assert ctypes.CDLL(None).syscall(GET_ATTRIBUTES[platform.machine()], pid, found, len(found), 0) == 0
     _size, policy, _flags, _nice, _priority, turn, _deadline, _period = ATTRIBUTES.unpack(found.raw)
     assert policy == os.SCHED_OTHER
-    return turn
+    return int(turn)
 
 
 def test_a_web_process_has_short_turns_and_its_hash_workers_have_the_usual_ones(tmp_path: Path) -> None:

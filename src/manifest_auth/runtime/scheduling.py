@@ -26,4 +26,4 @@ def take_short_turns() -> bool:
         return False
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     wanted = _ATTRIBUTES.pack(_ATTRIBUTES.size, os.SCHED_OTHER, _RESET_ON_FORK, nice, 0, TURN_NS, 0, 0)
-    return ctypes.CDLL(None).syscall(number, 0, wanted, 0) == 0
+    return bool(ctypes.CDLL(None).syscall(number, 0, wanted, 0) == 0)
