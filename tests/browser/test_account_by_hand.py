@@ -63,6 +63,7 @@ def test_one_changes_the_password_and_ends_another_session(setup: Setup, browser
     browser.shows("Your account")
 
 
+@pytest.mark.endurance
 def test_one_saves_the_profile(setup: Setup, browser: Chromium, ada: str) -> None:
     at(setup, browser, "/account/profile")
     for field, text in (("firstName", "Ada"), ("lastName", "Byron"), ("title", "Head of maintenance")):
@@ -74,6 +75,7 @@ def test_one_saves_the_profile(setup: Setup, browser: Chromium, ada: str) -> Non
     browser.shows("Head of maintenance")
 
 
+@pytest.mark.endurance
 def test_one_asks_for_another_address(setup: Setup, browser: Chromium, ada: str) -> None:
     at(setup, browser, "/account/email")
     browser.type("#newEmail", "ada")
@@ -87,6 +89,7 @@ def test_one_asks_for_another_address(setup: Setup, browser: Chromium, ada: str)
     browser.shows(f"We sent a link to new-{ada}.")
 
 
+@pytest.mark.endurance
 def test_one_chooses_a_language_for_every_browser(setup: Setup, browser: Chromium, ada: str) -> None:
     at(setup, browser, "/account/language")
     browser.press("#language-fr")
@@ -97,6 +100,7 @@ def test_one_chooses_a_language_for_every_browser(setup: Setup, browser: Chromiu
     browser.shows("Votre compte")
 
 
+@pytest.mark.endurance
 def test_one_links_an_identity_and_unlinks_it(setup: Setup, browser: Chromium, ada: str) -> None:
     with linked(setup, browser) as issuer:
         assert browser.value("location.pathname") == "/account/identities"

@@ -24,6 +24,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         yield set_up(server)
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("bit", ["isBogusSignature", "isBadUV", "isBadUP"])
 def test_an_answer_that_lies_is_refused_and_a_right_one_gets_in(setup: Setup, browser: Chromium, bit: str) -> None:
     key = authenticator(browser)
@@ -72,6 +73,7 @@ def test_a_passkey_of_each_kind_is_made_and_listed(
     browser.until(f"document.querySelector('main .badge')?.textContent === {json.dumps(badge)}")
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("lacks", ["hasResidentKey", "hasUserVerification"])
 def test_one_that_keeps_none_or_verifies_no_one_makes_none(setup: Setup, browser: Chromium, lacks: str) -> None:
     given: dict[str, Any] = {lacks: False, **({"isUserVerified": False} if lacks == "hasUserVerification" else {})}

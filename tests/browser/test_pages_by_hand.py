@@ -56,6 +56,7 @@ def test_one_signs_in_with_the_address_first_and_out_again(setup: Setup, browser
     assert heading(browser) == "Sign in"
 
 
+@pytest.mark.endurance
 def test_one_comes_back_to_the_page_that_was_asked_for(setup: Setup, browser: Chromium) -> None:
     open_(browser, f"{setup.server.base}/account?x=1")
     browser.type("#email", AUTHOR)
@@ -65,6 +66,7 @@ def test_one_comes_back_to_the_page_that_was_asked_for(setup: Setup, browser: Ch
     assert browser.value("location.pathname + location.search") == "/account?x=1"
 
 
+@pytest.mark.endurance
 def test_one_chooses_a_password_with_the_code_that_was_mailed(setup: Setup, browser: Chromium) -> None:
     link = setup.invite(f"by-hand-{next(_numbers)}@acme.example")
     open_(browser, link.partition("#")[0])
@@ -78,6 +80,7 @@ def test_one_chooses_a_password_with_the_code_that_was_mailed(setup: Setup, brow
     assert heading(browser) == "Your account"
 
 
+@pytest.mark.endurance
 def test_one_asks_for_a_new_password(setup: Setup, browser: Chromium) -> None:
     open_(browser, f"{setup.server.base}/sign-in?client=acme")
     press(browser, ".links a")
@@ -85,6 +88,7 @@ def test_one_asks_for_a_new_password(setup: Setup, browser: Chromium) -> None:
     browser.shows("This server sends no e-mails")
 
 
+@pytest.mark.endurance
 def test_one_changes_the_language_and_goes_on(setup: Setup, browser: Chromium) -> None:
     open_(browser, f"{setup.server.base}/sign-in?client=acme&loginHint={AUTHOR}")
     press(browser, "button[value=de]")
@@ -145,6 +149,7 @@ def application() -> Iterator[tuple[str, list[str]]]:
         listening.shutdown()
 
 
+@pytest.mark.endurance
 def test_a_sign_in_ends_at_another_origin_that_redirects_to_a_third(setup: Setup, browser: Chromium) -> None:
     """Browsers hold ``form-action`` against every redirect behind a form: the page in between lets it through."""
     with application() as (address, seen):

@@ -90,6 +90,7 @@ def test_a_new_address_is_confirmed_and_the_old_one_put_back(setup: Setup, brows
     assert [line for line in browser.complaints if "401" not in line] == []
 
 
+@pytest.mark.endurance
 def test_an_address_that_was_taken_meanwhile_is_said(setup: Setup, browser: Chromium) -> None:
     new = "soon-taken@acme.example"
     setup.ask("viewer@acme.example", new)
@@ -104,6 +105,7 @@ def test_an_address_that_was_taken_meanwhile_is_said(setup: Setup, browser: Chro
     browser.shows("A user with this e-mail exists")
 
 
+@pytest.mark.endurance
 def test_it_fits_a_phone(setup: Setup, browser: Chromium) -> None:
     new = "a-very-long-address-without-a-single-space-in-it@acme.example"
     setup.ask("operator@acme.example", new)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from tests.interop.browser import Browser, Shown
 from tests.interop.failures import refused
 from tests.interop.providers.people import ALICE, BOB
@@ -28,6 +30,7 @@ def test_a_person_gets_an_account_with_the_roles_of_their_groups(
     assert cookie.same_site == "lax"
 
 
+@pytest.mark.endurance
 @on_every_provider
 def test_the_same_person_is_the_same_user_and_a_group_that_is_gone_takes_its_role_along(
     method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
@@ -64,6 +67,7 @@ def test_an_answer_counts_once(method: SignInMethod, client: Client, service: Se
     assert browser.jar.of(service.public)["session"].value == session
 
 
+@pytest.mark.endurance
 @on_every_provider
 def test_an_answer_counts_in_the_browser_that_asked(
     method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
@@ -77,6 +81,7 @@ def test_an_answer_counts_in_the_browser_that_asked(
     assert "session" not in another_browser.jar.of(service.public)
 
 
+@pytest.mark.endurance
 @on_every_provider
 def test_an_app_gets_a_code_for_tokens(
     method: SignInMethod, client: Client, service: Service, browser: Browser
@@ -91,6 +96,7 @@ def test_an_app_gets_a_code_for_tokens(
     assert service.send("POST", f"{AUTH}/exchange", {"code": code}).status_code == 401
 
 
+@pytest.mark.endurance
 @on_every_provider
 def test_a_provider_that_is_switched_off_lets_no_one_in(
     method: SignInMethod, client: Client, service: Service, browser: Browser
@@ -105,6 +111,7 @@ def test_a_provider_that_is_switched_off_lets_no_one_in(
     refused(shown)
 
 
+@pytest.mark.endurance
 @on_every_provider
 def test_the_same_on_plain_http_as_someone_tries_it_out(method: SignInMethod, plain_service: Service) -> None:
     """Browsers keep no cookie for such a server that another site's form could bring along; here all is one site."""

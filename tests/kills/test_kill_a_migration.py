@@ -141,6 +141,7 @@ class Times:
         self.start = (time.monotonic() - began) * 1.1
 
 
+@pytest.mark.endurance
 @pytest.mark.rounds
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, postgres: Databases) -> None:

@@ -99,6 +99,7 @@ async def test_the_server_is_killed_again_and_again(kind: str, tmp_path: Path, p
     print(f"{moments} {crowd.successes} successes, {crowd.ledger.size} of them proved, cut: {crowd.cut}")
 
 
+@pytest.mark.endurance
 async def test_of_several_web_processes_one_or_the_one_above_them_is_killed(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'm.db'}"
     await filled(url)

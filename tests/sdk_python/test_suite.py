@@ -22,6 +22,7 @@ def test_the_suite_passes_with_the_stand_in() -> None:
     run_suite(seconds=280)
 
 
+@pytest.mark.endurance
 @pytest.mark.one_store
 @pytest.mark.timeout(300)
 def test_the_suite_passes_with_the_server(server: dict[str, str]) -> None:

@@ -34,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     kinds = ("all", "unit", "test", "endurance")
     group._addoption("-n", type=int, default=0, dest="workers", help="how many processes run tests")
     group.addoption("--kind", choices=kinds, default="all", help="which tests; see docs/tests.md")
-    group.addoption("--rounds", type=int, default=2, help="how often each victim is killed")
+    group.addoption("--rounds", type=int, default=1, help="how often each victim is killed")
     group.addoption("--pgbouncer", action="store_true", help="PostgreSQL is reached through PgBouncer")
     group.addoption("--record", action="store_true", help="writes tests/durations.json")
     group.addoption("--shuffle", metavar="SEED", help="the files in another order")
