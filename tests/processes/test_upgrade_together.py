@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -15,10 +16,11 @@ import pytest
 from manifest_auth import tenants
 from manifest_auth.app import build_services, opened
 from manifest_auth.operations import demo
+from manifest_auth.operations.demo import filling
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import KEY_FILE, secret_keys
 from manifest_auth.runtime.settings import load
-from manifest_auth.store import migrate
+from manifest_auth.store import SystemUnit, migrate
 from tests.processes.node_client import NODE, Node
 from tests.support.application import FAST
 from tests.support.postgres import Databases
@@ -87,6 +89,21 @@ async def test_two_that_fill_an_empty_store_with_demo_data_at_once_fill_it_once(
             assert [m is None for m in made].count(False) <= 1
         found = await first.store.read(lambda unit: tenants.list_page(unit, 0, 10))
         assert [tenant.identifier for tenant in found] == ["acme", "globex"]
+
+
+@pytest.mark.parametrize("before", range(3))
+def test_a_store_that_another_fills_between_two_statements_is_filled(before: int) -> None:
+    """On PostgreSQL a statement sees what was committed since the one before it."""
+
+    class Filled(SystemUnit):
+        asked = -before
+
+        def first(self, statement: Any, **values: Any) -> Any:
+            self.asked += 1
+            return 1 if self.asked > 0 else None
+
+    unit: Any = Filled.__new__(Filled)
+    assert filling._is_filled(unit)
 
 
 def test_processes_that_start_together_make_one_secret_key(tmp_path: Path) -> None:
