@@ -41,6 +41,7 @@ PARTS = ('"', '"""', "\\", '\\"""', "\n", "\r", "#", "a", "é", "1", "-", ".", "
 @example('{ a(b: """x " y "" \\""" z""") # " comment\n c: "d \\" \\\\" }')
 @example('{ a(b: """"quoted"\n""", c: "", d: """""") }')
 @example("{ a(b: [1, -1.5e-3, 0], c: {d: $e, f: ENUM}) ...G @h(i: null) ... on J { k } }")
+@example("{ a(b: [1-1-1 2.5-3e1-0]) }")
 def test_tokens_are_counted_as_the_engine_does(text: str) -> None:
     expected = lexed(text)
     if expected is not None:

@@ -43,7 +43,8 @@ MAX_REPEATS = 20  # of fields already selected at the same place: validation com
 
 # A string is matched to its end, or to the end of the text, without backtracking: counting is linear in the text.
 _TOKEN = re.compile(
-    r'"""(?:\\"""|[^"]|"(?!""))*+(?:""")?|"[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+"?|#[^\r\n]*+|\.\.\.|[-\d][-+.\w]*+|\w++|[^\s,\ufeff]'
+    r'"""(?:\\"""|[^"]|"(?!""))*+(?:""")?|"[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+"?|#[^\r\n]*+|\.\.\.'
+    r"|-?[0-9]++(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+|\w++|[^\s,\ufeff]"
 )
 
 
