@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.architecture.links import ROOT
-from tests.support import required_programs, run_order
+from tests.support import processes, required_programs, run_order
 from tests.support.scheduling import Scheduling
 
 
@@ -163,6 +165,18 @@ def test_of_the_providers_only_one_of_each_kind_is_in_the_quick_run() -> None:
     for other in ("lemonldap", "djangosaml2idp", "glewlwyd"):
         assert other in methods("endurance")
         assert other not in methods("test")
+
+
+def test_no_two_processes_of_a_run_get_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_PORTS", range(31_900, 32_000))
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        ports = pool.map(_one_port, range(40), chunksize=1)
+    assert len(set(ports)) == 40
+
+
+def _one_port(number: int) -> int:
+    random.seed(number % 10)  # workers may well choose alike
+    return processes.free_port()
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "1")])
