@@ -156,6 +156,7 @@ def test_files_that_take_longer_are_begun_first() -> None:
     assert list(files) == [long, short]
 
 
+@pytest.mark.endurance
 def test_of_the_providers_only_one_of_each_kind_is_in_the_quick_run() -> None:
     def methods(kind: str) -> str:
         return "\n".join(collected("--kind", kind, "tests/interop/test_sign_in.py"))
@@ -179,7 +180,7 @@ def _one_port(number: int) -> int:
     return processes.free_port()
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+@pytest.mark.parametrize("workers", [pytest.param((), marks=pytest.mark.endurance), ("-n", "1")])
 def test_a_named_file_that_runs_nothing_fails_the_run(workers: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "pytest", "--kind", "unit", *workers, "tests/text/test_invisible.py"]
 

@@ -1,4 +1,4 @@
-"""The client console in a browser: each page with much in it, with scripts and without, in every state."""
+"""The client console in a browser, with scripts and without."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.console_states import STATES, Setup, console, fill, running, wrong_rule
+from tests.browser.console_states import Setup, console, fill, running, wrong_rule
 from tests.browser.driver import ONE_BY_ONE, Chromium
-from tests.browser.looking import NARROW, each_route, faults_at
 from tests.browser.pages import press
 from tests.support.pictures import Picture
 
@@ -39,14 +38,6 @@ def scripted(setup: Setup, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield opened
 
 
-@pytest.mark.parametrize("state", each_route(STATES))
-def test_a_page_in_each_state(setup: Setup, scripted: Chromium, state: str) -> None:
-    assert (
-        faults_at(setup.server.base, scripted, lambda: STATES[state](setup, scripted), "en", [NARROW], state=state)
-        == []
-    )
-
-
 def test_a_refused_form_has_the_focus_on_what_is_wrong(setup: Setup, browser: Chromium) -> None:
     wrong_rule(setup, browser)
     browser.until("document.activeElement.getAttribute('role') === 'alert'")
@@ -72,6 +63,7 @@ def test_an_admin_invites_sets_roles_and_ends_a_session(setup: Setup, browser: C
         browser.shows("The session has ended.")
 
 
+@pytest.mark.endurance
 def test_a_change_of_rules_is_shown_and_saved(setup: Setup, browser: Chromium) -> None:
     contact = f"Ask number {next(_numbers)}"
     console(setup, browser, "/rules")
@@ -84,6 +76,7 @@ def test_a_change_of_rules_is_shown_and_saved(setup: Setup, browser: Chromium) -
     assert browser.value("document.getElementsByName('contact')[0].value") == contact
 
 
+@pytest.mark.endurance
 def test_a_logo_is_chosen_from_the_disk(
     setup: Setup, browser: Chromium, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -121,6 +114,7 @@ def test_a_colour_is_shown_while_it_is_chosen(setup: Setup, scripted: Chromium) 
     assert browser.complaints == []  # no policy was violated
 
 
+@pytest.mark.endurance
 def test_without_scripts_a_colour_is_shown_by_a_button(setup: Setup, scripted: Chromium) -> None:
     browser = scripted
     browser.scripts(on=False)

@@ -80,6 +80,7 @@ def test_one_signs_in_asks_and_reads_the_schema(server: Server, browser: Chromiu
     assert [line for line in browser.complaints if "favicon" not in line] == []
 
 
+@pytest.mark.endurance
 def test_mistakes_are_shown(browser: Chromium) -> None:
     sign_in(browser, password="wrong-" + DEMO_PASSWORD)
     browser.shows("Invalid email or password")
@@ -108,6 +109,7 @@ def test_what_others_wrote_is_text(browser: Chromium) -> None:
     assert browser.value("document.images.length") == 0
 
 
+@pytest.mark.endurance
 def test_the_session_cookie_counts_where_no_one_signed_in(server: Server, browser: Chromium) -> None:
     body = json.dumps({"email": "viewer@acme.example", "password": DEMO_PASSWORD})
     sent = f"""fetch('/api/client/auth/sign-in', {{method: 'POST', body: {json.dumps(body)},
@@ -118,6 +120,7 @@ def test_the_session_cookie_counts_where_no_one_signed_in(server: Server, browse
     browser.until("document.querySelectorAll('#schema details').length > 30")
 
 
+@pytest.mark.endurance
 def test_it_fits_a_phone(server: Server, browser: Chromium) -> None:
     browser.phone(320, 640)
     browser.open(f"{server.base}/explorer")

@@ -11,10 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.browser.driver import Chromium
-from tests.browser.looking import NARROW, each_route
 from tests.browser.pages import LOADED, Setup, heading, open_, press, set_up
-from tests.browser.parts import place_of
-from tests.browser.passkey_states import STATES, made
+from tests.browser.passkey_states import made
 from tests.browser.passkeys import PASSKEY, authenticator, credentials, named, offered, present, pressed
 from tests.browser.step_states import password_typed
 
@@ -25,11 +23,6 @@ pytestmark = pytest.mark.usefixtures("afresh")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     with named(tmp_path_factory.mktemp("server")) as server:
         yield set_up(server)
-
-
-@pytest.mark.parametrize("state", each_route(STATES))
-def test_a_page_in_each_state(setup: Setup, browser: Chromium, state: str) -> None:
-    assert place_of(setup, STATES).faults(browser, state, "en", (NARROW,)) == []
 
 
 def test_one_is_made_signs_in_alone_and_answers_the_second_step(setup: Setup, browser: Chromium) -> None:
@@ -66,6 +59,7 @@ def test_the_browser_offers_it_beside_the_address(setup: Setup, browser: Chromiu
     assert heading(browser) == "Your account"
 
 
+@pytest.mark.endurance
 def test_one_that_is_not_used_is_said_and_nothing_is_posted(setup: Setup, browser: Chromium) -> None:
     key = authenticator(browser)
     browser._call("WebAuthn.setUserVerified", authenticatorId=key, isUserVerified=False)
@@ -83,6 +77,7 @@ def test_without_scripts_no_passkey_is_offered(setup: Setup, browser: Chromium) 
     assert heading(browser) == "Sign in to Acme Corporation"
 
 
+@pytest.mark.endurance
 def test_the_browser_forgets_one_that_the_account_does_not_list(setup: Setup, browser: Chromium) -> None:
     """The list of passkeys names those that count, after each change and whenever it is looked at."""
     key = authenticator(browser)
@@ -93,6 +88,7 @@ def test_the_browser_forgets_one_that_the_account_does_not_list(setup: Setup, br
     _left(browser, key, [])
 
 
+@pytest.mark.endurance
 def test_the_browser_keeps_one_that_the_account_lists(setup: Setup, browser: Chromium) -> None:
     key = authenticator(browser)
     made(setup, browser)
@@ -106,6 +102,7 @@ def test_the_browser_keeps_one_that_the_account_lists(setup: Setup, browser: Chr
     assert len(credentials(browser, key)) == 1
 
 
+@pytest.mark.endurance
 def test_the_browser_forgets_one_that_no_account_has(setup: Setup, browser: Chromium) -> None:
     key = authenticator(browser)
     made(setup, browser)

@@ -56,6 +56,7 @@ def test_the_provider_proves_it_and_the_browser_is_back_at_the_page(world: World
     assert heading(browser) == "Set up an authenticator app"
 
 
+@pytest.mark.endurance
 def test_a_provider_that_lets_an_old_sign_in_pass_proves_nothing(world: World, browser: Chromium) -> None:
     _signed_in(world, browser)
     _asked(world, browser)

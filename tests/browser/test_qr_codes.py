@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser import qr_reader, test_installation
+from tests.browser import qr_reader
 from tests.browser.driver import Chromium
+from tests.browser.installation_states import STATES
 from tests.browser.pages import Setup, forget, set_up
 from tests.support.server import served
 
 LOOKS = list(itertools.product(("light", "dark"), (320, 1280)))
-BEGIN = test_installation.STATES["POST /installation/account begun"]
+BEGIN = STATES["POST /installation/account begun"]
 
 
 @pytest.fixture(scope="module")

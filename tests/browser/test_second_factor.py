@@ -1,4 +1,4 @@
-"""The second step of a sign-in in a browser: its pages pass the checks, and work without scripts and by keyboard."""
+"""The second step of a sign-in in a browser: it works without scripts and by keyboard."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import pytest
 
 from tests.browser import qr_reader
 from tests.browser.driver import Chromium
-from tests.browser.looking import NARROW, each_route
 from tests.browser.pages import LOADED, Setup, forget, heading, press, set_up
-from tests.browser.parts import place_of
-from tests.browser.step_states import STATES, begun, codes, enrolled, password_typed
+from tests.browser.step_states import begun, codes, enrolled, password_typed
 from tests.support.server import served
 
 pytestmark = pytest.mark.usefixtures("afresh")
@@ -21,11 +19,6 @@ pytestmark = pytest.mark.usefixtures("afresh")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     with served(tmp_path_factory.mktemp("server")) as running:
         yield set_up(running)
-
-
-@pytest.mark.parametrize("state", each_route(STATES))
-def test_a_page_in_each_state(setup: Setup, browser: Chromium, state: str) -> None:
-    assert place_of(setup, STATES).faults(browser, state, "en", (NARROW,)) == []
 
 
 @pytest.mark.parametrize(("scripts", "width"), [(True, 1280), (False, 320)], ids=["scripts", "no scripts"])
@@ -53,6 +46,7 @@ def test_one_enrols_stores_the_codes_and_signs_in_with_one(
     assert heading(browser) == "Your account"
 
 
+@pytest.mark.endurance
 def test_the_codes_are_saved_as_a_file(setup: Setup, browser: Chromium) -> None:
     codes(setup, browser)
     browser.value(
@@ -66,6 +60,7 @@ def test_the_codes_are_saved_as_a_file(setup: Setup, browser: Chromium) -> None:
     assert text.split("\n") == ["Acme", "", *shown, ""]
 
 
+@pytest.mark.endurance
 def test_it_works_by_keyboard_alone(setup: Setup, browser: Chromium) -> None:
     one = enrolled(setup)
     password_typed(setup, browser, one)

@@ -163,6 +163,7 @@ def test_a_link_that_was_used_meanwhile_says_so(setup: Setup, browser: Chromium)
     assert setup.signs_in("late@page.example", NEW)
 
 
+@pytest.mark.endurance
 def test_another_link_in_the_same_tab_is_that_other_link(setup: Setup, browser: Chromium) -> None:
     browser.open(setup.invite("one@page.example"))
     mailbox(browser, "one@page.example")
@@ -170,6 +171,7 @@ def test_another_link_in_the_same_tab_is_that_other_link(setup: Setup, browser: 
     mailbox(browser, "other@page.example")
 
 
+@pytest.mark.endurance
 def test_it_fits_a_phone(setup: Setup, browser: Chromium) -> None:
     browser.phone(320, 640)
     try:
@@ -193,6 +195,7 @@ def test_what_others_named_is_text(setup: Setup, browser: Chromium) -> None:
         setup.send("PATCH", "/api/admin/clients/acme", {"name": "Acme Corporation"}, setup.admin)
 
 
+@pytest.mark.endurance
 def test_the_clients_own_rule_is_shown_and_what_comes_next(setup: Setup, browser: Chromium) -> None:
     setup.settle(password={"minLength": 20, "characterClasses": 4}, returnAddresses=[f"{setup.server.base}/docs"])
     try:
@@ -207,6 +210,7 @@ def test_the_clients_own_rule_is_shown_and_what_comes_next(setup: Setup, browser
         setup.settle(password={"minLength": 15, "characterClasses": 0}, returnAddresses=[])
 
 
+@pytest.mark.endurance
 def test_where_passwords_are_not_used_the_provider_is_the_way_in(setup: Setup, browser: Chromium) -> None:
     with provider(Clock()) as op:
         oidc = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
@@ -233,6 +237,7 @@ def test_where_passwords_are_not_used_the_provider_is_the_way_in(setup: Setup, b
             setup.send("DELETE", "/api/admin/clients/acme/providers/company", None, setup.admin)
 
 
+@pytest.mark.endurance
 def test_a_provider_that_is_gone_is_said(setup: Setup, browser: Chromium) -> None:
     oidc = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
     made = {"name": "gone", "displayName": "Gone", "oidc": oidc}
@@ -247,6 +252,7 @@ def test_a_provider_that_is_gone_is_said(setup: Setup, browser: Chromium) -> Non
         setup.send("DELETE", "/api/admin/clients/acme/providers/gone", None, setup.admin)
 
 
+@pytest.mark.endurance
 def test_what_is_typed_can_be_shown_and_password_managers_understand_the_form(setup: Setup, browser: Chromium) -> None:
     browser.open(setup.invite("show@page.example"))
     browser.until("document.querySelector('#password')?.checkVisibility()")

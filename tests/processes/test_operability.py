@@ -117,6 +117,7 @@ def test_several_web_processes_are_counted_together(tmp_path: Path) -> None:
         assert answered(port) == 11
 
 
+@pytest.mark.endurance
 def test_a_web_process_that_dies_takes_what_it_measured_along_and_leaves_what_it_counted(tmp_path: Path) -> None:
     """Also: nothing of an earlier run is counted, and nothing is left when the server ends."""
     port, scratch, limit = free_port(), tmp_path / "tmp", "manifest_hash_limit"

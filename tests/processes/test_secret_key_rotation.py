@@ -179,6 +179,7 @@ def test_a_new_key_in_the_folder_needs_no_new_start(tmp_path: Path, op: Op) -> N
     stop(again)
 
 
+@pytest.mark.endurance
 def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: Databases, op: Op) -> None:
     """PostgreSQL, as the page says: old, new; new, old; seal anew; new."""
     url = postgres.fresh_database()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.support.commands import done, run
 from tests.support.processes import free_port
 from tests.support.secret_keys import SECRET_KEY
@@ -25,6 +27,7 @@ def _served(folder: Path, **given: str) -> str:
     return server.output.read_text()
 
 
+@pytest.mark.endurance
 def test_it_is_printed_once_by_several_web_processes_and_not_logged(tmp_path: Path) -> None:
     printed = _served(tmp_path, MANIFEST_WORKERS="2")
     [code] = _CODE.findall(printed)

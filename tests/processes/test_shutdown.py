@@ -82,6 +82,7 @@ def test_a_crash_says_where_it_came_from(tmp_path: Path) -> None:
     assert 'uvicorn/server.py", line' in said
 
 
+@pytest.mark.endurance
 async def test_several_web_processes_stop_as_one(tmp_path: Path) -> None:
     server = start(tmp_path, f"sqlite:///{tmp_path / 'm.db'}", **{**SLOW, "MANIFEST_WORKERS": "2"})
     try:

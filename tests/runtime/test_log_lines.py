@@ -28,11 +28,11 @@ def lines_of(pipe: Pipe) -> Lines:
 
 def read_until(reader: int, last: bytes) -> list[bytes]:
     """All lines up to the one that begins with these bytes. The reader gives up after ten seconds without a byte."""
-    found = b""
-    while not found.rpartition(b"\n")[0].rpartition(b"\n")[2].startswith(last):
+    found = bytearray()
+    while not (found.endswith(b"\n") and found.startswith(last, found.rfind(b"\n", 0, len(found) - 1) + 1)):
         assert select.select([reader], [], [], 10)[0], found[-200:]
         found += os.read(reader, 65536)
-    return found.split(b"\n")[:-1]
+    return bytes(found).split(b"\n")[:-1]
 
 
 def test_a_line_is_written_at_once_where_it_can_be(pipe: Pipe) -> None:

@@ -78,6 +78,7 @@ def test_the_types_of_the_wire_are_todays() -> None:
     assert wire_types.FILE.read_text("utf-8") == wire_types.made(), "python -m tests.sdk_javascript.wire_types"
 
 
+@pytest.mark.endurance
 def test_a_program_in_strict_typescript_is_told_what_it_may_do(prefix: Path, tmp_path: Path) -> None:
     (tmp_path / "use.ts").write_text(_USE)
     (tmp_path / "package.json").write_text('{"type": "module"}')

@@ -17,6 +17,7 @@ _ALONE = ("test_fake.py", "test_origins.py", "test_machines.py", "test_verifier.
 _LEFT_OUT = _ALONE if HAS_MACHINES else (*_ALONE, "test_machine_contract.py")
 
 
+@pytest.mark.endurance
 @pytest.mark.timeout(300)
 def test_the_suite_passes_with_the_stand_in() -> None:
     run_suite(seconds=280)

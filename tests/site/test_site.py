@@ -28,6 +28,7 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
         assert [one for one in loaded if re.match(r"[\"']?(https?:)?//", one)] == [], path.name
 
 
+@pytest.mark.endurance
 def test_a_browser_asks_no_other_host_and_complains_of_nothing(browser: Chromium, base: str) -> None:
     browser.requests.clear()
     browser.complaints.clear()

@@ -68,6 +68,7 @@ def faults(document: dict[str, Any], schema: dict[str, Any], value: Any, at: str
     return found
 
 
+@pytest.mark.endurance
 def test_it_is_valid_openapi_3_1() -> None:
     assert [str(error) for error in OpenAPIV31SpecValidator(openapi_document()).iter_errors()] == []
 
