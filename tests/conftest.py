@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from os import environ
 
@@ -9,6 +10,8 @@ import pytest
 
 from tests.support import prepared_once
 from tests.support.application import App, running
+from tests.support.background_jobs import nothing_by_itself
+from tests.support.mail_server import MailServer
 from tests.support.postgres import SHARED, Databases, Postgres, drop_all
 from tests.support.stores import fresh_store
 
@@ -67,7 +70,22 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    """The application on each store, shared by the tests of a module: tests do not rely on what others left."""
-    async with running(database_url) as application:
-        yield application
+async def app(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[App]:
+    """The application on each store with the settings of the module's marks, shared by its tests, which do not rely on
+    what others left."""
+    settings: dict[str, str] = {}
+    for mark in request.node.iter_markers("settings"):
+        settings |= mark.kwargs
+    if request.node.get_closest_marker("mail"):
+        mail_server: MailServer = request.getfixturevalue("mail_server")
+        settings |= mail_server.settings
+    with nothing_by_itself() if request.node.get_closest_marker("still") else contextlib.nullcontext():
+        async with running(database_url, **settings) as application:
+            yield application
+
+
+@pytest.fixture(scope="module")
+def mail_server() -> Iterator[MailServer]:
+    """The server that takes the application's mail."""
+    with MailServer() as server:
+        yield server

@@ -1,4 +1,4 @@
-"""Makes once for a test process what hundreds of applications would each make at their start."""
+"""Makes once for a test process what hundreds of applications would each make at their start, and gives them time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from manifest_auth import app
 from manifest_auth.runtime.hashing import builds, hasher, pool
 from manifest_auth.runtime.hashing.pool import HashPool, _Worker
+from manifest_auth.store import postgres_connect
 
 _resting: dict[tuple[object, ...], list[_Worker]] = defaultdict(list)
 
@@ -20,6 +21,7 @@ def prepare() -> None:
     app.freeze_garbage = lambda: None  # the loaded modules are not all that lives on here
     vars(hasher).update(HashPool=_Resting, builds=SimpleNamespace(choose=cache(builds.choose)))
     vars(pool).update(NICE=0)  # a test that waits for a hash does nothing else meanwhile
+    vars(postgres_connect).update(LOGIN_S=30.0)  # others may fill the processors
     if find_spec("sniffio") is None:  # httpx2 looks for it on the disk at every request
         sys.modules["sniffio"] = None  # type: ignore[assignment]
 

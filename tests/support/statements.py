@@ -24,7 +24,8 @@ T = TypeVar("T")
 @contextlib.contextmanager
 def counted_statements() -> Iterator[list[str]]:
     """The SQL texts of all statements that units of work run inside the block, on either store. Those that find a
-    session are none of them: on PostgreSQL they depend on whether this node has just heard of the others."""
+    session are none of them: on PostgreSQL they depend on whether this node has just heard of the others. So do those
+    that read the signing keys, and whether they are still the same."""
     seen: list[str] = []
     with contextlib.ExitStack() as patches:
         for kind in (SqliteConnection, PostgresConnection):
@@ -35,7 +36,7 @@ def counted_statements() -> Iterator[list[str]]:
 
 def _noting(run: Any, seen: list[str]) -> Any:
     def noting(self: Any, statement: Statement[Any], values: dict[str, Any]) -> Sequence[Any] | int:
-        if "FROM signing_keys" not in statement.sqlite.sql:
+        if not any(table in statement.sqlite.sql for table in ("FROM signing_keys", "FROM installation ")):
             seen.append(statement.sqlite.sql)
         found: Sequence[Any] | int = run(self, statement, values)
         return found

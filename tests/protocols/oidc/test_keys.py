@@ -10,8 +10,15 @@ import pytest
 from manifest_auth.protocols.oidc import Refused
 from manifest_auth.protocols.oidc.keys import read
 from manifest_auth.runtime.outgoing import Unreachable
+from manifest_auth.runtime.outgoing import client as outgoing_client
 from tests.protocols.oidc.relying_party import NOTHING, RelyingParty
 from tests.support.oidc_op import new_key, signed
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred calls at once wait for their turn as long as it takes."""
+    monkeypatch.setattr(outgoing_client, "TURN_S", 30.0)
 
 
 def public(key: Any, **changes: Any) -> dict[str, Any]:
@@ -51,6 +58,8 @@ async def test_unknown_keys_are_looked_for_once_a_minute(rp: RelyingParty) -> No
     assert rp.op.count("keys") == 3
 
 
+@pytest.mark.settings(MANIFEST_PROVIDER_TIMEOUT="30")
+@pytest.mark.usefixtures("patience")
 async def test_a_hundred_unknown_keys_at_once_are_one_fetch(rp: RelyingParty) -> None:
     await rp.sign_in()
     answers = [await rp.begin() for _ in range(100)]
@@ -61,6 +70,8 @@ async def test_a_hundred_unknown_keys_at_once_are_one_fetch(rp: RelyingParty) ->
     assert rp.op.count("keys") == 2
 
 
+@pytest.mark.settings(MANIFEST_PROVIDER_TIMEOUT="30")
+@pytest.mark.usefixtures("patience")
 async def test_a_hundred_first_sign_ins_at_once_are_one_fetch_of_everything(rp: RelyingParty) -> None:
     rp.op.delay = {"discovery": 0.05, "keys": 0.05}
     await asyncio.gather(*(rp.sign_in() for _ in range(100)))

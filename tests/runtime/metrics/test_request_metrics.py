@@ -19,6 +19,9 @@ SCRAPED = ("manifest_request_seconds", "manifest_cache", "manifest_refreshes", "
            "manifest_store_wait_seconds")  # fmt: skip
 
 
+pytestmark = pytest.mark.still
+
+
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What is added to Prometheus' own values from now on."""
