@@ -11,7 +11,7 @@ and excluded from core dumps.
 
 from __future__ import annotations
 
-# The C modules: Python's wrappers of them (enumerations, selectors, typing) take 4 MiB in each worker.
+# The C modules: Python's wrappers of them (enumerations, selectors, typing, ctypes) take 5 MiB in each worker.
 import _signal  # type: ignore[import-not-found]  # typeshed does not list it
 import _socket
 import mmap
@@ -45,14 +45,13 @@ class Hasher:
 
     def _set_up_buffer(self) -> None:
         """Sets up the reused buffer. Without it every hash allocates and wipes its own memory."""
-        import ctypes
-
         import _argon2_cffi_bindings._ffi as native
+        import _ctypes
 
         ffi = self._ffi
         try:
-            wipe = ctypes.c_int.in_dll(ctypes.CDLL(native.__file__), "FLAG_clear_internal_memory")
-        except (OSError, ValueError):  # the symbol is hidden in this build
+            wipe = _ctypes.dlsym(_ctypes.dlopen(native.__file__, posix.RTLD_NOW), "FLAG_clear_internal_memory")
+        except OSError:  # the symbol is hidden in this build
             return
         area = mmap.mmap(-1, self._buffer_kib * 1024, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         for advice in ("MADV_HUGEPAGE", "MADV_DONTDUMP"):
@@ -72,7 +71,7 @@ class Hasher:
         def free(_where: Any, _size: int) -> None:
             return None
 
-        self._area, self._wipe, self._callbacks = area, wipe, (allocate, free)
+        self._area, self._wipe, self._callbacks = area, ffi.cast("int *", wipe), (allocate, free)
 
     def hash(self, job: bytes) -> bytes:
         """The tag for a job's message, or ``!`` and the error number."""
@@ -83,7 +82,7 @@ class Hasher:
         reuse = self._area is not None and memory == self._buffer_kib
         allocate, free = self._callbacks if reuse else (ffi.NULL, ffi.NULL)
         if self._wipe is not None:
-            self._wipe.value = 0 if reuse else 1
+            self._wipe[0] = 0 if reuse else 1
         out = ffi.new("uint8_t[]", tag_length)
         c_password, c_salt = ffi.new("uint8_t[]", password), ffi.new("uint8_t[]", salt)
         context = ffi.new(
