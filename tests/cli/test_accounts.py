@@ -14,6 +14,8 @@ from tests.support.commands import done, typed
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import start, stop
 
+pytestmark = pytest.mark.one_store
+
 PASSWORD = "glacier-pencil-77-mango"
 USER = ("user", "create", "ann@initech.example", "--client", "initech")
 

@@ -10,6 +10,8 @@ from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.system_admins import SystemAdmin, events, sign_in, signed_in_admin
 
+pytestmark = pytest.mark.one_store
+
 BASE = "/api/admin/throttles"
 WHO = {"client": "acme", "email": "Viewer@acme.example"}
 HERE = "192.0.2.1"

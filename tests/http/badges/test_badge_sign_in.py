@@ -12,7 +12,7 @@ from tests.support.badges import AUTH, PIN, WRONG, badge_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import set_roles
 
-pytestmark = pytest.mark.settings(MANIFEST_RATE_LIMITS="off")
+pytestmark = [pytest.mark.one_store, pytest.mark.settings(MANIFEST_RATE_LIMITS="off")]
 HOUR = 3600
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.accounts import hashes_counted, trail
 from tests.support.application import App
 from tests.support.badges import PIN, WRONG, badge_client
 from tests.support.envelope import check_refusal, check_success
+
+pytestmark = pytest.mark.one_store
 
 MINUTE, HOUR = 60, 3600
 

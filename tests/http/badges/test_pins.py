@@ -12,7 +12,7 @@ from tests.support.badges import OWN_PIN, PIN, WRONG, badge_client, fits, stored
 from tests.support.envelope import check_refusal
 from tests.support.people import member
 
-pytestmark = pytest.mark.settings(MANIFEST_RATE_LIMITS="off")
+pytestmark = [pytest.mark.one_store, pytest.mark.settings(MANIFEST_RATE_LIMITS="off")]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,10 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.headsets import ELSEWHERE, HERE, Wearer, wearer
 from tests.support.oauth_callers import form
 
-pytestmark = pytest.mark.settings(MANIFEST_TRUSTED_PROXIES="192.0.2.1", MANIFEST_RATE_LIMITS="off")
+pytestmark = [
+    pytest.mark.one_store,
+    pytest.mark.settings(MANIFEST_TRUSTED_PROXIES="192.0.2.1", MANIFEST_RATE_LIMITS="off"),
+]
 
 
 async def test_the_whole_way(app: App) -> None:

@@ -14,6 +14,8 @@ from tests.support.graphql_operations import document, operations
 from tests.support.jobs import within
 from tests.support.list_pages import KINDS, NAMES, ListedClient, argument_type, new_listed_client, orders
 
+pytestmark = pytest.mark.one_store
+
 
 @pytest.fixture(scope="module")
 async def listed(app: App) -> ListedClient:

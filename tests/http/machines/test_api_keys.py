@@ -17,6 +17,8 @@ from tests.support.routes import ROUTES, filled
 from tests.support.rows import rows
 from tests.support.team import new_team
 
+pytestmark = pytest.mark.one_store
+
 #: Written down here and not read from the code.
 CLOSED = re.compile(r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks)")
 DAY = 86_400

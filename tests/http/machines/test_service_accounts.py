@@ -14,6 +14,8 @@ from tests.support.machines import OWN, machine, new_account, of_client
 from tests.support.people import Member, member, users_of
 from tests.support.rows import rows
 
+pytestmark = pytest.mark.one_store
+
 NEW = {"name": "nightly-export", "roles": ["Operator"]}
 
 

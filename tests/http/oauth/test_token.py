@@ -22,6 +22,8 @@ from tests.support.oauth_callers import (
     machine,
 )
 
+pytestmark = pytest.mark.one_store
+
 SCOPES = "users:read templates:read jobs:read"
 
 

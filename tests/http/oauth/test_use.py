@@ -17,6 +17,8 @@ from tests.support.routes import ROUTES, filled
 from tests.support.soon import soon
 from tests.support.statements import counted_statements
 
+pytestmark = pytest.mark.one_store
+
 CACHES = ("access_tokens", "principals")
 JOBS, TEMPLATES, USERS = "{ jobs { id } }", "{ templates { id } }", "{ users { id } }"
 

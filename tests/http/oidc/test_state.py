@@ -25,7 +25,7 @@ from tests.support.single_sign_on import (
     with_query,
 )
 
-pytestmark = pytest.mark.usefixtures("another_day")
+pytestmark = [pytest.mark.one_store, pytest.mark.usefixtures("another_day")]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.support.password_guesses import PROXY, guess
 
 PASSWORD = "Übernahme-vom-alten-System-7"
 OURS = "argon2 64/1/1"
-pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.settings(**PROXY)]
+pytestmark = [pytest.mark.one_store, pytest.mark.usefixtures("another_day"), pytest.mark.settings(**PROXY)]
 
 
 @pytest.fixture

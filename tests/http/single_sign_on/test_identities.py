@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.support.accounts import new_user, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
@@ -17,6 +19,8 @@ from tests.support.people import (
     user_of,
 )
 from tests.support.single_sign_on import Browser, check_no_one_got_in, query_of
+
+pytestmark = pytest.mark.one_store
 
 IDENTITIES = "/api/client/auth/identities"
 OPS = [roles_line("ops", "Operator")]

@@ -34,7 +34,7 @@ NOTHING = Things(*[NEVER] * 6)
 #: What no machine may call, whatever its roles.
 CLOSED = ("/api/client/auth/", "/api/client/service-accounts", "/api/client/providers", "/api/client/domains",
           "/api/client/directories", "/api/client/device-apps", "/api/client/devices")  # fmt: skip
-pytestmark = pytest.mark.still
+pytestmark = [pytest.mark.one_store, pytest.mark.still]
 
 
 @pytest.fixture(scope="module")

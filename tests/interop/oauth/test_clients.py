@@ -26,6 +26,8 @@ from tests.support.client_assertions import KID, ec_key, public_set, rsa_key
 from tests.support.oauth_callers import Machine, machine
 from tests.support.server import DEMO_PASSWORD, Server, served
 
+pytestmark = pytest.mark.one_store
+
 PROGRAMS = ("node", "npm")
 PACKAGE = {"type": "module", "dependencies": {"oauth4webapi": "3.8.8"}}
 NODE = "install Node.js 20 or newer"
