@@ -53,6 +53,7 @@ def test_what_a_worker_left_as_it_crashed_is_run_by_another() -> None:
 
 _CRASHING = """
 import os
+import time
 import pytest
 
 @pytest.fixture(scope="session")
@@ -71,6 +72,10 @@ def test_it(number):
         pytest.exit("all is over")
     forgotten()
     assert number != 2
+
+@pytest.mark.timeout(0.2)
+def test_that_hangs():
+    time.sleep(10)
 """
 
 
@@ -93,7 +98,8 @@ def test_workers_report_what_fails_and_what_ends_them(tmp_path: Path) -> None:
     assert "coroutine 'forgotten' was never awaited" in said
     assert "Exit: all is over" in said
     assert "ended as it ran this test: 1" in said
-    assert "3 failed, 2 passed" in said
+    assert "Timeout (>0.2s) from pytest-timeout" in said
+    assert "4 failed, 2 passed" in said
     assert "at its end" in run("test_ending.py")
 
 

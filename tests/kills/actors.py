@@ -6,6 +6,7 @@ import base64
 import hashlib
 import itertools
 import json
+import time
 from typing import Any
 
 from manifest_auth.permissions import Role, mask_of
@@ -168,8 +169,11 @@ async def _forgettable(crowd: Crowd, email: str, password: str) -> Any:
 async def system_admin(crowd: Crowd) -> None:
     """New clients, which get other names."""
     body = {"username": "admin", "password": DEMO_PASSWORD}
-    token = (await crowd.surely("POST", "/api/admin/auth/sign-in", body))["token"]
+    token, until = "", 0.0
     while crowd.goes_on:
+        if time.monotonic() > until:  # a token of a system admin is good for fifteen minutes
+            until = time.monotonic() + 600
+            token = (await crowd.surely("POST", "/api/admin/auth/sign-in", body))["token"]
         identifier = f"firm-{next(_names)}"
         path, key = f"/api/admin/clients/{identifier}", ("client", identifier)
         given = {"identifier": identifier, "name": "First"}

@@ -7,13 +7,16 @@ import ctypes
 import multiprocessing.util
 import random
 import signal
+import sys
 import warnings
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
+from _pytest.config import create_terminal_writer
 
 from tests.support.scheduling import Scheduling
 
@@ -189,6 +192,8 @@ def _work(session: pytest.Session, name: str, folder: Path, connection: Connecti
     capturing = manager.getplugin("capturemanager")
     capturing.stop_global_capturing()  # into files that all would share
     capturing.start_global_capturing()
+    # A test that takes too long shows its stacks to the plugin of this name.
+    manager.register(SimpleNamespace(_tw=create_terminal_writer(config, sys.stderr)), "terminalreporter")
     telling = _Telling(connection)
     manager.register(telling)
     try:
