@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -161,16 +162,22 @@ class Cluster:
         until(lambda: self._awaited() == {standby.name})
 
     def etcd_leader(self) -> Member:
-        """Who leads the three etcd."""
-        for member in self.members:
-            request = urllib.request.Request(
-                f"http://{member.address}:{self.ports['2379']}/v3/maintenance/status", b"{}"
-            )
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                told = json.loads(answer.read())
-            if told["leader"] == told["header"]["member_id"]:
-                return member
-        raise AssertionError("no etcd leads")
+        """Who leads the three etcd, once one does and all answer."""
+        found: list[Member] = []
+
+        def one_leads() -> bool:
+            with contextlib.suppress(OSError):  # it has just been started
+                found[:] = [member for member in self.members if self._leads_etcd(member)]
+            return len(found) == 1
+
+        until(one_leads)
+        return found[0]
+
+    def _leads_etcd(self, member: Member) -> bool:
+        request = urllib.request.Request(f"http://{member.address}:{self.ports['2379']}/v3/maintenance/status", b"{}")
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            told = json.loads(answer.read())
+        return bool(told.get("leader") == told["header"]["member_id"])
 
     def kill_etcd(self) -> None:
         """All of them; nothing starts them again."""

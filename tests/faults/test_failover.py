@@ -141,7 +141,7 @@ async def test_what_stands_before_postgresql_is_killed(rig: Failing) -> None:
 async def test_etcd_fails(rig: Failing) -> None:
     for _ in range(FAILOVERS):
         await rig.whole()
-        leader = rig.cluster.etcd_leader()
+        leader = await asyncio.to_thread(rig.cluster.etcd_leader)
         try:
             await rig.fault("etcd's leader killed", leader.kill_etcd, lambda: True, 1)
         finally:
