@@ -45,8 +45,9 @@ class Hasher:
 
     def _set_up_buffer(self) -> None:
         """Sets up the reused buffer. Without it every hash allocates and wipes its own memory."""
-        import _argon2_cffi_bindings._ffi as native
         import _ctypes
+
+        import _argon2_cffi_bindings._ffi as native
 
         ffi = self._ffi
         try:
