@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -176,14 +177,21 @@ def test_of_the_providers_only_one_of_each_kind_is_in_the_quick_run() -> None:
 
 def test_no_two_processes_of_a_run_get_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_PORTS", range(31_900, 32_000))
-    with multiprocessing.get_context("fork").Pool(4) as pool:
-        ports = pool.map(_one_port, range(40), chunksize=1)
+    context, ports = multiprocessing.get_context("fork"), list[int]()
+    pipes = [context.Pipe() for _ in range(4)]
+    workers = [context.Process(target=_ten_ports, args=(theirs,)) for _, theirs in pipes]
+    for worker in workers:
+        worker.start()
+    for ours, _ in pipes:
+        ports += ours.recv()
+    for worker in workers:
+        worker.join()
     assert len(set(ports)) == 40
 
 
-def _one_port(number: int) -> int:
-    random.seed(number % 10)  # workers may well choose alike
-    return processes.free_port()
+def _ten_ports(asked: Connection) -> None:
+    random.seed(1)  # workers may well choose alike
+    asked.send([processes.free_port() for _ in range(10)])
 
 
 @pytest.mark.parametrize("workers", [pytest.param((), marks=pytest.mark.endurance), ("-n", "1")])

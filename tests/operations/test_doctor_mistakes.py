@@ -210,7 +210,10 @@ async def test_proxies_that_are_everybody(networks: str, named: str) -> None:
     assert all(f"holds {named}: " in text and text.endswith("Name your proxies") for text in found)
 
 
-@pytest.mark.parametrize("umask", ["000", "022", "077"])
+OTHERS = [pytest.param(mask, marks=pytest.mark.endurance) for mask in ("022", "077")]
+
+
+@pytest.mark.parametrize("umask", ["000", *OTHERS])
 def test_a_store_is_its_owners_alone_whatever_the_umask(tmp_path: Path, umask: str) -> None:
     command = f'umask {umask}; exec "$0" -m manifest_auth client create initech'
     settings = environment(tmp_path)

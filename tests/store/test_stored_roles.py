@@ -14,6 +14,8 @@ from tests.support.envelope import check_success
 from tests.support.postgres import Databases
 from tests.support.system_admins import Phone, sign_in
 
+pytestmark = pytest.mark.one_store
+
 #: As they stand in stores that people have. A role that comes later takes the next number; none is ever used again.
 BITS = {
     "Admin": 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import itertools
 import re
+from functools import cache
 
 import pytest
 
@@ -15,16 +16,21 @@ LIGHT, DARK = ("#ffffff", "#f6f5f2", "#fbfaf8"), ("#13141a", "#1c1e26", "#22252e
 EVERY = ["#" + "".join(digit * 2 for digit in digits) for digits in itertools.product("0123456789abcdef", repeat=3)]
 
 
+palette_of = cache(accent_colours.palette_of)
+
+
 def parts(colour: str) -> list[float]:
     return [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
 
 
+@cache
+def luminance(colour: str) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts(colour)]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
 def contrast(one: str, other: str) -> float:
     """As WCAG 2.2 defines it."""
-
-    def luminance(colour: str) -> float:
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts(colour)]
-        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
     light, dark = sorted((luminance(one), luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
@@ -34,7 +40,7 @@ def test_all_three_pairs_can_be_read_for_every_colour() -> None:
     assert len(EVERY) == 4096
     unread = []
     for accent in EVERY:
-        look = accent_colours.palette_of(accent)
+        look = palette_of(accent)
         pairs = [(look.accent, look.on_accent)]
         pairs += [(look.link, ground) for ground in LIGHT] + [(look.link_on_dark, ground) for ground in DARK]
         unread += [(accent, pair) for pair in pairs if contrast(*pair) < LEAST]
@@ -43,14 +49,14 @@ def test_all_three_pairs_can_be_read_for_every_colour() -> None:
 
 def test_what_is_written_on_it_is_black_or_white_whichever_contrasts_more() -> None:
     for accent in EVERY:
-        look = accent_colours.palette_of(accent)
+        look = palette_of(accent)
         assert look.on_accent == max("#000000", "#ffffff", key=lambda colour: contrast(accent, colour))
 
 
 def test_a_colour_that_can_be_read_stays_as_it_is_and_others_keep_their_hue() -> None:
     stayed = moved = 0
     for accent in EVERY:
-        for link, grounds in zip(accent_colours.palette_of(accent)[2:], (LIGHT, DARK), strict=True):
+        for link, grounds in zip(palette_of(accent)[2:], (LIGHT, DARK), strict=True):
             if link == accent:
                 stayed += 1
                 continue
