@@ -1,4 +1,4 @@
-"""The picture of the packages has each of them. Whether it is as the code is, ./dev check tells."""
+"""The picture of the packages has each of them, and no import goes up."""
 
 from __future__ import annotations
 
