@@ -2,7 +2,7 @@
 
 Job: u32 memory KiB, u32 passes, u32 lanes, u8 tag length, u8 salt length, salt, password. Answer: the tag, or ``!`` and
 Argon2's error number. Started by :mod:`.pool` as ``python -I -S worker.py NICE BUFFER_KIB FOLDER…``. It imports no
-other module of this server, so it needs about 6 MiB and starts in a few dozen milliseconds.
+other module of this server, so it needs about 3 MiB and starts in a few dozen milliseconds.
 
 Jobs of the usual size reuse one buffer in huge pages, which is neither released nor wiped between two hashes: page
 faults and wiping take a tenth of a hash's time or more. It is released (and so wiped) after ``IDLE_MS`` without a job,
