@@ -37,6 +37,7 @@ def read_in_every_look(browser: Chromium) -> str:
     return text
 
 
+@pytest.mark.endurance
 def test_a_printed_badge_signs_in_on_an_enrolled_device(setup: Setup, browser: Chromium) -> None:
     STATES["POST /console/devices/shared code"](setup, browser)
     browser._call("Emulation.setEmulatedMedia", media="")

@@ -96,6 +96,7 @@ def test_mistakes_are_shown(browser: Chromium) -> None:
     answers(browser, "SyntaxError")
 
 
+@pytest.mark.endurance
 def test_what_others_wrote_is_text(browser: Chromium) -> None:
     sign_in(browser)
     browser.shows("Signed in as")

@@ -152,6 +152,7 @@ def test_without_a_token_the_code_is_asked_for(setup: Setup, browser: Chromium, 
     browser.shows("Welcome to Acme Corporation")
 
 
+@pytest.mark.endurance
 def test_a_link_that_was_used_meanwhile_says_so(setup: Setup, browser: Chromium) -> None:
     link = setup.invite("late@page.example")
     browser.open(link)
@@ -185,6 +186,7 @@ def test_it_fits_a_phone(setup: Setup, browser: Chromium) -> None:
         browser._call("Emulation.clearDeviceMetricsOverride")
 
 
+@pytest.mark.endurance
 def test_what_others_named_is_text(setup: Setup, browser: Chromium) -> None:
     setup.send("PATCH", "/api/admin/clients/acme", {"name": MARKUP}, setup.admin)
     try:

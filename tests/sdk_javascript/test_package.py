@@ -74,6 +74,7 @@ def test_its_modules_are_at_most_8_kib_gzipped(packed: dict[str, str]) -> None:
     assert sum(sizes.values()) <= 8 * 1024, sizes
 
 
+@pytest.mark.endurance
 def test_the_types_of_the_wire_are_todays() -> None:
     assert wire_types.FILE.read_text("utf-8") == wire_types.made(), "python -m tests.sdk_javascript.wire_types"
 

@@ -30,6 +30,7 @@ def test_the_suite_passes_with_the_server(server: dict[str, str]) -> None:
     run_suite(*(f"--ignore={name}" for name in _LEFT_OUT), seconds=280, **server)
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_tokens_are_verified_by_the_keys_of_a_server_that_has_some(database_url: str, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"MANIFEST_TOKEN_ALGORITHM": "ES256"}

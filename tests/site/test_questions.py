@@ -49,6 +49,7 @@ def search(browser: Chromium, address: str, words: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.question)
 def test_one_search_finds_the_page(browser: Chromium, base: str, question: Question) -> None:
     found = search(browser, f"{base}/docs/", question.words)

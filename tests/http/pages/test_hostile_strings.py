@@ -53,6 +53,7 @@ async def test_what_is_typed_or_stands_in_the_address(app: App) -> None:
     assert usual["email"].form("/sign-in").fields["email"] == f"{HARMLESS}@"
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("where", ["client", "returnTo", "lang", "s", "response", "x"])
 async def test_what_stands_in_the_query(app: App, where: str) -> None:
     visitor = Visitor(app)
@@ -92,6 +93,7 @@ async def named(app: App, text: str) -> tuple[dict[str, Page], str]:
     }, email
 
 
+@pytest.mark.endurance
 async def test_names_of_clients_providers_and_people(app: App) -> None:
     usual, _ = await named(app, HARMLESS)
     tried = 0
