@@ -79,9 +79,11 @@ async def app(request: pytest.FixtureRequest, database_url: str) -> AsyncIterato
     if request.node.get_closest_marker("mail"):
         mail_server: MailServer = request.getfixturevalue("mail_server")
         settings |= mail_server.settings
-    with nothing_by_itself() if request.node.get_closest_marker("still") else contextlib.nullcontext():
-        async with running(database_url, **settings) as application:
-            yield application
+    is_still = request.node.get_closest_marker("still") is not None
+    async with contextlib.AsyncExitStack() as until_the_end:
+        with nothing_by_itself() if is_still else contextlib.nullcontext():
+            application = await until_the_end.enter_async_context(running(database_url, **settings))
+        yield application
 
 
 @pytest.fixture(scope="module")

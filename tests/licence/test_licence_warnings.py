@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from manifest_auth.licence import Seats
 from manifest_auth.operations.licence_watch import watch
 from tests.licence.seat_attempts import shown
 from tests.licence.vendor import DAY, PATH, install, key
 from tests.support.application import App
 from tests.support.statements import counted_statements
+
+pytestmark = pytest.mark.still
 
 HEADER = "x-license-warning"
 SEATS = {"full": 3, "operate": 2, "connect": 1}

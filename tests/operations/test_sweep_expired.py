@@ -19,6 +19,8 @@ from manifest_auth.store.tables import known_origins, sessions, throttles
 from tests.support.application import App
 from tests.support.statements import counted_statements
 
+pytestmark = pytest.mark.still
+
 ROWS = 700
 TABLES = (throttles, sessions, known_origins)  # one key of text, more indexes, a key of two columns
 _WHY = "a test makes and counts rows of all tenants"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from unittest import mock
@@ -54,26 +55,24 @@ async def days_later(app: App, days: float) -> int:
     return await check_domains(app)
 
 
-@contextlib.contextmanager
-def mail_queue_stands_still() -> Iterator[None]:
-    """Applications that start meanwhile try no e-mail again by themselves."""
-    with mock.patch.object(mail_queue, "EVERY_S", 3600):
-        yield
+async def runs_nothing(*_: object) -> None:
+    """A background job that does nothing until it is cancelled."""
+    await asyncio.Event().wait()
 
 
 @contextlib.contextmanager
 def domain_checks_stand_still() -> Iterator[None]:
     """Applications that start meanwhile look at no domain's record by themselves."""
-    with mock.patch.object(watch, "EVERY_S", 3600.0):
+    with mock.patch.object(watch, "run", runs_nothing):
         yield
 
 
 @contextlib.contextmanager
 def nothing_by_itself() -> Iterator[None]:
     """Applications that start meanwhile run nothing in the background: what is counted is a test's own."""
-    with contextlib.ExitStack() as still:
-        still.enter_context(mail_queue_stands_still())
-        still.enter_context(domain_checks_stand_still())
-        for pause in ("EVERY_S", "GO_ON_S"):
-            still.enter_context(mock.patch.object(background_jobs, pause, 3600.0))
+    with (
+        domain_checks_stand_still(),
+        mock.patch.object(background_jobs, "run", runs_nothing),
+        mock.patch.object(mail_queue.MailQueue, "run", runs_nothing),
+    ):
         yield

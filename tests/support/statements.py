@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import pkgutil
@@ -17,16 +18,25 @@ from manifest_auth.store.postgres import PostgresConnection
 from manifest_auth.store.sqlite import SqliteConnection
 from manifest_auth.store.statements import Statement
 from tests.support.application import App
+from tests.support.background_jobs import runs_nothing
 
 T = TypeVar("T")
+#: The tasks of the application that run its background jobs.
+BACKGROUND = {"sweeping", "mail-queue", "domain-checks"}
 
 
 @contextlib.contextmanager
 def counted_statements() -> Iterator[list[str]]:
     """The SQL texts of all statements that units of work run inside the block, on either store. Those that find a
     session are none of them: on PostgreSQL they depend on whether this node has just heard of the others. So do those
-    that read the signing keys, and whether they are still the same."""
+    that read the signing keys, and whether they are still the same. Background jobs would be counted: they must be
+    off."""
     seen: list[str] = []
+    for task in asyncio.all_tasks():
+        coroutine: Any = task.get_coro()
+        assert task.get_name() not in BACKGROUND or coroutine.__name__ == runs_nothing.__name__, (
+            "mark the module: still"
+        )
     with contextlib.ExitStack() as patches:
         for kind in (SqliteConnection, PostgresConnection):
             for name in ("fetch", "change"):

@@ -15,6 +15,8 @@ from tests.support.machines import Machine, machine, new_key
 from tests.support.soon import soon
 from tests.support.statements import counted_statements, look_ups
 
+pytestmark = pytest.mark.still
+
 #: Written down here and not read from the code.
 CLOSED = re.compile(r"/api/client/(auth/|service-accounts|scim|providers|domains|directories|webhooks)")
 DAY = 86_400

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.accounts import hashes_counted, keys_of, trail
 from tests.support.application import App, running
+from tests.support.background_jobs import nothing_by_itself
 from tests.support.client_assertions import b64
 from tests.support.forged_tokens import Purpose, hs256, signing_keys
 from tests.support.oauth_callers import GRANT, TOKEN, Machine, bits, form, header_and_claims, machine, signed_by_us
@@ -17,7 +18,7 @@ from tests.support.routes import ROUTES, filled
 from tests.support.soon import soon
 from tests.support.statements import counted_statements
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.one_store, pytest.mark.still]
 
 CACHES = ("access_tokens", "principals")
 JOBS, TEMPLATES, USERS = "{ jobs { id } }", "{ templates { id } }", "{ users { id } }"
@@ -32,9 +33,10 @@ async def opens(app: App, query: str, token: str) -> str:
 
 @pytest.fixture(scope="module")
 async def other_node(app: App, database_url: str) -> AsyncIterator[App]:
-    async with running(database_url) as node:
-        node.goes_by_the_clock_of(app)
-        yield node
+    with nothing_by_itself():
+        async with running(database_url) as node:
+            node.goes_by_the_clock_of(app)
+            yield node
 
 
 async def test_it_opens_what_its_scope_and_the_account_allow(app: App, client: str) -> None:

@@ -14,7 +14,7 @@ from tests.support.routes import PAGES, Route, filled
 from tests.support.statements import counted_statements
 from tests.support.visitor import Visitor
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.one_store, pytest.mark.still]
 
 POST = [route for route in PAGES if route.method == "POST"]
 LANGUAGE = "/language"

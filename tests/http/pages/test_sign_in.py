@@ -12,7 +12,7 @@ from tests.support.single_sign_on import add_provider
 from tests.support.statements import counted_statements
 from tests.support.visitor import Page, Visitor
 
-pytestmark = pytest.mark.one_store
+pytestmark = [pytest.mark.one_store, pytest.mark.still]
 
 AUTHOR = "author@acme.example"
 WRONG = "The e-mail address or the password is not right. Check both and try again."

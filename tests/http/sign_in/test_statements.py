@@ -8,7 +8,7 @@ from tests.support.application import App
 from tests.support.password_guesses import PROXY, guess
 from tests.support.statements import counted_statements, sent_to_postgres
 
-pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.settings(**PROXY)]
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.settings(**PROXY), pytest.mark.still]
 
 
 async def test_a_sign_in_takes_few_round_trips(app: App) -> None:
