@@ -223,7 +223,10 @@ class ProviderUnavailable(Refusal):
 
 class Overloaded(Refusal):
     code, status, sentence = "OVERLOADED", 503, "The server is busy, try again shortly"
-    when = "The queue of the password hash, or of SAML responses, is full; other requests go on. `Retry-After` is set."
+    when = (
+        "The queue of the password hash, or of SAML responses, is full, and other requests go on; or the server ends. "
+        "`Retry-After` is set."
+    )
 
 
 class InternalError(Refusal):

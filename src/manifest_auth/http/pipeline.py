@@ -9,6 +9,7 @@ It uses ASGI directly: no framework is on the hot path (``docs/decisions/0002-no
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
@@ -124,6 +125,9 @@ class Pipeline:
         except StoreUnavailable as error:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")
             answer = await self._refused(ctx, scope, pattern, busy, route, head)
+        except asyncio.CancelledError:  # it was under way for longer than ``shutdown_grace``
+            ends = Overloaded("The server ends, try again shortly", retry_after=1, reason="shutdown")
+            answer = await self._refused(ctx, scope, pattern, ends, route, head)
         except Exception as error:
             details: dict[str, str] = {"request_id": ctx.request_id, "method": method, "route": pattern}
             if isinstance(error, CannotOpen):  # not a bug: a stack trace would not help the operator

@@ -136,7 +136,8 @@ class ProviderUnavailable(ManifestAuthError):
 
 
 class Overloaded(ManifestAuthError):
-    """The queue of the password hash, or of SAML responses, is full; other requests go on. ``Retry-After`` is set."""
+    """The queue of the password hash, or of SAML responses, is full, and other requests go on; or the server ends.
+    ``Retry-After`` is set."""
 
     code, status, message = "OVERLOADED", 503, "The server is busy, try again shortly"
 

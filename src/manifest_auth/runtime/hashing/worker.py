@@ -136,7 +136,10 @@ def main(nice: int, buffer_kib: int, folders: list[str]) -> None:
         job = channel.recv(65536)
         if not job:
             return
-        channel.send(hasher.hash(job))
+        try:
+            channel.send(hasher.hash(job))
+        except OSError:  # the web process has ended meanwhile
+            return
 
 
 if __name__ == "__main__":

@@ -276,7 +276,8 @@ class Settings(Derived, msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         ),
     ] = 0
     shutdown_grace: Annotated[
-        Seconds, _about("On SIGTERM, requests under way get so many seconds to end.", ge=1, le=600)
+        Seconds,
+        _about("On SIGTERM, requests under way get so many seconds to end; those left are answered 503.", ge=1, le=600),
     ] = 20
 
 
