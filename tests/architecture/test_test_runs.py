@@ -80,6 +80,7 @@ def test_that_hangs():
 """
 
 
+@pytest.mark.endurance
 def test_workers_report_what_fails_and_what_ends_them(tmp_path: Path) -> None:
     (tmp_path / "test_crashing.py").write_text(_CRASHING)
     (tmp_path / "test_ending.py").write_text(
@@ -194,7 +195,8 @@ def _ten_ports(asked: Connection) -> None:
     asked.send([processes.free_port() for _ in range(10)])
 
 
-@pytest.mark.parametrize("workers", [pytest.param((), marks=pytest.mark.endurance), ("-n", "1")])
+@pytest.mark.endurance
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
 def test_a_named_file_that_runs_nothing_fails_the_run(workers: tuple[str, ...]) -> None:
     command = [sys.executable, "-m", "pytest", "--kind", "unit", *workers, "tests/text/test_invisible.py"]
 

@@ -10,6 +10,7 @@ import pytest
 from tests.browser.console_states import Setup, console, fill, running, wrong_rule
 from tests.browser.driver import ONE_BY_ONE, Chromium
 from tests.browser.pages import press
+from tests.support.params import some_of
 from tests.support.pictures import Picture
 
 _numbers = itertools.count(1)
@@ -21,7 +22,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         yield made
 
 
-@pytest.fixture(scope="module", params=["scripts", "no scripts"])
+@pytest.fixture(scope="module", params=some_of(["scripts", "no scripts"], "scripts"))
 def browser(
     request: pytest.FixtureRequest, setup: Setup, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Chromium]:

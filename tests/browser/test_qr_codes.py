@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +12,10 @@ from tests.browser.installation_states import STATES
 from tests.browser.pages import Setup, forget, set_up
 from tests.support.server import served
 
-LOOKS = list(itertools.product(("light", "dark"), (320, 1280)))
+LOOKS = [
+    ("light", 1280), ("dark", 320),
+    *(pytest.param(*look, marks=pytest.mark.endurance) for look in (("light", 320), ("dark", 1280))),
+]  # fmt: skip
 BEGIN = STATES["POST /installation/account begun"]
 
 

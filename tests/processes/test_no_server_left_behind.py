@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.links import ROOT
+from tests.support.params import some_of
 
 _RUN = """
 import subprocess, sys, time
@@ -48,7 +49,7 @@ def test_it(tmp_path):
 """
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("end", some_of([signal.SIGTERM, signal.SIGKILL], signal.SIGKILL))
 def test_so_does_one_with_workers_whose_programs_are_forks(end: signal.Signals, tmp_path: Path) -> None:
     told, file = tmp_path / "told", tmp_path / "test_it.py"
     file.write_text(_TEST.format(told=str(told)))

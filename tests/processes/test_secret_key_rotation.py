@@ -219,6 +219,7 @@ def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: D
 
 
 @pytest.mark.one_store
+@pytest.mark.endurance
 def test_new_signing_keys_under_load(database_url: str, tmp_path: Path, op: Op) -> None:
     """``keys rotate`` again and again: no request fails, no token of before stops working."""
     servers = [start(tmp_path, database_url, **NODE) for _ in range(2)]

@@ -23,6 +23,7 @@ from manifest_auth.runtime.settings import load
 from manifest_auth.store import SystemUnit, migrate
 from tests.processes.node_client import NODE, Node
 from tests.support.application import FAST
+from tests.support.params import some_of
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
 from tests.support.secret_keys import the_keys
@@ -30,6 +31,7 @@ from tests.support.server import DEMO_PASSWORD, command, environment, launch_on_
 from tests.support.stores import schema_number
 
 KINDS = ["sqlite", "postgresql"]
+SERVE = ("serve", "--port", "PORT")
 COUNTS = [2, pytest.param(5, marks=pytest.mark.endurance)]
 HALF_WAY = """
 import asyncio, sys, time
@@ -158,7 +160,7 @@ async def _make(url: str, schema: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("db", "upgrade"), ("serve", "--port", "PORT"), ("serve", "--demo", "--port", "PORT"), ("keys", "rotate")],
+    some_of([("db", "upgrade"), SERVE, ("serve", "--demo", "--port", "PORT"), ("keys", "rotate")], SERVE),
 )
 async def test_a_newer_schema_is_refused_with_one_clear_line(
     fresh: str, tmp_path: Path, arguments: tuple[str, ...]
@@ -169,7 +171,7 @@ async def test_a_newer_schema_is_refused_with_one_clear_line(
 
 @pytest.mark.parametrize(
     "arguments",
-    [("db", "upgrade"), ("serve", "--port", "PORT"), ("keys", "rotate"), ("audit", "verify"), ("backup", "--note")],
+    some_of([("db", "upgrade"), SERVE, ("keys", "rotate"), ("audit", "verify"), ("backup", "--note")], SERVE),
 )
 async def test_a_schema_that_is_too_old_is_refused_with_one_clear_line(
     fresh: str, tmp_path: Path, arguments: tuple[str, ...]

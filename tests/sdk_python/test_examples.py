@@ -29,6 +29,7 @@ def run(folder: Path, *programs: str, said: str = "", **given: str) -> list[str]
     return done.stdout.split("---\n")[:-1]
 
 
+@pytest.mark.endurance
 def test_every_program_of_the_page_runs_at_the_stand_in(tmp_path: Path) -> None:
     assert len(EXAMPLES) == 11
     printed = run(tmp_path, *EXAMPLES)

@@ -50,6 +50,7 @@ def search(browser: Chromium, address: str, words: str) -> list[str]:
 
 
 @pytest.mark.endurance
+@pytest.mark.endurance
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.question)
 def test_one_search_finds_the_page(browser: Chromium, base: str, question: Question) -> None:
     found = search(browser, f"{base}/docs/", question.words)
@@ -57,6 +58,7 @@ def test_one_search_finds_the_page(browser: Chromium, base: str, question: Quest
     assert browser.complaints == []
 
 
+@pytest.mark.endurance
 def test_the_search_works_from_files_too(browser: Chromium, site: Path) -> None:
     found = search(browser, f"file://{site}/index.html", "MANIFEST_TRUSTED_PROXIES")
     assert f"file://{site}/settings" in found[:FIRST]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import asyncpg
@@ -65,12 +66,18 @@ async def test_is_accepted_by_the_store(store: Store, database_url: str, name: s
 async def test_a_list_in_every_order_and_with_all_filters_is_accepted(
     store: Store, database_url: str, name: str
 ) -> None:
-    every = list(LISTINGS[name].every_statement())
+    every = _of_list(name)
     assert len(every) == 2 ** len(LISTINGS[name].filters) * (1 + 4 * len(LISTINGS[name].sorts))
     for statement in every:
         assert _asked_for(statement.sqlite) == _asked_for(statement.postgres)
         assert (TENANT in _asked_for(statement.sqlite)) == isinstance(statement, TenantScoped)
     await accepted(store, database_url, every)
+
+
+@cache
+def _of_list(name: str) -> list[Statement[Any]]:
+    """Built and compiled once for both stores."""
+    return list(LISTINGS[name].every_statement())
 
 
 async def accepted(store: Store, database_url: str, statements: Sequence[Statement[Any]]) -> None:

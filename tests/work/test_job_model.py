@@ -248,7 +248,10 @@ def compare(unit: TenantUnit, model: Model) -> None:
     assert job.changed_at == max([*(e.at for e in log), *(r.recorded_at for r in kept)])
 
 
-def test_the_store_goes_as_the_model(sync_store: SyncStore) -> None:
+@pytest.mark.parametrize(
+    "examples", [pytest.param(25, id="few"), pytest.param(80, id="many", marks=pytest.mark.endurance)]
+)
+def test_the_store_goes_as_the_model(sync_store: SyncStore, examples: int) -> None:
     class Here(Story):
         pass
 
@@ -256,6 +259,6 @@ def test_the_store_goes_as_the_model(sync_store: SyncStore) -> None:
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

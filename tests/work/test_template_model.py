@@ -258,13 +258,19 @@ def compare(unit: TenantUnit, model: Model) -> None:
     assert [v.id for v in versions.latest_of(unit, [model.id])] == [kept[-1].id]
 
 
-def test_the_store_goes_as_the_model(sync_store: SyncStore) -> None:
+@pytest.mark.parametrize(
+    "examples", [pytest.param(20, id="few"), pytest.param(60, id="many", marks=pytest.mark.endurance)]
+)
+def test_the_store_goes_as_the_model(sync_store: SyncStore, examples: int) -> None:
     class Here(Story):
         pass
 
     Here.sync_store = sync_store
     every = list(HealthCheck)
-    run(Here, settings=settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=every))
+    run(
+        Here,
+        settings=settings(max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=every),
+    )
 
 
 def test_what_is_not_there_is_not_seen(sync_store: SyncStore) -> None:

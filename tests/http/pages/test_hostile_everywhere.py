@@ -27,7 +27,7 @@ _MACHINES = "/service-accounts/"
 _OIDC = {"issuer": "https://x.okta.example", "clientId": "c"}
 #: Some of the texts, and all of them where there is time: see :func:`tried`.
 TEXTS = [
-    pytest.param((*STRINGS[::60], *EVIL[::10]), id="some"),
+    pytest.param((*STRINGS[::120], *EVIL[::20]), id="some"),
     pytest.param((*STRINGS, *EVIL), id="all", marks=[pytest.mark.endurance, pytest.mark.timeout(600)]),
 ]
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]

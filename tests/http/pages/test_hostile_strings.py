@@ -43,6 +43,7 @@ async def _shown(visitor: Visitor, text: str) -> dict[str, Page]:
     }
 
 
+@pytest.mark.endurance
 async def test_what_is_typed_or_stands_in_the_address(app: App) -> None:
     visitor = Visitor(app)
     usual = await _shown(visitor, HARMLESS)

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from tests.support.application import App, running
 from tests.support.envelope import check_headers, check_refusal
+from tests.support.params import few_and_many
 from tests.support.routes import ROUTES, Route, filled
 
 pytestmark = pytest.mark.one_store
 
-EXAMPLES = [pytest.param(8, id="few"), pytest.param(40, id="many", marks=pytest.mark.endurance)]
+EXAMPLES = few_and_many(8, 40)
 WRITING = [route for route in ROUTES if route.method in ("POST", "PATCH", "PUT")]
 GRAPHQL, OAUTH = "/api/client/graphql", "/oauth2/"
 #: Members of inner objects, and of the routes that read their bodies by themselves.
@@ -53,9 +54,7 @@ def bodies(route: Route) -> st.SearchStrategy[bytes]:
     return st.one_of(dumped, dumped, mangled, st.binary(max_size=60))
 
 
-@pytest.mark.parametrize(
-    "examples", [pytest.param(8, id="few"), pytest.param(40, id="many", marks=pytest.mark.endurance)]
-)
+@pytest.mark.parametrize("examples", EXAMPLES)
 @pytest.mark.parametrize("route", WRITING, ids=lambda route: f"{route.method} {route.path}")
 async def test_no_body_is_a_bug(unlimited: App, route: Route, examples: int) -> None:
     loop = asyncio.get_running_loop()

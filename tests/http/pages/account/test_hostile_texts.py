@@ -13,7 +13,7 @@ from tests.support.application import App
 from tests.support.visitor import Page
 
 SESSIONS = "/account/sessions"
-pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store, pytest.mark.endurance]
 _STARTS = (
     "",
     '"',
