@@ -9,6 +9,7 @@ import pytest
 from tests.browser.account_states import WITH_MAIL, elsewhere, linked, new_person
 from tests.browser.driver import ONE_BY_ONE, Chromium
 from tests.browser.pages import Setup, forget, open_, press, set_up, sign_in
+from tests.support.params import some_of
 from tests.support.server import DEMO_PASSWORD, served
 from tests.support.user_management import NEW
 
@@ -19,7 +20,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         yield set_up(running)
 
 
-@pytest.fixture(scope="module", params=["scripts", "no scripts"])
+@pytest.fixture(scope="module", params=some_of(["scripts", "no scripts"], "scripts"))
 def browser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     with Chromium(tmp_path_factory.mktemp("profile"), *ONE_BY_ONE) as opened:
         opened.scripts(on=request.param == "scripts")

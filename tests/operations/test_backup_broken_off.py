@@ -21,6 +21,7 @@ from manifest_auth.runtime.files import path_of
 from manifest_auth.runtime.temp_folder import own_folder
 from tests.operations.used_installation import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import environment
+from tests.support.params import some_of
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_a_folder_that_is_mounted_stays_and_nothing_is_laid_beside_it(saved: Pat
     assert ".restoring" not in names(mounted)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", some_of([signal.SIGTERM, signal.SIGKILL], signal.SIGKILL))
 def test_a_backup_that_is_ended_leaves_nothing_or_the_next_one_clears_it(
     number: signal.Signals, made: Path, tmp_path: Path
 ) -> None:

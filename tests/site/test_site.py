@@ -39,6 +39,7 @@ def test_a_browser_asks_no_other_host_and_complains_of_nothing(browser: Chromium
     assert browser.complaints == []
 
 
+@pytest.mark.endurance
 def test_every_file_is_served_with_its_type_and_policy(base: str, site: Path) -> None:
     for name, digest in _listed(site).items():
         answer = httpx2.get(f"{base}/docs/{name}")

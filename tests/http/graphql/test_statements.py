@@ -19,7 +19,7 @@ COUNT = 100
 LISTS = {"users": 3, "usersPage": 4, "templates": 3, "templatesPage": 4, "jobs": 3, "jobsPage": 4}
 #: Of fields that load from two places.
 LOADS = {"Job.steps": 2}
-pytestmark = pytest.mark.still
+pytestmark = [pytest.mark.still, pytest.mark.one_store]
 
 
 @pytest.fixture(scope="module")
