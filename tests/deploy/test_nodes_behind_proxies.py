@@ -30,6 +30,7 @@ KINDS = pytest.mark.parametrize("kind", [nginx, caddy, haproxy], ids=["nginx", "
 KILLS, CALLERS = 10, 8
 PAUSE_S = 0.02
 #: After the end of a node: what began later than this was not in flight on it. Caddy loses requests until it notices.
+#: Where other work delays everything, that takes as much longer as the slowest read.
 NOTICED_S = {nginx: 0.25, caddy: 0.75, haproxy: 0.25}
 #: After the start of a node: the proxy sends requests to it again.
 SETTLED_S = {nginx: 0.0, caddy: 1.0, haproxy: 1.0}
@@ -111,6 +112,7 @@ class Load:
     proxy: Proxy
     goes_on: bool = True
     answered: int = 0
+    slowest_s: float = 0.0  # of reads
     lost: list[tuple[float, str]] = field(default_factory=list)  # when it began, and what it was
 
     async def caller(self) -> None:
@@ -142,6 +144,8 @@ class Load:
             raise _Lost
         assert answer.status_code == 200, answer.text
         self.answered += 1
+        if method == "GET":
+            self.slowest_s = max(self.slowest_s, time.monotonic() - began)
         await asyncio.sleep(PAUSE_S)
         return answer.json()["data"]
 
@@ -175,7 +179,7 @@ async def test_a_node_killed_ten_times_loses_what_was_in_flight_on_it(kind: Any,
             tasks = [asyncio.create_task(load.caller()) for _ in range(CALLERS)]
             worst = 0
             for _ in range(KILLS):
-                began, answered = len(load.lost), load.answered
+                began, answered, load.slowest_s = len(load.lost), load.answered, 0.0
                 node = random.choice(nodes)
                 await asyncio.sleep(random.uniform(0.1, 0.4))
                 await asyncio.to_thread(node.kill)
@@ -185,7 +189,7 @@ async def test_a_node_killed_ten_times_loses_what_was_in_flight_on_it(kind: Any,
                 await until_ready(node, "/readyz")
                 await asyncio.sleep(SETTLED_S[kind])
                 lost = load.lost[began:]
-                assert [what for at, what in lost if at > killed + NOTICED_S[kind]] == []
+                assert [what for at, what in lost if at > killed + NOTICED_S[kind] + load.slowest_s] == []
                 assert len(lost) <= CALLERS or kind is caddy, lost
                 assert load.answered > answered
                 worst = max(worst, len(lost))
