@@ -73,6 +73,7 @@ async def _lost(crowd: Crowd, node: Victim, url: str) -> str:
     raise AssertionError(f"{KILLS} kills lost nothing")
 
 
+@pytest.mark.endurance
 async def test_an_upgrade_by_halves_needs_a_hand(tmp_path: Path) -> None:
     used = await used_stores.make("0005", f"sqlite:///{tmp_path / 'old.db'}")
     (tmp_path / "copy").mkdir()
@@ -89,6 +90,7 @@ async def test_an_upgrade_by_halves_needs_a_hand(tmp_path: Path) -> None:
     await crowd.leave()
 
 
+@pytest.mark.endurance
 async def test_a_row_that_an_upgrade_lost_and_an_event_that_someone_changed_are_seen(tmp_path: Path) -> None:
     used = await used_stores.make("0005", f"sqlite:///{tmp_path / 'old.db'}")
     url = await used.copy(tmp_path)

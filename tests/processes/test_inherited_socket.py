@@ -71,6 +71,7 @@ def answers(base: str) -> bool:
 
 @pytest.mark.rounds
 @pytest.mark.timeout(120 + 20 * RESTARTS)
+@pytest.mark.endurance
 async def test_restarts_refuse_no_one(parent: Parent) -> None:
     """Each request is a connection of its own, on a fixed schedule."""
     parent.start()

@@ -40,6 +40,7 @@ def test_the_file_is_its_owners_alone_and_goes_with_the_session(programs: Progra
     assert case(programs, "file", node.server)("end", file=file) == {"left": [], "gone": "ENOENT"}
 
 
+@pytest.mark.endurance
 def test_processes_that_share_a_file_refresh_once_for_all(
     programs: Programs, node: Node, brief: str, file: str
 ) -> None:

@@ -20,6 +20,7 @@ from tests.store.old_stores import Rows
 from tests.support.application import App, running
 from tests.support.stores import schema_number
 
+pytestmark = pytest.mark.one_store  # revisions up to 0008 no longer change
 OLD = old_stores.read("0005_accounts")
 KEYS = OLD.keys
 

@@ -25,6 +25,7 @@ from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import Browser, SamlProvider
 from tests.support.user_management import NEW
 
+pytestmark = pytest.mark.one_store  # revisions up to 0008 no longer change
 OLD = old_stores.read("0005_sign_in")
 KEYS = OLD.keys
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # the app's, of RFC 7636, appendix B

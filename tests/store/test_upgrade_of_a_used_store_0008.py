@@ -15,6 +15,7 @@ from tests.store.old_stores import Rows
 from tests.support.application import App, running
 from tests.support.password_guesses import PROXY
 
+pytestmark = pytest.mark.one_store  # revisions up to 0008 no longer change
 OLD = old_stores.read("0008")
 KEYS = OLD.keys
 

@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in {
         "alone": "measures, or fills both cores: the whole file runs last, and nothing beside it",
         "endurance": "a long proof, for ./dev endurance",
-        "one_store": "the store decides nothing in it: on PostgreSQL in ./dev endurance alone",
+        "one_store": "the store decides nothing in it that can still change: on PostgreSQL in ./dev endurance alone",
         "rounds": "repeats itself --rounds times: a few in ./dev test, many in ./dev endurance",
     }.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")

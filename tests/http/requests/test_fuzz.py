@@ -18,7 +18,7 @@ from tests.support.routes import ROUTES, Route, filled
 
 pytestmark = pytest.mark.one_store
 
-EXAMPLES = few_and_many(8, 40)
+EXAMPLES = few_and_many(4, 40)
 WRITING = [route for route in ROUTES if route.method in ("POST", "PATCH", "PUT")]
 GRAPHQL, OAUTH = "/api/client/graphql", "/oauth2/"
 #: Members of inner objects, and of the routes that read their bodies by themselves.
