@@ -94,9 +94,11 @@ def compiled(source: Path, folder: Path) -> Path:
 
 def run(file: Path, *arguments: str) -> list[str]:
     command = [program("mono", ADVICE), str(file), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.splitlines()
+    done = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, check=False, timeout=100)
+    # Mono may abort as it ends, when the program has said all; what it leaves of that is no file of the repository.
+    said, aborted, _ = done.stdout.partition("* Assertion at mono-threads.c")
+    assert done.returncode == 0 or aborted, done.stdout + done.stderr
+    return said.splitlines()
 
 
 def test_it_keeps_the_session_and_one_of_many_callers_refreshes(database_url: str, tmp_path: Path, other: str) -> None:
