@@ -245,7 +245,7 @@ async def test_a_host_that_answers_nothing_at_all_is_given_up_as_soon(app: App) 
 
 async def test_another_clients_provider_is_not_slower_for_it(app: App, op: Op, client: str) -> None:
     op.delay["token"] = SLEEP
-    waiting = [await begun(app, op, client) for _ in range(10)]
+    waiting = [await begun(app, op, client) for _ in range(6)]  # as many as a provider is asked at once: more end soon
     with provider(app.clock) as quick:
         other = await new_client(app)
         await add_oidc(app, quick, other)
