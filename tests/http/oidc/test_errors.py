@@ -245,7 +245,7 @@ async def test_a_host_that_answers_nothing_at_all_is_given_up_as_soon(app: App) 
 
 async def test_another_clients_provider_is_not_slower_for_it(app: App, op: Op, client: str) -> None:
     op.delay["token"] = SLEEP
-    waiting = [await begun(app, op, client) for _ in range(6)]  # as many as a provider is asked at once: more end soon
+    waiting = [await begun(app, op, client) for _ in range(10)]
     with provider(app.clock) as quick:
         other = await new_client(app)
         await add_oidc(app, quick, other)
@@ -253,6 +253,6 @@ async def test_another_clients_provider_is_not_slower_for_it(app: App, op: Op, c
         await asyncio.sleep(0.1)
         browser, address = await begun(app, quick, other)
         assert (await browser.send("GET", address)).status == 302
-        assert not any(task.done() for task in asking)
+        assert sum(task.done() for task in asking) <= 4  # a provider is asked six times at once: the others end soon
         for reply in await asyncio.gather(*asking):
             check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
