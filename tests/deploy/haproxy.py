@@ -25,7 +25,7 @@ def configured(folder: Path, *upstreams: int) -> tuple[Proxy, list[str], dict[st
     key, certificate = certificates.make(folder, NAME)
     (folder / "both.pem").write_bytes(certificate.read_bytes() + key.read_bytes())
     made = Proxy("haproxy", free_port(), free_port())
-    site = with_nodes((ROOT / "deploy" / "haproxy.cfg").read_text("utf-8"), "server node2 ", upstreams)
+    site = _with_nodes((ROOT / "deploy" / "haproxy.cfg").read_text("utf-8"), upstreams)
     for example, here in {
         "/etc/haproxy/auth.example.com.pem": str(folder / "both.pem"),
         "bind :443 ssl": f"bind 127.0.0.1:{made.port} ssl",
@@ -37,6 +37,13 @@ def configured(folder: Path, *upstreams: int) -> tuple[Proxy, list[str], dict[st
     (folder / "haproxy.cfg").write_text(site)
     haproxy, seen = program()
     return made, [haproxy, "-db", "-f", str(folder / "haproxy.cfg")], seen
+
+
+def _with_nodes(example: str, upstreams: tuple[int, ...]) -> str:
+    """Each node is there twice: the second time for when every check has failed."""
+    checked, last, unchecked = example.partition("    # Where every check has failed")
+    assert last
+    return with_nodes(checked, "server node2 ", upstreams) + with_nodes(last + unchecked, "server last2 ", upstreams)
 
 
 def tested(folder: Path) -> str:

@@ -51,7 +51,12 @@ def with_nodes(example: str, second: str, upstreams: tuple[int, ...]) -> str:
     assert example.count(f"# {second}127.0.0.1:8081") == 1
     made = example.replace("127.0.0.1:8080", f"127.0.0.1:{upstreams[0]}")
     if upstreams[1:]:
-        made = re.sub(f"# ({second}127.0.0.1:)8081(.*?)  +more nodes.*", rf"\g<1>{upstreams[1]}\g<2>", made)
+        made = re.sub(
+            f"# ({second}127.0.0.1:)8081(.*?)(?:  +more nodes.*)?$",
+            rf"\g<1>{upstreams[1]}\g<2>",
+            made,
+            flags=re.MULTILINE,
+        )
     return made
 
 

@@ -29,6 +29,7 @@ frontend front
     default_backend nodes
 backend nodes
     option httpchk GET /readyz
+    option allbackups
     default-server check inter 500ms fall 2 rise 1
 """
 
@@ -37,7 +38,9 @@ backend nodes
 def running(folder: Path, *ports: int) -> Iterator[str]:
     """Its address, until the end. ``ports``: of the nodes, which must be there."""
     root, port = install.debian("haproxy", "haproxy"), free_port()
-    nodes = "".join(f"    server node{at} 127.0.0.1:{at}\n" for at in ports)
+    nodes = "".join(
+        f"    server node{at} 127.0.0.1:{at}\n    server last{at} 127.0.0.1:{at} backup no-check\n" for at in ports
+    )
     (folder / "haproxy.cfg").write_text(_CONFIGURATION.format(port=port) + nodes)
     command = [str(root / "usr/sbin/haproxy"), "-db", "-f", str(folder / "haproxy.cfg")]
     with (folder / "haproxy.log").open("ab") as out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Awaitable, Callable
 
@@ -10,18 +11,16 @@ Act = Callable[[], Awaitable[object]]
 
 
 async def times_as_dear(act: Act, reference: Act, *, under: float, rounds: int = 40) -> float:
-    """The processor time of ``act`` in all threads, in times of ``reference``. They take turns, and the least of each
-    counts: what else happens only adds. Ends as soon as the answer is below ``under``, after ``rounds`` at most. What
-    the two prepare before they give something to await does not count."""
-    least = times = float("inf")
-    least_reference = float("inf")
-    for done in range(1, rounds + 1):
-        least_reference = min(least_reference, await _seconds(reference))
-        least = min(least, await _seconds(act))
-        times = least / least_reference
-        if done >= LEAST_ROUNDS and times < under:
+    """The processor time of ``act`` in all threads, in times of ``reference``. They take turns, and each turn is
+    compared with its neighbour, as a processor's speed may change within a second; the median of these counts. Ends as
+    soon as the answer is below ``under``, after ``rounds`` at most. What the two prepare before they give something to
+    await does not count."""
+    times: list[float] = []
+    while len(times) < rounds:
+        times.append(await _seconds(act) / await _seconds(reference))
+        if len(times) >= LEAST_ROUNDS and statistics.median(times) < under:
             break
-    return times
+    return statistics.median(times)
 
 
 async def _seconds(act: Act) -> float:
