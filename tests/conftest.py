@@ -39,6 +39,7 @@ def postgres() -> Iterator[Databases]:
 @pytest.fixture(scope="module", autouse=True)
 def _databases_end() -> Iterator[None]:
     """With the module they were made for."""
+    prepared_once.keys.next_module()
     yield
     drop_all()
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections import defaultdict
 from functools import cache
 from importlib.util import find_spec
 from types import SimpleNamespace
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from manifest_auth import app
+from manifest_auth.protocols.saml import certificates
 from manifest_auth.runtime.hashing import builds, hasher, pool
 from manifest_auth.runtime.hashing.pool import HashPool, _Worker
 from manifest_auth.store import postgres_connect
 
+#: Keys of SAML providers, each made in a tenth of a second of a processor; few modules need more.
+_KEYS = 12
 _resting: dict[tuple[object, ...], list[_Worker]] = defaultdict(list)
 
 
@@ -22,8 +28,40 @@ def prepare() -> None:
     vars(hasher).update(HashPool=_Resting, builds=SimpleNamespace(choose=cache(builds.choose)))
     vars(pool).update(NICE=0)  # a test that waits for a hash does nothing else meanwhile
     vars(postgres_connect).update(LOGIN_S=30.0)  # others may fill the processors
+    vars(certificates).update(rsa=keys)
     if find_spec("sniffio") is None:  # httpx2 looks for it on the disk at every request
         sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+
+class _Keys:
+    """In place of ``rsa``: each module of tests is given the keys that others had, and each of them once."""
+
+    RSAPublicKey = rsa.RSAPublicKey
+
+    def __init__(self) -> None:
+        self._made: list[rsa.RSAPrivateKey] = []
+        self._given = 0
+        self._first: int | None = None
+        self._turn = threading.Lock()
+
+    def make(self) -> None:
+        """Some, for the processes that this one forks."""
+        self._made += [rsa.generate_private_key(65537, 2048) for _ in range(_KEYS - len(self._made))]
+
+    def next_module(self) -> None:
+        """From the first key again that no module was given while it was imported."""
+        self._first = self._given if self._first is None else self._first
+        self._given = self._first
+
+    def generate_private_key(self, public_exponent: int, key_size: int) -> rsa.RSAPrivateKey:
+        with self._turn:
+            if self._given == len(self._made):
+                self._made.append(rsa.generate_private_key(public_exponent, key_size))
+            self._given += 1
+            return self._made[self._given - 1]
+
+
+keys = _Keys()
 
 
 class _Resting(HashPool):

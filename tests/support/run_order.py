@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import programs, required_programs, run_folder
+from tests.support import prepared_once, programs, required_programs, run_folder
 from tests.support.postgres import POOLED, SHARED, Postgres
 from tests.support.workers import REPORT, Workers, file_of
 
@@ -78,6 +78,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if option.kind != "unit":
         _share_postgres(session.config)
         programs.share()
+        prepared_once.keys.make()
     Workers(session, option.workers).run()
     return True
 
