@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.store.statements import _MISSING, TENANT, Compiled, Statement
 from tests.support.statements import every_statement, module_members
 
+Accept = Callable[[Sequence[Statement[Any]]], Awaitable[None]]
 ALL: dict[str, Statement[Any]] = every_statement()
 LISTINGS: dict[str, Listing[Any]] = module_members(Listing)
 
@@ -57,43 +59,45 @@ def test_no_statement_asks_for_columns_that_it_does_not_name() -> None:
     assert [name for name, sql in named.items() if re.search(r"(SELECT|DISTINCT|RETURNING|,|\.)\s*\*", sql)] == []
 
 
+@pytest.fixture(scope="module")
+async def accept(store: Store, database_url: str) -> AsyncIterator[Accept]:
+    """By EXPLAIN on SQLite; on PostgreSQL they are prepared, which parses, names and types them."""
+    if isinstance(store, SqliteStore):
+        with contextlib.closing(sqlite3.connect(store.path)) as connection:
+
+            async def explain(statements: Sequence[Statement[Any]]) -> None:
+                for compiled in (statement.sqlite for statement in statements):
+                    assert connection.execute(f"EXPLAIN {compiled.sql}", [None] * len(compiled.order)).fetchall()
+
+            yield explain
+    else:
+        raw = await asyncpg.connect(database_url, statement_cache_size=0)
+
+        async def prepare(statements: Sequence[Statement[Any]]) -> None:
+            for compiled in (statement.postgres for statement in statements):
+                prepared = await raw.prepare(compiled.sql)
+                assert len(prepared.get_parameters()) == len(compiled.order)
+
+        yield prepare
+        await raw.close()
+
+
 @pytest.mark.parametrize("name", ALL)
-async def test_is_accepted_by_the_store(store: Store, database_url: str, name: str) -> None:
-    await accepted(store, database_url, [ALL[name]])
+async def test_is_accepted_by_the_store(accept: Accept, name: str) -> None:
+    await accept([ALL[name]])
 
 
 @pytest.mark.parametrize("name", LISTINGS)
-async def test_a_list_in_every_order_and_with_all_filters_is_accepted(
-    store: Store, database_url: str, name: str
-) -> None:
+async def test_a_list_in_every_order_and_with_all_filters_is_accepted(accept: Accept, name: str) -> None:
     every = _of_list(name)
     assert len(every) == 2 ** len(LISTINGS[name].filters) * (1 + 4 * len(LISTINGS[name].sorts))
     for statement in every:
         assert _asked_for(statement.sqlite) == _asked_for(statement.postgres)
         assert (TENANT in _asked_for(statement.sqlite)) == isinstance(statement, TenantScoped)
-    await accepted(store, database_url, every)
+    await accept(every)
 
 
 @cache
 def _of_list(name: str) -> list[Statement[Any]]:
     """Built and compiled once for both stores."""
     return list(LISTINGS[name].every_statement())
-
-
-async def accepted(store: Store, database_url: str, statements: Sequence[Statement[Any]]) -> None:
-    """EXPLAIN on SQLite; on PostgreSQL it is prepared, which parses, names and types it."""
-    if isinstance(store, SqliteStore):
-        connection = sqlite3.connect(store.path)
-        try:
-            for compiled in (statement.sqlite for statement in statements):
-                assert connection.execute(f"EXPLAIN {compiled.sql}", [None] * len(compiled.order)).fetchall()
-        finally:
-            connection.close()
-    else:
-        raw = await asyncpg.connect(database_url, statement_cache_size=0)
-        try:
-            for compiled in (statement.postgres for statement in statements):
-                prepared = await raw.prepare(compiled.sql)
-                assert len(prepared.get_parameters()) == len(compiled.order)
-        finally:
-            await raw.close()
