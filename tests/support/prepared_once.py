@@ -12,10 +12,12 @@ from types import SimpleNamespace
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from manifest_auth import app
+from manifest_auth.pages import rendering
 from manifest_auth.protocols.saml import certificates
 from manifest_auth.runtime.hashing import builds, hasher, pool
 from manifest_auth.runtime.hashing.pool import HashPool, _Worker
 from manifest_auth.store import postgres_connect
+from tests.support.statements import every_statement
 
 #: Keys of SAML providers, each made in a tenth of a second of a processor; few modules need more.
 _KEYS = 12
@@ -33,6 +35,15 @@ def prepare() -> None:
         sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 
+def for_forks() -> None:
+    """What each process that this one forks would otherwise make for itself."""
+    keys.make()
+    for statement in every_statement().values():
+        _ = statement.sqlite, statement.postgres
+    for template in rendering.TEMPLATES.rglob("[!_]*.html"):
+        rendering._load(template.relative_to(rendering.TEMPLATES).as_posix(), "en")
+
+
 class _Keys:
     """In place of ``rsa``: each module of tests is given the keys that others had, and each of them once."""
 
@@ -45,7 +56,7 @@ class _Keys:
         self._turn = threading.Lock()
 
     def make(self) -> None:
-        """Some, for the processes that this one forks."""
+        """As many as most modules need."""
         self._made += [rsa.generate_private_key(65537, 2048) for _ in range(_KEYS - len(self._made))]
 
     def next_module(self) -> None:

@@ -78,7 +78,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if option.kind != "unit":
         _share_postgres(session.config)
         programs.share()
-        prepared_once.keys.make()
+        prepared_once.for_forks()
     Workers(session, option.workers).run()
     return True
 
