@@ -190,6 +190,7 @@ async def test_its_files_go_from_where_they_lie(root: SystemAdmin, tmp_path: Pat
         await app.services.files.open(key)
 
 
+@pytest.mark.one_store
 async def test_it_is_done_a_few_rows_at_a_time_and_goes_on_where_it_was(
     root: SystemAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from tests.support.server import Server, start, stop
 DRAIN_S = 3
 
 
-@pytest.fixture(params=["1", "2"], ids=["one process", "two processes"])
+@pytest.fixture(params=["1", pytest.param("2", marks=pytest.mark.endurance)], ids=["one process", "two processes"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     given = {**NODE, "MANIFEST_SHUTDOWN_DRAIN": str(DRAIN_S)}
     if request.param != "1":

@@ -121,6 +121,7 @@ def test_processes_that_start_together_make_one_secret_key(tmp_path: Path) -> No
     assert [(path.name, path.stat().st_mode & 0o777) for path in (tmp_path / "data").iterdir()] == [(KEY_FILE, 0o600)]
 
 
+@pytest.mark.one_store
 async def test_killed_half_way_the_old_schema_is_whole(fresh: str, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", HALF_WAY, fresh],

@@ -37,6 +37,7 @@ def test_every_program_of_the_page_runs_at_the_stand_in(tmp_path: Path) -> None:
     assert "Invalid email or password\n" in printed
 
 
+@pytest.mark.endurance
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="module")
 def test_those_for_users_run_at_the_server(server: dict[str, str], tmp_path: Path) -> None:
     users = [program for program in EXAMPLES if not any(name in program for name in _OF_MACHINES)]
