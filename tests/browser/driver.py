@@ -20,6 +20,7 @@ _OPTIONS = (
 )  # fmt: skip
 #: For pages that are looked at one after the other: one process draws all, where the browser otherwise starts one for
 #: nearly each page, and nothing of them is written to the disk. A page inside one of another site gets no cookies.
+#: Chromium without windows, menus and extensions is taken, where it is there: it needs a quarter less of a processor.
 ONE_BY_ONE = (
     "--process-per-site", "--renderer-process-limit=1", "--disable-site-isolation-trials",
     "--disable-features=SpareRendererForSitePerProcess", "--incognito",
@@ -47,7 +48,8 @@ class Chromium:
     """
 
     def __init__(self, profile: Path, *options: str) -> None:
-        program = shutil.which("chromium") or shutil.which("google-chrome")
+        light = ["chromium-headless-shell"] if options[: len(ONE_BY_ONE)] == ONE_BY_ONE else []
+        program = next(filter(None, map(shutil.which, [*light, "chromium", "google-chrome"])), None)
         assert program, "the tests need Chromium (Debian: apt-get install chromium)"
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
