@@ -1,10 +1,11 @@
-"""Nodes that are none: one that cuts every request after it has read it, and one that answers all."""
+"""Nodes that are none: one that cuts every request after it has read it, and one that answers all, if only late."""
 
 from __future__ import annotations
 
 import contextlib
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 
 from tests.support.processes import free_port
@@ -19,8 +20,8 @@ class _Node(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, port: int, *, cuts: bool) -> None:
-        self.cuts, self.seen, self.used = cuts, list[str](), set[object]()
+    def __init__(self, port: int, *, cuts: bool, late_s: float) -> None:
+        self.cuts, self.late_s, self.seen, self.used = cuts, late_s, list[str](), set[object]()
         super().__init__(("127.0.0.1", port), _Connection)
 
 
@@ -47,14 +48,15 @@ class _Connection(socketserver.StreamRequestHandler):
         if len(self.rfile.read(size)) == size and headers.get("x-counted"):
             self.server.seen.append(method)
             self.server.used.add(self)
+        time.sleep(self.server.late_s)
         if not self.server.cuts or self not in self.server.used:
             self.wfile.write(_ANSWER)
 
 
 @contextlib.contextmanager
-def node(*, cuts: bool) -> Iterator[_Node]:
-    """One of them, until the end."""
-    with _Node(free_port(), cuts=cuts) as made:
+def node(*, cuts: bool, late_s: float = 0.0) -> Iterator[_Node]:
+    """One of them, until the end. ``late_s``: after so many seconds it answers."""
+    with _Node(free_port(), cuts=cuts, late_s=late_s) as made:
         threading.Thread(target=made.serve_forever, args=(0.05,), daemon=True).start()
         yield made
         made.shutdown()

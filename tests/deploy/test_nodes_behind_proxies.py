@@ -91,6 +91,21 @@ def test_where_no_node_is_the_proxy_says_so_in_the_envelope(kind: Any, tmp_path:
             assert away(http.get(f"{AUTH}/me"))
 
 
+@pytest.mark.parametrize("kind", [nginx, haproxy], ids=["nginx", "haproxy"])
+def test_nodes_that_are_all_slow_are_asked_all_the_same(kind: Any, tmp_path: Path) -> None:
+    """They answer each check after HAProxy has given it up, twice before the first request. Caddy refuses then."""
+    with (
+        stub_nodes.node(cuts=False, late_s=1.5) as slow,
+        stub_nodes.node(cuts=False, late_s=1.5) as slower,
+        kind.running(tmp_path, slow.server_address[1], slower.server_address[1]) as proxy,
+        caller(proxy) as http,
+    ):
+        time.sleep(3)
+        for _ in range(2):
+            assert http.post("/x", json={}, headers={"X-Counted": "yes"}).status_code == 200
+        assert len(slow.seen + slower.seen) == 2
+
+
 @KINDS
 def test_idle_connections_to_a_node_end_within_two_seconds(kind: Any, tmp_path: Path) -> None:
     with (
