@@ -188,4 +188,4 @@ async def test_nothing_is_written_where_nothing_expired(app: App) -> None:
     with counted_statements() as seen:
         assert await sweep_expired(app.services)
     assert [text for text in seen if text.startswith("DELETE")] == []
-    assert len(seen) == len(EXPIRING)
+    assert len(seen) == len(EXPIRING), "\n".join(seen)
