@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from tests.processes.node_client import Node
-from tests.sdk_javascript.installed import Programs, case, nodejs
-from tests.support.params import IS_BEFORE_RELEASE
+from tests.sdk_javascript.installed import Programs, case
 
 PROGRAMS = ("node", "npm")
 pytestmark = pytest.mark.one_store
@@ -67,10 +66,8 @@ def test_a_process_that_is_killed_with_the_lock_blocks_no_other(programs: Progra
 @pytest.mark.endurance
 @pytest.mark.timeout(300)
 def test_a_thousand_rotations_by_five_processes(programs: Programs, node: Node, file: str) -> None:
-    """On the Node.js of the machine; on the oldest and the newest a tenth, and all before a release."""
-    each = 200 if IS_BEFORE_RELEASE or programs.node == nodejs("") else 20
     begun(programs, node, file)
-    said = work(programs, node, file, rotations=each)
+    said = work(programs, node, file, rotations=200)
     assert [list(one["statuses"]) for one in said] == [["200"]] * PROCESSES
-    assert sum(one["refreshes"] for one in said) >= each * PROCESSES
+    assert sum(one["refreshes"] for one in said) >= 1000
     assert case(programs, "file", node.server)("end", file=file)["left"] == []

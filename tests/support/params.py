@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
-
-#: Whether this is the long run of ``--rounds 50``.
-IS_BEFORE_RELEASE = int(os.environ["TESTS_ROUNDS"]) >= 50
 
 
 def some_of(values: Iterable[Any], *quick: Any) -> list[Any]:
@@ -20,6 +16,5 @@ def some_of(values: Iterable[Any], *quick: Any) -> list[Any]:
 
 
 def few_and_many(few: int, many: int) -> list[Any]:
-    """How many examples; ``many`` in ``./dev endurance`` alone, and half of them where it is not before a release."""
-    many = many if IS_BEFORE_RELEASE else many // 2
+    """How many examples; ``many`` in ``./dev endurance`` alone."""
     return [pytest.param(few, id="few"), pytest.param(many, id="many", marks=pytest.mark.endurance)]
