@@ -21,6 +21,11 @@ def snake_case(name: str) -> str:
     return re.sub("([A-Z])", r"_\1", name).lower()
 
 
+def members(given: dict[str, Any]) -> dict[str, Any]:
+    """An input as keyword arguments of an operation, by the rows' names; null counts as left out."""
+    return {snake_case(name): value for name, value in given.items() if value is not None}
+
+
 def size(first: int | None, usual: int = FIRST) -> int:
     """The page size: ``first`` of a list, or ``usual``. Raises ValidationError unless it is 1 to ``MOST``."""
     wanted = usual if first is None else first

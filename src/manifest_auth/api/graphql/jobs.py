@@ -134,9 +134,8 @@ async def _write(ctx: RequestContext, operation: Callable[..., jobs.Job], *given
     return await ctx.store.write(work)
 
 
-def _details(members: dict[str, Any]) -> dict[str, Any]:
-    """An input as keyword arguments of the operations on jobs; null counts as left out."""
-    found = {arguments.snake_case(name): value for name, value in members.items() if value is not None}
+def _details(given: dict[str, Any]) -> dict[str, Any]:
+    found = arguments.members(given)
     if "priority" in found:
         found["priority"] = job_rules.Priority[found["priority"]]
     return found

@@ -89,8 +89,9 @@ def _new_steps(given: list[dict[str, Any]] | None) -> list[work_steps.NewStep]:
 
 async def _add(_root: Any, info: Any, input: dict[str, Any]) -> templates.Template:
     ctx: RequestContext = info.context
-    name, about, steps = input["name"], input.get("description") or "", _new_steps(input.get("steps"))
-    return await ctx.store.write(lambda unit: template_operations.add(unit, actor_of(ctx), name, about, steps))
+    given = arguments.members(input)
+    steps = _new_steps(given.pop("steps", None))
+    return await ctx.store.write(lambda unit: template_operations.add(unit, actor_of(ctx), of=steps, **given))
 
 
 async def _on_template(
@@ -102,11 +103,9 @@ async def _on_template(
 
 
 async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Any:
-    name, about = input.get("name"), input.get("description")
+    given = arguments.members(input)
     return await _on_template(
-        info.context,
-        id,
-        lambda unit, by, seen: template_operations.rename(unit, by, seen, name=name, description=about),
+        info.context, id, lambda unit, by, seen: template_operations.rename(unit, by, seen, **given)
     )
 
 
