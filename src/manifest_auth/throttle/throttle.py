@@ -4,8 +4,9 @@ So parallel guesses cannot outrun the count.
 
 Up to three counters apply, each with free attempts and then growing pauses that decay; none locks permanently:
 
-* the address, for all accounts: IPv6 by the networks around it, /64, /56 and /48, each with a counter; * the account,
-for all anonymous callers together; * the account from one origin: an address, or a device that signed in to it before.
+- the address, for all accounts: IPv6 by the networks around it, /64, /56 and /48, each with a counter;
+- the account, for all anonymous callers together;
+- the account from one origin: an address, or a device that signed in to it before.
 
 The account's counter does not apply to an origin that signed in before, and the address's not to such a device, so the
 owner of an account under attack can sign in while anonymous callers wait, even behind the same address. Keys are hashes
