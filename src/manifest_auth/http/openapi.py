@@ -106,7 +106,7 @@ def build(routes: Sequence[Route]) -> dict[str, Any]:
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
-        "operationId": operation_id(route.method, route.path, is_list=_is_list(route)),
+        "operationId": route.operation or operation_id(route.method, route.path, is_list=_is_list(route)),
         "tags": [_tag(route.path)],
     }
     if parameters := _parameters(route):

@@ -131,6 +131,7 @@ class Route:
     form: type[msgspec.Struct] | None = None  # fields of a form, which the handler reads
     plain: type[msgspec.Struct] | None = None  # the answer is this object itself, without an envelope
     failure: type[msgspec.Struct] | None = None  # and so is each refusal
+    operation: str = ""  # its name in the description, where method and path do not give it
     template: str = ""  # of a page
     audience: str = ""  # of a page: who may see it
     gated: bool = field(default=False, init=False)  # needs a licence

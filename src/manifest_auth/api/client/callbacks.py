@@ -43,6 +43,7 @@ def callback_params(call: Call[None], callback_address: str) -> CallbackParams:
 
 def _routes(kind: Kind[Any, Any]) -> Iterator[Route]:
     for path, summary in kind.callbacks:
+        shared = "Shared" if len(kind.callbacks) > 1 and "{provider}" not in path else ""
 
         async def end(ctx: RequestContext, call: Call[None], path: str = path) -> Answer[None]:
             callback_address = ctx.services.settings.public_url.rstrip("/") + path.format_map(call.path)
@@ -55,7 +56,8 @@ def _routes(kind: Kind[Any, Any]) -> Iterator[Route]:
             return redirect_outcome(ctx, outcome, 302, clear_flow_cookie(ctx, flow, cross_site=kind.cross_site))
 
         yield Route("GET", path, end, Access.OPEN, summary, status=302, redirects=(303,), query=CallbackQuery,
-                    refusals=END_REFUSALS, refused=failed.page_or_envelope)  # fmt: skip
+                    refusals=END_REFUSALS, refused=failed.page_or_envelope,
+                    operation=f"end{shared}{kind.name.capitalize()}SignIn")  # fmt: skip
 
 
 ROUTES = tuple(route for kind in KINDS.values() for route in _routes(kind))

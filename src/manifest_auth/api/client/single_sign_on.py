@@ -210,7 +210,8 @@ def _start(kind: Kind[Any, Any]) -> Route:
 
     sends = ("text/html",) if kind.cross_site else ()
     return Route("GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery, sends=sends,
-                 refusals=_START_REFUSALS, refused=failed.page_or_envelope)  # fmt: skip
+                 refusals=_START_REFUSALS, refused=failed.page_or_envelope,
+                 operation=f"start{kind.name.capitalize()}SignIn")  # fmt: skip
 
 
 async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
