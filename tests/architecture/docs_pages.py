@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from manifest_auth.sign_in.providers.kinds import KINDS
 from tests.architecture import links
 from tests.architecture.links import ROOT
 
 DOCS = ROOT / "docs"
 HOSTS = {"auth.example.com", "127.0.0.1:8080"}
-_KINDS = {"oidc", "saml", "dynamics", "entra"}
 
 
 def text_of(name: str) -> str:
@@ -54,7 +54,7 @@ def provider_bodies() -> Iterator[tuple[str, Any]]:
     """The bodies that the pages of providers say to send."""
     for page, block in blocks("json"):
         body = json.loads(block)
-        if _KINDS & body.keys():
+        if KINDS.keys() & body.keys():
             yield page, body
     for page, block in blocks("sh"):
         for found in re.findall(r"/providers\b.*?-d '({.*?})'$", block, re.MULTILINE | re.DOTALL):

@@ -5,9 +5,11 @@ So are workflow, hooks and forms.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -123,6 +125,25 @@ def test_the_example_of_a_kind_is_one() -> None:
     assert isinstance(made["KIND"], Kind)
     assert made["KIND"].name == "example"
     assert made["KIND"].body().__struct_encode_fields__ == ("address", "clientSecret")
+
+
+def test_the_example_of_a_kind_needs_nothing_else(tmp_path: Path) -> None:
+    changed = {Path(name).relative_to("src"): text for name, text in _with_examples("Add a kind of provider").items()}
+    own = {Path()}.union(*(name.parents for name in changed))  # folders; all others are those of the project
+    for folder in own:
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for found in (ROOT / "src" / folder).iterdir():
+            name = folder / found.name
+            if name not in own | changed.keys() and found.name != "__pycache__":
+                (tmp_path / name).symlink_to(found)
+    for name, text in changed.items():
+        (tmp_path / name).write_text(text.replace("import dynamics,", "import dynamics, example,"), "utf-8")
+    command = [sys.executable, "-m", "tests.architecture.new_kind"]
+    path = f"{tmp_path}:{ROOT}"
+    done = subprocess.run(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_workflow_calls_the_one_script() -> None:

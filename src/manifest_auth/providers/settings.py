@@ -38,9 +38,9 @@ class Directory(NamedTuple):
 
 
 class KindSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """Settings of one kind of providers. ``kind``: its name; ``unique``: the label of ``identifier`` for kinds where
-    two providers of a client must not share it; ``opens_sessions``: False for kinds whose tokens are shown with each
-    call."""
+    """Settings of one kind of providers. ``kind``: its name, one word in lower case; ``unique``: the label of
+    ``identifier`` for kinds where two providers of a client must not share it; ``opens_sessions``: False for kinds
+    whose tokens are shown with each call."""
 
     kind: ClassVar[str]
     unique: ClassVar[str] = ""

@@ -1,4 +1,4 @@
-"""The form fields of each kind of provider, as data.
+"""The form fields of each kind of provider, as data. Those of a kind that is not written here follow from its settings.
 
 A field has the name of the member that it fills (``oidc.issuer``), so a refusal that names the member is shown
 beside the field. The member's own model says which values are valid.
@@ -6,7 +6,14 @@ beside the field. The member's own model says which values are valid.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from manifest_auth.sign_in.providers.kind import Kind
+from manifest_auth.sign_in.providers.kinds import KINDS
 
 
 class Field(NamedTuple):
@@ -39,7 +46,7 @@ _CLOUDS = (
     ("custom", "Custom"),
 )
 
-FIELDS: dict[str, tuple[Field, ...]] = {
+_WRITTEN: dict[str, tuple[Field, ...]] = {
     "oidc": (
         Field(
             "oidc.issuer",
@@ -171,3 +178,32 @@ FIELDS: dict[str, tuple[Field, ...]] = {
         Field("entra.trustEmail", _TRUST, "flag", "Only those of its own domains.", is_more=True),
     ),
 }
+
+
+def following(kind: Kind[Any, Any]) -> Iterator[Field]:
+    """The fields of a kind's settings: texts, lists of texts, choices and flags. Others are set by the API alone."""
+    for member in msgspec.inspect.type_info(kind.settings).fields:  # type: ignore[attr-defined]  # of a struct
+        of, hint = member.type, ""
+        if isinstance(of, msgspec.inspect.Metadata):
+            of, hint = of.type, (of.extra_json_schema or {}).get("description", "")
+        options: tuple[tuple[str, str], ...] = ()
+        match of:
+            case msgspec.inspect.StrType():
+                holds = "text"
+            case msgspec.inspect.BoolType():
+                holds = "flag"
+            case msgspec.inspect.VarTupleType(item_type=msgspec.inspect.StrType()):
+                holds = "lines"
+            case msgspec.inspect.LiteralType(values=values):
+                holds, options = "choice", tuple((str(value), str(value)) for value in values)
+            case _:
+                continue
+        label = re.sub("([A-Z])", r" \1", member.encode_name).capitalize()
+        label = re.sub(r"\b(id|url)\b", lambda found: found[0].upper(), label)
+        path = f"{kind.name}.{member.encode_name}"
+        yield Field(path, label, holds, hint, options, is_more=not member.required)
+    if "client_secret" in kind.members:
+        yield Field(f"{kind.name}.clientSecret", "Client secret", "secret")
+
+
+FIELDS = {name: _WRITTEN.get(name) or tuple(following(kind)) for name, kind in KINDS.items()}

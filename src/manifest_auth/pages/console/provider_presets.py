@@ -1,4 +1,7 @@
-"""The providers that the wizard knows, a line each: whatever differs between them is here, and nowhere a branch."""
+"""The providers that the wizard knows: whatever differs between them is here, and nowhere a branch.
+
+A kind without a preset of its own gets one that follows from the kind.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from manifest_auth.sign_in.providers.kind import Kind
+from manifest_auth.sign_in.providers.kinds import KINDS
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -45,7 +51,13 @@ class Preset(NamedTuple):
 
 
 _OIDC, _SAML, _TOKENS = "OpenID Connect", "SAML 2.0", "Access tokens"
-PRESETS = (
+_CALLBACK = (CALLBACK, "Redirect or callback address")
+_SERVICE_PROVIDER = (
+    (METADATA, "Metadata address"),
+    (ENTITY, "Entity ID, audience"),
+    (ACS, "Assertion consumer service, POST"),
+)
+_WRITTEN = (
     Preset(
         key="okta-oidc",
         title="Okta",
@@ -162,7 +174,7 @@ PRESETS = (
         kind="oidc",
         name="company",
         about="Anything that keeps the standard: Auth0, Ping, Authentik, …",
-        ours=((CALLBACK, "Redirect or callback address"),),
+        ours=(_CALLBACK,),
         there=(
             "Register a confidential web application with the authorisation code flow.",
             "Enter our address as its redirect address, letter by letter.",
@@ -177,11 +189,7 @@ PRESETS = (
         kind="saml",
         name="company-saml",
         about="Anything that keeps the standard: AD FS, Entra, Google, Shibboleth, …",
-        ours=(
-            (METADATA, "Metadata address"),
-            (ENTITY, "Entity ID, audience"),
-            (ACS, "Assertion consumer service, POST"),
-        ),
+        ours=_SERVICE_PROVIDER,
         there=(
             "Register a service provider: by the address of our metadata, or with the two values below it. Our "
             "certificate is made with the next step, for providers that need it.",
@@ -221,6 +229,24 @@ PRESETS = (
         groups="Tokens for Graph carry no groups: their people have the roles that everyone gets.",
     ),
 )
+
+
+def _following(kind: Kind[Any, Any]) -> Preset:
+    return Preset(
+        key=kind.name,
+        title="Another provider",
+        protocol=kind.name.capitalize(),
+        kind=kind.name,
+        name=kind.name,
+        about=(kind.settings.__doc__ or "").partition("\n")[0],
+        ours=(_CALLBACK, *_SERVICE_PROVIDER),
+        there=("Register this server there, with our values where it asks for them.",),
+        is_generic=True,
+    )
+
+
+_HAVE_ONE = {preset.kind for preset in _WRITTEN}
+PRESETS = (*_WRITTEN, *(_following(kind) for name, kind in KINDS.items() if name not in _HAVE_ONE))
 BY_KEY = {preset.key: preset for preset in PRESETS}
 
 

@@ -239,8 +239,10 @@ def new_steps(preset: Preset, name: str, *, signs_in: bool) -> tuple[Step, ...]:
 
 
 def our_values(preset: Preset, ourselves: Any) -> tuple[Value, ...]:
-    """Our addresses and names, which the preset's provider asks for. ``ourselves``: an ``OurselvesData``."""
-    return tuple(Value(member, label, getattr(ourselves, member)) for member, label in preset.ours)
+    """Our addresses and names, which the preset's provider asks for, those that its kind has. ``ourselves``: an
+    ``OurselvesData``."""
+    values = ((member, label, getattr(ourselves, member)) for member, label in preset.ours)
+    return tuple(Value(*value) for value in values if value[-1])
 
 
 def role_rows(settings: dict[str, Any]) -> tuple[RoleRow, ...]:

@@ -5,6 +5,7 @@ To add a kind: a module with a :class:`Kind`, its line in :mod:`.kinds`, and a p
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Union, get_type_hints
@@ -112,6 +113,10 @@ class Kind(ABC, Generic[S, R]):
     cross_site = False
     reasons: tuple[Reason, ...] = ()
     members: Mapping[str, Any] = {"client_secret": _SECRET}
+
+    def __init__(self) -> None:
+        if not re.fullmatch("[a-z]+", self.name):  # the same in the store, on the wire and in Python
+            raise TypeError(f"{self.name!r} must be one word in lower case")
 
     @property
     def name(self) -> str:
