@@ -106,6 +106,7 @@ ACTS = (
         route=f"{DIRECTORIES}/{{directory}}/prove"),
     Act("rules", "management", "PATCH", "/api/client/settings", {"password": {"history": 5}}),
     Act("export", "management", "GET", "/api/client/audit/export?format=csv", route="/api/client/audit/export"),
+    _mutation("updateUser", "factors", 'id: <viewer>, input: {email: "moved@x.example"}'),
     _mutation("inviteUser", "management", 'input: {email: "a@x.example", roles: ["User Admin"]}', "{ user { id } }"),
     _mutation("addUser", "management", 'input: {email: "b@x.example", roles: ["Admin"]}'),
     _mutation("renewInvitation", "management", "userId: <manager>", "{ user { id } }"),

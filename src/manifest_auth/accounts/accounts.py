@@ -91,14 +91,15 @@ def add(
 def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, given: Mapping[str, str]) -> Changed:
     """Changes the ``given`` members (:data:`CHANGEABLE`). A new address takes effect when its mailbox confirms it;
     where no mail is set up, at once: it is then not verified, and links that were sent to the old one close. Raises
-    NotFound, Forbidden, ValidationError, RateLimited, Conflict when the address is taken."""
+    NotFound, Forbidden, ValidationError, ReauthenticationRequired for an address, RateLimited, Conflict when it is
+    taken."""
     user = rank.get_managed(unit, who, user_id)
     other = given.get("email", user.email)
     names = {name: given.get(name, getattr(user, name)) for name in ("first_name", "last_name", "title")}
     users.check(other if other != user.email else None, **names)
     started: email_change_start.Started | None = None
     if other != user.email:
-        step_up.not_for_machines(who)  # who reads the new mailbox can reset the password
+        step_up.check(who, Act.EMAIL)  # who reads the new mailbox can reset the password
         if rank.manager(unit, who).user_id == user.id:
             raise Forbidden("Change your own address with your current password")
         if tools.mail_queue.is_set_up:

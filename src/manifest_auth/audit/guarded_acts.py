@@ -14,7 +14,8 @@ from manifest_auth.context import Acting, AdminCaller, Principal, Request
 
 
 class Act(enum.IntFlag):
-    """``EMAIL`` to ``IDENTITIES``: of one's own account; ``PASSWORD``: a change of it, which brings the current one.
+    """``EMAIL``: a change of it, also of another user's; ``PASSWORD`` to ``IDENTITIES``: of one's own account;
+    ``PASSWORD``: a change of it, which brings the current one.
     ``RANKS``: someone becomes Admin or User Admin, or gets a link as such. ``DELETION`` to ``INSTALLATION``: of system
     admins. ``SERVICE_ACCOUNTS``: all that gives a machine more, or a new secret. ``PAIRING``: a device is let in;
     ``PIN``: of one's own badge; ``DEVICES``: apps and shared devices of the client."""
@@ -49,6 +50,7 @@ _USERS_EVENTS: Mapping[str, Act] = {
     "user_created": Act.RANKS,
     "user_restored": Act.RANKS,
     "user_invited": Act.RANKS,
+    "email_change_started": Act.EMAIL,
     "provider_created": Act.PROVIDERS,
     "provider_changed": Act.PROVIDERS,
     "provider_switched_off": Act.PROVIDERS,
@@ -76,7 +78,6 @@ _USERS_EVENTS: Mapping[str, Act] = {
 }
 #: The same, where the event is about the account of who acts.
 _OWN_EVENTS: Mapping[str, Act] = {
-    "email_change_started": Act.EMAIL,
     "pairing_begun": Act.PAIRING,
     "device_approved": Act.PAIRING,
     "password_changed": Act.PASSWORD,

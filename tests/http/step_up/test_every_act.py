@@ -36,7 +36,7 @@ FREE = {
 #: Kinds that may enrol the first factor of an account, and nothing else.
 FIRST = {"link", "link, and no password", "provider, and there is a password", "provider without a time"}
 FREE_MUTATIONS = {
-    "updateUser", "deactivateUser",
+    "deactivateUser",
     "addTemplate", "updateTemplate", "addTemplateVersion", "updateTemplateVersion", "submitTemplateVersion",
     "approveTemplateVersion", "rejectTemplateVersion", "publishTemplateVersion", "archiveTemplate", "restoreTemplate",
     "addJob", "updateJob", "assignUserToJob", "unassignUserFromJob", "startJob", "recordData", "completeStep",
@@ -94,6 +94,7 @@ async def test_who_becomes_no_manager_is_added_without_it(app: App) -> None:
         'mutation { addUser(input: {email: "b@x.example", roles: ["Operator"]}) { id } }',
         'mutation { setUserRoles(userId: <manager>, roles: ["Viewer"]) { id } }',
         "mutation { renewInvitation(userId: <viewer>) { user { id } } }",
+        'mutation { updateUser(id: <viewer>, input: {title: "Fitter"}) { id } }',
     ):
         assert code_of(await acme.do(Act("", "", "POST", "/api/client/graphql", {"query": query}), token)) == "", query
     branding = Act("", "", "PATCH", "/api/client/settings", {"branding": {"accent": "#123456"}})

@@ -19,8 +19,8 @@ POLICIES = (
 )
 PASSKEY_SIGN_IN = (("", "Where passwords do"), ("on", "Always"), ("off", "Never"))
 STEP_UPS = (
-    ("factors", "Changes of one’s own ways in"),
-    ("management", "Changes of one’s own ways in, and management"),
+    ("factors", "Changes of one’s own ways in, and of anyone’s e-mail address"),
+    ("management", "Those, and management"),
 )
 _METHODS = {"totp": "authenticator apps", "passkey": "passkeys"}
 _MEMBERS = {
@@ -113,7 +113,8 @@ def changes(old: StoredSettings, new: StoredSettings, effects: Effects) -> Itera
     if old.step_up != new.step_up:
         yield (
             "Management of users, providers and rules asks for a proof of the last ten minutes too."
-            if new.step_up == "management" else "Management asks for no recent proof any more, but to reset factors."
+            if new.step_up == "management"
+            else "Management asks for no recent proof any more, but to reset factors and change e-mail addresses."
         )  # fmt: skip
 
 
