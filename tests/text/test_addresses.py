@@ -75,6 +75,10 @@ def test_ordinary_addresses_are_taken_as_given(address: str) -> None:
         "\u0430da@acme.example",  # Cyrillic a beside Latin letters
         "ada@\u0430cme.example",
         "\u03bfda@acme.example",  # Greek omicron
+        "ada@acme\u3002example",  # ideographic full stop, which IDNA takes for a dot
+        "ada@acme\uff0eexample",  # fullwidth full stop
+        "ada@acme\uff61example",  # halfwidth ideographic full stop
+        "ada@\uff41cme.example",  # fullwidth a
         "a" * 65 + "@acme.example",
         "a@" + "b" * 190,
     ],

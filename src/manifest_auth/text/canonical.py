@@ -52,11 +52,17 @@ def check_email(email: str, field: str = "email") -> str:
     and for the domain of service accounts."""
     local, _, domain = email.rpartition("@")
     dotted = ".." in email or local.startswith(".") or local.endswith(".") or domain.endswith(".")
-    sane = EMAIL_SHAPE.match(email) and not dotted and not domain.startswith((".", "-"))
+    sane = EMAIL_SHAPE.match(email) and not dotted and not domain.startswith((".", "-")) and _is_in_one_form(domain)
     hidden = invisible.holds_any(email) or any(unicodedata.category(c) in _NOT_IN_EMAIL for c in email)
     if not sane or hidden or _mixes_scripts(email) or email_key(domain) == SERVICE_DOMAIN:
         raise ValidationError(details=[(field, "Not a valid e-mail address")])
     return email
+
+
+def _is_in_one_form(domain: str) -> bool:
+    """Whether no other text is the same domain by the mapping of IDNA (UTS 46): compatibility forms, and the
+    ideographic full stop, which it takes for a dot."""
+    return unicodedata.is_normalized("NFKC", domain) and "\u3002" not in domain
 
 
 def check_name(text: str, field: str) -> str:
