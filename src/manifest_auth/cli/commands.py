@@ -11,6 +11,7 @@ import contextlib
 import errno
 import getpass
 import os
+import signal
 import socket
 import sys
 import time
@@ -216,8 +217,19 @@ async def _record_missing_seat(services: Services, tenant_id: int, act: Awaitabl
 
 def _read_password(given: argparse.Namespace) -> str:
     if given.password_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
-    first = getpass.getpass("Password: ")
-    if first != getpass.getpass("Again: "):
+        try:
+            return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise Refused("the password is not in UTF-8") from None
+    # The event loop handles an interrupt only between two steps, and a prompt is one of them.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        first = getpass.getpass("Password: ")
+        second = getpass.getpass("Again: ")
+    except EOFError:
+        raise Refused("no password was entered; --password-stdin reads one from standard input") from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if first != second:
         raise Refused("the two passwords differ")
     return first

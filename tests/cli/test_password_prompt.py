@@ -1,0 +1,63 @@
+"""How a command reads a password that it cannot read: a line on standard error, and no trace."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from manifest_auth.cli import commands
+from tests.support.commands import CommandRefused, environment, run
+from tests.support.programs import COMMAND
+from tests.support.secret_keys import SECRET_KEY
+
+CREATE = ("admin", "create", "root")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prompt")
+    assert run(folder, "db", "upgrade", MANIFEST_SECRET_KEY=SECRET_KEY).status == 0
+    return folder
+
+
+def test_standard_input_that_has_ended(folder: Path) -> None:
+    result = run(folder, *CREATE, MANIFEST_SECRET_KEY=SECRET_KEY)
+    assert result.status == 1
+    assert result.err.splitlines()[-1].endswith(
+        "no password was entered; --password-stdin reads one from standard input"
+    )
+    assert "Traceback" not in result.err
+
+
+def test_bytes_that_are_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe zebra\n")))
+    with pytest.raises(CommandRefused, match="the password is not in UTF-8"):
+        commands._read_password(argparse.Namespace(password_stdin=True))
+
+
+def test_an_interrupt_at_the_prompt_ends_it_at_once(folder: Path) -> None:
+    ours, theirs = pty.openpty()
+    given = {"MANIFEST_SECRET_KEY": SECRET_KEY}
+    process = subprocess.Popen(
+        [*COMMAND, *CREATE],
+        env=environment(folder, **given),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+    while not shown.endswith(b"Password: "):
+        shown += os.read(ours, 1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+    os.close(ours)
