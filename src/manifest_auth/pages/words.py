@@ -175,7 +175,7 @@ _LIMITS = (
     (re.compile(r"Must have at most (\d+) characters?\Z"), "at_most"),
     (re.compile(r"Must have at least (\d+) characters?\Z"), "at_least"),
 )
-_CHOICES = ((re.compile(r"(?s)Must be one of: .*"), "Choose one of the list"),)
+_CHOICE = _("Choose one of the list")
 
 
 def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
@@ -186,9 +186,8 @@ def _said(t: gettext.NullTranslations, refusal: Refusal, text: str) -> str:
     for pattern, rule in _LIMITS:
         if found := pattern.match(text):
             return _of_rule(t, rule, int(found[1]))
-    for pattern, sentence in _CHOICES:
-        if found := pattern.match(text):
-            return sentence % found.groups()
+    if text.startswith("Must be one of: "):
+        return t.gettext(_CHOICE)
     return t.gettext(text)
 
 
