@@ -37,7 +37,7 @@ def read_token_request(fields: Mapping[str, str], issuer: str) -> TokenRequest:
     if grant_type is None:
         raise InvalidRequest("grant_type is missing")
     if grant_type != GRANT_TYPE:
-        raise UnsupportedGrantType(f"grant_type must be {GRANT_TYPE}")
+        raise UnsupportedGrantType(f"grant_type must be {GRANT_TYPE}, {DEVICE_CODE} or {REFRESH_TOKEN}")
     if fields.get("resource", issuer) != issuer:
         raise InvalidTarget("resource must be the issuer")
     return TokenRequest(_scope(fields["scope"]) if "scope" in fields else None)
