@@ -10,7 +10,9 @@ ended session, an audit event.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
+
+T = TypeVar("T")
 
 #: Credentials that may be replayed: values of a metric's label.
 Replay = Literal[
@@ -169,6 +171,13 @@ class ValidationError(Refusal):
 class NotFound(Refusal):
     code, status, sentence = "NOT_FOUND", 404, "Not found"
     when = "No such address or object; an object of another client is answered exactly like one that never existed."
+
+
+def existing(found: T | None) -> T:
+    """What was found. Raises NotFound where nothing was."""
+    if found is None:
+        raise NotFound()
+    return found
 
 
 class MethodNotAllowed(Refusal):

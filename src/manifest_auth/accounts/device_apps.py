@@ -14,7 +14,7 @@ from manifest_auth import audit, tenants
 from manifest_auth.accounts import rank
 from manifest_auth.accounts.rank import RequestOrOrigin
 from manifest_auth.audit import Act, Event
-from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.errors import Conflict, existing
 from manifest_auth.permissions import Permission
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions import device_sessions
@@ -153,7 +153,4 @@ def _check(unit: TenantUnit, who: RequestOrOrigin) -> None:
 def _get(unit: TenantUnit, app_id: str) -> DeviceApp:
     if app_id == own_id(tenants.get(unit, unit.tenant_id).identifier):
         raise Conflict("Every client has this app: it cannot be changed")
-    found = unit.first(_GET, id=app_id)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(unit.first(_GET, id=app_id))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from manifest_auth import audit
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting
-from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.errors import Conflict, existing
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import KeyRing, ListedKey, Purpose
@@ -29,9 +29,7 @@ def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once:
     """Retires a key: it signs no more, and with ``at_once`` verifies no more; the key afterwards. Raises NotFound,
     Conflict, ReauthenticationRequired."""
     step_up.check(by, Act.KEYS)
-    before = tokens.find_key(unit, key_id)
-    if before is None:
-        raise NotFound()
+    before = existing(tokens.find_key(unit, key_id))
     if not ring.retire(unit, before, at_once=at_once):
         raise Conflict("The key has expired" if at_once else "The key is retired already")
     after = tokens.find_listed_key(unit, key_id)

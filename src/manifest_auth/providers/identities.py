@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Integer, Select, and_, bindparam, delete, func, insert, not_, or_, select, update
 
-from manifest_auth.errors import NotFound
+from manifest_auth.errors import existing
 from manifest_auth.store import Listing, TenantUnit, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import identities, providers
 
@@ -279,9 +279,7 @@ def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityRow]:
 def unlink(unit: TenantUnit, user_id: int, identity_id: int) -> Unlinked:
     """Unlinks an identity, with the user's second subjects at that provider; the next sign-in links those again where
     needed. Raises NotFound."""
-    gone = unit.first(_UNLINK, id=identity_id, of_user=user_id)
-    if gone is None:
-        raise NotFound()
+    gone = existing(unit.first(_UNLINK, id=identity_id, of_user=user_id))
     unit.announce("user", user_id)  # callers with that provider's tokens are verified again
     forget_aliases(unit, gone.provider_id, user_id)
     if gone.created_account:

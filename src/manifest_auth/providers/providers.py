@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy import func as sql
 
 from manifest_auth import tenants
-from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
+from manifest_auth.errors import Conflict, Forbidden, ValidationError, existing
 from manifest_auth.providers.identities import forget_all, reset_verification
 from manifest_auth.providers.settings import (
     KindSettings,
@@ -119,10 +119,7 @@ def get(unit: TenantUnit, name: str, *, lock: bool = False) -> Provider:
     """The provider of that name. ``lock``: locks the row until the transaction ends. Raises NotFound."""
     found = unit.first(_BY_NAME, name=name)
     if found is not None and lock:
-        found = unit.first(_LOCKED, id=found.id)
-    if found is None:
-        raise NotFound()
-    return found
+        return existing(unit.first(_LOCKED, id=found.id))
 
 
 def find_by_id(unit: TenantUnit, provider_id: int, *, shared: bool = False, lock: bool = False) -> Provider | None:
@@ -132,10 +129,7 @@ def find_by_id(unit: TenantUnit, provider_id: int, *, shared: bool = False, lock
 
 def get_by_id(unit: TenantUnit, provider_id: int) -> Provider:
     """Raises NotFound."""
-    found = find_by_id(unit, provider_id)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(find_by_id(unit, provider_id))
 
 
 def list_all(unit: TenantUnit) -> list[Provider]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import bindparam, case, delete, func, insert, or_, select, update
 
-from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.errors import Conflict, ValidationError, existing
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, global_
 from manifest_auth.store.tables import tenants
 from manifest_auth.tenants import origin_index
@@ -103,18 +103,13 @@ def find(unit: SystemUnit, name: str) -> Tenant | None:
 
 def get_named(unit: SystemUnit, name: str, *, lock: bool = False) -> Tenant:
     """As :func:`find`; ``lock`` as in :func:`get`. Raises NotFound."""
-    found = find(unit, name)
-    if found is None:
-        raise NotFound()
+    found = existing(find(unit, name))
     return get(unit, found.id, lock=True) if lock else found
 
 
 def get(unit: SystemUnit | TenantUnit, tenant_id: int, *, lock: bool = False) -> Tenant:
     """The client. ``lock``: locks the row until the transaction ends. Raises NotFound."""
-    found = unit.first(_LOCKED if lock else _BY_ID, id=tenant_id)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(unit.first(_LOCKED if lock else _BY_ID, id=tenant_id))
 
 
 def find_only(unit: SystemUnit) -> Tenant | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from manifest_auth.errors import NotFound, PayloadTooLarge
+from manifest_auth.errors import PayloadTooLarge, existing
 from manifest_auth.store import SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped, upsert
 from manifest_auth.store.tables import file_totals, files
 from manifest_auth.work.actor import Actor
@@ -107,10 +107,7 @@ def drop_unused(unit: TenantUnit, file_id: int) -> bool:
 
 def get(unit: TenantUnit, file_id: int) -> File:
     """Raises NotFound."""
-    found = unit.first(_BY_ID, id=file_id)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(unit.first(_BY_ID, id=file_id))
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[File]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
-from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.errors import Conflict, ValidationError, existing
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import templates
 from manifest_auth.text.all_wrong import AllWrong
@@ -155,10 +155,7 @@ def _check_texts(name: str | None, asset_id: str | None) -> None:
 
 def _locked_template(unit: TenantUnit, template_id: int) -> _Template:
     """Raises NotFound."""
-    found = unit.first(_LOCKED_TEMPLATE, id=template_id)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(unit.first(_LOCKED_TEMPLATE, id=template_id))
 
 
 def _check_assigned(unit: TenantUnit, user_ids: Sequence[int]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Integer, Text, bindparam, insert, select, update
 
-from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.errors import Conflict, existing
 from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import job_assignments, jobs
 from manifest_auth.work import job_log
@@ -87,10 +87,7 @@ _SAVE = tenant_scoped(
 
 def get(unit: TenantUnit, job_id: int, *, lock: bool = False) -> Job:
     """The job. ``lock``: locks the job and its parts until the transaction ends. Raises NotFound."""
-    found = unit.first(_LOCKED if lock else _BY_ID, id=job_id)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(unit.first(_LOCKED if lock else _BY_ID, id=job_id))
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Job]:

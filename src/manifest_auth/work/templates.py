@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Text, bindparam, insert, select, update
 
-from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.errors import Conflict, existing
 from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import template_versions, templates
 from manifest_auth.work import template_log
@@ -76,10 +76,7 @@ _MOVE = tenant_scoped(
 
 def get(unit: TenantUnit, template_id: int, *, lock: bool = False) -> Template:
     """The template. ``lock``: locks the template and its versions until the transaction ends. Raises NotFound."""
-    found = unit.first(_LOCKED if lock else _BY_ID, id=template_id)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(unit.first(_LOCKED if lock else _BY_ID, id=template_id))
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Template]:

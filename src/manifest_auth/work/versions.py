@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, insert, select, update
 
-from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.errors import Conflict, existing
 from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import template_versions, templates
 from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count
@@ -73,10 +73,7 @@ _RETIRE = tenant_scoped(
 
 def get(unit: TenantUnit, version_id: int) -> Version:
     """Raises NotFound."""
-    found = unit.first(_BY_ID, id=version_id)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(unit.first(_BY_ID, id=version_id))
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Version]:

@@ -16,7 +16,7 @@ from manifest_auth.accounts.admins.admins import Admin, get_locked, read
 from manifest_auth.accounts.admins.second_factor import HAS_ONE
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting, AdminCaller, Request
-from manifest_auth.errors import Conflict, InvalidToken, NotFound
+from manifest_auth.errors import Conflict, InvalidToken, existing
 from manifest_auth.store import Listing, SystemUnit, global_
 from manifest_auth.store.tables import admin_sessions, system_admins
 from manifest_auth.tenants import step_up
@@ -95,10 +95,7 @@ def open_sessions(unit: SystemUnit, admin_id: int, now: int) -> list[OwnSession]
 
 def get_listed(unit: SystemUnit, admin_id: int) -> AdminRow:
     """Raises NotFound."""
-    found = unit.first(_BY_ID, id=admin_id)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(unit.first(_BY_ID, id=admin_id))
 
 
 def lock_active_admins(unit: SystemUnit, ctx: Request) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import bindparam, func, insert, select, update
 
 from manifest_auth.context import SERVICE
-from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.errors import Conflict, ValidationError, existing
 from manifest_auth.store import Listing, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import service_accounts, users
 from manifest_auth.text.canonical import SERVICE_DOMAIN
@@ -109,10 +109,7 @@ def find(unit: TenantUnit, account_id: int) -> ServiceAccount | None:
 
 def get(unit: TenantUnit, account_id: int, *, lock: bool = False) -> ServiceAccount:
     """The account, which is not deleted. ``lock``: locks it until the transaction ends. Raises NotFound."""
-    found = unit.first(_LOCKED if lock else _BY_ID, id=account_id)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(unit.first(_LOCKED if lock else _BY_ID, id=account_id))
 
 
 def add(unit: TenantUnit, account: ServiceAccount) -> ServiceAccount:

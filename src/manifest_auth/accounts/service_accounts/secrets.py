@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, func, insert, select, update
 
-from manifest_auth.errors import NotFound
+from manifest_auth.errors import existing
 from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import service_secrets
 from manifest_auth.text.machine_secrets import SecretKind
@@ -98,10 +98,7 @@ def count(unit: TenantUnit, account_id: int, kind: SecretKind, now: int) -> int:
 
 def get(unit: TenantUnit, account_id: int, kind: SecretKind, secret_id: str, now: int) -> Secret:
     """A live secret of an account. Raises NotFound."""
-    found = unit.first(_GET, of_user=account_id, of_kind=kind.value, of_id=secret_id, now=now)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(unit.first(_GET, of_user=account_id, of_kind=kind.value, of_id=secret_id, now=now))
 
 
 def find(unit: TenantUnit, secret_id: str) -> Secret | None:

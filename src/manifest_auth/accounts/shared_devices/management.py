@@ -10,7 +10,7 @@ from manifest_auth.accounts.shared_devices.device_rows import SharedDevice
 from manifest_auth.accounts.shared_devices.enrolments import LIFE_S, Enrolment, NewEnrolment
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting, Request
-from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.errors import Conflict, NotFound, existing
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions import device_sessions
 from manifest_auth.store import TenantUnit
@@ -76,9 +76,7 @@ def enrol(unit: TenantUnit, acting: Acting, random: Random, found: Enrolment, to
 def remove(unit: TenantUnit, who: Request, device_id: str) -> None:
     """Removes a device for good: its token and its session end at once. Raises NotFound, Forbidden."""
     step_up.not_for_machines(who)
-    device = device_rows.lock(unit, device_id, who.now)
-    if device is None:
-        raise NotFound()
+    device = existing(device_rows.lock(unit, device_id, who.now))
     device_rows.remove(unit, device.id, who.now)
     ended = device_sessions.end_of_device(unit, device.id, "device_removed", who.now)
     detail = {"name": device.name, "place": device.place, "sessions_ended": ended}

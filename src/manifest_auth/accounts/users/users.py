@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Integer, bindparam, func, insert, or_, select, update
 
 from manifest_auth.context import PERSON, SERVICE, Principal
-from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.errors import Conflict, existing
 from manifest_auth.licence import SeatCounter
 from manifest_auth.permissions import Role
 from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_scoped
@@ -133,10 +133,7 @@ def get(unit: TenantUnit, user_id: int, *, lock: bool = False, admins: bool = Fa
     """
     if admins:
         unit.all(ACTIVE_ADMINS)
-    found = unit.first(_LOCKED if lock else _BY_ID, id=user_id)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(unit.first(_LOCKED if lock else _BY_ID, id=user_id))
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[User]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, case, func, or_, select
 
 from manifest_auth.accounts.users.users import User
-from manifest_auth.errors import NotFound
+from manifest_auth.errors import existing
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
 from manifest_auth.tenants import Tenant
@@ -39,9 +39,7 @@ _NO_CLIENT = cross_tenant(
 
 def get_with_tenant(unit: TenantUnit, user_id: int) -> tuple[User, Tenant]:
     """The user, whose row is locked until the transaction ends, and the tenant. Raises NotFound."""
-    found = unit.first(_LOCKED, id=user_id)
-    if found is None:
-        raise NotFound()
+    found = existing(unit.first(_LOCKED, id=user_id))
     return _both(found)
 
 

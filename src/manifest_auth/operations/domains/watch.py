@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import BigInteger, bindparam, exists, select, update
 
 from manifest_auth.audit import Origin
-from manifest_auth.errors import NotFound, RateLimited
+from manifest_auth.errors import RateLimited, existing
 from manifest_auth.operations.domains import checks, notices
 from manifest_auth.operations.domains.checks import DAY_MS, Checked
 from manifest_auth.services import RequestContext, Services
@@ -70,9 +70,7 @@ async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[C
 
     claim = await own.write(begin)
     verdict = await services.domain_records.look_up(record_of(domain, claim.token), tenant_id)
-    checked = await _apply_verdict(services, ctx.origin, tenant_id, domain, verdict)
-    if checked is None:
-        raise NotFound()
+    checked = existing(await _apply_verdict(services, ctx.origin, tenant_id, domain, verdict))
     notices.send(services, checked.mails, ctx.request_id)
     return checked.claim, verdict.why
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from manifest_auth import audit
 from manifest_auth.audit import Act, Event
-from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.errors import Conflict, existing
 from manifest_auth.mail_queue import Queued
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.devices import approving, codes, grants, limits, pairings
@@ -137,10 +137,7 @@ async def deny(ctx: RequestContext, pairing_id: str) -> None:
 
 
 def _own(unit: TenantUnit, ctx: RequestContext, pairing_id: str) -> Pairing:
-    found = pairings.find_own(unit, pairing_id, ctx.user.session_id)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(pairings.find_own(unit, pairing_id, ctx.user.session_id))
 
 
 def _grant_of(unit: TenantUnit, pairing: Pairing) -> Grant | None:

@@ -15,7 +15,7 @@ from sqlalchemy import func as sql
 from manifest_auth import audit, tenants
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting
-from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.errors import Conflict, NotFound, ValidationError, existing
 from manifest_auth.protocols.microsoft import CONSUMERS, GUID
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, global_, tenant_scoped, upsert
 from manifest_auth.store.tables import directory_claims, directory_owners
@@ -92,10 +92,7 @@ def find(unit: TenantUnit, directory: str) -> Claim | None:
 
 def get(unit: TenantUnit, directory: str, *, lock: bool = False) -> Claim:
     """The client's claim. ``lock``: locks the row until the transaction ends. Raises NotFound."""
-    found = unit.first(_LOCKED if lock else _FIND, directory=directory)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(unit.first(_LOCKED if lock else _FIND, directory=directory))
 
 
 def owner(unit: SystemUnit | TenantUnit, directory: str) -> int | None:

@@ -9,7 +9,7 @@ from typing import Final
 from manifest_auth import audit
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting
-from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.errors import Conflict, ValidationError, existing
 from manifest_auth.runtime.clock import Random
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
@@ -51,10 +51,7 @@ def find(unit: TenantUnit, domain: str) -> Claim | None:
 
 def get(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim:
     """Raises NotFound."""
-    found = domain_rows.find(unit, domain, lock=lock)
-    if found is None:
-        raise NotFound()
-    return found
+    return existing(domain_rows.find(unit, domain, lock=lock))
 
 
 def vouch(unit: TenantUnit, who: Acting, domain: str, reason: str, random: Random, field: str = "domain") -> Claim:
