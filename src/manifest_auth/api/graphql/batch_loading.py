@@ -7,7 +7,7 @@ as many statements as a list of one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from manifest_auth.services import RequestContext
@@ -35,6 +35,15 @@ class Loader(Generic[K, V]):
         shielded = asyncio.shield(batch.load(key))
         shielded.add_done_callback(_mark_as_read)
         return shielded
+
+
+def loaded(loader: Loader[Any, Any], member: str) -> Callable[[Any, Any], Awaitable[Any]]:
+    """A resolver: what the loader has for a member of the source."""
+
+    async def resolve(source: Any, info: Any) -> Any:
+        return await loader.load(info.context, getattr(source, member))
+
+    return resolve
 
 
 class _Batch:

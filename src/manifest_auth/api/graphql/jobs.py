@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from manifest_auth.api.graphql import arguments, lists
+from manifest_auth.api.graphql.batch_loading import loaded
 from manifest_auth.api.graphql.job_loaders import (
     ASSIGNED,
     COMPLETIONS,
@@ -24,8 +25,7 @@ from manifest_auth.api.graphql.users import USERS
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.text.canonical import check_line
-from manifest_auth.work import actor_of, assignments, job_log, job_operations, job_rules, job_steps, jobs, records
-from manifest_auth.work.files import File
+from manifest_auth.work import actor_of, assignments, job_operations, job_rules, job_steps, jobs, records
 from manifest_auth.work.jobs import Job
 from manifest_auth.work.records import Record
 
@@ -49,14 +49,6 @@ _LIST = ListOf(jobs.LISTING, _filters)
 async def _job(_root: Any, info: Any, id: int) -> Job:
     ctx: RequestContext = info.context
     return await ctx.store.read(lambda unit: jobs.get(unit, id))
-
-
-async def _template(job: Job, info: Any) -> Any:
-    return await TEMPLATES.load(info.context, job.template_id)
-
-
-async def _version(job: Job, info: Any) -> Any:
-    return await VERSIONS.load(info.context, job.version_id)
 
 
 async def _newer_version(job: Job, info: Any) -> Any:
@@ -90,10 +82,6 @@ async def _history(job: Job, info: Any, first: int | None = None, after: int | N
     return await JOB_HISTORY.load(info.context, part)
 
 
-async def _created_by(job: Job, info: Any) -> Any:
-    return await USERS.load(info.context, job.created_by)
-
-
 async def _completed_by(step: JobStep, info: Any) -> Any:
     return None if step.completion is None else await USERS.load(info.context, step.completion.completed_by)
 
@@ -113,18 +101,6 @@ def _value_of(member: str, kind: job_rules.RecordKind) -> Callable[[Record, Any]
 
 async def _file(record: Record, info: Any) -> Any:
     return None if record.file_id is None else await FILES.load(info.context, record.file_id)
-
-
-async def _recorded_by(record: Record, info: Any) -> Any:
-    return await USERS.load(info.context, record.recorded_by)
-
-
-async def _uploaded_by(file: File, info: Any) -> Any:
-    return await USERS.load(info.context, file.uploaded_by)
-
-
-async def _event_by(event: job_log.Event, info: Any) -> Any:
-    return await USERS.load(info.context, event.by)
 
 
 async def _write(ctx: RequestContext, operation: Callable[..., jobs.Job], *given: Any, **named: Any) -> Job:
@@ -192,15 +168,15 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Query.job": _job,
     "JobPage.total": lists.total,
     "Job.priority": lambda job, _info: job_rules.Priority(job.priority).name,
-    "Job.template": _template,
-    "Job.version": _version,
+    "Job.template": loaded(TEMPLATES, "template_id"),
+    "Job.version": loaded(VERSIONS, "version_id"),
     "Job.newerVersion": _newer_version,
     "Job.assignedUsers": _assigned_users,
     "Job.steps": _steps,
     "Job.currentStep": _current_step,
     "Job.records": _records,
     "Job.history": _history,
-    "Job.createdBy": _created_by,
+    "Job.createdBy": loaded(USERS, "created_by"),
     "JobStep.number": _of_step("number"),
     "JobStep.title": _of_step("title"),
     "JobStep.instructions": _of_step("instructions"),
@@ -215,11 +191,11 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "JobRecord.choice": _value_of("text", job_rules.RecordKind.CHOICE),
     "JobRecord.boolean": _value_of("value", job_rules.RecordKind.BOOLEAN),
     "JobRecord.file": _file,
-    "JobRecord.recordedBy": _recorded_by,
+    "JobRecord.recordedBy": loaded(USERS, "recorded_by"),
     "File.url": lambda file, _info: file.path,
-    "File.uploadedBy": _uploaded_by,
+    "File.uploadedBy": loaded(USERS, "uploaded_by"),
     "JobEvent.stepNumber": lambda event, _info: event.step,
-    "JobEvent.by": _event_by,
+    "JobEvent.by": loaded(USERS, "by"),
     "Mutation.addJob": _add,
     "Mutation.updateJob": _update,
     "Mutation.assignUserToJob": _assign,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from manifest_auth.api.graphql import arguments, lists
+from manifest_auth.api.graphql.batch_loading import loaded
 from manifest_auth.api.graphql.lists import ListOf
 from manifest_auth.api.graphql.template_loaders import (
     HISTORY,
@@ -21,7 +22,7 @@ from manifest_auth.api.graphql.template_loaders import (
 from manifest_auth.api.graphql.users import USERS
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
-from manifest_auth.work import Actor, actor_of, template_log, template_operations, templates, versions
+from manifest_auth.work import Actor, actor_of, template_operations, templates, versions
 from manifest_auth.work import steps as work_steps
 
 _PER_PAGE = 20
@@ -46,22 +47,6 @@ async def _version(_root: Any, info: Any, id: int) -> versions.Version:
     return await ctx.store.read(lambda unit: versions.get(unit, id))
 
 
-async def _created_by(source: templates.Template | versions.Version, info: Any) -> Any:
-    return await USERS.load(info.context, source.created_by)
-
-
-async def _event_by(event: template_log.Event, info: Any) -> Any:
-    return await USERS.load(info.context, event.by)
-
-
-async def _latest(template: templates.Template, info: Any) -> Any:
-    return await LATEST.load(info.context, template.id)
-
-
-async def _published(template: templates.Template, info: Any) -> Any:
-    return await PUBLISHED.load(info.context, template.id)
-
-
 async def _versions(template: templates.Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
     part = template.id, arguments.start(after), arguments.size(first, _PER_PAGE)
     return await NUMBERED.load(info.context, part)
@@ -70,14 +55,6 @@ async def _versions(template: templates.Template, info: Any, first: int | None =
 async def _history(template: templates.Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
     part = template.id, arguments.start(after), arguments.size(first, _PER_PAGE)
     return await HISTORY.load(info.context, part)
-
-
-async def _template_of(version: versions.Version, info: Any) -> Any:
-    return await TEMPLATES.load(info.context, version.template_id)
-
-
-async def _steps(version: versions.Version, info: Any) -> Any:
-    return await STEPS.load(info.context, version.id)
 
 
 def _new_steps(given: list[dict[str, Any]] | None) -> list[work_steps.NewStep]:
@@ -172,15 +149,15 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Query.templateVersion": _version,
     "TemplatePage.total": lists.total,
     "Template.isArchived": lambda template, _info: template.archived_at is not None,
-    "Template.createdBy": _created_by,
-    "Template.latestVersion": _latest,
-    "Template.publishedVersion": _published,
+    "Template.createdBy": loaded(USERS, "created_by"),
+    "Template.latestVersion": loaded(LATEST, "id"),
+    "Template.publishedVersion": loaded(PUBLISHED, "id"),
     "Template.versions": _versions,
     "Template.history": _history,
-    "TemplateVersion.template": _template_of,
-    "TemplateVersion.steps": _steps,
-    "TemplateVersion.createdBy": _created_by,
-    "TemplateEvent.by": _event_by,
+    "TemplateVersion.template": loaded(TEMPLATES, "template_id"),
+    "TemplateVersion.steps": loaded(STEPS, "id"),
+    "TemplateVersion.createdBy": loaded(USERS, "created_by"),
+    "TemplateEvent.by": loaded(USERS, "by"),
     "Mutation.addTemplate": _add,
     "Mutation.updateTemplate": _update,
     "Mutation.addTemplateVersion": _add_version,
