@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from manifest_auth import tenants
 from manifest_auth.app import build_services, opened
-from manifest_auth.cli.command import Refused, origin_of
+from manifest_auth.cli.command import Refused, client_named, origin_of
 from manifest_auth.runtime import settings
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import domains
@@ -44,7 +43,7 @@ async def _vouch(given: argparse.Namespace) -> None:
     async with opened(build_services(settings.load()), hashing=False) as services:
 
         def work(unit: SystemUnit) -> None:
-            own = unit.of(_tenant(unit, given.client))
+            own = unit.of(client_named(unit, given.client).id)
             domains.vouch(own, origin_of(services), given.domain, given.reason, services.random)
 
         await services.store.write(work)
@@ -55,7 +54,7 @@ async def _release(given: argparse.Namespace) -> None:
     async with opened(build_services(settings.load()), hashing=False) as services:
 
         def work(unit: SystemUnit) -> None:
-            tenant_id = _tenant(unit, given.client)
+            tenant_id = client_named(unit, given.client).id
             if domains.find(unit.of(tenant_id), given.domain) is None:
                 raise Refused(f"client {given.client} does not claim {given.domain}")
             domains.release(unit, tenant_id, origin_of(services), given.domain)
@@ -75,10 +74,3 @@ async def _list(given: argparse.Namespace) -> None:
 def _columns(claim: ClaimOverview) -> tuple[str, ...]:
     contested = "contested" if claim.contested else ""
     return (claim.kind, claim.what, claim.client, claim.state, claim.proof or "", contested, claim.reason)
-
-
-def _tenant(unit: SystemUnit, identifier: str) -> int:
-    found = tenants.find(unit, identifier)
-    if found is None:
-        raise Refused(f"there is no client {identifier}")
-    return found.id

@@ -26,7 +26,7 @@ from manifest_auth.accounts.admins import management
 from manifest_auth.app import build_services, freeze_garbage, opened
 from manifest_auth.audit import Event
 from manifest_auth.cli import setup_code
-from manifest_auth.cli.command import Refused, origin_of
+from manifest_auth.cli.command import Refused, client_named, origin_of
 from manifest_auth.cli.progress import Progress
 from manifest_auth.errors import NoSeat
 from manifest_auth.http.inherited_socket import inherited_address
@@ -166,9 +166,7 @@ async def user_create(given: argparse.Namespace) -> None:
     password = _read_password(given)
     roles = mask_of([Role(name) for name in given.role])
     async with opened(build_services(settings.load())) as services:
-        tenant = await services.store.read(lambda unit: tenants.find(unit, given.client))
-        if tenant is None:
-            raise Refused(f"there is no client {given.client}")
+        tenant = await services.store.read(lambda unit: client_named(unit, given.client))
         words = (given.email, given.first_name, given.last_name, *tenants.known_words(tenant))
         rules = tenants.password_rules(tenants.settings_of(tenant.settings), 0)
         stored = await password_rules.first_hash(services.hasher, password, None, rules, words)
@@ -184,9 +182,7 @@ async def user_roles(given: argparse.Namespace) -> None:
     """Sets the roles of a user, and prints the link that a new Admin may need."""
     roles = mask_of([Role(name) for name in given.role])
     async with opened(build_services(settings.load()), hashing=False) as services:
-        tenant = await services.store.read(lambda unit: tenants.find(unit, given.client))
-        if tenant is None:
-            raise Refused(f"there is no client {given.client}")
+        tenant = await services.store.read(lambda unit: client_named(unit, given.client))
 
         def work(unit: TenantUnit) -> UserWithAccessLink:
             user = users.find_by_email(unit, given.email)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from manifest_auth import tenants
 from manifest_auth.app import build_services, opened
-from manifest_auth.cli.command import Refused, origin_of
+from manifest_auth.cli.command import Refused, client_named, origin_of
 from manifest_auth.runtime import settings
-from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import directories
 from manifest_auth.text.canonical import check_line
 
@@ -44,7 +43,7 @@ async def vouch_for(given: argparse.Namespace) -> None:
             raise Refused(f"--cloud: {error}") from None
 
         def work(unit: SystemUnit) -> str:
-            own = _client(unit, given.client)
+            own = unit.of(client_named(unit, given.client).id)
             claim = directories.vouch(own, origin_of(services), given.directory, reason, given.cloud)
             return claim.directory
 
@@ -57,17 +56,10 @@ async def release_of(given: argparse.Namespace) -> None:
     async with opened(build_services(settings.load()), hashing=False) as services:
 
         def work(unit: SystemUnit) -> None:
-            own = _client(unit, given.client)
+            own = unit.of(client_named(unit, given.client).id)
             if directories.find(own, directory) is None:
                 raise Refused(f"client {given.client} does not claim {directory}")
             directories.release(own, origin_of(services), directory)
 
         await services.store.write(work)
     print(f"Client {given.client} claims {directory} no more.")
-
-
-def _client(unit: SystemUnit, identifier: str) -> TenantUnit:
-    tenant = tenants.find(unit, identifier)
-    if tenant is None:
-        raise Refused(f"there is no client {identifier}")
-    return unit.of(tenant.id)

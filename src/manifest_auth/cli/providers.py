@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from manifest_auth import providers, tenants
+from manifest_auth import providers
 from manifest_auth.app import build_services, opened
 from manifest_auth.cli import provider_callbacks
-from manifest_auth.cli.command import Refused, origin_of
+from manifest_auth.cli.command import Refused, client_named, origin_of
 from manifest_auth.http import parse
 from manifest_auth.operations.providers.diagnose import diagnose
 from manifest_auth.operations.providers.models import ProviderBody, provider_data
@@ -24,7 +24,6 @@ from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in.providers import oidc
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit
-from manifest_auth.tenants import Tenant
 from manifest_auth.text.models import convert
 
 
@@ -92,7 +91,7 @@ async def add(given: argparse.Namespace) -> None:
         make = await prepare(ctx, given.client, body)
 
         def work(unit: SystemUnit) -> tuple[str, Provider]:
-            tenant = _tenant(unit, given.client)
+            tenant = client_named(unit, given.client)
             return tenant.identifier, make(unit.of(tenant.id), origin_of(services), True)
 
         made = msgspec.to_builtins(provider_data(ctx, *await services.store.write(work)))
@@ -110,14 +109,14 @@ async def _print_callback(given: argparse.Namespace) -> None:
         raise Refused("--print-callback: only OpenID providers have a callback address of their own")
     providers.check_provider_name(given.name)
     async with opened(build_services(settings.load()), hashing=False) as services:
-        tenant = await services.store.read(lambda unit: _tenant(unit, given.client))
+        tenant = await services.store.read(lambda unit: client_named(unit, given.client))
         print(oidc.own_callback(_context(services), tenant.identifier, given.name))
 
 
 async def show_all(given: argparse.Namespace) -> None:
     """Prints one line for each provider."""
     async with opened(build_services(settings.load()), hashing=False) as services:
-        found = await services.store.read(lambda unit: providers.list_all(unit.of(_tenant(unit, given.client).id)))
+        found = await services.store.read(lambda unit: providers.list_all(unit.of(client_named(unit, given.client).id)))
     for provider in found:
         state = "on" if provider.disabled_at is None else "off"
         print(f"{provider.name}\t{provider.kind}\t{state}\t{provider.issuer}")
@@ -129,7 +128,7 @@ async def test_provider(given: argparse.Namespace) -> int:
     async with opened(build_services(settings.load()), hashing=False) as services:
 
         def work(unit: SystemUnit) -> tuple[str, Provider]:
-            tenant = _tenant(unit, given.client)
+            tenant = client_named(unit, given.client)
             found = providers.find(unit.of(tenant.id), given.name)
             if found is None:
                 raise Refused(f"client {given.client} has no provider {given.name}")
@@ -187,13 +186,6 @@ def _from_file(given: argparse.Namespace) -> dict[str, Any]:
 
 def _secret(given: argparse.Namespace) -> str | None:
     return sys.stdin.readline().rstrip("\r\n") if given.client_secret_stdin else None
-
-
-def _tenant(unit: SystemUnit, identifier: str) -> Tenant:
-    found = tenants.find(unit, identifier)
-    if found is None:
-        raise Refused(f"there is no client {identifier}")
-    return found
 
 
 def _context(services: Services) -> RequestContext:

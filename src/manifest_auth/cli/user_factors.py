@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from manifest_auth import accounts, tenants
+from manifest_auth import accounts
 from manifest_auth.accounts import FactorReset, users
 from manifest_auth.app import build_services, opened
-from manifest_auth.cli.command import Refused, origin_of
+from manifest_auth.cli.command import Refused, client_named, origin_of
 from manifest_auth.runtime import settings
 from manifest_auth.store import TenantUnit
 
@@ -15,9 +15,7 @@ from manifest_auth.store import TenantUnit
 async def user_reset_factors(given: argparse.Namespace) -> None:
     """As :func:`accounts.reset_factors`, of the user with the address, who has to have a factor."""
     async with opened(build_services(settings.load()), hashing=False) as services:
-        tenant = await services.store.read(lambda unit: tenants.find(unit, given.client))
-        if tenant is None:
-            raise Refused(f"there is no client {given.client}")
+        tenant = await services.store.read(lambda unit: client_named(unit, given.client))
 
         def work(unit: TenantUnit) -> FactorReset:
             found = users.find_by_email(unit, given.email)

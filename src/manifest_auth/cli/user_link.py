@@ -8,7 +8,7 @@ from manifest_auth import accounts, tenants
 from manifest_auth.accounts import one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.app import build_services, opened
-from manifest_auth.cli.command import Refused, origin_of
+from manifest_auth.cli.command import Refused, client_named, origin_of
 from manifest_auth.runtime import settings
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import when
@@ -17,9 +17,7 @@ from manifest_auth.text.canonical import when
 async def user_link(given: argparse.Namespace) -> None:
     """Prints a link with which a user sets a first or a new password, or signs in through a provider."""
     async with opened(build_services(settings.load()), hashing=False) as services:
-        tenant = await services.store.read(lambda unit: tenants.find(unit, given.client))
-        if tenant is None:
-            raise Refused(f"there is no client {given.client}")
+        tenant = await services.store.read(lambda unit: client_named(unit, given.client))
         by_password = tenants.settings_of(tenant.settings).password_sign_in
 
         def work(unit: TenantUnit) -> accounts.NewLink:
