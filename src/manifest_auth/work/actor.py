@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import BigInteger, Column, Select, bindparam
 
 from manifest_auth.context import Request
 from manifest_auth.errors import ValidationError
+from manifest_auth.store import TenantScoped, among, tenant_scoped
 
 R = TypeVar("R")
 
@@ -22,6 +25,13 @@ class Actor(NamedTuple):
 
 def actor_of(ctx: Request) -> Actor:
     return Actor(ctx.user.user_id, ctx.now)
+
+
+def numbered_rows(rows: Select[Any], parent: Column[Any], row: type[R]) -> TenantScoped[R]:
+    """Those of the parents ``ids`` numbered over ``after``, up to ``until``, in order; see :func:`check_row_count`."""
+    number = parent.table.c.number
+    wanted = number > bindparam("after", type_=BigInteger()), number <= bindparam("until", type_=BigInteger())
+    return tenant_scoped(rows.where(among(parent, "ids"), *wanted).order_by(parent, number).limit(MOST_ROWS + 1), row)
 
 
 def check_row_count(rows: list[R]) -> list[R]:

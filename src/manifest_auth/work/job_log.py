@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import BigInteger, bindparam, insert, select
+from sqlalchemy import bindparam, insert, select
 
-from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
+from manifest_auth.store import TenantUnit, numbers, tenant_scoped
 from manifest_auth.store.tables import job_events
-from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count
+from manifest_auth.work.actor import Actor, check_row_count, numbered_rows
 from manifest_auth.work.job_rules import JobMove
 
 
@@ -41,17 +41,7 @@ class LogDetails(NamedTuple):
 PLAIN = LogDetails()
 _C = job_events.c
 _APPEND = tenant_scoped(insert(job_events).values({name: bindparam(name) for name in Event._fields}))
-_NUMBERED = tenant_scoped(
-    select(*(_C[name] for name in Event._fields))
-    .where(
-        among(_C.job_id, "ids"),
-        _C.number > bindparam("after", type_=BigInteger()),
-        _C.number <= bindparam("until", type_=BigInteger()),
-    )
-    .order_by(_C.job_id, _C.number)
-    .limit(MOST_ROWS + 1),
-    Event,
-)
+_NUMBERED = numbered_rows(select(*(_C[name] for name in Event._fields)), _C.job_id, Event)
 
 
 def append(unit: TenantUnit, by: Actor, job_id: int, number: int, move: JobMove, details: LogDetails) -> None:

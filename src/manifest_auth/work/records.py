@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
-from manifest_auth.store import TenantUnit, among, among_pairs, numbers, pairs, tenant_scoped
+from manifest_auth.store import TenantUnit, among_pairs, numbers, pairs, tenant_scoped
 from manifest_auth.store.tables import job_records
 from manifest_auth.work import files, job_rules, jobs
-from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count
+from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count, numbered_rows
 from manifest_auth.work.job_rules import Value
 
 
@@ -36,16 +36,7 @@ _COUNT = tenant_scoped(
     select(func.count()).select_from(job_records).where(_C.job_id == bindparam("job"), _C.step == bindparam("step")),
     int,
 )
-_NUMBERED = tenant_scoped(
-    _ALL.where(
-        among(_C.job_id, "ids"),
-        _C.number > bindparam("after", type_=BigInteger()),
-        _C.number <= bindparam("until", type_=BigInteger()),
-    )
-    .order_by(_C.job_id, _C.number)
-    .limit(MOST_ROWS + 1),
-    Record,
-)
+_NUMBERED = numbered_rows(_ALL, _C.job_id, Record)
 # Without an order: with one, SQLite reads all records of the jobs instead of those of the steps.
 _OF_STEPS = tenant_scoped(_ALL.where(among_pairs(_C.job_id, _C.step, "keys")).limit(MOST_ROWS + 1), Record)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, insert, select
+from sqlalchemy import bindparam, insert, select
 
-from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
+from manifest_auth.store import TenantUnit, numbers, tenant_scoped
 from manifest_auth.store.tables import template_events
-from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count
+from manifest_auth.work.actor import Actor, check_row_count, numbered_rows
 from manifest_auth.work.template_rules import TemplateMove
 
 
@@ -37,17 +37,7 @@ class Event(NamedTuple):
 
 
 _C = template_events.c
-_NUMBERED = tenant_scoped(
-    select(*(_C[name] for name in Event._fields))
-    .where(
-        among(_C.template_id, "ids"),
-        _C.number > bindparam("after", type_=BigInteger()),
-        _C.number <= bindparam("until", type_=BigInteger()),
-    )
-    .order_by(_C.template_id, _C.number)
-    .limit(MOST_ROWS + 1),
-    Event,
-)
+_NUMBERED = numbered_rows(select(*(_C[name] for name in Event._fields)), _C.template_id, Event)
 _APPEND = tenant_scoped(insert(template_events).values({name: bindparam(name) for name in Event._fields}))
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.errors import Conflict, existing
 from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import template_versions, templates
-from manifest_auth.work.actor import MOST_ROWS, Actor, check_row_count
+from manifest_auth.work.actor import Actor, check_row_count, numbered_rows
 from manifest_auth.work.template_rules import FINAL, VersionStatus
 
 
@@ -37,16 +37,7 @@ _MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), Version)
 _OF = _ALL.join(templates, _T.id == _C.template_id).where(among(_T.id, "ids"))
 _LATEST = tenant_scoped(_OF.where(_C.number == _T.versions), Version)
 _PUBLISHED = tenant_scoped(_OF.where(_C.number == _T.published), Version)
-_NUMBERED = tenant_scoped(
-    _ALL.where(
-        among(_C.template_id, "ids"),
-        _C.number > bindparam("after", type_=BigInteger()),
-        _C.number <= bindparam("until", type_=BigInteger()),
-    )
-    .order_by(_C.template_id, _C.number)
-    .limit(MOST_ROWS + 1),
-    Version,
-)
+_NUMBERED = numbered_rows(_ALL, _C.template_id, Version)
 _NEW = ("template_id", "number", "status", "revision", "created_by", "created_at", "published_at")
 _ADD = tenant_scoped(insert(template_versions).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
 # Published versions never change, whatever the caller passes: only _RETIRE updates them.
