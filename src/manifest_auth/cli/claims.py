@@ -9,7 +9,7 @@ from manifest_auth.app import build_services, opened
 from manifest_auth.cli.command import Refused, client_named, origin_of
 from manifest_auth.runtime import settings
 from manifest_auth.store import SystemUnit
-from manifest_auth.tenants.claims import domains
+from manifest_auth.tenants.claims import domain_rows, domains
 from manifest_auth.tenants.claims.all_claims import ClaimOverview, list_all_claims
 
 
@@ -55,7 +55,7 @@ async def _release(given: argparse.Namespace) -> None:
 
         def work(unit: SystemUnit) -> None:
             tenant_id = client_named(unit, given.client).id
-            if domains.find(unit.of(tenant_id), given.domain) is None:
+            if domain_rows.find(unit.of(tenant_id), given.domain) is None:
                 raise Refused(f"client {given.client} does not claim {given.domain}")
             domains.release(unit, tenant_id, origin_of(services), given.domain)
 

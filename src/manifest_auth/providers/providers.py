@@ -117,9 +117,8 @@ def find(unit: TenantUnit, name: str) -> Provider | None:
 
 def get(unit: TenantUnit, name: str, *, lock: bool = False) -> Provider:
     """The provider of that name. ``lock``: locks the row until the transaction ends. Raises NotFound."""
-    found = unit.first(_BY_NAME, name=name)
-    if found is not None and lock:
-        return existing(unit.first(_LOCKED, id=found.id))
+    found = existing(unit.first(_BY_NAME, name=name))
+    return existing(unit.first(_LOCKED, id=found.id)) if lock else found
 
 
 def find_by_id(unit: TenantUnit, provider_id: int, *, shared: bool = False, lock: bool = False) -> Provider | None:

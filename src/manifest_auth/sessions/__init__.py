@@ -12,7 +12,6 @@ from manifest_auth.sessions.external_tokens import (
     is_refused,
     refuse_external_token,
 )
-from manifest_auth.sessions.machine_principal import find_by_secret
 from manifest_auth.sessions.principal import (
     Chain,
     cookie_hash,

@@ -11,9 +11,8 @@ from sqlalchemy import Select, Text, bindparam, cast, func, literal, null
 
 from manifest_auth.context import SERVICE, Principal
 from manifest_auth.sessions.principal import select_principal
-from manifest_auth.store import SystemUnit, cross_tenant
+from manifest_auth.store import cross_tenant
 from manifest_auth.store.tables import service_accounts, service_secrets, tenants, users
-from manifest_auth.text.machine_secrets import SecretKind, hash_of
 
 _A, _S, _T, _U = service_accounts.c, service_secrets.c, tenants.c, users.c
 
@@ -51,8 +50,3 @@ BY_SECRET = cross_tenant(
     because="the secret's hash names the service account, and that the tenant",
     every_kind=True,
 )
-
-
-def find_by_secret(unit: SystemUnit, kind: SecretKind, secret: str) -> Principal | None:
-    """The service account of a secret, alive or not, as of this transaction."""
-    return unit.first(BY_SECRET, hash=hash_of(secret), kind=kind.value)

@@ -21,11 +21,6 @@ class AllWrong:
         self._refused: list[ValidationError] = []
         self._depth = 0
 
-    @property
-    def is_so(self) -> bool:
-        """Whether a check has refused something so far."""
-        return bool(self._refused)
-
     def __enter__(self) -> Self:
         self._depth += 1
         return self

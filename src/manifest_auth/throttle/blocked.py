@@ -41,7 +41,6 @@ LISTING = Listing(
     owned=False,
 )
 _CLEAR_ALL = global_(delete(throttles))
-_CLEAR = global_(delete(throttles).where(_T.key == bindparam("key")))
 _ORIGINS = tenant_scoped(select(_O.origin).where(_O.user_id == bindparam("user_id")), str)
 
 
@@ -88,4 +87,4 @@ def _clear_names(
 
 
 def _clear(unit: SystemUnit, keys: Iterable[str]) -> int:
-    return sum(unit.change(_CLEAR, key=key) for key in sorted(keys))
+    return sum(unit.change(throttle.CLEAR, of_key=key) for key in sorted(keys))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Integer, Text, bindparam, insert, select, update
 
 from manifest_auth.errors import Conflict, existing
-from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_condition, tenant_scoped
+from manifest_auth.store import Listing, TenantUnit, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import job_assignments, jobs
 from manifest_auth.work import job_log
 from manifest_auth.work.actor import Actor
@@ -49,7 +48,6 @@ _C, _A = jobs.c, job_assignments.c
 _ALL = select(*(_C[name] for name in Job._fields))
 _BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), Job)
 _LOCKED = tenant_scoped(_ALL.where(_C.id == bindparam("id")).with_for_update(), Job)
-_MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), Job)
 #: Filters take ``like`` (see :func:`.text.canonical.like`), ``status``, ``priority``, ``template``, ``asset`` and
 #: ``assigned``.
 LISTING = Listing(
@@ -88,11 +86,6 @@ _SAVE = tenant_scoped(
 def get(unit: TenantUnit, job_id: int, *, lock: bool = False) -> Job:
     """The job. ``lock``: locks the job and its parts until the transaction ends. Raises NotFound."""
     return existing(unit.first(_LOCKED if lock else _BY_ID, id=job_id))
-
-
-def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Job]:
-    """The tenant's jobs with these ids, in no order."""
-    return unit.all(_MANY, ids=numbers(ids))
 
 
 def insert_new(unit: TenantUnit, by: Actor, job: Job) -> Job:

@@ -79,17 +79,17 @@ def count(unit: TenantUnit, version_id: int) -> int:
     return unit.one(_COUNT, id=version_id)
 
 
-def check(steps: Sequence[NewStep], field: str = "steps") -> Sequence[NewStep]:
+def check(steps: Sequence[NewStep]) -> Sequence[NewStep]:
     """The steps, checked. Raises ValidationError for too many steps, and one that names every missing title and every
     too long text."""
     if len(steps) > MOST_STEPS:
-        raise ValidationError(details=[(field, f"At most {MOST_STEPS} steps")])
+        raise ValidationError(details=[("steps", f"At most {MOST_STEPS} steps")])
     with AllWrong() as each:
         for number, step in enumerate(steps):
             with each:
-                check_line(step.title, f"{field}[{number}].title", TITLE_LIMIT)
+                check_line(step.title, f"steps[{number}].title", TITLE_LIMIT)
             with each:
-                check_prose(step.instructions, f"{field}[{number}].instructions", INSTRUCTIONS_LIMIT)
+                check_prose(step.instructions, f"steps[{number}].instructions", INSTRUCTIONS_LIMIT)
     return steps
 
 

@@ -40,7 +40,6 @@ _MOVED_ON = "Another user has just changed this template: read it again"
 _C, _V = templates.c, template_versions.c
 _ALL = select(*(_C[name] for name in Template._fields))
 _BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), Template)
-_LOCKED = tenant_scoped(_ALL.where(_C.id == bindparam("id")).with_for_update(), Template)
 _MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), Template)
 #: Filters take ``like`` (see :func:`manifest_auth.text.canonical.like`) and ``status``.
 LISTING = Listing(
@@ -74,9 +73,9 @@ _MOVE = tenant_scoped(
 )
 
 
-def get(unit: TenantUnit, template_id: int, *, lock: bool = False) -> Template:
-    """The template. ``lock``: locks the template and its versions until the transaction ends. Raises NotFound."""
-    return existing(unit.first(_LOCKED if lock else _BY_ID, id=template_id))
+def get(unit: TenantUnit, template_id: int) -> Template:
+    """Raises NotFound."""
+    return existing(unit.first(_BY_ID, id=template_id))
 
 
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Template]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from manifest_auth.http import Answer
 from manifest_auth.pages import brands
 from manifest_auth.pages.account.frame import AccountView
@@ -33,15 +31,11 @@ async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
     return View(view, brand=brands.of_user(ctx.user))
 
 
-async def _again(ctx: RequestContext, call: PageCall[Any]) -> View | Answer[None]:
-    return await _show(ctx, call)
-
-
 async def _make(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     return codes_of(ctx, await own.make_codes(ctx), PATH)
 
 
 ROUTES = (
     page("GET", PATH, _show, TEMPLATE, "One's recovery codes", audience=Audience.SIGNED_IN),
-    page("POST", PATH, _make, TEMPLATE, "Make new ones, shown once", audience=Audience.SIGNED_IN, again=_again),
+    page("POST", PATH, _make, TEMPLATE, "Make new ones, shown once", audience=Audience.SIGNED_IN, again=_show),
 )

@@ -40,13 +40,11 @@ async def begin(
     return see_other(address, (cookie(ctx, due.challenge, due.expires_in), *headers))
 
 
-async def begin_after_provider(
-    ctx: RequestContext, due: MfaRequired, head: Head, headers: Sequence[Header] = ()
-) -> Answer[None]:
+async def begin_after_provider(ctx: RequestContext, due: MfaRequired, head: Head) -> Answer[None]:
     """The same for a browser that comes back from a provider."""
     settings = ctx.services.settings
     mark = form_cookies.shown_cookie(head, settings) or form_cookies.new_cookie(ctx)
-    return await begin(ctx, due, mark, (form_cookies.cookie_line(mark, settings), *headers))
+    return await begin(ctx, due, mark, (form_cookies.cookie_line(mark, settings),))
 
 
 def cookie(ctx: RequestContext, challenge: str, life_s: int) -> Header:

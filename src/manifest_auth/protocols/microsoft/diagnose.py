@@ -14,6 +14,7 @@ from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft.client import ON_BEHALF_OF
 from manifest_auth.protocols.microsoft.clouds import Cloud
 from manifest_auth.protocols.oidc import Finding
+from manifest_auth.protocols.oidc.token_endpoint import object_of
 from manifest_auth.runtime.outgoing import Outgoing, Reply, Unreachable
 
 _DIRECTORY = re.compile(r"authorization_uri=\"?https://[^/,\s\"]+/([0-9a-fA-F-]{36})/")
@@ -30,7 +31,7 @@ async def directory(outgoing: Outgoing, cloud: Cloud, name: str, tenant_id: int)
         reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="discovery")
     except Unreachable as error:
         return [Finding("bad", f"Microsoft's login service cannot be reached: {error}.")]
-    found = _object(reply)
+    found = object_of(reply)
     if reply.status != 200:
         if found.get("error") == "invalid_tenant" or _number(found) == "AADSTS90002":
             text = f"No such directory: {host} knows none with the id {name}. Is it of another cloud?"
@@ -69,7 +70,7 @@ async def application(
         reply = await outgoing.post_form(address, fields, deadline=outgoing.deadline(tenant_id), call="token")
     except Unreachable as error:
         return Finding("bad", f"The directory's token endpoint cannot be reached: {error}.")
-    found = _object(reply)
+    found = object_of(reply)
     complaint, number = found.get("error"), _number(found)
     suffix = f" ({number})" if number else ""
     if complaint == "unauthorized_client":
@@ -119,19 +120,11 @@ async def graph(outgoing: Outgoing, cloud: Cloud, tenant_id: int) -> Finding:
     return Finding("ok", f"Microsoft Graph is at {cloud.graph} and asks for a token.")
 
 
-def _object(reply: Reply) -> dict[str, Any]:
-    try:
-        body = reply.json()
-    except ValueError:
-        body = {}
-    return body if isinstance(body, dict) else {}
-
-
 def _number(body: dict[str, Any]) -> str:
     """Microsoft's error number (AADSTS…)."""
     return oidc.with_number("", body.get("error_description")).strip()
 
 
 def _status_text(reply: Reply) -> str:
-    number = _number(_object(reply))
+    number = _number(object_of(reply))
     return f"answers with status {reply.status}" + (f" ({number})" if number else "")

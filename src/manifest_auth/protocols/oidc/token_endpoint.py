@@ -40,7 +40,7 @@ class TokenEndpoint:
         reply = await self.ask(found, registration, answer, deadline)
         error = error_of(reply)
         if error is not None:
-            said = _object(reply).get("error_description")
+            said = object_of(reply).get("error_description")
             raise refused_by_provider(f"token endpoint answered {reply.status}", error, said)
         body = _read(reply)
         access_token, kind = body.get("access_token"), body.get("token_type")
@@ -108,7 +108,7 @@ class TokenEndpoint:
 
 def error_of(reply: Reply) -> str | None:
     """The error code of an answer; empty for a refusal without a code; None for a success."""
-    error = _object(reply).get("error")
+    error = object_of(reply).get("error")
     if isinstance(error, str):
         return error
     return None if reply.status < 300 and error is None else ""
@@ -116,7 +116,7 @@ def error_of(reply: Reply) -> str | None:
 
 def description_of(reply: Reply) -> object:
     """What the provider says of its refusal: for a finding or the log, never for a user."""
-    return _object(reply).get("error_description")
+    return object_of(reply).get("error_description")
 
 
 def is_about_client(reply: Reply) -> bool:
@@ -126,7 +126,7 @@ def is_about_client(reply: Reply) -> bool:
     return error == "invalid_client" or (reply.status in (401, 403) and error not in ABOUT_CODE)
 
 
-def _object(reply: Reply) -> dict[str, Any]:
+def object_of(reply: Reply) -> dict[str, Any]:
     try:
         body = reply.json()
     except ValueError:

@@ -5,7 +5,7 @@ loaded with the first passkey, by :func:`load` and off the event loop.
 """
 
 from manifest_auth.protocols.webauthn.authenticators import provider_of
-from manifest_auth.protocols.webauthn.credentials import challenge_of, credential_id_of, user_handle_of
+from manifest_auth.protocols.webauthn.credentials import challenge_of, credential_id_of
 from manifest_auth.protocols.webauthn.library import load
 from manifest_auth.protocols.webauthn.options import Descriptor, Person, accepted, creation, request
 from manifest_auth.protocols.webauthn.verification import (

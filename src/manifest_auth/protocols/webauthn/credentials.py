@@ -94,11 +94,6 @@ def challenge_of(given: dict[str, Any]) -> str:
     return client_data(read(given)).challenge
 
 
-def user_handle_of(given: dict[str, Any]) -> str | None:
-    """The user handle, which is not verified yet; None where none was sent. Raises Refused."""
-    return read(given).response.user_handle
-
-
 def transports_of(credential: Credential) -> tuple[str, ...]:
     """The known ones of the hints on how the authenticator is reached; others are left out."""
     given = credential.response.transports or []

@@ -18,7 +18,7 @@ ALGORITHMS = (EDDSA, ES256, RS256)
 _P256 = 1
 _RSA_BITS = (2048, 4096)  # a larger key would be slow to verify with, for everyone
 _RSA_EXPONENTS = (3, 65537)
-_BACKUP_ELIGIBLE, _BACKED_UP = 0x08, 0x10  # flags of the authenticator data (section 6.1)
+_BACKUP_ELIGIBLE = 0x08  # a flag of the authenticator data (section 6.1)
 _FLAGS_AT = 32
 
 

@@ -87,9 +87,9 @@ async def deny(ctx: RequestContext, user_code: str) -> None:
     await ctx.store.write(lambda unit: reject(unit, ctx, grant, "asked"))
 
 
-def check_may(unit: TenantUnit, ctx: RequestContext, *, lock: bool = False) -> User:
+def check_may(unit: TenantUnit, ctx: RequestContext) -> User:
     """The caller's account, which may let a device in. Raises Forbidden, and Conflict where too many are signed in."""
-    user = users.get(unit, ctx.user.user_id, lock=lock)
+    user = users.get(unit, ctx.user.user_id, lock=True)
     if not user.roles & mask_of(list(rules_of(ctx).roles)):
         raise Forbidden("None of your roles is for a device")
     if device_sessions.count_of(unit, user.id, ctx.now) >= limits.DEVICES:
@@ -99,7 +99,7 @@ def check_may(unit: TenantUnit, ctx: RequestContext, *, lock: bool = False) -> U
 
 def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> Queued | None:
     """Approves a grant; the e-mail that says so. ``how``: ``code`` or ``scan``. Raises Forbidden, Conflict."""
-    rules, user = rules_of(ctx), check_may(unit, ctx, lock=True)
+    rules, user = rules_of(ctx), check_may(unit, ctx)
     same_network.check(ctx.services.settings, rules, grant.address, ctx.address)
     cap, ends_at = mask_of(list(rules.roles)), _ends_at(ctx, rules)
     if not grants.approve(unit, grant, Approval(user.id, cap, ends_at), ctx.now):

@@ -66,7 +66,7 @@ async def begin(ctx: RequestContext) -> ShownCode:
     )  # fmt: skip
 
     def work(unit: TenantUnit) -> None:
-        approving.check_may(unit, ctx, lock=True)
+        approving.check_may(unit, ctx)
         open_ones = [one for one in pairings.list_open(unit, user.user_id, now) if _is_open(unit, ctx, one)]
         for old in open_ones[: max(0, len(open_ones) - limits.PAIRINGS + 1)]:
             _close(unit, ctx, old)

@@ -5,7 +5,6 @@ A person is (``tid``, ``oid``), never an e-mail address: administrators of any d
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -21,8 +20,6 @@ from manifest_auth.sign_in.providers import account_matching, proof
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.sign_in.providers.kind import Kind, R
 from manifest_auth.text.canonical import EMAIL_SHAPE, email_key
-
-_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 
 DirectoryId = Annotated[str, Meta(min_length=36, max_length=36, description="Directory (tenant) id, a GUID.")]
 Guid = Annotated[str, Meta(min_length=36, max_length=36)]
@@ -65,7 +62,7 @@ class MicrosoftSettings(KindSettings, frozen=True, rename="camel"):
 
     def check_guids(self, **named: str) -> None:
         """Raises ValidationError."""
-        wrong = [f"{self.kind}.{name}" for name, value in named.items() if not _GUID.match(value)]
+        wrong = [f"{self.kind}.{name}" for name, value in named.items() if not GUID.match(value)]
         if wrong:
             raise ValidationError(details=[(name, "Must be a GUID in lower case") for name in wrong])
 

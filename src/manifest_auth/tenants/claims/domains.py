@@ -18,7 +18,7 @@ from manifest_auth.tenants.claims.domain_rows import LISTING, MOST, PENDING, PRO
 from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import check_line
 
-__all__ = ["CLAIMED_ELSEWHERE", "LISTING", "claim", "claim_all", "find", "get", "new_token", "release", "vouch"]
+__all__ = ["CLAIMED_ELSEWHERE", "LISTING", "claim", "claim_all", "get", "new_token", "release", "vouch"]
 
 
 #: All that a client learns about another client's claim.
@@ -43,10 +43,6 @@ def claim_all(unit: TenantUnit, who: Acting, domains: Sequence[str], random: Ran
                 with each:
                     domain_names.check(domain, f"domains[{number}]")
                     _add(unit, who, domain, random)
-
-
-def find(unit: TenantUnit, domain: str) -> Claim | None:
-    return domain_rows.find(unit, domain)
 
 
 def get(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim:
