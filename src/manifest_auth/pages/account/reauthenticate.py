@@ -84,10 +84,6 @@ async def _show(ctx: RequestContext, call: PageCall[ProofQuery]) -> View | Answe
     return await _view(ctx, call, call.fields.return_to, call.fields.way)
 
 
-async def _again(ctx: RequestContext, call: PageCall[ProofForm]) -> View | Answer[None]:
-    return await _view(ctx, call, call.fields.return_to, call.fields.way)
-
-
 async def _view(ctx: RequestContext, call: PageCall[Any], return_to: str, asked: str) -> View:
     caller = ctx.user
     ways, back = await _ways(ctx, caller), way_there.way_back(return_to)
@@ -146,5 +142,5 @@ def _given(ctx: RequestContext, form: ProofForm) -> tuple[str | None, Given]:
 ROUTES = (
     page("GET", way_there.PATH, _show, TEMPLATE, "Asks for a recent proof of who one is", audience=Audience.SIGNED_IN),
     page("POST", way_there.PATH, _prove, TEMPLATE, "Proves it, and goes back", audience=Audience.SIGNED_IN,
-         again=_again),
+         again=_show),
 )  # fmt: skip

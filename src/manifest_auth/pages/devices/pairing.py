@@ -96,10 +96,6 @@ async def _code(ctx: RequestContext, call: PageCall[Any], code: ShownCode) -> Vi
     return view
 
 
-async def _again(ctx: RequestContext, call: PageCall[PairForm]) -> View | Answer[None]:
-    return await (_state(ctx, call, call.fields.pairing) if call.fields.pairing else _start(ctx))
-
-
 async def _act(ctx: RequestContext, call: PageCall[PairForm]) -> View | Answer[None]:
     form = call.fields
     if form.act == "begin":
@@ -126,5 +122,5 @@ def _address(pairing: str) -> str:
 ROUTES = (
     page("GET", PATH, _show, _START, "Let a device in by a code that it scans", audience=Audience.SIGNED_IN),
     page("POST", PATH, _act, _START, "Show the code, another one, or decide", audience=Audience.SIGNED_IN,
-         again=_again),
+         again=_show),
 )  # fmt: skip
