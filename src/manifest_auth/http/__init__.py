@@ -17,10 +17,8 @@ from manifest_auth.http.answers import (
 )
 from manifest_auth.http.body import check_media_type, parse, parse_form
 from manifest_auth.http.cookies import (
-    DEVICE,
     SESSION,
     check_same_site,
-    device_cookies,
     flow_cookie,
     host_cookie,
     host_name,

@@ -14,7 +14,6 @@ from manifest_auth.sessions.external_tokens import (
 )
 from manifest_auth.sessions.principal import (
     Chain,
-    cookie_hash,
     look_up_with_chain,
     read,
     read_by_cookie,

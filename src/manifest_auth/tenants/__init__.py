@@ -15,7 +15,7 @@ from manifest_auth.tenants.second_factor_policy import (
     password_rules,
     required_roles,
 )
-from manifest_auth.tenants.session_lengths import Lengths, installation_lengths, lengths_of
+from manifest_auth.tenants.session_lengths import installation_lengths, lengths_of
 from manifest_auth.tenants.settings import (
     BrandingChange,
     PasswordRules,

@@ -7,7 +7,6 @@ due.
 
 from manifest_auth.accounts.factors import challenges, recovery_codes, totp, trusted_browsers
 from manifest_auth.accounts.factors.changes import (
-    Dropped,
     Kind,
     added,
     check_removable,

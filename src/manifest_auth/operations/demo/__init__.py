@@ -6,5 +6,5 @@ printed once, or ``MANIFEST_DEMO_PASSWORD`` for all.
 """
 
 from manifest_auth.operations.demo.clock import PastClock
-from manifest_auth.operations.demo.filling import NotEmpty, Progress, check_allowed, fill, is_filled
+from manifest_auth.operations.demo.filling import NotEmpty, check_allowed, fill, is_filled
 from manifest_auth.operations.demo.welcome import welcome, welcome_again

@@ -4,7 +4,7 @@ Reads what a caller sends and checks what it proves by itself. Never reads the s
 secret is right and whether an assertion was used before is for others.
 """
 
-from manifest_auth.protocols.oauth.assertions import Assertion, read_assertion, verify
+from manifest_auth.protocols.oauth.assertions import read_assertion, verify
 from manifest_auth.protocols.oauth.authentication import (
     BasicSecret,
     ClientAssertion,
@@ -12,14 +12,12 @@ from manifest_auth.protocols.oauth.authentication import (
     client_id_of,
     read_authentication,
 )
-from manifest_auth.protocols.oauth.client_keys import ClientKey, read_keys
+from manifest_auth.protocols.oauth.client_keys import read_keys
 from manifest_auth.protocols.oauth.errors import (
     InvalidClient,
     InvalidRequest,
     InvalidScope,
-    InvalidTarget,
     TokenRefused,
-    UnsupportedGrantType,
     error_of,
 )
 from manifest_auth.protocols.oauth.metadata import metadata

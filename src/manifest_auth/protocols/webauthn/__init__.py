@@ -13,7 +13,6 @@ from manifest_auth.protocols.webauthn.verification import (
     Expected,
     Known,
     Refused,
-    Registered,
     verify_assertion,
     verify_registration,
 )

@@ -54,7 +54,7 @@ from manifest_auth.store.tables.installation import (
 )
 from manifest_auth.store.tables.machines import service_accounts, service_secrets, used_assertions
 from manifest_auth.store.tables.mailing import email_changes, queued_mails
-from manifest_auth.store.tables.nodes import announcements, nodes
+from manifest_auth.store.tables.nodes import nodes
 from manifest_auth.store.tables.providers import (
     identities,
     invitations,
