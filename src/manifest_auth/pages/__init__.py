@@ -6,8 +6,3 @@ A page calls the operation that REST and GraphQL call, and holds no rule of its 
 never rows or the request. All of it is loaded with the first page, in a thread: a start loads only what the API
 needs for sign-ins through a provider.
 """
-
-from manifest_auth.pages.call import PageCall, View, see_other
-from manifest_auth.pages.routing import Audience, page
-
-__all__ = ["Audience", "PageCall", "View", "page", "see_other"]
