@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import pytest
 
 from manifest_auth.pages.console.provider_fields import FIELDS, following
+from manifest_auth.providers import KindSettings
+from manifest_auth.sign_in.providers.kind import Kind
 from manifest_auth.sign_in.providers.kinds import KINDS
 
 
@@ -31,11 +35,14 @@ def test_a_field_takes_what_its_member_holds() -> None:
 
 
 def test_a_kind_is_one_word() -> None:
-    class Settings(KINDS["oidc"].settings, frozen=True):  # type: ignore[name-defined,misc]
-        kind = "two_words"
+    class TwoWords(KindSettings, frozen=True):
+        kind: ClassVar[str] = "two_words"
 
-    class Two(type(KINDS["oidc"])):  # type: ignore[misc]
-        settings = Settings
+    class Two(Kind[TwoWords, None]):
+        settings = TwoWords
+
+        def diagnose(self, *_: Any) -> Any:
+            raise NotImplementedError
 
     with pytest.raises(TypeError, match="'two_words' must be one word in lower case"):
         Two()

@@ -185,7 +185,8 @@ def following(kind: Kind[Any, Any]) -> Iterator[Field]:
     for member in msgspec.inspect.type_info(kind.settings).fields:  # type: ignore[attr-defined]  # of a struct
         of, hint = member.type, ""
         if isinstance(of, msgspec.inspect.Metadata):
-            of, hint = of.type, (of.extra_json_schema or {}).get("description", "")
+            hint = (of.extra_json_schema or {}).get("description", "")
+            of = of.type
         options: tuple[tuple[str, str], ...] = ()
         match of:
             case msgspec.inspect.StrType():
