@@ -1,7 +1,8 @@
-"""The form fields of each kind of provider, as data. Those of a kind that is not written here follow from its settings.
+"""The form fields of each kind of provider, as data.
 
-A field has the name of the member that it fills (``oidc.issuer``), so a refusal that names the member is shown
-beside the field. The member's own model says which values are valid.
+Those of a kind that is not written here follow from its settings. A field has the name of the member that it fills
+(``oidc.issuer``), so a refusal that names the member is shown beside the field. The member's own model says which
+values are valid.
 """
 
 from __future__ import annotations
