@@ -15,7 +15,14 @@ async def badges(story: Story) -> None:
     await settle(app, client, badge={"enabled": True})
     factory = BadgeClient(app, client, await member(app, client, "Admin"))
     root, ada = f"user:{factory.admin.id}", await member(app, client, "Operator")
-    me, code = f"user:{ada.id}", (await factory.code())["code"]
+    me, unused = f"user:{ada.id}", await factory.code()
+    async with expects(Event.DEVICE_ENROLMENT_DROPPED, root, f"enrolment:{unused['id']}"):
+        await factory.do("DELETE", f"/devices/enrolments/{unused['id']}")
+    code = (await factory.code())["code"]
+    begun = [one for one in await trail(app, client) if one.event == Event.DEVICE_ENROLMENT_BEGUN.value]
+    assert {one.actor for one in begun} == {root}
+    assert f"enrolment:{unused['id']}" in {one.subject for one in begun}
+    story.seen.add(Event.DEVICE_ENROLMENT_BEGUN)  # its subject is made with it
     made = (await app.post(ENROL, {"code": code})).data
     [enrolled] = [one for one in await trail(app, client) if one.event == Event.DEVICE_ENROLLED.value]
     assert (enrolled.actor, enrolled.subject) == ("anonymous", f"device:{made['deviceId']}")

@@ -125,6 +125,8 @@ class Event(enum.Enum):
     API_KEY_EXPIRED = "api_key_expired"
     CLIENT_SECRET_CREATED = "client_secret_created"
     CLIENT_SECRET_REVOKED = "client_secret_revoked"
+    DEVICE_ENROLMENT_BEGUN = "device_enrolment_begun"
+    DEVICE_ENROLMENT_DROPPED = "device_enrolment_dropped"
     DEVICE_ENROLLED = "device_enrolled"
     DEVICE_REMOVED = "device_removed"
     BADGE_ISSUED = "badge_issued"

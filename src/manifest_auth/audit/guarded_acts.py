@@ -75,6 +75,7 @@ _USERS_EVENTS: Mapping[str, Act] = {
     "device_app_created": Act.DEVICES,
     "device_app_changed": Act.DEVICES,
     "device_app_removed": Act.DEVICES,
+    "device_enrolment_begun": Act.DEVICES,
 }
 #: The same, where the event is about the account of who acts.
 _OWN_EVENTS: Mapping[str, Act] = {

@@ -43,6 +43,7 @@ def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, p
         expires_at=now + LIFE_S * 1000,
     )  # fmt: skip
     enrolments.add(unit, made, scan_codes.hash_of(code), typed)
+    audit.record(unit, who, Event.DEVICE_ENROLMENT_BEGUN, f"enrolment:{made.id}", name=name, place=place)
     return NewEnrolment(made, code, typed)
 
 
@@ -56,6 +57,7 @@ def drop_enrolment(unit: TenantUnit, who: Request, enrolment_id: str) -> None:
     step_up.not_for_machines(who)
     if not enrolments.drop(unit, enrolment_id, who.now):
         raise NotFound()
+    audit.record(unit, who, Event.DEVICE_ENROLMENT_DROPPED, f"enrolment:{enrolment_id}")
 
 
 def enrol(unit: TenantUnit, acting: Acting, random: Random, found: Enrolment, token: str) -> SharedDevice | None:

@@ -121,6 +121,8 @@ WORDS: dict[Event, Words] = {
     Event.API_KEY_EXPIRED: Words(_MACHINES, "An API key of %(what)s reached its end"),
     Event.CLIENT_SECRET_CREATED: Words(_MACHINES, "%(who)s made a client secret of %(what)s"),
     Event.CLIENT_SECRET_REVOKED: Words(_MACHINES, "%(who)s revoked a client secret of %(what)s"),
+    Event.DEVICE_ENROLMENT_BEGUN: Words(_DEV, "%(who)s made a code that enrols a device"),
+    Event.DEVICE_ENROLMENT_DROPPED: Words(_DEV, "%(who)s took back a code that enrols a device"),
     Event.DEVICE_ENROLLED: Words(_DEV, "The device %(what)s was enrolled"),
     Event.DEVICE_REMOVED: Words(_DEV, "%(who)s removed the device %(what)s"),
     Event.BADGE_ISSUED: Words(_DEV, "%(who)s issued a badge to %(whom)s"),
