@@ -8,16 +8,15 @@ import pytest
 
 from manifest_auth import sessions
 from manifest_auth.sessions import principals
-from manifest_auth.store.belief import Belief
 from tests.support.accounts import keys_of
 from tests.support.application import App
 from tests.support.forged_tokens import claims_of
+from tests.support.statements import beats_are_in_time
 
 
 @pytest.fixture(autouse=True)
-def _beats_are_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is forgotten is forgotten for want of room, and not since a beat of PostgreSQL came late."""
-    monkeypatch.setattr(Belief, "holds", lambda _: True)
+def _nothing_else_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    beats_are_in_time(monkeypatch)
 
 
 def _looks(app: App) -> float:

@@ -14,6 +14,7 @@ import pytest
 
 import manifest_auth
 from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.store.belief import Belief
 from manifest_auth.store.postgres import PostgresConnection
 from manifest_auth.store.sqlite import SqliteConnection
 from manifest_auth.store.statements import Statement
@@ -89,6 +90,11 @@ def statements_of_units() -> Iterator[list[str]]:
             for kind in (SystemUnit, TenantUnit):
                 patches.enter_context(mock.patch.object(kind, name, spy))
         yield seen
+
+
+def beats_are_in_time(patch: pytest.MonkeyPatch) -> None:
+    """From now on what this process remembers counts, also where a beat of PostgreSQL comes late."""
+    patch.setattr(Belief, "holds", lambda _: True)
 
 
 def look_ups(patch: pytest.MonkeyPatch, app: App) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from tests.support.forged_tokens import Purpose, hs256, signing_keys
 from tests.support.oauth_callers import GRANT, TOKEN, Machine, bits, form, header_and_claims, machine, signed_by_us
 from tests.support.routes import ROUTES, filled
 from tests.support.soon import soon
-from tests.support.statements import counted_statements
+from tests.support.statements import beats_are_in_time, counted_statements
 
 pytestmark = [pytest.mark.one_store, pytest.mark.still]
 
@@ -153,7 +153,10 @@ async def test_wrong_claims_under_the_right_key_are_refused(
     assert await opens(app, JOBS, token) == "INVALID_TOKEN"
 
 
-async def test_a_second_read_asks_the_store_for_nothing_of_its_caller(app: App, ours: Machine) -> None:
+async def test_a_second_read_asks_the_store_for_nothing_of_its_caller(
+    app: App, ours: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats_are_in_time(monkeypatch)
     token, user = await ours.token(), (await keys_of(app)).token
     for bearer in (token, user):
         for _ in range(2):  # the first use of an account is recorded
