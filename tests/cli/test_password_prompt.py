@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import pty
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from manifest_auth.cli import commands
-from tests.support.commands import CommandRefused, environment, run
-from tests.support.programs import COMMAND
+from tests.support.commands import CommandRefused, on_a_terminal, run
 from tests.support.secret_keys import SECRET_KEY
 
 CREATE = ("admin", "create", "root")
@@ -44,17 +41,7 @@ def test_bytes_that_are_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_interrupt_at_the_prompt_ends_it_at_once(folder: Path) -> None:
-    ours, theirs = pty.openpty()
-    given = {"MANIFEST_SECRET_KEY": SECRET_KEY}
-    process = subprocess.Popen(
-        [*COMMAND, *CREATE],
-        env=environment(folder, **given),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-    )
-    os.close(theirs)
+    process, ours = on_a_terminal(folder, CREATE, MANIFEST_SECRET_KEY=SECRET_KEY)
     shown = b""
     while not shown.endswith(b"Password: "):
         shown += os.read(ours, 1)

@@ -56,8 +56,8 @@ async def in_this_process(*arguments: str) -> None:
     await given.run(given)
 
 
-def typed(folder: Path, arguments: tuple[str, ...], lines: list[str], **settings: str) -> tuple[int, str]:
-    """Runs a command on a terminal of its own; ``lines`` are typed, one for each prompt. Status and all it showed."""
+def on_a_terminal(folder: Path, arguments: tuple[str, ...], **settings: str) -> tuple[subprocess.Popen[bytes], int]:
+    """A command that has begun on a terminal of its own, and our end of that, to be closed."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*COMMAND, *arguments],
@@ -68,6 +68,12 @@ def typed(folder: Path, arguments: tuple[str, ...], lines: list[str], **settings
         start_new_session=True,
     )
     os.close(theirs)
+    return process, ours
+
+
+def typed(folder: Path, arguments: tuple[str, ...], lines: list[str], **settings: str) -> tuple[int, str]:
+    """Runs a command on a terminal of its own; ``lines`` are typed, one for each prompt. Status and all it showed."""
+    process, ours = on_a_terminal(folder, arguments, **settings)
     shown = b""
     for line in lines:
         while not shown.endswith(b": "):
