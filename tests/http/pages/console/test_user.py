@@ -123,6 +123,22 @@ async def test_an_address_that_another_has_is_refused_in_words(app: App) -> None
     assert (page.status, page.problems) == (409, ["A user with this e-mail exists"])
 
 
+async def test_an_address_is_changed_after_a_recent_proof_alone(app: App) -> None:
+    visitor, (number, before) = await admin(app), await new_user(app)
+    path, after = path_of(number), f"moved-{before}"
+    app.clock.advance(601)
+    page = await visitor.submit(await visitor.get(path), path, {"act": "details"}, email=after)
+    assert (page.status, page.location) == (303, f"/reauthenticate?returnTo={path}")
+    assert (await visitor.get(path)).form(path, act="details").fields["email"] == before
+    page = await visitor.submit(await visitor.get(path), path, {"act": "details"}, firstName="Ada")
+    assert await done(visitor, page) == "The details are saved."
+    asked = await visitor.get(f"/reauthenticate?returnTo={path}")
+    assert (await visitor.submit(asked, "/reauthenticate", currentPassword=PASSWORD)).location == path
+    page = await visitor.submit(await visitor.get(path), path, {"act": "details"}, email=after)
+    assert await done(visitor, page) == "The details are saved."
+    assert (await visitor.get(path)).form(path, act="details").fields["email"] == after
+
+
 async def test_out_and_in_again(app: App) -> None:
     visitor, (number, email) = await admin(app), await new_user(app, password=PASSWORD)
     path = path_of(number)
