@@ -199,7 +199,7 @@ def test_what_others_named_is_text(setup: Setup, browser: Chromium) -> None:
 
 @pytest.mark.endurance
 def test_the_clients_own_rule_is_shown_and_what_comes_next(setup: Setup, browser: Chromium) -> None:
-    setup.settle(password={"minLength": 20, "characterClasses": 4}, returnAddresses=[f"{setup.server.base}/docs"])
+    setup.settle(password={"minLength": 20, "characterClasses": 4}, returnAddresses=["https://app.acme.example/in"])
     try:
         browser.open(setup.invite("rule@page.example"))
         browser.shows("At least 20 characters")
@@ -207,7 +207,7 @@ def test_the_clients_own_rule_is_shown_and_what_comes_next(setup: Setup, browser
         submit(browser, "granite-otter-lantern")
         refused(browser, "characters of 4 kinds")
         submit(browser, "Granite-otter-47-lantern")
-        browser.until("location.pathname == '/docs'")
+        browser.until("location.pathname == '/account'")
     finally:
         setup.settle(password={"minLength": 15, "characterClasses": 0}, returnAddresses=[])
 

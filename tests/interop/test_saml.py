@@ -38,7 +38,8 @@ def test_a_click_at_the_provider_signs_in(
     node_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
     SamlMethod(node_idp).join(client)
-    assert arrived(browser.walk(unasked(node_idp, browser, client), RETURN_TO)).url == RETURN_TO
+    end = f"{service.public}/account"
+    assert arrived(browser.walk(unasked(node_idp, browser, client), end)).url == end
     assert me(service, browser)["user"]["email"] == ALICE.email
 
 
@@ -46,7 +47,7 @@ def test_a_click_at_another_provider_signs_in(
     lemonldap_server: LemonLdap, client: Client, service: Service, browser: Browser
 ) -> None:
     SamlMethod(lemonldap_server).join(client)
-    arrived(lemonldap_server.visit(browser, lemonldap_server.idp_initiated(), ALICE, RETURN_TO))
+    arrived(lemonldap_server.visit(browser, lemonldap_server.idp_initiated(), ALICE, f"{service.public}/account"))
     assert me(service, browser)["user"]["email"] == ALICE.email
 
 

@@ -98,8 +98,8 @@ class Browser:
         return reply
 
     async def start(self, path: str, **query: str) -> Reply:
-        """``GET /api/client/auth/…``."""
-        return await self.send("GET", f"/api/client/auth/{path}?{urlencode(query)}")
+        """``GET /api/client/auth/…``; it ends at ``RETURN_TO`` unless ``returnTo`` is given, which may be empty."""
+        return await self.send("GET", f"/api/client/auth/{path}?{urlencode({'returnTo': RETURN_TO, **query})}")
 
     async def post_form(self, address: str, **fields: str) -> Reply:
         """A form post, as a provider's page makes the browser send it."""

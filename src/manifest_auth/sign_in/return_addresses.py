@@ -44,10 +44,10 @@ def is_allowed(listed: Sequence[str], address: str) -> bool:
     return address in listed or is_own_path(address)
 
 
-def choose(listed: Sequence[str], safe: Sequence[str], asked: str, response: str = "cookie") -> str:
-    """Where the browser ends: the address asked for, which is one of those ``listed`` for who signs in, or a page of
-    ours; without one the first web address of those that are ``safe`` for every user, else the account's page. Raises
-    ValidationError."""
+def choose(listed: Sequence[str], asked: str, response: str = "cookie") -> str:
+    """Return where the browser ends: the address asked for, which is one of those ``listed`` for the user who signs in
+    or a page of ours; without one, the account page. A listed address expects what only its application asks for, such
+    as a code, so none of them is a default. Raises ValidationError."""
     if asked and not is_allowed(listed, asked):
         raise ValidationError(details=[("returnTo", "Not among the listed return addresses")])
     is_path = asked.startswith("/")
@@ -55,7 +55,6 @@ def choose(listed: Sequence[str], safe: Sequence[str], asked: str, response: str
         raise ValidationError(details=[("response", "An app's own address needs response=code")])
     if is_path and response == "code":
         raise ValidationError(details=[("response", "A page of ours takes no code")])
-    address = asked or next((a for a in safe if response == "code" or is_web(a)), "")
-    if response == "code" and not address:
-        raise ValidationError(details=[("returnTo", "Required: no return address is listed")])
-    return address or ACCOUNT
+    if response == "code" and not asked:
+        raise ValidationError(details=[("returnTo", "Required with response=code")])
+    return asked or ACCOUNT

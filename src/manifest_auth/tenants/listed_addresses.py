@@ -21,8 +21,7 @@ def origins_for(settings: StoredSettings, roles: int) -> tuple[str, ...]:
 
 
 def return_addresses_for(settings: StoredSettings, roles: int) -> tuple[str, ...]:
-    """Addresses to which a sign-in of a user with those roles may return. For a default, while the user is not known
-    yet, ask with the role Admin."""
+    """Addresses to which a sign-in of a user with those roles may return."""
     return _for(settings.return_addresses, settings.unconfirmed.return_addresses, roles)
 
 

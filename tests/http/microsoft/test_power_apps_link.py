@@ -100,7 +100,7 @@ async def test_consent_at_the_same_directory_counts_for_the_callers_tokens(setup
     await setup.entra_of_ours(client)
     await setup.refused(setup.microsoft.mint("graph"), code="SSO_FAILED")
     browser = Browser(setup.app, {"session": alice.cookie})
-    begun = await browser.send("POST", IDENTITIES, body={"provider": dynamics.name})
+    begun = await browser.send("POST", IDENTITIES, body={"provider": dynamics.name, "returnTo": RETURN_TO})
     ended = await browser.send("GET", setup.microsoft.visit(check_success(begun)["location"], "alice"))
     assert (ended.status, ended.headers["location"]) == (302, RETURN_TO)
     me = await setup.me(setup.microsoft.mint("graph"))

@@ -22,7 +22,7 @@ RETURN_TO = "https://app.acme.example/in"
 
 @pytest.fixture
 async def client(app: App, op: Op, another_day: None) -> str:
-    identifier = await new_client(app)
+    identifier = await new_client(app, returnAddresses=[RETURN_TO])
     names: Any = {"name": "okta", "displayName": "Our Okta", "returnAddresses": [RETURN_TO]}
     await add_oidc(app, op, identifier, createUsers=False, **names)
     await saml_provider(app, identifier, name="entra", displayName="Our Entra")
@@ -157,7 +157,7 @@ async def test_a_link_of_a_page_that_is_too_old_begins_anew(app: App, client: st
 async def test_the_whole_way_from_the_page_to_the_listed_address(app: App, op: Op, client: str) -> None:
     await add_oidc(app, op, client, name="open", displayName="Open", createUsers=True, returnAddresses=[RETURN_TO])
     visitor = Visitor(app)
-    page = await visitor.get(f"/sign-in?client={client}&loginHint=ada@acme.example")
+    page = await visitor.get(f"/sign-in?client={client}&loginHint=ada@acme.example&returnTo={RETURN_TO}")
     mark = visitor.cookies["form"]
     browser = Browser(app, visitor.cookies)
     started = await browser.send("GET", page.links()["Continue with Open"])

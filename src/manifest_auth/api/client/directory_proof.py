@@ -17,7 +17,7 @@ from manifest_auth.sign_in import directory_flows, directory_proof
 
 class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
     return_to: Annotated[
-        str, Meta(max_length=2000, description="A listed return address, exactly as listed; empty: the first one.")
+        str, Meta(max_length=2000, description="A listed return address, exactly as listed; empty: the account page.")
     ] = ""
 
 

@@ -12,7 +12,6 @@ from manifest_auth.pages.call import PageCall
 from manifest_auth.pages.refusals import UnknownClient
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in.state import State
-from manifest_auth.permissions import Role
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import return_addresses
@@ -62,9 +61,8 @@ async def client_of(ctx: RequestContext, state: State) -> Tenant | None:
 def end_of(settings: str, state: State, roles: int = 0, more: tuple[str, ...] = ()) -> str:
     """Where a sign-in ends. ``settings``: the client's, as stored; ``roles``: of the user, where it is known; ``more``:
     addresses of the provider. Raises ValidationError."""
-    own = tenants.settings_of(settings)
-    listed, safe = tenants.return_addresses_for(own, roles), tenants.return_addresses_for(own, Role.ADMIN.bit)
-    return return_addresses.choose((*more, *listed), (*more, *safe), state.return_to, state.response)
+    listed = tenants.return_addresses_for(tenants.settings_of(settings), roles)
+    return return_addresses.choose((*more, *listed), state.return_to, state.response)
 
 
 async def of_provider(ctx: RequestContext, tenant_id: int, provider_id: int | None) -> tuple[str, ...]:

@@ -14,7 +14,6 @@ from manifest_auth import sessions, tenants
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled, Conflict, MfaRequired, Refusal, SsoFailed, ValidationError
-from manifest_auth.permissions import Role
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow, FlowRequest, StartedFlow
@@ -93,8 +92,7 @@ def return_address(
 ) -> str:
     """Where the browser ends, by the rules of the module ``return_addresses``. ``roles``: of who is signed in already.
     Raises ValidationError."""
-    safe = _listed(tenant, provider, Role.ADMIN.bit)
-    return return_addresses.choose(_listed(tenant, provider, roles), safe, asked, response)
+    return return_addresses.choose(_listed(tenant, provider, roles), asked, response)
 
 
 def _listed(tenant: Tenant, provider: Provider | None, roles: int) -> tuple[str, ...]:
