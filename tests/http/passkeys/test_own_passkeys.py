@@ -122,7 +122,9 @@ async def test_an_answer_counts_in_the_session_that_asked_alone_and_once(app: Ap
     check_refusal(await eve.send_new(made), 400, "VALIDATION_ERROR")
     made_id = check_success(await ada.send_new(made), 201)["passkey"]["id"]
     check_success(await app.send("DELETE", f"{PASSKEYS}/{made_id}", token=ada.token))
-    check_refusal(await ada.send_new(made), 401, "INVALID_TOKEN")
+    for _ in range(2):  # 401 would say that the session is over
+        error = check_refusal(await ada.send_new(made), 400, "VALIDATION_ERROR")
+        assert [detail["field"] for detail in error["details"]] == ["credential"]
     signing_in = ada.browser.create({**(await ada.creation_options()), "challenge": (await ada.options())["challenge"]})
     check_refusal(await ada.send_new(signing_in), 400, "VALIDATION_ERROR")
 

@@ -10,7 +10,7 @@ from manifest_auth.accounts.factors import passkey_rows
 from manifest_auth.accounts.factors.passkey_rows import Passkey
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
-from manifest_auth.errors import InvalidToken, NotFound, ValidationError
+from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.protocols import webauthn
 from manifest_auth.protocols.webauthn import Refused
@@ -55,7 +55,9 @@ async def add(ctx: RequestContext, credential: dict[str, Any], name: str) -> Add
         except Refused as refused:
             raise ValidationError(details=[("credential", _WRONG)], reason=f"passkey: {refused}") from None
         if not challenges.use_up(unit, challenge):
-            raise InvalidToken(reason="passkey: challenge used before", replay="passkey")
+            refusal = ValidationError(details=[("credential", _WRONG)], reason="passkey: challenge used before")
+            refusal.replay = "passkey"
+            raise refusal
         session_proof.enrolled(unit.of(tenant.id), ctx, "passkey")
         return added
 
