@@ -15,7 +15,7 @@ from manifest_auth.context import Acting, AdminCaller, Principal, Request
 
 class Act(enum.IntFlag):
     """``EMAIL``: a change of it, also of another user's; ``PASSWORD`` to ``IDENTITIES``: of one's own account;
-    ``PASSWORD``: a change of it, which brings the current one.
+    ``PASSWORD``: a change of it, which brings the current one; ``IDENTITIES``: also the confirmation of another's.
     ``RANKS``: someone becomes Admin or User Admin, or gets a link as such. ``DELETION`` to ``INSTALLATION``: of system
     admins. ``SERVICE_ACCOUNTS``: all that gives a machine more, or a new secret. ``PAIRING``: a device is let in;
     ``PIN``: of one's own badge; ``DEVICES``: apps and shared devices of the client."""
@@ -50,6 +50,7 @@ _USERS_EVENTS: Mapping[str, Act] = {
     "user_created": Act.RANKS,
     "user_restored": Act.RANKS,
     "user_invited": Act.RANKS,
+    "identity_confirmed": Act.IDENTITIES,
     "email_change_started": Act.EMAIL,
     "provider_created": Act.PROVIDERS,
     "provider_changed": Act.PROVIDERS,

@@ -70,7 +70,9 @@ def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int) -
 
 
 def confirm(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int) -> None:
-    """Records that an Admin confirms the identity as the user's. Raises NotFound, Forbidden."""
+    """Records that an Admin confirms the identity as the user's. Raises NotFound, Forbidden,
+    ReauthenticationRequired."""
+    step_up.check(ctx, Act.IDENTITIES)
     user = accounts.get_managed(unit, ctx, user_id, own="Your own identities are confirmed by another Admin")
     accounts.check_is_admin(unit, ctx, "Only an Admin confirms an identity")
     providers.confirm(unit, user.id, identity, ctx.caller.actor, ctx.now)

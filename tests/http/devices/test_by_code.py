@@ -13,8 +13,12 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.headsets import DEVICE_CODE, ELSEWHERE, HERE, Headset, Wearer, wearer
 from tests.support.oauth_callers import DESCRIPTION, form
 from tests.support.people import set_roles
+from tests.support.statements import counted_statements
 
-pytestmark = pytest.mark.settings(MANIFEST_TRUSTED_PROXIES="192.0.2.1", MANIFEST_RATE_LIMITS="off")
+pytestmark = [
+    pytest.mark.still,
+    pytest.mark.settings(MANIFEST_TRUSTED_PROXIES="192.0.2.1", MANIFEST_RATE_LIMITS="off"),
+]
 
 
 async def by_code(app: App, *roles: str, **pairing: Any) -> Wearer:
@@ -88,6 +92,20 @@ async def test_the_code_of_an_attacker_never_yields_a_token(app: App, attack: st
         victim, status = await by_code(app), 404
     assert (await victim.by_code("approve", asked["user_code"])).status == status
     assert await headset.polled() == "authorization_pending"
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_another_clients_code_is_one_that_never_was(app: App, is_on: bool) -> None:
+    ada, eve = await by_code(app), await wearer(app, code=is_on)
+    asked = await ada.headset().ask()
+    for act in ("lookup", "approve", "deny"):
+        seen = []
+        for code in (asked["user_code"], "BBBB-BBBB"):
+            with counted_statements() as statements:
+                reply = await eve.by_code(act, code)
+            seen.append((reply.status, reply.json["error"]["message"], len(statements)))
+        assert seen[0] == seen[1]
+        assert seen[0][0] == (404 if is_on else 409)
 
 
 async def test_polling_too_early_slows_down_for_good_and_then_ends(app: App) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.support.accounts import trail
-from tests.support.application import App, running
+from tests.support.application import PASSWORD, App, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.headsets import ELSEWHERE, HERE, Wearer, wearer
 from tests.support.oauth_callers import form
@@ -154,8 +154,14 @@ async def test_it_wants_a_recent_proof_and_the_same_session(app: App) -> None:
     again = (await app.sign_in(ada.who.email, client=ada.client)).data["token"]
     other = Wearer(app, ada.client, ada.who._replace(token=again))
     check_refusal(await other.approve(pairing, shown["match"]), 404, "NOT_FOUND")
-    app.clock.advance(600)
-    check_refusal(await ada.send("POST", "/pairings"), 403, "REAUTHENTICATION_REQUIRED")
+    app.clock.advance(599)
+    late = await ada.begin()
+    shown = await ada.headset().scan(late["qr"])
+    app.clock.advance(1)
+    for reply in (await ada.send("POST", "/pairings"), await ada.approve(late, shown["match"])):
+        check_refusal(reply, 403, "REAUTHENTICATION_REQUIRED")
+    check_success(await app.post("/api/client/auth/reauthenticate", {"password": PASSWORD}, token=ada.who.token))
+    check_success(await ada.approve(late, shown["match"]))
 
 
 async def test_switched_off_neither_side_begins(app: App) -> None:

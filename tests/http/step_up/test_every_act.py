@@ -24,14 +24,12 @@ FREE = {
     ("POST", "/api/client/files"),
     ("POST", "/api/client/providers/{provider}/test"), ("POST", "/api/client/domains/{domain}/check"),  # only look
     ("PUT", "/api/client/branding/logo"), ("DELETE", "/api/client/branding/logo"),
-    ("POST", f"{USERS}/identities/{{identity}}/confirm"),
     ("POST", f"{MACHINE}/disable"), ("DELETE", f"{MACHINE}/keys/{{secret}}"),  # which take away
     ("DELETE", f"{MACHINE}/secrets/{{secret}}"),
     ("DELETE", f"{USERS}/badges/{{badge}}"), ("DELETE", "/api/client/devices/{device}"),  # which take away too
     ("DELETE", "/api/client/devices/enrolments/{enrolment}"),
     ("POST", f"{AUTH}/devices/lookup"), ("POST", f"{AUTH}/devices/deny"),
-    # Of a pairing, which the same session began with a proof.
-    *(("POST", f"{AUTH}/devices/pairings/{{id}}/{act}") for act in ("renew", "approve", "deny")),
+    *(("POST", f"{AUTH}/devices/pairings/{{id}}/{act}") for act in ("renew", "deny")),
 }  # fmt: skip
 #: Kinds that may enrol the first factor of an account, and nothing else.
 FIRST = {"link", "link, and no password", "provider, and there is a password", "provider without a time"}

@@ -97,12 +97,16 @@ async def _code(ctx: RequestContext, call: PageCall[Any], code: ShownCode) -> Vi
 
 
 async def _act(ctx: RequestContext, call: PageCall[PairForm]) -> View | Answer[None]:
+    try:
+        return await _acted(ctx, call)
+    except ReauthenticationRequired:
+        return step_up.asked_first(_address(call.fields.pairing) if call.fields.pairing else PATH)
+
+
+async def _acted(ctx: RequestContext, call: PageCall[PairForm]) -> View | Answer[None]:
     form = call.fields
     if form.act == "begin":
-        try:
-            return await _code(ctx, call, await scanning.begin(ctx))
-        except ReauthenticationRequired:
-            return step_up.asked_first(PATH)
+        return await _code(ctx, call, await scanning.begin(ctx))
     if form.act == "renew":
         return await _code(ctx, call, await scanning.renew(ctx, form.pairing))
     if form.act == "deny":

@@ -1,7 +1,7 @@
 """A person lets a device in, or refuses it: by the code that the device shows, or by one that it scanned.
 
-Approval is the act that needs a recent proof, the same network, and a role that a device may have. By scanning the
-proof is asked when the pairing begins, and the same session ends it within ten minutes.
+Approval is the act that needs a recent proof, the same network, and a role that a device may have. A pairing by
+scanning asks for the proof when it begins as well, and is approved by the session that began it.
 """
 
 from __future__ import annotations

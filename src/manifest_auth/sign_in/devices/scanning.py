@@ -106,8 +106,8 @@ async def look(ctx: RequestContext, pairing_id: str) -> Standing:
 
 async def approve(ctx: RequestContext, pairing_id: str, digits: str) -> None:
     """Lets the device in that claimed the pairing and shows these digits; another number denies it for good. Raises
-    NotFound, Conflict, Forbidden."""
-    step_up.check(ctx, Act.PAIRING, needed=False)  # this session proved it when the pairing began
+    NotFound, Conflict, Forbidden, ReauthenticationRequired: the proof may be older than the pairing."""
+    step_up.check(ctx, Act.PAIRING)
 
     def work(unit: TenantUnit) -> Queued | bool | None:
         grant = _claimed(unit, ctx, pairing_id)

@@ -54,6 +54,19 @@ async def test_by_scanning(app: App) -> None:
     assert (await headset.poll()).json["error"] == "invalid_grant"
 
 
+async def test_by_scanning_with_a_proof_that_is_too_old_by_then(app: App) -> None:
+    ada, headset = await ada_of(app)
+    app.clock.advance(595)
+    shown = await press(ada, await ada.visitor.get(PAIR), PAIR, act="begin")
+    asked = await headset.scan(typed(shown))
+    look = await ada.visitor.get(shown.links()["The device shows a number"])
+    app.clock.advance(5)
+    question = await press(ada, look, PAIR, {"match": asked["match"]}, act="approve")
+    again = await press(ada, question, "/reauthenticate", {"currentPassword": PASSWORD})
+    approved = await press(ada, again, PAIR, {"match": asked["match"]}, act="approve")
+    assert "The device is let in" in approved.text
+
+
 async def test_another_code_is_shown_by_a_button_and_the_first_is_void(app: App) -> None:
     ada, headset = await ada_of(app)
     first = await press(ada, await ada.visitor.get(PAIR), PAIR, act="begin")
