@@ -29,8 +29,8 @@ def change(
     under: str = "",
 ) -> Tenant:
     """Changes name and settings. ``before``: locked. None leaves a value as it is. ``under``: prefix of the names of
-    members in a refusal. A session that is older than a new, shorter length ends at once; so does all trust of browsers
-    where there is to be none.
+    members in a refusal. A session that is older than a new, shorter length ends at once, and so does the trust of a
+    browser.
 
     Raises ValidationError, ReauthenticationRequired, and Forbidden for a change that only an Admin may make.
     """
@@ -49,8 +49,8 @@ def change(
     shortened = 0
     if most < tenants.lengths_of(old, ctx.services.settings).most_s:
         shortened = sessions.shorten(bound, most)
-    if old.second_factor.trusted_days and not new.second_factor.trusted_days:
-        trusted_browsers.end_of_tenant(bound)
+    if new.second_factor.trusted_days < old.second_factor.trusted_days:
+        trusted_browsers.end_older(bound, new.second_factor.trusted_days, ctx.now)
     _record(bound, ctx, before, after, shortened)
     return after
 

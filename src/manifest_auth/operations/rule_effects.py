@@ -34,11 +34,11 @@ def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: Store
     installation, now = ctx.services.settings, ctx.now
     was, most = (tenants.lengths_of(one, installation).most_s for one in (old, new))
     age = new.password.max_age_days
-    no_trust = old.second_factor.trusted_days and not new.second_factor.trusted_days
+    days, days_then = (one.second_factor.trusted_days for one in (old, new))
     return Effects(
         sessions_ended=sessions.older(unit, most, now) if most < was else 0,
         with_password=users.with_password(unit, now) if old.password_sign_in and not new.password_sign_in else 0,
         due=users.with_password(unit, now - age * DAY * 1000) if age and age != old.password.max_age_days else 0,
         to_enrol=users.without_factor(unit, tenants.required_roles(new), but=tenants.required_roles(old)),
-        trust_ended=trusted_browsers.of_tenant(unit, now) if no_trust else 0,
+        trust_ended=trusted_browsers.ending(unit, days, days_then, now) if days_then < days else 0,
     )

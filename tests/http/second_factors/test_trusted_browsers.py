@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 
 import pytest
 
@@ -136,6 +137,20 @@ async def test_trust_ends_for_good_where_the_client_allows_none(app: App, ada: P
         reply.cookie("trust")
     await settle(app, ada.client, secondFactor={"trustedDays": 30})
     check_refusal(await ada.sign_in(cookies=cookie), 401, "MFA_REQUIRED")
+
+
+async def test_fewer_days_count_for_a_browser_that_is_trusted_already(app: App, ada: Person) -> None:
+    cookie = await trusted(ada)
+    await settle(app, ada.client, secondFactor={"trustedDays": 7})
+    app.clock.advance(7 * DAY - 1)
+    token = check_success(await ada.sign_in(cookies=cookie))["token"]
+    [shown] = check_success(await app.get("/api/client/auth/second-factors", token=token))["trusted"]
+    assert datetime.fromisoformat(shown["endsAt"]).timestamp() == app.clock.now_ms() / 1000 + 1
+    app.clock.advance(1)
+    check_refusal(await ada.sign_in(cookies=cookie), 401, "MFA_REQUIRED")
+    await settle(app, ada.client, secondFactor={"trustedDays": 3})
+    await settle(app, ada.client, secondFactor={"trustedDays": 30})
+    check_refusal(await ada.sign_in(cookies=cookie), 401, "MFA_REQUIRED")  # what has ended does not come back
 
 
 async def test_trust_spares_no_question_after_a_link(ada: Person) -> None:

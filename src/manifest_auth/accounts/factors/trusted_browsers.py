@@ -31,20 +31,22 @@ class TrustedBrowser(NamedTuple):
 
 
 _OWN = _T.user_id == bindparam("of_user")
+#: ``since``: older ones are over by the client's rule of today, whatever it was when they were trusted.
+_HOLDS = (_T.ends_at > bindparam("now"), _T.created_at > bindparam("since"))
 _ADD = tenant_scoped(insert(trusted_browsers).values({name: bindparam(name) for name in _NEW}))
-_FIND = tenant_scoped(select(_T.id).where(_OWN, _T.key == bindparam("key"), _T.ends_at > bindparam("now")), str)
+_FIND = tenant_scoped(select(_T.id).where(_OWN, _T.key == bindparam("key"), *_HOLDS), str)
 _LIST = tenant_scoped(
     select(*(_T[name] for name in TrustedBrowser._fields))
-    .where(_OWN, _T.ends_at > bindparam("now"))
+    .where(_OWN, *_HOLDS)
     .order_by(_T.created_at.desc(), _T.id)
     .limit(MOST),
     TrustedBrowser,
 )
-_COUNT = tenant_scoped(select(func.count()).select_from(trusted_browsers).where(_T.ends_at > bindparam("now")), int)
+_COUNT = tenant_scoped(select(func.count()).select_from(trusted_browsers).where(*_HOLDS), int)
 _DROP_KEY = tenant_scoped(delete(trusted_browsers).where(_T.key == bindparam("key")))
 _DROP_ONE = tenant_scoped(delete(trusted_browsers).where(_OWN, _T.id == bindparam("of_id")))
 _DROP = tenant_scoped(delete(trusted_browsers).where(_OWN))
-_DROP_ALL = tenant_scoped(delete(trusted_browsers))
+_DROP_OLDER = tenant_scoped(delete(trusted_browsers).where(_T.created_at <= bindparam("since")))
 
 
 def trust(unit: TenantUnit, request: Request, random: Random, user_id: int, days: int, before: str | None) -> str:
@@ -55,19 +57,22 @@ def trust(unit: TenantUnit, request: Request, random: Random, user_id: int, days
     cookie, now = random.text(32), request.now
     unit.change(
         _ADD, id=random.text(12), user_id=user_id, key=_key(cookie), user_agent=request.user_agent,
-        address=request.address, created_at=now, ends_at=now + days * DAY * 1000,
+        address=request.address, created_at=now, ends_at=now + _span(days),
     )  # fmt: skip
     return cookie
 
 
-def is_trusted(unit: TenantUnit, user_id: int, cookie: str | None, now: int) -> bool:
-    """Whether the browser with this cookie spares the user the question."""
-    return bool(cookie) and unit.first(_FIND, of_user=user_id, key=_key(cookie or ""), now=now) is not None
+def is_trusted(unit: TenantUnit, user_id: int, cookie: str | None, days: int, now: int) -> bool:
+    """Whether the browser with this cookie spares the user the question. ``days``: as the client's rule is today."""
+    if not cookie:
+        return False
+    return unit.first(_FIND, of_user=user_id, key=_key(cookie), now=now, since=now - _span(days)) is not None
 
 
-def list_all(unit: TenantUnit, user_id: int, now: int) -> list[TrustedBrowser]:
-    """A user's trusted browsers, newest first."""
-    return unit.all(_LIST, of_user=user_id, now=now)
+def list_all(unit: TenantUnit, user_id: int, days: int, now: int) -> list[TrustedBrowser]:
+    """A user's trusted browsers, newest first, each with the end that it has by the rule of today."""
+    found = unit.all(_LIST, of_user=user_id, now=now, since=now - _span(days))
+    return [row._replace(ends_at=min(row.ends_at, row.created_at + _span(days))) for row in found]
 
 
 def end_one(unit: TenantUnit, user_id: int, trusted_id: str) -> bool:
@@ -80,14 +85,21 @@ def end_all(unit: TenantUnit, user_id: int) -> int:
     return unit.change(_DROP, of_user=user_id)
 
 
-def of_tenant(unit: TenantUnit, now: int) -> int:
-    """How many browsers all users of the tenant trust."""
-    return unit.one(_COUNT, now=now)
+def ending(unit: TenantUnit, days: int, days_then: int, now: int) -> int:
+    """How many browsers, of all users of the tenant, :func:`end_older` would end. ``days``: as the rule is today;
+    ``days_then``: as it will be."""
+    trusted, left = (unit.one(_COUNT, now=now, since=now - _span(each)) for each in (days, days_then))
+    return trusted - left
 
 
-def end_of_tenant(unit: TenantUnit) -> int:
-    """Ends the trust of all browsers of all users of the tenant; how many there were."""
-    return unit.change(_DROP_ALL)
+def end_older(unit: TenantUnit, days: int, now: int) -> int:
+    """Ends the trust of all browsers of the tenant that is over by a new rule, so that no later one revives it; how
+    many there were."""
+    return unit.change(_DROP_OLDER, since=now - _span(days))
+
+
+def _span(days: int) -> int:
+    return days * DAY * 1000
 
 
 def _key(cookie: str) -> str:

@@ -100,11 +100,13 @@ def changes(old: StoredSettings, new: StoredSettings, effects: Effects) -> Itera
             f"Users may put off a due second factor for {_days(now.grace_days)}, Admins and User Admins excepted."
             if now.grace_days else "Users set up a second factor that is due at their next sign-in."
         )  # fmt: skip
-    if was.trusted_days != now.trusted_days:
+    if was.trusted_days < now.trusted_days:
+        yield f"A browser that is trusted from now on stays so for {_days(now.trusted_days)}."
+    elif was.trusted_days != now.trusted_days:
         yield (
-            f"A browser that is trusted from now on stays so for {_days(now.trusted_days)}."
-            if now.trusted_days else f"No browser is trusted any more{_trust(effects.trust_ended)}"
-        )  # fmt: skip
+            f"A browser stays trusted for {_days(now.trusted_days)}" if now.trusted_days
+            else "No browser is trusted any more"
+        ) + _trust(effects.trust_ended)  # fmt: skip
     if old.passkey_sign_in != new.passkey_sign_in:
         yield (
             "A passkey alone signs in." if tenants.passkeys_sign_in(new)

@@ -54,9 +54,8 @@ def judge(
     if not identity.needs_factor or MFA in identity.amr:
         return Verdict(proof)
     if user.factors:
-        may_trust = settings.second_factor.trusted_days and not _SPARED.isdisjoint(identity.amr)
-        is_trusted = may_trust and trusted_browsers.is_trusted(unit, user.id, trust, ctx.now)
-        if is_trusted:
+        days = 0 if _SPARED.isdisjoint(identity.amr) else settings.second_factor.trusted_days
+        if days and trusted_browsers.is_trusted(unit, user.id, trust, days, ctx.now):
             return Verdict(proof._replace(amr=(*proof.amr, "trusted")))
         return Verdict(None, enrols=not answers(unit, ctx, user))
     due_at = user.second_factor_due_at
@@ -64,10 +63,10 @@ def judge(
         if due_at is not None:  # a policy that comes later gives the whole time of grace again
             users.factor_due(unit, user.id, None)
         return Verdict(proof)
-    if due_at is None:
-        due_at = tenants.due_from(settings, user.roles, ctx.now)
+    latest = tenants.due_from(settings, user.roles, ctx.now)
+    if due_at is None or due_at > latest:  # fewer days of grace run from the first sign-in that finds them
+        due_at = latest
         users.factor_due(unit, user.id, due_at)
-    due_at = min(due_at, tenants.due_from(settings, user.roles, ctx.now))
     return Verdict(proof, due_at=due_at) if ctx.now < due_at else Verdict(None, enrols=True)
 
 

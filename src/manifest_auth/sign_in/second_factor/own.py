@@ -68,7 +68,7 @@ async def look(ctx: RequestContext) -> Own:
             totp=totp.find(unit, user.id),
             passkeys=passkey_rows.list_all(unit, user.id),
             codes_left=recovery_codes.left(unit, user.id),
-            trusted=trusted_browsers.list_all(unit, user.id, ctx.now) if rules.trusted_days else [],
+            trusted=trusted_browsers.list_all(unit, user.id, rules.trusted_days, ctx.now) if rules.trusted_days else [],
             is_required=is_required,
             due_at=due_at(settings, user),
             methods=() if rules.policy == "off" else gate.methods_of(ctx, settings),

@@ -68,7 +68,7 @@ async def test_roles_methods_days_and_ways_are_each_said(app: App) -> None:
         "second factor at their next sign-in.",
         "New second factors are passkeys. Those that users have still count.",
         "Users set up a second factor that is due at their next sign-in.",
-        "A browser that is trusted from now on stays so for 1 day.",
+        "A browser stays trusted for 1 day.",
         "A passkey alone signs no one in; beside a password it stays a second factor.",
         "Management of users, providers and rules asks for a proof of the last ten minutes too.",
     ]
@@ -86,6 +86,10 @@ async def test_trust_that_ends_is_counted(app: App) -> None:
     visitor = Visitor(app, {"session": (await ada.answered(trust=True)).cookie("session")})
     page = await preview(visitor, secondFactor__trustedDays="0")
     assert changes(page) == ["No browser is trusted any more: 1 browser is asked for the second factor again."]
+    for seconds, count in ((0, "."), (86_400, ": 1 browser is asked for the second factor again.")):
+        app.clock.advance(seconds)
+        page = await preview(visitor, secondFactor__trustedDays="1")
+        assert changes(page) == [f"A browser stays trusted for 1 day{count}"]
 
 
 @pytest.mark.parametrize(
