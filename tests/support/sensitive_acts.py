@@ -15,7 +15,7 @@ AUTH, USERS = "/api/client/auth", "/api/client/users"
 FACTORS = f"{AUTH}/second-factors"
 PROVIDERS, DOMAINS, DIRECTORIES = "/api/client/providers", "/api/client/domains", "/api/client/directories"
 MACHINES, DEVICE_APPS = "/api/client/service-accounts", "/api/client/device-apps"
-_DIRECTORY = "11111111-2222-4333-8444-555555555555"
+DIRECTORY = "11111111-2222-4333-8444-555555555555"
 
 
 class Act(NamedTuple):
@@ -103,10 +103,10 @@ ACTS = (
     Act("enrol a device", "management", "POST", "/api/client/devices/enrolments", {"name": "Kiosk"}),
     Act("claim", "management", "POST", DOMAINS, {"domain": "acme-works.example"}),
     Act("release", "management", "DELETE", f"{DOMAINS}/acme-other.example", route=f"{DOMAINS}/{{domain}}"),
-    Act("claim a directory", "management", "POST", DIRECTORIES, {"directory": _DIRECTORY}),
-    Act("release a directory", "management", "DELETE", f"{DIRECTORIES}/{_DIRECTORY}",
+    Act("claim a directory", "management", "POST", DIRECTORIES, {"directory": DIRECTORY}),
+    Act("release a directory", "management", "DELETE", f"{DIRECTORIES}/{DIRECTORY}",
         route=f"{DIRECTORIES}/{{directory}}"),
-    Act("prove a directory", "management", "POST", f"{DIRECTORIES}/{_DIRECTORY}/prove", {},
+    Act("prove a directory", "management", "POST", f"{DIRECTORIES}/{DIRECTORY}/prove", {},
         route=f"{DIRECTORIES}/{{directory}}/prove"),
     Act("rules", "management", "PATCH", "/api/client/settings", {"password": {"history": 5}}),
     Act("export", "management", "GET", "/api/client/audit/export?format=csv", route="/api/client/audit/export"),

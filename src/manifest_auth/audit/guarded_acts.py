@@ -16,9 +16,10 @@ from manifest_auth.context import Acting, AdminCaller, Principal, Request
 class Act(enum.IntFlag):
     """``EMAIL``: a change of it, also of another user's; ``PASSWORD`` to ``IDENTITIES``: of one's own account;
     ``PASSWORD``: a change of it, which brings the current one; ``IDENTITIES``: also the confirmation of another's.
-    ``RANKS``: someone becomes Admin or User Admin, or gets a link as such. ``DELETION`` to ``INSTALLATION``: of system
-    admins. ``SERVICE_ACCOUNTS``: all that gives a machine more, or a new secret. ``PAIRING``: a device is let in;
-    ``PIN``: of one's own badge; ``DEVICES``: apps and shared devices of the client."""
+    ``RANKS``: someone becomes Admin or User Admin, or gets a link as such. ``DOMAINS``: of e-mail and of Microsoft
+    directories. ``DELETION`` to ``INSTALLATION``: of system admins alone. ``SERVICE_ACCOUNTS``: all that gives a
+    machine more, or a new secret. ``PAIRING``: a device is let in; ``PIN``: of one's own badge; ``DEVICES``: apps and
+    shared devices of the client."""
 
     EMAIL = enum.auto()
     PASSWORD = enum.auto()
@@ -43,13 +44,13 @@ class Act(enum.IntFlag):
     DEVICES = enum.auto()
 
 
-#: Acts of system admins that need it; all others are acts of users alone.
-OF_SYSTEM_ADMINS = Act.OTHERS_FACTORS | Act.DELETION | Act.ADMINS | Act.KEYS | Act.LICENCE | Act.INSTALLATION
-#: By event, the acts of users of which one was asked about. An act that is left out leaves an event that others leave.
-_USERS_EVENTS: Mapping[str, Act] = {
+#: By event, the acts of users and system admins of which one was asked about. An act that is left out leaves an event
+#: that others leave.
+_EVENTS: Mapping[str, Act] = {
     "user_created": Act.RANKS,
     "user_restored": Act.RANKS,
     "user_invited": Act.RANKS,
+    "user_roles_changed": Act.RANKS | Act.PROVIDERS | Act.IDENTITIES,
     "identity_confirmed": Act.IDENTITIES,
     "email_change_started": Act.EMAIL,
     "provider_created": Act.PROVIDERS,
@@ -59,8 +60,13 @@ _USERS_EVENTS: Mapping[str, Act] = {
     "provider_deleted": Act.PROVIDERS,
     "domain_claimed": Act.DOMAINS | Act.PROVIDERS,
     "domain_released": Act.DOMAINS,
+    "domain_vouched": Act.DOMAINS,
     "directory_claimed": Act.DOMAINS | Act.PROVIDERS,
     "directory_released": Act.DOMAINS,
+    "directory_vouched": Act.DOMAINS,
+    "directory_granted": Act.DOMAINS,
+    "directory_revoked": Act.DOMAINS,
+    "provider_name_pinned": Act.PROVIDERS,
     "client_changed": Act.RULES,
     "service_account_created": Act.SERVICE_ACCOUNTS,
     "service_account_changed": Act.SERVICE_ACCOUNTS,
@@ -77,9 +83,19 @@ _USERS_EVENTS: Mapping[str, Act] = {
     "device_app_changed": Act.DEVICES,
     "device_app_removed": Act.DEVICES,
     "device_enrolment_begun": Act.DEVICES,
+    "client_deletion_started": Act.DELETION,
+    "admin_created": Act.ADMINS,
+    "admin_disabled": Act.ADMINS,
+    "admin_enabled": Act.ADMINS,
+    "admin_password_reset": Act.ADMINS,
+    "keys_rotated": Act.KEYS,
+    "key_retired": Act.KEYS,
+    "license_installed": Act.LICENCE,
+    "license_refused": Act.LICENCE,
+    "installation_changed": Act.INSTALLATION,
 }
-#: The same, where the event is about the account of who acts.
-_OWN_EVENTS: Mapping[str, Act] = {
+#: The same, where the event is about the account of the user who acts.
+_USERS_OWN_EVENTS: Mapping[str, Act] = {
     "pairing_begun": Act.PAIRING,
     "device_approved": Act.PAIRING,
     "password_changed": Act.PASSWORD,
@@ -92,19 +108,8 @@ _OWN_EVENTS: Mapping[str, Act] = {
     "recovery_codes_made": Act.FACTORS,
     "badge_pin_set": Act.PIN,
 }
-_ADMINS_EVENTS: Mapping[str, Act] = {
-    "client_deletion_started": Act.DELETION,
-    "admin_created": Act.ADMINS,
-    "admin_disabled": Act.ADMINS,
-    "admin_enabled": Act.ADMINS,
-    "admin_password_reset": Act.ADMINS,
-    "keys_rotated": Act.KEYS,
-    "key_retired": Act.KEYS,
-    "license_installed": Act.LICENCE,
-    "license_refused": Act.LICENCE,
-    "installation_changed": Act.INSTALLATION,
-    "second_factor_reset": Act.OTHERS_FACTORS,
-}
+#: The same for system admins. All other changes of their own account bring the password.
+_ADMINS_OWN_EVENTS: Mapping[str, Act] = {"signed_out_all": Act.SESSIONS | Act.ADMINS}
 
 
 class NotAsked(Exception):
@@ -115,12 +120,12 @@ def check_was_asked(acting: Acting, event: str, subject: str) -> None:
     """Raises NotAsked where the event's act was not asked about in this request."""
     if not isinstance(acting, Request):
         return
-    caller, needed = acting.caller, Act(0)
-    if isinstance(caller, Principal):
-        needed = _USERS_EVENTS.get(event, needed)
-        if subject == caller.actor:
-            needed |= _OWN_EVENTS.get(event, Act(0))
-    elif isinstance(caller, AdminCaller):
-        needed = _ADMINS_EVENTS.get(event, needed)
+    caller = acting.caller
+    if not isinstance(caller, Principal | AdminCaller):
+        return
+    needed = _EVENTS.get(event, Act(0))
+    if subject == caller.actor:
+        own = _USERS_OWN_EVENTS if isinstance(caller, Principal) else _ADMINS_OWN_EVENTS
+        needed |= own.get(event, Act(0))
     if needed and not needed & acting.asked:
         raise NotAsked(f"{event} of {caller.actor}: no recent proof was asked for")

@@ -21,7 +21,7 @@ from manifest_auth.sign_in.admin_own_account import Credentials
 
 TEMPLATE = "installation/prove.html"
 PASSWORD, OTP = "proofPassword", "proofOtp"
-_SECRET = re.compile("password|otp|code", re.IGNORECASE)  # such a field is entered again, never sent back
+_SECRET = re.compile("code|otp|password|.*(Otp|Password)")  # such a field is entered again, never sent back
 
 
 class ProveView(msgspec.Struct, frozen=True):
@@ -35,7 +35,7 @@ class ProveView(msgspec.Struct, frozen=True):
 def taken(texts: dict[str, str]) -> Proof:
     """Takes the proof out of ``texts``, the fields of the submitted form; the others stay there."""
     password, otp = texts.pop(PASSWORD, None), texts.pop(OTP, None)
-    waits = {name: text for name, text in texts.items() if not _SECRET.search(name)}
+    waits = {name: text for name, text in texts.items() if not _SECRET.fullmatch(name)}
     return Proof(password, otp, waits)
 
 

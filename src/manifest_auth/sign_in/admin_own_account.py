@@ -1,7 +1,7 @@
 """Changes of a system admin to their own account: a new password, a second factor.
 
-Each change asks for the password again, and for a code where the admin has a second factor, so that a stolen token
-cannot take the account over.
+Each change brings the password again, and a code where the admin has a second factor, so that a stolen token cannot
+take the account over. The end of other sessions asks for a recent proof instead.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import NamedTuple, TypeVar
 from manifest_auth import audit
 from manifest_auth.accounts import admins, password_rules
 from manifest_auth.accounts.admins import Admin, management, second_factor
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Conflict, InvalidCredentials, ValidationError
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.sign_in_metrics import NO_CODE
 from manifest_auth.store import SystemUnit
-from manifest_auth.tenants import PasswordRules
+from manifest_auth.tenants import PasswordRules, step_up
 from manifest_auth.throttle import throttle
 
 T = TypeVar("T")
@@ -174,7 +174,8 @@ async def remove(ctx: RequestContext, credentials: Credentials) -> None:
 
 
 async def end_other_sessions(ctx: RequestContext) -> int:
-    """Ends the caller's other sessions; how many there were."""
+    """Ends the caller's other sessions; how many there were. Raises ReauthenticationRequired."""
+    step_up.check(ctx, Act.SESSIONS)
     me = ctx.admin
 
     def work(unit: SystemUnit) -> int:

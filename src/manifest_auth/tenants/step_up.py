@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NoReturn
 
-from manifest_auth.audit.guarded_acts import OF_SYSTEM_ADMINS, Act
+from manifest_auth.audit.guarded_acts import Act
 from manifest_auth.context import RECENT_MS, Acting, AdminCaller, Principal, Request
 from manifest_auth.errors import Forbidden, ReauthenticationRequired
 from manifest_auth.permissions import Role
@@ -16,7 +16,7 @@ from manifest_auth.tenants.settings import settings_of
 
 #: Those who hold one of these roles can give themselves and others access.
 RANKED: Final = Role.ADMIN.bit | Role.USER_ADMIN.bit
-#: Acts that every client guards; the others are guarded where ``stepUp`` is ``management``.
+#: Acts that every client guards; the others are guarded where ``stepUp`` is ``management``. Of system admins all are.
 _ALWAYS = Act.EMAIL | Act.PASSWORD | Act.FACTORS | Act.IDENTITIES | Act.OTHERS_FACTORS | Act.PAIRING | Act.PIN
 #: With these a stolen key would make itself another way in.
 _NOT_FOR_MACHINES = Act.RANKS | Act.OTHERS_PASSWORDS | Act.RULES
@@ -46,7 +46,7 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
     caller = acting.caller
     if not needed:
         return
-    if isinstance(caller, AdminCaller) and act & OF_SYSTEM_ADMINS and not _is_recent(caller.proved_at, acting.now):
+    if isinstance(caller, AdminCaller) and not _is_recent(caller.proved_at, acting.now):
         raise ReauthenticationRequired("Password and code are needed again", details=[("password", "Your password")])
     if isinstance(caller, Principal) and caller.is_service and (_guards(caller, act) or act & _NOT_FOR_MACHINES):
         raise Forbidden(reason="a machine cannot prove who acts")

@@ -137,6 +137,7 @@ def prove(unit: TenantUnit, who: Acting, directory: str, *, person: str, role: s
 def vouch(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str = "") -> Claim:
     """Marks the claim as vouched for by a system admin; adds it where there is none. Raises ValidationError,
     Conflict."""
+    step_up.check(who, Act.DOMAINS)
     directory = check(directory)
     claim(unit, who, directory, cloud)
     get(unit, directory, lock=True)
@@ -149,6 +150,7 @@ def vouch(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str
 def grant(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str = "") -> Claim:
     """Grants a directory that another client owns to this client as well, by a system admin. Raises ValidationError,
     Conflict."""
+    step_up.check(who, Act.DOMAINS)
     directory = check(directory)
     owner_id = owner(unit, directory)
     if owner_id is None:
@@ -164,6 +166,7 @@ def grant(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str
 
 def revoke(unit: TenantUnit, who: Acting, directory: str) -> None:
     """Revokes a grant; the claim stays, but no longer counts. Raises NotFound when there is no grant."""
+    step_up.check(who, Act.DOMAINS)
     if get(unit, directory, lock=True).proof != GRANTED:
         raise NotFound()
     _set(unit, directory, PENDING, None, at=None)

@@ -53,6 +53,7 @@ def get(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim:
 def vouch(unit: TenantUnit, who: Acting, domain: str, reason: str, random: Random, field: str = "domain") -> Claim:
     """Makes a claim count without DNS checks, because the operator vouches for it; adds it where there is none. Raises
     ValidationError, and Conflict where another client's claim counts."""
+    step_up.check(who, Act.DOMAINS)
     check_line(reason, "reason", LONGEST_REASON)
     if len(reason.strip()) < SHORTEST_REASON:
         raise ValidationError(details=[("reason", f"Must be {SHORTEST_REASON} to {LONGEST_REASON} characters")])

@@ -12,13 +12,13 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, select
 
 from manifest_auth import audit, tenants
-from manifest_auth.audit import Event
+from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.store import Listing, SystemUnit, global_, upsert
 from manifest_auth.store.tables import provider_names
 from manifest_auth.store.tables import tenants as tenants_table
-from manifest_auth.tenants import Tenant
+from manifest_auth.tenants import Tenant, step_up
 
 DYNAMICS = "ms-dynamics"  # the name meant by a start that names neither client nor provider
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
@@ -62,6 +62,7 @@ def client_of(unit: SystemUnit, name: str) -> Tenant | None:
 
 def pin(unit: SystemUnit, who: Acting, name: str, tenant: Tenant) -> Pin:
     """Pins the name to the client. Raises ValidationError."""
+    step_up.check(who, Act.PROVIDERS)
     if not _NAME.match(name):
         raise ValidationError(details=[("name", "No provider can have this name")])
     before = unit.first(_FIND, name=name)
@@ -72,6 +73,7 @@ def pin(unit: SystemUnit, who: Acting, name: str, tenant: Tenant) -> Pin:
 
 def unpin(unit: SystemUnit, who: Acting, name: str) -> None:
     """Unpins the name. Raises NotFound."""
+    step_up.check(who, Act.PROVIDERS)
     before = unit.first(_FIND, name=name)
     if before is None or not unit.change(_UNPIN, of_name=name):
         raise NotFound()

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.accounts import new_client, settle
 from tests.support.application import App
+from tests.support.console import TEN_MINUTES, prove
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -57,6 +58,18 @@ async def test_the_trail_names_the_system_admin(app: App, client: str) -> None:
     await visitor.submit(page, path_of(client), {"act": "save"})
     found = await app.get(f"/api/admin/audit?client={client}&event=client_changed", token=await app.admin_token())
     assert found.data["items"][0]["actor"].startswith("admin:")
+
+
+async def test_after_ten_minutes_it_asks_for_the_password_and_saves_all_that_was_typed(app: App, client: str) -> None:
+    await settle(app, client, password={"minLength": 20}, pairing={"code": True})
+    before, path = await stored(app, client), path_of(client)
+    visitor, page = await preview(app, client, contact="IT desk", password__history="3")
+    app.clock.advance(TEN_MINUTES)
+    asked = await visitor.submit(page, path, {"act": "save"})
+    assert await stored(app, client) == before
+    assert (await prove(visitor, asked)).location == path
+    before["password"]["history"] = 3
+    assert await stored(app, client) == before | {"contact": "IT desk"}
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,18 @@ async def test_after_ten_minutes_a_deletion_asks_for_the_password_and_is_then_do
     assert (await act(visitor, path, **typed)).status == 303  # fresh for ten minutes
 
 
+async def test_after_ten_minutes_an_invitation_asks_for_the_password_and_is_then_made(app: App) -> None:
+    visitor = await Visitor(app).system_admin()
+    path = await made(visitor)
+    app.clock.advance(TEN_MINUTES)
+    typed = {"act": "invite", "email": "boss@initech.example", "firstName": "Bill"}
+    asked = await act(visitor, path, f"{path}?show=users", **typed)
+    assert "No users yet" in (await visitor.get(f"{path}?show=users")).text
+    shown = await prove(visitor, asked)
+    assert urlsplit(shown.tree.xpath("//code[@id='link']")[0].text).path == "/welcome"
+    assert "Bill" in shown.text
+
+
 async def test_its_users_and_providers_are_shown(app: App) -> None:
     visitor = await Visitor(app).system_admin()
     page = await visitor.get(f"{CLIENTS}/acme?show=users&q=author")
