@@ -13,12 +13,23 @@ def environment(**given: str) -> dict[str, str]:
     return {**kept, **given}
 
 
-def command(bundle: Path, *options: str) -> list[str]:
-    return ["sh", str(bundle / "install"), *options]
+def upgrade(prefix: Path, bundle: Path, *options: str) -> list[str]:
+    """The command with which the release that is current there installs that bundle."""
+    return ["sh", str(prefix / "current/install"), "--prefix", str(prefix), "--from", str(bundle), *options]
 
 
 def install(bundle: Path, *options: str, **given: str) -> subprocess.CompletedProcess[str]:
     """To its end. ``given``: variables of its environment."""
+    return installed(bundle / "install", *options, **given)
+
+
+def installed(script: Path, *options: str, **given: str) -> subprocess.CompletedProcess[str]:
+    """The same, by the script that lies there."""
     return subprocess.run(
-        command(bundle, *options), env=environment(**given), capture_output=True, text=True, timeout=120, check=False
+        ["sh", str(script), *options],
+        env=environment(**given),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests.bundle import making
-from tests.bundle.installing import command, environment, install
+from tests.bundle.installing import environment, install, installed, upgrade
 from tools.bundle import archive
 
 pytestmark = pytest.mark.endurance
@@ -86,7 +86,7 @@ def test_killed_at_twenty_moments_and_run_again(scratch: Path) -> None:
     prefix = scratch / "prefix"
     options = ("--prefix", str(prefix), "--unsigned")
     assert (done := install(old, *options)).returncode == 0, done.stderr
-    assert (done := install(new, *options)).returncode == 0, done.stderr
+    assert (done := _upgrade(prefix, new)).returncode == 0, done.stderr
     expected = {str(path.relative_to(prefix)) for path in prefix.rglob("*")}
     assert _version(prefix) == "manifest-auth 1.0"
     places = set[str]()
@@ -95,7 +95,7 @@ def test_killed_at_twenty_moments_and_run_again(scratch: Path) -> None:
             shutil.rmtree(prefix / "releases" / "2.0")
         with (scratch / "log").open("w") as log:
             started = subprocess.Popen(
-                command(new, *options), env=environment(), stdout=log, stderr=log, process_group=0
+                upgrade(prefix, new, "--unsigned"), env=environment(), stdout=log, stderr=log, process_group=0
             )
         _wait_for(PLACES[moment % len(PLACES)], prefix / "releases" / "2.0", started)
         time.sleep(moment // len(PLACES) * 0.03)
@@ -107,17 +107,24 @@ def test_killed_at_twenty_moments_and_run_again(scratch: Path) -> None:
         assert _version(prefix) == "manifest-auth 1.0"
         if moment % 4 < 3:
             continue  # the next run, on what is there, is killed too
-        again = install(new, *options)
+        again = _upgrade(prefix, new)
         assert again.returncode == 0, again.stdout + again.stderr
         assert {str(path.relative_to(prefix)) for path in prefix.rglob("*")} == expected, moment
         assert "RELEASE=2.0 manifest-auth db status\n" in again.stdout  # what to do next
         assert f"{prefix}/releases/2.0/install --prefix {prefix} --switch 2.0\n" in again.stdout
     print("killed:", sorted(places))
     assert len(places) >= 4, places
-    assert install(new, *options, "--switch", "2.0").returncode == 0
-    assert _version(prefix) == "manifest-auth 2.0"
-    assert install(old, *options, "--switch", "1.0").returncode == 0
+    for version in ("2.0", "1.0", "2.0"):
+        script = prefix / "releases" / version / "install"
+        assert installed(script, "--prefix", str(prefix), "--switch", version).returncode == 0
+        assert _version(prefix) == f"manifest-auth {version}"
+    assert installed(script, "--prefix", str(prefix), "--switch", "1.0").returncode == 0
     assert _version(prefix) == "manifest-auth 1.0"
+
+
+def _upgrade(prefix: Path, bundle: Path) -> subprocess.CompletedProcess[str]:
+    command = upgrade(prefix, bundle, "--unsigned")
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120, check=False)
 
 
 def _place(new: Path) -> str:
@@ -163,7 +170,7 @@ def test_another_build_of_an_installed_version_is_refused(scratch: Path) -> None
     (bundle / "CHANGELOG.md").write_text("another")
     (bundle / "SHA256SUMS").write_text(archive.sums(bundle))
     before = _tree(prefix)
-    refused = install(bundle, *options)
+    refused = _upgrade(prefix, bundle)
     assert refused.returncode == 1
     assert "is another build of 1.0" in refused.stderr
     assert _tree(prefix) == before

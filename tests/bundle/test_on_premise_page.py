@@ -45,6 +45,7 @@ _READY = "for _ in $(seq 200); do curl -sf $BASE/readyz > /dev/null && break; sl
 _HERE = (
     ("VERSION", making.VERSION),
     ("NEXT", making.NEXT),
+    (".tar --service", ".tar --service --unsigned"),
     ("install --service", "install --service --unsigned"),
     ("--client-id manifest", "--client-id RS256"),
     ("admin create root", f"admin create root --password-stdin <<< '{PASSWORD}'"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.bundle import making
-from tests.bundle.installing import install
+from tests.bundle.installing import install, installed
 from tools.bundle import archive, sign
 
 pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]
@@ -105,19 +105,58 @@ def test_another_key_is_refused(bundle: Path, tmp_path: Path) -> None:
     assert "the signature is of no key" in _refused(bundle, "--keys", str(keys))
 
 
-def test_at_an_upgrade_the_keys_of_the_current_release_count(bundle: Path, tmp_path: Path) -> None:
-    """The keys of a bundle are written by its maker; so the release that is installed says who may."""
+def _release(prefix: Path, keys: str | None = None) -> Path:
+    """What an installed release has of the script: itself, and the keys that it lists. The script."""
+    current = prefix / "current"
+    current.mkdir(parents=True)
+    for name in ("install", "release.keys"):
+        shutil.copy(making.signed().folder / name, current)
+    if keys is not None:
+        (current / "release.keys").write_text(keys)
+    return current / "install"
+
+
+def test_at_an_upgrade_the_installed_release_checks_before_anything_of_the_bundle_runs(
+    bundle: Path, tmp_path: Path
+) -> None:
+    """The script and the keys of a bundle are written by its maker."""
+    prefix, ran, file = tmp_path / "prefix", tmp_path / "ran", tmp_path / "bundle.tar"
+    script = _release(prefix)
+    for good in (making.signed().file, making.signed().folder):
+        done = installed(script, "--prefix", str(prefix), "--from", str(good), "--check")
+        assert done.returncode == 0, done.stderr
+        assert f"of the key tests in {prefix}/current/release.keys" in done.stdout
+    own = (bundle / "install").read_bytes()
+    _put(bundle / "install", f"touch {ran}\n".encode())
     _put(bundle / "release.keys", f"other {sign.public(making.OTHER_KEY)}\n".encode())
     _put(bundle / "SHA256SUMS", archive.sums(bundle).encode())
     _put(bundle / "SHA256SUMS.sig", making.OTHER_KEY.sign((bundle / "SHA256SUMS").read_bytes()))
-    assert install(bundle, "--prefix", str(tmp_path / "prefix"), "--check").returncode == 0  # a first one
-    current = tmp_path / "prefix" / "current"
-    current.mkdir(parents=True)
-    shutil.copy(making.signed().folder / "release.keys", current)
-    refused = install(bundle, "--prefix", str(tmp_path / "prefix"))
+    archive.pack(bundle, file, 0)
+    for bad in (file, bundle):
+        refused = installed(script, "--prefix", str(prefix), "--from", str(bad))
+        assert refused.returncode == 1
+        assert f"of no key in {prefix}/current/release.keys" in refused.stderr
+    assert not ran.exists()
+    _put(bundle / "install", own)  # one who runs it all the same is told the other way
+    refused = install(bundle, "--prefix", str(prefix))
     assert refused.returncode == 1
-    assert f"of no key in {current}/release.keys" in refused.stderr
-    assert [path.name for path in (tmp_path / "prefix").iterdir()] == ["current"]
+    assert f"sh {prefix}/current/install --from {bundle}\n" in refused.stderr
+    assert [path.name for path in prefix.iterdir()] == ["current"]
+
+
+def test_a_release_that_lists_no_key_checks_no_bundle(tmp_path: Path) -> None:
+    script = _release(tmp_path / "prefix", keys="# Keys\n\n")
+    refused = installed(script, "--from", str(making.signed().folder), "--check")
+    assert refused.returncode == 1
+    assert "release.keys lists no key" in refused.stderr
+
+
+def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no archive")
+    for given in (tmp_path, tmp_path / "file", tmp_path / "missing"):
+        refused = install(making.signed().folder, "--from", str(given), "--check")
+        assert refused.returncode == 1
+        assert f"{given} is not a bundle" in refused.stderr
 
 
 def test_without_openssl_it_stops_and_says_what_to_do(bundle: Path, tmp_path: Path) -> None:

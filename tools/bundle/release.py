@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools.bundle import archive, build, lock
+from tools.bundle import archive, build, lock, sign
 
 ROOT = lock.ROOT
 #: What ``docs/advisories.md`` answers: the first cell of a row.
@@ -30,6 +30,7 @@ def files_stand(root: Path, version: str) -> list[str]:
         *changelog_refuses((root / "CHANGELOG.md").read_text("utf-8"), version),
         *_schema_refuses(root),
         *_last_release_refuses(root),
+        *_keys_refuse(root),
     ]
 
 
@@ -82,6 +83,11 @@ def _last_release_refuses(root: Path) -> list[str]:
         if _git(root, "rev-parse", f"{tags[0]}^{{commit}}")[:12] in listed
         else [f"releases.txt does not list {tags[0]}"]
     )
+
+
+def _keys_refuse(root: Path) -> list[str]:
+    """The release checks the one after it with these keys."""
+    return [] if sign.listed((root / "release.keys").read_text("utf-8")) else ["release.keys lists no key"]
 
 
 def bundles_differ(root: Path, cache: Path, output: Path) -> list[str]:
