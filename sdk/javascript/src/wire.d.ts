@@ -2475,6 +2475,7 @@ export interface components {
         /** SessionsData */
         SessionsData: {
             items: components["schemas"]["WireSession"][];
+            nextCursor: string | null;
         };
         /**
          * WireSession
@@ -2566,6 +2567,7 @@ export interface components {
         /** IdentitiesData */
         IdentitiesData: {
             items: components["schemas"]["IdentityData"][];
+            nextCursor: string | null;
         };
         /**
          * IdentityData
@@ -3616,6 +3618,7 @@ export interface components {
          */
         BadgesData: {
             items: components["schemas"]["BadgeData"][];
+            nextCursor: string | null;
             pin: components["schemas"]["BadgePinData"] | null;
         };
         /** BadgeData */
@@ -3659,6 +3662,7 @@ export interface components {
         /** EnrolmentsData */
         EnrolmentsData: {
             items: components["schemas"]["EnrolmentData"][];
+            nextCursor: string | null;
         };
         /** EnrolmentData */
         EnrolmentData: {
@@ -3698,6 +3702,7 @@ export interface components {
         /** DeviceAppsData */
         DeviceAppsData: {
             items: components["schemas"]["DeviceAppData"][];
+            nextCursor: string | null;
         };
         /**
          * DeviceAppData
@@ -4210,7 +4215,11 @@ export interface operations {
     };
     listSessions: {
         parameters: {
-            query?: never;
+            query?: {
+                first?: number;
+                after?: string;
+                sort?: "CREATED" | "CREATED_DESC";
+            };
             header?: {
                 /** @description Identifier or number of the client. With a credential it must agree with it. */
                 "X-Client-ID"?: string;
@@ -5520,7 +5529,11 @@ export interface operations {
     };
     listIdentities: {
         parameters: {
-            query?: never;
+            query?: {
+                first?: number;
+                after?: string;
+                sort?: "CREATED" | "CREATED_DESC" | "ID" | "ID_DESC";
+            };
             header?: {
                 /** @description Identifier or number of the client. With a credential it must agree with it. */
                 "X-Client-ID"?: string;
@@ -12882,7 +12895,10 @@ export interface operations {
     };
     listUserBadges: {
         parameters: {
-            query?: never;
+            query?: {
+                first?: number;
+                after?: string;
+            };
             header?: {
                 /** @description Identifier or number of the client. With a credential it must agree with it. */
                 "X-Client-ID"?: string;
@@ -13228,7 +13244,10 @@ export interface operations {
     };
     listDevicesEnrolments: {
         parameters: {
-            query?: never;
+            query?: {
+                first?: number;
+                after?: string;
+            };
             header?: {
                 /** @description Identifier or number of the client. With a credential it must agree with it. */
                 "X-Client-ID"?: string;
@@ -13628,7 +13647,10 @@ export interface operations {
     };
     listDeviceApps: {
         parameters: {
-            query?: never;
+            query?: {
+                first?: number;
+                after?: string;
+            };
             header?: {
                 /** @description Identifier or number of the client. With a credential it must agree with it. */
                 "X-Client-ID"?: string;

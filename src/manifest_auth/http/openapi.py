@@ -106,7 +106,7 @@ def build(routes: Sequence[Route]) -> dict[str, Any]:
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
-        "operationId": route.operation or operation_id(route.method, route.path, is_list=_is_list(route)),
+        "operationId": route.operation or operation_id(route.method, route.path, is_list=route.is_list),
         "tags": [_tag(route.path)],
     }
     if parameters := _parameters(route):
@@ -114,10 +114,6 @@ def _operation(route: Route) -> dict[str, Any]:
     if content := _body(route):
         operation["requestBody"] = {"required": True, "content": content}
     return {**operation, "responses": _responses(route), "security": _security(route)}
-
-
-def _is_list(route: Route) -> bool:
-    return route.method == "GET" and route.data is not None and "items" in route.data.__struct_fields__
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:

@@ -43,6 +43,9 @@ class Paging(msgspec.Struct, frozen=True):
     after: Annotated[str, Meta(max_length=4096, description="`nextCursor` of the previous page.")] = ""
 
 
+_PAGING = frozenset(Paging.__struct_encode_fields__)
+
+
 class Page(Paging, frozen=True):
     """Query parameters of a list that can be searched."""
 
@@ -151,8 +154,15 @@ class Route:
         object.__setattr__(self, "gated", is_gated)
         object.__setattr__(self, "for_machines", is_for_machines(self.method, self.path))
         object.__setattr__(self, "is_cross_origin", is_cross_origin(self.path))
-        names = self.query.__struct_encode_fields__ if self.query else ()
-        object.__setattr__(self, "parameters", frozenset(names))
+        names = frozenset(self.query.__struct_encode_fields__ if self.query else ())
+        object.__setattr__(self, "parameters", names)
+        if self.is_list and not (names >= _PAGING and "next_cursor" in self.data.__struct_fields__):  # type: ignore[union-attr]
+            raise TypeError(f"{self.path}: a list takes the parameters of Paging, and answers nextCursor")
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the answer is a page of a list."""
+        return self.method == "GET" and self.data is not None and "items" in self.data.__struct_fields__
 
     def read_query(self, query: bytes) -> Any:
         """The query parameters. Raises ValidationError, also for an unknown parameter, since a caller may rely on it as

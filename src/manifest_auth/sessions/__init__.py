@@ -21,10 +21,9 @@ from manifest_auth.sessions.principal import (
 )
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.service_tokens import TokenOfService
-from manifest_auth.sessions.session_list import LISTING, find_listed
+from manifest_auth.sessions.session_list import LISTING, ListedSession, find_listed, list_open, open_ones_of
 from manifest_auth.sessions.sessions import (
     TOUCH_EVERY_MS,
-    SessionRow,
     advance,
     advance_at_once,
     end,
@@ -33,7 +32,6 @@ from manifest_auth.sessions.sessions import (
     end_provider,
     end_tenant,
     end_users_at_provider,
-    list_open,
     older,
     open_session,
     proved_again,

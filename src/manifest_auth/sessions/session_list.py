@@ -1,4 +1,5 @@
-"""The list of a tenant's sessions for those who manage its users, open or ended, without any credential."""
+"""The list of a tenant's sessions for their users and for those who manage users, open or ended, without any
+credential."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, and_, bindparam, func, or_, select
 
 from manifest_auth.sessions.principal import ENDS_AT
-from manifest_auth.store import Listing, TenantUnit, tenant_scoped
+from manifest_auth.store import Filters, Listing, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import sessions
 
 _S = sessions.c
@@ -26,8 +27,10 @@ class ListedSession(NamedTuple):
     end_reason: str | None
     address: str
     user_agent: str
-    app_id: str | None
-    label: str | None
+    amr: str
+    authenticated_at: int | None
+    app_id: str | None  # of a device's session: the app that holds it
+    label: str | None  # and the device's name
 
 
 _ALL_LISTED = select(*(ENDS_AT if name == "ends_at" else _S[name] for name in ListedSession._fields))
@@ -53,3 +56,13 @@ LISTING = Listing(
 def find_listed(unit: TenantUnit, session_id: str) -> ListedSession | None:
     """A session of the tenant, open or not."""
     return unit.first(_LISTED, id=session_id)
+
+
+def open_ones_of(user_id: int, now: int) -> Filters:
+    """The filters for a user's open sessions."""
+    return Filters("open", "user", of_user=user_id, now=now)
+
+
+def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[ListedSession]:
+    """The open sessions of a user, newest first."""
+    return LISTING.read(unit, limit, "", "CREATED_DESC", open_ones_of(user_id, now))[0]

@@ -21,22 +21,6 @@ TOUCH_EVERY_MS = 60_000
 _S = sessions.c
 
 
-class SessionRow(NamedTuple):
-    """A session in its user's list."""
-
-    id: str
-    method: str
-    created_at: int
-    ends_at: int
-    last_used_at: int
-    address: str
-    user_agent: str
-    amr: str
-    authenticated_at: int | None
-    app_id: str | None = None  # of a device's session: the app that holds it
-    label: str | None = None  # and the device's name
-
-
 _NEW = (
     "id", "user_id", "method", "provider_id", "created_at", "ends_at", "last_used_at", "address", "user_agent",
     "cookie_hash", "cookie_seen_at", "refresh_current", "refresh_changed_at", "amr", "authenticated_at",
@@ -127,13 +111,6 @@ _PROVIDER = tenant_scoped(select(_S.provider_id).where(_S.id == bindparam("sid")
 _OLDER = tenant_scoped(
     select(func.count()).select_from(sessions).where(*_OPEN_ONES, _S.created_at <= bindparam("before")),
     int,
-)
-_LIST = tenant_scoped(
-    select(*(ENDS_AT if name == "ends_at" else _S[name] for name in SessionRow._fields))
-    .where(_S.user_id == bindparam("of_user"), *_OPEN_ONES)
-    .order_by((_S.created_at + 0).desc(), _S.id)  # a plain column, and SQLite reads all sessions of the client
-    .limit(bindparam("limit")),
-    SessionRow,
 )
 _TOUCH = tenant_scoped(
     update(sessions)
@@ -275,11 +252,6 @@ def end_by_cookie(unit: SystemUnit, cookie: str, now: int) -> None:
     if row is not None:
         session_id, tenant_id, _ = row
         end(unit.of(tenant_id), session_id, "replaced", now)
-
-
-def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[SessionRow]:
-    """The open sessions of a user, newest first."""
-    return unit.all(_LIST, of_user=user_id, now=now, limit=limit)
 
 
 def provider_of(unit: TenantUnit, session_id: str) -> int | None:

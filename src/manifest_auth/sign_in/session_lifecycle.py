@@ -11,7 +11,7 @@ from manifest_auth.audit import Act, Event
 from manifest_auth.context import Principal
 from manifest_auth.errors import InvalidToken, ValidationError
 from manifest_auth.services import Owner, RequestContext
-from manifest_auth.sessions import Chain, SessionRow, tokens
+from manifest_auth.sessions import Chain, ListedSession, tokens
 from manifest_auth.sessions.tokens import RefreshToken, TokenPair
 from manifest_auth.sessions.tokens.refresh import Decision, decide
 from manifest_auth.sign_in import current_password, idle_end, new_password
@@ -176,7 +176,7 @@ async def sign_out_others(ctx: RequestContext) -> int:
     return await ctx.store.write(work)
 
 
-async def list_sessions(ctx: RequestContext) -> list[SessionRow]:
+async def list_sessions(ctx: RequestContext) -> list[ListedSession]:
     """The caller's open sessions, newest first."""
     return await ctx.store.read(lambda unit: sessions.list_open(unit, ctx.user.user_id, ctx.now, LIST_LIMIT))
 

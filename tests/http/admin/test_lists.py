@@ -6,10 +6,15 @@ Unknown parameters are refused.
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 
+from tests.support.application import App
+from tests.support.badges import BadgeClient, badge_client
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.people import member
+from tests.support.routes import filled, openapi_document
 from tests.support.system_admins import SystemAdmin
 
 CLIENTS = "/api/admin/clients"
@@ -91,3 +96,54 @@ async def test_the_trail_is_sorted_by_the_parameter_of_all_lists(root: SystemAdm
     newest = check_success(await root.get("/api/admin/audit?client=0&first=1&sort=TIME_DESC"))["items"]
     assert newest == check_success(await root.get("/api/admin/audit?client=0&first=1"))["items"]
     check_refusal(await root.get("/api/admin/audit?sort=TIME&order=newest"), 400, "VALIDATION_ERROR")
+
+
+def every_list() -> list[str]:
+    """The addresses whose answer has `items`."""
+    document = openapi_document()
+    schemas = document["components"]["schemas"]
+
+    def is_list(operation: dict[str, Any]) -> bool:
+        content = operation["responses"]["200"].get("content", {}).get("application/json", {})
+        data = content.get("schema", {}).get("properties", {}).get("data", {}).get("$ref", "").rpartition("/")[2]
+        return "items" in schemas.get(data, {}).get("properties", {})
+
+    return [path for path, of in document["paths"].items() if "get" in of and "200" in of["get"]["responses"]
+            and is_list(of["get"])]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def filled_client(app: App) -> tuple[BadgeClient, int]:
+    """A client with two or three of most things, and a user of it."""
+    app.clock.advance(2 * 86_400)
+    made = await badge_client(app)
+    user = await member(app, made.client)
+    for name in ("a", "b"):
+        await made.do("POST", "/device-apps", {"name": name}, 201)
+    for kind in ("standard", "temporary"):
+        await made.badge(user.id, kind)
+    for _ in range(3):
+        await made.code()
+        await app.sign_in(made.admin.email, client=made.client)
+    return made, user.id
+
+
+@pytest.mark.parametrize("path", every_list())
+async def test_every_list_has_pages_and_refuses_what_it_does_not_know(
+    app: App, filled_client: tuple[BadgeClient, int], path: str
+) -> None:
+    made, user_id = filled_client
+    token = await app.admin_token() if path.startswith("/api/admin") else made.admin.token
+    address = filled(path, client=made.client, user=user_id)
+    for query in ("first=0", "first=101", "after=x", "nonsense=1"):
+        error = check_refusal(await app.get(f"{address}?{query}", token=token), 400, "VALIDATION_ERROR")
+        assert [detail["field"] for detail in error["details"]] == [query.partition("=")[0]]
+    whole = check_success(await app.get(f"{address}?first=100", token=token))
+    pages: list[Any] = []
+    cursor = ""
+    while cursor is not None and len(pages) < 5:
+        page = check_success(await app.get(f"{address}?first=1&after={cursor}", token=token))
+        pages, cursor = [*pages, *page["items"]], page["nextCursor"]
+    assert len(pages) == min(len(whole["items"]), 5)
+    assert pages == whole["items"][: len(pages)]
+    assert len(pages) > 1 or not path.endswith(("device-apps", "enrolments", "badges", "auth/sessions"))

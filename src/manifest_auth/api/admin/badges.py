@@ -12,10 +12,11 @@ from msgspec import Meta
 
 from manifest_auth.accounts import badges
 from manifest_auth.accounts.badges import NewBadge, Overview
-from manifest_auth.api.admin import client_scope
+from manifest_auth.accounts.badges.badge_rows import Badge
+from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.errors import Conflict, Forbidden, NotFound, Overloaded
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Paging, Route, Time, Wire
 from manifest_auth.operations.reset_badge_pin import reset_badge_pin
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
@@ -54,6 +55,7 @@ class BadgesData(Wire, frozen=True):
     """``items``: live badges; ``pin``: null where there is none."""
 
     items: tuple[BadgeData, ...]
+    next_cursor: str | None
     pin: BadgePinData | None
 
 
@@ -78,7 +80,11 @@ async def _list(ctx: RequestContext, call: Call[None]) -> BadgesData:
     user_id = call.id("user")
     found: Overview = await client_scope.read(ctx, call, lambda own: badges.look(own, ctx, user_id))
     pin = None if found.pin is None else BadgePinData.of(found.pin)
-    return BadgesData(tuple(map(BadgeData.of, found.badges)), pin)
+    return BadgesData(*lists.part(found.badges, BadgeData.of, call.parameters, "badges", _place), pin)
+
+
+def _place(badge: Badge) -> tuple[int, str]:
+    return badge.issued_at, badge.id
 
 
 async def _issue(ctx: RequestContext, call: Call[NewBadgeBody]) -> NewBadgeData:
@@ -106,7 +112,7 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
     found = (NotFound, Forbidden) if access is Access.CLIENT else (NotFound,)
     changed = (*found, Conflict)
     return (
-        Route("GET", f"{base}/badges", _list, access, "A user's badges and PIN", refusals=found),
+        Route("GET", f"{base}/badges", _list, access, "A user's badges and PIN", query=Paging, refusals=found),
         Route("POST", f"{base}/badges", _issue, access, "Issue a badge; what it shows is returned once", status=201,
               limit=AUTH_LIMIT, refusals=changed),
         Route("DELETE", f"{base}/badges/{{badge}}", _end, access, "End a badge, and the user's sessions by badge",

@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts import device_apps
-from manifest_auth.api.admin import client_scope
+from manifest_auth.accounts.device_apps import DeviceApp
+from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.errors import Conflict, Forbidden, NotFound
-from manifest_auth.http import Access, Call, Route, Time, Wire
+from manifest_auth.http import Access, Call, Items, Paging, Route, Time, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 
@@ -31,8 +32,7 @@ class DeviceAppData(Wire, frozen=True):
     created_at: Time | None
 
 
-class DeviceAppsData(Wire, frozen=True):
-    items: tuple[DeviceAppData, ...]
+class DeviceAppsData(Items[DeviceAppData], frozen=True): ...
 
 
 class DeviceAppRemoved(Wire, frozen=True):
@@ -43,7 +43,11 @@ class DeviceAppRemoved(Wire, frozen=True):
 
 async def _list(ctx: RequestContext, call: Call[None]) -> DeviceAppsData:
     found = await client_scope.read(ctx, call, device_apps.list_all)
-    return DeviceAppsData(tuple(DeviceAppData.of(app) for app in found))
+    return DeviceAppsData(*lists.part(found, DeviceAppData.of, call.parameters, "device_apps", _place))
+
+
+def _place(app: DeviceApp) -> tuple[int, str]:
+    return app.created_at or 0, app.id
 
 
 async def _create(ctx: RequestContext, call: Call[DeviceAppBody]) -> DeviceAppData:
@@ -65,7 +69,7 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
     one = f"{base}/{{app}}"
     also = (NotFound, Conflict, Forbidden) if access is Access.CLIENT else (NotFound, Conflict)
     return (
-        Route("GET", base, _list, access, "A client's device apps", refusals=(NotFound,)),
+        Route("GET", base, _list, access, "A client's device apps", query=Paging, refusals=(NotFound,)),
         Route("POST", base, _create, access, "Make a device app", status=201, refusals=also),
         Route("PATCH", one, _rename, access, "Give a device app another name", refusals=also),
         Route("DELETE", one, _remove, access, "Remove a device app; its devices are signed out", refusals=also),

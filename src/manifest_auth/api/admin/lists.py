@@ -1,12 +1,12 @@
-"""Lists for administrators: a page of a :class:`Listing` as a wire model."""
+"""Pages of lists as wire models: of a :class:`Listing`, or of a short list that is read whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from manifest_auth.http import Items
-from manifest_auth.store import Filters, Listing, SystemUnit, TenantUnit
+from manifest_auth.http import Items, Paging
+from manifest_auth.store import Filters, Listing, SystemUnit, TenantUnit, cursors
 
 R = TypeVar("R")
 M = TypeVar("M", bound=Items[Any])
@@ -42,3 +42,15 @@ def page(
     """As :func:`read`, as the wire model; ``of``: makes the wire model of a row."""
     rows, next_cursor = read(unit, listing, asked, filters)
     return model(items=tuple(map(of, rows)), next_cursor=next_cursor)
+
+
+def part(
+    rows: Sequence[R], of: Callable[[R], Any], asked: Paging, name: str, place: Callable[[R], tuple[int, str]]
+) -> tuple[tuple[Any, ...], str | None]:
+    """A page of a short list that is read whole, and the cursor of the next one. ``of``: makes the wire model of a row;
+    ``name``: of the list; ``place``: by which its rows are ordered, a number and then a text. Raises ValidationError
+    for a cursor of another list."""
+    after = tuple(cursors.read(asked.after, name, "", int, str)) if asked.after else None
+    rest = sorted((row for row in rows if after is None or place(row) > after), key=place)
+    found, goes_on = rest[: asked.first], len(rest) > asked.first
+    return tuple(map(of, found)), cursors.write(name, "", *place(found[-1])) if goes_on else None

@@ -12,12 +12,12 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.accounts import shared_devices
-from manifest_auth.accounts.shared_devices import NewEnrolment
+from manifest_auth.accounts.shared_devices import Enrolment, NewEnrolment
 from manifest_auth.accounts.shared_devices.device_rows import seen_after
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Page, Route, Time, Wire
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Page, Paging, Route, Time, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters
@@ -61,8 +61,7 @@ class EnrolmentData(Wire, frozen=True):
     expires_at: Time
 
 
-class EnrolmentsData(Wire, frozen=True):
-    items: tuple[EnrolmentData, ...]
+class EnrolmentsData(Items[EnrolmentData], frozen=True): ...
 
 
 class NewEnrolmentData(Wire, frozen=True):
@@ -92,7 +91,11 @@ async def _remove(ctx: RequestContext, call: Call[None]) -> Deleted:
 
 async def _enrolments(ctx: RequestContext, call: Call[None]) -> EnrolmentsData:
     found = await client_scope.read(ctx, call, lambda own: shared_devices.list_enrolments(own, ctx.now))
-    return EnrolmentsData(tuple(map(EnrolmentData.of, found)))
+    return EnrolmentsData(*lists.part(found, EnrolmentData.of, call.parameters, "device_enrolments", _place))
+
+
+def _place(enrolment: Enrolment) -> tuple[int, str]:
+    return enrolment.created_at, enrolment.id
 
 
 async def _begin(ctx: RequestContext, call: Call[EnrolmentBody]) -> NewEnrolmentData:
@@ -112,7 +115,8 @@ async def _drop(ctx: RequestContext, call: Call[None]) -> Deleted:
 def _routes(base: str, access: Access) -> tuple[Route, ...]:
     codes = f"{base}/enrolments"  # before the devices, whose ids stand in the same place
     return (
-        Route("GET", codes, _enrolments, access, "Codes that still enrol a device", refusals=(NotFound,)),
+        Route("GET", codes, _enrolments, access, "Codes that still enrol a device", query=Paging,
+              refusals=(NotFound,)),
         Route("POST", codes, _begin, access, "A code that enrols one device within ten minutes; it is returned once",
               status=201, limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
         Route("DELETE", f"{codes}/{{enrolment}}", _drop, access, "Take a code back", refusals=(NotFound,)),

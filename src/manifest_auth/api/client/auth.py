@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from manifest_auth import sessions
+from manifest_auth.api.admin import lists
 from manifest_auth.api.client.sign_in_answer import SignInData, WireUser, signed_in_answer
 from manifest_auth.context import Principal
 from manifest_auth.errors import (
@@ -20,13 +22,28 @@ from manifest_auth.errors import (
     RateLimited,
     TokenExpired,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, TopLevelTokens, Wire, ok, session_cookie
+from manifest_auth.http import (
+    AUTH_LIMIT,
+    Access,
+    Answer,
+    Call,
+    Items,
+    Paging,
+    Route,
+    Time,
+    TopLevelTokens,
+    Wire,
+    ok,
+    session_cookie,
+)
 from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions import ListedSession
 from manifest_auth.sessions.proofs import ways_of
 from manifest_auth.sign_in import password, session_lifecycle
 from manifest_auth.sign_in.second_factor import continuing
+from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import when
 
 D = TypeVar("D")
@@ -120,8 +137,13 @@ class WireSession(Wire, frozen=True):
     current: bool
 
 
-class SessionsData(Wire, frozen=True):
-    items: tuple[WireSession, ...]
+class OwnSessionsQuery(Paging, frozen=True):
+    """Query parameters of the list."""
+
+    sort: Annotated[Literal["CREATED", "CREATED_DESC"], Meta(description="Order.")] = "CREATED_DESC"
+
+
+class SessionsData(Items[WireSession], frozen=True): ...
 
 
 class EndedData(Wire, frozen=True):
@@ -162,8 +184,15 @@ async def _sign_out_others(ctx: RequestContext, call: Call[None]) -> EndedData:
 
 
 async def _sessions(ctx: RequestContext, call: Call[None]) -> SessionsData:
-    own, rows = ctx.user.session_id, await session_lifecycle.list_sessions(ctx)
-    return SessionsData(tuple(WireSession.of(row, amr=ways_of(row.amr), current=row.id == own) for row in rows))
+    own, of = ctx.user.session_id, sessions.open_ones_of(ctx.user.user_id, ctx.now)
+
+    def shown(row: ListedSession) -> WireSession:
+        return WireSession.of(row, amr=ways_of(row.amr), current=row.id == own)
+
+    def work(unit: TenantUnit) -> SessionsData:
+        return lists.page(SessionsData, shown, unit, sessions.LISTING, call.parameters, of)
+
+    return await ctx.store.read(work)
 
 
 async def _end_session(ctx: RequestContext, call: Call[None]) -> Answer[Nothing]:
@@ -220,7 +249,7 @@ ROUTES = (
           limit=AUTH_LIMIT),
     Route("POST", f"{_BASE}/sign-out-others", _sign_out_others, Access.CLIENT, "End all of your sessions but this one",
           limit=AUTH_LIMIT),
-    Route("GET", f"{_BASE}/sessions", _sessions, Access.CLIENT, "Your open sessions"),
+    Route("GET", f"{_BASE}/sessions", _sessions, Access.CLIENT, "Your open sessions", query=OwnSessionsQuery),
     Route("DELETE", f"{_BASE}/sessions/{{id}}", _end_session, Access.CLIENT, "End one of your sessions",
           limit=AUTH_LIMIT, refusals=(NotFound,)),
     Route("POST", f"{_BASE}/password", _change_password, Access.CLIENT,

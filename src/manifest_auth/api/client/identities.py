@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from manifest_auth import providers
+from manifest_auth.api.admin import lists
 from manifest_auth.api.client.single_sign_on import set_flow_cookie
 from manifest_auth.errors import (
     AccountDisabled,
@@ -17,10 +18,11 @@ from manifest_auth.errors import (
     SsoFailed,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Items, Paging, Route, Time, Wire, ok
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities, linking
 from manifest_auth.sign_in.providers import entra_verify
+from manifest_auth.store import Filters, TenantUnit
 
 
 class LinkBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -57,8 +59,13 @@ class IdentityData(Wire, frozen=True):
     last_sign_in_at: Time
 
 
-class IdentitiesData(Wire, frozen=True):
-    items: tuple[IdentityData, ...]
+class OwnIdentitiesQuery(Paging, frozen=True):
+    """Query parameters of the list."""
+
+    sort: Annotated[Literal["ID", "ID_DESC", "CREATED", "CREATED_DESC"], Meta(description="Order.")] = "ID"
+
+
+class IdentitiesData(Items[IdentityData], frozen=True): ...
 
 
 class Unlinked(Wire, frozen=True): ...
@@ -68,8 +75,11 @@ class Linked(Wire, frozen=True): ...
 
 
 async def _list(ctx: RequestContext, call: Call[None]) -> IdentitiesData:
-    rows = await ctx.store.read(lambda unit: providers.list_identities(unit, ctx.user.user_id))
-    return IdentitiesData(tuple(IdentityData.of(row) for row in rows))
+    def work(unit: TenantUnit) -> IdentitiesData:
+        own = Filters(of_user=ctx.user.user_id)
+        return lists.page(IdentitiesData, IdentityData.of, unit, providers.IDENTITIES, call.parameters, own)
+
+    return await ctx.store.read(work)
 
 
 async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer[LinkData]:
@@ -89,7 +99,7 @@ async def _unlink(ctx: RequestContext, call: Call[None]) -> Unlinked:
 
 _BASE = "/api/client/auth/identities"
 ROUTES = (
-    Route("GET", _BASE, _list, Access.CLIENT, "Your identities at providers"),
+    Route("GET", _BASE, _list, Access.CLIENT, "Your identities at providers", query=OwnIdentitiesQuery),
     Route("POST", _BASE, _link, Access.CLIENT, "Link another identity to your account: the address to send the "
                                                "browser to",
           limit=AUTH_LIMIT, refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),

@@ -21,7 +21,7 @@ from manifest_auth.pages.account.frame import AccountView, just_done, shown
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import SessionRow
+from manifest_auth.sessions import ListedSession
 from manifest_auth.sign_in import session_lifecycle
 from manifest_auth.sign_in.second_factor import own
 from manifest_auth.store import TenantUnit
@@ -92,7 +92,7 @@ async def _list(ctx: RequestContext, call: PageCall[Any], done: str = "") -> Vie
     return await shown(ctx, work)
 
 
-def _device(row: SessionRow, names: dict[str, str]) -> OwnDevice:
+def _device(row: ListedSession, names: dict[str, str]) -> OwnDevice:
     app = names.get(row.app_id or "", row.app_id or "")
     return OwnDevice(
         session=row.id, name=row.label or app, app=app, address=row.address, since=row.created_at, ends_at=row.ends_at
