@@ -1896,7 +1896,7 @@ export interface components {
         };
         /** ProveBody */
         ProveBody: {
-            /** @description A listed return address, exactly as listed; empty: the first one. */
+            /** @description A listed return address, exactly as listed; empty: the account page. */
             returnTo?: string;
         };
         /**
@@ -2601,7 +2601,7 @@ export interface components {
          * @description `purpose`: `invitation`, `reset`; `email` to confirm a new address, `email-undo` to restore an old one:
          *     then `email` is the address that applies afterwards. `password`: the rules for a new one, null when none can be
          *     set, then `message` says why. `providers`: where an invited person may sign in instead, by `name` at
-         *     `link/start`. `returnTo`: where to go afterwards.
+         *     `link/start`. `returnTo`: the first web address that the client lists.
          */
         OneTimeLinkData: {
             purpose: string;

@@ -21,7 +21,11 @@ VARY: Header = (b"vary", b"Origin")
 VARY_OF_OPTIONS: Header = (b"vary", b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
 _EXPOSED: Header = (b"access-control-expose-headers", b"X-Request-ID, Retry-After, WWW-Authenticate, X-License-Warning")
 _CREDENTIALS: Header = (b"access-control-allow-credentials", b"true")
-_HEADERS: Header = (b"access-control-allow-headers", b"authorization, content-type, x-client-id, x-request-id")
+#: The last four are of tracing (W3C Trace Context, W3C Baggage, Sentry), which pages add to all of their requests.
+_HEADERS: Header = (
+    b"access-control-allow-headers",
+    b"authorization, content-type, x-client-id, x-request-id, traceparent, tracestate, baggage, sentry-trace",
+)
 _MAX_AGE: Header = (b"access-control-max-age", b"600")
 _WANTED = b"access-control-request-method"
 

@@ -1,5 +1,7 @@
-"""The list of a tenant's sessions for their users and for those who manage users, open or ended, without any
-credential."""
+"""The list of a tenant's sessions, for their users and for those who manage users.
+
+Open ones and ended ones, without any credential.
+"""
 
 from __future__ import annotations
 

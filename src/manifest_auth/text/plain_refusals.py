@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any, Final, Literal, get_args, get_origin
 
 REQUIRED: Final = "Required"
@@ -41,15 +42,22 @@ def sentence(message: str, types: Iterable[Any], *, strict: bool) -> str:
         return f"Must match {found[1]}"
     if _MISSING.match(message):
         return REQUIRED
-    if message.startswith(_ENUM) and (values := [str(one) for of in types for one in _choices(of)]):
-        return f"Must be one of: {', '.join(values)}"
+    if message.startswith(_ENUM) and (values := [str(one) for of in types for one in _choices(of) if one != ""]):
+        return one_of(values)
     return message.replace("`", "")
 
 
 _AT = {">=": "at least", "<=": "at most"}
 
 
+def one_of(values: Iterable[str]) -> str:
+    """The sentence for a value that is none of these."""
+    return f"Must be one of: {', '.join(values)}"
+
+
 def _choices(of: Any) -> tuple[Any, ...]:
+    if isinstance(of, type) and issubclass(of, Enum):
+        return tuple(one.value for one in of)
     return get_args(of) if get_origin(of) is Literal else ()
 
 

@@ -29,7 +29,8 @@ async def test_a_listed_origin_is_told_what_the_route_takes(app: App) -> None:
         "access-control-allow-origin": LISTED,
         "access-control-allow-credentials": "true",
         "access-control-allow-methods": "GET, HEAD, PATCH",
-        "access-control-allow-headers": "authorization, content-type, x-client-id, x-request-id",
+        "access-control-allow-headers": "authorization, content-type, x-client-id, x-request-id, "
+        "traceparent, tracestate, baggage, sentry-trace",
         "access-control-max-age": "600",
     }
     assert reply.headers["vary"] == VARY

@@ -142,6 +142,21 @@ async def test_objects_in_lists_are_looked_into(app: App, tokens: dict[str, str 
     }
 
 
+async def test_an_unknown_role_is_told_in_the_same_words_everywhere(app: App, tokens: dict[str, str | None]) -> None:
+    told = "Must be one of: Admin, User Admin, Author, Approver, Publisher, Operator, Viewer"
+    path, body = f"{CLIENTS}/acme/users", {"email": "x@acme.example", "roles": ["Boss"]}
+    assert await wrong(app, "POST", path, body, tokens["admin"]) == {"roles[0]": told}
+    assert await wrong(app, "GET", f"{path}?role=Boss", None, tokens["admin"]) == {"role": told}
+    token = (await app.sign_in("admin@acme.example")).data["token"]
+    draft = '{email: "x@acme.example", firstName: "X", lastName: "Y", roles: ["Boss"]}'
+    for query in (
+        '{ users(filter: {role: "Boss"}) { id } }',
+        f"mutation {{ inviteUser(input: {draft}) {{ __typename }} }}",
+    ):
+        [error] = (await app.graphql(query, token)).json["errors"]
+        assert [detail["message"] for detail in error["extensions"]["details"]] == [told], error
+
+
 async def test_an_empty_text_and_a_null_are_told(app: App) -> None:
     said = await wrong(app, "POST", "/api/client/auth/sign-in", {"email": None, "password": ""})
     assert said == {"email": "Must be text, not null", "password": "Must have at least 1 character"}

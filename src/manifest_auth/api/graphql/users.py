@@ -15,6 +15,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, permission_names, roles_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, Listing, TenantUnit
+from manifest_auth.text.plain_refusals import one_of
 
 _DESCRIPTIONS = {
     Role.ADMIN: "Full access within the client",
@@ -71,9 +72,7 @@ def role_named(name: str, field: str = "role") -> Role:
     try:
         return Role(name)
     except ValueError:
-        raise ValidationError(
-            details=[(field, f"No such role; there are {', '.join(r.value for r in Role)}")]
-        ) from None
+        raise ValidationError(details=[(field, one_of(role.value for role in Role))]) from None
 
 
 def _filters(given: dict[str, Any]) -> Filters:
