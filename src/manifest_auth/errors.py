@@ -23,6 +23,7 @@ Replay = Literal[
 
 #: Rules for what people type that have a number: of characters, of kinds, or of the character that no one sees.
 Rule = Literal["at_least", "at_most", "kinds", "invisible"]
+_LONGEST_LOGGED = 500
 
 
 class Refusal(Exception):
@@ -59,6 +60,11 @@ class Refusal(Exception):
         self.rule = rule
         if keeps_writes is not None:
             self.keeps_writes = keeps_writes
+
+    @property
+    def logged(self) -> str:
+        """Return the reason for the log; without one, what the caller is told about each field."""
+        return self.reason or "; ".join(f"{field}: {text}" for field, text in self.details)[:_LONGEST_LOGGED]
 
 
 class InvalidCredentials(Refusal):

@@ -216,7 +216,7 @@ class Pipeline:
         if refusal.replay is not None:
             self._services.metrics.replayed(refusal.replay)
         self._services.log.info("refused", request_id=ctx.request_id, method=scope["method"], route=pattern,
-                             code=refusal.code, reason=refusal.reason, caller=ctx.caller.actor,
+                             code=refusal.code, reason=refusal.logged, caller=ctx.caller.actor,
                              address=ctx.address)  # fmt: skip
         return await self._answer_refusal(ctx, scope, refusal, route, head)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -38,7 +39,8 @@ class Way(msgspec.Struct, frozen=True):
 
 
 class ErrorView(msgspec.Struct, frozen=True):
-    """``retry_at``: milliseconds, 0 for none; ``others``: ways on beside the first; ``contact``: whom to ask."""
+    """``retry_at``: milliseconds, 0 for none; ``others``: ways on beside the first; ``contact``: whom to ask;
+    ``wrong``: parameters of the address and what is wrong with each, in English, for the developer of the link."""
 
     title: str
     advice: str
@@ -47,6 +49,12 @@ class ErrorView(msgspec.Struct, frozen=True):
     retry_after: int = 0
     retry_at: int = 0
     contact: str = ""
+    wrong: tuple[tuple[str, str], ...] = ()
+
+
+def parameters_of(model: type[msgspec.Struct] | None) -> frozenset[str]:
+    """Return the names of the parameters in an address that the page of a refusal may show."""
+    return frozenset(() if model is None else (each.encode_name for each in msgspec.structs.fields(model)))
 
 
 async def page_of(
@@ -60,11 +68,12 @@ async def page_of(
     title: str = "",
     advice: str = "",
     brand: Brand | None = None,
+    parameters: Collection[str] = (),
 ) -> Answer[None]:
     """The page of a refusal. ``way``: where to go from it, the start page if nothing is said, and
     where a licence is missing the installation's console; ``title``,
-    ``advice``: in place of the usual ones; ``brand``: in place of that of who is signed in. It shows when the store is
-    gone, too."""
+    ``advice``: in place of the usual ones; ``brand``: in place of that of who is signed in; ``parameters``: names
+    that the page may show of those that are wrong, never text of the caller. It shows when the store is gone, too."""
     brand = await _brand(ctx, refusal, head) if brand is None else brand
     language = "en" if english else language_of(ctx, head, brand)
     await rendering.prepare(TEMPLATE, language)
@@ -81,6 +90,7 @@ async def page_of(
         retry_after=wait,
         retry_at=ctx.now + wait * 1000 if wait else 0,
         contact=brand.contact if _may_name_contact(ctx, refusal) else "",
+        wrong=tuple(detail for detail in refusal.details if detail[0] in parameters),
     )
     call: PageCall[Any] = PageCall(
         head=head, fields=None, path={}, here="/", language=language, form_cookie="", user=None

@@ -125,7 +125,7 @@ class _Page:
             await proof.check(ctx, page_call.proof)
         if self.fields is not None:
             page_call.fields = _as_typed(self.fields, texts)
-            page_call.fields = _checked(self.fields, texts)
+            page_call.fields = (_checked if self.method == "POST" else from_texts)(texts, self.fields)
         shown = await self.show(ctx, page_call)
         if isinstance(shown, Answer):
             shown.headers = (*shown.headers, *page_call.headers)
@@ -189,7 +189,8 @@ class _Page:
 
     async def _page_of(self, ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
         way = errors.Way(admin_console.PATH, "Go to the overview") if self._is_of_the_installation else None
-        return await errors.page_of(ctx, refusal, head, english=self.english, way=way)
+        named = errors.parameters_of(self.fields) if self.method == "GET" else ()
+        return await errors.page_of(ctx, refusal, head, english=self.english, way=way, parameters=named)
 
     async def _render(
         self, ctx: RequestContext, call: PageCall[Any], view: View, refusal: Refusal | None = None
@@ -204,8 +205,8 @@ def _as_typed(model: type[msgspec.Struct], texts: dict[str, str]) -> msgspec.Str
     return model(**{each.name: texts[each.encode_name] for each in named if each.encode_name in texts})
 
 
-def _checked(model: type[msgspec.Struct], texts: dict[str, str]) -> msgspec.Struct:
-    """The fields as the model has them. Raises ValidationError, in words for people."""
+def _checked(texts: dict[str, str], model: type[msgspec.Struct]) -> msgspec.Struct:
+    """The fields of a form as the model has them. Raises ValidationError, in words for people."""
     try:
         return from_texts(texts, model)
     except ValidationError as error:

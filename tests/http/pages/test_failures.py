@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import quote
+
 import pytest
 
+from tests.support.accounts import settle
 from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.faults import store_has_a_bug, store_is_gone
+from tests.support.logged import logged
+from tests.support.oidc_op import Op
+from tests.support.single_sign_on import add_oidc
 from tests.support.visitor import Page, Visitor
 
 pytestmark = pytest.mark.one_store
@@ -78,3 +85,55 @@ async def test_a_store_that_is_gone_is_a_page_with_the_time_to_wait(app: App, mo
 async def test_pages_are_in_the_readers_language_when_they_fail_too(app: App) -> None:
     page = await Visitor(app, language="ja").get("/nowhere")
     assert (page.status, page.tree.get("lang")) == (404, "ja")
+
+
+CHALLENGE = "A" * 43
+APP_ADDRESS = quote("com.acme.app:/in", safe="")
+#: A wrong address of a start, the parameter that is wrong, and what is said about it.
+WRONG = [
+    ("returnTo=https://call-0900-5555.example/", "returnTo", "Not among the listed return addresses"),
+    (f"response=code&codeChallenge={CHALLENGE}", "returnTo", "Required with response=code"),
+    ("returnTo=/account&returnTo=/call-0900-5555", "returnTo", "The parameter was given more than once"),
+    ("response=call-0900-5555", "response", "Must be one of: cookie, code"),
+    (f"returnTo=/account&response=code&codeChallenge={CHALLENGE}", "response", "A page of ours takes no code"),
+    (f"returnTo={APP_ADDRESS}", "response", "An app's own address needs response=code"),
+    (f"returnTo={APP_ADDRESS}&response=code", "codeChallenge", "Required: an app's own address needs PKCE (S256)"),
+    (f"loginHint={'call-0900-5555' * 20}", "loginHint", "Must have at most 254 characters"),
+]
+
+
+@pytest.fixture
+async def provider_started(app: App, op: Op) -> str:
+    """A start at a provider of ``acme``, which lists an app's address for both starts."""
+    await settle(app, "acme", returnAddresses=["com.acme.app:/in"])
+    made = await add_oidc(app, op, returnAddresses=[])
+    return f"/api/client/auth/oidc?client=acme&provider={made['name']}"
+
+
+def reasons(lines: bytes) -> list[str]:
+    return [line["reason"] for line in map(json.loads, lines.splitlines()) if line["event"] == "refused"]
+
+
+@pytest.mark.parametrize(("query", "parameter", "what"), WRONG)
+async def test_a_wrong_parameter_of_a_sign_in_is_named(
+    app: App, provider_started: str, query: str, parameter: str, what: str
+) -> None:
+    """On the page, in the response to a program and in the log; the caller's own text is on none of them."""
+    for path in ("/sign-in?client=acme", provider_started):
+        with logged(app) as lines:
+            page = await Visitor(app).get(f"{path}&{query}")
+        check(page, 400, "This address or form is not complete")
+        [named] = page.tree.xpath("//main//ul[@lang='en']/li")
+        assert named.text_content() == f"{parameter}: {what}"
+        assert reasons(lines.getvalue()) == [f"{parameter}: {what}"]
+        assert "0900" not in page.reply.text
+    details = check_refusal(await app.get(f"{provider_started}&{query}"), 400, "VALIDATION_ERROR")["details"]
+    assert details == [{"field": parameter, "message": what}]
+
+
+async def test_a_parameter_that_the_caller_made_up_is_not_repeated(app: App) -> None:
+    with logged(app) as lines:
+        page = await Visitor(app).get("/sign-in?client=acme&Call+0900+5555=1&Call+0900+5555=2")
+    check(page, 400, "This address or form is not complete")
+    assert "0900" not in page.reply.text
+    assert reasons(lines.getvalue()) == ["Call 0900 5555: The parameter was given more than once"]

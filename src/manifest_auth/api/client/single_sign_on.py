@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -43,6 +44,7 @@ from manifest_auth.http import (
 )
 from manifest_auth.http.routes import query_values
 from manifest_auth.http.sign_in_cookies import browser_of, cookies_of
+from manifest_auth.pages.errors import parameters_of
 from manifest_auth.pages.routing import SIGN_IN
 from manifest_auth.pages.sign_in import failed, step
 from manifest_auth.pages.sign_in import state as page_state
@@ -210,7 +212,7 @@ def _start(kind: Kind[Any, Any]) -> Route:
 
     sends = ("text/html",) if kind.cross_site else ()
     return Route("GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery, sends=sends,
-                 refusals=_START_REFUSALS, refused=failed.page_or_envelope,
+                 refusals=_START_REFUSALS, refused=_START_REFUSED,
                  operation=f"start{kind.name.capitalize()}SignIn")  # fmt: skip
 
 
@@ -277,6 +279,7 @@ async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> DiscoverDa
 
 
 _BASE = "/api/client/auth"
+_START_REFUSED = partial(failed.page_or_envelope, parameters=parameters_of(StartQuery))
 _START_REFUSALS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLimited, ProviderUnavailable)
 END_REFUSALS = (ValidationError, SsoFailed, AccountDisabled, MfaRequired, ProviderUnavailable)
 ROUTES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -45,8 +46,10 @@ def note(ctx: RequestContext, tried: Tried) -> None:
     ctx.loaded[_TRIED] = tried
 
 
-async def page_or_envelope(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:
-    """A page where a browser asks, the envelope for programs."""
+async def page_or_envelope(
+    ctx: RequestContext, refusal: Refusal, head: Head, *, parameters: Collection[str] = ()
+) -> Answer[None]:
+    """A page where a browser asks, the envelope for programs. ``parameters``: names that the page may show."""
     if not prefers_html(head.accept):
         return refuse(refusal, ctx.request_id)
     tried: Tried | None = ctx.loaded.get(_TRIED)
@@ -54,7 +57,8 @@ async def page_or_envelope(ctx: RequestContext, refusal: Refusal, head: Head) ->
     if found is None:
         t = _words(ctx, head, PRODUCT)
         way = Way(SIGN_IN, t.gettext("Go to sign-in"))
-        return await errors.page_of(ctx, refusal, head, way=way, advice=provider_words.advice(ctx, refusal, t))
+        advice = provider_words.advice(ctx, refusal, t)
+        return await errors.page_of(ctx, refusal, head, way=way, advice=advice, parameters=parameters)
     return await _page(ctx, refusal, head, found)
 
 
