@@ -16,6 +16,8 @@ from manifest_auth.runtime.settings import Network, networks_of
 _NEVER = frozenset({Role.ADMIN, Role.USER_ADMIN})
 #: Roles that every manager of rules may give to devices; the others only an Admin.
 _PLAIN = frozenset({Role.OPERATOR, Role.VIEWER})
+#: What counts as the same network where a client lists none.
+_PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10"
 
 Scan = Annotated[bool, Meta(description="Users pair a device by a code on their phone, which the device scans.")]
 ByCode = Annotated[bool, Meta(description="Users let a device in by typing the code that it shows (RFC 8628).")]
@@ -89,11 +91,34 @@ def wrong(rules: PairingRules) -> Iterator[tuple[str, str]]:
 
 
 def weakened(before: PairingRules, after: PairingRules) -> dict[str, bool]:
-    """By member, whether only an Admin may change it so."""
-    return {"pairing.roles": bool({*after.roles} - {*before.roles} - _PLAIN)}
+    """By member, whether only an Admin may change it so: the devices of Admins would be let in more easily, or stay
+    longer."""
+    known = networks(before)
+    return {
+        "pairing.scan": after.scan and not before.scan,
+        "pairing.code": after.code and not before.code,
+        "pairing.roles": bool({*after.roles} - {*before.roles} - _PLAIN),
+        "pairing.hours": after.hours > before.hours,
+        "pairing.sameNetwork": before.same_network and not after.same_network,
+        "pairing.networks": any(not any(_is_within(one, other) for other in known) for one in networks(after)),
+    }
+
+
+def badges_weakened(before: BadgeRules, after: BadgeRules) -> dict[str, bool]:
+    """As :func:`weakened`."""
+    return {
+        "badge.enabled": after.enabled and not before.enabled,
+        "badge.pinLength": after.pin_length < before.pin_length,
+        "badge.hours": after.hours > before.hours,
+        "badge.idleMinutes": after.idle_minutes > before.idle_minutes,
+    }
+
+
+def _is_within(one: Network, other: Network) -> bool:
+    return one.version == other.version and other.supernet_of(one)  # type: ignore[arg-type]  # of one version
 
 
 @lru_cache(maxsize=1024)
 def networks(rules: PairingRules) -> tuple[Network, ...]:
-    """The networks that count as the same; none: no list is set."""
-    return networks_of(",".join(rules.networks))
+    """The networks that count as the same."""
+    return networks_of(",".join(rules.networks) or _PRIVATE)

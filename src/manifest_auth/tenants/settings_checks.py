@@ -96,7 +96,9 @@ def admin_only_members(before: TenantSettings, after: TenantSettings) -> list[st
         "refreshStrict": before.refresh_strict and not after.refresh_strict,
     }
     lengths = zip(_LENGTHS, _seconds(before.sessions), _seconds(after.sessions), strict=True)
-    changed |= second_factor_policy.weakened(before, after) | device_rules.weakened(before.pairing, after.pairing)
+    changed |= second_factor_policy.weakened(before, after)
+    changed |= device_rules.weakened(before.pairing, after.pairing)
+    changed |= device_rules.badges_weakened(before.badge, after.badge)
     changed |= {f"sessions.{name}": _is_longer(was, now) for name, was, now in lengths}
     return [name for name, is_so in changed.items() if is_so]
 

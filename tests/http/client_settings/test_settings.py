@@ -56,6 +56,11 @@ ALL: dict[str, Any] = {
     },
     "badge": {"enabled": True, "pinLength": 8, "hours": 9, "idleMinutes": 5},
 }  # fmt: skip
+#: The same, with every switch as strict as it can be.
+STRICT = ALL | {
+    "pairing": {**ALL["pairing"], "code": False, "sameNetwork": True},
+    "badge": {**ALL["badge"], "enabled": False},
+}
 
 
 async def test_both_planes_show_the_same_members(app: App) -> None:
@@ -160,7 +165,7 @@ async def test_without_a_session_they_are_refused(app: App) -> None:
     check_refusal(await app.get(SETTINGS, token=await app.admin_token()), 401, "INVALID_TOKEN")
 
 
-LOWERED = [
+LOWERED: list[dict[str, Any]] = [
     {"password": {"minLength": 19}},
     {"password": {"characterClasses": 2}},
     {"password": {"history": 4}},
@@ -178,14 +183,68 @@ LOWERED = [
     {"sessions": {"idleSeconds": 601}},
     {"sessions": {"maxSeconds": 0}},
     {"sessions": {"refreshSeconds": 3600}},
+    {"pairing": {"scan": True}},
+    {"pairing": {"code": True}},
     {"pairing": {"roles": ["Author", "Viewer", "Publisher"]}},
+    {"pairing": {"hours": 9}},
+    {"pairing": {"sameNetwork": False}},
+    {"pairing": {"networks": []}},
+    {"pairing": {"networks": ["192.0.2.0/24", "198.51.100.0/24"]}},
+    {"pairing": {"networks": ["192.0.2.0/23"]}},
+    {"pairing": {"networks": ["2001:db8::/47"]}},
+    {"badge": {"enabled": True}},
+    {"badge": {"pinLength": 7}},
+    {"badge": {"hours": 10}},
+    {"badge": {"idleMinutes": 6}},
 ]
+#: What a User Admin settles: rules that become stricter, and all that protects no Admin.
+OWN: list[dict[str, Any]] = [
+    {"password": {"minLength": 21, "characterClasses": 4, "history": 24, "maxAgeDays": 30}},
+    {"sessions": {"idleSeconds": 300, "maxSeconds": 300, "refreshSeconds": 300}},
+    {"contact": "Ask the clerk", "language": "de", "branding": {"name": "Acme", "accent": ""}},
+    {"allowedOrigins": [], "returnAddresses": []},
+    {
+        "secondFactor": {
+            "policy": "required",
+            "roles": ["Author", "Operator", "Viewer"],
+            "methods": ["passkey"],
+            "graceDays": 30,
+            "trustedDays": 0,
+        }
+    },
+    {
+        "pairing": {
+            "scan": False, "code": False, "roles": ["Operator"], "hours": 7, "sameNetwork": True,
+            "networks": ["192.0.2.128/25"],
+        }
+    },
+    {"badge": {"enabled": False, "pinLength": 9, "hours": 8, "idleMinutes": 4}},
+]  # fmt: skip
+#: Members that a User Admin changes as they like. What they list counts for no Admin.
+FREE = {
+    "contact", "language", "branding.name", "branding.accent", "allowedOrigins", "returnAddresses",
+    "secondFactor.graceDays",
+}  # fmt: skip
+
+
+def leaves(members: dict[str, Any]) -> set[str]:
+    return {
+        f"{name}.{each}" if each else name
+        for name, value in members.items()
+        for each in (value if isinstance(value, dict) else [""])
+    }
+
+
+def test_of_every_member_it_is_known_who_may_make_it_weaker() -> None:
+    lowered = {name for members in LOWERED for name in leaves(members)}
+    assert lowered | FREE == leaves(ALL) == leaves(DEFAULTS) - leaves({"unconfirmed": DEFAULTS["unconfirmed"]})
+    assert not lowered & FREE
 
 
 @pytest.mark.parametrize("members", LOWERED, ids=str)
 async def test_only_an_admin_lowers_what_protects_admins(app: App, members: dict[str, Any]) -> None:
     own = await own_client(app)
-    before = await own.changed(own.client_admin, **ALL)
+    before = await own.changed(own.client_admin, **STRICT)
     error = check_refusal(await own.change(own.clerk, contact="Ask me", **members), 403, "FORBIDDEN")
     [(name, value)] = members.items()
     assert [d["field"] for d in error["details"]] == [
@@ -195,25 +254,14 @@ async def test_only_an_admin_lowers_what_protects_admins(app: App, members: dict
     assert await own.changed(own.client_admin, **members) != before
 
 
-@pytest.mark.parametrize(
-    "members",
-    [
-        {"password": {"minLength": 21, "characterClasses": 4, "history": 24, "maxAgeDays": 30}},
-        {"sessions": {"idleSeconds": 300, "maxSeconds": 300, "refreshSeconds": 300}},
-        {"contact": "Ask the clerk", "language": "de", "branding": {"name": "Acme", "accent": ""}},
-        {"allowedOrigins": [], "returnAddresses": []},
-        {
-            "secondFactor": {
-                "policy": "required",
-                "roles": ["Author", "Operator", "Viewer"],
-                "methods": ["passkey"],
-                "graceDays": 30,
-                "trustedDays": 0,
-            }
-        },
-    ],
-    ids=str,
-)
+async def test_without_a_list_networks_are_the_private_ones(app: App) -> None:
+    own = await own_client(app)
+    for wider in (["198.51.100.0/24"], ["10.0.0.0/7"], ["10.0.0.0/8", "::/0"]):
+        check_refusal(await own.change(own.clerk, pairing={"networks": wider}), 403, "FORBIDDEN")
+    assert (await own.changed(own.clerk, pairing={"networks": ["10.1.0.0/16", "fd00:1::/32"]}))["pairing"]["networks"]
+
+
+@pytest.mark.parametrize("members", OWN, ids=str)
 async def test_a_user_admin_settles_the_rest(app: App, members: dict[str, Any]) -> None:
     own = await own_client(app)
     before = await own.changed(own.client_admin, **ALL)

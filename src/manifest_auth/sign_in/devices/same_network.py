@@ -11,7 +11,6 @@ from manifest_auth.runtime.settings import Settings, is_listed, networks_of, pla
 from manifest_auth.tenants.device_rules import PairingRules, networks
 from manifest_auth.throttle.networks import network_of
 
-_PRIVATE = networks_of("10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10")
 _LOOPBACK = networks_of("127.0.0.0/8,::1/128")
 
 
@@ -24,7 +23,7 @@ def is_same(settings: Settings, rules: PairingRules, one: str, other: str) -> bo
         return False
     if network_of(one) == network_of(other):
         return True
-    listed = networks(rules) or _PRIVATE
+    listed = networks(rules)
     return is_listed(one, listed) and is_listed(other, listed)
 
 
