@@ -15,6 +15,7 @@ import orjson
 
 from manifest_auth.api import docs_site
 from manifest_auth.http import Access, Answer, Call, Header, Route
+from manifest_auth.http.documents import Document
 from manifest_auth.protocols.microsoft import Cloud
 from manifest_auth.services import RequestContext
 
@@ -28,17 +29,17 @@ class _Descriptions:
 
     def __init__(self) -> None:
         self.routes: Sequence[Route] = ()
-        self._made: dict[tuple[object, ...], bytes] = {}
+        self._made: dict[tuple[object, ...], Document] = {}
         self._lock = threading.Lock()
 
-    async def get(self, key: tuple[object, ...], make: Callable[[Sequence[Route]], bytes]) -> bytes:
+    async def get(self, key: tuple[object, ...], make: Callable[[Sequence[Route]], bytes]) -> Document:
         found = self._made.get(key)
         return found if found is not None else await asyncio.to_thread(self._make, key, make)
 
-    def _make(self, key: tuple[object, ...], make: Callable[[Sequence[Route]], bytes]) -> bytes:
+    def _make(self, key: tuple[object, ...], make: Callable[[Sequence[Route]], bytes]) -> Document:
         with self._lock:  # of many first callers one makes it
             if key not in self._made:
-                self._made[key] = make(self.routes)
+                self._made[key] = Document.of(make(self.routes))
             return self._made[key]
 
 
@@ -69,19 +70,20 @@ def _power_apps(public_url: str, cloud: Cloud, routes: Sequence[Route]) -> bytes
 
 
 async def _openapi(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    return Answer(200, await _descriptions.get(("openapi",), _document), (_JSON, _CACHED))
+    return (await _descriptions.get(("openapi",), _document)).answer(call.head, (_JSON, _CACHED))
 
 
 async def _connector(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     about = (ctx.services.settings.public_url, ctx.services.microsoft.clouds.get(""))
-    return Answer(200, await _descriptions.get(("connector", *about), partial(_power_apps, *about)), (_JSON, _CACHED))
+    found = await _descriptions.get(("connector", *about), partial(_power_apps, *about))
+    return found.answer(call.head, (_JSON, _CACHED))
 
 
 async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    body = await _descriptions.get(("docs",), _page)
+    found = await _descriptions.get(("docs",), _page)
     from manifest_auth.http.docs_page import POLICY
 
-    return Answer(200, body, (_HTML, _CACHED), policy=POLICY)
+    return found.answer(call.head, (_HTML, _CACHED), POLICY)
 
 
 _SENDS = ("application/json",)

@@ -6,16 +6,15 @@ A request names a file of the list that was made with the site, or it is refused
 from __future__ import annotations
 
 import asyncio
-import gzip
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from manifest_auth.errors import NotFound, Refusal
 from manifest_auth.http import Access, Answer, Call, Head, Header, Route
-from manifest_auth.http.accept import prefers_html, weights
+from manifest_auth.http.accept import prefers_html
+from manifest_auth.http.documents import VARY, Document
 from manifest_auth.pages import errors
 from manifest_auth.services import RequestContext
 
@@ -42,11 +41,6 @@ class _Site(msgspec.Struct, frozen=True):
     files: dict[str, str] = {}
 
 
-class _File(NamedTuple):
-    body: bytes
-    compressed: bytes
-
-
 @cache
 def _site() -> _Site:
     """Without files where the site was not built."""
@@ -57,9 +51,8 @@ def _site() -> _Site:
 
 
 @cache
-def _file(name: str) -> _File:
-    body = (FOLDER / name).read_bytes()
-    return _File(body, gzip.compress(body, 6, mtime=0))
+def _file(name: str) -> Document:
+    return Document.of((FOLDER / name).read_bytes())
 
 
 def is_there() -> bool:
@@ -74,14 +67,11 @@ async def _show(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     if digest is None or kind is None:
         raise NotFound()
     tag = f'"{digest}"'
-    headers: tuple[Header, ...] = ((b"etag", tag.encode()), _CACHING, (b"vary", b"Accept-Encoding"))
+    headers: tuple[Header, ...] = ((b"etag", tag.encode()), _CACHING)
     if tag in call.head.line(b"if-none-match"):
-        return Answer(304, b"", headers)
+        return Answer(304, b"", (*headers, VARY))
     found = await asyncio.to_thread(_file, name)
-    headers = ((b"content-type", kind), *headers)
-    if weights(call.head.line(b"accept-encoding")).get("gzip", 0.0) > 0:
-        return Answer(200, found.compressed, (*headers, (b"content-encoding", b"gzip")), site.policy)
-    return Answer(200, found.body, headers, site.policy)
+    return found.answer(call.head, ((b"content-type", kind), *headers), site.policy)
 
 
 async def _refused(ctx: RequestContext, refusal: Refusal, head: Head) -> Answer[None]:

@@ -54,7 +54,7 @@ Send = Callable[[Message], Awaitable[None]]
 #: Answers a refusal for a path without a route.
 Unrouted = Callable[[RequestContext, Refusal, Head, str], Awaitable[Answer[None]]]
 
-#: Extension of the ASGI scope: a function of ``uvicorn_server.py`` that sends a complete answer at once.
+#: Extension of the ASGI scope: a function of ``uvicorn_protocol.py`` that sends a complete answer at once.
 WHOLE = "manifest_auth.whole"
 _MAX_AGENT = 200
 _ADMIN = "/api/admin"
@@ -157,7 +157,7 @@ class Pipeline:
             whole(answer.status, headers, constant.lines, answer.body)
         else:
             headers += constant.headers
-            await _send(answer, headers, send, with_body=method != "HEAD")
+            await _send(answer, headers, receive, send, with_body=method != "HEAD")
         seconds = time.perf_counter() - began
         services.metrics.answered(method, pattern, answer.status, seconds)
         changes = method not in _READING and (pattern != _GRAPHQL or ctx.mutation is not None)
@@ -270,15 +270,26 @@ def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
         raise ValidationError(details=[("Host", "The header is required")])
 
 
-async def _send(answer: Answer[Any], headers: list[Header], send: Send, *, with_body: bool) -> None:
+async def _send(answer: Answer[Any], headers: list[Header], receive: Receive, send: Send, *, with_body: bool) -> None:
     """Sends an answer by ASGI alone, in parts where it has some. An error in the middle breaks the connection, which
-    the caller notices: bytes or the last chunk are missing."""
+    the caller notices: bytes or the last chunk are missing. No part is made for a caller who is gone."""
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if answer.parts is None:
         await send({"type": "http.response.body", "body": answer.body if with_body else b""})
         return
-    async with contextlib.aclosing(cast(AsyncGenerator[bytes, None], answer.parts)):
-        if with_body:
-            async for part in answer.parts:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
+    is_gone = asyncio.ensure_future(_gone(receive))
+    try:
+        async with contextlib.aclosing(cast(AsyncGenerator[bytes, None], answer.parts)):
+            if with_body:
+                async for part in answer.parts:
+                    if is_gone.done():
+                        break
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+    finally:
+        is_gone.cancel()
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -6,15 +6,14 @@ Read, hashed and compressed once, with the first page or the first request for o
 from __future__ import annotations
 
 import asyncio
-import gzip
 import hashlib
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from manifest_auth.errors import NotFound
-from manifest_auth.http import Access, Answer, Call, Head, Header, Route
-from manifest_auth.http.accept import weights
+from manifest_auth.http import Access, Answer, Call, Head, Route
+from manifest_auth.http.documents import Document
 from manifest_auth.services import RequestContext
 
 FOLDER = Path(__file__).parent / "assets"
@@ -31,8 +30,7 @@ ICON = "icon.svg"
 
 class Asset(NamedTuple):
     kind: bytes
-    body: bytes
-    compressed: bytes
+    document: Document
     digest: str
 
 
@@ -44,7 +42,7 @@ def all_assets() -> dict[str, Asset]:
         if path.suffix in _TYPES:
             body = path.read_bytes()
             digest = hashlib.sha256(body).hexdigest()[:16]
-            found[path.name] = Asset(_TYPES[path.suffix], body, gzip.compress(body, 9, mtime=0), digest)
+            found[path.name] = Asset(_TYPES[path.suffix], Document.of(body), digest)
     return found
 
 
@@ -55,10 +53,7 @@ def address(name: str) -> str:
 
 
 def _answer(head: Head, asset: Asset, caching: bytes) -> Answer[None]:
-    headers: list[Header] = [(b"content-type", asset.kind), (b"cache-control", caching), (b"vary", b"Accept-Encoding")]
-    if weights(head.line(b"accept-encoding")).get("gzip", 0.0) > 0:
-        return Answer(200, asset.compressed, (*headers, (b"content-encoding", b"gzip")))
-    return Answer(200, asset.body, headers)
+    return asset.document.answer(head, ((b"content-type", asset.kind), (b"cache-control", caching)))
 
 
 async def _asset(ctx: RequestContext, call: Call[None]) -> Answer[None]:

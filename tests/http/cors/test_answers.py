@@ -36,7 +36,7 @@ async def test_a_request_without_an_origin_has_vary_alone(app: App) -> None:
     keys = await keys_of(app)
     for path in (ME, "/openapi.json", "/.well-known/jwks.json", "/api/client/nowhere"):
         reply = await app.get(path, token=keys.token)
-        assert reply.headers["vary"] == "Origin"
+        assert "Origin" in reply.headers["vary"].split(", ")
         assert not [name for name in reply.headers if name.startswith("access-control-")]
     assert "vary" not in (await app.get("/healthz")).headers
     assert "vary" not in (await app.get("/api/admin/clients")).headers

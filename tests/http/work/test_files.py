@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import in_process
 from tests.support.accounts import token_of
 from tests.support.application import SLUGS, App, Reply
 from tests.support.background_jobs import sweep_broken_uploads, sweep_files
@@ -63,6 +65,26 @@ async def test_a_file_comes_back_as_it_was_sent(app: App) -> None:
     assert answer.headers["etag"] == f'"{digest}"'
     assert answer.headers["cache-control"] == "no-store"
     assert left(app) == []
+
+
+async def test_no_part_is_read_for_a_reader_who_is_gone(app: App) -> None:
+    token = await token_of(app)
+    made = await upload(app, token, b"a" * 4_000_000, "text/plain")
+    lines = [("Authorization", f"Bearer {token}")]
+    scope = in_process.scope_of(app.public_url, ("192.0.2.1", 40000), "GET", made.data["url"], lines, None)
+    is_gone, parts = asyncio.Event(), list[int]()
+
+    async def receive() -> dict[str, Any]:
+        await is_gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message.get("body"):
+            parts.append(len(message["body"]))
+            is_gone.set()
+
+    await app.application(scope, receive, send)
+    assert len(parts) == 1
 
 
 async def test_no_browser_runs_or_shows_it_as_a_page(app: App) -> None:
