@@ -21,7 +21,11 @@ from manifest_auth.text.languages import FOLDER
 
 SOURCE = Path(__file__).parents[2] / "src" / "manifest_auth"
 #: Where messages are → the folder that their files are named from.
-PLACES = {SOURCE / "pages": SOURCE / "pages", SOURCE / "runtime" / "mail": SOURCE / "runtime"}
+PLACES = {
+    SOURCE / "pages": SOURCE / "pages",
+    SOURCE / "runtime" / "mail": SOURCE / "runtime",
+    SOURCE / "text" / "fields.py": SOURCE,
+}
 PLURALS = {
     "es": "nplurals=2; plural=(n != 1);",
     "pt": "nplurals=2; plural=(n > 1);",
@@ -42,7 +46,7 @@ def files() -> list[tuple[Path, Path]]:
     found = [
         (path, path.relative_to(start))
         for place, start in PLACES.items()
-        for path in sorted((*place.rglob("*.py"), *place.rglob("*.html")))
+        for path in sorted([place] if place.is_file() else [*place.rglob("*.py"), *place.rglob("*.html")])
     ]
     return [(path, name) for path, name in found if not set(name.parts) & set(_ENGLISH_ONLY)]
 

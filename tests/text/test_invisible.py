@@ -8,8 +8,8 @@ import unicodedata
 import pytest
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.text import invisible
-from manifest_auth.text.canonical import check_email, check_line, check_name, check_prose, clean_name
+from manifest_auth.text import fields, invisible
+from manifest_auth.text.canonical import check_email, check_name, clean_name
 
 HONEST = {
     "Persian, with a zero width non-joiner": "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
@@ -80,16 +80,18 @@ def test_what_no_one_sees_is_refused_in_names_and_left_out_of_those_of_others(wh
     assert (field, sentence.startswith("Invisible characters are not allowed: U+")) == ("firstName", True)
     assert check_name(clean_name(text, 100), "firstName") != text
     with pytest.raises(ValidationError):
-        check_line(text, "name", 200)
+        fields.WORK_NAME.check(text, "name")
     with pytest.raises(ValidationError):
         check_email(f"{text.strip()}@acme.example")
-    assert check_prose(text, "description", 200) == text  # in prose they do no harm, and come with what is pasted
+    assert (
+        fields.DESCRIPTION.check(text, "description") == text
+    )  # in prose they do no harm, and come with what is pasted
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\u00a0\u2003\u3000", "\u2800\u2800"])
 def test_a_line_says_something(blank: str) -> None:
     with pytest.raises(ValidationError):
-        check_line(blank, "name", 200)
+        fields.WORK_NAME.check(blank, "name")
 
 
 def test_every_character_without_a_look_of_its_own_is_among_them() -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.files import KINDS
-from manifest_auth.work import job_operations, job_rules
+from manifest_auth.text import fields
+from manifest_auth.work import job_rules
 from manifest_auth.work.job_rules import JobMove, JobStatus, State
 from tests.architecture.links import ROOT
 
@@ -61,8 +62,8 @@ def test_the_limits_of_jobs_are_told_as_they_are() -> None:
     assert told is not None
     numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*\d|\d", told[0])]
     assert numbers == [
-        1, job_operations.NAME_LIMIT, job_operations.ASSET_LIMIT, job_operations.COMMENT_LIMIT, job_rules.MOST_ASSIGNED,
-        job_rules.MOST_RECORDS, job_rules.TEXT_LIMIT, job_rules.CHOICE_LIMIT, job_rules.UNIT_LIMIT,
+        1, fields.WORK_NAME.most, fields.ASSET.most, fields.COMMENT.most, job_rules.MOST_ASSIGNED,
+        job_rules.MOST_RECORDS, fields.RECORD_TEXT.most, fields.CHOICE.most, fields.UNIT.most,
     ]  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from manifest_auth.tenants import step_up
 from manifest_auth.text.all_wrong import AllWrong
 
 #: The members that :func:`change` may change.
-CHANGEABLE = ("email", "first_name", "last_name", "title", "description")
+CHANGEABLE = tuple(users.FIELDS)
 
 
 class Draft(NamedTuple):
@@ -71,7 +71,7 @@ def check(draft: Draft) -> None:
         with each:
             check_roles(draft.roles)
         with each:
-            users.check(draft.email, draft.first_name, draft.last_name, draft.title)
+            users.check({name: getattr(draft, name) for name in users.FIELDS})
 
 
 def add(
@@ -95,8 +95,7 @@ def change(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int, gi
     taken."""
     user = rank.get_managed(unit, who, user_id)
     other = given.get("email", user.email)
-    names = {name: given.get(name, getattr(user, name)) for name in ("first_name", "last_name", "title")}
-    users.check(other if other != user.email else None, **names)
+    users.check({name: text for name, text in given.items() if text != getattr(user, name)})
     started: email_change_start.Started | None = None
     if other != user.email:
         step_up.check(who, Act.EMAIL)  # who reads the new mailbox can reset the password

@@ -22,9 +22,9 @@ from manifest_auth.store import Store, TenantUnit, cross_tenant, global_, tenant
 from manifest_auth.store.tables import device_apps, device_grants
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import step_up
-from manifest_auth.text.canonical import check_line
+from manifest_auth.text import fields
 
-MOST, LONGEST_NAME = 50, 100
+MOST = 50
 OWN, MADE = "manifest.", "app_"
 _NAME_OF_OWN = "Manifest"
 _A, _G, _T = device_apps.c, device_grants.c, tenants_table.c
@@ -113,7 +113,7 @@ def create(unit: TenantUnit, who: RequestOrOrigin, random: Random, name: str) ->
     """Makes an app. Raises Forbidden, ReauthenticationRequired, ValidationError, and Conflict where there are too
     many."""
     _check(unit, who)
-    named = check_line(name, "name", LONGEST_NAME)
+    named = fields.APP_NAME.check(name, "name")
     if unit.one(_COUNT) >= MOST:
         raise Conflict(f"There are {MOST} apps already: remove one first")
     made = DeviceApp(MADE + base64.b32encode(random.bytes(10)).decode().lower(), named, who.origin.at)
@@ -126,7 +126,7 @@ def rename(unit: TenantUnit, who: RequestOrOrigin, app_id: str, name: str) -> De
     """Gives an app another name. Raises as :func:`create`, and NotFound."""
     _check(unit, who)
     before = _get(unit, app_id)
-    after = before._replace(name=check_line(name, "name", LONGEST_NAME))
+    after = before._replace(name=fields.APP_NAME.check(name, "name"))
     if after != before:
         unit.change(_RENAME, of_id=app_id, new_name=after.name)
         audit.record(unit, who, Event.DEVICE_APP_CHANGED, after.subject, before=before.name, after=after.name)

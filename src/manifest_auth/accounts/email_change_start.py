@@ -17,7 +17,8 @@ from manifest_auth.mail_queue import Queued
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.store import TenantUnit
-from manifest_auth.text.canonical import check_email, email_key, when
+from manifest_auth.text import fields
+from manifest_auth.text.canonical import email_key, when
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait
 
@@ -43,7 +44,7 @@ def start(
     Raises ValidationError, RateLimited, Conflict for a deactivated user, and for a taken address that is not ``own``.
     """
     subject = f"user:{user.id}"
-    check_email(email)
+    fields.EMAIL.check(email, "email")
     if user.deactivated_at is not None:
         raise Conflict("The user is deactivated")
     other = users.find_by_email(unit, email)

@@ -12,9 +12,8 @@ from manifest_auth.audit import Act, Event
 from manifest_auth.mail_queue import Queued
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
-from manifest_auth.text.canonical import check_line
+from manifest_auth.text import fields
 
-LONGEST_REASON = 200
 _OWN = "You cannot reset your own second factors; remove them in your account, or ask another manager"
 
 
@@ -33,7 +32,7 @@ def reset_factors(
     that wait for a factor, and closes open reset links. ``reason``: for the audit trail. Raises NotFound, Forbidden,
     ValidationError, ReauthenticationRequired."""
     step_up.check(who, Act.OTHERS_FACTORS)
-    check_line(reason, "reason", LONGEST_REASON)
+    fields.REASON.check(reason, "reason")
     user, now = rank.get_managed(unit, who, user_id, own=_OWN), who.origin.at
     dropped = factors.drop_all(unit, user.id, "second_factor_reset", now)
     closed = one_time_links.close(unit, user.id, now, Purpose.RESET)

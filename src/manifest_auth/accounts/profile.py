@@ -14,12 +14,9 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Request
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
-from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.canonical import check_line
 from manifest_auth.text.languages import Language
 
-LONGEST = 100
-_NAMES = {"first_name": "firstName", "last_name": "lastName", "title": "title"}
+_NAMES = ("first_name", "last_name", "title")
 
 
 class ProfileChange(TypedDict, total=False):
@@ -36,12 +33,7 @@ def change_own(unit: TenantUnit, who: Request, given: ProfileChange) -> User:
     step_up.not_for_devices(who)
     user = users.get(unit, who.user.user_id, lock=True)
     names: dict[str, str] = {name: getattr(user, name) for name in _NAMES}
-    texts = cast("dict[str, str]", given)
-    with AllWrong() as each:
-        for name, field in _NAMES.items():
-            if name in texts:
-                with each:
-                    names[name] = check_line(texts[name], field, LONGEST, empty=True)
+    names |= {name: text for name, text in cast("dict[str, str]", given).items() if name in _NAMES}
     after = users.change(unit, user, email=user.email, description=user.description, **names)
     if "language" in given:
         users.set_language(unit, user.id, given["language"])

@@ -13,11 +13,12 @@ from manifest_auth.audit.query import NEWEST_FIRST, OLDEST_FIRST, EventFilter, F
 from manifest_auth.audit.readable_links import readable
 from manifest_auth.errors import ValidationError
 from manifest_auth.store import cursors
+from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
 from manifest_auth.text.canonical import parse_time
 
 _EVENTS = frozenset(event.value for event in Event)
-Text = Annotated[str, Meta(max_length=100)]
+Text = Annotated[str, fields.EVENT_NAME.meta]
 Time = Annotated[str, Meta(max_length=40, description="Like `2026-01-31T09:30:00Z`.")]
 
 

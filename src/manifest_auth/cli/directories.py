@@ -10,7 +10,7 @@ from manifest_auth.cli.command import Refused, client_named, origin_of
 from manifest_auth.runtime import settings
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import directories
-from manifest_auth.text.canonical import check_line
+from manifest_auth.text import fields
 
 
 def add_to(groups: Any) -> None:
@@ -33,7 +33,7 @@ def add_to(groups: Any) -> None:
 
 async def vouch_for(given: argparse.Namespace) -> None:
     """Confirms a claim, without an expiry."""
-    reason = check_line(given.reason, "reason", 500)
+    reason = fields.DIRECTORY_REASON.check(given.reason, "reason")
     if len(reason) < 10:
         raise Refused("--reason: must be 10 to 500 characters")
     async with opened(build_services(settings.load()), hashing=False) as services:

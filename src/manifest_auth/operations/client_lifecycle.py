@@ -13,10 +13,9 @@ from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, TenantSettings, step_up
+from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.canonical import check_line, when
-
-LONGEST_NAME = 200
+from manifest_auth.text.canonical import when
 
 
 def check(identifier: str, name: str, settings: TenantSettings) -> None:
@@ -25,7 +24,7 @@ def check(identifier: str, name: str, settings: TenantSettings) -> None:
         with each:
             tenants.check_identifier(identifier)
         with each:
-            check_line(name, "name", LONGEST_NAME)
+            fields.CLIENT_NAME.check(name, "name")
         with each:
             tenants.check(settings, "settings.")
 

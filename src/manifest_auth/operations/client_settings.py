@@ -11,13 +11,12 @@ from manifest_auth.accounts import rank
 from manifest_auth.accounts.factors import trusted_browsers
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Forbidden
-from manifest_auth.operations.client_lifecycle import LONGEST_NAME
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import StoredSettings, Tenant, TenantSettings, TenantSettingsChange, step_up
+from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.canonical import check_line
 
 
 def change(
@@ -39,7 +38,7 @@ def change(
     with AllWrong() as each:
         if name is not None:
             with each:
-                named = check_line(name, "name", LONGEST_NAME)
+                named = fields.CLIENT_NAME.check(name, "name")
         if change is not None:
             with each:
                 new = checked(bound, ctx, old, change, under)

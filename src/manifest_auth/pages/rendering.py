@@ -20,6 +20,7 @@ from manifest_auth.pages import asset_files, brands, languages, security, templa
 from manifest_auth.pages.call import PageCall, View
 from manifest_auth.pages.console.menu import Entry, entries, section_of
 from manifest_auth.services import RequestContext
+from manifest_auth.text import fields
 from manifest_auth.text.languages import catalogue
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def environment() -> Environment:
     )
     made.globals["asset"] = asset_files.address
     made.globals["section_of"] = section_of
+    made.globals["fields"] = fields
     made.filters["iso"] = _iso
     made.filters["utc"] = _utc
     made.filters["utc_time"] = _utc_time

@@ -23,7 +23,8 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import current_password
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
-from manifest_auth.text.canonical import check_email, when
+from manifest_auth.text import fields
+from manifest_auth.text.canonical import when
 
 Kind = Literal["email", "email-undo"]
 
@@ -68,7 +69,7 @@ async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
     password."""
     caller = ctx.user
     step_up.check(ctx, Act.EMAIL, needed=step_up.uses_password(caller))  # no one else can change it
-    check_email(email, "newEmail")
+    fields.EMAIL.check(email, "newEmail")
     user = await ctx.store.read(lambda unit: users.get(unit, caller.user_id))
     if why := why_not(ctx, user):
         raise Conflict(why)

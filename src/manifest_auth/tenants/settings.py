@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.tenants.device_rules import BadgeRules, BadgeRulesChange, PairingRules, PairingRulesChange
+from manifest_auth.text import fields
 from manifest_auth.text.languages import Language
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -46,14 +47,14 @@ PasswordSignIn = Annotated[
 ]
 
 
-Contact = Annotated[str, Meta(max_length=200, description="A line of plain text: who helps users, as pages show it.")]
+Contact = Annotated[str, fields.CONTACT.meta]
 DefaultLanguage = Annotated[Language, Meta(description="Default language of pages and e-mails.")]
 IdleSeconds = Annotated[
     int, Meta(ge=0, le=400 * DAY, description="A session cookie expires after so many seconds without use.")
 ]
 MaxSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="A session ends after so many seconds, even in use.")]
 RefreshSeconds = Annotated[int, Meta(ge=0, le=400 * DAY, description="Lifetime of a refresh token, seconds.")]
-BrandName = Annotated[str, Meta(max_length=100, description="As pages show it; empty: the client's name.")]
+BrandName = Annotated[str, fields.BRAND_NAME.meta]
 RequiredOf = Annotated[
     Literal["off", "optional", "required", "roles"],
     Meta(

@@ -9,7 +9,8 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.tenants import device_rules, second_factor_policy
 from manifest_auth.tenants.session_lengths import Lengths
 from manifest_auth.tenants.settings import SessionLengths, TenantSettings
-from manifest_auth.text.canonical import check_line, check_return_address
+from manifest_auth.text import fields
+from manifest_auth.text.canonical import check_return_address
 from manifest_auth.text.hosts import is_loopback_host
 
 LEAST_S = 300
@@ -39,10 +40,10 @@ def _wrong(settings: TenantSettings) -> Iterator[tuple[str, str]]:
     if settings.second_factor.policy == "roles" and not settings.second_factor.roles:
         yield "secondFactor.roles", "Name one role at least"
     yield from device_rules.wrong(settings.pairing)
-    yield from _refused(check_line, settings.contact, "contact", 200, empty=True)
+    yield from _refused(fields.CONTACT.check, settings.contact, "contact")
     if settings.contact and not any(map(str.isalnum, settings.contact)):
         yield "contact", "Say whom to ask, in words or numbers, or leave it empty"
-    yield from _refused(check_line, settings.branding.name, "branding.name", 100, empty=True)
+    yield from _refused(fields.BRAND_NAME.check, settings.branding.name, "branding.name")
     if settings.branding.accent and not _ACCENT.match(settings.branding.accent):
         yield "branding.accent", "Must be #rrggbb in lower case, or empty"
 

@@ -25,7 +25,6 @@ EMAIL_SHAPE = re.compile(r"[^\s@\"()<>\[\]\\,;:\x00-\x1f\x7f]{1,64}@[^\s@\"'()<>
 SERVICE_DOMAIN = "service.invalid"
 _CONTROLS = frozenset({"Cc", "Cs"})
 _NOT_IN_EMAIL = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
-_BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u2800"  # the blank Braille pattern
 _LINES = dict.fromkeys(map(ord, "\n\r\t"))
 
 
@@ -88,19 +87,8 @@ def _check_controls(text: str, field: str) -> None:
         raise ValidationError(details=[(field, "Control characters are not allowed")])
 
 
-def check_line(text: str, field: str, most: int, *, empty: bool = False) -> str:
-    """The line of text, unchanged. Raises ValidationError when it is too long, has control or invisible characters, or
-    is blank."""
-    if len(text) > most or (not empty and not text.strip(_BLANK)):
-        raise ValidationError(details=[(field, f"Must be {0 if empty else 1} to {most} characters")])
-    return check_name(text, field)
-
-
-def check_prose(text: str, field: str, most: int, *, empty: bool = True) -> str:
-    """The text, which may have several lines, unchanged. Raises ValidationError when it is too long, has control
-    characters, or is blank."""
-    if len(text) > most or (not empty and not text.strip()):
-        raise ValidationError(details=[(field, f"Must be {0 if empty else 1} to {most} characters")])
+def check_prose(text: str, field: str) -> str:
+    """The text, which may have several lines, unchanged. Raises ValidationError for control characters."""
     _check_controls(text.translate(_LINES), field)
     return text
 

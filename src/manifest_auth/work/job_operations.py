@@ -10,17 +10,15 @@ from sqlalchemy import bindparam, select
 from manifest_auth.errors import Conflict, ValidationError, existing
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import templates
+from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.canonical import check_line, check_prose
-from manifest_auth.work import assignments, job_rules, jobs, steps, template_operations, versions
+from manifest_auth.work import assignments, job_rules, jobs, steps, versions
 from manifest_auth.work.actor import Actor
 from manifest_auth.work.job_log import LogDetails
 from manifest_auth.work.job_rules import MOST_ASSIGNED, JobMove, JobStatus, Priority
 from manifest_auth.work.jobs import Job
 
 #: As for templates, since a job may have the template's name.
-NAME_LIMIT, COMMENT_LIMIT = template_operations.NAME_LIMIT, template_operations.COMMENT_LIMIT
-ASSET_LIMIT = 200
 
 
 class _Template(NamedTuple):
@@ -136,7 +134,7 @@ def complete(unit: TenantUnit, by: Actor, job_id: int) -> Job:
 
 def cancel(unit: TenantUnit, by: Actor, job_id: int, comment: str = "") -> Job:
     """Cancels a job; its records stay. Raises ValidationError, NotFound, Conflict once the job has ended."""
-    check_prose(comment, "comment", COMMENT_LIMIT)
+    fields.COMMENT.check(comment, "comment")
     job = jobs.get(unit, job_id, lock=True)
     state = job_rules.canceled(jobs.state_of(job))
     return jobs.move(unit, by, job, JobMove.CANCELED, state, LogDetails(comment=comment), canceled_at=by.at)
@@ -147,10 +145,10 @@ def _check_texts(name: str | None, asset_id: str | None) -> None:
     with AllWrong() as each:
         if name is not None:
             with each:
-                check_line(name, "name", NAME_LIMIT)
+                fields.WORK_NAME.check(name, "name")
         if asset_id:
             with each:
-                check_line(asset_id, "assetId", ASSET_LIMIT)
+                fields.ASSET.check(asset_id, "assetId")
 
 
 def _locked_template(unit: TenantUnit, template_id: int) -> _Template:

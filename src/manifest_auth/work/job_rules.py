@@ -11,12 +11,11 @@ import math
 from typing import NamedTuple
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.canonical import check_line, check_prose
 
 MOST_ASSIGNED = 20  # users of one job
 MOST_RECORDS = 100  # of one step
-TEXT_LIMIT, CHOICE_LIMIT, UNIT_LIMIT = 10_000, 200, 40  # characters of a record's value
 
 
 class JobStatus(enum.StrEnum):
@@ -204,16 +203,16 @@ def value_of(
     with AllWrong() as each:
         if text is not None:
             with each:
-                check_prose(text, "text", TEXT_LIMIT, empty=False)
+                fields.RECORD_TEXT.check(text, "text")
         if choice is not None:
             with each:
-                check_line(choice, "choice", CHOICE_LIMIT)
+                fields.CHOICE.check(choice, "choice")
         if value is not None:
             with each:
                 _check_finite(value)
         if unit:
             with each:
-                check_line(unit, "unit", UNIT_LIMIT)
+                fields.UNIT.check(unit, "unit")
                 if found and value is None:
                     raise ValidationError(details=[("unit", "Only a value has a unit")])
         with each:

@@ -10,14 +10,12 @@ from sqlalchemy import bindparam, delete, func, insert, select
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.store import TenantUnit, among, cell, numbers, row_list, rows, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import template_steps, template_versions
+from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.canonical import check_line, check_prose
 from manifest_auth.work.actor import MOST_ROWS, check_row_count
 from manifest_auth.work.template_rules import VersionStatus
 
 MOST_STEPS = 200
-TITLE_LIMIT = 200
-INSTRUCTIONS_LIMIT = 10_000
 
 
 class NewStep(NamedTuple):
@@ -87,9 +85,9 @@ def check(steps: Sequence[NewStep]) -> Sequence[NewStep]:
     with AllWrong() as each:
         for number, step in enumerate(steps):
             with each:
-                check_line(step.title, f"steps[{number}].title", TITLE_LIMIT)
+                fields.STEP_TITLE.check(step.title, f"steps[{number}].title")
             with each:
-                check_prose(step.instructions, f"steps[{number}].instructions", INSTRUCTIONS_LIMIT)
+                fields.INSTRUCTIONS.check(step.instructions, f"steps[{number}].instructions")
     return steps
 
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from manifest_auth.errors import Conflict
 from manifest_auth.store import TenantUnit
+from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.canonical import check_line, check_prose
 from manifest_auth.work import steps, template_rules, templates, versions
 from manifest_auth.work.actor import Actor
 from manifest_auth.work.steps import NewStep
@@ -21,10 +21,6 @@ from manifest_auth.work.template_log import Entry
 from manifest_auth.work.template_rules import TemplateMove, VersionStatus
 from manifest_auth.work.templates import Template
 from manifest_auth.work.versions import Version
-
-NAME_LIMIT = 200
-DESCRIPTION_LIMIT = 10_000
-COMMENT_LIMIT = 2000
 
 
 class VersionSnapshot(NamedTuple):
@@ -51,9 +47,9 @@ def add(unit: TenantUnit, by: Actor, name: str, description: str = "", of: Seque
     """Adds a template with its first version, a draft. Raises ValidationError."""
     with AllWrong() as each:
         with each:
-            check_line(name, "name", NAME_LIMIT)
+            fields.WORK_NAME.check(name, "name")
         with each:
-            check_prose(description, "description", DESCRIPTION_LIMIT)
+            fields.WORK_DESCRIPTION.check(description, "description")
         with each:
             steps.check(of)
     template = templates.add(unit, by, name, description, Entry(TemplateMove.CREATED, 1))
@@ -74,10 +70,10 @@ def rename(
     with AllWrong() as each:
         if name is not None:
             with each:
-                check_line(name, "name", NAME_LIMIT)
+                fields.WORK_NAME.check(name, "name")
         if description is not None:
             with each:
-                check_prose(description, "description", DESCRIPTION_LIMIT)
+                fields.WORK_DESCRIPTION.check(description, "description")
     template_rules.check_archive(seen.archived_at is not None, TemplateMove.CHANGED)
     if changed == seen:
         return templates.check_unchanged(unit, seen)
@@ -125,7 +121,7 @@ def approve(
 
 def reject(unit: TenantUnit, by: Actor, seen: VersionSnapshot, comment: str, revision: int | None = None) -> Version:
     """Submitted or approved back to draft, with a required comment. Raises ValidationError, Conflict."""
-    check_prose(comment, "comment", COMMENT_LIMIT, empty=False)
+    fields.GIVEN_COMMENT.check(comment, "comment")
     return _moved(unit, by, seen, TemplateMove.REJECTED, comment, revision)
 
 
@@ -172,7 +168,7 @@ def _moved(
 
 def _checked(seen: VersionSnapshot, move: TemplateMove, comment: str, revision: int | None) -> Version:
     """The version after the move. Raises ValidationError, Conflict."""
-    check_prose(comment, "comment", COMMENT_LIMIT)
+    fields.COMMENT.check(comment, "comment")
     template, version = seen
     template_rules.check_archive(template.archived_at is not None, move)
     status = template_rules.after(VersionStatus(version.status), move)
@@ -183,7 +179,7 @@ def _checked(seen: VersionSnapshot, move: TemplateMove, comment: str, revision: 
 
 
 def _archive_or_restore(unit: TenantUnit, by: Actor, seen: Template, move: TemplateMove, comment: str) -> Template:
-    check_prose(comment, "comment", COMMENT_LIMIT)
+    fields.COMMENT.check(comment, "comment")
     template_rules.check_archive(seen.archived_at is not None, move)
     changed = seen._replace(archived_at=by.at if move is TemplateMove.ARCHIVED else None)
     return templates.move(unit, by, seen, changed, Entry(move, None, comment))

@@ -21,10 +21,9 @@ from manifest_auth.permissions import Role, permissions_in, role_names
 from manifest_auth.runtime.settings import networks_of
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
-from manifest_auth.text.canonical import check_prose
+from manifest_auth.text import fields
 
 _MOST_NETWORKS: Final = 50
-_MOST_DESCRIPTION: Final = 500
 
 
 class Draft(NamedTuple):
@@ -137,7 +136,7 @@ def _draft_of(account: ServiceAccount) -> Draft:
 
 def _own(draft: Draft) -> dict[str, Any]:
     return {
-        "description": check_prose(draft.description, "description", _MOST_DESCRIPTION),
+        "description": fields.SERVICE_DESCRIPTION.check(draft.description, "description"),
         "scopes": draft.scopes,
         "addresses": _networks(draft.addresses),
         "may_introspect": int(draft.may_introspect),

@@ -18,8 +18,8 @@ from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.runtime.clock import Random
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
-from manifest_auth.text import machine_secrets
-from manifest_auth.text.canonical import check_line, when
+from manifest_auth.text import fields, machine_secrets
+from manifest_auth.text.canonical import when
 from manifest_auth.text.machine_secrets import SecretKind
 
 DEFAULT_DAYS: Final = 90
@@ -51,7 +51,7 @@ def make_secret(
     management.check_may_give(unit, who, account.roles)
     if not 1 <= days <= MOST_DAYS:
         raise ValidationError(details=[("expiresInDays", f"Must be 1 to {MOST_DAYS}")])
-    made = _add(unit, who, random, account, kind, check_line(label, "label", 100, empty=True), days)
+    made = _add(unit, who, random, account, kind, fields.SECRET_LABEL.check(label, "label"), days)
     audit.record(unit, who, _MADE[kind], account.subject, **_shown(made.secret))
     return made
 

@@ -6,7 +6,6 @@ Owns ``enrolled_devices`` and ``device_enrolments``. Never opens a session.
 from manifest_auth.accounts.shared_devices.device_rows import LISTING, SharedDevice
 from manifest_auth.accounts.shared_devices.enrolments import Enrolment, NewEnrolment
 from manifest_auth.accounts.shared_devices.management import (
-    MOST_NAME,
     begin_enrolment,
     drop_enrolment,
     enrol,

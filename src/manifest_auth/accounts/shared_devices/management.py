@@ -15,13 +15,11 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions import device_sessions
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
-from manifest_auth.text import letters, scan_codes
-from manifest_auth.text.canonical import check_line
+from manifest_auth.text import fields, letters, scan_codes
 from manifest_auth.text.scan_codes import ScanKind
 
 #: Devices of one client, those to come among them.
 MOST: Final = 10_000
-MOST_NAME: Final = 80
 LETTERS: Final = 10
 
 
@@ -30,7 +28,7 @@ def begin_enrolment(unit: TenantUnit, who: Request, random: Random, name: str, p
     ValidationError, ReauthenticationRequired, Conflict where badges are switched off or there are too many devices."""
     step_up.check(who, Act.DEVICES)
     step_up.not_for_machines(who)
-    name, place = check_line(name, "name", MOST_NAME), check_line(place, "place", MOST_NAME, empty=True)
+    name, place = fields.SHARED_DEVICE_NAME.check(name, "name"), fields.PLACE.check(place, "place")
     tenant, now = tenants.get(unit, unit.tenant_id), who.now
     if not tenants.settings_of(tenant.settings).badge.enabled:
         raise Conflict("The client's rules let no one sign in with a badge")

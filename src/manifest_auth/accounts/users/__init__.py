@@ -21,6 +21,7 @@ from manifest_auth.accounts.users.email_changes import EmailChange
 from manifest_auth.accounts.users.roles import VoidAccount, deactivate, is_last_admin, restore, set_roles
 from manifest_auth.accounts.users.users import (
     EVERY_KIND,
+    FIELDS,
     LISTING,
     User,
     change,

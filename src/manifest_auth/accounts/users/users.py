@@ -5,8 +5,8 @@ They run in a unit of work that is bound to the tenant; :mod:`.with_tenant` find
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from sqlalchemy import Integer, bindparam, func, insert, or_, select, update
 
@@ -16,8 +16,9 @@ from manifest_auth.licence import SeatCounter
 from manifest_auth.permissions import Role
 from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import users
+from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.canonical import check_email, check_name, email_key
+from manifest_auth.text.canonical import email_key
 from manifest_auth.text.languages import Language
 
 
@@ -91,6 +92,14 @@ _NEW = (
 _ADD = tenant_scoped(
     insert(users).values({name: bindparam(name) for name in (*_NEW, "created_at")}).returning(_C.id), int
 )
+#: The members that people enter: their names on the wire, and what they may be.
+FIELDS: Final = {
+    "email": ("email", fields.EMAIL),
+    "first_name": ("firstName", fields.FIRST_NAME),
+    "last_name": ("lastName", fields.LAST_NAME),
+    "title": ("title", fields.TITLE),
+    "description": ("description", fields.DESCRIPTION),
+}
 _CHANGED = ("email", "email_key", "first_name", "last_name", "title", "description", "email_proved_at")
 _CHANGE = tenant_scoped(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
@@ -177,7 +186,8 @@ def create(
 ) -> User:
     """Creates a user. ``counter``: counts the licence's seats. Raises ValidationError, Conflict when the address is
     taken in this tenant, NoSeat."""
-    check(email, first_name, last_name, title)
+    names = {"first_name": first_name, "last_name": last_name, "title": title, "description": description}
+    check({"email": email, **names})
     counter.seat(unit, 0, roles)  # first, so that a transaction that waits for it holds no other lock
     if find_by_email(unit, email):
         raise Conflict("A user with this e-mail exists")
@@ -210,9 +220,10 @@ def change(
 ) -> User:
     """Changes address and names; a new address is not verified. Raises ValidationError, Conflict when it is taken in
     this tenant."""
-    check(email if email != user.email else None, first_name, last_name, title)
-    proved_at = user.email_proved_at if email == user.email else None
     about = user.description if description is None else description
+    given = {"email": email, "first_name": first_name, "last_name": last_name, "title": title, "description": about}
+    check({name: text for name, text in given.items() if text != getattr(user, name)})
+    proved_at = user.email_proved_at if email == user.email else None
     if email != user.email:
         other = find_by_email(unit, email)
         if other is not None and other.id != user.id:
@@ -247,13 +258,10 @@ def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:
     unit.change_later(_SIGNED_IN, id=user_id, now=now)
 
 
-def check(email: str | None, first_name: str, last_name: str, title: str) -> None:
-    """Checks address and names; ``email``: None for one that stays as it is. Raises ValidationError that names all that
-    are wrong."""
+def check(given: Mapping[str, str]) -> None:
+    """Checks members of an account, by their names. Raises ValidationError that names all that are wrong."""
     with AllWrong() as each:
-        if email is not None:
+        for name, text in given.items():
             with each:
-                check_email(email)
-        for field, text in (("firstName", first_name), ("lastName", last_name), ("title", title)):
-            with each:
-                check_name(text, field)
+                member, field = FIELDS[name]
+                field.check(text, member)

@@ -18,15 +18,13 @@ from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_
 from manifest_auth.operations import system_admins
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
+from manifest_auth.text import fields
 
 
 class AdminBody(msgspec.Struct, frozen=True):
     username: Annotated[str, Meta(min_length=1, max_length=64)]
     password: (
-        Annotated[
-            str, Meta(min_length=1, max_length=256, description="Left out: a random one is made and returned once.")
-        ]
-        | UnsetType
+        Annotated[fields.Password, Meta(description="Left out: a random one is made and returned once.")] | UnsetType
     ) = UNSET
 
 

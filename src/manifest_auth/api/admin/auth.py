@@ -19,6 +19,7 @@ from manifest_auth.errors import (
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, TopLevelTokens, Wire, ok, or_none
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_sign_in
+from manifest_auth.text import fields
 
 Otp = Annotated[
     str, Meta(min_length=1, max_length=40, description="Code of the second factor's app, or a recovery code.")
@@ -30,7 +31,7 @@ class AdminSignInBody(msgspec.Struct, frozen=True):
     `MFA_REQUIRED`."""
 
     username: Annotated[str, Meta(min_length=1, max_length=64)]
-    password: Annotated[str, Meta(min_length=1, max_length=256)]
+    password: fields.Password
     otp: Otp | UnsetType = UNSET
 
 

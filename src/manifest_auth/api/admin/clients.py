@@ -17,9 +17,10 @@ from manifest_auth.operations import client_lifecycle, client_settings
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import StoredSettings, Tenant, TenantSettingsChange
+from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
 
-Name = Annotated[str, Meta(min_length=1, max_length=client_lifecycle.LONGEST_NAME)]
+Name = Annotated[str, fields.CLIENT_NAME.meta]
 _NOTHING_NEW = TenantSettingsChange()
 _MEMBER = "settings."
 

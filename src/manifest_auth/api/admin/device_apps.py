@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from manifest_auth.accounts import device_apps
 from manifest_auth.accounts.device_apps import DeviceApp
@@ -18,10 +17,11 @@ from manifest_auth.errors import Conflict, Forbidden, NotFound
 from manifest_auth.http import Access, Call, Items, Paging, Route, Time, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
+from manifest_auth.text import fields
 
 
 class DeviceAppBody(msgspec.Struct, frozen=True):
-    name: Annotated[str, Meta(min_length=1, max_length=device_apps.LONGEST_NAME, description="As users see it.")]
+    name: Annotated[str, fields.APP_NAME.meta]
 
 
 class DeviceAppData(Wire, frozen=True):

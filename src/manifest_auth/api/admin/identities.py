@@ -12,7 +12,6 @@ from msgspec import Meta
 
 from manifest_auth import accounts, providers
 from manifest_auth.accounts import users
-from manifest_auth.accounts.factor_reset import LONGEST_REASON
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.client.identities import IdentityData, Unlinked
 from manifest_auth.errors import Conflict, NotFound, RateLimited, ValidationError
@@ -21,10 +20,11 @@ from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, TenantUnit
+from manifest_auth.text import fields
 
 
 class FactorResetBody(msgspec.Struct, frozen=True):
-    reason: Annotated[str, Meta(min_length=1, max_length=LONGEST_REASON, description="For the audit trail.")]
+    reason: Annotated[str, fields.REASON.meta]
 
 
 class FactorResetData(Wire, frozen=True):

@@ -5,11 +5,10 @@ Where a second factor is required, admins without one may call only these routes
 
 from __future__ import annotations
 
-from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from manifest_auth.accounts.admins import second_factor
 from manifest_auth.api.admin.auth import Otp
@@ -18,26 +17,25 @@ from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire, or_n
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_own_account
 from manifest_auth.sign_in.admin_own_account import Credentials
+from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
-
-Password = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
 class ProofBody(msgspec.Struct, frozen=True):
     """``otp``: required where the admin has a second factor."""
 
-    password: Password
+    password: fields.Password
     otp: Otp | UnsetType = UNSET
 
 
 class AdminPasswordBody(msgspec.Struct, frozen=True, rename="camel"):
-    current_password: Password
-    new_password: Password
+    current_password: fields.Password
+    new_password: fields.Password
     otp: Otp | UnsetType = UNSET
 
 
 class FirstCodeBody(msgspec.Struct, frozen=True):
-    password: Password
+    password: fields.Password
     otp: Otp
 
 

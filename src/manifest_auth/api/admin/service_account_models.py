@@ -15,6 +15,7 @@ from manifest_auth.accounts.service_accounts.secret_management import (
 )
 from manifest_auth.http import Items, Page, Time, Wire
 from manifest_auth.permissions import Permission, Role
+from manifest_auth.text import fields
 
 Name = Annotated[str, Meta(min_length=2, max_length=63, description="Lower-case letters, digits, inner hyphens.")]
 Description = Annotated[str, Meta(max_length=500, description="What it is for.")]
@@ -81,7 +82,7 @@ class ServiceAccountChange(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class NewSecretBody(msgspec.Struct, frozen=True, rename="camel"):
-    label: Annotated[str, Meta(max_length=100, description="A line of text, by which people know it.")] = ""
+    label: Annotated[str, fields.SECRET_LABEL.meta] = ""
     expires_in_days: Annotated[int, Meta(ge=1, le=MOST_DAYS, description="Every secret ends.")] = DEFAULT_DAYS
 
 

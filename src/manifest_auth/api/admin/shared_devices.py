@@ -21,17 +21,17 @@ from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Page, Paging, Ro
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters
-from manifest_auth.text import qr
+from manifest_auth.text import fields, qr
 from manifest_auth.text.canonical import when
 
-Line = Annotated[str, Meta(max_length=shared_devices.MOST_NAME)]
+Place = Annotated[str, fields.PLACE.meta]
 
 
 class EnrolmentBody(msgspec.Struct, frozen=True):
     """``place``: where the device stands."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=shared_devices.MOST_NAME)]
-    place: Line = ""
+    name: Annotated[str, fields.SHARED_DEVICE_NAME.meta]
+    place: Place = ""
 
 
 class SharedDevicesQuery(Page, frozen=True):

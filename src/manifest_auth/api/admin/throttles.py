@@ -13,6 +13,7 @@ from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, T
 from manifest_auth.operations import clear_throttles
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters
+from manifest_auth.text import fields
 from manifest_auth.throttle import blocked
 
 
@@ -29,7 +30,7 @@ class ClearBody(msgspec.Struct, frozen=True):
     attempts on an account from an address."""
 
     client: Annotated[str, Meta(min_length=1, max_length=63)] | UnsetType = UNSET
-    email: Annotated[str, Meta(min_length=3, max_length=254)] | UnsetType = UNSET
+    email: fields.Email | UnsetType = UNSET
     username: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
     address: Annotated[str, Meta(min_length=2, max_length=45)] | UnsetType = UNSET
 

@@ -22,22 +22,21 @@ from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
+from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
 
-Email = Annotated[str, Meta(min_length=3, max_length=254)]
-Text = Annotated[str, Meta(max_length=100)]
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=7)]
 
 
 class UserBody(msgspec.Struct, frozen=True, rename="camel"):
     """``password`` and ``passwordHash`` exclude each other; without either the user has no password yet."""
 
-    email: Email
+    email: fields.Email
     roles: Roles
-    first_name: Text = ""
-    last_name: Text = ""
-    title: Text = ""
-    password: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType = UNSET
+    first_name: fields.FirstName = ""
+    last_name: fields.LastName = ""
+    title: fields.Title = ""
+    password: fields.Password | UnsetType = UNSET
     password_hash: (
         Annotated[
             str,
@@ -50,10 +49,10 @@ class UserBody(msgspec.Struct, frozen=True, rename="camel"):
 class UserChange(msgspec.Struct, frozen=True, rename="camel"):
     """Members that are left out stay as they are."""
 
-    email: Email | UnsetType = UNSET
-    first_name: Text | UnsetType = UNSET
-    last_name: Text | UnsetType = UNSET
-    title: Text | UnsetType = UNSET
+    email: fields.Email | UnsetType = UNSET
+    first_name: fields.FirstName | UnsetType = UNSET
+    last_name: fields.LastName | UnsetType = UNSET
+    title: fields.Title | UnsetType = UNSET
 
 
 class RolesBody(msgspec.Struct, frozen=True):

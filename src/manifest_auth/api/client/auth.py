@@ -44,18 +44,17 @@ from manifest_auth.sessions.proofs import ways_of
 from manifest_auth.sign_in import password, session_lifecycle
 from manifest_auth.sign_in.second_factor import continuing
 from manifest_auth.store import TenantUnit
+from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 
 D = TypeVar("D")
-Email = Annotated[str, Meta(min_length=3, max_length=254)]
-Password = Annotated[str, Meta(min_length=1, max_length=256)]
 _REFUSED_SIGN_IN = (InvalidCredentials, InvalidToken, AccountDisabled, MfaRequired, RateLimited, Overloaded)
 _REFUSED_SESSION = (InvalidToken, TokenExpired, Forbidden)
 
 
 class SignInBody(msgspec.Struct, frozen=True):
-    email: Email
-    password: Password
+    email: fields.Email
+    password: fields.Password
     otp: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     trust: bool = False
 
@@ -65,8 +64,8 @@ class RefreshBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class PasswordBody(msgspec.Struct, frozen=True, rename="camel"):
-    current_password: Password
-    new_password: Password
+    current_password: fields.Password
+    new_password: fields.Password
 
 
 class RefreshData(Wire, frozen=True):

@@ -7,7 +7,6 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.api.client.auth import Email, Password
 from manifest_auth.api.client.one_time_links import OneTimeLinkBody
 from manifest_auth.errors import (
     Conflict,
@@ -21,12 +20,13 @@ from manifest_auth.errors import (
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change
+from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 
 
 class AddressBody(msgspec.Struct, frozen=True, rename="camel"):
-    new_email: Email
-    current_password: Password
+    new_email: fields.Email
+    current_password: fields.Password
 
 
 class PendingData(Wire, frozen=True):

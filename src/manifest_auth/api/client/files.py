@@ -25,7 +25,7 @@ from manifest_auth.permissions import Permission
 from manifest_auth.runtime.files import KINDS, START, FilesUnavailable, check_start, upload_folder
 from manifest_auth.runtime.settings import MAX_FILE
 from manifest_auth.services import RequestContext
-from manifest_auth.text.canonical import check_line
+from manifest_auth.text import fields
 from manifest_auth.work import files
 from manifest_auth.work.actor import actor_of
 from manifest_auth.work.files import PATH, File
@@ -112,7 +112,7 @@ def _name(given: str) -> str:
     """The name. Raises ValidationError for bidirectional control characters, which display `gnp.exe` as `exe.png`."""
     if _BIDI_CONTROLS & set(given):
         raise ValidationError(details=[("name", "Characters that turn the direction of writing are not allowed")])
-    return check_line(given, "name", 200)
+    return fields.FILE_NAME.check(given, "name")
 
 
 def _media_type(call: Call[Any]) -> str:

@@ -10,7 +10,7 @@ from msgspec import Meta
 from manifest_auth import tenants
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.password_rules import MOST
-from manifest_auth.api.client.auth import Email, Nothing, Password
+from manifest_auth.api.client.auth import Nothing
 from manifest_auth.api.client.sign_in_answer import SignInData, signed_in_answer
 from manifest_auth.errors import (
     AccountDisabled,
@@ -31,9 +31,10 @@ from manifest_auth.sign_in.password import Claim
 from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.sign_in.set_password import LinkInfo
 from manifest_auth.tenants import StoredSettings
+from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 
-Token = Annotated[str, Meta(min_length=1, max_length=100, description="The part after `#` in the link.")]
+Token = Annotated[fields.Token, Meta(description="The part after `#` in the link.")]
 
 
 class OneTimeLinkBody(msgspec.Struct, frozen=True):
@@ -42,16 +43,16 @@ class OneTimeLinkBody(msgspec.Struct, frozen=True):
 
 class AcceptBody(msgspec.Struct, frozen=True):
     token: Token
-    password: Password
+    password: fields.Password
 
 
 class ResetBody(msgspec.Struct, frozen=True, rename="camel"):
     token: Token
-    new_password: Password
+    new_password: fields.Password
 
 
 class ForgotBody(msgspec.Struct, frozen=True):
-    email: Email
+    email: fields.Email
     client: Annotated[str, Meta(max_length=63, description="Client; else `X-Client-ID`, else the host.")] = ""
 
 

@@ -25,12 +25,12 @@ from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.protocols import webauthn
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import own, sign_in
-from manifest_auth.sign_in.passkeys.registration import LONGEST_NAME
 from manifest_auth.sign_in.second_factor import passkey_options
+from manifest_auth.text import fields
 
 #: A credential as `PublicKeyCredential.toJSON()` writes it (WebAuthn Level 3, section 5.1).
 Credential = Annotated[dict[str, Any], Meta(description="As `PublicKeyCredential.toJSON()` writes it.")]
-Name = Annotated[str, Meta(max_length=LONGEST_NAME, description="Empty: the authenticator's own name, where known.")]
+Name = Annotated[str, fields.PASSKEY_NAME.typed, Meta(description="Empty: the authenticator's own name, where known.")]
 
 
 class OptionsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -50,7 +50,7 @@ class NewPasskeyBody(msgspec.Struct, frozen=True):
 
 
 class NameBody(msgspec.Struct, frozen=True):
-    name: Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
+    name: Annotated[str, fields.PASSKEY_NAME._replace(least=1).meta]
 
 
 class OptionsData(Wire, frozen=True):

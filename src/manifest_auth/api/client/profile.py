@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import cast
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from manifest_auth.accounts import profile
 from manifest_auth.accounts.profile import ProfileChange
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Wire
 from manifest_auth.services import RequestContext
+from manifest_auth.text import fields
 from manifest_auth.text.languages import Language
-
-Name = Annotated[str, Meta(max_length=profile.LONGEST)]
 
 
 class ProfileBody(msgspec.Struct, frozen=True, rename="camel"):
     """Members that are left out stay as they are. ``language`` null: the client's default counts."""
 
-    first_name: Name | UnsetType = UNSET
-    last_name: Name | UnsetType = UNSET
-    title: Name | UnsetType = UNSET
+    first_name: fields.FirstName | UnsetType = UNSET
+    last_name: fields.LastName | UnsetType = UNSET
+    title: fields.Title | UnsetType = UNSET
     language: Language | UnsetType | None = UNSET
 
 

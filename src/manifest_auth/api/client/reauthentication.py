@@ -7,7 +7,6 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth.api.client.auth import Password
 from manifest_auth.api.client.identities import LinkData
 from manifest_auth.api.client.passkeys import Credential, OptionsData
 from manifest_auth.api.client.second_factor import Code
@@ -28,6 +27,7 @@ from manifest_auth.http.sign_in_cookies import browser_of
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import reauthentication
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
+from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 
 
@@ -35,7 +35,7 @@ class ReauthenticateBody(msgspec.Struct, frozen=True, rename="camel"):
     """What `REAUTHENTICATION_REQUIRED` names: the password, and one answer where the account has a second factor; a
     passkey alone."""
 
-    password: Password | UnsetType = UNSET
+    password: fields.Password | UnsetType = UNSET
     otp: Code | UnsetType = UNSET
     recovery_code: Code | UnsetType = UNSET
     credential: Credential | UnsetType = UNSET

@@ -59,6 +59,7 @@ from manifest_auth.sign_in.providers.provider_choice import StartRequest, choose
 from manifest_auth.sign_in.providers.provider_flow import Outcome
 from manifest_auth.sign_in.providers.saml_responses import ReceivedResponse
 from manifest_auth.store import SystemUnit
+from manifest_auth.text import fields
 from manifest_auth.text.models import convert, from_texts
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 
@@ -80,8 +81,8 @@ class StartQuery(msgspec.Struct, frozen=True, rename="camel"):
     code_challenge: Annotated[
         str, Meta(max_length=43, description="S256 challenge (RFC 7636) for `exchange`; an app's own scheme needs it.")
     ] = ""
-    invitation: Annotated[str, Meta(max_length=100, description="Token of an open invitation.")] = ""
-    login_hint: Annotated[str, Meta(max_length=254, description="Passed on to the provider.")] = ""
+    invitation: Annotated[fields.TypedToken, Meta(description="Token of an open invitation.")] = ""
+    login_hint: Annotated[fields.TypedEmail, Meta(description="Passed on to the provider.")] = ""
     s: Annotated[str, Meta(max_length=8000, description="Of our own sign-in page, in place of what is above.")] = ""
 
 
@@ -107,12 +108,12 @@ class ClientQuery(msgspec.Struct, frozen=True):
 
 
 class ExchangeBody(msgspec.Struct, frozen=True, rename="camel"):
-    code: Annotated[str, Meta(min_length=1, max_length=100)]
+    code: fields.Token
     code_verifier: Annotated[str, Meta(max_length=128)] = ""
 
 
 class DiscoverBody(msgspec.Struct, frozen=True):
-    email: Annotated[str, Meta(min_length=3, max_length=254)]
+    email: fields.Email
 
 
 class WireWayIn(Wire, frozen=True):

@@ -24,7 +24,7 @@ from manifest_auth.api.graphql.template_loaders import PUBLISHED, STEPS, TEMPLAT
 from manifest_auth.api.graphql.users import USERS
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
-from manifest_auth.text.canonical import check_line
+from manifest_auth.text import fields
 from manifest_auth.work import actor_of, assignments, job_operations, job_rules, job_steps, jobs, records
 from manifest_auth.work.jobs import Job
 from manifest_auth.work.records import Record
@@ -39,7 +39,7 @@ def _filters(given: dict[str, Any]) -> Filters:
     if "priority" in given:
         values["priority"] = job_rules.Priority[given["priority"]].value
     if "assetId" in given:
-        check_line(given["assetId"], "assetId", job_operations.ASSET_LIMIT, empty=True)
+        fields.ASSET._replace(least=0).check(given["assetId"], "assetId")
     return Filters(*values, **values).search(arguments.search(given))
 
 

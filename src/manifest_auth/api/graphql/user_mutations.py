@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from manifest_auth import accounts
-from manifest_auth.accounts import Draft, FactorReset
+from manifest_auth.accounts import Draft, FactorReset, users
 from manifest_auth.accounts.invitations import DeliveredLink
 from manifest_auth.accounts.users import User
 from manifest_auth.api.graphql.users import WithLink, role_named
@@ -19,42 +19,11 @@ from manifest_auth.operations.manage_users import Entered
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.services import RequestContext
 from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.canonical import check_email, check_line, check_prose
-
-EMAIL_LIMIT, NAME_LIMIT, DESCRIPTION_LIMIT = 254, 100, 2000
-#: The parameter's name of each member of an input.
-_MEMBERS = {
-    "email": "email",
-    "firstName": "first_name",
-    "lastName": "last_name",
-    "title": "title",
-    "description": "description",
-}
-_LINES = ("first_name", "last_name", "title")
 
 
-def _checked_members(members: dict[str, Any]) -> dict[str, str]:
-    """The members of an input, checked; null counts as left out. Raises ValidationError that names all that are
-    wrong."""
-    found = {name: members[wire] for wire, name in _MEMBERS.items() if members.get(wire) is not None}
-    with AllWrong() as each:
-        if "email" in found:
-            with each:
-                _check_length(found["email"])
-                check_email(found["email"])
-        for wire, name in _MEMBERS.items():
-            if name in found and name in _LINES:
-                with each:
-                    check_line(found[name], wire, NAME_LIMIT, empty=True)
-        if "description" in found:
-            with each:
-                check_prose(found["description"], "description", DESCRIPTION_LIMIT)
-    return found
-
-
-def _check_length(email: str) -> None:
-    if len(email) > EMAIL_LIMIT:
-        raise ValidationError(details=[("email", f"At most {EMAIL_LIMIT} characters")])
+def _given(members: dict[str, Any]) -> dict[str, str]:
+    """The members of an input that are given; null counts as left out."""
+    return {name: members[wire] for name, (wire, _) in users.FIELDS.items() if members.get(wire) is not None}
 
 
 def _roles(names: Sequence[str]) -> int:
@@ -65,11 +34,10 @@ def _roles(names: Sequence[str]) -> int:
 
 
 def _draft(members: dict[str, Any]) -> Draft:
-    found: dict[str, str] = {}
-    roles = 0
+    found, roles = _given(members), 0
     with AllWrong() as each:
         with each:
-            found = _checked_members(members)
+            users.check(found)
         with each:
             roles = _roles(members["roles"])
             accounts.check_roles(roles)
@@ -100,7 +68,7 @@ async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:
 
 
 async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> User:
-    return await manage_users.change(info.context, id, _checked_members(input))
+    return await manage_users.change(info.context, id, _given(input))
 
 
 async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> User:

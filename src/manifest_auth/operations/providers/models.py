@@ -16,6 +16,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import kinds
 from manifest_auth.sign_in.providers.kind import CertificateData, OurselvesData, optional
 from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ else:
     KindName = Literal["", *KINDS]
 
 Name = Annotated[str, Meta(min_length=1, max_length=63, description="In addresses; unique within the client.")]
-DisplayName = Annotated[str, Meta(max_length=200)]
+DisplayName = Annotated[str, fields.DISPLAY_NAME.meta]
 _VOUCH = Annotated[
     bool, Meta(description="System admins only: the operator vouches for the domains, which count without proof.")
 ]

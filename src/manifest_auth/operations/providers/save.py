@@ -18,8 +18,8 @@ from manifest_auth.sign_in.providers.kinds import KINDS, settings_of
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import directories, domains
+from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.canonical import check_name
 from manifest_auth.text.models import convert
 
 _KEPT_KEYS = 2  # the current key and the previous one: providers need time to switch to the new certificate
@@ -82,7 +82,7 @@ async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
         with each:
             providers.check_provider_name(name)
         with each:
-            display_name = check_name(shown or name, "displayName")
+            display_name = fields.DISPLAY_NAME.check(shown or name, "displayName")
         with each:
             draft = draft_of(body)
             settings = merged(None, draft)
@@ -117,7 +117,8 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
     settings, display_name = None, ""
     with AllWrong() as each:
         with each:
-            display_name = check_name(draft.members.get("displayName") or before.display_name, "displayName")
+            shown = draft.members.get("displayName") or before.display_name
+            display_name = fields.DISPLAY_NAME.check(shown, "displayName")
         with each:
             settings = merged(before, draft)
             KINDS[before.kind].check_here(services, settings.own)

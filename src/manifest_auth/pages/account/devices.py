@@ -6,10 +6,9 @@ Ends each of them.
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from manifest_auth import tenants
 from manifest_auth.accounts import device_apps
@@ -25,11 +24,12 @@ from manifest_auth.sessions import ListedSession
 from manifest_auth.sign_in import session_lifecycle
 from manifest_auth.sign_in.second_factor import own
 from manifest_auth.store import TenantUnit
+from manifest_auth.text import fields
 from manifest_auth.text.languages import catalogue
 
 PATH = "/account/devices"
 TEMPLATE = "account/devices.html"
-Id = Annotated[str, Meta(max_length=100)]
+Id = fields.TypedToken
 
 
 class EndForm(msgspec.Struct, frozen=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
 
 from manifest_auth.accounts.factors import passkey_rows
 from manifest_auth.errors import ValidationError
@@ -19,13 +18,13 @@ from manifest_auth.pages.sign_in import passkey
 from manifest_auth.runtime.settings import why_no_passkeys
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import own as passkeys
-from manifest_auth.sign_in.passkeys.registration import LONGEST_NAME
 from manifest_auth.sign_in.second_factor import own
+from manifest_auth.text import fields
 
 PATH = "/account/passkeys"
 TEMPLATE, ADD, RENAME = "account/passkeys.html", "account/passkey_add.html", "account/passkey_rename.html"
-Id = Annotated[str, Meta(max_length=100)]
-Name = Annotated[str, Meta(max_length=LONGEST_NAME)]
+Id = fields.TypedToken
+Name = Annotated[str, fields.PASSKEY_NAME.typed]
 
 
 class PasskeysQuery(msgspec.Struct, frozen=True):

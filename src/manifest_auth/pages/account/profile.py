@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 
 from manifest_auth.accounts import profile, users
-from manifest_auth.accounts.profile import LONGEST, ProfileChange
+from manifest_auth.accounts.profile import ProfileChange
 from manifest_auth.http import Answer
 from manifest_auth.pages import said
 from manifest_auth.pages.account.frame import AccountView, just_done, shown
@@ -21,22 +18,16 @@ PATH = "/account/profile"
 TEMPLATE = "account/profile.html"
 
 
-Name = Annotated[str, Meta(max_length=LONGEST)]
-
-
 class ProfileForm(msgspec.Struct, frozen=True, rename="camel"):
-    first_name: Name = ""
-    last_name: Name = ""
-    title: Name = ""
+    first_name: str = ""
+    last_name: str = ""
+    title: str = ""
 
 
 class ProfileView(AccountView, frozen=True, kw_only=True):
-    """``most``: characters of each."""
-
     first_name: str
     last_name: str
     title: str
-    most: int = LONGEST
 
 
 async def _show(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:

@@ -23,6 +23,7 @@ from manifest_auth.sign_in import reauthentication
 from manifest_auth.sign_in.reauthentication import ProviderWay
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
 from manifest_auth.tenants import step_up
+from manifest_auth.text import fields
 
 TEMPLATE = "account/reauthenticate.html"
 Way = Literal["passkey", "otp", "recoveryCode", "password", "provider"]
@@ -41,7 +42,7 @@ class ProofForm(msgspec.Struct, frozen=True, rename="camel"):
 
     return_to: ReturnTo = ""
     way: Way = "password"
-    current_password: Annotated[str, Meta(max_length=256)] = ""
+    current_password: fields.TypedPassword = ""
     otp: Code = ""
     recovery_code: Code = ""
     credential: passkey.Credential = ""

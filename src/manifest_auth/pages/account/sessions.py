@@ -6,10 +6,9 @@ Ends one session, or all but this one.
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta
 
 from manifest_auth.http import Answer, session_cookie
 from manifest_auth.pages import said
@@ -21,6 +20,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sessions import SessionOver
 from manifest_auth.sessions.proofs import ways_of
 from manifest_auth.sign_in import session_lifecycle
+from manifest_auth.text import fields
 from manifest_auth.text.languages import catalogue
 
 PATH = "/account/sessions"
@@ -30,7 +30,7 @@ TEMPLATE = "account/sessions.html"
 class EndForm(msgspec.Struct, frozen=True):
     """``id``: of the session to end; empty for all others."""
 
-    id: Annotated[str, Meta(max_length=100)] = ""
+    id: fields.TypedToken = ""
 
 
 class SessionView(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from manifest_auth.pages.console.trail import Shown
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
+from manifest_auth.text import fields
 
 PATH = "/console/audit"
 _SIZE = 50
@@ -29,8 +30,8 @@ _SIZE = 50
 class TrailQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
     """``since``, ``until``: days, both of them whole, in UTC; ``person``: an e-mail address of the client's."""
 
-    event: Annotated[str, Meta(max_length=100)] = ""
-    person: Annotated[str, Meta(max_length=254)] = ""
+    event: Annotated[str, fields.EVENT_NAME.typed] = ""
+    person: fields.TypedEmail = ""
     since: Day = ""
     until: Day = ""
     after: Annotated[str, Meta(max_length=200)] = ""

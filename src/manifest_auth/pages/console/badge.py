@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from manifest_auth.accounts import badges, users
 from manifest_auth.accounts.badges import NewBadge
@@ -20,6 +18,7 @@ from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
+from manifest_auth.text import fields
 
 PATH = "/console/users/{id}/badge"
 DONE = {"ended": "The badge has ended, and the user's sessions by badge."}
@@ -30,7 +29,7 @@ class BadgeForm(msgspec.Struct, frozen=True):
     """``act``: ``standard`` or ``temporary`` issues one, ``end``, ``pin``; ``id``: of the badge that ends."""
 
     act: str = ""
-    id: Annotated[str, Meta(max_length=100)] = ""
+    id: fields.TypedToken = ""
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
+from manifest_auth.text import fields
 
 PATH, TEMPLATE = "/console/devices", "console/devices.html"
 DONE = {
@@ -29,7 +30,7 @@ class AppForm(msgspec.Struct, frozen=True):
     """``act``: as :data:`DONE` names them; ``app``: the client id of one that is there."""
 
     act: Literal["app-made", "app-removed"] = "app-made"
-    app: Annotated[str, Meta(max_length=100)] = ""
+    app: fields.TypedToken = ""
     name: Annotated[str, Meta(max_length=200)] = ""
 
 

@@ -29,6 +29,7 @@ from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission, permissions_in, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
+from manifest_auth.text import fields
 from manifest_auth.text.machine_secrets import SecretKind
 
 PATH = f"{LIST}/{{id}}"
@@ -50,7 +51,7 @@ class ActForm(AccountForm, frozen=True, rename="camel", kw_only=True):
 
     act: str = ""
     kind: str = ""
-    secret: Annotated[str, Meta(max_length=100)] = ""
+    secret: fields.TypedToken = ""
     label: Annotated[str, Meta(max_length=1000)] = ""
     expires_in_days: int = DEFAULT_DAYS
     overlap_hours: int = DEFAULT_OVERLAP_H

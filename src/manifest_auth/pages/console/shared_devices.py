@@ -21,6 +21,7 @@ from manifest_auth.pages.routing import Audience, page
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
+from manifest_auth.text import fields
 from manifest_auth.text.letters import grouped
 
 PATH = "/console/devices/shared"
@@ -39,7 +40,7 @@ class DevicesForm(msgspec.Struct, frozen=True):
     """``act``: ``enrol``, ``remove`` or ``drop``; ``id``: of the device or the code that it is about."""
 
     act: str = ""
-    id: Annotated[str, Meta(max_length=100)] = ""
+    id: fields.TypedToken = ""
     name: Annotated[str, Meta(max_length=200)] = ""
     place: Annotated[str, Meta(max_length=200)] = ""
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from manifest_auth import accounts, tenants
 from manifest_auth.accounts import rank, users
@@ -29,7 +27,6 @@ from manifest_auth.sign_in import identities
 from manifest_auth.store import TenantUnit
 
 PATH = "/console/users/{id}"
-Name = Annotated[str, Meta(max_length=100)]
 DONE = {
     "details": "The details are saved.",
     "email": "The new address waits until its mailbox confirms it.",
@@ -54,10 +51,10 @@ class UserForm(RolesForm, frozen=True, rename="camel", kw_only=True):
     factors."""
 
     act: str = ""
-    first_name: Name = ""
-    last_name: Name = ""
-    title: Name = ""
-    email: Annotated[str, Meta(max_length=254)] = ""
+    first_name: str = ""
+    last_name: str = ""
+    title: str = ""
+    email: str = ""
     session: str = ""
     identity: str = ""
     reason: str = ""

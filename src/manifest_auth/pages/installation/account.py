@@ -20,6 +20,7 @@ from manifest_auth.sign_in import admin_own_account
 from manifest_auth.sign_in.admin_own_account import Credentials
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules
+from manifest_auth.text import fields
 from manifest_auth.text.user_agents import browser_of
 
 PATH = ADMIN_ACCOUNT
@@ -30,7 +31,7 @@ DONE = {
     "ended": "Your other sessions have ended.",
 }
 T = TypeVar("T")
-Text = Annotated[str, Meta(max_length=256)]
+Text = fields.TypedPassword
 
 
 class AccountForm(msgspec.Struct, frozen=True, rename="camel"):

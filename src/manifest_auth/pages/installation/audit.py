@@ -21,6 +21,7 @@ from manifest_auth.pages.installation.trail import Shown
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
+from manifest_auth.text import fields
 
 PATH = f"{frame.OVERVIEW}/audit"
 _SIZE = 50
@@ -32,7 +33,7 @@ class TrailQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": 
     days, both of them whole, in UTC."""
 
     client: Annotated[str, Meta(max_length=63)] = ""
-    event: Annotated[str, Meta(max_length=100)] = ""
+    event: Annotated[str, fields.EVENT_NAME.typed] = ""
     admin: Annotated[str, Meta(max_length=64)] = ""
     since: Day = ""
     until: Day = ""

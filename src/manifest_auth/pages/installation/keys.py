@@ -22,6 +22,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import ListedKey, Purpose
 from manifest_auth.store import Filters, SystemUnit
+from manifest_auth.text import fields
 
 PATH = f"{frame.OVERVIEW}/keys"
 _SIZE = 100
@@ -41,7 +42,7 @@ DONE = {
     "retired": "The key signs nothing more. What it signed stays good until it expires.",
     "at-once": "The key is void, and so is all that it signed.",
 }
-Text = Annotated[str, Meta(max_length=100)]
+Text = fields.TypedToken
 
 
 class KeysQuery(msgspec.Struct, frozen=True):

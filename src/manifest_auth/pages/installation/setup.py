@@ -5,10 +5,7 @@ Once there is a system admin, the page does not exist.
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 
 from manifest_auth.errors import NotFound, Refusal
 from manifest_auth.http import Answer, form_cookies
@@ -21,9 +18,10 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_own_account, console, first_run
 from manifest_auth.sign_in.admin_own_account import Credentials
 from manifest_auth.tenants import PasswordRules
+from manifest_auth.text import fields
 
 _TEMPLATE, _FACTOR_TEMPLATE = "installation/setup.html", "installation/setup_factor.html"
-Text = Annotated[str, Meta(max_length=256)]
+Text = fields.TypedPassword
 
 
 class SetupForm(msgspec.Struct, frozen=True):

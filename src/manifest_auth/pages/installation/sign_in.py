@@ -16,13 +16,14 @@ from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import ADMIN_SIGN_IN, page
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_sign_in, console, first_run
+from manifest_auth.text import fields
 
 PATH, CODE, SIGN_OUT = ADMIN_SIGN_IN, f"{ADMIN_SIGN_IN}/code", f"{admin_console.PATH}/sign-out"
 SETUP = f"{admin_console.PATH}/setup"
 _TEMPLATE, _CODE_TEMPLATE = "installation/sign_in.html", "installation/sign_in_code.html"
 _WRONG = "The user name or the password is not right. Check both and try again."
 _WRONG_CODE = "This code is not right, or was used before. Wait for the next one that your app shows, and enter that."
-Text = Annotated[str, Meta(max_length=256)]
+Text = fields.TypedPassword
 Address = Annotated[str, Meta(max_length=6000)]
 
 

@@ -16,6 +16,7 @@ from manifest_auth.pages.installation import frame
 from manifest_auth.pages.routing import Audience, page
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
+from manifest_auth.text import fields
 from manifest_auth.throttle import blocked
 from manifest_auth.throttle.blocked import BlockedCounter
 
@@ -23,7 +24,7 @@ PATH = f"{frame.OVERVIEW}/throttles"
 _SIZE = 50
 _TEMPLATE = "installation/throttles.html"
 _NAMES = ("client", "email", "username", "address")
-Text = Annotated[str, Meta(max_length=254)]
+Text = fields.TypedEmail
 
 
 class ThrottlesQuery(msgspec.Struct, frozen=True):

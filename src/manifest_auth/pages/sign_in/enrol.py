@@ -18,9 +18,9 @@ from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import ending, passkey, step, ways
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.passkeys.registration import LONGEST_NAME
 from manifest_auth.sign_in.second_factor import asked, continuing, enrolling, passkey_options
 from manifest_auth.sign_in.second_factor.answer import Answer as Given
+from manifest_auth.text import fields
 from manifest_auth.text.languages import marked as _
 
 WHY = "sign_in/enrol.html"
@@ -44,7 +44,7 @@ class EnrolForm(msgspec.Struct, frozen=True):
     act: Literal["totp", "confirm", "passkey"] = "confirm"
     otp: Annotated[str, Meta(max_length=64)] = ""
     credential: passkey.Credential = ""
-    name: Annotated[str, Meta(max_length=LONGEST_NAME)] = ""
+    name: Annotated[str, fields.PASSKEY_NAME.typed] = ""
     trust: Literal["", "on"] = ""
 
 

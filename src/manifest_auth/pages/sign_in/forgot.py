@@ -22,6 +22,7 @@ from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password_reset
 from manifest_auth.sign_in.password import Claim
+from manifest_auth.text import fields
 
 PATH = "/forgot"
 TEMPLATE = "sign_in/forgot.html"
@@ -36,7 +37,7 @@ class ForgotQuery(msgspec.Struct, frozen=True):
 
 class ForgotForm(msgspec.Struct, frozen=True):
     s: str = ""
-    email: Annotated[str, Meta(max_length=254)] = ""
+    email: fields.TypedEmail = ""
 
 
 class ForgotView(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password
 from manifest_auth.sign_in.password import Claim, Credentials
+from manifest_auth.text import fields
 
 
 class PasswordQuery(msgspec.Struct, frozen=True):
@@ -28,8 +29,8 @@ class PasswordQuery(msgspec.Struct, frozen=True):
 
 class PasswordForm(msgspec.Struct, frozen=True):
     s: str = ""
-    email: Annotated[str, Meta(max_length=254)] = ""
-    password: Annotated[str, Meta(max_length=256)] = ""
+    email: fields.TypedEmail = ""
+    password: fields.TypedPassword = ""
 
 
 async def _show(ctx: RequestContext, call: PageCall[PasswordQuery]) -> View | Answer[None]:

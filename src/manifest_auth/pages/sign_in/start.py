@@ -19,6 +19,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes
 from manifest_auth.sign_in.providers import home_realm_discovery
 from manifest_auth.tenants import Tenant
+from manifest_auth.text import fields
 from manifest_auth.text.canonical import check_email
 
 PASSWORD = f"{SIGN_IN}/password"
@@ -33,15 +34,15 @@ class SignInQuery(msgspec.Struct, frozen=True, rename="camel"):
     return_to: Annotated[str, Meta(max_length=2000)] = ""
     response: Literal["cookie", "code"] = "cookie"
     code_challenge: Annotated[str, Meta(max_length=43)] = ""
-    login_hint: Annotated[str, Meta(max_length=254)] = ""
-    prompt: Annotated[str, Meta(max_length=100)] = ""
+    login_hint: fields.TypedEmail = ""
+    prompt: fields.TypedToken = ""
     lang: Annotated[str, Meta(max_length=35)] = ""
     s: Annotated[str, Meta(max_length=8000)] = ""
 
 
 class EmailForm(msgspec.Struct, frozen=True):
     s: str = ""
-    email: Annotated[str, Meta(max_length=254)] = ""
+    email: fields.TypedEmail = ""
 
 
 async def _state_of(ctx: RequestContext, call: PageCall[SignInQuery]) -> tuple[State, bool]:

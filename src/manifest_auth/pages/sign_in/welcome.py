@@ -29,6 +29,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, set_password
 from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.sign_in.set_password import LinkInfo
+from manifest_auth.text import fields
 
 CODE = "sign_in/welcome_code.html"
 CHOOSE = "sign_in/welcome_choose.html"
@@ -43,7 +44,7 @@ class WelcomeQuery(msgspec.Struct, frozen=True):
 class WelcomeForm(msgspec.Struct, frozen=True):
     """``act``: empty to see what the link is good for; else what to do with it."""
 
-    token: Annotated[str, Meta(max_length=100)] = ""
+    token: fields.TypedToken = ""
     act: Literal["", "password", "email", "email-undo"] = ""
     password: Annotated[str, Meta(max_length=MOST)] = ""
 

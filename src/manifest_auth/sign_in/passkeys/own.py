@@ -20,7 +20,7 @@ from manifest_auth.sign_in.passkeys.registration import Added
 from manifest_auth.sign_in.second_factor import gate, session_proof
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant, step_up
-from manifest_auth.text.canonical import check_line
+from manifest_auth.text import fields
 
 _WRONG = "The browser's answer does not fit: start again"
 
@@ -94,7 +94,7 @@ async def rename(ctx: RequestContext, passkey_id: str, name: str) -> Passkey:
     """Gives one of the caller's passkeys another name. Raises NotFound, ValidationError."""
     step_up.check(ctx, Act.FACTORS)
     caller = ctx.user
-    check_line(name, "name", registration.LONGEST_NAME)
+    fields.PASSKEY_NAME._replace(least=1).check(name, "name")
 
     def work(unit: SystemUnit) -> Passkey:
         bound = unit.of(caller.tenant_id)

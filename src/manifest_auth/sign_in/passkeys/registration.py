@@ -18,10 +18,8 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.passkeys import assertions, relying_party
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.text import base64url
-from manifest_auth.text.canonical import check_line
+from manifest_auth.text import base64url, fields
 
-LONGEST_NAME = 64
 _HANDLE_BYTES = 64  # the most that is allowed; nothing in them tells who it is (WebAuthn Level 3, section 14.6.1)
 _NAMELESS = "Passkey"
 
@@ -91,7 +89,7 @@ def add(
 
 def check_name(name: str) -> None:
     """Raises ValidationError for a name that cannot be shown."""
-    check_line(name, "name", LONGEST_NAME, empty=True)
+    fields.PASSKEY_NAME.check(name, "name")
 
 
 def _check_room(unit: SystemUnit, user: User) -> None:

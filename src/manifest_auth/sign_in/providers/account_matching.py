@@ -24,10 +24,10 @@ from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.sign_in.providers.proof import Proof
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
+from manifest_auth.text import fields
 from manifest_auth.text.canonical import check_email, clean_name, email_key
 
 _LONGEST_SUBJECT = 512
-_LONGEST_NAME = 100
 _MOST_SHOWN, _SHOWN_LENGTH = 10, 40
 #: Protocol claims, which say nothing about a user.
 _PROTOCOL = frozenset(
@@ -195,8 +195,8 @@ def _create(
             unit,
             ctx.services.licence,
             email=person.email,
-            first_name=clean_name(person.first_name, _LONGEST_NAME),
-            last_name=clean_name(person.last_name, _LONGEST_NAME),
+            first_name=clean_name(person.first_name, fields.FIRST_NAME.most),
+            last_name=clean_name(person.last_name, fields.LAST_NAME.most),
             title="",
             roles=roles,
             password_hash=None,

@@ -9,21 +9,20 @@ from typing import Final
 from manifest_auth import audit
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting
-from manifest_auth.errors import Conflict, ValidationError, existing
+from manifest_auth.errors import Conflict, existing
 from manifest_auth.runtime.clock import Random
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import step_up
 from manifest_auth.tenants.claims import domain_names, domain_rows
 from manifest_auth.tenants.claims.domain_rows import LISTING, MOST, PENDING, PROVED, VOUCHED, Claim
+from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.canonical import check_line
 
 __all__ = ["CLAIMED_ELSEWHERE", "LISTING", "claim", "claim_all", "get", "new_token", "release", "vouch"]
 
 
 #: All that a client learns about another client's claim.
 CLAIMED_ELSEWHERE: Final = "Another client of this installation holds this domain"
-SHORTEST_REASON, LONGEST_REASON = 10, 500
 
 
 def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
@@ -54,9 +53,7 @@ def vouch(unit: TenantUnit, who: Acting, domain: str, reason: str, random: Rando
     """Makes a claim count without DNS checks, because the operator vouches for it; adds it where there is none. Raises
     ValidationError, and Conflict where another client's claim counts."""
     step_up.check(who, Act.DOMAINS)
-    check_line(reason, "reason", LONGEST_REASON)
-    if len(reason.strip()) < SHORTEST_REASON:
-        raise ValidationError(details=[("reason", f"Must be {SHORTEST_REASON} to {LONGEST_REASON} characters")])
+    fields.CLAIM_REASON.check(reason, "reason")
     domain_names.check(domain, field)
     if domain_rows.owner_of(unit, domain, lock=True) not in (None, unit.tenant_id):
         raise Conflict(CLAIMED_ELSEWHERE, details=[(field, CLAIMED_ELSEWHERE)])

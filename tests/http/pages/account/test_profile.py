@@ -44,7 +44,7 @@ async def test_what_is_the_same_is_not_recorded(app: App) -> None:
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("x" * 101, "Too long, or not of the right form"),
+        ("x" * 101, "Must have at most 100 characters"),
         ("a\x07b", "Control characters are not allowed"),
         ("a\u200bb", "Has a character that no one can see: U+200B"),
         ("\u202eevil", "Has a character that no one can see: U+202E"),

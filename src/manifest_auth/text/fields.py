@@ -1,0 +1,122 @@
+"""Texts that people enter, each declared once: bounds, label, hint and check.
+
+The domain checks a text by its field. Interfaces read the same field: REST for its types and descriptions, forms for
+labels, hints and ``maxlength``. So a text that one interface refuses is refused by all of them, in the same words.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NamedTuple
+
+from msgspec import Meta
+
+from manifest_auth.errors import ValidationError
+from manifest_auth.text import canonical
+from manifest_auth.text.languages import marked as _
+
+_BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u2800"  # the blank Braille pattern
+
+
+class Field(NamedTuple):
+    """A text that people enter.
+
+    ``most``, ``least``: characters; with a ``least`` of 1 or more the text must not be blank. ``kind``: ``prose`` can
+    have several lines. ``label`` and ``hint``: for forms, translated where they are shown. ``about``: for the API.
+    """
+
+    most: int
+    least: int = 1
+    label: str = ""
+    hint: str = ""
+    about: str | None = None
+    kind: Literal["line", "prose", "email"] = "line"
+
+    def check(self, text: str, member: str) -> str:
+        """Return the text unchanged.
+
+        Raises ValidationError, which names ``member``, for a text that is too short, too long or blank, and for
+        characters that it must not have.
+        """
+        if len(text) > self.most:
+            raise _out_of_bounds(member, "at most", self.most)
+        if self.kind == "email":
+            return canonical.check_email(text, member)
+        if len(text.strip(_BLANK)) < self.least:
+            raise _out_of_bounds(member, "at least", self.least)
+        return canonical.check_prose(text, member) if self.kind == "prose" else canonical.check_name(text, member)
+
+    @property
+    def meta(self) -> Meta:
+        """The bounds and the description, for the type of a member."""
+        return Meta(min_length=self.least or None, max_length=self.most, description=self.about)
+
+    @property
+    def typed(self) -> Meta:
+        """The upper bound alone: a form shows an empty field again, with what is missing."""
+        return Meta(max_length=self.most)
+
+
+def _out_of_bounds(member: str, bound: str, number: int) -> ValidationError:
+    sentence = f"Must have {bound} {number} character{'' if number == 1 else 's'}"
+    return ValidationError(details=[(member, sentence)])
+
+
+# Accounts
+FIRST_NAME = Field(100, 0, _("First name"))
+LAST_NAME = Field(100, 0, _("Last name"))
+TITLE = Field(100, 0, _("Title"), _('Your position, like "Head of maintenance". May stay empty.'))
+EMAIL = Field(254, 3, _("E-mail address"), kind="email")
+DESCRIPTION = Field(2000, 0, kind="prose")
+PASSWORD = Field(256, 1, _("Password"))
+USERNAME = Field(64, 1, "User name")
+REASON = Field(200, 1, "Reason", "For the audit trail, up to 200 characters.", "For the audit trail.")
+PASSKEY_NAME = Field(64, 0, _("Name"), _("By which you know it later. May stay empty."))
+
+# Clients
+CLIENT_NAME = Field(200, 1, "Name", "As its users know it, like Acme Corporation.")
+BRAND_NAME = Field(100, 0, "Name", about="As pages show it; empty: the client's name.")
+CONTACT = Field(200, 0, "Contact", about="A line of plain text: who helps users, as pages show it.")
+DISPLAY_NAME = Field(200, 0, "What people read on the button")
+CLAIM_REASON = Field(500, 10, "Reason", about="For the audit trail.")
+DIRECTORY_REASON = CLAIM_REASON._replace(least=1)
+
+# Devices and machines
+APP_NAME = Field(100, 1, "Name", "As users see it when they let a device in.", "As users see it.")
+SHARED_DEVICE_NAME = Field(80, 1, "Name", "As people know it, up to 80 characters.")
+PLACE = Field(80, 0, "Place", "Where it is. May stay empty.")
+SECRET_LABEL = Field(
+    100, 0, "Label", "By which you know it: the host or the program.", "A line of text, by which people know it."
+)
+SERVICE_DESCRIPTION = Field(500, 0, kind="prose")
+
+# Work
+WORK_NAME = Field(200)
+WORK_DESCRIPTION = Field(10_000, 0, kind="prose")
+COMMENT = Field(2000, 0, kind="prose")
+GIVEN_COMMENT = COMMENT._replace(least=1)
+ASSET = Field(200)
+STEP_TITLE = Field(200)
+INSTRUCTIONS = Field(10_000, 0, kind="prose")
+RECORD_TEXT = Field(10_000, kind="prose")
+CHOICE = Field(200)
+UNIT = Field(40)
+FILE_NAME = Field(200, about="Name of the file.")
+
+# Entered to look something up or to prove something, and not stored
+SEARCH = Field(200, 0)
+TOKEN = Field(100)
+EVENT_NAME = Field(100, 0)
+CODE = Field(64)
+IDENTIFIER = Field(63)
+
+FirstName = Annotated[str, FIRST_NAME.meta]
+LastName = Annotated[str, LAST_NAME.meta]
+Title = Annotated[str, TITLE.meta]
+Email = Annotated[str, EMAIL.meta]
+Password = Annotated[str, PASSWORD.meta]
+Token = Annotated[str, TOKEN.meta]
+
+#: Of a form, where an empty field is shown again with the reason.
+TypedEmail = Annotated[str, EMAIL.typed]
+TypedPassword = Annotated[str, PASSWORD.typed]
+TypedToken = Annotated[str, TOKEN.typed]
