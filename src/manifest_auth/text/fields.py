@@ -78,7 +78,6 @@ BRAND_NAME = Field(100, 0, "Name", about="As pages show it; empty: the client's 
 CONTACT = Field(200, 0, "Contact", about="A line of plain text: who helps users, as pages show it.")
 DISPLAY_NAME = Field(200, 0, "What people read on the button")
 CLAIM_REASON = Field(500, 10, "Reason", about="For the audit trail.")
-DIRECTORY_REASON = CLAIM_REASON._replace(least=1)
 
 # Devices and machines
 APP_NAME = Field(100, 1, "Name", "As users see it when they let a device in.", "As users see it.")

@@ -20,7 +20,6 @@ from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants.claims import directories
-from manifest_auth.text import fields
 
 CloudName = Annotated[
     Literal["", "global", "us-gov", "us-dod", "china", "custom"],
@@ -100,12 +99,12 @@ async def _release(ctx: RequestContext, call: Call[None]) -> DirectoryNothing:
 
 
 async def _vouch(ctx: RequestContext, call: Call[ReasonBody]) -> DirectoryData:
-    directory, reason = _directory(call), fields.DIRECTORY_REASON.check(call.body.reason, "reason")
+    directory, reason = _directory(call), call.body.reason
     return _data(await client_scope.write(ctx, call, lambda u: directories.vouch(u, ctx, directory, reason)))
 
 
 async def _grant(ctx: RequestContext, call: Call[ReasonBody]) -> DirectoryData:
-    reason, directory = fields.DIRECTORY_REASON.check(call.body.reason, "reason"), _directory(call)
+    reason, directory = call.body.reason, _directory(call)
 
     def work(unit: SystemUnit) -> directories.Claim:
         owner_id = directories.owner(unit, directory)

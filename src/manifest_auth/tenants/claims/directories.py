@@ -20,6 +20,7 @@ from manifest_auth.protocols.microsoft import CONSUMERS, GUID
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, global_, tenant_scoped, upsert
 from manifest_auth.store.tables import directory_claims, directory_owners
 from manifest_auth.tenants import step_up
+from manifest_auth.text import fields
 
 MOST = 100
 PENDING, PROVED = "pending", "proved"
@@ -138,6 +139,7 @@ def vouch(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str
     """Marks the claim as vouched for by a system admin; adds it where there is none. Raises ValidationError,
     Conflict."""
     step_up.check(who, Act.DOMAINS)
+    fields.CLAIM_REASON.check(reason, "reason")
     directory = check(directory)
     claim(unit, who, directory, cloud)
     get(unit, directory, lock=True)
@@ -151,6 +153,7 @@ def grant(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str
     """Grants a directory that another client owns to this client as well, by a system admin. Raises ValidationError,
     Conflict."""
     step_up.check(who, Act.DOMAINS)
+    fields.CLAIM_REASON.check(reason, "reason")
     directory = check(directory)
     owner_id = owner(unit, directory)
     if owner_id is None:
