@@ -240,7 +240,7 @@ _PAGES: dict[str, Callable[[Setup, Chromium], None]] = {
     "POST /console/devices/shared code": lambda setup, browser: _shared(setup, browser, "Kiosk 6"),
     "POST /console/devices/shared": lambda setup, browser: _shared(setup, browser, ""),
     "GET /console/users/{id}/badge": _at("/users/{user}/badge"),
-    "POST /console/users/{id}/badge": _badge("standard"),
+    "POST /console/users/{id}/badge": _badge("temporary"),
     "POST /console/users/{id}/badge PIN": _badge("pin"),
     "GET /console/rules": _at("/rules"),
     "POST /console/rules previewed": _previewed,

@@ -72,6 +72,11 @@ class BadgeClient:
     async def send(self, method: str, path: str, body: Any = None, who: Member | None = None) -> Reply:
         return await self.app.send(method, f"/api/client{path}", body, token=(who or self.admin).token)
 
+    async def renew(self) -> None:
+        """The Admin signs in again."""
+        token = (await self.app.sign_in(self.admin.email, client=self.client)).data["token"]
+        self.admin = self.admin._replace(token=token)
+
     async def code(self, name: str = "Kiosk 4", place: str = "Hall B") -> dict[str, Any]:
         """A new code that enrols a device."""
         found: dict[str, Any] = await self.do("POST", "/devices/enrolments", {"name": name, "place": place}, 201)

@@ -3632,8 +3632,9 @@ export interface components {
         };
         /**
          * BadgePinData
-         * @description `temporaryUntil`: of one that the next sign-in replaces, null for a lasting one; `deadAt`: since when it
-         *     signs no one in, after ten wrong ones in a row.
+         * @description `temporaryUntil`: when a PIN ends that a manager gave, or that replaced such a PIN at a device; it works only
+         *     with a temporary badge. Null for a PIN that the user set in the account. `deadAt`: since when it signs no one in,
+         *     after ten wrong ones in a row.
          */
         BadgePinData: {
             setAt: string;

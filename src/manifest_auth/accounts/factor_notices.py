@@ -1,4 +1,7 @@
-"""Records what happens to a user's factors, and tells the user by e-mail: both in one call, so none is left out."""
+"""Records what happens to a user's factors, badges and PIN, and tells the user by email.
+
+Both in one call, so that none is left out.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,9 @@ _EMAILS: dict[Event, Callable[[Reader, str], Email]] = {
     Event.PASSKEY_REMOVED: mail.passkey_removed,
     Event.PASSKEY_COUNTER_REGRESSED: mail.passkey_copied,
     Event.SECOND_FACTOR_RESET: lambda to, _address: mail.factors_reset(to),
+    Event.BADGE_ISSUED: lambda to, _address: mail.badge_issued(to),
+    Event.BADGE_PIN_RESET: lambda to, _address: mail.pin_reset(to),
+    Event.BADGE_PIN_SET: mail.pin_set,
 }
 
 

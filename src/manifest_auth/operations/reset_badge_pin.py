@@ -24,8 +24,11 @@ async def reset_badge_pin(ctx: RequestContext, store: TenantStore, user_id: int)
     pin = _random_pin(ctx.services.random, least)
     prepared = pins.prepare(ctx.services.random, pin)
     hashed = await ctx.services.hasher.hash(prepared.text)
-    sealer = ctx.services.sealer
-    ends_at = await store.write(lambda unit: badges.reset_pin(unit, ctx, sealer, user_id, prepared, hashed))
+    sealer, queue = ctx.services.sealer, ctx.services.mail_queue
+    ends_at, queued = await store.write(
+        lambda unit: badges.reset_pin(unit, ctx, sealer, queue, user_id, prepared, hashed)
+    )
+    queue.send_soon(ctx.request_id, queued)
     return TemporaryPin(pin, ends_at)
 
 

@@ -3,7 +3,8 @@
 Whatever is wrong about badge and PIN has one answer, and takes one hash. An entry is counted before it is judged: the
 throttle makes the next one wait, and the tenth wrong PIN in a row kills the PIN, never the account. A badge can be
 copied, so badge and PIN are one factor; they satisfy a client's policy all the same, for the roles that such a session
-has.
+has. A lasting badge works only with a PIN that its user set in the account: whoever issued the badge may have given a
+temporary PIN too, and may have replaced it at a device.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 from typing import Any, Final, NamedTuple
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import users
+from manifest_auth.accounts import factor_notices, users
 from manifest_auth.accounts.badges import BADGE_ROLES, badge_rows, pin_rules, pins
 from manifest_auth.accounts.badges.badge_rows import Badge
 from manifest_auth.accounts.badges.pins import Pin, Prepared
@@ -20,15 +21,16 @@ from manifest_auth.accounts.shared_devices import device_rows
 from manifest_auth.accounts.shared_devices.device_rows import Found
 from manifest_auth.audit import Event
 from manifest_auth.context import BADGE
-from manifest_auth.errors import InvalidCredentials, InvalidToken, Overloaded, ValidationError
+from manifest_auth.errors import Forbidden, InvalidCredentials, InvalidToken, Overloaded, ValidationError
 from manifest_auth.runtime.metrics import EntryPoint, Limit
 from manifest_auth.runtime.settings import HOUR, MINUTE
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import Hold, device_sessions
 from manifest_auth.sign_in import completion
 from manifest_auth.sign_in.completion import SignedIn
+from manifest_auth.sign_in.second_factor.notices import Mails
 from manifest_auth.sign_in.sign_in_metrics import counts
-from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import BadgeRules
 from manifest_auth.text import scan_codes
 from manifest_auth.text.scan_codes import ScanKind
@@ -82,8 +84,8 @@ class _Fresh(NamedTuple):
 @counts(BADGE)
 async def sign_in(ctx: RequestContext, shown: Shown) -> SignedIn:
     """Opens a session of the badge's user on the device, and ends the one that the device had. Raises InvalidToken for
-    a device that is not known, InvalidCredentials, AccountDisabled, ValidationError where the PIN was right and a new
-    one is missing or refused, RateLimited, Overloaded."""
+    a device that is not known, InvalidCredentials, AccountDisabled, RateLimited, Overloaded. Where the PIN was right,
+    raises ValidationError if a new one is missing or not accepted, and Forbidden if the badge needs the user's own."""
     services = ctx.services
     services.hasher.check_capacity()  # before counting: an attempt that is not tried must not count
     attempt = await services.store.write_quickly(lambda unit: _count(unit, ctx, shown))
@@ -99,11 +101,16 @@ async def sign_in(ctx: RequestContext, shown: Shown) -> SignedIn:
         raise InvalidCredentials(_WRONG)
     badge, pin = attempt.badge, attempt.pin
     try:
+        _check_own(badge, pin)
         fresh = await _replacement(ctx, attempt.rules, pin, shown)
-    except (ValidationError, Overloaded):
+    except (ValidationError, Forbidden, Overloaded):
         await services.store.write_quickly(lambda unit: _was_right(unit, ctx, attempt, pin))
         raise
-    return await completion.run(ctx, BADGE, lambda unit: _complete(unit, ctx, attempt, badge, pin, fresh))
+    mails = Mails()
+    try:
+        return await completion.run(ctx, BADGE, lambda unit: _complete(unit, ctx, mails, attempt, badge, pin, fresh))
+    finally:
+        services.mail_queue.send_soon(ctx.request_id, *mails.queued)
 
 
 def _count(unit: SystemUnit, ctx: RequestContext, shown: Shown) -> _Attempt:
@@ -171,10 +178,16 @@ def _failed(unit: SystemUnit, ctx: RequestContext, attempt: _Attempt) -> None:
         audit.record(bound, ctx, Event.BADGE_PIN_DEAD, subject, device=attempt.device.id)
 
 
+def _check_own(badge: Badge, pin: Pin) -> None:
+    """Raises Forbidden for a lasting badge with a PIN that began with a manager."""
+    if badge.kind == "standard" and pin.temporary_until is not None:
+        raise Forbidden("This badge needs a PIN that you set in your account", reason="badge: not the user's own PIN")
+
+
 async def _replacement(ctx: RequestContext, rules: BadgeRules, pin: Pin, shown: Shown) -> _Fresh | None:
-    """The new PIN that a temporary one asks for; None for a lasting one. Raises ValidationError, Overloaded."""
+    """The new PIN in place of one as a manager gave it; None for any other. Raises ValidationError, Overloaded."""
     new = shown.new_pin
-    if pin.temporary_until is None:
+    if not pin.given:
         if new is not None:
             raise ValidationError(details=[(_FIELD, "Only a temporary PIN is replaced here")])
         return None
@@ -188,9 +201,10 @@ async def _replacement(ctx: RequestContext, rules: BadgeRules, pin: Pin, shown: 
 
 
 def _complete(
-    unit: SystemUnit, ctx: RequestContext, attempt: _Attempt, badge: Badge, pin: Pin, fresh: _Fresh | None
+    unit: SystemUnit, ctx: RequestContext, mails: Mails, attempt: _Attempt, badge: Badge, pin: Pin, fresh: _Fresh | None
 ) -> SignedIn:
     """Checks again what was found before the hash, and opens the session. The user's row is locked first."""
+    mails.queued.clear()  # a unit of work may run again
     now, device = ctx.now, attempt.device
     bound = unit.of(device.tenant_id)
     users.get(bound, pin.user_id, lock=True)
@@ -205,7 +219,10 @@ def _complete(
         raise InvalidCredentials(_WRONG, reason="badge: ended, or PIN replaced, meanwhile; or no role for a badge")
     device_sessions.end_of_device(bound, device.id, "replaced", now)
     if fresh is not None:
-        _replace(bound, ctx, user.id, fresh)
+        sealer, queue = ctx.services.sealer, ctx.services.mail_queue
+        pins.put(bound, sealer, user.id, fresh.prepared, fresh.hash, now, pin.temporary_until)
+        detail = {"in_place_of": "temporary", "device": device.id}
+        mails.add(factor_notices.tell(bound, ctx, queue, user, Event.BADGE_PIN_SET, **detail))
     badge_rows.used(bound, badge.id, now)
     device_rows.seen(bound, device.id, now)
     ends_at = now + attempt.rules.hours * _HOUR_MS
@@ -222,8 +239,3 @@ def _complete(
         password_due=False,
         session_id=opened.session_id,
     )
-
-
-def _replace(unit: TenantUnit, ctx: RequestContext, user_id: int, fresh: _Fresh) -> None:
-    pins.put(unit, ctx.services.sealer, user_id, fresh.prepared, fresh.hash, ctx.now)
-    audit.record(unit, ctx, Event.BADGE_PIN_SET, f"user:{user_id}", in_place_of="temporary")

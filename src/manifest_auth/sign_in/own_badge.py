@@ -43,4 +43,6 @@ async def set_pin(ctx: RequestContext, pin: str) -> None:
     pin_rules.check(pin, tenants.settings_of(ctx.user.tenant_settings).badge.pin_length, "pin")
     prepared = pins.prepare(ctx.services.random, pin)
     hashed = await ctx.services.hasher.hash(prepared.text)
-    await ctx.store.write(lambda unit: badges.set_own_pin(unit, ctx, ctx.services.sealer, prepared, hashed))
+    sealer, queue = ctx.services.sealer, ctx.services.mail_queue
+    queued = await ctx.store.write(lambda unit: badges.set_own_pin(unit, ctx, sealer, queue, prepared, hashed))
+    queue.send_soon(ctx.request_id, queued)

@@ -35,7 +35,10 @@ async def test_what_it_gives(app: App) -> None:
         assert found["session"]["authenticatedAt"] is None
     await set_roles(app, factory.client, ada.id, "Admin", "Operator")
     assert (await app.me(data["token"])).status == 401  # as every session of a new Admin
-    badge, pin = (await factory.badge(ada.id))["badge"], await factory.temporary(ada.id)  # the old ones ended with it
+    badge, pin = (
+        (await factory.badge(ada.id, "temporary"))["badge"],
+        await factory.temporary(ada.id),
+    )  # the old ones ended
     again = check_success(await kiosk.sign_in(badge, pin, newPin="482917"))
     promoted = check_success(await app.me(again["token"]))
     assert promoted["roles"] == ["Operator"]

@@ -6,7 +6,7 @@ import re
 
 from tests.support.accounts import trail
 from tests.support.application import App
-from tests.support.badges import badge_client
+from tests.support.badges import OWN_PIN, PIN, badge_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member, set_roles
 
@@ -78,6 +78,26 @@ async def test_a_badge_that_was_planted_does_not_open_an_admins_account(app: App
     assert gained.members["void"]["badges"] == 1
     again = (await factory.badge(ada.id))["badge"]
     check_refusal(await kiosk.sign_in(again), 401, "INVALID_CREDENTIALS")  # the PIN is gone too
+
+
+async def test_who_issues_a_badge_and_gives_a_pin_gets_no_lasting_way_in(app: App) -> None:
+    """A manager with a device at hand issues both kinds, gives the PIN, and replaces it."""
+    factory = await badge_client(app)
+    ada, kiosk = await member(app, factory.client, "Operator"), await factory.device()
+    badge, pin = (await factory.badge(ada.id))["badge"], await factory.temporary(ada.id)
+    check_refusal(await kiosk.sign_in(badge, pin, newPin=PIN), 403, "FORBIDDEN")
+    spare = (await factory.badge(ada.id, "temporary"))["badge"]
+    check_success(await kiosk.sign_in(spare, pin, newPin=PIN))
+    check_success(await kiosk.sign_in(spare, PIN))
+    check_refusal(await kiosk.sign_in(badge, PIN), 403, "FORBIDDEN")
+    app.clock.advance(72 * HOUR)
+    await factory.renew()
+    spare = (await factory.badge(ada.id, "temporary"))["badge"]
+    check_refusal(await kiosk.sign_in(spare, PIN), 401, "INVALID_CREDENTIALS")
+    mine = (await app.sign_in(ada.email, client=factory.client)).data["token"]
+    check_success(await app.post(OWN_PIN, {"pin": PIN}, token=mine))
+    for one in (badge, spare):
+        check_success(await kiosk.sign_in(one, PIN))
 
 
 async def test_a_scanner_may_end_with_enter(app: App) -> None:

@@ -29,7 +29,7 @@ async def test_these_are_refused(app: App, pin: str) -> None:
 async def test_a_temporary_pin_is_replaced_by_its_first_use(app: App) -> None:
     factory = await badge_client(app, pinLength=8)
     ada = await member(app, factory.client, "Operator")
-    badge, kiosk = (await factory.badge(ada.id))["badge"], await factory.device()
+    badge, kiosk = (await factory.badge(ada.id, "temporary"))["badge"], await factory.device()
     pin = await factory.temporary(ada.id)
     assert len(pin) == 8
     for more in ({}, {"newPin": PIN}, {"newPin": "11111111"}, {"newPin": pin}):
@@ -87,7 +87,7 @@ async def test_the_tenth_in_a_row_ends_the_pin_and_not_the_account(app: App) -> 
     assert (await app.sign_in(ada.email, client=factory.client)).status == 200
     pin = (await factory.do("GET", f"/users/{ada.id}/badges"))["pin"]
     assert pin["deadAt"] is not None
-    temporary = await factory.temporary(ada.id)
-    assert (await kiosk.sign_in(ada.badge, temporary, newPin=PIN)).status == 200
+    temporary, badge = await factory.temporary(ada.id), await factory.badge(ada.id, "temporary")
+    assert (await kiosk.sign_in(badge["badge"], temporary, newPin=PIN)).status == 200
     dead = [one.subject for one in await trail(app, factory.client) if one.event == "badge_pin_dead"]
     assert dead == [f"user:{ada.id}"]

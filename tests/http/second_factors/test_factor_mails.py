@@ -6,11 +6,13 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import PASSWORD, App
+from tests.support.badges import OWN_PIN, PIN, badge_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
 from tests.support.second_factors import OWN, Person, enrolled, mails_queued, person
 from tests.support.system_admins import Phone
 from tests.support.team import Team
+from tests.support.visitor import Visitor
 
 pytestmark = [pytest.mark.mail, pytest.mark.one_store]
 AUTH = "/api/client/auth"
@@ -53,6 +55,31 @@ async def test_a_reset_is_told_without_the_words_of_the_one_who_did_it(app: App,
     subject, text = await _told(ada, mail_server)
     assert subject == "your second factors were reset"
     assert "evil" not in text
+
+
+async def test_badges_and_pins_are_told_to_their_user(app: App, mail_server: MailServer) -> None:
+    """By email at once, whoever did it, and on the account page after the next sign-in."""
+    factory = await badge_client(app)
+    ada, kiosk = await person(app, factory.client, "Operator"), await factory.device()
+    mine = await ada.token()
+    app.clock.advance(60)
+    mail_server.mails.clear()
+    made = await factory.badge(ada.id, "temporary")
+    subject, text = await _told(ada, mail_server)
+    assert (subject, made["badge"] in text) == ("a badge was issued", False)
+    pin = await factory.temporary(ada.id)
+    subject, text = await _told(ada, mail_server)
+    assert (subject, pin in text) == ("a temporary PIN was created", False)
+    check_success(await kiosk.sign_in(made["badge"], pin, newPin=PIN))
+    subject, text = await _told(ada, mail_server)
+    assert (subject, "from the address 192.0.2.1" in text, PIN in text) == ("a PIN was set", True, False)
+    check_success(await app.post(OWN_PIN, {"pin": PIN}, token=mine))
+    assert (await _told(ada, mail_server))[0] == "a PIN was set"
+    await factory.do("DELETE", f"/users/{ada.id}/badges/{made['id']}")
+    assert mail_server.mails == []
+    page = await Visitor(app, {"session": (await ada.sign_in()).cookie("session")}).get("/account")
+    for told in ("A badge was issued", "given a temporary PIN", "A PIN was set", "A badge of yours was ended"):
+        assert told in page.text
 
 
 async def test_a_recovery_code_that_proves_someone_anew_is_told(app: App) -> None:

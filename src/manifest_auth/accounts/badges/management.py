@@ -1,7 +1,8 @@
 """What those who manage users do with badges and PINs: look, issue, end, give a temporary PIN.
 
 The rules of rank hold as for all else (:mod:`manifest_auth.accounts.rank`). A badge opens sessions with the roles
-Operator and Viewer alone, so only users who hold one of them get one.
+Operator and Viewer alone, so only users who hold one of them get one. The user is told by email of a badge and of a
+PIN: who issues the one and gives the other could sign in as the user.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import rank, users
+from manifest_auth.accounts import factor_notices, rank, users
+from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.badges import badge_rows, pins
 from manifest_auth.accounts.badges.badge_rows import LIFE_S, Badge, BadgeKind
 from manifest_auth.accounts.badges.pins import Pin, Prepared
@@ -18,8 +20,8 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.mail_queue import MailQueue, Queued
 from manifest_auth.permissions import Role
-from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.sessions import device_sessions
 from manifest_auth.store import TenantUnit
@@ -33,10 +35,11 @@ BADGE_ROLES: Final = Role.OPERATOR.bit | Role.VIEWER.bit
 
 
 class NewBadge(NamedTuple):
-    """``text``: what the badge shows as a QR code; it is not stored."""
+    """``text``: what the badge shows as a QR code; it is not stored. ``mail``: to send after the commit."""
 
     badge: Badge
     text: str
+    mail: Queued | None
 
 
 class Overview(NamedTuple):
@@ -71,11 +74,11 @@ def look(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> Overview:
     return Overview(live, pin, _why_not(_settings(unit), user))
 
 
-def issue_badge(unit: TenantUnit, who: RequestOrOrigin, random: Random, user_id: int, kind: BadgeKind) -> NewBadge:
+def issue_badge(unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user_id: int, kind: BadgeKind) -> NewBadge:
     """A new badge of the user; one of the same kind that lives ends, and with it sessions by badge. Raises NotFound,
     Forbidden, Conflict, ReauthenticationRequired."""
     step_up.check(who, Act.OTHERS_PASSWORDS)
-    user, now = rank.get_managed(unit, who, user_id), who.origin.at
+    user, now, random = rank.get_managed(unit, who, user_id), who.origin.at, tools.random
     tenant = tenants.get(unit, unit.tenant_id)
     check_on(tenants.settings_of(tenant.settings), user)
     text = scan_codes.make(ScanKind.BADGE, tenant.identifier, random.bytes(scan_codes.RANDOM_BYTES))
@@ -88,8 +91,7 @@ def issue_badge(unit: TenantUnit, who: RequestOrOrigin, random: Random, user_id:
     badge_rows.add(unit, badge, scan_codes.hash_of(text))
     ended = device_sessions.end_by_badge(unit, user.id, "badge_ended", now) if replaced else 0
     detail = {"badge": badge.id, "kind": kind, "ends": when(ends_at), "in_place_of": replaced, "sessions_ended": ended}
-    audit.record(unit, who, Event.BADGE_ISSUED, f"user:{user.id}", **detail)
-    return NewBadge(badge, text)
+    return NewBadge(badge, text, factor_notices.tell(unit, who, tools.mail_queue, user, Event.BADGE_ISSUED, **detail))
 
 
 def end_badge(unit: TenantUnit, who: RequestOrOrigin, user_id: int, badge_id: str) -> None:
@@ -117,26 +119,29 @@ def check_reset(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> int:
 
 
 def reset_pin(
-    unit: TenantUnit, who: RequestOrOrigin, sealer: Sealer, user_id: int, prepared: Prepared, hashed: str
-) -> int:
-    """Stores a temporary PIN in place of the one before, which also ends sessions by badge; when it ends, milliseconds.
-    Raises NotFound, Forbidden, Conflict, ReauthenticationRequired."""
+    unit: TenantUnit, who: RequestOrOrigin, sealer: Sealer, queue: MailQueue, user_id: int, prepared: Prepared,
+    hashed: str,
+) -> tuple[int, Queued | None]:  # fmt: skip
+    """Stores a temporary PIN in place of the one before, which also ends sessions by badge; when it ends, milliseconds,
+    and the email to send after the commit. Raises NotFound, Forbidden, Conflict, ReauthenticationRequired."""
     check_reset(unit, who, user_id)
     user, now = rank.get_managed(unit, who, user_id), who.origin.at
     ends_at = now + pins.TEMPORARY_S * 1000
-    pins.put(unit, sealer, user.id, prepared, hashed, now, ends_at)
+    pins.put(unit, sealer, user.id, prepared, hashed, now, ends_at, given=True)
     ended = device_sessions.end_by_badge(unit, user.id, "pin_reset", now)
-    audit.record(unit, who, Event.BADGE_PIN_RESET, f"user:{user.id}", ends=when(ends_at), sessions_ended=ended)
-    return ends_at
+    detail = {"ends": when(ends_at), "sessions_ended": ended}
+    return ends_at, factor_notices.tell(unit, who, queue, user, Event.BADGE_PIN_RESET, **detail)
 
 
-def set_own_pin(unit: TenantUnit, who: Request, sealer: Sealer, prepared: Prepared, hashed: str) -> None:
-    """Stores the caller's new PIN in place of the one before, which also ends the caller's sessions by badge. Raises
-    Conflict, ReauthenticationRequired."""
+def set_own_pin(
+    unit: TenantUnit, who: Request, sealer: Sealer, queue: MailQueue, prepared: Prepared, hashed: str
+) -> Queued | None:
+    """Stores the caller's new PIN in place of the one before, which also ends the caller's sessions by badge; the email
+    to send after the commit. Raises Conflict, ReauthenticationRequired."""
     me = check_own(unit, who)
     pins.put(unit, sealer, me.id, prepared, hashed, who.now)
     ended = device_sessions.end_by_badge(unit, me.id, "pin_changed", who.now)
-    audit.record(unit, who, Event.BADGE_PIN_SET, f"user:{me.id}", sessions_ended=ended)
+    return factor_notices.tell(unit, who, queue, me, Event.BADGE_PIN_SET, sessions_ended=ended)
 
 
 def check_own(unit: TenantUnit, who: Request) -> User:

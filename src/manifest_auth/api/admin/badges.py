@@ -43,8 +43,9 @@ class BadgeData(Wire, frozen=True):
 
 
 class BadgePinData(Wire, frozen=True):
-    """``temporaryUntil``: of one that the next sign-in replaces, null for a lasting one; ``deadAt``: since when it
-    signs no one in, after ten wrong ones in a row."""
+    """``temporaryUntil``: when a PIN ends that a manager gave, or that replaced such a PIN at a device; it works only
+    with a temporary badge. Null for a PIN that the user set in the account. ``deadAt``: since when it signs no one in,
+    after ten wrong ones in a row."""
 
     set_at: Time
     temporary_until: Time | None
@@ -88,10 +89,9 @@ def _place(badge: Badge) -> tuple[int, str]:
 
 
 async def _issue(ctx: RequestContext, call: Call[NewBadgeBody]) -> NewBadgeData:
-    user_id, kind, random = call.id("user"), call.body.kind, ctx.services.random
-    made: NewBadge = await client_scope.write(
-        ctx, call, lambda own: badges.issue_badge(own, ctx, random, user_id, kind)
-    )
+    user_id, kind, tools = call.id("user"), call.body.kind, ctx.services.account_tools
+    made: NewBadge = await client_scope.write(ctx, call, lambda own: badges.issue_badge(own, ctx, tools, user_id, kind))
+    ctx.services.mail_queue.send_soon(ctx.request_id, made.mail)
     drawn = await qr.svg(made.text, "QR code of the badge")
     return NewBadgeData(made.badge.id, kind, when(made.badge.ends_at), made.text, drawn)
 

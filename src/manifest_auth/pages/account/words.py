@@ -112,6 +112,8 @@ EVENTS: dict[Event, tuple[str, bool]] = {
     Event.DEVICE_DENIED: (_("A device was refused"), False),
     Event.DEVICE_CODE_REUSED: (_("A device was signed out, because its code was used a second time"), True),
     Event.REAUTHENTICATION_FAILED: (_("A proof that was asked for again did not fit"), True),
+    Event.USER_INVITED: (_("An invitation link was created"), False),
+    Event.INVITATION_ACCEPTED: (_("An invitation link was used"), False),
     Event.BADGE_ISSUED: (_("A badge was issued to you"), False),
     Event.BADGE_ENDED: (_("A badge of yours was ended"), False),
     Event.BADGE_PIN_SET: (_("A PIN was set"), False),

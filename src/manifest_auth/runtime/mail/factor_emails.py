@@ -9,6 +9,7 @@ from manifest_auth.runtime.mail.writing import Email, Reader, several, write
 from manifest_auth.runtime.mail.writing import sentence as _
 
 _ALL_IS_WELL = _("If it was you, you need not do anything.")
+_NOT_ASKED = _("If you did not ask for this, tell an administrator of your organization.")
 
 
 def app_added(to: Reader, address: str) -> Email:
@@ -138,6 +139,42 @@ def device_paired(to: Reader, address: str, until: str) -> Email:
             until=until,
         ),
         _("If it was not you, end it in your account, change your password, and tell those who manage your account."),
+    )
+
+
+def badge_issued(to: Reader) -> Email:
+    """To a user for whom a badge was issued."""
+    return write(
+        to,
+        _("%(client)s: a badge was issued"),
+        _("A badge was issued for your account at %(client)s."),
+        _("Together with your PIN, it signs in to your account on shared devices of your organization."),
+        _NOT_ASKED,
+    )
+
+
+def pin_reset(to: Reader) -> Email:
+    """To a user who was given a temporary PIN."""
+    return write(
+        to,
+        _("%(client)s: a temporary PIN was created"),
+        _(
+            "An administrator created a temporary PIN for your account at %(client)s. Your previous PIN no longer "
+            "works."
+        ),
+        _("To use your badge again, set a PIN that only you know in your account."),
+        _NOT_ASKED,
+    )
+
+
+def pin_set(to: Reader, address: str) -> Email:
+    """To a user for whose badge a PIN was set. ``address``: the IP address that it was set from."""
+    return write(
+        to,
+        _("%(client)s: a PIN was set"),
+        _("A PIN was set for your account at %(client)s, from the address %(address)s.", address=address),
+        _ALL_IS_WELL,
+        _("If it was not you, set another PIN in your account, and tell an administrator of your organization."),
     )
 
 

@@ -124,7 +124,8 @@ badge_pins = _table(
     Column("hash", Text, nullable=False),  # Argon2id over an HMAC under the next
     sealed("pepper", "badge_pins/{tenant_id}/{user_id}/pepper"),
     time("set_at"),
-    time("temporary_until", nullable=True),  # it was given by a manager, and is replaced at its first use
+    time("temporary_until", nullable=True),  # of one that a manager gave, also once it was replaced at a device
+    Column("given", Integer, nullable=False, server_default="0"),  # 1: as a manager gave it; its first use replaces it
     Column("wrong", Integer, nullable=False, server_default="0"),  # wrong ones in a row
     time("wrong_at", nullable=True),
     time("dead_at", nullable=True),  # after too many wrong ones
