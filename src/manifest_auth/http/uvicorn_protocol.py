@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.http.answers import SECURITY, Header, lines, refuse
+from manifest_auth.http.connection_places import Places
 from manifest_auth.http.pipeline import WHOLE
 from manifest_auth.runtime.clock import Random
 
@@ -107,6 +108,10 @@ class Protocol(HttpToolsProtocol):
     _lingers = False
     _is_last = False
 
+    def __init__(self, *given: Any, places: Places | None = None, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._places = Places(()) if places is None else places
+
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.flow: Flow = Flow(transport)
@@ -114,10 +119,21 @@ class Protocol(HttpToolsProtocol):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(UNREAD_S * 1000))
         self._began_at = self.loop.time()
         self._watch = self.loop.call_later(RECEIVE_TIMEOUT_S, self._check_time)
+        self._places.take(self, self.client[0] if self.client else "")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch.cancel()
+        self._places.leave(self)
         super().connection_lost(exc)
+
+    @property
+    def silent_since(self) -> float | None:
+        if self.cycle is None or self.cycle.response_complete:
+            return self._began_at if self._rests_since is None else self._rests_since
+        return None
+
+    def drop(self) -> None:
+        self.transport.abort()
 
     def linger(self) -> None:
         """Closes the connection after its last answer while the request's body is still arriving.

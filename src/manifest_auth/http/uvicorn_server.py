@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from functools import partial
 
 import uvicorn
 
+from manifest_auth.http.connection_places import Places
 from manifest_auth.http.inherited_socket import inherited_fd
 from manifest_auth.http.uvicorn_protocol import Protocol
 from manifest_auth.runtime import logs
 from manifest_auth.runtime.metrics import all_processes, listen, share
-from manifest_auth.runtime.settings import Settings, check_listener
+from manifest_auth.runtime.settings import Settings, check_listener, proxy_networks
 
 
 def run(settings: Settings) -> None:
@@ -40,7 +42,7 @@ def _run(settings: Settings) -> None:
         port=settings.port,
         fd=inherited_fd(),
         workers=settings.workers,
-        http=Protocol,
+        http=partial(Protocol, places=Places(proxy_networks(settings))),  # type: ignore[arg-type]  # as good as a class
         ws="none",
         lifespan="on",
         log_config=None,
