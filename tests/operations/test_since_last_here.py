@@ -11,8 +11,10 @@ from manifest_auth.pages.account import words
 from manifest_auth.pages.console import event_words
 from manifest_auth.services import RequestContext
 from tests.support.application import App
+from tests.support.continued import child_of, id_of, signed_in
 from tests.support.own_settings import own_client
 from tests.support.people import member
+from tests.support.visitor import Visitor
 
 #: Events about a user that open no way into the account: routine, or followed by one that is told.
 OF_NO_USE = {
@@ -61,6 +63,19 @@ async def test_another_session_that_is_opened_meanwhile_is_told(app: App) -> Non
     events = (await look(app, mine)).events
     assert [event.event for event in events] == ["signed_in", "signed_in"]
     assert events[0].at == app.clock.now_ms()
+
+
+async def test_a_session_of_an_app_is_no_sign_in_of_its_own(app: App) -> None:
+    ada, before, _ = await signed_in(app)
+    app.clock.advance(60)
+    mine = (await ada.sign_in()).cookie("session")
+    began = [(await look(app, cookie)).since for cookie in (before.cookie, mine)]
+    child = await child_of(Visitor(app, {"session": mine}), ada.client)
+    assert [(await look(app, cookie)).since for cookie in (before.cookie, mine)] == began
+    principal = await app.services.principals.by_session(await id_of(app, child["token"]))
+    assert principal is not None
+    ctx = RequestContext(app.services, "r", "192.0.2.1", "", principal)
+    assert (await since_last_here.look(ctx)).since == began[1]
 
 
 async def test_a_long_trail_is_not_searched_without_end(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ ALL_OF_A_CLIENT = {
     "providers.proved_identities": {"_CONFIRM", "_OF_USER", "_UNLINK"},
     "providers.providers": {"_COUNT", "_LIST"},
     "providers.sign_in_flows": {"_END"},  # live for ten minutes, and codes for one
-    "sessions.sessions": {  # codes live for a minute, grants for ten
+    "sessions.ends": {  # codes live for a minute, grants for ten
         "_END_TENANT",
         "_SHORTEN",
         "_VOID_ALL_CODES",

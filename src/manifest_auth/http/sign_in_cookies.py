@@ -21,8 +21,10 @@ def browser_of(ctx: RequestContext, head: Head) -> BrowserCookies:
 
 
 def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
-    """``Set-Cookie`` lines of a session that began."""
+    """``Set-Cookie`` lines of a session that began; none of one that has no cookie."""
     settings = ctx.services.settings
+    if not signed_in.cookie:
+        return ()
     idle_s = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), settings).idle_s
     lines = [session_cookie(signed_in.cookie, idle_s, settings)]
     if signed_in.device:

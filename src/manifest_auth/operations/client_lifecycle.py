@@ -80,8 +80,9 @@ def start_deletion(unit: SystemUnit, ctx: RequestContext, tenant: Tenant) -> Ten
 
 
 def end_sessions(unit: SystemUnit, acting: Acting, tenant: Tenant) -> int:
-    """Ends all sessions of a client; how many there were. ``tenant``: locked."""
+    """Ends all sessions of a client, and voids what becomes one later; how many there were. ``tenant``: locked."""
     bound = unit.of(tenant.id)
+    sessions.void_codes(bound)
     ended = sessions.end_tenant(bound, "ended_by_admin", acting.origin.at)
     audit.record(bound, acting, Event.SIGNED_OUT_ALL, f"client:{tenant.id}", sessions=ended)
     return ended

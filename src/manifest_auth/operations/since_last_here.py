@@ -59,6 +59,7 @@ _BEFORE = tenant_scoped(
         sessions.c.user_id == bindparam("of_user"),
         sessions.c.id != bindparam("but"),
         sessions.c.created_at <= bindparam("began"),
+        sessions.c.parent_id.is_(None),  # which are as old as what they came from
     ),
     int,
 )
@@ -82,7 +83,9 @@ async def look(ctx: RequestContext) -> SinceLastHere:
 
 
 def _begin(unit: TenantUnit, user: Principal) -> tuple[int | None, EventFilter, audit.Page]:
-    since: int | None = unit.first(_BEFORE, of_user=user.user_id, but=user.session_id, began=user.created_at)
+    since: int | None = unit.first(
+        _BEFORE, of_user=user.user_id, but=user.session_id, began=user.created_at - user.has_parent
+    )
     asked = EventFilter(subject=user.actor, since=user.created_at if since is None else since)
     return since, asked, audit.first_step(unit, asked, MOST)
 

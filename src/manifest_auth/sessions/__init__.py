@@ -3,8 +3,21 @@
 Owns ``sessions`` and ``refused_tokens``. Knows no sign-in method and no HTTP; ``tokens`` signs and verifies.
 """
 
+from manifest_auth.sessions.children import hold, may_have_children, open_child
 from manifest_auth.sessions.device_sessions import Hold
-from manifest_auth.sessions.end_one import SessionOver, end_one
+from manifest_auth.sessions.ends import (
+    SessionOver,
+    end,
+    end_all,
+    end_by_cookie,
+    end_one,
+    end_provider,
+    end_tenant,
+    end_users_at_provider,
+    older,
+    shorten,
+    void_codes,
+)
 from manifest_auth.sessions.external_tokens import (
     ExternalCaller,
     claims_stamp,
@@ -24,19 +37,11 @@ from manifest_auth.sessions.service_tokens import TokenOfService
 from manifest_auth.sessions.session_list import LISTING, ListedSession, find_listed, list_open, open_ones_of
 from manifest_auth.sessions.sessions import (
     TOUCH_EVERY_MS,
+    Opened,
     advance,
     advance_at_once,
-    end,
-    end_all,
-    end_by_cookie,
-    end_provider,
-    end_tenant,
-    end_users_at_provider,
-    older,
     open_session,
     proved_again,
     provider_of,
-    shorten,
     touch,
-    void_codes,
 )

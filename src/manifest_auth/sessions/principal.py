@@ -33,6 +33,7 @@ _WHO = {name: _U[name] for name in _OF_USER} | {
     "held_roles": _U.roles.label("held_roles"),
     "has_password": case((_U.password_hash.is_(None), 0), else_=1).label("has_password"),
     "kind": _U.kind, "scopes": null(), "addresses": literal(""), "role_cap": null(), "idle_s": null(),
+    "has_parent": literal(0),
     "client": _T.identifier, "client_name": _T.name, "tenant_settings": _T.settings, "suspended_at": _T.suspended_at,
 }  # fmt: skip
 
@@ -50,8 +51,14 @@ _OF_SESSION = (
 #: When a session ends. A device's has its end in a column of its own, so that programs which do not know the cap of its
 #: roles take it for over; no statement reads the other column alone.
 ENDS_AT = func.coalesce(_S.device_ends_at, _S.ends_at).label("ends_at")
+_HAS_PARENT = case((_S.parent_id.is_(None), 0), else_=1).label("has_parent")
 _PRINCIPAL = select_principal(
-    session_id=_S.id, ends_at=ENDS_AT, keys=KEYS, claims=literal(0), **{name: _S[name] for name in _OF_SESSION}
+    session_id=_S.id,
+    ends_at=ENDS_AT,
+    keys=KEYS,
+    claims=literal(0),
+    has_parent=_HAS_PARENT,
+    **{name: _S[name] for name in _OF_SESSION},
 ).select_from(
     sessions.join(users, (_U.tenant_id == _S.tenant_id) & (_U.id == _S.user_id)).join(tenants, _T.id == _S.tenant_id)
 )

@@ -13,6 +13,7 @@ from manifest_auth.accounts import users
 from manifest_auth.accounts.factors.challenges import OPENS_SESSION, Pending
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
+from manifest_auth.context import Principal
 from manifest_auth.errors import AccountDisabled
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import Hold, device_sessions, tokens
@@ -40,7 +41,7 @@ class SignedIn(NamedTuple):
     user: User
     tenant: Tenant
     pair: TokenPair
-    cookie: str
+    cookie: str  # empty: the session has none
     device: str | None  # a new device cookie to set; None: the one that was sent stays
     password_due: bool
     session_id: str
@@ -136,18 +137,33 @@ def open_session(
     if identity.provider_id is not None:
         detail["provider"] = identity.provider_id
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
+    signed_in = _signed_in(ctx, tenant, user, opened)
+    return signed_in._replace(device=new_device, factor_due_at=due_at)
+
+
+def continue_session(unit: SystemUnit, ctx: RequestContext, parent: Principal) -> SignedIn:
+    """Opens an app's session that comes from the ``parent``, which :func:`manifest_auth.sessions.hold` returned. Nobody
+    proved anything: no browser and no address becomes known. Raises AccountDisabled."""
+    tenant, user = active_account(unit, ctx, parent.tenant_id, parent.user_id, parent.method)
+    bound, opened = unit.of(tenant.id), sessions.open_child(unit, ctx, parent, ctx.services.random)
+    users.signed_in(bound, user.id, ctx.now)
+    detail = {"method": parent.method, "session": opened.session_id, "amr": parent.amr.split()}
+    audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail, parent=parent.session_id)
+    return _signed_in(ctx, tenant, user, opened)
+
+
+def _signed_in(ctx: RequestContext, tenant: Tenant, user: User, opened: sessions.Opened) -> SignedIn:
+    lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), ctx.services.settings)
     holder = tokens.Subject(opened.session_id, user.id, tenant.identifier, opened.ends_at)
-    kind = tokens.users_kind(services.tokens, lengths.refresh_s)
-    pair = tokens.pair(services.tokens, kind, holder, opened.refresh_id, None, ctx.now)
+    kind = tokens.users_kind(ctx.services.tokens, lengths.refresh_s)
     return SignedIn(
         user=user,
         tenant=tenant,
-        pair=pair,
+        pair=tokens.pair(ctx.services.tokens, kind, holder, opened.refresh_id, None, ctx.now),
         cookie=opened.cookie,
-        device=new_device,
+        device=None,
         password_due=password_is_due(user, tenant.settings, ctx.now),
         session_id=opened.session_id,
-        factor_due_at=due_at,
     )
 
 

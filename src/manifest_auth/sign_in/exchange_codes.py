@@ -4,6 +4,9 @@ A code lives 60 seconds and works once. A second use ends the session of the fir
 (RFC 6749, section 4.1.2). An app that started with a PKCE challenge (RFC 7636), which a return address with a private
 scheme requires, must send the verifier: a code that another app intercepted is then useless. A verifier with a code
 that was issued without a challenge is refused, since an attacker may have injected the code (RFC 9700, section 2.1.1).
+
+A sign-in gives a code, or a session does, by the press of "Continue as …". The second kind dies with its session, and
+what it opens inherits from it (:mod:`manifest_auth.sessions.children`).
 """
 
 from __future__ import annotations
@@ -17,7 +20,6 @@ from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import users
-from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidToken, SsoFailed, ValidationError
 from manifest_auth.permissions import Role
@@ -27,6 +29,7 @@ from manifest_auth.sessions.proofs import Proof, ways_of
 from manifest_auth.sign_in import completion
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.providers import provider_factors
+from manifest_auth.sign_in.second_factor import gate
 from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import sign_in_codes
@@ -48,6 +51,7 @@ class Code(NamedTuple):
     challenge: str
     used_at: int | None
     session_id: str | None
+    parent_id: str | None  # the session that gave it; None: a sign-in did
     amr: str
     authenticated_at: int | None
 
@@ -58,7 +62,7 @@ _ALIVE = select(*(_C[name] for name in Code._fields)).where(
 )
 _FIND = cross_tenant(_ALIVE, Code, because="an app shows a code and nothing else; the code names the tenant")
 _LOCK = tenant_scoped(_ALIVE.with_for_update(), Code)
-_NEW = ("key", "provider_id", "user_id", "method", "challenge", "expires_at", "amr", "authenticated_at")
+_NEW = ("key", "provider_id", "user_id", "method", "challenge", "expires_at", "parent_id", "amr", "authenticated_at")
 _ADD = tenant_scoped(insert(sign_in_codes).values({name: bindparam(name) for name in _NEW}))
 _USE = tenant_scoped(
     update(sign_in_codes)
@@ -69,7 +73,7 @@ _USE = tenant_scoped(
 
 _HAND_OUT = tenant_scoped(
     update(sign_in_codes)
-    .where(_C.key == bindparam("of_key"), _C.used_at.is_(None), _C.expires_at > bindparam("now"))
+    .where(_C.key == bindparam("of_key"), _C.used_at.is_(None), _C.expires_at > bindparam("until"))
     .values(expires_at=bindparam("until"))
 )
 
@@ -85,10 +89,11 @@ def check_challenge(challenge: str, *, is_needed: bool) -> str:
 
 
 def issue(
-    unit: TenantUnit, ctx: RequestContext, identity: Identity, proof: Proof, challenge: str, *, waits: bool = False
-) -> str:
+    unit: TenantUnit, ctx: RequestContext, identity: Identity, proof: Proof, challenge: str, *, waits: bool = False,
+    parent_id: str | None = None,
+) -> str:  # fmt: skip
     """A new code for a checked account; only its hash is stored. ``proof``: of the session that it will open;
-    ``waits``: a page keeps it, sealed, until :func:`hand_out`."""
+    ``waits``: a page keeps it, sealed, until :func:`hand_out`; ``parent_id``: the session that gives it."""
     code = ctx.services.random.text(32)
     unit.change(
         _ADD,
@@ -98,6 +103,7 @@ def issue(
         method=identity.method,
         challenge=challenge,
         expires_at=ctx.now + (_WAIT_MS if waits else LIFE_MS),
+        parent_id=parent_id,
         amr=proof.text,
         authenticated_at=proof.at,
     )
@@ -105,32 +111,37 @@ def issue(
 
 
 async def hand_out(ctx: RequestContext, tenant_id: int, code: str) -> None:
-    """The life of a code that waited begins, when its app gets it."""
+    """The life of a code that waited begins, when its app gets it: it never becomes longer."""
     until = ctx.now + LIFE_MS
     tenant = ctx.services.store.of(tenant_id)
-    await tenant.write(lambda unit: unit.change(_HAND_OUT, of_key=_key(code), now=ctx.now, until=until))
+    await tenant.write(lambda unit: unit.change(_HAND_OUT, of_key=_key(code), until=until))
 
 
-async def of_session(ctx: RequestContext, browser: BrowserCookies, pending: Pending) -> str:
-    """A code for who is signed in, for an app to begin a session of its own, with what this session has proved.
-    ``pending``: with the app's own challenge. Raises InvalidToken when the session has ended, AccountDisabled,
-    MfaRequired."""
+async def of_session(ctx: RequestContext, trust: str | None, challenge: str) -> str | None:
+    """A code of the caller's session, for the app of this PKCE ``challenge``. ``trust``: the cookie of a trusted
+    browser. None: only a sign-in gives one, since a device holds the session, or a factor is due, which a session never
+    answers and never enrols. Raises InvalidToken when the session has ended, AccountDisabled."""
     user = ctx.user
-    # Whether the browser is still trusted is judged anew.
-    amr = tuple(way for way in ways_of(user.amr) if way != "trusted")
 
-    def work(unit: SystemUnit) -> str:
+    def work(unit: SystemUnit) -> str | None:
         session, bound = sessions.read(unit, user.session_id), unit.of(user.tenant_id)
         if session is None or not session.is_alive(ctx.now):
             raise InvalidToken(reason="the session that asked for a code has ended")
+        if not sessions.may_have_children(session):
+            return None
         through = sessions.provider_of(bound, user.session_id)
         provider = providers.find_by_id(bound, through) if through is not None else None
+        # Whether the browser is still trusted is judged anew.
+        amr = tuple(way for way in ways_of(session.amr) if way != "trusted")
         identity = Identity(
-            user.method, user.user_id, amr, provider_id=through, authenticated_at=user.authenticated_at,
+            session.method, session.user_id, amr, provider_id=through, authenticated_at=session.authenticated_at,
             needs_factor=provider is None or provider_factors.asks_own(provider.rules),
         )  # fmt: skip
-        account = completion.check(unit, ctx, user.tenant_id, identity, browser, pending)
-        return issue(bound, ctx, identity, account.proof, pending.code_challenge)
+        tenant, account = completion.active_account(unit, ctx, session.tenant_id, session.user_id, session.method)
+        verdict = gate.judge(bound, ctx, tenants.settings_of(tenant.settings), account, identity, trust)
+        if verdict.proof is None:
+            return None
+        return issue(bound, ctx, identity, verdict.proof, challenge, parent_id=session.session_id)
 
     return await ctx.services.store.write(work)
 
@@ -156,16 +167,22 @@ def _exchange(
     ctx.client_hint.check(tenants.get(unit, found.tenant_id).identifier, found.tenant_id, "one-time code")
     # Marked as used before any check: a sender who is refused is not the app that asked for the code.
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=None)
-    if why := _refusal_reason(tenant, found, verifier):
+    parent, why = None, _refusal_reason(tenant, found, verifier)
+    if not why and found.parent_id is not None:
+        parent = sessions.hold(unit, found.tenant_id, found.user_id, found.parent_id, ctx.now)
+        why = "" if parent is not None else "the session that gave it has ended"
+    if why:
         detail = {"method": found.method, "provider": found.provider_id, "why": f"one-time code: {why}"}
         audit.record(tenant, ctx, Event.SIGN_IN_FAILED, f"user:{found.user_id}", **detail)
         raise SsoFailed(_OVER, reason=f"one-time code: {why}")
-    # The browser was asked for a second factor before the code was given.
-    identity = Identity(
-        found.method, found.user_id, ways_of(found.amr), provider_id=found.provider_id,
-        authenticated_at=found.authenticated_at, needs_factor=False,
-    )  # fmt: skip
-    signed_in = completion.complete_sign_in(unit, ctx, found.tenant_id, identity, browser)
+    if parent is not None:
+        signed_in = completion.continue_session(unit, ctx, parent)
+    else:  # the browser was asked for a second factor before the code was given
+        identity = Identity(
+            found.method, found.user_id, ways_of(found.amr), provider_id=found.provider_id,
+            authenticated_at=found.authenticated_at, needs_factor=False,
+        )  # fmt: skip
+        signed_in = completion.complete_sign_in(unit, ctx, found.tenant_id, identity, browser)
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=signed_in.session_id)
     return signed_in
 

@@ -37,8 +37,9 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
     """Asks for a recent proof: users and system admins must have proved who they are within the last ten minutes, with
     all that their account has. ``needed``: False where this call does nothing sensitive. The command line is not asked.
     A machine cannot prove anything: it does no such act, gives no one a role that manages, resets no password, and
-    changes no rules. Neither can a device: its session does none of them, whatever the client guards.
-    Raises ReauthenticationRequired, Forbidden for a machine and for a device.
+    changes no rules. Neither can a device: its session does none of them, whatever the client guards. A session that
+    came from another one changes no factors, however new its proof is: an app holds it.
+    Raises ReauthenticationRequired, Forbidden for a machine, for a device and for such a session.
     """
     if not isinstance(acting, Request):
         return
@@ -51,6 +52,8 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
     if isinstance(caller, Principal) and caller.is_service and (_guards(caller, act) or act & _NOT_FOR_MACHINES):
         raise Forbidden(reason="a machine cannot prove who acts")
     not_for_devices(acting)
+    if isinstance(caller, Principal) and caller.has_parent and act is Act.FACTORS:
+        raise Forbidden("Use your account page to change second factors", reason="the session comes from another one")
     if isinstance(caller, Principal) and _guards(caller, act) and not _has_proved(caller, act, acting.now):
         refuse(caller)
 

@@ -210,7 +210,12 @@ async def test_a_trusted_browser_is_spared_the_question_and_gives_an_app_no_more
     await settle(app, company.client, returnAddresses=["com.acme.app:/in"], **REQUIRED)
     page = await visitor.get(f"/sign-in?{query}")
     page = await visitor.submit(page, "/sign-in/done")  # "Continue as …", without the trust
-    assert page.location.startswith(ASKED)
+    page = await visitor.follow(page)
+    anew = Browser(app, dict(visitor.cookies))
+    [start] = [href for text, href in page.links().items() if "company" in text]
+    started = await anew.send("GET", start)
+    ended = await anew.send("GET", op.visit(started.headers["location"]))
+    assert ended.headers["location"].startswith(ASKED)
 
 
 @pytest.mark.parametrize(("ago", "is_proof"), [(5, True), (0.25, True), (3600, False), (None, False)])

@@ -16,7 +16,8 @@ from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions import Chain
-from manifest_auth.sessions.sessions import advancing, ending
+from manifest_auth.sessions.ends import ending
+from manifest_auth.sessions.sessions import advancing
 from manifest_auth.store import SystemUnit, global_
 from manifest_auth.store.tables import admin_sessions, system_admins
 from manifest_auth.text.canonical import check_name

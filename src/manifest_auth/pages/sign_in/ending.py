@@ -12,7 +12,6 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import tenants
-from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, Header, form_cookies, host_cookie
 from manifest_auth.http.sign_in_cookies import browser_of, cookies_of, trust_cookie
@@ -191,8 +190,10 @@ async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View |
         return see_other(SIGN_IN if state is None else ways.address(SIGN_IN, call.fields.s))
     if state.response == "code":
         end = ways.end_of(user.tenant_settings, state, user.roles)
-        pending = Pending("code", end, state.response, state.challenge)
-        code = await exchange_codes.of_session(ctx, browser_of(ctx, call.head), pending)
+        code = await exchange_codes.of_session(ctx, browser_of(ctx, call.head).trust, state.challenge)
+        if code is None:
+            anew = msgspec.structs.replace(state, client=user.client, email=user.email, anew=True)
+            return see_other(ways.address(SIGN_IN, states.seal(ctx, call.form_cookie, anew)))
         return handed_over(ctx, call.form_cookie, user.client, end, code)
     end = end_for(user.tenant_settings, user.roles, state)
     return on_to(ctx, call.form_cookie, State(return_to=end, response=state.response))

@@ -86,6 +86,8 @@ async def _show(ctx: RequestContext, call: PageCall[SignInQuery]) -> View | Answ
     view = await ways.view_of(ctx, call, state, tenant, fresh=fresh)
     call.here = ways.address(SIGN_IN, view.s)
     user = call.user
+    if user is not None and user.is_device and state.response == "code":
+        user = None  # which gives an app nothing
     if user is not None and not state.anew and (tenant is None or tenant.id == user.tenant_id):
         if state.return_to and state.response == "cookie":
             return found(ending.end_for(user.tenant_settings, user.roles, state))

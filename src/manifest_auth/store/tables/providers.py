@@ -110,6 +110,7 @@ sign_in_codes = Table(  # one-time codes for apps
     time("expires_at"),
     time("used_at", nullable=True),
     Column("session_id", Text),  # what it was exchanged for
+    Column("parent_id", Text),  # the session that asked for it; null: a sign-in did
     Column("amr", Text, nullable=False, server_default=""),  # what was proved before it was given
     time("authenticated_at", nullable=True),
     Index(None, "key"),

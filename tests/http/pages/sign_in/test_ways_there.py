@@ -1,4 +1,4 @@
-"""Every way in on pages leads to the second step: a one-time link, an invitation, and the press of "Continue as"."""
+"""Every way in on pages leads to the second step: a one-time link, an invitation, a sign-in after "Continue as"."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_an_invited_person_sets_a_factor_up_on_the_way(app: App) -> None:
     assert (await visitor.get("/account")).status == 200
 
 
-async def test_who_is_signed_in_with_less_is_asked_before_an_app_gets_a_code(app: App) -> None:
+async def test_who_is_signed_in_with_less_signs_in_anew_before_an_app_gets_a_code(app: App) -> None:
     ada = await person(app, returnAddresses=[APP_ADDRESS])
     visitor = Visitor(app)
     page = await visitor.get(f"/sign-in?client={ada.client}")
@@ -70,7 +70,8 @@ async def test_who_is_signed_in_with_less_is_asked_before_an_app_gets_a_code(app
     await settle(app, ada.client, returnAddresses=[APP_ADDRESS], **REQUIRED)
     query = f"&response=code&returnTo={quote(APP_ADDRESS, safe='')}&codeChallenge={CHALLENGE}"
     page = await visitor.get(f"/sign-in?client={ada.client}{query}")
-    page = await visitor.submit(page, DONE)
+    page = await visitor.follow(await visitor.submit(page, DONE))
+    page = await visitor.submit(page, "/sign-in/password", email=ada.email, password=PASSWORD)
     assert page.location.startswith(f"{ENROL}?s=")
     page = await visitor.follow(page)
     assert page.heading == "Set up a second factor"

@@ -1,4 +1,7 @@
-"""Adds devices of people and shared devices: apps, grants, pairings, enrolments, devices, badges, PINs."""
+"""Adds devices of people and shared devices: apps, grants, pairings, enrolments, devices, badges, PINs.
+
+Sessions and one-time codes name the session that they came from.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,10 @@ def _sessions() -> None:
     op.add_column("sessions", _integer("role_cap", null=True))
     op.add_column("sessions", _time("device_ends_at", null=True))
     op.add_column("sessions", _integer("idle_s", null=True))
-    for name in ("app_id", "device_id", "label"):
+    for name in ("app_id", "device_id", "label", "parent_id"):
         op.add_column("sessions", _text(name, null=True))
+    op.add_column("sessions", _integer("has_children", null=True))
+    op.add_column("sign_in_codes", _text("parent_id", null=True))
 
 
 def _of_people() -> None:

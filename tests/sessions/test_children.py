@@ -1,0 +1,83 @@
+"""A session that comes from a session has each column of it that is no key of its own, and none outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.util.concurrency import await_only
+
+from manifest_auth import sessions as sessions_of_users
+from manifest_auth.sessions import children
+from manifest_auth.store import SystemUnit, cross_tenant, global_
+from manifest_auth.store.tables import sessions
+from tests.support.application import App, Reply
+from tests.support.continued import AUTH, Child, child_of, code_for, exchange, id_of, is_open, signed_in
+from tests.support.envelope import check_success
+from tests.support.stores import on_postgres
+
+_ROWS = cross_tenant(select(sessions), because="a test looks at every column of two")
+_WAITING = global_(
+    select(func.count())
+    .select_from(text("pg_stat_activity"))
+    .where(text("datname = current_database() AND wait_event_type = 'Lock'")),
+    int,
+)
+
+
+def _waits(unit: SystemUnit) -> bool:
+    """Whether a transaction waits for a row."""
+    return unit.one(_WAITING) > 0
+
+
+async def test_every_column_is_inherited_or_its_own(app: App) -> None:
+    """A new column of the table is listed, or nothing starts: whether a session inherits it is a decision."""
+    assert {*children.INHERITED, *children.OWN} == set(sessions.c.keys())
+    ada, keys, visitor = await signed_in(app)
+    app.clock.advance(60)
+    child = await child_of(visitor, ada.client)
+    ids = [await id_of(app, token) for token in (keys.token, child["token"])]
+
+    def work(unit: SystemUnit) -> list[dict[str, Any]]:
+        rows = [dict(zip(sessions.c.keys(), row, strict=True)) for row in unit.all(_ROWS)]
+        return [next(row for row in rows if row["id"] == one) for one in ids]
+
+    parent, own = await app.services.store.read(work)
+    assert {name: parent[name] for name in children.INHERITED} == {name: own[name] for name in children.INHERITED}
+    assert (own["parent_id"], parent["parent_id"]) == (parent["id"], None)
+    assert parent["cookie_hash"] != own["cookie_hash"]
+
+
+ENDING: dict[str, tuple[str, str, Any]] = {
+    "sign-out": ("POST", f"{AUTH}/sign-out", None),
+    "sign-out-all": ("POST", f"{AUTH}/sign-out-all", None),
+    "end of the client's": ("DELETE", "/api/admin/clients/<client>/sessions", None),
+    "shorter sessions": ("PATCH", "/api/admin/clients/<client>", {"settings": {"sessions": {"maxSeconds": 300}}}),
+}
+
+
+@pytest.mark.parametrize("act", ENDING)
+async def test_what_ends_its_session_during_the_exchange_ends_it(
+    app: App, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the row of the session, and has looked for sessions before there was the new one."""
+    ada, keys, visitor = await signed_in(app)
+    code, ends, admin = await code_for(visitor, ada.client), list[asyncio.Task[Reply]](), await app.admin_token()
+    method, path, body = ENDING[act]
+    token = keys.token if path.startswith(AUTH) else admin
+    open_child = sessions_of_users.open_child
+
+    def opened(*given: Any) -> Any:
+        made = open_child(*given)
+        ends.append(asyncio.create_task(app.send(method, path.replace("<client>", ada.client), body, token=token)))
+        while on_postgres(app.services.store) and not await_only(app.services.store.read(_waits)):
+            await_only(asyncio.sleep(0.01))
+        return made
+
+    monkeypatch.setattr(sessions_of_users, "open_child", opened)
+    child: Child = check_success(await exchange(app, code))
+    check_success(await ends[0])
+    app.clock.advance(300)
+    assert not await is_open(app, child)

@@ -1,0 +1,68 @@
+"""Sessions that come from a session: an app's, by the press of "Continue as …" in a browser."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from tests.support.accounts import Keys
+from tests.support.application import App, Reply
+from tests.support.envelope import check_success
+from tests.support.second_factors import Person, person
+from tests.support.visitor import Page, Visitor
+
+AUTH, APP_ADDRESS = "/api/client/auth", "com.acme.app:/in"
+#: Of RFC 7636, appendix B.
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+LISTED: dict[str, Any] = {"returnAddresses": [APP_ADDRESS]}
+Child = dict[str, Any]  # the answer of an exchange
+
+
+async def signed_in(app: App, **settings: Any) -> tuple[Person, Keys, Visitor]:
+    """A new person, and the browser in which they are signed in."""
+    ada = await person(app, **LISTED, **settings)
+    keys = Keys.of(await ada.sign_in())
+    return ada, keys, Visitor(app, {"session": keys.cookie})
+
+
+async def asked(visitor: Visitor, client: str) -> Page:
+    """The page to which an app sends the browser."""
+    query = f"response=code&returnTo={quote(APP_ADDRESS, safe='')}&codeChallenge={CHALLENGE}"
+    return await visitor.get(f"/sign-in?client={client}&{query}")
+
+
+async def pressed(visitor: Visitor, client: str) -> Page:
+    """Where the press of "Continue as …" leads; also of one that the page does not offer to go to an app."""
+    page = await asked(visitor, client)
+    of_app = next(form.fields["s"] for form in page.forms() if "s" in form.fields)
+    page = await visitor.get(f"/sign-in?client={client}")
+    return await visitor.submit(page, "/sign-in/done", s=of_app)
+
+
+async def code_for(visitor: Visitor, client: str) -> str:
+    page = await pressed(visitor, client)
+    assert page.location.startswith("/sign-in/done?s="), page.location
+    [address] = (await visitor.get(page.location)).links().values()
+    return parse_qs(urlsplit(address).query)["code"][0]
+
+
+async def exchange(app: App, code: str, **options: Any) -> Reply:
+    return await app.post(f"{AUTH}/exchange", {"code": code, "codeVerifier": VERIFIER}, **options)
+
+
+async def child_of(visitor: Visitor, client: str) -> Child:
+    """The session that an app gets of the browser's."""
+    child: Child = check_success(await exchange(visitor.app, await code_for(visitor, client)))
+    return child
+
+
+async def is_open(app: App, child: Child) -> bool:
+    """Whether the session of an app still is, under both of its keys."""
+    opens = (await app.me(child["token"])).status, (await app.refresh(child["refreshToken"])).status
+    assert opens in ((200, 200), (401, 401))
+    return opens == (200, 200)
+
+
+async def id_of(app: App, token: str) -> str:
+    return str((await app.me(token)).data["session"]["id"])
