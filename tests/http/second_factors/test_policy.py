@@ -11,7 +11,8 @@ from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import set_roles
 from tests.support.rows import change_rows
-from tests.support.second_factors import REQUIRED, SIGN_IN, enrolled, person
+from tests.support.second_factors import OWN, REQUIRED, SIGN_IN, enrolled, person
+from tests.support.system_admins import Phone
 
 DAY = 86_400
 pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
@@ -148,3 +149,17 @@ async def test_an_unreadable_secret_locks_out_no_one_who_has_a_recovery_code(app
     challenge = (await ada.challenge())["challenge"]
     check_refusal(await ada.go_on(challenge, otp=ada.code()), 401, "MFA_REQUIRED")
     check_success(await ada.go_on(challenge, recoveryCode=ada.recovery_codes[3]))
+
+
+async def test_a_new_factor_does_not_make_the_password_new(app: App) -> None:
+    """An enrolment may take its time, and begin again and again: what it proves is as old as the password."""
+    ada = await person(app, **REQUIRED)
+    typed_at, challenge = app.clock.now_ms(), (await ada.challenge())["challenge"]
+    for _ in range(2):
+        app.clock.advance(25 * 60)
+        begun = check_success(await app.post(f"{SIGN_IN}/enrol", {"challenge": challenge, "method": "totp"}))
+    data = check_success(await ada.go_on(challenge, otp=Phone(app, begun["secret"]).code()))
+    session = (await app.me(data["token"])).data["session"]
+    proved_at = round(datetime.fromisoformat(session["authenticatedAt"]).timestamp() * 1000)
+    assert (session["amr"], proved_at) == (["pwd", "otp", "mfa"], typed_at)
+    check_refusal(await app.send("DELETE", f"{OWN}/totp", token=data["token"]), 403, "REAUTHENTICATION_REQUIRED")

@@ -203,8 +203,8 @@ def _finish(
 ) -> Finished:  # fmt: skip
     """Does what was pending, with the proof of both factors. ``waits``: recovery codes are shown before a code."""
     amr: tuple[Way, ...] = (*ways_of(challenge.amr), way, MFA)
-    # Both were proved by now; of a provider, only its own time counts.
-    at = challenge.authenticated_at if challenge.provider_id is not None else ctx.now
+    # Both were proved by now; of a provider, only its own time counts. A factor that is new proves nothing.
+    at = challenge.authenticated_at if challenge.provider_id is not None or challenge.enrols else ctx.now
     identity = Identity(
         challenge.method, user.id, amr, provider_id=challenge.provider_id, authenticated_at=at, needs_factor=False
     )
