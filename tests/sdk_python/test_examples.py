@@ -31,7 +31,7 @@ def run(folder: Path, *programs: str, said: str = "", **given: str) -> list[str]
 
 @pytest.mark.endurance
 def test_every_program_of_the_page_runs_at_the_stand_in(tmp_path: Path) -> None:
-    assert len(EXAMPLES) == 11
+    assert len(EXAMPLES) == 12
     printed = run(tmp_path, *EXAMPLES)
     assert printed[:2] == ["1 author@acme.example\n2 guarded@acme.example\n", "Welcome, Arthur\n"]
     assert "Invalid email or password\n" in printed
@@ -41,7 +41,7 @@ def test_every_program_of_the_page_runs_at_the_stand_in(tmp_path: Path) -> None:
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="module")
 def test_those_for_users_run_at_the_server(server: dict[str, str], tmp_path: Path) -> None:
     users = [program for program in EXAMPLES if not any(name in program for name in _OF_MACHINES)]
-    assert len(run(tmp_path, *users, **server)) == len(users) == 7
+    assert len(run(tmp_path, *users, **server)) == len(users) == 8
 
 
 def test_the_second_factor_of_the_page_is_asked_for(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
 from manifest_auth.http import NO_STORE, Access, Answer, Call, Header, Route, Wire, identification
 from manifest_auth.services import RequestContext
+from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.store import StoreUnavailable
 
 _TEXT: Header = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
@@ -65,11 +66,12 @@ async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """The key set (RFC 7517), empty while tokens are signed with HS256. It is read again, since another node may
-    already sign with a newer key."""
+    """The key set (RFC 7517), and the algorithm of users' access tokens, which HS256 keeps out of the set. It is read
+    again, since another node may already sign with a newer key."""
     with contextlib.suppress(StoreUnavailable):  # the cached keys are better than none
         await ctx.services.keys.refresh()
-    body = orjson.dumps({"keys": ctx.services.keys.published()})
+    keys = ctx.services.keys
+    body = orjson.dumps({"keys": keys.published(), "access_token_signing_alg": keys.signing(Purpose.ACCESS).algorithm})
     return Answer(200, body, (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
 
 

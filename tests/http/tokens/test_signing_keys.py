@@ -49,7 +49,9 @@ async def all_open(app: App, keys: Keys, admin: dict[str, Any]) -> None:
 
 
 async def test_with_hs256_only_the_key_of_service_accounts_is_published(app: App) -> None:
-    [key] = (await jwks(app))["keys"]
+    published = await jwks(app)
+    assert published["access_token_signing_alg"] == "HS256"
+    [key] = published["keys"]
     assert set(key) == {"kty", "crv", "x", "y", "use", "alg", "kid"}  # and never `d`
     assert (key["alg"], key["use"]) == ("ES256", "sig")
 

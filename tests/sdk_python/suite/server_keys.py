@@ -11,13 +11,15 @@ from tests.sdk_python.suite.servers import EMAIL, PASSWORD, real
 async def test_users_tokens_are_verified_by_the_servers_keys() -> None:
     server = real()
     assert server is not None
-    verifier = TokenVerifier(server.base_url, "manifest-api", mode="jwks")
+    verifier = TokenVerifier(server.base_url, "manifest-api", mode="jwks", client="acme")
+    elsewhere = TokenVerifier(server.base_url, "manifest-api", mode="jwks", client="globex")
     with ManifestAuth(server.base_url, client="acme") as auth:
         signed_in = auth.sign_in(EMAIL, PASSWORD)
         token = signed_in.tokens.access_token
         for caller in (verifier.verify(token), await verifier.averify(token)):
             assert (caller.subject, caller.client) == (str(signed_in.user["id"]), "acme")
-            assert caller.permissions == frozenset()
+        with pytest.raises(errors.InvalidToken):
+            elsewhere.verify(token)
         auth.sign_out()
     assert verifier.verify(token)  # as the docs say: until it ends
     for other in (signed_in.tokens.refresh_token, f"{token[:-8]}AAAAAAAA"):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 import httpx2
 import pytest
 from fastapi import Depends, FastAPI
+from joserfc import jws
+from joserfc.jwk import ECKey
 from starlette.applications import Starlette
 from starlette.authentication import requires
 from starlette.middleware import Middleware
@@ -15,7 +19,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from manifest_auth_client import Caller, ClientCredentials, Connection, ManifestAuth, TokenVerifier
+from manifest_auth_client import (
+    Caller,
+    ClientCredentials,
+    Connection,
+    ManifestAuth,
+    OfflineVerificationUnavailable,
+    TokenVerifier,
+)
 from manifest_auth_client.fastapi import Guard
 from manifest_auth_client.starlette import ManifestAuthBackend, refuse
 from manifest_auth_client.testing import FakeManifestAuth
@@ -103,6 +114,39 @@ async def test_fastapi_refuses_in_the_servers_envelope(verifier: TokenVerifier, 
     assert nothing.headers["www-authenticate"] == "Bearer"
     assert less.json() == {"success": False, "error": {"code": "FORBIDDEN", "message": "Insufficient permissions"}}
     assert less.status_code == 403
+
+
+async def test_a_permission_that_cannot_be_known_is_a_mistake_of_the_setup(fake: FakeManifestAuth) -> None:
+    """And no 403 for ever: FastAPI is told at the definition, Starlette with the first request."""
+    key = ECKey.generate_key("P-256", {"kid": "one"})
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json={"keys": [{**key.as_dict(private=False), "alg": "ES256"}]})
+
+    connection = Connection(ISSUER, transport=httpx2.MockTransport(answer))
+    verifier = TokenVerifier(ISSUER, "manifest-api", mode="jwks", client="acme", connection=connection)
+    claims = {"iss": ISSUER, "aud": "manifest-api", "sub": "7", "client": "acme", "exp": time.time() + 60}
+    token = jws.serialize_compact({"alg": "ES256", "typ": "JWT", "kid": "one"}, json.dumps(claims), key)
+    with pytest.raises(OfflineVerificationUnavailable, match="permissions"):
+        Guard(FastAPI(), verifier)("jobs:execute")
+    Guard(FastAPI(), verifier)()
+
+    @requires("authenticated")
+    async def who(request: Request) -> JSONResponse:
+        return JSONResponse({"who": request.user.identity})
+
+    @requires("jobs:execute")
+    async def start(request: Request) -> JSONResponse:
+        return JSONResponse({})
+
+    backend = Middleware(AuthenticationMiddleware, backend=ManifestAuthBackend(verifier), on_error=refuse)
+    app = Starlette(routes=[Route("/who", who), Route("/start", start)], middleware=[backend])
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api.example") as http:
+        assert (await http.get("/who", headers=headers)).json() == {"who": "7"}
+        with pytest.raises(OfflineVerificationUnavailable, match="permissions"):
+            await http.get("/start", headers=headers)
+        assert (await http.get("/start")).status_code == 403
 
 
 async def test_without_the_server_no_one_is_let_in() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 
 from manifest_auth_client._connection import Connection
+from manifest_auth_client._extras import extra
 from manifest_auth_client.errors import InvalidToken
 
 _PATH = "/.well-known/jwks.json"
@@ -19,12 +20,16 @@ _KEPT_S = 300.0  # as the server says
 _PAUSE_S = 10.0  # between two fetches for keys that are not known, since anyone may name one
 
 
-class OfflineVerificationUnavailable(InvalidToken):
-    """The token cannot be verified without a call of the server: it is an API key, or signed with HS256, which has no
-    public key. Use ``mode="introspection"``, or let the server sign with ES256 (``MANIFEST_TOKEN_ALGORITHM``).
+class OfflineVerificationUnavailable(RuntimeError):
+    """This service is set up for what ``mode="jwks"`` cannot do. It is a mistake of the setup and not of a caller, so
+    it is no ManifestAuthError, and an application answers 500.
 
-    >>> issubclass(OfflineVerificationUnavailable, InvalidToken)
-    True
+    Either the server signs users' tokens with HS256, which has no public key, or the service asks for permissions or
+    roles that are not in the token. Use ``mode="introspection"``, or let the server sign with ES256.
+
+    >>> TokenVerifier(URL, "manifest-api", mode="jwks", client="acme", connection=connection).verify(token)
+    Traceback (most recent call last):
+    manifest_auth_client._keys.OfflineVerificationUnavailable: http://auth.example signs users' tokens with HS256...
     """
 
 
@@ -32,9 +37,11 @@ class KeySet:
     """Keys by ``kid``, fetched when one is missing."""
 
     def __init__(self, connection: Connection) -> None:
-        from joserfc import jwk, jws  # an extra: introspection does without
+        with extra("verify", 'mode="jwks"'):
+            from joserfc import jwk, jws
 
         self._import, self._jws = jwk.import_key, jws
+        self._issuer, self._users_algorithm = connection.base_url, ""
         self._keys: dict[str, Any] = {}
         self._fetched = float("-inf")
         self._lock = threading.Lock()
@@ -45,16 +52,22 @@ class KeySet:
         return age > _KEPT_S or (age > _PAUSE_S and _header(token).get("kid") not in self._keys)
 
     def claims(self, token: str, fetch: Callable[[str], Any]) -> dict[str, Any]:
-        """The claims of a token that one of the keys has signed. Raises InvalidToken."""
+        """The claims of a token that one of the keys has signed. Raises InvalidToken, and
+        OfflineVerificationUnavailable where the server says that no key can verify users' tokens."""
+        if token.startswith("mfst_"):
+            raise InvalidToken('An API key cannot be verified without the server: use mode="introspection"')
         header = _header(token)
-        if header.get("alg") == "HS256" or token.startswith("mfst_"):
-            raise OfflineVerificationUnavailable("This token cannot be verified without the server")
         if header.get("typ") not in ("JWT", "at+jwt"):
             raise InvalidToken()
         if self.lacks(token):
             with self._lock:
                 if self.lacks(token):
                     self._renew(fetch, is_known=header.get("kid") in self._keys)
+        if header.get("alg") == self._users_algorithm == "HS256":  # as the server says: anyone may forge a header
+            raise OfflineVerificationUnavailable(
+                f"{self._issuer} signs users' tokens with HS256, which nothing but the server can verify: let it sign "
+                'with ES256, or use mode="introspection"'
+            )
         key = self._keys.get(str(header.get("kid")))
         if key is None:
             raise InvalidToken()
@@ -77,6 +90,7 @@ class KeySet:
                 raise
         else:
             self._keys = {key["kid"]: self._import(key) for key in found["keys"] if key.get("alg") == "ES256"}
+            self._users_algorithm = found.get("access_token_signing_alg", "")
         self._fetched = time.monotonic()
 
 

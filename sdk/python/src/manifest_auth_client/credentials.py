@@ -16,6 +16,7 @@ import httpx2
 
 from manifest_auth_client._answers import seconds_of
 from manifest_auth_client._connection import Connection
+from manifest_auth_client._extras import extra
 from manifest_auth_client._failure import ManifestAuthError
 from manifest_auth_client.auth import RenewingAuth
 
@@ -120,8 +121,9 @@ class _Key:
     """A private key that signs assertions."""
 
     def __init__(self, key: str | bytes | Mapping[str, Any], key_id: str | None) -> None:
-        from joserfc import jwk  # an extra: only private keys need it
-        from joserfc.errors import JoseError
+        with extra("verify", "private_key"):
+            from joserfc import jwk
+            from joserfc.errors import JoseError
 
         self._key: Any = None
         if not isinstance(key, Mapping) and key.strip()[:1] in ("{", b"{"):  # a JWK as text

@@ -14,7 +14,8 @@ from manifest_auth_client.verifier import Caller, TokenVerifier
 
 class Guard:
     """Makes dependencies for one application: ``require("jobs:execute")`` gives the Caller who has that permission,
-    ``require()`` anyone whose token counts. Others are refused with 401 or 403 in the server's envelope.
+    ``require()`` anyone whose token counts. Others are refused with 401 or 403 in the server's envelope. To require a
+    permission that a verifier with ``mode="jwks"`` cannot know raises OfflineVerificationUnavailable at once.
 
     >>> from fastapi import Depends, FastAPI
     >>> app = FastAPI()
@@ -31,6 +32,8 @@ class Guard:
     def __call__(self, permission: str | None = None) -> Callable[[Request], Awaitable[Caller]]:
         """The dependency, for ``Depends``."""
         verifier = self._verifier
+        if permission is not None:
+            verifier.check_permissions_are_known()
 
         async def dependency(request: Request) -> Caller:
             try:

@@ -53,7 +53,8 @@ class Refused(AuthenticationError):
 
 class ManifestAuthBackend(AuthenticationBackend):
     """For ``AuthenticationMiddleware``: the scopes are ``authenticated`` and the permissions. A request without a
-    bearer goes on, as no one; ``@requires("jobs:execute")`` refuses it.
+    bearer goes on, as no one; ``@requires("jobs:execute")`` refuses it. Where the verifier cannot know permissions,
+    ``@requires`` with one of them raises OfflineVerificationUnavailable.
 
     >>> from starlette.middleware.authentication import AuthenticationMiddleware
     >>> from starlette.applications import Starlette
@@ -72,7 +73,20 @@ class ManifestAuthBackend(AuthenticationBackend):
             return None
         except ManifestAuthError as refusal:
             raise Refused(refusal) from None
-        return AuthCredentials(["authenticated", *sorted(caller.permissions)]), CallerUser(caller)
+        credentials = AuthCredentials()
+        credentials.scopes = _Scopes(caller)
+        return credentials, CallerUser(caller)
+
+
+class _Scopes(list[str]):
+    """``authenticated``, and the permissions of a caller where they are known; to ask for another one raises."""
+
+    def __init__(self, caller: Caller) -> None:
+        super().__init__(["authenticated", *sorted(caller.permissions if "scope" in caller.claims else ())])
+        self._caller = caller
+
+    def __contains__(self, scope: object) -> bool:
+        return super().__contains__(scope) or scope in self._caller.permissions
 
 
 def refuse(conn: HTTPConnection, failed: Exception) -> JSONResponse:

@@ -9,12 +9,13 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from types import EllipsisType
 from typing import Any, Literal
 
 import httpx2
 
 from manifest_auth_client._connection import Connection
-from manifest_auth_client._keys import KeySet
+from manifest_auth_client._keys import KeySet, OfflineVerificationUnavailable
 from manifest_auth_client.credentials import ClientCredentials, oauth_answer
 from manifest_auth_client.errors import InvalidToken
 
@@ -24,10 +25,8 @@ _CALL_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who shows a token. ``subject``: the user's number, or ``svc_…``. ``client``: identifier of the organisation.
-
-    ``permissions``: what the token may do; of a user's token read without a call of the server (``jwks``) it is empty,
-    since what a user may do is not in the token. ``claims``: everything that was told.
+    """Who shows a token. ``subject``: the user's number, or ``svc_…``. ``client``: identifier of the organization.
+    ``claims``: everything that the server or the token says.
 
     >>> verifier.verify(token).permissions >= {"users:read"}
     True
@@ -37,8 +36,6 @@ class Caller:
     client: str
     client_id: str | None
     username: str | None
-    roles: tuple[str, ...]
-    permissions: frozenset[str]
     expires_at: float | None
     claims: Mapping[str, Any] = field(repr=False)
 
@@ -50,11 +47,28 @@ class Caller:
             client=str(claims.get("client", "")),
             client_id=claims.get("client_id"),
             username=claims.get("username"),
-            roles=tuple(claims.get("roles") or ()),
-            permissions=frozenset(str(claims.get("scope") or "").split()),
             expires_at=None if claims.get("exp") is None else float(claims["exp"]),
             claims=claims,
         )
+
+    @property
+    def permissions(self) -> frozenset[str]:
+        """What the token may do. Raises OfflineVerificationUnavailable for a user's token verified by ``jwks``."""
+        return frozenset(str(self._told("scope", "permissions")).split())
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What roles its owner has. Raises OfflineVerificationUnavailable for every token verified by ``jwks``."""
+        return tuple(self._told("roles", "roles"))
+
+    def _told(self, claim: str, what: str) -> Any:
+        if claim not in self.claims:
+            raise OfflineVerificationUnavailable(_untold(what))
+        return self.claims[claim]
+
+
+def _untold(what: str) -> str:
+    return f'The token says nothing about {what}: use mode="introspection", which asks the server'
 
 
 class TokenVerifier:
@@ -67,8 +81,12 @@ class TokenVerifier:
     allowed to introspect. A sign-out is seen at once, or after ``cache_seconds``, 0 to 60, for which answers are kept.
 
     ``mode="jwks"`` verifies ES256 by the server's public keys, and needs ``manifest-auth-client[verify]``. A sign-out,
-    a deactivated user and a lost role are seen when the token ends, and not before: ``exp`` alone counts. API keys and
-    HS256 cannot be verified so: OfflineVerificationUnavailable.
+    a deactivated user and a lost role are seen when the token ends, and not before: ``exp`` alone counts. API keys
+    cannot be verified so. Where the server signs users' tokens with HS256, the first of them raises
+    OfflineVerificationUnavailable.
+
+    ``client``: whose users and machines are let in. The server answers ``introspection`` for tokens of one client, that
+    of ``credentials``. Its keys sign the tokens of all clients, so ``jwks`` needs it; ``None`` lets in everyone.
 
     Every token that does not count raises InvalidToken; a server that is not reached, ``httpx2.HTTPError``.
 
@@ -83,6 +101,7 @@ class TokenVerifier:
         audience: str | Iterable[str],
         *,
         mode: Literal["introspection", "jwks"] = "introspection",
+        client: str | EllipsisType | None = ...,
         credentials: ClientCredentials | None = None,
         cache_seconds: float = 0,
         connection: Connection | None = None,
@@ -93,14 +112,25 @@ class TokenVerifier:
             raise ValueError("cache_seconds is 0 to 60")
         if (mode == "introspection") != (credentials is not None):
             raise ValueError("introspection needs credentials, and jwks takes none")
+        if mode == "jwks" and client is ...:
+            raise ValueError(
+                'mode="jwks" needs client="acme", whose users are let in; None lets in those of all clients'
+            )
         connection = connection or Connection(issuer)
         self._connection = replace(connection, client=None, timeout=min(connection.timeout, _CALL_S))
         self._issuer = issuer.rstrip("/")
         self._audiences = frozenset([audience] if isinstance(audience, str) else audience)
+        self._client = None if client is ... else client
         self._credentials, self._cache_seconds = credentials, cache_seconds
         self._keys = KeySet(self._connection) if mode == "jwks" else None
         self._kept: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         self._lock = threading.Lock()
+
+    def check_permissions_are_known(self) -> None:
+        """Raises OfflineVerificationUnavailable where ``audience`` has more than service tokens, which alone say what
+        they may do, and the server is not asked."""
+        if self._keys is not None and self._audiences != {self._issuer}:
+            raise OfflineVerificationUnavailable(_untold("permissions"))
 
     def verify(self, token: str) -> Caller:
         """Who shows it. Raises InvalidToken, and OAuthError where ``credentials`` may not ask."""
@@ -147,6 +177,7 @@ class TokenVerifier:
         audiences = {audience} if isinstance(audience, str) else set(audience or ())
         ends = claims.get("exp")
         sane = claims.get("iss") == self._issuer and audiences & self._audiences and claims.get("sub")
+        sane = sane and self._client in (None, claims.get("client"))
         if not sane or (ends is not None and not float(ends) > time.time()):
             raise InvalidToken()
         return Caller.of_claims(claims)

@@ -29,7 +29,10 @@ class FakeManifestAuth:
 
     It is an ASGI application; ``transport`` connects clients of ``httpx2`` to it without a port, for threads and tasks.
     ``access_seconds`` and ``refresh_seconds``: how long tokens live. GraphQL knows ``users`` and ``me`` with simple
-    fields; ``on_graphql``, a function of query and variables that gives ``data``, answers everything else.
+    fields; ``on_graphql``, a function of query and variables that gives ``data``, answers everything else. So does
+    ``on_rest``, a function of method, path with its query, and body, for all other routes of ``/api/client``: their
+    caller shows a credential that is alive, except below ``/api/client/auth``. What they raise of
+    ``manifest_auth_client.errors`` is answered as the server does.
 
     >>> fake = FakeManifestAuth()
     >>> user = fake.add_user("ada@acme.example", "kestrel-harbor-21", roles=["Author"])
@@ -47,10 +50,11 @@ class FakeManifestAuth:
         access_seconds: float = 3600,
         refresh_seconds: float = 30 * 86400,
         on_graphql: Callable[[str, Mapping[str, Any]], dict[str, Any]] | None = None,
+        on_rest: Callable[[str, str, Mapping[str, Any]], Any] | None = None,
     ) -> None:
         self.base_url = base_url
         self._state = State(base_url, access_seconds, refresh_seconds)
-        self._on_graphql = on_graphql
+        self._on_graphql, self._on_rest = on_graphql, on_rest
         self.transport = httpx2.MockTransport(self._handle)
 
     @property
@@ -108,7 +112,8 @@ class FakeManifestAuth:
             session.is_over = session.is_over or session.user is user
 
     def _handle(self, request: httpx2.Request) -> httpx2.Response:
-        status, headers, body = self._answer(request.method, request.url.path, request.headers, request.content)
+        path = request.url.raw_path.decode()
+        status, headers, body = self._answer(request.method, path, request.headers, request.content)
         return httpx2.Response(status, headers=headers, content=body)
 
     async def __call__(
@@ -122,7 +127,8 @@ class FakeManifestAuth:
         while more:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
-        status, headers, content = self._answer(scope["method"], scope["path"], httpx2.Headers(scope["headers"]), body)
+        path = "?".join(filter(None, (scope["path"], scope.get("query_string", b"").decode())))
+        status, headers, content = self._answer(scope["method"], path, httpx2.Headers(scope["headers"]), body)
         headers["content-length"] = str(len(content))
         lines = [(name.encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": lines})
@@ -142,9 +148,10 @@ class FakeManifestAuth:
                 more["www-authenticate"] = "Basic" if "error_description" in body else "Bearer"
         return status, more, json.dumps(body).encode()
 
-    def _act(self, method: str, path: str, headers: httpx2.Headers, content: bytes) -> Any:
+    def _act(self, method: str, target: str, headers: httpx2.Headers, content: bytes) -> Any:
+        path = target.partition("?")[0]
         if (method, path) not in _KNOWN:
-            raise MethodNotAllowed if any(path == known for _, known in _KNOWN) else NotFound
+            return self._rest(method, target, Asked(self._state, headers, _json(headers, content)))
         try:
             is_form = path.startswith("/oauth2/")
             body = {k: v[0] for k, v in parse_qs(content.decode()).items()} if is_form else json.loads(content or b"{}")
@@ -153,6 +160,16 @@ class FakeManifestAuth:
         if (method, path) == _GRAPHQL:
             return self._graphql(Asked(self._state, headers, body))
         return _TABLE[method, path](Asked(self._state, headers, body))
+
+    def _rest(self, method: str, target: str, asked: Asked) -> dict[str, Any]:
+        path = target.partition("?")[0]
+        if self._on_rest is None or not path.startswith("/api/client/"):
+            if any(path == known for _, known in _KNOWN):
+                raise MethodNotAllowed
+            raise NotFound(f"FakeManifestAuth does not know {path}: give on_rest")
+        if "authorization" in asked.headers or not path.startswith("/api/client/auth/"):
+            asked.member()
+        return {"success": True, "data": self._on_rest(method, target, asked.body)}
 
     def _graphql(self, asked: Asked) -> dict[str, Any]:
         me, query = asked.member(), str(asked.body.get("query", ""))
@@ -164,6 +181,19 @@ class FakeManifestAuth:
         rows = [_fields(user, found[2]) for user in self._state.users if user.client == me.client]
         mine = next((row for row, user in zip(rows, self._state.users, strict=False) if user is me), None)
         return {"data": {found[1]: rows if found[1] == "users" else mine}}
+
+
+def _json(headers: httpx2.Headers, content: bytes) -> dict[str, Any]:
+    """The body of a request, empty for a file. Raises ValidationError."""
+    if not content or headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        return {}
+    try:
+        body = json.loads(content)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise ValidationError("The body must be a JSON object")
+    return body
 
 
 def _fields(user: FakeUser, names: str) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def _active(asked: Asked, token: str) -> dict[str, Any] | None:
 
 
 def _jwks(asked: Asked) -> dict[str, Any]:
-    return {"keys": []}
+    return {"keys": [], "access_token_signing_alg": "HS256"}
 
 
 ROUTES: dict[tuple[str, str], Callable[[Asked], Any]] = {
