@@ -3457,14 +3457,17 @@ export interface components {
             items: components["schemas"]["ProviderData"][];
             nextCursor: string | null;
         };
-        /** ExaminedData */
+        /**
+         * ExaminedData
+         * @description `works`: whether people can sign in; null where a test cannot tell, so try a sign-in.
+         */
         ExaminedData: {
-            works: boolean;
+            works: boolean | null;
             findings: components["schemas"]["FindingData"][];
         };
         /**
          * FindingData
-         * @description `level`: `ok`, `note` or `bad`.
+         * @description `level`: `ok`, `note`, `unknown` (a test cannot tell) or `bad`.
          */
         FindingData: {
             level: string;

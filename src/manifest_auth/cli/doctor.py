@@ -72,4 +72,4 @@ async def _one(services: Services, client: str, provider: Provider) -> list[Find
     advice = f"see manifest-auth provider test {provider.name} --client {client}"
     if not said:
         return [Finding("ok", f"{name}: it answers as it should")]
-    return [Finding(f.level, f"{name}: {f.text.rstrip('.')}; {advice}") for f in said]
+    return [Finding("bad" if f.level == "bad" else "note", f"{name}: {f.text.rstrip('.')}; {advice}") for f in said]

@@ -137,7 +137,7 @@ async def test_provider(given: argparse.Namespace) -> int:
         client, provider = await services.store.read(work)
         async for finding in diagnose(_context(services), client, provider, by_admin=True):
             bad = bad or finding.level == "bad"
-            sign = {"ok": "  ok ", "note": " note", "bad": " BAD "}[finding.level]
+            sign = {"ok": "  ok ", "note": " note", "unknown": "  ?  ", "bad": " BAD "}[finding.level]
             print(f"{sign}  {finding.text}", flush=True)
     return 1 if bad else 0
 

@@ -76,13 +76,14 @@ _OIDC = (
             cure="RS256 or better at the provider"),
     _reason("ID token: …",
             cause="a claim (`aud`, `azp`, `iss`, `nonce`, `exp`, `iat`, …) is not as it must be: a token for another "
-                  "user, or clocks more than a minute apart; or its key or shape",
+                  "user, or issued more than a minute ahead of our clock, or expired for a minute; or its key or shape",
             cure="NTP on this server; client id"),
     _reason("userinfo …", "userinfo: …",
             cause="the provider does not tell address or groups, which the ID token lacks",
             cure="`scopes`; what the provider gives this application"),
     _reason("unreachable: …",
-            cause="the provider was down, slow, redirected, or at an address that may not be called",
+            cause="the provider was down, slow, redirected, or at an address that may not be called; where a User "
+                  "Admin saved it last, only a test by an Admin says which",
             cure="`test`; [`MANIFEST_OUTGOING_PRIVATE`](../settings.md)"),
 )  # fmt: skip
 _SAML = (
@@ -110,7 +111,8 @@ _SAML = (
     _reason("response: Destination is …", "response: Recipient is …",
             cause="the ACS address at the provider is another one", cure="`serviceProvider.acsUrl`"),
     _reason("response: expired at …", "response: not valid before …", "response: issued in the future: …",
-            cause="clocks more than a minute apart, or an old response", cure="NTP"),
+            cause="the provider's clock is more than a minute ahead of ours, or the response is old: by itself, or "
+                  "since the provider's clock is behind", cure="NTP"),
     _reason("response: the provider answered …", cause="the provider refused, in its own words", cure="what it says"),
     _reason("response: unsolicited, and the provider does not allow that",
             cause="begun at the provider, and `allowIdpInitiated` is off", cure="switch it on, or start here"),

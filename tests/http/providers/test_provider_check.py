@@ -27,14 +27,14 @@ ROLES = {"createUsers": True, "defaultRoles": ["Viewer"]}
 ADMINS = [who for who in WHO if who != "User Admin"]
 
 
-async def findings_of(caller: Editor) -> tuple[bool, dict[str, list[str]]]:
-    """Whether it works, and the sentences by their level."""
+async def findings_of(caller: Editor) -> tuple[bool | None, dict[str, list[str]]]:
+    """Whether it works, None where that cannot be told, and the sentences by their level."""
     data = check_success(await caller.send("POST", "/idp/test"))
     assert set(data) == {"works", "findings"}
-    by_level: dict[str, list[str]] = {"ok": [], "note": [], "bad": []}
+    by_level: dict[str, list[str]] = {"ok": [], "note": [], "unknown": [], "bad": []}
     for finding in data["findings"]:
         by_level[finding["level"]].append(finding["text"])
-    assert data["works"] is (not by_level["bad"])
+    assert data["works"] is (False if by_level["bad"] else None if by_level["unknown"] else True)
     return data["works"], by_level
 
 
@@ -78,6 +78,15 @@ async def test_what_is_wrong_with_an_openid_provider_is_said(admin: Editor, op: 
     [sentence] = (await findings_of(admin))[1]["bad"]
     assert "answered 404" in sentence
     assert "Is the issuer right?" in sentence
+
+
+async def test_where_a_wrong_secret_cannot_be_told_nor_can_whether_it_works(admin: Editor, op: Op) -> None:
+    op.code_first = True
+    for secret in (op.client_secret, "wrong"):
+        await oidc(admin, op, clientSecret=secret)
+        works, said = await findings_of(admin)
+        assert (works, said["note"], len(said["unknown"])) == (None, [], 1)
+        check_success(await admin.send("DELETE", "/idp"))
 
 
 async def test_a_provider_that_is_gone_is_said(app: App, admin: Editor) -> None:

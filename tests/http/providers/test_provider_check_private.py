@@ -1,23 +1,26 @@
-"""The provider's ``test`` route does not explore private networks: a User Admin learns *reached* or not."""
+"""A User Admin does not explore private networks with a provider: nothing there is called for a test."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.support.accounts import new_client
+from tests.support.accounts import new_client, trail
 from tests.support.application import App
 from tests.support.envelope import check_success
 from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
 from tests.support.provider_editors import Editor, editor, saml_settings
+from tests.support.single_sign_on import Browser
 
 pytestmark = pytest.mark.one_store
 
-TOLD_MORE = "Only an Admin sees details of a server that is not on the public Internet."
+TOLD = "{host} has no public address. Only an Admin can test a server that is not on the public Internet."
 
 
 @pytest.fixture
@@ -25,7 +28,18 @@ async def user_admin(app: App) -> Editor:
     return await editor(app, "User Admin", await new_client(app))
 
 
-async def said_of(caller: Editor, **members: Any) -> tuple[bool, list[str]]:
+@contextmanager
+def silent_port() -> Iterator[int]:
+    """A port that takes connections, where no answer ever comes."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        yield silent.getsockname()[1]
+
+
+def at(port: int) -> dict[str, Any]:
+    return {"oidc": {"issuer": f"http://127.0.0.1:{port}"}}
+
+
+async def said_of(caller: Editor, **members: Any) -> tuple[bool | None, list[str]]:
     """Whether it works, and all that is said of a provider but its own address and who changed it."""
     made = check_success(await caller.create(**members), 201)
     data = check_success(await caller.send("POST", f"/{made['name']}/test"))
@@ -46,40 +60,49 @@ ANSWERS = {
 }
 
 
-async def test_every_answer_there_looks_the_same(user_admin: Editor, op: Op) -> None:
+async def test_what_is_there_is_never_called(user_admin: Editor, op: Op) -> None:
     host = op.base.removeprefix("http://")
     for answer in ANSWERS.values():
         op.answers = {} if answer is None else {"discovery": answer}
         oidc = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
         told = await said_of(user_admin, oidc=oidc, defaultRoles=["Viewer"])
-        assert told == (True, [f"{host}: reached. {TOLD_MORE}"])
-    assert {asked.endpoint for asked in op.asked} == {"discovery"}
-
-
-async def test_so_does_all_that_does_not_answer(user_admin: Editor, op: Op) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        ports = {"nothing listens": free_port(), "no answer comes": silent.getsockname()[1]}
-        for port in ports.values():
-            oidc = {"issuer": f"http://127.0.0.1:{port}", "clientId": "x"}
-            told = await said_of(user_admin, oidc=oidc, defaultRoles=["Viewer"])
-            assert told == (False, [f"127.0.0.1:{port}: not reached. {TOLD_MORE}"])
-    op.answers["discovery"] = Answer(raw=b"SSH-2.0-OpenSSH_9.2\r\n")
-    told = await said_of(user_admin, oidc={"issuer": op.issuer, "clientId": "x"}, defaultRoles=["Viewer"])
-    assert told == (False, [f"{op.base.removeprefix('http://')}: not reached. {TOLD_MORE}"])
-
-
-async def test_a_name_that_is_unknown_is_not_reached_either(user_admin: Editor) -> None:
-    """Else the names of a private network could be tried one by one."""
-    oidc = {"issuer": "https://no-such-host.invalid", "clientId": "x"}
-    told = await said_of(user_admin, oidc=oidc, defaultRoles=["Viewer"])
-    assert told == (False, [f"no-such-host.invalid: not reached. {TOLD_MORE}"])
-
-
-@pytest.mark.parametrize("status", [200, 302, 404, 500])
-async def test_a_sign_on_address_there_is_reached_and_no_more(user_admin: Editor, op: Op, status: int) -> None:
-    op.answers["unknown"] = Answer(status, {"Location": "https://internal.example/"} if status == 302 else {})
+        assert told == (None, [TOLD.format(host=host)])
     told = await said_of(user_admin, saml=saml_settings(redirectUrl=f"{op.base}/sso"), defaultRoles=["Viewer"])
-    assert told == (True, [f"{op.base.removeprefix('http://')}: reached. {TOLD_MORE}"])
+    assert told == (None, [TOLD.format(host=host)])
+    assert op.asked == []
+
+
+async def test_so_is_what_does_not_answer_and_a_name_that_is_unknown(user_admin: Editor) -> None:
+    """Else the names of a private network could be tried one by one."""
+    for host in (f"127.0.0.1:{free_port()}", "no-such-host.invalid"):
+        scheme = "http" if host.startswith("127") else "https"
+        oidc = {"issuer": f"{scheme}://{host}", "clientId": "x"}
+        told = await said_of(user_admin, oidc=oidc, defaultRoles=["Viewer"])
+        assert told == (None, [TOLD.format(host=host)])
+
+
+async def test_a_sign_in_there_tells_the_trail_no_more(app: App, user_admin: Editor, op: Op) -> None:
+    """User Admins read the trail. An Admin who saves the provider is told there what is wrong."""
+    admin = await editor(app, "Admin", user_admin.client)
+    made = await user_admin.make(oidc={"issuer": op.issuer, "clientId": "x"})
+
+    async def started() -> tuple[str, str, str]:
+        query = {"client": user_admin.client, "provider": made["name"], "returnTo": ""}
+        reply = await Browser(app).start("oidc", **query)
+        event = (await trail(app, user_admin.client))[-1]
+        return reply.code, event.event, event.members["why"]
+
+    found, known = set(), {**ANSWERS, "no HTTP": Answer(raw=b"SSH-2.0-OpenSSH_9.2\r\n")}
+    for answer in [answer for answer in known.values() if answer is not None]:
+        op.answers["discovery"] = answer
+        found.add(await started())
+    with silent_port() as silent:
+        for port in (free_port(), silent):
+            check_success(await user_admin.send("PATCH", f"/{made['name']}", at(port)))
+            found.add(await started())
+    assert found == {("PROVIDER_UNAVAILABLE", "sign_in_failed", "unreachable: a test by an Admin says why")}
+    check_success(await admin.send("PATCH", f"/{made['name']}", {}))
+    assert (await started())[2].startswith(f"discovery: 127.0.0.1:{silent}: ")
 
 
 @pytest.mark.parametrize("who", ["Admin", "system admin"])

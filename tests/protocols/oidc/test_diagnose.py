@@ -20,7 +20,7 @@ async def found(rp: RelyingParty, *, marked: bool = False, **changes: Any) -> di
     findings = [one async for one in rp.client.examine(rp.registration(**changes), addresses, Random(), TENANT)]
     assert findings
     assert all(isinstance(finding, Finding) and finding.text.endswith(".") for finding in findings)
-    return {level: [f.text for f in findings if f.level == level] for level in ("ok", "note", "bad")}
+    return {level: [f.text for f in findings if f.level == level] for level in ("ok", "note", "unknown", "bad")}
 
 
 async def test_a_good_provider_has_nothing_bad(rp: RelyingParty) -> None:
@@ -52,11 +52,11 @@ async def test_a_client_that_may_not_use_codes_is_told(rp: RelyingParty) -> None
     assert "authorization code flow" in (await found(rp))["bad"][0]
 
 
-async def test_an_unclear_answer_about_the_client_is_a_note(rp: RelyingParty) -> None:
+async def test_an_unclear_answer_about_the_client_tells_nothing(rp: RelyingParty) -> None:
     rp.op.token_error = "invalid_request"
     told = await found(rp)
-    assert (told["bad"], len(told["note"])) == ([], 1)
-    assert "400 'invalid_request'" in told["note"][0]
+    assert (told["bad"], told["note"], len(told["unknown"])) == ([], [], 1)
+    assert "400 'invalid_request'" in told["unknown"][0]
 
 
 async def test_a_slash_too_many_is_told_as_such(rp: RelyingParty) -> None:
@@ -149,7 +149,7 @@ async def test_a_secret_that_the_provider_never_looked_at_is_not_vouched_for(rp:
         await found(rp, client_id="no such client"),
     ):
         assert told["bad"] == []
-        assert told["note"] == [
+        assert told["unknown"] == [
             "Whether the client id and secret are right cannot be told: the provider answers the same to a client "
             "secret that is made up."
         ]
@@ -157,9 +157,9 @@ async def test_a_secret_that_the_provider_never_looked_at_is_not_vouched_for(rp:
 
 async def test_nor_is_a_client_without_a_secret(rp: RelyingParty) -> None:
     rp.op.code_first, rp.op.client_secret = True, None
-    assert "a client id that is made up" in (await found(rp))["note"][0]
+    assert "a client id that is made up" in (await found(rp))["unknown"][0]
     rp.op.code_first = False
-    assert (await found(rp))["note"] == []
+    assert (await found(rp))["unknown"] == []
     assert [asked.form["client_id"] == "manifest" for asked in rp.op.asked[-3:] if asked.endpoint == "token"] == [
         True, False,
     ]  # fmt: skip
@@ -229,12 +229,12 @@ async def test_a_marked_provider_that_announces_no_iss_needs_its_own_address(rp:
         (Answer(raw=b""), "broken answer"),
     ],
 )
-async def test_an_answer_that_tells_nothing_of_the_address_is_a_note(
+async def test_an_answer_that_tells_nothing_of_the_address_is_no_more(
     rp: RelyingParty, answer: Answer, why: str
 ) -> None:
     rp.op.answers["authorize"] = answer
     told = await found(rp)
     assert told["bad"] == []
-    (text,) = told["note"]
+    (text,) = told["unknown"]
     assert text.startswith("Whether the callback address is registered is unknown: ")
     assert why in text

@@ -18,7 +18,7 @@ from manifest_auth.api.admin.client_scope import client_of
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Access, Call, Page, Route, Wire
 from manifest_auth.operations.providers.delete import delete
-from manifest_auth.operations.providers.diagnose import diagnose
+from manifest_auth.operations.providers.diagnose import diagnose, verdict
 from manifest_auth.operations.providers.models import (
     ExaminedData,
     FindingData,
@@ -115,8 +115,7 @@ async def _delete(ctx: RequestContext, call: Call[None]) -> Deleted:
 async def _test(ctx: RequestContext, call: Call[None]) -> ExaminedData:
     provider, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
     findings = [finding async for finding in diagnose(ctx, client, provider, by_admin=accounts.is_admin(ctx))]
-    works = all(finding.level != "bad" for finding in findings)
-    return ExaminedData(works, tuple(FindingData(found.level, found.text) for found in findings))
+    return ExaminedData(verdict(findings), tuple(FindingData(found.level, found.text) for found in findings))
 
 
 def _routes(base: str, access: Access) -> tuple[Route, ...]:

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
-from typing import Literal
+from collections.abc import AsyncIterator, Sequence
 
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider
-from manifest_auth.runtime.outgoing import DetailsWithheld, LimitedOutgoing, Outgoing
+from manifest_auth.runtime.outgoing import LimitedOutgoing, NoPublicAddress, Outgoing
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
 
 
 async def diagnose(ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool) -> AsyncIterator[Finding]:
     """Yields the findings, one after the other. Changes nothing. ``client``: identifier of the provider's client.
-    ``by_admin``: the caller ranks as an Admin; other callers learn of addresses that are not public only whether a
-    server answers, since a test must not be a scan of the operator's network."""
+    ``by_admin``: the caller ranks as an Admin; for others no address is called that is not public, since a test must
+    not be a scan of the operator's network."""
     try:
         async with outgoing_for(ctx, by_admin=by_admin) as outgoing:
             async for found in _diagnose(ctx, client, provider, outgoing):
                 yield found
-    except DetailsWithheld as error:
-        level: Literal["note", "bad"] = "note" if error.reached else "bad"
-        yield Finding(level, f"{error}. Only an Admin sees details of a server that is not on the public Internet.")
+    except NoPublicAddress as error:
+        yield Finding("unknown", f"{error}. Only an Admin can test a server that is not on the public Internet.")
+
+
+def verdict(findings: Sequence[Finding]) -> bool | None:
+    """Whether people can sign in, by the findings of a test; None where it cannot be told."""
+    levels = {finding.level for finding in findings}
+    return False if "bad" in levels else None if "unknown" in levels else True
 
 
 @contextlib.asynccontextmanager
 async def outgoing_for(ctx: RequestContext, *, by_admin: bool) -> AsyncIterator[Outgoing]:
-    """Calls on behalf of who sets a provider up; they raise DetailsWithheld for what only an Admin may see."""
+    """Calls on behalf of who sets a provider up; they raise NoPublicAddress where only an Admin may call."""
     services = ctx.services
     outgoing = services.outgoing if by_admin else LimitedOutgoing(services.settings, services.outgoing)
     try:

@@ -6,7 +6,7 @@ from typing import Final
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.operations.providers.diagnose import outgoing_for
-from manifest_auth.runtime.outgoing import DetailsWithheld, Unreachable
+from manifest_auth.runtime.outgoing import NoPublicAddress, Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.text.canonical import check_web_address
 
@@ -24,8 +24,8 @@ async def fetch(ctx: RequestContext, address: str, *, by_admin: bool) -> str:
             reply = await outgoing.get(address, deadline=outgoing.deadline(ctx.user.tenant_id), call="metadata")
     except ValueError as error:
         raise _refused(f"The address {error}") from error
-    except DetailsWithheld as error:
-        raise _refused(f"{error}. Of a server that is not on the public Internet only an Admin may fetch it") from None
+    except NoPublicAddress as error:
+        raise _refused(f"{error}. Only an Admin can fetch it, or paste the document instead") from None
     except Unreachable as error:
         raise _refused(f"The document cannot be fetched: {error}") from error
     if reply.status != 200:

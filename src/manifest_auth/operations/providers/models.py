@@ -76,14 +76,16 @@ ProvidersData = msgspec.defstruct(
 
 
 class FindingData(msgspec.Struct, frozen=True):
-    """``level``: ``ok``, ``note`` or ``bad``."""
+    """``level``: ``ok``, ``note``, ``unknown`` (a test cannot tell) or ``bad``."""
 
     level: str
     text: str
 
 
 class ExaminedData(msgspec.Struct, frozen=True):
-    works: bool
+    """``works``: whether people can sign in; null where a test cannot tell, so try a sign-in."""
+
+    works: bool | None
     findings: tuple[FindingData, ...]
 
 

@@ -10,7 +10,7 @@ from manifest_auth.http import Answer, flow_cookie, redirect
 from manifest_auth.http import page as with_policy
 from manifest_auth.operations.providers import trying
 from manifest_auth.operations.providers.delete import delete
-from manifest_auth.operations.providers.diagnose import diagnose
+from manifest_auth.operations.providers.diagnose import diagnose, verdict
 from manifest_auth.operations.providers.save import prepare_key, switch
 from manifest_auth.pages import said, security
 from manifest_auth.pages.call import PageCall, View, found, see_other
@@ -38,7 +38,7 @@ async def _test(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None
     """Shows at once what was found: nothing changes, so a reload may do it again."""
     one = await load(ctx, call.path["name"])
     found = [each async for each in diagnose(ctx, ctx.user.client, one.provider, by_admin=accounts.is_admin(ctx))]
-    return await view(ctx, TestView(one.head("test"), findings_of(found)))
+    return await view(ctx, TestView(one.head("test"), findings_of(found), verdict(found)))
 
 
 async def _try(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:

@@ -159,7 +159,7 @@ class Finding(NamedTuple):
     step: str
 
 
-_WORST_FIRST = ("bad", "note", "ok")
+_WORST_FIRST = ("bad", "unknown", "note", "ok")
 _MENDED_AT = {"settings": "theirs", "rules": "rules"}
 
 
@@ -170,14 +170,11 @@ def findings_of(found: Iterable[Found]) -> tuple[Finding, ...]:
 
 
 class TestView(msgspec.Struct, frozen=True):
-    """``findings``: None before the test."""
+    """``findings``: None before the test; ``works``: None where the test cannot tell."""
 
     head: Head
     findings: tuple[Finding, ...] | None = None
-
-    @property
-    def works(self) -> bool:
-        return not self.count("bad")
+    works: bool | None = None
 
     def count(self, level: str) -> int:
         return sum(finding.level == level for finding in self.findings or ())

@@ -80,14 +80,13 @@ async def application(
     if complaint == "invalid_client":
         return Finding("bad", f"Microsoft asks for a client secret, and there is none{suffix}: set clientSecret.")
     if complaint not in ("invalid_grant", "invalid_request"):
-        return Finding(
-            "note", f"Whether the application and its secret are right is not known: Microsoft {_status_text(reply)}."
-        )
+        why = f"Microsoft {_status_text(reply)}"
+        return Finding("unknown", f"Whether the application and its secret are right is not known: {why}.")
     if not secret:
         text = "It works if the redirect address is registered for mobile and desktop applications, not for the web."
-        return Finding("note", f"There is no client secret. {text}")
+        return Finding("unknown", f"There is no client secret. {text}")
     text = "It may check the secret only at a real sign-in, so try that too."
-    return Finding("note", f"Microsoft has nothing against the application and its secret so far. {text}")
+    return Finding("unknown", f"Microsoft has nothing against the application and its secret so far. {text}")
 
 
 async def environment(outgoing: Outgoing, cloud: Cloud, organization: str, name: str, tenant_id: int) -> Finding:

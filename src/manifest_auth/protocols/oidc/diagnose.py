@@ -146,4 +146,4 @@ async def _registered(
         return Finding("ok", "The callback address is registered at the provider.")
     if state == "not registered":
         return Finding("bad", "The callback address is not registered: the provider shows an error page instead.")
-    return Finding("note", f"Whether the callback address is registered is unknown: {why}.")
+    return Finding("unknown", f"Whether the callback address is registered is unknown: {why}.")

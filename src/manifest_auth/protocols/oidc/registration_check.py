@@ -31,10 +31,10 @@ _TELLS_NOTHING = frozenset({401, 404, 405, 407, 408, 429})  # statuses that say 
 
 
 class Finding(NamedTuple):
-    """``ok``: correct; ``note``: worth knowing; ``bad``: users cannot sign in. ``about``: which part of the provider
-    mends it."""
+    """``ok``: correct; ``note``: worth knowing; ``bad``: users cannot sign in; ``unknown``: a test cannot tell whether
+    they can. ``about``: which part of the provider mends it."""
 
-    level: Literal["ok", "note", "bad"]
+    level: Literal["ok", "note", "unknown", "bad"]
     text: str
     about: Literal["settings", "rules"] = "settings"
 
@@ -96,16 +96,16 @@ async def client_finding(
         return Finding("bad", "The provider does not let this client use the authorization code flow.")
     if complaint not in ABOUT_CODE:
         status_text = f"it answered {reply.status}" + (f" {complaint[:80]!r}" if complaint else "")
-        return Finding("note", f"Whether the client id and secret are right cannot be told: {status_text}.")
+        return Finding("unknown", f"Whether the client id and secret are right cannot be told: {status_text}.")
     made_up = _made_up(registration, random)._replace(authentication=tokens.method(found, registration))
     try:
         told_to_anyone = _same(reply, await TokenEndpoint(outgoing).ask(found, made_up, answer, deadline))
     except Unreachable as error:
-        return Finding("note", f"Whether the client id and secret are right cannot be told: {error}.")
+        return Finding("unknown", f"Whether the client id and secret are right cannot be told: {error}.")
     if told_to_anyone:
         what = "a client secret" if registration.client_secret else "a client id"
         why = f"the provider answers the same to {what} that is made up"
-        return Finding("note", f"Whether the client id and secret are right cannot be told: {why}.")
+        return Finding("unknown", f"Whether the client id and secret are right cannot be told: {why}.")
     return Finding("ok", "The provider knows this client and accepts how it authenticates.")
 
 

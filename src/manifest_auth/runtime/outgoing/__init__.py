@@ -10,6 +10,6 @@ one host.
 """
 
 from manifest_auth.runtime.outgoing.client import Deadline, Outgoing
-from manifest_auth.runtime.outgoing.private_targets import DetailsWithheld, LimitedOutgoing
-from manifest_auth.runtime.outgoing.response import Reply, Unreachable, parse
+from manifest_auth.runtime.outgoing.private_targets import LimitedOutgoing, NoPublicAddress
+from manifest_auth.runtime.outgoing.response import NotPublic, Reply, Unreachable, parse
 from manifest_auth.runtime.outgoing.ssrf_guard import split

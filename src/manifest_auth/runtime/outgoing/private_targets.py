@@ -9,24 +9,23 @@ import msgspec
 from manifest_auth.runtime.metrics import Call
 from manifest_auth.runtime.outgoing.client import Deadline, Outgoing
 from manifest_auth.runtime.outgoing.dns import Resolve, system
-from manifest_auth.runtime.outgoing.response import NotPublic, Reply, Unreachable
+from manifest_auth.runtime.outgoing.response import NotPublic, Reply
 from manifest_auth.runtime.settings import Settings
 
 
-class DetailsWithheld(Exception):
-    """The address is not public. Only ``reached``, whether a server answered, is revealed."""
+class NoPublicAddress(Exception):
+    """The host has no public address, or none at all. It was not called."""
 
-    def __init__(self, host: str, reached: bool) -> None:
-        super().__init__(f"{host}: {'reached' if reached else 'not reached'}")
-        self.reached = reached
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host} has no public address")
 
 
 class LimitedOutgoing(Outgoing):
-    """As ``inner`` for public addresses. For private addresses every call raises :class:`DetailsWithheld`: a caller
-    cannot distinguish a status, a redirect, a broken answer and a refused connection.
+    """As ``inner`` for public addresses. All others are never called, so a caller learns nothing of them, not even by
+    the time that it takes: every call raises :class:`NoPublicAddress`.
 
-    Public addresses are called through separate connections that reach public addresses only, so a name that resolves
-    to a private address at the second lookup reveals nothing either.
+    Its connections are its own and reach public addresses only, so a name that resolves to a private address at the
+    second lookup reveals nothing either.
     """
 
     def __init__(self, settings: Settings, inner: Outgoing, resolve: Resolve = system) -> None:
@@ -43,9 +42,4 @@ class LimitedOutgoing(Outgoing):
         try:
             return await super()._ask(method, url, headers, body, deadline, call, redirects)
         except NotPublic as error:
-            host = error.host
-        try:
-            await self._inner.get_with_redirects(url, deadline=deadline, call=call)
-        except Unreachable:
-            raise DetailsWithheld(host, reached=False) from None
-        raise DetailsWithheld(host, reached=True)
+            raise NoPublicAddress(error.host) from None

@@ -17,7 +17,7 @@ from manifest_auth.protocols.microsoft import Throttled
 from manifest_auth.protocols.oidc import CallbackAddresses
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import TRY, Flow, StartedFlow
-from manifest_auth.runtime.outgoing import Unreachable
+from manifest_auth.runtime.outgoing import NotPublic, Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals
 from manifest_auth.sign_in.early_refusals import START_AGAIN
@@ -28,6 +28,7 @@ from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoic
 from manifest_auth.text import base64url
 
 _ELSEWHERE = "the answer came to another callback address"
+_WITHHELD = "unreachable: a test by an Admin says why"
 
 
 class CallbackParams(NamedTuple):
@@ -53,10 +54,8 @@ async def start_code_flow(
     provider, services = chosen.provider, ctx.services
     try:
         found = await services.oidc.discover(registration.issuer, services.outgoing.deadline(provider.tenant_id))
-    except Unreachable as error:
-        raise await _not_begun(ctx, chosen, ProviderUnavailable(reason=f"discovery: {error}")) from error
-    except oidc.Refused as error:
-        raise await _not_begun(ctx, chosen, SsoFailed(error.sentence, reason=error.reason)) from error
+    except (Unreachable, oidc.Refused) as error:
+        raise await _not_begun(ctx, chosen, error) from error
     callback = addresses.chosen(found)
     started = await provider_flow.begin(ctx, chosen, callback)
     authorization = authorization_of(started, callback.redirect_uri, login_hint=login_hint or None)
@@ -67,12 +66,26 @@ async def start_code_flow(
     return SignInStart(started, services.oidc.authorization_address(found, registration, authorization))
 
 
-async def _not_begun(ctx: RequestContext, chosen: ProviderChoice, refusal: Refusal) -> Refusal:
+async def _not_begun(ctx: RequestContext, chosen: ProviderChoice, error: Unreachable | oidc.Refused) -> Refusal:
     """Records why a person could not be sent to the provider; the refusal, to raise. A try has an event of its own."""
+    provider = chosen.provider
+    refusal: Refusal = ProviderUnavailable(reason=f"discovery: {error}")
+    told: Refusal = ProviderUnavailable(reason=_WITHHELD)
+    if not _is_withheld(ctx, provider, error):
+        if isinstance(error, oidc.Refused):
+            refusal = SsoFailed(error.sentence, reason=error.reason)
+        told = refusal
     if chosen.request.response != TRY:
-        provider, bound = chosen.provider, ctx.services.store.of(chosen.provider.tenant_id)
-        await bound.write(lambda unit: provider_flow.record(unit, ctx, provider, refusal))
+        bound = ctx.services.store.of(provider.tenant_id)
+        await bound.write(lambda unit: provider_flow.record(unit, ctx, provider, told))
     return refusal
+
+
+def _is_withheld(ctx: RequestContext, provider: Provider, error: Unreachable | oidc.Refused) -> bool:
+    """Whether the audit trail withholds why a server did not answer as it should. A User Admin chose the address, and
+    reads the trail: it must not be a scan of the operator's network."""
+    may_be_private = isinstance(error, NotPublic) or any(ctx.services.settings.private_targets)
+    return not provider.reaches_admins and may_be_private
 
 
 def authorization_of(
@@ -96,7 +109,8 @@ async def calling_provider(ctx: RequestContext, provider: Provider) -> AsyncIter
     try:
         yield
     except Unreachable as error:
-        await provider_flow.refuse(ctx, provider, f"unreachable: {error}")
+        why = _WITHHELD if _is_withheld(ctx, provider, error) else f"unreachable: {error}"
+        await provider_flow.refuse(ctx, provider, why)
         wait = error.seconds if isinstance(error, Throttled) else None
         raise ProviderUnavailable(reason=str(error), retry_after=wait) from error
     except oidc.Refused as error:
