@@ -22,7 +22,7 @@ from manifest_auth.http import Route, RouteTable
 from manifest_auth.http.pipeline import Pipeline
 from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
-from manifest_auth.operations import background_jobs, last_backup
+from manifest_auth.operations import background_jobs, last_backup, signing_keys
 from manifest_auth.operations.domains import watch
 from manifest_auth.pages.errors import where_no_route_is
 from manifest_auth.protocols import oidc
@@ -41,12 +41,12 @@ from manifest_auth.runtime.sealing import Macs, Sealer, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
 from manifest_auth.services import Services
 from manifest_auth.sessions import Principals
-from manifest_auth.sessions.tokens import KeyRing, ServiceTokens, TokenTools, VerifiedTokens
+from manifest_auth.sessions.tokens import KeyRing, Purpose, ServiceTokens, TokenTools, VerifiedTokens
 from manifest_auth.sign_in.passkeys import standing
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
-from manifest_auth.store.migrate import HEAD, upgrade
+from manifest_auth.store.migrate import HEAD, find_schema, upgrade
 from manifest_auth.store.upgrade_steps import Progress
 from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
@@ -127,20 +127,26 @@ def _clouds(settings: Settings) -> Clouds:
 
 @contextlib.asynccontextmanager
 async def opened(
-    services: Services, *, hashing: bool = True, progress: Progress = lambda *_: None
+    services: Services,
+    *,
+    hashing: bool = True,
+    serves: bool = False,
+    upgrades: bool = True,
+    progress: Progress = lambda *_: None,
 ) -> AsyncIterator[Services]:
-    """The services with the schema up to date, connected and started; closed again at the end. ``progress``: of an
-    upgrade of the schema.
+    """The services with the schema up to date, connected and started; closed again at the end. ``serves``: this process
+    signs for callers; ``upgrades``: otherwise only an empty store is given a schema; ``progress``: of an upgrade.
 
     Raises StoreUnavailable, SchemaRefused, CannotOpen (a wrong secret key).
     """
     settings = services.settings
-    may_change = settings.database_upgrade == "start"
+    upgrades = upgrades or await find_schema(settings.database_direct) is None
+    may_change = upgrades and settings.database_upgrade == "start"
     await upgrade(settings.database_direct, lambda: services.sealer.keys, progress, may_change=may_change)
     await services.store.open()
     starting = asyncio.create_task(services.hasher.start()) if hashing else None
     try:
-        await services.keys.load()
+        await services.keys.load(serves=serves)
         await last_backup.record_restore_and_upgrade(services.store, services.clock.now_ms())
         if starting is not None:
             await starting
@@ -196,7 +202,7 @@ class Application:
     async def running(self) -> AsyncIterator[None]:
         """Opens the services and runs the background jobs."""
         settings = self.services.settings
-        async with self.services.metrics.serving(several=settings.workers > 1), opened(self.services):
+        async with self.services.metrics.serving(several=settings.workers > 1), opened(self.services, serves=True):
             store, wakes = self.services.store, settings.database_wake == "auto"
             await store.join(settings.database_direct, self.services.log, wakes=wakes)
             if settings.metrics_listen and settings.workers == 1:
@@ -210,6 +216,9 @@ class Application:
                 asyncio.create_task(watch.run(self.services), name="domain-checks"),
             ]
             await standing.say(store, settings, self.services.log)
+            used = self.services.keys.signing(Purpose.ACCESS).algorithm
+            if ignored := signing_keys.ignored_algorithm(settings, used):
+                self.services.log.warning("token_algorithm_ignored", reason=ignored)
             freeze_garbage()
             self.services.log.info("started", pid=os.getpid(), hashing=self.services.hasher.build)
             try:

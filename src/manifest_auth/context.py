@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from manifest_auth.permissions import Permission, allowed
@@ -10,12 +12,14 @@ from manifest_auth.runtime.clock import Clock
 
 
 class Origin(NamedTuple):
-    """Actor, time (milliseconds since 1970) and source of an act, as the audit trail records them."""
+    """Actor, time (milliseconds since 1970) and source of an act, as the audit trail records them. ``told``: members
+    of every event's detail."""
 
     at: int
     actor: str
     address: str
     request_id: str
+    told: Mapping[str, str] = MappingProxyType({})
 
     @property
     def origin(self) -> Origin:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,24 @@ async def by_hand(settings: dict[str, str], statement: str) -> None:
     remote: Any = await asyncpg.connect(url)
     await remote.execute(statement)
     await remote.close()
+
+
+def test_the_trail_names_who_ran_a_command(tmp_path: Path, settings: dict[str, str]) -> None:
+    by_sudo = {"SUDO_USER": "ada\udcff", **settings}
+    done(tmp_path, "client", "create", "initech", **by_sudo)
+    done(tmp_path, "keys", "rotate", **by_sudo)
+    done(tmp_path, "backup", "--note", **by_sudo)
+    done(tmp_path, "domain", "vouch", "acme.example", "--client", "acme", "--reason", "Known in person", **settings)
+    found = [json.loads(line) for line in done(tmp_path, "audit", "export", **settings).splitlines()]
+    me = pwd.getpwuid(os.getuid()).pw_name
+    by = {one["event"]: one for one in found if one["requestId"] == "command-line"}
+    for event in ("client_created", "keys_rotated", "backed_up"):
+        if by[event]["client"] in (None, "initech"):
+            assert (by[event]["actor"], by[event]["detail"]["os_user"]) == ("system", me)
+            assert by[event]["detail"]["sudo_user"] == "ada?"
+    vouched = by["domain_vouched"]["detail"]
+    assert vouched["os_user"] == me
+    assert "sudo_user" not in vouched
 
 
 async def test_verify_names_what_is_wrong_and_its_status_tells(tmp_path: Path, settings: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, insert
 
+from manifest_auth.audit import Origin
 from manifest_auth.cli.main import main
 from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.backup_log import record_backup
@@ -26,6 +27,7 @@ from tests.support.secret_keys import SECRET_KEY, the_keys
 from tests.support.system_admins import events
 
 DAY_MS = 86_400_000
+THE_COMMAND = Origin(0, "system", "", "command-line")
 STATUS = "/api/admin/status"
 
 
@@ -131,7 +133,7 @@ async def test_a_full_disk_refuses_the_note(tmp_path: Path) -> None:
     await upgrade(settings.database, the_keys)
     store = tmp_path / "data" / "manifest-auth.db"
     with room_for(store.stat().st_size // 2), pytest.raises(StoreUnavailable):
-        await record_backup(settings, 5, by="x" * store.stat().st_size)
+        await record_backup(settings, THE_COMMAND, 5, by="x" * store.stat().st_size)
 
 
 def test_a_backup_that_cannot_be_noted_is_a_backup(command: Command) -> None:
@@ -159,7 +161,7 @@ async def test_the_status_and_the_metrics_say_when_it_was(app: App) -> None:
     name = "manifest_last_backup_timestamp_seconds"
     await background_jobs.update_backup_metric(app.services)
     assert app.services.metrics.registry.get_sample_value(name) == 0
-    await record_backup(app.services.settings, app.clock.ms, by="note")
+    await record_backup(app.services.settings, THE_COMMAND, app.clock.ms, by="note")
     await background_jobs.update_backup_metric(app.services)
     assert app.services.metrics.registry.get_sample_value(name) == app.clock.ms / 1000
     status = (await app.get(STATUS, token=await app.admin_token())).data

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from pathlib import Path
 
+from manifest_auth.runtime.os_user import who_runs_this
 from manifest_auth.store import migrate
 from tests.store import old_stores
 from tests.support.commands import done, run
@@ -23,13 +24,15 @@ async def test_an_upgrade_stands_in_the_trail_and_no_proof_makes_one(tmp_path: P
     for action in ("verify", "export"):
         refused = run(tmp_path, "audit", action, **KEY)
         assert (refused.status, refused.line[-34:]) == (1, "run manifest-auth db upgrade first")
+    refused = run(tmp_path, "client", "create", "too-early", **KEY)
+    assert (refused.status, refused.line[-28:]) == (3, "run manifest-auth db upgrade")
     assert await schema_number(url) == "0005"
     done(tmp_path, "db", "upgrade", **KEY)
     for name in ("first", "second"):
         done(tmp_path, "client", "create", name, **KEY)
     told = done(tmp_path, "audit", "export", "--client", "0", **KEY).splitlines()
     [upgraded] = [found for found in map(json.loads, told) if found["event"] == "schema_upgraded"]
-    assert upgraded["detail"] == {"note": {"before": "0005", "after": migrate.HEAD}}
+    assert upgraded["detail"] == {"note": {"before": "0005", "after": migrate.HEAD, **who_runs_this()}}
     done(tmp_path, "audit", "verify", **KEY)
 
 

@@ -19,12 +19,12 @@ class Installation:
 
     def __init__(self, folder: Path, database_url: str, algorithm: str) -> None:
         self._folder, self._url = folder, database_url
-        self._given = {**NODE, "MANIFEST_TOKEN_ALGORITHM": algorithm}
-        self._servers = [start(folder, database_url, **self._given) for _ in range(2)]
+        self._servers = [start(folder, database_url, **NODE) for _ in range(2)]
         self.nodes = [Node(server) for server in self._servers]
+        self.rotate("--algorithm", algorithm)
 
-    def rotate(self) -> None:
-        status, _, errors = command(self._folder, self._url, "keys", "rotate", **self._given).ended()
+    def rotate(self, *options: str) -> None:
+        status, _, errors = command(self._folder, self._url, "keys", "rotate", *options, **NODE).ended()
         assert status == 0, errors
 
     def stop(self) -> None:

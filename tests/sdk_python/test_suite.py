@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,10 +30,8 @@ def test_the_suite_passes_with_the_server(server: dict[str, str]) -> None:
 
 
 @pytest.mark.endurance
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_tokens_are_verified_by_the_keys_of_a_server_that_has_some(database_url: str, tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"MANIFEST_TOKEN_ALGORITHM": "ES256"}
-    with served(tmp_path, database_url, **settings) as running:
+def test_tokens_are_verified_by_the_keys_of_a_server_that_has_some(tmp_path: Path) -> None:
+    with served(tmp_path, MANIFEST_TOKEN_ALGORITHM="ES256") as running:
         given = {"base_url": running.base, "expired": []}
         run_suite("server_keys.py", SDK_SERVER=json.dumps(given))
 

@@ -12,7 +12,7 @@ import json
 from typing import Any, NamedTuple
 
 from manifest_auth.sessions import look_up_with_chain
-from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.sessions.tokens import Algorithm, Purpose
 from manifest_auth.sessions.tokens import refresh as refresh_tokens
 from manifest_auth.sessions.tokens.access import mint
 from tests.support.application import App
@@ -82,9 +82,10 @@ def key_pair(app: App) -> Any:
     return app.services.keys.signing(Purpose.ACCESS).jose
 
 
-async def rotate(app: App) -> None:
-    """New keys sign from now on."""
-    await app.services.store.write(app.services.keys.rotate)
+async def rotate(app: App, algorithm: Algorithm | None = None) -> None:
+    """New keys sign from now on, users' access tokens with another algorithm if one is named."""
+    ring = app.services.keys
+    await app.services.store.write(lambda unit: ring.rotate(unit, algorithm=algorithm))
 
 
 class Link(NamedTuple):

@@ -209,7 +209,7 @@ def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **
         "subject": subject,
         "address": who.address,
         "request_id": who.request_id,
-        "detail": orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode(),
+        "detail": orjson.dumps({**detail, **who.told}, option=orjson.OPT_SORT_KEYS).decode(),
         "previous_hash": head.hash,
     }
     values["hash"] = digest(unit.tenant_id, values)

@@ -8,10 +8,8 @@ from typing import Any
 from manifest_auth import audit
 from manifest_auth.accounts import admins
 from manifest_auth.accounts.admins import management, networks, second_factor
-from manifest_auth.app import build_services, opened
 from manifest_auth.audit import Event
-from manifest_auth.cli.command import Refused, origin_of
-from manifest_auth.runtime import settings
+from manifest_auth.cli.command import Refused, origin_of, started
 from manifest_auth.store import SystemUnit
 from manifest_auth.throttle import blocked
 
@@ -43,7 +41,7 @@ async def admin_addresses(given: argparse.Namespace) -> None:
         raise Refused(f"networks: {error}") from None
     if wanted == "":
         raise Refused("networks: none is named; --anywhere removes the limit")
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
         origin = origin_of(services)
 
         def work(unit: SystemUnit) -> str:
@@ -62,7 +60,7 @@ async def admin_addresses(given: argparse.Namespace) -> None:
 
 async def admin_reset(given: argparse.Namespace) -> None:
     """Prints the changes."""
-    async with opened(build_services(settings.load()), hashing=given.new_password) as services:
+    async with started(hashing=given.new_password) as services:
         password = services.random.text(18) if given.new_password else None
         stored = await services.hasher.hash(password) if password else None
         origin = origin_of(services)

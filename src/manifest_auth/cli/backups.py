@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from manifest_auth.cli.command import Refused
+from manifest_auth.cli.command import Refused, origin_at
 from manifest_auth.cli.progress import Progress
 from manifest_auth.operations.archive import FILES, KEY, NotPossible
 from manifest_auth.operations.backup import back_up
@@ -76,7 +76,7 @@ def _backup(given: argparse.Namespace) -> int:
         )
     detail = {"by": "backup", "file": given.file.name[:200], "lost": len(manifest.lost)}
     try:
-        asyncio.run(record_backup(loaded, manifest.made_at, **detail))
+        asyncio.run(record_backup(loaded, origin_at(Clock().now_ms()), manifest.made_at, **detail))
     except (NotPossible, SchemaRefused, StoreUnavailable) as error:  # a store that cannot be written is backed up too
         print(f"The backup is complete, but it could not be recorded in the store: {error}")
     return 1 if manifest.lost else 0
@@ -100,7 +100,7 @@ def _clean_up_on_signals() -> Iterator[None]:
 def _note(loaded: settings.Settings) -> int:
     now = Clock().now_ms()
     try:
-        asyncio.run(record_backup(loaded, now, by="note"))
+        asyncio.run(record_backup(loaded, origin_at(now), now, by="note"))
     except NotPossible as error:
         raise Refused(str(error)) from error
     print(f"Recorded: a backup of {when(now)}.")

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from manifest_auth.app import build_services, opened
-from manifest_auth.cli.command import Refused, client_named, origin_of
-from manifest_auth.runtime import settings
+from manifest_auth.cli.command import Refused, client_named, origin_of, started
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import domain_rows, domains
 from manifest_auth.tenants.claims.all_claims import ClaimOverview, list_all_claims
@@ -40,7 +38,7 @@ def add_to(groups: Any) -> None:
 
 
 async def _vouch(given: argparse.Namespace) -> None:
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
 
         def work(unit: SystemUnit) -> None:
             own = unit.of(client_named(unit, given.client).id)
@@ -51,7 +49,7 @@ async def _vouch(given: argparse.Namespace) -> None:
 
 
 async def _release(given: argparse.Namespace) -> None:
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
 
         def work(unit: SystemUnit) -> None:
             tenant_id = client_named(unit, given.client).id
@@ -65,7 +63,7 @@ async def _release(given: argparse.Namespace) -> None:
 
 async def _list(given: argparse.Namespace) -> None:
     """Prints one line for each claim."""
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
         found = await services.store.read(lambda unit: list(list_all_claims(unit, to_settle=given.open)))
     for claim in found:
         print("\t".join(_columns(claim)))

@@ -1,10 +1,20 @@
-"""What all commands share: the refusal of a command, and the command line as the actor in the audit trail."""
+"""What all commands share: services, refusals, and the command line as the actor in the audit trail."""
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+
 from manifest_auth import tenants
+from manifest_auth.app import build_services, opened
 from manifest_auth.context import Origin
+from manifest_auth.operations import signing_keys
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.os_user import who_runs_this
+from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import Services
+from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 
@@ -13,9 +23,29 @@ class Refused(Exception):
     """A command cannot be carried out; the text says why."""
 
 
+@contextlib.asynccontextmanager
+async def started(loaded: Settings | None = None, *, hashing: bool = False) -> AsyncIterator[Services]:
+    """The services for a command. Servers may run with other settings than this shell, so a command leaves an older
+    schema and the algorithm of tokens as they are, and says where its settings differ.
+
+    Raises SchemaOlder, and what :func:`.app.opened` raises.
+    """
+    services = build_services(loaded or settings.load())
+    async with opened(services, hashing=hashing, upgrades=False):
+        used = services.keys.signing(Purpose.ACCESS).algorithm
+        if ignored := signing_keys.ignored_algorithm(services.settings, used):
+            print(f"manifest-auth: {ignored}", file=sys.stderr)
+        yield services
+
+
 def origin_of(services: Services) -> Origin:
     """The command line as the actor in the audit trail."""
-    return Origin(services.clock.now_ms(), "system", "", "command-line")
+    return origin_at(services.clock.now_ms())
+
+
+def origin_at(now: int) -> Origin:
+    """As :func:`origin_of`, where no service runs. ``now``: milliseconds."""
+    return Origin(now, "system", "", "command-line", who_runs_this())
 
 
 def client_named(unit: SystemUnit, identifier: str) -> Tenant:

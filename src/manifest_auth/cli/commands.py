@@ -26,7 +26,7 @@ from manifest_auth.accounts.admins import management
 from manifest_auth.app import build_services, freeze_garbage, opened
 from manifest_auth.audit import Event
 from manifest_auth.cli import setup_code
-from manifest_auth.cli.command import Refused, client_named, origin_of
+from manifest_auth.cli.command import Refused, client_named, origin_of, started
 from manifest_auth.cli.progress import Progress
 from manifest_auth.errors import NoSeat
 from manifest_auth.http.inherited_socket import inherited_address
@@ -140,7 +140,7 @@ def _base(loaded: Settings) -> str:
 async def admin_create(given: argparse.Namespace) -> None:
     """Creates a system admin."""
     password = _read_password(given)
-    async with opened(build_services(settings.load())) as services:
+    async with started(hashing=True) as services:
         password_rules.check(password, PasswordRules(), (given.name,))
         stored = await services.hasher.hash(password)
 
@@ -152,7 +152,7 @@ async def admin_create(given: argparse.Namespace) -> None:
 
 async def client_create(given: argparse.Namespace) -> None:
     """Creates a client."""
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
 
         def work(unit: SystemUnit) -> int:
             origin, name = origin_of(services), given.name or given.identifier
@@ -165,7 +165,7 @@ async def user_create(given: argparse.Namespace) -> None:
     """Creates a user of a client."""
     password = _read_password(given)
     roles = mask_of([Role(name) for name in given.role])
-    async with opened(build_services(settings.load())) as services:
+    async with started(hashing=True) as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
         words = (given.email, given.first_name, given.last_name, *tenants.known_words(tenant))
         rules = tenants.password_rules(tenants.settings_of(tenant.settings), 0)
@@ -181,7 +181,7 @@ async def user_create(given: argparse.Namespace) -> None:
 async def user_roles(given: argparse.Namespace) -> None:
     """Sets the roles of a user, and prints the link that a new Admin may need."""
     roles = mask_of([Role(name) for name in given.role])
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
 
         def work(unit: TenantUnit) -> UserWithAccessLink:

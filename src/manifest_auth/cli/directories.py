@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from manifest_auth.app import build_services, opened
-from manifest_auth.cli.command import Refused, client_named, origin_of
-from manifest_auth.runtime import settings
+from manifest_auth.cli.command import Refused, client_named, origin_of, started
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import directories
 
@@ -32,7 +30,7 @@ def add_to(groups: Any) -> None:
 
 async def vouch_for(given: argparse.Namespace) -> None:
     """Confirms a claim, without an expiry."""
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
         try:
             services.microsoft.clouds.get(given.cloud)
         except ValueError as error:
@@ -49,7 +47,7 @@ async def vouch_for(given: argparse.Namespace) -> None:
 async def release_of(given: argparse.Namespace) -> None:
     """Removes a claim. Another client may then prove the directory."""
     directory = directories.check(given.directory)
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
 
         def work(unit: SystemUnit) -> None:
             own = unit.of(client_named(unit, given.client).id)

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from manifest_auth.app import build_services, opened
 from manifest_auth.cli.all_providers import AT_ONCE, all_providers
+from manifest_auth.cli.command import started
 from manifest_auth.cli.progress import Progress
 from manifest_auth.operations.doctor import Finding, examine
 from manifest_auth.operations.providers.diagnose import diagnose
@@ -50,7 +50,7 @@ async def _doctor(given: argparse.Namespace) -> int:
 
 async def _providers(loaded: Settings) -> AsyncIterator[Finding]:
     """One finding for each enabled provider, and one for each fault."""
-    async with opened(build_services(loaded), hashing=False) as services:
+    async with started(loaded) as services:
         every = await services.store.read(all_providers)
         found = [(client, provider) for client, provider in every if provider.disabled_at is None]
         if not found:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, get_args
 
 from manifest_auth import audit
-from manifest_auth.app import build_services, opened
 from manifest_auth.audit import Event
-from manifest_auth.cli.command import Refused, origin_of
+from manifest_auth.cli.command import Refused, origin_of, started
 from manifest_auth.cli.progress import Progress
 from manifest_auth.operations import signing_keys
 from manifest_auth.operations.reencrypt import Report, reencrypt
@@ -16,6 +15,7 @@ from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import add_newest_key, secret_keys
 from manifest_auth.runtime.settings import Settings
+from manifest_auth.sessions.tokens import Algorithm, Purpose
 from manifest_auth.store import SystemUnit
 
 
@@ -27,17 +27,30 @@ def add_to(groups: Any) -> None:
     signing = actions.add_parser(
         "rotate", help="sign with new keys; the old ones verify until all they signed has expired"
     )
+    signing.add_argument(
+        "--algorithm",
+        choices=get_args(Algorithm),
+        help="another algorithm for users' access tokens from now on (default: as before)",
+    )
     signing.set_defaults(run=rotate)
     secret = actions.add_parser("reencrypt", help="encrypt all secrets again with the newest secret key")
     secret.add_argument("--new-key", action="store_true", help="first add a new key to the key file in the data folder")
     secret.set_defaults(run=reencrypt_all)
 
 
-async def rotate(_given: argparse.Namespace) -> None:
+async def rotate(given: argparse.Namespace) -> None:
     """New signing keys for all purposes."""
-    async with opened(build_services(settings.load()), hashing=False) as services:
-        await services.store.write(lambda unit: signing_keys.rotate(unit, origin_of(services), services.keys))
+    purposes = tuple(Purpose)
+
+    def work(unit: SystemUnit) -> None:
+        signing_keys.rotate(unit, origin_of(services), services.keys, purposes, given.algorithm)
+
+    async with started() as services:
+        await services.store.write(work)
+        await services.keys.refresh()
+        used = services.keys.signing(Purpose.ACCESS).algorithm
     print("New keys sign from now on; the old ones verify until all that they signed has expired.")
+    print(f"Users' access tokens are signed with {used}.")
 
 
 async def reencrypt_all(given: argparse.Namespace) -> int:
@@ -47,7 +60,7 @@ async def reencrypt_all(given: argparse.Namespace) -> int:
     if given.new_key:
         _new_key(loaded)
     keys = secret_keys(loaded, Random())
-    async with opened(build_services(loaded), hashing=False) as services:
+    async with started(loaded) as services:
         with Progress() as show:
             report = await reencrypt(services, show)
 

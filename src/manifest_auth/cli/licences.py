@@ -14,8 +14,7 @@ import msgspec
 
 from manifest_auth import licence
 from manifest_auth.api.admin.licence import wire
-from manifest_auth.app import build_services, opened
-from manifest_auth.cli.command import Refused, origin_of
+from manifest_auth.cli.command import Refused, origin_of, started
 from manifest_auth.errors import LicenseInvalid
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock
@@ -116,7 +115,7 @@ def _inspect(_given: argparse.Namespace) -> int:
 
 async def _install(_given: argparse.Namespace) -> None:
     text = sys.stdin.readline().strip()
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
         try:
             await services.store.write(
                 lambda unit: licence.install_licence(unit, services.licence, origin_of(services), text)
@@ -127,7 +126,7 @@ async def _install(_given: argparse.Namespace) -> None:
 
 
 async def _status(_given: argparse.Namespace) -> None:
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
         _show(services, await services.licence.overview())
 
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from manifest_auth.app import build_services, opened
 from manifest_auth.cli.all_providers import AT_ONCE, all_providers
+from manifest_auth.cli.command import started
 from manifest_auth.cli.progress import Progress
 from manifest_auth.providers import Provider
-from manifest_auth.runtime import settings
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in.providers.kind import CallbackState
 from manifest_auth.sign_in.providers.kinds import KINDS
@@ -21,7 +20,7 @@ from manifest_auth.sign_in.providers.kinds import KINDS
 async def show(given: argparse.Namespace) -> None:
     """Prints one line per provider: client, name, kind, address, state; then the clients that must act."""
     must: list[str] = []
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
         found = await services.store.read(all_providers)
         with Progress() as progress:
             for start in range(0, len(found), AT_ONCE):

@@ -10,16 +10,14 @@ from typing import Any
 import msgspec
 
 from manifest_auth import providers
-from manifest_auth.app import build_services, opened
 from manifest_auth.cli import provider_callbacks
-from manifest_auth.cli.command import Refused, client_named, origin_of
+from manifest_auth.cli.command import Refused, client_named, origin_of, started
 from manifest_auth.http import parse
 from manifest_auth.operations.providers.diagnose import diagnose
 from manifest_auth.operations.providers.models import ProviderBody, provider_data
 from manifest_auth.operations.providers.save import prepare
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
-from manifest_auth.runtime import settings
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in.providers import oidc
 from manifest_auth.sign_in.providers.kinds import KINDS
@@ -86,7 +84,7 @@ async def add(given: argparse.Namespace) -> None:
         await _print_callback(given)
         return
     body = convert({**_body(given), **({"vouch": True} if given.vouch else {})}, ProviderBody)
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
         ctx = _context(services)
         make = await prepare(ctx, given.client, body)
 
@@ -108,14 +106,14 @@ async def _print_callback(given: argparse.Namespace) -> None:
     if given.metadata or (given.json and "oidc" not in _from_file(given)):
         raise Refused("--print-callback: only OpenID providers have a callback address of their own")
     providers.check_provider_name(given.name)
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
         print(oidc.own_callback(_context(services), tenant.identifier, given.name))
 
 
 async def show_all(given: argparse.Namespace) -> None:
     """Prints one line for each provider."""
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
         found = await services.store.read(lambda unit: providers.list_all(unit.of(client_named(unit, given.client).id)))
     for provider in found:
         state = "on" if provider.disabled_at is None else "off"
@@ -125,7 +123,7 @@ async def show_all(given: argparse.Namespace) -> None:
 async def test_provider(given: argparse.Namespace) -> int:
     """Prints the findings. Exit status 1 when something is bad."""
     bad = False
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
 
         def work(unit: SystemUnit) -> tuple[str, Provider]:
             tenant = client_named(unit, given.client)

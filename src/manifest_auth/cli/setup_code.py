@@ -6,8 +6,7 @@ import argparse
 from typing import Any
 
 from manifest_auth.accounts.admins import console
-from manifest_auth.app import build_services, opened
-from manifest_auth.cli.command import Refused, origin_of
+from manifest_auth.cli.command import Refused, origin_of, started
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.services import Services
@@ -28,7 +27,7 @@ async def _setup_code(_given: argparse.Namespace) -> None:
     loaded = settings.load()
     if not console.is_served(loaded):
         raise Refused(f"pages of the installation need https, or a loopback address: {_OTHERWISE}")
-    async with opened(build_services(loaded), hashing=False) as services:
+    async with started(loaded) as services:
         print(_text(loaded, await first_run.new_code(services, origin_of(services))))
 
 

@@ -6,15 +6,13 @@ import argparse
 
 from manifest_auth import accounts
 from manifest_auth.accounts import FactorReset, users
-from manifest_auth.app import build_services, opened
-from manifest_auth.cli.command import Refused, client_named, origin_of
-from manifest_auth.runtime import settings
+from manifest_auth.cli.command import Refused, client_named, origin_of, started
 from manifest_auth.store import TenantUnit
 
 
 async def user_reset_factors(given: argparse.Namespace) -> None:
     """As :func:`accounts.reset_factors`, of the user with the address, who has to have a factor."""
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
 
         def work(unit: TenantUnit) -> FactorReset:

@@ -7,16 +7,14 @@ import argparse
 from manifest_auth import accounts, tenants
 from manifest_auth.accounts import one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
-from manifest_auth.app import build_services, opened
-from manifest_auth.cli.command import Refused, client_named, origin_of
-from manifest_auth.runtime import settings
+from manifest_auth.cli.command import Refused, client_named, origin_of, started
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import when
 
 
 async def user_link(given: argparse.Namespace) -> None:
     """Prints a link with which a user sets a first or a new password, or signs in through a provider."""
-    async with opened(build_services(settings.load()), hashing=False) as services:
+    async with started() as services:
         tenant = await services.store.read(lambda unit: client_named(unit, given.client))
         by_password = tenants.settings_of(tenant.settings).password_sign_in
 

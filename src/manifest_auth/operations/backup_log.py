@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from manifest_auth.audit import Origin
+from manifest_auth.context import Acting
 from manifest_auth.operations import last_backup
 from manifest_auth.operations.archive import NotPossible
 from manifest_auth.operations.last_backup import DAY_MS, OLD_MS
@@ -18,7 +18,7 @@ from manifest_auth.text.canonical import when
 _MAKE = "make one with manifest-auth backup, or note it with backup --note"
 
 
-async def record_backup(settings: Settings, at: int, **detail: Any) -> None:
+async def record_backup(settings: Settings, acting: Acting, at: int, **detail: Any) -> None:
     """Records a backup. ``at``: its moment, milliseconds. A store with an older schema is not changed, since backups
     precede upgrades.
 
@@ -37,8 +37,7 @@ async def record_backup(settings: Settings, at: int, **detail: Any) -> None:
     store = open_store(settings.database, 1, macs=macs)
     await store.open()
     try:
-        origin = Origin(Clock().now_ms(), "system", "", "command-line")
-        await store.write(lambda unit: last_backup.record(unit, origin, at, **detail))
+        await store.write(lambda unit: last_backup.record(unit, acting, at, **detail))
     finally:
         await store.close()
 

@@ -12,6 +12,7 @@ import msgspec
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
+from manifest_auth.context import Acting
 from manifest_auth.store import Store, SystemUnit, installation_values
 from manifest_auth.store.migrate import UPGRADED
 
@@ -52,7 +53,7 @@ def _read(stored: str) -> Any:
         return stored[:200]
 
 
-def record(unit: SystemUnit, origin: Origin, at: int, **detail: Any) -> None:
+def record(unit: SystemUnit, acting: Acting, at: int, **detail: Any) -> None:
     """Records a complete backup. ``at``: its moment, milliseconds; ``detail``: for the audit event."""
     installation_values.put(unit, _NAME, str(at))
-    audit.record_installation(unit, origin, Event.BACKED_UP, "", **detail)
+    audit.record_installation(unit, acting, Event.BACKED_UP, "", **detail)

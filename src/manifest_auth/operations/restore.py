@@ -16,6 +16,7 @@ from manifest_auth.operations.backup import ON_POSTGRES
 from manifest_auth.operations.last_backup import RESTORED
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.files import folder_of, path_of
+from manifest_auth.runtime.os_user import who_runs_this
 from manifest_auth.runtime.sealing import KEY_FILE
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.runtime.temp_folder import sync
@@ -86,7 +87,7 @@ def restore(settings: Settings, source: Path, progress: Progress, *, end_session
         with _unpacking(paths):
             _unpack(archive, paths, progress)
             ended = sqlite_copy.end_sessions(paths.unpacked_store) if end_sessions else None
-            detail = {"at": Clock().now_ms(), "backup_of": manifest.made_at, "sessions_ended": ended}
+            detail = {"at": Clock().now_ms(), "backup_of": manifest.made_at, "sessions_ended": ended, **who_runs_this()}
             sqlite_copy.write_value(paths.unpacked_store, RESTORED, json.dumps(detail))
             _move_into_place(paths)
     return Proof(manifest, ended or 0, settings.secret_key is None and not paths.key.exists())

@@ -8,21 +8,40 @@ from manifest_auth import audit
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting
 from manifest_auth.errors import Conflict, existing
+from manifest_auth.runtime.settings import Settings, variable
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
-from manifest_auth.sessions.tokens import KeyRing, ListedKey, Purpose
+from manifest_auth.sessions.tokens import Algorithm, KeyRing, ListedKey, Purpose
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import step_up
 
 _TIMES = ("retired_at", "expires_at")
 
 
-def rotate(unit: SystemUnit, by: Acting, ring: KeyRing, purposes: Sequence[Purpose] = tuple(Purpose)) -> None:
-    """Makes new keys for these purposes; the old ones still verify what they signed. Raises
-    ReauthenticationRequired."""
+def ignored_algorithm(settings: Settings, used: str) -> str | None:
+    """What to say where the setting names another algorithm than the store's. ``used``: of the key that signs users'
+    access tokens."""
+    if settings.token_algorithm in ("", used):
+        return None
+    return (
+        f"{variable('token_algorithm')} is {settings.token_algorithm} and counts in a new store only: this one signs "
+        f"with {used}; unset it, or run manifest-auth keys rotate --algorithm {settings.token_algorithm}"
+    )
+
+
+def rotate(
+    unit: SystemUnit,
+    by: Acting,
+    ring: KeyRing,
+    purposes: Sequence[Purpose] = tuple(Purpose),
+    algorithm: Algorithm | None = None,
+) -> None:
+    """Makes new keys for these purposes; the old ones still verify what they signed. ``algorithm``: another one for
+    users' access tokens. Raises ReauthenticationRequired."""
     step_up.check(by, Act.KEYS)
-    keys = ring.rotate(unit, purposes)
-    audit.record_installation(unit, by, Event.KEYS_ROTATED, purposes=[p.value for p in purposes], keys=keys)
+    keys = ring.rotate(unit, purposes, algorithm)
+    detail = {"algorithm": algorithm} if algorithm else {}
+    audit.record_installation(unit, by, Event.KEYS_ROTATED, purposes=[p.value for p in purposes], keys=keys, **detail)
 
 
 def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once: bool) -> ListedKey:

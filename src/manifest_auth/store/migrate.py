@@ -9,6 +9,7 @@ needs, are loaded only when there is something to do.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Callable
 from importlib import import_module
@@ -19,6 +20,7 @@ from sqlalchemy import Connection, create_engine, delete, event, insert, text
 from sqlalchemy.pool import NullPool
 
 from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.os_user import who_runs_this
 from manifest_auth.runtime.sealing import SecretKeys
 from manifest_auth.store.ddl_locks import LOCK_TIMEOUT, with_short_locks
 from manifest_auth.store.store import StoreUnavailable
@@ -214,5 +216,6 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys], step: Progress)
     if found is not None:  # the next start records it in the audit trail
         put = text("INSERT INTO installation (name, value) VALUES (:name, :value)")
         connection.execute(text("DELETE FROM installation WHERE name = :name"), {"name": UPGRADED})
-        connection.execute(put, {"name": UPGRADED, "value": f'{{"before":"{found}","after":"{HEAD}"}}'})
+        value = json.dumps({"before": found, "after": HEAD, **who_runs_this()})
+        connection.execute(put, {"name": UPGRADED, "value": value})
     return True

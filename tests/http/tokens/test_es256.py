@@ -1,4 +1,4 @@
-"""ES256 by setting: public keys, no confusion of algorithms, and a switch that signs no one out."""
+"""ES256: public keys, no confusion of algorithms, and a switch that signs no one out."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ async def before(app: App) -> Keys:
 
 @pytest.fixture(scope="module")
 async def modern(app: App, before: Keys, database_url: str) -> AsyncIterator[App]:
-    """A node that signs with ES256, on the same database and clock."""
-    async with running(database_url, MANIFEST_TOKEN_ALGORITHM="ES256") as application:
+    """Another node on the same database and clock, after a switch to ES256."""
+    async with running(database_url) as application:
         application.goes_by_the_clock_of(app)
+        await rotate(application, "ES256")
         yield application
 
 

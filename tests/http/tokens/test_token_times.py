@@ -11,7 +11,7 @@ import pytest
 from tests.support.accounts import keys_of
 from tests.support.application import App, Reply, running
 from tests.support.envelope import check_refusal, check_success
-from tests.support.forged_tokens import Purpose, claims_of, minted, signed, unb64
+from tests.support.forged_tokens import Purpose, claims_of, minted, rotate, signed, unb64
 
 SKEW = 60
 #: A change of the claim, in seconds from now or as it is, and whether the token is then good.
@@ -24,7 +24,8 @@ pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.one_store]
 
 @pytest.fixture(scope="module", params=["HS256", "ES256"])
 async def app(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[App]:
-    async with running(database_url, MANIFEST_TOKEN_ALGORITHM=request.param) as application:
+    async with running(database_url) as application:
+        await rotate(application, request.param)
         yield application
 
 

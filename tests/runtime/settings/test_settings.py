@@ -178,7 +178,7 @@ def test_the_defaults_are_these() -> None:
     loaded = load({})
     day = 24 * 3600
     assert (loaded.access_token_ttl, loaded.refresh_token_ttl, loaded.session_idle_ttl) == (day, 30 * day, 7 * day)
-    assert (loaded.refresh_grace, loaded.deployment, loaded.token_algorithm) == (10, "hosted", "HS256")
+    assert (loaded.refresh_grace, loaded.deployment, loaded.token_algorithm) == (10, "hosted", "")
     assert (loaded.argon2_memory, loaded.argon2_passes, loaded.argon2_lanes) == (19456, 2, 1)
     assert loaded.database == "sqlite:///data/manifest-auth.db"
     assert loaded.rate_limits == "on"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from manifest_auth.operations import upgrade_state
+from manifest_auth.operations import signing_keys, upgrade_state
 from manifest_auth.operations.backup_log import backup_finding
 from manifest_auth.operations.doctor.address import address
 from manifest_auth.operations.doctor.claims import claim_findings
@@ -17,13 +17,15 @@ from manifest_auth.operations.doctor.clock import compared, plausible
 from manifest_auth.operations.doctor.licence import licence_findings
 from manifest_auth.operations.doctor.passkeys import passkey_findings
 from manifest_auth.operations.doctor.sealed_values import SECONDS, sealed_findings
-from manifest_auth.operations.doctor.storage import integrity, storage_findings, unusable, user_name
+from manifest_auth.operations.doctor.storage import integrity, storage_findings, unusable
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import FilesUnavailable, open_storage
 from manifest_auth.runtime.hashing import builds
 from manifest_auth.runtime.mail import NotSent, check_connection, server_of
+from manifest_auth.runtime.os_user import user_name
 from manifest_auth.runtime.sealing import KEY_FILE, Sealer, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
+from manifest_auth.sessions import tokens
 from manifest_auth.store import StoreUnavailable, open_store
 from manifest_auth.store.migrate import HEAD
 
@@ -168,6 +170,9 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
         ]
         results += await claim_findings(settings, store)
         results += await passkey_findings(settings, store)
+        used = await store.read(tokens.access_algorithm)
+        if used and (ignored := signing_keys.ignored_algorithm(settings, used)):
+            results.append(("bad", f"signing keys: {ignored}"))
         for level, text in results:
             yield Finding(level, text)
         sealer = Sealer(secret_keys(settings, Random(), make=False), Random())

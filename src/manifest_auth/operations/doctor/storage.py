@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import shutil
 import stat
 from pathlib import Path
 
 from manifest_auth.runtime.files import folder_of
+from manifest_auth.runtime.os_user import user_name
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import sqlite_copy
 
 SCARCE, TOO_LITTLE = 1024, 200  # MiB
-
-
-def user_name(uid: int) -> str:
-    """The user's name, or the number where there is none, as in a container."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def unusable(settings: Settings) -> str:

@@ -139,9 +139,12 @@ class Settings(Derived, msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         Literal["delete", "keep"], _about("Whether the audit trail of a client is deleted with it, or kept.")
     ] = "delete"
     token_algorithm: Annotated[
-        Literal["HS256", "ES256"],
-        _about("Signs users' access tokens; with ES256 their public keys are at `/.well-known/jwks.json` too."),
-    ] = "HS256"
+        Literal["", "HS256", "ES256"],
+        _about(
+            "Signs users' access tokens in a new store; with ES256 their public keys are at `/.well-known/jwks.json` "
+            "too. Empty: HS256. Later, only `keys rotate --algorithm` changes it."
+        ),
+    ] = ""
     token_issuer: Annotated[str, _about("`iss` of access tokens. Empty: the public address.")] = ""
     argon2_memory: Annotated[int, _about("Argon2id memory, KiB.", ge=8, le=4 * 1024 * 1024)] = 19456
     argon2_passes: Annotated[int, _about("Argon2id passes.", ge=1, le=100)] = 2

@@ -5,10 +5,13 @@ from __future__ import annotations
 import enum
 import json
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey  # imported only for ES256
+
+#: Of users' access tokens. The key says which one is used, never a token.
+Algorithm = Literal["HS256", "ES256"]
 
 
 class Purpose(enum.Enum):

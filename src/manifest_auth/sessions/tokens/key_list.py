@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, and_, bindparam, select
 
+from manifest_auth.sessions.tokens.key import Purpose
 from manifest_auth.store import Listing, SystemUnit, global_
 from manifest_auth.store.tables import signing_keys
 
@@ -23,6 +24,12 @@ class ListedKey(NamedTuple):
 
 _K = signing_keys.c
 _ALL_LISTED = select(*(_K[name] for name in ListedKey._fields))
+_SIGNS_ACCESS = global_(
+    select(_K.algorithm)
+    .where(_K.purpose == Purpose.ACCESS.value, _K.retired_at.is_(None))
+    .order_by(_K.created_at.desc(), _K.id.desc()),
+    str,
+)
 _LISTED = global_(_ALL_LISTED.where(_K.id == bindparam("id")), ListedKey)
 LISTING = Listing(
     _ALL_LISTED,
@@ -37,6 +44,11 @@ LISTING = Listing(
     },
     owned=False,
 )
+
+
+def access_algorithm(unit: SystemUnit) -> str | None:
+    """With which users' access tokens are signed; None before the first key."""
+    return unit.first(_SIGNS_ACCESS)
 
 
 def find_listed_key(unit: SystemUnit, key_id: str) -> ListedKey | None:

@@ -1,6 +1,8 @@
 """Signing keys: sealed in the store, one purpose and one algorithm each, rotated without signing any user out.
 
-A key signs until it is retired, and verifies until everything it signed has expired. Every change of keys changes their
+A key signs until it is retired, and verifies until everything it signed has expired. What a rotation makes depends on
+the store alone, and not on the settings of the process that rotates: the algorithm is that of the key before, and the
+old key verifies for the longest life that any server has given to what it signs. Every change of keys changes their
 stamp in the same transaction. A request reads the stamp with its session, and everything else calls
 :meth:`KeyRing.ensure_current` first, so no process uses old keys, even if it misses announcements.
 """
@@ -18,8 +20,9 @@ from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import Sealer
-from manifest_auth.runtime.settings import DAY, HOUR, Settings
-from manifest_auth.sessions.tokens.key import Key, KeyRow, Purpose
+from manifest_auth.runtime.settings import DAY, Settings
+from manifest_auth.sessions.tokens import lifetimes
+from manifest_auth.sessions.tokens.key import Algorithm, Key, KeyRow, Purpose
 from manifest_auth.store import RESET, Announcement, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import sealed_for, signing_keys
 
@@ -51,6 +54,7 @@ _EXPIRE = global_(
 _LOCKED = global_(
     select(*(_K[name] for name in KeyRow._fields)).where(_K.id == bindparam("id")).with_for_update(), KeyRow
 )
+_MORE_S = 120  # that a retired key verifies: clocks differ
 _KEPT_MS = DAY * 1000  # after its end: the clock of the node where keys change may be ahead of the others
 _SWEEP = global_(delete(signing_keys).where(_K.expires_at < bindparam("now")))
 _STAMP = "keys"
@@ -85,19 +89,21 @@ class KeyRing:
         self.stamp = ""
         store.on_announcement(self._on_announcement)
 
-    async def load(self) -> None:
-        """Reads all keys, and makes missing ones. Raises CannotOpen with a wrong secret key."""
+    async def load(self, *, serves: bool = False) -> None:
+        """Reads all keys, and makes missing ones. ``serves``: this process signs for callers, so what it signs may live
+        as long as its settings say. Raises CannotOpen with a wrong secret key."""
 
         def work(unit: SystemUnit) -> _Snapshot:
             # A second node waits for the commit and then finds the first node's keys.
             installation_values.lock(unit, _STAMP)
-            made: list[str] = []
-            for purpose in Purpose:
-                rows = [r for r in unit.all(_ALL) if r.purpose == purpose.value and r.retired_at is None]
-                if not any(r.algorithm == self._algorithm(purpose) for r in rows):
-                    self._rotate(unit, purpose)
-                    made.append(purpose.value)
+            # What a command made before the first server has signed nothing yet.
+            chosen = self._settings.token_algorithm if serves and lifetimes.keep(unit, self._settings) else ""
+            signing = {row.purpose: row.algorithm for row in unit.all(_ALL) if row.retired_at is None}
+            made = [purpose.value for purpose in Purpose if purpose.value not in signing]
+            if chosen and signing.get(Purpose.ACCESS.value, chosen) != chosen:
+                made.append(Purpose.ACCESS.value)
             if made:
+                self._replace(unit, map(Purpose, made), chosen or None)
                 self._changed(unit)
                 origin = Origin(self._clock.now_ms(), "system", "", "start")
                 audit.record_installation(unit, origin, Event.KEYS_MADE, purposes=made)
@@ -137,14 +143,12 @@ class KeyRing:
                 await self.refresh()
             self._version = version
 
-    def rotate(self, unit: SystemUnit, purposes: Iterable[Purpose] = Purpose) -> dict[str, dict[str, Any]]:
-        """Makes new keys; the old ones verify until everything they signed has expired. Returns the ids before and
-        after by purpose, for the audit trail."""
-        signing = [row for row in unit.all(_ALL) if row.retired_at is None]
-        changes = {}
-        for purpose in purposes:
-            before = [row.id for row in signing if row.purpose == purpose.value]
-            changes[purpose.value] = {"before": before, "after": self._rotate(unit, purpose)}
+    def rotate(
+        self, unit: SystemUnit, purposes: Iterable[Purpose] = Purpose, algorithm: Algorithm | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Makes new keys; the old ones verify until everything they signed has expired. ``algorithm``: another one for
+        users' access tokens from now on. Returns the ids before and after by purpose, for the audit trail."""
+        changes = self._replace(unit, purposes, algorithm)
         unit.change(_SWEEP, now=self._clock.now_ms() - _KEPT_MS)
         self._changed(unit)
         return changes
@@ -161,13 +165,11 @@ class KeyRing:
         return not at_once or unit.change(_EXPIRE, of_id=row.id, now=now) == 1
 
     def signing(self, purpose: Purpose) -> Key:
-        """The newest key of a purpose with the configured algorithm; with another one while nodes switch to it."""
+        """The key of a purpose that signs: the newest one."""
         found = self._signing.get(purpose)
         if found is None:
-            usable = [key for key in reversed(self._keys) if key.purpose is purpose and key.retired_at is None]
-            algorithm = self._algorithm(purpose)
-            found = next((key for key in usable if key.algorithm == algorithm), usable[0])
-            self._signing[purpose] = found
+            usable = (key for key in reversed(self._keys) if key.purpose is purpose and key.retired_at is None)
+            found = self._signing[purpose] = next(usable)
         return found
 
     def verifying(self, purpose: Purpose) -> list[Key]:
@@ -195,34 +197,36 @@ class KeyRing:
             self._stale = True
             self._announced += 1
 
-    def _algorithm(self, purpose: Purpose) -> str:
+    def _first_algorithm(self, purpose: Purpose) -> str:
+        """Of the first key of a purpose; those after it keep it."""
         if purpose is Purpose.SERVICE:
             return "ES256"
-        return self._settings.token_algorithm if purpose is Purpose.ACCESS else "HS256"
-
-    def _lifetime_ms(self, purpose: Purpose) -> int:
-        s = self._settings
-        seconds = {
-            Purpose.ACCESS: s.access_token_ttl,
-            Purpose.REFRESH: s.refresh_token_ttl,
-            Purpose.ADMIN_ACCESS: s.admin_access_token_ttl,
-            Purpose.ADMIN_REFRESH: s.admin_session_ttl,
-            Purpose.SERVICE: s.service_token_ttl,
-            Purpose.FORMS: DAY,
-            Purpose.PAGE_STATE: HOUR,
-        }
-        return (seconds[purpose] + 120) * 1000
+        return (purpose is Purpose.ACCESS and self._settings.token_algorithm) or "HS256"
 
     def _changed(self, unit: SystemUnit) -> None:
         """Tells all nodes: by an announcement, and by the stamp."""
         installation_values.put(unit, _STAMP, self._random.text(9))
         unit.announce("installation", _STAMP)
 
-    def _rotate(self, unit: SystemUnit, purpose: Purpose) -> str:
-        """Makes a new key in place of the current one; its id."""
-        now = self._clock.now_ms()
-        unit.change(_RETIRE, of_purpose=purpose.value, now=now, until=now + self._lifetime_ms(purpose))
-        key_id, algorithm = self._random.text(9), self._algorithm(purpose)
+    def _replace(
+        self, unit: SystemUnit, purposes: Iterable[Purpose], algorithm: Algorithm | None = None
+    ) -> dict[str, dict[str, Any]]:
+        """Makes new keys in place of the current ones; the ids before and after, by purpose."""
+        now, lives = self._clock.now_ms(), lifetimes.longest(unit, self._settings)
+        signing = [row for row in unit.all(_ALL) if row.retired_at is None]
+        changes = {}
+        for purpose in purposes:
+            before = [row for row in signing if row.purpose == purpose.value]
+            until = now + (lives[purpose.value] + _MORE_S) * 1000
+            unit.change(_RETIRE, of_purpose=purpose.value, now=now, until=until)
+            used = before[-1].algorithm if before else self._first_algorithm(purpose)
+            made = self._add(unit, purpose, (purpose is Purpose.ACCESS and algorithm) or used, now)
+            changes[purpose.value] = {"before": [row.id for row in before], "after": made}
+        return changes
+
+    def _add(self, unit: SystemUnit, purpose: Purpose, algorithm: str, now: int) -> str:
+        """Makes a key; its id."""
+        key_id = self._random.text(9)
         if algorithm == "ES256":
             from joserfc.jwk import ECKey
 
