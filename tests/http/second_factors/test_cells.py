@@ -57,7 +57,8 @@ async def has(app: App, client: str, user_id: int, enrolled: str) -> str:
         return ""
     await add_row(
         app, "trusted_browsers", tenant_id=await number_of(app, client), id=f"trusted-{user_id}", user_id=user_id,
-        key=hashlib.sha256(b"t" * 43).hexdigest(), user_agent="", address="", created_at=1, ends_at=2_000_000_000_000,
+        key=hashlib.sha256(b"t" * 43).hexdigest(), user_agent="", address="",
+        created_at=app.clock.now_ms(), ends_at=2_000_000_000_000,
     )  # fmt: skip
     return COOKIE
 
