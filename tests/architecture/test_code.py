@@ -15,7 +15,7 @@ from tests.architecture.links import ROOT
 
 SOURCE = ROOT / "src" / "manifest_auth"
 FILES = sorted(SOURCE.rglob("*.py"))
-MOST_LINES = 300
+MOST_LINES = 600
 
 #: Time and random values come from clock.py, so that tests can set the one and predict the other.
 _BANNED_MODULES = {"random", "secrets", "uuid"}

@@ -59,6 +59,10 @@ _PLACES: dict[str, list[tuple[str, str]]] = {
         ("src/manifest_auth/runtime/settings/values.py", r"^    refresh_grace: "),
         ("tests/runtime/settings/test_settings.py", r'^    \("PORT", "eighty"\)'),
     ],
+    "Add a rule of a client": [
+        ("src/manifest_auth/tenants/settings.py", r"^_STRENGTH = "),
+        ("src/manifest_auth/tenants/settings.py", r"^    branding: Branding = "),
+    ],
     "Add an audit event": [
         ("src/manifest_auth/audit/events.py", r"^    [A-Z_]+ = "),
         ("src/manifest_auth/api/client/files.py", r"^    return await ctx\.store\.write\(\n(?: {8}.*\n)+    \)\n"),
@@ -127,8 +131,11 @@ def test_the_example_of_a_kind_is_one() -> None:
     assert made["KIND"].body().__struct_encode_fields__ == ("address", "clientSecret")
 
 
-def test_the_example_of_a_kind_needs_nothing_else(tmp_path: Path) -> None:
-    changed = {Path(name).relative_to("src"): text for name, text in _with_examples("Add a kind of provider").items()}
+@pytest.mark.parametrize(
+    ("recipe", "module"), [("Add a kind of provider", "new_kind"), ("Add a rule of a client", "new_rule")]
+)
+def test_the_example_needs_nothing_else(tmp_path: Path, recipe: str, module: str) -> None:
+    changed = {Path(name).relative_to("src"): text for name, text in _with_examples(recipe).items()}
     own = {Path()}.union(*(name.parents for name in changed))  # folders; all others are those of the project
     for folder in own:
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
@@ -138,7 +145,7 @@ def test_the_example_of_a_kind_needs_nothing_else(tmp_path: Path) -> None:
                 (tmp_path / name).symlink_to(found)
     for name, text in changed.items():
         (tmp_path / name).write_text(text.replace("import dynamics,", "import dynamics, example,"), "utf-8")
-    command = [sys.executable, "-m", "tests.architecture.new_kind"]
+    command = [sys.executable, "-m", f"tests.architecture.{module}"]
     path = f"{tmp_path}:{ROOT}"
     done = subprocess.run(
         command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False

@@ -1,5 +1,4 @@
-"""The HTTP/1.1 protocol of uvicorn with limits on requests and on unread answers; invalid HTTP is answered in the
-envelope too."""
+"""The HTTP/1.1 protocol of uvicorn with limits on requests and unread answers; invalid HTTP gets the envelope too."""
 
 from __future__ import annotations
 

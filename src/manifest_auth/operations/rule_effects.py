@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from manifest_auth import sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors import trusted_browsers
@@ -11,19 +9,7 @@ from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import StoredSettings
-
-
-class Effects(NamedTuple):
-    """``sessions_ended``: open sessions that are older than the new length; ``with_password``: active users who have
-    one; ``due``: those of them whose password is older than the new age; ``to_enrol``: active users who have to set a
-    second factor up, and had not before; ``trust_ended``: browsers that are asked for it again. 0 where the rule in
-    question stays."""
-
-    sessions_ended: int = 0
-    with_password: int = 0
-    due: int = 0
-    to_enrol: int = 0
-    trust_ended: int = 0
+from manifest_auth.tenants.rules import Effects
 
 
 def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: StoredSettings) -> Effects:

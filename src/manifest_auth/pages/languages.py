@@ -5,17 +5,9 @@ from __future__ import annotations
 from manifest_auth.http import Head, Header, host_cookie, host_name
 from manifest_auth.http.accept import weights
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.text.languages import Language
+from manifest_auth.text.languages import NAMES
 
-#: What the readers of each language call it.
-LANGUAGES: dict[Language, str] = {
-    "en": "English",
-    "es": "Español",
-    "pt": "Português",
-    "de": "Deutsch",
-    "fr": "Français",
-    "ja": "日本語",
-}
+LANGUAGES = NAMES
 _COOKIE = "lang"
 _COOKIE_S = 365 * 86_400
 

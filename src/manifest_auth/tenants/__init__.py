@@ -17,6 +17,7 @@ from manifest_auth.tenants.second_factor_policy import (
 )
 from manifest_auth.tenants.session_lengths import installation_lengths, lengths_of
 from manifest_auth.tenants.settings import (
+    LEAVES,
     BrandingChange,
     PasswordRules,
     StoredSettings,

@@ -7,10 +7,12 @@ from functools import lru_cache
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.settings import Network, networks_of
+from manifest_auth.tenants import rules
+from manifest_auth.tenants.rules import Rule
 
 #: Roles that no device ever gets: a stolen one would manage users.
 _NEVER = frozenset({Role.ADMIN, Role.USER_ADMIN})
@@ -19,22 +21,133 @@ _PLAIN = frozenset({Role.OPERATOR, Role.VIEWER})
 #: What counts as the same network where a client lists none.
 _PRIVATE = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10"
 
-Scan = Annotated[bool, Meta(description="Users pair a device by a code on their phone, which the device scans.")]
-ByCode = Annotated[bool, Meta(description="Users let a device in by typing the code that it shows (RFC 8628).")]
+Scan = Annotated[
+    bool,
+    Meta(description="Users pair a device by a code on their phone, which the device scans."),
+    Rule(
+        "pairing",
+        "The device scans a code that its user shows",
+        weaker=rules.turned_on,
+        said=lambda c: (
+            "Users let a device in by a code that it scans." if c.now else "No device is let in by scanning any more."
+        ),
+    ),
+]
+ByCode = Annotated[
+    bool,
+    Meta(description="Users let a device in by typing the code that it shows (RFC 8628)."),
+    Rule(
+        "pairing",
+        "The user types a code that the device shows",
+        weaker=rules.turned_on,
+        hint="Off unless you need it: an attacker could send a code to a user.",
+        said=lambda c: (
+            "Users let a device in by the code that it shows. An attacker could send one to them: be sure "
+            "that they know."
+            if c.now
+            else "No device is let in by the code that it shows any more."
+        ),
+    ),
+]
 DeviceRoles = Annotated[
     tuple[Role, ...],
     Meta(min_length=1, max_length=5, description="Of the user's roles, a device gets these; never Admin, User Admin."),
+    Rule(
+        "pairing",
+        "Of its user\u2019s roles the device gets",
+        choices=tuple((role.value, role.value) for role in Role if role not in _NEVER),
+        weaker=lambda c: bool({*c.now} - {*c.was} - _PLAIN),
+        said=lambda c: f"A device gets these roles of its user: {', '.join(role.value for role in c.now)}.",
+    ),
 ]
-DeviceHours = Annotated[int, Meta(ge=1, le=24, description="A device is signed out so many hours after its approval.")]
-SameNetwork = Annotated[bool, Meta(description="Device and user have to be in the same network.")]
+DeviceHours = Annotated[
+    int,
+    Meta(ge=1, le=24, description="A device is signed out so many hours after its approval."),
+    Rule(
+        "pairing",
+        "Hours until it is signed out",
+        hint="{low} to {high}.",
+        weaker=rules.higher,
+        said=lambda c: f"A device is signed out after {_count(c.now, 'hour')}.",
+    ),
+]
+SameNetwork = Annotated[
+    bool,
+    Meta(description="Device and user have to be in the same network."),
+    Rule(
+        "pairing",
+        "Device and user have to be in the same network",
+        weaker=rules.turned_off,
+        said=lambda c: (
+            "Device and user have to be in the same network."
+            if c.now
+            else "A device may be in another network than its user."
+        ),
+    ),
+]
 Networks = Annotated[
     tuple[Annotated[str, Meta(max_length=64)], ...],
     Meta(max_length=50, description="Networks that count as the same, in CIDR form; none: private addresses do."),
+    Rule(
+        "pairing",
+        "Networks that count as the same, one on each line",
+        hint="Like 192.0.2.0/24. None: private addresses do.",
+        weaker=lambda c: any(not any(_is_within(one, other) for other in _parsed(c.was)) for one in _parsed(c.now)),
+        said=lambda c: (
+            f"These networks count as the same: {', '.join(c.now)}."
+            if c.now
+            else "Private addresses count as the same network."
+        ),
+    ),
 ]
-BadgesOn = Annotated[bool, Meta(description="Users sign in at enrolled devices by badge and PIN.")]
-PinLength = Annotated[int, Meta(ge=6, le=12, description="Minimum number of digits of a PIN.")]
-BadgeHours = Annotated[int, Meta(ge=1, le=24, description="A sign-in by badge ends after so many hours.")]
-IdleMinutes = Annotated[int, Meta(ge=1, le=240, description="It ends after so many minutes without use.")]
+BadgesOn = Annotated[
+    bool,
+    Meta(description="Users sign in at enrolled devices by badge and PIN."),
+    Rule(
+        "badges",
+        "People sign in with badge and PIN on devices that you enrol",
+        weaker=rules.turned_on,
+        hint="As Operator and Viewer alone, whatever else they may do.",
+        said=lambda c: (
+            "Operators and Viewers sign in on enrolled devices with a badge and a PIN."
+            if c.now
+            else "No one signs in with a badge any more. Who is signed in so stays until the shift ends."
+        ),
+    ),
+]
+PinLength = Annotated[
+    int,
+    Meta(ge=6, le=12, description="Minimum number of digits of a PIN."),
+    Rule(
+        "badges",
+        "Digits of a PIN",
+        hint="{low} to {high}, or more as people like.",
+        weaker=rules.lower,
+        said=lambda c: f"New PINs have at least {c.now} digits. PINs that are set stay as they are.",
+    ),
+]
+BadgeHours = Annotated[
+    int,
+    Meta(ge=1, le=24, description="A sign-in by badge ends after so many hours."),
+    Rule(
+        "badges",
+        "Hours of a shift",
+        hint="{low} to {high}. Then the sign-in ends.",
+        weaker=rules.higher,
+        said=lambda c: f"A sign-in by badge ends after {_count(c.now, 'hour')}, whatever its use.",
+    ),
+]
+IdleMinutes = Annotated[
+    int,
+    Meta(ge=1, le=240, description="It ends after so many minutes without use."),
+    Rule(
+        "badges",
+        "Minutes without use",
+        hint="{low} to {high}. Then it ends too.",
+        weaker=rules.higher,
+        said=lambda c: f"A sign-in by badge ends after {_count(c.now, 'minute')} without use.",
+    ),
+]
 
 
 class PairingRules(msgspec.Struct, frozen=True, rename="camel"):
@@ -57,31 +170,11 @@ class BadgeRules(msgspec.Struct, frozen=True, rename="camel"):
     idle_minutes: IdleMinutes = 15
 
 
-class PairingRulesChange(msgspec.Struct, frozen=True, rename="camel"):
-    """A change of :class:`PairingRules`."""
-
-    scan: Scan | UnsetType = UNSET
-    code: ByCode | UnsetType = UNSET
-    roles: DeviceRoles | UnsetType = UNSET
-    hours: DeviceHours | UnsetType = UNSET
-    same_network: SameNetwork | UnsetType = UNSET
-    networks: Networks | UnsetType = UNSET
-
-
-class BadgeRulesChange(msgspec.Struct, frozen=True, rename="camel"):
-    """A change of :class:`BadgeRules`."""
-
-    enabled: BadgesOn | UnsetType = UNSET
-    pin_length: PinLength | UnsetType = UNSET
-    hours: BadgeHours | UnsetType = UNSET
-    idle_minutes: IdleMinutes | UnsetType = UNSET
-
-
-def wrong(rules: PairingRules) -> Iterator[tuple[str, str]]:
+def wrong(pairing: PairingRules) -> Iterator[tuple[str, str]]:
     """What is wrong: member and sentence."""
-    if _NEVER.intersection(rules.roles):
+    if _NEVER.intersection(pairing.roles):
         yield "pairing.roles", "No device gets the role Admin or User Admin"
-    for number, network in enumerate(rules.networks):
+    for number, network in enumerate(pairing.networks):
         try:
             is_one = "," not in network and len(networks_of(network)) == 1
         except ValueError:
@@ -90,28 +183,8 @@ def wrong(rules: PairingRules) -> Iterator[tuple[str, str]]:
             yield f"pairing.networks[{number}]", "Must be a network like 192.0.2.0/24 or 2001:db8::/32"
 
 
-def weakened(before: PairingRules, after: PairingRules) -> dict[str, bool]:
-    """By member, whether only an Admin may change it so: the devices of Admins would be let in more easily, or stay
-    longer."""
-    known = networks(before)
-    return {
-        "pairing.scan": after.scan and not before.scan,
-        "pairing.code": after.code and not before.code,
-        "pairing.roles": bool({*after.roles} - {*before.roles} - _PLAIN),
-        "pairing.hours": after.hours > before.hours,
-        "pairing.sameNetwork": before.same_network and not after.same_network,
-        "pairing.networks": any(not any(_is_within(one, other) for other in known) for one in networks(after)),
-    }
-
-
-def badges_weakened(before: BadgeRules, after: BadgeRules) -> dict[str, bool]:
-    """As :func:`weakened`."""
-    return {
-        "badge.enabled": after.enabled and not before.enabled,
-        "badge.pinLength": after.pin_length < before.pin_length,
-        "badge.hours": after.hours > before.hours,
-        "badge.idleMinutes": after.idle_minutes > before.idle_minutes,
-    }
+def _count(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
 def _is_within(one: Network, other: Network) -> bool:
@@ -119,6 +192,10 @@ def _is_within(one: Network, other: Network) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def networks(rules: PairingRules) -> tuple[Network, ...]:
+def networks(pairing: PairingRules) -> tuple[Network, ...]:
     """The networks that count as the same."""
-    return networks_of(",".join(rules.networks) or _PRIVATE)
+    return _parsed(pairing.networks)
+
+
+def _parsed(listed: tuple[str, ...]) -> tuple[Network, ...]:
+    return networks_of(",".join(listed) or _PRIVATE)

@@ -35,7 +35,8 @@ def apply_change(before: StoredSettings, change: TenantSettingsChange, *, by_adm
     """The settings with the change applied. ``by_admin``: an Admin makes the change, which confirms all entries of the
     lists in it, and lets a default length of passwords follow the policy of second factors."""
     after, old = merge(before, change), before.unconfirmed
-    if by_admin and (change.password is msgspec.UNSET or change.password.min_length is msgspec.UNSET):
+    password: object = change.password
+    if by_admin and getattr(password, "min_length", msgspec.UNSET) is msgspec.UNSET:
         after = following_length(before, after)
 
     def left(was: tuple[str, ...], old: tuple[str, ...], now: tuple[str, ...], named: object) -> tuple[str, ...]:

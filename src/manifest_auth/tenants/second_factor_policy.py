@@ -1,4 +1,4 @@
-"""A client's policy of second factors: of whom one is required, from when on, and which changes weaken it."""
+"""A client's policy of second factors: of whom one is required, and from when on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from manifest_auth.tenants.settings import PasswordRules, TenantSettings
 
 S = TypeVar("S", bound=TenantSettings)
 ALONE, WITH_FACTOR = 15, 8
-_STRENGTH = {"off": 0, "optional": 1, "roles": 2, "required": 3}
 _NO_GRACE = Role.ADMIN.bit | Role.USER_ADMIN.bit
 
 
@@ -60,18 +59,3 @@ def passkeys_sign_in(settings: TenantSettings) -> bool:
     """Whether a passkey alone signs in. Off where passwords are, unless a client turns it on: else a leaver could come
     in past the company's provider."""
     return settings.password_sign_in if settings.passkey_sign_in is None else settings.passkey_sign_in
-
-
-def weakened(before: TenantSettings, after: TenantSettings) -> dict[str, bool]:
-    """By member, whether the change protects Admins less."""
-    old, new = before.second_factor, after.second_factor
-    return {
-        "secondFactor.policy": _STRENGTH[new.policy] < _STRENGTH[old.policy],
-        "secondFactor.roles": bool({*old.roles} - {*new.roles}) and "roles" in (old.policy, new.policy),
-        "secondFactor.methods": bool(
-            ({*new.methods} - {*old.methods}) & {"totp"} or ({*old.methods} - {*new.methods}) & {"passkey"}
-        ),
-        "secondFactor.trustedDays": new.trusted_days > old.trusted_days,
-        "passkeySignIn": after.passkey_sign_in != before.passkey_sign_in,
-        "stepUp": before.step_up == "management" and after.step_up == "factors",
-    }

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.tenants import device_rules, second_factor_policy
+from manifest_auth.tenants import device_rules
 from manifest_auth.tenants.session_lengths import Lengths
-from manifest_auth.tenants.settings import SessionLengths, TenantSettings
+from manifest_auth.tenants.settings import LEAVES, SessionLengths, TenantSettings
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import check_return_address
 from manifest_auth.text.hosts import is_loopback_host
@@ -87,23 +87,4 @@ def _seconds(sessions: SessionLengths) -> tuple[int, int, int]:
 def admin_only_members(before: TenantSettings, after: TenantSettings) -> list[str]:
     """The changed members that only an Admin may change so: they weaken the protection of Admins' own accounts, or
     decide whether Admins can sign in with a password."""
-    old, new = before.password, after.password
-    changed = {
-        "password.minLength": new.min_length < old.min_length,
-        "password.characterClasses": new.character_classes < old.character_classes,
-        "password.history": new.history < old.history,
-        "password.maxAgeDays": _is_longer(old.max_age_days, new.max_age_days),
-        "passwordSignIn": after.password_sign_in != before.password_sign_in,
-        "refreshStrict": before.refresh_strict and not after.refresh_strict,
-    }
-    lengths = zip(_LENGTHS, _seconds(before.sessions), _seconds(after.sessions), strict=True)
-    changed |= second_factor_policy.weakened(before, after)
-    changed |= device_rules.weakened(before.pairing, after.pairing)
-    changed |= device_rules.badges_weakened(before.badge, after.badge)
-    changed |= {f"sessions.{name}": _is_longer(was, now) for name, was, now in lengths}
-    return [name for name, is_so in changed.items() if is_so]
-
-
-def _is_longer(was: int, now: int) -> bool:
-    """Whether the limit became longer. 0: no own limit."""
-    return was != 0 and (now == 0 or now > was)
+    return [leaf.name for leaf in LEAVES if leaf.rule.weaker(leaf.change(before, after))]

@@ -12,6 +12,15 @@ from typing import Literal, get_args
 
 Language = Literal["en", "es", "pt", "de", "fr", "ja"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
+#: What the readers of each language call it.
+NAMES: dict[Language, str] = {
+    "en": "English",
+    "es": "Español",
+    "pt": "Português",
+    "de": "Deutsch",
+    "fr": "Français",
+    "ja": "日本語",
+}
 Words = gettext.NullTranslations
 FOLDER = Path(__file__).parent / "catalogues"
 

@@ -108,18 +108,6 @@ async def test_no_sign_in_of_an_admin_ends_at_a_user_admins_address(app: App, op
     assert reply.headers["location"].partition("?")[0] == query["returnTo"]
 
 
-async def test_it_is_no_default_until_an_admin_saves_it(app: App, op: Op) -> None:
-    """Without this, a User Admin could lock out all Admins, who ask for no address and are sent to that one."""
-    own = await own_client(app)
-    provider = await _at_provider(app, op, own)
-    await own.changed(own.clerk, returnAddresses=[BACK])
-    _, reply = await provider.attempt("client_admin", own.client_admin.email)
-    assert reply.headers["location"] == "/account"
-    await settle(app, own.identifier, returnAddresses=[BACK])
-    _, reply = await provider.attempt("client_admin", own.client_admin.email)
-    assert reply.headers["location"] == BACK
-
-
 async def test_an_admin_who_links_an_identity_is_refused_at_once(app: App, op: Op) -> None:
     own = await own_client(app)
     provider = await _at_provider(app, op, own)

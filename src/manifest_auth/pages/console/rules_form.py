@@ -1,12 +1,13 @@
 """The form of a client's rules, for its own Admin and User Admin and for system admins.
 
-A change is shown in words before it is saved.
+The form follows from the rules of :mod:`manifest_auth.tenants.rules`. A change is shown in words before it is saved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -14,82 +15,112 @@ from manifest_auth import tenants
 from manifest_auth.accounts import rank
 from manifest_auth.errors import ValidationError
 from manifest_auth.operations import client_settings, rule_effects
-from manifest_auth.pages.console import badge_rules, device_rules, factor_rules, rule_words
-from manifest_auth.pages.console.badge_rules import BadgeRulesForm
-from manifest_auth.pages.console.durations import seconds_of, spoken
-from manifest_auth.pages.languages import LANGUAGES
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import StoredSettings, TenantSettingsChange
+from manifest_auth.tenants import LEAVES, StoredSettings, TenantSettingsChange
+from manifest_auth.tenants.rules import Effects, Leaf
+from manifest_auth.text.durations import seconds_of, spoken
 from manifest_auth.text.models import convert
 
 DONE = {"saved": "The rules are saved. They count from now on."}
-#: Members of the settings that are numbers, and lengths of time, by the names of their fields.
-_NUMBERS = (
-    "password.minLength", "password.characterClasses", "password.history", "password.maxAgeDays",
-    "secondFactor.graceDays", "secondFactor.trustedDays", *device_rules.NUMBERS, *badge_rules.NUMBERS,
-)  # fmt: skip
-_LENGTHS = ("sessions.idleSeconds", "sessions.maxSeconds", "sessions.refreshSeconds")
 _ADDRESSES = ("allowedOrigins", "returnAddresses")
-_LISTS = (*_ADDRESSES, *device_rules.LISTS)
-_MEMBERS = {
-    "min_length": "password.minLength",
-    "character_classes": "password.characterClasses",
-    "history": "password.history",
-    "max_age_days": "password.maxAgeDays",
-    "password_sign_in": "passwordSignIn",
-    "refresh_strict": "refreshStrict",
-    "idle": "sessions.idleSeconds",
-    "longest": "sessions.maxSeconds",
-    "refresh": "sessions.refreshSeconds",
-    "allowed_origins": "allowedOrigins",
-    "return_addresses": "returnAddresses",
+#: In a form, a switch is on or absent. A choice of three has a word for each.
+_WORDS: dict[Any, str] = {None: "", True: "on", False: "off"}
+
+
+class Heading(NamedTuple):
+    """Of a section. ``limited``: what those who are no Admin read there."""
+
+    title: str
+    note: str = ""
+    limited: str = ""
+
+
+_HEADINGS = {
+    "passwords": Heading("Passwords", limited="Only an Admin makes these rules weaker."),
+    "factors": Heading("Second factors", limited="Only an Admin makes these rules weaker."),
+    "pairing": Heading(
+        "Devices of people",
+        "A headset that its user lets in. A change counts for devices that are let in from then on.",
+        "Only an Admin makes these rules weaker, or adds Author, Approver or Publisher.",
+    ),
+    "badges": Heading("Badges", limited="Only an Admin turns badges on, or makes these rules weaker."),
+    "sessions": Heading(
+        "How long people stay signed in",
+        "Write 30 min, 12 h or 14 days. Empty: as long as this installation allows.",
+        "Only an Admin makes them longer.",
+    ),
+    "addresses": Heading("Applications"),
+    "words": Heading("Words"),
 }
+_SORTED = sorted(LEAVES, key=lambda leaf: [*_HEADINGS].index(leaf.rule.section))
 
 
-class RulesForm(BadgeRulesForm, frozen=True, rename=_MEMBERS, kw_only=True):
-    """As it is typed: lengths in words, lists a line each. ``act``: ``preview`` or ``save``; ``confirm``: the addresses
-    that wait for an Admin are confirmed."""
-
-    act: str = ""
-    min_length: str = ""
-    character_classes: str = ""
-    history: str = ""
-    max_age_days: str = ""
-    password_sign_in: str = ""
-    refresh_strict: str = ""
-    idle: str = ""
-    longest: str = ""
-    refresh: str = ""
-    allowed_origins: str = ""
-    return_addresses: str = ""
-    contact: str = ""
-    language: str = ""
-    confirm: str = ""
+def _boxes(leaf: Leaf) -> dict[str, str]:
+    """By its value, the field of each box of a rule."""
+    return {value: leaf.rule.box(leaf.name, value) for value in leaf.values}
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """The installation's lengths in words, above which none is."""
+def _names() -> Iterator[str]:
+    yield from ("act", "confirm")
+    for leaf in LEAVES:
+        yield from _boxes(leaf).values() or (leaf.name,)
 
-    idle: str
-    longest: str
-    refresh: str
+
+if TYPE_CHECKING:
+
+    class RulesForm(msgspec.Struct, frozen=True):
+        """As it is typed: lengths in words, lists a line each. ``act``: ``preview`` or ``save``; ``confirm``: the
+        addresses that wait for an Admin are confirmed."""
+
+        act: str = ""
+        confirm: str = ""
+
+else:
+    _FIELDS = {name.replace(".", "_").replace("-", "_"): name for name in _names()}
+    RulesForm = msgspec.defstruct(
+        "RulesForm", [(name, str, "") for name in _FIELDS], rename=_FIELDS, frozen=True, module=__name__
+    )
+
+
+class Box(NamedTuple):
+    """``field``: its name in the form."""
+
+    field: str
+    label: str
+    is_ticked: bool
+
+
+class RuleView(NamedTuple):
+    """A rule as the form shows it. ``text``: as it is typed; ``boxes``: of a list that is ticked; ``is_locked``: only
+    an Admin changes it, and no Admin looks."""
+
+    name: str
+    control: str
+    label: str
+    hint: str
+    text: str
+    choices: tuple[tuple[str, str], ...]
+    boxes: tuple[Box, ...]
+    is_locked: bool
+
+
+class Section(NamedTuple):
+    """``parts``: rules that stand side by side, or one that has the whole width."""
+
+    name: str
+    heading: Heading
+    parts: tuple[tuple[RuleView, ...], ...]
 
 
 class RulesView(msgspec.Struct, frozen=True):
     """``changes``: what is to be saved does; None: nothing was asked to be shown. ``by_admin``: an Admin looks."""
 
-    form: RulesForm
+    sections: tuple[Section, ...]
     by_admin: bool
-    is_strict: bool
-    has_passwords: bool
+    confirms: bool
     waiting: tuple[str, ...]
-    limits: Limits
-    languages: tuple[tuple[str, str], ...]
-    policies: tuple[tuple[str, str], ...] = factor_rules.POLICIES
-    passkey_sign_ins: tuple[tuple[str, str], ...] = factor_rules.PASSKEY_SIGN_IN
-    step_ups: tuple[tuple[str, str], ...] = factor_rules.STEP_UPS
     done: str = ""
     changes: tuple[str, ...] | None = None
     hidden: tuple[tuple[str, str], ...] = ()
@@ -123,9 +154,26 @@ def _save(unit: SystemUnit, ctx: RequestContext, form: RulesForm, client: int) -
 def _preview(unit: TenantUnit, ctx: RequestContext, form: RulesForm) -> RulesView:
     old = _stored(unit)
     new = client_settings.checked(unit, ctx, old, _change(form, old, _is_admin(unit, ctx)))
-    said = tuple(rule_words.changes(old, new, rule_effects.count(unit, ctx, old, new)))
+    said = tuple(_changes(old, new, rule_effects.count(unit, ctx, old, new)))
     sent = tuple((name, text) for name, text in msgspec.to_builtins(form).items() if text and name != "act")
     return msgspec.structs.replace(view(unit, ctx, form), changes=said, hidden=sent)
+
+
+def _changes(old: StoredSettings, new: StoredSettings, effects: Effects) -> Iterator[str]:
+    """What a change does, a sentence for each; none where nothing changes."""
+    for leaf in _SORTED:
+        change = leaf.change(old, new, effects)
+        if change.was != change.now:
+            said = leaf.rule.said(change)
+            yield from (said,) if isinstance(said, str) else said
+    was = (*old.unconfirmed.allowed_origins, *old.unconfirmed.return_addresses)
+    listed = {*new.allowed_origins, *new.return_addresses}
+    waiting = {*new.unconfirmed.allowed_origins, *new.unconfirmed.return_addresses}
+    for one in was:
+        if one in listed and one not in waiting:
+            yield f"You confirm {one}: it counts for Admins too."
+    for one in sorted(waiting - set(was)):
+        yield f"Until an Admin confirms it, {one} counts for no Admin."
 
 
 def _stored(unit: TenantUnit) -> StoredSettings:
@@ -141,31 +189,44 @@ def _change(form: RulesForm, old: StoredSettings, by_admin: bool) -> TenantSetti
     confirm it. The least length of passwords is always in it: what the form shows is never changed by implication.
     Raises ValidationError."""
     typed = msgspec.to_builtins(form)
-    asked: dict[str, Any] = {name: _number(typed[name], name) for name in _NUMBERS}
-    asked |= {name: seconds_of(typed[name], name) for name in _LENGTHS}
-    asked |= {name: [one for line in typed[name].splitlines() if (one := line.strip())] for name in _LISTS}
-    asked |= {"contact": form.contact.strip(), "language": form.language}
-    asked |= factor_rules.asked(form, old, by_admin=by_admin) | device_rules.asked(form, old) | badge_rules.asked(form)
-    asked["refreshStrict"] = bool(form.refresh_strict) or (old.refresh_strict and not by_admin)
-    if by_admin:
-        asked["passwordSignIn"] = bool(form.password_sign_in)
-    stored = msgspec.to_builtins(old)
-    given: dict[str, Any] = {"password": {"minLength": asked["password.minLength"]}}
-    for name, value in asked.items():
-        group, _, member = name.rpartition(".")
-        waits = name in _ADDRESSES and bool(form.confirm) and by_admin and stored["unconfirmed"][name]
-        if waits or _as_list(stored[group][member] if group else stored[name]) != value:
-            (given.setdefault(group, {}) if group else given)[member] = value
+    given: dict[str, Any] = {}
+    for leaf in LEAVES:
+        was, now = msgspec.to_builtins(leaf.of(old)), _asked(leaf, typed)
+        was = list(was) if isinstance(was, tuple) else was
+        if leaf.control == "boxes" and set(was) == set(now):
+            continue
+        if not by_admin and leaf.is_locked(old) and not typed[leaf.name]:
+            continue  # the form does not offer it
+        waits = leaf.name in _ADDRESSES and bool(form.confirm) and by_admin and getattr(old.unconfirmed, leaf.path[0])
+        if waits or was != now or leaf.name == "password.minLength":
+            group, _, member = leaf.name.rpartition(".")
+            (given.setdefault(group, {}) if group else given)[member] = now
     return convert(given, TenantSettingsChange)
 
 
-def _as_list(value: Any) -> Any:
-    """Lists of settings are tuples."""
-    return list(value) if isinstance(value, tuple) else value
+def _asked(leaf: Leaf, typed: dict[str, str]) -> Any:
+    """The value that the form asks for."""
+    if leaf.control == "boxes":
+        return [value for value, field in _boxes(leaf).items() if typed[field]]
+    text = typed[leaf.name].strip()
+    if leaf.control == "check":
+        return bool(text)
+    if leaf.control == "length":
+        return seconds_of(text, leaf.name)
+    if leaf.control == "lines":
+        return [one for line in text.splitlines() if (one := line.strip())]
+    if leaf.control == "select":
+        by_text = {_text(value): value for value, _ in leaf.rule.choices}
+        return by_text.get(text, int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text)
+    return _number(text, leaf.name) if leaf.control == "number" else text
+
+
+def _text(value: Any) -> str:
+    return _WORDS[value] if isinstance(value, bool) or value is None else str(value)
 
 
 def _number(text: str, field: str) -> int:
-    text = text.strip() or "0"
+    text = text or "0"
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise ValidationError(details=[(field, "Must be a number")])
     return int(text)
@@ -173,36 +234,66 @@ def _number(text: str, field: str) -> int:
 
 def view(unit: TenantUnit, ctx: RequestContext, typed: RulesForm | None, done: str = "") -> RulesView:
     """The rules of the unit's client, or what was typed in their place. ``done``: a sentence of :data:`DONE`."""
-    stored, most = _stored(unit), tenants.installation_lengths(ctx.services.settings)
+    stored, by_admin = _stored(unit), _is_admin(unit, ctx)
+    kept = _typed_of(stored)
+    texts: dict[str, str] = kept if typed is None else msgspec.to_builtins(typed)
+    limits = dict(zip(_LENGTHS, map(spoken, tenants.installation_lengths(ctx.services.settings)), strict=True))
+
+    def shown(leaf: Leaf) -> RuleView:
+        limit = f" At most {limits[leaf.name]}." if leaf.name in limits else ""
+        boxes, labels = _boxes(leaf), dict(leaf.rule.choices)
+        is_locked = not by_admin and leaf.is_locked(stored)
+        return RuleView(
+            name=leaf.name,
+            control=leaf.control,
+            label=leaf.rule.label,
+            hint=f"{leaf.hint}{limit}",
+            text=(kept if is_locked else texts).get(leaf.name, ""),
+            choices=tuple((_text(value), label) for value, label in leaf.rule.choices),
+            boxes=tuple(Box(field, labels.get(one, one), bool(texts.get(field))) for one, field in boxes.items()),
+            is_locked=is_locked,
+        )
+
     return RulesView(
-        form=typed or _form(stored),
-        by_admin=_is_admin(unit, ctx),
-        is_strict=stored.refresh_strict,
-        has_passwords=stored.password_sign_in,
+        sections=tuple(
+            Section(name, _HEADINGS[name], _parts(map(shown, of_section)))
+            for name, of_section in groupby(_SORTED, key=lambda leaf: leaf.rule.section)
+        ),
+        by_admin=by_admin,
+        confirms=bool(texts.get("confirm")),
         waiting=(*stored.unconfirmed.allowed_origins, *stored.unconfirmed.return_addresses),
-        limits=Limits(*map(spoken, most)),
-        languages=tuple(LANGUAGES.items()),
         done=done,
     )
 
 
-def _form(stored: StoredSettings) -> RulesForm:
-    rules, lengths = stored.password, stored.sessions
-    return RulesForm(
-        min_length=str(rules.min_length),
-        character_classes=str(rules.character_classes),
-        history=str(rules.history),
-        max_age_days=str(rules.max_age_days),
-        password_sign_in="on" if stored.password_sign_in else "",
-        refresh_strict="on" if stored.refresh_strict else "",
-        idle=spoken(lengths.idle_seconds),
-        longest=spoken(lengths.max_seconds),
-        refresh=spoken(lengths.refresh_seconds),
-        allowed_origins="\n".join(stored.allowed_origins),
-        return_addresses="\n".join(stored.return_addresses),
-        contact=stored.contact,
-        language=stored.language,
-        **factor_rules.typed_of(stored),
-        **device_rules.typed_of(stored),
-        **badge_rules.typed_of(stored),
-    )
+_LENGTHS = ("sessions.idleSeconds", "sessions.maxSeconds", "sessions.refreshSeconds")
+_SIDE_BY_SIDE = ("number", "length", "select", "text")
+
+
+def _is_narrow(view: RuleView) -> bool:
+    return view.control in _SIDE_BY_SIDE and not view.is_locked
+
+
+def _parts(views: Iterator[RuleView]) -> tuple[tuple[RuleView, ...], ...]:
+    """Rules that stand side by side, in one part."""
+    parts: list[tuple[RuleView, ...]] = []
+    for is_narrow, group in groupby(views, key=_is_narrow):
+        some = tuple(group)
+        parts += [some] if is_narrow else [(one,) for one in some]
+    return tuple(parts)
+
+
+def _typed_of(stored: StoredSettings) -> dict[str, str]:
+    """The form that says what is stored."""
+    texts: dict[str, str] = {}
+    for leaf in LEAVES:
+        value = msgspec.to_builtins(leaf.of(stored))
+        if leaf.control == "boxes":
+            texts |= {field: "on" if one in value else "" for one, field in _boxes(leaf).items()}
+        elif leaf.control == "check":
+            texts[leaf.name] = "on" if value else ""
+        elif leaf.control == "length":
+            texts[leaf.name] = spoken(value)
+        else:
+            texts[leaf.name] = "\n".join(value) if leaf.control == "lines" else _text(value)
+    return texts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.pages.console.durations import seconds_of, spoken
+from manifest_auth.text.durations import seconds_of, spoken
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 59, 300, 3600, 5400, 86_400, 90_061, 14 * 86_400, 400 * 86_400])

@@ -1,0 +1,48 @@
+"""Uses a rule of a client that is a type and a member: over HTTP, and by the form of the console.
+
+``python -m tests.architecture.new_rule``, where the product's own modules have the rule ``supportHours`` of
+CONTRIBUTING; ``test_contributing`` runs it so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from tests.support.application import App, running
+from tests.support.visitor import Visitor
+
+SETTINGS, RULES = "/api/client/settings", "/console/rules"
+
+
+async def _by_the_api(app: App) -> None:
+    token = (await app.sign_in("admin@acme.example")).data["token"]
+    assert (await app.get(SETTINGS, token=token)).data["supportHours"] == 0
+    changed = await app.send("PATCH", SETTINGS, {"supportHours": 8}, token=token)
+    assert changed.data["supportHours"] == 8
+    refused = await app.send("PATCH", SETTINGS, {"supportHours": 25}, token=token)
+    assert refused.json["error"]["details"] == [{"field": "supportHours", "message": "Must be 24 or less"}]
+
+
+async def _by_the_console(app: App) -> None:
+    visitor = await Visitor(app).signed_in("admin@acme.example")
+    page = await visitor.get(RULES)
+    assert page.form(RULES).fields["supportHours"] == "8"
+    assert "Hours of support a day" in page.text
+    assert "0 to 24." in page.text
+    page = await visitor.submit(page, RULES, supportHours="9")
+    assert "Users get help for 9 hours a day." in page.text
+    assert (await visitor.submit(page, RULES, {"act": "save"})).status == 303
+    assert (await visitor.get(RULES)).form(RULES).fields["supportHours"] == "9"
+
+
+async def _main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with running(f"sqlite:///{Path(folder, 'test.db')}") as app:
+            await _by_the_api(app)
+            await _by_the_console(app)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())
