@@ -38,9 +38,9 @@ def passlib_pbkdf2(password: str, name: str = "sha256", iterations: int = 1000) 
     return f"$pbkdf2-{name}${iterations}${_adapted(salt)}${_adapted(raw)}"
 
 
-def django_scrypt(password: str) -> str:
-    raw = hashlib.scrypt(password.encode(), salt=b"grain", n=1024, r=8, p=1, dklen=64)
-    return f"scrypt$grain$1024$8$1${_b64(raw)}"
+def django_scrypt(password: str, n: int = 1024, p: int = 1) -> str:
+    raw = hashlib.scrypt(password.encode(), salt=b"grain", n=n, r=8, p=p, dklen=64)
+    return f"scrypt$grain${n}$8${p}${_b64(raw)}"
 
 
 def werkzeug_pbkdf2(password: str) -> str:
@@ -112,3 +112,15 @@ REFUSED = {
     "passlib scrypt of 2^31": passlib_scrypt("x").replace("ln=10", "ln=31"),
     "passlib scrypt of 2^99": passlib_scrypt("x").replace("ln=10", "ln=99"),
 }
+
+#: Of each kind the costliest that is imported, one that costs more, and what is said of that.
+LIMITS = {
+    "bcrypt": ("$04$", "$13$", "$14$", bcrypt_hash("x"), "bcrypt: the cost is at most 13"),
+    "PBKDF2": ("$1000$", "$2000000$", "$2000001$", django_pbkdf2("x"), "PBKDF2: at most 2,000,000 iterations"),
+    "scrypt": ("$1024$8$1$", "$131072$8$1$", "$131072$8$2$", django_scrypt("x"),
+               "scrypt: N x r x p is at most 1,048,576"),
+    "Argon2id": ("m=128,t=2", "m=262144,t=2", "m=262145,t=1", argon2("x"),
+                 "Argon2id: at most 256 MiB, and MiB times passes at most 512"),
+    "Argon2id by its passes": ("m=128,t=2", "m=65536,t=8", "m=65536,t=9", argon2("x"),
+                               "Argon2id: at most 256 MiB, and MiB times passes at most 512"),
+}  # fmt: skip

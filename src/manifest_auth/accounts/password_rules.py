@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.runtime.hashing import Hasher, is_acceptable
+from manifest_auth.runtime.hashing import Hasher, why_refused
 from manifest_auth.tenants import PasswordRules
 
 MOST = 256
@@ -84,8 +84,8 @@ async def first_hash(
     if password is not None and imported is not None:
         raise ValidationError(details=[("passwordHash", "Give either a password or a hash")])
     if imported is not None:
-        if not is_acceptable(imported):
-            raise ValidationError(details=[("passwordHash", "Not a hash of a known format and cost")])
+        if why := why_refused(imported):
+            raise ValidationError(details=[("passwordHash", why)])
         return imported
     if password is None:
         return None

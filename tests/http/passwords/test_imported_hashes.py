@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.accounts import hashes_counted, new_user, trail
 from tests.support.application import App, running
-from tests.support.foreign_hashes import REFUSED, argon2, one_of_each
+from tests.support.envelope import check_refusal
+from tests.support.foreign_hashes import LIMITS, REFUSED, argon2, one_of_each
 from tests.support.rows import rows
 
 PASSWORD = "Übernahme-vom-alten-System-7"
@@ -69,6 +70,17 @@ async def test_what_is_no_hash_or_costs_too_much_is_not_imported(app: App, kind:
     reply = await app.post("/api/admin/clients/acme/users", body, token=await app.admin_token())
     assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")
     assert reply.json["error"]["details"][0]["field"] == "passwordHash"
+
+
+@pytest.mark.parametrize("kind", LIMITS)
+async def test_what_each_attempt_would_pay_dearly_for_is_not_imported(app: App, kind: str) -> None:
+    cheap, most, too_much, made, told = LIMITS[kind]
+    assert cheap in made
+    await new_user(app, passwordHash=made.replace(cheap, most))
+    body = {"email": "costly@acme.example", "roles": ["Viewer"], "passwordHash": made.replace(cheap, too_much)}
+    reply = await app.post("/api/admin/clients/acme/users", body, token=await app.admin_token())
+    error = check_refusal(reply, 400, "VALIDATION_ERROR")
+    assert error["details"] == [{"field": "passwordHash", "message": told}]
 
 
 async def test_a_password_and_a_hash_exclude_each_other(app: App) -> None:

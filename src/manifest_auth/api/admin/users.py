@@ -40,7 +40,9 @@ class UserBody(msgspec.Struct, frozen=True, rename="camel"):
     password_hash: (
         Annotated[
             str,
-            Meta(min_length=1, max_length=512, description="Argon2, bcrypt, PBKDF2 or scrypt hash of another system."),
+            Meta(
+                min_length=1, max_length=512, description="Argon2id, bcrypt, PBKDF2 or scrypt hash of another system."
+            ),
         ]
         | UnsetType
     ) = UNSET

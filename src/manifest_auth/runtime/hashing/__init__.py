@@ -3,4 +3,4 @@
 Never hashes on the event loop; stores nothing, and knows no rules for new passwords.
 """
 
-from manifest_auth.runtime.hashing.hasher import Hasher, Proof, is_acceptable
+from manifest_auth.runtime.hashing.hasher import Hasher, Proof, why_refused

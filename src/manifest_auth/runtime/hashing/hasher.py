@@ -15,7 +15,7 @@ import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from manifest_auth.errors import Overloaded
 from manifest_auth.runtime.clock import Random
@@ -28,7 +28,9 @@ SALT, TAG = 16, 32
 _PHC = re.compile(
     r"\$argon2id\$v=19\$m=(?P<m>\d{1,8}),t=(?P<t>\d{1,4}),p=(?P<p>\d{1,3})\$(?P<salt>[A-Za-z0-9+/]+)\$(?P<tag>[A-Za-z0-9+/]+)\Z"
 )
-_MAX_MEMORY, _MAX_WORK = 1024 * 1024, 16 * 1024 * 1024  # KiB; KiB times passes
+#: The most that an imported Argon2id hash may cost: MiB, and MiB times passes.
+MOST_MEMORY: Final = 256
+MOST_WORK: Final = 512
 
 
 class Proof(NamedTuple):
@@ -153,18 +155,25 @@ class Hasher:
             self._imported -= 1
 
 
-def is_acceptable(stored: str) -> bool:
-    """Whether a hash of another system can be imported: its format is known and its cost within bounds."""
-    if found := _PHC.match(stored):
-        memory, passes, lanes = int(found["m"]), int(found["t"]), int(found["p"])
-        try:
-            sizes = 8 <= len(_unb64(found["salt"])) <= 64 and 16 <= len(_unb64(found["tag"])) <= 64
-        except (ValueError, binascii.Error):
-            return False
-        return (
-            sizes and 8 * lanes <= memory <= _MAX_MEMORY and passes >= 1 and memory * passes <= _MAX_WORK and lanes >= 1
-        )
-    return imported_hashes.is_known(stored)
+def why_refused(stored: str) -> str:
+    """Why a hash of another system cannot be imported; empty where it can."""
+    found = _PHC.match(stored)
+    why = imported_hashes.why_refused(stored) if found is None else _why_not_argon2(found)
+    return "Not a hash in a format that is read" if why is None else why
+
+
+def _why_not_argon2(found: re.Match[str]) -> str | None:
+    """As :func:`imported_hashes.why_refused`."""
+    memory, passes, lanes = int(found["m"]), int(found["t"]), int(found["p"])
+    try:
+        sizes = 8 <= len(_unb64(found["salt"])) <= 64 and 16 <= len(_unb64(found["tag"])) <= 64
+    except (ValueError, binascii.Error):
+        return None
+    if not sizes or passes < 1 or not 1 <= lanes <= memory // 8:
+        return None
+    if memory > MOST_MEMORY * 1024 or memory * passes > MOST_WORK * 1024:
+        return f"Argon2id: at most {MOST_MEMORY} MiB, and MiB times passes at most {MOST_WORK}"
+    return ""
 
 
 def _is_hash(stored: str) -> bool:

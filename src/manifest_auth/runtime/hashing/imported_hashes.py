@@ -3,8 +3,9 @@
 The first sign-in replaces them by Argon2id.
 
 Read: bcrypt (``$2a$ $2b$ $2y$``), PBKDF2 (Django's ``pbkdf2_sha256$``, Werkzeug's ``pbkdf2:sha256:``, passlib's
-``$pbkdf2-sha256$`` and -sha512), scrypt (Django's ``scrypt$``, Werkzeug's ``scrypt:``, passlib's ``$scrypt$``). Costs
-are bounded, so that an imported hash cannot occupy a processor for minutes.
+``$pbkdf2-sha256$`` and -sha512), scrypt (Django's ``scrypt$``, Werkzeug's ``scrypt:``, passlib's ``$scrypt$``). What is
+imported may cost some ten times as much as a hash of ours: each attempt to sign in computes it. A hash that is stored
+already was let in with more, and is still computed.
 """
 
 from __future__ import annotations
@@ -16,30 +17,50 @@ import hmac
 import re
 from collections.abc import Callable
 from re import Match
+from typing import Final, NamedTuple
 
 _B64 = r"[A-Za-z0-9+/=]+"
-_MAX_ITERATIONS = 10_000_000
+# Of stored hashes.
+_MAX_BCRYPT, _MAX_ITERATIONS = 16, 10_000_000
 _MAX_SCRYPT_MEMORY = 256 * 1024 * 1024
+#: The most that an imported hash may cost: of bcrypt the cost, of PBKDF2 the iterations, of scrypt N x r x p.
+MOST_BCRYPT: Final = 13
+MOST_PBKDF2: Final = 2_000_000
+MOST_SCRYPT: Final = 2**20
 
 #: Whether a password fits the hash.
 Check = Callable[[bytes], bool]
 
 
-def _scrypt(salt: bytes, want: bytes, n: int, r: int, p: int) -> Check:
+class _Hash(NamedTuple):
+    """``too_costly``: what is wrong with its cost, where it is imported; empty for nothing."""
+
+    check: Check
+    too_costly: str
+
+
+def _scrypt(salt: bytes, want: bytes, n: int, r: int, p: int) -> _Hash:
     _check_length(want)
     if not (n > 1 and n & (n - 1) == 0 and r >= 1 and 128 * n * r <= _MAX_SCRYPT_MEMORY and 1 <= p <= 16):
         raise ValueError("scrypt cost out of bounds")
     memory, length = _MAX_SCRYPT_MEMORY + (1 << 20), len(want)
-    return lambda password: hmac.compare_digest(
-        hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=memory, dklen=length), want
-    )
+
+    def check(password: bytes) -> bool:
+        made = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=memory, dklen=length)
+        return hmac.compare_digest(made, want)
+
+    return _Hash(check, f"scrypt: N x r x p is at most {MOST_SCRYPT:,}" if n * r * p > MOST_SCRYPT else "")
 
 
-def _pbkdf2(name: str, salt: bytes, want: bytes, iterations: int) -> Check:
+def _pbkdf2(name: str, salt: bytes, want: bytes, iterations: int) -> _Hash:
     _check_length(want)
     if not 1 <= iterations <= _MAX_ITERATIONS:
         raise ValueError("PBKDF2 cost out of bounds")
-    return lambda password: hmac.compare_digest(hashlib.pbkdf2_hmac(name, password, salt, iterations, len(want)), want)
+
+    def check(password: bytes) -> bool:
+        return hmac.compare_digest(hashlib.pbkdf2_hmac(name, password, salt, iterations, len(want)), want)
+
+    return _Hash(check, f"PBKDF2: at most {MOST_PBKDF2:,} iterations" if iterations > MOST_PBKDF2 else "")
 
 
 def _check_length(want: bytes) -> None:
@@ -52,25 +73,26 @@ def _passlib_base64(text: str) -> bytes:
     return base64.b64decode(text.replace(".", "+") + "=" * (-len(text) % 4))
 
 
-def _bcrypt(found: Match[str]) -> Check:
+def _bcrypt(found: Match[str]) -> _Hash:
     import bcrypt  # most installations have no such hash
 
-    if not 4 <= int(found["cost"]) <= 16:
+    if not 4 <= (cost := int(found["cost"])) <= _MAX_BCRYPT:
         raise ValueError("bcrypt cost out of bounds")
     stored = b"$2b$" + found[0].encode()[4:]
     # bcrypt reads 72 bytes; the systems that made these hashes cut there too. New hashes are Argon2id, which does not.
-    return lambda password: bcrypt.checkpw(password[:72], stored)
+    too_costly = f"bcrypt: the cost is at most {MOST_BCRYPT}" if cost > MOST_BCRYPT else ""
+    return _Hash(lambda password: bcrypt.checkpw(password[:72], stored), too_costly)
 
 
-def _django_pbkdf2(found: Match[str]) -> Check:
+def _django_pbkdf2(found: Match[str]) -> _Hash:
     return _pbkdf2(found["name"], found["salt"].encode(), base64.b64decode(found["hash"]), int(found["n"]))
 
 
-def _werkzeug_pbkdf2(found: Match[str]) -> Check:
+def _werkzeug_pbkdf2(found: Match[str]) -> _Hash:
     return _pbkdf2(found["name"], found["salt"].encode(), bytes.fromhex(found["hash"]), int(found["n"]))
 
 
-def _passlib_pbkdf2(found: Match[str]) -> Check:
+def _passlib_pbkdf2(found: Match[str]) -> _Hash:
     return _pbkdf2(found["name"], _passlib_base64(found["salt"]), _passlib_base64(found["hash"]), int(found["n"]))
 
 
@@ -78,20 +100,20 @@ def _costs(found: Match[str]) -> tuple[int, int, int]:
     return int(found["n"]), int(found["r"]), int(found["p"])
 
 
-def _django_scrypt(found: Match[str]) -> Check:
+def _django_scrypt(found: Match[str]) -> _Hash:
     return _scrypt(found["salt"].encode(), base64.b64decode(found["hash"]), *_costs(found))
 
 
-def _werkzeug_scrypt(found: Match[str]) -> Check:
+def _werkzeug_scrypt(found: Match[str]) -> _Hash:
     return _scrypt(found["salt"].encode(), bytes.fromhex(found["hash"]), *_costs(found))
 
 
-def _passlib_scrypt(found: Match[str]) -> Check:
+def _passlib_scrypt(found: Match[str]) -> _Hash:
     n = 1 << min(int(found["ln"]), 31)
     return _scrypt(_passlib_base64(found["salt"]), _passlib_base64(found["hash"]), n, int(found["r"]), int(found["p"]))
 
 
-_FORMATS: tuple[tuple[re.Pattern[str], Callable[[Match[str]], Check]], ...] = (
+_FORMATS: tuple[tuple[re.Pattern[str], Callable[[Match[str]], _Hash]], ...] = (
     (re.compile(r"\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}"), _bcrypt),
     (re.compile(rf"pbkdf2_(?P<name>sha256|sha1)\$(?P<n>\d{{1,8}})\$(?P<salt>[^$]+)\$(?P<hash>{_B64})"), _django_pbkdf2),
     (
@@ -121,7 +143,7 @@ _FORMATS: tuple[tuple[re.Pattern[str], Callable[[Match[str]], Check]], ...] = (
 )
 
 
-def _read(stored: str) -> Check | None:
+def _read(stored: str) -> _Hash | None:
     for pattern, read in _FORMATS:
         found = pattern.fullmatch(stored)
         if found:
@@ -133,14 +155,20 @@ def _read(stored: str) -> Check | None:
 
 
 def is_known(stored: str) -> bool:
-    """Whether the text is a hash in one of these formats, with a cost within bounds."""
+    """Whether the text is a hash in one of these formats, with a cost that is computed."""
     return _read(stored) is not None
+
+
+def why_refused(stored: str) -> str | None:
+    """What is wrong with the cost of a hash that is imported, empty for nothing; None for no hash in these formats."""
+    found = _read(stored)
+    return None if found is None else found.too_costly
 
 
 def verify(stored: str, password: bytes) -> bool:
     """Whether the password fits the hash. False also for an invalid hash or a cost out of bounds."""
-    check = _read(stored)
+    found = _read(stored)
     try:
-        return check is not None and check(password)
+        return found is not None and found.check(password)
     except (ValueError, MemoryError):
         return False
