@@ -102,7 +102,7 @@ async def test_what_the_server_refused_is_tried_again_until_it_takes_it(team: Te
 
 
 async def test_after_an_hour_it_is_given_up_and_the_trail_says_so(team: Team, mail_server: MailServer) -> None:
-    mail_server.refuses = "550 no such mailbox"
+    mail_server.refuses = "450 mailbox busy"
     user_id = (await invite(team))["user"]["id"]
     for _ in range(12):
         team.app.clock.advance(5 * MINUTE - 1)
@@ -120,6 +120,28 @@ async def test_after_an_hour_it_is_given_up_and_the_trail_says_so(team: Team, ma
     mail_server.refuses = ""
     await team.app.services.mail_queue.sweep()
     assert mail_server.mails == []
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["its recipient", "its text"])
+async def test_what_the_server_refuses_for_good_is_not_tried_again_and_the_trail_says_so(
+    team: Team, mail_server: MailServer, late: bool
+) -> None:
+    mail_server.refuses, mail_server.refuses_late = "451 try again later", late
+    user_id = (await invite(team))["user"]["id"]
+    assert len(await waiting(team.app)) == 1
+    mail_server.refuses = "550 no such mailbox"
+    refused = team.app.sample("manifest_mails_total", result="refused") or 0
+    team.app.clock.advance(2 * MINUTE)
+    await team.app.services.mail_queue.sweep()
+    assert await waiting(team.app) == []
+    [event] = failures(await trail(team.app, team.client))
+    assert (event.actor, event.subject) == ("system", f"user:{user_id}")
+    assert (event.members["purpose"], event.members["tries"], event.members["refused"]) == ("invitation", 2, 550)
+    assert team.app.sample("manifest_mails_total", result="refused") == refused + 1
+    handed = await invite(team, "bob@engines.example")  # at the first try too
+    assert (handed["link"], handed["sent"]) == (None, False)
+    assert await waiting(team.app) == []
+    assert len(failures(await trail(team.app, team.client))) == 2
 
 
 async def test_a_link_that_ran_out_is_not_sent_any_more(team: Team, mail_server: MailServer) -> None:

@@ -50,12 +50,13 @@ class Received:
 @dataclass
 class MailServer:
     """``users``: who may sign in; without any, sign-in is not needed. ``refuses``: what every recipient is answered
-    instead. ``is_holding``: e-mails are accepted once it is False again."""
+    instead, or every e-mail where it ``refuses_late``. ``is_holding``: e-mails are accepted once it is False again."""
 
     tls: ssl.SSLContext | None = None
     is_tls_from_the_start: bool = False
     users: dict[str, str] = field(default_factory=dict)
     refuses: str = ""
+    refuses_late: bool = False
     is_holding: bool = False
     mails: list[Received] = field(default_factory=list)
     greeted_by: list[str] = field(default_factory=list)
@@ -110,7 +111,7 @@ class MailServer:
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        if self.refuses:
+        if self.refuses and not self.refuses_late:
             return self.refuses
         envelope.rcpt_tos.append(address)
         return "250 OK"
@@ -120,6 +121,8 @@ class MailServer:
     ) -> str:
         while self.is_holding:
             await asyncio.sleep(0.01)
+        if self.refuses:
+            return self.refuses
         content = envelope.content
         assert isinstance(content, bytes)
         message = email.message_from_bytes(content, policy=email.policy.default)

@@ -1,4 +1,7 @@
-"""The queue of e-mails: sent at once after the commit, and retried later where the mail server did not accept them."""
+"""The queue of e-mails: sent at once after the commit, and retried later where the mail server did not accept them.
+
+What the mail server refuses for good is not retried.
+"""
 
 from __future__ import annotations
 
@@ -94,10 +97,13 @@ class MailQueue:
         return self._mail.in_background(self._try(mail, FIRST_S, request_id))
 
     async def _try(self, mail: Queued, seconds: float, request_id: str) -> bool:
-        taken = await self._mail.send(mail.email, self._mail.deadline(seconds), request_id, mail.id)
-        if taken:
-            await self._store.of(mail.tenant_id).write_quickly(lambda unit: rows.drop(unit, mail.id))
-        return taken
+        failed = await self._mail.send(mail.email, self._mail.deadline(seconds), request_id, mail.id)
+        store, now = self._store.of(mail.tenant_id), self._clock.now_ms()
+        if failed is None:
+            await store.write_quickly(lambda unit: rows.drop(unit, mail.id))
+        elif failed.refused:
+            await store.write(lambda unit: rows.refused(unit, mail.id, failed.refused, now))
+        return failed is None
 
     async def run(self) -> None:
         """Retries until cancelled. It is a separate task, so that a hanging mail server does not delay other background

@@ -35,13 +35,24 @@ class Row(NamedTuple):
     expires_at: int
 
 
+class _Ended(NamedTuple):
+    """An e-mail that is not tried any more, as the trail tells of it."""
+
+    subject: str
+    purpose: str
+    tries: int
+    created_at: int
+
+
 _C = queued_mails.c
 _ADD = tenant_scoped(
     insert(queued_mails).values({name: bindparam(name) for name in Row._fields if name != "tenant_id"})
 )
 _AS_SEEN = (_C.id == bindparam("of_id"), _C.next_try_at == bindparam("seen"))
 _TAKE = tenant_scoped(update(queued_mails).where(*_AS_SEEN).values(next_try_at=bindparam("until"), tries=_C.tries + 1))
-_GIVE_UP = tenant_scoped(delete(queued_mails).where(*_AS_SEEN))
+_ENDED = tuple(_C[name] for name in _Ended._fields)
+_GIVE_UP = tenant_scoped(delete(queued_mails).where(*_AS_SEEN).returning(*_ENDED), _Ended)
+_END = tenant_scoped(delete(queued_mails).where(_C.id == bindparam("of_id")).returning(*_ENDED), _Ended)
 _DROP = tenant_scoped(delete(queued_mails).where(_C.id == bindparam("of_id")))
 _place = func.row_number().over(partition_by=_C.tenant_id, order_by=_C.next_try_at).label("place")
 _ready = (  # e-mails of a suspended client wait until it is restored, or they expire
@@ -85,13 +96,21 @@ def take(unit: TenantUnit, row: Row, now: int) -> bool:
     return unit.change(_TAKE, of_id=row.id, seen=row.next_try_at, until=now + pause) == 1
 
 
-def give_up(unit: TenantUnit, row: Row, now: int) -> bool:
+def give_up(unit: TenantUnit, row: Row, now: int) -> None:
     """Deletes an expired e-mail, and records that it was not delivered."""
-    if unit.change(_GIVE_UP, of_id=row.id, seen=row.next_try_at) == 0:
-        return False
-    detail = {"purpose": row.purpose, "tries": row.tries, "since": when(row.created_at)}
-    audit.record(unit, Origin(now, "system", "", "mail-queue"), Event.MAIL_FAILED, row.subject, **detail)
-    return True
+    _record(unit, unit.first(_GIVE_UP, of_id=row.id, seen=row.next_try_at), now)
+
+
+def refused(unit: TenantUnit, key: str, code: int, now: int) -> None:
+    """Deletes an e-mail that the mail server refused for good, and records that, with its reply code."""
+    _record(unit, unit.first(_END, of_id=key), now, refused=code)
+
+
+def _record(unit: TenantUnit, ended: _Ended | None, now: int, **more: int) -> None:
+    """``ended``: None where another process was first."""
+    if ended is not None:
+        detail = {"purpose": ended.purpose, "tries": ended.tries, "since": when(ended.created_at), **more}
+        audit.record(unit, Origin(now, "system", "", "mail-queue"), Event.MAIL_FAILED, ended.subject, **detail)
 
 
 def drop(unit: TenantUnit, key: str) -> None:

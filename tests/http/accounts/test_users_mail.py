@@ -86,7 +86,7 @@ async def test_a_server_that_refuses_brings_no_link_into_any_answer(
 ) -> None:
     """A caller who waits for a failure, or causes one, still does not see the link."""
     tokens = links_made(monkeypatch)
-    mail_server.refuses, before = "550 no such mailbox", mails(app, "failed")
+    mail_server.refuses, before = "550 no such mailbox", mails(app, "refused")
     handed = await team.send("User Admin", INVITE, input=body())
     user_id = handed.json["data"]["inviteUser"]["user"]["id"]
     client_admin, admin = (await team.member("User Admin")).token, await app.admin_token()
@@ -107,7 +107,7 @@ async def test_a_server_that_refuses_brings_no_link_into_any_answer(
         assert '"link":null' in reply.text.replace(" ", "")
         assert '"sent":false' in reply.text.replace(" ", "")
     assert mail_server.mails == []
-    assert mails(app, "failed") == before + len(replies)
+    assert mails(app, "refused") == before + len(replies)
     assert (await directory(team, user_id))["email"] == body()["email"]
 
 

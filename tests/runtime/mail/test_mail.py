@@ -53,7 +53,7 @@ def mail_of(settings: dict[str, str], log: Any = None, random: Random | None = N
 
 async def sent(mail: Mail, letter: Email = LETTER, seconds: float = 5.0) -> bool:
     try:
-        return await mail.send(letter, mail.deadline(seconds), "request-1")
+        return await mail.send(letter, mail.deadline(seconds), "request-1") is None
     finally:
         await mail.close()
 
@@ -225,8 +225,8 @@ async def test_mails_of_one_request_share_its_time(log: Log) -> None:
     with MailServer() as server:
         post = mail_of(server.settings, log)
         until = post.deadline(5)
-        assert await post.send(LETTER, until, "r")
-        assert not await post.send(LETTER, post.deadline(-1), "r")
+        assert await post.send(LETTER, until, "r") is None
+        assert await post.send(LETTER, post.deadline(-1), "r")
         await post.close()
         assert len(server.mails) == 1
     assert log.lines[0]["reason"] == "the time for all e-mails of this request was over"
@@ -265,7 +265,7 @@ async def test_what_runs_in_the_background_is_finished_before_the_end(log: Log) 
 
         async def work() -> None:
             await asyncio.sleep(0.05)
-            done.append(await post.send(LETTER, post.deadline(), "r"))
+            done.append(await post.send(LETTER, post.deadline(), "r") is None)
 
         post.in_background(work())
         assert done == []

@@ -54,20 +54,20 @@ class Mail:
         """The deadline for e-mails that start now, as time of the event loop."""
         return asyncio.get_running_loop().time() + seconds
 
-    async def send(self, email: Email, deadline: float, request_id: str, message: str = "") -> bool:
-        """Whether the mail server accepted the e-mail in time. The log has the reason for a failure, with the request's
+    async def send(self, email: Email, deadline: float, request_id: str, message: str = "") -> NotSent | None:
+        """Why the mail server did not accept the e-mail in time; None: it did. The log has it too, with the request's
         id. ``message``: a random name of the e-mail, the same for each attempt, so that mailboxes recognise a second
         copy. ``deadline``: from :meth:`deadline`, seconds of the event loop's clock."""
         if self._server is None:
-            return False
+            return NotSent("no mail server is set up")
         try:
             await self._send(self._server, email, deadline, message or self._random.text(16))
         except NotSent as error:
-            self._metrics.mailed("failed")
-            self._log.warning("mail_failed", request_id=request_id, reason=str(error))
-            return False
+            self._metrics.mailed("refused" if error.refused else "failed")
+            self._log.warning("mail_failed", request_id=request_id, reason=str(error), again=not error.refused)
+            return error
         self._metrics.mailed("ok")
-        return True
+        return None
 
     async def _send(self, server: Server, email: Email, deadline: float, name: str) -> None:
         from manifest_auth.runtime.mail.smtp import send

@@ -14,7 +14,12 @@ _PORTS = {"smtp": 587, "smtps": 465}  # RFC 6409, RFC 8314
 
 
 class NotSent(Exception):
-    """The e-mail was not sent; the text says why, for the log."""
+    """The e-mail was not sent; the text says why, for the log. ``refused``: the reply code with which the mail server
+    refused this recipient or this e-mail for good (RFC 5321, section 4.2.1): another try is in vain. 0: it did not."""
+
+    def __init__(self, reason: str, refused: int = 0) -> None:
+        super().__init__(reason)
+        self.refused = refused
 
 
 class Server(NamedTuple):

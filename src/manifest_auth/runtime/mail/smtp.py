@@ -49,7 +49,7 @@ def _connected(server: Server, seconds: float) -> Iterator[smtplib.SMTP]:
         finally:
             smtp.close()
     except (OSError, smtplib.SMTPException, UnicodeError) as error:
-        raise NotSent(_reason(error)) from error
+        raise NotSent(_reason(error), _refused(error)) from error
 
 
 def _open(server: Server, seconds: float) -> smtplib.SMTP:
@@ -65,6 +65,15 @@ def _encrypt(smtp: smtplib.SMTP, server: Server) -> None:
         smtp.ehlo()
     elif server.user:
         raise NotSent("the server does not offer STARTTLS, and the password is not sent without")
+
+
+def _refused(error: Exception) -> int:
+    """The reply code by which an e-mail with one recipient is refused for good; 0 for any other error, which may be of
+    the server, of the sender or of the moment."""
+    code = error.smtp_code if isinstance(error, smtplib.SMTPDataError) else 0
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        [(code, _)] = error.recipients.values()
+    return int(code) if code >= 500 else 0
 
 
 def _reason(error: Exception) -> str:

@@ -45,6 +45,8 @@ CacheResult = Literal["hit", "miss", "stale"]
 #: Purposes of calls to a provider, and their results.
 Call = Literal["discovery", "keys", "token", "userinfo", "metadata", "graph", "dataverse", "other"]
 CallResult = Literal["ok", "refused", "unreachable"]
+#: Results of an attempt to send an e-mail. ``refused``: for good.
+MailResult = Literal["ok", "failed", "refused"]
 #: Kinds of rows that are deleted after their expiry.
 Swept = Literal[
     "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "directory_flows", "codes",

@@ -25,6 +25,7 @@ from manifest_auth.runtime.metrics.labels import (
     EntryPoint,
     Failure,
     Limit,
+    MailResult,
     Method,
     Result,
     Unit,
@@ -105,7 +106,7 @@ class Metrics:
             ["call", "result"],
         )
         self._calls: dict[tuple[Call, CallResult], Histogram] = {}  # created on demand: each is a dozen lines
-        self._mails = self._counters("manifest_mails", "E-mails by result", result=Literal["ok", "failed"])
+        self._mails = self._counters("manifest_mails", "E-mails by result", result=MailResult)
         self._swept = self._counters("manifest_swept_rows", "Expired rows that were deleted", what=labels.Swept)
         self._build = self._gauge(
             "manifest_build_info",
@@ -157,8 +158,8 @@ class Metrics:
             child = self._calls[call, result] = self._called.labels(call, result)
         child.observe(seconds)
 
-    def mailed(self, result: Literal["ok", "failed"]) -> None:
-        """Counts one e-mail."""
+    def mailed(self, result: MailResult) -> None:
+        """Counts one attempt to send an e-mail."""
         self._mails[result,].inc()
 
     def swept(self, what: labels.Swept, rows: int) -> None:
