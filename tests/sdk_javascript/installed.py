@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.architecture import docs_pages
 from tests.interop.providers import install
 from tests.sdk_javascript.wire_types import SDK
 from tests.support.server import DEMO_PASSWORD, Server
 
 PROGRAMS = ("node", "npm")
+#: The programs on the client's page.
+EXAMPLES = [block for page, block in docs_pages.blocks("js") if page == "sdk-javascript.md"]
 CASES = Path(__file__).with_name("cases")
 #: The oldest Node.js that the client is for, and the newest.
 OLDEST, NEWEST = "20.0.0", "26.12.1"

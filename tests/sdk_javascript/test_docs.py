@@ -11,14 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.architecture.links import ROOT
 from tests.processes.node_client import AUTHOR
 from tests.sdk_javascript import installed
+from tests.sdk_javascript.installed import EXAMPLES
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 PROGRAMS = ("node", "npm")
-PAGE = ROOT / "docs" / "sdk-javascript.md"
-EXAMPLES = re.findall(r"^```js\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 #: By number of the example: what it prints.
 PRINTED = [
     [f"{AUTHOR} cookie"],

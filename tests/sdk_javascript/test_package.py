@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.sdk_javascript import wire_types
-from tests.sdk_javascript.installed import pack
+from tests.sdk_javascript.installed import EXAMPLES, pack
 
 PROGRAMS = ("node", "npm")
 SOURCES = {"errors.js", "file_lock.js", "index.js", "node.js", "session.js", "stores.js"}
@@ -81,10 +81,16 @@ def test_the_types_of_the_wire_are_todays() -> None:
 
 @pytest.mark.endurance
 def test_a_program_in_strict_typescript_is_told_what_it_may_do(prefix: Path, tmp_path: Path) -> None:
+    """The program above, and the examples of the client's page."""
     (tmp_path / "use.ts").write_text(_USE)
+    given = "/** @type {string} */ let email = '', password = ''; export {};\n"
+    examples = [tmp_path / f"example-{number}.js" for number in range(len(EXAMPLES))]
+    for path, example in zip(examples, EXAMPLES, strict=True):
+        path.write_text(given + example)
     (tmp_path / "package.json").write_text('{"type": "module"}')
     (tmp_path / "node_modules").symlink_to(prefix / "node_modules")
     tsc = wire_types.tools() / "node_modules/.bin/tsc"
-    flags = ("--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom")
-    done = subprocess.run([tsc, *flags, "use.ts"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom"]
+    flags += ["--allowJs", "--checkJs", "--noImplicitAny", "false"]  # the examples name no types
+    done = subprocess.run([tsc, *flags, "use.ts", *examples], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout

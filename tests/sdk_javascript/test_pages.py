@@ -138,14 +138,29 @@ def test_tabs_come_and_go_and_one_signs_out_for_all(browser: Chromium, there: Pl
     assert browser.value("ended") == []  # it did it itself
 
 
-def test_a_page_of_the_same_site_uses_the_cookie_and_sees_no_token(browser: Chromium, there: Place) -> None:
+def test_a_page_of_the_same_site_uses_the_cookie_sees_no_token_and_tells_the_other_tabs(
+    browser: Chromium, there: Place
+) -> None:
+    first = browser.new_tab()
     there.open(browser, there.same_site, "cookie")
     told = there.sign_in(browser)
     assert set(told) == {"user"}
+    second = browser.new_tab()
+    there.open(browser, there.same_site, "cookie")
     assert browser.value("client.me().then((me) => me.session.by)") == "cookie"
     assert browser.value("client.graphql('{ me { email } }').then((data) => data.me.email)") == EMAIL
     browser.value("client.signOut()")
     assert browser.value("client.me().catch((error) => error.code)") in ("UNAUTHENTICATED", "INVALID_TOKEN")
+    assert browser.value("ended") == []  # it did it itself
+    browser.speak_to(first)
+    browser.until("ended.length === 1")
+    assert browser.value("ended") == [None]
+    browser.value("client.close()")  # and hears no more
+    browser.speak_to(second)
+    there.sign_in(browser)
+    browser.value("client.signOut()")
+    browser.speak_to(first)
+    assert browser.value("ended") == [None]
 
 
 def test_a_redirect_to_another_origin_takes_no_token_along(browser: Chromium, there: Place) -> None:

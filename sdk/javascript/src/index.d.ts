@@ -88,7 +88,10 @@ export interface Options {
   origins?: (string | URL)[];
   /** In place of the global one. */
   fetch?: typeof globalThis.fetch;
-  /** Of mode `bearer`. Told when the session has ended without `signOut` here: the server's refusal, or null where another tab did it. */
+  /**
+   * Called when the session has ended without `signOut` here: with null where another tab of this origin signed out, in
+   * mode `bearer` also with the server's refusal.
+   */
   onSessionOver?(error: ManifestAuthError | null): void;
 }
 

@@ -1,7 +1,7 @@
 // The client of a Manifest Auth server, for browsers and Node.js.
 import { MfaRequired, refusal, refused } from "./errors.js";
 import { Session, tokensOf } from "./session.js";
-import { hasTabs, memoryStore, tabStore } from "./stores.js";
+import { hasTabs, memoryStore, signOuts, tabStore } from "./stores.js";
 
 export { ManifestAuthError, MfaRequired } from "./errors.js";
 export { memoryStore } from "./stores.js";
@@ -26,6 +26,7 @@ class Client {
   #client;
   #store = null;
   #session = null;
+  #tabs = null; // of mode cookie
   #tell;
 
   constructor({ baseUrl, client, mode, store, origins = [], fetch, onSessionOver }) {
@@ -36,7 +37,10 @@ class Client {
     this.#http = (...given) => (fetch ?? globalThis.fetch)(...given);
     this.#client = client;
     this.#tell = (error) => onSessionOver?.(error);
-    if (mode === "cookie") return;
+    if (mode === "cookie") {
+      this.#tabs = signOuts(this.#base.href, () => this.#tell(null));
+      return;
+    }
     const name = `manifest-auth ${this.#base.href} ${client ?? ""}`;
     this.#store = store ?? (hasTabs() ? tabStore(name) : memoryStore());
     if (store && !store.lock && hasTabs()) {
@@ -140,9 +144,11 @@ class Client {
       if (!CLOSED.has(error.code)) throw error;
     }
     await this.#session?.put(null);
+    this.#tabs?.postMessage("signed out");
   }
 
   close() {
+    this.#tabs?.close();
     this.#store?.close?.();
   }
 

@@ -18,6 +18,14 @@ export function memoryStore(tokens = null) {
 export const hasTabs = () =>
   Boolean(globalThis.navigator?.locks && globalThis.BroadcastChannel && !globalThis.process?.versions?.node);
 
+/** A channel that calls `told` when another tab of this origin posts that it signed out; null where there are no tabs. */
+export function signOuts(server, told) {
+  if (!globalThis.BroadcastChannel || globalThis.process?.versions?.node) return null;
+  const channel = new BroadcastChannel(`manifest-auth ${server} cookie`);
+  channel.onmessage = told;
+  return channel;
+}
+
 const PATIENCE_MS = 2_000;
 
 /**
