@@ -17,7 +17,11 @@ from tests.support.statements import every_statement
 #: look-up may come in here by itself: see `EXPLAIN QUERY PLAN`, and add an index or change the order.
 ALL_OF_A_CLIENT = {
     "accounts.device_apps": {"_COUNT", "_LIST"},  # a client has 50 at most
-    "accounts.factors.trusted_browsers": {"_COUNT", "_DROP_KEY", "_DROP_OLDER"},  # few: no more than sign-ins of 30 days
+    "accounts.factors.trusted_browsers": {
+        "_COUNT",
+        "_DROP_KEY",
+        "_DROP_OLDER",
+    },  # few: no more than sign-ins of 30 days
     "accounts.service_accounts.rows": {"_COUNT"},
     "accounts.shared_devices.device_rows": {"_COUNT"},  # 10,000 at most, counted for a new code
     "accounts.shared_devices.enrolments": {"_COUNT", "_LIST"},  # codes live for ten minutes
