@@ -186,7 +186,9 @@ _WHO = (
     _reason("no seat: …", cause="the licence has no free seat of that kind", cure="[seats](../on-premise.md#seats)"),
     _reason("an Admin's account by now, and …", "an Admin's account, and the provider was last changed by a User Admin",
             cause="see [rank](README.md#rank)", cure="an Admin saves the provider, or invites"),
-    _reason("one-time code: …", cause="a code shown twice, after 60 seconds, or without its verifier",
+    _reason("one-time code: …",
+            cause="a code shown twice, after 60 seconds, without its verifier, or after the end of the session that "
+                  "gave it",
             cure="the app exchanges at once, once; also `sign_in_code_reused` in the audit trail"),
 )  # fmt: skip
 REASONS = (*_START, *_OIDC, *_SAML, *_MICROSOFT, *(reason for kind in KINDS.values() for reason in kind.reasons), *_WHO)
