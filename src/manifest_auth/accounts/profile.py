@@ -1,4 +1,4 @@
-"""What users change of their own account without a proof: names, title, language.
+"""Changes of one's own account that need no proof: names, title, language.
 
 Never the address or a role.
 """

@@ -1,4 +1,4 @@
-"""Who reads an e-mail to a user, and in which language."""
+"""Recipient and language of an e-mail to a user."""
 
 from __future__ import annotations
 

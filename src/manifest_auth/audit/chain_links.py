@@ -1,4 +1,4 @@
-"""Which audit chains exist, and which should.
+"""Audit chains that exist, and those that should.
 
 Each chain names the one that was created before it, and the installation's names the newest, so that a chain that
 was deleted as a whole is noticed.

@@ -1,4 +1,4 @@
-"""Which client an audit chain belongs to: each client has one, and the installation has number 0."""
+"""The owner of an audit chain: each client has one, and the installation has number 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all commands share: services, refusals, and the command line as the actor in the audit trail."""
+"""Parts that all commands share: services, refusals, and the command line as the actor in the audit trail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many connections a process keeps, in all and from one network.
+"""Limits on the connections that a process keeps, in all and from one network.
 
 Where no place is left, the connection that was silent for longest gives way: of the new one's network when that network
 has its share, else of all. Connections with a request under way give way to none. Listed proxies have no share, since

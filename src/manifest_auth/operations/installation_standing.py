@@ -1,4 +1,4 @@
-"""How the installation stands, for its system admins: what is known at once, without ``doctor``'s long checks."""
+"""State of the installation for its system admins: what is known without the long checks of ``doctor``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom a change of a client's rules concerns, counted before it is saved."""
+"""Counts of the users and sessions that a change of a client's rules concerns, made before it is saved."""
 
 from __future__ import annotations
 

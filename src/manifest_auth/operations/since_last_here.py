@@ -1,4 +1,4 @@
-"""What happened to the caller's own account since the sign-in before this one, from the audit trail."""
+"""Events of the caller's own account since the sign-in before this one, from the audit trail."""
 
 from __future__ import annotations
 

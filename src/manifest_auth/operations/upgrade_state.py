@@ -1,4 +1,4 @@
-"""How far an installation is upgraded: its schema, the releases of its processes, and one word for what to do."""
+"""State of an upgrade: schema, releases of the processes, and one word for what to do."""
 
 from __future__ import annotations
 

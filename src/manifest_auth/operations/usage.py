@@ -1,4 +1,4 @@
-"""What a client uses, for those who manage it: seats by licence type, users who signed in lately, open sessions."""
+"""Usage of a client for its managers: seats by license type, users who signed in lately, open sessions."""
 
 from __future__ import annotations
 

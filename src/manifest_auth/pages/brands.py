@@ -1,4 +1,4 @@
-"""Whose page it is: how a client's pages look."""
+"""Brands of pages: how a client's pages look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands beside every page: the way in, the choice of language, and where password managers look."""
+"""Routes beside every page: the sign-in button, the choice of language, and addresses for password managers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a page is declared, and what happens before its handler runs: the one host, who is signed in, the form's mark."""
+"""Declaration of pages, and checks before a handler runs: the one host, who is signed in, the form's mark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which identities are proved to be the user's: they stay when the others are unlinked.
+"""Identities that are proved to be the user's: they stay when the others are unlinked.
 
 An identity is proved when its provider is enabled, was saved last by an Admin, and vouched for the user's present
 address in a domain that counts for the client; or when an Admin confirmed it instead. A used invitation or a consent

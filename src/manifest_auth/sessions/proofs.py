@@ -1,4 +1,4 @@
-"""What a person proved before a session opens: the methods (RFC 8176), and when.
+"""Proofs of a person before a session opens: the methods (RFC 8176), and the time.
 
 Only :mod:`manifest_auth.sign_in.second_factor.gate` makes a :class:`Proof`, so no session opens past a second factor
 that is due.

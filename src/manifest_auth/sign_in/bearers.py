@@ -1,4 +1,4 @@
-"""Whose token it is: verified tokens of this server, with the caller that they stand for, who is alive.
+"""Callers behind tokens: verified tokens of this server, with the live caller that they stand for.
 
 The bearers of requests and the tokens that are introspected are judged here, by the same rules.
 """

@@ -1,4 +1,4 @@
-"""What a sign-in method proved, and the cookies that came with the attempt."""
+"""Results of a sign-in method, and the cookies that came with the attempt."""
 
 from __future__ import annotations
 

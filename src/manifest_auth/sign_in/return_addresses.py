@@ -1,4 +1,4 @@
-"""Where a browser may return after a sign-in: to an address that equals a listed one, or to a page of this server.
+"""Addresses to which a browser may return after a sign-in: one that equals a listed one, or a page of this server.
 
 Everything else is refused at once, so a sign-in never sends a user to an address that an attacker chose.
 """

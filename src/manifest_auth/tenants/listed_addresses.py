@@ -1,4 +1,4 @@
-"""Which of a client's origins and return addresses are valid for which users.
+"""Origins and return addresses of a client, and the users for whom they are valid.
 
 Only this module reads the two lists.
 

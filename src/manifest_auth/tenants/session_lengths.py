@@ -1,4 +1,4 @@
-"""How long sessions live: the installation's values, or shorter ones from a client's settings."""
+"""Lengths of sessions: the installation's values, or shorter ones from a client's settings."""
 
 from __future__ import annotations
 

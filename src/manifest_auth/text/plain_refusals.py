@@ -1,4 +1,4 @@
-"""What is wrong with a member of a body or a parameter, in plain words in place of the decoder's."""
+"""Plain words for what is wrong with a member of a body or a parameter, in place of the decoder's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which browser and system a ``User-Agent`` names, in common words.
+"""Names of the browser and system of a ``User-Agent``, in common words.
 
 The text is not proved: any caller may send any text.
 """

@@ -1,4 +1,4 @@
-"""What those who manage users do with badges and PINs: look, issue, end, give a temporary PIN.
+"""Management of badges and PINs by those who manage users: list, issue, end, set a temporary PIN.
 
 The rules of rank hold as for all else (:mod:`manifest_auth.accounts.rank`). A badge opens sessions with the roles
 Operator and Viewer alone, so only users who hold one of them get one. The user is told by email of a badge and of a

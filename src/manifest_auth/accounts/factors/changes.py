@@ -1,4 +1,4 @@
-"""What follows from a change of a user's factors, for every kind: the mark in the user's row, and what ends.
+"""Consequences of a change of a user's factors, for every kind: the mark in the user's row, and what ends.
 
 The mark is read with every user, so a sign-in without a factor costs no statement more.
 """

@@ -1,4 +1,4 @@
-"""What is kept of the use of a service account: when a secret was used last, and an event an hour in the trail."""
+"""Records of the use of a service account: when a secret was last used, and an event an hour in the trail."""
 
 from __future__ import annotations
 

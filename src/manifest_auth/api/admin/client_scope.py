@@ -1,4 +1,4 @@
-"""Which client an administrative request is about.
+"""The client that an administrative request is about.
 
 Many routes exist twice with the same handlers: for system admins, who name a client in the path, and for a client's own
 Admin and User Admin.

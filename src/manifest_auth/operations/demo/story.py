@@ -1,4 +1,4 @@
-"""What happens in the demo's fortnight, day by day."""
+"""Events of the demo's fortnight, day by day."""
 
 from __future__ import annotations
 

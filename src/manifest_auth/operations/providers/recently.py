@@ -1,4 +1,4 @@
-"""What became of the latest sign-ins and tries at a client's providers, as its audit trail has it."""
+"""Outcomes of the latest sign-ins and tries at a client's providers, from its audit trail."""
 
 from __future__ import annotations
 

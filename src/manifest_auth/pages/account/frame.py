@@ -1,4 +1,4 @@
-"""What the pages of the account share: the client's looks, and the sentence after a change."""
+"""Parts that the account pages share: the client's looks, and the sentence after a change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages of the account say of roles, ways to sign in, browsers, and events of the trail."""
+"""Words of the account pages for roles, sign-in methods, browsers, and events of the trail."""
 
 from __future__ import annotations
 

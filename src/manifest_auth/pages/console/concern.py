@@ -1,4 +1,4 @@
-"""What needs attention, on the first screen of both consoles."""
+"""Issues that need attention, on the first screen of both consoles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was typed into a form that has to wait for a recent proof: sealed in the address that leads back to the form.
+"""Form input that waits for a recent proof, sealed in the address that leads back to the form.
 
 It is bound to the browser and to the page, so no other site can fill a form in. Nothing is stored, and nothing changes
 before the form is sent again.

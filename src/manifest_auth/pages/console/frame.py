@@ -1,4 +1,4 @@
-"""What the pages of the console share: the client's looks, and addresses of a list."""
+"""Parts that the console pages share: the client's looks, and addresses of a list."""
 
 from __future__ import annotations
 

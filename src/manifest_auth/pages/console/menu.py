@@ -1,4 +1,4 @@
-"""Where the console leads: the one list of its entries, each with the permission that its page asks for."""
+"""Menu of the console: the one list of its entries, each with the permission that its page asks for."""
 
 from __future__ import annotations
 

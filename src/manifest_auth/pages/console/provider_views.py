@@ -1,4 +1,4 @@
-"""What the templates of the provider pages are shown."""
+"""View models of the provider pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all pages of one client of the installation show: which client it is, and the parts of it."""
+"""Parts that all pages of one client of the installation show: which client it is, and its tabs."""
 
 from __future__ import annotations
 

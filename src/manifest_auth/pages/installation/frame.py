@@ -1,4 +1,4 @@
-"""What the pages of the installation share: where one goes after signing in and out, and words."""
+"""Parts that the installation pages share: where they lead after signing in and out, and words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a sign-in under way on pages knows: encrypted, bound to the browser, good for an hour, and kept by the browser.
+"""State of a sign-in under way on pages: encrypted, bound to the browser, valid for an hour, and kept by the browser.
 
 It stands in a hidden field, or in the query after a form was posted. It opens nothing, and anonymous callers leave no
 row behind.

@@ -1,4 +1,4 @@
-"""Which client a sign-in is for, and the ways in that it has: what the pages of sign-in show."""
+"""Client and sign-in methods of a sign-in, as the sign-in pages show them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a caller of ``/oauth2`` says who it is: by a secret in the Basic header, or by a signed assertion.
+"""Authentication of a caller of ``/oauth2``: by a secret in the Basic header, or by a signed assertion.
 
 RFC 6749, section 2.3.1, and RFC 7523, section 2.2. A secret in the body is refused, and so are two ways at once.
 """

@@ -1,4 +1,4 @@
-"""What this authorization server says of itself (RFC 8414)."""
+"""Metadata of this authorization server (RFC 8414)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which addresses may be called: the guard against server-side request forgery (SSRF).
+"""Addresses that may be called: the guard against server-side request forgery (SSRF).
 
 It has rules for URLs, and for the IP addresses that they resolve to.
 """

@@ -1,4 +1,4 @@
-"""What follows from the settings, and is asked for by name."""
+"""Values that follow from the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the settings say about passkeys: the RP ID, the origins at which they work, and whether there are any."""
+"""Settings of passkeys: the RP ID, the origins at which they work, and whether there are any."""
 
 from __future__ import annotations
 

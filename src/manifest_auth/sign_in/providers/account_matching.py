@@ -1,4 +1,4 @@
-"""Which user a provider's person is, and with which roles.
+"""The user that a provider's person is, and their roles.
 
 A person is (provider, subject). A new person is linked to an account by an open invitation, by the signed-in user's
 consent, or by an e-mail address: only where its domain is proved to be the client's, and the provider lists the domain

@@ -1,4 +1,4 @@
-"""How a provider says that it authenticated a person: methods, context and time."""
+"""Authentication of a person as the provider reports it: methods, context and time."""
 
 from __future__ import annotations
 

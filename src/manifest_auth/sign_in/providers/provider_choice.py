@@ -1,4 +1,4 @@
-"""Which provider a request to start a sign-in means, and to which address the browser returns."""
+"""The provider that a request to start a sign-in means, and the address that the browser returns to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider's rule says of the second factor: what is asked for there, and whether the answer is accepted.
+"""Second factors at a provider: what is asked for there, and whether the response is accepted.
 
 Only claims of the verified ID token or assertion count. What is not accepted is no refusal: the client's own factor is
 due, by its own policy.

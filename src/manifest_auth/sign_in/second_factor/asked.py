@@ -1,4 +1,4 @@
-"""What a sign-in under way waits for, as pages show it."""
+"""The question that a sign-in under way waits for, as pages show it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How 0010 changes keys: of which tables, and the statements for each store.
+"""Changes of keys in 0010: the tables, and the statements for each store.
 
 SQLite rebuilds a table: a new one, its rows, the old one dropped, the new one renamed. Checks of foreign keys are off
 meanwhile (:mod:`manifest_auth.store.migrate`), and all are checked at the end.

@@ -1,4 +1,4 @@
-"""Which administrators may prove a Microsoft directory, by the roles in their token (``wids``)."""
+"""Administrators who may prove a Microsoft directory, by the roles in their token (``wids``)."""
 
 from __future__ import annotations
 
