@@ -16,6 +16,8 @@ from tests.support.team import Team
 
 ADDRESS, CONFIRM, UNDO, LOOK = (f"/api/client/auth/{path}" for path in ("email", "email/confirm", "email/undo", "link"))
 DAY = 86_400
+#: Of an undone change, where nothing was added to the account shortly before.
+NOTHING_REMOVED = {"app": False, "passkeys": 0, "recoveryCodes": False, "identities": 0, "badges": 0, "pin": False}
 PENDING = "query($id: Int!) { user(id: $id) { email pendingEmail } }"
 
 

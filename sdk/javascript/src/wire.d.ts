@@ -509,7 +509,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Restore the old address with the link that it was sent; sessions end, and the password is void */
+        /** Restore the old address with the link that it was sent; sessions end, the password is void, and recent sign-in methods are removed */
         post: operations["undoEmail"];
         delete?: never;
         options?: never;
@@ -2005,7 +2005,7 @@ export interface components {
         };
         /**
          * TenantSettingsChange
-         * @description A change of `TenantSettings`. What was read may be sent back; `unconfirmed` changes nothing then.
+         * @description A change of `TenantSettings`.
          */
         TenantSettingsChange: {
             /** @description A refresh token becomes invalid as soon as its successor is issued. */
@@ -2648,12 +2648,27 @@ export interface components {
         };
         /**
          * UndoneData
-         * @description `resets`: whether a link to choose a new password was sent to the address.
+         * @description `resets`: whether a link to choose a new password was sent to the address; `removed`: sign-in methods that
+         *     were removed.
          */
         UndoneData: {
             email: string;
             /** @description Whether a link to choose a new password goes to the address. */
             resets: boolean;
+            removed: components["schemas"]["RemovedData"];
+        };
+        /**
+         * RemovedData
+         * @description What was added in the 24 hours before the change was requested, or later. `app`: the authenticator app;
+         *     `identities`: how many were unlinked.
+         */
+        RemovedData: {
+            app: boolean;
+            passkeys: number;
+            recoveryCodes: boolean;
+            identities: number;
+            badges: number;
+            pin: boolean;
         };
         /**
          * ProveData

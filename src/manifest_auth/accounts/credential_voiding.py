@@ -1,9 +1,9 @@
 """Voids credentials that another person may have planted in an account.
 
-It runs before the account becomes an Admin's, and before a provider's person is linked to it by address
-(docs/decisions/0034-gain-of-admin.md).
+It runs before the account becomes an Admin's, before a provider's person is linked to it by address
+(docs/decisions/0034-gain-of-admin.md), and when the owner undoes a change of the address.
 
-All kinds of credentials are listed here once, so that a new kind joins both cases. The password is the exception:
+All kinds of credentials are listed here once, so that a new kind joins all cases. The password is the exception:
 ``users`` removes it together with the change of roles.
 """
 
@@ -20,6 +20,7 @@ from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict
 from manifest_auth.providers import Identity, Provider, sign_in_flows
+from manifest_auth.runtime.mail import Removed
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
 from manifest_auth.throttle import origins
@@ -32,31 +33,41 @@ IN_DOUBT = (
 
 class Voided(NamedTuple):
     """What ended. ``kept``: ids of the identities that stay; ``granted``: bit mask of roles that only groups of the
-    unlinked identities had added."""
+    unlinked identities had added; ``counts``: for the trail; ``removed``: for the user."""
 
     kept: Sequence[int]
     granted: int
     counts: dict[str, Any]
+    removed: Removed
 
 
-def void(unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0, undo_ends: bool = False) -> Voided:
+def void(
+    unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0, undo_ends: bool = False, since: int = 0
+) -> Voided:
     """Ends all credentials of the account except the password, proved identities, and the identity ``but``. ``user``:
     locked. ``reason``: why its sessions ended. ``undo_ends``: e-mail changes in force can no longer be undone
-    either."""
+    either. ``since``: factors, identities, badges and the PIN stay that were added before that time (milliseconds)."""
     changes = users.email_changes
-    unlinked = providers.unlink_unproved(unit, user.id, user.email, claims.domain_counts, but=but)
-    dropped = factors.drop_all(unit, user.id, reason, now)
+    unlinked = providers.unlink_unproved(unit, user.id, user.email, claims.domain_counts, but=but, since=since)
+    dropped = factors.drop_all(unit, user.id, reason, now, since=since)
+    ended, pin = badges.drop_all(unit, user.id, now, since=since)
     counts = {
         "sessions": dropped.sessions,
         "factors": dropped.factors,
+        "recovery_codes": dropped.recovery_codes,
         "flows": sign_in_flows.delete_of_user(unit, user.id),
         "links": one_time_links.close(unit, user.id, now),
         "address_changes": (changes.close_all if undo_ends else changes.close_pending)(unit, user.id, now),
         "devices": origins.forget(unit, user.id),
-        "badges": badges.drop_all(unit, user.id, now),
+        "badges": ended,
+        "pin": pin,
         "identities": unlinked.gone,
     }
-    return Voided(unlinked.kept, unlinked.granted, counts)
+    removed = Removed(
+        app=dropped.app, passkeys=dropped.passkeys, recovery_codes=dropped.recovery_codes,
+        identities=unlinked.gone, badges=ended, pin=pin,
+    )  # fmt: skip
+    return Voided(unlinked.kept, unlinked.granted, counts, removed)
 
 
 @dataclass(slots=True)

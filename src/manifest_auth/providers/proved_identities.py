@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, not_, select, update
 
 from manifest_auth.errors import NotFound
-from manifest_auth.providers.identities import IS_ALIAS, Identity, ProviderEmail, forget_aliases
+from manifest_auth.providers.identities import IS_ALIAS, Identity, LinkedBy, ProviderEmail, forget_aliases
 from manifest_auth.providers.providers import Provider
 from manifest_auth.providers.settings import Rules, settings_of
 from manifest_auth.providers.upstream_tokens import drop_tokens
@@ -34,6 +34,8 @@ class _IdentityFacts(NamedTuple):
     disabled_at: int | None
     reaches_admins: int
     settings: str
+    created_at: int = 0
+    how: str = ""
 
 
 class UnlinkResult(NamedTuple):
@@ -45,14 +47,18 @@ class UnlinkResult(NamedTuple):
     granted: int
 
 
+_CREATED = (LinkedBy.CREATED.value, LinkedBy.CREATED_UNVOUCHED.value)
 _C, _P = identities.c, providers.c
 _OF_USER = tenant_scoped(
-    select(_C.id, _C.email, _C.vouched, _C.confirmed_at, _C.granted, _P.disabled_at, _P.reaches_admins, _P.settings)
+    select(
+        _C.id, _C.email, _C.vouched, _C.confirmed_at, _C.granted, _P.disabled_at, _P.reaches_admins, _P.settings,
+        _C.created_at, _C.how,
+    )
     .select_from(identities.join(providers, _P.id == _C.provider_id))
     .where(_C.user_id == bindparam("of_user"), not_(IS_ALIAS))
     .order_by(_C.id),
     _IdentityFacts,
-)
+)  # fmt: skip
 _UNLINK = tenant_scoped(
     delete(identities)
     .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"), not_(IS_ALIAS))
@@ -78,12 +84,16 @@ def is_proved(
     return _is_proved(unit, facts, email, counts)
 
 
-def unlink_unproved(unit: TenantUnit, user_id: int, email: str, counts: DomainCounts, *, but: int = 0) -> UnlinkResult:
-    """Unlinks the user's identities that are not proved, except ``but``, with their stored Microsoft tokens."""
+def unlink_unproved(
+    unit: TenantUnit, user_id: int, email: str, counts: DomainCounts, *, but: int = 0, since: int = 0
+) -> UnlinkResult:
+    """Unlinks the user's identities that are not proved, except ``but``, with their stored Microsoft tokens. ``since``:
+    only those that were linked since then (milliseconds) to an account that was there before."""
     kept, gone, stay, go = list[int](), 0, 0, 0
     unit.announce("user", user_id)  # callers with their providers' tokens are verified again
     for facts in unit.all(_OF_USER, of_user=user_id):
-        if facts.id == but or _is_proved(unit, facts, email, counts):
+        is_older = facts.created_at < since or (since > 0 and facts.how in _CREATED)
+        if facts.id == but or is_older or _is_proved(unit, facts, email, counts):
             kept.append(facts.id)
             stay |= facts.granted
         elif provider_id := unit.first(_UNLINK, id=facts.id, of_user=user_id):

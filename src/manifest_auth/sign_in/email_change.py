@@ -1,14 +1,15 @@
 """Change of a user's e-mail address: it takes effect when the new mailbox confirms it, and the old mailbox can undo it.
 
 The old address gets two e-mails: at the request, and when the change takes effect, with a link to undo it. So a stolen
-session cannot become a stolen account through "forgot password".
+session cannot become a stolen account through "forgot password". To undo it also removes what may have been planted in
+the account in the day before the change was asked for, or later; what is older stays.
 """
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from manifest_auth import audit, sessions, tenants
+from manifest_auth import audit, tenants
 from manifest_auth.accounts import credential_voiding, one_time_links, users
 from manifest_auth.accounts.email_change_start import Started, start
 from manifest_auth.accounts.one_time_links import Purpose
@@ -19,14 +20,19 @@ from manifest_auth.errors import Conflict, InvalidToken, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import Role
 from manifest_auth.runtime import mail
+from manifest_auth.runtime.mail import Removed
+from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import current_password
+from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, step_up
 from manifest_auth.text import fields
 from manifest_auth.text.canonical import when
 
 Kind = Literal["email", "email-undo"]
+#: To undo a change removes what was added since so long before it was asked for.
+PLANTED_MS = DAY * 1000
 
 
 class PendingChange(NamedTuple):
@@ -48,10 +54,13 @@ class PendingChange(NamedTuple):
 
 
 class UndoneChange(NamedTuple):
-    """``resets``: whether a link to choose a new password goes to the old address."""
+    """``resets``: whether a link to choose a new password goes to the old address; ``manages``: the user manages other
+    users."""
 
     email: str
     resets: bool
+    removed: Removed
+    manages: bool
 
 
 def why_not(ctx: RequestContext, user: User) -> str:
@@ -100,7 +109,7 @@ def find(
     if kind not in (None, own_kind):
         return None
     tenant, bound = tenants.get(unit, change.tenant_id), unit.of(change.tenant_id)
-    user = users.get(bound, change.user_id, lock=lock)
+    user = users.get(bound, change.user_id, lock=lock, admins=lock and own_kind == "email-undo")
     change = email_changes.get(bound, change.key)  # read again, now that the user is locked
     works = change.is_pending(ctx.now) if own_kind == "email" else change.can_be_undone(ctx.now)
     if not works:
@@ -147,40 +156,45 @@ async def confirm(ctx: RequestContext, token: str) -> str:
 
 
 async def undo(ctx: RequestContext, token: str) -> UndoneChange:
-    """Restores the old address, ends all sessions, voids the password, and closes every link and every later change.
-    Where the old address was verified, it gets a link to choose a new password. Raises as :func:`confirm`."""
+    """Restores the old address, ends all sessions, voids the password and what may have been planted, and closes every
+    link and every later change. Where the old address was verified, or its owner asked for the change, it gets an email
+    and, for a user with a password, a link to choose a new one. Raises as :func:`confirm`."""
     services = ctx.services
 
-    def work(unit: SystemUnit) -> tuple[str, Queued | None]:
+    def work(unit: SystemUnit) -> tuple[UndoneChange, Queued | None]:
         change, _, tenant, user = _get(unit, ctx, token, "email-undo")
         bound, subject = unit.of(tenant.id), f"user:{user.id}"
         email_changes.close_since(bound, change, ctx.now)
-        one_time_links.close(bound, user.id, ctx.now)
         after = users.set_email(bound, user, change.old_email, ctx.now)
         users.void_password(bound, after, ctx.now)
-        ended = sessions.end_all(bound, user.id, "email_change_undone", ctx.now)
-        detail = {"before": {"email": user.email}, "after": {"email": after.email}, "sessions_ended": ended}
+        since = change.created_at - PLANTED_MS
+        voided = credential_voiding.void(bound, after, "email_change_undone", ctx.now, since=since)
+        detail = {"before": {"email": user.email}, "after": {"email": after.email}, "void": voided.counts}
         audit.record(bound, ctx, Event.EMAIL_CHANGE_UNDONE, subject, **detail)
-        return after.email, _new_password(bound, ctx, change, tenant, user)
+        after = group_roles.take_back(bound, ctx, after, voided.granted)
+        # Otherwise a mistyped address, once corrected, would hand the account to the owner of that mailbox.
+        is_owners = change.old_proved_at is not None or change.started_by == subject
+        by_password = user.password_hash is not None and tenants.settings_of(tenant.settings).password_sign_in
+        resets, manages = is_owners and by_password and services.mail.is_set_up, bool(after.roles & step_up.RANKED)
+        undone = UndoneChange(after.email, resets, voided.removed, manages)
+        return undone, _tell(bound, ctx, undone, tenant, after) if is_owners else None
 
-    email, queued = await services.store.write(work)
+    undone, queued = await services.store.write(work)
     services.mail_queue.send_soon(ctx.request_id, queued)
-    return UndoneChange(email, queued is not None)
+    return undone
 
 
-def _new_password(
-    unit: TenantUnit, ctx: RequestContext, change: EmailChange, tenant: Tenant, user: User
-) -> Queued | None:
-    """Mails a link for a new password, where the user had one and the old address was verified, or its owner asked for
-    the change. Otherwise a mistyped address, once corrected, would hand the account to the owner of that mailbox."""
-    services, subject = ctx.services, f"user:{user.id}"
-    is_owners = change.old_proved_at is not None or change.started_by == subject
-    by_password = user.password_hash is not None and tenants.settings_of(tenant.settings).password_sign_in
-    if not (is_owners and by_password and services.mail.is_set_up):
+def _tell(unit: TenantUnit, ctx: RequestContext, undone: UndoneChange, tenant: Tenant, user: User) -> Queued | None:
+    """Mails to the old address what was removed and, where it may reset the password, a link for a new one."""
+    services, subject, to = ctx.services, f"user:{user.id}", reader(user, tenant)
+    if not services.mail.is_set_up:
         return None
+    if not undone.resets:
+        email = mail.email_undone(to, None, undone.removed, undone.manages)
+        return services.mail_queue.add(unit, email, Event.EMAIL_CHANGE_UNDONE.value, subject)
     token = services.random.text(24)
     expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, subject, ctx.now, emailed=True)
     audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, subject, expires=when(expires_at), by="mail")
     link = mail.Link(one_time_links.address(services.settings.public_url, token), one_time_links.LIFE_S[Purpose.RESET])
-    email = mail.email_undone(reader(user, tenant, change.old_email), link)
+    email = mail.email_undone(to, link, undone.removed, undone.manages)
     return services.mail_queue.add(unit, email, Purpose.RESET.value, subject, useful_ms=expires_at - ctx.now)

@@ -7,6 +7,7 @@ import pytest
 from tests.support.application import App
 from tests.support.email_changes import ask_own, mails_by_recipient, person, until_idle
 from tests.support.mail_server import MailServer
+from tests.support.second_factors import Person
 from tests.support.team import Team, new_team
 from tests.support.visitor import Page, Visitor
 
@@ -26,7 +27,10 @@ async def looked(visitor: Visitor, token: str) -> Page:
 
 
 async def test_a_new_address_is_confirmed_and_put_back(team: Team, mail_server: MailServer) -> None:
-    _, old, token = await person(team)
+    user_id, old, token = await person(team, roles=["User Admin"])
+    await Person(team.app, team.client, user_id, old).enrol(token)
+    await until_idle(team.app)
+    mail_server.mails.clear()
     await ask_own(team.app, token, f"other@{team.client}.example")
     mails = await mails_by_recipient(team.app, mail_server)
     new = f"other@{team.client}.example"
@@ -40,10 +44,20 @@ async def test_a_new_address_is_confirmed_and_put_back(team: Team, mail_server: 
     assert f"enter this code:\n\n{mails[old].token}\n" in mails[old].text
     page = await looked(visitor, mails[old].token)
     assert page.heading == "Put your old address back"
+    assert "Sign-in methods are removed if they were added in the 24 hours before the change" in page.text
+    back = mails[old].token
     page = await visitor.follow(await visitor.submit(page, "/welcome"))
     assert page.heading == "Your address is back"
-    assert old in page.text
-    page = await looked(visitor, mails[old].token)
+    mails = await mails_by_recipient(team.app, mail_server)
+    for told in (
+        old,
+        "The authenticator app was removed.",
+        "The recovery codes no longer work.",
+        "Check the audit log",
+    ):
+        assert told in page.text
+        assert told in mails[old].text or told == old
+    page = await looked(visitor, back)
     assert (page.status, page.problems) == (401, [OVER])
 
 

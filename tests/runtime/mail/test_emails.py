@@ -8,13 +8,23 @@ from collections.abc import Callable
 
 import pytest
 
-from manifest_auth.runtime.mail import Email, Link, Reader, domain_emails, emails, factor_emails, machine_emails
+from manifest_auth.runtime.mail import (
+    Email,
+    Link,
+    Reader,
+    Removed,
+    domain_emails,
+    emails,
+    factor_emails,
+    machine_emails,
+)
 from manifest_auth.runtime.settings import DAY, HOUR, MINUTE
 from manifest_auth.text.languages import LANGUAGES
 
 LINK = Link("https://auth.example/welcome#abc-123", 72 * HOUR)
 CLIENT, DOMAIN, NAME, VALUE = "100 % Acme %(x)s", "acme.example", "_manifest.acme.example", "proof=abc"
 READER = Reader("ada@engines.example", "en", CLIENT)
+EVERYTHING = Removed(app=True, passkeys=1, recovery_codes=True, identities=2, badges=1, pin=True)
 #: By the name of its function: an e-mail to a reader.
 MADE: dict[str, Callable[[Reader], Email]] = {
     "invitation": lambda to: emails.invitation(to, LINK),
@@ -24,7 +34,7 @@ MADE: dict[str, Callable[[Reader], Email]] = {
     "email_taken": emails.email_taken,
     "email_asked": emails.email_asked,
     "email_changed": lambda to: emails.email_changed(to, LINK),
-    "email_undone": lambda to: emails.email_undone(to, LINK),
+    "email_undone": lambda to: emails.email_undone(to, LINK, EVERYTHING, manages=True),
     "app_added": lambda to: factor_emails.app_added(to, "192.0.2.1"),
     "recovery_code_used": lambda to: factor_emails.recovery_code_used(to, "192.0.2.1", 9),
     "wrong_codes": lambda to: factor_emails.wrong_codes(to, "192.0.2.1"),
@@ -103,3 +113,13 @@ def test_how_long_a_link_works_is_said_with_the_plural_of_the_language(language:
     to = READER._replace(language=language)
     for life_s, said in zip(LIVES, SAID[language], strict=True):
         assert said in emails.reset(to, Link(LINK.address, life_s)).text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_a_link_it_says_how_to_sign_in_and_what_was_removed(language: str) -> None:
+    nothing = Removed(app=False, passkeys=0, recovery_codes=False, identities=0, badges=0, pin=False)
+    to = READER._replace(language=language)
+    short, long = (emails.email_undone(to, None, one, one.app) for one in (nothing, EVERYTHING))
+    assert [len(email.text.split("\n\n")) for email in (short, long)] == [3, 12]
+    english = emails.email_undone(READER, None, EVERYTHING, manages=True)
+    assert language == "en" or not set(long.text.split("\n\n")) & set(english.text.split("\n\n"))

@@ -42,7 +42,7 @@ _ADD = tenant_scoped(insert(badges).values({name: bindparam(name) for name in _N
 _ENDED: dict[str, Any] = {"ended_at": bindparam("at"), "ends_at": bindparam("at")}
 _END = tenant_scoped(update(badges).where(_B.id == bindparam("of_id"), *_OF_USER).values(_ENDED))
 _END_KIND = tenant_scoped(update(badges).where(_B.kind == bindparam("of_kind"), *_OF_USER).values(_ENDED))
-_END_ALL = tenant_scoped(update(badges).where(*_OF_USER).values(_ENDED))
+_END_ALL = tenant_scoped(update(badges).where(*_OF_USER, _B.issued_at >= bindparam("since")).values(_ENDED))
 _USED = tenant_scoped(update(badges).where(_B.id == bindparam("of_id")).values(last_used_at=bindparam("now")))
 
 
@@ -72,9 +72,9 @@ def end(unit: TenantUnit, user_id: int, badge_id: str, now: int) -> bool:
     return unit.change(_END, of_user=user_id, of_id=badge_id, now=now, at=now) == 1
 
 
-def end_all(unit: TenantUnit, user_id: int, now: int) -> int:
-    """Ends the user's live badges; how many there were."""
-    return unit.change(_END_ALL, of_user=user_id, now=now, at=now)
+def end_all(unit: TenantUnit, user_id: int, now: int, *, since: int = 0) -> int:
+    """Ends the user's live badges that were issued ``since`` a time (milliseconds); how many there were."""
+    return unit.change(_END_ALL, of_user=user_id, now=now, at=now, since=since)
 
 
 def used(unit: TenantUnit, badge_id: str, now: int) -> None:

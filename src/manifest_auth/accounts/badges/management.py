@@ -103,10 +103,10 @@ def end_badge(unit: TenantUnit, who: RequestOrOrigin, user_id: int, badge_id: st
     audit.record(unit, who, Event.BADGE_ENDED, f"user:{user.id}", badge=badge_id, sessions_ended=ended)
 
 
-def drop_all(unit: TenantUnit, user_id: int, now: int) -> int:
-    """Ends all badges of a user and deletes the PIN, but ends no session; how many badges there were."""
-    pins.drop(unit, user_id)
-    return badge_rows.end_all(unit, user_id, now)
+def drop_all(unit: TenantUnit, user_id: int, now: int, *, since: int = 0) -> tuple[int, bool]:
+    """Ends the badges of a user that were issued ``since`` a time (milliseconds), and deletes the PIN where it was set
+    since then, but ends no session; how many badges there were, and whether there was a PIN."""
+    return badge_rows.end_all(unit, user_id, now, since=since), pins.drop(unit, user_id, since=since)
 
 
 def check_reset(unit: TenantUnit, who: RequestOrOrigin, user_id: int) -> int:

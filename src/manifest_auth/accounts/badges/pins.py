@@ -73,7 +73,7 @@ _KILL = tenant_scoped(
     .values(dead_at=bindparam("now"))
 )
 _RIGHT = tenant_scoped(update(badge_pins).where(_ONE).values(wrong=0, wrong_at=None))
-_DROP = tenant_scoped(delete(badge_pins).where(_ONE))
+_DROP = tenant_scoped(delete(badge_pins).where(_ONE, _P.set_at >= bindparam("since")))
 _UNCOUNT = tenant_scoped(update(badge_pins).where(_ONE, _P.wrong > 0).values(wrong=_P.wrong - 1))
 
 
@@ -127,9 +127,9 @@ def kill(unit: TenantUnit, found: Pin, now: int) -> bool:
     return unit.change(_KILL, of_user=found.user_id, of_hash=found.hash, now=now) == 1
 
 
-def drop(unit: TenantUnit, user_id: int) -> None:
-    """Deletes the user's PIN."""
-    unit.change(_DROP, of_user=user_id)
+def drop(unit: TenantUnit, user_id: int, *, since: int = 0) -> bool:
+    """Deletes the user's PIN where it was set ``since`` a time (milliseconds). False when there was none."""
+    return unit.change(_DROP, of_user=user_id, since=since) == 1
 
 
 def _keyed(pepper: bytes, pin: str) -> str:

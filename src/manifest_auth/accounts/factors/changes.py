@@ -29,10 +29,18 @@ class Kind(enum.IntFlag):
 
 
 class Dropped(NamedTuple):
-    """How many factors an account had, and how many of its sessions ended."""
+    """What was taken from an account: the authenticator app, passkeys, recovery codes; and how many of its sessions
+    ended."""
 
-    factors: int
+    app: bool
+    passkeys: int
+    recovery_codes: bool
     sessions: int
+
+    @property
+    def factors(self) -> int:
+        """How many factors there were."""
+        return self.app + self.passkeys
 
 
 _MARK = tenant_scoped(
@@ -60,7 +68,7 @@ def check_removable(left: Kind, roles: int, settings: TenantSettings) -> None:
 
 def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str = "") -> int:
     """After a factor was removed; the new mark. Without any factor the recovery codes go too. As :func:`added`."""
-    mask = (Kind.TOTP if totp.find(unit, user_id) else 0) | (Kind.PASSKEY if passkey_rows.count(unit, user_id) else 0)
+    mask = _mark_of(unit, user_id)
     if not mask:
         recovery_codes.drop(unit, user_id)
     if mask != before or mask:
@@ -68,12 +76,15 @@ def removed(unit: TenantUnit, user_id: int, before: int, now: int, *, but: str =
     return mask
 
 
-def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int) -> Dropped:
-    """Takes all factors, codes and trust of a locked user away, and ends all sessions and challenges. Where a factor is
-    required, the next sign-in enrols one, without another time of grace."""
-    gone = int(totp.drop(unit, user_id)) + passkey_rows.drop_all(unit, user_id)
-    recovery_codes.drop(unit, user_id)
-    return Dropped(gone, _changed(unit, user_id, 0, reason, now, due_at=now))
+def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, since: int = 0) -> Dropped:
+    """Takes the factors and codes of a locked user away that were added ``since`` a time (milliseconds), and all trust,
+    and ends all sessions and challenges. Where none is left and one is required, the next sign-in enrols one, without
+    another time of grace."""
+    app, passkeys = totp.drop_since(unit, user_id, since), passkey_rows.drop_all(unit, user_id, since=since)
+    mask = _mark_of(unit, user_id)
+    codes = recovery_codes.drop(unit, user_id, since=since if mask else 0)
+    ended = _changed(unit, user_id, mask, reason, now, due_at=None if mask else now)
+    return Dropped(app, passkeys, codes, ended)
 
 
 def forget_browsers(unit: TenantUnit, user_id: int) -> None:
@@ -81,6 +92,12 @@ def forget_browsers(unit: TenantUnit, user_id: int) -> None:
     password, a deactivation, and the end of all sessions."""
     trusted_browsers.end_all(unit, user_id)
     challenges.drop_all(unit, user_id)
+
+
+def _mark_of(unit: TenantUnit, user_id: int) -> Kind:
+    """What the mark of the user is to be, by the factors that there are."""
+    found = Kind.TOTP if totp.find(unit, user_id) else Kind(0)
+    return found | Kind.PASSKEY if passkey_rows.count(unit, user_id) else found
 
 
 def _changed(

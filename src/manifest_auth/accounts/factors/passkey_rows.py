@@ -60,7 +60,7 @@ _USED = tenant_scoped(
 )
 _RENAME = tenant_scoped(update(passkeys).where(_OWN, _P.id == bindparam("of_id")).values(name=bindparam("name")))
 _DROP = tenant_scoped(delete(passkeys).where(_OWN, _P.id == bindparam("of_id")))
-_DROP_ALL = tenant_scoped(delete(passkeys).where(_OWN))
+_DROP_ALL = tenant_scoped(delete(passkeys).where(_OWN, _P.created_at >= bindparam("since")))
 _COUNT_FOREIGN = cross_tenant(
     select(func.count()).select_from(passkeys).where(_P.rp_id != bindparam("of_rp")),
     int,
@@ -119,9 +119,9 @@ def drop(unit: TenantUnit, user_id: int, passkey_id: str) -> bool:
     return unit.change(_DROP, of_user=user_id, of_id=passkey_id) == 1
 
 
-def drop_all(unit: TenantUnit, user_id: int) -> int:
-    """Removes all passkeys of a user; how many there were."""
-    return unit.change(_DROP_ALL, of_user=user_id)
+def drop_all(unit: TenantUnit, user_id: int, *, since: int = 0) -> int:
+    """Removes the passkeys of a user that were added ``since`` a time (milliseconds); how many there were."""
+    return unit.change(_DROP_ALL, of_user=user_id, since=since)
 
 
 def handle_of(unit: TenantUnit, user_id: int) -> str | None:

@@ -29,7 +29,7 @@ _USE = tenant_scoped(
 )
 _FIND = tenant_scoped(select(_R.key).where(_OWN, _R.key == bindparam("of_key")), str)
 _LEFT = tenant_scoped(select(func.count()).select_from(recovery_codes).where(_OWN, _R.used_at.is_(None)), int)
-_DROP = tenant_scoped(delete(recovery_codes).where(_OWN))
+_DROP = tenant_scoped(delete(recovery_codes).where(_OWN, _R.created_at >= bindparam("since")))
 
 
 class Check(NamedTuple):
@@ -41,7 +41,7 @@ class Check(NamedTuple):
 
 def make(unit: TenantUnit, random: Random, user_id: int, now: int) -> tuple[str, ...]:
     """Ten new codes, to be shown once, which void all former ones."""
-    unit.change(_DROP, of_user=user_id)
+    drop(unit, user_id)
     codes = totp.new_codes(random)
     for code in codes:
         unit.change(_ADD, user_id=user_id, key=_key(unit, user_id, code), created_at=now)
@@ -61,9 +61,9 @@ def left(unit: TenantUnit, user_id: int) -> int:
     return unit.one(_LEFT, of_user=user_id)
 
 
-def drop(unit: TenantUnit, user_id: int) -> None:
-    """Voids all codes."""
-    unit.change(_DROP, of_user=user_id)
+def drop(unit: TenantUnit, user_id: int, *, since: int = 0) -> bool:
+    """Voids all codes that were made ``since`` a time (milliseconds). False when there were none."""
+    return unit.change(_DROP, of_user=user_id, since=since) > 0
 
 
 def _key(unit: TenantUnit, user_id: int, code: str) -> str:

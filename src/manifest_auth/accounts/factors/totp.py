@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, bindparam, delete, insert, select, update
+from sqlalchemy import Column, bindparam, delete, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, Replay
 from manifest_auth.protocols import totp
@@ -58,6 +58,11 @@ _USE = tenant_scoped(
     .values(last_step=bindparam("step"), last_used_at=bindparam("now"))
 )
 _DROP = tenant_scoped(delete(user_totps).where(_F.user_id == bindparam("of_user")))
+_DROP_NEW = tenant_scoped(
+    delete(user_totps).where(
+        _F.user_id == bindparam("of_user"), or_(_F.secret.is_(None), _F.created_at >= bindparam("since"))
+    )
+)
 
 
 def find(unit: TenantUnit, user_id: int) -> Totp | None:
@@ -122,6 +127,15 @@ def use(unit: TenantUnit, sealer: Sealer, user_id: int, code: str, now: int) -> 
 def drop(unit: TenantUnit, user_id: int) -> bool:
     """Removes the app, confirmed or not. False when there was none."""
     return unit.change(_DROP, of_user=user_id) == 1
+
+
+def drop_since(unit: TenantUnit, user_id: int, since: int) -> bool:
+    """Removes the app where it counts ``since`` a time (milliseconds) or later, and a secret that waits for its first
+    code. False when no app was removed that counted."""
+    before = find(unit, user_id)
+    unit.change(_BEGIN, of_user=user_id, new=None)
+    unit.change(_DROP_NEW, of_user=user_id, since=since)
+    return before is not None and find(unit, user_id) is None
 
 
 def _sealed(unit: TenantUnit, sealer: Sealer, column: Column[Any], user_id: int, secret: str) -> bytes:

@@ -43,11 +43,25 @@ class ConfirmedData(Wire, frozen=True):
     email: str
 
 
+class RemovedData(Wire, frozen=True):
+    """What was added in the 24 hours before the change was requested, or later. ``app``: the authenticator app;
+    ``identities``: how many were unlinked."""
+
+    app: bool
+    passkeys: int
+    recovery_codes: bool
+    identities: int
+    badges: int
+    pin: bool
+
+
 class UndoneData(Wire, frozen=True):
-    """``resets``: whether a link to choose a new password was sent to the address."""
+    """``resets``: whether a link to choose a new password was sent to the address; ``removed``: sign-in methods that
+    were removed."""
 
     email: str
     resets: Annotated[bool, Meta(description="Whether a link to choose a new password goes to the address.")]
+    removed: RemovedData
 
 
 async def _start(ctx: RequestContext, call: Call[AddressBody]) -> PendingData:
@@ -60,7 +74,8 @@ async def _confirm(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> Confirme
 
 
 async def _undo(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> UndoneData:
-    return UndoneData(*await email_change.undo(ctx, call.body.token))
+    undone = await email_change.undo(ctx, call.body.token)
+    return UndoneData(undone.email, undone.resets, RemovedData(*undone.removed))
 
 
 _BASE = "/api/client/auth/email"
@@ -71,6 +86,7 @@ ROUTES = (
     Route("POST", f"{_BASE}/confirm", _confirm, Access.OPEN, "Confirm a new address with the link that it was sent",
           limit=AUTH_LIMIT, refusals=_BY_LINK),
     Route("POST", f"{_BASE}/undo", _undo, Access.OPEN,
-          "Restore the old address with the link that it was sent; sessions end, and the password is void",
+          "Restore the old address with the link that it was sent; sessions end, the password is void, and recent "
+          "sign-in methods are removed",
           limit=AUTH_LIMIT, refusals=_BY_LINK),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from manifest_auth.pages import sealed
+from manifest_auth.runtime.mail import Removed
 from manifest_auth.services import RequestContext
 
 
@@ -20,8 +21,8 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     token of which was shown; ``anew``: someone who is signed in wants another account; ``code``: a one-time code that
     waits to be handed over; ``due``: the password is older than the client's rules have it; ``factor_due_at``: from
     when on a second factor is required, 0 for none; ``provider_id``: of the provider whose return addresses count too;
-    ``recovery_codes``: shown on the way; ``done``: what a one-time link did; ``made_at``: milliseconds since 1970, like
-    ``factor_due_at``."""
+    ``recovery_codes``: shown on the way; ``done``: what a one-time link did; ``removed``, ``manages``: of an undone
+    change of address; ``made_at``: milliseconds since 1970, like ``factor_due_at``."""
 
     client: str = ""
     email: str = ""
@@ -36,6 +37,8 @@ class State(msgspec.Struct, frozen=True, omit_defaults=True):
     provider_id: int | None = None
     recovery_codes: tuple[str, ...] = ()
     done: Literal["", "confirmed", "undone", "undone-resets"] = ""
+    removed: Removed | None = None
+    manages: bool = False
     made_at: int = 0
 
 

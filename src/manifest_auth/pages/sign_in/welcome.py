@@ -25,11 +25,13 @@ from manifest_auth.pages.sign_in import ending, ways
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in.state import State
 from manifest_auth.pages.sign_in.ways import Way
+from manifest_auth.runtime import mail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, set_password
 from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.sign_in.set_password import LinkInfo
 from manifest_auth.text import fields
+from manifest_auth.text.languages import catalogue
 
 CODE = "sign_in/welcome_code.html"
 CHOOSE = "sign_in/welcome_choose.html"
@@ -82,15 +84,18 @@ class AddressView(msgspec.Struct, frozen=True):
 
 
 class DoneView(msgspec.Struct, frozen=True):
+    """``also``: what else the user has to know, in sentences."""
+
     done: str
     email: str
+    also: tuple[str, ...] = ()
 
 
 async def _show(ctx: RequestContext, call: PageCall[WelcomeQuery]) -> View | Answer[None]:
     state = await states.unseal(ctx, call.form_cookie, call.fields.s) if call.fields.s else None
     if state is not None and state.done:
         brand = brands.of_client(await ways.client_of(ctx, state))
-        return View(DoneView(state.done, state.email), template=DONE, brand=brand)
+        return View(DoneView(state.done, state.email, _also(state, call.language)), template=DONE, brand=brand)
     call.here = PAGE
     return View(CodeView("", ctx.services.mail.is_set_up))
 
@@ -123,7 +128,15 @@ async def _change_email(ctx: RequestContext, call: PageCall[WelcomeForm]) -> Ans
         return _done(ctx, call, State(client=client, done="confirmed", email=email))
     undone = await email_change.undo(ctx, token)
     done: Literal["undone", "undone-resets"] = "undone-resets" if undone.resets else "undone"
-    return _done(ctx, call, State(client=client, done=done, email=undone.email))
+    state = State(client=client, done=done, email=undone.email, removed=undone.removed, manages=undone.manages)
+    return _done(ctx, call, state)
+
+
+def _also(state: State, language: str) -> tuple[str, ...]:
+    if state.removed is None:
+        return ()
+    words = catalogue(language)
+    return tuple(one.said(words, "") for one in mail.after_undoing(state.removed, state.manages))
 
 
 async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:

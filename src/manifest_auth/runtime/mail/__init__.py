@@ -40,5 +40,6 @@ from manifest_auth.runtime.mail.factor_emails import (
 )
 from manifest_auth.runtime.mail.machine_emails import machine_secret_ends
 from manifest_auth.runtime.mail.mail import BACKGROUND_BUDGET_S, Mail, check_connection
+from manifest_auth.runtime.mail.removed import Removed, after_undoing
 from manifest_auth.runtime.mail.server import NotSent, Server, server_of
 from manifest_auth.runtime.mail.writing import Email, Link, Reader

@@ -9,11 +9,19 @@ server.
 
 from __future__ import annotations
 
+from manifest_auth.runtime.mail.removed import Removed, after_undoing
 from manifest_auth.runtime.mail.writing import Email, Link, Reader, opened, write
 from manifest_auth.runtime.mail.writing import sentence as _
 
 _UNEXPECTED = _("If you did not expect this, you need not do anything.")
 _KEEP = _("Do not pass the link on.")
+_UNDOING = _(
+    "Sign-in methods are removed if they were added in the 24 hours before the change was requested, or later."
+)
+_SIGN_IN_OTHERWISE = _(
+    "To sign in, use the sign-in service of your organisation, or ask the people who manage your account for a new "
+    "password."
+)
 
 
 def invitation(to: Reader, link: Link) -> Email:
@@ -106,18 +114,24 @@ def email_changed(to: Reader, link: Link) -> Email:
         _("If you did not want this, open this link to put this address back:"),
         *opened(link),
         _("All devices are signed out of the account then, and its password does not work any more."),
+        _UNDOING,
         _KEEP,
         _("If you know of the change, you need not do anything."),
     )
 
 
-def email_undone(to: Reader, link: Link) -> Email:
-    """To the old address of a user, which was restored; the password is invalid."""
+def email_undone(to: Reader, link: Link | None, removed: Removed, manages: bool) -> Email:
+    """To the old address of a user, which was restored; the password is invalid. ``link``: to choose another one, None
+    for a user who gets none; ``manages``: the user manages other users."""
+    again, also = _("This is the e-mail address of your account at %(client)s again."), after_undoing(removed, manages)
+    if link is None:
+        return write(to, _("%(client)s: your email address was restored"), again, _SIGN_IN_OTHERWISE, *also)
     return write(
         to,
         _("%(client)s: choose a new password"),
-        _("This is the e-mail address of your account at %(client)s again."),
+        again,
         _("Its password does not work any more. Open this link to choose a new one:"),
         *opened(link),
         _KEEP,
+        *also,
     )

@@ -59,8 +59,14 @@ def reset_for_new_person(unit: TenantUnit, ctx: RequestContext, provider: Provid
     of other identities had added."""
     user = users.get(unit, user_id, lock=True, admins=True)
     after, voided = credential_voiding.drop_credentials(unit, ctx, provider, user)
-    roles = after.roles & ~_keep_last_admin(unit, after, voided.granted)
-    return _set_roles(unit, ctx, after, roles, provider.id, credential_voiding.no_gain)
+    return take_back(unit, ctx, after, voided.granted, provider.id)
+
+
+def take_back(unit: TenantUnit, ctx: RequestContext, user: User, granted: int, provider_id: int | None = None) -> User:
+    """The user without the roles that only groups of unlinked identities had added (bit mask ``granted``). ``user``:
+    locked, with the client's Admins."""
+    roles = user.roles & ~_keep_last_admin(unit, user, granted)
+    return _set_roles(unit, ctx, user, roles, provider_id, credential_voiding.no_gain)
 
 
 def _without_withheld_admin(
@@ -91,7 +97,7 @@ def _keep_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
 
 
 def _set_roles(
-    unit: TenantUnit, ctx: RequestContext, user: User, roles: int, provider_id: int, void_account: VoidAccount
+    unit: TenantUnit, ctx: RequestContext, user: User, roles: int, provider_id: int | None, void_account: VoidAccount
 ) -> User:
     if roles == user.roles:
         return user
@@ -131,6 +137,5 @@ def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity_id: int
     """Unlinks an identity from a user, with the roles that its groups granted. Raises NotFound."""
     gone = providers.unlink(unit, user_id, identity_id)
     user = users.get(unit, user_id, lock=True, admins=bool(gone.granted & Role.ADMIN.bit))
-    roles = user.roles & ~_keep_last_admin(unit, user, gone.granted & ~providers.granted_to(unit, user_id))
-    _set_roles(unit, ctx, user, roles, gone.provider_id, credential_voiding.no_gain)
+    take_back(unit, ctx, user, gone.granted & ~providers.granted_to(unit, user_id), gone.provider_id)
     return gone
