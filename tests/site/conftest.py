@@ -38,8 +38,6 @@ def base(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that carries the site."""
     patch = pytest.MonkeyPatch()
     patch.setattr(docs_site, "FOLDER", site)
-    docs_site._site.cache_clear()
-    docs_site._file.cache_clear()
     port = free_port()
     settings = load({**FAST, "MANIFEST_DATA_DIR": str(tmp_path_factory.mktemp("data")), "MANIFEST_PORT": str(port)})
     server = uvicorn.Server(uvicorn.Config(Application(build_services(settings)), port=port, log_level="error"))
@@ -52,8 +50,6 @@ def base(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.should_exit = True
     thread.join()
     patch.undo()
-    docs_site._site.cache_clear()
-    docs_site._file.cache_clear()
 
 
 @pytest.fixture(scope="package")

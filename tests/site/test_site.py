@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 from pathlib import Path
 
@@ -75,15 +76,20 @@ def test_nothing_else_is_served(base: str, path: str) -> None:
     assert answer.json()["error"]["code"] == "NOT_FOUND"
 
 
-async def test_where_it_was_not_built_nothing_is_there(
+async def test_a_server_that_runs_has_it_as_soon_as_it_is_built(
     app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(docs_site, "FOLDER", tmp_path)
-    docs_site._site.cache_clear()
-    try:
-        assert not docs_site.is_there()
+    assert not docs_site.is_there()
+    for path in ("/docs/", "/docs/index.html"):
+        assert (await app.get(path)).code == "NOT_FOUND"
+    assert 'href="/docs/"' not in (await app.get("/docs")).text
+    for build in ("first", "second"):
+        (tmp_path / "index.html").write_text(build)
+        (tmp_path / "site.json").write_text(json.dumps({"policy": "", "files": {"index.html": build}}))
+        at = 1_700_000_000 + len(build)
+        os.utime(tmp_path / "site.json", (at, at))
         for path in ("/docs/", "/docs/index.html"):
-            assert (await app.get(path)).code == "NOT_FOUND"
-        assert (await app.get("/docs")).status == 200
-    finally:
-        docs_site._site.cache_clear()
+            reply = await app.get(path)
+            assert (reply.status, reply.text, reply.headers["etag"]) == (200, build, f'"{build}"')
+    assert 'href="/docs/"' in (await app.get("/docs")).text

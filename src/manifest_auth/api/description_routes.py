@@ -57,10 +57,10 @@ def _document(routes: Sequence[Route]) -> bytes:
     return orjson.dumps(openapi.build(routes))
 
 
-def _page(routes: Sequence[Route]) -> bytes:
+def _page(site: str, routes: Sequence[Route]) -> bytes:
     from manifest_auth.http import docs_page, openapi
 
-    return docs_page.render(openapi.build(routes), docs_site.PATH if docs_site.is_there() else "").encode()
+    return docs_page.render(openapi.build(routes), site).encode()
 
 
 def _power_apps(public_url: str, cloud: Cloud, routes: Sequence[Route]) -> bytes:
@@ -80,7 +80,8 @@ async def _connector(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    found = await _descriptions.get(("docs",), _page)
+    site = docs_site.PATH if docs_site.is_there() else ""
+    found = await _descriptions.get(("docs", site), partial(_page, site))
     from manifest_auth.http.docs_page import POLICY
 
     return found.answer(call.head, (_HTML, _CACHED), POLICY)

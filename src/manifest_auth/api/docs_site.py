@@ -6,7 +6,7 @@ A request names a file of the list that was made with the site, or it is refused
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import msgspec
@@ -41,18 +41,24 @@ class _Site(msgspec.Struct, frozen=True):
     files: dict[str, str] = {}
 
 
-@cache
 def _site() -> _Site:
-    """Without files where the site was not built."""
+    """Return the site as it was built last, so that a server which runs has it at once; without files if it was not."""
+    path = FOLDER / "site.json"
     try:
-        return msgspec.json.decode((FOLDER / "site.json").read_bytes(), type=_Site)
+        return _built(path, path.stat().st_mtime_ns)
     except OSError:
         return _Site()
 
 
+@lru_cache(maxsize=1)
+def _built(path: Path, changed: int) -> _Site:
+    _file.cache_clear()
+    return msgspec.json.decode(path.read_bytes(), type=_Site)
+
+
 @cache
-def _file(name: str) -> Document:
-    return Document.of((FOLDER / name).read_bytes())
+def _file(path: Path) -> Document:
+    return Document.of(path.read_bytes())
 
 
 def is_there() -> bool:
@@ -70,7 +76,7 @@ async def _show(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     headers: tuple[Header, ...] = ((b"etag", tag.encode()), _CACHING)
     if tag in call.head.line(b"if-none-match"):
         return Answer(304, b"", (*headers, VARY))
-    found = await asyncio.to_thread(_file, name)
+    found = await asyncio.to_thread(_file, FOLDER / name)
     return found.answer(call.head, ((b"content-type", kind), *headers), site.policy)
 
 
