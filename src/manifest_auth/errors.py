@@ -221,7 +221,10 @@ class NoSeat(Conflict):
 
 class RateLimited(Refusal):
     code, status, sentence = "RATE_LIMITED", 429, "Too many attempts, try again later"
-    when = "Too many attempts for this account or address; `Retry-After` says for how many seconds."
+    when = (
+        "Too many attempts for this account or address, or too many uploads at once; `Retry-After` says for how many "
+        "seconds."
+    )
     keeps_writes = True
 
 

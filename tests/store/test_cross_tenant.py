@@ -30,6 +30,7 @@ CROSS_TENANT = {
     "audit/mac_renewal.py": 1,  # the installation's key signs the ends of all chains
     "audit/retention.py": 1,  # retention looks at all chains in turn
     "mail_queue/rows.py": 2,  # e-mails that were not taken are sent again, and counted, whatever tenant they belong to
+    "work/uploads.py": 1,  # uploads of killed processes, whatever tenant they belong to
     "operations/counts.py": 2,  # a system admin is told how many users and sessions there are
     "operations/domains/watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
     "operations/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant

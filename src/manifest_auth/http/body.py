@@ -16,6 +16,9 @@ from manifest_auth.text import strict_json
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
+RECEIVE_TIMEOUT_S = 30.0  # for a whole request, plus its body's size divided by
+LEAST_RATE = 16 * 1024  # bytes a second: enough for a photo over a weak mobile connection
+
 
 def check_media_type(head: Head) -> None:
     """Accepts only ``application/json`` in UTF-8, not compressed. Raises UnsupportedMediaType."""

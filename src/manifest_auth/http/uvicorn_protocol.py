@@ -13,16 +13,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.http.answers import SECURITY, Header, lines, refuse
+from manifest_auth.http.body import LEAST_RATE, RECEIVE_TIMEOUT_S
 from manifest_auth.http.connection_places import Places
 from manifest_auth.http.pipeline import WHOLE
 from manifest_auth.runtime.clock import Random
 
 MAX_HEAD = 32 * 1024  # bytes of request line and headers
-RECEIVE_TIMEOUT_S = 30.0  # for a whole request, plus its body's size divided by
 KEEP_ALIVE_S = 75.0  # a connection without a request is kept so long, or some seconds longer
 FIRST_S = 1.0  # for the first request of a new connection when the server stops
 LINGER_S = 2.0  # for the rest of a body whose refusal was sent already
-LEAST_RATE = 16 * 1024  # bytes a second: enough for a photo over a weak mobile connection
 UNREAD_S = 30.0  # a caller who takes nothing of what is ready for so long loses the connection
 SLICE = 4 * 1024  # bytes that are parsed at once: some requests, of which each takes more memory than it has bytes
 SHARED = 16 * 1024  # bytes from which a body is sent as it is, without a copy for each caller

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from manifest_auth.errors import PayloadTooLarge, existing
+from manifest_auth.errors import Overloaded, PayloadTooLarge, existing
 from manifest_auth.store import SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped, upsert
 from manifest_auth.store.tables import file_totals, files
+from manifest_auth.work import uploads
 from manifest_auth.work.actor import Actor
 
 PATH = "/api/client/files"
-QUOTA_EXCEEDED = "The client's files would exceed their quota"
 
 
 class File(NamedTuple):
@@ -59,7 +59,6 @@ _UNUSED = cross_tenant(
 )
 _DROP = tenant_scoped(delete(files).where(_C.id == bindparam("id"), _C.used_at.is_(None)).returning(_C.size), int)
 _T = file_totals.c
-_TOTAL = tenant_scoped(select(_T.bytes), int)
 _more = upsert(file_totals).values(bytes=bindparam("size"))
 _grown = _T.bytes + _more.excluded.bytes
 _COUNT = tenant_scoped(
@@ -73,17 +72,15 @@ _USE = tenant_scoped(
 )
 
 
-def bytes_left(unit: TenantUnit, quota: int) -> int:
-    """How many more bytes the tenant may upload."""
-    return max(quota - (unit.first(_TOTAL) or 0), 0)
-
-
 def add(
     unit: TenantUnit, by: Actor, *, key: str, name: str, media_type: str, size: int, sha256: str, quota: int
 ) -> File:
-    """Adds the row of a file whose bytes are stored, and counts it in the tenant's total. Raises PayloadTooLarge."""
+    """Adds the row of a file whose bytes are stored, in place of its reservation, and counts it in the tenant's total.
+    Raises PayloadTooLarge, and Overloaded where the reservation had expired: its bytes may be dropped already."""
+    if not uploads.release(unit, key):
+        raise Overloaded("The upload took too long", retry_after=1, reason="upload: its reservation had expired")
     if size > quota or not unit.change(_COUNT, size=size, quota=quota):
-        raise PayloadTooLarge(QUOTA_EXCEEDED)
+        raise PayloadTooLarge(uploads.QUOTA_EXCEEDED)
     added = unit.one(
         _ADD, key=key, name=name, media_type=media_type, size=size, sha256=sha256, uploaded_by=by.user_id,
         uploaded_at=by.at,

@@ -1,16 +1,20 @@
-"""The upload quota of a client: exact for concurrent uploads, and freed by deletions."""
+"""The upload quota of a client: exact for concurrent uploads, with what is on its way, and freed by deletions."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from tests.support import in_process
 from tests.support.accounts import token_of
 from tests.support.application import App, Reply
 from tests.support.background_jobs import sweep_files
 from tests.support.envelope import check_refusal
+from tests.support.people import member
 from tests.support.uploads import Sum, files_on_disk, narrow_quota, stored_files
 
 SIZE = 4096
@@ -33,6 +37,57 @@ async def upload(app: App, token: str, data: Any = PDF) -> Reply:
     )
 
 
+async def operators(app: App, count: int) -> list[str]:
+    """Tokens of so many users of one client who may upload."""
+    return [(await member(app, "acme", "Operator")).token for _ in range(count)]
+
+
+class Upload:
+    """One on its way: its first part has come, and the rest waits."""
+
+    def __init__(self, app: App, token: str, size: int, *, declared: bool) -> None:
+        lines = [("Authorization", f"Bearer {token}"), ("Content-Type", "application/pdf")]
+        lines.append(("Content-Length", str(size)) if declared else ("Transfer-Encoding", "chunked"))
+        path, peer = f"{PATH}?name=a.pdf", ("192.0.2.1", 40000)
+        self._scope = in_process.scope_of(app.public_url, peer, "POST", path, lines, None)
+        self._parts: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._parts.put_nowait({"type": "http.request", "body": PDF, "more_body": True})
+        self._rest = {"type": "http.request", "body": bytes(size - SIZE), "more_body": False}
+        self.has_begun = asyncio.Event()
+        self._status = 0
+        self.running = asyncio.create_task(app.application(self._scope, self._receive, self._send))
+
+    async def _receive(self) -> dict[str, Any]:
+        if self._parts.empty():
+            self.has_begun.set()
+        return await self._parts.get()
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        self._status = message.get("status", self._status)
+
+    async def goes_on(self) -> int:
+        """The status of its answer."""
+        return await self._ends(self._rest)
+
+    async def breaks_off(self) -> int:
+        return await self._ends({"type": "http.disconnect"})
+
+    async def _ends(self, message: dict[str, Any]) -> int:
+        self._parts.put_nowait(message)
+        await self.running
+        return self._status
+
+
+@contextlib.asynccontextmanager
+async def on_its_way(app: App, token: str, size: int, *, declared: bool = True) -> AsyncIterator[Upload]:
+    """An upload of ``size`` bytes, more than ``SIZE``."""
+    upload = Upload(app, token, size, declared=declared)
+    await upload.has_begun.wait()
+    yield upload
+    if not upload.running.done():
+        await upload.breaks_off()
+
+
 async def test_the_last_byte_fits_and_the_one_after_it_is_refused(narrow: App) -> None:
     token = await token_of(narrow)
     for _ in range(4):
@@ -46,12 +101,61 @@ async def test_the_last_byte_fits_and_the_one_after_it_is_refused(narrow: App) -
     assert len(files_on_disk(narrow)) == 5
 
 
-async def test_twenty_at_the_same_moment_get_exactly_what_fits(narrow: App) -> None:
-    token = await token_of(narrow)
-    replies = await asyncio.gather(*(upload(narrow, token) for _ in range(20)))
-    assert sorted(reply.status for reply in replies) == [201] * 5 + [413] * 15
+async def test_sixteen_at_the_same_moment_get_exactly_what_fits(narrow: App) -> None:
+    users = await operators(narrow, 4)
+    replies = await asyncio.gather(*(upload(narrow, token) for token in users * 4))
+    assert sorted(reply.status for reply in replies) == [201] * 5 + [413] * 11
     assert await stored_files(narrow) == Sum(5, 5 * SIZE)
     assert len(files_on_disk(narrow)) == 5  # what was refused left no bytes
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_what_is_on_its_way_counts(narrow: App, declared: bool) -> None:
+    """So much as was declared, and otherwise all that it may take."""
+    token = await token_of(narrow)
+    async with on_its_way(narrow, token, 4 * SIZE, declared=declared) as first:
+        check_refusal(await upload(narrow, token, PDF + b"x"), 413, "PAYLOAD_TOO_LARGE")
+        assert (await upload(narrow, token)).status == (201 if declared else 413)
+        assert await first.goes_on() == 201
+    assert (await upload(narrow, token)).status == (413 if declared else 201)
+    assert (await stored_files(narrow)).size == 5 * SIZE
+
+
+async def test_what_was_broken_off_is_free_again(narrow: App) -> None:
+    token = await token_of(narrow)
+    for _ in range(3):
+        async with on_its_way(narrow, token, 5 * SIZE) as broken:
+            check_refusal(await upload(narrow, token), 413, "PAYLOAD_TOO_LARGE")
+            assert await broken.breaks_off() == 400
+    assert (await upload(narrow, token, PDF + bytes(4 * SIZE))).status == 201
+
+
+async def test_a_user_uploads_four_at_once_and_a_client_sixteen(app: App) -> None:
+    first, *others, last = await operators(app, 5)
+    async with contextlib.AsyncExitStack() as stack:
+        of_first = [await stack.enter_async_context(on_its_way(app, first, 2 * SIZE)) for _ in range(4)]
+        refused = await upload(app, first)
+        check_refusal(refused, 429, "RATE_LIMITED")
+        assert int(refused.headers["retry-after"]) > 0
+        for token in others * 4:
+            await stack.enter_async_context(on_its_way(app, token, 2 * SIZE))
+        check_refusal(await upload(app, last), 429, "RATE_LIMITED")
+        assert (await upload(app, await token_of(app, "admin@globex.example"))).status == 201
+        assert await of_first[0].goes_on() == 201
+        assert (await upload(app, last)).status == 201
+
+
+async def test_what_a_killed_process_was_at_ends_with_its_time(narrow: App) -> None:
+    """What goes on after all, of a process that stood still, leaves nothing."""
+    token = await token_of(narrow)
+    async with on_its_way(narrow, token, 5 * SIZE) as dead:
+        check_refusal(await upload(narrow, token), 413, "PAYLOAD_TOO_LARGE")
+        narrow.clock.advance(120)
+        assert (await upload(narrow, await token_of(narrow))).status == 201
+        await sweep_files(narrow)
+        assert await dead.goes_on() == 503
+    assert await stored_files(narrow) == Sum(1, SIZE)
+    assert len(files_on_disk(narrow)) == 1
 
 
 async def test_one_client_takes_no_quota_of_another(narrow: App) -> None:

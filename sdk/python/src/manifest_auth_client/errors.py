@@ -118,7 +118,8 @@ class Conflict(ManifestAuthError):
 
 
 class RateLimited(ManifestAuthError):
-    """Too many attempts for this account or address; ``Retry-After`` says for how many seconds."""
+    """Too many attempts for this account or address, or too many uploads at once; ``Retry-After`` says for how many
+    seconds."""
 
     code, status, message = "RATE_LIMITED", 429, "Too many attempts, try again later"
 

@@ -8,6 +8,7 @@ before the row is, so a row never names missing bytes.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -19,20 +20,31 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.errors import NotFound, Overloaded, PayloadTooLarge, UnsupportedMediaType, ValidationError
-from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, Time, Wire, stream
+from manifest_auth.errors import (
+    NotFound,
+    Overloaded,
+    PayloadTooLarge,
+    RateLimited,
+    Refusal,
+    UnsupportedMediaType,
+    ValidationError,
+)
+from manifest_auth.http import NO_STORE, Access, Answer, Call, Head, Route, Time, Wire, stream
+from manifest_auth.http.body import LEAST_RATE, RECEIVE_TIMEOUT_S
 from manifest_auth.permissions import Permission
 from manifest_auth.runtime.files import KINDS, START, FilesUnavailable, check_start, upload_folder
 from manifest_auth.runtime.settings import MAX_FILE
 from manifest_auth.services import RequestContext
+from manifest_auth.store import StoreUnavailable
 from manifest_auth.text import fields
-from manifest_auth.work import files
+from manifest_auth.work import files, uploads
 from manifest_auth.work.actor import actor_of
 from manifest_auth.work.files import PATH, File
 
 #: Content of a file must never run, neither in the browser that opens it nor in a page that frames it.
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
+_STORING_S = 60.0  # from the last byte of an upload to its row, at most
 
 
 class NameQuery(msgspec.Struct, frozen=True):
@@ -66,30 +78,44 @@ class _Received(NamedTuple):
 async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> FileData:
     media_type = _media_type(call)
     name = _name(call.parameters.name)
-    limit = await _limit(ctx)
-    declared = call.head.content_length
-    if declared is not None and declared.isdecimal() and int(declared) > limit.size:
-        raise PayloadTooLarge(limit.sentence)
     key = ctx.services.random.bytes(20).hex()
+    limit = await _reserve(ctx, call.head, key)
     try:
         arrived = await _take(ctx, call.body, media_type, key, limit)
-    except (FilesUnavailable, OSError) as error:  # the file storage, and the local disk
-        raise Overloaded("Files cannot be stored at the moment", retry_after=5, reason=f"files: {error}") from error
+    except BaseException as error:
+        await _release(ctx, key)
+        if isinstance(error, FilesUnavailable | OSError):  # the file storage, and the local disk
+            reason = f"files: {error}"
+            raise Overloaded("Files cannot be stored at the moment", retry_after=5, reason=reason) from error
+        raise
     try:
         added = await _add(ctx, arrived, key, name, media_type)
-    except PayloadTooLarge:  # others used up the quota meanwhile
+    except Refusal:
         await _drop(ctx, key)
+        await _release(ctx, key)
         raise
     return FileData.of(added, url=added.path)
 
 
-async def _limit(ctx: RequestContext) -> _Limit:
-    """How large the file may be."""
-    settings = ctx.services.settings
-    left = await ctx.store.read(lambda unit: files.bytes_left(unit, settings.upload_quota))
-    if left < settings.file_limit:
-        return _Limit(left, files.QUOTA_EXCEEDED)
-    return _Limit(settings.file_limit, PayloadTooLarge.sentence)
+async def _reserve(ctx: RequestContext, head: Head, key: str) -> _Limit:
+    """How large the file may be: so much of the quota is reserved for it. Raises PayloadTooLarge, RateLimited."""
+    settings, by = ctx.services.settings, actor_of(ctx)
+    declared = None if head.content_length is None else int(head.content_length)
+    if declared is not None and declared > settings.file_limit:
+        raise PayloadTooLarge
+    longest_s = RECEIVE_TIMEOUT_S + (declared or settings.file_limit) / LEAST_RATE + _STORING_S
+    size = await ctx.store.write(
+        lambda unit: uploads.reserve(
+            unit, by, key=key, declared=declared, largest=settings.file_limit, quota=settings.upload_quota,
+            expires_at=by.at + int(longest_s * 1000),
+        )
+    )  # fmt: skip
+    return _Limit(size, PayloadTooLarge.sentence if size == settings.file_limit else uploads.QUOTA_EXCEEDED)
+
+
+async def _release(ctx: RequestContext, key: str) -> None:
+    with contextlib.suppress(StoreUnavailable):  # it expires
+        await ctx.store.write(lambda unit: uploads.release(unit, key))
 
 
 async def _add(ctx: RequestContext, arrived: _Received, key: str, name: str, media_type: str) -> File:
@@ -180,7 +206,7 @@ async def _download(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 ROUTES = (
     Route("POST", PATH, _upload, Access.CLIENT, "Upload a file as evidence; the body is the file itself",
           permission=Permission.JOBS_EXECUTE, query=NameQuery, status=201, streams=True, takes=tuple(KINDS),
-          limit=MAX_FILE, refusals=(PayloadTooLarge, UnsupportedMediaType, Overloaded)),
+          limit=MAX_FILE, refusals=(PayloadTooLarge, UnsupportedMediaType, RateLimited, Overloaded)),
     Route("GET", f"{PATH}/{{file}}", _download, Access.CLIENT, "Fetch a file", permission=Permission.JOBS_READ,
           sends=tuple(KINDS), refusals=(NotFound, Overloaded)),
 )  # fmt: skip

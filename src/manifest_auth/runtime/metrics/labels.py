@@ -51,7 +51,7 @@ MailResult = Literal["ok", "failed", "refused"]
 Swept = Literal[
     "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "directory_flows", "codes",
     "assertions", "refused_tokens", "challenges", "passkey_challenges", "trusted_browsers",
-    "files", "audit_events", "email_changes", "domain_claims", "service_secrets",
+    "files", "uploads", "audit_events", "email_changes", "domain_claims", "service_secrets",
     "used_assertions", "announcements", "badges", "enrolments", "enrolled_devices", "device_grants", "pairings",
 ]  # fmt: skip
 LicenceState = Literal["missing", "valid", "grace", "expired"]

@@ -79,6 +79,7 @@ from manifest_auth.store.tables.work import (
     template_steps,
     template_versions,
     templates,
+    uploads,
 )
 
 TENANT_OWNED = frozenset(t for t in metadata.tables.values() if t.info.get("owner") == "tenant")

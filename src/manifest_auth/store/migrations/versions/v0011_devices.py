@@ -1,6 +1,6 @@
 """Adds devices of people and shared devices: apps, grants, pairings, enrolments, devices, badges, PINs.
 
-Sessions and one-time codes name the session that they came from.
+Sessions and one-time codes name the session that they came from. Uploads on their way have rows.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ def upgrade() -> None:
     _sessions()
     _of_people()
     _of_the_client()
+    _table(
+        "uploads", "key", _texts("key"), *_user("uploads"), sa.Column("size", BIG, nullable=False),
+        _time("expires_at"), indexes=(("expires_at",),),
+    )  # fmt: skip
 
 
 def _sessions() -> None:
