@@ -87,7 +87,10 @@ def _hmac_with_the_public_key(maker: Maker) -> str:
 def _anothers(**header: Any) -> Callable[[Maker], str]:
     def make(maker: Maker) -> str:
         mine = ECKey.generate_key("P-256")
-        shown = {name: mine.as_dict(private=False) if value is ... else value for name, value in header.items()}
+        shown = {
+            name: mine.as_dict(private=False) if value is ... and name != "kid" else value
+            for name, value in header.items()
+        }
         return maker._replace(key=mine).sign(maker.claims(), maker.header(**shown))
 
     return make
@@ -132,7 +135,8 @@ BROKEN: dict[str, Callable[[Maker], str]] = {
     "algorithm: HMAC with the public key": _hmac_with_the_public_key,
     "algorithm: not announced": _header(alg="ES384"),
     "algorithm: of another kind of key": _header(alg="RS256"),
-    "key: not named": _header(kid=...),
+    "key: a number": _header(kid=1),
+    "key: another's, which is not named": _anothers(kid=...),
     "key: unknown": _header(kid="key-9"),
     "key: brought along": _anothers(jwk=...),
     "key: at an address": _anothers(jku="https://evil.example/jwks.json"),

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.accounts import device_apps
+from manifest_auth.accounts.device_apps import OAuthApp
 from manifest_auth.errors import (
     InvalidCredentials,
     LicenseExpired,
@@ -25,6 +26,7 @@ from manifest_auth.errors import (
 )
 from manifest_auth.http import AUTH_LIMIT, NO_STORE, Access, Answer, Call, Head, Header, Route, refusal_headers
 from manifest_auth.http.body import check_form_type, parse_form
+from manifest_auth.pages import errors
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.protocols import oauth
 from manifest_auth.protocols.oauth.metadata import (
@@ -32,6 +34,7 @@ from manifest_auth.protocols.oauth.metadata import (
     INTROSPECTION,
     PAIRING,
     PATH,
+    PREFIX,
     REVOCATION,
     TOKEN,
 )
@@ -45,7 +48,6 @@ _PRAGMA: Header = (b"pragma", b"no-cache")  # RFC 6749, section 5.1
 _BASIC: Header = (b"www-authenticate", b'Basic realm="manifest-auth"')
 _INACTIVE = b'{"active":false}'
 _MOST_FIELDS = 20
-_OF_DEVICES = (oauth.DEVICE_CODE, oauth.REFRESH_TOKEN)
 DEVICE_PAGE = "/device"
 _encode = msgspec.json.Encoder().encode
 
@@ -70,7 +72,9 @@ class TokenForm(Authenticated, frozen=True, kw_only=True):
     grant_type: Literal["client_credentials", "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"]
     device_code: Annotated[str, Meta(description="With that grant type.")] = ""
     refresh_token: Annotated[str, Meta(description="With that grant type.")] = ""
-    scope: Annotated[str, Meta(description="Permissions, separated by blanks. Left out: all it has.")] = ""
+    scope: Annotated[
+        str, Meta(description="Of service accounts: permissions, separated by blanks. Left out: all it has.")
+    ] = ""
     resource: Annotated[str, Meta(description="The issuer, where it is given.")] = ""
 
 
@@ -80,12 +84,12 @@ class TokenInForm(Authenticated, frozen=True, kw_only=True):
 
 
 class TokenAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``scope``: of a service account's token; ``refresh_token``: of a device's."""
+    """``scope``: what the token may do now; ``refresh_token``: of a device's."""
 
     access_token: str
     token_type: Literal["Bearer"]
     expires_in: int
-    scope: str | UnsetType = UNSET
+    scope: str
     refresh_token: str | UnsetType = UNSET
 
 
@@ -144,7 +148,8 @@ def _answer(body: bytes, status: int = 200, headers: tuple[Header, ...] = ()) ->
 
 
 async def refused(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[None]:
-    """A refusal as RFC 6749, section 5.2, has it: 400, or 401 for a caller who is not authenticated."""
+    """A refusal as RFC 6749, section 5.2, has it: 400, or 401 for a caller who is not authenticated. What HTTP itself
+    has a status for keeps it: 404, 405, 413, 429, 503."""
     failure = _encode(OAuthFailure(oauth.error_of(refusal), refusal.message, ctx.request_id))
     if refusal.status == 401:
         return _answer(failure, 401, (_BASIC,))
@@ -155,33 +160,50 @@ async def refused(ctx: RequestContext, refusal: Refusal, _head: Head) -> Answer[
 def _fields(call: Call[bytes]) -> dict[str, str]:
     """The fields of the form. Raises ValidationError, UnsupportedMediaType."""
     check_form_type(call.head)
-    return oauth.read_form(parse_form(call.body, _MOST_FIELDS))
+    return oauth.read_form(parse_form(call.body, _MOST_FIELDS, repeated=oauth.RESOURCE))
+
+
+def _is_device(head: Head, fields: dict[str, str]) -> bool:
+    """Whether a device's app calls, by its client id; any other caller has to authenticate."""
+    return head.authorization is None and device_apps.is_one(fields.get("client_id", ""))
 
 
 async def _token(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
-    fields = _fields(call)
-    if fields.get("grant_type") in _OF_DEVICES:
-        return _answer(_encode(await _of_device(ctx, call.head.authorization, fields)))
+    fields, issuer = _fields(call), ctx.services.settings.oauth_issuer
+    if _is_device(call.head, fields):
+        app = await asking.authenticate(ctx, fields)
+        grant = oauth.read_grant(fields, oauth.OF_DEVICES)
+        oauth.check_resource(fields, issuer)
+        return _answer(_encode(await _of_device(ctx, app, grant, fields)))
     client = await clients.authenticate(ctx, call.head.authorization, fields)
-    request = oauth.read_token_request(fields, ctx.services.settings.oauth_issuer)
-    issued = await issuing.issue(ctx, client, request)
+    issued = await issuing.issue(ctx, client, oauth.read_token_request(fields, issuer))
     return _answer(_encode(TokenAnswer(issued.token, "Bearer", issued.expires_in, " ".join(issued.scope))))
 
 
-async def _of_device(ctx: RequestContext, authorization: str | None, fields: dict[str, str]) -> TokenAnswer:
-    """A poll, or a refresh, of a device's app."""
-    app = await asking.authenticate(ctx, authorization, fields)
-    if fields["grant_type"] == oauth.REFRESH_TOKEN:
-        pair = await keeping.refresh(ctx, app, oauth.required(fields, "refresh_token"))
+async def _of_device(ctx: RequestContext, app: OAuthApp, grant: str, fields: dict[str, str]) -> TokenAnswer:
+    """A poll, or a refresh, of a device's app. The answer names the scope, which is that of the session whatever was
+    asked for (RFC 6749, section 3.3)."""
+    if grant == oauth.REFRESH_TOKEN:
+        pair, roles = await keeping.refresh(ctx, app, oauth.required(fields, "refresh_token"))
     else:
-        pair = await polling.poll(ctx, app, oauth.required(fields, "device_code"))
-    return TokenAnswer(pair.token, "Bearer", pair.expires_in, refresh_token=pair.refresh_token)
+        pair, roles = await polling.poll(ctx, app, oauth.required(fields, "device_code"))
+    return TokenAnswer(pair.token, "Bearer", pair.expires_in, " ".join(permission_names(roles)), pair.refresh_token)
+
+
+async def _asking_app(ctx: RequestContext, call: Call[bytes], fields: dict[str, str]) -> OAuthApp:
+    """The app of a device that asks to be let in. Raises InvalidClient, UnauthorizedClient, InvalidTarget."""
+    if not _is_device(call.head, fields):
+        await clients.authenticate(ctx, call.head.authorization, fields)
+        raise oauth.UnauthorizedClient("Only the apps of devices ask to be let in")
+    app = await asking.authenticate(ctx, fields)
+    oauth.check_resource(fields, ctx.services.settings.oauth_issuer)
+    return app
 
 
 async def _revoke(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields = _fields(call)
-    if call.head.authorization is None and device_apps.is_one(fields.get("client_id", "")):
-        app = await asking.authenticate(ctx, None, fields)
+    if _is_device(call.head, fields):
+        app = await asking.authenticate(ctx, fields)
         await keeping.revoke(ctx, app, oauth.read_token(fields))
         return Answer(200, b"", (NO_STORE, _PRAGMA))
     await revocation.revoke(ctx, call.head.authorization, fields, oauth.read_token(fields))
@@ -215,7 +237,7 @@ def _shown(found: Active) -> IntrospectionAnswer:
 
 async def _ask_by_code(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields, public = _fields(call), ctx.services.settings.public_url.rstrip("/")
-    app = await asking.authenticate(ctx, call.head.authorization, fields)
+    app = await _asking_app(ctx, call, fields)
     asked = await asking.by_code(ctx, app, fields)
     page = f"{public}{DEVICE_PAGE}"
     shown = DeviceAnswer(
@@ -231,10 +253,17 @@ async def _ask_by_code(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 
 async def _ask_by_scan(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     fields = _fields(call)
-    app = await asking.authenticate(ctx, call.head.authorization, fields)
+    app = await _asking_app(ctx, call, fields)
     asked = await asking.by_scan(ctx, app, fields)
     shown = PairingAnswer(asked.device_code, asked.digits, asking.BY_SCAN_S, asking.BY_SCAN_INTERVAL_S)
     return _answer(_encode(shown))
+
+
+async def where_no_route_is(ctx: RequestContext, refusal: Refusal, head: Head, path: str) -> Answer[None]:
+    """The answer to an address or a method that nothing serves: below ``/oauth2`` in the shape of its errors."""
+    if path.startswith(PREFIX):
+        return await refused(ctx, refusal, head)
+    return await errors.where_no_route_is(ctx, refusal, head, path)
 
 
 async def _metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:

@@ -55,15 +55,18 @@ def check_form_type(head: Head) -> None:
         raise UnsupportedMediaType("Content-Encoding is not supported")
 
 
-def parse_form(body: bytes, most: int = 50) -> dict[str, str]:
-    """The fields of an ``application/x-www-form-urlencoded`` body, with a maximum number. Raises ValidationError as
+def parse_form(body: bytes, most: int = 50, *, repeated: str = "") -> dict[str, str]:
+    """The fields of an ``application/x-www-form-urlencoded`` body, with a maximum number. ``repeated``: a field that
+    may be there several times; its different values stand together, separated by blanks. Raises ValidationError as
     :func:`parse` does."""
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=most)
     except ValueError:
         raise ValidationError("The body is not a valid form") from None
+    several = " ".join(dict.fromkeys(value for name, value in pairs if name == repeated))
+    pairs = [(name, value) for name, value in pairs if name != repeated]
     try:
-        fields = strict_json.unique_members(list(pairs))
+        fields = strict_json.unique_members([*pairs, *([(repeated, several)] if several else [])])
         strict_json.check(fields, "The body")
     except strict_json.Malformed as error:
         raise _refused(error) from None

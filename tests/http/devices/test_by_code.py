@@ -44,8 +44,10 @@ async def test_the_whole_way(app: App) -> None:
     check_success(await ada.by_code("approve", typed))
     check_refusal(await ada.by_code("lookup", typed), 404, "NOT_FOUND")
     tokens = await headset.tokens()
-    assert check_success(await app.me(tokens["access_token"]))["roles"] == ["Viewer"]
+    me = check_success(await app.me(tokens["access_token"]))
+    assert (me["roles"], tokens["scope"].split(" ")) == (["Viewer"], me["permissions"])
     renewed = (await headset.refresh(tokens["refresh_token"])).json
+    assert renewed["scope"] == tokens["scope"]
     assert (await app.me(renewed["access_token"])).status == 200
     assert (await headset.revoke(renewed["refresh_token"])).status == 200
     assert (await app.me(renewed["access_token"])).code == "INVALID_TOKEN"

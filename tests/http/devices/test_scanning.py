@@ -35,7 +35,7 @@ async def test_the_whole_way(app: App) -> None:
     check_success(await ada.approve(pairing, shown["match"]))
     assert (await ada.look(pairing))["state"] == "approved"
     tokens = await headset.tokens()
-    assert set(tokens) == {"access_token", "token_type", "expires_in", "refresh_token"}
+    assert set(tokens) == {"access_token", "token_type", "expires_in", "scope", "refresh_token"}
     assert (await ada.look(pairing))["state"] == "done"
     me = check_success(await app.me(tokens["access_token"]))
     assert (me["user"]["email"], me["roles"]) == (ada.who.email, ["Operator"])

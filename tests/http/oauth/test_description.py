@@ -30,7 +30,9 @@ async def test_it_names_the_endpoints_and_what_they_take(app: App) -> None:
     assert found["jwks_uri"] in there
 
 
-async def test_no_other_method_is_taken(app: App) -> None:
-    for path in ("/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"):
-        assert (await app.get(path)).code == "METHOD_NOT_ALLOWED"
-    assert (await app.get("/oauth2/authorize")).code == "NOT_FOUND"
+async def test_no_other_method_is_taken_and_is_refused_in_the_shape_of_oauth(app: App) -> None:
+    for path, status in (("/oauth2/token", 405), ("/oauth2/revoke", 405), ("/oauth2/authorize", 404)):
+        reply = await app.get(path, headers={"Accept": "text/html"})
+        assert (reply.status, reply.json["error"]) == (status, "invalid_request")
+        assert set(reply.json) == {"error", "error_description", "request_id"}
+        assert reply.headers.get("allow") == ("POST" if status == 405 else None)

@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 from joserfc import jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import ECKey, KeySet
 
 from tests.support.accounts import hashes_counted, trail
 from tests.support.application import App, Reply, running
-from tests.support.client_assertions import BROKEN
+from tests.support.client_assertions import BROKEN, ec_key, public_set, rsa_key
+from tests.support.headsets import BY_CODE, BY_SCAN, DEVICE_CODE
 from tests.support.oauth_callers import (
     ASSERTION_TYPE,
     GRANT,
@@ -50,6 +51,38 @@ async def test_by_an_assertion_once(app: App, ours: Machine) -> None:
     assert (await form(app, TOKEN, fields)).status == 200
     check_error(await form(app, TOKEN, fields), 401, "invalid_client")
     assert (await form(app, TOKEN, {**GRANT, **ours.signed(jti="another")})).status == 200
+
+
+async def test_an_assertion_need_not_name_its_key(app: App, ours: Machine) -> None:
+    for number, keys in enumerate(((ec_key(),), (rsa_key(), ec_key(), ECKey.generate_key("P-256")))):
+        await ours.change(jwks=public_set(*keys))
+        unnamed = ours.maker.sign(ours.maker.claims(jti=str(number)), ours.maker.header(kid=...))
+        shown = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": unnamed}
+        assert (await form(app, TOKEN, {**GRANT, **shown})).status == 200
+    await ours.change(jwks=public_set(rsa_key()))
+    shown["client_assertion"] = ours.maker.sign(ours.maker.claims(jti="3"), ours.maker.header(kid=...))
+    check_error(await form(app, TOKEN, {**GRANT, **shown}), 401, "invalid_client")
+
+
+async def test_the_resource_may_be_named_twice(app: App, ours: Machine) -> None:
+    one = f"grant_type=client_credentials&resource={app.public_url}"
+    assert (await form(app, TOKEN, f"{one}&resource={app.public_url}", ours.basic)).status == 200
+    check_error(await form(app, TOKEN, f"{one}&resource=https://other.example", ours.basic), 400, "invalid_target")
+
+
+async def test_a_grant_of_another_kind_of_client_is_told_to_those_who_proved_who_they_are(
+    app: App, ours: Machine
+) -> None:
+    device = {"client_id": f"manifest.{ours.client}"}
+    for grant in (DEVICE_CODE, "refresh_token"):
+        check_error(await form(app, TOKEN, {"grant_type": grant}, ours.basic), 400, "unauthorized_client")
+        check_error(await form(app, TOKEN, {"grant_type": grant}), 401, "invalid_client")
+    check_error(await form(app, TOKEN, {**GRANT, **device}), 400, "unauthorized_client")
+    check_error(await form(app, TOKEN, {"grant_type": "password", **device}), 400, "unsupported_grant_type")
+    check_error(await form(app, TOKEN, {**GRANT, "client_id": "manifest.nowhere"}), 401, "invalid_client")
+    for path in (BY_CODE, BY_SCAN):
+        check_error(await form(app, path, {}, ours.basic), 400, "unauthorized_client")
+        check_error(await form(app, path, {**device, "resource": "https://x.example"}), 400, "invalid_target")
 
 
 async def test_of_twenty_at_once_on_two_nodes_one_gets_in(app: App, ours: Machine, database_url: str) -> None:

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 from authlib.integrations.requests_client import OAuth2Session
-from authlib.oauth2.rfc7523 import PrivateKeyJWT
 
+from tests.architecture import docs_pages
 from tests.interop.providers import install
 from tests.support.application import App, running
 from tests.support.client_assertions import KID, ec_key, public_set, rsa_key
@@ -111,33 +111,44 @@ async def test_oauth4webapi_as_the_app_of_a_headset(server: Server, node: App) -
     assert found["then"] == 401
 
 
-def authlib(server: Server, who: Machine, by: str) -> OAuth2Session:
-    """A session of Authlib that was given what the documentation says."""
-    if by == "client_secret_basic":
-        return OAuth2Session(who.client_id, who.secret, token_endpoint_auth_method=by)
-    session = OAuth2Session(who.client_id, ec_key(), token_endpoint_auth_method=by, revocation_endpoint_auth_method=by)
-    claims = {"exp": int(time.time()) + 60}
-    session.register_client_auth_method(PrivateKeyJWT(server.base, claims=claims, headers={"kid": KID}, alg="ES256"))
-    return session
+def as_printed(server: Server, who: Machine) -> dict[str, Any]:
+    """What the example for Authlib on the page leaves, after it ran with this server, account and ``private.pem``."""
+    [printed] = [block for page, block in docs_pages.blocks("python") if "PrivateKeyJWT" in block]
+    left: dict[str, Any] = {}
+    exec(printed.replace("https://auth.example.com", server.base).replace("svc_42", who.client_id), left)
+    return left
 
 
-@pytest.mark.parametrize("by", ["client_secret_basic", "private_key_jwt"])
-async def test_authlib(server: Server, node: App, by: str) -> None:
-    who = await new(node, by.replace("_", "-"))
+async def test_authlib_with_a_key_pair_as_printed(
+    server: Server, node: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = await new(node, "private-key-jwt")
+    monkeypatch.chdir(tmp_path)
+    Path("private.pem").write_bytes(ec_key().as_pem(private=True))
+    left = as_printed(server, who)
+    session, first = left["session"], left["token"]["access_token"]
+    assert (left["answer"].status_code, left["answer"].json()["data"]["service"]["id"]) == (200, who.id)
+    assert asked(server, "/api/client/auth/me", first) == 401
+    second = session.fetch_token(f"{server.base}/oauth2/token", grant_type="client_credentials")["access_token"]
+    assert asked(server, "/api/client/auth/me", second) == 200
+    shown = session.introspect_token(f"{server.base}/oauth2/introspect", second)
+    assert (shown.status_code, shown.json()["sub"]) == (200, who.client_id)
+    assert session.revoke_token(f"{server.base}/oauth2/revoke", second).status_code == 200
+    assert asked(server, "/api/client/auth/me", second) == 401
+
+
+async def test_authlib_with_a_secret(server: Server, node: App) -> None:
+    who = await new(node, "client-secret-basic")
     metadata = json.load(urllib.request.urlopen(f"{server.base}/.well-known/oauth-authorization-server", timeout=10))
-    token = authlib(server, who, by).fetch_token(metadata["token_endpoint"], grant_type="client_credentials")
+    session = OAuth2Session(who.client_id, who.secret, token_endpoint_auth_method="client_secret_basic")
+    token = session.fetch_token(metadata["token_endpoint"], grant_type="client_credentials")
     assert (token["token_type"], token["expires_in"]) == ("Bearer", 900)
     assert asked(server, "/api/client/auth/me", token["access_token"]) == 200
-    shown = authlib(server, who, by).introspect_token(metadata["introspection_endpoint"], token["access_token"])
-    assert (shown.status_code, shown.json()["sub"]) == (200, who.client_id)
-    ended = authlib(server, who, by).revoke_token(metadata["revocation_endpoint"], token["access_token"])
-    assert ended.status_code == 200
-    assert asked(server, "/api/client/auth/me", token["access_token"]) == 401
 
 
 async def test_a_disabled_account_is_refused_at_the_other_process_within_a_second(server: Server, node: App) -> None:
     who = await new(node, "disabled")
-    session = authlib(server, who, "client_secret_basic")
+    session = OAuth2Session(who.client_id, who.secret, token_endpoint_auth_method="client_secret_basic")
     token = session.fetch_token(f"{server.base}/oauth2/token", grant_type="client_credentials")["access_token"]
     assert asked(server, "/api/client/auth/me", token) == 200
     await who.act("disable")

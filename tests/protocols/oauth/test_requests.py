@@ -42,6 +42,7 @@ def test_a_scope_is_permissions() -> None:
         ({}, "invalid_request"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
         ({"grant_type": "authorization_code"}, "unsupported_grant_type"),
+        ({"grant_type": "refresh_token"}, "unauthorized_client"),
         ({**GRANT, "scope": "jobs:read  users:read"}, "invalid_scope"),
         ({**GRANT, "scope": " jobs:read"}, "invalid_scope"),
         ({**GRANT, "scope": 'jobs:read "'}, "invalid_scope"),

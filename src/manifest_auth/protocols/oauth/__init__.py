@@ -18,14 +18,19 @@ from manifest_auth.protocols.oauth.errors import (
     InvalidRequest,
     InvalidScope,
     TokenRefused,
+    UnauthorizedClient,
     error_of,
 )
 from manifest_auth.protocols.oauth.metadata import metadata
 from manifest_auth.protocols.oauth.requests import (
     DEVICE_CODE,
+    OF_DEVICES,
     REFRESH_TOKEN,
+    RESOURCE,
     TokenRequest,
+    check_resource,
     read_form,
+    read_grant,
     read_token,
     read_token_request,
     required,

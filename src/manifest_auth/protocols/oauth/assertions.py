@@ -7,7 +7,7 @@ beside it, may have been made for someone else.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -40,13 +40,13 @@ class _Claims(msgspec.Struct, frozen=True):
 
 class Assertion(NamedTuple):
     """An assertion whose claims are right and whose signature is not verified. ``exp``: seconds since 1970, rounded
-    up."""
+    up; ``kid``: None where the header names no key."""
 
     account: int
     jti: str
     exp: int
     algorithm: str
-    kid: str
+    kid: str | None
     signed: bytes
     signature: bytes
 
@@ -84,24 +84,25 @@ def read_assertion(text: str, client_id: str, issuer: str, now_ms: int) -> Asser
     )  # fmt: skip
 
 
-def _header(header: Any) -> tuple[str, str]:
+def _header(header: Any) -> tuple[str, str | None]:
     """Algorithm and ``kid``. Keys in the header (``jwk``, ``jku``, ``x5c``) are never looked at."""
     if not isinstance(header, dict) or {"crit", "b64"} & header.keys():
         raise InvalidClient("assertion: header")
     algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
     if algorithm not in ALGORITHMS:
         raise InvalidClient("assertion: algorithm")
-    if not isinstance(kid, str):
+    if not isinstance(kid, str | None):
         raise InvalidClient("assertion: kid")
     if not isinstance(kind, str) or kind.lower() not in _TYPES:
         raise InvalidClient("assertion: type")
     return str(algorithm), kid
 
 
-def verify(assertion: Assertion, keys: Mapping[str, ClientKey]) -> None:
-    """Checks the signature with the account's own keys. Raises InvalidClient."""
-    key = keys.get(assertion.kid)
-    if key is None or not key.fits(assertion.algorithm):
+def verify(assertion: Assertion, keys: Sequence[ClientKey]) -> None:
+    """Checks the signature with the account's own keys, which are few: with the one that is named, else with all that
+    fit (RFC 7515, section 4.1.4 and appendix D). Raises InvalidClient."""
+    fitting = [key for key in keys if assertion.kid in (None, key.kid) and key.fits(assertion.algorithm)]
+    if not fitting:
         raise InvalidClient("assertion: its key is not among the account's")
-    if not key.verifies(assertion.algorithm, assertion.signed, assertion.signature):
+    if not any(key.verifies(assertion.algorithm, assertion.signed, assertion.signature) for key in fitting):
         raise InvalidClient("assertion: signature")

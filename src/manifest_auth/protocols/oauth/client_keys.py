@@ -12,8 +12,6 @@ ClientKey = Key
 ALGORITHMS = ("ES256", "PS256", "RS256")
 
 
-def read_keys(jwks: str | None) -> dict[str, ClientKey]:
-    """The keys of a stored set by ``kid``; none where the account has no set."""
-    if jwks is None:
-        return {}
-    return {key.kid: key for key in read_key_set(strict_json.read(jwks.encode())) if key.kid is not None}
+def read_keys(jwks: str | None) -> tuple[ClientKey, ...]:
+    """The keys of a stored set; none where the account has no set."""
+    return () if jwks is None else read_key_set(strict_json.read(jwks.encode()))

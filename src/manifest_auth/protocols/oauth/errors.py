@@ -28,6 +28,12 @@ class UnsupportedGrantType(ValidationError):
     error: ClassVar[str] = "unsupported_grant_type"
 
 
+class UnauthorizedClient(ValidationError):
+    """The caller is authenticated, and the grant is for clients of another kind."""
+
+    error: ClassVar[str] = "unauthorized_client"
+
+
 class InvalidScope(ValidationError):
     error: ClassVar[str] = "invalid_scope"
 

@@ -10,6 +10,7 @@ from manifest_auth.protocols.oauth.client_keys import ALGORITHMS
 from manifest_auth.protocols.oauth.requests import DEVICE_CODE, GRANT_TYPE, REFRESH_TOKEN
 
 PATH = "/.well-known/oauth-authorization-server"
+PREFIX = "/oauth2/"
 TOKEN, REVOCATION, INTROSPECTION = "/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"
 DEVICE_AUTHORIZATION, PAIRING = "/oauth2/device_authorization", "/oauth2/pairing"
 

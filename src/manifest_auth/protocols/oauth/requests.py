@@ -10,11 +10,19 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from manifest_auth.permissions import Permission
-from manifest_auth.protocols.oauth.errors import InvalidRequest, InvalidScope, InvalidTarget, UnsupportedGrantType
+from manifest_auth.protocols.oauth.errors import (
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+)
 
 GRANT_TYPE = "client_credentials"
-#: Grant types of device apps.
 DEVICE_CODE, REFRESH_TOKEN = "urn:ietf:params:oauth:grant-type:device_code", "refresh_token"
+#: What service accounts ask with, and what device apps do.
+OF_SERVICES, OF_DEVICES = (GRANT_TYPE,), (DEVICE_CODE, REFRESH_TOKEN)
+RESOURCE = "resource"
 _MOST_SCOPE = 1000
 _SCOPE = re.compile(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*\Z")  # RFC 6749, section 3.3
 _PERMISSIONS = {permission.value: permission for permission in Permission}
@@ -31,15 +39,27 @@ def read_form(fields: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def read_token_request(fields: Mapping[str, str], issuer: str) -> TokenRequest:
-    """The request of ``/oauth2/token``. Raises InvalidRequest, UnsupportedGrantType, InvalidScope, InvalidTarget."""
-    grant_type = fields.get("grant_type")
-    if grant_type is None:
-        raise InvalidRequest("grant_type is missing")
-    if grant_type != GRANT_TYPE:
+def read_grant(fields: Mapping[str, str], own: tuple[str, ...]) -> str:
+    """The grant type of a request of ``/oauth2/token``. ``own``: those of the caller's kind. Raises InvalidRequest,
+    UnsupportedGrantType, UnauthorizedClient."""
+    grant_type = required(fields, "grant_type")
+    if grant_type not in (*OF_SERVICES, *OF_DEVICES):
         raise UnsupportedGrantType(f"grant_type must be {GRANT_TYPE}, {DEVICE_CODE} or {REFRESH_TOKEN}")
-    if fields.get("resource", issuer) != issuer:
+    if grant_type not in own:
+        raise UnauthorizedClient(f"grant_type must be {' or '.join(own)} for this client")
+    return grant_type
+
+
+def check_resource(fields: Mapping[str, str], issuer: str) -> None:
+    """Raises InvalidTarget for another resource than this server (RFC 8707, section 2)."""
+    if fields.get(RESOURCE, issuer) != issuer:
         raise InvalidTarget("resource must be the issuer")
+
+
+def read_token_request(fields: Mapping[str, str], issuer: str) -> TokenRequest:
+    """The request of a service account. Raises InvalidScope, and as :func:`read_grant` and :func:`check_resource`."""
+    read_grant(fields, OF_SERVICES)
+    check_resource(fields, issuer)
     return TokenRequest(_scope(fields["scope"]) if "scope" in fields else None)
 
 

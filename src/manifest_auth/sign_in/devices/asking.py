@@ -42,9 +42,9 @@ class ByScan(NamedTuple):
     digits: str
 
 
-async def authenticate(ctx: RequestContext, authorization: str | None, fields: Mapping[str, str]) -> OAuthApp:
+async def authenticate(ctx: RequestContext, fields: Mapping[str, str]) -> OAuthApp:
     """The app that calls. Raises InvalidClient, also for one that shows a secret: apps have none."""
-    if authorization is not None or "client_secret" in fields or "client_assertion" in fields:
+    if "client_secret" in fields or "client_assertion" in fields:
         raise InvalidClient("a device app authenticates by none")
     found = await device_apps.find_app(ctx.services.store, fields.get("client_id", ""))
     if found is None:

@@ -16,8 +16,8 @@ from manifest_auth.store import SystemUnit
 _PREFIX = "mrt_"  # of refresh tokens
 
 
-async def refresh(ctx: RequestContext, app: OAuthApp, token: str) -> TokenPair:
-    """New tokens of the session that the app holds. Raises TokenRefused."""
+async def refresh(ctx: RequestContext, app: OAuthApp, token: str) -> tuple[TokenPair, int]:
+    """New tokens of the session that the app holds, and its roles, a bit mask. Raises TokenRefused."""
     try:
         presented = await tokens.read_refresh(ctx.services.tokens, Purpose.REFRESH, token, ctx.now)
         held = await ctx.services.store.of(app.tenant_id).read(
@@ -25,7 +25,9 @@ async def refresh(ctx: RequestContext, app: OAuthApp, token: str) -> TokenPair:
         )
         if held != app.id:
             raise InvalidToken(reason="refresh token: of another app")
-        return await session_lifecycle.refresh(ctx, token)
+        pair = await session_lifecycle.refresh(ctx, token)
+        session = await ctx.services.principals.by_session(presented.session_id)
+        return pair, 0 if session is None else session.roles
     except (InvalidToken, TokenExpired, Forbidden) as error:
         why = "The refresh token is over, was replaced, or is another app's"
         raise TokenRefused("invalid_grant", why, reason=error.reason, replay=error.replay) from None

@@ -31,23 +31,23 @@ _SENTENCES = {
     "access_denied": "The device was not let in",
     "invalid_grant": "The device code is unknown, used or another app's",
 }
-#: A refusal by its error, or the session with the parent of its refresh token.
-_Outcome = str | tuple[SignedInDevice, str | None, bool]
+#: A refusal by its error, or the session and its roles, with the parent of its refresh token.
+_Outcome = str | tuple[SignedInDevice, int, str | None, bool]
 
 
-async def poll(ctx: RequestContext, app: OAuthApp, device_code: str) -> TokenPair:
-    """The tokens of a device that was let in. Raises TokenRefused."""
+async def poll(ctx: RequestContext, app: OAuthApp, device_code: str) -> tuple[TokenPair, int]:
+    """The tokens of a device that was let in, and the roles of its session, a bit mask. Raises TokenRefused."""
     services, key = ctx.services, codes.hash_of(device_code)
     await services.keys.ensure_current()
     outcome = await services.store.write_quickly(lambda unit: _polled(unit, ctx, app, key))
     if isinstance(outcome, str):
         raise TokenRefused(outcome, _SENTENCES[outcome])
-    signed_in, parent, is_first = outcome
+    signed_in, roles, parent, is_first = outcome
     if is_first:
         services.metrics.signed_in(DEVICE, "ok")
         services.log.info("signed_in", request_id=ctx.request_id, client=app.client, user=signed_in.user.id,
                           method=DEVICE, address=ctx.address)  # fmt: skip
-    return completion.pair_of_device(ctx, signed_in, parent)
+    return completion.pair_of_device(ctx, signed_in, parent), roles
 
 
 def _polled(unit: SystemUnit, ctx: RequestContext, app: OAuthApp, key: str) -> _Outcome:
@@ -91,7 +91,7 @@ def _opened(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant)
     except AccountDisabled:
         return "access_denied"
     grants.opened(bound, grant.key, opened.session_id)
-    return opened, None, True
+    return opened, user.roles & cap, None, True
 
 
 def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) -> _Outcome:
@@ -109,4 +109,5 @@ def _again(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant) 
         return "invalid_grant"
     tenant = tenants.get(unit, tenant_id)
     user = users.get(bound, found.user_id)
-    return SignedInDevice(user, tenant, found.session_id, found.ends_at, chain.current), chain.previous, False
+    again = SignedInDevice(user, tenant, found.session_id, found.ends_at, chain.current)
+    return again, found.roles, chain.previous, False
