@@ -10,7 +10,7 @@ from typing import Any
 from manifest_auth.operations.demo import picture
 from manifest_auth.operations.demo.visits import Visit
 from manifest_auth.services import Services
-from manifest_auth.work import files, job_operations, job_steps, records
+from manifest_auth.work import files, job_operations, job_steps, records, uploads
 from manifest_auth.work.job_rules import Priority, value_of
 
 
@@ -50,13 +50,19 @@ async def cancel(by: Visit, job_id: int, comment: str) -> None:
 async def upload(services: Services, by: Visit) -> int:
     """The picture, stored as an upload is; the file's id."""
     data, key, quota = picture.gauge(), services.random.bytes(20).hex(), services.settings.upload_quota
+    size = len(data)
+    await by.work(
+        lambda unit, actor: uploads.reserve(
+            unit, actor, key=key, declared=size, largest=size, quota=quota, expires_at=actor.at + 1
+        )
+    )
     with TemporaryDirectory() as folder:
         path = Path(folder, "gauge.png")
         path.write_bytes(data)
         await services.files.store(path, key)
     added = await by.work(
         lambda unit, actor: files.add(
-            unit, actor, key=key, name="gauge.png", media_type="image/png", size=len(data),
+            unit, actor, key=key, name="gauge.png", media_type="image/png", size=size,
             sha256=hashlib.sha256(data).hexdigest(), quota=quota,
         )
     )  # fmt: skip
