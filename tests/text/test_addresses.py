@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.text.canonical import check_email, email_key
+from manifest_auth.text.canonical import check_email, email_domain, email_key, mailbox
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,9 @@ from manifest_auth.text.canonical import check_email, email_key
         ("ärger@acme.example", "ÄRGER@acme.example"),
         ("σ@acme.example", "Σ@acme.example"),
         ("stra\u00dfe@acme.example", "STRA\u1e9eE@acme.example"),  # the sharp s, small and capital
+        ("ada@Öm.example", "Ada@xn--m-0ga.EXAMPLE"),  # a domain in letters, and in the ASCII of the DNS
+        ("ada@müller.öm.example", "ada@xn--mller-kva.öm.example"),
+        ("ada@σ.example", "ada@Σ.example"),
     ],
 )
 def test_addresses_that_differ_in_case_are_one_account(one: str, other: str) -> None:
@@ -31,10 +34,21 @@ def test_addresses_that_differ_in_case_are_one_account(one: str, other: str) -> 
         ("i@acme.example", "\u0130@acme.example"),  # dotted capital I
         ("\u00e9@acme.example", "e\u0301@acme.example"),  # one letter, and a letter with a combining mark
         ("ada@acme.example", "\uff41da@acme.example"),  # fullwidth a
+        ("ada@xn--3xa.example", "ada@xn--4xa.example"),  # the final sigma and the other, which the DNS tells apart
+        ("ada@ς.example", "ada@σ.example"),
+        ("xn--m-0ga@acme.example", "öm@acme.example"),  # no domain
+        ("ada@xn--a.example", "ada@\x80.example"),  # no label of IDNA 2008
     ],
 )
 def test_addresses_that_only_look_alike_are_two_accounts(one: str, other: str) -> None:
     assert email_key(one) != email_key(other)
+
+
+def test_a_domain_goes_out_in_the_ascii_of_the_dns() -> None:
+    for address in ("Zoë@Bücher.example", "Zoë@xn--bcher-kva.example"):
+        assert (email_domain(address), mailbox(address)) == ("xn--bcher-kva.example", "Zoë@xn--bcher-kva.example")
+    assert mailbox("Ada@Acme.example") == "Ada@Acme.example"
+    assert email_domain("ada@\U0001f4a9.example") == "\U0001f4a9.example"  # IDNA 2008 has no form for it
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from manifest_auth.providers.settings import Rules, settings_of
 from manifest_auth.providers.upstream_tokens import drop_tokens
 from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import identities, providers
-from manifest_auth.text.canonical import email_key
+from manifest_auth.text.canonical import email_domain, email_key
 
 #: Whether the client's claim on an e-mail domain counts; passed in, since ``claims`` is not imported here.
 DomainCounts = Callable[[TenantUnit, str], bool]
@@ -114,7 +114,6 @@ def _is_proved(unit: TenantUnit, facts: _IdentityFacts, email: str, counts: Doma
         return False
     if facts.confirmed_at is not None:
         return True
-    key = email_key(email)
-    domain = key.rpartition("@")[2]
+    key, domain = email_key(email), email_domain(email)
     speaks = domain in settings_of(facts.settings, Rules).domains
     return bool(facts.vouched) and speaks and email_key(facts.email) == key and counts(unit, domain)

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
+import idna
+
 from manifest_auth.errors import ValidationError
 from manifest_auth.text import invisible
 from manifest_auth.text.hosts import is_loopback_host
@@ -29,21 +31,61 @@ _LINES = dict.fromkeys(map(ord, "\n\r\t"))
 
 
 def email_key(email: str) -> str:
-    """The form in which e-mail addresses are compared: case-folded.
+    """The form in which e-mail addresses are compared and stored: case-folded, with the domain in letters, not in the
+    ASCII of the DNS (``xn--``).
 
     A letter outside ASCII that would fold to ASCII (the Kelvin sign, the long s, ligatures) is not folded: two
     different mailboxes must not become one account.
     """
-    if email.isascii():
-        return email.lower()
-    return "".join(_fold(c) for c in email)
+    if email.isascii() and "xn--" not in (lower := email.lower()):
+        return lower
+    local, at, domain = email.rpartition("@")
+    return f"{''.join(map(_fold, local))}{at}{'.'.join(map(_in_letters, domain.split('.')))}"
+
+
+def email_keys(email: str) -> dict[str, str]:
+    """The keys under which there may be a row for an address, by parameters of a look-up: :func:`email_key`, and those
+    of rows that were written before domains had one form, ``as_typed`` and ``in_ascii``."""
+    key, as_typed = email_key(email), "".join(map(_fold, email))
+    return {"email_key": key, "as_typed": as_typed, "in_ascii": f"{key.rpartition('@')[0]}@{email_domain(email)}"}
+
+
+def email_domain(email: str) -> str:
+    """The domain of an address as the DNS has it, and so claims and providers: lower case, in ASCII (IDNA 2008) where
+    it has such a form."""
+    domain = email.rpartition("@")[2]
+    if domain.isascii():
+        return domain.lower()
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except UnicodeError:
+        return ".".join(map(_in_letters, domain.split(".")))
+
+
+def mailbox(email: str) -> str:
+    """The address as mail servers take it: with a domain in ASCII, so that none needs SMTPUTF8 for it (RFC 6531)."""
+    local, at, domain = email.rpartition("@")
+    return email if domain.isascii() else f"{local}{at}{email_domain(email)}"
+
+
+def _in_letters(label: str) -> str:
+    """A label of a domain, in lower case, and decoded where it is one of IDNA 2008."""
+    label = "".join(_without_ascii(c, c.lower()) for c in label)
+    if not label.startswith("xn--"):
+        return label
+    try:
+        return idna.ulabel(label)
+    except UnicodeError:
+        return label
 
 
 def _fold(c: str) -> str:
-    for folded in (c.casefold(), c.lower()):  # the capital sharp s folds to two letters, but has a lower-case form
-        if c.isascii() or not any(f.isascii() for f in folded):
-            return folded
-    return c
+    return _without_ascii(c, c.casefold(), c.lower())  # the capital sharp s folds to two letters, its lower case is one
+
+
+def _without_ascii(c: str, *forms: str) -> str:
+    """The first form that brings no letter of ASCII for one outside of it; without any, the character."""
+    return next((form for form in forms if c.isascii() or not any(map(str.isascii, form))), c)
 
 
 def check_email(email: str, field: str = "email") -> str:

@@ -81,6 +81,12 @@ async def test_a_system_admin_does_not_see_the_link_either(app: App, team: Team,
     check_success(await reset(app, received.token))
 
 
+async def test_mail_goes_to_the_domain_in_the_ascii_of_the_dns(team: Team, mail_server: MailServer) -> None:
+    await team.ask("User Admin", INVITE, input=body("Ada@Öm.example"))
+    received = await mail_server.mail_to("Ada@xn--m-0ga.example")
+    assert received.message["To"] == "Ada@xn--m-0ga.example"
+
+
 async def test_a_server_that_refuses_brings_no_link_into_any_answer(
     app: App, team: Team, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,13 @@ async def test_the_domain_names_client_and_providers(app: App) -> None:
     assert (begun.status, begun.headers["location"][:23]) == (302, "https://idp.example/sso")
 
 
+async def test_a_domain_that_was_typed_in_letters_is_the_one_that_the_provider_lists_in_ascii(app: App) -> None:
+    client = await new_client(app)
+    await add_provider(app, client, name="okta", domains=[f"{client}.xn--m-0ga.example"], oidc=OIDC)
+    for typed in (f"ada@{client}.öm.example", f"ada@{client}.XN--M-0GA.example"):
+        assert names(await ways(app, typed)) == ["okta"]
+
+
 async def test_the_answer_is_the_same_whether_the_account_exists_or_not(app: App) -> None:
     """Body, status, header lines, and what was looked at; also for an account that is shut."""
     client = await new_client(app)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from sqlalchemy import Integer, bindparam, func, insert, or_, select, update
+from sqlalchemy import Integer, Text, bindparam, case, func, insert, or_, select, update
 
 from manifest_auth.context import PERSON, SERVICE, Principal
 from manifest_auth.errors import Conflict, existing
@@ -18,7 +18,7 @@ from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_scop
 from manifest_auth.store.tables import users
 from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
-from manifest_auth.text.canonical import email_key
+from manifest_auth.text.canonical import email_key, email_keys
 from manifest_auth.text.languages import Language
 
 
@@ -29,6 +29,7 @@ class User(NamedTuple):
     id: int
     tenant_id: int
     email: str
+    email_key: str  # lists are ordered by it
     first_name: str
     last_name: str
     title: str
@@ -55,17 +56,16 @@ class User(NamedTuple):
         """Whether the user was invited, and has neither signed in nor a password to do it with."""
         return self.last_sign_in_at is None and self.password_hash is None
 
-    @property
-    def email_key(self) -> str:
-        """The key that lists are ordered by."""
-        return email_key(self.email)
-
 
 _C = users.c
 _ALL = select(*(_C[name] for name in User._fields))
 _BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), User)
 _LOCKED = tenant_scoped(_ALL.where(_C.id == bindparam("id")).with_for_update(), User)
-_BY_EMAIL = tenant_scoped(_ALL.where(_C.email_key == bindparam("email_key")), User)
+_AS_TYPED = bindparam("as_typed", type_=Text())
+#: The accounts of an address, by :func:`email_keys`. The one that was typed is the first: two of one mailbox, from when
+#: each spelling of a domain was an address of its own, stay two.
+IS_OF_EMAIL = _C.email_key.in_([bindparam("email_key"), _AS_TYPED, bindparam("in_ascii")])
+_BY_EMAIL = tenant_scoped(_ALL.where(IS_OF_EMAIL).order_by(case((_C.email_key == _AS_TYPED, 0), else_=1)), User)
 _MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), User)
 _CALLER = tenant_scoped(_ALL.where(_C.id == bindparam("id")), User, every_kind=True)
 _NAMED = tenant_scoped(_ALL.where(among(_C.id, "ids")), User, every_kind=True)
@@ -73,6 +73,7 @@ _SORTS = {"ID": _C.id, "EMAIL": _C.email_key, "LAST_NAME": _C.last_name}
 _FILTERS = {
     "search": or_(
         _C.email_key.like(bindparam("like"), escape="\\"),
+        func.lower(_C.email).like(bindparam("like"), escape="\\"),  # the other spelling of its domain
         func.lower(_C.first_name + " " + _C.last_name).like(bindparam("like"), escape="\\"),
     ),
     "role": _C.roles.op("&")(bindparam("role", type_=Integer())) != 0,
@@ -162,7 +163,7 @@ def get_named(unit: TenantUnit, ids: Sequence[int]) -> list[User]:
 
 
 def find_by_email(unit: TenantUnit, email: str) -> User | None:
-    return unit.first(_BY_EMAIL, email_key=email_key(email))
+    return unit.first(_BY_EMAIL, **email_keys(email))
 
 
 def set_language(unit: TenantUnit, user_id: int, language: Language | None) -> None:
@@ -189,8 +190,7 @@ def create(
     names = {"first_name": first_name, "last_name": last_name, "title": title, "description": description}
     check({"email": email, **names})
     counter.seat(unit, 0, roles)  # first, so that a transaction that waits for it holds no other lock
-    if find_by_email(unit, email):
-        raise Conflict("A user with this e-mail exists")
+    _check_free(unit, email)
     changed_at = now if password_hash else None
     added = unit.one(
         _ADD,
@@ -225,14 +225,13 @@ def change(
     check({name: text for name, text in given.items() if text != getattr(user, name)})
     proved_at = user.email_proved_at if email == user.email else None
     if email != user.email:
-        other = find_by_email(unit, email)
-        if other is not None and other.id != user.id:
-            raise Conflict("A user with this e-mail exists")
+        _check_free(unit, email, but=user.id)
+        user = user._replace(email=email, email_key=email_key(email))
     unit.change(
         _CHANGE,
         id=user.id,
         new_email=email,
-        new_email_key=email_key(email),
+        new_email_key=user.email_key,
         new_first_name=first_name,
         new_last_name=last_name,
         new_title=title,
@@ -240,8 +239,14 @@ def change(
         new_email_proved_at=proved_at,
     )
     unit.announce("user", user.id)
-    changed = user._replace(email=email, first_name=first_name, last_name=last_name, title=title, description=about)
+    changed = user._replace(first_name=first_name, last_name=last_name, title=title, description=about)
     return changed._replace(email_proved_at=proved_at)
+
+
+def _check_free(unit: TenantUnit, email: str, but: int = 0) -> None:
+    """Raises Conflict where another account than ``but`` has the address, in any spelling."""
+    if any(found.id != but for found in unit.all(_BY_EMAIL, **email_keys(email))):
+        raise Conflict("A user with this e-mail exists")
 
 
 def without_factor(unit: TenantUnit, roles: int, *, but: int = 0) -> int:

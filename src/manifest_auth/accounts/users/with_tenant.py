@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy import bindparam, case, func, or_, select
 
-from manifest_auth.accounts.users.users import User
+from manifest_auth.accounts.users.users import IS_OF_EMAIL, User, find_by_email
 from manifest_auth.errors import existing
 from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
 from manifest_auth.tenants import Tenant
-from manifest_auth.text.canonical import email_key
+from manifest_auth.text.canonical import email_domain, email_keys
 
 _C, _O, _T = users.c, known_origins.c, tenants.c
 _ALL = select(*(_C[name] for name in User._fields), *(_T[name] for name in Tenant._fields)).join_from(
@@ -30,7 +30,7 @@ _OWNER = select(domain_owners.c.tenant_id).where(domain_owners.c.domain == bindp
 _IS_PROVED = or_(_C.email_proved_at.is_not(None), _C.tenant_id == _OWNER)
 _SIGNED_IN_PROVED = case((_IS_PROVED, func.coalesce(_C.last_sign_in_at, 0)), else_=-1)
 _NO_CLIENT = cross_tenant(
-    _ALL.where(_C.email_key == bindparam("email_key"))
+    _ALL.where(IS_OF_EMAIL)
     .order_by(func.coalesce(_DEVICE_SEEN, 0).desc(), _SIGNED_IN_PROVED.desc(), _C.created_at, _C.id)
     .limit(1),
     because="a sign-in that names no client goes to one that has the address: by device, by proof, by age",
@@ -48,9 +48,14 @@ def find_without_client(unit: SystemUnit, email: str, device: str) -> tuple[User
     origin of the throttle) was used last; else, of the accounts with a verified address (by a link, or because the
     domain counts for the client), the one that signed in last; else the oldest. So a client cannot attract a person's
     sign-ins by creating an account for the address."""
-    key = email_key(email)
-    found = unit.first(_NO_CLIENT, email_key=key, domain=key.rpartition("@")[2], device=device)
-    return None if found is None else _both(found)
+    keys = email_keys(email)
+    found = unit.first(_NO_CLIENT, **keys, domain=email_domain(email), device=device)
+    if found is None:
+        return None
+    user, tenant = _both(found)
+    if user.email_key != keys["as_typed"]:  # there may be two of one mailbox
+        user = find_by_email(unit.of(tenant.id), email) or user
+    return user, tenant
 
 
 def _both(row: Sequence[Any]) -> tuple[User, Tenant]:

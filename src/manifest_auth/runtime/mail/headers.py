@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from email.header import Header
 
-from manifest_auth.text.canonical import EMAIL_SHAPE
+from manifest_auth.text.canonical import EMAIL_SHAPE, mailbox
 
 _LONGEST = 76  # characters of a line with an encoded word (RFC 2047)
 
 
 def recipient(email: str) -> str:
-    """The value of ``To``. Raises ValueError for what is not one address."""
+    """The address of an e-mail, for its envelope and ``To``. Raises ValueError for what is not one address."""
     if not EMAIL_SHAPE.fullmatch(email):
         raise ValueError("not an e-mail address")
-    return email
+    return mailbox(email)
 
 
 def subject(text: str) -> str:

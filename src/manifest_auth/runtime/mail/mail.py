@@ -70,6 +70,7 @@ class Mail:
         return None
 
     async def _send(self, server: Server, email: Email, deadline: float, name: str) -> None:
+        from manifest_auth.runtime.mail.headers import recipient
         from manifest_auth.runtime.mail.smtp import send
 
         loop = asyncio.get_running_loop()
@@ -79,12 +80,13 @@ class Mail:
         if self._waiting >= MOST_WAITING:
             raise NotSent("too many e-mails wait already")
         try:
-            message = self._message(server, email, name)
+            to = recipient(email.to)
+            message = self._message(server, email._replace(to=to), name)
         except ValueError as error:  # a line break in a header is refused by the library
             raise NotSent(f"the e-mail cannot be built: {error}") from error
         given_up = threading.Event()
         self._waiting += 1
-        work = loop.run_in_executor(self._threads, send, server, email.to, message, left, lambda: not given_up.is_set())
+        work = loop.run_in_executor(self._threads, send, server, to, message, left, lambda: not given_up.is_set())
         work.add_done_callback(self._done)
         try:
             await asyncio.wait_for(asyncio.shield(work), left)
@@ -108,7 +110,7 @@ class Mail:
 
         message = EmailMessage(SMTP.clone(cte_type="7bit", refold_source="none"))  # RFC 6152: 8 bits are an extension
         message["From"] = server.sender
-        message.set_raw("To", headers.recipient(email.to))
+        message.set_raw("To", email.to)
         message.set_raw("Subject", headers.subject(email.subject))
         message["Date"] = format_datetime(datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC))
         message["Message-ID"] = f"<{own_name}@{server.sender.domain}>"

@@ -25,7 +25,7 @@ from manifest_auth.sign_in.providers.proof import Proof
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
 from manifest_auth.text import fields
-from manifest_auth.text.canonical import check_email, clean_name, email_key
+from manifest_auth.text.canonical import check_email, clean_name, email_domain
 
 _LONGEST_SUBJECT = 512
 _MOST_SHOWN, _SHOWN_LENGTH = 10, 40
@@ -233,7 +233,7 @@ def _domain_is_proved(unit: TenantUnit, person: Person) -> bool:
 
 
 def _domain(person: Person) -> str:
-    return email_key(person.email or "").rpartition("@")[2]
+    return email_domain(person.email or "")
 
 
 def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:

@@ -12,7 +12,7 @@ from manifest_auth.providers import ProviderOption
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit
-from manifest_auth.text.canonical import email_key
+from manifest_auth.text.canonical import email_domain
 
 
 class WaysIn(NamedTuple):
@@ -27,7 +27,7 @@ class WaysIn(NamedTuple):
 async def discover(ctx: RequestContext, email: str, client: str | None) -> WaysIn:
     """The providers that list the address's domain, of the client that has proved the domain. Where a client is named
     and has none, all of its providers: claims of other clients change nothing there."""
-    domain = email_key(email).rpartition("@")[2]
+    domain = email_domain(email)
     return await ctx.services.store.read(lambda unit: _discover(unit, domain, client))
 
 

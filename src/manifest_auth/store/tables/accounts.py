@@ -11,7 +11,7 @@ users = Table(
     metadata,
     *numbered(),
     Column("email", Text, nullable=False),
-    Column("email_key", Text, nullable=False),  # case-folded
+    Column("email_key", Text, nullable=False),  # see text/canonical.py: email_key
     Column("first_name", Text, nullable=False),
     Column("last_name", Text, nullable=False),
     Column("title", Text, nullable=False),
