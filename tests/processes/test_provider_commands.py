@@ -75,7 +75,7 @@ def test_a_dynamics_provider_by_its_settings(folder: Path, microsoft: Standin) -
     told = run(folder, "provider", "test", "crm", *CLIENT, **microsoft.settings)
     assert told.status == 0, told.out
     assert f"  ok   The environment {ORGANIZATION} is there, and is of this directory.\n" in told.out
-    assert " note  Microsoft has nothing against the application and its secret so far. " in told.out
+    assert "  ?    Microsoft has nothing against the application and its secret so far. " in told.out
     microsoft.answers["discovery"] = Answer(raw=b"")
     told = run(folder, "provider", "test", "crm", *CLIENT, **microsoft.settings)
     assert told.status == 1
