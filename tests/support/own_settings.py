@@ -36,7 +36,10 @@ class OwnClient:
 
 
 async def own_client(app: App, **settings: Any) -> OwnClient:
-    """A client that no other test knows."""
+    """A client that no other test knows, with a provider that reaches Admins."""
     client = await new_client(app, **settings)
+    provider = {"name": "of-admins", "oidc": {"issuer": "https://op.example", "clientId": "x"}}
+    path = f"/api/admin/clients/{client}/providers"
+    assert (await app.post(path, provider, token=await app.admin_token())).status == 201
     client_admin, clerk = await member(app, client, "Admin"), await member(app, client, "User Admin")
     return OwnClient(app, client, client_admin, clerk)

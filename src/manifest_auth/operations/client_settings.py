@@ -10,13 +10,16 @@ from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import rank
 from manifest_auth.accounts.factors import trusted_browsers
 from manifest_auth.audit import Act, Event
-from manifest_auth.errors import Forbidden
+from manifest_auth.errors import Conflict, Forbidden
+from manifest_auth.operations import admins_way_in
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import StoredSettings, Tenant, TenantSettings, TenantSettingsChange, step_up
 from manifest_auth.text import fields
 from manifest_auth.text.all_wrong import AllWrong
+
+_LAST_WAY = "No Admin could sign in any longer: no provider that is switched on reaches Admins"
 
 
 def change(
@@ -31,7 +34,8 @@ def change(
     members in a refusal. A session that is older than a new, shorter length ends at once, and so does the trust of a
     browser.
 
-    Raises ValidationError, ReauthenticationRequired, and Forbidden for a change that only an Admin may make.
+    Raises ValidationError, ReauthenticationRequired, Forbidden for a change that only an Admin may make, Conflict where
+    no Admin could sign in after it.
     """
     bound, old = unit.of(before.id), tenants.settings_of(before.settings)
     named, new = before.name, old
@@ -76,6 +80,9 @@ def checked(
             "Only an Admin changes what protects Admins",
             details=[(f"{under}{name}", "Only an Admin changes it so") for name in members],
         )
+    if by.user_id is not None and admins_way_in.ends(unit, old, new):
+        member = "passwordSignIn" if old.password_sign_in and not new.password_sign_in else "passkeySignIn"
+        raise Conflict(_LAST_WAY, details=[(f"{under}{member}", _LAST_WAY)])
     return new
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from manifest_auth import sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.factors import trusted_browsers
+from manifest_auth.operations import admins_way_in
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
@@ -27,4 +28,5 @@ def count(unit: TenantUnit, ctx: RequestContext, old: StoredSettings, new: Store
         due=users.with_password(unit, now - age * DAY * 1000) if age and age != old.password.max_age_days else 0,
         to_enrol=users.without_factor(unit, tenants.required_roles(new), but=tenants.required_roles(old)),
         trust_ended=trusted_browsers.ending(unit, days, days_then, now) if days_then < days else 0,
+        locks_admins_out=admins_way_in.ends(unit, old, new),
     )

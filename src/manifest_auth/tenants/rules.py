@@ -24,7 +24,7 @@ class Effects(NamedTuple):
     ``sessions_ended``: open sessions that are older than the new length; ``with_password``: active users who have one;
     ``due``: those of them whose password is older than the new age; ``to_enrol``: active users who have to set up a
     second factor and did not have to before; ``trust_ended``: browsers that are asked for it again. 0 where the rule in
-    question stays.
+    question stays. ``locks_admins_out``: no Admin can sign in any longer.
     """
 
     sessions_ended: int = 0
@@ -32,6 +32,7 @@ class Effects(NamedTuple):
     due: int = 0
     to_enrol: int = 0
     trust_ended: int = 0
+    locks_admins_out: bool = False
 
 
 class Change(NamedTuple):

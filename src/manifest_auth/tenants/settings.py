@@ -31,6 +31,11 @@ def _people(number: int) -> str:
     return f"{number} {'user is' if number == 1 else 'users are'}"
 
 
+def _admins(change: Change) -> str:
+    """What a change means for Admins, where none of them can sign in after it."""
+    return "No Admin can sign in any longer: no provider that is on reaches Admins." * change.effects.locks_admins_out
+
+
 def _days(count: int) -> str:
     return "1 day" if count == 1 else f"{count} days"
 
@@ -104,7 +109,7 @@ PasswordSignIn = Annotated[
             "Users get in with a password again."
             if c.now
             else f"No one gets in with a password any more: {_people(c.effects.with_password)} left to the providers. "
-            "Be sure that an Admin gets in through one."
+            f"{_admins(c) or 'Be sure that an Admin gets in through one.'}"
         ),
     ),
 ]
@@ -189,7 +194,7 @@ PasskeySignIn = Annotated[
         said=lambda c: (
             "A passkey alone signs in."
             if (c.new.password_sign_in if c.now is None else c.now)
-            else "A passkey alone signs no one in; beside a password it stays a second factor."
+            else f"A passkey alone signs no one in; beside a password it stays a second factor. {_admins(c)}".rstrip()
         ),
     ),
 ]

@@ -110,6 +110,7 @@ async def test_a_provider_that_a_user_admin_changed_opens_its_admins_no_more(app
     async with oidc_provider(app, vouches=True) as company:
         client_admin = await member(app, company.client, "Admin")
         clerk = await member(app, company.client, "User Admin")
+        await member(app, company.client, "Admin")  # with a password
         await company.sign_in("the-boss", client_admin.email)
         with provider(app.clock, alg="ES256") as evil:
             oidc = {"issuer": evil.issuer, "clientSecret": evil.client_secret}
@@ -134,6 +135,7 @@ async def test_deleting_and_making_it_anew_reaches_no_admin_either(app: App) -> 
             await member(app, company.client, "Admin"),
             await member(app, company.client, "User Admin"),
         )
+        await member(app, company.client, "Admin")  # with a password
         await company.sign_in("the-boss", client_admin.email)
         assert (await company.send("DELETE", token=clerk.token)).status == 200
         mine = await own_provider(app, company.client, clerk.token, company.op, domains=[f"{company.client}.example"])

@@ -94,7 +94,7 @@ async def _get(ctx: RequestContext, call: Call[None]) -> DirectoryData:
 
 
 async def _release(ctx: RequestContext, call: Call[None]) -> DirectoryNothing:
-    await client_scope.write(ctx, call, lambda unit: directories.release(unit, ctx, _directory(call)))
+    await client_scope.write(ctx, call, lambda unit: claim_directory.release(unit, ctx, _directory(call)))
     return DirectoryNothing()
 
 
@@ -129,7 +129,7 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
         Route("GET", base, _list, access, "A client's Microsoft directories", query=DirectoriesQuery,
               refusals=(NotFound,)),
         Route("GET", one, _get, access, "One Microsoft directory", refusals=(NotFound,)),
-        Route("DELETE", one, _release, access, "Release a Microsoft directory", refusals=(NotFound,)),
+        Route("DELETE", one, _release, access, "Release a Microsoft directory", refusals=(NotFound, Conflict)),
     )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ async def _switch_off(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
 
 async def _rotate_key(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
     found, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
-    return await _write(ctx, call, await prepare_key(ctx, client, found))
+    return await _write(ctx, call, await prepare_key(ctx, client, found, by_admin=accounts.is_admin(ctx)))
 
 
 async def _delete(ctx: RequestContext, call: Call[None]) -> Deleted:
@@ -138,7 +138,7 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
               refusals=conflict, data=ProviderData),
         Route("POST", f"{one}/test", _test, access, "Test a provider, with a list of findings", refusals=found),
         Route("DELETE", one, _delete, access,
-              "Delete a provider, its identities and the roles of its groups; ends its sessions", refusals=found),
+              "Delete a provider, its identities and the roles of its groups; ends its sessions", refusals=conflict),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from manifest_auth import tenants
-from manifest_auth.errors import Forbidden, ValidationError
+from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.http import Access, Call, Route
 from manifest_auth.operations import client_settings
 from manifest_auth.permissions import Permission
@@ -29,5 +29,5 @@ ROUTES = (
     Route("GET", "/api/client/settings", _read, Access.CLIENT, "Get your client's settings",
           permission=Permission.SETTINGS_MANAGE),
     Route("PATCH", "/api/client/settings", _change, Access.CLIENT, "Change your client's settings",
-          permission=Permission.SETTINGS_MANAGE, refusals=(ValidationError, Forbidden)),
+          permission=Permission.SETTINGS_MANAGE, refusals=(ValidationError, Forbidden, Conflict)),
 )  # fmt: skip

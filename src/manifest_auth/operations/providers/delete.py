@@ -11,6 +11,7 @@ from collections.abc import Callable
 from manifest_auth import audit, providers, sessions
 from manifest_auth.audit import Act, Event
 from manifest_auth.errors import Forbidden
+from manifest_auth.operations import admins_way_in
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
@@ -23,7 +24,8 @@ STEP = 100  # identities in one transaction
 
 async def delete(ctx: RequestContext, client: Callable[[SystemUnit], TenantUnit], name: str, *, by_admin: bool) -> None:
     """Deletes the provider. ``client``: returns the client's unit; ``by_admin``: the caller ranks as an Admin. Raises
-    NotFound, and Forbidden for a User Admin where its groups granted the role Admin, which only an Admin removes."""
+    NotFound, Forbidden for a User Admin where its groups granted the role Admin, which only an Admin removes, and what
+    :func:`.admins_way_in.check_stays` does."""
 
     step_up.check(ctx, Act.PROVIDERS)
 
@@ -39,6 +41,7 @@ def _step(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, by_admin
     """Does one step; True when the provider is deleted."""
     if not by_admin and providers.granting_identities(unit, provider.id, 1, Role.ADMIN.bit):
         raise Forbidden("Only an Admin deletes a provider whose groups gave the role Admin")
+    admins_way_in.check_stays(unit, ctx, provider)
     ended = sessions.end_provider(unit, provider.id, "provider_deleted", ctx.now)
     given = providers.granting_identities(unit, provider.id, STEP + 1)
     is_last = len(given) <= STEP

@@ -11,6 +11,7 @@ from manifest_auth import audit, providers, sessions
 from manifest_auth.audit import Act, Event, Origin
 from manifest_auth.context import AdminCaller
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
+from manifest_auth.operations import admins_way_in
 from manifest_auth.providers import Provider, Secrets, Settings
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in.providers import kinds
@@ -123,6 +124,8 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
             settings = merged(before, draft)
             KINDS[before.kind].check_here(services, settings.own)
     assert settings is not None
+    if not by_admin and (settings != settings_of(before) or draft.has_secret):
+        admins_way_in.check_stays(unit, ctx, before)
     confirms = by_admin and draft.is_about_people
     after = providers.change(unit, before, display_name, settings, by_admin=confirms, now=ctx.now)
     elsewhere = settings.own.secret_for != settings_of(before).own.secret_for
@@ -148,6 +151,8 @@ def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_adm
     provider = providers.get(unit, name, lock=True)
     if (provider.disabled_at is None) == on:
         raise Conflict(f"The provider is switched {'on' if on else 'off'} already")
+    if not on:
+        admins_way_in.check_stays(unit, ctx, provider)
     after = providers.switch(unit, provider, on=on, by_admin=by_admin, now=ctx.now)
     ended = 0 if on else sessions.end_provider(unit, provider.id, "provider_switched_off", ctx.now)
     event = Event.PROVIDER_SWITCHED_ON if on else Event.PROVIDER_SWITCHED_OFF
@@ -156,7 +161,9 @@ def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_adm
     return after
 
 
-async def prepare_key(ctx: RequestContext, client: str, provider: Provider) -> Callable[[TenantUnit], Provider]:
+async def prepare_key(
+    ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool
+) -> Callable[[TenantUnit], Provider]:
     """Makes a new key outside of a transaction; returns the function that stores it. Raises Conflict for a kind without
     a key."""
     step_up.check(ctx, Act.PROVIDERS)
@@ -166,6 +173,8 @@ async def prepare_key(ctx: RequestContext, client: str, provider: Provider) -> C
 
     def rotate(unit: TenantUnit) -> Provider:
         now = providers.get(unit, provider.name, lock=True)
+        if not by_admin:
+            admins_way_in.check_stays(unit, ctx, now)
         fresh = _with_key(providers.open_secrets(ctx.services.sealer, now), pair)
         audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{now.id}", key="rotated")
         return providers.replace_secrets(unit, ctx.services.sealer, now, fresh)

@@ -77,7 +77,7 @@ async def _switched(ctx: RequestContext, call: PageCall[BackForm], *, on: bool) 
 async def _rotate(ctx: RequestContext, call: PageCall[None]) -> View | Answer[None]:
     name = call.path["name"]
     provider = await ctx.store.read(lambda unit: providers.get(unit, name))
-    await ctx.store.write(await prepare_key(ctx, ctx.user.client, provider))
+    await ctx.store.write(await prepare_key(ctx, ctx.user.client, provider, by_admin=accounts.is_admin(ctx)))
     return said.after(ctx, f"{path_of(name)}?step=ours", "saved")
 
 

@@ -87,6 +87,14 @@ async def test_without_passwords_it_says_who_is_left_to_providers(app: App) -> N
     fields = (await visitor.get(PATH)).form(PATH).fields
     del fields["passwordSignIn"]
     page = await visitor.post(PATH, fields)
+    assert (page.status, page.problems) == (
+        409, ["No Admin could sign in any longer: no provider that is switched on reaches Admins"],
+    )  # fmt: skip
+    path, root = "/api/admin/clients/acme/providers", await app.admin_token()
+    body = {"name": "of-admins", "oidc": {"issuer": "https://op.example", "clientId": "x"}}
+    assert (await app.post(path, body, token=root)).status == 201
+    page = await visitor.post(PATH, fields)
+    assert (await app.send("DELETE", f"{path}/of-admins", token=root)).status == 200
     assert "No one gets in with a password any more" in changes(page)[0]
     assert "left to the providers" in changes(page)[0]
     assert (await stored(app))["passwordSignIn"] is True

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.accounts import new_client, settle
-from tests.support.application import App
+from tests.support.accounts import new_client, new_user, settle
+from tests.support.application import PASSWORD, App
 from tests.support.console import TEN_MINUTES, prove
 from tests.support.visitor import Page, Visitor
 
@@ -90,6 +90,16 @@ async def test_a_system_admin_may_lower_what_protects_admins(app: App, client: s
     visitor, page = await preview(app, client, password__minLength="15")
     assert (await visitor.submit(page, path_of(client), {"act": "save"})).status == 303
     assert (await stored(app, client))["password"]["minLength"] == 15
+
+
+async def test_it_says_when_no_admin_could_sign_in_any_longer(app: App, client: str) -> None:
+    visitor, path = await Visitor(app).system_admin(), path_of(client)
+    fields = (await visitor.get(path)).form(path).fields
+    del fields["passwordSignIn"]
+    assert "No Admin can" not in " ".join(changes(await visitor.post(path, fields)))  # there is none
+    await new_user(app, client, roles=["Admin"], password=PASSWORD)
+    [said] = changes(await visitor.post(path, fields))
+    assert said.endswith("No Admin can sign in any longer: no provider that is on reaches Admins.")
 
 
 async def test_no_other_clients_rules_change(app: App, client: str) -> None:

@@ -1,0 +1,73 @@
+"""A client keeps a way in for its Admins: a password, a passkey that signs in alone, or a provider that reaches them.
+
+Without this rule a User Admin could lock every Admin out, and an Admin all Admins by mistake. System admins and the
+command line are exempt: they can let Admins in again, and a provider that was broken into has to stop at once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, select
+
+from manifest_auth import tenants
+from manifest_auth.accounts import rank
+from manifest_auth.accounts.factors import Kind
+from manifest_auth.errors import Conflict, Forbidden
+from manifest_auth.permissions import Permission, Role
+from manifest_auth.providers import Provider
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit, tenant_scoped
+from manifest_auth.store.tables import identities, providers, users
+from manifest_auth.tenants import StoredSettings
+
+
+class _Admin(NamedTuple):
+    has_password: bool
+    factors: int
+
+
+_I, _P, _U = identities.c, providers.c, users.c
+_IS_ADMIN = (_U.roles.bitwise_and(Role.ADMIN.bit) != 0, _U.deactivated_at.is_(None))
+_REACHES = (_P.disabled_at.is_(None), _P.reaches_admins == 1)
+_ADMINS = tenant_scoped(select(_U.password_hash.is_not(None), _U.factors).where(*_IS_ADMIN), _Admin)
+_LINKED = tenant_scoped(
+    select(_I.id)
+    .select_from(identities.join(providers, _P.id == _I.provider_id).join(users, _U.id == _I.user_id))
+    .where(_I.provider_id != bindparam("but"), *_REACHES, *_IS_ADMIN)
+    .limit(1),
+    int,
+)
+_ANY = tenant_scoped(select(_P.id).where(*_REACHES).limit(1), int)
+
+
+def check_stays(unit: TenantUnit, ctx: RequestContext, provider: Provider) -> None:
+    """Refuses an act after which the provider may let no Admin in, where no Admin has another way. ``provider``:
+    locked. Raises Forbidden for a User Admin, Conflict for an Admin."""
+    by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
+    if by.user_id is None or provider.disabled_at is not None or not provider.reaches_admins:
+        return
+    settings = tenants.settings_of(tenants.get(unit, unit.tenant_id, lock=True).settings)  # one act at a time
+    admins = unit.all(_ADMINS)
+    if not admins or _without_provider(admins, settings) or unit.first(_LINKED, but=provider.id) is not None:
+        return
+    if not by.is_admin:
+        raise Forbidden("Only an Admin changes the last provider through which Admins sign in")
+    raise Conflict("No Admin could sign in any longer: turn password sign-in on first, or use another provider once")
+
+
+def ends(unit: TenantUnit, old: StoredSettings, new: StoredSettings) -> bool:
+    """Whether no Admin could sign in any longer after a change of the settings."""
+    if old.password_sign_in == new.password_sign_in and old.passkey_sign_in == new.passkey_sign_in:
+        return False
+    admins = unit.all(_ADMINS)
+    is_last = _without_provider(admins, old) and not _without_provider(admins, new)
+    return is_last and unit.first(_ANY) is None
+
+
+def _without_provider(admins: list[_Admin], settings: StoredSettings) -> bool:
+    by_passkey = tenants.passkeys_sign_in(settings)
+    return any(
+        (one.has_password and settings.password_sign_in) or (one.factors & Kind.PASSKEY and by_passkey)
+        for one in admins
+    )
