@@ -4,7 +4,8 @@ It follows RFC 8259 with the limits of I-JSON (RFC 7493).
 
 It uses Python's parser, since only that reports duplicate members. Refused: anything but one JSON text in UTF-8,
 duplicate members, NUL or a lone surrogate in a text, NaN and infinities, integers beyond 64 bits, nesting over 32
-levels.
+levels. A number with a point or an exponent is an integer where it is whole (JSON Schema 2020-12, section 6.1.1), up to
+2^53: larger ones may have lost digits (RFC 7493, section 2.2).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, NoReturn
 
 MAX_DEPTH = 32
 _MAX_INTEGER = 2**63 - 1
+_MAX_EXACT = 2**53
 
 
 class Malformed(ValueError):
@@ -96,11 +98,11 @@ def _integer(text: str) -> int:
     return value
 
 
-def _float(text: str) -> float:
+def _float(text: str) -> float | int:
     value = float(text)
     if not math.isfinite(value):
         raise Malformed("A number is out of range")
-    return value
+    return int(value) if value.is_integer() and abs(value) <= _MAX_EXACT else value
 
 
 _DECODER = json.JSONDecoder(
