@@ -37,7 +37,7 @@ from manifest_auth.runtime.mail import Mail, Server, server_of
 from manifest_auth.runtime.metrics import Metrics, listen
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.scheduling import take_short_turns
-from manifest_auth.runtime.sealing import Macs, Sealer, secret_keys
+from manifest_auth.runtime.sealing import Macs, Sealer, keys_of_a_start
 from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
 from manifest_auth.services import Services
 from manifest_auth.sessions import Principals
@@ -46,7 +46,7 @@ from manifest_auth.sign_in.passkeys import standing
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
-from manifest_auth.store.migrate import HEAD, find_schema, upgrade
+from manifest_auth.store.migrate import HEAD, find_schema, is_new, upgrade
 from manifest_auth.store.upgrade_steps import Progress
 from manifest_auth.tenants import OriginIndex
 from manifest_auth.tenants.claims import DomainRecords
@@ -67,7 +67,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
     """The services of a process, not connected or started yet. Raises SettingsError."""
     clock, random = clock or Clock(), random or Random()
     metrics = Metrics(KINDS)
-    secrets = secret_keys(settings, random)
+    secrets = keys_of_a_start(settings, random, lambda: is_new(settings.database))
     store = open_store(settings.database, settings.database_pool, metrics, Macs(secrets))
     sealer = Sealer(secrets, random)
     keys = KeyRing(store, sealer, settings, clock, random)

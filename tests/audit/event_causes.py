@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from manifest_auth import audit
-from manifest_auth.audit import Event
+from manifest_auth.audit import Event, Origin
 from manifest_auth.cli import keys as key_commands
 from manifest_auth.cli.main import parser
 from manifest_auth.operations.delete_clients import sweep_clients
+from manifest_auth.operations.lost_key import replace_lost
 from tests.http.passwords import test_imported_hashes as imported
 from tests.support import second_factors
 from tests.support.accounts import keys_of, new_user
 from tests.support.application import FAST, PASSWORD, App
+from tests.support.rows import change_rows
 from tests.support.system_admins import ADMINS, AUTH, SystemAdmin, another, enrolled, events, signed_in_admin
 from tests.support.team import Team
 from tests.support.user_management import NEW, accept, invited, reset, started_reset
@@ -243,6 +245,13 @@ async def keys(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MANIFEST_DATA_DIR", settings.data_dir)
     async with story.expects(Event.SECRETS_REENCRYPTED, "system", "", 0):
         assert await key_commands.reencrypt_all(parser().parse_args(["keys", "reencrypt"])) in (0, 1)
+    services, by = story.app.services, Origin(story.app.clock.ms, "system", "", "tests")
+    await change_rows(story.app, "audit_heads", {"tenant_id": 0}, mac="of a key that is lost")
+    async with (
+        story.expects(Event.AUDIT_RESTARTED, "system", "", 0),
+        story.expects(Event.SECRET_KEY_LOST, "system", "", 0),
+    ):
+        await replace_lost(services.store, services.keys, services.sealer, by, "Its disk broke")
 
 
 #: In this order: the client is deleted after all that happens in it.

@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from manifest_auth import audit
-from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import load
 from manifest_auth.store import migrate, open_store
@@ -112,7 +111,7 @@ class Round:
         if self.used is not None:
             await self.used.is_whole(self.url)
         loaded = load(environment(self.folder, self.url, **self.nodes[0].given))
-        store = open_store(self.url, 2, macs=Macs(secret_keys(loaded, Random(), make=False)))
+        store = open_store(self.url, 2, macs=Macs(secret_keys(loaded)))
         await store.open()
         try:
             for verdict in await audit.verify_all(store, lambda _: None, {}):

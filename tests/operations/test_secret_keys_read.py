@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.sealing import Sealer, add_newest_key, secret_keys
+from manifest_auth.runtime.sealing import Sealer, add_newest_key, keys_of_a_start, secret_keys
 from manifest_auth.runtime.settings import SettingsError, load
 from tests.support.secret_keys import SECRET_KEY
 
@@ -16,13 +16,13 @@ OLD, NEW = bytes.fromhex(SECRET_KEY), bytes(range(32))
 
 def test_a_file_that_was_replaced_is_read_again_before_the_next_value_is_sealed(tmp_path: Path) -> None:
     settings = load({"MANIFEST_DATA_DIR": str(tmp_path)})
-    server, starter = (Sealer(secret_keys(settings, Random()), Random()) for _ in range(2))
+    server, starter = (Sealer(keys_of_a_start(settings, Random(), lambda: True), Random()) for _ in range(2))
     before = server.seal(b"before", "row")
     add_newest_key(tmp_path / "secret.key", Random())
     assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
     after = server.seal(b"after", "row")
-    fresh = Sealer(secret_keys(settings, Random()), Random())
+    fresh = Sealer(secret_keys(settings), Random())
     assert (fresh.open(before, "row"), fresh.open(after, "row")) == (b"before", b"after")
     assert fresh.renew(after, "row") is None
     renewed = fresh.renew(before, "row")
@@ -37,10 +37,10 @@ def test_a_file_that_was_replaced_is_read_again_before_the_next_value_is_sealed(
 
 def test_new_keys_that_are_made_at_once_are_all_kept(tmp_path: Path) -> None:
     settings = load({"MANIFEST_DATA_DIR": str(tmp_path)})
-    first = secret_keys(settings, Random()).texts
+    first = keys_of_a_start(settings, Random(), lambda: True).texts
     for _ in range(3):
         add_newest_key(tmp_path / "secret.key", Random())
-    found = secret_keys(settings, Random()).texts
+    found = secret_keys(settings).texts
     assert len(set(found)) == 4
     assert found[3:] == first
 
@@ -49,11 +49,11 @@ def test_new_keys_that_are_made_at_once_are_all_kept(tmp_path: Path) -> None:
 def test_older_keys_follow_the_newest(between: str) -> None:
     texts = [NEW.hex(), OLD.hex()]
     settings = load({"MANIFEST_SECRET_KEY": between.join(texts)})
-    assert secret_keys(settings, Random()).texts == texts
+    assert secret_keys(settings).texts == texts
 
 
 @pytest.mark.parametrize("second", ["short", "0" * 64, "zz" * 32])
 def test_an_older_key_that_is_none_stops_the_start(second: str) -> None:
     settings = load({"MANIFEST_SECRET_KEY": f"{NEW.hex()},{second}"})
     with pytest.raises(SettingsError, match="MANIFEST_SECRET_KEY: must be 32 random bytes"):
-        secret_keys(settings, Random())
+        secret_keys(settings)

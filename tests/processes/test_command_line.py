@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.sealing import secret_keys
-from manifest_auth.runtime.settings import load
+from manifest_auth.runtime.sealing import keys_of_a_start
+from manifest_auth.runtime.settings import Settings, load
 from tests.support.commands import done, environment, run, until
 from tests.support.processes import free_port
 from tests.support.programs import COMMAND
@@ -124,7 +124,11 @@ def test_no_one_ever_reads_half_a_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as starters:
         for turn in range(100):
             settings = load({"MANIFEST_DATA_DIR": str(tmp_path / str(turn))})
-            keys = set(starters.map(lambda _, settings=settings: secret_keys(settings, Random()).texts[0], range(8)))
+
+            def started(_: int, settings: Settings = settings) -> str:
+                return keys_of_a_start(settings, Random(), lambda: True).texts[0]
+
+            keys = set(starters.map(started, range(8)))
             assert len(keys) == 1
             assert [path.name for path in (tmp_path / str(turn)).iterdir()] == ["secret.key"]
 

@@ -18,7 +18,7 @@ from manifest_auth.app import build_services, opened
 from manifest_auth.operations import demo
 from manifest_auth.operations.demo import filling
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.sealing import KEY_FILE, secret_keys
+from manifest_auth.runtime.sealing import KEY_FILE, keys_of_a_start
 from manifest_auth.runtime.settings import load
 from manifest_auth.store import SystemUnit, migrate
 from tests.processes.node_client import NODE, Node
@@ -37,7 +37,7 @@ HALF_WAY = """
 import asyncio, sys, time
 from alembic import command
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.sealing import secret_keys
+from manifest_auth.runtime.sealing import keys_of_a_start
 from manifest_auth.runtime.settings import load
 from manifest_auth.store import migrate
 real = command.upgrade
@@ -46,7 +46,7 @@ def upgrade(*given):
     print("half way", flush=True)
     time.sleep(3600)
 command.upgrade = upgrade
-asyncio.run(migrate.upgrade(sys.argv[1], lambda: secret_keys(load(), Random())))
+asyncio.run(migrate.upgrade(sys.argv[1], lambda: keys_of_a_start(load(), Random(), lambda: True)))
 """
 
 
@@ -116,7 +116,7 @@ def test_processes_that_start_together_make_one_secret_key(tmp_path: Path) -> No
 
     settings = load({"MANIFEST_DATA_DIR": str(tmp_path / "data")})
     with ThreadPoolExecutor(8) as pool:
-        keys = set(pool.map(lambda _: secret_keys(settings, Slow()).texts[0], range(8)))
+        keys = set(pool.map(lambda _: keys_of_a_start(settings, Slow(), lambda: True).texts[0], range(8)))
     assert len(keys) == 1
     assert [(path.name, path.stat().st_mode & 0o777) for path in (tmp_path / "data").iterdir()] == [(KEY_FILE, 0o600)]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth.audit.events import BEGINNING, Point, digest
+from manifest_auth.audit.events import BEGINNING, Event, Point, digest
 
 
 class Link(NamedTuple):
@@ -36,11 +36,12 @@ class Fault(NamedTuple):
 
 class Walk:
     """Verifies a chain's events in order of their numbers, after ``start``. ``known``: a tip that was recorded earlier,
-    which must still exist."""
+    which must still exist. ``restarts``: the events from which on a new secret key proves the chain's end."""
 
     def __init__(self, chain: int, start: Point = BEGINNING, known: Point | None = None) -> None:
         self.start = self.last = start
         self.events = 0
+        self.restarts: list[int] = []
         self.fault: Fault | None = None
         self._chain, self._known = chain, known
 
@@ -59,6 +60,8 @@ class Walk:
             self.stop(number, "it is not the event whose hash was recorded earlier")
         else:
             self.events += 1
+            if link.event == Event.AUDIT_RESTARTED.value:
+                self.restarts.append(number)
             self.last = Point(number, link.hash)
 
     def end(self, end: Point | None) -> None:

@@ -140,6 +140,7 @@ class Event(enum.Enum):
     KEYS_ROTATED = "keys_rotated"
     KEY_RETIRED = "key_retired"
     SECRETS_REENCRYPTED = "secrets_reencrypted"
+    SECRET_KEY_LOST = "secret_key_lost"
     LICENSE_INSTALLED = "license_installed"
     LICENSE_REFUSED = "license_refused"
     LICENSE_STATE_CHANGED = "license_state_changed"
@@ -147,6 +148,7 @@ class Event(enum.Enum):
     RESTORED = "restored"
     SCHEMA_UPGRADED = "schema_upgraded"
     AUDIT_SWEPT = "audit_swept"
+    AUDIT_RESTARTED = "audit_restarted"
     AUDIT_EXPORTED = "audit_exported"
     DIRECTORY_CLAIMED = "directory_claimed"
     DIRECTORY_PROVED = "directory_proved"
@@ -161,7 +163,7 @@ class Event(enum.Enum):
 OF_THE_INSTALLATION = frozenset({
     Event.CLIENT_DELETED, Event.SETUP_CODE_MADE, Event.SETUP_CODE_FAILED, Event.ADMIN_CREATED, Event.ADMIN_DISABLED,
     Event.ADMIN_ENABLED, Event.ADMIN_PASSWORD_RESET, Event.INSTALLATION_CHANGED, Event.KEYS_MADE, Event.KEYS_ROTATED,
-    Event.KEY_RETIRED, Event.SECRETS_REENCRYPTED, Event.LICENSE_INSTALLED, Event.LICENSE_REFUSED,
+    Event.KEY_RETIRED, Event.SECRETS_REENCRYPTED, Event.SECRET_KEY_LOST, Event.LICENSE_INSTALLED, Event.LICENSE_REFUSED,
     Event.LICENSE_STATE_CHANGED, Event.BACKED_UP, Event.RESTORED, Event.SCHEMA_UPGRADED, Event.PROVIDER_NAME_PINNED,
 })  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Renews the MACs of audit heads and anchors with the newest secret key.
 
-Rows without a valid MAC stay as they are and are reported, so that a row written by hand never gets a valid MAC.
+Rows without a valid MAC stay as they are and are reported, so that a row written by hand never gets a valid MAC. Only
+:func:`restart` gives them one, for a secret key that is lost, and records that nothing proves what was before.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from manifest_auth.audit.chain_macs import (
     is_newest_anchor,
     with_mac,
 )
-from manifest_auth.store import CrossTenant, Store, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.audit.events import Event, record
+from manifest_auth.context import Acting
+from manifest_auth.store import CrossTenant, Store, TenantScoped, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import audit_anchors, audit_heads
 
 STEP = 100
@@ -30,7 +33,9 @@ _SIGN = tenant_scoped(
     .where(audit_heads.c.mac == bindparam("before"))
     .values(doubts=bindparam("doubts"), mac=bindparam("mac"))
 )
-_ANCHOR = tenant_scoped(select(audit_anchors.c.sequence, audit_anchors.c.hash, audit_anchors.c.mac).with_for_update())
+_ANCHOR: TenantScoped[Any] = tenant_scoped(
+    select(audit_anchors.c.sequence, audit_anchors.c.hash, audit_anchors.c.mac).with_for_update()
+)
 _SIGN_ANCHOR = tenant_scoped(
     update(audit_anchors).where(audit_anchors.c.mac == bindparam("before")).values(mac=bindparam("mac"))
 )
@@ -84,6 +89,34 @@ def _anchor(unit: TenantUnit) -> bool | None:
         return False
     mac = anchor_mac(unit.macs, unit.tenant_id, row[0], row[1])
     return unit.change(_SIGN_ANCHOR, before=row[2], mac=mac) > 0
+
+
+def restart(unit: TenantUnit, acting: Acting, reason: str) -> bool:
+    """Begins the proof of a chain again where no secret key made its head or anchor. True when it did.
+
+    Its events stay as they are, and verification still names those that were removed or altered. A chain that was
+    removed as a whole, so that no key ever made its first head, is not helped.
+    """
+    macs, chain = unit.macs, unit.tenant_id
+    head, anchor = unit.first(_LOCKED), unit.first(_ANCHOR)
+    if head is None or _was_never_signed(unit, head):
+        return False
+    is_anchored = anchor is None or has_valid_anchor_mac(macs, chain, *anchor)
+    if is_anchored and has_valid_mac(macs, chain, head) and not in_doubt(macs, chain, head):
+        return False
+    unit.change(_SIGN, before=head.mac, doubts="", mac=with_mac(macs, chain, head._replace(doubts="")).mac)
+    if anchor is not None and not is_anchored:
+        sequence, hashed, before = anchor
+        unit.change(_SIGN_ANCHOR, before=before, mac=anchor_mac(macs, chain, sequence, hashed))
+    record(unit, acting, Event.AUDIT_RESTARTED, reason=reason, sequence=head.sequence, hash=head.hash)
+    return True
+
+
+def _was_never_signed(unit: TenantUnit, head: Head) -> bool:
+    try:
+        return not head.mac or 0 in in_doubt(unit.macs, unit.tenant_id, head)
+    except (ValueError, TypeError):  # written by hand
+        return False
 
 
 def _next(table: Table) -> CrossTenant[int]:

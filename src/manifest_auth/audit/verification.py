@@ -20,7 +20,8 @@ from manifest_auth.store import Store, SystemUnit
 
 class Verdict(NamedTuple):
     """The result for a chain. ``client``: None for the installation, or a deleted client. ``events``: number of
-    verified events, up to ``end``. ``faults``: the first broken link, and faults of head and anchor."""
+    verified events, up to ``end``. ``faults``: the first broken link, and faults of head and anchor;
+    ``restarts``: the events before which no secret key proves that nothing was cut off."""
 
     chain: int
     client: str | None
@@ -28,6 +29,7 @@ class Verdict(NamedTuple):
     start: Point
     end: Point
     faults: list[Fault]
+    restarts: list[int]
 
 
 Step = Callable[[int], None]
@@ -66,9 +68,7 @@ async def verify(store: Store, chain: int, step: Step, known: Point | None = Non
         after, walk = done.after, done.walk
     found = done.walk
     faults = [*done.faults, *([found.fault] if found.fault else [])]
-    return Verdict(
-        chain=chain, client=done.client, events=found.events, start=found.start, end=found.last, faults=faults
-    )
+    return Verdict(chain, done.client, found.events, found.start, found.last, faults, found.restarts)
 
 
 def _walk(unit: SystemUnit, chain: int, walk: Walk | None, after: int, known: Point | None) -> _Step:

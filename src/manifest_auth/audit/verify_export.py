@@ -54,6 +54,7 @@ def _verdict(chain: int, client: str | None, walk: Walk) -> Verdict:
         start=walk.start,
         end=walk.last,
         faults=[walk.fault] if walk.fault else [],
+        restarts=walk.restarts,
     )
 
 

@@ -20,7 +20,6 @@ from manifest_auth.audit import Point, Span, Verdict
 from manifest_auth.cli.command import Refused
 from manifest_auth.cli.progress import Progress
 from manifest_auth.runtime import settings
-from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import Store, SystemUnit, open_store
@@ -123,6 +122,7 @@ def _as_json(verdicts: list[Verdict]) -> dict[str, Any]:
                 "last": verdict.end.sequence,
                 "hash": verdict.end.hash,
                 "faults": [fault._asdict() for fault in verdict.faults],
+                "restarts": verdict.restarts,
             }
             for verdict in verdicts
         ],
@@ -134,6 +134,8 @@ def _print_result(verdicts: list[Verdict]) -> None:
         whose = _chain_name(verdict)
         for fault in verdict.faults:
             print(f"{whose}, event {fault.sequence}: {fault.kind}: {fault.what}")
+        for number in verdict.restarts:
+            print(f"{whose}, event {number}: restarted: no secret key proves that nothing is missing before it")
     events, broken = sum(verdict.events for verdict in verdicts), sum(bool(verdict.faults) for verdict in verdicts)
     chains = "1 chain" if len(verdicts) == 1 else f"{len(verdicts)} chains"
     what = f"{broken} of them not as recorded" if broken else "all as recorded"
@@ -212,7 +214,7 @@ async def _opened(loaded: Settings, *, with_key: bool) -> AsyncIterator[Store]:
         raise Refused(
             f"the store's schema is {found.number}, this release's {HEAD}: run manifest-auth db upgrade first"
         )
-    macs = Macs(secret_keys(loaded, Random(), make=False)) if with_key else None
+    macs = Macs(secret_keys(loaded)) if with_key else None
     store = open_store(loaded.database, loaded.database_pool, macs=macs)
     await store.open()
     try:

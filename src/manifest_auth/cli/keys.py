@@ -1,4 +1,4 @@
-"""``keys rotate|reencrypt``: new signing keys, and a new secret key."""
+"""``keys rotate|reencrypt|lost``: new signing keys, and a new secret key."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import Any, get_args
 
 from manifest_auth import audit
 from manifest_auth.audit import Event
-from manifest_auth.cli.command import Refused, origin_of, started
+from manifest_auth.cli.command import Refused, origin_at, origin_of, started
 from manifest_auth.cli.progress import Progress
-from manifest_auth.operations import signing_keys
+from manifest_auth.operations import signing_keys, upgrade_state
+from manifest_auth.operations.lost_key import replace_lost
 from manifest_auth.operations.reencrypt import Report, reencrypt
 from manifest_auth.runtime import settings
-from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.sealing import add_newest_key, secret_keys
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.sealing import Macs, Sealer, add_newest_key, keys_of_a_start, secret_keys
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.sessions.tokens import Algorithm, Purpose
-from manifest_auth.store import SystemUnit
+from manifest_auth.sessions.tokens import Algorithm, KeyRing, Purpose
+from manifest_auth.store import SystemUnit, open_store
+from manifest_auth.store.migrate import HEAD
 
 
 def add_to(groups: Any) -> None:
@@ -36,6 +38,15 @@ def add_to(groups: Any) -> None:
     secret = actions.add_parser("reencrypt", help="encrypt all secrets again with the newest secret key")
     secret.add_argument("--new-key", action="store_true", help="first add a new key to the key file in the data folder")
     secret.set_defaults(run=reencrypt_all)
+    lost = actions.add_parser(
+        "lost",
+        help="go on after the secret key was lost, with all servers stopped",
+        description="Replaces the signing keys that the secret key does not open, drops such secrets of providers, and "
+        "begins the proof of the audit trail again. Everyone must sign in again. Makes a new key file where there is "
+        "none (SQLite).",
+    )
+    lost.add_argument("--reason", required=True, help="how it was lost; recorded in the audit trail")
+    lost.set_defaults(run=replace_lost_key)
 
 
 async def rotate(given: argparse.Namespace) -> None:
@@ -59,7 +70,7 @@ async def reencrypt_all(given: argparse.Namespace) -> int:
     loaded = settings.load()
     if given.new_key:
         _new_key(loaded)
-    keys = secret_keys(loaded, Random())
+    keys = secret_keys(loaded)
     async with started(loaded) as services:
         with Progress() as show:
             report = await reencrypt(services, show)
@@ -74,8 +85,32 @@ async def reencrypt_all(given: argparse.Namespace) -> int:
     return 1 if report.lost or report.is_unfinished else 0
 
 
+async def replace_lost_key(given: argparse.Namespace) -> None:
+    """Prints what was replaced."""
+    loaded, clock, random = settings.load(), Clock(), Random()
+    found = await upgrade_state.read(loaded)
+    if found is None or found.schema.number != HEAD:
+        raise Refused("there is no store of this release here: see manifest-auth db status")
+    if found.processes:
+        raise Refused("a server runs on this store, so its secret key is not lost: stop all servers first")
+    keys = keys_of_a_start(loaded, random, lambda: True)
+    sealer, store = Sealer(keys, random), open_store(loaded.database, loaded.database_pool, macs=Macs(keys))
+    await store.open()
+    try:
+        ring = KeyRing(store, sealer, loaded, clock, random)
+        done = await replace_lost(store, ring, sealer, origin_at(clock.now_ms()), given.reason)
+    finally:
+        await store.close()
+    if not any(done):
+        raise Refused("the secret key opens this store: nothing was changed")
+    print(f"Signing keys replaced: {done.keys}; everyone signs in again.")
+    print(f"Providers whose secrets are gone: {done.providers}; enter them again.")
+    print(f"Chains of the audit trail whose proof begins again: {len(done.chains)}.")
+    print("Run manifest-auth doctor: it names what else the lost key sealed, and who replaces it.")
+
+
 def _new_key(loaded: Settings) -> None:
-    keys = secret_keys(loaded, Random())  # a first start has made one, or this does
+    keys = secret_keys(loaded)
     if keys.path is None:
         raise Refused("the key is in MANIFEST_SECRET_KEY: put the new one there, see docs/operations.md, Secret key")
     add_newest_key(keys.path, Random())

@@ -12,8 +12,8 @@ from manifest_auth.cli.progress import Progress
 from manifest_auth.operations import upgrade_state
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Random
-from manifest_auth.runtime.sealing import secret_keys
-from manifest_auth.store.migrate import upgrade
+from manifest_auth.runtime.sealing import SecretKeys, keys_of_a_start
+from manifest_auth.store.migrate import is_new, upgrade
 
 _STATUS = {"current": 0, "rolling": 0, "refused": 1, "stop": 3}
 
@@ -34,8 +34,12 @@ def add_to(groups: Any) -> None:
 async def _upgrade(_given: argparse.Namespace) -> None:
     """Brings the schema up to date."""
     loaded = settings.load()
+
+    def keys() -> SecretKeys:
+        return keys_of_a_start(loaded, Random(), lambda: is_new(loaded.database))
+
     with Progress() as progress:
-        done = await upgrade(loaded.database_direct, lambda: secret_keys(loaded, Random()), progress)
+        done = await upgrade(loaded.database_direct, keys, progress)
     print("The schema was upgraded." if done else "The schema is up to date.")
 
 

@@ -25,7 +25,7 @@ from manifest_auth.operations.archive import (
     Progress,
     add,
 )
-from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.files import folder_of, path_of
 from manifest_auth.runtime.sealing import secret_keys
 from manifest_auth.runtime.settings import Settings
@@ -107,7 +107,7 @@ def _write(
                 raise NotPossible(f"{len(rows):,} uploaded files are more than the {MOST_FILES:,} of one backup")
             _add_files(archive, place, rows, members, lost, progress)
         if with_secret_key:
-            (folder / KEY).write_text("".join(f"{text}\n" for text in secret_keys(settings, Random()).texts), "ascii")
+            (folder / KEY).write_text("".join(f"{text}\n" for text in secret_keys(settings).texts), "ascii")
             members[KEY] = add(archive, KEY, folder / KEY)
         manifest = Manifest(
             format=FORMAT, release=__version__, made_at=began, schema=found.schema.number, rows=found.rows,

@@ -8,7 +8,7 @@ from manifest_auth.context import Acting
 from manifest_auth.operations import last_backup
 from manifest_auth.operations.archive import NotPossible
 from manifest_auth.operations.last_backup import DAY_MS, OLD_MS
-from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import Store, open_store
@@ -31,7 +31,7 @@ async def record_backup(settings: Settings, acting: Acting, at: int, **detail: A
     if schema.number < HEAD:
         raise NotPossible(f"its schema is {schema.number}; after the upgrade, backup --note records it")
     try:
-        macs = Macs(secret_keys(settings, Random(), make=False))
+        macs = Macs(secret_keys(settings))
     except SettingsError as error:
         raise NotPossible(str(error)) from error
     store = open_store(settings.database, 1, macs=macs)

@@ -6,7 +6,7 @@ renewed as well. An interrupted run is simply repeated.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from string import Formatter
 from typing import Any, NamedTuple
@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Select, bindparam, select, tuple_, update
 
 from manifest_auth.audit.mac_renewal import ANCHORS, HEADS, SignedTable, renew_some
-from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.services import Services
-from manifest_auth.store import SystemUnit, cross_tenant, global_
+from manifest_auth.store import Store, SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
 
 STEP = 100  # rows in one unit of work: some milliseconds, during which other writers of SQLite wait
@@ -90,6 +90,22 @@ async def reencrypt(services: Services, progress: Callable[[str, int], None]) ->
             return report
     report.is_unfinished = True
     return report
+
+
+async def lost_rows(store: Store, sealer: Sealer, sealed: Sealed) -> AsyncIterator[dict[str, Any]]:
+    """The rows of a column that no key opens, by name of column."""
+    after: dict[str, Any] = {}
+    while True:
+        statement = sealed.next if after else sealed.first
+        found = await store.read(lambda unit: unit.all(statement, **after))  # noqa: B023 - awaited at once
+        for row in (rows := [dict(zip(sealed.columns, row, strict=True)) for row in found]):
+            try:
+                sealer.open(row[sealed.column.name], sealed_for(sealed.column, **row))
+            except CannotOpen:
+                yield row
+        if len(rows) < STEP:
+            return
+        after = sealed.key_of(rows[-1], "after")
 
 
 async def _walk(services: Services, sealed: Sealed, report: Report, progress: Callable[[str, int], None]) -> None:

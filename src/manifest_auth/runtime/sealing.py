@@ -20,7 +20,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -172,24 +172,35 @@ def _mac(key: bytes, message: bytes) -> str:
     return hashlib.blake2b(message, key=key, digest_size=32).hexdigest()
 
 
-def secret_keys(settings: Settings, random: Random, *, make: bool = True) -> SecretKeys:
-    """The keys of ``MANIFEST_SECRET_KEY``, or of the file in the data folder, created when absent (SQLite only).
+def secret_keys(settings: Settings) -> SecretKeys:
+    """The keys of ``MANIFEST_SECRET_KEY``, or of the file in the data folder.
 
-    Raises :class:`SettingsError` for a short, malformed or placeholder-like key, and without ``make`` for a missing
-    file.
+    Raises :class:`SettingsError` for a missing file, and for a short, malformed or placeholder-like key.
     """
     if settings.secret_key is not None:
         return SecretKeys(_parse(settings.secret_key, "MANIFEST_SECRET_KEY"))
     path = Path(settings.data_dir) / KEY_FILE
-    if not make and not path.exists():
-        raise SettingsError(f"{path} is not there: this needs the secret key that the store was made with")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            _make(path, random)
         return SecretKeys(_read(path), path)
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path} is not there: this needs the secret key that the store was made with; if it is lost, see "
+            "docs/operations.md, Lost secret key"
+        ) from None
     except OSError as error:
         raise SettingsError(f"MANIFEST_DATA_DIR: {error.filename}: {error.strerror}") from error
+
+
+def keys_of_a_start(settings: Settings, random: Random, is_new: Callable[[], bool]) -> SecretKeys:
+    """As :func:`secret_keys`; a missing file is made for a store that ``is_new``, and for no other (SQLite only)."""
+    path = Path(settings.data_dir) / KEY_FILE
+    if settings.secret_key is None and not path.exists() and is_new():
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(path, random)
+        except OSError as error:
+            raise SettingsError(f"MANIFEST_DATA_DIR: {error.filename}: {error.strerror}") from error
+    return secret_keys(settings)
 
 
 def add_newest_key(path: Path, random: Random) -> None:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Connection, create_engine, delete, event, insert, text
 from sqlalchemy.pool import NullPool
 
-from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.os_user import who_runs_this
-from manifest_auth.runtime.sealing import SecretKeys
+from manifest_auth.runtime.sealing import Sealer, SecretKeys
 from manifest_auth.store.ddl_locks import LOCK_TIMEOUT, with_short_locks
 from manifest_auth.store.store import StoreUnavailable
 from manifest_auth.store.tables import schema_state
@@ -88,6 +88,17 @@ async def find_schema(url: str) -> Schema | None:
         return schema_of(store)
 
 
+def is_new(url: str) -> bool:
+    """Whether a store in a file has no tables yet. Raises :class:`StoreUnavailable`."""
+    path = Path(url.removeprefix("sqlite:///"))
+    if not path.exists():
+        return True
+    from manifest_auth.store.sqlite_file import opened
+
+    with opened(path.absolute().as_uri()) as store:
+        return schema_of(store) is None
+
+
 def schema_of(store: sqlite3.Connection) -> Schema | None:
     """As :func:`find_schema`, of an open SQLite store. Raises sqlite3.DatabaseError for a file that is none."""
     from sqlite3 import OperationalError
@@ -120,7 +131,8 @@ async def upgrade(
     """Upgrades the store. True when there was something to do. ``keys``: called only then. ``progress``: called twice a
     second, from a thread, while it lasts. ``may_change``: otherwise an older or empty store is refused.
 
-    Raises :class:`SchemaRefused`, `StoreUnavailable`, and what ``keys`` raises; then nothing was done.
+    Raises :class:`SchemaRefused`, `StoreUnavailable`, CannotOpen (a wrong secret key), and what ``keys`` raises; then
+    nothing was done.
     """
     found = await find_schema(url)
     if found is not None:
@@ -209,6 +221,8 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys], step: Progress)
         # Another process was first; one of a newer release may have left what this one must not use.
         _schema(connection.execute(text(_SCHEMA)).one()).check()
         return False
+    if found is not None:
+        _check_key(connection, keys())
     command.upgrade(config, "head")
     state = dict(zip(("schema", "readable_by"), head(), strict=True), at=Clock().now_ms())
     connection.execute(delete(schema_state))
@@ -219,3 +233,10 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys], step: Progress)
         value = json.dumps({"before": found, "after": HEAD, **who_runs_this()})
         connection.execute(put, {"name": UPGRADED, "value": value})
     return True
+
+
+def _check_key(connection: Connection, keys: SecretKeys) -> None:
+    """Raises CannotOpen where the start would be refused after the upgrade, which might sign with the wrong key."""
+    sealer = Sealer(keys, Random())
+    for key_id, secret in connection.execute(text("SELECT id, secret FROM signing_keys")):
+        sealer.open(secret, f"signing_keys/{key_id}/secret")

@@ -81,7 +81,7 @@ def _secret(settings: Settings) -> list[Finding]:
                                f"it; "
                                f"run: chown {me} {path}")]  # fmt: skip
     try:
-        secret_keys(settings, Random(), make=False)
+        secret_keys(settings)
     except SettingsError as error:
         return [Finding("bad", f"secret key: {error}")]
     found = [Finding("ok", "secret key: present")]
@@ -175,7 +175,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None], sealed_s:
             results.append(("bad", f"signing keys: {ignored}"))
         for level, text in results:
             yield Finding(level, text)
-        sealer = Sealer(secret_keys(settings, Random(), make=False), Random())
+        sealer = Sealer(secret_keys(settings), Random())
         for level, text in await sealed_findings(store, sealer, show, sealed_s):
             yield Finding(level, text)
     except SettingsError as error:

@@ -17,8 +17,8 @@ NAMED = 10  # rows named for each column; the others are counted
 _PUT_BACK = "add the key that sealed it after the others (docs/operations.md, Secret key)"
 #: The remedy where that key is lost.
 _LOST = {
-    "signing_keys.secret": "without it no server starts",
-    "providers.secrets": "without it, delete the provider and create it again",
+    "signing_keys.secret": "without it, run manifest-auth keys lost",
+    "providers.secrets": "without it, run manifest-auth keys lost, and enter the provider's secret again",
     "admin_second_factors.secret": "without it another system admin resets the second factor",
     "user_totps.secret": "without it, those users use a recovery code, or a manager resets their factors",
     "user_totps.next_secret": "without it, those users begin to set their authenticator app up again",
@@ -73,7 +73,8 @@ async def sealed_findings(
         show("opening sealed values", sum(walk.seen for walk in walks))
     seen, lost = sum(walk.seen for walk in walks), sum(len(walk.lost) for walk in walks)
     if seen and lost == seen:
-        return [("bad", "signing keys: the secret key is not the one that this store was made with; restore it")]
+        return [("bad", "signing keys: the secret key is not the one that this store was made with; restore "
+                        "it, or see docs/operations.md, Lost secret key")]  # fmt: skip
     found = [("bad", _text(walk)) for walk in walks if walk.lost]
     if unseen := [walk.part.name for walk in walks if not walk.is_over]:
         advice = "`keys reencrypt` checks all and names those that do not open"

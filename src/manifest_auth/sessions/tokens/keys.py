@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, delete, insert, or_, select, update
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
 from manifest_auth.runtime.clock import Clock, Random
-from manifest_auth.runtime.sealing import Sealer
+from manifest_auth.runtime.sealing import CannotOpen, Sealer
 from manifest_auth.runtime.settings import DAY, Settings
 from manifest_auth.sessions.tokens import lifetimes
 from manifest_auth.sessions.tokens.key import Algorithm, Key, KeyRow, Purpose
@@ -57,6 +57,7 @@ _LOCKED = global_(
 _MORE_S = 120  # that a retired key verifies: clocks differ
 _KEPT_MS = DAY * 1000  # after its end: the clock of the node where keys change may be ahead of the others
 _SWEEP = global_(delete(signing_keys).where(_K.expires_at < bindparam("now")))
+_DELETE = global_(delete(signing_keys).where(_K.id == bindparam("of_id")))
 _STAMP = "keys"
 _CHANGED = Announcement("installation", _STAMP)
 
@@ -96,9 +97,12 @@ class KeyRing:
         def work(unit: SystemUnit) -> _Snapshot:
             # A second node waits for the commit and then finds the first node's keys.
             installation_values.lock(unit, _STAMP)
+            rows = unit.all(_ALL)
+            for row in rows:  # with a wrong secret key nothing is written
+                self._open(row)
             # What a command made before the first server has signed nothing yet.
             chosen = self._settings.token_algorithm if serves and lifetimes.keep(unit, self._settings) else ""
-            signing = {row.purpose: row.algorithm for row in unit.all(_ALL) if row.retired_at is None}
+            signing = {row.purpose: row.algorithm for row in rows if row.retired_at is None}
             made = [purpose.value for purpose in Purpose if purpose.value not in signing]
             if chosen and signing.get(Purpose.ACCESS.value, chosen) != chosen:
                 made.append(Purpose.ACCESS.value)
@@ -163,6 +167,18 @@ class KeyRing:
             return False
         self._changed(unit)
         return not at_once or unit.change(_EXPIRE, of_id=row.id, now=now) == 1
+
+    def replace_lost(self, unit: SystemUnit) -> list[str]:
+        """Deletes the keys that none of the secret keys opens, and makes new ones for those that signed; their ids.
+        Works on keys that :meth:`load` refuses."""
+        lost = [row for row in unit.all(_ALL) if not self._opens(row)]
+        for row in lost:
+            unit.change(_DELETE, of_id=row.id)
+            if row.retired_at is None:
+                self._add(unit, Purpose(row.purpose), row.algorithm, self._clock.now_ms())
+        if lost:
+            self._changed(unit)
+        return [row.id for row in lost]
 
     def signing(self, purpose: Purpose) -> Key:
         """The key of a purpose that signs: the newest one."""
@@ -253,6 +269,13 @@ class KeyRing:
         self.generation += 1
         self._signing.clear()
         self._keys = [self._open(row) for row in snapshot.rows]
+
+    def _opens(self, row: KeyRow) -> bool:
+        try:
+            self._open(row)
+        except CannotOpen:
+            return False
+        return True
 
     def _open(self, row: KeyRow) -> Key:
         raw = self._sealer.open(row.secret, sealed_for(_K.secret, id=row.id))
