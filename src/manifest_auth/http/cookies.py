@@ -21,10 +21,10 @@ def session_cookie(value: str, max_age: int, settings: Settings) -> Header:
 
 
 def device_cookies(value: str, settings: Settings) -> tuple[Header, Header]:
-    """Two ``Set-Cookie`` headers: the marker by which the throttle recognises a device that signed in before, for pages
-    and API; and the end of the one below the API alone that older servers set, since two values under one name count
-    as none."""
-    return _line(DEVICE, value, _DEVICE_AGE, settings, "/"), _line(DEVICE, "", 0, settings, _FLOW_PATH)
+    """Two ``Set-Cookie`` headers: the markers by which the throttle recognises a device that users signed in with, for
+    pages and API; and the end of the one below the API alone that older servers set, since two values under one
+    name count as none."""
+    return host_cookie(DEVICE, value, _DEVICE_AGE, settings), _line(DEVICE, "", 0, settings, _FLOW_PATH)
 
 
 def flow_cookie(name: str, value: str, max_age: int, settings: Settings, *, cross_site: bool) -> Header:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from manifest_auth import tenants
 from manifest_auth.http.answers import Header
-from manifest_auth.http.cookies import DEVICE, SESSION, TRUST, device_cookies, host_cookie, host_name, session_cookie
+from manifest_auth.http.cookies import (
+    DEVICE,
+    SESSION,
+    TRUST,
+    device_cookies,
+    host_cookie,
+    host_name,
+    session_cookie,
+)
 from manifest_auth.http.head import Head
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
@@ -16,8 +24,9 @@ from manifest_auth.tenants import Tenant
 
 def browser_of(ctx: RequestContext, head: Head) -> BrowserCookies:
     """The cookies that came along with a sign-in."""
-    trust = head.cookie(host_name(TRUST, ctx.services.settings))
-    return BrowserCookies(head.cookie(SESSION), device_markers.shaped(head.cookie(DEVICE)), trust)
+    settings = ctx.services.settings
+    device = head.cookie(host_name(DEVICE, settings)) or head.cookie(DEVICE)  # the latter of an earlier release
+    return BrowserCookies(head.cookie(SESSION), device_markers.read(device), head.cookie(host_name(TRUST, settings)))
 
 
 def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:

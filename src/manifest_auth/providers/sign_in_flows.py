@@ -30,14 +30,14 @@ REAUTHENTICATE = "reauthenticate"
 
 class FlowRequest(NamedTuple):
     """Options of a sign-in. ``link_session_id``: the session that links an identity to its user, tries the
-    provider, or is proved anew; ``device``: the device cookie."""
+    provider, or is proved anew; ``devices``: the markers of the device."""
 
     return_to: str
     response: str = "cookie"
     challenge: str = ""
     link_session_id: str | None = None
     invitation_id: int | None = None
-    device: str | None = None
+    devices: tuple[str, ...] = ()
 
     @property
     def is_link(self) -> bool:

@@ -122,7 +122,7 @@ def open_session(
 ) -> SignedIn:
     """Opens the session of a checked account, and ends the one of the browser's cookie."""
     services, (tenant, user, proof, due_at) = ctx.services, account
-    bound, device = unit.of(tenant.id), browser.device
+    bound, device = unit.of(tenant.id), device_cookies.after_sign_in(ctx, account.user.id, browser.devices)
     if browser.cookie:
         sessions.end_by_cookie(unit, browser.cookie, ctx.now)
     lengths = tenants.lengths_of(tenants.settings_of(tenant.settings), services.settings)
@@ -131,14 +131,13 @@ def open_session(
         most_s=lengths.most_s,
     )  # fmt: skip
     users.signed_in(bound, user.id, ctx.now)
-    new_device = None if device and device_cookies.is_genuine(bound, ctx, device) else device_cookies.new(ctx)
-    origins.remember(bound, user.id, new_device or device or "", ctx.address, ctx.now)
+    origins.remember(bound, user.id, device.marker, ctx.address, ctx.now)
     detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id, "amr": list(proof.amr)}
     if identity.provider_id is not None:
         detail["provider"] = identity.provider_id
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
     signed_in = _signed_in(ctx, tenant, user, opened)
-    return signed_in._replace(device=new_device, factor_due_at=due_at)
+    return signed_in._replace(device=device.cookie, factor_due_at=due_at)
 
 
 def continue_session(unit: SystemUnit, ctx: RequestContext, parent: Principal) -> SignedIn:

@@ -1,44 +1,59 @@
-"""The cookie by which the throttle recognises a browser that signed in before.
+"""The cookie by which the throttle recognises a browser in which a user signed in before.
 
-One per browser, for all clients.
-
-Only values that this server issued count: an attacker who could set a chosen value in a victim's browser could guess
-passwords from the victim's own origin. A value carries a MAC, so that no other client's tables are read; an older one
-without a MAC counts where the client has it stored.
+It holds a marker for each of the last users of the browser, of all clients. A marker counts for the user to whom this
+server gave it and for no one else: an attacker who could set a chosen value in a victim's browser, one of an own
+account for instance, could otherwise guess passwords from the victim's own origin. So a marker carries a MAC with the
+user's number. One of an earlier release counts for the users for whom the store has it, and for no new one.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.services import RequestContext
-from manifest_auth.store import TenantUnit
-from manifest_auth.throttle import origins
 
+MOST = 6  # markers of one browser
 _RANDOM = 22  # 128 bits in base64url
 _MARKER = re.compile(rf"[A-Za-z0-9_-]{{{_RANDOM}}}([0-9a-f]{{64}})?\Z")
+_BETWEEN = "."
 
 
-def shaped(value: str | None) -> str | None:
-    """The cookie's value if it has the shape of a device cookie, else None."""
-    return value if value and _MARKER.match(value) else None
+class Own(NamedTuple):
+    """A user's marker, and the cookie that the browser is to keep; None: the one that it has."""
+
+    marker: str
+    cookie: str | None
 
 
-def new(ctx: RequestContext) -> str:
-    """A value for a browser that has none."""
+def read(value: str | None) -> tuple[str, ...]:
+    """The markers in a cookie, the newest first."""
+    return tuple(part for part in (value or "").split(_BETWEEN, MOST)[:MOST] if _MARKER.match(part))
+
+
+def of_user(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -> str | None:
+    """The marker that was given to the user; else one that an earlier release may have given them."""
+    return _given(ctx, user_id, markers) or (markers[-1] if markers else None)
+
+
+def after_sign_in(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -> Own:
+    """The marker of a user who has signed in, a new one where the browser has none of theirs."""
+    if given := _given(ctx, user_id, markers):
+        return Own(given, None)
     random = ctx.services.random.text(16)
-    return random + macs_of(ctx).make(_message(random))
+    marker = random + macs_of(ctx).make(_message(random, user_id))
+    return Own(marker, _BETWEEN.join((marker, *markers)[:MOST]))
 
 
-def is_genuine(unit: TenantUnit, ctx: RequestContext, marker: str) -> bool:
-    """Whether this server issued the value."""
-    random, mac = marker[:_RANDOM], marker[_RANDOM:]
-    return macs_of(ctx).is_valid(_message(random), mac) or origins.is_known_device(unit, marker)
+def _given(ctx: RequestContext, user_id: int, markers: tuple[str, ...]) -> str | None:
+    macs = macs_of(ctx)
+    own = (one for one in markers if macs.is_valid(_message(one[:_RANDOM], user_id), one[_RANDOM:]))
+    return next(own, None)
 
 
-def _message(random: str) -> bytes:
-    return b"device\0" + random.encode()
+def _message(random: str, user_id: int) -> bytes:
+    return f"device\0{random}\0{user_id}".encode()
 
 
 def macs_of(ctx: RequestContext) -> Macs:

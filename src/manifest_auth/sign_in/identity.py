@@ -23,8 +23,9 @@ class Identity(NamedTuple):
 
 
 class BrowserCookies(NamedTuple):
-    """Cookies that came with an attempt: of a session, of a device that signed in before, of a trusted browser."""
+    """Cookies that came with an attempt: of a session, of a trusted browser, and the markers of a device in which users
+    signed in before."""
 
     cookie: str | None
-    device: str | None
+    devices: tuple[str, ...]
     trust: str | None = None

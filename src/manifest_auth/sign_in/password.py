@@ -17,7 +17,7 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidCredentials, MfaRequired, Overloaded
 from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import completion, decoy_hashes, exchange_codes
+from manifest_auth.sign_in import completion, decoy_hashes, device_cookies, exchange_codes
 from manifest_auth.sign_in.completion import SignedIn
 from manifest_auth.sign_in.identity import BrowserCookies, Identity
 from manifest_auth.sign_in.sign_in_metrics import counts
@@ -35,11 +35,11 @@ ENTRY_POINT: EntryPoint = "client"
 
 
 class Claim(NamedTuple):
-    """The account that an attempt names, and the device cookie that it came with."""
+    """The account that an attempt names, and the markers of the device that it came from."""
 
     email: str
     client: str | None
-    device: str | None
+    devices: tuple[str, ...]
 
 
 class Credentials(NamedTuple):
@@ -52,7 +52,7 @@ class Credentials(NamedTuple):
 
     @property
     def browser(self) -> BrowserCookies:
-        return BrowserCookies(self.cookie, self.claim.device, self.trust)
+        return BrowserCookies(self.cookie, self.claim.devices, self.trust)
 
 
 class Attempt(NamedTuple):
@@ -148,10 +148,9 @@ def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_po
     tenant, user = _find(unit, claim)
     if tenant is not None and not tenants.settings_of(tenant.settings).password_sign_in:
         user = None  # answered, counted and timed like an account that does not exist
-    account, looked_for = (
-        _account(tenant, claim.email),
-        origins.looked_for(user.id if user else 0, claim.device, ctx.address),
-    )
+    user_id, account = user.id if user else 0, _account(tenant, claim.email)
+    device = device_cookies.of_user(ctx, user_id, claim.devices)
+    looked_for = origins.looked_for(user_id, device, ctx.address)
     known, decoy = decoy_hashes.pick(unit, ctx, tenant.id if tenant else None, account, looked_for)
     counters = throttle.counters(entry_point, account, ctx.address, known)
     wait = ctx.services.throttle.count(unit, counters, ctx.now)
@@ -163,8 +162,11 @@ def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_po
     return Attempt(tenant, user, decoy, counters, wait)
 
 
-def counters_of(unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, device: str | None) -> Counters:
+def counters_of(
+    unit: SystemUnit, ctx: RequestContext, tenant: Tenant, user: User, devices: tuple[str, ...]
+) -> Counters:
     """The counters of an attempt of this user with a password, from this request's address and device."""
+    device = device_cookies.of_user(ctx, user.id, devices)
     known = origins.known(unit.of(tenant.id), user.id, device, ctx.address)
     return throttle.counters(ENTRY_POINT, _account(tenant, user.email), ctx.address, known)
 
@@ -177,7 +179,7 @@ def _find(unit: SystemUnit, claim: Claim) -> tuple[Tenant | None, User | None]:
     if claim.client is not None:
         tenant = tenants.find(unit, claim.client)
         return tenant, users.find_by_email(unit.of(tenant.id), claim.email) if tenant else None
-    found = users.find_without_client(unit, claim.email, throttle.device_origin(claim.device) if claim.device else "")
+    found = users.find_without_client(unit, claim.email, map(throttle.device_origin, claim.devices))
     return (found[1], found[0]) if found else (None, None)
 
 

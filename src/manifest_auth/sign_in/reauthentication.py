@@ -23,7 +23,7 @@ from manifest_auth.protocols.webauthn import Refused
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.proofs import MFA, Way
-from manifest_auth.sign_in import current_password
+from manifest_auth.sign_in import current_password, device_cookies
 from manifest_auth.sign_in.current_password import Proved
 from manifest_auth.sign_in.identity import BrowserCookies
 from manifest_auth.sign_in.linking import Started
@@ -120,7 +120,7 @@ async def _count(ctx: RequestContext, browser: BrowserCookies) -> Counters:
     def work(unit: SystemUnit) -> Counters | Wait:
         bound, tenant = unit.of(caller.tenant_id), tenants.get(unit, caller.tenant_id)
         user = users.get(bound, caller.user_id)
-        known = origins.known(bound, user.id, browser.device, ctx.address)
+        known = origins.known(bound, user.id, device_cookies.of_user(ctx, user.id, browser.devices), ctx.address)
         counters = throttle.counters(ENTRY_POINT, f"{tenant.id}:{user.id}", ctx.address, known)
         wait = ctx.services.throttle.count(unit, counters, ctx.now)
         if wait:

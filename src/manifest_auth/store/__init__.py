@@ -8,7 +8,7 @@ from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import installation_values
 from manifest_auth.store.cursors import After
-from manifest_auth.store.listing import Filters, Listing, among, among_pairs, numbers, pairs
+from manifest_auth.store.listing import Filters, Listing, among, among_pairs, numbers, pairs, texts
 from manifest_auth.store.row_lists import cell, row_list, rows
 from manifest_auth.store.statement_checks import NO_SERVICE
 from manifest_auth.store.statements import (

@@ -68,18 +68,18 @@ class AnonymousLimits:
                     return
         audit.record(unit, request, event, subject, **detail)
 
-    def count_start(self, unit: TenantUnit, request: Request, device: str | None) -> Wait | None:
+    def count_start(self, unit: TenantUnit, request: Request, devices: tuple[str, ...]) -> Wait | None:
         """Counts the start of a sign-in, until :meth:`finished`. None, or how long to wait, in which case nothing was
-        counted. ``device``: a known one has its own counter where its address has to wait."""
+        counted. ``devices``: markers; a known one has its own counter where its address has to wait."""
         if not self._throttle.is_on:
             return None
         limit: Limit = "address"
         blocked = throttle.count_each(
             unit, throttle.in_order(flow_counters(unit.tenant_id, request.address, request.now)), request.now
         )
-        if blocked is not None and device and origins.is_known_device(unit, device):
+        if blocked is not None and devices and (known := origins.known_device(unit, devices)):
             limit = "origin"
-            own = Counter(_key(unit.tenant_id, throttle.device_origin(device), request.now), STARTED_FLOWS)
+            own = Counter(_key(unit.tenant_id, known, request.now), STARTED_FLOWS)
             blocked = throttle.count_each(unit, [own], request.now)
         return None if blocked is None else Wait(blocked.ms, limit)
 

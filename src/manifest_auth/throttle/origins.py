@@ -5,11 +5,12 @@ From these the user can sign in while anonymous callers wait.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, select
 
-from manifest_auth.store import TenantUnit, tenant_condition, tenant_scoped, upsert
+from manifest_auth.store import TenantUnit, among, tenant_condition, tenant_scoped, texts, upsert
 from manifest_auth.store.tables import known_origins
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.networks import is_ip_address
@@ -25,7 +26,7 @@ def _seen(origin: str) -> ColumnElement[str]:
 #: The origin that the user signed in from before, for a statement of the tenant; takes :func:`looked_for`.
 KNOWN = func.coalesce(_seen("device"), _seen("address"))
 _KNOWN = tenant_scoped(select(KNOWN).where(_O.user_id == bindparam("user_id")).limit(1), str)
-_KNOWN_DEVICE = tenant_scoped(select(_O.origin).where(_O.origin == bindparam("origin")).limit(1), str)
+_KNOWN_DEVICE = tenant_scoped(select(_O.origin).where(among(_O.origin, "origins")).order_by(_O.origin).limit(1), str)
 _REMEMBER = tenant_scoped(
     upsert(known_origins)
     .values(user_id=bindparam("user_id"), origin=bindparam("origin"), seen_at=bindparam("now"))
@@ -51,9 +52,9 @@ def known(unit: TenantUnit, user_id: int, device: str | None, address: str) -> s
     return unit.first(_KNOWN, **looked_for(user_id, device, address))
 
 
-def is_known_device(unit: TenantUnit, device: str) -> bool:
-    """Whether any user of the client signed in from that device before."""
-    return unit.first(_KNOWN_DEVICE, origin=throttle.device_origin(device)) is not None
+def known_device(unit: TenantUnit, devices: Iterable[str]) -> str | None:
+    """The origin of one of those devices from which any user of the client signed in before."""
+    return unit.first(_KNOWN_DEVICE, origins=texts(map(throttle.device_origin, devices)))
 
 
 def remember(unit: TenantUnit, user_id: int, device: str, address: str, now: int) -> None:

@@ -39,8 +39,8 @@ async def test_a_sign_in_sets_the_cookie_with_these_attributes(app: App) -> None
 
 async def test_on_https_it_is_secure(secure: App) -> None:
     reply = await secure.sign_in()
-    for name in ("session", "device"):
-        (_, attributes) = lines(reply, name)[0]
+    for name in ("session", "__Host-device"):
+        [(_, attributes)] = lines(reply, name)
         assert {"Secure", "HttpOnly", "SameSite=Lax"} < attributes
         assert not any(a.startswith("Domain") for a in attributes)
     assert "strict-transport-security" in reply.headers

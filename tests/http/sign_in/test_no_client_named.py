@@ -107,7 +107,8 @@ async def test_the_device_says_which_client_it_is(person: Person) -> None:
 
 async def test_a_device_of_both_clients_goes_to_the_one_that_it_was_used_at_last(person: Person) -> None:
     device = (await person.enter(OWN, person.honest)).cookie("device")
-    for client, password in ((person.hostile, THEIRS), (person.honest, OWN)):
+    device = (await person.enter(THEIRS, person.hostile, device)).cookie("device")
+    for client, password in ((person.honest, OWN), (person.hostile, THEIRS)):
         assert (await person.enter(password, client, device)).status == 200
         assert await person.goes_to(client, device)
 

@@ -1,4 +1,4 @@
-"""The device cookie: only values that the server issued are accepted, and one serves all clients."""
+"""The device cookie: a marker counts for the user to whom the server gave it, and for no one else."""
 
 from __future__ import annotations
 
@@ -52,22 +52,47 @@ async def test_an_altered_marker_is_replaced(app: App) -> None:
         assert await after(app, other, altered, other.split("@")[1].removesuffix(".example")) is not None
 
 
-async def test_one_browser_has_one_marker_for_the_people_of_two_clients(app: App) -> None:
+async def test_a_marker_of_the_attackers_own_account_is_worth_nothing(app: App) -> None:
+    """Planted into the browser of a victim, who then signs in."""
+    (_, own), (_, victim) = await new_user(app, password=PASSWORD), await new_user(app, password=PASSWORD)
+    planted = await after(app, own, "")
+    assert planted is not None
+    kept = await after(app, victim, planted)
+    assert kept is not None
+    assert (await besiege(app, victim)).status == 429
+    assert (await guess(app, victim, STRANGE, PASSWORD, planted)).status == 429
+    assert (await guess(app, victim, STRANGE, PASSWORD, kept)).status == 200
+
+
+async def test_one_browser_is_known_to_the_people_of_two_clients(app: App) -> None:
     other = await new_client(app)
-    (_, here), (_, there) = await new_user(app, password=PASSWORD), await new_user(app, other, password=PASSWORD)
-    given = await after(app, here, "")
-    assert given is not None
-    assert [await after(app, there, given, other), await after(app, here, given)] == [None, None]
-    for email, client in ((here, "acme"), (there, other)):
+    people = [(await new_user(app, client, password=PASSWORD), client) for client in ("acme", other)]
+    cookie = ""
+    for (_, email), client in people:
+        cookie = await after(app, email, cookie, client) or ""
+        assert await after(app, email, cookie, client) is None
+    for (_, email), client in people:
         for address in [f"198.51.7.{n}" for n in range(12)]:
             await guess(app, email, address, client=client)
-        assert (await guess(app, email, STRANGE, PASSWORD, given, client)).status == 200
+        assert (await guess(app, email, STRANGE, PASSWORD, client=client)).status == 429
+        assert (await guess(app, email, STRANGE, PASSWORD, cookie, client)).status == 200
 
 
-async def test_a_marker_from_before_there_were_macs_is_kept_where_the_client_knows_it(app: App) -> None:
-    number, email = await new_user(app, password=PASSWORD)
-    await remember_device(app, "acme", number, "B" * 22)
-    assert await after(app, email, "B" * 22) is None
-    other = await new_client(app)
-    _, there = await new_user(app, other, password=PASSWORD)
-    assert await after(app, there, "B" * 22, other) is not None
+async def test_a_browser_of_many_people_keeps_the_last_six(app: App) -> None:
+    emails, cookie = [(await new_user(app, password=PASSWORD))[1] for _ in range(7)], ""
+    for email in emails:
+        cookie = await after(app, email, cookie) or ""
+    assert len(cookie) < 600
+    assert [await after(app, email, cookie) is None for email in emails] == [False] + [True] * 6
+
+
+async def test_a_marker_of_an_earlier_release_counts_for_whom_it_was_stored(app: App) -> None:
+    (number, email), (_, victim) = await new_user(app, password=PASSWORD), await new_user(app, password=PASSWORD)
+    old = "B" * 22
+    await remember_device(app, "acme", number, old)
+    assert (await besiege(app, email)).status == 429
+    assert (await guess(app, email, STRANGE, PASSWORD)).status == 429
+    assert (await guess(app, email, STRANGE, PASSWORD, old)).status == 200
+    assert await after(app, victim, old) is not None
+    assert (await besiege(app, victim)).status == 429
+    assert (await guess(app, victim, STRANGE, PASSWORD, old)).status == 429

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, case, func, or_, select
 
 from manifest_auth.accounts.users.users import IS_OF_EMAIL, User, find_by_email
 from manifest_auth.errors import existing
-from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
+from manifest_auth.store import SystemUnit, TenantUnit, among, cross_tenant, tenant_scoped, texts
 from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
 from manifest_auth.tenants import Tenant
 from manifest_auth.text.canonical import email_domain, email_keys
@@ -22,7 +22,7 @@ _ALL = select(*(_C[name] for name in User._fields), *(_T[name] for name in Tenan
 _LOCKED = tenant_scoped(_ALL.where(_C.id == bindparam("id")).with_for_update(of=users))
 _DEVICE_SEEN = (
     select(func.max(_O.seen_at))
-    .where(_O.origin == bindparam("device"), _O.tenant_id == _C.tenant_id)
+    .where(among(_O.origin, "devices"), _O.tenant_id == _C.tenant_id)
     .correlate(users)
     .scalar_subquery()
 )
@@ -43,13 +43,14 @@ def get_with_tenant(unit: TenantUnit, user_id: int) -> tuple[User, Tenant]:
     return _both(found)
 
 
-def find_without_client(unit: SystemUnit, email: str, device: str) -> tuple[User, Tenant] | None:
-    """The account that a sign-in without a client means, across tenants: first, of the client where the ``device`` (an
-    origin of the throttle) was used last; else, of the accounts with a verified address (by a link, or because the
-    domain counts for the client), the one that signed in last; else the oldest. So a client cannot attract a person's
-    sign-ins by creating an account for the address."""
+def find_without_client(unit: SystemUnit, email: str, devices: Iterable[str]) -> tuple[User, Tenant] | None:
+    """The account that a sign-in without a client means, across tenants.
+
+    First, of the client where one of the ``devices`` (origins of the throttle) was used last; else, of the accounts
+    with a verified address (by a link, or because the domain counts for the client), the one that signed in last; else
+    the oldest. So a client cannot attract a person's sign-ins by creating an account for the address."""
     keys = email_keys(email)
-    found = unit.first(_NO_CLIENT, **keys, domain=email_domain(email), device=device)
+    found = unit.first(_NO_CLIENT, **keys, domain=email_domain(email), devices=texts(devices))
     if found is None:
         return None
     user, tenant = _both(found)

@@ -154,7 +154,7 @@ class Nothing(Wire, frozen=True): ...
 
 async def _sign_in(ctx: RequestContext, call: Call[SignInBody]) -> Answer[SignInData]:
     browser = browser_of(ctx, call.head)
-    claim = password.Claim(call.body.email, ctx.client_hint.client, browser.device)
+    claim = password.Claim(call.body.email, ctx.client_hint.client, browser.devices)
     credentials = password.Credentials(claim, call.body.password, browser.cookie, browser.trust)
     signed_in = await continuing.sign_in(ctx, credentials, call.body.otp, trust=call.body.trust)
     return signed_in_answer(ctx, signed_in)

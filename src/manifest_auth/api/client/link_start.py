@@ -64,7 +64,7 @@ async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer[LinkData]
         response="cookie",
         challenge="",
         invitation=body.token,
-        device=browser_of(ctx, head).device,
+        devices=browser_of(ctx, head).devices,
     )
     beginning = await kind.begin(ctx, await choose(ctx, kind, asked), "")
     return ok(LinkData(beginning.address), headers=(set_flow_cookie(ctx, beginning.begun, cross_site=kind.cross_site),))

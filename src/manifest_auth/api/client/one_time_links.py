@@ -148,7 +148,7 @@ async def _reset(ctx: RequestContext, call: Call[ResetBody]) -> Answer[SignInDat
 
 async def _forgot(ctx: RequestContext, call: Call[ForgotBody]) -> Nothing:
     client = ctx.client_hint.resolve(call.body.client)
-    await password_reset.forgot(ctx, Claim(call.body.email, client, browser_of(ctx, call.head).device))
+    await password_reset.forgot(ctx, Claim(call.body.email, client, browser_of(ctx, call.head).devices))
     return Nothing()
 
 

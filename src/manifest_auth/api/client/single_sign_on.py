@@ -154,7 +154,7 @@ async def _start_request(ctx: RequestContext, call: Call[Any]) -> StartRequest |
         response=q.response,
         challenge=q.code_challenge,
         invitation=q.invitation,
-        device=browser_of(ctx, call.head).device,
+        devices=browser_of(ctx, call.head).devices,
         login_hint=q.login_hint,
     )
 
@@ -170,7 +170,7 @@ async def _start_request_of_page(ctx: RequestContext, call: Call[Any], q: StartQ
         response=state.response,
         challenge=state.challenge,
         invitation="",
-        device=browser_of(ctx, call.head).device,
+        devices=browser_of(ctx, call.head).devices,
         invitation_id=state.invitation_id,
         login_hint=state.email,
     )

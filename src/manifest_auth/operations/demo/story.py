@@ -133,7 +133,7 @@ class _Story:
 
     async def _wrong_passwords(self) -> None:
         for email in ("operator@acme.example", "operator@acme.example", "olga@acme.example"):
-            claim = password.Claim(email, "acme", None)
+            claim = password.Claim(email, "acme", ())
             with contextlib.suppress(InvalidCredentials):
                 await password.sign_in(self._request(visits.HEADSET), password.Credentials(claim, _WRONG, None))
             self._clock.move_by(2)

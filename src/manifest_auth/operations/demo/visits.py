@@ -80,7 +80,7 @@ async def sign_in(services: Services, tenant_id: int, user_id: int, browser: Bro
     ctx = request(services, browser)
     identity = Identity(METHOD, user_id, ("pwd",), authenticated_at=ctx.now)
     signed_in = await services.store.write_quickly(
-        lambda unit: completion.complete_sign_in(unit, ctx, tenant_id, identity, BrowserCookies(None, None))
+        lambda unit: completion.complete_sign_in(unit, ctx, tenant_id, identity, BrowserCookies(None, ()))
     )
     principal, _ = await sessions.look_up_with_chain(services.store, signed_in.session_id)
     assert principal is not None, "it was opened just now"

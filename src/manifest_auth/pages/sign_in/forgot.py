@@ -78,7 +78,7 @@ async def _forgot(ctx: RequestContext, call: PageCall[ForgotForm]) -> View | Ans
     state = await states.unseal(ctx, call.form_cookie, form.s) or State()
     if len(form.email) < 3 or "@" not in form.email:
         raise ValidationError(details=[("email", "Not a valid e-mail address")])
-    await password_reset.forgot(ctx, Claim(form.email, state.client or None, browser_of(ctx, call.head).device))
+    await password_reset.forgot(ctx, Claim(form.email, state.client or None, browser_of(ctx, call.head).devices))
     s = states.seal(ctx, call.form_cookie, msgspec.structs.replace(state, email=form.email))
     return see_other(f"{ways.address(PATH, s)}&sent=1")
 

@@ -32,7 +32,7 @@ class StartRequest(NamedTuple):
     response: str
     challenge: str
     invitation: str
-    device: str | None
+    devices: tuple[str, ...]
     invitation_id: int | None = None
     login_hint: str = ""
 
@@ -71,7 +71,7 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: 
         challenge=challenge,
         link_session_id=None,
         invitation_id=invitation.id if invitation else None,
-        device=asked.device,
+        devices=asked.devices,
     )
     return ProviderChoice(tenant, found, request)
 

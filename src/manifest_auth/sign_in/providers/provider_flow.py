@@ -73,7 +73,7 @@ async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback 
 
     def work(unit: TenantUnit) -> StartedFlow | throttle.Wait:
         is_anonymous = chosen.request.link_session_id is None
-        if is_anonymous and (wait := ctx.services.anonymous_limits.count_start(unit, ctx, chosen.request.device)):
+        if is_anonymous and (wait := ctx.services.anonymous_limits.count_start(unit, ctx, chosen.request.devices)):
             ctx.services.anonymous_limits.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait.ms)
             return wait
         tools = ctx.services
