@@ -1,4 +1,4 @@
-"""Limits: new requests by address, open ones by app, wrong user codes by session and client, wrong pairing codes."""
+"""Limits: new requests by address, open ones by app, wrong user codes by user and client, wrong pairing codes."""
 
 from __future__ import annotations
 
@@ -33,12 +33,23 @@ async def test_thirty_requests_in_ten_minutes_from_one_address(app: App) -> None
     await headset.ask()
 
 
-async def test_two_hundred_open_ones_of_an_app(app: App) -> None:
+async def test_strangers_who_fill_all_places_keep_no_one_out(app: App) -> None:
+    """The first of the network from which most wait gives way, and no device of another one."""
     ada = await wearer(app, code=True)
-    headsets = [ada.headset(f"198.51.100.{number}") for number in range(10, 17)]
-    for number in range(200):
-        await headsets[number // 30].ask()
-    check_slow_down(await ada.headset("198.51.100.99").post("/oauth2/device_authorization"))
+    early, late = ada.headset("198.51.100.98"), ada.headset("198.51.100.99")
+    waits = await early.ask()
+    strangers = [ada.headset(f"198.51.100.{number}") for number in range(10, 17)]
+    first = await strangers[0].ask()
+    app.clock.advance(1)
+    for number in range(1, 199):
+        await strangers[number // 30].ask()
+    asked = await late.ask()
+    await ada.headset("198.51.100.97").scan((await ada.begin())["qr"])
+    strangers[0].device_code = first["device_code"]
+    assert (await strangers[0].poll()).json["error"] == "expired_token"
+    for headset, code in ((early, waits), (late, asked)):
+        check_success(await ada.by_code("lookup", code["user_code"]))
+        assert (await headset.poll()).json["error"] == "authorization_pending"
 
 
 async def test_ten_wrong_pairing_codes_from_one_address(app: App) -> None:
@@ -52,7 +63,8 @@ async def test_ten_wrong_pairing_codes_from_one_address(app: App) -> None:
     check_slow_down(await headset.post("/oauth2/pairing", pairing_code="x"))
 
 
-async def test_five_wrong_user_codes_in_a_session(app: App) -> None:
+async def test_five_wrong_user_codes_of_a_user(app: App) -> None:
+    """Whatever the session: one user cannot use up what the client has."""
     ada = await wearer(app, code=True)
     asked = await ada.headset().ask()
     for _ in range(4):
@@ -62,6 +74,9 @@ async def test_five_wrong_user_codes_in_a_session(app: App) -> None:
     refused = await ada.by_code("lookup", asked["user_code"])
     check_refusal(refused, 429, "RATE_LIMITED")
     assert 590 < int(refused.headers["retry-after"]) <= 600
+    again = (await app.sign_in(ada.who.email, client=ada.client)).data["token"]
+    other_session = Wearer(app, ada.client, ada.who._replace(token=again))
+    check_refusal(await other_session.by_code("lookup", asked["user_code"]), 429, "RATE_LIMITED")
 
 
 async def test_fifty_wrong_user_codes_in_a_client_pause_it(app: App) -> None:

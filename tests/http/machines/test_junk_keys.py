@@ -10,6 +10,7 @@ from tests.support.accounts import new_client, settle
 from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.machines import SCANNER, machine, unknown_key, wrong
+from tests.support.oauth_callers import REVOKE, form
 from tests.support.password_guesses import PROXY, addresses, at
 from tests.support.statements import counted_statements, look_ups
 
@@ -48,6 +49,18 @@ async def test_well_formed_unknown_ones_count_by_address(app: App, monkeypatch: 
     check_refusal(await app.get(ME, token=unknown_key(), headers=here), 401, "INVALID_TOKEN")
     waits = await app.get(ME, token=unknown_key(), headers=here)
     assert (waits.status, waits.headers["retry-after"]) == (429, "2")
+
+
+async def test_unknown_ones_at_revocation_count_too(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    [address] = addresses(1, 30)
+    for _ in range(FREE):
+        assert (await form(app, REVOKE, {"token": unknown_key()}, at(address))).status == 200
+    assert (await form(app, REVOKE, {"token": unknown_key()}, at(address))).status == 429
+    seen = look_ups(monkeypatch, app)
+    with counted_statements() as counted:
+        for _ in range(20):
+            assert (await form(app, REVOKE, {"token": unknown_key()}, at(address))).status == 429
+    assert (seen, counted) == ([], [])
 
 
 async def test_a_key_that_was_right_passes_while_its_address_waits(app: App) -> None:

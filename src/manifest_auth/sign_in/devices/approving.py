@@ -130,7 +130,7 @@ async def _found(ctx: RequestContext, user_code: str) -> Grant:
     """The pending grant of a code in the caller's client. A wrong code stays counted. Raises as :func:`look`."""
     if not rules_of(ctx).code:
         raise Conflict("Your organisation does not let devices in by code: pair by scanning")
-    tenant_id, typed = ctx.user.tenant_id, limits.typed(ctx.user.tenant_id, ctx.user.session_id)
+    tenant_id, typed = ctx.user.tenant_id, limits.typed(ctx.user.tenant_id, ctx.user.user_id)
     await limits.count(ctx, typed)
     await ctx.services.keys.ensure_current()
     marks = codes.marks(ctx.services, "user code", tenant_id, plain(user_code))

@@ -69,8 +69,7 @@ async def by_code(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str])
 
     def work(unit: SystemUnit) -> str | None:
         bound = unit.of(app.tenant_id)
-        if grants.count_open(bound, app.id, ctx.now) >= limits.OPEN_OF_APP:
-            return None
+        limits.make_place(bound, app.id, ctx.now)
         for _ in range(_TRIES):
             shown = codes.user_code(services.random)
             marked = codes.mark(services, "user code", app.tenant_id, shown)
@@ -99,11 +98,9 @@ async def by_scan(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str])
     code = _own_code(shown, app)
     marks = codes.marks(services, "pairing", app.tenant_id, plain(code))
 
-    def work(unit: SystemUnit) -> bool | None:
+    def work(unit: SystemUnit) -> None:
         limits.was_right(unit, ctx, limits.claimed(ctx.address))  # counters before rows, as everywhere
         bound, now = unit.of(app.tenant_id), ctx.now
-        if grants.count_open(bound, app.id, now) >= limits.OPEN_OF_APP:
-            return None
         fresh = _fresh(ctx, app, device_code, name)._replace(
             digits=digits, interval_s=BY_SCAN_INTERVAL_S, expires_at=now + BY_SCAN_S * 1000
         )
@@ -113,10 +110,8 @@ async def by_scan(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str])
         grants.add(bound, fresh)
         detail = {"pairing": pairing.id, "app": app.id, "name": name}
         audit.record(bound, ctx, Event.PAIRING_CLAIMED, f"user:{pairing.user_id}", **detail)
-        return True
 
-    if await services.store.write_quickly(work) is None:
-        raise limits.refusal(ctx, limits.PAUSE_MS)
+    await services.store.write_quickly(work)
     return ByScan(device_code, digits)
 
 

@@ -42,6 +42,13 @@ class Grant(NamedTuple):
     expires_at: int
 
 
+class Waiting(NamedTuple):
+    """A pending grant, and the address from which its device asked."""
+
+    key: str
+    address: str
+
+
 class Approval(NamedTuple):
     """Who lets a device in. ``role_cap``: bit mask of the roles that it gets; ``session_ends_at``: milliseconds."""
 
@@ -67,6 +74,12 @@ _OPEN = tenant_scoped(
     .where(_C.app_id == bindparam("of_app"), _C.expires_at > bindparam("now"), _C.state == PENDING),
     int,
 )
+_WAITING = tenant_scoped(
+    select(_C.key, _C.address)
+    .where(_C.app_id == bindparam("of_app"), _C.expires_at > bindparam("now"), _C.state == PENDING)
+    .order_by(_C.created_at, _C.key),
+    Waiting,
+)
 _POLLED = tenant_scoped(
     update(device_grants)
     .where(_C.key == bindparam("of_key"))
@@ -81,6 +94,7 @@ _APPROVE = tenant_scoped(
         approved_at=bindparam("now"), session_ends_at=bindparam("ends_at"), expires_at=bindparam("until"),
     )
 )  # fmt: skip
+_END = tenant_scoped(update(device_grants).where(*_LIVING, _C.state == PENDING).values(expires_at=bindparam("now")))
 _DENIABLE = or_(_C.state == PENDING, _C.state == APPROVED)
 _DENY = tenant_scoped(update(device_grants).where(*_LIVING, _DENIABLE).values(state=DENIED, user_code=None))
 _USE = tenant_scoped(
@@ -108,6 +122,16 @@ def find_by_user_code(unit: TenantUnit, marks: list[str], now: int) -> Grant | N
 def count_open(unit: TenantUnit, app_id: str, now: int) -> int:
     """How many devices of an app wait."""
     return unit.one(_OPEN, of_app=app_id, now=now)
+
+
+def list_open(unit: TenantUnit, app_id: str, now: int) -> list[Waiting]:
+    """The devices of an app that wait, the longest waiting first."""
+    return unit.all(_WAITING, of_app=app_id, now=now)
+
+
+def end(unit: TenantUnit, key: str, now: int) -> None:
+    """Ends a pending grant: its device begins anew."""
+    unit.change(_END, of_key=key, now=now)
 
 
 def polled(unit: TenantUnit, key: str, interval_s: int, until: int, now: int) -> None:

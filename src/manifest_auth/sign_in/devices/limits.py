@@ -9,8 +9,10 @@ from manifest_auth.errors import RateLimited
 from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.runtime.settings import HOUR
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit
+from manifest_auth.sign_in.devices import grants
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.throttle import throttle
+from manifest_auth.throttle.networks import networks_of
 from manifest_auth.throttle.throttle import Counter, Policy, Wait
 
 ENTRY_POINT: Final[EntryPoint] = "device"
@@ -28,7 +30,7 @@ class _Fixed(Policy):
 
 _ASKED = _Fixed(free=30, longest_ms=PAUSE_MS, memory_ms=PAUSE_MS, ceiling=None)
 _CLAIMED = _Fixed(free=10, longest_ms=PAUSE_MS, memory_ms=PAUSE_MS, ceiling=None)
-_IN_SESSION = _Fixed(free=5, longest_ms=PAUSE_MS, memory_ms=PAUSE_MS, ceiling=None)
+_OF_USER = _Fixed(free=5, longest_ms=PAUSE_MS, memory_ms=HOUR * 1000, ceiling=None)
 _IN_CLIENT = _Fixed(free=50, longest_ms=PAUSE_MS, memory_ms=HOUR * 1000, ceiling=None)
 
 
@@ -48,12 +50,24 @@ def claimed(address: str) -> tuple[Counter, ...]:
     return throttle.by_address(_CLAIMED, lambda network: throttle.key_of(ENTRY_POINT, "claimed", network), address)
 
 
-def typed(tenant_id: int, session_id: str) -> tuple[Counter, ...]:
-    """The counters of wrong user codes: of the session, and of the client."""
+def typed(tenant_id: int, user_id: int) -> tuple[Counter, ...]:
+    """The counters of wrong user codes: of the user, whatever the session, so that no one uses up the client's alone;
+    and of the client."""
     return (
-        Counter(throttle.key_of(ENTRY_POINT, "typed", session_id), _IN_SESSION),
+        Counter(throttle.key_of(ENTRY_POINT, "typed", tenant_id, user_id), _OF_USER),
         Counter(throttle.key_of(ENTRY_POINT, "typed in", tenant_id), _IN_CLIENT),
     )
+
+
+def make_place(unit: TenantUnit, app_id: str, now: int) -> None:
+    """Where as many devices of an app wait as may, the first of the network from which most wait gives way: strangers
+    who fill all places keep no one out."""
+    if grants.count_open(unit, app_id, now) < OPEN_OF_APP:
+        return
+    by_network: dict[str, list[str]] = {}
+    for waiting in grants.list_open(unit, app_id, now):
+        by_network.setdefault(networks_of(waiting.address)[-1], []).append(waiting.key)
+    grants.end(unit, max(by_network.values(), key=len)[0], now)
 
 
 async def count(ctx: RequestContext, counters: Iterable[Counter]) -> None:

@@ -43,6 +43,7 @@ async def _end_secret(ctx: RequestContext, secret: str) -> None:
     kind = machine_secrets.kind_of(secret)
     if kind not in _SHOWN:
         return
+    ctx.services.wrong_secrets.check(ctx.address, secret)
     found = await ctx.services.principals.by_secret(kind, secret)
     if found is None:
         await ctx.services.wrong_secrets.count(ctx.address)
