@@ -13,7 +13,7 @@ import pyotp
 import pytest
 
 from tests.support.application import PASSWORD, Reply
-from tests.support.server import Server, launch, stop, wait_for
+from tests.support.server import Server, command, launch, stop, wait_for
 from tests.support.visitor import Page, Visitor
 
 _CODE = re.compile(r"^    ((?:[A-Z]{4}-){3}[A-Z]{4})$", re.MULTILINE)
@@ -49,7 +49,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def code_of(server: Server) -> str:
-    [code] = _CODE.findall(server.output.read_text())
+    status, out, errors = command(server.output.parent, "", "setup-code").ended()
+    assert status == 0, errors
+    [code] = _CODE.findall(out)
     return str(code)
 
 

@@ -1,13 +1,15 @@
-"""While there is no system admin, a start prints a setup code to the terminal: once, and in no line of the log."""
+"""While there is no system admin, a start prints a setup code on a terminal, once, and nowhere else."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import done, run
+from tests.support.commands import done, on_a_terminal, run
 from tests.support.processes import free_port
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import launch, stop, wait_for
@@ -27,16 +29,31 @@ def _served(folder: Path, **given: str) -> str:
     return server.output.read_text()
 
 
-@pytest.mark.endurance
-def test_it_is_printed_once_by_several_web_processes_and_not_logged(tmp_path: Path) -> None:
-    printed = _served(tmp_path, MANIFEST_WORKERS="2")
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.endurance)])
+def test_it_is_printed_once_on_a_terminal_and_not_logged(tmp_path: Path, workers: str) -> None:
+    port = str(free_port())
+    process, ours = on_a_terminal(tmp_path, ("serve", "--port", port), MANIFEST_WORKERS=workers, **KEY)
+    printed = ""
+    try:
+        while printed.count('"started"') < int(workers):
+            printed += os.read(ours, 1024).decode().replace("\r\n", "\n")
+    finally:
+        process.terminate()
+        process.wait(30)
+        os.close(ours)
     [code] = _CODE.findall(printed)
     assert printed.count(code) == 1
-    assert "/installation/setup" in printed
+    assert f"http://127.0.0.1:{port}/installation/setup" in printed
     assert not [line for line in printed.splitlines() if line.startswith("{") and code in line]
-    again = _served(tmp_path)
-    assert _CODE.findall(again) == []
-    assert "setup-code prints a new one" in again
+
+
+def test_what_is_no_terminal_gets_the_name_of_the_command(tmp_path: Path) -> None:
+    """It is a journal or a container's log, which others can read, and keep."""
+    printed = _served(tmp_path)
+    assert _CODE.findall(printed) == []
+    assert "manifest-auth setup-code prints a code for http://127.0.0.1:" in printed
+    trail = [json.loads(line)["event"] for line in done(tmp_path, "audit", "export", **KEY).splitlines()]
+    assert trail == ["keys_made"]
 
 
 def test_none_is_printed_once_there_is_an_admin(tmp_path: Path) -> None:

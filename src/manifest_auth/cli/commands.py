@@ -99,13 +99,13 @@ def _check_address(fields: tuple[str, str], host: str, port: int) -> None:
 
 async def _check_start(loaded: Settings) -> None:
     """Opens the services once before the web processes start: an error stops the start with one line, the schema is
-    upgraded once, and a setup code is printed once. Otherwise each web process would fail and be restarted again and
-    again."""
+    upgraded once, and a setup code is printed once, on a terminal. Otherwise each web process would fail and be
+    restarted again and again."""
     async with contextlib.AsyncExitStack() as stack:
         with Progress() as progress:
             services = await stack.enter_async_context(opened(build_services(loaded), hashing=False, progress=progress))
-        if message := await setup_code.at_start(services):
-            print(message, file=sys.stderr, flush=True)  # to the terminal, not to the log, which others can read
+        if message := await setup_code.at_start(services, on_terminal=sys.stderr.isatty()):
+            print(message, file=sys.stderr, flush=True)
 
 
 async def _demo(loaded: Settings) -> None:

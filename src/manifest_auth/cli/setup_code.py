@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from manifest_auth.accounts.admins import console
+from manifest_auth.accounts.admins import setup_code as accounts
 from manifest_auth.cli.command import Refused, origin_of, started
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.settings import Settings
@@ -14,6 +15,7 @@ from manifest_auth.sign_in import first_run
 from manifest_auth.sign_in.first_run import SetupCode
 from manifest_auth.text.canonical import when
 
+_NONE_YET = "No system admin exists yet."
 _OTHERWISE = "Or on this machine: manifest-auth admin create NAME."
 
 
@@ -31,16 +33,22 @@ async def _setup_code(_given: argparse.Namespace) -> None:
         print(_text(loaded, await first_run.new_code(services, origin_of(services))))
 
 
-async def at_start(services: Services) -> str | None:
-    """The message of a start; None without a message."""
-    if not console.is_served(services.settings):
+async def at_start(services: Services, *, on_terminal: bool) -> str | None:
+    """The message of a start; None without a message. It has a code ``on_terminal`` only: whatever else reads standard
+    error, as a journal does, keeps it for others."""
+    if not console.is_served(services.settings) or not await services.store.read(accounts.is_needed):
         return None
-    code = await first_run.at_start(services)
-    return None if code is None else f"No system admin exists yet. {_text(services.settings, code)}"
+    if on_terminal and (code := await first_run.at_start(services)):
+        return f"{_NONE_YET} {_text(services.settings, code)}"
+    return f"{_NONE_YET} manifest-auth setup-code prints a code for {_page(services.settings)}. {_OTHERWISE}"
+
+
+def _page(loaded: Settings) -> str:
+    return f"{loaded.public_url.rstrip('/')}{console.PATH}/setup"
 
 
 def _text(loaded: Settings, code: SetupCode) -> str:
-    page, end = f"{loaded.public_url.rstrip('/')}{console.PATH}/setup", f"{when(code.ends_at)[11:16]} UTC"
+    page, end = _page(loaded), f"{when(code.ends_at)[11:16]} UTC"
     if code.code is None:
         return (
             f"The setup code that was printed before is valid until {end} at {page}; "
