@@ -17,7 +17,7 @@ import orjson
 
 from manifest_auth import audit
 from manifest_auth.audit import Point, Span, Verdict
-from manifest_auth.cli.command import Refused
+from manifest_auth.cli.command import Refused, given_path
 from manifest_auth.cli.progress import Progress
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.sealing import Macs, secret_keys
@@ -33,16 +33,18 @@ def add_to(groups: Any) -> None:
     """Adds the commands to the grammar."""
     group = groups.add_parser("audit", help="the audit trail").add_subparsers(required=True, metavar="ACTION")
     verify = group.add_parser("verify", help="verify that no event was removed, changed, moved or inserted")
-    verify.add_argument("file", nargs="?", type=Path, help="an export to verify in place of the store")
+    verify.add_argument("file", nargs="?", type=given_path, help="an export to verify in place of the store")
     _client(verify)
     verify.add_argument("--json", action="store_true", help="print the result as JSON")
-    verify.add_argument("--known", type=Path, metavar="FILE", help="an earlier --json: its events must still exist")
+    verify.add_argument(
+        "--known", type=given_path, metavar="FILE", help="an earlier --json: its events must still exist"
+    )
     verify.set_defaults(run=_verify)
     export = group.add_parser("export", help="write events as JSON Lines")
     _client(export)
     export.add_argument("--since", type=_time, metavar="TIME", help="like 2026-01-31T09:30:00Z")
     export.add_argument("--until", type=_time, metavar="TIME", help="only earlier events")
-    export.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
+    export.add_argument("--output", type=given_path, metavar="FILE", help="a new file (default: standard output)")
     export.set_defaults(run=_export)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from manifest_auth.cli.command import Refused, origin_at
+from manifest_auth.cli.command import Refused, given_path, origin_at
 from manifest_auth.cli.progress import Progress
 from manifest_auth.operations.archive import FILES, KEY, NotPossible
 from manifest_auth.operations.backup import back_up
@@ -28,7 +28,7 @@ def add_to(groups: Any) -> None:
     """Adds the commands to the grammar."""
     backup = groups.add_parser("backup", help="back up the installation into one file, while the server runs (SQLite)")
     what = backup.add_mutually_exclusive_group(required=True)
-    what.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a new tar file")
+    what.add_argument("file", type=given_path, nargs="?", metavar="FILE", help="a new tar file")
     what.add_argument(
         "--note",
         action="store_true",
@@ -41,8 +41,10 @@ def add_to(groups: Any) -> None:
     restore_command = groups.add_parser(
         "restore", help="restore a backup into an empty installation, and verify that nothing is lost"
     )
-    restore_command.add_argument("file", type=Path, metavar="FILE")
-    restore_command.add_argument("--data-dir", help="the folder to restore into (MANIFEST_DATA_DIR)")
+    restore_command.add_argument("file", type=given_path, metavar="FILE")
+    restore_command.add_argument(
+        "--data-dir", type=given_path, metavar="FOLDER", help="the folder to restore into (MANIFEST_DATA_DIR)"
+    )
     restore_command.add_argument(
         "--end-sessions", action="store_true", help="end all sessions of the time of the backup"
     )
@@ -108,7 +110,7 @@ def _note(loaded: settings.Settings) -> int:
 
 
 def _restore(given: argparse.Namespace) -> None:
-    loaded = settings.load(data_dir=given.data_dir)
+    loaded = settings.load(data_dir=given.data_dir and str(given.data_dir))
     try:
         with _clean_up_on_signals(), Progress() as show:
             proof = restore(loaded, given.file, show, end_sessions=given.end_sessions)

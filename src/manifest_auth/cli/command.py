@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from manifest_auth import tenants
 from manifest_auth.app import build_services, opened
@@ -36,6 +38,12 @@ async def started(loaded: Settings | None = None, *, hashing: bool = False) -> A
         if ignored := signing_keys.ignored_algorithm(services.settings, used):
             print(f"manifest-auth: {ignored}", file=sys.stderr)
         yield services
+
+
+def given_path(text: str) -> Path:
+    """The type of every argument that names a file or folder: relative ones start where the operator is. The command
+    of a service runs in the service's folder, and passes on from where it was called (``deploy/as-service``)."""
+    return Path(os.environ.get("MANIFEST_AUTH_CALLED_FROM", ""), text)
 
 
 def origin_of(services: Services) -> Origin:

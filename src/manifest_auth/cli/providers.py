@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from manifest_auth import providers
 from manifest_auth.cli import provider_callbacks
-from manifest_auth.cli.command import Refused, client_named, origin_of, started
+from manifest_auth.cli.command import Refused, client_named, given_path, origin_of, started
 from manifest_auth.http import parse
 from manifest_auth.operations.providers.diagnose import diagnose
 from manifest_auth.operations.providers.models import ProviderBody, provider_data
@@ -43,7 +42,7 @@ def add_to(groups: Any) -> None:
     create.add_argument("--group-claim", help="OpenID: claim with the groups (default: groups)")
     create.add_argument("--metadata", metavar="FILE", help="SAML: the provider's metadata; - for standard input")
     create.add_argument(
-        "--json", metavar="FILE", type=Path, help="any kind: all its settings, as on the pages of docs/providers"
+        "--json", metavar="FILE", type=given_path, help="any kind: all its settings, as on the pages of docs/providers"
     )
     create.add_argument(
         "--domain", action="append", default=[], help="e-mail domain that it may vouch for (repeatable)"
@@ -160,7 +159,7 @@ def _body(given: argparse.Namespace) -> dict[str, Any]:
         "returnAddresses": given.return_address,
     }
     if given.metadata:
-        text = sys.stdin.read() if given.metadata == "-" else Path(given.metadata).read_text("utf-8")
+        text = sys.stdin.read() if given.metadata == "-" else given_path(given.metadata).read_text("utf-8")
         return {**body, "saml": {"metadata": text}}
     openid = {"issuer": given.issuer, "clientId": given.client_id, "groupClaim": given.group_claim}
     openid["clientSecret"] = _secret(given)
