@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -138,8 +138,10 @@ class App:
         cookie: str | None = None,
         headers: dict[str, str] | list[tuple[str, str]] | None = None,
         content: bytes | None = None,
+        meanwhile: Callable[[], Awaitable[Any]] | None = None,
     ) -> Reply:
-        """One request. ``body`` is sent as JSON; ``content`` as it is; ``cookie`` as the session cookie."""
+        """One request. ``body`` is sent as JSON; ``content`` as it is; ``cookie`` as the session cookie; ``meanwhile``:
+        happens between the head and the body."""
         lines = list(headers.items()) if isinstance(headers, dict) else list(headers or [])
         if token is not None:
             lines.append(("Authorization", f"Bearer {token}"))
@@ -150,7 +152,7 @@ class App:
         if content is not None and not any(name.lower() == "content-type" for name, _ in lines):
             lines.append(("Content-Type", "application/json"))
         scope = in_process.scope_of(self.public_url, _PEER, method, path, lines, content)
-        answer = await in_process.call(self.application, scope, content)
+        answer = await in_process.call(self.application, scope, content, meanwhile)
         try:
             parsed = None if answer.body[:1] == b"<" else json.loads(answer.body)
         except ValueError:

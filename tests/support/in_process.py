@@ -103,8 +103,12 @@ def _encoded(name: str | bytes) -> bytes:
     return name if isinstance(name, bytes) else name.encode("ascii")
 
 
-async def call(application: Asgi, scope: dict[str, Any], content: bytes | None = None) -> Answered:
-    """What the application answers, once it has said all. What it raises goes on to the caller."""
+async def call(
+    application: Asgi, scope: dict[str, Any], content: bytes | None = None,
+    meanwhile: Callable[[], Awaitable[Any]] | None = None,
+) -> Answered:  # fmt: skip
+    """What the application answers, once it has said all. What it raises goes on to the caller. ``meanwhile``: happens
+    after the application has read the head, and before it gets the body."""
     asked, whole = False, asyncio.Event()
     status, lines, parts = 0, [], []
 
@@ -114,6 +118,8 @@ async def call(application: Asgi, scope: dict[str, Any], content: bytes | None =
             await whole.wait()
             return {"type": "http.disconnect"}
         asked = True
+        if meanwhile is not None:
+            await meanwhile()
         return {"type": "http.request", "body": content or b"", "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:

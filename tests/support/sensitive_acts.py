@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -180,7 +181,9 @@ class Client:
         await change_rows(self.app, "users", user, factors=int(kind.has_factor), password_hash=stored)
         return token
 
-    async def do(self, act: Act, token: str) -> Reply:
+    async def do(self, act: Act, token: str, *, meanwhile: Callable[[], Awaitable[Any]] | None = None) -> Reply:
+        """``meanwhile``: happens between the head of the request and its body."""
+
         def filled(text: str) -> str:
             for name, number in self.numbers.items():
                 text = text.replace(f"<{name}>", str(number))
@@ -189,7 +192,9 @@ class Client:
         body = act.body
         if body is not None:
             body = {name: filled(value) if isinstance(value, str) else value for name, value in body.items()}
-        return await self.app.send(act.method, filled(act.path), body, token=token)
+        if meanwhile is not None and body is None:
+            body = {}  # not looked at, and waited for all the same
+        return await self.app.send(act.method, filled(act.path), body, token=token, meanwhile=meanwhile)
 
 
 async def client(app: App, step_up: str) -> Client:

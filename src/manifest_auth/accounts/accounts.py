@@ -79,7 +79,7 @@ def add(
 ) -> User:
     """Creates a user. ``password_hash``: None for a user without a password. Raises Forbidden, ValidationError,
     Conflict when the address is taken or no seat is left."""
-    step_up.check(who, Act.RANKS, needed=bool(draft.roles & step_up.RANKED))
+    step_up.check_gain(who, draft.roles)
     check(draft)
     rank.check_grants(unit, who, 0, draft.roles)
     user = users.create(unit, tools.seats, **draft._asdict(), password_hash=password_hash, now=who.origin.at)
@@ -127,7 +127,7 @@ def set_roles(
     check_roles(roles)
     user = rank.get_managed(unit, who, user_id, admins=True, own="You cannot change your own roles")
     rank.check_grants(unit, who, user.roles, roles)
-    step_up.check(who, Act.RANKS, needed=bool(roles & ~user.roles & step_up.RANKED))
+    step_up.check_gain(who, roles & ~user.roles)
     gain = credential_voiding.AdminGain(who, _gain_path(who), who.origin.actor)
     after = users.set_roles(unit, tools.seats, user, roles, gain)
     detail = {"before": role_names(user.roles), "after": role_names(after.roles)}
@@ -168,7 +168,7 @@ def restore(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int) -
     user = rank.get_managed(unit, who, user_id)
     if user.deactivated_at is None:
         raise Conflict("The user is not deactivated")
-    step_up.check(who, Act.RANKS, needed=bool(user.roles & step_up.RANKED))
+    step_up.check_gain(who, user.roles)
     gain = credential_voiding.AdminGain(who, "restored", who.origin.actor)
     after = users.restore(unit, tools.seats, user, gain)
     sessions.void_codes(unit, user.id)

@@ -59,7 +59,7 @@ def invite(unit: TenantUnit, request: Request, tools: AccountTools, user_id: int
     """A link for a user's first sign-in; an earlier one closes. Raises NotFound, Forbidden, Conflict,
     ReauthenticationRequired."""
     user = rank.get_managed(unit, request, user_id)
-    step_up.check(request, Act.RANKS, needed=bool(user.roles & step_up.RANKED))
+    step_up.check_gain(request, user.roles)
     return make_link(unit, request, tools, user, Purpose.INVITATION)
 
 

@@ -24,6 +24,7 @@ from manifest_auth.audit.events import (
 from manifest_auth.audit.exports import Span, export
 from manifest_auth.audit.guarded_acts import Act
 from manifest_auth.audit.mac_renewal import restart
+from manifest_auth.audit.open_sessions import check_is_open
 from manifest_auth.audit.query import (
     NEWEST_FIRST,
     OLDEST_FIRST,

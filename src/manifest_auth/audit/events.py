@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.audit.chain_macs import NOTHING, Head, has_valid_mac, successor_of, with_mac
 from manifest_auth.audit.guarded_acts import check_was_asked
+from manifest_auth.audit.open_sessions import check_where_asked
 from manifest_auth.context import Acting
 from manifest_auth.store import SystemUnit, TenantUnit, tenant_scoped, upsert
 from manifest_auth.store.tables import audit_events, audit_heads
@@ -193,12 +194,14 @@ def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **
     """Appends one event to the chain of the unit's tenant. ``subject``: what it concerns, like ``user:7``.
 
     The chain's head is locked until the transaction ends, so events of one tenant have one order on all nodes; the time
-    is taken while the lock is held. Raises ValueError for an event of the installation in another chain.
+    is taken while the lock is held. Raises InvalidToken for a guarded act whose session has ended meanwhile, and
+    ValueError for an event of the installation in another chain.
     """
     check_was_asked(acting, event.value, subject)
     if event in OF_THE_INSTALLATION and unit.tenant_id != INSTALLATION:
         raise ValueError(f"{event.value} is an event of the installation")
     head = lock(unit)
+    check_where_asked(unit, acting)
     if head.gone_at is not None and has_valid_mac(unit.macs, unit.tenant_id, head):
         return  # the client was deleted with its audit trail during this request
     who = acting.origin

@@ -16,10 +16,10 @@ from manifest_auth.context import Acting, AdminCaller, Principal, Request
 class Act(enum.IntFlag):
     """``EMAIL``: a change of it, also of another user's; ``PASSWORD`` to ``IDENTITIES``: of one's own account;
     ``PASSWORD``: a change of it, which brings the current one; ``IDENTITIES``: also the confirmation of another's.
-    ``RANKS``: someone becomes Admin or User Admin, or gets a link as such. ``DOMAINS``: of e-mail and of Microsoft
-    directories. ``DELETION`` to ``INSTALLATION``: of system admins alone. ``SERVICE_ACCOUNTS``: all that gives a
-    machine more, or a new secret. ``PAIRING``: a device is let in; ``PIN``: of one's own badge; ``DEVICES``: apps and
-    shared devices of the client."""
+    ``RANKS``: someone becomes Admin or User Admin, or gets a link as such; of system admins, anyone gets access.
+    ``DOMAINS``: of e-mail and of Microsoft directories. ``DELETION`` to ``INSTALLATION``: of system admins alone.
+    ``SERVICE_ACCOUNTS``: all that gives a machine more, or a new secret. ``PAIRING``: a device is let in; ``PIN``: of
+    one's own badge; ``DEVICES``: apps and shared devices of the client."""
 
     EMAIL = enum.auto()
     PASSWORD = enum.auto()

@@ -49,6 +49,7 @@ def unlink_own(unit: TenantUnit, ctx: RequestContext, identity: int) -> None:
     step_up.check(ctx, Act.IDENTITIES)
     user = ctx.user
     users.get(unit, user.user_id, lock=True, admins=True)  # of two who are unlinked at once, one stays
+    audit.check_is_open(unit, ctx, may_end=True)
     why = {one.row.id: one.why_it_stays for one in own(unit, ctx)}.get(identity)
     if why:
         raise Conflict(why)
@@ -64,6 +65,7 @@ def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int) -
     Forbidden, ReauthenticationRequired for one's own."""
     user = accounts.get_managed(unit, ctx, user_id)
     step_up.check(ctx, Act.IDENTITIES, needed=f"user:{user.id}" == ctx.caller.actor)
+    audit.check_is_open(unit, ctx, may_end=True)
     group_roles.unlink(unit, ctx, user.id, identity)
     providers.drop_tokens(unit, user.id)
     _unlinked(unit, ctx, user.id, identity, sessions.end_all(unit, user.id, "identity_unlinked", ctx.now))

@@ -215,6 +215,7 @@ async def change_password(ctx: RequestContext, current: str, new: str) -> None:
     def work(unit: SystemUnit) -> None:
         bound = unit.of(caller.tenant_id)
         now_user = users.get(bound, caller.user_id, lock=True)
+        audit.check_is_open(bound, ctx, may_end=True)
         proved.check_again(unit, now_user)
         users.set_password(bound, now_user, fresh, ctx.now)
         one_time_links.close(bound, caller.user_id, ctx.now, Purpose.RESET)

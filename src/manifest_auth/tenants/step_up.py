@@ -58,6 +58,13 @@ def check(acting: Acting, act: Act, *, needed: bool = True) -> None:
         refuse(caller)
 
 
+def check_gain(acting: Acting, roles: int) -> None:
+    """As :func:`check`, before a user gets these roles (bit mask) or a link as someone who has them: for roles that
+    manage. A system admin, who belongs to no client, gives anyone access to one by any role."""
+    by_system_admin = isinstance(acting, Request) and isinstance(acting.caller, AdminCaller)
+    check(acting, Act.RANKS, needed=bool(roles if by_system_admin else roles & RANKED))
+
+
 def not_for_machines(acting: Acting) -> None:
     """Refuses a machine an act that is guarded for no one else, and with which a stolen key would make itself another
     way in. Raises Forbidden."""

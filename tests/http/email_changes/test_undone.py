@@ -16,7 +16,7 @@ from tests.support.badges import OWN_PIN, PIN, BadgeClient, Enrolled
 from tests.support.email_changes import NOTHING_REMOVED, changed, mails_by_recipient, undo, until_idle
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
-from tests.support.passkeys import ORIGIN, PUBLIC, Holder
+from tests.support.passkeys import ORIGIN, PASSKEYS, PUBLIC, Holder
 from tests.support.people import OidcProvider, oidc_provider, roles_line, user_of
 from tests.support.second_factors import OWN, Person, person
 from tests.support.single_sign_on import Browser
@@ -113,6 +113,21 @@ async def test_what_was_added_shortly_before_goes_and_what_is_older_stays(
             check_success(await who.go_on(error["challenge"], otp=who.code()))
         [event] = await events(team, "email_change_undone")
         assert event.members["void"]["factors"] == (2 if is_new else 0)
+
+
+async def test_a_request_that_waits_plants_nothing_after_the_undo(team: Team, mail_server: MailServer) -> None:
+    """Its head came while the session was open; its body comes when the owner has the account back."""
+    ada = await person(team.app, team.client)
+    thief = Holder(ada, Authenticator(ORIGIN), await ada.token())
+    credential = thief.browser.create(await thief.creation_options())
+    back = await taken(team, mail_server, thief.token)
+    late = await team.app.post(
+        PASSKEYS, {"credential": credential}, token=thief.token, meanwhile=lambda: undo(team.app, back)
+    )
+    check_refusal(late, 401, "INVALID_TOKEN")
+    check_refusal(await thief.sign_in(), 401, "INVALID_CREDENTIALS")
+    link = (await mails_by_recipient(team.app, mail_server))[ada.email].token
+    check_success(await reset(team.app, link))  # no factor of another is asked for
 
 
 async def test_codes_and_a_secret_that_waits_go_though_the_app_is_older(team: Team, mail_server: MailServer) -> None:

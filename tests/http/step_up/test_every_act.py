@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.support.application import PASSWORD, App
@@ -31,6 +33,8 @@ FREE = {
     ("POST", f"{AUTH}/devices/lookup"), ("POST", f"{AUTH}/devices/deny"),
     *(("POST", f"{AUTH}/devices/pairings/{{id}}/{act}") for act in ("renew", "deny")),
 }  # fmt: skip
+#: Acts that may come late: they end sessions, or change nothing here.
+HARMLESS = {"others", "another one", "all own as a manager", "endUserSessions", "end all trust", "begin a passkey"}
 #: Kinds that may enrol the first factor of an account, and nothing else.
 FIRST = {"link", "link, and no password", "provider, and there is a password", "provider without a time"}
 FREE_MUTATIONS = {
@@ -74,6 +78,20 @@ async def test_a_device_does_none_of_them_however_fresh_and_whatever_the_client_
     assert not wrong
     proof = Act("", "", "POST", f"{AUTH}/reauthenticate", {"password": PASSWORD, "otp": "000000"})
     assert code_of(await acme.do(proof, token)) == "CONFLICT"
+
+
+async def test_none_follows_the_end_of_its_session(app: App) -> None:
+    """The head of the request comes while the session is open, and the body later."""
+    acme, done, wrong = await client(app, "management"), set(), []
+    for act in ACTS:
+        token = await acme.session(KINDS[0])
+        late = await acme.do(act, token, meanwhile=partial(app.post, f"{AUTH}/sign-out", token=token))
+        if code_of(await acme.do(act, await acme.session(KINDS[0]))) == "":
+            done.add(act.name)
+            if code_of(late) != "INVALID_TOKEN" and act.name not in HARMLESS:
+                wrong.append(act.name)
+    assert not wrong
+    assert done >= {"begin an app", "switch off", "make a machine", "claim", "rules", "inviteUser", "setUserRoles"}
 
 
 async def test_a_client_that_guards_factors_alone_asks_for_no_more(app: App) -> None:

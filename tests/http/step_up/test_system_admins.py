@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -89,15 +90,18 @@ async def values_of(me: SystemAdmin) -> dict[str, str]:
     """What the acts name: a client with a provider and users, and another system admin."""
     root, client = await signed_in_admin(me.app), await new_client(me.app)
     found = {"client": client, "admin": str((await another(root)).id)}
-    for name, role in (("viewer", "Viewer"), ("manager", "User Admin"), ("gone", "User Admin")):
-        found[name] = str((await new_user(me.app, client, roles=[role]))[0])
+    users = {"viewer": ["Viewer"], "both": ["Viewer", "Operator"], "manager": ["User Admin"], "gone": ["User Admin"]}
+    for name, roles in users.items():
+        found[name] = str((await new_user(me.app, client, roles=roles))[0])
     check_success(await root.post(f"/api/admin/clients/{client}/users/{found['gone']}/deactivate"))
     provider = {"name": "company", "oidc": {"issuer": "https://op.example", "clientId": "x"}}
     check_success(await root.post(f"/api/admin/clients/{client}/providers", provider), 201)
     return found
 
 
-async def do(me: SystemAdmin, route: tuple[str, str], values: dict[str, str]) -> str:
+async def do(me: SystemAdmin, route: tuple[str, str], values: dict[str, str], *, ends: bool = False) -> str:
+    """``ends``: the session does, after the head of the request and before its body."""
+
     def filled(text: Any) -> Any:
         for name, value in values.items() if isinstance(text, str) else ():
             text = text.replace(f"<{name}>", value).replace(f"{{{name}}}", value)
@@ -106,7 +110,22 @@ async def do(me: SystemAdmin, route: tuple[str, str], values: dict[str, str]) ->
     path, body = ACTS[route]
     if body is not None:
         body = {name: filled(value) for name, value in body.items()}
-    return code_of(await me.send(route[0], filled(path), body))
+    if not ends:
+        return code_of(await me.send(route[0], filled(path), body))
+    own = await me.again()
+    end = partial(me.app.post, f"{AUTH}/sign-out", token=own.token)
+    return code_of(await me.app.send(route[0], filled(path), body or {}, token=own.token, meanwhile=end))
+
+
+async def test_none_follows_the_end_of_its_session(me: SystemAdmin) -> None:
+    values, done, wrong = await values_of(me), set(), []
+    for route in ACTS:
+        late = await do(me, route, values, ends=True)
+        if await do(me, route, values) == "":
+            done.add(route)
+            wrong += [] if late == "INVALID_TOKEN" else [(route, late)]
+    assert not wrong
+    assert done >= {("POST", ADMINS), ("POST", f"{CLIENT}/users"), ("PUT", f"{USERS}/roles"), ("DELETE", CLIENT)}
 
 
 async def test_ten_minutes_after_the_sign_in_it_asks_again(me: SystemAdmin) -> None:
@@ -120,14 +139,18 @@ async def test_ten_minutes_after_the_sign_in_it_asks_again(me: SystemAdmin) -> N
     assert [route for route in ACTS if await do(me, route, values) == ASKED] == []
 
 
-async def test_other_changes_of_users_are_free(me: SystemAdmin) -> None:
+async def test_of_changes_of_users_those_are_free_that_give_no_access(me: SystemAdmin) -> None:
     values = await values_of(me)
     users = f"/api/admin/clients/{values['client']}/users"
     me.app.clock.advance(10 * MINUTE)
-    check_success(await me.post(users, {"email": "b@x.example", "roles": ["Operator"]}), 201)
-    check_success(await me.send("PUT", f"{users}/{values['manager']}/roles", {"roles": ["Viewer"]}))
     check_success(await me.send("PATCH", f"{users}/{values['viewer']}", {"title": "Fitter"}))
-    check_success(await me.post(f"{users}/{values['viewer']}/invitation"), 201)
+    check_success(await me.send("PUT", f"{users}/{values['both']}/roles", {"roles": ["Viewer"]}))
+    for method, path, body in (
+        ("POST", "", {"email": "b@x.example", "roles": ["Viewer"], "password": PASSWORD}),
+        ("PUT", f"/{values['viewer']}/roles", {"roles": ["Viewer", "Operator"]}),
+        ("POST", f"/{values['viewer']}/invitation", None),
+    ):  # fmt: skip
+        assert code_of(await me.send(method, f"{users}{path}", body)) == ASKED
     check_success(await me.send("PATCH", f"/api/admin/clients/{values['client']}", {"name": "Another name"}))
 
 

@@ -105,6 +105,7 @@ def lock_active_admins(unit: SystemUnit, ctx: Request) -> list[int]:
         session = read(unit, ctx.admin.session_id)
         if ctx.admin.admin_id not in active or session is None or not session.is_alive(ctx.now):
             raise InvalidToken(reason="the acting admin was disabled meanwhile")
+        ctx.may_end = True  # one who disables the own account, or ends all sessions
     return active
 
 

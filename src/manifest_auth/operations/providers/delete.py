@@ -28,6 +28,7 @@ async def delete(ctx: RequestContext, client: Callable[[SystemUnit], TenantUnit]
     :func:`.admins_way_in.check_stays` does."""
 
     step_up.check(ctx, Act.PROVIDERS)
+    await ctx.services.store.read(lambda unit: audit.check_is_open(client(unit), ctx, may_end=True))
 
     def work(unit: SystemUnit) -> bool:
         bound = client(unit)

@@ -149,6 +149,7 @@ def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_adm
     """Switches a provider on, or off, which ends its sessions. Raises NotFound, Conflict, Forbidden."""
     step_up.check(ctx, Act.PROVIDERS)
     provider = providers.get(unit, name, lock=True)
+    audit.check_is_open(unit, ctx, may_end=not on)
     if (provider.disabled_at is None) == on:
         raise Conflict(f"The provider is switched {'on' if on else 'off'} already")
     if not on:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth import sessions, tenants
+from manifest_auth.accounts import users
 from manifest_auth.accounts.factors.challenges import Pending
 from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled, Conflict, MfaRequired, Refusal, SsoFailed, ValidationError
@@ -215,8 +216,11 @@ def _link_grant(unit: SystemUnit, ctx: RequestContext, provider: Provider, flow:
 
 
 def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_id: str) -> LinkGrant:
-    """The consent of the session's user. Raises SsoFailed when the session has ended."""
+    """The consent of the session's user, who is locked. Raises SsoFailed when the session has ended."""
     session = sessions.read(unit, session_id)
+    if session is not None and session.tenant_id == provider.tenant_id:
+        users.get(unit.of(session.tenant_id), session.user_id, lock=True)
+        session = sessions.read(unit, session_id)  # again, now that nothing ends it before the link is there
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
         raise SsoFailed("You are not signed in any more", reason="the session that asked for the link has ended")
     return LinkGrant(session.user_id, None)
