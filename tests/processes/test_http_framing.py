@@ -139,6 +139,27 @@ def test_two_hosts_are_refused(server: Server) -> None:
         assert json.loads(answers[0].body)["error"]["details"][0]["field"] == "Host"
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["a b", "a/b", "a@b", "a:b", "a:80:90", "[::1", "::1", "a\tb", "a,\xe4", "%4", 'a"b', "a,http://b", "a#", "a?b"],
+)
+def test_what_is_no_host_is_refused(server: Server, host: str) -> None:
+    for version in (b"1.1", b"1.0"):
+        answers, _ = talk(
+            server, b"GET /healthz HTTP/" + version + b"\r\nHost: " + host.encode("latin-1") + b"\r\n\r\n"
+        )
+        assert [a.status for a in answers] == [400]
+        assert json.loads(answers[0].body)["error"]["details"][0]["field"] == "Host"
+
+
+@pytest.mark.parametrize(
+    "host", ["a", "A.example:8080", "a_b.example", "127.0.0.1:", "[::1]:8080", "[2001:db8::192.0.2.1]", "x%C3%A4", ""]
+)
+def test_a_host_is_served(server: Server, host: str) -> None:
+    answers, _ = talk(server, LINE + b"Host: " + host.encode() + b"\r\n\r\n")
+    assert [a.status for a in answers] == [200]
+
+
 def test_http_1_1_without_a_host_is_refused(server: Server) -> None:
     answers, _ = talk(server, LINE + b"\r\n")
     assert [a.status for a in answers] == [400]

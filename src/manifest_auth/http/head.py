@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.runtime.clock import Random
@@ -25,6 +26,11 @@ _SLOTS = {
 }
 #: A request with two of one of these headers is ambiguous, and refused.
 _SINGLE = frozenset({"authorization", "client_id", "content_type", "host", "content_length", "origin", "fetch_site"})
+#: RFC 3986, section 3.2.2, and a port.
+_HOST = re.compile(
+    r"(\[([0-9A-Fa-f:.]+|[vV][0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+)\]|([\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(:[0-9]*)?\Z",
+    re.ASCII,
+)
 _SANE_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}\Z")
 _FIELD = {"authorization": "Authorization", "client_id": "X-Client-ID", "content_type": "Content-Type", "host": "Host"}
 
@@ -94,6 +100,12 @@ class Head:
                     return ""
                 found = value
         return found
+
+
+@lru_cache(maxsize=256)
+def is_host(text: str) -> bool:
+    """Whether the text is what ``Host`` may hold (RFC 9110, section 7.2); it may be empty."""
+    return _HOST.match(text) is not None
 
 
 def request_id(incoming: str | None, random: Random) -> str:

@@ -42,7 +42,7 @@ from manifest_auth.http import (
 )
 from manifest_auth.http.answers import HSTS, SECURITY, lines
 from manifest_auth.http.body import Message, Receive, check_media_type, parse, parts, read_whole
-from manifest_auth.http.head import client_address, request_id
+from manifest_auth.http.head import client_address, is_host, request_id
 from manifest_auth.http.routes import is_cross_origin
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import proxy_networks
@@ -262,12 +262,16 @@ class _Constant(NamedTuple):
 
 
 def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
-    """Refuses percent-encoded paths and HTTP/1.1 requests without ``Host``. No route needs percent-encoding; so a
-    proxy's rules see the same path as the server, and no path contains NUL."""
+    """Refuses percent-encoded paths, and HTTP/1.1 requests without ``Host`` or with one that is no host.
+
+    No route needs percent-encoding; so a proxy's rules see the same path as the server, and no path contains NUL.
+    """
     if b"%" in scope.get("raw_path", b""):
         raise NotFound(reason="percent-encoded path")
     if head.host is None and scope["http_version"] == "1.1":
         raise ValidationError(details=[("Host", "The header is required")])
+    if head.host is not None and not is_host(head.host):
+        raise ValidationError(details=[("Host", "The header is not a host")])
 
 
 async def _send(answer: Answer[Any], headers: list[Header], receive: Receive, send: Send, *, with_body: bool) -> None:
