@@ -122,7 +122,8 @@ async def test_who_is_no_admin_neither_gives_nor_takes_the_role_whatever_else_is
 
 async def test_system_admins_and_the_command_line_stand_above(app: App, ids: dict[str, int]) -> None:
     store = app.services.store.of(ids["tenant"])
-    admin = RequestContext(app.services, "r", "192.0.2.1", "", AdminCaller("s", 1, "root"))
+    root = AdminCaller("s", 1, "root", proved_at=app.clock.now_ms())
+    admin = RequestContext(app.services, "r", "192.0.2.1", "", root)
     tools = app.services.account_tools._replace(seats=UNCOUNTED)
     line = Origin(app.clock.ms, "system", "", "command-line")
     everybody: tuple[RequestContext | Origin, ...] = (admin, line)
