@@ -25,7 +25,8 @@ _S = sessions.c
 class Hold(NamedTuple):
     """What a device holds. ``method``: `device` or `badge`; ``role_cap``: bit mask; ``ends_at``: milliseconds;
     ``app_id``: of the app, ``device_id``: of the enrolled device; ``label``: the device's name; ``idle_s``: the end
-    after so many seconds without use, under all keys."""
+    after so many seconds without use, under all keys; ``provider_id``: that opened the session by which it was let
+    in."""
 
     method: str
     role_cap: int
@@ -34,12 +35,13 @@ class Hold(NamedTuple):
     app_id: str | None = None
     device_id: str | None = None
     idle_s: int | None = None
+    provider_id: int | None = None
 
 
 _NEW = (
-    "id", "user_id", "method", "created_at", "ends_at", "device_ends_at", "last_used_at", "address", "user_agent",
-    "cookie_hash", "cookie_seen_at", "refresh_current", "refresh_changed_at", "amr", "role_cap", "app_id", "device_id",
-    "label", "idle_s",
+    "id", "user_id", "method", "provider_id", "created_at", "ends_at", "device_ends_at", "last_used_at", "address",
+    "user_agent", "cookie_hash", "cookie_seen_at", "refresh_current", "refresh_changed_at", "amr", "role_cap", "app_id",
+    "device_id", "label", "idle_s",
 )  # fmt: skip
 _OPEN = tenant_scoped(insert(sessions).values({name: bindparam(name) for name in _NEW}))
 _APP = tenant_scoped(select(_S.app_id).where(_S.id == bindparam("sid")), str)

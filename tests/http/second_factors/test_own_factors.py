@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.accounts import settle, trail
+from tests.support.accounts import Keys, settle, trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.second_factors import OWN, Person, person
 from tests.support.system_admins import Phone
+from tests.support.visitor import Visitor
 
 pytestmark = pytest.mark.one_store
 
@@ -211,3 +212,15 @@ async def test_another_persons_session_changes_nothing_of_ones_own(app: App) -> 
     check_refusal(await app.post(f"{OWN}/totp/confirm", {"otp": code}, token=token), 409, "CONFLICT")
     shown = await _look(ada, token)
     assert (shown["totp"] is None, shown["recoveryCodesLeft"]) == (False, 10)
+
+
+async def test_a_new_app_is_seen_and_confirmed_by_the_session_that_began_it_alone(app: App) -> None:
+    """Else someone who got into the account puts a secret there that they know, and its owner scans it."""
+    ada = await person(app)
+    thief, keys = await ada.token(), Keys.of(await ada.sign_in())
+    secret = check_success(await app.post(f"{OWN}/totp", token=thief), 201)["secret"]
+    page = await Visitor(app, {"session": keys.cookie}).get("/account/second-factor?way=app")
+    assert page.location == "/account/second-factor"
+    confirmed = await app.post(f"{OWN}/totp/confirm", {"otp": Phone(app, secret).code()}, token=keys.token)
+    check_refusal(confirmed, 409, "CONFLICT")
+    await ada.enrol(keys.token)

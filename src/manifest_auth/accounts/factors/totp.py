@@ -19,12 +19,13 @@ _F = user_totps.c
 
 
 class Totp(NamedTuple):
-    """``secret``: None until a first code was right; ``next_secret``: waits for its first code; ``created_at``: of the
-    one that counts; ``last_used_at``: None until a sign-in."""
+    """``secret``: None until a first code was right; ``next_secret``: waits for its first code, in the session
+    ``next_session_id``; ``created_at``: of the one that counts; ``last_used_at``: None until a sign-in."""
 
     user_id: int
     secret: bytes | None
     next_secret: bytes | None
+    next_session_id: str | None
     created_at: int
     last_step: int
     last_used_at: int | None
@@ -39,10 +40,12 @@ class Check(NamedTuple):
 
 _SELECT = select(*(_F[name] for name in Totp._fields)).where(_F.user_id == bindparam("of_user"))
 _FIND = tenant_scoped(_SELECT, Totp)
-_NEW = ("user_id", "secret", "next_secret", "created_at", "last_step")
+_NEW = ("user_id", "secret", "next_secret", "next_session_id", "created_at", "last_step")
 _ADD = tenant_scoped(insert(user_totps).values({name: bindparam(name) for name in _NEW}))
 _BEGIN = tenant_scoped(
-    update(user_totps).where(_F.user_id == bindparam("of_user")).values(next_secret=bindparam("new"))
+    update(user_totps)
+    .where(_F.user_id == bindparam("of_user"))
+    .values(next_secret=bindparam("new"), next_session_id=bindparam("session"))
 )
 _CONFIRM = tenant_scoped(
     update(user_totps)
@@ -71,27 +74,29 @@ def find(unit: TenantUnit, user_id: int) -> Totp | None:
     return found if found is not None and found.secret is not None else None
 
 
-def begin(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, now: int) -> None:
-    """Stores a new secret, in base32, that counts from its first right code on; the app that counts until then still
-    does. One that waits already is replaced."""
+def begin(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str, secret: str, now: int) -> None:
+    """Stores a new secret, in base32, that counts from its first right code in that session on; the app that counts
+    until then still does. One that waits already is replaced."""
     sealed = _sealed(unit, sealer, _F.next_secret, user_id, secret)
-    if not unit.change(_BEGIN, of_user=user_id, new=sealed):
-        unit.change(_ADD, user_id=user_id, secret=None, next_secret=sealed, created_at=now, last_step=0)
+    if not unit.change(_BEGIN, of_user=user_id, new=sealed, session=session_id):
+        values = {"secret": None, "next_secret": sealed, "next_session_id": session_id}
+        unit.change(_ADD, user_id=user_id, **values, created_at=now, last_step=0)
 
 
-def waiting(unit: TenantUnit, sealer: Sealer, user_id: int) -> str:
-    """The secret, in base32, that waits for its first code; empty for none, and where no key opens it."""
+def waiting(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str) -> str:
+    """The secret, in base32, that the session made and that waits for its first code; empty for none, and where no key
+    opens it."""
     found = unit.first(_FIND, of_user=user_id)
-    if found is None or found.next_secret is None:
+    if found is None or found.next_secret is None or found.next_session_id != session_id:
         return ""
     return _opened(unit, sealer, _F.next_secret, user_id, found.next_secret)
 
 
-def confirm(unit: TenantUnit, sealer: Sealer, user_id: int, code: str, now: int) -> bool:
-    """Whether the code is the first right one of a secret that waits for it, which counts from then on, in place of
+def confirm(unit: TenantUnit, sealer: Sealer, user_id: int, session_id: str, code: str, now: int) -> bool:
+    """Whether the code is the first right one of a secret that the session made, which counts from then on, in place of
     the one before. The user is locked. Raises Conflict where none waits."""
     found = unit.first(_FIND, of_user=user_id)
-    if found is None or found.next_secret is None:
+    if found is None or found.next_secret is None or found.next_session_id != session_id:
         raise Conflict("There is no authenticator app that waits for its first code")
     secret = _opened(unit, sealer, _F.next_secret, user_id, found.next_secret)
     step = totp.step_of(secret, code, now) if secret else 0
@@ -107,7 +112,15 @@ def add(unit: TenantUnit, sealer: Sealer, user_id: int, secret: str, code: str, 
     if step:
         drop(unit, user_id)
         sealed = _sealed(unit, sealer, _F.secret, user_id, secret)
-        unit.change(_ADD, user_id=user_id, secret=sealed, next_secret=None, created_at=now, last_step=step)
+        unit.change(
+            _ADD,
+            user_id=user_id,
+            secret=sealed,
+            next_secret=None,
+            next_session_id=None,
+            created_at=now,
+            last_step=step,
+        )
     return bool(step)
 
 
@@ -133,7 +146,7 @@ def drop_since(unit: TenantUnit, user_id: int, since: int) -> bool:
     """Removes the app where it counts ``since`` a time (milliseconds) or later, and a secret that waits for its first
     code. False when no app was removed that counted."""
     before = find(unit, user_id)
-    unit.change(_BEGIN, of_user=user_id, new=None)
+    unit.change(_BEGIN, of_user=user_id, new=None, session=None)
     unit.change(_DROP_NEW, of_user=user_id, since=since)
     return before is not None and find(unit, user_id) is None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth import audit, tenants
+from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import device_apps, users
 from manifest_auth.accounts.readers import reader
 from manifest_auth.accounts.users import User
@@ -102,7 +102,8 @@ def let_in(unit: TenantUnit, ctx: RequestContext, grant: Grant, how: str) -> Que
     rules, user = rules_of(ctx), check_may(unit, ctx)
     same_network.check(ctx.services.settings, rules, grant.address, ctx.address)
     cap, ends_at = mask_of(list(rules.roles)), _ends_at(ctx, rules)
-    if not grants.approve(unit, grant, Approval(user.id, cap, ends_at), ctx.now):
+    through = sessions.provider_of(unit, ctx.user.session_id)
+    if not grants.approve(unit, grant, Approval(user.id, cap, ends_at, through), ctx.now):
         raise Conflict(_OVER)
     given = [role.value for role in roles_of(user.roles & cap)]
     detail = {"app": grant.app_id, "name": grant.device_name, "device_address": grant.address, "by": how}

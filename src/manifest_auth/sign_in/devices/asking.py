@@ -118,9 +118,9 @@ async def by_scan(ctx: RequestContext, app: OAuthApp, fields: Mapping[str, str])
 def _fresh(ctx: RequestContext, app: OAuthApp, device_code: str, name: str) -> Grant:
     return Grant(
         key=codes.hash_of(device_code), user_code=None, app_id=app.id, device_name=name, address=ctx.address,
-        user_agent=ctx.user_agent, digits="", state=grants.PENDING, user_id=None, role_cap=None, session_ends_at=None,
-        session_id=None, answered_at=None, interval_s=BY_CODE_INTERVAL_S, polled_at=None, created_at=ctx.now,
-        expires_at=ctx.now,
+        user_agent=ctx.user_agent, digits="", state=grants.PENDING, user_id=None, role_cap=None, provider_id=None,
+        session_ends_at=None, session_id=None, answered_at=None, interval_s=BY_CODE_INTERVAL_S, polled_at=None,
+        created_at=ctx.now, expires_at=ctx.now,
     )  # fmt: skip
 
 

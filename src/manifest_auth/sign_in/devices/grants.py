@@ -33,6 +33,7 @@ class Grant(NamedTuple):
     state: str
     user_id: int | None
     role_cap: int | None
+    provider_id: int | None
     session_ends_at: int | None
     session_id: str | None
     answered_at: int | None
@@ -50,11 +51,13 @@ class Waiting(NamedTuple):
 
 
 class Approval(NamedTuple):
-    """Who lets a device in. ``role_cap``: bit mask of the roles that it gets; ``session_ends_at``: milliseconds."""
+    """Who lets a device in. ``role_cap``: bit mask of the roles that it gets; ``session_ends_at``: milliseconds;
+    ``provider_id``: that opened the session of the user."""
 
     user_id: int
     role_cap: int
     session_ends_at: int
+    provider_id: int | None
 
 
 _ALL = select(*(_C[name] for name in Grant._fields))
@@ -91,7 +94,8 @@ _APPROVE = tenant_scoped(
     .where(*_LIVING, _C.state == PENDING)
     .values(
         state=APPROVED, user_code=None, user_id=bindparam("by"), role_cap=bindparam("cap"),
-        approved_at=bindparam("now"), session_ends_at=bindparam("ends_at"), expires_at=bindparam("until"),
+        provider_id=bindparam("provider"), approved_at=bindparam("now"), session_ends_at=bindparam("ends_at"),
+        expires_at=bindparam("until"),
     )
 )  # fmt: skip
 _END = tenant_scoped(update(device_grants).where(*_LIVING, _C.state == PENDING).values(expires_at=bindparam("now")))
@@ -142,8 +146,8 @@ def polled(unit: TenantUnit, key: str, interval_s: int, until: int, now: int) ->
 def approve(unit: TenantUnit, grant: Grant, by: Approval, now: int) -> bool:
     """Approves a pending grant; it lives a minute more at least. False where it is none any more."""
     until = max(grant.expires_at, now + _LEFT_MS)
-    cap, ends_at = by.role_cap, by.session_ends_at
-    return unit.change(_APPROVE, of_key=grant.key, by=by.user_id, cap=cap, ends_at=ends_at, until=until, now=now) == 1
+    values = {"by": by.user_id, "cap": by.role_cap, "provider": by.provider_id, "ends_at": by.session_ends_at}
+    return unit.change(_APPROVE, of_key=grant.key, **values, until=until, now=now) == 1
 
 
 def deny(unit: TenantUnit, key: str, now: int) -> bool:

@@ -16,7 +16,7 @@ from manifest_auth.protocols.oauth import TokenRefused
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import Hold, device_sessions
 from manifest_auth.sessions.tokens import TokenPair
-from manifest_auth.sign_in import completion
+from manifest_auth.sign_in import completion, exchange_codes
 from manifest_auth.sign_in.completion import SignedInDevice
 from manifest_auth.sign_in.devices import codes, grants, limits
 from manifest_auth.sign_in.devices.grants import Grant
@@ -85,7 +85,12 @@ def _opened(unit: SystemUnit, ctx: RequestContext, tenant_id: int, grant: Grant)
     user = users.get(bound, user_id, lock=True)
     if not user.roles & cap or device_sessions.count_of(bound, user_id, ctx.now) >= limits.DEVICES:
         return "access_denied"
-    held = Hold(method=DEVICE, role_cap=cap, ends_at=ends_at, label=grant.device_name, app_id=grant.app_id)
+    if exchange_codes.provider_refusal(bound, grant.provider_id, user_id):
+        return "access_denied"
+    held = Hold(
+        method=DEVICE, role_cap=cap, ends_at=ends_at, label=grant.device_name, app_id=grant.app_id,
+        provider_id=grant.provider_id,
+    )  # fmt: skip
     try:
         opened = completion.open_on_device(unit, ctx, tenant_id, user_id, held, "device")
     except AccountDisabled:

@@ -88,7 +88,7 @@ async def begin_totp(ctx: RequestContext) -> NewApp:
 
     def work(unit: TenantUnit) -> tuple[str, str]:
         user = users.get(unit, caller.user_id, lock=True)
-        totp.begin(unit, ctx.services.sealer, user.id, secret, ctx.now)
+        totp.begin(unit, ctx.services.sealer, user.id, caller.session_id, secret, ctx.now)
         audit.record(unit, ctx, Event.SECOND_FACTOR_BEGUN, f"user:{user.id}", factor="totp")
         return user.email, tenants.shown_name(tenants.get(unit, unit.tenant_id))
 
@@ -101,7 +101,7 @@ async def waiting_app(ctx: RequestContext) -> NewApp | None:
 
     def work(unit: TenantUnit) -> tuple[str, str, str]:
         user = users.get(unit, ctx.user.user_id)
-        secret = totp.waiting(unit, ctx.services.sealer, user.id)
+        secret = totp.waiting(unit, ctx.services.sealer, user.id, ctx.user.session_id)
         return secret, user.email, tenants.shown_name(tenants.get(unit, unit.tenant_id))
 
     secret, email, client = await ctx.store.read(work)
@@ -110,14 +110,14 @@ async def waiting_app(ctx: RequestContext) -> NewApp | None:
 
 async def confirm_totp(ctx: RequestContext, code: str) -> tuple[str, ...]:
     """Makes the new secret count, in place of the one before; ten recovery codes if it is the first factor, else none.
-    Raises Conflict where no secret waits, ValidationError for a wrong code."""
+    Raises Conflict where no secret of this session waits, ValidationError for a wrong code."""
     step_up.check(ctx, Act.FACTORS)
     gate.check_method(ctx, tenants.settings_of(ctx.user.tenant_settings), "totp")
 
     def work(unit: TenantUnit, user: User) -> tuple[tuple[str, ...], Queued | None]:
         services = ctx.services
         replaces = bool(user.factors & Kind.TOTP)
-        if not totp.confirm(unit, services.sealer, user.id, code, ctx.now):
+        if not totp.confirm(unit, services.sealer, user.id, ctx.user.session_id, code, ctx.now):
             raise ValidationError(details=[("otp", "Not the code that the app shows now")])
         but = ctx.user.session_id
         codes = factors.added(unit, services.random, user.id, user.factors, Kind.TOTP, ctx.now, but=but)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Column, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, metadata, row_of, sealed, tenant, time
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, row_of, sealed, tenant, time
 
 #: States of a grant: of a device that waits, was let in, was refused, or has had its session.
 PENDING, APPROVED, DENIED, USED = "pending", "approved", "denied", "used"
@@ -40,6 +40,7 @@ device_grants = _table(  # a device that waits for a person, by code (RFC 8628) 
     Column("state", Text, nullable=False),
     *row_of("users", "user_id", nullable=True, goes_with=True),  # who let it in
     Column("role_cap", Integer),  # of its session, as of the approval
+    Column("provider_id", BigInt),  # that opened the session by which it was let in; null: none did
     time("approved_at", nullable=True),
     time("session_ends_at", nullable=True),
     Column("session_id", Text),

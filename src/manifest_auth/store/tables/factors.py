@@ -19,6 +19,7 @@ user_totps = _table(  # one for each user (RFC 6238), see accounts/factors/totp.
     *row_of("users", "user_id", is_key=True),
     sealed("secret", "user_totps/{tenant_id}/{user_id}/secret", nullable=True),  # null: no app counts yet
     sealed("next_secret", "user_totps/{tenant_id}/{user_id}/next_secret", nullable=True),  # waits for its first code
+    Column("next_session_id", Text),  # that made it: no other one sees or confirms it
     time("created_at"),
     Column("last_step", BigInt, nullable=False),  # of the last used code: no code works twice
     time("last_used_at", nullable=True),

@@ -1,6 +1,7 @@
 """Adds devices of people and shared devices: apps, grants, pairings, enrolments, devices, badges, PINs.
 
-Sessions and one-time codes name the session that they came from. Uploads on their way have rows.
+Sessions, one-time codes and authenticator apps that wait for their first code name the session that they came from.
+Uploads on their way have rows.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def _sessions() -> None:
         op.add_column("sessions", _text(name, null=True))
     op.add_column("sessions", _integer("has_children", null=True))
     op.add_column("sign_in_codes", _text("parent_id", null=True))
+    op.add_column("user_totps", _text("next_session_id", null=True))
 
 
 def _of_people() -> None:
@@ -43,6 +45,7 @@ def _of_people() -> None:
         "device_grants", "key",
         _texts("key", "app_id", "device_name", "address", "user_agent", "digits", "state"),
         _text("user_code", null=True), *_user("device_grants", null=True), _integer("role_cap", null=True),
+        _time("provider_id", null=True),
         _time("approved_at", null=True), _time("session_ends_at", null=True), _text("session_id", null=True),
         _time("answered_at", null=True), _integer("interval_s"), _time("polled_at", null=True),
         _time("created_at"), _time("expires_at"),
