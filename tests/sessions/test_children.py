@@ -54,6 +54,7 @@ ENDING: dict[str, tuple[str, str, Any]] = {
     "sign-out": ("POST", f"{AUTH}/sign-out", None),
     "sign-out-all": ("POST", f"{AUTH}/sign-out-all", None),
     "end of the client's": ("DELETE", "/api/admin/clients/<client>/sessions", None),
+    "suspension": ("POST", "/api/admin/clients/<client>/suspend", None),
     "shorter sessions": ("PATCH", "/api/admin/clients/<client>", {"settings": {"sessions": {"maxSeconds": 300}}}),
 }
 
@@ -79,5 +80,7 @@ async def test_what_ends_its_session_during_the_exchange_ends_it(
     monkeypatch.setattr(sessions_of_users, "open_child", opened)
     child: Child = check_success(await exchange(app, code))
     check_success(await ends[0])
+    if act == "suspension":
+        check_success(await app.post(f"/api/admin/clients/{ada.client}/restore", token=admin))
     app.clock.advance(300)
     assert not await is_open(app, child)

@@ -29,6 +29,7 @@ ALL_OF_A_CLIENT = {
     "accounts.users.roles": {"ACTIVE_ADMINS"},
     "accounts.users.users": {"_WITHOUT_FACTOR"},
     "audit.retention": {"_OLDEST"},  # stops at the first
+    "operations.admins_way_in": {"_ADMINS", "_ANY", "_LINKED"},  # a client has few Admins, and 50 providers at most
     "operations.delete_clients": {"_ORDER"},  # of the installation's chain, newest first
     "operations.usage": {"_SESSIONS", "_USERS"},
     # A client has 50 providers at most.
@@ -36,17 +37,21 @@ ALL_OF_A_CLIENT = {
     "providers.proved_identities": {"_CONFIRM", "_OF_USER", "_UNLINK"},
     "providers.providers": {"_COUNT", "_LIST"},
     "providers.sign_in_flows": {"_END"},  # live for ten minutes, and codes for one
-    "sessions.ends": {  # codes live for a minute, grants for ten
+    "sessions.ends": {  # codes live for a minute, grants for ten, sign-ins that wait for an hour
         "_END_TENANT",
         "_SHORTEN",
+        "_VOID_ALL_CHALLENGES",
         "_VOID_ALL_CODES",
         "_VOID_ALL_GRANTS",
         "_VOID_CODES",
         "_VOID_GRANTS",
+        "_VOID_PROVIDERS_CHALLENGES",
+        "_VOID_PROVIDERS_GRANTS",
     },
     "sign_in.decoy_hashes": {"_PICK", "_PICK_MORE"},  # its first and last id: both stop at one
     "tenants.claims.directories": {"_COUNT"},
     "tenants.claims.domain_rows": {"_COUNT"},
+    "work.uploads": {"_UNDER_WAY"},  # sixteen at most
 }
 
 

@@ -153,7 +153,7 @@ def deactivate(unit: TenantUnit, who: Request, user_id: int) -> User:
     if not users.deactivate(unit, user, who.now):
         raise Conflict("The user is deactivated already")
     # One-time codes stay, so that their exchange answers that the account is disabled; a restore voids them.
-    ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, codes=False)
+    ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, pending=False)
     one_time_links.close(unit, user.id, who.now)
     users.email_changes.close_pending(unit, user.id, who.now)
     providers.drop_tokens(unit, user.id)
@@ -171,18 +171,19 @@ def restore(unit: TenantUnit, who: Request, tools: AccountTools, user_id: int) -
     step_up.check_gain(who, user.roles)
     gain = credential_voiding.AdminGain(who, "restored", who.origin.actor)
     after = users.restore(unit, tools.seats, user, gain)
-    sessions.void_codes(unit, user.id)
+    sessions.void_pending(unit, user.id)
     change = {"before": {"deactivated": True}, "after": {"deactivated": False}}
     audit.record(unit, who, Event.USER_RESTORED, f"user:{user.id}", **change)
     return _with_access_link(unit, who, tools, after, gain)
 
 
 def end_sessions(unit: TenantUnit, who: Request, user_id: int) -> int:
-    """Ends all sessions of a user; how many there were. Raises NotFound, Forbidden."""
+    """Ends all sessions of a user, and what they may have begun; how many there were. Raises NotFound, Forbidden."""
     user = rank.get_managed(unit, who, user_id)
     _check_own_sessions(who, user)
     ended = sessions.end_all(unit, user.id, "ended_by_admin", who.now)
-    factors.forget_browsers(unit, user.id)
+    factors.trusted_browsers.end_all(unit, user.id)
+    users.email_changes.close_pending(unit, user.id, who.now)
     audit.record(unit, who, Event.SIGNED_OUT_ALL, f"user:{user.id}", sessions=ended)
     return ended
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth.accounts import factor_notices, factors, one_time_links, rank
+from manifest_auth.accounts import factor_notices, factors, one_time_links, rank, users
 from manifest_auth.accounts.account_tools import AccountTools
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.rank import RequestOrOrigin
@@ -29,13 +29,14 @@ def reset_factors(
     unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user_id: int, reason: str
 ) -> FactorReset:
     """Takes authenticator app, passkeys, recovery codes and trusted browsers away, ends all sessions and the sign-ins
-    that wait for a factor, and closes open reset links. ``reason``: for the audit trail. Raises NotFound, Forbidden,
-    ValidationError, ReauthenticationRequired."""
+    that wait for a factor, and closes open reset links and changes of the e-mail address. ``reason``: for the audit
+    trail. Raises NotFound, Forbidden, ValidationError, ReauthenticationRequired."""
     step_up.check(who, Act.OTHERS_FACTORS)
     fields.REASON.check(reason, "reason")
     user, now = rank.get_managed(unit, who, user_id, own=_OWN), who.origin.at
     dropped = factors.drop_all(unit, user.id, "second_factor_reset", now)
     closed = one_time_links.close(unit, user.id, now, Purpose.RESET)
+    users.email_changes.close_pending(unit, user.id, now)
     queued = factor_notices.tell(
         unit, who, tools.mail_queue, user, Event.SECOND_FACTOR_RESET,
         reason=reason, factors=dropped.factors, sessions_ended=dropped.sessions, links_closed=closed,

@@ -55,7 +55,7 @@ def restore(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
     if tenant.delete_at is not None and tenant.delete_at <= acting.origin.at:
         raise Conflict("The time to take the deletion back is over")
     restored = tenants.restore(unit, tenant)
-    sessions.void_codes(unit.of(tenant.id))
+    sessions.void_pending(unit.of(tenant.id))
     _record(unit, acting, Event.CLIENT_RESTORED, tenant, restored)
     return restored
 
@@ -82,7 +82,7 @@ def start_deletion(unit: SystemUnit, ctx: RequestContext, tenant: Tenant) -> Ten
 def end_sessions(unit: SystemUnit, acting: Acting, tenant: Tenant) -> int:
     """Ends all sessions of a client, and voids what becomes one later; how many there were. ``tenant``: locked."""
     bound = unit.of(tenant.id)
-    sessions.void_codes(bound)
+    sessions.void_pending(bound)
     ended = sessions.end_tenant(bound, "ended_by_admin", acting.origin.at)
     audit.record(bound, acting, Event.SIGNED_OUT_ALL, f"client:{tenant.id}", sessions=ended)
     return ended

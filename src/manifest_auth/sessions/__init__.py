@@ -16,7 +16,8 @@ from manifest_auth.sessions.ends import (
     end_users_at_provider,
     older,
     shorten,
-    void_codes,
+    void_pending,
+    void_pending_of_provider,
 )
 from manifest_auth.sessions.external_tokens import (
     ExternalCaller,

@@ -14,7 +14,7 @@ from manifest_auth.errors import NotFound
 from manifest_auth.sessions.principal import ENDS_AT, cookie_hash
 from manifest_auth.sessions.session_list import find_listed
 from manifest_auth.store import SystemUnit, TenantScoped, TenantUnit, cross_tenant, tenant_scoped
-from manifest_auth.store.tables import device_grants, sessions, sign_in_codes
+from manifest_auth.store.tables import device_grants, sessions, sign_in_challenges, sign_in_codes
 from manifest_auth.store.tables.devices import APPROVED, DENIED
 
 _S = sessions.c
@@ -52,17 +52,27 @@ _BUT = or_(_S.id != bindparam("but"), _S.parent_id.is_not(None))
 _OF_USER, _OF_PROVIDER = _S.user_id == bindparam("of_user"), _S.provider_id == bindparam("of_provider")
 _END_USER, _END_USER_AT_PROVIDER = _ending_all(_OF_USER, _BUT), _ending_all(_OF_PROVIDER, _OF_USER, _BUT)
 _END_TENANT, _END_PROVIDER = _ending_all(), _ending_all(_OF_PROVIDER)
-# Used one-time codes stay, so that a second use is noticed.
-_VOID_CODES = tenant_scoped(
-    delete(sign_in_codes).where(sign_in_codes.c.user_id == bindparam("of_user"), sign_in_codes.c.used_at.is_(None))
-)
-_VOID_ALL_CODES = tenant_scoped(delete(sign_in_codes).where(sign_in_codes.c.used_at.is_(None)))
-_G = device_grants.c
-# Approved devices that have no session yet.
-_VOID_GRANTS, _VOID_ALL_GRANTS = (
-    tenant_scoped(update(device_grants).where(_G.state == APPROVED, *whose).values(state=DENIED))
-    for whose in ((_G.user_id == bindparam("of_user"),), ())
-)
+
+
+def _void(column: str = "") -> tuple[TenantScoped[Any], TenantScoped[Any], TenantScoped[Any]]:
+    """The statements that void what becomes a session later, where that ``column`` of the rows is ``of``: one-time
+    codes, sign-ins that wait for their second factor, and devices that were let in and have not come yet. Used rows
+    stay, so that a second use is noticed."""
+    codes, challenges, grants = sign_in_codes, sign_in_challenges, device_grants
+
+    def whose(table: Table) -> tuple[Any, ...]:
+        return (table.c[column] == bindparam("of"),) if column else ()
+
+    return (
+        tenant_scoped(delete(codes).where(codes.c.used_at.is_(None), *whose(codes))),
+        tenant_scoped(delete(challenges).where(challenges.c.used_at.is_(None), *whose(challenges))),
+        tenant_scoped(update(grants).where(grants.c.state == APPROVED, *whose(grants)).values(state=DENIED)),
+    )
+
+
+_VOID_CODES, _VOID_CHALLENGES, _VOID_GRANTS = _void("user_id")
+_VOID_PROVIDERS_CODES, _VOID_PROVIDERS_CHALLENGES, _VOID_PROVIDERS_GRANTS = _void("provider_id")
+_VOID_ALL_CODES, _VOID_ALL_CHALLENGES, _VOID_ALL_GRANTS = _void()
 _MOST = _S.created_at + bindparam("most")
 _SHORTEN = tenant_scoped(
     update(sessions)
@@ -112,12 +122,12 @@ def end_by_cookie(unit: SystemUnit, cookie: str, now: int) -> None:
         end(unit.of(tenant_id), session_id, "replaced", now)
 
 
-def end_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str = "", codes: bool = True) -> int:
-    """Ends all sessions of a user, except ``but``; ``codes``: voids unused one-time codes too. Returns the number of
-    sessions that ended."""
+def end_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str = "", pending: bool = True) -> int:
+    """Ends all sessions of a user, except ``but``; ``pending``: voids what becomes one later, too. Returns the number
+    of sessions that ended."""
     unit.announce("user", user_id)
-    if codes:
-        void_codes(unit, user_id)
+    if pending:
+        void_pending(unit, user_id)
     return unit.change(_END_USER, of_user=user_id, but=but, reason=reason, now=now)
 
 
@@ -138,19 +148,25 @@ def end_users_at_provider(
 ) -> int:
     """As :func:`end_all`, for sessions that one provider opened."""
     unit.announce("user", user_id)
-    unit.change(_VOID_CODES, of_user=user_id)
+    void_pending(unit, user_id)
     return unit.change(_END_USER_AT_PROVIDER, of_user=user_id, of_provider=provider_id, but=but, reason=reason, now=now)
 
 
-def void_codes(unit: TenantUnit, user_id: int | None = None) -> None:
-    """Voids what becomes a session later, of a user or of all users of the tenant: unused one-time codes, and devices
-    that were let in and have not come yet."""
+def void_pending(unit: TenantUnit, user_id: int | None = None) -> None:
+    """Voids what becomes a session later, of a user or of all users of the tenant: unused one-time codes, sign-ins that
+    wait for their second factor, and devices that were let in and have not come yet."""
     if user_id is None:
-        unit.change(_VOID_ALL_CODES)
-        unit.change(_VOID_ALL_GRANTS)
+        for statement in (_VOID_ALL_CODES, _VOID_ALL_CHALLENGES, _VOID_ALL_GRANTS):
+            unit.change(statement)
     else:
-        unit.change(_VOID_CODES, of_user=user_id)
-        unit.change(_VOID_GRANTS, of_user=user_id)
+        for statement in (_VOID_CODES, _VOID_CHALLENGES, _VOID_GRANTS):
+            unit.change(statement, of=user_id)
+
+
+def void_pending_of_provider(unit: TenantUnit, provider_id: int) -> None:
+    """As :func:`void_pending`, of all who come through a provider."""
+    for statement in (_VOID_PROVIDERS_CODES, _VOID_PROVIDERS_CHALLENGES, _VOID_PROVIDERS_GRANTS):
+        unit.change(statement, of=provider_id)
 
 
 def shorten(unit: TenantUnit, most_s: int) -> int:

@@ -146,8 +146,8 @@ async def sign_out(ctx: RequestContext) -> None:
 
 
 async def sign_out_all(ctx: RequestContext) -> int:
-    """Ends all sessions of the caller, the current one too; the number of sessions that ended. Raises Forbidden for a
-    device, which only signs itself out."""
+    """Ends all sessions of the caller, the current one too, and what they may have begun; the number of sessions that
+    ended. Raises Forbidden for a device, which only signs itself out."""
     step_up.not_for_devices(ctx)
     user = ctx.user
 
@@ -155,7 +155,8 @@ async def sign_out_all(ctx: RequestContext) -> int:
         if user.method == entra_bearer.METHOD:
             entra_bearer.sign_out(unit, ctx)
         ended = sessions.end_all(unit, user.user_id, "signed_out_all", ctx.now)
-        factors.forget_browsers(unit, user.user_id)
+        factors.trusted_browsers.end_all(unit, user.user_id)
+        users.email_changes.close_pending(unit, user.user_id, ctx.now)
         audit.record(unit, ctx, Event.SIGNED_OUT_ALL, f"user:{user.user_id}", sessions=ended)
         return ended
 

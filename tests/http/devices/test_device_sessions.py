@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.accounts import settle
+from tests.support.accounts import new_client, settle
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
-from tests.support.headsets import Headset, wearer
+from tests.support.headsets import OWN, Headset, wearer
+from tests.support.oidc_op import Op
 from tests.support.people import set_roles
+from tests.support.single_sign_on import Browser, act_on_provider, add_oidc
 from tests.support.user_management import reset
 
 pytestmark = pytest.mark.settings(MANIFEST_TRUSTED_PROXIES="192.0.2.1", MANIFEST_RATE_LIMITS="off")
@@ -103,3 +105,23 @@ async def test_it_changes_nothing_of_the_account_and_signs_out_no_one_else(
     check_success(await app.post("/api/client/auth/sign-out", token=token))
     assert (await headset.refresh(tokens["refresh_token"])).json["error"] == "invalid_grant"
     assert (await app.me(ada.who.token)).status == 200
+
+
+@pytest.mark.parametrize("act", ["switch-off", "delete"])
+async def test_it_ends_with_what_its_users_provider_opened(app: App, op: Op, act: str) -> None:
+    """Also where the device has not come yet."""
+    client = await new_client(app, pairing={"code": True, "sameNetwork": False})
+    await add_oidc(app, op, client, name="idp", defaultRoles=["Operator"])
+    op.claims, browser = {"sub": "ada", "auth_time": app.clock.now_ms() // 1000}, Browser(app)
+    await browser.sign_in_oidc(op, "idp", client)
+    here, waiting = (Headset(app, f"manifest.{client}") for _ in range(2))
+    for headset in (here, waiting):
+        shown = await headset.ask()
+        check_success(await browser.send("POST", f"{OWN}/approve", body={"userCode": shown["user_code"]}))
+    tokens = await here.tokens()
+    await act_on_provider(app, client, "idp", act)
+    if act == "switch-off":
+        await act_on_provider(app, client, "idp", "switch-on")
+    assert (await app.me(tokens["access_token"])).status == 401
+    assert (await here.refresh(tokens["refresh_token"])).json["error"] == "invalid_grant"
+    assert await waiting.polled() == "access_denied"

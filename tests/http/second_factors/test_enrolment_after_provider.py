@@ -6,13 +6,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.support.accounts import new_client
+from tests.support.accounts import Keys, new_client, settle
 from tests.support.application import App
-from tests.support.envelope import check_success
+from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import Op
-from tests.support.second_factors import REQUIRED
+from tests.support.second_factors import REQUIRED, person
 from tests.support.second_steps import CODES, ENROL, FACTOR
-from tests.support.single_sign_on import Browser, add_oidc, begun
+from tests.support.single_sign_on import Browser, act_on_provider, add_oidc, begun
 from tests.support.system_admins import Phone
 from tests.support.visitor import Page, Visitor
 
@@ -85,3 +85,51 @@ async def test_what_took_too_long_begins_again_at_the_client(app: App, op: Op, c
     assert page.heading == "This sign-in took too long"
     page = await visitor.get(page.links()["Begin again"])
     assert page.heading == f"Sign in to {client}"
+
+
+AUTH = "/api/client/auth"
+#: What ends sessions, and with them a sign-in that waits. ``{of}``: the client; ``{id}``: of the user.
+ENDS: dict[str, list[tuple[str, str]]] = {
+    "own unlink": [("DELETE", f"{AUTH}/identities/{{identity}}")],
+    "unlinked by a manager": [("DELETE", "{of}/users/{id}/identities/{identity}")],
+    "all others": [("POST", f"{AUTH}/sign-out-others")],
+    "all": [("POST", f"{AUTH}/sign-out-all")],
+    "all of the user": [("DELETE", "{of}/users/{id}/sessions")],
+    "all of the client": [("DELETE", "{of}/sessions")],
+    "provider off and on": [("POST", "{of}/providers/idp/switch-off"), ("POST", "{of}/providers/idp/switch-on")],
+    "suspended and restored": [("POST", "{of}/suspend"), ("POST", "{of}/restore")],
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_what_ends_sessions_ends_a_sign_in_that_waits_for_a_factor(app: App, op: Op, end: str) -> None:
+    """Someone else linked a person of the provider to the account, and waits before the page that enrols a factor."""
+    ada = await person(app)
+    await add_oidc(app, op, ada.client, name="idp", returnAddresses=[WEB], secondFactor="ask")
+    keys = Keys.of(await ada.sign_in())
+    thief, op.claims = Browser(app, {"session": keys.cookie}), {"sub": "thief", "email": "thief@evil.example"}
+    linking = await thief.send("POST", f"{AUTH}/identities", body={"provider": "idp", "returnTo": WEB})
+    assert (await thief.send("GET", op.visit(check_success(linking)["location"]))).status == 302
+    [identity] = check_success(await app.get(f"{AUTH}/identities", token=keys.token))["items"]
+    await settle(app, ada.client, **REQUIRED)
+    browser, back = await begun(app, op, ada.client, provider="idp", returnTo=WEB)
+    visitor, page = await went_on(browser, (await browser.send("GET", back)).headers["location"])
+    page = await visitor.follow(await visitor.submit(page, ENROL))
+    phone = Phone(app, page.tree.get_element_by_id("secret").text_content().replace(" ", ""))
+    values = {"of": f"/api/admin/clients/{ada.client}", "id": ada.id, "identity": identity["id"]}
+    for method, path in ENDS[end]:
+        token = keys.token if path.startswith(AUTH) else await app.admin_token()
+        check_success(await app.send(method, path.format(**values), token=token))
+    assert (await visitor.submit(page, ENROL, otp=phone.code())).status == 401
+    assert "session" not in visitor.cookies
+
+
+async def test_a_code_ends_with_the_switch_of_its_provider(app: App, op: Op) -> None:
+    client = await new_client(app)
+    await add_oidc(app, op, client, name="idp", returnAddresses=[WEB])
+    browser, back = await begun(app, op, client, provider="idp", returnTo=WEB, response="code")
+    answer = await browser.send("GET", back)
+    given = {"code": parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]}
+    for act in ("switch-off", "switch-on"):
+        await act_on_provider(app, client, "idp", act)
+    check_refusal(await app.post(f"{AUTH}/exchange", given), 401, "SSO_FAILED")

@@ -163,3 +163,14 @@ async def test_a_new_factor_does_not_make_the_password_new(app: App) -> None:
     proved_at = round(datetime.fromisoformat(session["authenticatedAt"]).timestamp() * 1000)
     assert (session["amr"], proved_at) == (["pwd", "otp", "mfa"], typed_at)
     check_refusal(await app.send("DELETE", f"{OWN}/totp", token=data["token"]), 403, "REAUTHENTICATION_REQUIRED")
+
+
+async def test_an_enrolment_begins_anew_for_an_hour_and_no_longer(app: App) -> None:
+    """Else who has proved one factor once could wait for as long as they like."""
+    ada = await person(app, **REQUIRED)
+    challenge = (await ada.challenge())["challenge"]
+    for _ in range(2):
+        app.clock.advance(29 * 60)
+        begun = check_success(await app.post(f"{SIGN_IN}/enrol", {"challenge": challenge, "method": "totp"}))
+    app.clock.advance(2 * 60)
+    check_refusal(await ada.go_on(challenge, otp=Phone(app, begun["secret"]).code()), 401, "TOKEN_EXPIRED")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -130,6 +131,16 @@ async def test_the_end_of_a_session_does_not_move(app: App) -> None:
     await settle(app, ada.client, sessions={"maxSeconds": 20 * MINUTE}, **LISTED)
     assert not await is_open(app, child)
     assert await opened_by(app, keys) == []
+
+
+async def test_the_page_that_hands_a_code_out_gives_no_other_one_without_pkce(app: App) -> None:
+    ada, _, visitor = await signed_in(app)
+    handing = await pressed(visitor, ada.client)
+    page = await visitor.get(f"/sign-in?client={ada.client}")
+    page = await visitor.submit(page, "/sign-in/done", s=parse_qs(urlsplit(handing.location).query)["s"][0])
+    [address] = (await visitor.get(page.location)).links().values()
+    given = {"code": parse_qs(urlsplit(address).query)["code"][0]}
+    check_refusal(await app.post(f"{AUTH}/exchange", given), 401, "SSO_FAILED")
 
 
 @pytest.mark.parametrize("after", ["its press", "its exchange"])

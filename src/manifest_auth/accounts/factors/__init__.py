@@ -11,6 +11,5 @@ from manifest_auth.accounts.factors.changes import (
     added,
     check_removable,
     drop_all,
-    forget_browsers,
     removed,
 )

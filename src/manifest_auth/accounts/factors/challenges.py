@@ -1,7 +1,8 @@
 """Sign-ins that wait for their second factor: what was proved, and what a right answer leads to.
 
 A challenge is 256 random bits, of which only a hash is stored. It opens nothing by itself. It is used in the unit of
-work that opens the session, and ends after five answers, with its time, a new password, or a change of factors.
+work that opens the session, and ends after five answers, with its time, a new password, or what else voids what becomes
+a session later (:mod:`manifest_auth.sessions.ends`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 from typing import Literal, NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import Sealer
@@ -19,13 +20,15 @@ from manifest_auth.store.tables import sealed_for, sign_in_challenges
 
 Purpose = Literal["session", "code", "link"]
 ANSWER_S, ENROL_S = 600, 1800
+ENROL_MOST_S = 3600  # however often the enrolment begins anew
 MOST_TRIES = 5
 
 
 class Pending(msgspec.Struct, frozen=True):
     """What a right answer leads to: ``session`` opens one, ``code`` gives an app a one-time code for its PKCE
     ``code_challenge``, ``link`` uses a one-time link up and sets ``password_hash``. ``return_to``: where the browser
-    ends. ``totp``, ``passkey``: secret and challenge of a factor that is being enrolled or asked for."""
+    ends. ``totp``, ``passkey``: secret and challenge of a factor that is being enrolled or asked for; ``latest_end``:
+    of the challenge, milliseconds."""
 
     purpose: Purpose = "session"
     return_to: str = ""
@@ -34,6 +37,7 @@ class Pending(msgspec.Struct, frozen=True):
     password_hash: str = ""
     totp: str = ""
     passkey: str = ""
+    latest_end: int = 0
 
     def with_totp(self, secret: str) -> Pending:
         return msgspec.structs.replace(self, totp=secret)
@@ -102,13 +106,14 @@ _REHASHED = tenant_scoped(
     .where(_C.user_id == bindparam("of_user"), _C.proof == bindparam("before"), _C.used_at.is_(None))
     .values(proof=bindparam("after"))
 )
-_DROP_ALL = tenant_scoped(delete(sign_in_challenges).where(_C.user_id == bindparam("of_user"), _C.used_at.is_(None)))
 
 
 def add(unit: TenantUnit, random: Random, sealer: Sealer, asked: Asked, pending: Pending, now: int) -> str:
     """A new challenge; its text, of which only a hash is stored."""
     text = random.text(32)
-    key = key_of(text)
+    key, life_s = key_of(text), ENROL_S if asked.enrols else ANSWER_S
+    most_s = ENROL_MOST_S if asked.enrols else ANSWER_S
+    pending = msgspec.structs.replace(pending, latest_end=now + most_s * 1000)
     unit.change(
         _ADD,
         key=key,
@@ -123,7 +128,7 @@ def add(unit: TenantUnit, random: Random, sealer: Sealer, asked: Asked, pending:
         enrols=int(asked.enrols),
         secrets=_sealed(sealer, key, pending),
         tries=0,
-        expires_at=now + (ENROL_S if asked.enrols else ANSWER_S) * 1000,
+        expires_at=now + life_s * 1000,
     )
     return text
 
@@ -149,19 +154,15 @@ def pending_of(sealer: Sealer, challenge: Challenge) -> Pending:
 
 
 def keep(unit: TenantUnit, sealer: Sealer, challenge: Challenge, pending: Pending, now: int) -> None:
-    """Stores a secret of a factor that is being enrolled or asked for; an enrolment gets its whole time anew."""
-    until = now + ENROL_S * 1000 if challenge.enrols else challenge.expires_at
+    """Stores a secret of a factor that is being enrolled or asked for; an enrolment gets its time anew, up to
+    :data:`ENROL_MOST_S` in all."""
+    until = max(challenge.expires_at, min(now + ENROL_S * 1000, pending.latest_end))
     unit.change(_KEEP, of_key=challenge.key, new=_sealed(sealer, challenge.key, pending), until=until)
 
 
 def rehashed(unit: TenantUnit, user_id: int, before: str, after: str) -> None:
     """The same password has another hash now, so the user's open challenges go on."""
     unit.change(_REHASHED, of_user=user_id, before=hash_of(before), after=hash_of(after))
-
-
-def drop_all(unit: TenantUnit, user_id: int) -> int:
-    """Ends all open challenges of a user; how many there were."""
-    return unit.change(_DROP_ALL, of_user=user_id)
 
 
 def hash_of(password_hash: str | None) -> str:

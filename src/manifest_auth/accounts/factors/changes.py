@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, update
 
 from manifest_auth import sessions, tenants
-from manifest_auth.accounts.factors import challenges, passkey_rows, recovery_codes, totp, trusted_browsers
+from manifest_auth.accounts.factors import passkey_rows, recovery_codes, totp, trusted_browsers
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.clock import Random
 from manifest_auth.store import TenantUnit, tenant_scoped
@@ -87,13 +87,6 @@ def drop_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, since: in
     return Dropped(app, passkeys, codes, ended)
 
 
-def forget_browsers(unit: TenantUnit, user_id: int) -> None:
-    """Ends what earlier proofs left behind: the trust of browsers, and sign-ins that wait for a factor. For a new
-    password, a deactivation, and the end of all sessions."""
-    trusted_browsers.end_all(unit, user_id)
-    challenges.drop_all(unit, user_id)
-
-
 def _mark_of(unit: TenantUnit, user_id: int) -> Kind:
     """What the mark of the user is to be, by the factors that there are."""
     found = Kind.TOTP if totp.find(unit, user_id) else Kind(0)
@@ -104,5 +97,5 @@ def _changed(
     unit: TenantUnit, user_id: int, mask: int, reason: str, now: int, *, but: str = "", due_at: int | None = None
 ) -> int:
     unit.change(_MARK, of_user=user_id, mask=int(mask), due_at=due_at)
-    forget_browsers(unit, user_id)
+    trusted_browsers.end_all(unit, user_id)
     return sessions.end_all(unit, user_id, reason, now, but=but)

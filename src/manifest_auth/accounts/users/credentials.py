@@ -100,7 +100,7 @@ def drop_password(unit: TenantUnit, user: User) -> User:
 def _store(unit: TenantUnit, user: User, new_hash: str | None, changed_at: int | None, proved_at: int | None) -> None:
     """The one place that replaces a password: browsers that were trusted behind the old one are asked again."""
     unit.change(_SET_PASSWORD, id=user.id, new_hash=new_hash, changed_at=changed_at, proved_at=proved_at)
-    factors.forget_browsers(unit, user.id)
+    factors.trusted_browsers.end_all(unit, user.id)
 
 
 def _store_former_hash(unit: TenantUnit, user: User, now: int) -> None:

@@ -56,7 +56,7 @@ def deactivate(unit: TenantUnit, user: User, now: int) -> bool:
     if user.roles & Role.ADMIN.bit and user.deactivated_at is None:
         _check_not_last_admin(unit, user)
     unit.announce("user", user.id)
-    factors.forget_browsers(unit, user.id)
+    factors.trusted_browsers.end_all(unit, user.id)
     return unit.change(_DEACTIVATE, id=user.id, now=now) == 1
 
 

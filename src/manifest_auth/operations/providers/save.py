@@ -146,8 +146,11 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
 
 
 def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_admin: bool) -> Provider:
-    """Switches a provider on, or off, which ends its sessions. Raises NotFound, Conflict, Forbidden."""
+    """Switches a provider on, which voids what it proved before, or off, which ends its sessions. Raises NotFound,
+    Conflict, Forbidden."""
     step_up.check(ctx, Act.PROVIDERS)
+    if on:  # before the lock, which an exchange takes last
+        sessions.void_pending_of_provider(unit, providers.get(unit, name).id)
     provider = providers.get(unit, name, lock=True)
     audit.check_is_open(unit, ctx, may_end=not on)
     if (provider.disabled_at is None) == on:

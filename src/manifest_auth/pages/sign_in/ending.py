@@ -132,6 +132,7 @@ async def after_step(ctx: RequestContext, form_cookie: str, finished: Finished) 
         client=tenant.identifier,
         return_to=pending.return_to,
         response="code",
+        challenge=pending.code_challenge,
         code=finished.code,
         provider_id=finished.provider_id,
         recovery_codes=finished.recovery_codes,
@@ -153,9 +154,11 @@ def on_to(ctx: RequestContext, form_cookie: str, state: State, headers: tuple[He
     return see_other(ways.address(PATH, sealed), headers)
 
 
-def handed_over(ctx: RequestContext, form_cookie: str, client: str, end: str, code: str) -> Answer[None]:
-    """An app gets a one-time code at its own address; no session begins here."""
-    return on_to(ctx, form_cookie, State(client=client, return_to=end, response="code", code=code))
+def handed_over(ctx: RequestContext, form_cookie: str, state: State, client: str, end: str, code: str) -> Answer[None]:
+    """An app gets a one-time code at its own address; no session begins here. The challenge stays with the rest:
+    whoever begins again with this state gets no code without it."""
+    ends = State(client=client, return_to=end, response="code", challenge=state.challenge, code=code)
+    return on_to(ctx, form_cookie, ends)
 
 
 async def _show(ctx: RequestContext, call: PageCall[DoneQuery]) -> View | Answer[None]:
@@ -194,7 +197,7 @@ async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View |
         if code is None:
             anew = msgspec.structs.replace(state, client=user.client, email=user.email, anew=True)
             return see_other(ways.address(SIGN_IN, states.seal(ctx, call.form_cookie, anew)))
-        return handed_over(ctx, call.form_cookie, user.client, end, code)
+        return handed_over(ctx, call.form_cookie, state, user.client, end, code)
     end = end_for(user.tenant_settings, user.roles, state)
     return on_to(ctx, call.form_cookie, State(return_to=end, response=state.response))
 

@@ -85,7 +85,7 @@ async def _sign_in(ctx: RequestContext, call: PageCall[PasskeyForm]) -> View | A
         raise InvalidCredentials(details=[("", NOT_ACCEPTED)], reason=refusal.reason, replay=refusal.replay) from None
     tenant, user = coded.account.tenant, coded.account.user
     end = ways.end_of(tenant.settings, state, user.roles)
-    return ending.handed_over(ctx, call.form_cookie, tenant.identifier, end, coded.code)
+    return ending.handed_over(ctx, call.form_cookie, state, tenant.identifier, end, coded.code)
 
 
 async def _elsewhere(ctx: RequestContext, call: PageCall[Any], refusal: OtherClient) -> Answer[None]:
