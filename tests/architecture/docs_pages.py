@@ -72,19 +72,56 @@ class Request(NamedTuple):
 
 def requests() -> Iterator[Request]:
     """All calls of this server by curl."""
-    known: dict[str, dict[str, str]] = {}
-    for page, block in blocks("sh"):
-        variables = known.setdefault(page, {})
-        for command in commands(block):
-            if assigned := re.match(r"(\w+)=(?!\$)(\S+)", command):
-                variables[assigned[1]] = assigned[2]
-            if command.startswith("curl "):
-                yield from _requests(page, shlex.split(_filled(command, variables), comments=True))
+    for calls, _ in exchanges():
+        yield from calls
+
+
+def exchanges() -> Iterator[tuple[list[Request], str]]:
+    """The calls of each block of shell, and the block of JSON that follows them on the page; empty for none."""
+    for page in links.pages():
+        variables: dict[str, str] = {}
+        calls: list[Request] = []
+        for language, block in re.findall(_SHELL_OR_JSON, page.read_text("utf-8")):
+            if language == "json":
+                yield calls, block
+                calls = []
+                continue
+            if calls:
+                yield calls, ""
+            calls = [*_calls(page.name, block, variables)]
+        yield calls, ""
+
+
+_SHELL_OR_JSON = re.compile(r"^ *```(sh|json)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+
+
+def _calls(page: str, block: str, variables: dict[str, str]) -> Iterator[Request]:
+    for command in commands(block):
+        if assigned := re.match(r"(\w+)=(?!\$)(\S+)", command):
+            variables[assigned[1]] = assigned[2]
+        if command.startswith("curl "):
+            yield from _requests(page, shlex.split(_filled(command, variables), comments=True))
 
 
 def _filled(command: str, variables: dict[str, str]) -> str:
     # A variable of the shell has capitals; one of GraphQL stands in single quotes, where the shell leaves it alone.
-    return re.sub(r"\$([A-Z_]+)\b", lambda found: variables.get(found[1], "x"), command)
+    return re.sub(_VARIABLE, lambda found: variables.get(found[1] or found[2], "1"), command)
+
+
+#: A variable of the shell, or a part of its value.
+_VARIABLE = re.compile(r"\$(?:([A-Z][A-Z_0-9]*)\b|\{([A-Z][A-Z_0-9]*)[^}]*\})")
+
+
+def unexplained_variables() -> Iterator[tuple[str, str]]:
+    """Variables that a block of shell uses, and that its page neither sets before nor names in its prose."""
+    for page in links.pages():
+        text, known = page.read_text("utf-8"), set[str]()
+        known |= set(re.findall(r"`\$?([A-Z][A-Z_0-9]*)`", text))
+        for language, block in re.findall(_SHELL_OR_JSON, text):
+            for command in commands(block) if language == "sh" else ():
+                used = {found[0] or found[1] for found in _VARIABLE.findall(command)}
+                yield from ((page.name, name) for name in sorted(used - known))
+                known |= set(re.findall(r"(?:^|\s)([A-Z][A-Z_0-9]*)=", command))
 
 
 def _requests(page: str, words: list[str]) -> Iterator[Request]:

@@ -109,6 +109,12 @@ def test_every_symbol_that_the_sign_in_page_names_stands_in_its_file() -> None:
         r"^\| `([\w.]+)` \| `([a-z_/]+\.py)` \|", (DOCS / "how-sign-in-works.md").read_text(), re.MULTILINE
     )
     assert len(rows) > 10
+    # Calls in its diagram: from one part to another, which is a file.
+    text = (DOCS / "how-sign-in-works.md").read_text()
+    files = dict(re.findall(r"participant (\w+) as ([a-z_/]+\.py)", text))
+    calls = re.findall(r"->>(\w+): (\w+)\(", text)
+    assert calls
+    rows += [(symbol, files[part]) for part, symbol in calls]
     for symbol, name in rows:
         source = (ROOT / "src" / "manifest_auth" / name).read_text("utf-8")
         assert re.search(rf"(def|class) {symbol.rpartition('.')[2]}\b|^{symbol} ", source, re.MULTILINE), (symbol, name)

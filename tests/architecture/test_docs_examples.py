@@ -17,12 +17,15 @@ from graphql import parse, validate
 
 from manifest_auth.api import power_apps_connector
 from manifest_auth.api.all_routes import ROUTES
+from manifest_auth.api.client.single_sign_on import StartQuery
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.app import page_routes
 from manifest_auth.cli.main import parser
+from manifest_auth.errors import ValidationError
 from manifest_auth.http import RouteTable
 from manifest_auth.operations.providers.models import ProviderBody
 from manifest_auth.operations.providers.save import draft_of, merged
+from manifest_auth.pages.sign_in.start import SignInQuery
 from manifest_auth.protocols.microsoft import CLOUDS
 from manifest_auth.sign_in.providers import dynamics
 from manifest_auth.sign_in.providers.dynamics import DynamicsSettings
@@ -82,6 +85,40 @@ def test_the_calls_on_the_pages_are_routes_and_their_bodies_fit() -> None:
         seen.add((call.page, route.path))
     assert {page for page, _ in seen} >= {"integrators.md", "README.md", *OPENID, *MICROSOFT}
     assert ("power-apps.md", "/power-apps.json") in seen
+
+
+def test_the_answers_on_the_pages_have_every_member_that_the_server_sends() -> None:
+    """A block of JSON below calls is the answer to one of them."""
+    table, seen = RouteTable((*ROUTES, *page_routes())), set()
+    for calls, block in docs_pages.exchanges():
+        body = json.loads(block) if calls and block else None
+        if not isinstance(body, dict) or body.get("success") is not True:
+            continue
+        wrong: dict[str, object] = {}
+        for call in calls:
+            route, _ = table.find(call.method, call.path)
+            try:
+                convert(body["data"], route.data or msgspec.Struct)
+            except ValidationError as error:
+                wrong[route.path] = error.details
+            else:
+                seen.add((call.page, route.path))
+                break
+        else:
+            pytest.fail(f"{calls[0].page}: {block}\n{wrong}")
+    assert ("integrators.md", "/api/client/settings") in seen
+    assert len(seen) > 7
+
+
+@pytest.mark.parametrize(("heading", "model"), [("The sign-in page", SignInQuery), ("A web application", StartQuery)])
+def test_every_parameter_of_a_start_of_a_sign_in_is_told(heading: str, model: type[msgspec.Struct]) -> None:
+    section = docs_pages.text_of("integrators.md").partition(f"# {heading}\n")[2].partition("\n#")[0]
+    told = {name for row in docs_pages.rows(section) for name in re.findall(r"`(\w+)`", row[0])}
+    assert told == {field.encode_name for field in msgspec.structs.fields(model)} - {"s"}  # ours alone
+
+
+def test_a_page_says_what_the_variables_of_its_commands_are() -> None:
+    assert [*docs_pages.unexplained_variables()] == []
 
 
 def test_every_call_of_the_admin_plane_stands_on_its_page() -> None:

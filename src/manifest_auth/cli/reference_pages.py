@@ -15,7 +15,7 @@ _ERRORS = """\
 
 <!-- Made from the code by `./dev docs`; a test holds it to it. Edit `src/manifest_auth/errors.py` instead. -->
 
-Every failure, whatever the path and the status, has one shape:
+A failure of the REST API below `/api` has one shape, whatever the route and the status:
 
 ```json
 {"success": false, "error": {"message": "Invalid email or password", "code": "INVALID_CREDENTIALS", "requestId": "…"}}
@@ -23,9 +23,16 @@ Every failure, whatever the path and the status, has one shape:
 
 `code` is for programs and never changes its meaning; `message` is for people; `requestId` is also the header
 `X-Request-ID`, and is in the server's log. `VALIDATION_ERROR` and a few others carry `details`, a list of
-`{"field", "message"}`; `MFA_REQUIRED` carries `challenge` and `expiresIn`. GraphQL answers the same codes as
-`errors[].extensions.code`, with `BAD_USER_INPUT` in place of `VALIDATION_ERROR`. 401 answers carry `WWW-Authenticate`,
-405 `Allow`, 429 and 503 `Retry-After` in seconds.
+`{"field", "message"}`; `MFA_REQUIRED` carries `challenge` and `expiresIn`. 401 answers carry `WWW-Authenticate`, 405
+`Allow`, 429 and 503 `Retry-After` in seconds.
+
+Elsewhere a failure looks different:
+
+- GraphQL answers `errors[]`. The `extensions` of each have `code` (`BAD_USER_INPUT` in place of `VALIDATION_ERROR`),
+  `requestId` and `details`. The status can be 200, with `data` beside the errors.
+- `/oauth2/*` answers as RFC 6749 says: `error`, `error_description` and `request_id`
+  ([all of them](machine-callers.md#errors)).
+- A page, and single sign-on in a browser, shows a page with the request ID.
 
 | code | status | message | when |
 | --- | --- | --- | --- |

@@ -22,6 +22,8 @@ client of the signed-in user: an id of another client is answered with `NOT_FOUN
 at `/explorer`, where introspection is on (`MANIFEST_INTROSPECTION`). The schema below is always at
 `/api/client/graphql/schema.graphql`, for every signed-in user: [clients made by generators](generated-clients.md).
 
+`$TOKEN` is your access token ([sign in](integrators.md#sign-in)).
+
 ```sh
 curl -s http://127.0.0.1:8080/api/client/graphql -H "Authorization: Bearer $TOKEN" \\
   -H 'Content-Type: application/json' -d '{{"query": "{{ me {{ email roles {{ name }} }} users {{ id email }} }}"}}'
