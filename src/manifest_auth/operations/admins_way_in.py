@@ -41,15 +41,20 @@ _LINKED = tenant_scoped(
 _ANY = tenant_scoped(select(_P.id).where(*_REACHES).limit(1), int)
 
 
-def check_stays(unit: TenantUnit, ctx: RequestContext, provider: Provider) -> None:
+def check_stays(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, still_reaches: bool = False) -> None:
     """Refuses an act after which the provider may let no Admin in, where no Admin has another way. ``provider``:
-    locked. Raises Forbidden for a User Admin, Conflict for an Admin."""
+    locked. ``still_reaches``: it counts as a way after the act too, as with a new secret that may be wrong. Then no
+    other provider counts as one, since the same may have been done to it. Raises Forbidden for a User Admin, Conflict
+    for an Admin."""
     by = rank.manager(unit, ctx, Permission.SETTINGS_MANAGE)
-    if by.user_id is None or provider.disabled_at is not None or not provider.reaches_admins:
+    is_off = provider.disabled_at is not None and not still_reaches  # a User Admin may switch it on again
+    if by.user_id is None or is_off or not provider.reaches_admins:
         return
     settings = tenants.settings_of(tenants.get(unit, unit.tenant_id, lock=True).settings)  # one act at a time
     admins = unit.all(_ADMINS)
-    if not admins or _without_provider(admins, settings) or unit.first(_LINKED, but=provider.id) is not None:
+    if not admins or _without_provider(admins, settings):
+        return
+    if not still_reaches and unit.first(_LINKED, but=provider.id) is not None:
         return
     if not by.is_admin:
         raise Forbidden("Only an Admin changes the last provider through which Admins sign in")

@@ -17,12 +17,13 @@ from tests.support.provider_editors import saml_settings
 from tests.support.single_sign_on import Browser
 
 BOSS, SETTINGS = "the-boss", "/api/client/settings"
+WRONG_SECRET = {"oidc": {"clientSecret": "a-wrong-one"}}
 #: Acts on a provider after which it may let no Admin in. A User Admin does them elsewhere.
 ACTS: list[tuple[str, str, Any]] = [
     ("PATCH", "", {"createUsers": False}),
     ("PATCH", "", {"groupRoles": [roles_line("all", "Viewer")]}),
     ("PATCH", "", {"displayName": "Acme", "oidc": {"clientId": "another"}}),
-    ("PATCH", "", {"oidc": {"clientSecret": "a-wrong-one"}}),
+    ("PATCH", "", WRONG_SECRET),
     ("POST", "/switch-off", None),
     ("DELETE", "", None),
 ]
@@ -78,7 +79,23 @@ async def test_where_an_admin_has_another_way_a_user_admin_may(app: App, company
         async with oidc_provider(app, company.client) as second:
             await links(boss, second)
     for method, path, body in ACTS:
-        check_success(await company.send(method, path, body, token=clerk.token))
+        if way == "password" or body != WRONG_SECRET:
+            check_success(await company.send(method, path, body, token=clerk.token))
+
+
+@pytest.mark.one_store
+async def test_a_secret_that_may_be_wrong_leaves_no_other_provider_to_rely_on(app: App, company: OidcProvider) -> None:
+    """A provider with a wrong secret still counts as one that reaches Admins: the other one could be closed."""
+    clerk, boss = await member(app, company.client, "User Admin"), await boss_of(company)
+    await settle(app, company.client, passwordSignIn=False)
+    async with oidc_provider(app, company.client) as second:
+        await links(boss, second)
+        check_refusal(await company.send("PATCH", "", WRONG_SECRET, token=clerk.token), 403, "FORBIDDEN")
+        check_success(await company.send("POST", "/switch-off", token=clerk.token))
+        check_refusal(await company.send("PATCH", "", WRONG_SECRET, token=clerk.token), 403, "FORBIDDEN")
+        check_success(await company.send("POST", "/switch-on", token=clerk.token))
+        check_success(await second.send("POST", "/switch-off", token=clerk.token))
+        await company.sign_in(BOSS, boss.email)
 
 
 async def test_of_two_last_ways_that_are_closed_at_once_one_stays(app: App, company: OidcProvider) -> None:

@@ -124,8 +124,9 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
             settings = merged(before, draft)
             KINDS[before.kind].check_here(services, settings.own)
     assert settings is not None
-    if not by_admin and (settings != settings_of(before) or draft.has_secret):
-        admins_way_in.check_stays(unit, ctx, before)
+    is_same = settings == settings_of(before)
+    if not by_admin and (draft.has_secret or not is_same):
+        admins_way_in.check_stays(unit, ctx, before, still_reaches=is_same)
     confirms = by_admin and draft.is_about_people
     after = providers.change(unit, before, display_name, settings, by_admin=confirms, now=ctx.now)
     elsewhere = settings.own.secret_for != settings_of(before).own.secret_for
@@ -178,7 +179,7 @@ async def prepare_key(
     def rotate(unit: TenantUnit) -> Provider:
         now = providers.get(unit, provider.name, lock=True)
         if not by_admin:
-            admins_way_in.check_stays(unit, ctx, now)
+            admins_way_in.check_stays(unit, ctx, now, still_reaches=True)
         fresh = _with_key(providers.open_secrets(ctx.services.sealer, now), pair)
         audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{now.id}", key="rotated")
         return providers.replace_secrets(unit, ctx.services.sealer, now, fresh)
