@@ -17,7 +17,7 @@ from manifest_auth.accounts.users import User
 from manifest_auth.audit import Origin
 from manifest_auth.context import AdminCaller, Request
 from manifest_auth.errors import Forbidden
-from manifest_auth.permissions import Permission, Role, allowed
+from manifest_auth.permissions import Permission, Role, allowed, permissions_of
 from manifest_auth.store import TenantUnit
 
 #: The acting party: a request, or the command line.
@@ -39,6 +39,16 @@ def manager(unit: TenantUnit, who: RequestOrOrigin, permission: Permission = Per
     if me is None or me.deactivated_at is not None or permission not in allowed(me.roles, who.user.scopes):
         raise Forbidden(reason=f"needs {permission.value}")
     return Manager(me.id, bool(me.roles & Role.ADMIN.bit))
+
+
+def still_may(unit: TenantUnit, actor: str, permission: Permission) -> bool:
+    """Whether an actor (as in the audit trail), who made something that works later, has the permission today. System
+    admins and the command line do."""
+    kind, _, number = actor.partition(":")
+    maker = users.find(unit, int(number)) if kind == "user" else None
+    if maker is None:
+        return kind != "user"
+    return maker.deactivated_at is None and permission in permissions_of(maker.roles)
 
 
 def get_managed(unit: TenantUnit, who: RequestOrOrigin, user_id: int, *, admins: bool = False, own: str = "") -> User:

@@ -7,11 +7,11 @@ import re
 
 import pytest
 
-from tests.support.accounts import settle, trail
+from tests.support.accounts import act_on, settle, trail
 from tests.support.application import App
 from tests.support.badges import ENROL, badge_client
 from tests.support.envelope import check_refusal, check_success
-from tests.support.people import member
+from tests.support.people import member, set_roles
 
 pytestmark = pytest.mark.settings(MANIFEST_TRUSTED_PROXIES="192.0.2.1")
 
@@ -32,6 +32,18 @@ async def test_a_code_enrols_one_device(app: App) -> None:
     assert (await factory.do("GET", "/devices/enrolments"))["items"] == []
     [event] = [one for one in await trail(app, factory.client) if one.event == "device_enrolled"]
     assert (event.subject, event.members["by"]) == (f"device:{made['deviceId']}", f"user:{factory.admin.id}")
+
+
+@pytest.mark.parametrize("lost", ["account", "role"])
+async def test_a_code_ends_with_the_right_of_who_made_it(app: App, lost: str) -> None:
+    factory = await badge_client(app)
+    maker = await member(app, factory.client, "User Admin")
+    code = check_success(await factory.send("POST", "/devices/enrolments", {"name": "Kiosk"}, maker), 201)["code"]
+    if lost == "account":
+        await act_on(app, f"{factory.client}/users/{maker.id}/deactivate")
+    else:
+        await set_roles(app, factory.client, maker.id, "Operator")
+    check_refusal(await app.post(ENROL, {"code": code}), 401, "INVALID_TOKEN")
 
 
 async def test_letters_need_the_client(app: App) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from manifest_auth import audit, tenants
+from manifest_auth.accounts import rank
 from manifest_auth.accounts.shared_devices import device_rows, enrolments
 from manifest_auth.accounts.shared_devices.device_rows import SharedDevice
 from manifest_auth.accounts.shared_devices.enrolments import LIFE_S, Enrolment, NewEnrolment
 from manifest_auth.audit import Act, Event
 from manifest_auth.context import Acting, Request
 from manifest_auth.errors import Conflict, NotFound, existing
+from manifest_auth.permissions import Permission
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions import device_sessions
 from manifest_auth.store import TenantUnit
@@ -59,8 +61,11 @@ def drop_enrolment(unit: TenantUnit, who: Request, enrolment_id: str) -> None:
 
 
 def enrol(unit: TenantUnit, acting: Acting, random: Random, found: Enrolment, token: str) -> SharedDevice | None:
-    """The device that a code was made for, with its new ``token``. None where the code was used meanwhile."""
+    """The device that a code was made for, with its new ``token``. None where the code was used meanwhile, or its maker
+    may make none any more."""
     now = acting.origin.at
+    if not rank.still_may(unit, found.created_by, Permission.SETTINGS_MANAGE):
+        return None
     if not enrolments.use(unit, found.id, now):
         return None
     device = SharedDevice(
